@@ -1,0 +1,243 @@
+"""The one place where a secret lies open: locked memory, handed out in blocks and wiped on return.
+
+Secrets are opened into a block, used from there and wiped in the same callback. A block is a
+writable memoryview, so sockets (``recv_into``, ``send``), pipes (``os.readv``) and ciphers
+(``decrypt_into``) work on it without making an object of what it holds.
+
+The region is, first that the system grants:
+
+- ``memfd_secret`` (Linux 5.14, on by default since 6.5): pages that are in no other process' and
+  not even in the kernel's map, so that root reading ``/proc/PID/mem`` gets an error. While it is
+  mapped the machine cannot hibernate; so it is not asked for where it could;
+- ``mlock``: never swapped, left out of dumps, empty in a forked child;
+- ``unlocked: REASON``: ordinary memory. The caller says so once, and ``status`` always.
+
+It refuses to hand out more than it has (ArenaFull) instead of moving secrets to unlocked memory,
+to take back what is not its own, and to let a block be used after it was given back. One thread
+takes and gives; any thread may read a block that it was lent. What it does not do: protect a secret
+from root (in ``mlock`` memory), from the program itself, or on a machine that hibernates from the
+hibernation image.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import resource
+import sys
+from bisect import bisect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+DEFAULT_SIZE: Final = 4 << 20
+"""Bytes: half of the 8 MiB that Linux lets a user's process lock since 5.16, touched as used."""
+
+_GRAIN: Final = 64  # a cache line; blocks are rounded up to it
+_SYS_MEMFD_SECRET: Final = 447  # the same number on every architecture that has it
+_O_CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
+_MLOCK_ONFAULT: Final = 1  # linux/mman.h, as the next one, which is not in 3.11's mmap
+_MADV_WIPEONFORK: Final = 18
+_MADV_ZERO_WIRED_PAGES: Final = 6  # sys/mman.h of macOS: wiped when unmapped
+
+
+class ArenaFull(MemoryError):  # noqa: N818 - a MemoryError in kind, and named for what it means
+    """No run of free memory is long enough; the caller drops something or answers `busy`."""
+
+
+def wipe(view: memoryview) -> None:
+    """Overwrite the whole writable, contiguous *view* with zeros."""
+    if view.nbytes:
+        ctypes.memset(ctypes.addressof(ctypes.c_char.from_buffer(view)), 0, view.nbytes)
+
+
+class Arena:
+    """One locked region of *size* bytes (rounded up to whole pages) and its blocks.
+
+    `kind` names the protection in force: ``memfd_secret``, ``mlock`` or ``unlocked: REASON``.
+    `view` is the whole region, for those who look from outside.
+    """
+
+    def __init__(self, size: int = DEFAULT_SIZE) -> None:
+        size = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+        self._memory, self.kind = _map(size)
+        self.view = memoryview(self._memory)
+        self._free: list[tuple[int, int]] = [(0, size)]  # (offset, length), sorted, never adjacent
+        self._blocks: dict[int, tuple[memoryview, int, int]] = {}  # id(view): view, offset, length
+
+    def __repr__(self) -> str:
+        return f"Arena({len(self.view)} bytes, {self.kind}, {len(self._blocks)} blocks)"
+
+    @property
+    def free(self) -> int:
+        """Bytes not handed out, over all gaps."""
+        return sum(length for _, length in self._free)
+
+    def take(self, size: int) -> memoryview:
+        """Return a zeroed block of *size* bytes (0 is fine). Raises ArenaFull."""
+        length = _rounded(size)
+        for index, (offset, gap) in enumerate(self._free):
+            if gap >= length:
+                self._shorten_gap(index, length)
+                return self._lend(offset, size, length)
+        raise ArenaFull(f"The locked memory has no room for {size} more bytes.")
+
+    def give(self, block: memoryview) -> None:
+        """Wipe *block*, take it back and make the view (not slices made of it) unusable.
+
+        Raises ValueError if it is not one that `take` or `grow` returned, or was given before.
+        """
+        _, offset, length = self._entry(block)
+        wipe(self.view[offset : offset + length])
+        del self._blocks[id(block)]
+        block.release()
+        self._insert_gap(offset, length)
+
+    def grow(self, block: memoryview, size: int) -> memoryview:
+        """Return a block of *size* bytes that begins with what *block* holds, which is given back.
+
+        In place where its neighbour is free. Raises ArenaFull and leaves *block* as it was.
+        """
+        _, offset, length = self._entry(block)
+        if size < len(block):
+            raise ValueError("a block does not shrink")
+        more = _rounded(size) - length
+        index = bisect(self._free, (offset,))
+        if more <= 0 or self._gap_follows(index, offset + length, more):
+            if more > 0:
+                self._shorten_gap(index, more)
+            del self._blocks[id(block)]
+            block.release()
+            return self._lend(offset, size, length + max(more, 0))
+        larger = self.take(size)
+        larger[: len(block)] = block
+        self.give(block)
+        return larger
+
+    def _entry(self, block: memoryview) -> tuple[memoryview, int, int]:
+        try:
+            return self._blocks[id(block)]
+        except KeyError:
+            raise ValueError("not a block of this arena, or given back before") from None
+
+    def _lend(self, offset: int, size: int, length: int) -> memoryview:
+        block = self.view[offset : offset + size]
+        self._blocks[id(block)] = block, offset, length
+        return block
+
+    def _gap_follows(self, index: int, end: int, length: int) -> bool:
+        return (
+            index < len(self._free)
+            and self._free[index][0] == end
+            and self._free[index][1] >= length
+        )
+
+    def _shorten_gap(self, index: int, length: int) -> None:
+        """Cut *length* bytes off the front of the gap at *index*."""
+        offset, gap = self._free[index]
+        if gap == length:
+            del self._free[index]
+        else:
+            self._free[index] = offset + length, gap - length
+
+    def _insert_gap(self, offset: int, length: int) -> None:
+        """Add a gap and join it with its neighbours."""
+        index = bisect(self._free, (offset,))
+        if index < len(self._free) and self._free[index][0] == offset + length:
+            length += self._free.pop(index)[1]
+        if index and sum(self._free[index - 1]) == offset:
+            index -= 1
+            before, gap = self._free.pop(index)
+            offset, length = before, gap + length
+        self._free.insert(index, (offset, length))
+
+
+def can_hibernate(power_state: bytes, swaps: bytes) -> bool:
+    """Tell whether this Linux machine could suspend to disk.
+
+    *power_state* is the content of ``/sys/power/state`` (the kernel lists ``disk`` while nothing
+    inhibits it), *swaps* that of ``/proc/swaps``: an image needs swap space that is not in memory.
+    """
+    spaces = [line for line in swaps.splitlines()[1:] if not line.startswith(b"/dev/zram")]
+    return b"disk" in power_state.split() and bool(spaces)
+
+
+def _rounded(size: int) -> int:
+    return max(-(-size // _GRAIN), 1) * _GRAIN
+
+
+def _map(size: int) -> tuple[mmap.mmap, str]:
+    _raise_limit()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if sys.platform == "linux" and not can_hibernate(
+        _content("/sys/power/state"), _content("/proc/swaps")
+    ):
+        memory = _secret_map(libc, size)
+        if memory is not None:
+            return memory, "memfd_secret"
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if sys.platform == "linux":
+        _advise(memory, mmap.MADV_DONTDUMP)
+        _advise(memory, _MADV_WIPEONFORK)
+    elif sys.platform == "darwin":
+        _advise(memory, _MADV_ZERO_WIRED_PAGES)
+    problem = _lock(libc, memory, size)
+    return memory, f"unlocked: {problem}" if problem else "mlock"
+
+
+def _raise_limit() -> None:
+    """Let this process lock as much as it may; a refusal shows when locking fails."""
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+    except (OSError, ValueError):
+        return
+
+
+def _secret_map(libc: ctypes.CDLL, size: int) -> mmap.mmap | None:
+    """Map secret memory, or return None: an old kernel, a filter, or the lock limit (at mmap)."""
+    descriptor = libc.syscall(_SYS_MEMFD_SECRET, _O_CLOEXEC)
+    if descriptor < 0:
+        return None
+    try:
+        os.ftruncate(descriptor, size)
+        memory = mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    # Shared memory stays shared over fork: a child gets a hole instead.
+    _advise(memory, mmap.MADV_DONTFORK)
+    return memory
+
+
+def _advise(memory: mmap.mmap, advice: int) -> None:
+    """Ask for one more protection; an emulated kernel without it is no reason not to start."""
+    try:
+        memory.madvise(advice)
+    except OSError:
+        return
+
+
+def _lock(libc: ctypes.CDLL, memory: mmap.mmap, size: int) -> str | None:
+    """Lock *memory*, each page when first touched where the system can; return what went wrong."""
+    address = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(memory)))
+    length = ctypes.c_size_t(size)
+    if hasattr(libc, "mlock2") and libc.mlock2(address, length, _MLOCK_ONFAULT) == 0:
+        return None
+    if libc.mlock(address, length) == 0:
+        return None
+    return f"{os.strerror(ctypes.get_errno())} for {size >> 10} KiB (see `ulimit -l`)"
+
+
+def _content(path: str) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, 65536)
+    finally:
+        os.close(descriptor)
