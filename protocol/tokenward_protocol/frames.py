@@ -1,0 +1,72 @@
+"""Frames: how one request or answer lies in a byte stream.
+
+    u32 length | u16 header length | header | body
+
+Both integers are big endian; `length` counts everything after itself. The header is one
+msgpack map (packing.py) and holds no secret; the body is raw bytes and is where secrets travel,
+so that no parser ever has to touch one.
+
+Sans I/O: `cut` looks at bytes that are there and says how they divide; reading, writing,
+waiting and wiping are the caller's. It makes no copy of the bytes that it is shown, and it
+judges a length before anybody has reserved room for what the length claims.
+"""
+
+from __future__ import annotations
+
+from tokenward_protocol.errors import LocalError, RemoteError
+
+PREFIX = 6
+"""Bytes of the two length fields."""
+
+MAX_FRAME = 256 * 1024
+"""Largest `length`, in bytes; what ssh-agent allows too."""
+
+MAX_BODY = 64 * 1024
+"""Largest body, in bytes: the longest token seen in the field has 5,000 characters."""
+
+MAX_HEADER = 0xFFFF
+"""Largest header, in bytes: what its length field can say."""
+
+
+def sizes(prefix: bytes | bytearray | memoryview) -> tuple[int, int]:
+    """Return (bytes of the whole frame, bytes of its header) from its first `PREFIX` bytes.
+
+    Raises RemoteError: code `bad-frame` where the header is longer than the frame, code
+    `too-large` for a frame or a body past its limit.
+    """
+    length = prefix[0] << 24 | prefix[1] << 16 | prefix[2] << 8 | prefix[3]
+    header = prefix[4] << 8 | prefix[5]
+    if length > MAX_FRAME:
+        raise RemoteError("too-large", "A frame is longer than 256 KiB.")
+    if length < 2 + header:
+        raise RemoteError("bad-frame", "A frame is shorter than the header that it claims.")
+    if length - 2 - header > MAX_BODY:
+        raise RemoteError("too-large", "The body of a frame is longer than 64 KiB.")
+    return 4 + length, header
+
+
+def cut(view: memoryview) -> tuple[int, int] | None:
+    """Say where the first frame in `view` has its body and its end, as offsets; None if it is
+    not all there. The header is `view[PREFIX:body]`, the body `view[body:end]`.
+
+    Raises RemoteError as `sizes` does, as soon as the prefix is there.
+    """
+    if len(view) < PREFIX:
+        return None
+    end, header = sizes(view[:PREFIX])
+    return (PREFIX + header, end) if len(view) >= end else None
+
+
+def prefix(header: int, body: int) -> bytes:
+    """Return the two length fields for a header and a body of these lengths.
+
+    Raises LocalError with code `too-large` where a limit is passed.
+    """
+    if header > MAX_HEADER or body > MAX_BODY or 2 + header + body > MAX_FRAME:
+        raise LocalError("too-large", "The message is too large for a frame.")
+    return (2 + header + body).to_bytes(4, "big") + header.to_bytes(2, "big")
+
+
+def frame(header: bytes, body: bytes | bytearray | memoryview = b"") -> bytes:
+    """Return one whole frame, for a sender that may hold its body as bytes (a client)."""
+    return prefix(len(header), len(body)) + header + bytes(body)

@@ -1,0 +1,108 @@
+"""The vocabulary: which requests there are, which arguments each takes, which codes an answer
+may carry.
+
+It is data, so that the agent can judge a header in place against it, a client can build from
+it, and a test can hold docs/PROTOCOL.md to it. An argument that is not in here does not exist.
+"""
+
+from __future__ import annotations
+
+from tokenward_protocol import WIRE_VERSION
+from tokenward_protocol.errors import LocalError
+from tokenward_protocol.packing import Value, pack
+
+TEXT, SERVICE, COUNT, FLAG = "text", "service", "count", "flag"
+"""The kinds of argument: bounded text, a service, an unsigned integer, a boolean."""
+
+MAX_TEXT = 1024
+"""Longest text argument, in bytes of UTF-8."""
+
+MAX_SERVICE = 2048
+"""Longest service, in bytes of UTF-8."""
+
+NO_BODY, MAY_HAVE_BODY, HAS_BODY = range(3)
+
+COMMON = {"v": COUNT, "id": COUNT, "op": TEXT, "dir": TEXT}
+"""What every request may carry; the first three it must."""
+
+_SESSION = {"bus": TEXT, "display": TEXT, "wayland": TEXT, "xauthority": TEXT}
+"""The asker's D-Bus address and displays, where a system keyring may have to be opened."""
+
+
+class Op:
+    """One request: its arguments (`!` after the kind: required) and whether it has a body."""
+
+    __slots__ = ("arguments", "body", "required")
+
+    def __init__(self, body: int = NO_BODY, **arguments: str) -> None:
+        self.body = body
+        self.required = frozenset(k for k, kind in arguments.items() if kind.endswith("!"))
+        self.arguments = {k: kind.rstrip("!") for k, kind in arguments.items()}
+
+
+OPS = {
+    "hello": Op(version=TEXT),
+    "fetch": Op(service=SERVICE + "!", username=TEXT, provider=TEXT),
+    "login": Op(
+        MAY_HAVE_BODY,
+        service=SERVICE + "!",
+        username=TEXT + "!",
+        provider=TEXT,
+        lifetime=COUNT,
+        adopt=TEXT,
+    ),
+    "logout": Op(service=SERVICE, username=TEXT, provider=TEXT, all=FLAG, purge=FLAG),
+    "list": Op(after=COUNT),
+    "status": Op(),
+    "prepare": Op(provider=TEXT, program=TEXT, probe=FLAG, **_SESSION),
+    "create": Op(MAY_HAVE_BODY, provider=TEXT + "!", slot=TEXT + "!", program=TEXT, **_SESSION),
+    "lock": Op(),
+    "unlock": Op(MAY_HAVE_BODY, provider=TEXT, **_SESSION),
+    "passphrase": Op(MAY_HAVE_BODY, action=TEXT + "!", keep=FLAG),
+    "stop": Op(),
+}
+
+PROVIDERS = ("keyring", "subprocess", "disabled")
+"""Where a credential may rest; `subprocess` is a way into the vault of `keyring`."""
+
+SLOTS = ("keyring", "program", "passphrase", "key-file")
+"""What can open a vault."""
+
+CODES = {
+    "bad-frame": "the frame is malformed; the agent hangs up after this answer",
+    "too-large": "the frame or a value is past its limit",
+    "bad-header": "the header is not a map of the protocol's subset of msgpack",
+    "bad-request": "an argument is missing, unknown, of another type or out of range",
+    "unknown-op": "there is no such request",
+    "version": "the agent does not speak this version; `supported` lists those that it does",
+    "other-directory": "the agent serves another credentials directory; nothing was done",
+    "not-found": "nothing is stored that answers",
+    "ambiguous": "several accounts answer equally; `usernames` lists them",
+    "locked": "a vault that may hold the answer is closed or locked; `vaults` names them",
+    "no-vault": "the vault does not exist yet; `provider` and `note` say which",
+    "passphrase-needed": "opening the vault takes a passphrase in the body",
+    "wrong-passphrase": "the passphrase does not open the vault",
+    "provider": "the provider cannot be used; the message says why",
+    "vault": "a vault cannot be read or written; the message says why",
+    "read-only": "the credentials directory cannot be written",
+    "refused": "the agent does not do this for this asker or in this state",
+    "busy": "the agent cannot take this on now; try again",
+    "internal": "the agent made a mistake; its log has the place",
+}
+"""Every code of an answer that is not ok."""
+
+
+def request(op: str, number: int, arguments: dict[str, Value]) -> bytes:
+    """Return the header of a request; arguments that are None are left out.
+
+    Raises LocalError with code `bad-request` for an argument that the op does not have.
+    """
+    known = OPS[op].arguments
+    header: dict[str, Value] = {"v": WIRE_VERSION, "id": number, "op": op}
+    for key, value in arguments.items():
+        if value is None:
+            continue
+        if key not in known and key != "dir":
+            raise LocalError("bad-request", f"A {op} request has no argument {key}.")
+        header[key] = value
+    return pack(header)

@@ -1,0 +1,82 @@
+"""Where the two ends look for each other, computed from what the caller has read.
+
+Pure: platform, user, environment and home directory are arguments, nothing is looked up. The
+full commands ask platformdirs for the same directories; a test holds the two equal, so that the
+shortest command need not load it.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+APP = "tokenward"
+
+SOCKET = "agent.sock"
+"""The socket of the agent that serves the user's ordinary credentials directory."""
+
+DARWIN_USER_TEMP_DIR = 65537
+"""macOS' _CS_DARWIN_USER_TEMP_DIR, for os.confstr, which has no name for it."""
+
+MAX_SOCKET_PATH = {"darwin": 103, "linux": 107}
+"""Bytes that fit into sockaddr_un.sun_path beside its NUL."""
+
+
+def data_directory(platform: str, environ: Mapping[str, str], home: str) -> str:
+    """Return the user's ordinary credentials directory."""
+    return _user_directory(platform, environ, home, "XDG_DATA_HOME", "/.local/share")
+
+
+def state_directory(platform: str, environ: Mapping[str, str], home: str) -> str:
+    """Return the user's state directory."""
+    return _user_directory(platform, environ, home, "XDG_STATE_HOME", "/.local/state")
+
+
+def config_directory(platform: str, environ: Mapping[str, str], home: str) -> str:
+    """Return the directory of config.toml."""
+    return _user_directory(platform, environ, home, "XDG_CONFIG_HOME", "/.config")
+
+
+def _user_directory(
+    platform: str, environ: Mapping[str, str], home: str, variable: str, default: str
+) -> str:
+    base = environ.get(variable, "")
+    if not base.startswith("/"):  # the XDG specification: a relative one is to be ignored
+        base = home + ("/Library/Application Support" if platform == "darwin" else default)
+    return f"{base.rstrip('/')}/{APP}"
+
+
+def runtime_directories(
+    platform: str, uid: int, environ: Mapping[str, str], state: str, darwin_temp: str | None
+) -> list[str]:
+    """Return where the agent's socket may lie, best first; the first usable one is it.
+
+    The last, in the state directory, is made where it is missing. Never bare /tmp, where anybody
+    can be first.
+    """
+    found: list[str] = []
+    base = environ.get("XDG_RUNTIME_DIR", "")
+    if base.startswith("/"):
+        found.append(f"{base.rstrip('/')}/{APP}")
+    if platform == "linux":
+        found.append(f"/run/user/{uid}/{APP}")
+    elif platform == "darwin" and darwin_temp:
+        found.append(f"{darwin_temp.rstrip('/')}/{APP}")
+    found.append(f"{state}/run")
+    return found
+
+
+def directory_tag(resolved: str) -> str:
+    """Return the name that stands for a credentials directory whose links are resolved.
+
+    It names the directory's state folder, and the socket of any but the ordinary one.
+    """
+    from hashlib import sha256
+
+    return sha256(resolved.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def socket_name(directory: str, ordinary: str) -> str:
+    """Return the socket's file name for a credentials directory; both have links resolved."""
+    return SOCKET if directory == ordinary else f"{directory_tag(directory)}.sock"
