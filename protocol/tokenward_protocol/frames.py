@@ -46,8 +46,9 @@ def sizes(prefix: bytes | bytearray | memoryview) -> tuple[int, int]:
 
 
 def cut(view: memoryview) -> tuple[int, int] | None:
-    """Say where the first frame in `view` has its body and its end, as offsets; None if it is
-    not all there. The header is `view[PREFIX:body]`, the body `view[body:end]`.
+    """Return where the first frame in `view` has its body and its end; None if it is not whole.
+
+    The header is `view[PREFIX:body]`, the body `view[body:end]`.
 
     Raises RemoteError as `sizes` does, as soon as the prefix is there.
     """

@@ -1,5 +1,4 @@
-"""The vocabulary: which requests there are, which arguments each takes, which codes an answer
-may carry.
+"""The vocabulary: the requests, the arguments that each takes, the codes of answers.
 
 It is data, so that the agent can judge a header in place against it, a client can build from
 it, and a test can hold docs/PROTOCOL.md to it. An argument that is not in here does not exist.
@@ -34,32 +33,38 @@ class Op:
 
     __slots__ = ("arguments", "body", "required")
 
-    def __init__(self, body: int = NO_BODY, **arguments: str) -> None:
+    def __init__(self, arguments: dict[str, str], body: int = NO_BODY) -> None:
         self.body = body
         self.required = frozenset(k for k, kind in arguments.items() if kind.endswith("!"))
         self.arguments = {k: kind.rstrip("!") for k, kind in arguments.items()}
 
 
 OPS = {
-    "hello": Op(version=TEXT),
-    "fetch": Op(service=SERVICE + "!", username=TEXT, provider=TEXT),
+    "hello": Op({"version": TEXT}),
+    "fetch": Op({"service": SERVICE + "!", "username": TEXT, "provider": TEXT}),
     "login": Op(
+        {
+            "service": SERVICE + "!",
+            "username": TEXT + "!",
+            "provider": TEXT,
+            "lifetime": COUNT,
+            "adopt": TEXT,
+        },
         MAY_HAVE_BODY,
-        service=SERVICE + "!",
-        username=TEXT + "!",
-        provider=TEXT,
-        lifetime=COUNT,
-        adopt=TEXT,
     ),
-    "logout": Op(service=SERVICE, username=TEXT, provider=TEXT, all=FLAG, purge=FLAG),
-    "list": Op(after=COUNT),
-    "status": Op(),
-    "prepare": Op(provider=TEXT, program=TEXT, probe=FLAG, **_SESSION),
-    "create": Op(MAY_HAVE_BODY, provider=TEXT + "!", slot=TEXT + "!", program=TEXT, **_SESSION),
-    "lock": Op(),
-    "unlock": Op(MAY_HAVE_BODY, provider=TEXT, **_SESSION),
-    "passphrase": Op(MAY_HAVE_BODY, action=TEXT + "!", keep=FLAG),
-    "stop": Op(),
+    "logout": Op(
+        {"service": SERVICE, "username": TEXT, "provider": TEXT, "all": FLAG, "purge": FLAG}
+    ),
+    "list": Op({"after": COUNT}),
+    "status": Op({}),
+    "prepare": Op({"provider": TEXT, "program": TEXT, "probe": FLAG, **_SESSION}),
+    "create": Op(
+        {"provider": TEXT + "!", "slot": TEXT + "!", "program": TEXT, **_SESSION}, MAY_HAVE_BODY
+    ),
+    "lock": Op({}),
+    "unlock": Op({"provider": TEXT, **_SESSION}, MAY_HAVE_BODY),
+    "passphrase": Op({"action": TEXT + "!", "keep": FLAG}, MAY_HAVE_BODY),
+    "stop": Op({}),
 }
 
 PROVIDERS = ("keyring", "subprocess", "disabled")

@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    Value: TypeAlias = "None | bool | int | str | list[Value] | dict[str, Value]"
+    Value: TypeAlias = "bool | int | str | list[Value] | dict[str, Value] | None"
 
 MAX_DEPTH = 16
 """Levels of arrays and maps, as read; messages have three."""
