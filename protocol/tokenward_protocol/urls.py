@@ -79,9 +79,8 @@ class ServiceURL:
 
 def is_name(text: str) -> bool:
     """Tell whether `text` can only be a name: no dot, colon, slash or `@`, and not localhost."""
-    return not (
-        "." in text or ":" in text or "/" in text or "@" in text or text.lower() == "localhost"
-    )
+    marks = ".:/@" if text.isascii() else ".:/@\u3002\uff0e\uff61"  # UTS 46 has four dots
+    return text.lower() != "localhost" and not any(mark in text for mark in marks)
 
 
 def parse(text: str) -> ServiceURL:
