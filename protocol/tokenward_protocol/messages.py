@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from tokenward_protocol import WIRE_VERSION
 from tokenward_protocol.errors import LocalError
-from tokenward_protocol.packing import Value, pack
+from tokenward_protocol.packing import pack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward_protocol.packing import Value
 
 TEXT, SERVICE, COUNT, FLAG = "text", "service", "count", "flag"
 """The kinds of argument: bounded text, a service, an unsigned integer, a boolean."""
