@@ -1,0 +1,64 @@
+"""An answer on its way out: a header, and perhaps a secret that is opened only to be sent."""
+
+from __future__ import annotations
+
+from tokenward_protocol.packing import pack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from tokenward_protocol.packing import Value
+
+    class Sealed(Protocol):
+        """A secret at rest in memory."""
+
+        size: int
+        """Bytes of the secret when open."""
+
+        def open_into(self, view: memoryview) -> None:
+            """Write the secret into `view`, `size` bytes. Raises Gone if its key was destroyed."""
+            ...
+
+
+class Gone(Exception):  # noqa: N818 - it is an answer to a question, not a fault
+    """The key of a sealed secret was destroyed before it could be sent."""
+
+
+class Answer:
+    """What goes back for one request: the bytes of the header and the sealed body, if any."""
+
+    __slots__ = ("header", "secret")
+
+    def __init__(self, header: bytes, secret: Sealed | None = None) -> None:
+        self.header = header
+        self.secret = secret
+
+
+class Failure(Exception):  # noqa: N818 - the protocol's own word would be "not ok"
+    """A request that was not done, with what the answer says about it."""
+
+    def __init__(self, code: str, message: str, hint: str = "", **more: Value) -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+        self.more = more
+
+
+def done(number: int, secret: Sealed | None = None, **values: Value) -> Answer:
+    """Return the answer of a request that was done."""
+    header: dict[str, Value] = {"id": number, "ok": True, **values}
+    return Answer(pack(header), secret)
+
+
+def not_done(number: int, failure: Failure) -> Answer:
+    """Return the answer of a request that was not done."""
+    header: dict[str, Value] = {
+        "id": number,
+        "ok": False,
+        "code": failure.code,
+        "message": str(failure),
+        "hint": failure.hint,
+        **failure.more,
+    }
+    return Answer(pack(header))

@@ -1,0 +1,18 @@
+"""How a mistake of ours is told: its kind and its place, and nothing that it holds.
+
+The text of an exception, and the values in the frames that it went through, may be a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+
+
+def fault(error: object) -> str:
+    """Name an exception and the line that raised it, and nothing that it holds."""
+    if not isinstance(error, BaseException):
+        return "unknown"
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"

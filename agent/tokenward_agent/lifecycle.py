@@ -1,0 +1,94 @@
+"""One agent's life: from a bound socket to an address that is free again.
+
+It says that it is ready when it answers, not before; it ends by itself when nobody can reach it
+any more, because its socket or its credentials directory is gone or is another one now. On the
+way out every key is wiped and the address released, however the end came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+
+from tokenward_agent.arena import Arena
+from tokenward_agent.clock import SystemClock
+from tokenward_agent.dispatch import Dispatch
+from tokenward_agent.faults import fault
+from tokenward_agent.server import Server
+from tokenward_agent.vaults import Vaults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tokenward_agent.harden import Report
+    from tokenward_agent.settings import Settings
+    from tokenward_agent.socket_place import SocketPlace
+
+LOOK_AROUND_SECONDS = 5
+"""How often an agent looks whether its socket and directory are still its own."""
+
+
+def run(settings: Settings, place: SocketPlace, report: Report) -> int:
+    """Serve until stopped; return the exit code."""
+    try:
+        asyncio.run(_serve(settings, place, report))
+    finally:
+        place.release()
+    return 0
+
+
+async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_report_fault)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    arena = Arena()
+    vaults = Vaults(settings.directory, settings.state, arena, SystemClock())
+    dispatch = Dispatch(settings, vaults, arena, report, stop.set)
+    server = Server(place.listener, arena, dispatch)
+    vaults.begin()
+    gc.freeze()  # what lives as long as the process is not looked through again
+    _say_ready(settings)
+    watch = loop.create_task(_watch(settings, place, stop))
+    await stop.wait()
+    watch.cancel()
+    await server.close()
+    await vaults.end()
+
+
+def _say_ready(settings: Settings) -> None:
+    if settings.ready is not None:
+        try:
+            os.write(settings.ready, b"ready\n")
+        except BrokenPipeError:
+            pass  # whoever waited gave up; others will come
+        os.close(settings.ready)
+        settings.ready = None
+
+
+async def _watch(settings: Settings, place: SocketPlace, stop: asyncio.Event) -> None:
+    """End the agent when clients that look for it would not find it."""
+    began = _inode(settings.directory)
+    while place.still_ours() and (not began or _inode(settings.directory) == began):
+        await asyncio.sleep(LOOK_AROUND_SECONDS)
+        began = began or _inode(settings.directory)
+    stop.set()
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _report_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say what kind of mistake happened where, without any value: it might be a secret."""
+    error = context.get("exception")
+    sys.stderr.write(f"tokenward-agent: a mistake of ours: {fault(error)}\n")

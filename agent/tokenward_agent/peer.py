@@ -1,0 +1,31 @@
+"""Who is at the other end of a connection, as far as the kernel says.
+
+The uid is the one at the time of connecting; a peer that gives up privileges later is still who
+it was. It refuses to guess: a system that cannot say is an OSError, and the peer is turned away.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+
+_LOCAL_PEERCRED = 1  # sys/un.h of macOS, at level SOL_LOCAL 0
+_XUCRED = struct.Struct("@IIh")  # version, uid, number of groups; sys/ucred.h
+
+
+def uid(connection: socket.socket) -> int:
+    """Return the peer's effective user id. Raises OSError where the kernel does not say."""
+    if sys.platform == "darwin":
+        credentials = connection.getsockopt(0, _LOCAL_PEERCRED, 76)
+        return int(_XUCRED.unpack_from(credentials)[1])
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int.from_bytes(credentials[4:8], sys.byteorder)
+
+
+def admitted(peer: int, own: int) -> bool:
+    """Tell whether a peer may ask at all: the agent's own user, nobody else, not even root.
+
+    An agent that runs as root has uid 0, so root is its own user.
+    """
+    return peer == own

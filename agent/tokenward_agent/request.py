@@ -1,0 +1,167 @@
+"""One request, read out of the bytes where they lie.
+
+The header is judged in place: every key and every type is compared with the vocabulary before an
+object is made of anything, so that a secret sent in the wrong place (under an unknown key, as a
+URL's password, as another type) is refused without leaving a copy. What does become an object is
+a known argument of the right kind and size.
+
+Nothing here knows what a request does, nor who sent it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tokenward_protocol import WIRE_VERSION
+from tokenward_protocol.errors import RemoteError
+from tokenward_protocol.messages import (
+    COMMON,
+    COUNT,
+    FLAG,
+    HAS_BODY,
+    MAX_SERVICE,
+    MAX_TEXT,
+    NO_BODY,
+    OPS,
+    SERVICE,
+    Op,
+)
+from tokenward_protocol.packing import Reader
+
+MAX_COUNT = (1 << 63) - 1
+
+_KEYS = {
+    key.encode(): (key, kind)
+    for op in ({"": Op(COMMON)} | OPS).values()
+    for key, kind in op.arguments.items()
+}
+_OPS = {name.encode(): name for name in OPS}
+_URL = re.compile(
+    rb"https?://(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[1-9][0-9]{0,4})?/(?:[!-\"$->@-~]*/)?"
+)
+"""What a key can look like; the spelling within it is judged where it matters (urls.py)."""
+_SAYABLE = re.compile(rb"[a-z_-]{1,32}")
+"""What may be quoted of an unknown word: no token looks like this."""
+
+
+class Request:
+    """A request that the vocabulary knows. `directory` is "" where the client left it out."""
+
+    __slots__ = ("arguments", "directory", "number", "op")
+
+    def __init__(
+        self, op: str, number: int, directory: str, arguments: dict[str, str | int | bool]
+    ) -> None:
+        self.op = op
+        self.number = number
+        self.directory = directory
+        self.arguments = arguments
+
+    def text(self, name: str) -> str | None:
+        """Return a text argument, None where it is absent."""
+        value = self.arguments.get(name)
+        return value if isinstance(value, str) else None
+
+    def count(self, name: str) -> int | None:
+        """Return an integer argument, None where it is absent."""
+        value = self.arguments.get(name)
+        return value if isinstance(value, int) else None
+
+    def flag(self, name: str) -> bool:
+        """Return a boolean argument, False where it is absent."""
+        return self.arguments.get(name) is True
+
+
+class Refused(RemoteError):
+    """A header that cannot be a request; `number` is its id as far as it was read, else 0."""
+
+    def __init__(self, code: str, message: str, number: int) -> None:
+        super().__init__(code, message)
+        self.number = number
+
+
+def read(header: memoryview, body: int) -> Request:
+    """Read a header whose frame has `body` bytes of body.
+
+    Raises Refused with the code that the answer is to carry.
+    """
+    reader = Reader(header)
+    found: dict[str, str | int | bool] = {}
+    try:
+        for _ in range(reader.size()):
+            start, end = reader.span()
+            known = _KEYS.get(header[start:end].toreadonly())
+            if known is None:
+                raise RemoteError("bad-request", f"There is no {_named(header[start:end], 'key')}.")
+            name, kind = known
+            if name in found:
+                raise RemoteError("bad-header", "A header has a key twice.")
+            found[name] = _op(reader) if name == "op" else _argument(reader, name, kind)
+        reader.end()
+        return _checked(found, body)
+    except RemoteError as error:
+        number = found.get("id", 0)
+        raise Refused(error.code, str(error), int(number)) from None
+
+
+def _op(reader: Reader) -> str:
+    start, end = reader.span()
+    word = reader.view[start:end]
+    name = _OPS.get(word.toreadonly())
+    if name is None:
+        raise RemoteError("unknown-op", f"There is no {_named(word, 'request')}.")
+    return name
+
+
+def _argument(reader: Reader, name: str, kind: str) -> str | int | bool:
+    if kind in {COUNT, FLAG}:
+        code = reader.view[reader.at] if reader.at < len(reader.view) else 0xC1
+        wanted = code in {0xC2, 0xC3} if kind == FLAG else code < 0x80 or 0xCC <= code <= 0xCF
+        value = reader.value() if wanted else None
+        if not isinstance(value, int) or value > MAX_COUNT:
+            raise RemoteError("bad-request", f"The argument {name} is not a {kind}.")
+        return value
+    start, end = reader.span()
+    if end - start > (MAX_SERVICE if kind == SERVICE else MAX_TEXT):
+        raise RemoteError("too-large", f"The argument {name} is too long.")
+    text = reader.view[start:end]
+    if kind == SERVICE and not _URL.fullmatch(text) and re.search(rb"://", text):
+        raise RemoteError("bad-request", "The service is not in its canonical spelling.")
+    try:
+        return str(text, "utf-8")
+    except UnicodeDecodeError:
+        pass
+    raise RemoteError("bad-header", "A text in a header is not UTF-8.")
+
+
+def _checked(found: dict[str, str | int | bool], body: int) -> Request:
+    """Hold what was read against the vocabulary as a whole."""
+    if found.pop("v", None) != WIRE_VERSION:
+        raise RemoteError("version", "The agent does not speak this version of the protocol.")
+    op, number = found.pop("op", None), found.pop("id", None)
+    directory = found.pop("dir", "")
+    if not isinstance(op, str) or not isinstance(number, int):
+        missing = "op" if op is None else "id"
+        if number is not None:
+            found["id"] = number
+        raise RemoteError("bad-request", f"A request needs the key {missing}.")
+    known = OPS[op]
+    try:
+        for name in found:
+            if name not in known.arguments:
+                raise RemoteError("bad-request", f"A {op} request has no argument {name}.")
+        for name in known.required:
+            if name not in found:
+                raise RemoteError("bad-request", f"A {op} request needs the argument {name}.")
+        if (known.body == NO_BODY and body) or (known.body == HAS_BODY and not body):
+            has = "no" if known.body == NO_BODY else "a"
+            raise RemoteError("bad-request", f"A {op} request has {has} body.")
+    except RemoteError:
+        found["id"] = number
+        raise
+    return Request(op, number, str(directory), found)
+
+
+def _named(word: memoryview, noun: str) -> str:
+    """Name an unknown word if it can be no secret."""
+    return f"{noun} {str(word, 'ascii')}" if _SAYABLE.fullmatch(word) else f"such {noun}"

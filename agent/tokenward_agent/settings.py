@@ -1,0 +1,88 @@
+"""What one agent is told at its start: options, and where they are missing the environment.
+
+The client says where everything lies when it starts an agent on demand, so that both always mean
+the same; under a service manager or by hand the environment and the user's home say it. An agent
+serves one credentials directory for as long as it lives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+import sys
+
+from tokenward_agent.socket_place import own_directory, runtime_directory
+from tokenward_protocol import VERSION, places
+
+
+class SettingsError(Exception):
+    """The agent cannot know where its files are; the text is one sentence for the user."""
+
+
+class Settings:
+    """`directory` holds the vaults, `state` what belongs to this machine, both absolute; `socket`
+    is the address, `ready` a descriptor that is told when the agent serves, or None."""
+
+    __slots__ = ("directory", "ready", "socket", "state")
+
+    def __init__(self, directory: str, state: str, socket: str, ready: int | None) -> None:
+        self.directory = directory
+        self.state = state
+        self.socket = socket
+        self.ready = ready
+
+
+def read(argv: list[str]) -> Settings:
+    """Read the options. Raises SettingsError, PlaceError; SystemExit for --help and bad usage."""
+    options = _parser().parse_args(argv)
+    home = _home()
+    base = options.state or places.state_directory(sys.platform, os.environ, home)
+    ordinary = os.path.realpath(places.data_directory(sys.platform, os.environ, home))
+    directory = options.directory or os.environ.get("TOKENWARD_DIR") or ordinary
+    if not os.path.isabs(directory):
+        raise SettingsError(f"The credentials directory {directory} is not an absolute path.")
+    directory = os.path.realpath(directory)
+    state = os.path.join(os.path.realpath(base), places.directory_tag(directory))
+    _make(state)
+    socket = options.socket or os.environ.get("TOKENWARD_SOCK")
+    if not socket:
+        name = places.socket_name(directory, ordinary)
+        socket = os.path.join(runtime_directory(os.path.realpath(base)), name)
+    if not os.path.isabs(socket):
+        raise SettingsError(f"The socket {socket} is not an absolute path.")
+    return Settings(directory, state, socket, options.ready_fd)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tokenward-agent",
+        description="Hold package-index credentials in memory and hand them out over a socket.",
+        epilog="It is started by `auth` when it is needed, or by the system's service manager.",
+    )
+    parser.add_argument("--directory", metavar="DIR", help="the credentials directory")
+    parser.add_argument("--socket", metavar="PATH", help="where to listen")
+    parser.add_argument("--state", metavar="DIR", help="the state directory")
+    parser.add_argument("--ready-fd", metavar="N", type=int, help="a descriptor told when it serves")
+    parser.add_argument("--version", action="version", version=VERSION)
+    return parser
+
+
+def _home() -> str:
+    home = os.environ.get("HOME")
+    if home and os.path.isabs(home):
+        return home
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        raise SettingsError(
+            "HOME is not set and the user has no entry in the password database; set HOME."
+        ) from None
+
+
+def _make(state: str) -> None:
+    try:
+        os.makedirs(os.path.dirname(state), mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"The directory {state} cannot be made: {error.strerror}.") from None
+    own_directory(state)

@@ -1,0 +1,164 @@
+"""The agent's own socket: where it lies, that nobody else is there, and that it is ours.
+
+Rules:
+
+- the directory is ours, mode 0700 from the moment it is made, and no link;
+- one agent holds the lock file beside the socket for as long as it lives; the kernel lets go of
+  it however the agent ends, so nothing stale is left to judge;
+- a socket that is there already is asked before it is removed: if somebody answers, it stays.
+  Only a socket is ever removed, and at the end only the one that was made here;
+- mode 0600 from the moment it exists.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+import sys
+
+from tokenward_protocol import places
+
+
+class PlaceError(Exception):
+    """The socket cannot be made; the text is one sentence for the user."""
+
+
+class AlreadyRunning(Exception):  # noqa: N818 - no error: somebody else serves
+    """Another agent serves this address."""
+
+
+def runtime_directory(state: str) -> str:
+    """Return the first usable runtime directory, made if its parent is there.
+
+    Raises PlaceError if not even the last one, in the state directory, can be had.
+    """
+    temp = None
+    if sys.platform == "darwin":
+        temp = os.confstr(places.DARWIN_USER_TEMP_DIR)
+    uid = os.geteuid()
+    candidates = places.runtime_directories(sys.platform, uid, os.environ, state, temp)
+    for candidate in candidates[:-1]:
+        try:
+            if os.stat(os.path.dirname(candidate)).st_uid == uid:
+                return own_directory(candidate)
+        except (OSError, PlaceError):
+            continue
+    os.makedirs(os.path.dirname(candidates[-1]), mode=0o700, exist_ok=True)
+    return own_directory(candidates[-1])
+
+
+def own_directory(path: str) -> str:
+    """Make `path` with mode 0700 if it is missing; return it.
+
+    Raises PlaceError if it is a link, no directory, somebody else's, or open to others.
+    """
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise PlaceError(f"The directory {path} cannot be made: {error.strerror}.") from None
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode):
+        raise PlaceError(f"{path} is not a directory.")
+    if found.st_uid != os.geteuid():
+        raise PlaceError(f"The directory {path} belongs to another user (uid {found.st_uid}).")
+    if found.st_mode & 0o077:
+        raise PlaceError(f"The directory {path} is open to others; `chmod 700 {path}` mends that.")
+    return path
+
+
+class SocketPlace:
+    """One address, held by this process from `__init__` to `release`."""
+
+    def __init__(self, path: str) -> None:
+        """Take the lock and bind.
+
+        Raises AlreadyRunning if another agent holds the address, PlaceError if it cannot be had.
+        """
+        self.path = path
+        limit = places.MAX_SOCKET_PATH.get(sys.platform, 103)
+        if len(os.fsencode(path)) > limit:
+            raise PlaceError(
+                f"The socket's path {path} is longer than the {limit} bytes that the system"
+                " allows; set XDG_RUNTIME_DIR to a shorter directory."
+            )
+        own_directory(os.path.dirname(path))
+        self._lock = _locked(f"{path}.lock")
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            _clear(path)
+            umask = os.umask(0o177)
+            try:
+                self.listener.bind(path)
+            finally:
+                os.umask(umask)
+            self._identity = _identity(path)
+        except OSError as error:
+            self._abandon()
+            raise PlaceError(f"The socket {path} cannot be made: {error.strerror}.") from None
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        self.listener.close()
+        os.close(self._lock)
+
+    def still_ours(self) -> bool:
+        """Tell whether the socket that clients find at the address is the one made here."""
+        return self._identity is not None and _identity(self.path) == self._identity
+
+    def release(self) -> None:
+        """Take the socket away, if it is still ours, then let go of the address."""
+        if self.still_ours():
+            os.unlink(self.path)
+        self._abandon()
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _locked(path: str) -> int:
+    """Open and lock the lock file; the descriptor holds the lock."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise PlaceError(f"The lock file {path} cannot be opened: {error.strerror}.") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in {errno.EAGAIN, errno.EACCES}:
+            raise AlreadyRunning(path) from None
+        raise PlaceError(f"The lock file {path} cannot be locked: {error.strerror}.") from None
+    return descriptor
+
+
+def _clear(path: str) -> None:
+    """Remove a socket that nobody answers."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise PlaceError(f"{path} is in the way and is not a socket; it is left alone.")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+        except TimeoutError:
+            pass
+    raise AlreadyRunning(path)
