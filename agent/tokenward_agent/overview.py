@@ -1,0 +1,57 @@
+"""What the agent tells about what it holds: the entries of `list` and `logout`, protections.
+
+Everything here is for a person to see. A record goes in, and what comes out has no field that
+could hold a secret.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.harden import Report
+    from tokenward_agent.record import Record
+    from tokenward_protocol.packing import Value
+
+PAGE_BYTES = 48 * 1024
+"""Names in one page of a list; a header holds 64 KiB."""
+
+_ENTRY_BYTES = 160
+"""An upper bound of what an entry takes beside its names."""
+
+
+def entry(record: Record, provider: str) -> dict[str, Value]:
+    """Describe a record."""
+    return {
+        "service": record.service,
+        "username": record.username,
+        "provider": provider,
+        "created": record.created,
+        "used": record.last_used,
+        "expires": None if record.expires is None else record.expires.wall_end,
+        "adopted": record.adopted is not None,
+    }
+
+
+def page(held: list[tuple[Record, str]], after: int) -> tuple[list[Value], int | None]:
+    """Return the entries from number `after` on that fit into an answer, and the next number."""
+    ordered = sorted(held, key=lambda pair: (pair[0].service, pair[0].username))
+    entries: list[Value] = []
+    room = PAGE_BYTES
+    for record, provider in ordered[after:]:
+        room -= len(record.service.encode()) + len(record.username.encode()) + _ENTRY_BYTES
+        if room < 0 and entries:
+            return entries, after + len(entries)
+        entries.append(entry(record, provider))
+    return entries, None
+
+
+def protections(report: Report, arena: Arena) -> dict[str, Value]:
+    """Name what stands between this process and a look from outside."""
+    found: dict[str, Value] = {"memory": arena.kind}
+    for name in report.in_force:
+        found[name] = "in force"
+    for sentence in report.refused:
+        name, _, problem = sentence.partition(": ")
+        found[name] = f"refused: {problem}"
+    return found

@@ -1,0 +1,159 @@
+"""Real agent processes for tests, each with a directory of its own, and the wire to speak to them.
+
+The wire side is written out again here, on blocking sockets, so that tests see bytes that the
+client would never send.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenward_protocol.frames import PREFIX, frame, sizes
+from tokenward_protocol.messages import request
+from tokenward_protocol.packing import unpack
+
+if TYPE_CHECKING:
+    from tokenward_protocol.packing import Value
+
+COMMAND = [sys.executable, "-I", "-c", "from tokenward_agent.__main__ import main; main()"]
+
+
+class NotDone(Exception):
+    """An answer that is not ok."""
+
+    def __init__(self, header: dict[str, Value]) -> None:
+        super().__init__(f"{header['code']}: {header['message']}")
+        self.code = header["code"]
+        self.header = header
+
+
+class Wire:
+    """One blocking connection that says whatever bytes a test wants."""
+
+    def __init__(self, path: Path) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(30)
+        self.sock.connect(str(path))
+        self.number = 0
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def read(self, size: int) -> bytes:
+        """Read exactly `size` bytes, or what comes before the other end hangs up."""
+        data = b""
+        while len(data) < size:
+            more = self.sock.recv(size - len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def answer(self) -> tuple[dict[str, Value], bytes]:
+        start = self.read(PREFIX)
+        assert len(start) == PREFIX, "the agent hung up"
+        whole, header = sizes(start)
+        rest = self.read(whole - PREFIX)
+        return unpack(rest[:header]), rest[header:]
+
+    def ask(self, op: str, body: bytes = b"", **arguments: Value) -> dict[str, Value]:
+        header, _ = self.ask_whole(op, body, **arguments)
+        return header
+
+    def ask_whole(
+        self, op: str, body: bytes = b"", **arguments: Value
+    ) -> tuple[dict[str, Value], bytes]:
+        self.number += 1
+        self.send(frame(request(op, self.number, arguments), body))
+        header, answer = self.answer()
+        assert header["id"] == self.number
+        if header["ok"] is not True:
+            raise NotDone(header)
+        return header, answer
+
+
+class Agent:
+    """One agent process, started by us and ended by its pid."""
+
+    def __init__(self, root: Path, environment: dict[str, str] | None = None) -> None:
+        self.directory = root / "credentials"
+        self.state = root / "state"
+        self.socket = root / "run" / "agent.sock"
+        self.socket.parent.mkdir(mode=0o700, exist_ok=True)
+        self.environment = {"HOME": str(root), "PATH": os.environ["PATH"]} | (environment or {})
+        self._process: subprocess.Popen[bytes] | None = None
+        self.errors = root / "agent.err"
+        self.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        ready, ours = os.pipe()
+        with self.errors.open("ab") as errors:
+            self._process = subprocess.Popen(
+                [
+                    *COMMAND,
+                    *("--directory", str(self.directory), "--state", str(self.state)),
+                    *("--socket", str(self.socket), "--ready-fd", str(ours)),
+                ],
+                env=self.environment,
+                pass_fds=[ours],
+                stdin=subprocess.DEVNULL,
+                stderr=errors,
+            )
+        os.close(ours)
+        with os.fdopen(ready, "rb") as file:
+            line = file.readline()
+        assert line == b"ready\n", (line, self.errors.read_text())
+
+    def wire(self) -> Wire:
+        return Wire(self.socket)
+
+    def ask(self, op: str, body: bytes = b"", **arguments: Value) -> dict[str, Value]:
+        return self.ask_whole(op, body, **arguments)[0]
+
+    def ask_whole(
+        self, op: str, body: bytes = b"", **arguments: Value
+    ) -> tuple[dict[str, Value], bytes]:
+        wire = self.wire()
+        try:
+            return wire.ask_whole(op, body, **arguments)
+        finally:
+            wire.close()
+
+    def fetch(self, service: str, **arguments: Value) -> bytes:
+        return self.ask_whole("fetch", service=service, **arguments)[1]
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """End the process; return its exit code."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        code = self._process.wait(10)
+        self._process = None
+        return code
+
+    def restart(self, number: int = signal.SIGKILL) -> None:
+        self.end(number)
+        self.start()
+
+    def ended(self, seconds: float) -> int:
+        """Wait for the process to end by itself; return its exit code."""
+        assert self._process is not None
+        return self._process.wait(seconds)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
