@@ -81,7 +81,7 @@ class Refused(RemoteError):
 
 
 def read(header: memoryview, body: int) -> Request:
-    """Read a header whose frame has `body` bytes of body.
+    """Read a header, a view of a mapping or of bytes, whose frame has `body` bytes of body.
 
     Raises Refused with the code that the answer is to carry.
     """
