@@ -1,0 +1,52 @@
+"""Reading settings files: there or not there, and one clear sentence for anything odd.
+
+What an error says never quotes a file's text, which may hold passwords; it names the file and the
+line. A FIFO or a socket is refused instead of waited for, and nothing past `MAX_SIZE` is read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from typing import Any
+
+from tokenward.errors import CommandError
+
+MAX_SIZE = 4 * 1024 * 1024
+"""Bytes of the largest settings file."""
+
+
+def read(path: str) -> bytes | None:
+    """Return what the file holds, or None where there is none. Raises CommandError otherwise."""
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            kind = os.fstat(file.fileno()).st_mode
+            if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):  # /dev/null is an empty file
+                raise CommandError(f"{path} is no ordinary file")
+            data = file.read(MAX_SIZE + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name is not valid"
+        raise CommandError(f"{path} cannot be read: {reason}") from None
+    if len(data) > MAX_SIZE:
+        raise CommandError(f"{path} is larger than {MAX_SIZE} bytes")
+    return data
+
+
+def parse_toml(data: bytes, path: str) -> dict[str, Any]:
+    """Parse TOML. Raises CommandError with the line of the first mistake."""
+    try:
+        return tomllib.loads(data.decode().replace("\r\n", "\n"))
+    except UnicodeDecodeError:
+        raise CommandError(f"{path} is not UTF-8 text") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        where = re.search(r"line \d+", str(error))
+        at = f" in {where[0]}" if where else ""
+        raise CommandError(f"{path} is not valid TOML: the mistake is{at or ' in it'}") from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
