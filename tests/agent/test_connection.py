@@ -1,0 +1,316 @@
+"""Connections over real sockets: order, deadlines, limits, and memory that is given back."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tokenward_agent import connection, server
+from tokenward_agent.answer import Answer, Failure, Gone, done, not_done
+from tokenward_agent.arena import Arena
+from tokenward_agent.request import Request
+from tokenward_agent.server import Server
+from tokenward_protocol.frames import MAX_BODY, PREFIX, frame, sizes
+from tokenward_protocol.messages import request
+from tokenward_protocol.packing import unpack
+
+if TYPE_CHECKING:
+    from tokenward_protocol.packing import Value
+
+Dispatch = Callable[[Request, memoryview], "Answer | Awaitable[Answer]"]
+
+
+class Secret:
+    """A secret that is there as long as `gone` is not set."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.size = len(data)
+        self.gone = False
+
+    def open_into(self, view: memoryview) -> None:
+        if self.gone:
+            raise Gone
+        view[:] = self.data
+
+
+class Serving:
+    """A server on a socket of its own, with its arena."""
+
+    def __init__(self, path: Path, dispatch: Dispatch) -> None:
+        self.path = path
+        self.arena = Arena(1 << 20)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        self.server = Server(listener, self.arena, dispatch)
+        self.quiet = self.arena.free
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_unix_connection(str(self.path))
+
+
+@asynccontextmanager
+async def serving(path: Path, dispatch: Dispatch) -> AsyncIterator[Serving]:
+    served = Serving(path / "s", dispatch)
+    yield served
+    await served.server.close()
+    assert served.arena.free == len(served.arena.view), "a block was not given back"
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[dict[str, Value], bytes]:
+    whole, header = sizes(start := await reader.readexactly(PREFIX))
+    rest = await reader.readexactly(whole - len(start))
+    return unpack(rest[:header]), rest[header:]
+
+
+def echo(request: Request, body: memoryview) -> Answer:
+    return done(request.number, Secret(bytes(body)) if len(body) else None)
+
+
+def login(number: int, body: bytes) -> bytes:
+    arguments: dict[str, Value] = {"service": "https://a.example/", "username": "u"}
+    return frame(request("login", number, arguments), body)
+
+
+def test_frames_are_answered_however_they_are_cut(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, echo) as served:
+            reader, writer = await served.connect()
+            data = b"".join(login(n, b"secret %d" % n) for n in range(20))
+            for size in (1, 7, 64, len(data)):
+                for at in range(0, len(data), size):
+                    writer.write(data[at : at + size])
+                    await writer.drain()
+                    await asyncio.sleep(0)
+                for n in range(20):
+                    assert await answer(reader) == ({"id": n, "ok": True}, b"secret %d" % n)
+            assert served.arena.free == served.quiet
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_answers_keep_the_order_of_the_requests_even_where_one_takes_longer(
+    tmp_path: Path,
+) -> None:
+    gate = asyncio.Event()
+
+    async def slow(request: Request) -> Answer:
+        await gate.wait()
+        return done(request.number)
+
+    def dispatch(request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
+        return slow(request) if request.op == "lock" else echo(request, body)
+
+    async def main() -> None:
+        async with serving(tmp_path, dispatch) as served:
+            reader, writer = await served.connect()
+            writer.write(login(1, b"a") + frame(request("lock", 2, {})) + login(3, b"b")[:-4])
+            assert (await answer(reader))[0]["id"] == 1
+            writer.write(login(3, b"b")[-4:] + login(4, b"c"))
+            other, second = await served.connect()
+            second.write(login(9, b"beside"))
+            assert (await answer(other))[1] == b"beside"
+            gate.set()
+            assert [(await answer(reader))[0]["id"] for _ in range(3)] == [2, 3, 4]
+            writer.close()
+            second.close()
+
+    asyncio.run(main())
+
+
+def test_an_answer_that_is_not_taken_waits_and_comes_whole(tmp_path: Path) -> None:
+    big = bytes(range(256)) * (MAX_BODY // 256)
+
+    async def main() -> None:
+        async with serving(tmp_path, lambda r, _: done(r.number, Secret(big))) as served:
+            reader, writer = await served.connect()
+            writer.write(b"".join(frame(request("lock", n, {})) for n in range(100)))
+            await asyncio.sleep(0.05)  # the buffers of the socket are full by now
+            assert not any(served.server.output), "plaintext was left between two callbacks"
+            for n in range(100):
+                header, body = await answer(reader)
+                assert (header["id"], body) == (n, big)
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_secret_whose_key_is_destroyed_is_not_sent_on(tmp_path: Path) -> None:
+    secret = Secret(b"x" * MAX_BODY)
+
+    async def main() -> None:
+        async with serving(tmp_path, lambda r, _: done(r.number, secret)) as served:
+            reader, writer = await served.connect()
+            writer.write(b"".join(frame(request("lock", n, {})) for n in range(100)))
+            await asyncio.sleep(0.05)
+            secret.gone = True
+            rest = await reader.read()
+            assert len(rest) < 100 * MAX_BODY
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_half_a_frame_is_hung_up_on_after_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "FRAME_SECONDS", 0.05)
+
+    async def main() -> None:
+        async with serving(tmp_path, echo) as served:
+            _, idle = await served.connect()
+            reader, writer = await served.connect()
+            data = login(1, b"never whole")
+            for at in range(len(data) - 1):  # a byte now and then does not buy more time
+                writer.write(data[at : at + 1])
+                await asyncio.sleep(0.005)
+                if reader.at_eof():
+                    break
+            assert await reader.read() == b""
+            assert served.arena.free == served.quiet
+            idle.write(login(2, b"x"))
+            await idle.drain()
+            writer.close()
+            idle.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("start", "code"),
+    [
+        (b"\xff\xff\xff\xff\x00\x10", "too-large"),
+        ((2 + MAX_BODY + 1).to_bytes(4, "big") + b"\0\0", "too-large"),
+        (b"\x00\x00\x00\x01\x00\x00", "bad-frame"),
+    ],
+)
+def test_a_frame_that_lies_is_answered_once_and_hung_up_on(
+    tmp_path: Path, start: bytes, code: str
+) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, echo) as served:
+            reader, writer = await served.connect()
+            writer.write(start + b"x" * 100)
+            header, _ = await answer(reader)
+            assert (header["id"], header["ok"], header["code"]) == (0, False, code)
+            assert await reader.read() == b""
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_bad_header_is_answered_and_the_connection_goes_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, echo) as served:
+            reader, writer = await served.connect()
+            writer.write(frame(b"\xc1", b"x") + login(5, b"good"))
+            assert (await answer(reader))[0]["code"] == "bad-header"
+            assert await answer(reader) == ({"id": 5, "ok": True}, b"good")
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_disconnect_at_any_byte_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, echo) as served:
+            data = login(1, b"secret")
+            for end in range(len(data)):
+                _, writer = await served.connect()
+                writer.write(data[:end])
+                await writer.drain()
+                writer.close()
+                await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                while served.arena.free != served.quiet:
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+
+
+def test_past_the_limit_the_longest_idle_connection_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
+
+    async def main() -> None:
+        async with serving(tmp_path, echo) as served:
+            peers = [await served.connect() for _ in range(3)]
+            for n, (reader, writer) in enumerate(peers):
+                writer.write(login(n, b"x"))
+                await answer(reader)
+            peers[0][1].write(login(9, b"x"))  # now the second is the longest quiet one
+            await answer(peers[0][0])
+            late, writer = await served.connect()
+            writer.write(login(1, b"late"))
+            assert (await answer(late))[1] == b"late"
+            assert await peers[1][0].read() == b""
+            for _, each in [*peers, (late, writer)]:
+                each.close()
+
+    asyncio.run(main())
+
+
+def test_a_frame_takes_no_more_room_than_what_came_of_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, echo) as served:
+            claims = [await served.connect() for _ in range(50)]
+            whole = login(1, b"x" * MAX_BODY)
+            for _, writer in claims:
+                writer.write(whole[:100])
+                await writer.drain()
+            reader, writer = await served.connect()
+            writer.write(login(2, b"good"))
+            assert (await answer(reader))[1] == b"good"
+            assert served.quiet - served.arena.free <= 50 * 128
+            for _, each in [*claims, (reader, writer)]:
+                each.close()
+
+    asyncio.run(main())
+
+
+def test_when_locked_memory_is_out_half_frames_give_way_and_others_are_served(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, echo) as served:
+            hungry = [await served.connect() for _ in range(40)]
+            for _, writer in hungry:
+                writer.write(login(1, b"x" * MAX_BODY)[:-1])
+                await writer.drain()
+            reader, writer = await served.connect()
+            writer.write(login(2, b"good"))
+            assert (await answer(reader))[1] == b"good"
+            for _, each in [*hungry, (reader, writer)]:
+                each.close()
+
+    asyncio.run(main())
+
+
+def test_a_failed_request_is_answered_with_code_sentence_and_hint(tmp_path: Path) -> None:
+    def dispatch(request: Request, _body: memoryview) -> Answer:
+        return not_done(request.number, Failure("not-found", "No.", "auth login", extra=1))
+
+    async def main() -> None:
+        async with serving(tmp_path, dispatch) as served:
+            reader, writer = await served.connect()
+            writer.write(frame(request("lock", 3, {})))
+            header, _ = await answer(reader)
+            assert list(header.items()) == [
+                ("id", 3),
+                ("ok", False),
+                ("code", "not-found"),
+                ("message", "No."),
+                ("hint", "auth login"),
+                ("extra", 1),
+            ]
+            writer.close()
+
+    asyncio.run(main())
