@@ -1,0 +1,122 @@
+"""A real package index on loopback that asks for a password: pypiserver in a process of its own.
+
+`IndexServer` is what the tests and the demo hold. The other half of this file is what that
+process runs: the port is the kernel's choice and is told through a pipe once it listens, so
+nobody guesses a free port and nobody polls. Started by a context manager and ended by pid.
+
+The accounts are for one run and known to everybody, so the cheapest scheme of an htpasswd file does.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any, Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class IndexServer:
+    """An index whose uploads, downloads and lists all need one of `accounts` (name to password).
+
+    `url` is where uploads go, `simple` where pip looks, and `packages` the folder with what was
+    uploaded. `requests()` tells the request lines that the server has answered so far.
+    """
+
+    def __init__(self, accounts: dict[str, str]) -> None:
+        self.accounts = accounts
+        self.url = ""
+        self.packages = Path()
+
+    @property
+    def simple(self) -> str:
+        return f"{self.url}simple/"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def requests(self) -> list[str]:
+        return self._log.read_text().splitlines()
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="index-")
+        folder = Path(self._folder.name)
+        self.packages = folder / "packages"
+        self.packages.mkdir()
+        self._log = folder / "requests.log"
+        accounts = folder / "htpasswd"
+        accounts.write_text("".join(f"{n}:{_sha(p)}\n" for n, p in self.accounts.items()))
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                # passlib, which pypiserver reads htpasswd files with, imports a deprecated module
+                [sys.executable, "-W", "ignore", __file__, self.packages, accounts],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        assert self._process.stdout is not None
+        port = self._process.stdout.readline().strip()
+        if not port:
+            self._stop()
+            raise RuntimeError(f"the index did not start: {self._log.read_text()}")
+        self.url = f"http://127.0.0.1:{port}/"
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+        self._folder.cleanup()
+
+    def _stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+def _sha(password: str) -> str:
+    """Return `password` as Apache's `{SHA}` scheme writes it in an htpasswd file."""
+    return "{SHA}" + base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
+
+
+class _Threaded(ThreadingMixIn, WSGIServer):
+    daemon_threads = True  # an idle connection must not keep the others waiting
+
+
+class _OneLine(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base's name)
+        sys.stderr.write(f"{format % args}\n")
+
+
+def serve(packages: str, accounts: str) -> None:
+    """Serve `packages` until killed; the port is the one line on stdout."""
+    import pypiserver  # type: ignore[import-untyped]  # ships no types
+
+    application: Any = pypiserver.app(
+        roots=[Path(packages)],
+        password_file=accounts,
+        authenticate=["download", "list", "update"],
+        disable_fallback=True,
+    )
+    with make_server("127.0.0.1", 0, application, _Threaded, _OneLine) as server:
+        sys.stdout.write(f"{server.server_port}\n")
+        sys.stdout.flush()
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    serve(*sys.argv[1:])
