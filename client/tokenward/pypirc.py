@@ -63,7 +63,7 @@ def load(path: str) -> tuple[Server, ...]:
             Server(
                 name,
                 section.get("repository") or FIXED.get(name, ""),
-                section.get("username") or defaults.get("username") or None,
+                section.get("username") or defaults.get("username") or _fixed_username(name),
                 section.get("password") or defaults.get("password") or None,
                 path,
             )
@@ -101,6 +101,10 @@ def credential(
             "ask by the server's name, or for one with --username",
         )
     return able[0] if able else None
+
+
+def _fixed_username(name: str) -> str | None:
+    return "__token__" if name in FIXED else None  # as twine: these two take tokens alone
 
 
 def _line(error: configparser.Error) -> str:

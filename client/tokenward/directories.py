@@ -1,0 +1,94 @@
+"""Where things of this user lie: the credentials directory, the state, the configuration.
+
+| directory | is |
+| --- | --- |
+| credentials | `$TOKENWARD_DIR`, else the setting `auth-cache-dir`, else the user's data directory |
+| state | the user's state directory; one folder in it per credentials directory |
+| configuration | the user's configuration directory; `$TOKENWARD_CONFIG` names another file |
+
+Nothing here reads or makes a file; only links are resolved. An empty variable counts as not set.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tokenward.errors import CommandError
+from tokenward_protocol import places
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """Absolute paths; `credentials` and `ordinary` have their links resolved.
+
+    `ordinary` is where the credentials directory lies if nobody says otherwise; `chosen_by` is
+    what said otherwise, for a person, or "".
+    """
+
+    credentials: str
+    ordinary: str
+    state: str
+    chosen_by: str = ""
+
+    @property
+    def state_folder(self) -> str:
+        """The folder of this credentials directory in the state directory."""
+        return f"{self.state}/{places.directory_tag(self.credentials)}"
+
+
+def home(environ: Mapping[str, str]) -> str:
+    """Return the user's home directory: $HOME, else what the system knows of the user."""
+    if found := environ.get("HOME"):
+        return found
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        raise CommandError("this user has no home directory", "set HOME") from None
+
+
+def config_file(environ: Mapping[str, str]) -> str:
+    """Return the path of config.toml, there or not."""
+    if named := environ.get("TOKENWARD_CONFIG"):
+        return os.path.abspath(named)  # noqa: PTH100 - resolve() would follow links
+    return f"{places.config_directory(sys.platform, environ, home(environ))}/config.toml"
+
+
+def state(environ: Mapping[str, str]) -> str:
+    """Return the state directory."""
+    return places.state_directory(sys.platform, environ, home(environ))
+
+
+def locate(environ: Mapping[str, str], setting: str | None = None, file: str = "") -> Directories:
+    """Find the directories, given what `auth-cache-dir` says and the file that says so."""
+    ordinary = os.path.realpath(places.data_directory(sys.platform, environ, home(environ)))
+    if named := environ.get("TOKENWARD_DIR"):
+        credentials, chosen_by = os.path.realpath(named), "TOKENWARD_DIR"
+    elif setting:
+        written = expanded(setting, file, home(environ))
+        credentials, chosen_by = os.path.realpath(written), f"auth-cache-dir in {file}"
+    else:
+        credentials, chosen_by = ordinary, ""
+    return Directories(credentials, ordinary, state(environ), chosen_by)
+
+
+def expanded(path: str, file: str, home: str) -> str:
+    """Read a path as settings have it: `~` is the home directory, the rest relative to `file`.
+
+    Raises CommandError for another user's home and for what can be no path.
+    """
+    if path == "~" or path.startswith("~/"):
+        path = home + path[1:]
+    if path.startswith("~") or "\0" in path:
+        raise CommandError(
+            f"the directory that {file} names is no path",
+            "write it in full, or with ~/ at its start",
+        )
+    return os.path.join(os.path.dirname(file), path)  # noqa: PTH118, PTH120 - text in, text out
