@@ -1,0 +1,107 @@
+"""Sealing: ChaCha20-Poly1305 (RFC 8439) over buffers, and random bytes that never become an object.
+
+A sealed value is ``nonce (12) | ciphertext | tag (16)``. Nonces are random; a key may seal 2**32
+values before two nonces are likely to meet, far more than a vault is ever saved. What a value
+belongs to is bound to it by its *context*, the associated data: a value that was moved to another
+place does not open there.
+
+Keys and plaintexts are any buffer, so that they may stay in an arena. The cipher object holds
+copies of its key and wipes them when it goes, so one is made for each use and never kept. Refuses
+to leave unauthenticated bytes behind: where opening fails, the output is wiped.
+"""
+
+from __future__ import annotations
+
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from tokenward_agent.arena import wipe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    Buffer = bytes | bytearray | memoryview
+
+KEY_SIZE: Final = 32
+NONCE_SIZE: Final = 12
+TAG_SIZE: Final = 16
+OVERHEAD: Final = NONCE_SIZE + TAG_SIZE
+"""Bytes by which a sealed value is longer than what it holds."""
+
+
+class Tampered(Exception):  # noqa: N818 - what it says
+    """The value does not open: another key, another context, or it was changed."""
+
+
+def context(label: bytes, *fields: str | bytes | int) -> bytes:
+    """Join a label and fields so that no two different lists give the same bytes.
+
+    ``label | 00``, then each field as ``u32 length (big endian) | bytes``; text is UTF-8 and an
+    integer eight bytes, big endian.
+    """
+    parts = [label, b"\0"]
+    for field in fields:
+        if isinstance(field, str):
+            raw = field.encode()
+        else:
+            raw = field.to_bytes(8, "big") if isinstance(field, int) else field
+        parts += (len(raw).to_bytes(4, "big"), raw)
+    return b"".join(parts)
+
+
+def seal(key: Buffer, plaintext: Buffer, aad: bytes) -> bytes:
+    """Seal *plaintext* under a key of 32 bytes."""
+    nonce = os.urandom(NONCE_SIZE)
+    return nonce + ChaCha20Poly1305(key).encrypt(nonce, plaintext, aad)
+
+
+def open_into(key: Buffer, sealed: Buffer, aad: bytes, out: memoryview) -> int:
+    """Open *sealed* into the start of *out* and return the number of bytes written.
+
+    Raises Tampered, with *out* wiped, if it does not open, and ValueError if *out* is too small.
+    """
+    size = len(sealed) - OVERHEAD
+    if size < 0:
+        raise Tampered
+    if size > len(out):
+        raise ValueError("the output is smaller than what was sealed")
+    view = memoryview(sealed)
+    try:
+        return ChaCha20Poly1305(key).decrypt_into(
+            view[:NONCE_SIZE], view[NONCE_SIZE:], aad, out[:size]
+        )
+    except InvalidTag:
+        wipe(out[:size])
+        raise Tampered from None
+
+
+def open_listing(key: Buffer, sealed: Buffer, aad: bytes) -> bytes:
+    """Open what is private but no secret, such as the list of what a vault holds.
+
+    Raises Tampered if it does not open.
+    """
+    if len(sealed) < OVERHEAD:
+        raise Tampered
+    view = memoryview(sealed)
+    try:
+        return ChaCha20Poly1305(key).decrypt(view[:NONCE_SIZE], view[NONCE_SIZE:], aad)
+    except InvalidTag:
+        raise Tampered from None
+
+
+def fill_random(view: memoryview) -> None:
+    """Fill *view* with random bytes, straight from the kernel into it.
+
+    Needs ``/dev/urandom`` and readv (Linux, macOS); elsewhere it raises OSError or AttributeError
+    instead of taking a way that leaves a copy. Raises OSError if the device cannot be read.
+    """
+    device = os.open("/dev/urandom", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        filled = 0
+        while filled < len(view):
+            filled += os.readv(device, [view[filled:]])
+    finally:
+        os.close(device)

@@ -1,0 +1,351 @@
+"""One vault in memory over its file: absent, closed, open or broken.
+
+Its data key lies in a view that the caller lends (32 bytes of an arena), the records beside it with
+sealed secrets. Closing wipes the key; what is left opens to nothing.
+
+Whatever touches the disk is made to run in a thread: it changes nothing here and returns a
+`Prepared`, which the caller adopts on the thread that reads the records::
+
+    prepared = await in_a_thread(vault.save, change, now)
+    vault.adopt(prepared)
+
+One such pair at a time for each vault; reading and `close` need not wait. A vault that was closed
+meanwhile stays closed: the save is on the disk, and `adopt` tells that it was not taken over.
+
+A save holds the file's lock and compares what is on the disk with what this process read or wrote
+last. If another agent saved meanwhile (a second container on one directory), its file is read and
+the change made again upon it, so no write is lost. The generation before is kept only if all its
+secrets and slots are still in force: it is for damage and never for undo. A file that is gone,
+cannot be read or has another key is an error and is never overwritten.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from tokenward_agent.arena import wipe
+from tokenward_agent.data_key import DataKey
+from tokenward_agent.record import check, secret_context
+from tokenward_agent.sealing import Tampered, fill_random, open_into, seal
+from tokenward_agent.slot import unwrap_into, wrap
+from tokenward_agent.vault_error import VaultError
+from tokenward_agent.vault_file import head_of, read, read_head
+from tokenward_agent.vault_format import Header, broken, serialise
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Literal
+
+    from tokenward_agent.record import Key, Record
+    from tokenward_agent.sealing import Buffer
+    from tokenward_agent.slot import Param, Slot
+    from tokenward_agent.storage import Storage
+
+    Records = dict[Key, Record]
+    Change = Callable[[Records], Records]
+    NewSlot = tuple[str, Mapping[str, Param], Buffer]
+    State = Literal["absent", "closed", "open", "broken"]
+
+
+class Prepared(NamedTuple):
+    """What a thread read or wrote, to be adopted. `nonce` marks the save, `new_key` a rekeying."""
+
+    epoch: int
+    header: Header
+    nonce: bytes
+    records: Records
+    new_key: memoryview | None = None
+
+
+class Vault:
+    """The vault of a *provider* in *storage*; *data_key* is 32 writable bytes, lent for good.
+
+    `state` is what it is, `problem` why it is broken, and `header` what stands in the open of the
+    file as last read or written, None if the vault is absent or broken.
+    """
+
+    def __init__(self, storage: Storage, provider: str, data_key: memoryview) -> None:
+        self.storage = storage
+        self.provider = provider
+        self.state: State = "absent"
+        self.problem: VaultError | None = None
+        self.header: Header | None = None
+        self._key = DataKey(data_key, provider)
+        self._nonce = b""
+        self._records: Records = {}
+        self._used: dict[Key, int] = {}
+
+    def __repr__(self) -> str:
+        return f"Vault({self.provider}, {self.state})"
+
+    # What the loop asks.
+
+    @property
+    def seen(self) -> int:
+        """The latest wall time that the vault has seen, in seconds."""
+        return 0 if self.header is None else self.header.seen
+
+    @property
+    def records(self) -> Mapping[Key, Record]:
+        """The records of an open vault by service and user name; empty if it is not open.
+
+        Last uses since the last save are not in them; see `last_used`.
+        """
+        return self._records
+
+    def last_used(self, record: Record) -> int | None:
+        """Return when a record was last used, saved or not."""
+        return self._used.get(record.key, record.last_used)
+
+    def use(self, record: Record, wall: int) -> None:
+        """Remember that a record was used; written with the next save."""
+        self._used[record.key] = wall
+
+    def seal(self, service: str, username: str, secret: Buffer) -> bytes:
+        """Seal a secret for a record. Raises VaultError with code `locked` if not open.
+
+        Seal between two pairs of save and adopt, or within a change: a key may be new after one.
+        """
+        with self._key.use() as key:
+            return seal(key, secret, secret_context(self._id(), service, username))
+
+    def open_secret(self, record: Record, out: memoryview) -> int:
+        """Open a record's secret into *out* and return its size in bytes.
+
+        Raises VaultError: `locked` if not open, `vault` if the secret does not open.
+        """
+        if record.secret is None:
+            raise ValueError("an adopted credential has no secret in the vault")
+        place = secret_context(self._id(), record.service, record.username)
+        try:
+            with self._key.use() as key:
+                return open_into(key, record.secret, place, out)
+        except Tampered:
+            reason = f"the secret of {record.service} does not open"
+            raise broken(self.storage.path, reason) from None
+
+    def close(self) -> None:
+        """Wipe the data key and forget the records; a vault that is not open stays what it is."""
+        self._key.wipe()
+        self._records = {}
+        self._used = {}
+        if self.state == "open":
+            self.state = "closed"
+
+    def adopt(self, prepared: Prepared) -> bool:
+        """Take over what a thread prepared; False if the vault was closed meanwhile."""
+        if not self._key.take(prepared.epoch, prepared.new_key):
+            return False
+        self.header, self._nonce, self._records = prepared[1:4]
+        self._used = {
+            key: wall
+            for key, wall in self._used.items()
+            if key in self._records and wall > (self._records[key].last_used or 0)
+        }
+        self.state, self.problem = "open", None
+        return True
+
+    def adopt_look(self, found: Header | VaultError | None) -> None:
+        """Take over what `look` found; an open vault stays open."""
+        if self.state == "open":
+            return
+        self.header, self.problem = None, None
+        if found is None:
+            self.state = "absent"
+        elif isinstance(found, VaultError):
+            self.state, self.problem = "broken", found
+        else:
+            self.state, self.header = "closed", found
+
+    # What a thread does.
+
+    def look(self) -> Header | VaultError | None:
+        """Read the header: how the vault opens, why it cannot be read, or None if it is absent."""
+        try:
+            head = read_head(self.storage, self.provider)
+        except VaultError as error:
+            return error
+        return None if head is None else head.header
+
+    def create(
+        self, kind: str, params: Mapping[str, Param], slot_key: Buffer, now: int, vault_id: str = ""
+    ) -> Prepared:
+        """Make the vault with one slot; *vault_id* if the slot's key was stored under it already.
+
+        Raises VaultError if there is a file already or it cannot be written.
+        """
+        epoch = self._key.epoch
+        vault_id = vault_id or new_vault_id()
+        with self.storage.locked() as writer:
+            if self.storage.read(1) is not None:
+                path = self.storage.path
+                raise VaultError("vault", f"{path} is there already.", "Use `auth unlock`.")
+            with self._key.fill() as key:
+                fill_random(key)
+                slot = wrap(kind, params, slot_key, key, vault_id)
+                header = Header(vault_id, self.provider, 1, now, (slot,))
+                data = serialise(header, {}, key)
+            try:
+                writer.replace(data, keep_previous=False)
+            except BaseException:
+                self._key.wipe()
+                raise
+        return Prepared(epoch, header, self._nonce_of(data), {})
+
+    def open(self, kind: str, slot_key: Buffer) -> Prepared:
+        """Open a closed vault by its slot of a kind.
+
+        Raises WrongKey, or VaultError if there is no such slot or the file cannot be read; the
+        data key is wiped then.
+        """
+        epoch = self._key.epoch
+        sealed = read(self.storage, self.provider)
+        header = sealed.head.header
+        slot = header.slot(kind)
+        if slot is None:
+            raise VaultError(
+                "vault",
+                f"{self.storage.path} has no {kind} slot to open it with.",
+                "`auth status` shows what opens it.",
+            )
+        with self._key.fill() as key:
+            unwrap_into(slot, slot_key, header.vault_id, key)
+            records = sealed.records(key)
+        return Prepared(epoch, header, sealed.head.nonce, records)
+
+    def save(self, change: Change, now: int) -> Prepared:
+        """Write what *change* makes of the records; *now* is the wall time in seconds.
+
+        *change* gets a dict of its own, and returns that or another; it may be called again with
+        the records of another agent, and what it raises is passed on with nothing written. Raises
+        VaultError, ValueError for a record that a vault may not hold.
+        """
+        return self._write(lambda header, records: (header, change(records)), now)
+
+    def add_slot(
+        self, kind: str, params: Mapping[str, Param], slot_key: Buffer, now: int
+    ) -> Prepared:
+        """Add a slot, in the place of the one of its kind; the data key stays."""
+
+        def added(header: Header, records: Records) -> tuple[Header, Records]:
+            with self._key.use() as key:
+                slot = wrap(kind, params, slot_key, key, header.vault_id)
+            return header._replace(slots=(*_without(header, kind), slot)), records
+
+        return self._write(added, now)
+
+    def remove_slot(self, kind: str, now: int) -> Prepared:
+        """Remove a slot; the data key stays. Raises ValueError if it is the last or not there."""
+
+        def removed(header: Header, records: Records) -> tuple[Header, Records]:
+            slots = _without(header, kind)
+            if not slots or len(slots) == len(header.slots):
+                raise ValueError("a vault keeps at least one slot")
+            return header._replace(slots=slots), records
+
+        return self._write(removed, now)
+
+    def rekey(
+        self, slots: Sequence[NewSlot], new_key: memoryview, scratch: memoryview, now: int
+    ) -> Prepared:
+        """Give the vault a new data key and *slots* in the place of all that it had.
+
+        *new_key* (32 bytes) is filled here, copied and wiped by `adopt`; wipe it if this raises.
+        *scratch* (64 KiB) holds one secret at a time while it is sealed anew, and is wiped. To
+        keep a slot whose key is not at hand, use `add_slot`: the data key must stay then.
+        """
+
+        def renewed(header: Header, records: Records) -> tuple[Header, Records]:
+            fill_random(new_key)
+            fresh = {key: self._resealed(each, new_key, scratch) for key, each in records.items()}
+            wrapped = tuple(wrap(*slot, new_key, header.vault_id) for slot in slots)
+            return header._replace(slots=wrapped), fresh
+
+        return self._write(renewed, now, new_key)
+
+    def _write(
+        self,
+        change: Callable[[Header, Records], tuple[Header, Records]],
+        now: int,
+        new_key: memoryview | None = None,
+    ) -> Prepared:
+        epoch, used = self._key.epoch, dict(self._used)
+        with self.storage.locked() as writer:
+            old, before = self._newest()
+            new, after = change(old, _with_uses(before, used))
+            for key, record in after.items():
+                if record is not before.get(key):
+                    check(record)
+            seen = max(old.seen, self.seen, now)
+            new = new._replace(generation=old.generation + 1, seen=seen)
+            with self._key.use(epoch) as data_key:
+                data = serialise(new, after, data_key if new_key is None else new_key)
+            writer.replace(data, keep_previous=_nothing_removed(old, before, new, after))
+        return Prepared(epoch, new, self._nonce_of(data), after, new_key)
+
+    def _newest(self) -> tuple[Header, Records]:
+        """Return what is on the disk, from memory if nobody else has written it."""
+        head = read_head(self.storage, self.provider)
+        if head is None:
+            raise VaultError(
+                "vault",
+                f"{self.storage.path} was removed while it was in use; nothing was written.",
+                "Put it back, or start anew with `auth agent restart`.",
+            )
+        if (head.header, head.nonce) == (self.header, self._nonce):
+            return head.header, self._records
+        sealed = read(self.storage, self.provider)
+        with self._key.use() as key:
+            try:
+                return sealed.head.header, sealed.records(key)
+            except VaultError as error:
+                raise VaultError(
+                    "vault",
+                    f"{self.storage.path} was replaced while it was in use; nothing was written.",
+                    "`auth lock` and then `auth unlock` go on with the new one.",
+                ) from error
+
+    def _resealed(self, record: Record, new_key: memoryview, scratch: memoryview) -> Record:
+        if record.secret is None:
+            return record
+        size = self.open_secret(record, scratch)
+        try:
+            place = secret_context(self._id(), record.service, record.username)
+            return record._replace(secret=seal(new_key, scratch[:size], place))
+        finally:
+            wipe(scratch[:size])
+
+    def _nonce_of(self, data: bytes) -> bytes:
+        return head_of(data, self.storage.path, self.provider).nonce
+
+    def _id(self) -> str:
+        if self.header is None:
+            raise self._key.missing()
+        return self.header.vault_id
+
+
+def new_vault_id() -> str:
+    """Return a random name for a vault: 32 hex digits."""
+    return os.urandom(16).hex()
+
+
+def _without(header: Header, kind: str) -> tuple[Slot, ...]:
+    return tuple(slot for slot in header.slots if slot.kind != kind)
+
+
+def _nothing_removed(old: Header, before: Records, new: Header, after: Records) -> bool:
+    """Tell whether the generation before opens to nothing that the new one does not."""
+    return all(slot in new.slots for slot in old.slots) and all(
+        key in after and after[key].secret == record.secret for key, record in before.items()
+    )
+
+
+def _with_uses(records: Records, used: Mapping[Key, int]) -> Records:
+    after = dict(records)
+    for key, wall in used.items():
+        record = after.get(key)
+        if record is not None and wall > (record.last_used or 0):
+            after[key] = record._replace(last_used=wall)
+    return after
