@@ -1,0 +1,87 @@
+"""Where this user's agent listens: the client's half of docs/PROTOCOL.md, "who may speak".
+
+`$TOKENWARD_SOCK` if it is set; else a socket in the first runtime directory that is a directory
+and no link, belongs to the user and has mode 0700. `runtime_directory` only looks;
+`made_runtime_directory`, for whoever is about to start an agent, makes one where there is none.
+Nothing is ever made or looked for in bare /tmp, where anybody can be first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from tokenward_protocol import places
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def runtime_directory(environ: Mapping[str, str], state: str) -> str | None:
+    """Return the first usable runtime directory that is there, or None.
+
+    `state` is the user's state directory.
+    """
+    return next(filter(is_private, _candidates(environ, state)), None)
+
+
+def made_runtime_directory(environ: Mapping[str, str], state: str) -> str | None:
+    """Return the runtime directory, made where there is none; None where none can be made."""
+    if found := runtime_directory(environ, state):
+        return found
+    *shared, last = _candidates(environ, state)
+    for candidate in shared:
+        try:
+            if os.stat(os.path.dirname(candidate)).st_uid != os.geteuid():
+                continue
+        except OSError:
+            continue
+        if _made(candidate):
+            return candidate
+    try:
+        os.makedirs(state, mode=0o700, exist_ok=True)
+    except OSError:
+        return None
+    return last if _made(last) else None
+
+
+def is_private(path: str) -> bool:
+    """Tell whether `path` is a directory, no link, ours, and closed to everybody else."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return (
+        stat.S_ISDIR(found.st_mode)
+        and found.st_uid == os.geteuid()
+        and stat.S_IMODE(found.st_mode) == 0o700
+    )
+
+
+def home(environ: Mapping[str, str]) -> str | None:
+    """Return the user's home directory, or None where nobody knows it."""
+    found = environ.get("HOME", "")
+    if os.path.isabs(found):
+        return found
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return None
+
+
+def _candidates(environ: Mapping[str, str], state: str) -> list[str]:
+    temp = os.confstr(places.DARWIN_USER_TEMP_DIR) if sys.platform == "darwin" else None
+    return places.runtime_directories(sys.platform, os.geteuid(), environ, state, temp)
+
+
+def _made(path: str) -> bool:
+    """Make a directory that is private from its first moment; True if there is one then."""
+    try:
+        os.mkdir(path, 0o700)
+    except OSError:
+        pass  # somebody else may have made it meanwhile
+    return is_private(path)
