@@ -1,0 +1,143 @@
+"""What may know what. The rules stand in docs/ARCHITECTURE.md; this holds the code to them."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = {
+    "tokenward_protocol": ROOT / "protocol" / "tokenward_protocol",
+    "tokenward_agent": ROOT / "agent" / "tokenward_agent",
+    "tokenward": ROOT / "client" / "tokenward",
+}
+MODULES = sorted(path for folder in PACKAGES.values() for path in folder.rglob("*.py"))
+LONGEST = 250  # lines: past that a file holds more than one noun
+
+WORLD = {
+    *("asyncio", "ctypes", "fcntl", "getpass", "glob", "http", "io", "logging", "mmap"),
+    *("multiprocessing", "os", "pathlib", "platform", "pwd", "random", "resource", "secrets"),
+    *("select", "selectors", "shutil", "signal", "socket", "_socket", "ssl", "subprocess", "sys"),
+    *("tempfile", "threading", "time", "datetime", "urllib"),
+}
+NETWORK = {"ssl", "http", "urllib", "urllib3", "requests", "httpx", "aiohttp", "smtplib", "ftplib"}
+
+# What the shortest commands may load beyond what this interpreter loads for nothing at all. Each
+# line is paid by every `auth token` and by every keyring look-up, so adding one is a decision.
+HOT = {
+    "_socket",
+    "tokenward",
+    "tokenward.hot",
+    "tokenward_protocol",
+}
+HEAVY = {
+    *("argparse", "asyncio", "collections", "contextlib", "dataclasses", "enum", "functools"),
+    *("getpass", "importlib.metadata", "inspect", "json", "keyring", "logging", "msgpack"),
+    *("pathlib", "platformdirs", "psutil", "re", "secrets", "selectors", "socket", "ssl"),
+    *("subprocess", "tomllib", "typing", "urllib", "urllib.parse"),
+}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=named)
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def imports(path: Path) -> set[str]:
+    """Return the top-level names that `path` imports anywhere, also inside functions."""
+    found: set[str] = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def within(package: str) -> list[Path]:
+    return [path for path in MODULES if path.is_relative_to(PACKAGES[package])]
+
+
+@pytest.mark.parametrize(
+    ("package", "others"),
+    [
+        ("tokenward_protocol", {"tokenward", "tokenward_agent"}),
+        ("tokenward_agent", {"tokenward"}),
+        ("tokenward", {"tokenward_agent"}),
+    ],
+)
+def test_a_package_knows_only_what_it_may(package: str, others: set[str]) -> None:
+    assert {named(p): imports(p) & others for p in within(package) if imports(p) & others} == {}
+
+
+def test_the_protocol_does_no_input_or_output() -> None:
+    assert {
+        named(p): imports(p) & WORLD for p in within("tokenward_protocol") if imports(p) & WORLD
+    } == {}
+    called = {
+        node.func.id
+        for path in within("tokenward_protocol")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert called & {"open", "print", "input", "exec", "eval"} == set()
+
+
+def test_the_protocol_needs_nothing_installed_but_idna() -> None:
+    known = sys.stdlib_module_names | {"idna", "tokenward_protocol"}
+    assert {
+        named(p): imports(p) - known for p in within("tokenward_protocol") if imports(p) - known
+    } == {}
+
+
+def test_nothing_in_the_agent_can_open_a_network_connection_of_its_own() -> None:
+    assert {
+        named(p): imports(p) & NETWORK for p in within("tokenward_agent") if imports(p) & NETWORK
+    } == {}
+
+
+def test_only_the_agents_workers_know_the_keyring_library() -> None:
+    users = [named(p) for p in within("tokenward_agent") if "keyring" in imports(p)]
+    assert [name for name in users if "work" not in name] == []
+
+
+@each_module
+def test_a_module_begins_by_saying_what_it_is_for(path: Path) -> None:
+    assert ast.get_docstring(tree(path))
+
+
+@each_module
+def test_a_module_is_short_enough_to_be_about_one_thing(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST
+
+
+def loaded(code: str) -> set[str]:
+    """Return the modules that a fresh interpreter has loaded after `code`."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.skipif(
+    not (PACKAGES["tokenward"] / "hot.py").exists(), reason="there is no hot path yet"
+)
+def test_the_hot_path_loads_only_what_is_listed_here() -> None:
+    extra = loaded("import tokenward.hot") - loaded("pass")
+    assert extra & HEAVY == set()
+    assert extra - HOT == set()
