@@ -109,8 +109,8 @@ def test_nothing_in_the_agent_can_open_a_network_connection_of_its_own() -> None
 
 
 def test_only_the_agents_workers_know_the_keyring_library() -> None:
-    users = [named(p) for p in within("tokenward_agent") if "keyring" in imports(p)]
-    assert [name for name in users if "work" not in name] == []
+    users = [path for path in within("tokenward_agent") if "keyring" in imports(path)]
+    assert [path for path in users if not path.name.startswith("worker")] == []
 
 
 @each_module
