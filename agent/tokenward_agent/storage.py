@@ -80,19 +80,19 @@ class Storage:
         path = os.path.join(self.directory, name)
         if not os.path.lexists(self.directory):
             return None
-        directory = self._open_directory()
-        try:
+        with contextlib.ExitStack() as stack:
+            directory = self._open_directory()
+            stack.callback(os.close, directory)
             with _explained("read", path):
                 try:
                     file = os.open(name, os.O_RDONLY | _SAFE, dir_fd=directory)
                 except FileNotFoundError:
                     return None
-            with open(file, "rb") as stream, _explained("read", path):
+                stack.callback(os.close, file)
                 found = os.fstat(file)
                 _check(found, path, stat.S_ISREG, "a plain file", "600")
-                return stream.read(min(most, found.st_size))
-        finally:
-            os.close(directory)
+                with open(file, "rb", closefd=False) as stream:
+                    return stream.read(min(most, found.st_size))
 
     def _open_directory(self) -> int:
         with _explained("open", self.directory):
