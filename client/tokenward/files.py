@@ -44,8 +44,9 @@ def parse_toml(data: bytes, path: str) -> dict[str, Any]:
         raise CommandError(f"{path} is not UTF-8 text") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         where = re.search(r"line \d+", str(error))
-        at = f" in {where[0]}" if where else ""
-        raise CommandError(f"{path} is not valid TOML: the mistake is{at or ' in it'}") from None
+        raise CommandError(
+            f"{path} is not valid TOML ({where[0] if where else 'at its end'})"
+        ) from None
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -150,6 +150,6 @@ class Settings:
         }
         said = " and ".join(key for key, value in keys.items() if value)
         self.notices.append(
-            f"{said} in {project.file} is not obeyed: `auth trust {Path(project.file).parent}`"
+            f"{project.file} sets {said}, which only `auth trust {Path(project.file).parent}` allows"
         )
         return self._users_uv
