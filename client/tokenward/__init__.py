@@ -1,0 +1,37 @@
+"""tokenward's Python interface: the credential that answers for a package index.
+
+    import tokenward
+
+    credential = tokenward.get("https://index.example/legacy/")
+    if credential is not None:
+        upload(auth=(credential.username, credential.secret))
+
+It asks in the order of `auth token`: uv's environment variables, the agent (which is started if
+it has to be), `~/.pypirc`. Nothing is loaded until `get` is called.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward.credential import Credential
+
+__all__ = ["get"]
+
+
+def get(
+    url: str, username: str | None = None, project: str | None = None, ttl: int | None = None
+) -> Credential | None:
+    """Return the credential for `url`, or None if nothing answers.
+
+    `url` is a URL, a host, `pypi`, `testpypi`, or a name from the user's configuration. With
+    `username` only that account counts. `project` and `ttl` (seconds) ask for a narrower token;
+    no index here offers one yet, so that they are refused instead of ignored.
+
+    Raises tokenward.errors.CommandError, with a sentence and a `hint`, where `url` is none, where
+    several accounts answer equally, where a vault that may hold the answer is locked, and where
+    the agent cannot be reached.
+    """
+    from tokenward.credential import find
+
+    return find(url, username, project, ttl)

@@ -83,5 +83,5 @@ def _made(path: str) -> bool:
     try:
         os.mkdir(path, 0o700)
     except OSError:
-        pass  # somebody else may have made it meanwhile
-    return is_private(path)
+        return is_private(path)  # somebody else may have made it meanwhile
+    return True

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from time import monotonic, sleep
 
 from tokenward import address
@@ -27,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Self
 
     from tokenward_protocol.packing import Value
 
@@ -76,7 +77,7 @@ class Connection:
         self._directory = directory
         self._number = 0
 
-    def __enter__(self) -> Connection:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -125,10 +126,8 @@ class Connection:
     def _exchange(self, data: bytes, deadline: float) -> Answer:
         received = bytearray()
         try:
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may have said why
                 self._stream.send(data, deadline)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # it may have said why before it hung up
             while (ends := cut(memoryview(received))) is None:
                 more = self._stream.receive(deadline)
                 if not more:
@@ -178,11 +177,9 @@ class Connection:
         """End the agent, and return when it has hung up."""
         self.ask("stop")
         deadline = monotonic() + ANSWER_SECONDS
-        try:
+        with suppress(OSError):
             while self._stream.receive(deadline):
                 pass
-        except OSError:
-            pass
         self.close()
 
 
@@ -270,14 +267,15 @@ def _connect_to(path: str) -> Connection:
 def _greeted(path: str, directory: str) -> Connection | None:
     """Connect to an agent of our own; None where it serves another directory."""
     stream = open_stream(path)
+    if stream.stranger is not None:
+        stream.close()
+        raise AgentUnreachable(
+            f"The agent at {path} belongs to another user (uid {stream.stranger});"
+            " nothing was sent to it.",
+            f"remove {path}",
+        )
     connection = Connection(stream, directory)
     try:
-        if stream.stranger is not None:
-            raise AgentUnreachable(
-                f"The agent at {path} belongs to another user (uid {stream.stranger});"
-                " nothing was sent to it.",
-                f"remove {path}",
-            )
         connection.greet()
     except BaseException as error:
         connection.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from select import select
 from time import monotonic
 
@@ -162,7 +163,5 @@ def _first_line(descriptor: int, deadline: float) -> str:
 
 
 def _end(process: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

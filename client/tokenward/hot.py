@@ -1,0 +1,172 @@
+"""The shortest route: `auth token` and `auth token SERVICE`, with next to nothing imported.
+
+It answers only where nothing but a running agent can have a say, and hands everything else to the
+full commands: `run` returns None then, and nothing has been printed. So the two routes cannot give
+different answers. It steps aside where
+
+- a variable of uv's might hold the credential, or point at other settings;
+- a settings file of the user's might choose another credentials directory. No TOML is parsed: the
+  bytes `auth-cache-dir`, or an escape in which they could be spelled, are enough. That a file is
+  malformed is the full commands' to say;
+- SERVICE is a name that files define, carries a password, or deserves a word to the person;
+- there is no agent, it is not ours, or its answer is anything but the secret.
+
+The secret goes from the socket to standard output as bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import monotonic
+
+from tokenward import address
+from tokenward.errors import CommandError
+from tokenward.stream import open_stream
+from tokenward_protocol import WIRE_VERSION, places
+from tokenward_protocol.errors import ProtocolError
+from tokenward_protocol.frames import PREFIX, cut, frame
+from tokenward_protocol.packing import pack, unpack
+from tokenward_protocol.urls import FIXED, ServiceError, is_name, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tokenward_protocol.packing import Value
+
+ANSWER_SECONDS = 10.0
+
+_MAX_SETTINGS = 64 * 1024
+_TELLING = (b"auth-cache-dir", b"\\u", b"\\U", b"\\x")
+
+
+def run(service: str) -> int | None:
+    """Print the secret for `service` and return 0, or None: take the full route."""
+    try:
+        return _run(service)
+    except (ServiceError, CommandError, ProtocolError, OSError, ValueError):
+        return None  # the full route meets the same, and says it
+
+
+def _run(service: str) -> int | None:
+    environ = os.environ
+    home = environ.get("HOME", "")
+    # A closed stdout: the next descriptor opened, the agent's socket, would be taken for it.
+    if sys.stdout is None or not home.startswith("/") or _is_set_otherwise(environ):
+        return None
+    asked = _asked(service)
+    if asked is None:
+        return None
+    socket = environ.get("TOKENWARD_SOCK")
+    if not socket:
+        state = places.state_directory(sys.platform, environ, home)
+        if not environ.get("TOKENWARD_DIR") and not _settings_are_silent(environ, home, state):
+            return None
+        base = address.runtime_directory(environ, state)
+        if base is None:
+            return None
+        ordinary = os.path.realpath(places.data_directory(sys.platform, environ, home))
+        directory = os.path.realpath(environ.get("TOKENWARD_DIR") or ordinary)
+        asked["dir"] = directory
+        socket = f"{base}/{places.socket_name(directory, ordinary)}"
+    secret = _fetch(socket, asked)
+    return None if secret is None else _print(secret)
+
+
+def _is_set_otherwise(environ: Mapping[str, str]) -> bool:
+    """Tell whether a variable of uv's may answer, or says where its settings are."""
+    for name in environ:
+        if name.startswith("UV_") and environ[name]:
+            if name.startswith(("UV_PUBLISH_", "UV_INDEX_")):
+                return True
+            if name in {"UV_CONFIG_FILE", "UV_NO_CONFIG"}:
+                return True
+    return False
+
+
+def _asked(service: str) -> dict[str, Value] | None:
+    """Return the arguments of the request."""
+    key = FIXED.get(service)
+    if key is not None:
+        return {"service": key}
+    if is_name(service):
+        return None
+    parsed = parse(service)
+    if parsed.notice or parsed.password:
+        return None
+    if parsed.username:
+        return {"service": parsed.key, "username": parsed.username}
+    return {"service": parsed.key}
+
+
+def _settings_are_silent(environ: Mapping[str, str], home: str, state: str) -> bool:
+    """Tell whether no file of the user's can name another credentials directory."""
+    if os.path.lexists(f"{state}/trusted.json"):
+        return False
+    return all(_is_silent(path) for path in _settings_files(environ, home))
+
+
+def _settings_files(environ: Mapping[str, str], home: str) -> Iterator[str]:
+    yield environ.get("TOKENWARD_CONFIG") or (
+        f"{places.config_directory(sys.platform, environ, home)}/config.toml"
+    )
+    base = environ.get("XDG_CONFIG_HOME", "")
+    yield f"{base if base.startswith('/') else f'{home}/.config'}/uv/uv.toml"
+    bases = [base for base in environ.get("XDG_CONFIG_DIRS", "").split(":") if base.startswith("/")]
+    for base in [*(bases or ["/etc/xdg"]), "/etc"]:
+        yield f"{base}/uv/uv.toml"
+
+
+def _is_silent(path: str) -> bool:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    try:
+        data = os.read(file, _MAX_SETTINGS)
+    finally:
+        os.close(file)
+    return len(data) < _MAX_SETTINGS and not any(mark in data for mark in _TELLING)
+
+
+def _fetch(socket: str, asked: dict[str, Value]) -> memoryview | None:
+    """Ask the agent; None for every answer but the secret."""
+    stream = open_stream(socket)
+    try:
+        if stream.stranger is not None:
+            return None
+        deadline = monotonic() + ANSWER_SECONDS
+        header = pack({"v": WIRE_VERSION, "id": 1, "op": "fetch", **asked})
+        stream.send(frame(header), deadline)
+        received = b""
+        while (ends := cut(memoryview(received))) is None:
+            more = stream.receive(deadline)
+            if not more:
+                return None
+            received += more
+    finally:
+        stream.close()
+    body, end = ends
+    answer = unpack(memoryview(received)[PREFIX:body])
+    if answer.get("id") != 1 or answer.get("ok") is not True or len(received) != end:
+        return None
+    return memoryview(received + b"\n")[body:]
+
+
+def _print(line: memoryview) -> int | None:
+    """Write the line to standard output; None where that fails before anything is out."""
+    rest = line
+    try:
+        while rest:
+            rest = rest[os.write(1, rest) :]
+    except BrokenPipeError:
+        return 2  # nobody reads it
+    except OSError as error:
+        if len(rest) == len(line):
+            return None
+        from tokenward.terminal import Terminal
+
+        Terminal(os.environ).fail(f"Standard output cannot be written: {error.strerror}.")
+        return 2
+    return 0
