@@ -143,7 +143,7 @@ def masked(text: str) -> str:
     host, colon, port = rest.partition("/")[0].partition(":")
     if colon and not port.isdigit() and not host.startswith(("[", "***@[")):
         text = f"{scheme}{separator}{host}:***"
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:200])
+    text = "".join(c if c.isprintable() else "\ufffd" for c in text[:200])
     return text or "the service"
 
 

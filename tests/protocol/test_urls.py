@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -368,6 +371,21 @@ def test_a_key_is_shown_by_its_fixed_name() -> None:
 )
 def test_any_other_spelling_is_not_canonical(key: str) -> None:
     assert not is_canonical(key)
+
+
+def test_reading_an_ordinary_url_loads_no_other_module() -> None:
+    program = (
+        "import sys; before = set(sys.modules); from tokenward_protocol.urls import parse;"
+        " parse('https://u:p%20w@h.example:8443/a/../b?c'); print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    )
+    assert set(done.stdout.split()) - {"__future__"} <= {
+        "tokenward_protocol",
+        "tokenward_protocol.urls",
+        "tokenward_protocol.url_parts",
+    }
 
 
 NASTY = st.text(
