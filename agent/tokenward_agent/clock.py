@@ -49,7 +49,7 @@ def _boot_id() -> str:
     if sys.platform != "linux":
         return ""  # then the wall clock decides alone
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123 - a read of 36 bytes is not worth loading pathlib
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
     except OSError:
         return ""

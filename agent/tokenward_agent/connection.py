@@ -13,8 +13,6 @@ so without a readable secret:
 
 from __future__ import annotations
 
-import socket
-
 from tokenward_agent.answer import Answer, Failure, Gone, not_done
 from tokenward_agent.arena import ArenaFull, wipe
 from tokenward_agent.request import Refused, read
@@ -24,6 +22,7 @@ from tokenward_protocol.frames import PREFIX, cut, prefix
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    import socket
     from collections.abc import Awaitable
 
     from tokenward_agent.server import Server
@@ -167,7 +166,8 @@ class Connection:
             self.send(answer)
         else:
             self._busy = True
-            self._server.loop.remove_reader(self._sock)
+            if self._sock is not None:
+                self._server.loop.remove_reader(self._sock)
             self._server.work(self._later(answer))
 
     async def _later(self, answer: Awaitable[Answer]) -> None:

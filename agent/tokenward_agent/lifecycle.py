@@ -8,16 +8,24 @@ way out every key is wiped and the address released, however the end came.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
 import sys
 
+from tokenward_agent.adopted import AdoptedSecrets
 from tokenward_agent.arena import Arena
+from tokenward_agent.changes import Changes
 from tokenward_agent.clock import SystemClock
+from tokenward_agent.creation import Creation
 from tokenward_agent.dispatch import Dispatch
 from tokenward_agent.faults import fault
+from tokenward_agent.handlers import Handlers
+from tokenward_agent.locking import Locking
+from tokenward_agent.provider_choice import ProviderChoice
 from tokenward_agent.server import Server
+from tokenward_agent.slot_keys import SlotKeys
 from tokenward_agent.vaults import Vaults
 
 TYPE_CHECKING = False
@@ -48,34 +56,47 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     arena = Arena()
-    vaults = Vaults(settings.directory, settings.state, arena, SystemClock())
-    dispatch = Dispatch(settings, vaults, arena, report, stop.set)
-    server = Server(place.listener, arena, dispatch)
-    vaults.begin()
+    clock = SystemClock()
+    vaults = Vaults(settings.directory, arena, clock)
+    keys = SlotKeys(settings.state, arena)
+    changes = Changes(vaults)
+    locking = Locking(vaults, changes, keys, settings.state)
+    creation = Creation(vaults, changes, keys, arena)
+    choice = ProviderChoice(vaults, settings.state, arena, clock)
+    adopted = AdoptedSecrets(arena, clock, choice.program)
+    handlers = Handlers(
+        settings, report, arena, vaults, changes, locking, creation, choice, adopted, stop.set
+    )
+    server = Server(place.listener, arena, Dispatch(settings.directory, handlers, arena))
+    opening = loop.create_task(locking.open_unattended()) if locking.can_open(None) else None
     gc.freeze()  # what lives as long as the process is not looked through again
     _say_ready(settings)
-    watch = loop.create_task(_watch(settings, place, stop))
+    watch = loop.create_task(_watch(settings, place, vaults, stop))
     await stop.wait()
     watch.cancel()
+    if opening is not None:
+        opening.cancel()
     await server.close()
-    await vaults.end()
+    locking.close()
+    adopted.forget()
 
 
 def _say_ready(settings: Settings) -> None:
     if settings.ready is not None:
-        try:
+        with contextlib.suppress(BrokenPipeError):  # whoever waited gave up; others will come
             os.write(settings.ready, b"ready\n")
-        except BrokenPipeError:
-            pass  # whoever waited gave up; others will come
         os.close(settings.ready)
         settings.ready = None
 
 
-async def _watch(settings: Settings, place: SocketPlace, stop: asyncio.Event) -> None:
-    """End the agent when clients that look for it would not find it."""
+async def _watch(
+    settings: Settings, place: SocketPlace, vaults: Vaults, stop: asyncio.Event
+) -> None:
+    """End the agent when clients that look for it would not find it; drop what is over."""
     began = _inode(settings.directory)
     while place.still_ours() and (not began or _inode(settings.directory) == began):
         await asyncio.sleep(LOOK_AROUND_SECONDS)
+        vaults.drop_expired()
         began = began or _inode(settings.directory)
     stop.set()
 

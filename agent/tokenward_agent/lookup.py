@@ -14,9 +14,9 @@ from tokenward_protocol.urls import prefixes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from tokenward_agent.record import Record
+    from tokenward_agent.record import Key, Record
 
 TOKEN_USER = "__token__"  # noqa: S105 - the user name that indexes give to tokens
 """The account that is meant where none is named."""
@@ -45,6 +45,14 @@ class Index:
     def __iter__(self) -> Iterator[Record]:
         for records in self._by_service.values():
             yield from records
+
+    def update(self, before: Mapping[Key, Record], after: Mapping[Key, Record]) -> None:
+        """Take over what changed from one state of a vault to the next."""
+        for key in before.keys() - after.keys():
+            self.drop(*key)
+        for key, record in after.items():
+            if before.get(key) is not record:
+                self.put(record)
 
     def at(self, service: str) -> tuple[Record, ...]:
         """Return the records of exactly this service."""

@@ -11,6 +11,7 @@ Nothing here knows what a request does, nor who sent it.
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 from tokenward_protocol import WIRE_VERSION
 from tokenward_protocol.errors import RemoteError
@@ -27,6 +28,8 @@ from tokenward_protocol.messages import (
     Op,
 )
 from tokenward_protocol.packing import Reader
+
+_T = TypeVar("_T")
 
 MAX_COUNT = (1 << 63) - 1
 
@@ -90,7 +93,7 @@ def read(header: memoryview, body: int) -> Request:
     try:
         for _ in range(reader.size()):
             start, end = reader.span()
-            known = _KEYS.get(header[start:end].toreadonly())
+            known = _known(_KEYS, header[start:end])
             if known is None:
                 raise RemoteError("bad-request", f"There is no {_named(header[start:end], 'key')}.")
             name, kind = known
@@ -104,10 +107,15 @@ def read(header: memoryview, body: int) -> Request:
         raise Refused(error.code, str(error), int(number)) from None
 
 
+def _known(words: dict[bytes, _T], word: memoryview) -> _T | None:
+    """Look a word up without making bytes of it: a read-only view hashes and compares like them."""
+    return words.get(word.toreadonly())  # type: ignore[call-overload,no-any-return]  # typeshed knows only bytes as keys
+
+
 def _op(reader: Reader) -> str:
     start, end = reader.span()
     word = reader.view[start:end]
-    name = _OPS.get(word.toreadonly())
+    name = _known(_OPS, word)
     if name is None:
         raise RemoteError("unknown-op", f"There is no {_named(word, 'request')}.")
     return name

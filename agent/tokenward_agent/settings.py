@@ -22,7 +22,8 @@ class SettingsError(Exception):
 
 class Settings:
     """`directory` holds the vaults, `state` what belongs to this machine, both absolute; `socket`
-    is the address, `ready` a descriptor that is told when the agent serves, or None."""
+    is the address, `ready` a descriptor that is told when the agent serves, or None.
+    """
 
     __slots__ = ("directory", "ready", "socket", "state")
 
@@ -63,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--directory", metavar="DIR", help="the credentials directory")
     parser.add_argument("--socket", metavar="PATH", help="where to listen")
     parser.add_argument("--state", metavar="DIR", help="the state directory")
-    parser.add_argument("--ready-fd", metavar="N", type=int, help="a descriptor told when it serves")
+    parser.add_argument(
+        "--ready-fd", metavar="N", type=int, help="a descriptor told when it serves"
+    )
     parser.add_argument("--version", action="version", version=VERSION)
     return parser
 

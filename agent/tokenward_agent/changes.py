@@ -1,0 +1,175 @@
+"""Logins and logouts: what changes the vaults, one change at a time.
+
+A change is acknowledged after it is on the disk. The order is chosen so that whatever fails in
+between, the newer credential is there: it is stored in its own vault first, and then the older one
+of the same service and user name leaves the other vault, at once or when that opens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from tokenward_agent.answer import Failure
+from tokenward_agent.lifetime import LONGEST, Lifetime
+from tokenward_agent.lookup import choose
+from tokenward_agent.record import Adopted, Record
+from tokenward_agent.vaults import VAULT_OF, Found, Vaults
+from tokenward_protocol.urls import is_canonical
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward_agent.record import Key
+    from tokenward_agent.vault import Vault
+
+
+class Changes:
+    """The changes of one agent's vaults."""
+
+    def __init__(self, vaults: Vaults) -> None:
+        self._vaults = vaults
+        self._sweeps: set[asyncio.Task[None]] = set()
+        vaults.when_over = self._sweep_later
+
+    async def login(
+        self,
+        service: str,
+        username: str,
+        secret: memoryview,
+        provider: str,
+        *,
+        lifetime: int | None = None,
+        adopt: str | None = None,
+    ) -> bool:
+        """Store a credential in the open vault of `provider`; tell whether it replaced one.
+
+        Raises Failure: `no-vault` or `locked` where the vault is not open, `bad-request`,
+        `read-only`, `vault`.
+        """
+        if "://" in service and not is_canonical(service):
+            raise Failure("bad-request", "The service is not in its canonical spelling.")
+        if lifetime is not None and not 1 <= lifetime <= LONGEST:
+            raise Failure("bad-request", "A lifetime lasts from one second to a hundred years.")
+        if adopt is not None and provider == "disabled":
+            raise Failure(
+                "provider",
+                "A credential that stays in a keyring needs a provider that reads keyrings.",
+                "auth login --adopt --keyring-provider keyring",
+            )
+        vaults = self._vaults
+        vault = vaults.each[VAULT_OF[provider]]
+        async with vaults.changing:
+            self._require_open(vault, provider)
+            now = vaults.now()
+            created = max(now.wall, *(each.seen for each in vaults.each.values()))
+            record = Record(
+                service,
+                username,
+                created,
+                None,
+                None if lifetime is None else Lifetime.beginning(now, lifetime),
+                None if adopt is None else Adopted(provider, adopt),
+                None if adopt is not None else vault.seal(service, username, secret),
+            )
+            older = [each for each in vaults.at(service, None) if each.record.key == record.key]
+            await vaults.change(
+                vault, lambda: vault.save(lambda held: {**held, record.key: record}, now.wall)
+            )
+            for found in older:
+                if found.vault is not vault:
+                    await self._remove(found.vault, [found.record])
+        return bool(older)
+
+    async def logout(
+        self, service: str | None, username: str | None, *, provider: str | None, every: bool
+    ) -> list[Found]:
+        """Remove credentials and return what was removed.
+
+        Raises Failure: `not-found`, `locked`, `read-only`, `vault`; and Ambiguous.
+        """
+        if service is None and not every:
+            raise Failure("bad-request", "A logout without a service needs `all`.")
+        if username is not None and every:
+            raise Failure("bad-request", "A logout takes a user name or `all`, not both.")
+        vaults = self._vaults
+        async with vaults.changing:
+            if service is None:
+                meant = vaults.all_records(provider)
+            else:
+                meant = self._meant(vaults.at(service, provider), service, username, every=every)
+            shut = vaults.not_open(provider)
+            if not meant or (every and shut):
+                raise vaults.miss(service, provider)
+            for vault in vaults.each.values():
+                keys = [found.record for found in meant if found.vault is vault]
+                if keys:
+                    await self._remove(vault, keys)
+        return meant
+
+    def _meant(
+        self, here: list[Found], service: str, username: str | None, *, every: bool
+    ) -> list[Found]:
+        """Return which of the entries of a service a logout is about."""
+        if every or not here:
+            return here
+        if username is not None:
+            return [found for found in here if found.record.username == username]
+        chosen = choose(service, [found.record for found in here])
+        return [found for found in here if found.record is chosen]
+
+    async def opened(self, vault: Vault) -> None:
+        """Settle what both vaults hold, after `vault` was opened and before it answers.
+
+        `changing` must be held.
+        """
+        for other in self._vaults.each.values():
+            if other is vault or other.state != "open":
+                continue
+            both = vault.records.keys() & other.records.keys()
+            # Of two of the same second, the one in the vault that was open is the later: it could
+            # not have been stored in the other one while that was closed.
+            stale = [k for k in both if vault.records[k].created <= other.records[k].created]
+            await self._settle(vault, [vault.records[key] for key in stale])
+            late = both.difference(stale)
+            await self._settle(other, [other.records[key] for key in late])
+
+    async def _settle(self, vault: Vault, stale: list[Record]) -> None:
+        """Drop older duplicates; where the disk refuses, from what answers at least."""
+        if not stale:
+            return
+        try:
+            await self._remove(vault, stale)
+        except Failure:
+            self._vaults.hide(vault, stale)
+
+    async def _remove(self, vault: Vault, records: list[Record]) -> None:
+        """Remove these records, but not a later one that took the place of one of them."""
+        gone = {record.key: record.created for record in records}
+        wall = self._vaults.clock.wall()
+
+        def change(held: dict[Key, Record]) -> dict[Key, Record]:
+            return {k: each for k, each in held.items() if each.created > gone.get(k, -1)}
+
+        await self._vaults.change(vault, lambda: vault.save(change, wall))
+
+    def _sweep_later(self, vault: Vault, over: list[Record]) -> None:
+        """Remove what is over from the disk; if that fails it is tried again when that opens."""
+        task = asyncio.get_running_loop().create_task(self._sweep(vault, over))
+        self._sweeps.add(task)
+        task.add_done_callback(self._sweeps.discard)
+
+    async def _sweep(self, vault: Vault, over: list[Record]) -> None:
+        async with self._vaults.changing:
+            still = [each for each in over if vault.records.get(each.key) is each]
+            if still:
+                try:
+                    await self._remove(vault, still)
+                except Failure:
+                    return
+
+    def _require_open(self, vault: Vault, provider: str) -> None:
+        if vault.state == "absent":
+            raise Failure(
+                "no-vault", f"There is no vault of `{provider}` yet.", provider=vault.provider
+            )
+        if vault.state != "open":
+            raise self._vaults.miss(None, provider)

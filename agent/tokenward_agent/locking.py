@@ -1,0 +1,205 @@
+"""Opening and locking: when a vault's key comes into memory, and when it is destroyed.
+
+- What needs nobody (a key file, a keyring, a keyring program) is opened at the start and by the
+  next request that needs it, so after a crash or reboot nobody is asked anything.
+- `lock` destroys the keys of every vault and leaves a marker in the state folder, so that it holds
+  over restart and reboot until `unlock`.
+- A wrong passphrase makes the next try wait, 0.1 s for each failure, 10 s at most; tries wait for
+  each other, and nothing else waits for them.
+- A keyring that does not answer closes its own vault and no other. It is asked again by itself
+  after `RETRY_SECONDS` at the earliest, and by every `unlock`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+
+from tokenward_agent.answer import Failure
+from tokenward_agent.slot_keys import ATTENDED_SECONDS, UNATTENDED_SECONDS
+from tokenward_agent.vault_error import WrongKey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenward_agent.changes import Changes
+    from tokenward_agent.slot import Slot
+    from tokenward_agent.slot_keys import SlotKeys
+    from tokenward_agent.vault import Vault
+    from tokenward_agent.vaults import Vaults
+
+UNATTENDED = ("key-file", "keyring", "program")
+"""The slots that ask nobody, in the order in which they are tried."""
+
+RETRY_SECONDS = 5
+"""Between two tries to open what needs nobody, so that a stuck keyring is not asked each time."""
+
+PENALTY_SECONDS = 0.1
+LONGEST_PENALTY_SECONDS = 10.0
+
+
+class Locking:
+    """Opens and locks the vaults of one agent."""
+
+    def __init__(self, vaults: Vaults, changes: Changes, keys: SlotKeys, state: str) -> None:
+        self._vaults = vaults
+        self._changes = changes
+        self._keys = keys
+        self._marker = os.path.join(state, "locked")
+        self._opening: asyncio.Task[None] | None = None
+        self._tried = -RETRY_SECONDS
+        self._failures = 0
+        self._trying = asyncio.Lock()
+        self.notes: dict[str, str] = {}
+        """Why a vault could not be opened, by its provider."""
+
+    @property
+    def locked(self) -> bool:
+        """Whether `lock` was the last word."""
+        return os.path.lexists(self._marker)
+
+    def unattended(self, vault: Vault) -> list[Slot]:
+        """Return the slots of a vault that need nobody, in the order in which to try them."""
+        slots = vault.header.slots if vault.header is not None else ()
+        return sorted(
+            (slot for slot in slots if slot.kind in UNATTENDED),
+            key=lambda slot: UNATTENDED.index(slot.kind),
+        )
+
+    def can_open(self, provider: str | None) -> bool:
+        """Tell whether a vault that is not open may be opened by itself, now."""
+        if self._opening is None and self._vaults.clock.boot() - self._tried < RETRY_SECONDS:
+            return False
+        return not self.locked and any(self._openable(provider))
+
+    def _openable(self, provider: str | None) -> list[Vault]:
+        return [
+            vault
+            for vault in self._vaults.of(provider)
+            if vault.state == "closed" and self.unattended(vault)
+        ]
+
+    async def open_unattended(self) -> None:
+        """Open every vault that needs nobody; what cannot be opened says why in `notes`.
+
+        Whoever comes meanwhile waits for the same try.
+        """
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(self._open_all())
+        await asyncio.shield(self._opening)
+
+    async def _open_all(self) -> None:
+        try:
+            vaults = self._openable(None)
+            await asyncio.gather(*(self._open_by_itself(vault, {}) for vault in vaults))
+        finally:
+            self._tried = self._vaults.clock.boot()
+            self._opening = None
+
+    async def _open_by_itself(
+        self, vault: Vault, session: Mapping[str, str], seconds: float = UNATTENDED_SECONDS
+    ) -> bool:
+        for slot in self.unattended(vault):
+            try:
+                await self._open(vault, slot, session, None, seconds)
+            except Failure as error:
+                self.notes[vault.provider] = str(error)
+            except WrongKey:
+                self.notes[vault.provider] = f"The key of the slot `{slot.kind}` does not fit."
+            else:
+                return True
+        return False
+
+    async def _open(
+        self,
+        vault: Vault,
+        slot: Slot,
+        session: Mapping[str, str],
+        passphrase: memoryview | None,
+        seconds: float = UNATTENDED_SECONDS,
+    ) -> None:
+        header = vault.header
+        vault_id = header.vault_id if header is not None else ""
+        with self._keys.lent(
+            await self._keys.get(slot, vault_id, session, passphrase, seconds)
+        ) as key:
+            async with self._vaults.changing:
+                if vault.state == "open":
+                    return
+                await self._vaults.change(vault, lambda: vault.open(slot.kind, key))
+                await self._changes.opened(vault)
+        self.notes.pop(vault.provider, None)
+
+    async def unlock(
+        self, provider: str | None, passphrase: memoryview | None, session: Mapping[str, str]
+    ) -> list[Vault]:
+        """End a lock: open what needs nobody, and with a passphrase what that opens.
+
+        Returns the vaults that are still not open. Raises Failure: `passphrase-needed` if nothing
+        is open now and one would help, `wrong-passphrase`, `provider`, `vault`.
+        """
+        self._look_again(provider)
+        wanted = [vault for vault in self._vaults.of(provider) if vault.state == "closed"]
+        for vault in wanted:
+            if not await self._open_by_itself(vault, session, ATTENDED_SECONDS) and passphrase:
+                await self._try_passphrase(vault, passphrase)
+        self._unmark(provider)
+        left = self._vaults.not_open(provider)
+        asks = [vault for vault in left if self.needs(vault) == "passphrase"]
+        if asks and len(left) == len(wanted) and not passphrase:
+            raise Failure("passphrase-needed", "The vault opens with a passphrase.", "auth unlock")
+        return left
+
+    async def _try_passphrase(self, vault: Vault, passphrase: memoryview) -> None:
+        slot = vault.header.slot("passphrase") if vault.header is not None else None
+        if slot is None:
+            return
+        async with self._trying:
+            await asyncio.sleep(min(self._failures * PENALTY_SECONDS, LONGEST_PENALTY_SECONDS))
+            try:
+                await self._open(vault, slot, {}, passphrase)
+            except WrongKey:
+                self._failures += 1
+                raise Failure(
+                    "wrong-passphrase", "The passphrase does not open the vault.", "auth unlock"
+                ) from None
+            self._failures = 0
+
+    def needs(self, vault: Vault) -> str:
+        """Say what opening a vault takes: `nothing` of anybody, or a `passphrase`."""
+        return "nothing" if self.unattended(vault) else "passphrase"
+
+    def _look_again(self, provider: str | None) -> None:
+        """See a vault that was put there, or mended, since the last look."""
+        for vault in self._vaults.of(provider):
+            if vault.state != "open":
+                vault.adopt_look(vault.look())
+
+    def _unmark(self, provider: str | None) -> None:
+        """End the lock, once something was opened or there is nothing to open."""
+        vaults = self._vaults.of(provider)
+        if any(each.state == "open" for each in vaults) or not self._vaults.not_open(None):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._marker)
+
+    async def lock(self) -> list[Vault]:
+        """Destroy the keys of every vault, now and until `unlock`; return those that are there."""
+        self.close()
+        try:
+            marker = os.open(self._marker, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.fsync(marker)
+            os.close(marker)
+        except OSError as error:
+            raise Failure(
+                "vault",
+                f"The keys are destroyed, but {self._marker} cannot be written"
+                f" ({error.strerror}), so a restart of the agent ends the lock.",
+            ) from None
+        return [vault for vault in self._vaults.each.values() if vault.state != "absent"]
+
+    def close(self) -> None:
+        """Destroy the keys of every vault; the next request opens what needs nobody."""
+        for vault in self._vaults.each.values():
+            self._vaults.closed(vault)
