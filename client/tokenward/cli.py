@@ -1,0 +1,179 @@
+"""The commands: which there are, what each is for, and the module that does it.
+
+A command's module is imported when it is asked for and not before. It has two functions:
+`describe(parser, command)` adds options and examples, `run(arguments, session)` does it and
+raises what went wrong. Here that becomes a sentence on stderr and exit status 2; 0 is all else.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tokenward.errors import CommandError
+from tokenward.terminal import OutputClosedError, Terminal
+from tokenward.usage import Parser, Shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+DONE, FAILED = 0, 2
+
+GROUPS = {
+    "credentials": {
+        "login": "store a credential for an index",
+        "logout": "remove a stored credential",
+        "token": "print a stored secret",
+        "list": "show what is stored, without secrets",
+        "dir": "print the directory that the vaults lie in",
+    },
+    "vaults": {
+        "status": "show the agent, the vaults and what protects them",
+        "lock": "forget every key and secret until `auth unlock`",
+        "unlock": "open the vaults",
+        "passphrase set": "protect the vault without a keyring by a new passphrase",
+        "passphrase remove": "put a key file in the passphrase's place",
+    },
+    "agent": {
+        "agent start": "start the agent, if it is not running",
+        "agent stop": "stop it; what is stored stays stored",
+        "agent restart": "stop it and start it again",
+        "agent status": "tell whether it runs; never starts it",
+        "agent run": "run it in the foreground",
+    },
+    "settings": {
+        "trust": "obey the settings of a project's directory",
+    },
+}
+"""Every command, by the headings of the help."""
+
+COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
+
+_MODULES = {"unlock": "lock"}  # else a command's first word
+_WITH_VALUE = {"--color", "--format"}
+
+_OPENING = """\
+auth keeps the credentials for your package indexes in an agent, and hands them out.
+
+usage: auth COMMAND [OPTIONS]
+"""
+
+_ENDING = """
+SERVICE is pypi (the default), testpypi, an index's URL, or a name from your configuration.
+
+  auth login --token -          store the API token that the next line of stdin holds
+  auth login https://h.example  ask for user name and password, and store them
+  auth token                    print the token for PyPI
+  auth COMMAND --help           options and examples of a command"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line, without the program's name; return the exit status."""
+    terminal = Terminal(os.environ)
+    try:
+        command, rest = command_of(argv)
+        parser = parser_of(command)
+        arguments = parser.read(rest)
+        terminal = Terminal(
+            os.environ,
+            color=arguments.color,
+            quiet=arguments.quiet,
+            verbose=arguments.verbose,
+        )
+        _run(command, arguments, terminal)
+    except Shown as asked:
+        return _print(terminal, str(asked))
+    except CommandError as failed:
+        terminal.fail(str(failed), failed.hint)
+    except KeyboardInterrupt:
+        terminal.fail("Interrupted.")
+    except OutputClosedError:
+        pass  # nobody reads what we print, so nothing is left to do
+    else:
+        return DONE
+    return FAILED
+
+
+def command_of(argv: Sequence[str]) -> tuple[str, list[str]]:
+    """Divide a command line into the command and the options before and behind it.
+
+    Raises CommandError for what is no command, Shown for help on all or a group of them.
+    """
+    at = 0
+    while at < len(argv) and argv[at].startswith("-"):
+        at += 2 if argv[at] in _WITH_VALUE else 1
+    before, words = list(argv[:at]), list(argv[at:])
+    if not words:
+        if before and not {"-h", "--help"} & set(before):
+            Parser("auth", "").read(before)  # an unknown option, or --version
+        if before and {"-h", "--help"} & set(before):
+            raise Shown(overview())
+        raise CommandError("A command is missing.", "`auth --help` lists them")
+    for count in (2, 1):
+        command = " ".join(words[:count])
+        if command in COMMANDS:
+            return command, before + words[count:]
+    group = words[0]
+    if any(name.startswith(f"{group} ") for name in COMMANDS):
+        if {"-h", "--help"} & set(before + words):
+            raise Shown(overview(group))
+        raise CommandError(f"`auth {group}` needs a command.", f"`auth {group} --help` lists them")
+    raise CommandError(
+        f"There is no command {_quotable(group)}.".replace("  ", " "), "`auth --help` lists them"
+    )
+
+
+def parser_of(command: str) -> Parser:
+    """Return the parser of one command, complete with its options and examples."""
+    summary = COMMANDS[command]
+    parser = Parser(f"auth {command}", f"{summary[0].upper()}{summary[1:]}.")
+    _module(command).describe(parser, command)
+    return parser
+
+
+def overview(group: str = "") -> str:
+    """Return the help on all commands, or on those whose first word is `group`."""
+    lines = []
+    for heading, commands in GROUPS.items():
+        shown = {n: s for n, s in commands.items() if not group or n.startswith(f"{group} ")}
+        if shown:
+            lines += [f"\n{heading}:"] + [f"  {n:<18} {s}" for n, s in shown.items()]
+    if group:
+        return f"usage: auth {group} COMMAND [OPTIONS]\n" + "\n".join(lines)
+    return _OPENING + "\n".join(lines) + "\n" + _ENDING
+
+
+def _module(command: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - modules have no type
+    from importlib import import_module
+
+    word = command.partition(" ")[0]
+    return import_module(f"tokenward.commands.{_MODULES.get(word, word)}")
+
+
+def _run(command: str, arguments: Namespace, terminal: Terminal) -> None:
+    from tokenward.session import Session
+
+    arguments.command = command
+    session = Session(terminal, os.environ, json=arguments.format == "json")
+    try:
+        _module(command).run(arguments, session)
+    finally:
+        for notice in session.notices():
+            terminal.detail(notice)
+
+
+def _print(terminal: Terminal, text: str) -> int:
+    try:
+        terminal.data(text)
+    except OutputClosedError:
+        return FAILED
+    except CommandError as failed:
+        terminal.fail(str(failed))
+        return FAILED
+    return DONE
+
+
+def _quotable(word: str) -> str:
+    """Return the word for a message if it can hardly be a secret."""
+    return f"`{word}`" if len(word) <= 12 and word.replace("-", "").isalpha() else "of that name"

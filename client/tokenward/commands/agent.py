@@ -1,0 +1,144 @@
+"""`auth agent ...`: the resident process itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tokenward import starter
+from tokenward.connection import AgentAbsent, connect
+from tokenward.errors import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from typing import Any
+
+    from tokenward.connection import Connection
+    from tokenward.session import Session
+    from tokenward.usage import Parser
+
+STOP_SECONDS = 10
+"""How long a stopped agent may take until its process is gone."""
+
+_EXAMPLES = {
+    "start": ("auth agent start",),
+    "stop": ("auth agent stop    what needs a passphrase is closed when it starts again",),
+    "restart": ("auth agent restart    for instance after an upgrade",),
+    "status": ("auth agent status --format json",),
+    "run": ("auth agent run    until Ctrl-C; service managers start `tokenward-agent`",),
+}
+
+
+def describe(parser: Parser, command: str) -> None:
+    """Add examples."""
+    parser.examples(*_EXAMPLES[command.rpartition(" ")[2]])
+
+
+def run(arguments: Namespace, session: Session) -> None:
+    """Do what the second word says."""
+    action = arguments.command.rpartition(" ")[2]
+    {
+        "start": _start,
+        "stop": _stop,
+        "restart": _restart,
+        "status": _status,
+        "run": _run,
+    }[action](session)
+
+
+def _running(session: Session) -> Connection | None:
+    """Return a connection if an agent runs; never starts one."""
+    try:
+        return session.connect(start=False)
+    except AgentAbsent:
+        return None
+
+
+def _start(session: Session) -> None:
+    running = _running(session)
+    connection = running or _started(session)
+    pid = connection.greeting["pid"]
+    verb = "runs already" if running else "was started"
+    session.terminal.say(f"The agent {verb} (pid {pid}).")
+    session.done({"running": True, "pid": pid, "started": running is None})
+
+
+def _started(session: Session) -> Connection:
+    """Start one, whatever TOKENWARD_NO_AUTOSTART says: this is no start on demand."""
+    environ = {k: v for k, v in session.environ.items() if k != "TOKENWARD_NO_AUTOSTART"}
+    return connect(session.directory, start=True, environ=environ)
+
+
+def _stop(session: Session) -> None:
+    pid = _end(session)
+    if pid is None:
+        session.terminal.say("The agent is not running.")
+    else:
+        session.terminal.say(f"The agent was stopped (pid {pid}).")
+    session.done({"running": False, "pid": None, "stopped": pid})
+
+
+def _restart(session: Session) -> None:
+    before = _end(session)
+    pid = _started(session).greeting["pid"]
+    session.terminal.say(f"The agent was {'re' if before else ''}started (pid {pid}).")
+    session.done({"running": True, "pid": pid, "stopped": before})
+
+
+def _end(session: Session) -> int | None:
+    """Stop the agent and wait until its process is gone; its pid, or None if none ran."""
+    import psutil
+
+    connection = _running(session)
+    if connection is None:
+        return None
+    pid = int(connection.greeting["pid"])
+    try:
+        process = psutil.Process(pid)
+    except psutil.NoSuchProcess:  # it runs where we see no processes of its kind
+        process = None
+    connection.stop()
+    try:
+        if process is not None:
+            process.wait(STOP_SECONDS)
+    except psutil.TimeoutExpired:
+        raise CommandError(
+            f"The agent (pid {pid}) was told to stop, and still runs.", f"`kill {pid}`"
+        ) from None
+    return pid
+
+
+def _status(session: Session) -> None:
+    connection = _running(session)
+    found: dict[str, Any] = dict.fromkeys(("pid", "locked", "version", "socket"))
+    if connection is not None:
+        header = connection.ask("status").header
+        found = {key: header[key] for key in found}
+    if session.json:
+        session.done({"running": connection is not None, **found})
+        return
+    if connection is None:
+        session.terminal.lines(["The agent is not running."])
+        return
+    state = "locked" if found["locked"] else "not locked"
+    session.terminal.lines(
+        [
+            f"The agent {found['version']} is running (pid {found['pid']}), {state}.",
+            f"It listens at {found['socket']}.",
+        ]
+    )
+
+
+def _run(session: Session) -> None:
+    """Become the agent."""
+    connection = _running(session)
+    if connection is not None:
+        raise CommandError(
+            f"The agent runs already (pid {connection.greeting['pid']}).", "`auth agent stop`"
+        )
+    command = [sys.executable, "-I", "-m", "tokenward_agent", "--directory", session.directory]
+    try:
+        os.execve(sys.executable, command, starter.agent_environment(session.environ))  # noqa: S606 - no shell is the point
+    except OSError as failed:
+        raise CommandError(f"The agent cannot be run: {failed.strerror}.") from None

@@ -1,0 +1,37 @@
+"""`auth dir`: print the credentials directory, for backing it up and looking at its permissions.
+
+It is made (mode 0700) if it is not there, so that what comes behind `cd` or `ls` works; where it
+cannot be made its path is printed all the same.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from tokenward.session import Session
+    from tokenward.usage import Parser
+
+
+def describe(parser: Parser, _command: str) -> None:
+    """Add examples."""
+    parser.examples("auth dir           print it", 'ls -la "$(auth dir)"')
+
+
+def run(_arguments: Namespace, session: Session) -> None:
+    """Print it."""
+    found = session.settings.directories
+    if found.chosen_by:
+        session.terminal.detail(f"By {found.chosen_by}")
+    try:
+        os.makedirs(found.credentials, mode=0o700)
+    except FileExistsError:
+        pass
+    except OSError as failed:
+        session.terminal.detail(f"{found.credentials} cannot be made: {failed.strerror}")
+    if not session.json:
+        session.terminal.data(os.fsencode(found.credentials))
+    session.done({"directory": found.credentials, "chosen_by": found.chosen_by or None})

@@ -1,0 +1,63 @@
+"""`auth lock` and `auth unlock`: close every vault until somebody opens it, and open them."""
+
+from __future__ import annotations
+
+from tokenward import unlocking, usage
+from tokenward.errors import CommandError
+from tokenward.layout import listed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from tokenward.session import Session
+    from tokenward.usage import Parser
+
+
+def describe(parser: Parser, command: str) -> None:
+    """Add options and examples."""
+    if command == "lock":
+        parser.examples("auth lock    stays locked over a restart of agent and machine")
+        return
+    usage.add_provider(parser, "open that provider's vault alone")
+    parser.examples(
+        "auth unlock                                         ask for what is needed",
+        "TOKENWARD_PASSPHRASE_FILE=~/.phrase auth unlock     without a terminal",
+        "TOKENWARD_ASKPASS=/usr/bin/ssh-askpass auth unlock  by a program that asks",
+    )
+
+
+def run(arguments: Namespace, session: Session) -> None:
+    """Lock or unlock."""
+    if arguments.command == "lock":
+        _lock(session)
+    else:
+        _unlock(arguments.keyring_provider, session)
+
+
+def _lock(session: Session) -> None:
+    already = session.plain("status").header["locked"]
+    locked = [str(provider) for provider in session.plain("lock").header["locked"]]
+    if already:
+        session.terminal.say("Locked already.")
+    elif locked:
+        session.terminal.say(f"Locked: {listed(locked)}.")
+    else:
+        session.terminal.say("Locked; there is no vault yet.")
+    session.done({"locked": True, "vaults": locked})
+
+
+def _unlock(provider: str | None, session: Session) -> None:
+    header = unlocking.unlock(session, provider)
+    opened = [str(name) for name in header["opened"]]
+    for vault in header["closed"]:
+        reason = str(vault["note"]) or f"it needs a {vault['needs']}"
+        session.terminal.warn(f"The vault of {vault['provider']} stays closed: {reason}")
+    if header["closed"] and not opened:
+        raise CommandError("No vault could be opened.", "`auth status` shows what each one needs")
+    if opened:
+        session.terminal.say(f"Open: {listed(opened)}.")
+    else:
+        session.terminal.say("There is no vault yet.")
+        session.terminal.hint("`auth login` makes one")
+    session.done({"opened": opened, "closed": header["closed"]})

@@ -1,0 +1,191 @@
+"""`auth login`: store a credential for an index.
+
+What is missing is asked for on a terminal. All input is there and checked before anything is made
+or stored, so that an interrupted login leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import time
+
+from tokenward import secrets_input, tokens, usage
+from tokenward.errors import CommandError
+from tokenward.layout import ahead, credential, timestamp
+from tokenward.providing import Home, find_home
+from tokenward.secrets_input import TOKEN_USER, Given
+from tokenward_protocol.urls import FIXED, display
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from typing import Any
+
+    from tokenward.names import Service
+    from tokenward.session import Session
+    from tokenward.usage import Parser
+
+
+def describe(parser: Parser, _command: str) -> None:
+    """Add options and examples."""
+    usage.add_service(parser, "the index: pypi (default), testpypi, a URL or a configured name")
+    usage.add_username(parser, "the user name; asked for if missing")
+    usage.add_secret(parser, "-t", "--token", what="an API token; - reads a line of stdin")
+    usage.add_secret(parser, "--password", what="the password; - reads a line of stdin")
+    usage.add_provider(parser, "where to keep it, else by what is there")
+    parser.add_argument(
+        "--lifetime", type=usage.lifetime, metavar="TIME", help="forget it after 90m, 8h, 7d ..."
+    )
+    parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="leave it in the keyring that has it, and read it there",
+    )
+    parser.examples(
+        "auth login                                 ask for a token of PyPI",
+        "auth login testpypi --token - < file       the token is the first line of a file",
+        "auth login https://h.example -u alice      ask for alice's password",
+        "auth login pypi --token - --lifetime 8h    forget it after a working day",
+    )
+
+
+def run(arguments: Namespace, session: Session) -> None:
+    """Store what was given or is asked for."""
+    service = session.service(arguments.service)
+    given = secrets_input.credential(
+        username_flag=arguments.username,
+        password_flag=arguments.password,
+        token_flag=arguments.token,
+        url_username=service.username,
+        url_password=service.password,
+    )
+    _agree_to(service, session)
+    if arguments.adopt:
+        _adopt(arguments, service, given, session)
+        return
+    _check_answerable(service, given, session)
+    if given.secret is not None and given.username is not None:
+        _checked(service, given.username, given.secret)  # wrong ones fail before all else
+    username, secret = _complete(service, given, session)
+    secret, notices = _checked(service, username, secret)
+    body = secrets_input.check_secret(secret)
+    home = find_home(session, arguments.keyring_provider)
+    home.make(session)
+    _store(arguments, service, username, session, home, body)
+    for notice in notices:
+        session.terminal.warn(notice)
+
+
+def _agree_to(service: Service, session: Session) -> None:
+    """Show what a project's name stands for; whoever can be asked has to agree."""
+    if not service.from_project:
+        return
+    session.terminal.say(f"{service.name} is {service.publish_url} ({service.file})")
+    if session.terminal.is_there() and not session.terminal.confirm("Log in there?"):
+        raise CommandError("Nothing was stored.", "give the URL of the index that you mean")
+
+
+def _check_answerable(service: Service, given: Given, session: Session) -> None:
+    """Refuse at once what would need a question that nobody is there to answer."""
+    if session.terminal.is_there():
+        return
+    if given.username is None and service.default_username is None:
+        if given.has_secret:
+            raise CommandError(
+                "A password is given, but no user name.", "add `--username`, or use `--token`"
+            )
+        raise CommandError(
+            f"No credential for {display(service.key)} is given, and there is no terminal to ask.",
+            "use `--token -`, or `--username` and `--password -`",
+        )
+    if not given.has_secret:
+        raise CommandError(
+            "No password is given, and there is no terminal to ask.", "use `--password -`"
+        )
+
+
+def _complete(service: Service, given: Given, session: Session) -> tuple[str, str]:
+    """Return user name and secret, with what is missing asked for or read."""
+    terminal, name = session.terminal, display(service.publish_key)
+    username = given.username or service.default_username
+    if username is None and service.publish_key in FIXED.values() and not given.has_secret:
+        username = TOKEN_USER  # these two take tokens alone
+    if username is None:
+        username = terminal.ask(f"User name for {name} (empty: an API token):") or TOKEN_USER
+    if given.secret is not None:
+        return username, given.secret
+    if given.stdin and sys.stdin is not None and not sys.stdin.isatty():
+        return username, secrets_input.line_of(sys.stdin.buffer)
+    what = "API token" if username == TOKEN_USER else f"Password of {username}"
+    secret = terminal.ask_secret(f"{what} for {name} (not shown):")
+    if username == TOKEN_USER:
+        secret = secret.strip()  # copied from a page; no token has blanks around it
+    if not secret:
+        raise CommandError("Nothing was typed, so nothing was stored.")
+    return username, secret
+
+
+def _checked(service: Service, username: str, secret: str) -> tuple[str, list[str]]:
+    """Return the secret as it is to be stored, and what is to be said about it."""
+    notices = []
+    for key in service.login_keys:
+        found = tokens.checked(key, username, secret)
+        secret = found.secret
+        notices.append(found.notice)
+    return secret, list(dict.fromkeys(notices))
+
+
+def _adopt(arguments: Namespace, service: Service, given: Given, session: Session) -> None:
+    if given.has_secret:
+        raise CommandError(
+            "`--adopt` takes no secret: the credential stays in the keyring that has it."
+        )
+    if given.username is None:
+        raise CommandError("`--adopt` needs the user name.", "add `--username`")
+    home = find_home(session, arguments.keyring_provider)
+    home.make(session)
+    _store(arguments, service, given.username, session, home, b"")
+
+
+def _store(
+    arguments: Namespace,
+    service: Service,
+    username: str,
+    session: Session,
+    home: Home,
+    body: bytes,
+) -> None:
+    """Store under each of the service's keys, and say what happened to each."""
+    stored: list[dict[str, Any]] = []
+    provider = home.provider
+    for key in service.login_keys:
+        header = session.ask(
+            "login",
+            body,
+            offer=True,
+            service=key,
+            username=username,
+            provider=home.provider,
+            lifetime=arguments.lifetime,
+            adopt=(arguments.service or key) if arguments.adopt else None,
+        ).header
+        provider = str(header["provider"])
+        verb = "Adopted" if arguments.adopt else "Replaced" if header["replaced"] else "Stored"
+        session.terminal.say(f"{verb} {credential(username, key)} (provider: {provider}).")
+        for note in header["notes"]:
+            session.terminal.say(str(note))
+        stored.append({"service": key, "replaced": header["replaced"]})
+    end = None if arguments.lifetime is None else int(time()) + arguments.lifetime
+    if end is not None:
+        session.terminal.say(f"It is forgotten {ahead(end, time() - 1)}.")
+    session.done(
+        {
+            "service": stored[0]["service"],
+            "username": username,
+            "provider": provider,
+            "replaced": any(one["replaced"] for one in stored),
+            "adopted": bool(arguments.adopt),
+            "expires": timestamp(end),
+            "stored": stored,
+        }
+    )

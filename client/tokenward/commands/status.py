@@ -1,0 +1,98 @@
+"""`auth status`: the agent, the vaults and who can open them, and what protects the secrets.
+
+It never starts an agent: where none runs, that is the answer.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from time import time
+
+from tokenward.connection import AgentAbsent
+from tokenward.layout import ago, columns, counted, listed, timestamp
+from tokenward_protocol import VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from typing import Any
+
+    from tokenward.session import Session
+    from tokenward.usage import Parser
+
+
+def describe(parser: Parser, _command: str) -> None:
+    """Add examples."""
+    parser.examples("auth status", "auth status --format json")
+
+
+def run(_arguments: Namespace, session: Session) -> None:
+    """Print it."""
+    header: dict[str, Any] | None = None
+    with suppress(AgentAbsent):
+        header = session.connect(start=False).ask("status").header
+    if session.json:
+        session.done(_described(header, session.directory))
+    elif header is None:
+        session.terminal.lines(
+            columns([("agent", "not running"), ("credentials", session.directory)])
+        )
+        session.terminal.hint(
+            "the next command that needs it starts it; so does `auth agent start`"
+        )
+    else:
+        session.terminal.lines(overview(header, time()))
+
+
+def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
+    """Return the JSON: the same keys whether an agent runs or not."""
+    keys = ("pid", "version", "wire", "socket", "state", "locked", "vaults", "protections")
+    found = {key: None if header is None else header[key] for key in keys}
+    return {
+        "running": header is not None,
+        "client_version": VERSION,
+        "directory": directory if header is None else header["directory"],
+        "started": None if header is None else timestamp(header["started"]),
+        **found,
+    }
+
+
+def overview(header: dict[str, Any], now: float) -> list[str]:
+    """Return the lines that say what the agent answered."""
+    version = header["version"]
+    skew = "" if version == VERSION else f", this command {VERSION}"
+    lines = columns(
+        [
+            ("agent", f"running (pid {header['pid']}, version {version}{skew})"),
+            ("started", ago(header["started"], now)),
+            ("locked", "yes, until `auth unlock`" if header["locked"] else "no"),
+            ("credentials", header["directory"]),
+            ("state", header["state"]),
+            ("socket", header["socket"]),
+        ]
+    )
+    lines += ["", "vaults"] + [f"  {line}" for line in columns(_vaults(header["vaults"]))]
+    for vault in header["vaults"]:
+        if vault["note"]:
+            lines.append(f"  {vault['provider']}: {vault['note']}")
+    lines += ["", "protections"]
+    lines += [f"  {line}" for line in columns(list(header["protections"].items()) or [("none",)])]
+    return lines
+
+
+def _vaults(vaults: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
+    rows = []
+    for vault in vaults:
+        count = "" if vault["count"] is None else counted(vault["count"], "credential")
+        opened_by = [str(slot["detail"] or slot["kind"]) for slot in vault["slots"]]
+        if len(opened_by) > 1 and any(slot["kind"] == "passphrase" for slot in vault["slots"]):
+            opened_by[-1] += ": also opens without the passphrase"
+        rows.append(
+            (
+                str(vault["provider"]),
+                str(vault["state"]),
+                count,
+                f"opens to {listed(opened_by)}" if opened_by else "",
+            )
+        )
+    return rows

@@ -1,0 +1,97 @@
+"""One run of a command: the person, the environment, the settings, and the agent when needed.
+
+The agent is connected to (and started, where that is allowed) by the first request and not before,
+so a command that is wrong in itself leaves nothing behind. A request that meets a closed vault
+opens it if it can and is asked once more.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+
+from tokenward import names, unlocking
+from tokenward.connection import ANSWER_SECONDS, AgentError, connect
+from tokenward.settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from tokenward.connection import Answer, Connection
+    from tokenward.names import Service
+    from tokenward.terminal import Terminal
+
+_PATIENCE = {"prepare": 30.0, "create": 120.0, "unlock": 120.0, "passphrase": 120.0, "login": 30.0}
+"""Seconds that requests may take which wait for a disk, a key derivation or a system keyring."""
+
+
+class Session:
+    """What the commands work with."""
+
+    def __init__(self, terminal: Terminal, environ: Mapping[str, str], *, json: bool) -> None:
+        self.terminal = terminal
+        self.environ = environ
+        self.json = json
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings in force where the command was started."""
+        try:
+            cwd = os.getcwd()
+        except OSError:  # it was removed meanwhile
+            cwd = "/"
+        return Settings(self.environ, cwd)
+
+    @property
+    def directory(self) -> str:
+        """The credentials directory."""
+        return self.settings.directories.credentials
+
+    def service(self, text: str | None) -> Service:
+        """Return what SERVICE means, `pypi` where it is missing, and say what is to be said."""
+        found = names.resolve("pypi" if text is None else text, lambda: self.settings.names)
+        self.terminal.hint(found.notice)
+        if found.file:
+            self.terminal.detail(f"{found.name} is {found.url} ({found.file})")
+        return found
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The agent, started if it does not run."""
+        return self.connect(start=True)
+
+    def connect(self, *, start: bool) -> Connection:
+        """Connect to the agent of this credentials directory; raises AgentUnreachable."""
+        return connect(self.directory, start=start, replace=start, environ=self.environ)
+
+    def plain(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
+        """Ask the agent once; raises AgentError."""
+        timeout = _PATIENCE.get(op, ANSWER_SECONDS)
+        return self.connection.ask(op, body, timeout=timeout, **arguments)
+
+    def ask(self, op: str, body: bytes = b"", *, offer: bool = False, **arguments: Any) -> Answer:
+        """Ask the agent, opening a closed vault on the way; raises AgentError.
+
+        `offer`: a person may be asked to end a lock, too.
+        """
+        try:
+            return self.plain(op, body, **arguments)
+        except AgentError as refused:
+            if refused.code != "locked" or not unlocking.reopen(self, refused, offer=offer):
+                raise
+        return self.plain(op, body, **arguments)
+
+    def done(self, value: dict[str, Any]) -> None:
+        """Write what was done or found as one JSON object, if JSON was asked for."""
+        if self.json:
+            self.terminal.json(value)
+
+    def notices(self) -> list[str]:
+        """Return what is worth knowing about settings and agent, as far as they were needed."""
+        held = vars(self)
+        found = list(self.settings.notices) if "settings" in held else []
+        if "connection" in held and self.connection.notice:
+            found.append(self.connection.notice)
+        return found

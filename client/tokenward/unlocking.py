@@ -1,0 +1,201 @@
+"""Opening vaults: where the passphrase comes from, and when a command may use it unasked.
+
+The passphrase: `$TOKENWARD_PASSPHRASE_FILE`, a private file; else `$TOKENWARD_ASKPASS`, a program
+that prints it; else whoever sits at the terminal. All of them are read and run here, in the
+client, never by the agent.
+
+A vault that is merely *closed* (after a restart, or locked by a timer) any command opens for
+itself where it can. One that a person *locked* stays so: only `auth unlock` ends that, or the
+person, asked on a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from tokenward.connection import AgentError
+from tokenward.errors import CommandError
+from tokenward.layout import listed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from tokenward.session import Session
+
+MAX_PASSPHRASE = 64 * 1024
+"""Bytes of the longest passphrase: the body of one frame."""
+
+TRIES = 3
+"""How often a person is asked for the same passphrase."""
+
+_SESSION = {
+    "bus": "DBUS_SESSION_BUS_ADDRESS",
+    "display": "DISPLAY",
+    "wayland": "WAYLAND_DISPLAY",
+    "xauthority": "XAUTHORITY",
+}
+
+
+def session_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the arguments by which an agent finds the asker's keyring and screen."""
+    return {key: environ[name] for key, name in _SESSION.items() if environ.get(name)}
+
+
+def given_passphrase(environ: Mapping[str, str]) -> bytes | None:
+    """Return the passphrase that the environment leads to, or None where it leads nowhere.
+
+    Raises CommandError where it leads to something that cannot be used.
+    """
+    if path := environ.get("TOKENWARD_PASSPHRASE_FILE"):
+        return _usable(_from_file(path), f"The passphrase file {path}")
+    if program := environ.get("TOKENWARD_ASKPASS"):
+        return _usable(_from_program(program), f"The program {program} of TOKENWARD_ASKPASS")
+    return None
+
+
+def _from_file(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            found = os.fstat(file.fileno())
+            if found.st_mode & 0o077 and stat.S_ISREG(found.st_mode):
+                raise CommandError(
+                    f"The passphrase file {path} can be read by others.", f"`chmod 600 {path}`"
+                )
+            return file.read(MAX_PASSPHRASE + 2)
+    except OSError as failed:
+        raise CommandError(
+            f"The passphrase file {path} cannot be read: {failed.strerror}.",
+            "TOKENWARD_PASSPHRASE_FILE names it",
+        ) from None
+
+
+def _from_program(program: str) -> bytes:
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            [program, "Passphrase for tokenward:"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+    except OSError as failed:
+        raise CommandError(
+            f"The program {program} cannot be run: {failed.strerror}.", "TOKENWARD_ASKPASS names it"
+        ) from None
+    if done.returncode:
+        raise CommandError(f"The program {program} of TOKENWARD_ASKPASS gave no passphrase.")
+    return done.stdout
+
+
+def _usable(data: bytes, what: str) -> bytes:
+    """Strip one newline and refuse what cannot be a passphrase."""
+    data = data.removesuffix(b"\n").removesuffix(b"\r")
+    if not data:
+        raise CommandError(f"{what} holds no passphrase.")
+    if len(data) > MAX_PASSPHRASE:
+        raise CommandError(f"{what} holds more than {MAX_PASSPHRASE} bytes.")
+    return data
+
+
+def new_passphrase(session: Session, question: str, *, may_be_empty: bool) -> bytes | None:
+    """Return a passphrase for a vault that is to be made: from the environment, else asked twice.
+
+    None is an empty answer. Raises CommandError where nobody can be asked.
+    """
+    given = given_passphrase(session.environ)
+    if given is not None:
+        return given
+    terminal = session.terminal
+    if not terminal.is_there():
+        raise CommandError(
+            "There is no terminal to ask for a new passphrase.",
+            "set TOKENWARD_PASSPHRASE_FILE to a private file that holds it",
+        )
+    for _ in range(TRIES):
+        first = terminal.ask_secret(question)
+        if not first and may_be_empty:
+            return None
+        if not first:
+            terminal.say("The passphrase must not be empty.")
+        elif terminal.ask_secret("The same again:") == first:
+            return _usable(first.encode(), "The answer")
+        else:
+            terminal.say("The two were not the same.")
+    raise CommandError("No new passphrase was given.")
+
+
+def unlock(session: Session, provider: str | None = None) -> dict[str, Any]:
+    """Open a provider's vault, or all of them, and return the agent's answer.
+
+    First what needs nobody; then, where a passphrase is missing, by the environment's or by asking.
+    Raises AgentError and CommandError.
+    """
+    arguments: dict[str, Any] = {"provider": provider, **session_variables(session.environ)}
+    header: dict[str, Any] | None = None
+    refused: AgentError | None = None
+    try:
+        header = session.plain("unlock", **arguments).header
+    except AgentError as error:
+        if error.code != "passphrase-needed":
+            raise
+        refused = error
+    if header and not any(vault["needs"] == "passphrase" for vault in header["closed"]):
+        return header
+    given = given_passphrase(session.environ)
+    if given is not None:
+        return session.plain("unlock", given, **arguments).header
+    if session.terminal.is_there():
+        return _ask_passphrase(session, arguments)
+    if header:
+        return header
+    raise refused or AssertionError
+
+
+def _ask_passphrase(session: Session, arguments: dict[str, Any]) -> dict[str, Any]:
+    for left in reversed(range(TRIES)):
+        typed = session.terminal.ask_secret("Passphrase:")
+        if not typed:
+            raise CommandError("No passphrase was given.", "`auth unlock`")
+        try:
+            return session.plain("unlock", typed.encode(), **arguments).header
+        except AgentError as refused:
+            if refused.code != "wrong-passphrase" or not left:
+                raise
+            session.terminal.say("That is not the passphrase.")
+    raise AssertionError("the last try returns or raises")
+
+
+def reopen(session: Session, refused: AgentError, *, offer: bool) -> bool:
+    """Try to open what made the agent answer `locked`; tell whether asking again can help.
+
+    `offer`: a person at a terminal may be asked to end a lock.
+    """
+    status = session.plain("status").header
+    if status["locked"]:
+        return offer and session.terminal.is_there() and _end_lock(session, status)
+    wanted = refused.header.get("vaults") or [None]
+    opened = False
+    for provider in wanted:
+        name = str(provider) if provider is not None else None
+        try:
+            opened = bool(unlock(session, name)["opened"]) or opened
+        except AgentError as failed:
+            if failed.code not in {"passphrase-needed", "provider", "vault"}:
+                raise
+            session.terminal.detail(str(failed))
+    return opened
+
+
+def _end_lock(session: Session, status: dict[str, Any]) -> bool:
+    """Ask a person to unlock: for the passphrase where one is needed, else yes or no."""
+    locked = [vault for vault in status["vaults"] if vault["state"] == "locked"]
+    names = listed([str(vault["provider"]) for vault in locked] or ["vault"])
+    asks = [any(slot["kind"] == "passphrase" for slot in vault["slots"]) for vault in locked]
+    session.terminal.say(f"Locked: {names}.")
+    if not all(asks) and not session.terminal.confirm("Unlock?"):
+        return False
+    return bool(unlock(session)["opened"])

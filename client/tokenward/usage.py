@@ -1,0 +1,167 @@
+"""The command line: what each option may hold, and usage errors in our own sentences.
+
+argparse reads it; what argparse would say is said again here, because its messages quote values,
+and a value in the wrong place may be a secret: an error names an option, never what was given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tokenward import durations
+from tokenward.errors import CommandError
+from tokenward_protocol import VERSION
+from tokenward_protocol.messages import PROVIDERS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, NoReturn
+
+FORMATS = ("text", "json")
+COLORS = ("auto", "always", "never")
+
+
+class Shown(Exception):  # noqa: N818 - nothing is wrong: it is what was asked for
+    """Help or the version was asked for; `str()` is it."""
+
+
+class _Show(argparse.Action):
+    """`--help` and `--version`: leave the parser with a text instead of printing and exiting."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        text = parser.format_help() if self.dest == "help" else f"tokenward {VERSION}"
+        raise Shown(text.rstrip())
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of one command, with the options that every command has."""
+
+    def __init__(self, prog: str, summary: str) -> None:
+        super().__init__(
+            prog=prog,
+            usage=f"{prog} [OPTIONS]",
+            description=summary,
+            add_help=False,
+            allow_abbrev=False,
+            formatter_class=_Formatter,
+        )
+        if sys.version_info >= (3, 14):
+            self.color = False  # help is data too
+        add = self.add_argument_group("options of every command").add_argument
+        add("-q", "--quiet", action="store_true", help="say nothing but errors")
+        add("-v", "--verbose", action="store_true", help="say where things come from")
+        add(
+            "--format",
+            type=one_of(FORMATS),
+            metavar="|".join(FORMATS),
+            default="text",
+            help="how to print (default: text)",
+        )
+        add(
+            "--color",
+            type=one_of(COLORS),
+            metavar="|".join(COLORS),
+            default="auto",
+            help="colour of messages (default: auto)",
+        )
+        add("--version", action=_Show, nargs=0, help="print the version")
+        add("-h", "--help", action=_Show, nargs=0, help="print this help")
+
+    def examples(self, *lines: str) -> None:
+        """Put examples at the end of the help."""
+        self.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)
+
+    def read(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Parse; raises CommandError, or Shown for help and version."""
+        arguments, extra = self.parse_known_args(argv)
+        for word in extra:
+            if word.startswith("--") and word != "--":
+                raise self._wrong(f"There is no option `{word.partition('=')[0][:40]}`.")
+            if word.startswith("-") and word not in {"-", "--"}:
+                raise self._wrong(f"There is no option `{word[:2]}`.")
+        if [word for word in extra if word != "--"]:
+            raise self._wrong(f"`{self.prog}` got too many arguments.")
+        return arguments
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse found as a CommandError."""
+        raise self._wrong(_sentence(message))
+
+    def _wrong(self, sentence: str) -> CommandError:
+        return CommandError(sentence, f"`{self.prog} --help`")
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=100)
+
+
+def _sentence(message: str) -> str:
+    """Say an error of argparse again, without the value that it quotes."""
+    argument, colon, problem = message.removeprefix("argument ").partition(": ")
+    option = f"`{argument.rpartition('/')[2]}`"
+    if message.startswith("the following arguments are required"):
+        return f"`{problem}` is missing."
+    if not colon:
+        return "The arguments cannot be read."
+    if problem.startswith("expected"):
+        dash = ""
+        if argument.startswith("-"):
+            dash = f" (write {argument.rpartition('/')[2]}=VALUE for one that begins with a dash)"
+        return f"{option} needs a value{dash}."
+    if problem.startswith("ignored explicit"):
+        return f"{option} takes no value."
+    return f"{option} {problem}."
+
+
+def one_of(allowed: Sequence[str]) -> Callable[[str], str]:
+    """Return the type of an option that must be one of a few words."""
+
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise argparse.ArgumentTypeError(f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
+        return text
+
+    return read
+
+
+def lifetime(text: str) -> int:
+    """Read the value of `--lifetime`, in seconds."""
+    try:
+        return durations.seconds(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(f"has a wrong value: {wrong}".rstrip(".")) from None
+
+
+def add_service(parser: Parser, what: str) -> None:
+    """Add the positional SERVICE."""
+    add_positional(parser, "service", "[SERVICE]", nargs="?", metavar="SERVICE", help=what)
+
+
+def add_positional(parser: Parser, name: str, shown: str, **keywords: Any) -> None:
+    """Add a positional argument, and show it in the usage line as `shown`."""
+    parser.usage = f"{parser.usage} {shown}"
+    parser.add_argument(name, **keywords)
+
+
+def add_username(parser: Parser, what: str) -> None:
+    """Add `-u/--username`; an empty one is an error."""
+    parser.add_argument("-u", "--username", type=_not_empty, metavar="NAME", help=what)
+
+
+def add_secret(parser: Parser, *flags: str, what: str) -> None:
+    """Add an option that holds a secret; an empty one is an error."""
+    parser.add_argument(*flags, type=_not_empty, metavar="SECRET", help=what)
+
+
+def add_provider(parser: Parser, what: str) -> None:
+    """Add `--keyring-provider`."""
+    parser.add_argument("--keyring-provider", type=one_of(PROVIDERS), metavar="PROVIDER", help=what)
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
+    return text
