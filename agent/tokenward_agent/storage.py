@@ -12,7 +12,6 @@ Reading takes no lock and works in a read-only directory. What the system refuse
 VaultError. Temporary files of saves that died are removed under the lock, where none can be alive.
 """
 
-# ruff: noqa: PTH103, PTH118, PTH123, PTH208
 # Everything is relative to an open directory, which pathlib cannot be.
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +17,7 @@ from tokenward_agent.vault_error import VaultError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 MOST = 1 << 20
 root = pytest.mark.skipif(
@@ -42,7 +42,7 @@ def save(storage: Storage, data: bytes, *, keep_previous: bool = True) -> None:
 
 
 def names(place: Path) -> list[str]:
-    return sorted(os.listdir(place))
+    return sorted(path.name for path in place.iterdir())
 
 
 def test_a_file_that_is_not_there_is_none(storage: Storage, place: Path) -> None:
@@ -151,10 +151,10 @@ def test_a_directory_that_is_a_link_or_open_to_others_is_refused(place: Path) ->
     link = place.with_name("link")
     link.symlink_to(place)
     for directory in (link, place):
-        with pytest.raises(VaultError, match="is a symbolic link|is open to other users"):
+        with pytest.raises(VaultError, match=r"is a symbolic link|is open to other users"):
             place.chmod(0o750)
             Storage(str(directory), "disabled.vault").read(MOST)
-        with pytest.raises(VaultError, match="is a symbolic link|is open to other users"):
+        with pytest.raises(VaultError, match=r"is a symbolic link|is open to other users"):
             save(Storage(str(directory), "disabled.vault"), b"one")
     place.chmod(0o700)
     assert names(place) == []
@@ -195,7 +195,7 @@ def test_a_full_disk_leaves_the_vault_as_it_was(storage: Storage, place: Path) -
     with mounted(place, "size=256k"):
         save(storage, b"one")
         save(storage, b"two")
-        with pytest.raises(VaultError, match="The disk that holds .* is full") as caught:
+        with pytest.raises(VaultError, match=r"The disk that holds .* is full") as caught:
             save(storage, bytes(300_000))
         assert caught.value.code == "vault"
         assert "make room" in caught.value.hint
