@@ -1,24 +1,25 @@
 """The demo: log in once, then publish and install with tools that know nothing about tokenward.
 
-Everything happens below one temporary folder (home, vault, packages) and on loopback; all that is
-started here ends here, also when a step fails. Each command runs as a user would type it, in an
-environment that names no credential, and without a terminal, so nothing can stop to ask.
+Everything happens in a temporary home and on loopback; all that is started here ends here, also
+when a step fails. Each command runs as a user would type it, in an environment that names no
+credential, and without a terminal, so nothing can stop to ask.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from index_server import IndexServer  # noqa: E402 (found by the line above)
+from home import Home  # noqa: E402 (found by the line above)
+from index_server import IndexServer  # noqa: E402 (likewise)
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 PYPROJECT = """\
 [build-system]
@@ -34,52 +35,24 @@ requires-python = ">=3.11"
 MODULE = 'print("hello from a package that came through a private index")\n'
 
 
-class Stage:
-    """A private home, and the means to run commands in it and to tell what they did."""
+class Stage(Home):
+    """A private home whose commands are shown as a user would type them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.home = folder / "home"
-        self.environment = {
-            "HOME": str(self.home),
-            "LANG": "C.UTF-8",
-            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-            "PIP_CONFIG_FILE": os.devnull,
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "PIP_NO_CACHE_DIR": "1",
-        }
-        for name in ("CONFIG", "DATA", "STATE", "CACHE", "RUNTIME"):
-            place = self.home / name.lower()
-            place.mkdir(mode=0o700, parents=True)
-            self.environment[f"XDG_{name}_{'DIR' if name == 'RUNTIME' else 'HOME'}"] = str(place)
-
-    def run(
-        self, *command: str, stdin: str = "", shown: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        """Print `command` as a user types it (`shown` in its place if given), and run it."""
+    def show(self, *command: str, stdin: str = "", shown: str = "") -> CompletedProcess[str]:
+        """Print `command` (or `shown` in its place), and run it; whatever it exits with."""
         print(f"  $ {shown or ' '.join(command)}", flush=True)
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            input=stdin,
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=120,
-            start_new_session=True,  # no terminal: the demo never waits for a person
-        )
+        return self.run(*command, stdin=stdin)
 
     def must(self, *command: str, stdin: str = "", shown: str = "") -> str:
         """Run `command`, which has to work, and return what it printed on stdout."""
-        done = self.run(*command, stdin=stdin, shown=shown)
+        done = self.show(*command, stdin=stdin, shown=shown)
         if done.returncode:
             fail(f"it exited with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def files_with(self, secret: str) -> list[Path]:
-        """Return the files below the home that hold `secret` as it is."""
-        files = (path for path in self.home.rglob("*") if path.is_file())
+        """Return the files below this home that hold `secret` as it is."""
+        files = (path for path in self.path.rglob("*") if path.is_file())
         return [path for path in files if secret.encode() in path.read_bytes()]
 
 
@@ -99,8 +72,8 @@ def step(number: int, title: str) -> None:
 
 
 def build(stage: Stage) -> str:
-    """Build the wheel that is published, and return its path relative to the stage's folder."""
-    project = stage.folder / "ward-greeting"
+    """Build the wheel that is published, and return its path relative to the stage's home."""
+    project = stage.path / "ward-greeting"
     project.mkdir()
     (project / "pyproject.toml").write_text(PYPROJECT)
     (project / "ward_greeting.py").write_text(MODULE)
@@ -108,7 +81,7 @@ def build(stage: Stage) -> str:
         *("pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
         *("--wheel-dir", "dist", "./ward-greeting"),
     )
-    (wheel,) = (stage.folder / "dist").iterdir()
+    (wheel,) = (stage.path / "dist").iterdir()
     return f"dist/{wheel.name}"
 
 
@@ -151,7 +124,7 @@ def play(stage: Stage, index: IndexServer, password: str) -> None:
 
     step(5, "Log out, and the same commands are strangers again")
     stage.must("auth", "logout", index.url, "-u", "alice")
-    refused = stage.run(*pip, "--target", "again", "ward-greeting")
+    refused = stage.show(*pip, "--target", "again", "ward-greeting")
     if not refused.returncode or " 401 " not in index.requests()[-1]:
         fail("pip could still install after the logout")
     say("the index answers 401, and nobody has a credential for pip")
@@ -162,20 +135,8 @@ def play(stage: Stage, index: IndexServer, password: str) -> None:
 def main() -> None:
     """Set the stage, play, and clean up whatever happened."""
     password = secrets.token_urlsafe(12)
-    # /tmp: a socket's path has a limit of about a hundred bytes, and TMPDIR may be long.
-    with tempfile.TemporaryDirectory(prefix="tokenward-demo-", dir="/tmp") as folder:
-        stage = Stage(Path(folder).resolve())
-        with IndexServer({"alice": password}) as index:
-            try:
-                play(stage, index, password)
-            finally:
-                subprocess.run(
-                    ["auth", "agent", "stop"],
-                    env=stage.environment,
-                    capture_output=True,
-                    check=False,
-                    timeout=60,
-                )
+    with Stage() as stage, IndexServer({"alice": password}) as index:
+        play(stage, index, password)
     print("\nAll of it worked, and nothing of it is left. Your turn: auth login --help")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
+from start_up import HOT, loaded
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {
@@ -27,27 +27,9 @@ WORLD = {
 }
 NETWORK = {"ssl", "http", "urllib", "urllib3", "requests", "httpx", "aiohttp", "smtplib", "ftplib"}
 
-# What the shortest commands may load beyond what this interpreter loads for nothing at all. Each
-# line is paid by every `auth token` and by every keyring look-up, so adding one is a decision.
-HOT = {
-    "_socket",
-    "tokenward",
-    "tokenward.hot",
-    "tokenward_protocol",
-}
-HEAVY = {
-    *("argparse", "asyncio", "collections", "contextlib", "dataclasses", "enum", "functools"),
-    *("getpass", "importlib.metadata", "inspect", "json", "keyring", "logging", "msgpack"),
-    *("pathlib", "platformdirs", "psutil", "re", "secrets", "selectors", "socket", "ssl"),
-    *("subprocess", "tomllib", "typing", "urllib", "urllib.parse"),
-}
-
 
 def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-each_module = pytest.mark.parametrize("path", MODULES, ids=named)
 
 
 @cache
@@ -113,31 +95,14 @@ def test_only_the_agents_workers_know_the_keyring_library() -> None:
     assert [path for path in users if not path.name.startswith("worker")] == []
 
 
-@each_module
-def test_a_module_begins_by_saying_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(tree(path))
+def test_every_module_begins_by_saying_what_it_is_for() -> None:
+    assert [named(path) for path in MODULES if not ast.get_docstring(tree(path))] == []
 
 
-@each_module
-def test_a_module_is_short_enough_to_be_about_one_thing(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGEST
+def test_every_module_is_short_enough_to_be_about_one_thing() -> None:
+    lines = {named(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert {name: count for name, count in lines.items() if count > LONGEST} == {}
 
 
-def loaded(code: str) -> set[str]:
-    """Return the modules that a fresh interpreter has loaded after `code`."""
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return set(done.stdout.split())
-
-
-@pytest.mark.skipif(
-    not (PACKAGES["tokenward"] / "hot.py").exists(), reason="there is no hot path yet"
-)
-def test_the_hot_path_loads_only_what_is_listed_here() -> None:
-    extra = loaded("import tokenward.hot") - loaded("pass")
-    assert extra & HEAVY == set()
-    assert extra - HOT == set()
+def test_the_hot_path_loads_only_what_is_listed() -> None:
+    assert loaded("import tokenward.hot") - loaded("pass") - HOT == set()

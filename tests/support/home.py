@@ -40,6 +40,8 @@ class Home:
         self.environment = {
             "HOME": str(self.path),
             "LANG": "C.UTF-8",
+            "PIP_CONFIG_FILE": os.devnull,  # the machine may have more indexes than the test's
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PATH": f"{PROGRAMS}:/usr/bin:/bin",
             "TMPDIR": "/tmp",
         }
@@ -53,12 +55,12 @@ class Home:
             self.environment["TOKENWARD_CONFIG"] = str(settings)
 
     def run(
-        self, *command: str | Path, stdin: str = "", cwd: Path | None = None, **variables: str
+        self, *command: str | Path, stdin: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run `command` here without a terminal, with `variables` added; whatever it exits with."""
         return subprocess.run(
             command,
-            cwd=cwd or self.path,
+            cwd=self.path,
             env=self.environment | variables,
             input=stdin,
             text=True,
@@ -72,7 +74,7 @@ class Home:
         self, *arguments: str, stdin: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the real `auth` with `arguments`; whatever it exits with."""
-        return self.run(PROGRAMS / "auth", *arguments, stdin=stdin, cwd=None, **variables)
+        return self.run(PROGRAMS / "auth", *arguments, stdin=stdin, **variables)
 
     def done(self, *arguments: str, stdin: str = "", **variables: str) -> str:
         """Run `auth`, which has to succeed, and return its stdout."""

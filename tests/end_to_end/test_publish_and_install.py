@@ -1,0 +1,147 @@
+"""The point of it all: real tools, a real index with a password, and nobody tells them anything."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    from home import Home
+    from index_server import IndexServer
+
+NAME = "ward_greeting-1.0-py3-none-any.whl"
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    """A wheel of one module, written by hand so that nothing has to be built."""
+    info = "ward_greeting-1.0.dist-info"
+    files = {
+        "ward_greeting.py": "print('hello')\n",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: ward-greeting\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
+        "Tag: py3-none-any\n",
+    }
+    record = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(tmp_path / NAME, "w") as archive:
+        for name, text in (files | {f"{info}/RECORD": record}).items():
+            archive.writestr(name, text)
+    return tmp_path / NAME
+
+
+def log_in(home: Home, index: IndexServer, user: str = "alice") -> None:
+    home.done("login", index.url, "-u", user, "--password", "-", stdin=f"{index.accounts[user]}\n")
+
+
+def upload(home: Home, *arguments: str | Path, **variables: str) -> CompletedProcess[str]:
+    return home.run("twine", "upload", "--non-interactive", *arguments, **variables)
+
+
+def install(home: Home, index_url: str) -> CompletedProcess[str]:
+    where = ["--no-deps", "--no-cache-dir", "--target", "site", "--index-url", index_url]
+    return home.run("pip", "install", *where, "ward-greeting")
+
+
+def published(index: IndexServer) -> list[str]:
+    return [path.name for path in index.packages.iterdir()]
+
+
+def test_twine_uploads_to_a_repository_url_with_the_stored_credential(
+    home: Home, index: IndexServer, wheel: Path
+) -> None:
+    log_in(home, index)
+    assert upload(home, "--repository-url", index.url, wheel).returncode == 0
+    assert published(index) == [NAME]
+
+
+def test_twine_uploads_to_a_repository_that_pypirc_names(
+    home: Home, index: IndexServer, wheel: Path
+) -> None:
+    (home.path / ".pypirc").write_text(
+        f"[distutils]\nindex-servers = ours\n[ours]\nrepository = {index.url}\n"
+    )
+    home.done(
+        "login", "ours", "-u", "alice", "--password", "-", stdin=f"{index.accounts['alice']}\n"
+    )
+    assert upload(home, "--repository", "ours", wheel).returncode == 0
+    assert published(index) == [NAME]
+
+
+def test_twine_asks_for_the_account_that_it_is_told_to_use(
+    home: Home, index: IndexServer, wheel: Path
+) -> None:
+    log_in(home, index, "alice")
+    log_in(home, index, "bob")
+    assert upload(home, "--repository-url", index.url, wheel, TWINE_USERNAME="bob").returncode == 0
+    assert published(index) == [NAME]
+
+
+def test_two_accounts_are_never_guessed_between(
+    home: Home, index: IndexServer, wheel: Path
+) -> None:
+    log_in(home, index, "alice")
+    log_in(home, index, "bob")
+    assert upload(home, "--repository-url", index.url, wheel).returncode != 0
+    assert published(index) == []
+
+
+def test_twine_gets_nothing_before_a_login(home: Home, index: IndexServer, wheel: Path) -> None:
+    assert upload(home, "--repository-url", index.url, wheel).returncode != 0
+    assert published(index) == []
+
+
+def test_twine_gets_nothing_after_a_logout(home: Home, index: IndexServer, wheel: Path) -> None:
+    log_in(home, index)
+    home.done("logout", index.url, "-u", "alice")
+    assert upload(home, "--repository-url", index.url, wheel).returncode != 0
+    assert published(index) == []
+
+
+def test_twine_gets_nothing_while_locked_and_everything_after_unlock(
+    home: Home, index: IndexServer, wheel: Path
+) -> None:
+    log_in(home, index)
+    home.done("lock")
+    assert upload(home, "--repository-url", index.url, wheel).returncode != 0
+    assert published(index) == []
+    home.done("unlock")
+    assert upload(home, "--repository-url", index.url, wheel).returncode == 0
+    assert published(index) == [NAME]
+
+
+def test_pip_installs_from_a_url_without_credentials(
+    home: Home, index: IndexServer, wheel: Path
+) -> None:
+    log_in(home, index)
+    (index.packages / NAME).write_bytes(wheel.read_bytes())
+    assert install(home, index.simple).returncode == 0
+    assert (home.path / "site" / "ward_greeting.py").exists()
+
+
+def test_pip_is_turned_away_without_a_login(home: Home, index: IndexServer, wheel: Path) -> None:
+    (index.packages / NAME).write_bytes(wheel.read_bytes())
+    assert install(home, index.simple).returncode != 0
+    assert " 401 " in index.requests()[-1]
+
+
+def test_a_second_index_on_the_same_host_gets_no_credential_of_the_first(
+    home: Home, index: IndexServer, wheel: Path
+) -> None:
+    log_in(home, index)
+    with type(index)({"alice": index.accounts["alice"]}) as other:
+        assert upload(home, "--repository-url", other.url, wheel).returncode != 0
+        assert published(other) == []
+
+
+def test_a_running_agent_is_not_needed_for_the_next_upload(
+    home: Home, index: IndexServer, wheel: Path
+) -> None:
+    log_in(home, index)
+    home.done("agent", "stop")
+    assert upload(home, "--repository-url", index.url, wheel).returncode == 0
+    assert published(index) == [NAME]

@@ -1,0 +1,31 @@
+"""The shortest commands stay short from their first import to the secret on stdout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from start_up import HOT, loaded
+
+if TYPE_CHECKING:
+    from home import Home
+
+COMMAND = (
+    "import sys; sys.argv[0] = 'auth'; from tokenward.__main__ import main; assert main() == 0"
+)
+URL = "https://pypi.example/team"
+
+
+@pytest.mark.parametrize("service", [URL, f"{URL}/simple/", "https://alice@pypi.example/team/"])
+def test_a_whole_token_command_loads_only_what_is_listed(home: Home, service: str) -> None:
+    home.done("login", URL, "-u", "alice", "--password", "-", stdin="a secret\n")
+    extra = loaded(COMMAND, "token", service, environment=home.environment) - loaded("pass")
+    assert extra - HOT - {"tokenward.__main__"} == set()
+
+
+def test_another_directory_of_credentials_takes_the_shortest_route_too(home: Home) -> None:
+    place = home.environment | {"TOKENWARD_DIR": str(home.path / "second")}
+    home.environment = place
+    home.done("login", URL, "-u", "alice", "--password", "-", stdin="a secret\n")
+    extra = loaded(COMMAND, "token", URL, environment=place) - loaded("pass")
+    assert "tokenward.cli" not in extra
