@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,20 @@ def test_a_reader_written_from_the_document_alone_reads_the_same(name: str) -> N
         place = bound(b"tokenward record", header["vault"], service, username)
         opened = None if secret is None else unsealed(data_key, secret, place).hex()
         assert [service, username, *others, opened] == list(expected.values())
+
+
+def test_the_worked_example_of_the_document_is_the_vector() -> None:
+    vector = load("vault-worked")
+    blocks = re.findall(r"(?:^ *[0-9a-f]{8,}\n)+", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    shown = [bytes.fromhex("".join(block.split())) for block in blocks]
+    key_file, head, slot_context, wrapped, data_key, body, opened, place, sealed, secret = shown
+    assert head + body == bytes.fromhex(vector["file"])
+    assert ChaCha20Poly1305(key_file).decrypt(wrapped[:12], wrapped[12:], slot_context) == data_key
+    assert ChaCha20Poly1305(data_key).decrypt(body[:12], body[12:], head) == opened
+    assert ChaCha20Poly1305(data_key).decrypt(sealed[:12], sealed[12:], place) == secret
+    assert secret.hex() == vector["records"][0]["secret"]
+    assert wrapped in head
+    assert sealed in opened
 
 
 def test_the_passphrase_of_the_vector_gives_its_slot_key() -> None:
