@@ -57,7 +57,7 @@ def home(environ: Mapping[str, str]) -> str:
 def config_file(environ: Mapping[str, str]) -> str:
     """Return the path of config.toml, there or not."""
     if named := environ.get("TOKENWARD_CONFIG"):
-        return os.path.abspath(named)  # noqa: PTH100 - resolve() would follow links
+        return os.path.abspath(named)
     return f"{places.config_directory(sys.platform, environ, home(environ))}/config.toml"
 
 
@@ -91,4 +91,4 @@ def expanded(path: str, file: str, home: str) -> str:
             f"the directory that {file} names is no path",
             "write it in full, or with ~/ at its start",
         )
-    return os.path.join(os.path.dirname(file), path)  # noqa: PTH118, PTH120 - text in, text out
+    return os.path.join(os.path.dirname(file), path)
