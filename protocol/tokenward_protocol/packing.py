@@ -55,6 +55,8 @@ def _write(out: bytearray, value: Value) -> None:
     elif isinstance(value, dict):
         _write_size(out, len(value), 0x80, 15, ((0xDE, 2), (0xDF, 4)))
         for key, item in value.items():
+            if not isinstance(key, str):
+                raise LocalError("bad-header", "A key in a header is not text.")
             _write(out, key)
             _write(out, item)
     elif isinstance(value, list):
