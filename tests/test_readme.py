@@ -60,9 +60,6 @@ def test_every_script_that_is_named_can_be_run(page: str) -> None:
     assert [script for script in scripts if not os.access(ROOT / script, os.X_OK)] == []
 
 
-@pytest.mark.skipif(
-    not (ROOT / "client" / "tokenward" / "__main__.py").exists(), reason="there is no client yet"
-)
 @pytest.mark.parametrize("line", of("auth", "README.md"))
 def test_every_command_of_the_readme_exists_with_its_options(line: str) -> None:
     words = shlex.split(line)
