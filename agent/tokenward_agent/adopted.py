@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 
 from tokenward_agent.answer import Failure, Gone
+from tokenward_agent.providers import spellings
 from tokenward_agent.sealing import (
     KEY_SIZE,
     OVERHEAD,
@@ -122,12 +123,3 @@ class AdoptedSecrets:
         except WorkerError as error:
             code = "not-found" if error.code == "not-found" else "provider"
             raise Failure(code, str(error), error.hint) from None
-
-
-def spellings(typed: str, service: str) -> list[str]:
-    """Return the services under which a keyring may have a credential, the likeliest first."""
-    found = [typed, service]
-    if "://" in service:
-        bare = service.rstrip("/")
-        found += [bare, f"{service}simple/", f"{bare}/simple"]
-    return list(dict.fromkeys(found))

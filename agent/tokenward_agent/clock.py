@@ -21,7 +21,7 @@ if TYPE_CHECKING:
             ...
 
         def boot_id(self) -> str:
-            """A name of this boot of the machine; "" where the system gives none."""
+            """Name this boot of the machine; "" where the system gives no name."""
             ...
 
 

@@ -62,7 +62,7 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None
     changes = Changes(vaults)
     locking = Locking(vaults, changes, keys, settings.state)
     creation = Creation(vaults, changes, keys, arena)
-    choice = ProviderChoice(vaults, settings.state, arena, clock)
+    choice = ProviderChoice(vaults, settings.state, arena)
     adopted = AdoptedSecrets(arena, clock, choice.program)
     handlers = Handlers(
         settings, report, arena, vaults, changes, locking, creation, choice, adopted, stop.set

@@ -75,7 +75,7 @@ class Request:
         return self.arguments.get(name) is True
 
 
-class Refused(RemoteError):
+class Refused(RemoteError):  # noqa: N818 - it is refused; whose fault it is, the base says
     """A header that cannot be a request; `number` is its id as far as it was read, else 0."""
 
     def __init__(self, code: str, message: str, number: int) -> None:
