@@ -12,26 +12,25 @@ Whatever touches the disk is made to run in a thread: it changes nothing here an
 One such pair at a time for each vault; reading and `close` need not wait. A vault that was closed
 meanwhile stays closed: the save is on the disk, and `adopt` tells that it was not taken over.
 
-A save holds the file's lock and compares what is on the disk with what this process read or wrote
-last. If another agent saved meanwhile (a second container on one directory), its file is read and
-the change made again upon it, so no write is lost. The generation before is kept only if all its
-secrets and slots are still in force: it is for damage and never for undo. A file that is gone,
-cannot be read or has another key is an error and is never overwritten.
+A change may be made more than once: if another agent saved meanwhile, it is made upon what that one
+wrote. vault_saver.py says what a save keeps to.
 """
 
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from tokenward_agent.arena import wipe
 from tokenward_agent.data_key import DataKey
-from tokenward_agent.record import check, secret_context
+from tokenward_agent.record import secret_context
 from tokenward_agent.sealing import Tampered, fill_random, open_into, seal
 from tokenward_agent.slot import unwrap_into, wrap
 from tokenward_agent.vault_error import VaultError
 from tokenward_agent.vault_file import head_of, read, read_head
 from tokenward_agent.vault_format import Header, broken, serialise
+from tokenward_agent.vault_saver import Prepared, VaultSaver
+
+__all__ = ["Prepared", "Vault", "new_vault_id"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,21 +41,11 @@ if TYPE_CHECKING:
     from tokenward_agent.sealing import Buffer
     from tokenward_agent.slot import Param, Slot
     from tokenward_agent.storage import Storage
+    from tokenward_agent.vault_saver import Records, WholeChange
 
-    Records = dict[Key, Record]
     Change = Callable[[Records], Records]
     NewSlot = tuple[str, Mapping[str, Param], Buffer]
     State = Literal["absent", "closed", "open", "broken"]
-
-
-class Prepared(NamedTuple):
-    """What a thread read or wrote, to be adopted. `nonce` marks the save, `new_key` a rekeying."""
-
-    epoch: int
-    header: Header
-    nonce: bytes
-    records: Records
-    new_key: memoryview | None = None
 
 
 class Vault:
@@ -73,6 +62,7 @@ class Vault:
         self.problem: VaultError | None = None
         self.header: Header | None = None
         self._key = DataKey(data_key, provider)
+        self._saver = VaultSaver(storage, provider, self._key)
         self._nonce = b""
         self._records: Records = {}
         self._used: dict[Key, int] = {}
@@ -192,7 +182,7 @@ class Vault:
             except BaseException:
                 self._key.wipe()
                 raise
-        return Prepared(epoch, header, self._nonce_of(data), {})
+        return Prepared(epoch, header, head_of(data, self.storage.path, self.provider).nonce, {})
 
     def open(self, kind: str, slot_key: Buffer) -> Prepared:
         """Open a closed vault by its slot of a kind.
@@ -252,7 +242,7 @@ class Vault:
     ) -> Prepared:
         """Give the vault a new data key and *slots* in the place of all that it had.
 
-        *new_key* (32 bytes) is filled here, copied and wiped by `adopt`; wipe it if this raises.
+        *new_key* (32 bytes) is filled here, copied and wiped by `adopt`, and wiped if this raises.
         *scratch* (64 KiB) holds one secret at a time while it is sealed anew, and is wiped. To
         keep a slot whose key is not at hand, use `add_slot`: the data key must stay then.
         """
@@ -263,49 +253,23 @@ class Vault:
             wrapped = tuple(wrap(*slot, new_key, header.vault_id) for slot in slots)
             return header._replace(slots=wrapped), fresh
 
-        return self._write(renewed, now, new_key)
+        try:
+            return self._write(renewed, now, new_key)
+        except BaseException:
+            wipe(new_key)
+            raise
 
-    def _write(
-        self,
-        change: Callable[[Header, Records], tuple[Header, Records]],
-        now: int,
-        new_key: memoryview | None = None,
-    ) -> Prepared:
-        epoch, used = self._key.epoch, dict(self._used)
-        with self.storage.locked() as writer:
-            old, before = self._newest()
-            new, after = change(old, _with_uses(before, used))
-            for key, record in after.items():
-                if record is not before.get(key):
-                    check(record)
-            seen = max(old.seen, self.seen, now)
-            new = new._replace(generation=old.generation + 1, seen=seen)
-            with self._key.use(epoch) as data_key:
-                data = serialise(new, after, data_key if new_key is None else new_key)
-            writer.replace(data, keep_previous=_nothing_removed(old, before, new, after))
-        return Prepared(epoch, new, self._nonce_of(data), after, new_key)
-
-    def _newest(self) -> tuple[Header, Records]:
-        """Return what is on the disk, from memory if nobody else has written it."""
-        head = read_head(self.storage, self.provider)
-        if head is None:
-            raise VaultError(
-                "vault",
-                f"{self.storage.path} was removed while it was in use; nothing was written.",
-                "Put it back, or start anew with `auth agent restart`.",
-            )
-        if (head.header, head.nonce) == (self.header, self._nonce):
-            return head.header, self._records
-        sealed = read(self.storage, self.provider)
-        with self._key.use() as key:
-            try:
-                return sealed.head.header, sealed.records(key)
-            except VaultError as error:
-                raise VaultError(
-                    "vault",
-                    f"{self.storage.path} was replaced while it was in use; nothing was written.",
-                    "`auth lock` and then `auth unlock` go on with the new one.",
-                ) from error
+    def _write(self, change: WholeChange, now: int, new_key: memoryview | None = None) -> Prepared:
+        used = dict(self._used)
+        header = self.header
+        if header is None or not self._key.held:
+            raise self._key.missing()
+        return self._saver.save(
+            Prepared(self._key.epoch, header, self._nonce, self._records),
+            lambda header, records: change(header, _with_uses(records, used)),
+            now,
+            new_key,
+        )
 
     def _resealed(self, record: Record, new_key: memoryview, scratch: memoryview) -> Record:
         if record.secret is None:
@@ -316,9 +280,6 @@ class Vault:
             return record._replace(secret=seal(new_key, scratch[:size], place))
         finally:
             wipe(scratch[:size])
-
-    def _nonce_of(self, data: bytes) -> bytes:
-        return head_of(data, self.storage.path, self.provider).nonce
 
     def _id(self) -> str:
         if self.header is None:
@@ -335,17 +296,9 @@ def _without(header: Header, kind: str) -> tuple[Slot, ...]:
     return tuple(slot for slot in header.slots if slot.kind != kind)
 
 
-def _nothing_removed(old: Header, before: Records, new: Header, after: Records) -> bool:
-    """Tell whether the generation before opens to nothing that the new one does not."""
-    return all(slot in new.slots for slot in old.slots) and all(
-        key in after and after[key].secret == record.secret for key, record in before.items()
-    )
-
-
 def _with_uses(records: Records, used: Mapping[Key, int]) -> Records:
-    after = dict(records)
     for key, wall in used.items():
-        record = after.get(key)
+        record = records.get(key)
         if record is not None and wall > (record.last_used or 0):
-            after[key] = record._replace(last_used=wall)
-    return after
+            records[key] = record._replace(last_used=wall)
+    return records

@@ -303,6 +303,25 @@ def test_a_new_data_key_leaves_nothing_that_an_old_key_opens(opened: Opened, pla
     assert secrets_that_open(place, [OTHER_KEY], []) == {b"secret", b""}
 
 
+def test_a_new_data_key_that_could_not_be_written_is_wiped(opened: Opened, place: Path) -> None:
+    login(opened.vault, URL, b"secret")
+    (place / "disabled.vault").rename(place / "moved")
+    new_key, scratch = bytearray(32), bytearray(65536)
+    with pytest.raises(VaultError, match="was removed"):
+        opened.vault.rekey(
+            [("key-file", {}, OTHER_KEY)], memoryview(new_key), memoryview(scratch), NOW
+        )
+    assert new_key == bytes(32)
+    (place / "moved").rename(place / "disabled.vault")
+    with pytest.raises(ValueError, match="other parameters"):
+        opened.vault.rekey(
+            [("key-file", {"path": "/"}, OTHER_KEY)], memoryview(new_key), memoryview(scratch), NOW
+        )
+    assert new_key == bytes(32)
+    assert scratch == bytes(65536)
+    assert secret_of(opened.vault, URL) == b"secret"
+
+
 def test_what_was_prepared_before_a_closing_is_not_taken_over(opened: Opened, place: Path) -> None:
     vault = opened.vault
     login(vault, URL, b"secret")
