@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import socket
 
 from tokenward_agent import peer
 from tokenward_agent.answer import Answer, Failure, not_done
@@ -20,6 +19,7 @@ from tokenward_protocol.frames import MAX_BODY, MAX_HEADER, PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable, Coroutine
 
     from tokenward_agent.arena import Arena

@@ -21,8 +21,10 @@ class SettingsError(Exception):
 
 
 class Settings:
-    """`directory` holds the vaults, `state` what belongs to this machine, both absolute; `socket`
-    is the address, `ready` a descriptor that is told when the agent serves, or None.
+    """Where one agent's files are.
+
+    `directory` holds the vaults, `state` what belongs to this machine, both absolute; `socket` is
+    the address, `ready` a descriptor that is told when the agent serves, or None.
     """
 
     __slots__ = ("directory", "ready", "socket", "state")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from tokenward_agent.answer import Failure, Gone
 from tokenward_agent.lifetime import Now
 from tokenward_agent.lookup import Index, find
-from tokenward_agent.record import Record
+from tokenward_agent.record import Record  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.sealing import KEY_SIZE, OVERHEAD
 from tokenward_agent.storage import Storage
 from tokenward_agent.vault import Vault
