@@ -93,7 +93,7 @@ def counted(number: int, thing: str) -> str:
 
 def listed(things: Sequence[str]) -> str:
     """Say several things in a sentence: "a", "a and b", "a, b and c"."""
-    return things[0] if len(things) == 1 else f"{', '.join(things[:-1])} and {things[-1]}"
+    return "".join(things) if len(things) < 2 else f"{', '.join(things[:-1])} and {things[-1]}"
 
 
 def credential(username: str, service: str) -> str:

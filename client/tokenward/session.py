@@ -12,6 +12,7 @@ from functools import cached_property
 
 from tokenward import names, unlocking
 from tokenward.connection import ANSWER_SECONDS, AgentError, connect
+from tokenward.layout import listed
 from tokenward.settings import Settings
 
 TYPE_CHECKING = False
@@ -69,7 +70,18 @@ class Session:
     def plain(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
         """Ask the agent once; raises AgentError."""
         timeout = _PATIENCE.get(op, ANSWER_SECONDS)
-        return self.connection.ask(op, body, timeout=timeout, **arguments)
+        try:
+            return self.connection.ask(op, body, timeout=timeout, **arguments)
+        except AgentError as refused:
+            if refused.code != "ambiguous":
+                raise
+            accounts = listed([str(name) for name in refused.header.get("usernames", [])])
+            raise AgentError(
+                refused.code,
+                f"{str(refused).rstrip('.')}: {accounts}.",
+                "name one with `--username`",
+                refused.header,
+            ) from None
 
     def ask(self, op: str, body: bytes = b"", *, offer: bool = False, **arguments: Any) -> Answer:
         """Ask the agent, opening a closed vault on the way; raises AgentError.

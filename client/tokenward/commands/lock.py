@@ -48,6 +48,8 @@ def _lock(session: Session) -> None:
 
 
 def _unlock(provider: str | None, session: Session) -> None:
+    before = session.plain("status").header
+    was_open = {v["provider"] for v in before["vaults"] if v["state"] == "open"}
     header = unlocking.unlock(session, provider)
     opened = [str(name) for name in header["opened"]]
     for vault in header["closed"]:
@@ -56,7 +58,8 @@ def _unlock(provider: str | None, session: Session) -> None:
     if header["closed"] and not opened:
         raise CommandError("No vault could be opened.", "`auth status` shows what each one needs")
     if opened:
-        session.terminal.say(f"Open: {listed(opened)}.")
+        already = " already" if set(opened) == was_open and not before["locked"] else ""
+        session.terminal.say(f"Open{already}: {listed(opened)}.")
     else:
         session.terminal.say("There is no vault yet.")
         session.terminal.hint("`auth login` makes one")

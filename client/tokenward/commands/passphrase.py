@@ -32,7 +32,11 @@ def describe(parser: Parser, command: str) -> None:
 def run(arguments: Namespace, session: Session) -> None:
     """Change it; a closed vault asks for the old passphrase first."""
     action = arguments.command.rpartition(" ")[2]
-    _open_if_closed(session)
+    kinds = _opened_by(session)
+    if action == "remove" and "passphrase" not in kinds:
+        session.terminal.say("The vault of disabled has no passphrase.")
+        session.done({"action": action, "slots": kinds, "elsewhere": None})
+        return
     phrase = b""
     keep = None
     if action == "set":
@@ -40,27 +44,31 @@ def run(arguments: Namespace, session: Session) -> None:
         keep = True if arguments.keep_slots else None
     header = session.plain("passphrase", phrase, action=action, keep=keep).header
     kinds = [str(slot["kind"]) for slot in header["slots"]]
-    if action == "remove":
-        session.terminal.say(
-            "The vault of disabled opens with a key file now: with nothing but your files."
-        )
-    elif kinds == ["passphrase"]:
-        session.terminal.say("The vault of disabled opens with the new passphrase, and only so.")
-    else:
-        session.terminal.say("The vault of disabled opens with the new passphrase, and as before.")
+    session.terminal.say(_outcome(action, kinds))
     _say_elsewhere(header["elsewhere"], session)
     session.done({"action": action, "slots": kinds, "elsewhere": header["elsewhere"]})
 
 
-def _open_if_closed(session: Session) -> None:
-    vaults: list[dict[str, Any]] = session.plain("status").header["vaults"]
-    state = next((v["state"] for v in vaults if v["provider"] == "disabled"), "absent")
-    if state in {"closed", "locked"}:
+def _outcome(action: str, kinds: list[str]) -> str:
+    if action == "remove":
+        return "The vault of disabled opens with a key file now, to whoever can read your files."
+    how = "and with nothing else" if kinds == ["passphrase"] else "and as it did before"
+    return f"The vault of disabled opens with the new passphrase now, {how}."
+
+
+def _opened_by(session: Session) -> list[str]:
+    """Open the vault if it is closed, and return the kinds of its slots; [] if there is none."""
+    found: list[dict[str, Any]] = session.plain("status").header["vaults"]
+    vault = next((v for v in found if v["provider"] == "disabled"), None)
+    if vault is None or vault["state"] == "absent":
+        return []
+    if vault["state"] in {"closed", "locked"}:
         refused = AgentError(
-            "locked", "The vault of disabled is locked.", "auth unlock", {"vaults": ["disabled"]}
+            "locked", "The vault of disabled is not open.", "auth unlock", {"vaults": ["disabled"]}
         )
         if not unlocking.reopen(session, refused, offer=False):
             raise refused
+    return [str(slot["kind"]) for slot in vault["slots"]]
 
 
 def _say_elsewhere(count: int | None, session: Session) -> None:
