@@ -21,8 +21,7 @@ def refused(header: bytes, body: int = 0) -> Refused:
 
 
 def raw(**header: object) -> bytes:
-    packed: bytes = msgpack.packb({"v": 1, "id": 7, **header})
-    return packed
+    return msgpack.packb({"v": 1, "id": 7, **header}) or b""
 
 
 def test_a_request_is_read_as_the_client_wrote_it() -> None:

@@ -133,8 +133,10 @@ class Agent:
         finally:
             wire.close()
 
-    def fetch(self, service: str, **arguments: Value) -> bytes:
-        return self.ask_whole("fetch", service=service, **arguments)[1]
+    def fetch(
+        self, service: str, username: str | None = None, provider: str | None = None
+    ) -> bytes:
+        return self.ask_whole("fetch", service=service, username=username, provider=provider)[1]
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """End the process; return its exit code."""
