@@ -77,10 +77,13 @@ class Storage:
 
     def _read(self, name: str, most: int) -> bytes | None:
         path = os.path.join(self.directory, name)
-        if not os.path.lexists(self.directory):
-            return None
         with contextlib.ExitStack() as stack:
-            directory = self._open_directory()
+            try:
+                directory = self._open_directory()
+            except VaultError as error:
+                if isinstance(error.__cause__, FileNotFoundError):
+                    return None
+                raise
             stack.callback(os.close, directory)
             with _explained("read", path):
                 try:

@@ -71,4 +71,6 @@ def explain(error: OSError, doing: str, path: str) -> VaultError:
         error.errno or 0,
         ("vault", f"The agent could not {{doing}} {{path}}: {os.strerror(error.errno or 0)}", ""),
     )
+    if code == "read-only" and doing != "write":
+        code = "vault"
     return VaultError(code, message.format(doing=doing, path=path) + ".", hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from tokenward_agent import storage as storage_of
 from tokenward_agent.storage import Storage
-from tokenward_agent.vault_error import VaultError
+from tokenward_agent.vault_error import VaultError, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -242,6 +243,28 @@ except VaultError as error: print(error.code, error.message)
         check=False,
     )
     assert done.stdout.startswith("read-only This user may not write ./disabled.vault"), done
+
+
+@pytest.mark.parametrize(
+    ("number", "doing", "code", "message"),
+    [
+        (errno.ENOSPC, "write", "vault", "The disk that holds FILE is full."),
+        (errno.EDQUOT, "write", "vault", "Your disk quota is used up, so FILE cannot be written."),
+        (errno.EROFS, "write", "read-only", "FILE cannot be changed: it is on a read-only file"),
+        (errno.EACCES, "write", "read-only", "This user may not write FILE."),
+        (errno.EPERM, "read", "vault", "This user may not read FILE."),
+        (errno.EIO, "read", "vault", "The disk reported an error, so the agent could not read"),
+        (errno.EMFILE, "read", "busy", "The agent has too many files open to read FILE."),
+        (errno.ESTALE, "read", "vault", "The agent could not read FILE: Stale file handle."),
+    ],
+)
+def test_a_mistake_of_the_system_is_a_sentence(
+    number: int, doing: str, code: str, message: str
+) -> None:
+    told = explain(OSError(number, "x"), doing, "FILE")
+    assert told.code == code
+    assert told.message.startswith(message)
+    assert told.message.endswith(".")
 
 
 def test_another_process_that_saves_is_waited_for(storage: Storage) -> None:
