@@ -1,0 +1,112 @@
+"""Who is meant and where the secret comes from."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from tokenward.errors import CommandError
+from tokenward.secrets_input import MAX_SECRET, Given, check_secret, credential, line_of, username
+
+
+def given(
+    *,
+    u: str | None = None,
+    p: str | None = None,
+    t: str | None = None,
+    url_u: str | None = None,
+    url_p: str | None = None,
+) -> Given:
+    return credential(
+        username_flag=u, password_flag=p, token_flag=t, url_username=url_u, url_password=url_p
+    )
+
+
+def test_a_token_has_the_user_name_that_tokens_have() -> None:
+    found = given(t="pypi-x")
+    assert (found.username, found.secret, found.stdin) == ("__token__", "pypi-x", False)
+
+
+def test_a_token_may_stand_beside_its_user_name_in_the_url() -> None:
+    assert given(t="x", url_u="__token__").username == "__token__"
+
+
+@pytest.mark.parametrize("other", [{"u": "a"}, {"p": "b"}, {"u": "__token__"}])
+def test_a_token_excludes_user_name_and_password(other: dict[str, str]) -> None:
+    with pytest.raises(CommandError, match="exclude each other"):
+        given(t="x", **other)
+
+
+@pytest.mark.parametrize("other", [{"url_u": "a"}, {"url_u": "__token__", "url_p": "b"}])
+def test_a_token_beside_a_credential_in_the_url_is_an_error(other: dict[str, str]) -> None:
+    with pytest.raises(CommandError, match="in the URL"):
+        given(t="x", **other)
+
+
+def test_user_name_and_password_may_come_from_the_url() -> None:
+    found = given(url_u="a", url_p="b")
+    assert (found.username, found.secret) == ("a", "b")
+
+
+def test_the_url_may_have_the_one_and_the_flags_the_other() -> None:
+    found = given(url_u="a", p="b")
+    assert (found.username, found.secret) == ("a", "b")
+
+
+def test_a_user_name_given_twice_is_an_error_even_if_it_is_the_same() -> None:
+    with pytest.raises(CommandError, match="both in the URL and by `--username`"):
+        given(u="a", url_u="a", p="b")
+    with pytest.raises(CommandError, match="both in the URL and by `--username`"):
+        username("a", "a")
+
+
+def test_a_password_given_twice_is_an_error() -> None:
+    with pytest.raises(CommandError, match="both in the URL and by `--password`"):
+        given(u="a", p="b", url_p="b")
+
+
+def test_no_error_shows_a_secret() -> None:
+    for arguments in ({"t": "s3cret", "u": "a"}, {"u": "a", "p": "s3cret", "url_p": "s3cret"}):
+        with pytest.raises(CommandError) as caught:
+            given(**arguments)
+        assert "s3cret" not in str(caught.value) + caught.value.hint
+
+
+def test_a_dash_is_stdin_for_a_secret_and_itself_for_a_user_name() -> None:
+    found = given(u="-", p="-")
+    assert (found.username, found.secret, found.stdin) == ("-", None, True)
+    assert given(t="-").stdin
+
+
+def test_a_dash_as_the_password_of_a_url_is_a_password() -> None:
+    found = given(url_u="a", url_p="-")
+    assert (found.secret, found.stdin) == ("-", False)
+
+
+def test_a_value_on_the_command_line_is_kept_as_it_is() -> None:
+    assert given(u="a", p=" b\n").secret == " b\n"
+
+
+@pytest.mark.parametrize("data", [b"sec ret\n", b"  sec ret \r\nmore\n", b"sec ret"])
+def test_stdin_is_one_line_trimmed(data: bytes) -> None:
+    assert line_of(io.BytesIO(data)) == "sec ret"
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"  \nsecond\n", b"\xff\xfe\n"])
+def test_stdin_without_a_secret_is_an_error(data: bytes) -> None:
+    with pytest.raises(CommandError) as caught:
+        line_of(io.BytesIO(data))
+    assert caught.value.__context__ is None
+
+
+def test_the_longest_secret_fits_and_a_longer_one_is_an_error() -> None:
+    assert len(check_secret("x" * MAX_SECRET)) == MAX_SECRET
+    with pytest.raises(CommandError, match="longer than"):
+        check_secret("x" * MAX_SECRET + "x")
+
+
+def test_a_secret_that_is_no_unicode_is_an_error_without_it() -> None:
+    with pytest.raises(CommandError, match="not valid Unicode") as caught:
+        check_secret("secret\udcff")
+    assert caught.value.__context__ is None
