@@ -122,7 +122,8 @@ class Writer:
         """Put *data* in the file's place, on the disk when this returns.
 
         Without *keep_previous* the generation before is gone, too. Raises VaultError; then the
-        file is as it was, or, if only the last fsync of the directory failed, the new one.
+        file is as it was, or, if only the last fsync of the directory failed, the new one, and
+        the sentence says so.
         """
         with _explained("write", self._path):
             self._sweep()
@@ -138,7 +139,16 @@ class Writer:
                 with contextlib.suppress(OSError):
                     self._remove(fresh)
                 raise
+        try:
             _sync(self._directory)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that cannot do this for a directory
+                raise VaultError(
+                    "vault",
+                    f"{self._path} was written, but the disk did not confirm that it will stay: "
+                    f"{os.strerror(error.errno or 0)}.",
+                    "Check the disk, then do it again.",
+                ) from error
 
     def _sweep(self) -> None:
         for name in os.listdir(self._directory):

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ MOST = 1 << 20
 root = pytest.mark.skipif(
     os.geteuid() != 0 or sys.platform != "linux", reason="mounts and chowns as root on Linux"
 )
+
+traced = pytest.mark.skipif(shutil.which("strace") is None, reason="injects faults with strace")
 
 
 @pytest.fixture
@@ -243,6 +246,61 @@ except VaultError as error: print(error.code, error.message)
         check=False,
     )
     assert done.stdout.startswith("read-only This user may not write ./disabled.vault"), done
+
+
+SAVER = """
+import sys
+from tokenward_agent.storage import Storage
+from tokenward_agent.vault_error import VaultError
+try:
+    with Storage(*sys.argv[1:]).locked() as writer:
+        writer.replace(b"two", keep_previous=True)
+    print("saved")
+except VaultError as error:
+    print(error.message)
+"""
+CALLS = ["fsync", "link,linkat", "rename,renameat,renameat2", "unlink,unlinkat", "flock", "openat"]
+
+
+def save_with(storage: Storage, call: str, fault: str) -> str:
+    """Save in another process in which the system refuses or ends it at a call on the directory."""
+    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-P"]
+    strace += [storage.directory, "-P", f"{storage.path}.lock", "-e", f"inject={call}:{fault}"]
+    command = [*strace, sys.executable, "-c", SAVER, storage.directory, storage.name]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+@traced
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOSPC", "error=EIO", "error=EDQUOT"])
+def test_a_save_that_fails_at_any_call_leaves_one_whole_generation(
+    call: str, fault: str, storage: Storage, place: Path
+) -> None:
+    save(storage, b"zero")
+    save(storage, b"one")
+    told = save_with(storage, call, f"{fault}:when=1")
+    assert told != "saved", "the fault was not injected"
+    assert bool(told) is (fault != "signal=KILL")
+    assert storage.read(MOST) == (b"two" if call == "fsync" else b"one")
+    assert storage.read_previous(MOST) in {b"zero", b"one"}
+    save(storage, b"three")
+    assert storage.read(MOST) == b"three"
+    assert not [name for name in names(place) if name.endswith(".tmp")]
+
+
+@traced
+def test_a_save_that_is_written_but_not_confirmed_does_not_say_that_nothing_changed(
+    storage: Storage,
+) -> None:
+    save(storage, b"one")
+    told = save_with(storage, "fsync", "error=EIO:when=1")
+    assert told.startswith(f"{storage.path} was written, but the disk did not confirm")
+    assert storage.read(MOST) == b"two"
+
+
+@traced
+def test_a_file_system_that_cannot_fsync_a_directory_will_do(storage: Storage) -> None:
+    assert save_with(storage, "fsync", "error=EINVAL:when=1") == "saved"
 
 
 @pytest.mark.parametrize(
