@@ -1,0 +1,153 @@
+"""Private D-Bus sessions with a real gnome-keyring in them, with a keyring that hangs, or with none.
+
+Nothing of the user's own session is touched: HOME, XDG_RUNTIME_DIR and the bus are made anew, the
+bus starts no services by itself, and every process is ended by whoever started it.
+Needs the Debian packages dbus and gnome-keyring.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import secretstorage
+from secretstorage.exceptions import SecretStorageException
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+    from pathlib import Path
+
+PASSWORD = b"ci-password"
+DEFAULT = "/org/freedesktop/secrets/aliases/default"
+
+_BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>session</type><listen>unix:dir={folder}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/>
+</policy></busconfig>
+"""
+
+_HANGING = """
+from jeepney import DBusAddress, message_bus
+from jeepney.io.blocking import Proxy, open_dbus_connection
+bus = open_dbus_connection("SESSION")
+Proxy(message_bus, bus).RequestName("org.freedesktop.secrets")
+print("ready", flush=True)
+while True: bus.receive()
+"""
+
+
+class Session:
+    """A private desktop session: the environment of its programs, and its keyring's lock."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = dict(environ)
+
+    def locked(self) -> bool:
+        """Tell whether the default collection is locked."""
+        with self._collection() as collection:
+            return bool(collection.is_locked())
+
+    def lock(self) -> None:
+        """Lock the default collection; without a display nobody can be asked to open it again."""
+        with self._collection() as collection:
+            collection.lock()
+
+    def items(self) -> dict[str, bytes]:
+        """Return every item of the default collection: its label and its secret."""
+        with self._collection() as collection:
+            return {item.get_label(): item.get_secret() for item in collection.get_all_items()}
+
+    @contextlib.contextmanager
+    def _collection(self) -> Generator[secretstorage.Collection]:
+        before = os.environ.get("DBUS_SESSION_BUS_ADDRESS")
+        os.environ["DBUS_SESSION_BUS_ADDRESS"] = self.environ["DBUS_SESSION_BUS_ADDRESS"]
+        try:
+            connection = secretstorage.dbus_init()
+        finally:
+            if before is None:
+                del os.environ["DBUS_SESSION_BUS_ADDRESS"]
+            else:
+                os.environ["DBUS_SESSION_BUS_ADDRESS"] = before
+        with contextlib.closing(connection):
+            yield secretstorage.Collection(connection, DEFAULT)
+
+
+@contextlib.contextmanager
+def bus_session(folder: Path) -> Generator[Session]:
+    """Run a D-Bus session on which nobody keeps secrets."""
+    if shutil.which("dbus-daemon") is None:
+        pytest.skip("needs the package dbus")
+    home, runtime = folder / "home", folder / "run"
+    home.mkdir(parents=True)
+    runtime.mkdir(mode=0o700)
+    config = folder / "bus.conf"
+    config.write_text(_BUS.format(folder=runtime))
+    environ = {
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": str(runtime),
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+    }
+    command = ["dbus-daemon", f"--config-file={config}", "--nofork", "--print-address"]
+    with _running(command, environ) as daemon:
+        assert daemon.stdout is not None
+        environ["DBUS_SESSION_BUS_ADDRESS"] = daemon.stdout.readline().decode().strip()
+        yield Session(environ)
+
+
+@contextlib.contextmanager
+def gnome_keyring(folder: Path) -> Generator[Session]:
+    """Run a D-Bus session with an unlocked gnome-keyring."""
+    if shutil.which("gnome-keyring-daemon") is None:
+        pytest.skip("needs the package gnome-keyring")
+    command = ["gnome-keyring-daemon", "--unlock", "--foreground", "--components=secrets"]
+    with bus_session(folder) as session, _running(command, session.environ, PASSWORD):
+        while not _serves(session):  # it has no other way to say that it is ready
+            time.sleep(0.02)
+        yield session
+
+
+@contextlib.contextmanager
+def hanging_keyring(folder: Path) -> Generator[Session]:
+    """Run a D-Bus session where the Secret Service takes every call and answers none."""
+    with bus_session(folder) as session:
+        command = [sys.executable, "-I", "-c", _HANGING]
+        with _running(command, session.environ) as service:
+            assert service.stdout is not None
+            assert service.stdout.readline() == b"ready\n"
+            yield session
+
+
+@contextlib.contextmanager
+def _running(
+    command: list[str], environ: Mapping[str, str], given: bytes = b""
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        command,
+        env=dict(environ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        try:
+            assert process.stdin is not None
+            process.stdin.write(given)
+            process.stdin.close()
+            yield process
+        finally:
+            process.kill()
+
+
+def _serves(session: Session) -> bool:
+    try:
+        return not session.locked()
+    except SecretStorageException:
+        return False
