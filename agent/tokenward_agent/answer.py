@@ -1,8 +1,12 @@
-"""An answer on its way out: a header, and perhaps a secret that is opened only to be sent."""
+"""An answer on its way out: a header, and perhaps a secret that is opened only to be sent.
+
+Headers of answers are written by the `msgpack` package: nothing in them is secret, and its writer
+gives the bytes that the protocol asks for. Reading requests is another matter (request.py).
+"""
 
 from __future__ import annotations
 
-from tokenward_protocol.packing import pack
+import msgpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +52,7 @@ class Failure(Exception):  # noqa: N818 - the protocol's own word would be "not 
 def done(number: int, secret: Sealed | None = None, **values: Value) -> Answer:
     """Return the answer of a request that was done."""
     header: dict[str, Value] = {"id": number, "ok": True, **values}
-    return Answer(pack(header), secret)
+    return Answer(msgpack.packb(header), secret)
 
 
 def not_done(number: int, failure: Failure) -> Answer:
@@ -61,4 +65,4 @@ def not_done(number: int, failure: Failure) -> Answer:
         "hint": failure.hint,
         **failure.more,
     }
-    return Answer(pack(header))
+    return Answer(msgpack.packb(header))

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import msgpack  # type: ignore[import-untyped] # it has no annotations
+import msgpack
 
 from tokenward_agent import record as records_of
 from tokenward_agent import slot as slots_of

@@ -82,6 +82,7 @@ class Vaults:
         """Held by whoever is between reading a vault and adopting what a thread made of it."""
         self._indexes = {provider: Index() for provider in self.each}
         self._first_end = Now(_NEVER, _NEVER, "")
+        self._closings = 0
         self.when_over: Callable[[Vault, list[Record]], None] = lambda _vault, _records: None
         for vault in self.each.values():
             vault.adopt_look(vault.look())
@@ -149,14 +150,15 @@ class Vaults:
 
         `changing` must be held. Raises what the work raises; a VaultError as a Failure.
         """
-        before = vault.records
+        before, closings = vault.records, self._closings
         try:
             prepared = await asyncio.to_thread(work)
         except VaultError as error:
             raise Failure(error.code, error.message, error.hint) from None
         except ValueError as error:
             raise Failure("bad-request", f"This cannot be stored: {error}.") from None
-        if not vault.adopt(prepared):
+        if closings != self._closings or not vault.adopt(prepared):
+            vault.close()  # a lock came in between, perhaps before the thread had begun
             raise Failure("locked", "The vault was locked meanwhile.", "auth unlock")
         index = self._indexes[vault.provider]
         index.update(before, vault.records)
@@ -165,6 +167,7 @@ class Vaults:
     def closed(self, vault: Vault) -> None:
         """Close a vault: its keys are wiped, its records forgotten."""
         vault.close()
+        self._closings += 1
         self._indexes[vault.provider] = Index()
 
     def hide(self, vault: Vault, records: list[Record]) -> None:

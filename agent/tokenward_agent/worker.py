@@ -51,7 +51,7 @@ class JobError(Exception):
 
 def read_request(descriptor: int) -> tuple[Header, bytes]:
     """Read one request. Raises EOFError for a short one, ValueError for one over the limits."""
-    import msgpack  # type: ignore[import-untyped] # it has no annotations
+    import msgpack
 
     length = int.from_bytes(_read(descriptor, 4), "big")
     if length > MAX_HEADER:

@@ -19,7 +19,7 @@ import signal
 import sys
 
 import cryptography
-import msgpack  # type: ignore[import-untyped] # it has no annotations
+import msgpack
 
 import tokenward_agent
 from tokenward_agent.worker import MAX_HEADER

@@ -106,6 +106,15 @@ class Reader:
         self.view = view
         self.at = 0
 
+    def _code(self) -> int:
+        """Read the byte that says what follows; most of a header is read by this one."""
+        try:
+            code = self.view[self.at]
+        except IndexError:
+            raise truncated() from None
+        self.at += 1
+        return code
+
     def _take(self, width: int) -> int:
         """Read a big-endian unsigned integer of `width` bytes."""
         end = self.at + width
@@ -117,7 +126,7 @@ class Reader:
 
     def size(self) -> int:
         """Read the head of a map and return its number of pairs."""
-        code = self._take(1)
+        code = self._code()
         if code & 0xF0 == 0x80:
             return code & 0x0F
         if code in {0xDE, 0xDF}:
@@ -126,7 +135,7 @@ class Reader:
 
     def span(self) -> tuple[int, int]:
         """Read a text and return where it starts and ends; it is not decoded."""
-        code = self._take(1)
+        code = self._code()
         if code & 0xE0 == 0xA0:
             size = code & 0x1F
         elif 0xD9 <= code <= 0xDB:

@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped] # it has no annotations
+import msgpack
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgpack  # type: ignore[import-untyped]  # it has no annotations
+import msgpack
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
