@@ -69,3 +69,9 @@ def test_every_command_of_the_readme_exists_with_its_options(line: str) -> None:
     assert done.returncode == 0, done.stderr
     for option in (word for word in words if word.startswith("-") and word != "-"):
         assert option in done.stdout
+
+
+def test_every_decision_record_is_in_the_index() -> None:
+    folder = ROOT / "docs" / "adr"
+    index = set(LINK.findall((folder / "README.md").read_text()))
+    assert {path.name for path in folder.glob("[0-9]*.md")} == index
