@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from reference_agent import ReferenceAgent, done, refused
 
+from tokenward import hot
 from tokenward_protocol import places
-from tokenward_protocol.urls import PYPI, TESTPYPI
+from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -359,18 +360,24 @@ LIGHT = {
     "tokenward_protocol.frames",
     "tokenward_protocol.packing",
     "tokenward_protocol.places",
-    "tokenward_protocol.url_parts",
-    "tokenward_protocol.urls",
 }
+FOR_URLS = {"tokenward_protocol.url_parts", "tokenward_protocol.urls"}
 
 
+def test_the_two_fixed_names_mean_the_same_on_both_routes() -> None:
+    assert hot.FIXED == FIXED
+
+
+@pytest.mark.parametrize(
+    ("service", "allowed"),
+    [("pypi", LIGHT), ("https://alice@index.example/", LIGHT | FOR_URLS)],
+)
 @pytest.mark.usefixtures("agent")
-def test_the_shortest_route_loads_nothing_else(desk: Desk) -> None:
+def test_the_shortest_route_loads_nothing_else(desk: Desk, service: str, allowed: set[str]) -> None:
     program = (
         "import json, sys; before = {*sys.modules}; from tokenward.__main__ import main;"
         "status = main(); json.dump([*{*sys.modules} - before], sys.stderr); sys.exit(status)"
     )
-    found = desk.run(program, "token")
-    assert found.stdout == TOKEN + b"\n"
-    loaded = set(json.loads(found.stderr))
-    assert loaded - {"__future__"} <= LIGHT
+    found = desk.run(program, "token", service)
+    assert found.returncode == 0
+    assert set(json.loads(found.stderr)) - {"__future__"} <= allowed
