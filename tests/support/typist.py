@@ -1,0 +1,70 @@
+"""Somebody at a real terminal: `auth` on a pty, what it shows, and what is typed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Self
+
+import pexpect
+from home import PROGRAMS
+
+if TYPE_CHECKING:
+    from home import Home
+
+PATIENCE = 30  # seconds
+
+
+class Typist:
+    """One run of `auth` on a terminal of its own. `shown` is all that was on the screen so far."""
+
+    program = str(PROGRAMS / "auth")
+
+    def __init__(self, home: Home, *arguments: str, **variables: str) -> None:
+        environment = home.environment | {"TERM": "xterm", "NO_COLOR": "1"} | variables
+        self._child = pexpect.spawn(
+            self.program,
+            list(arguments),
+            env=environment,
+            cwd=str(home.path),
+            encoding="utf-8",
+            timeout=PATIENCE,
+            dimensions=(24, 200),
+        )
+        self._child.delaybeforesend = None
+        self.shown = ""
+
+    def sees(self, text: str) -> Self:
+        """Wait until `text` is on the screen."""
+        self._child.expect_exact(text)
+        self.shown += str(self._child.before) + text
+        return self
+
+    def types(self, text: str) -> Self:
+        """Type `text`; a line ends with the return key, `\\r`."""
+        self._child.send(text)
+        return self
+
+    def answers(self, question: str, answer: str) -> Self:
+        """Wait for `question` and answer it."""
+        return self.sees(question).types(f"{answer}\r")
+
+    def leaves(self, status: int) -> str:
+        """Wait for the end, which has to be `status`, and return all that was shown."""
+        self._child.expect(pexpect.EOF)
+        self.shown += str(self._child.before)
+        self._child.close()
+        assert self._child.exitstatus == status, self.shown
+        return re.sub("\r+\n", "\n", self.shown)
+
+    def echoes(self) -> bool:
+        """Tell whether the terminal shows what is typed."""
+        return bool(self._child.getecho())
+
+
+class Shell(Typist):
+    """An interactive shell on a terminal, for what needs its job control."""
+
+    program = "bash"
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home, "--norc", "--noprofile", "-i", PS1="$ ", HISTFILE="")
