@@ -10,7 +10,8 @@ from __future__ import annotations
 from tokenward_agent.answer import Failure
 from tokenward_agent.record import SECRET_BYTES
 from tokenward_agent.sealing import KEY_SIZE
-from tokenward_agent.vault import new_vault_id
+from tokenward_agent.vault_format import new_vault_id
+from tokenward_agent.vault_slots import add_slot, rekey
 from tokenward_agent.vaults import VAULT_OF
 
 TYPE_CHECKING = False
@@ -87,7 +88,7 @@ class Creation:
         now = self._vaults.clock.wall()
         with self._keys.lent(key):
             async with self._vaults.changing:
-                await self._vaults.change(vault, lambda: vault.add_slot(kind, params, key, now))
+                await self._vaults.change(vault, lambda: add_slot(vault, kind, params, key, now))
 
     async def set_passphrase(
         self, passphrase: memoryview, session: Mapping[str, str], *, keep: bool
@@ -136,7 +137,7 @@ class Creation:
         try:
             async with self._vaults.changing:
                 await self._vaults.change(
-                    vault, lambda: vault.rekey([(kind, params, key)], data_key, scratch, now)
+                    vault, lambda: rekey(vault, [(kind, params, key)], data_key, scratch, now)
                 )
         finally:
             for block in (data_key, scratch, key):

@@ -18,23 +18,20 @@ wrote. vault_saver.py says what a save keeps to.
 
 from __future__ import annotations
 
-import os
-
-from tokenward_agent.arena import wipe
 from tokenward_agent.data_key import DataKey
 from tokenward_agent.record import secret_context
 from tokenward_agent.sealing import Tampered, fill_random, open_into, seal
 from tokenward_agent.slot import unwrap_into, wrap
 from tokenward_agent.vault_error import VaultError
 from tokenward_agent.vault_file import head_of, read, read_head
-from tokenward_agent.vault_format import Header, broken, serialise
+from tokenward_agent.vault_format import Header, broken, new_vault_id, serialise
 from tokenward_agent.vault_saver import Prepared, VaultSaver
 
-__all__ = ["Prepared", "Vault", "new_vault_id"]
+__all__ = ["Prepared", "Vault"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Literal
 
     from tokenward_agent.record import Key, Record
@@ -44,7 +41,6 @@ if TYPE_CHECKING:
     from tokenward_agent.vault_saver import Records, WholeChange
 
     Change = Callable[[Records], Records]
-    NewSlot = tuple[str, Mapping[str, Param], Buffer]
     State = Literal["absent", "closed", "open", "broken"]
 
 
@@ -115,6 +111,11 @@ class Vault:
         except Tampered:
             reason = f"the secret of {record.service} does not open"
             raise broken(self.storage.path, reason) from None
+
+    def wrapped(self, kind: str, params: Mapping[str, Param], slot_key: Buffer) -> Slot:
+        """Return a slot that opens to the data key. Raises VaultError with code `locked`."""
+        with self._key.use() as key:
+            return wrap(kind, params, slot_key, key, self._id())
 
     def close(self) -> None:
         """Wipe the data key and forget the records; a vault that is not open stays what it is."""
@@ -212,54 +213,13 @@ class Vault:
         the records of another agent, and what it raises is passed on with nothing written. Raises
         VaultError, ValueError for a record that a vault may not hold.
         """
-        return self._write(lambda header, records: (header, change(records)), now)
+        return self.write(lambda header, records: (header, change(records)), now)
 
-    def add_slot(
-        self, kind: str, params: Mapping[str, Param], slot_key: Buffer, now: int
-    ) -> Prepared:
-        """Add a slot, in the place of the one of its kind; the data key stays."""
+    def write(self, change: WholeChange, now: int, new_key: memoryview | None = None) -> Prepared:
+        """Write what *change* makes of header and records, under *new_key* if that fills one.
 
-        def added(header: Header, records: Records) -> tuple[Header, Records]:
-            with self._key.use() as key:
-                slot = wrap(kind, params, slot_key, key, header.vault_id)
-            return header._replace(slots=(*_without(header, kind), slot)), records
-
-        return self._write(added, now)
-
-    def remove_slot(self, kind: str, now: int) -> Prepared:
-        """Remove a slot; the data key stays. Raises ValueError if it is the last or not there."""
-
-        def removed(header: Header, records: Records) -> tuple[Header, Records]:
-            slots = _without(header, kind)
-            if not slots or len(slots) == len(header.slots):
-                raise ValueError("a vault keeps at least one slot")
-            return header._replace(slots=slots), records
-
-        return self._write(removed, now)
-
-    def rekey(
-        self, slots: Sequence[NewSlot], new_key: memoryview, scratch: memoryview, now: int
-    ) -> Prepared:
-        """Give the vault a new data key and *slots* in the place of all that it had.
-
-        *new_key* (32 bytes) is filled here, copied and wiped by `adopt`, and wiped if this raises.
-        *scratch* (64 KiB) holds one secret at a time while it is sealed anew, and is wiped. To
-        keep a slot whose key is not at hand, use `add_slot`: the data key must stay then.
+        Raises as `save` does.
         """
-
-        def renewed(header: Header, records: Records) -> tuple[Header, Records]:
-            fill_random(new_key)
-            fresh = {key: self._resealed(each, new_key, scratch) for key, each in records.items()}
-            wrapped = tuple(wrap(*slot, new_key, header.vault_id) for slot in slots)
-            return header._replace(slots=wrapped), fresh
-
-        try:
-            return self._write(renewed, now, new_key)
-        except BaseException:
-            wipe(new_key)
-            raise
-
-    def _write(self, change: WholeChange, now: int, new_key: memoryview | None = None) -> Prepared:
         used = dict(self._used)
         header = self.header
         if header is None or not self._key.held:
@@ -271,29 +231,10 @@ class Vault:
             new_key,
         )
 
-    def _resealed(self, record: Record, new_key: memoryview, scratch: memoryview) -> Record:
-        if record.secret is None:
-            return record
-        size = self.open_secret(record, scratch)
-        try:
-            place = secret_context(self._id(), record.service, record.username)
-            return record._replace(secret=seal(new_key, scratch[:size], place))
-        finally:
-            wipe(scratch[:size])
-
     def _id(self) -> str:
         if self.header is None:
             raise self._key.missing()
         return self.header.vault_id
-
-
-def new_vault_id() -> str:
-    """Return a random name for a vault: 32 hex digits."""
-    return os.urandom(16).hex()
-
-
-def _without(header: Header, kind: str) -> tuple[Slot, ...]:
-    return tuple(slot for slot in header.slots if slot.kind != kind)
 
 
 def _with_uses(records: Records, used: Mapping[Key, int]) -> Records:

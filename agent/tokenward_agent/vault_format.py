@@ -19,6 +19,7 @@ Pure; raises VaultError with code `vault` for whatever is wrong.
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 import msgpack
@@ -79,6 +80,11 @@ class Head(NamedTuple):
     version: int
     size: int
     nonce: bytes
+
+
+def new_vault_id() -> str:
+    """Return a random name for a vault: 32 hex digits."""
+    return os.urandom(16).hex()
 
 
 def serialise(header: Header, records: Mapping[Key, Record], data_key: Buffer) -> bytes:

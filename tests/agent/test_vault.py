@@ -18,6 +18,7 @@ from tokenward_agent.storage import Storage
 from tokenward_agent.vault import Prepared, Vault
 from tokenward_agent.vault_error import VaultError, WrongKey
 from tokenward_agent.vault_format import FILE_BYTES, parse_body, parse_head
+from tokenward_agent.vault_slots import add_slot, rekey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +142,7 @@ def test_a_closed_vault_holds_no_key_and_gives_nothing(opened: Opened) -> None:
         lambda: vault.seal(URL, "ana", b"x"),
         lambda: vault.open_secret(record, memoryview(bytearray(100))),
         lambda: vault.save(lambda records: records, NOW),
-        lambda: vault.add_slot("key-file", {}, SLOT_KEY, NOW),
+        lambda: add_slot(vault, "key-file", {}, SLOT_KEY, NOW),
     ):
         with pytest.raises(VaultError) as caught:
             asked()
@@ -258,25 +259,20 @@ def test_the_generation_before_is_kept_where_nothing_was_removed(
     assert (place / "disabled.vault.previous").read_bytes() == before
 
 
-def test_another_slot_opens_the_same_vault_until_it_is_removed(opened: Opened, place: Path) -> None:
+def test_another_slot_opens_the_same_vault(opened: Opened, place: Path) -> None:
     vault = opened.vault
     login(vault, URL, b"secret")
-    assert vault.adopt(vault.add_slot("passphrase", ARGON2ID_PARAMS, OTHER_KEY, NOW))
+    assert vault.adopt(add_slot(vault, "passphrase", ARGON2ID_PARAMS, OTHER_KEY, NOW))
     vault.close()
     assert vault.adopt(vault.open("passphrase", OTHER_KEY))
     assert secret_of(vault, URL) == b"secret"
     login(vault, f"{URL}/2", b"another")
-    assert vault.adopt(vault.remove_slot("passphrase", NOW))
-    assert secrets_that_open(place, [OTHER_KEY], []) == set()
     assert secrets_that_open(place, [SLOT_KEY], []) == {b"secret", b"another"}
-    for kind in ("key-file", "passphrase"):
-        with pytest.raises(ValueError, match="at least one slot"):
-            vault.remove_slot(kind, NOW)
 
 
 def test_a_slot_takes_the_place_of_the_one_of_its_kind(opened: Opened, place: Path) -> None:
     login(opened.vault, URL, b"secret")
-    assert opened.vault.adopt(opened.vault.add_slot("key-file", {}, OTHER_KEY, NOW))
+    assert opened.vault.adopt(add_slot(opened.vault, "key-file", {}, OTHER_KEY, NOW))
     assert secrets_that_open(place, [SLOT_KEY], []) == set()
     assert secrets_that_open(place, [OTHER_KEY], []) == {b"secret"}
 
@@ -289,8 +285,12 @@ def test_a_new_data_key_leaves_nothing_that_an_old_key_opens(opened: Opened, pla
     assert vault.adopt(vault.save(lambda records: {**records, adopted.key: adopted}, NOW))
     old_key = bytes(opened.data_key)
     new_key, scratch = bytearray(32), bytearray(65536)
-    prepared = vault.rekey(
-        [("passphrase", ARGON2ID_PARAMS, OTHER_KEY)], memoryview(new_key), memoryview(scratch), NOW
+    prepared = rekey(
+        vault,
+        [("passphrase", ARGON2ID_PARAMS, OTHER_KEY)],
+        memoryview(new_key),
+        memoryview(scratch),
+        NOW,
     )
     assert secret_of(vault, URL) == b"secret", "until it is adopted, the old key serves"
     assert vault.adopt(prepared)
@@ -308,14 +308,22 @@ def test_a_new_data_key_that_could_not_be_written_is_wiped(opened: Opened, place
     (place / "disabled.vault").rename(place / "moved")
     new_key, scratch = bytearray(32), bytearray(65536)
     with pytest.raises(VaultError, match="was removed"):
-        opened.vault.rekey(
-            [("key-file", {}, OTHER_KEY)], memoryview(new_key), memoryview(scratch), NOW
+        rekey(
+            opened.vault,
+            [("key-file", {}, OTHER_KEY)],
+            memoryview(new_key),
+            memoryview(scratch),
+            NOW,
         )
     assert new_key == bytes(32)
     (place / "moved").rename(place / "disabled.vault")
     with pytest.raises(ValueError, match="other parameters"):
-        opened.vault.rekey(
-            [("key-file", {"path": "/"}, OTHER_KEY)], memoryview(new_key), memoryview(scratch), NOW
+        rekey(
+            opened.vault,
+            [("key-file", {"path": "/"}, OTHER_KEY)],
+            memoryview(new_key),
+            memoryview(scratch),
+            NOW,
         )
     assert new_key == bytes(32)
     assert scratch == bytes(65536)
@@ -340,8 +348,8 @@ def test_what_was_prepared_before_a_closing_is_not_taken_over(opened: Opened, pl
 
     vault = opened.unlocked()
     new_key = bytearray(32)
-    rekeyed = vault.rekey(
-        [("key-file", {}, SLOT_KEY)], memoryview(new_key), memoryview(bytearray(65536)), NOW
+    rekeyed = rekey(
+        vault, [("key-file", {}, SLOT_KEY)], memoryview(new_key), memoryview(bytearray(65536)), NOW
     )
     vault.close()
     assert not vault.adopt(rekeyed)
