@@ -156,6 +156,7 @@ def _read(descriptor: int, size: int) -> bytes:
 
 if __name__ == "__main__":
     sys.path.extend(sys.argv[1:])
+    sys.argv[0] = "tokenward"  # the name that KWallet shows to the person whom it asks
     # The jobs import this module by its name, and must not get a second JobError.
     from tokenward_agent.worker import main as serve
 

@@ -26,7 +26,7 @@ from tokenward_agent.worker import JobError, decode_key, encode_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Final
+    from typing import Any, Final
 
     from keyring.backend import KeyringBackend
 
@@ -71,6 +71,8 @@ def _probe(_header: Header, _secret: bytes) -> tuple[Header, bytes]:
     backend = _system_keyring()
     if type(backend).__module__ == "keyring.backends.SecretService":
         _refuse_to_wake_secret_service()
+    elif type(backend).__module__ == "keyring.backends.kwallet":
+        _refuse_to_wake_kwallet(backend)
     backend.get_password("tokenward", "probe")
     return _named(backend), b""
 
@@ -201,3 +203,19 @@ def _refuse_to_wake_secret_service() -> None:
         raise JobError("no-keyring", "The Secret Service has no default collection.") from None
     finally:
         connection.close()
+
+
+def _refuse_to_wake_kwallet(backend: Any) -> None:
+    """Raise KeyringLocked where KWallet would have to ask a person (org.kde.KWallet.xml)."""
+    from jeepney import (  # type: ignore[import-untyped] # it has no annotations
+        DBusAddress,
+        new_method_call,
+    )
+    from jeepney.io.blocking import open_dbus_connection  # type: ignore[import-untyped] # likewise
+
+    wallets = DBusAddress(backend.object_path, backend.bus_name, "org.kde.KWallet")
+    with open_dbus_connection("SESSION") as bus:
+        (name,) = bus.send_and_get_reply(new_method_call(wallets, "networkWallet")).body
+        is_open = new_method_call(wallets, "isOpen", "s", (name,))
+        if bus.send_and_get_reply(is_open).body != (True,):
+            raise keyring.errors.KeyringLocked

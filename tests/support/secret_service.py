@@ -1,8 +1,8 @@
-"""Private D-Bus sessions with a real gnome-keyring in them, with a keyring that hangs, or with none.
+"""Private D-Bus sessions with a real gnome-keyring or KWallet, a keyring that hangs, or none.
 
 Nothing of the user's own session is touched: HOME, XDG_RUNTIME_DIR and the bus are made anew, the
 bus starts no services by itself, and every process is ended by whoever started it.
-Needs the Debian packages dbus and gnome-keyring.
+Needs the Debian packages dbus and gnome-keyring; KWallet needs libkf5wallet-bin.
 """
 
 from __future__ import annotations
@@ -17,6 +17,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import secretstorage
+from jeepney import (  # type: ignore[import-untyped] # it has no annotations
+    DBusAddress,
+    MessageType,
+    new_method_call,
+)
+from jeepney.io.blocking import open_dbus_connection  # type: ignore[import-untyped] # likewise
 from secretstorage.exceptions import SecretStorageException
 
 if TYPE_CHECKING:
@@ -29,7 +35,7 @@ DEFAULT = "/org/freedesktop/secrets/aliases/default"
 _BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>unix:dir={folder}</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/>
+<servicedir>{folder}/services</servicedir><policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/>
 </policy></busconfig>
 """
 
@@ -87,6 +93,7 @@ def bus_session(folder: Path) -> Generator[Session]:
     home, runtime = folder / "home", folder / "run"
     home.mkdir(parents=True)
     runtime.mkdir(mode=0o700)
+    (runtime / "services").mkdir()
     config = folder / "bus.conf"
     config.write_text(_BUS.format(folder=runtime))
     environ = {
@@ -112,6 +119,45 @@ def gnome_keyring(folder: Path) -> Generator[Session]:
         while not _serves(session):  # it has no other way to say that it is ready
             time.sleep(0.02)
         yield session
+
+
+@contextlib.contextmanager
+def kwallet(folder: Path) -> Generator[Session]:
+    """Run a D-Bus session with KWallet, its wallet open as PAM opens it at login."""
+    if shutil.which("kwalletd5") is None:
+        pytest.skip("needs the package libkf5wallet-bin")
+    with bus_session(folder) as session:
+        session.environ["QT_QPA_PLATFORM"] = "offscreen"
+        session.environ["XDG_CURRENT_DESKTOP"] = "KDE"  # else its Secret Service is preferred
+        home = folder / "home" / ".config"
+        home.mkdir()
+        (home / "kwalletrc").write_text(
+            "[Wallet]\nEnabled=true\nFirst Use=false\n\n[Auto Allow]\nkdewallet=tokenward\n"
+        )
+        # The library's backend wants a service that the bus could start.
+        services = folder / "run" / "services"
+        (services / "org.kde.kwalletd5.service").write_text(
+            "[D-BUS Service]\nName=org.kde.kwalletd5\nExec=/bin/false\n"
+        )
+        with _running(["kwalletd5"], session.environ):
+            while not _kwallet(session, "isEnabled"):
+                time.sleep(0.02)
+            _kwallet(session, "pamOpen", "sayi", ("kdewallet", bytes(56), 0))
+            yield session
+
+
+def close_wallet(session: Session) -> None:
+    """Close KWallet's wallets, as after its idle time."""
+    _kwallet(session, "closeAllWallets")
+
+
+def _kwallet(
+    session: Session, method: str, signature: str = "", body: tuple[object, ...] = ()
+) -> bool:
+    wallets = DBusAddress("/modules/kwalletd5", "org.kde.kwalletd5", "org.kde.KWallet")
+    with open_dbus_connection(session.environ["DBUS_SESSION_BUS_ADDRESS"]) as bus:
+        call = new_method_call(wallets, method, signature or None, body)
+        return bus.send_and_get_reply(call).header.message_type is MessageType.method_return
 
 
 @contextlib.contextmanager
