@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Self
 
-import pexpect
+import pexpect  # type: ignore[import-untyped]  # ships no types
 from home import PROGRAMS
 
 if TYPE_CHECKING:
