@@ -28,7 +28,7 @@ WRITE_SECONDS = 20.0
 class Keyring(KeyringBackend):
     """Credentials from tokenward's agent."""
 
-    priority = 20  # above every system keyring
+    priority = 20  # pyright: ignore[reportAssignmentType]  # a number where keyring declares a property; above every system keyring
 
     def get_password(self, service: str, username: str) -> str | None:
         """Return the secret of this very user, or None."""
@@ -91,9 +91,13 @@ def _text(secret: bytes) -> str | None:
 
 def _sentence(error: Exception) -> str:
     """Say what went wrong, without anything that only a debugger should see."""
+    from tokenward.connection import AgentError
     from tokenward.errors import CommandError
     from tokenward_protocol.urls import ServiceError
 
     if not isinstance(error, (CommandError, ServiceError)):
         return f"tokenward failed ({type(error).__name__})."
-    return f"{error} ({error.hint})" if error.hint else str(error)
+    hint = error.hint
+    if isinstance(error, AgentError) and error.code == "no-vault":
+        hint = "`auth login` makes the vault, once"
+    return f"{error} ({hint})" if hint else str(error)

@@ -375,8 +375,8 @@ def test_the_two_fixed_names_mean_the_same_on_both_routes() -> None:
 @pytest.mark.usefixtures("agent")
 def test_the_shortest_route_loads_nothing_else(desk: Desk, service: str, allowed: set[str]) -> None:
     program = (
-        "import json, sys; before = {*sys.modules}; from tokenward.__main__ import main;"
-        "status = main(); json.dump([*{*sys.modules} - before], sys.stderr); sys.exit(status)"
+        "import json, sys; before = {*sys.modules}; from tokenward.__main__ import _shortest;"
+        "status = _shortest(sys.argv[2]); json.dump([*{*sys.modules} - before], sys.stderr); sys.exit(status)"
     )
     found = desk.run(program, "token", service)
     assert found.returncode == 0
