@@ -8,6 +8,7 @@ of the same service and user name leaves the other vault, at once or when that o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from tokenward_agent.answer import Failure
 from tokenward_agent.lifetime import LONGEST, Lifetime
@@ -60,23 +61,23 @@ class Changes:
         async with vaults.changing:
             self._require_open(vault, provider)
             now = vaults.now()
-            created = max(now.wall, *(each.seen for each in vaults.each.values()))
+            older = [
+                each for each in vaults.at(service, None) if each.record.key == (service, username)
+            ]
             record = Record(
                 service,
                 username,
-                created,
+                self._later_than_all(vault, (service, username), now.wall),
                 None,
                 None if lifetime is None else Lifetime.beginning(now, lifetime),
                 None if adopt is None else Adopted(provider, adopt),
                 None if adopt is not None else vault.seal(service, username, secret),
             )
-            older = [each for each in vaults.at(service, None) if each.record.key == record.key]
-            await vaults.change(
-                vault, lambda: vault.save(lambda held: {**held, record.key: record}, now.wall)
-            )
-            for found in older:
-                if found.vault is not vault:
-                    await self._remove(found.vault, [found.record])
+            await vaults.save(vault, lambda held: {**held, record.key: record}, record.created)
+            for other in vaults.each.values():
+                if other is not vault and record.key in other.records:
+                    vaults.hide(other, [other.records[record.key]])
+                    await self._clear(other)
         return bool(older)
 
     async def logout(
@@ -116,30 +117,40 @@ class Changes:
         chosen = choose(service, [found.record for found in here])
         return [found for found in here if found.record is chosen]
 
+    def _later_than_all(self, vault: Vault, key: Key, wall: int) -> int:
+        """Return when a login into `vault` happens, later than any that it may have to outlive.
+
+        In whole seconds two logins may fall together, and a wall clock may be set back; the order
+        must still show when both vaults are open again.
+        """
+        moments = [wall]
+        for other in self._vaults.each.values():
+            moments.append(other.seen if other.state == "open" else other.seen + 1)
+            if other is not vault and key in other.records:
+                moments.append(other.records[key].created + 1)
+        return max(moments)
+
     async def opened(self, vault: Vault) -> None:
         """Settle what both vaults hold, after `vault` was opened and before it answers.
 
-        `changing` must be held.
+        `changing` must be held, and nothing awaited since the vault was opened.
         """
-        for other in self._vaults.each.values():
-            if other is vault or other.state != "open":
-                continue
-            both = vault.records.keys() & other.records.keys()
-            # Of two of the same second, the one in the vault that was open is the later: it could
-            # not have been stored in the other one while that was closed.
-            stale = [k for k in both if vault.records[k].created <= other.records[k].created]
-            await self._settle(vault, [vault.records[key] for key in stale])
-            late = both.difference(stale)
-            await self._settle(other, [other.records[key] for key in late])
+        others = [each for each in self._vaults.each.values() if each is not vault]
+        for other in others:
+            for key in vault.records.keys() & other.records.keys():
+                # Of two of the same second, the one in the vault that was open is the later: it
+                # could not have been stored in the other one while that was closed.
+                late = vault.records[key].created > other.records[key].created
+                stale = other if late else vault
+                self._vaults.hide(stale, [stale.records[key]])
+        for each in (vault, *others):
+            if self._vaults.has_hidden(each):
+                await self._clear(each)
 
-    async def _settle(self, vault: Vault, stale: list[Record]) -> None:
-        """Drop older duplicates; where the disk refuses, from what answers at least."""
-        if not stale:
-            return
-        try:
-            await self._remove(vault, stale)
-        except Failure:
-            self._vaults.hide(vault, stale)
+    async def _clear(self, vault: Vault) -> None:
+        """Remove what is hidden from the disk; where that refuses, the next save does it."""
+        with contextlib.suppress(Failure):
+            await self._vaults.save(vault, dict, self._vaults.clock.wall())
 
     async def _remove(self, vault: Vault, records: list[Record]) -> None:
         """Remove these records, but not a later one that took the place of one of them."""
@@ -149,22 +160,18 @@ class Changes:
         def change(held: dict[Key, Record]) -> dict[Key, Record]:
             return {k: each for k, each in held.items() if each.created > gone.get(k, -1)}
 
-        await self._vaults.change(vault, lambda: vault.save(change, wall))
+        await self._vaults.save(vault, change, wall)
 
-    def _sweep_later(self, vault: Vault, over: list[Record]) -> None:
-        """Remove what is over from the disk; if that fails it is tried again when that opens."""
-        task = asyncio.get_running_loop().create_task(self._sweep(vault, over))
+    def _sweep_later(self, vault: Vault) -> None:
+        """Remove what is over from the disk, as soon as no other change is under way."""
+        task = asyncio.get_running_loop().create_task(self._sweep(vault))
         self._sweeps.add(task)
         task.add_done_callback(self._sweeps.discard)
 
-    async def _sweep(self, vault: Vault, over: list[Record]) -> None:
+    async def _sweep(self, vault: Vault) -> None:
         async with self._vaults.changing:
-            still = [each for each in over if vault.records.get(each.key) is each]
-            if still:
-                try:
-                    await self._remove(vault, still)
-                except Failure:
-                    return
+            if self._vaults.has_hidden(vault):
+                await self._clear(vault)
 
     def _require_open(self, vault: Vault, provider: str) -> None:
         if vault.state == "absent":

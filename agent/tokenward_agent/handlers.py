@@ -140,7 +140,7 @@ class Handlers:
 
     async def _login(self, request: Request, body: memoryview) -> Answer:
         adopt, provider = request.text("adopt"), request.text("provider")
-        if (adopt is None) != bool(body):
+        if adopt is not None and body:
             raise Failure("bad-request", "A login has either a secret or `adopt`.")
         await self._open_what_opens(provider)
         notes: list[Value] = []

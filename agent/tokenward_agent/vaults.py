@@ -6,7 +6,7 @@ vault was closed then, the older record is removed when it opens, before it answ
 
 Expired records answer nothing from the second on that they are over, and leave the disk with the
 next save that can be made. A miss while a vault that could hold the answer is not open is never
-called a miss. Changes are in changes.py, opening and closing in opening.py; everything in here is
+called a miss. Changes are in changes.py, opening and closing in locking.py; everything in here is
 quick and runs on the loop.
 """
 
@@ -26,11 +26,12 @@ from tokenward_agent.vault_error import VaultError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.clock import Clock
-    from tokenward_agent.vault import Prepared
+    from tokenward_agent.record import Key
+    from tokenward_agent.vault import Change, Prepared
     from tokenward_protocol.packing import Value
 
 VAULT_OF = {"keyring": "keyring", "subprocess": "keyring", "disabled": "disabled"}
@@ -81,9 +82,10 @@ class Vaults:
         self.changing = asyncio.Lock()
         """Held by whoever is between reading a vault and adopting what a thread made of it."""
         self._indexes = {provider: Index() for provider in self.each}
+        self._hidden: dict[str, dict[Key, int]] = {provider: {} for provider in self.each}
         self._first_end = Now(_NEVER, _NEVER, "")
         self._closings = 0
-        self.when_over: Callable[[Vault, list[Record]], None] = lambda _vault, _records: None
+        self.when_over: Callable[[Vault], None] = lambda _vault: None
         for vault in self.each.values():
             vault.adopt_look(vault.look())
 
@@ -145,10 +147,27 @@ class Vaults:
         what = f"Nothing is stored for {service}." if service else "Nothing is stored."
         return Failure("not-found", what, "auth login")
 
-    async def change(self, vault: Vault, work: Callable[[], Prepared]) -> None:
+    async def save(self, vault: Vault, change: Change, wall: int) -> None:
+        """Write what `change` makes of a vault's records; what is hidden goes with it.
+
+        `changing` must be held. Raises as `change` does.
+        """
+        hidden = dict(self._hidden[vault.provider])
+
+        def visible(held: dict[Key, Record]) -> dict[Key, Record]:
+            return {k: each for k, each in held.items() if hidden.get(k) != each.created}
+
+        await self.change(
+            vault, lambda: vault.save(lambda held: change(visible(held)), wall), hidden
+        )
+
+    async def change(
+        self, vault: Vault, work: Callable[[], Prepared], gone: Iterable[Key] = ()
+    ) -> None:
         """Have a thread read or write a vault, and adopt what comes of it.
 
-        `changing` must be held. Raises what the work raises; a VaultError as a Failure.
+        `changing` must be held; `gone` is what is hidden no more once this is done. Raises what
+        the work raises; a VaultError as a Failure.
         """
         before, closings = vault.records, self._closings
         try:
@@ -162,6 +181,13 @@ class Vaults:
             raise Failure("locked", "The vault was locked meanwhile.", "auth unlock")
         index = self._indexes[vault.provider]
         index.update(before, vault.records)
+        hidden = self._hidden[vault.provider]
+        for key in gone:
+            hidden.pop(key, None)
+        for key, created in hidden.items():
+            record = vault.records.get(key)
+            if record is not None and record.created == created:
+                index.drop(*key)
         self._first_end = Now(0, 0, "")
 
     def closed(self, vault: Vault) -> None:
@@ -169,11 +195,17 @@ class Vaults:
         vault.close()
         self._closings += 1
         self._indexes[vault.provider] = Index()
+        self._hidden[vault.provider].clear()
 
-    def hide(self, vault: Vault, records: list[Record]) -> None:
-        """Let records of an open vault answer nothing."""
+    def hide(self, vault: Vault, records: Iterable[Record]) -> None:
+        """Let records of an open vault answer nothing; the next `save` removes them."""
         for record in records:
+            self._hidden[vault.provider][record.key] = record.created
             self._indexes[vault.provider].drop(*record.key)
+
+    def has_hidden(self, vault: Vault) -> bool:
+        """Tell whether a vault holds records that answer nothing."""
+        return bool(self._hidden[vault.provider])
 
     # Lifetimes.
 
@@ -187,7 +219,7 @@ class Vaults:
             over = [each for each in index if each.expires and each.expires.over(now, vault.seen)]
             self.hide(vault, over)
             if over:
-                self.when_over(vault, over)
+                self.when_over(vault)
         self._note_ends()
 
     def _note_ends(self) -> None:

@@ -1,0 +1,162 @@
+"""An agent without its socket: the real parts over real files, with a clock that tests turn.
+
+Both vaults can be made with a key file each, so that nothing here waits for a keyring or for the
+stretching of a passphrase unless a test wants that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenward_agent.adopted import AdoptedSecrets
+from tokenward_agent.answer import Answer
+from tokenward_agent.arena import Arena
+from tokenward_agent.changes import Changes
+from tokenward_agent.creation import Creation
+from tokenward_agent.dispatch import Dispatch
+from tokenward_agent.handlers import Handlers
+from tokenward_agent.harden import Report
+from tokenward_agent.locking import Locking
+from tokenward_agent.provider_choice import ProviderChoice
+from tokenward_agent.request import Request
+from tokenward_agent.settings import Settings
+from tokenward_agent.slot_keys import SlotKeys
+from tokenward_agent.vault_format import new_vault_id
+from tokenward_agent.vaults import Vaults
+from tokenward_protocol.packing import unpack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokenward_agent.vault import Vault
+    from tokenward_protocol.packing import Value
+
+START = 1_790_000_000
+
+
+class ManualClock:
+    """A clock that stands still until a test turns it."""
+
+    def __init__(self) -> None:
+        self.wall_now = START
+        self.boot_now = 1000
+        self.boot_name = "monday"
+
+    def wall(self) -> int:
+        return self.wall_now
+
+    def boot(self) -> int:
+        return self.boot_now
+
+    def boot_id(self) -> str:
+        return self.boot_name
+
+    def pass_by(self, seconds: int) -> None:
+        self.wall_now += seconds
+        self.boot_now += seconds
+
+
+class Engine:
+    """All parts of one agent. Made and used inside of a running loop."""
+
+    def __init__(self, root: Path, clock: ManualClock | None = None) -> None:
+        self.root = root
+        self.directory, self.state = root / "credentials", root / "state"
+        self.state.mkdir(mode=0o700, exist_ok=True)
+        self.clock = clock or ManualClock()
+        self.arena = Arena(1 << 20)
+        self.vaults = Vaults(str(self.directory), self.arena, self.clock)
+        self.keys = SlotKeys(str(self.state), self.arena)
+        self.changes = Changes(self.vaults)
+        self.locking = Locking(self.vaults, self.changes, self.keys, str(self.state))
+        self.creation = Creation(self.vaults, self.changes, self.keys, self.arena)
+        self.choice = ProviderChoice(self.vaults, str(self.state), self.arena)
+        self.adopted = AdoptedSecrets(self.arena, self.clock, self.choice.program)
+        settings = Settings(str(self.directory), str(self.state), str(root / "agent.sock"), None)
+        handlers = Handlers(
+            settings,
+            Report(),
+            self.arena,
+            self.vaults,
+            self.changes,
+            self.locking,
+            self.creation,
+            self.choice,
+            self.adopted,
+            lambda: None,
+        )
+        self.dispatch = Dispatch(str(self.directory), handlers, self.arena)
+        self.quiet = self.arena.free
+
+    @property
+    def keyring(self) -> Vault:
+        return self.vaults.each["keyring"]
+
+    @property
+    def disabled(self) -> Vault:
+        return self.vaults.each["disabled"]
+
+    async def make(self, provider: str) -> Vault:
+        """Make a provider's vault, opened by a key file."""
+        vault, name = self.vaults.each[provider], new_vault_id()
+        params, key = await self.keys.make("key-file", name, {})
+        now = self.clock.wall()
+        with self.keys.lent(key):
+            async with self.vaults.changing:
+                await self.vaults.change(
+                    vault, lambda: vault.create("key-file", params, key, now, name)
+                )
+        return vault
+
+    async def make_both(self) -> None:
+        await self.make("keyring")
+        await self.make("disabled")
+
+    async def open(self, *providers: str) -> None:
+        """Open these vaults with their key files, one after the other."""
+        for provider in providers:
+            vault = self.vaults.each[provider]
+            assert vault.header is not None
+            slot = vault.header.slot("key-file")
+            assert slot is not None
+            await self.locking._open(vault, slot, {}, None)
+
+    async def login(
+        self,
+        service: str,
+        secret: bytes,
+        provider: str = "disabled",
+        username: str = "ana",
+        lifetime: int | None = None,
+    ) -> bool:
+        block = memoryview(bytearray(secret))
+        return await self.changes.login(service, username, block, provider, lifetime=lifetime)
+
+    def fetch(
+        self, service: str, username: str | None = None, provider: str | None = None
+    ) -> bytes | None:
+        """Return the secret that the open vaults answer with, None if they have none."""
+        found = self.vaults.find(service, username, provider)
+        if found is None:
+            return None
+        sealed = found.sealed()
+        out = bytearray(sealed.size)
+        sealed.open_into(memoryview(out))
+        return bytes(out)
+
+    async def ask(
+        self, op: str, body: bytes = b"", **arguments: str | int | bool
+    ) -> tuple[dict[str, Value], bytes]:
+        """Put one request and return the answer's header and open secret."""
+        answer = self.dispatch(Request(op, 7, "", arguments), memoryview(bytearray(body)))
+        if not isinstance(answer, Answer):
+            answer = await answer
+        out = bytearray(0 if answer.secret is None else answer.secret.size)
+        if answer.secret is not None:
+            answer.secret.open_into(memoryview(out))
+        return unpack(answer.header), bytes(out)
+
+
+def on_disk(directory: Path) -> bytes:
+    """Return every byte of every file there."""
+    return b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
