@@ -22,6 +22,7 @@ import cryptography
 import msgpack
 
 import tokenward_agent
+from tokenward_agent.pipes import read, read_into, write
 from tokenward_agent.worker import MAX_HEADER
 
 TYPE_CHECKING = False
@@ -166,7 +167,7 @@ async def _converse(
         os.set_blocking(feed, False)
         os.set_blocking(answers, False)
         try:
-            await _write(feed, request)
+            await write(feed, request)
             return await _read_answer(answers, into)
         except (BrokenPipeError, EOFError):
             raise WorkerError("worker", "A worker process ended without an answer.") from None
@@ -196,72 +197,16 @@ def _reap(loop: asyncio.AbstractEventLoop, process: int, delay: float) -> None:
         loop.call_later(delay, _reap, loop, process, min(2 * delay, 1.0))
 
 
-async def _write(descriptor: int, data: memoryview) -> None:
-    sent = 0
-    while sent < len(data):
-        try:
-            sent += os.write(descriptor, data[sent:])
-        except BlockingIOError:
-            await _writable(descriptor)
-
-
 async def _read_answer(descriptor: int, into: memoryview | None) -> Header:
     """Read a header into objects and the secret behind it into *into*."""
-    length = int.from_bytes(await _read_bytes(descriptor, 4), "big")
+    length = int.from_bytes(await read(descriptor, 4), "big")
     if length > MAX_HEADER:
         raise WorkerError("worker", "A worker process answered with too long a header.")
-    header: Header = msgpack.unpackb(await _read_bytes(descriptor, length))
+    header: Header = msgpack.unpackb(await read(descriptor, length))
     size: int = header["size"]
     room = 0 if into is None else len(into)
     if size > room:
         raise WorkerError("worker", f"A worker process answered {size} bytes instead of {room}.")
-    got = 0
-    while into is not None and got < size:
-        try:
-            more = os.readv(descriptor, [into[got:size]])
-        except BlockingIOError:
-            await _readable(descriptor)
-            continue
-        if more == 0:
-            raise EOFError
-        got += more
+    if into is not None:
+        await read_into(descriptor, into[:size])
     return header
-
-
-async def _read_bytes(descriptor: int, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        try:
-            more = os.read(descriptor, size - len(data))
-        except BlockingIOError:
-            await _readable(descriptor)
-            continue
-        if not more:
-            raise EOFError
-        data += more
-    return data
-
-
-async def _readable(descriptor: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, _resolve, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(descriptor)
-
-
-async def _writable(descriptor: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_writer(descriptor, _resolve, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_writer(descriptor)
-
-
-def _resolve(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)

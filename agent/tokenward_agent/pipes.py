@@ -1,0 +1,75 @@
+"""Pipes for the loop: read and write non-blocking descriptors, to and from the arena.
+
+Unlike the loop's own transports these make no object of what passes through them, and keep nothing:
+`write` and `read_into` move bytes between a descriptor and a view. One task uses a descriptor at a
+time; nobody is told twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+
+async def write(descriptor: int, data: memoryview) -> None:
+    """Write all of *data*. Raises BrokenPipeError when nobody reads any more."""
+    sent = 0
+    while sent < len(data):
+        try:
+            sent += os.write(descriptor, data[sent:])
+        except BlockingIOError:
+            await _writable(descriptor)
+
+
+async def read_into(descriptor: int, into: memoryview) -> None:
+    """Fill *into*. Raises EOFError when there is less."""
+    got = 0
+    while got < len(into):
+        try:
+            more = os.readv(descriptor, [into[got:]])
+        except BlockingIOError:
+            await _readable(descriptor)
+            continue
+        if more == 0:
+            raise EOFError
+        got += more
+
+
+async def read(descriptor: int, size: int) -> bytes:
+    """Return *size* bytes of what is not secret. Raises EOFError when there is less."""
+    data = b""
+    while len(data) < size:
+        try:
+            more = os.read(descriptor, size - len(data))
+        except BlockingIOError:
+            await _readable(descriptor)
+            continue
+        if not more:
+            raise EOFError
+        data += more
+    return data
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, _resolve, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(descriptor)
+
+
+async def _writable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(descriptor, _resolve, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(descriptor)
+
+
+def _resolve(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
