@@ -1,8 +1,8 @@
 """Pipes for the loop: read and write non-blocking descriptors, to and from the arena.
 
 Unlike the loop's own transports these make no object of what passes through them, and keep nothing:
-`write` and `read_into` move bytes between a descriptor and a view. One task uses a descriptor at a
-time; nobody is told twice.
+`write` and `read_into` move bytes between a descriptor and a view. One task uses
+a descriptor at a time.
 """
 
 from __future__ import annotations
