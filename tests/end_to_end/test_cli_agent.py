@@ -1,0 +1,93 @@
+"""`auth agent ...` and what happens when there is no agent."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from home import PROGRAMS
+
+if TYPE_CHECKING:
+    from home import Home
+
+URL = "https://h.example/"
+
+
+def answer(home: Home, *arguments: str, **variables: str) -> dict[str, Any]:
+    found = json.loads(home.done(*arguments, "--format", "json", **variables))
+    assert isinstance(found, dict)
+    return found
+
+
+def test_status_of_no_agent_is_an_answer(home: Home) -> None:
+    nothing = {"running": False, "pid": None, "locked": None, "version": None, "socket": None}
+    assert answer(home, "agent", "status") == nothing
+    assert home.done("agent", "status") == "The agent is not running.\n"
+
+
+def test_start_and_stop_say_what_was_so_already(home: Home) -> None:
+    first = answer(home, "agent", "start")
+    again = answer(home, "agent", "start")
+    assert (first["started"], again["started"], first["pid"]) == (True, False, again["pid"])
+    assert psutil.pid_exists(first["pid"])
+    assert answer(home, "agent", "stop")["stopped"] == first["pid"]
+    assert not psutil.pid_exists(first["pid"])
+    assert answer(home, "agent", "stop")["stopped"] is None
+
+
+def test_restart_starts_another_process(home: Home) -> None:
+    first = answer(home, "agent", "start")["pid"]
+    found = answer(home, "agent", "restart")
+    assert found["stopped"] == first != found["pid"]
+    assert home.agent_pid() == found["pid"]
+
+
+def test_status_knows_version_and_address(home: Home) -> None:
+    home.done("agent", "start")
+    found = answer(home, "agent", "status")
+    assert found["socket"] == f"{home.path}/run/tokenward/agent.sock"
+    assert (found["running"], found["locked"]) == (True, False)
+    assert home.done("--version") == f"tokenward {found['version']}\n"
+
+
+def test_starting_by_hand_is_no_start_on_demand(home: Home) -> None:
+    result = home.auth("token", URL, TOKENWARD_NO_AUTOSTART="1")
+    assert result.returncode == 2
+    assert "TOKENWARD_NO_AUTOSTART" in result.stderr
+    assert home.agent_pid() is None
+    assert answer(home, "agent", "start", TOKENWARD_NO_AUTOSTART="1")["started"] is True
+
+
+def test_run_is_the_agent_itself_until_it_is_interrupted(home: Home) -> None:
+    process = subprocess.Popen(
+        [PROGRAMS / "auth", "agent", "run"],
+        env=home.environment | {"TOKENWARD_PASSPHRASE_FILE": "/nowhere"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        while (pid := home.agent_pid()) is None:
+            assert process.poll() is None
+        assert pid == process.pid
+        assert "`auth agent stop`" in home.auth("agent", "run").stderr
+        home.done("login", URL, "--token", "t", TOKENWARD_NO_AUTOSTART="1")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) in {0, -signal.SIGINT}
+    finally:
+        process.kill()
+        _, errors = process.communicate()
+    assert b"Traceback" not in errors
+
+
+def test_an_agent_that_was_killed_is_started_again_by_the_next_command(home: Home) -> None:
+    home.done("login", URL, "--token", "t")
+    pid = home.agent_pid()
+    assert pid is not None
+    process = psutil.Process(pid)
+    process.kill()
+    process.wait(20)
+    assert home.done("token", URL) == "t\n"

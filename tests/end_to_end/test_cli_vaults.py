@@ -1,0 +1,219 @@
+"""`auth status`, `lock`, `unlock`, `passphrase` and `trust`, without a terminal."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from home import Home
+
+URL = "https://h.example/"
+
+
+def answer(home: Home, *arguments: str, **variables: str) -> dict[str, Any]:
+    found = json.loads(home.done(*arguments, "--format", "json", **variables))
+    assert isinstance(found, dict)
+    return found
+
+
+def said(home: Home, *arguments: str, **variables: str) -> str:
+    """Run a command that has to succeed and return what it tells a person."""
+    return _told(0, home, *arguments, **variables)
+
+
+def refused(home: Home, *arguments: str, **variables: str) -> str:
+    """Run a command that has to fail and return what it tells a person."""
+    return _told(2, home, *arguments, **variables)
+
+
+def _told(status: int, home: Home, *arguments: str, **variables: str) -> str:
+    result = home.auth(*arguments, **variables)
+    assert result.returncode == status, result
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def phrase(home: Home, text: str = "phrase") -> dict[str, str]:
+    """Return the variables that lead to a passphrase."""
+    file: Path = home.path / f"{text}.txt"
+    file.touch(mode=0o600)
+    file.write_text(f"{text}\n")
+    return {"TOKENWARD_PASSPHRASE_FILE": str(file)}
+
+
+def vault(home: Home, provider: str = "disabled") -> dict[str, Any]:
+    (found,) = [v for v in answer(home, "status")["vaults"] if v["provider"] == provider]
+    assert isinstance(found, dict)
+    return found
+
+
+def kinds(home: Home) -> list[str]:
+    return [slot["kind"] for slot in vault(home)["slots"]]
+
+
+def test_status_without_an_agent_starts_none(home: Home) -> None:
+    found = answer(home, "status")
+    assert (found["running"], found["pid"], found["vaults"]) == (False, None, None)
+    assert found["directory"] == home.done("dir").removesuffix("\n")
+    assert "not running" in home.done("status")
+    assert home.agent_pid() is None
+
+
+def test_status_says_who_can_open_a_vault(home: Home) -> None:
+    home.done("login", URL, "--token", "s3cret")
+    found = answer(home, "status")
+    assert (found["running"], found["locked"]) == (True, False)
+    assert (vault(home)["state"], vault(home)["count"], kinds(home)) == ("open", 1, ["key-file"])
+    text = home.done("status")
+    assert "1 credential " in text
+    assert "whoever can read the key file" in text
+    assert "s3cret" not in text + json.dumps(found)
+
+
+def test_status_has_the_same_keys_with_and_without_an_agent(home: Home) -> None:
+    before = answer(home, "status").keys()
+    home.done("agent", "start")
+    assert answer(home, "status").keys() == before
+
+
+def test_a_key_file_is_called_what_it_is_once(home: Home) -> None:
+    assert "key file" in said(home, "login", URL, "--token", "a")
+    assert "key file" not in said(home, "login", URL, "--token", "b")
+
+
+def test_a_lock_holds_until_unlock_even_over_a_restart(home: Home) -> None:
+    home.done("login", URL, "--token", "t")
+    assert "Locked: disabled." in said(home, "lock")
+    assert "Locked already." in said(home, "lock")
+    home.done("agent", "restart")
+    told = refused(home, "token", URL)
+    assert "error:" in told
+    assert "`auth unlock`" in told
+    refused(home, "login", URL, "--token", "u")
+    refused(home, "logout", URL)
+    assert answer(home, "agent", "status")["locked"] is True
+    assert "Open: disabled." in said(home, "unlock")
+    assert "Open already: disabled." in said(home, "unlock")
+    assert home.done("token", URL) == "t\n"
+
+
+def test_locking_before_anything_is_stored_locks(home: Home) -> None:
+    assert "there is no vault yet" in said(home, "lock")
+    assert answer(home, "agent", "status")["locked"] is True
+    assert "There is no vault yet." in said(home, "unlock")
+    assert answer(home, "agent", "status")["locked"] is False
+
+
+def test_a_passphrase_for_the_vault_may_come_from_a_file(home: Home) -> None:
+    variables = phrase(home)
+    home.done("login", URL, "--token", "t", **variables)
+    assert kinds(home) == ["passphrase"]
+    home.done("agent", "restart")
+    assert "`auth unlock`" in refused(home, "token", URL)
+    assert home.done("token", URL, **variables) == "t\n"
+    assert home.done("token", URL) == "t\n"
+
+
+def test_a_passphrase_may_come_from_a_program(home: Home) -> None:
+    home.done("login", URL, "--token", "t", **phrase(home))
+    home.done("agent", "restart")
+    program = home.path / "ask"
+    program.write_text("#!/bin/sh\necho phrase\n")
+    program.chmod(0o700)
+    assert "Open: disabled." in said(home, "unlock", TOKENWARD_ASKPASS=str(program))
+
+
+def test_a_wrong_passphrase_opens_nothing(home: Home) -> None:
+    home.done("login", URL, "--token", "t", **phrase(home))
+    home.done("lock")
+    told = refused(home, "unlock", **phrase(home, "wrong"))
+    assert "passphrase" in told
+    assert "wrong\n" not in told
+    assert vault(home)["state"] == "locked"
+
+
+def test_a_passphrase_in_the_environment_does_not_end_a_lock(home: Home) -> None:
+    variables = phrase(home)
+    home.done("login", URL, "--token", "t", **variables)
+    home.done("lock")
+    refused(home, "token", URL, **variables)
+    said(home, "unlock", **variables)
+    assert home.done("token", URL) == "t\n"
+
+
+def test_unlocking_without_a_way_to_ask_says_what_is_needed(home: Home) -> None:
+    home.done("login", URL, "--token", "t", **phrase(home))
+    home.done("lock")
+    assert "passphrase" in refused(home, "unlock")
+
+
+def test_a_list_names_the_vaults_that_it_does_not_show(home: Home) -> None:
+    variables = phrase(home)
+    home.done("login", URL, "--token", "t", **variables)
+    home.done("agent", "restart")
+    assert "it is not open" in said(home, "list")
+    assert answer(home, "list")["closed"] == ["disabled"]
+    assert len(answer(home, "list", **variables)["credentials"]) == 1
+
+
+def test_a_new_passphrase_takes_the_place_of_the_key_file(home: Home) -> None:
+    home.done("login", URL, "--token", "t")
+    told = said(home, "passphrase", "set", **phrase(home))
+    assert "and with nothing else" in told
+    assert kinds(home) == ["passphrase"]
+    home.done("agent", "restart")
+    refused(home, "token", URL)
+    assert home.done("token", URL, **phrase(home)) == "t\n"
+
+
+def test_the_key_file_may_be_kept_beside_the_passphrase(home: Home) -> None:
+    home.done("login", URL, "--token", "t")
+    assert "as it did before" in said(home, "passphrase", "set", "--keep-slots", **phrase(home))
+    assert set(kinds(home)) == {"passphrase", "key-file"}
+    assert "also opens without the passphrase" in home.done("status")
+    home.done("agent", "restart")
+    assert home.done("token", URL) == "t\n"
+
+
+def test_removing_the_passphrase_puts_a_key_file_in_its_place(home: Home) -> None:
+    home.done("login", URL, "--token", "t", **phrase(home))
+    assert "a key file now" in said(home, "passphrase", "remove")
+    assert kinds(home) == ["key-file"]
+    assert "has no passphrase" in said(home, "passphrase", "remove")
+    home.done("agent", "restart")
+    assert home.done("token", URL) == "t\n"
+
+
+def test_a_new_vault_may_begin_with_its_passphrase(home: Home) -> None:
+    home.done("passphrase", "set", **phrase(home))
+    home.done("login", URL, "--token", "t")
+    assert kinds(home) == ["passphrase"]
+
+
+def test_a_new_passphrase_is_not_guessed_where_nobody_can_be_asked(home: Home) -> None:
+    assert "no terminal" in refused(home, "passphrase", "set")
+
+
+def test_a_projects_directory_is_obeyed_once_it_is_trusted(home: Home) -> None:
+    project = home.path / "uv.toml"
+    project.write_text('auth-cache-dir = "vaults"\n')
+    before = home.done("dir")
+    assert f"`auth trust {home.path}`" in said(home, "dir", "-v")
+    assert str(project) in said(home, "trust", ".")
+    assert home.done("dir") == f"{home.path}/vaults\n" != before
+    assert "trusted already" in said(home, "trust", ".")
+    project.write_text('auth-cache-dir = "elsewhere"\n')
+    assert home.done("dir") == before
+
+
+def test_trusting_a_directory_without_settings_is_an_error(home: Home) -> None:
+    refused(home, "trust", "/")
+
+
+def test_a_projects_name_for_an_index_is_shown_before_it_is_used(home: Home) -> None:
+    (home.path / "uv.toml").write_text('[[index]]\nname = "corp"\nurl = "https://h.example/"\n')
+    told = said(home, "login", "corp", "--token", "t")
+    assert f"corp is https://h.example/ ({home.path}/uv.toml)" in told
