@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from reference_agent import ReferenceAgent, done, refused
 
-from tokenward import connection, stream
+from tokenward import exchange, stream
 from tokenward.connection import (
     AgentAbsent,
     AgentError,
@@ -445,5 +445,5 @@ def test_another_users_agent_at_our_own_address_is_sent_nothing(
 
 
 def test_versions_are_compared_by_their_numbers() -> None:
-    assert connection._release("0.9.1") < connection._release("0.10.0")
-    assert connection._release("1.0") < connection._release("1.0.1")
+    assert exchange._release("0.9.1") < exchange._release("0.10.0")
+    assert exchange._release("1.0") < exchange._release("1.0.1")
