@@ -12,7 +12,7 @@ from tokenward_agent.record import SECRET_BYTES
 from tokenward_agent.sealing import KEY_SIZE
 from tokenward_agent.vault_format import new_vault_id
 from tokenward_agent.vault_slots import add_slot, rekey
-from tokenward_agent.vaults import VAULT_OF
+from tokenward_agent.vaults import VAULT_OF, overtaken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,11 +65,13 @@ class Creation:
             return
         if vault.state != "absent":
             raise self._vaults.miss(None, provider)
-        vault_id = new_vault_id()
+        vault_id, closings = new_vault_id(), self._vaults.closings
         params, key = await self._keys.make(kind, vault_id, session, passphrase, program)
         now = self._vaults.clock.wall()
         with self._keys.lent(key):
             async with self._vaults.changing:
+                if closings != self._vaults.closings:
+                    raise overtaken()
                 await self._vaults.change(
                     vault, lambda: vault.create(kind, params, key, now, vault_id)
                 )

@@ -210,12 +210,18 @@ class Handlers:
         return done(request.number, provider=provider, state=state, needs=needs, note=note)
 
     async def _create(self, request: Request, body: memoryview) -> Answer:
+        self._refuse_while_locked()
         provider, slot = str(request.arguments["provider"]), str(request.arguments["slot"])
         program = request.text("program")
         if slot == "program":
             program = self._choice.program(program)
         await self._creation.create(provider, slot, _session(request), body, program)
         return done(request.number, provider=provider, slot=slot)
+
+    def _refuse_while_locked(self) -> None:
+        """Make no vault that would be open while the agent is locked."""
+        if self.locking.locked:
+            raise Failure("locked", "The agent is locked.", "auth unlock")
 
     async def _lock(self, request: Request, _body: memoryview) -> Answer:
         self._adopted.forget()
@@ -238,6 +244,7 @@ class Handlers:
         return done(request.number, opened=opened, closed=closed)
 
     async def _passphrase(self, request: Request, body: memoryview) -> Answer:
+        self._refuse_while_locked()
         action = request.text("action")
         await self._open_what_opens("disabled")
         if action == "set":

@@ -3,7 +3,7 @@
 - What needs nobody (a key file, a keyring, a keyring program) is opened at the start and by the
   next request that needs it, so after a crash or reboot nobody is asked anything.
 - `lock` destroys the keys of every vault and leaves a marker in the state folder, so that it holds
-  over restart and reboot until `unlock`.
+  over restart and reboot until `unlock`. No opening that began before it overtakes it.
 - A wrong passphrase makes the next try wait, 0.1 s for each failure, 10 s at most; tries wait for
   each other, and nothing else waits for them.
 - A keyring that does not answer closes its own vault and no other. It is asked again by itself
@@ -19,6 +19,7 @@ import os
 from tokenward_agent.answer import Failure
 from tokenward_agent.slot_keys import ATTENDED_SECONDS, UNATTENDED_SECONDS
 from tokenward_agent.vault_error import WrongKey
+from tokenward_agent.vaults import overtaken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Locking:
         self._changes = changes
         self._keys = keys
         self._marker = os.path.join(state, "locked")
+        self._unmarked = False  # locked, but the marker could not be written
         self._opening: asyncio.Task[None] | None = None
         self._tried = -RETRY_SECONDS
         self._failures = 0
@@ -58,7 +60,7 @@ class Locking:
     @property
     def locked(self) -> bool:
         """Whether `lock` was the last word."""
-        return os.path.lexists(self._marker)
+        return self._unmarked or os.path.lexists(self._marker)
 
     def unattended(self, vault: Vault) -> list[Slot]:
         """Return the slots of a vault that need nobody, in the order in which to try them."""
@@ -92,19 +94,25 @@ class Locking:
 
     async def _open_all(self) -> None:
         try:
-            vaults = self._openable(None)
-            await asyncio.gather(*(self._open_by_itself(vault, {}) for vault in vaults))
+            vaults, closings = self._openable(None), self._vaults.closings
+            await asyncio.gather(*(self._open_by_itself(vault, {}, closings) for vault in vaults))
         finally:
             self._tried = self._vaults.clock.boot()
             self._opening = None
 
     async def _open_by_itself(
-        self, vault: Vault, session: Mapping[str, str], seconds: float = UNATTENDED_SECONDS
+        self,
+        vault: Vault,
+        session: Mapping[str, str],
+        closings: int,
+        seconds: float = UNATTENDED_SECONDS,
     ) -> bool:
         for slot in self.unattended(vault):
             try:
-                await self._open(vault, slot, session, None, seconds)
+                await self._open(vault, slot, session, None, closings, seconds)
             except Failure as error:
+                if closings != self._vaults.closings:
+                    return False
                 self.notes[vault.provider] = str(error)
             except WrongKey:
                 self.notes[vault.provider] = f"The key of the slot `{slot.kind}` does not fit."
@@ -118,14 +126,18 @@ class Locking:
         slot: Slot,
         session: Mapping[str, str],
         passphrase: memoryview | None,
+        closings: int,
         seconds: float = UNATTENDED_SECONDS,
     ) -> None:
+        """Get a slot's key and open a vault, unless one was closed since there were `closings`."""
         header = vault.header
         vault_id = header.vault_id if header is not None else ""
         with self._keys.lent(
             await self._keys.get(slot, vault_id, session, passphrase, seconds)
         ) as key:
             async with self._vaults.changing:
+                if closings != self._vaults.closings:
+                    raise overtaken()
                 if vault.state == "open":
                     return
                 await self._vaults.change(vault, lambda: vault.open(slot.kind, key))
@@ -138,28 +150,33 @@ class Locking:
         """End a lock: open what needs nobody, and with a passphrase what that opens.
 
         Returns the vaults that are still not open. Raises Failure: `passphrase-needed` if nothing
-        is open now and one would help, `wrong-passphrase`, `provider`, `vault`.
+        could be opened and one would help, `wrong-passphrase`, `provider`, `vault`.
         """
+        closings = self._vaults.closings
         self._look_again(provider)
         wanted = [vault for vault in self._vaults.of(provider) if vault.state == "closed"]
-        for vault in wanted:
-            if not await self._open_by_itself(vault, session, ATTENDED_SECONDS) and passphrase:
-                await self._try_passphrase(vault, passphrase)
-        self._unmark(provider)
-        left = self._vaults.not_open(provider)
-        asks = [vault for vault in left if self.needs(vault) == "passphrase"]
-        if asks and len(left) == len(wanted) and not passphrase:
+        try:
+            for vault in wanted:
+                opened = await self._open_by_itself(vault, session, closings, ATTENDED_SECONDS)
+                if not opened and passphrase:
+                    await self._try_passphrase(vault, passphrase, closings)
+        finally:
+            if closings == self._vaults.closings:
+                self._unmark(provider)
+        nothing_opened = all(vault.state != "open" for vault in wanted)
+        asks = any(self.needs(vault) == "passphrase" for vault in wanted)
+        if asks and nothing_opened and not passphrase:
             raise Failure("passphrase-needed", "The vault opens with a passphrase.", "auth unlock")
-        return left
+        return self._vaults.not_open(provider)
 
-    async def _try_passphrase(self, vault: Vault, passphrase: memoryview) -> None:
+    async def _try_passphrase(self, vault: Vault, passphrase: memoryview, closings: int) -> None:
         slot = vault.header.slot("passphrase") if vault.header is not None else None
         if slot is None:
             return
         async with self._trying:
             await asyncio.sleep(min(self._failures * PENALTY_SECONDS, LONGEST_PENALTY_SECONDS))
             try:
-                await self._open(vault, slot, {}, passphrase)
+                await self._open(vault, slot, {}, passphrase, closings)
             except WrongKey:
                 self._failures += 1
                 raise Failure(
@@ -168,8 +185,14 @@ class Locking:
             self._failures = 0
 
     def needs(self, vault: Vault) -> str:
-        """Say what opening a vault takes: `nothing` of anybody, or a `passphrase`."""
-        return "nothing" if self.unattended(vault) else "passphrase"
+        """Say what opening a vault takes: `nothing` of anybody, or a `passphrase`.
+
+        A vault that opens with either takes a passphrase once the other way has failed.
+        """
+        if vault.header is None or vault.header.slot("passphrase") is None:
+            return "nothing"
+        alone = self.unattended(vault) and vault.provider not in self.notes
+        return "nothing" if alone else "passphrase"
 
     def _look_again(self, provider: str | None) -> None:
         """See a vault that was put there, or mended, since the last look."""
@@ -181,23 +204,43 @@ class Locking:
         """End the lock, once something was opened or there is nothing to open."""
         vaults = self._vaults.of(provider)
         if any(each.state == "open" for each in vaults) or not self._vaults.not_open(None):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._marker)
+            self._unmarked = False
+            try:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._marker)
+            except OSError as error:
+                raise Failure(
+                    "vault",
+                    f"{self._marker}, which says that the agent is locked, cannot be removed:"
+                    f" {error.strerror}.",
+                    "remove it, then auth unlock",
+                ) from None
 
     async def lock(self) -> list[Vault]:
         """Destroy the keys of every vault, now and until `unlock`; return those that are there."""
         self.close()
         try:
-            marker = os.open(self._marker, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            os.fsync(marker)
-            os.close(marker)
+            self._mark()
         except OSError as error:
+            self._unmarked = True
             raise Failure(
                 "vault",
                 f"The keys are destroyed, but {self._marker} cannot be written"
                 f" ({error.strerror}), so a restart of the agent ends the lock.",
             ) from None
         return [vault for vault in self._vaults.each.values() if vault.state != "absent"]
+
+    def _mark(self) -> None:
+        """Leave the marker, on the disk when this returns."""
+        for path, flags in (
+            (self._marker, os.O_WRONLY | os.O_CREAT),
+            (os.path.dirname(self._marker), os.O_RDONLY | os.O_DIRECTORY),
+        ):
+            file = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
 
     def close(self) -> None:
         """Destroy the keys of every vault; the next request opens what needs nobody."""

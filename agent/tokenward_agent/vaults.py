@@ -69,6 +69,11 @@ class SecretOfRecord:
             raise Gone from None
 
 
+def overtaken() -> Failure:
+    """Return what to say to whoever was waiting to use a vault when a lock came."""
+    return Failure("locked", "The vault was locked meanwhile.", "auth unlock")
+
+
 class Vaults:
     """Both vaults of `directory`, which need not exist yet."""
 
@@ -84,7 +89,8 @@ class Vaults:
         self._indexes = {provider: Index() for provider in self.each}
         self._hidden: dict[str, dict[Key, int]] = {provider: {} for provider in self.each}
         self._first_end = Now(_NEVER, _NEVER, "")
-        self._closings = 0
+        self.closings = 0
+        """How often a vault was closed: whoever began before and waited, compares."""
         self.when_over: Callable[[Vault], None] = lambda _vault: None
         for vault in self.each.values():
             vault.adopt_look(vault.look())
@@ -169,16 +175,16 @@ class Vaults:
         `changing` must be held; `gone` is what is hidden no more once this is done. Raises what
         the work raises; a VaultError as a Failure.
         """
-        before, closings = vault.records, self._closings
+        before, closings = vault.records, self.closings
         try:
             prepared = await asyncio.to_thread(work)
         except VaultError as error:
             raise Failure(error.code, error.message, error.hint) from None
         except ValueError as error:
             raise Failure("bad-request", f"This cannot be stored: {error}.") from None
-        if closings != self._closings or not vault.adopt(prepared):
+        if closings != self.closings or not vault.adopt(prepared):
             vault.close()  # a lock came in between, perhaps before the thread had begun
-            raise Failure("locked", "The vault was locked meanwhile.", "auth unlock")
+            raise overtaken()
         index = self._indexes[vault.provider]
         index.update(before, vault.records)
         hidden = self._hidden[vault.provider]
@@ -193,7 +199,7 @@ class Vaults:
     def closed(self, vault: Vault) -> None:
         """Close a vault: its keys are wiped, its records forgotten."""
         vault.close()
-        self._closings += 1
+        self.closings += 1
         self._indexes[vault.provider] = Index()
         self._hidden[vault.provider].clear()
 

@@ -126,6 +126,9 @@ async def run(
             answer = await _converse(_command(job), environment(os.environ, session), request, into)
     except TimeoutError:
         raise WorkerError("timeout", f"No answer to {job} within {seconds:g} seconds.") from None
+    except OSError as error:  # no descriptors, no processes, no memory
+        why = error.strerror or type(error).__name__
+        raise WorkerError("worker", f"No worker process runs: {why}.", "try again") from None
     finally:
         arena.give(request)
     if not answer["ok"]:

@@ -119,7 +119,7 @@ class Engine:
             assert vault.header is not None
             slot = vault.header.slot("key-file")
             assert slot is not None
-            await self.locking._open(vault, slot, {}, None)
+            await self.locking._open(vault, slot, {}, None, self.vaults.closings)
 
     async def login(
         self,
