@@ -6,7 +6,7 @@ what stands in the slot is what is needed to get it again. A vault has at most o
 ========== =============================================== ====================================
 kind       the slot key is                                 parameters
 ========== =============================================== ====================================
-keyring    an item of the system keyring, in hex           service, username: the item's names
+keyring    an item of the system keyring, base64           service, username: the item's names
 program    the same, read by a ``keyring`` program         program (absolute path), service, username
 passphrase Argon2id (RFC 9106) of the passphrase, 32 bytes salt (16 bytes), memory (KiB), passes, lanes
 key-file   the 32 bytes of a file outside of the directory none

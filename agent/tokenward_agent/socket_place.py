@@ -31,7 +31,7 @@ class AlreadyRunning(Exception):  # noqa: N818 - no error: somebody else serves
 
 
 def runtime_directory(state: str) -> str:
-    """Return the first usable runtime directory, made if its parent is there.
+    """Return the first runtime directory that is there and usable, or else can be made.
 
     Raises PlaceError if not even the last one, in the state directory, can be had.
     """
@@ -40,14 +40,17 @@ def runtime_directory(state: str) -> str:
         temp = os.confstr(places.DARWIN_USER_TEMP_DIR)
     uid = os.geteuid()
     candidates = places.runtime_directories(sys.platform, uid, os.environ, state, temp)
-    for candidate in candidates[:-1]:
+    *shared, last = candidates
+    for candidate, known in [(c, c) for c in candidates] + [
+        (c, os.path.dirname(c)) for c in shared
+    ]:
         try:
-            if os.stat(os.path.dirname(candidate)).st_uid == uid:
+            if os.stat(known).st_uid == uid:
                 return own_directory(candidate)
         except (OSError, PlaceError):
             continue
-    os.makedirs(os.path.dirname(candidates[-1]), mode=0o700, exist_ok=True)
-    return own_directory(candidates[-1])
+    os.makedirs(os.path.dirname(last), mode=0o700, exist_ok=True)
+    return own_directory(last)
 
 
 def own_directory(path: str) -> str:
