@@ -96,9 +96,12 @@ class Dispatch:
 
     async def _fetch_later(self, request: Request, _body: memoryview) -> Answer:
         """Open what needs nobody and look again, or read what stays in a keyring."""
+        service, username = str(request.arguments["service"]), request.text("username")
         provider = request.text("provider")
         if self._locking.can_open(provider):
-            await self._locking.open_unattended()
+            await self._locking.open_unattended(
+                provider, lambda: self._vaults.find(service, username, provider)
+            )
         answer = self._fetch(request)
         return answer or await self._handlers.fetch_adopted(request)
 

@@ -136,7 +136,7 @@ class Handlers:
     async def _open_what_opens(self, provider: str | None) -> None:
         """Open, before a request that needs the vaults, those that need nobody."""
         if self.locking.can_open(provider):
-            await self.locking.open_unattended()
+            await self.locking.open_unattended(provider)
 
     async def _login(self, request: Request, body: memoryview) -> Answer:
         adopt, provider = request.text("adopt"), request.text("provider")

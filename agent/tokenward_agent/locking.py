@@ -23,7 +23,7 @@ from tokenward_agent.vaults import overtaken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tokenward_agent.changes import Changes
     from tokenward_agent.slot import Slot
@@ -50,8 +50,8 @@ class Locking:
         self._keys = keys
         self._marker = os.path.join(state, "locked")
         self._unmarked = False  # locked, but the marker could not be written
-        self._opening: asyncio.Task[None] | None = None
-        self._tried = -RETRY_SECONDS
+        self._openings: dict[str, asyncio.Task[None]] = {}  # under way, by provider
+        self._tried: dict[str, int] = {}
         self._failures = 0
         self._trying = asyncio.Lock()
         self.notes: dict[str, str] = {}
@@ -72,33 +72,41 @@ class Locking:
 
     def can_open(self, provider: str | None) -> bool:
         """Tell whether a vault that is not open may be opened by itself, now."""
-        if self._opening is None and self._vaults.clock.boot() - self._tried < RETRY_SECONDS:
-            return False
-        return not self.locked and any(self._openable(provider))
+        return not self.locked and any(map(self._openable, self._vaults.of(provider)))
 
-    def _openable(self, provider: str | None) -> list[Vault]:
-        return [
-            vault
-            for vault in self._vaults.of(provider)
-            if vault.state == "closed" and self.unattended(vault)
-        ]
+    def _openable(self, vault: Vault) -> bool:
+        if vault.provider in self._openings:
+            return True
+        tried = self._tried.get(vault.provider)
+        rested = tried is None or self._vaults.clock.boot() - tried >= RETRY_SECONDS
+        return vault.state == "closed" and rested and bool(self.unattended(vault))
 
-    async def open_unattended(self) -> None:
-        """Open every vault that needs nobody; what cannot be opened says why in `notes`.
+    async def open_unattended(
+        self, provider: str | None = None, enough: Callable[[], object] = lambda: False
+    ) -> None:
+        """Open the vaults that need nobody; what cannot be opened says why in `notes`.
 
-        Whoever comes meanwhile waits for the same try.
+        All of them are begun, and those of `provider` are waited for until there is `enough`; so a
+        keyring that does not answer holds up nobody who finds what he wants elsewhere. Whoever
+        comes meanwhile waits for the same try.
         """
-        if self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open_all())
-        await asyncio.shield(self._opening)
+        for vault in filter(self._openable, self._vaults.each.values()):
+            if vault.provider not in self._openings:
+                opening = asyncio.get_running_loop().create_task(
+                    self._open_alone(vault, self._vaults.closings)
+                )
+                self._openings[vault.provider] = opening
+        names = [vault.provider for vault in self._vaults.of(provider)]
+        waiting = {self._openings[name] for name in names if name in self._openings}
+        while waiting and not enough():
+            _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _open_all(self) -> None:
+    async def _open_alone(self, vault: Vault, closings: int) -> None:
         try:
-            vaults, closings = self._openable(None), self._vaults.closings
-            await asyncio.gather(*(self._open_by_itself(vault, {}, closings) for vault in vaults))
+            await self._open_by_itself(vault, {}, closings)
         finally:
-            self._tried = self._vaults.clock.boot()
-            self._opening = None
+            self._tried[vault.provider] = self._vaults.clock.boot()
+            del self._openings[vault.provider]
 
     async def _open_by_itself(
         self,

@@ -415,9 +415,9 @@ def test_a_stuck_worker_keeps_no_other_vault_closed(
 
         monkeypatch.setattr(engine.keys, "get", stuck)
         opening = asyncio.create_task(engine.locking.open_unattended())
+        await asyncio.sleep(0)
         async with asyncio.timeout(10):
-            await engine.open("disabled")
-        assert (await engine.ask("fetch", service=URL))[1] == b"secret"
+            assert (await engine.ask("fetch", service=URL))[1] == b"secret"
         login = engine.ask("login", b"x", service=URL, username="bob", provider="disabled")
         async with asyncio.timeout(10):
             assert (await login)[0]["ok"] is True
