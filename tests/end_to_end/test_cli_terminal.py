@@ -122,9 +122,11 @@ def test_three_wrong_passphrases_are_the_end_of_it(home: Home) -> None:
 def test_ending_a_lock_that_needs_no_passphrase_takes_a_yes(home: Home) -> None:
     home.done("login", URL, "-u", "alice", "--password", "s3cret")
     home.done("lock")
-    assert "s3cret" not in Typist(home, "token", URL).answers("Unlock? [y/N]", "").leaves(2)
-    assert "s3cret" not in Typist(home, "token", URL).answers("Unlock? [y/N]", "n").leaves(2)
-    assert Typist(home, "token", URL).answers("Unlock? [y/N]", "y").leaves(0).endswith("s3cret\n")
+    assert "s3cret" not in Typist(home, "token", URL).answers("Unlock it? [y/N]", "").leaves(2)
+    assert "s3cret" not in Typist(home, "token", URL).answers("Unlock it? [y/N]", "n").leaves(2)
+    assert (
+        Typist(home, "token", URL).answers("Unlock it? [y/N]", "y").leaves(0).endswith("s3cret\n")
+    )
 
 
 def test_other_commands_do_not_ask_to_end_a_lock(home: Home) -> None:

@@ -84,6 +84,18 @@ def test_a_key_file_is_called_what_it_is_once(home: Home) -> None:
     assert "key file" not in said(home, "login", URL, "--token", "b")
 
 
+def test_a_provider_that_is_insisted_on_and_not_there_stores_nothing(home: Home) -> None:
+    assert "D-Bus" in refused(home, "login", URL, "--token", "t", "--keyring-provider", "keyring")
+    refused(home, "login", URL, "--token", "t", "--keyring-provider", "subprocess")
+    assert not list(home.path.rglob("*.vault"))
+
+
+def test_a_provider_that_settings_name_and_that_is_not_there_is_passed_over(home: Home) -> None:
+    told = said(home, "login", URL, "--token", "t", UV_KEYRING_PROVIDER="keyring")
+    assert "warning: UV_KEYRING_PROVIDER names the provider keyring" in told
+    assert "(provider: disabled)" in told
+
+
 def test_a_lock_holds_until_unlock_even_over_a_restart(home: Home) -> None:
     home.done("login", URL, "--token", "t")
     assert "Locked: disabled." in said(home, "lock")
