@@ -40,7 +40,7 @@ class Home:
             slot = "passphrase" if passphrase else "key-file"
         wanted: dict[str, Any] = session_variables(session.environ)
         wanted |= {"provider": self.provider, "slot": slot, "program": self._program}
-        session.ask("create", passphrase, **wanted)
+        session.ask("create", passphrase, offer=True, **wanted)
         if slot == "key-file":
             session.terminal.say(
                 "The vault opens with a key file in your state directory: it protects copies of the"

@@ -198,4 +198,5 @@ def _end_lock(session: Session, status: dict[str, Any]) -> bool:
     session.terminal.say(f"The vault of {names} is locked." if names else "The agent is locked.")
     if not (asks and all(asks)) and not session.terminal.confirm("Unlock it?"):
         return False
-    return bool(unlock(session)["opened"])
+    unlock(session)
+    return True

@@ -44,7 +44,7 @@ def test_pypi_is_asked_for_the_token_alone(home: Home) -> None:
 
 
 def test_blanks_around_a_pasted_token_are_dropped_and_those_of_a_password_kept(home: Home) -> None:
-    person = Typist(home, "login", URL).answers("User name", "").answers("API token", "  tok  ")
+    person = Typist(home, "login", URL).answers("User name", "").answers("API token for", "  tok  ")
     person.answers("New passphrase", "").leaves(0)
     Typist(home, "login", URL, "-u", "bob").answers("Password of bob", "  pw  ").leaves(0)
     assert home.done("token", URL) == "tok\n"
@@ -53,7 +53,7 @@ def test_blanks_around_a_pasted_token_are_dropped_and_those_of_a_password_kept(h
 
 def test_a_token_of_5000_characters_can_be_pasted(home: Home) -> None:
     token = "t0ken" * 1000
-    person = Typist(home, "login", URL).answers("User name", "").answers("API token", token)
+    person = Typist(home, "login", URL).answers("User name", "").answers("API token for", token)
     person.answers("New passphrase", "").leaves(0)
     assert home.done("token", URL) == f"{token}\n"
 
@@ -129,6 +129,14 @@ def test_ending_a_lock_that_needs_no_passphrase_takes_a_yes(home: Home) -> None:
     )
 
 
+def test_a_lock_from_before_the_first_vault_can_be_ended_on_the_way(home: Home) -> None:
+    home.done("lock")
+    person = Typist(home, "login", URL, "-u", "alice").answers("Password of alice", "s3cret")
+    person.answers("New passphrase", "").sees("The agent is locked.")
+    person.answers("Unlock it? [y/N]", "y").leaves(0)
+    assert home.done("token", URL) == "s3cret\n"
+
+
 def test_other_commands_do_not_ask_to_end_a_lock(home: Home) -> None:
     home.done("login", URL, "-u", "alice", "--password", "s3cret")
     home.done("lock")
@@ -160,7 +168,7 @@ def test_suspending_at_a_hidden_question_gives_the_terminal_back(home: Home) -> 
 
 def test_stdin_and_stdout_may_be_elsewhere(home: Home) -> None:
     """Questions go to the terminal; here stdin is one, and `-` is asked for without being shown."""
-    person = Typist(home, "login", URL, "--token", "-").sees("API token")
+    person = Typist(home, "login", URL, "--token", "-").sees("(not shown):")
     assert not person.echoes()
     person.types("tok\r").answers("New passphrase", "").leaves(0)
     assert home.done("token", URL) == "tok\n"
