@@ -7,10 +7,13 @@ too many and never one too few.
 
 from __future__ import annotations
 
+import asyncio
+
 from tokenward_agent.answer import Failure
 from tokenward_agent.record import SECRET_BYTES
 from tokenward_agent.sealing import KEY_SIZE
-from tokenward_agent.vault_format import new_vault_id
+from tokenward_agent.slot import Slot
+from tokenward_agent.vault_format import Header, new_vault_id
 from tokenward_agent.vault_slots import add_slot, rekey
 from tokenward_agent.vaults import VAULT_OF, overtaken
 
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.changes import Changes
-    from tokenward_agent.slot import Slot
     from tokenward_agent.slot_keys import SlotKeys
     from tokenward_agent.vault import Vault
     from tokenward_agent.vaults import Vaults
@@ -41,6 +43,8 @@ class Creation:
         self._changes = changes
         self._keys = keys
         self._arena = arena
+        # One change of what opens a vault at a time, from making a key to forgetting another.
+        self._one = {provider: asyncio.Lock() for provider in vaults.each}
 
     async def create(
         self,
@@ -58,6 +62,17 @@ class Creation:
             raise Failure("bad-request", f"The provider {provider} has no slot {kind}.")
         if bool(passphrase) != (kind == "passphrase"):
             raise Failure("bad-request", "A passphrase goes with the slot passphrase alone.")
+        async with self._one[VAULT_OF[provider]]:
+            await self._create(provider, kind, session, passphrase, program)
+
+    async def _create(
+        self,
+        provider: str,
+        kind: str,
+        session: Mapping[str, str],
+        passphrase: memoryview,
+        program: str | None,
+    ) -> None:
         vault = self._vaults.each[VAULT_OF[provider]]
         if vault.state == "open":
             if vault.header is None or vault.header.slot(kind) is None:
@@ -68,14 +83,26 @@ class Creation:
         vault_id, closings = new_vault_id(), self._vaults.closings
         params, key = await self._keys.make(kind, vault_id, session, passphrase, program)
         now = self._vaults.clock.wall()
-        with self._keys.lent(key):
-            async with self._vaults.changing:
-                if closings != self._vaults.closings:
-                    raise overtaken()
-                await self._vaults.change(
-                    vault, lambda: vault.create(kind, params, key, now, vault_id)
-                )
-                await self._changes.opened(vault)
+        try:
+            with self._keys.lent(key):
+                async with self._vaults.changing:
+                    if closings != self._vaults.closings:
+                        raise overtaken()
+                    await self._vaults.change(
+                        vault, lambda: vault.create(kind, params, key, now, vault_id)
+                    )
+                    await self._changes.opened(vault)
+        except Failure:
+            await self._forget_unless_made(vault, Slot(kind, params, b""), vault_id, session)
+            raise
+
+    async def _forget_unless_made(
+        self, vault: Vault, slot: Slot, vault_id: str, session: Mapping[str, str]
+    ) -> None:
+        """Take a key back that opens nothing, if it is certain that nothing was made with it."""
+        found = vault.look()
+        if found is None or (isinstance(found, Header) and found.vault_id != vault_id):
+            await self._keys.forget(slot, vault_id, session)
 
     async def _add(
         self,
@@ -103,14 +130,15 @@ class Creation:
         vault = self._vaults.each["disabled"]
         if not passphrase:
             raise Failure("passphrase-needed", "The new passphrase is empty.")
-        if vault.state == "absent":
-            await self.create("disabled", "passphrase", session, passphrase, None)
-        elif vault.state != "open":
-            raise self._vaults.miss(None, "disabled")
-        elif keep:
-            await self._add(vault, "passphrase", session, passphrase)
-        else:
-            await self._replace(vault, "passphrase", session, passphrase)
+        async with self._one["disabled"]:
+            if vault.state == "absent":
+                await self._create("disabled", "passphrase", session, passphrase, None)
+            elif vault.state != "open":
+                raise self._vaults.miss(None, "disabled")
+            elif keep:
+                await self._add(vault, "passphrase", session, passphrase)
+            else:
+                await self._replace(vault, "passphrase", session, passphrase)
         return vault
 
     async def remove_passphrase(self, session: Mapping[str, str]) -> Vault:
@@ -119,31 +147,41 @@ class Creation:
         Raises Failure: `refused` if it has none, else as `create`.
         """
         vault = self._vaults.each["disabled"]
-        if vault.state != "open":
-            raise self._vaults.miss(None, "disabled")
-        if vault.header is None or vault.header.slot("passphrase") is None:
-            raise Failure("refused", "The vault of `disabled` has no passphrase.", "auth status")
-        await self._replace(vault, "key-file", session, None)
+        async with self._one["disabled"]:
+            if vault.state != "open":
+                raise self._vaults.miss(None, "disabled")
+            if vault.header is None or vault.header.slot("passphrase") is None:
+                raise Failure(
+                    "refused", "The vault of `disabled` has no passphrase.", "auth status"
+                )
+            await self._replace(vault, "key-file", session, None)
         return vault
 
     async def _replace(
         self, vault: Vault, kind: str, session: Mapping[str, str], passphrase: memoryview | None
     ) -> None:
-        """Give a vault a new data key and one slot in the place of all that it had."""
+        """Give a vault a new data key and one slot in the place of all that it had.
+
+        A key file that opens it already stays: a new one in its place would open nothing if the
+        vault could not be written then.
+        """
         vault_id = _id(vault)
         before = vault.header.slots if vault.header is not None else ()
-        params, key = await self._keys.make(kind, vault_id, session, passphrase)
-        data_key = self._arena.take(KEY_SIZE)
-        scratch = self._arena.take(SECRET_BYTES)
+        kept = next((slot for slot in before if slot.kind == kind == "key-file"), None)
+        if kept is not None:
+            params, key = dict(kept.params), await self._keys.get(kept, vault_id, session)
+        else:
+            params, key = await self._keys.make(kind, vault_id, session, passphrase)
         now = self._vaults.clock.wall()
-        try:
+        with (
+            self._keys.lent(key),
+            self._keys.lent(self._arena.take(KEY_SIZE)) as data_key,
+            self._keys.lent(self._arena.take(SECRET_BYTES)) as scratch,
+        ):
             async with self._vaults.changing:
                 await self._vaults.change(
                     vault, lambda: rekey(vault, [(kind, params, key)], data_key, scratch, now)
                 )
-        finally:
-            for block in (data_key, scratch, key):
-                self._arena.give(block)
         await self._forget(before, kind, vault_id, session)
 
     async def _forget(

@@ -98,7 +98,9 @@ class SlotKeys:
                 raise Failure("passphrase-needed", "The vault needs a new passphrase.")
             params = {"salt": os.urandom(SALT_SIZE), **ARGON2ID}
         elif kind == "program":
-            params = {"program": program or "", "service": ITEM, "username": vault_id}
+            # Not the name of the slot `keyring`: the program may well keep it in the same keyring.
+            name = f"{vault_id}-program"
+            params = {"program": program or "", "service": ITEM, "username": name}
         elif kind == "keyring":
             params = {"service": ITEM, "username": vault_id}
         key = self._arena.take(KEY_SIZE)
@@ -123,7 +125,7 @@ class SlotKeys:
     async def forget(self, slot: Slot, vault_id: str, session: Mapping[str, str]) -> None:
         """Remove the key of a slot that is no more; what cannot be removed opens nothing now."""
         if slot.kind == "key-file":
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(self._key_file(vault_id))
         elif slot.kind in {"keyring", "program"}:
             with contextlib.suppress(Failure):
