@@ -155,6 +155,7 @@ class Handlers:
             lifetime=request.count("lifetime"),
             adopt=adopt,
         )
+        self._adopted.drop((str(request.arguments["service"]), str(request.arguments["username"])))
         return done(request.number, replaced=result, provider=provider, notes=notes)
 
     async def _logout(self, request: Request, _body: memoryview) -> Answer:
@@ -166,6 +167,8 @@ class Handlers:
             provider=provider,
             every=request.flag("all"),
         )
+        for found in removed:
+            self._adopted.drop(found.record.key)
         if request.flag("purge"):
             for found in removed:
                 await self._adopted.purge(found.record)
@@ -183,6 +186,7 @@ class Handlers:
             raise self.vaults.miss(str(request.arguments["service"]), request.text("provider"))
         secret = await self._adopted.secret(found.record)
         record = found.record
+        found.vault.use(record, self.vaults.clock.wall())
         return done(
             request.number,
             secret,
