@@ -14,6 +14,7 @@ from tokenward_agent.answer import Answer, Failure, done, not_done
 from tokenward_agent.arena import ArenaFull
 from tokenward_agent.faults import fault
 from tokenward_agent.lookup import Ambiguous
+from tokenward_agent.overview import fitting
 from tokenward_agent.vault_error import VaultError
 from tokenward_protocol.messages import PROVIDERS
 from tokenward_protocol.urls import is_canonical
@@ -118,7 +119,7 @@ def _failure(error: Exception) -> Failure:
             str(error),
             "name one with --username",
             service=error.service,
-            usernames=list(error.usernames),
+            usernames=fitting(error.usernames),
         )
     if isinstance(error, ArenaFull):
         return Failure("busy", "The agent's locked memory is full.", "try again")

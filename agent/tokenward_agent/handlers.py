@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from tokenward_agent.answer import Answer, Failure, done
-from tokenward_agent.overview import entry, page, protections, vault_overview
+from tokenward_agent.overview import page, protections, vault_overview
 from tokenward_agent.vaults import VAULT_OF
 from tokenward_protocol import VERSION, WIRE_VERSION
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     SlowHandler = Callable[[Request, memoryview], Awaitable[Answer]]
 
 MAX_NAMED = 100
-"""Removed entries that a logout names; the rest it counts."""
+"""Removed entries that a logout names at most, as far as they fit; the rest it counts."""
 
 _SESSION = {
     "bus": "DBUS_SESSION_BUS_ADDRESS",
@@ -172,9 +172,7 @@ class Handlers:
         if request.flag("purge"):
             for found in removed:
                 await self._adopted.purge(found.record)
-        named: list[Value] = [
-            entry(found.record, found.vault.provider) for found in removed[:MAX_NAMED]
-        ]
+        named, _ = page(removed[:MAX_NAMED], 0)
         return done(request.number, removed=named, count=len(removed))
 
     async def fetch_adopted(self, request: Request) -> Answer:

@@ -73,6 +73,18 @@ def page(held: list[Found], after: int) -> tuple[list[Value], int | None]:
     return entries, None
 
 
+def fitting(names: list[str]) -> list[Value]:
+    """Return as many of the names as fit into an answer."""
+    found: list[Value] = []
+    room = PAGE_BYTES
+    for name in names:
+        room -= len(name.encode()) + 3
+        if room < 0:
+            break
+        found.append(name)
+    return found
+
+
 def protections(report: Report, arena: Arena) -> dict[str, Value]:
     """Name what stands between this process and a look from outside."""
     found: dict[str, Value] = {"memory": arena.kind}

@@ -86,7 +86,7 @@ CODES = {
     "version": "the agent does not speak this version; `supported` lists those that it does",
     "other-directory": "the agent serves another credentials directory; nothing was done",
     "not-found": "nothing is stored that answers",
-    "ambiguous": "several accounts answer equally; `usernames` lists them",
+    "ambiguous": "several accounts answer equally; `usernames` lists them, as far as they fit",
     "locked": "a vault that may hold the answer is closed or locked; `vaults` names them",
     "no-vault": "the vault does not exist yet; `provider` and `note` say which",
     "passphrase-needed": "opening the vault takes a passphrase in the body",
