@@ -99,6 +99,7 @@ class SocketPlace:
                 self.listener.bind(path)
             finally:
                 os.umask(umask)
+            self.listener.listen()  # whoever comes before we serve waits, and is not turned away
             self._identity = _identity(path)
         except OSError as error:
             self._abandon()
@@ -162,6 +163,6 @@ def _clear(path: str) -> None:
         except ConnectionRefusedError:
             os.unlink(path)
             return
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):  # somebody's queue is full
             pass
     raise AlreadyRunning(path)
