@@ -10,9 +10,25 @@ from start_up import HOT, loaded
 if TYPE_CHECKING:
     from home import Home
 
-COMMAND = (
-    "import sys; sys.argv[0] = 'auth'; from tokenward.__main__ import main; assert main() == 0"
-)
+COMMAND = """
+import os, sys
+
+class Ended(BaseException):
+    pass
+
+def end(status):
+    raise Ended(status)
+
+os._exit = end  # what it would skip is the look at the modules
+sys.argv[0] = "auth"
+from tokenward.__main__ import main
+try:
+    main()
+except Ended as ended:
+    assert ended.args == (0,)
+else:
+    raise AssertionError("the full route was taken")
+"""
 URL = "https://pypi.example/team"
 
 
