@@ -13,6 +13,7 @@ quick and runs on the loop.
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import NamedTuple
 
 from tokenward_agent.answer import Failure, Gone
@@ -137,6 +138,13 @@ class Vaults:
     def not_open(self, provider: str | None) -> list[Vault]:
         """Return the vaults that are there but not open: they may hold what was not found."""
         return [vault for vault in self.of(provider) if vault.state in {"closed", "broken"}]
+
+    def lost(self) -> bool:
+        """Tell whether the file of an open vault is gone; the loop may ask, now and then."""
+        return any(
+            vault.state == "open" and not os.path.lexists(vault.storage.path)
+            for vault in self.each.values()
+        )
 
     def miss(self, service: str | None, provider: str | None) -> Failure:
         """Return what to say where nothing was found."""

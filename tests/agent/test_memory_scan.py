@@ -74,7 +74,7 @@ def test_nothing_that_the_agent_does_leaves_a_copy_of_a_token(agent: Agent) -> N
 
     assert copies(agent.pid, [b"tokenward_agent"]) >= 1
     agent.ask("create", provider="disabled", slot="key-file")
-    agent.ask("login", secret, service=URL, username="__token__")
+    agent.ask("login", secret, service=URL, username="__token__", provider="disabled")
     none_after("login")
     wire = agent.wire()
     for _ in range(20):
@@ -117,7 +117,7 @@ def test_a_client_that_leaves_or_does_not_listen_leaves_no_copy(agent: Agent) ->
     secret = token()
     needles = slices(secret)
     agent.ask("create", provider="disabled", slot="key-file")
-    agent.ask("login", secret, service=URL, username="__token__")
+    agent.ask("login", secret, service=URL, username="__token__", provider="disabled")
     half = agent.wire()
     whole = frame(request("login", 1, {"service": URL, "username": "u"}), secret)
     half.send(whole[:-1])
@@ -142,7 +142,7 @@ def test_a_client_that_leaves_or_does_not_listen_leaves_no_copy(agent: Agent) ->
 def test_neither_a_passphrase_nor_a_key_file_leaves_a_copy(agent: Agent) -> None:
     passphrase, secret = secrets.token_urlsafe(60).encode(), token()
     agent.ask("create", provider="disabled", slot="key-file")
-    agent.ask("login", secret, service=URL, username="__token__")
+    agent.ask("login", secret, service=URL, username="__token__", provider="disabled")
     (path,) = agent.state.glob("*/*.key")
     key = path.read_bytes()
     needles = [key[:16], key[-16:], *slices(passphrase), *slices(secret)]
@@ -163,7 +163,7 @@ def test_neither_a_passphrase_nor_a_key_file_leaves_a_copy(agent: Agent) -> None
 def test_a_secret_that_is_over_leaves_no_copy(agent: Agent) -> None:
     secret = token()
     agent.ask("create", provider="disabled", slot="key-file")
-    agent.ask("login", secret, service=URL, username="__token__", lifetime=1)
+    agent.ask("login", secret, service=URL, username="__token__", provider="disabled", lifetime=1)
     wire = agent.wire()
     code = None
     while code is None:  # two seconds at most, by the agent's own clocks
