@@ -54,7 +54,7 @@ class Changes:
             raise Failure(
                 "provider",
                 "A credential that stays in a keyring needs a provider that reads keyrings.",
-                "auth login --adopt --keyring-provider keyring",
+                "add `--keyring-provider keyring`",
             )
         vaults = self._vaults
         vault = vaults.each[VAULT_OF[provider]]

@@ -152,7 +152,9 @@ class Creation:
                 raise self._vaults.miss(None, "disabled")
             if vault.header is None or vault.header.slot("passphrase") is None:
                 raise Failure(
-                    "refused", "The vault of `disabled` has no passphrase.", "auth status"
+                    "refused",
+                    "The vault of `disabled` has no passphrase.",
+                    "`auth status` shows what opens it",
                 )
             await self._replace(vault, "key-file", session, None)
         return vault
@@ -194,5 +196,5 @@ class Creation:
 
 def _id(vault: Vault) -> str:
     if vault.header is None:
-        raise Failure("locked", "The vault is not open.", "auth unlock")
+        raise Failure("locked", "The vault is not open.", "`auth unlock`")
     return vault.header.vault_id

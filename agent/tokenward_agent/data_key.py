@@ -86,5 +86,5 @@ class DataKey:
     def missing(self) -> VaultError:
         """Return the error of whoever needs the key while it is not held."""
         return VaultError(
-            "locked", f"The vault of `{self._provider}` is not open.", "Open it with `auth unlock`."
+            "locked", f"The vault of `{self._provider}` is not open.", "`auth unlock`"
         )

@@ -223,7 +223,7 @@ class Handlers:
     def _refuse_while_locked(self) -> None:
         """Make no vault that would be open while the agent is locked."""
         if self.locking.locked:
-            raise Failure("locked", "The agent is locked.", "auth unlock")
+            raise Failure("locked", "The agent is locked.", "`auth unlock`")
 
     async def _lock(self, request: Request, _body: memoryview) -> Answer:
         self._adopted.forget()

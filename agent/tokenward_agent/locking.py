@@ -174,7 +174,9 @@ class Locking:
         nothing_opened = all(vault.state != "open" for vault in wanted)
         asks = any(self.needs(vault) == "passphrase" for vault in wanted)
         if asks and nothing_opened and not passphrase:
-            raise Failure("passphrase-needed", "The vault opens with a passphrase.", "auth unlock")
+            raise Failure(
+                "passphrase-needed", "The vault opens with a passphrase.", "`auth unlock`"
+            )
         return self._vaults.not_open(provider)
 
     async def _try_passphrase(self, vault: Vault, passphrase: memoryview, closings: int) -> None:
@@ -188,7 +190,7 @@ class Locking:
             except WrongKey:
                 self._failures += 1
                 raise Failure(
-                    "wrong-passphrase", "The passphrase does not open the vault.", "auth unlock"
+                    "wrong-passphrase", "The passphrase does not open the vault.", "`auth unlock`"
                 ) from None
             self._failures = 0
 
@@ -221,7 +223,7 @@ class Locking:
                     "vault",
                     f"{self._marker}, which says that the agent is locked, cannot be removed:"
                     f" {error.strerror}.",
-                    "remove it, then auth unlock",
+                    "remove it, then `auth unlock`",
                 ) from None
 
     async def lock(self) -> list[Vault]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenward_agent.providers import Probe
     from tokenward_agent.vaults import Vaults
 
-_ELSE = "use --keyring-provider disabled"
+_ELSE = "use `--keyring-provider disabled`"
 
 
 class ProviderChoice:

@@ -66,7 +66,9 @@ class SlotKeys:
         Raises Failure: `passphrase-needed`, or `provider` with what went wrong.
         """
         if slot.kind == "passphrase" and passphrase is None:
-            raise Failure("passphrase-needed", "The vault opens with a passphrase.", "auth unlock")
+            raise Failure(
+                "passphrase-needed", "The vault opens with a passphrase.", "`auth unlock`"
+            )
         key = self._arena.take(KEY_SIZE)
         try:
             if slot.kind == "key-file":
@@ -174,7 +176,7 @@ class SlotKeys:
             raise Failure(
                 "provider",
                 f"The key file {path} cannot be read: {error.strerror}.",
-                "put it back from a backup, or log in anew: auth login",
+                "put it back from a backup, or move the vault away and log in anew",
             ) from None
         try:
             if os.readv(file, [key]) != KEY_SIZE or os.read(file, 1):

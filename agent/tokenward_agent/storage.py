@@ -147,7 +147,7 @@ class Writer:
                     "vault",
                     f"{self._path} was written, but the disk did not confirm that it will stay: "
                     f"{os.strerror(error.errno or 0)}.",
-                    "Check the disk, then do it again.",
+                    "check the disk, then do it again",
                 ) from error
 
     def _sweep(self) -> None:
@@ -205,18 +205,18 @@ def _check(
     if stat.S_ISLNK(found.st_mode):
         raise explain(OSError(errno.ELOOP, ""), "open", path)
     if not is_kind(found.st_mode):
-        raise VaultError("vault", f"{path} is not {kind}.", "Move it out of the way.")
+        raise VaultError("vault", f"{path} is not {kind}.", "move it out of the way")
     if found.st_uid != os.geteuid():
         raise VaultError(
             "vault",
             f"{path} belongs to another user (uid {found.st_uid}).",
-            f"Give it to yourself: chown {os.geteuid()} {path}",
+            f"`chown {os.geteuid()} {path}` as root gives it to you",
         )
     if found.st_mode & 0o077:
         raise VaultError(
             "vault",
             f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):o}).",
-            f"Close it: chmod {mode} {path}",
+            f"`chmod {mode} {path}`",
         )
 
 
@@ -233,7 +233,7 @@ def _wait(lock: int, path: str) -> None:
     raise VaultError(
         "busy",
         f"Another process has been saving {path} for {PATIENCE:.0f} seconds.",
-        "Try again; if it stays so, end the other `tokenward-agent` of this directory.",
+        "try again; if it stays so, end the other `tokenward-agent` of this directory",
     )
 
 

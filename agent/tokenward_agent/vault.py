@@ -172,7 +172,7 @@ class Vault:
         with self.storage.locked() as writer:
             if self.storage.read(1) is not None:
                 path = self.storage.path
-                raise VaultError("vault", f"{path} is there already.", "Use `auth unlock`.")
+                raise VaultError("vault", f"{path} is there already.", "`auth unlock`")
             with self._key.fill() as key:
                 fill_random(key)
                 slot = wrap(kind, params, slot_key, key, vault_id)
@@ -199,7 +199,7 @@ class Vault:
             raise VaultError(
                 "vault",
                 f"{self.storage.path} has no {kind} slot to open it with.",
-                "`auth status` shows what opens it.",
+                "`auth status` shows what opens it",
             )
         with self._key.fill() as key:
             unwrap_into(slot, slot_key, header.vault_id, key)

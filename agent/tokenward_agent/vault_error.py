@@ -13,14 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-RESTORE: Final = "`auth restore --previous` brings back the generation before it, if one was kept."
+RESTORE: Final = "put a backup of it in its place, or move it out of the way and log in anew"
 
 
 class VaultError(Exception):
     """A vault cannot be read or written.
 
-    `code` is a code of the wire: `vault`, `read-only`, `busy` or `locked`. `hint` is a sentence
-    with what helps, or empty.
+    `code` is a code of the wire: `vault`, `read-only`, `busy` or `locked`. `hint` says
+    what helps, or is empty.
     """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
@@ -37,9 +37,9 @@ class WrongKey(Exception):  # noqa: N818 - an answer to a question
 _READ_ONLY: Final = (
     "read-only",
     "{path} cannot be changed: it is on a read-only file system",
-    "Stored credentials can still be used; log in where the directory can be written.",
+    "what is stored can still be used; log in where the directory can be written",
 )
-_FULL: Final = "Nothing was changed; make room and do it again."
+_FULL: Final = "nothing was changed; make room and do it again"
 _EXPLAINED: Final = {
     errno.ENOSPC: ("vault", "The disk that holds {path} is full", _FULL),
     errno.EDQUOT: ("vault", "Your disk quota is used up, so {path} cannot be written", _FULL),
@@ -47,19 +47,19 @@ _EXPLAINED: Final = {
     errno.EACCES: (
         "read-only",
         "This user may not {doing} {path}",
-        "`auth doctor` shows whose it is and the command that mends it.",
+        "`ls -l {path}` shows whose it is",
     ),
     errno.EIO: (
         "vault",
         "The disk reported an error, so the agent could not {doing} {path}",
-        "Check the disk, then do it again; nothing that was stored before is lost by this.",
+        "check the disk, then do it again; nothing that was stored before is lost by this",
     ),
     errno.ELOOP: (
         "vault",
         "{path} is a symbolic link, which is not followed",
-        "Put the file itself there.",
+        "put the file itself there",
     ),
-    errno.EMFILE: ("busy", "The agent has too many files open to {doing} {path}", "Try again."),
+    errno.EMFILE: ("busy", "The agent has too many files open to {doing} {path}", "try again"),
 }
 _EXPLAINED[errno.EPERM] = _EXPLAINED[errno.EACCES]
 _EXPLAINED[errno.ENFILE] = _EXPLAINED[errno.EMFILE]
@@ -73,4 +73,4 @@ def explain(error: OSError, doing: str, path: str) -> VaultError:
     )
     if code == "read-only" and doing != "write":
         code = "vault"
-    return VaultError(code, message.format(doing=doing, path=path) + ".", hint)
+    return VaultError(code, message.format(doing=doing, path=path) + ".", hint.format(path=path))

@@ -104,7 +104,7 @@ def serialise(header: Header, records: Mapping[Key, Record], data_key: Buffer) -
         raise VaultError(
             "vault",
             f"The vault is full: it holds at most {RECORDS} credentials and {FILE_BYTES >> 20} MiB.",
-            "Remove credentials that are no longer needed with `auth logout`.",
+            "`auth logout` removes what is no longer needed",
         )
     return head + seal(data_key, body, head)
 
@@ -122,7 +122,7 @@ def parse_head(data: Buffer, path: str) -> Head:
             "vault",
             f"{path} was written by a newer tokenward: its format is {version}, "
             f"and this one reads up to {VERSION}.",
-            "Update tokenward; the file was left as it is.",
+            "update tokenward; the file was left as it is",
         )
     begin = len(line) + 5
     length = int.from_bytes(view[begin - 4 : begin], "big")

@@ -80,7 +80,7 @@ class VaultSaver:
             raise VaultError(
                 "vault",
                 f"{path} was removed while it was in use; nothing was written.",
-                "Put it back, or start anew with `auth agent restart`.",
+                "put it back, or start anew with `auth agent restart`",
             )
         if (head.header, head.nonce) == (known.header, known.nonce):
             return known.header, known.records
@@ -92,7 +92,7 @@ class VaultSaver:
                 raise VaultError(
                     "vault",
                     f"{path} was replaced while it was in use; nothing was written.",
-                    "`auth lock` and then `auth unlock` go on with the new one.",
+                    "`auth lock` and then `auth unlock` go on with the new one",
                 ) from error
 
 

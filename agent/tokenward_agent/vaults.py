@@ -72,7 +72,7 @@ class SecretOfRecord:
 
 def overtaken() -> Failure:
     """Return what to say to whoever was waiting to use a vault when a lock came."""
-    return Failure("locked", "The vault was locked meanwhile.", "auth unlock")
+    return Failure("locked", "The vault was locked meanwhile.", "`auth unlock`")
 
 
 class Vaults:
@@ -156,10 +156,10 @@ class Vaults:
             names: list[Value] = [vault.provider for vault in shut]
             these = " and ".join(f"`{name}`" for name in names)
             return Failure(
-                "locked", f"The vault of {these} is not open.", "auth unlock", vaults=names
+                "locked", f"The vault of {these} is not open.", "`auth unlock`", vaults=names
             )
         what = f"Nothing is stored for {service}." if service else "Nothing is stored."
-        return Failure("not-found", what, "auth login")
+        return Failure("not-found", what, "`auth login`")
 
     async def save(self, vault: Vault, change: Change, wall: int) -> None:
         """Write what `change` makes of a vault's records; what is hidden goes with it.

@@ -58,7 +58,7 @@ def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
         raise JobError(
             "keyring-locked",
             "The system keyring is locked.",
-            "unlock it in your desktop session, or use --keyring-provider disabled",
+            "unlock it in your desktop session, or use `--keyring-provider disabled`",
         ) from None
     except keyring.errors.KeyringError as error:
         raise JobError(

@@ -88,7 +88,7 @@ def _run(program: str, arguments: list[str], given: bytes | None = None) -> byte
         raise JobError(
             "program-failed",
             f"The program {program} cannot be run: {error.strerror}.",
-            "choose another provider with --keyring-provider",
+            "choose another provider by `--keyring-provider`",
         ) from None
     if given is not None and process.stdin is not None:
         try:

@@ -75,7 +75,7 @@ def start(directory: str, socket: str, state: str, environ: Mapping[str, str]) -
             process = _spawn(directory, socket, state, environ, theirs)
         except OSError as error:
             raise AgentUnreachable(
-                f"The agent cannot be started: {error.strerror}.", "`auth doctor`"
+                f"The agent cannot be started: {error.strerror}.", "`auth agent run` may say more"
             ) from None
         finally:
             os.close(theirs)

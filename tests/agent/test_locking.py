@@ -119,7 +119,7 @@ def test_a_lock_holds_over_a_restart_until_unlock(tmp_path: Path) -> None:
         for each in (engine, Engine(tmp_path)):
             each.clock.pass_by(3600)
             header, _ = await each.ask("fetch", service=URL)
-            assert (header["code"], header["hint"]) == ("locked", "auth unlock")
+            assert (header["code"], header["hint"]) == ("locked", "`auth unlock`")
             header, _ = await each.ask("login", b"x", service=URL, username="ana")
             assert header["code"] == "locked"
             header, _ = await each.ask("logout", service=URL)
@@ -239,7 +239,7 @@ def test_while_locked_no_vault_is_made(tmp_path: Path) -> None:
         engine = Engine(tmp_path)
         await engine.locking.lock()
         header, _ = await engine.ask("create", provider="disabled", slot="key-file")
-        assert (header["code"], header["hint"]) == ("locked", "auth unlock")
+        assert (header["code"], header["hint"]) == ("locked", "`auth unlock`")
         header, _ = await engine.ask("passphrase", b"new", action="set")
         assert header["code"] == "locked"
         await engine.ask("unlock")

@@ -146,7 +146,7 @@ def test_a_closed_vault_holds_no_key_and_gives_nothing(opened: Opened) -> None:
     ):
         with pytest.raises(VaultError) as caught:
             asked()
-        assert (caught.value.code, caught.value.hint) == ("locked", "Open it with `auth unlock`.")
+        assert (caught.value.code, caught.value.hint) == ("locked", "`auth unlock`")
 
 
 def test_a_wrong_key_or_slot_opens_nothing_and_leaves_no_key(opened: Opened) -> None:

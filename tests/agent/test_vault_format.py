@@ -224,7 +224,7 @@ def test_a_newer_version_says_what_to_do() -> None:
     with pytest.raises(VaultError) as caught:
         parse_head(bytes.fromhex(case["file"]), "FILE")
     assert "its format is 3, and this one reads up to 2" in caught.value.message
-    assert "Update tokenward" in caught.value.hint
+    assert "update tokenward" in caught.value.hint
 
 
 def test_the_head_of_a_file_is_enough_to_read_its_header() -> None:
