@@ -1,7 +1,9 @@
 """An answer on its way out: a header, and perhaps a secret that is opened only to be sent.
 
 Headers of answers are written by the `msgpack` package: nothing in them is secret, and its writer
-gives the bytes that the protocol asks for. Reading requests is another matter (request.py).
+gives the bytes that the protocol asks for. Reading requests is another matter (request.py). One
+writer serves all: a new one each time would want a quarter of a MiB for each answer, which is slow,
+and more than there may be where memory is out and the answer is to say so.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
         def open_into(self, view: memoryview) -> None:
             """Write the secret into `view`, `size` bytes. Raises Gone if its key was destroyed."""
             ...
+
+
+_PACKER = msgpack.Packer()
 
 
 class Gone(Exception):  # noqa: N818 - it is an answer to a question, not a fault
@@ -52,7 +57,7 @@ class Failure(Exception):  # noqa: N818 - the protocol's own word would be "not 
 def done(number: int, secret: Sealed | None = None, **values: Value) -> Answer:
     """Return the answer of a request that was done."""
     header: dict[str, Value] = {"id": number, "ok": True, **values}
-    return Answer(msgpack.packb(header), secret)
+    return Answer(_PACKER.pack(header), secret)
 
 
 def not_done(number: int, failure: Failure) -> Answer:
@@ -65,4 +70,4 @@ def not_done(number: int, failure: Failure) -> Answer:
         "hint": failure.hint,
         **failure.more,
     }
-    return Answer(msgpack.packb(header))
+    return Answer(_PACKER.pack(header))

@@ -151,7 +151,11 @@ class Connection:
             if found is None:
                 break
             body, end = found
-            self._request(view[at + PREFIX : at + body], view[at + body : at + end])
+            try:
+                self._request(view[at + PREFIX : at + body], view[at + body : at + end])
+            except BaseException:  # no memory even for an answer: nobody may wait for one
+                self.close()
+                raise
             at += end
         return at
 
@@ -172,7 +176,11 @@ class Connection:
 
     async def _later(self, answer: Awaitable[Answer]) -> None:
         """Send an answer that took a while, then go on with what came meanwhile."""
-        result = await answer
+        try:
+            result = await answer
+        except BaseException:  # as in `_work`
+            self.close()
+            raise
         self._busy = False
         if self._sock is None:
             return

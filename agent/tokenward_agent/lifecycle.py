@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import sys
 
@@ -24,7 +25,7 @@ from tokenward_agent.faults import fault
 from tokenward_agent.handlers import Handlers
 from tokenward_agent.locking import Locking
 from tokenward_agent.provider_choice import ProviderChoice
-from tokenward_agent.server import Server
+from tokenward_agent.server import MAX_CONNECTIONS, RESERVED, Server
 from tokenward_agent.slot_keys import SlotKeys
 from tokenward_agent.vaults import Vaults
 
@@ -52,6 +53,7 @@ def run(settings: Settings, place: SocketPlace, report: Report) -> int:
 async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_report_fault)
+    _raise_limit()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -81,6 +83,17 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None
     adopted.forget()
 
 
+def _raise_limit() -> None:
+    """Let this process have a descriptor for every connection, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + RESERVED
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # macOS has a lower limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _say_ready(settings: Settings) -> None:
     if settings.ready is not None:
         with contextlib.suppress(BrokenPipeError):  # whoever waited gave up; others will come
@@ -92,12 +105,17 @@ def _say_ready(settings: Settings) -> None:
 async def _watch(
     settings: Settings, place: SocketPlace, vaults: Vaults, stop: asyncio.Event
 ) -> None:
-    """End the agent when clients that look for it would not find it; drop what is over."""
+    """End the agent when clients that look for it would not find it; drop what is over.
+
+    A new directory may have the number of the one that was removed, but not its vaults.
+    """
     began = _inode(settings.directory)
     while place.still_ours() and (not began or _inode(settings.directory) == began):
         await asyncio.sleep(LOOK_AROUND_SECONDS)
         vaults.drop_expired()
         began = began or _inode(settings.directory)
+        if vaults.lost():
+            break
     stop.set()
 
 

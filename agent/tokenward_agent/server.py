@@ -1,8 +1,8 @@
 """The agent's side of its socket: who is let in, how many, and what all connections share.
 
-It accepts peers of its own uid, at most `MAX_CONNECTIONS`; past that, and where descriptors or
-locked memory run out, the longest idle or unfinished one gives way, so that a client that
-behaves is always answered. It knows nothing about requests: `Dispatch` answers them.
+It accepts peers of its own uid, at most `MAX_CONNECTIONS` and no more than descriptors allow; past
+that, and where locked memory runs out, the longest idle or unfinished one gives way, so that a
+client that behaves is always answered. It knows nothing about requests: `Dispatch` answers them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 
 from tokenward_agent import peer
 from tokenward_agent.answer import Answer, Failure, not_done
@@ -30,9 +31,14 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 2048
 """More than any login session was ever seen to hold; each costs a descriptor and 1 KiB."""
 
-BACKLOG = 512
-"""Connections that the kernel holds for us while a callback runs."""
+RESERVED = 64
+"""Descriptors that connections leave to the saving of vaults and to workers."""
 
+BACKLOG = 32
+"""Connections that the kernel holds for us. Few, so that whoever floods waits in a `connect` of its
+own, and nobody else waits long behind what it left in ours."""
+
+_BATCH = 16
 _INPUT = 64 * 1024
 _OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -49,12 +55,14 @@ class Server:
         self._listener = listener
         self._connections: dict[Connection, None] = {}  # the longest quiet one first
         self._tasks: set[asyncio.Task[None]] = set()
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._room = min(MAX_CONNECTIONS, descriptors - min(RESERVED, descriptors // 2))
         listener.setblocking(False)
         listener.listen(BACKLOG)
         self.loop.add_reader(listener, self._acceptable)
 
     def _acceptable(self) -> None:
-        for _ in range(64):  # then let the others have their turn
+        for _ in range(_BATCH):  # then let the others have their turn
             try:
                 sock, _address = self._listener.accept()
             except BlockingIOError:
@@ -87,7 +95,7 @@ class Server:
             sock.close()
             return
         sock.setblocking(False)
-        if len(self._connections) >= MAX_CONNECTIONS:
+        if len(self._connections) >= self._room:
             next(iter(self._connections)).close()
         self._connections[Connection(self, sock)] = None
 
@@ -114,7 +122,7 @@ class Server:
         failure = Failure(error.code, str(error))
         if error.code == "version":
             failure.more["supported"] = [WIRE_VERSION]
-            failure.hint = "auth agent restart"
+            failure.hint = "`auth agent restart`"
         return not_done(error.number, failure)
 
     def work(self, coroutine: Coroutine[None, None, None]) -> None:

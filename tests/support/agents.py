@@ -19,6 +19,8 @@ from tokenward_protocol.messages import request
 from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tokenward_protocol.packing import Value
 
 COMMAND = [sys.executable, "-I", "-c", "from tokenward_agent.__main__ import main; main()"]
@@ -38,8 +40,8 @@ class Wire:
 
     def __init__(self, path: Path) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(path))  # with a timeout, Linux would not wait for a full queue
         self.sock.settimeout(30)
-        self.sock.connect(str(path))
         self.number = 0
 
     def close(self) -> None:
@@ -82,14 +84,23 @@ class Wire:
 
 
 class Agent:
-    """One agent process, started by us and ended by its pid."""
+    """One agent process, started by us and ended by its pid.
 
-    def __init__(self, root: Path, environment: dict[str, str] | None = None) -> None:
+    `before` is a command that it is started by, such as `prlimit`, which has to become it.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        environment: dict[str, str] | None = None,
+        before: Sequence[str] = (),
+    ) -> None:
         self.directory = root / "credentials"
         self.state = root / "state"
         self.socket = root / "run" / "agent.sock"
         self.socket.parent.mkdir(mode=0o700, exist_ok=True)
         self.environment = {"HOME": str(root), "PATH": os.environ["PATH"]} | (environment or {})
+        self.before = before
         self._process: subprocess.Popen[bytes] | None = None
         self.errors = root / "agent.err"
         self.start()
@@ -104,6 +115,7 @@ class Agent:
         with self.errors.open("ab") as errors:
             self._process = subprocess.Popen(
                 [
+                    *self.before,
                     *COMMAND,
                     *("--directory", str(self.directory), "--state", str(self.state)),
                     *("--socket", str(self.socket), "--ready-fd", str(ours)),

@@ -1,0 +1,78 @@
+"""Clients that misbehave, against a real agent: it stays up, forgets them, and answers the others."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from statistics import median
+from typing import TYPE_CHECKING
+
+import pytest
+from agents import Agent
+from bad_clients import ATTACKS, BIG_SERVICE, silence
+from good_client import SECRET, SERVICE, GoodClient
+from processes import anonymous_memory, children, descriptors, settled_descriptors
+
+from tokenward_protocol.frames import MAX_BODY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from good_client import Fetch
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0,
+    reason="needs root on Linux to count the descriptors of a hardened process",
+)
+
+ROUNDS = 3
+LONGEST = 2.0  # seconds that a good client may wait
+SLOWER = 20  # times its quiet median
+MAY_GROW = 4.0  # MiB
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    agent = Agent(tmp_path)
+    try:
+        agent.ask("create", provider="disabled", slot="key-file")
+        for service, secret in ((SERVICE, SECRET), (BIG_SERVICE, b"x" * MAX_BODY)):
+            agent.ask("login", secret, service=service, username="u", provider="disabled")
+        yield agent
+    finally:
+        agent.end()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def seconds(fetches: list[Fetch]) -> list[float]:
+    """Return how long a good client's fetches took, all of them answered."""
+    assert {fetch.wrong for fetch in fetches} == {""}
+    return [fetch.seconds for fetch in fetches]
+
+
+def test_bad_clients_leave_nothing_behind_and_keep_nobody_waiting(agent: Agent) -> None:
+    memory, busy = [], []
+    with GoodClient(agent.socket) as good:
+        time.sleep(1)
+        quiet = median(seconds(good.report()))
+        before = descriptors(agent.pid)
+        for _ in range(ROUNDS):
+            silence(agent.socket)
+            assert max(seconds(good.report())) < LONGEST
+            for attack in ATTACKS:
+                attack(agent.socket)
+                meanwhile = seconds(good.report())
+                assert max(meanwhile) < LONGEST, attack.__name__
+                busy += meanwhile
+            assert settled_descriptors(agent.pid, before) <= before
+            memory.append(anonymous_memory(agent.pid))
+    assert median(busy) < SLOWER * quiet
+    assert max(memory) - memory[0] < MAY_GROW, memory
+    assert children(agent.pid) == []
+    assert agent.errors.read_text() == ""
+    assert agent.fetch(SERVICE) == SECRET

@@ -1,0 +1,92 @@
+"""Where descriptors, memory or processes run out: it is said, nothing is lost, and it passes."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from agents import Agent, NotDone, Wire
+from bad_clients import connections
+from good_client import SECRET, SERVICE, GoodClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("prlimit") is None, reason="needs prlimit"
+)
+
+NEW = "https://new.example/"
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    agent = Agent(tmp_path)
+    try:
+        agent.ask("create", provider="disabled", slot="key-file")
+        login(agent, SERVICE, SECRET)
+        yield agent
+    finally:
+        agent.end()
+
+
+@pytest.fixture
+def held(agent: Agent) -> Iterator[Wire]:
+    """A connection from before things ran out."""
+    with closing(agent.wire()) as wire:
+        yield wire
+
+
+def login(agent: Agent | Wire, service: str, secret: bytes) -> None:
+    agent.ask("login", secret, service=service, username="u", provider="disabled")
+
+
+def test_idle_connections_leave_descriptors_for_saving_and_for_workers(agent: Agent) -> None:
+    agent.before = ("prlimit", "--nofile=256:256")
+    agent.restart()
+    with connections(agent.socket, 400), GoodClient(agent.socket) as good:
+        login(agent, NEW, b"new")
+        agent.ask("passphrase", b"a passphrase", action="set")  # stretched in a worker
+        assert {fetch.wrong for fetch in good.report()} == {""}
+    agent.restart()
+    agent.ask("unlock", b"a passphrase")
+    assert agent.fetch(NEW) == b"new"
+
+
+def test_without_a_descriptor_to_spare_what_needs_none_is_answered_and_the_rest_later(
+    agent: Agent, held: Wire
+) -> None:
+    usual = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (3, usual[1]))
+    assert held.ask_whole("fetch", service=SERVICE)[1] == SECRET
+    with pytest.raises(NotDone) as refused:
+        login(held, NEW, b"new")
+    assert refused.value.code == "busy"
+    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, usual)
+    login(agent, NEW, b"new")
+    assert (agent.fetch(NEW), agent.fetch(SERVICE)) == (b"new", SECRET)
+
+
+def test_without_memory_to_spare_a_refusal_is_said_and_nothing_is_lost(
+    agent: Agent, held: Wire
+) -> None:
+    usual = resource.prlimit(agent.pid, resource.RLIMIT_AS)
+    resource.prlimit(agent.pid, resource.RLIMIT_AS, (1 << 20, usual[1]))
+    said = set()
+    for number in range(40):
+        try:
+            login(held, f"https://{number}.example/", bytes(65536))
+        except NotDone as refused:
+            said.add(refused.code)
+    assert said == {"busy"}
+    assert held.ask_whole("fetch", service=SERVICE)[1] == SECRET
+    resource.prlimit(agent.pid, resource.RLIMIT_AS, usual)
+    login(agent, NEW, b"new")
+    agent.restart()
+    assert (agent.fetch(NEW), agent.fetch(SERVICE)) == (b"new", SECRET)
+    assert agent.errors.read_text() == ""

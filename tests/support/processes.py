@@ -1,0 +1,37 @@
+"""What a process costs, seen from outside (Linux; the descriptors of a hardened one as root)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+PATIENCE = 20  # seconds for what has to come about
+
+
+def anonymous_memory(pid: int) -> float:
+    """Return its resident memory that is no file's, in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    sizes = {name: value for name, _, value in (line.partition(":") for line in status)}
+    return int(sizes["RssAnon"].split()[0]) / 1024
+
+
+def descriptors(pid: int) -> int:
+    """Return how many descriptors it has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def settled_descriptors(pid: int, wanted: int) -> int:
+    """Wait until it has no more descriptors than `wanted`, for a while; return how many it has."""
+    give_up = time.monotonic() + PATIENCE
+    while (count := descriptors(pid)) > wanted and time.monotonic() < give_up:
+        time.sleep(0.05)
+    return count
+
+
+def children(pid: int) -> list[int]:
+    """Return its children, zombies among them."""
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
