@@ -43,11 +43,12 @@ while os.getppid() == parent:
 def core(number: int) -> Iterator[None]:
     """Stay on a core, with all that is started meanwhile; does nothing where that cannot be had."""
     if sys.platform == "linux" and PINNED:
+        before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {number})
         try:
             yield
         finally:
-            os.sched_setaffinity(0, _ALL)
+            os.sched_setaffinity(0, before)
     else:
         yield
 
@@ -68,7 +69,7 @@ def described() -> dict[str, str]:
     """Return what anybody needs to know to compare two runs."""
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "versions": ", ".join(f"{name} {version(name)}" for name in _SHOWN),
         "cores": "one for the agent, one for the client" if PINNED else "as the system likes",

@@ -54,7 +54,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="scripts/bench", description="Measure speed and size; takes about two minutes."
+        prog="scripts/bench", description="Measure speed and size; takes about a minute."
     )
     parser.add_argument(
         "--only", action="append", choices=GROUPS, help="measure these alone; may be repeated"
