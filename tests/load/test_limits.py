@@ -39,6 +39,7 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
 def held(agent: Agent) -> Iterator[Wire]:
     """A connection from before things ran out."""
     with closing(agent.wire()) as wire:
+        wire.ask("hello")  # it was let in
         yield wire
 
 
