@@ -27,7 +27,8 @@ if TYPE_CHECKING:
             ...
 
 
-_PACKER = msgpack.Packer()
+# A path need not be UTF-8, which a header is: what is not is shown as Python would show it.
+_PACKER = msgpack.Packer(unicode_errors="backslashreplace")
 
 
 class Gone(Exception):  # noqa: N818 - it is an answer to a question, not a fault

@@ -393,6 +393,21 @@ def test_a_state_directory_that_vanished_keeps_no_fetch_from_being_answered(agen
 
 
 @LINUX
+def test_a_directory_whose_name_is_no_utf_8_is_told_as_well_as_it_can_be(root: Path) -> None:
+    place = root / os.fsdecode(b"caf\xe9")
+    place.mkdir()
+    agent = Agent(place)
+    stored(agent)
+    assert str(agent.ask("hello")["directory"]).endswith("caf\\udce9/credentials")
+    (agent.directory / "disabled.vault.lock").chmod(0o644)
+    with pytest.raises(NotDone) as error:
+        agent.ask("login", b"x", service=URL, username="ana", provider="disabled")
+    assert error.value.code == "vault"
+    assert agent.fetch(URL) == b"secret"
+    agent.end()
+
+
+@LINUX
 def test_three_thousand_connections_are_taken_and_a_good_client_is_answered(agent: Agent) -> None:
     stored(agent)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
