@@ -22,7 +22,8 @@ import os
 import stat
 import time
 
-from tokenward_agent.vault_error import VaultError, explain
+from tokenward_agent.storage_writer import SAFE, Writer
+from tokenward_agent.vault_error import VaultError, explain, explained
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 10.0
 """Seconds to wait for another process' save; one takes milliseconds."""
-
-_SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO must not stop us
-_NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class Storage:
@@ -61,16 +59,16 @@ class Storage:
 
         Raises VaultError if it cannot be written, or with code `busy` after PATIENCE seconds.
         """
-        with _explained("write", self.path):
+        with explained("write", self.path):
             os.makedirs(self.directory, mode=0o700, exist_ok=True)
         with contextlib.ExitStack() as stack:
             directory = self._open_directory()
-            stack.callback(os.close, directory)
-            with _explained("write", self.path):
+            stack.callback(_close, directory)
+            with explained("write", self.path):
                 lock = os.open(
-                    f"{self.name}.lock", os.O_RDWR | os.O_CREAT | _SAFE, 0o600, dir_fd=directory
+                    f"{self.name}.lock", os.O_RDWR | os.O_CREAT | SAFE, 0o600, dir_fd=directory
                 )
-            stack.callback(os.close, lock)
+            stack.callback(_close, lock)
             _check(os.fstat(lock), f"{self.path}.lock", stat.S_ISREG, "a plain file", "600")
             _wait(lock, self.path)
             yield Writer(directory, self.name, self.path)
@@ -84,119 +82,29 @@ class Storage:
                 if isinstance(error.__cause__, FileNotFoundError):
                     return None
                 raise
-            stack.callback(os.close, directory)
-            with _explained("read", path):
+            stack.callback(_close, directory)
+            with explained("read", path):
                 try:
-                    file = os.open(name, os.O_RDONLY | _SAFE, dir_fd=directory)
+                    file = os.open(name, os.O_RDONLY | SAFE, dir_fd=directory)
                 except FileNotFoundError:
                     return None
-                stack.callback(os.close, file)
+                stack.callback(_close, file)
                 found = os.fstat(file)
                 _check(found, path, stat.S_ISREG, "a plain file", "600")
                 with open(file, "rb", closefd=False) as stream:
                     return stream.read(min(most, found.st_size))
 
     def _open_directory(self) -> int:
-        with _explained("open", self.directory):
+        with explained("open", self.directory):
             found = os.lstat(self.directory)
             _check(found, self.directory, stat.S_ISDIR, "a directory", "700")
-            directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | _SAFE)
+            directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | SAFE)
         try:
             _check(os.fstat(directory), self.directory, stat.S_ISDIR, "a directory", "700")
         except BaseException:
             os.close(directory)
             raise
         return directory
-
-
-class Writer:
-    """What may be done to the file while its lock is held."""
-
-    def __init__(self, directory: int, name: str, path: str) -> None:
-        self._directory = directory
-        self._name = name
-        self._path = path
-        self._mark = f".{name}."  # of a temporary file: .NAME.RANDOM.tmp
-
-    def replace(self, data: bytes, *, keep_previous: bool) -> None:
-        """Put *data* in the file's place, on the disk when this returns.
-
-        Without *keep_previous* the generation before is gone, too. Raises VaultError; then the
-        file is as it was, or, if only the last fsync of the directory failed, the new one, and
-        the sentence says so.
-        """
-        with _explained("write", self._path):
-            self._sweep()
-            fresh = self._temporary()
-            try:
-                self._write(fresh, data)
-                if keep_previous:
-                    self._keep()
-                else:
-                    self._remove(f"{self._name}.previous")
-                self._rename(fresh, self._name)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    self._remove(fresh)
-                raise
-        try:
-            _sync(self._directory)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # a file system that cannot do this for a directory
-                raise VaultError(
-                    "vault",
-                    f"{self._path} was written, but the disk did not confirm that it will stay: "
-                    f"{os.strerror(error.errno or 0)}.",
-                    "check the disk, then do it again",
-                ) from error
-
-    def _sweep(self) -> None:
-        for name in os.listdir(self._directory):
-            if name.startswith(self._mark) and name.endswith(".tmp"):
-                self._remove(name)
-
-    def _temporary(self) -> str:
-        return f"{self._mark}{os.urandom(8).hex()}.tmp"
-
-    def _write(self, name: str, data: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE
-        file = os.open(name, flags, 0o600, dir_fd=self._directory)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(file, view) :]
-            _sync(file)
-        finally:
-            os.close(file)
-
-    def _keep(self) -> None:
-        """Give the file a second name, in one step: the last previous one is there until then."""
-        link = self._temporary()
-        try:
-            os.link(self._name, link, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-            self._rename(link, f"{self._name}.previous")
-        except FileNotFoundError:
-            return  # the first save
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-        finally:
-            self._remove(link)  # rename leaves it where both names are of one file already
-
-    def _rename(self, source: str, target: str) -> None:
-        os.rename(source, target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-
-    def _remove(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._directory)
-
-
-@contextlib.contextmanager
-def _explained(doing: str, path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise explain(error, doing, path) from error
 
 
 def _check(
@@ -223,7 +131,7 @@ def _check(
 def _wait(lock: int, path: str) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        with _explained("lock", path):
+        with explained("lock", path):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -237,13 +145,7 @@ def _wait(lock: int, path: str) -> None:
     )
 
 
-def _sync(file: int) -> None:
-    full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync stops at the disk's own cache
-    if full is not None:
-        try:
-            fcntl.fcntl(file, full)
-        except OSError:
-            pass  # a file system that has none: fsync is all there is
-        else:
-            return
-    os.fsync(file)
+def _close(file: int) -> None:
+    """Close what was only read or locked: a refusal loses nothing and changes no outcome."""
+    with contextlib.suppress(OSError):
+        os.close(file)

@@ -6,11 +6,13 @@ becomes one here, so that whoever asked hears "the disk is full" and not a numbe
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Final
 
 RESTORE: Final = "put a backup of it in its place, or move it out of the way and log in anew"
@@ -28,6 +30,13 @@ class VaultError(Exception):
         self.code = code
         self.message = message
         self.hint = hint
+
+
+class Damaged(VaultError):  # noqa: N818 - it says what a file is
+    """A vault's file is gone, cut off or changed: the generation before may take its place."""
+
+    def __init__(self, message: str, hint: str = RESTORE) -> None:
+        super().__init__("vault", message, hint)
 
 
 class WrongKey(Exception):  # noqa: N818 - an answer to a question
@@ -74,3 +83,12 @@ def explain(error: OSError, doing: str, path: str) -> VaultError:
     if code == "read-only" and doing != "write":
         code = "vault"
     return VaultError(code, message.format(doing=doing, path=path) + ".", hint.format(path=path))
+
+
+@contextlib.contextmanager
+def explained(doing: str, path: str) -> Iterator[None]:
+    """Turn what the system refuses inside of it into a VaultError."""
+    try:
+        yield
+    except OSError as error:
+        raise explain(error, doing, path) from error

@@ -29,7 +29,7 @@ from tokenward_agent import slot as slots_of
 from tokenward_agent.record import LATEST, Record
 from tokenward_agent.sealing import NONCE_SIZE, OVERHEAD, Tampered, open_listing, seal
 from tokenward_agent.slot import PARAMETERS, Slot
-from tokenward_agent.vault_error import RESTORE, VaultError
+from tokenward_agent.vault_error import Damaged, VaultError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,9 +152,9 @@ def parse_body(data: Buffer, head: Head, data_key: Buffer, path: str) -> dict[Ke
         raise broken(path, f"its records are wrong: {error}") from None
 
 
-def broken(path: str, reason: str) -> VaultError:
+def broken(path: str, reason: str) -> Damaged:
     """Say that a vault cannot be read, and why; it stays as it is."""
-    return VaultError("vault", f"{path} cannot be read: {reason}.", RESTORE)
+    return Damaged(f"{path} cannot be read: {reason}.")
 
 
 def _header(values: Any, keys: set[str]) -> Header:

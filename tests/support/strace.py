@@ -1,0 +1,70 @@
+"""strace on a running agent: to see its system calls, and to have one of them fail or kill it.
+
+The agent refuses a tracer at its start, so it is attached to afterwards, which takes root. Faults
+are injected into one thread's n-th call of a name and gone when strace is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+traces = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0 or shutil.which("strace") is None,
+    reason="attaches strace to an agent, which takes root",
+)
+
+DETACH_SECONDS = 0.5
+
+_CALL = re.compile(r"(?m)^(\d+) +([a-z0-9_]+)\(")
+
+
+class Strace:
+    """strace attached to `pid` with all its threads; `options` say what to trace and inject."""
+
+    def __init__(self, pid: int, log: Path, *options: str) -> None:
+        self._pid = pid
+        self._log = log
+        log.unlink(missing_ok=True)
+        self._process = subprocess.Popen(
+            ["strace", "-f", "-o", str(log), *options, "-p", str(pid)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stderr is not None
+        told = self._process.stderr.readline()
+        assert "attached" in told, told
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.terminate()  # it lets go of the agent
+        try:
+            self._process.communicate(timeout=DETACH_SECONDS)
+        except subprocess.TimeoutExpired:  # it waits for ever where the agent died just then
+            self._process.kill()
+            self._process.communicate()
+
+    def text(self) -> str:
+        """Return what was traced; once detached it is complete."""
+        return self._log.read_text(errors="replace")
+
+    def calls(self) -> list[tuple[int, str]]:
+        """Return the thread and the name of each traced call, in order."""
+        return [(int(tid), name) for tid, name in _CALL.findall(self.text())]
