@@ -31,7 +31,7 @@ def main() -> int:
         if settings is not None and settings.ready is not None:
             os.write(settings.ready, b"running\n")
         else:
-            sys.stderr.write("tokenward-agent: another agent serves this address\n")
+            sys.stderr.write("tokenward-agent: Another agent serves this address.\n")
         return 0
     except (SettingsError, PlaceError) as error:
         return _fail(str(error), settings.ready if settings is not None else None)

@@ -125,5 +125,7 @@ def _failure(error: Exception) -> Failure:
         return Failure("busy", "The agent's locked memory is full.", "try again")
     if isinstance(error, MemoryError):
         return Failure("busy", "The agent has no memory left for this.", "try again")
-    sys.stderr.write(f"tokenward-agent: a mistake of ours: {fault(error)}\n")
-    return Failure("internal", f"The agent made a mistake ({fault(error)}).", "`auth agent restart`")
+    sys.stderr.write(f"tokenward-agent: A mistake of ours: {fault(error)}.\n")
+    return Failure(
+        "internal", f"The agent made a mistake ({fault(error)}).", "`auth agent restart`"
+    )

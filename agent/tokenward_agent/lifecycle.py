@@ -130,4 +130,4 @@ def _inode(path: str) -> tuple[int, int] | None:
 def _report_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Say what kind of mistake happened where, without any value: it might be a secret."""
     error = context.get("exception")
-    sys.stderr.write(f"tokenward-agent: a mistake of ours: {fault(error)}\n")
+    sys.stderr.write(f"tokenward-agent: A mistake of ours: {fault(error)}.\n")

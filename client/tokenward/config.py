@@ -47,11 +47,12 @@ def parse(table: dict[str, Any], path: str) -> Config:
     _only(table, ("auth-cache-dir", "keyring-provider", "services"), "", path)
     services = table.get("services", {})
     if not isinstance(services, dict):
-        raise CommandError(f"services in {path} is not a table")
+        raise CommandError(f"`services` in {path} is not a table.")
     provider = _text(table, "keyring-provider", "", path)
     if provider not in {None, *PROVIDERS}:
         raise CommandError(
-            f"keyring-provider in {path} names no provider", f"it is one of {', '.join(PROVIDERS)}"
+            f"`keyring-provider` in {path} names no provider.",
+            f"it is one of {', '.join(PROVIDERS)}",
         )
     return Config(
         path,
@@ -65,16 +66,16 @@ def _definition(name: str, table: Any, path: str) -> Definition:
     where = f"services.{name}."
     if not name or not is_name(name) or not name.isprintable() or env_form(name) in _FIXED:
         raise CommandError(
-            f"services.{name} in {path} cannot be a service's name",
+            f"`services.{name}` in {path} cannot be a service's name.",
             "a name has no dot, colon, slash or @; pypi and testpypi mean the same everywhere",
         )
     if not isinstance(table, dict):
-        raise CommandError(f"services.{name} in {path} is not a table")
+        raise CommandError(f"`services.{name}` in {path} is not a table.")
     _only(table, ("url", "publish-url", "username"), where, path)
     url = _text(table, "url", where, path)
     publish_url = _text(table, "publish-url", where, path)
     if not url and not publish_url:
-        raise CommandError(f"services.{name} in {path} has neither url nor publish-url")
+        raise CommandError(f"`services.{name}` in {path} has neither `url` nor `publish-url`.")
     return Definition(
         name, url or publish_url or "", path, publish_url, _text(table, "username", where, path)
     )
@@ -84,12 +85,12 @@ def _only(table: dict[str, Any], known: tuple[str, ...], where: str, path: str) 
     for key in table:
         if key not in known:
             raise CommandError(
-                f"{where}{key} in {path} is no setting", f"known: {', '.join(known)}"
+                f"`{where}{key}` in {path} is no setting.", f"known: {', '.join(known)}"
             )
 
 
 def _text(table: dict[str, Any], key: str, where: str, path: str) -> str | None:
     value = table.get(key)
     if value is not None and (not isinstance(value, str) or not value):
-        raise CommandError(f"{where}{key} in {path} is not a text, or it is empty")
+        raise CommandError(f"`{where}{key}` in {path} is not a text, or it is empty.")
     return value

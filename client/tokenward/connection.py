@@ -125,7 +125,7 @@ def _greeted(path: str, directory: str) -> Connection | None:
         raise AgentUnreachable(
             f"The agent at {path} belongs to another user (uid {stream.stranger});"
             " nothing was sent to it.",
-            f"remove {path}",
+            f"`rm {path}`",
         )
     connection = Connection(stream, directory)
     try:

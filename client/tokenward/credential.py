@@ -40,8 +40,8 @@ def find(url: str, username: str | None, project: str | None, ttl: int | None) -
     """Return the credential for `url`, or None. Raises CommandError."""
     if project is not None or ttl is not None:
         raise CommandError(
-            "tokenward.get cannot narrow a token to a project or a time yet.",
-            "leave project and ttl out",
+            "`tokenward.get` cannot narrow a token to a project or a time yet.",
+            "leave `project` and `ttl` out",
         )
     settings = Settings(os.environ, os.getcwd())
     service = resolve(url, lambda: settings.names)

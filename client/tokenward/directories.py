@@ -51,7 +51,7 @@ def home(environ: Mapping[str, str]) -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:
-        raise CommandError("this user has no home directory", "set HOME") from None
+        raise CommandError("This user has no home directory.", "set HOME") from None
 
 
 def config_file(environ: Mapping[str, str]) -> str:
@@ -88,7 +88,7 @@ def expanded(path: str, file: str, home: str) -> str:
         path = home + path[1:]
     if path.startswith("~") or "\0" in path:
         raise CommandError(
-            f"the directory that {file} names is no path",
+            f"The directory that {file} names is no path.",
             "write it in full, or with ~/ at its start",
         )
     return os.path.join(os.path.dirname(file), path)

@@ -77,7 +77,7 @@ def _of_indexes(
         if user and password:
             yield Bound(service.key, user, password, f"UV_INDEX_{form}_PASSWORD")
         elif password:
-            say(f"UV_INDEX_{form}_PASSWORD is not used: UV_INDEX_{form}_USERNAME is not set")
+            say(f"UV_INDEX_{form}_PASSWORD is not used: UV_INDEX_{form}_USERNAME is not set.")
 
 
 def _of_publishing(
@@ -98,7 +98,7 @@ def _of_publishing(
     if user and password:
         yield Bound(key, user, password, "UV_PUBLISH_PASSWORD")
     elif password:
-        say("UV_PUBLISH_PASSWORD is not used: UV_PUBLISH_USERNAME is not set")
+        say("UV_PUBLISH_PASSWORD is not used: UV_PUBLISH_USERNAME is not set.")
 
 
 def _publish_target(

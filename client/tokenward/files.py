@@ -24,15 +24,15 @@ def read(path: str) -> bytes | None:
         with open(path, "rb", opener=_without_waiting) as file:
             kind = os.fstat(file.fileno()).st_mode
             if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):  # /dev/null is an empty file
-                raise CommandError(f"{path} is no ordinary file")
+                raise CommandError(f"{path} is no ordinary file.")
             data = file.read(MAX_SIZE + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its name is not valid"
-        raise CommandError(f"{path} cannot be read: {reason}") from None
+        raise CommandError(f"{path} cannot be read: {reason}.") from None
     if len(data) > MAX_SIZE:
-        raise CommandError(f"{path} is larger than {MAX_SIZE} bytes")
+        raise CommandError(f"{path} is larger than {MAX_SIZE} bytes.")
     return data
 
 
@@ -41,11 +41,11 @@ def parse_toml(data: bytes, path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(data.decode().replace("\r\n", "\n"))
     except UnicodeDecodeError:
-        raise CommandError(f"{path} is not UTF-8 text") from None
+        raise CommandError(f"{path} is not UTF-8 text.") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         where = re.search(r"line \d+", str(error))
         raise CommandError(
-            f"{path} is not valid TOML ({where[0] if where else 'at its end'})"
+            f"{path} is not valid TOML ({where[0] if where else 'at its end'})."
         ) from None
 
 

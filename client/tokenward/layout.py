@@ -36,16 +36,6 @@ def _escape(char: str) -> str:
     return char.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
-def sentence(text: str) -> str:
-    """Return `text` with a full stop at its end, if it has no mark there."""
-    return text if text.endswith((".", "!", "?", ":")) else f"{text}."
-
-
-def command(hint: str) -> str:
-    """Return a hint with backquotes if it is nothing but a command."""
-    return f"`{hint}`" if hint.startswith("auth ") else hint
-
-
 def width(text: str) -> int:
     """Return how many columns of a terminal an escaped text takes."""
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)

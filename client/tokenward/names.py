@@ -80,14 +80,14 @@ class Names:
         if mine and theirs:
             if not _shared(mine, theirs):
                 raise CommandError(
-                    f"{name} is one index in {mine.file} and another in {theirs.file}",
+                    f"{name} is one index in {mine.file} and another in {theirs.file}.",
                     "give the URL, or rename it in one of the files",
                 )
             theirs = None
         if found := mine or theirs:
             return _service(found, from_project=theirs is not None)
         raise CommandError(
-            f"no index is known as {masked(name)}",
+            f"No index is known as {masked(name)}.",
             f"known: {', '.join(self.known())}; or give a URL (https:// before a host's name)",
         )
 
@@ -144,7 +144,7 @@ def _typed(text: str) -> Service:
 def _service(definition: Definition, *, from_project: bool) -> Service:
     """Judge the URLs of a definition; a password in one of them is nobody's business here."""
     if not definition.url:
-        raise CommandError(f"{definition.file} names {definition.name} but gives it no URL")
+        raise CommandError(f"{definition.file} names {definition.name} but gives it no URL.")
     try:
         index = parse(definition.url)
         publish = parse(definition.publish_url) if definition.publish_url else index
@@ -168,7 +168,9 @@ def _find(name: str, definitions: Sequence[Definition]) -> Definition | None:
         same = [d for d in definitions if env_form(d.name) == env_form(name)]
     written = list(dict.fromkeys(d.name for d in same))
     if len(written) > 1:
-        raise CommandError(f"{name} could mean {' or '.join(written)}", "write it as its file does")
+        raise CommandError(
+            f"{name} could mean {' or '.join(written)}.", "write it as its file does"
+        )
     # A .pypirc may list a server without saying where it is; another file may.
     return next((d for d in same if d.url), same[0] if same else None)
 

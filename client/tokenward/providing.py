@@ -67,7 +67,7 @@ def find_home(session: Session, flag: str | None) -> Home:
         header = session.plain("prepare", **variables).header
     else:
         if chosen.name is not None:
-            session.terminal.detail(f"The provider is {chosen.name}, by {chosen.chosen_by}")
+            session.terminal.detail(f"The provider is {chosen.name}, by {chosen.chosen_by}.")
     if header["note"]:
         session.terminal.say(str(header["note"]))
     provider = str(header["provider"])

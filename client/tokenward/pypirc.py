@@ -51,9 +51,9 @@ def load(path: str) -> tuple[Server, ...]:
     try:
         parser.read_string(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise CommandError(f"{path} is not UTF-8 text") from None
+        raise CommandError(f"{path} is not UTF-8 text.") from None
     except configparser.Error as error:
-        raise CommandError(f"{path} is malformed{_line(error)}") from None
+        raise CommandError(f"{path} is malformed{_line(error)}.") from None
     defaults = parser["server-login"] if parser.has_section("server-login") else {}
     listed = parser.get("distutils", "index-servers", fallback=" ".join(FIXED)).split()
     servers: list[Server] = []
@@ -97,8 +97,8 @@ def credential(
     if len({(server.username, server.password) for server in able}) > 1:
         names = ", ".join(server.name for server in able)
         raise CommandError(
-            f"{able[0].file} has several accounts for {display(key)}: {names}",
-            "ask by the server's name, or for one with --username",
+            f"{able[0].file} has several accounts for {display(key)}: {names}.",
+            "ask by the server's name, or for one with `--username`",
         )
     return able[0] if able else None
 

@@ -55,7 +55,7 @@ class Session:
         found = names.resolve("pypi" if text is None else text, lambda: self.settings.names)
         self.terminal.hint(found.notice)
         if found.file:
-            self.terminal.detail(f"{found.name} is {found.url} ({found.file})")
+            self.terminal.detail(f"{found.name} is {found.url} ({found.file}).")
         return found
 
     @cached_property

@@ -65,7 +65,7 @@ class Settings:
         try:
             return uv_settings.project(self.environ, self.cwd)
         except CommandError as error:
-            self.notices.append(f"{error}; it defines nothing here")
+            self.notices.append(f"{str(error).removesuffix('.')}, so it defines nothing here.")
             return None
 
     @cached_property
@@ -96,7 +96,8 @@ class Settings:
         if flag is not None:
             if flag not in PROVIDERS:
                 raise CommandError(
-                    "--keyring-provider names no provider", f"it is one of {', '.join(PROVIDERS)}"
+                    "`--keyring-provider` names no provider.",
+                    f"it is one of {', '.join(PROVIDERS)}",
                 )
             return Provider(flag, "--keyring-provider", explicit=True)
         if self.config.keyring_provider:
@@ -109,7 +110,7 @@ class Settings:
                 return Provider(name, source)
             if name:
                 if name not in PROVIDERS:
-                    self.notices.append(f"{source} names no keyring provider that is known here")
+                    self.notices.append(f"{source} names no keyring provider that is known here.")
                 break
         return Provider(None)
 
@@ -121,7 +122,7 @@ class Settings:
         path = str(Path(self.cwd, directory))
         found = uv_settings.of_directory(path)
         if found is None:
-            raise CommandError(f"{path} has neither uv.toml nor a pyproject.toml with [tool.uv]")
+            raise CommandError(f"{path} has neither uv.toml nor a pyproject.toml with [tool.uv].")
         return found.file, self._trusted.add(found)
 
     @cached_property
@@ -150,6 +151,6 @@ class Settings:
         }
         said = " and ".join(key for key, value in keys.items() if value)
         self.notices.append(
-            f"{project.file} sets {said}, which only `auth trust {Path(project.file).parent}` allows"
+            f"{project.file} sets {said}, which only `auth trust {Path(project.file).parent}` allows."
         )
         return self._users_uv

@@ -2,8 +2,12 @@
 
 Style of what is said:
 
-- One sentence, with a full stop, that names the thing: "Stored the token for pypi."
-- Failures are `error: SENTENCE`, and below `hint: what helps`, a command in backquotes if one does.
+- A failure, a warning, a notice is one sentence that names the thing: it has a full stop, and a
+  capital unless it begins with a name, a URL, a path or an option. "Stored the token for pypi."
+- What helps is a hint: a phrase in lower case without a full stop, with commands, options and
+  nothing else in backquotes. "make room on the disk and do it again", "`auth unlock`".
+- Whoever raises an error or answers a request writes both so; nothing is mended here.
+- Failures are shown as `error: SENTENCE`, and below as `hint: PHRASE`.
 - What was done and hints go to stderr; data (a secret, JSON, a path, a table) goes to stdout
   alone. `-q` silences what was done, never an error and never data; `-v` adds where things came
   from. No secret is ever in what is said.
@@ -18,7 +22,7 @@ import os
 import sys
 
 from tokenward.errors import CommandError
-from tokenward.layout import columns, command, escaped, sentence
+from tokenward.layout import columns, escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,28 +61,28 @@ class Terminal:
     def say(self, text: str) -> None:
         """Say what was done."""
         if not self._quiet:
-            self._tell(escaped(sentence(text)))
+            self._tell(escaped(text))
 
     def hint(self, text: str) -> None:
         """Say what may help; "" says nothing."""
         if text and not self._quiet:
-            self._tell(self._painted(_CYAN, "hint:") + f" {escaped(command(text))}")
+            self._tell(self._painted(_CYAN, "hint:") + f" {escaped(text)}")
 
     def warn(self, text: str) -> None:
         """Say what may go wrong later; "" says nothing."""
         if text and not self._quiet:
-            self._tell(self._painted(_YELLOW, "warning:") + f" {escaped(sentence(text))}")
+            self._tell(self._painted(_YELLOW, "warning:") + f" {escaped(text)}")
 
     def detail(self, text: str) -> None:
         """Say where something came from, if `-v` asked for it."""
         if self._verbose:
-            self._tell(escaped(sentence(text)))
+            self._tell(escaped(text))
 
     def fail(self, message: str, hint: str = "") -> None:
         """Say what went wrong, and what helps; `-q` does not silence it."""
-        self._tell(self._painted(_RED, "error:") + f" {escaped(sentence(message))}")
+        self._tell(self._painted(_RED, "error:") + f" {escaped(message)}")
         if hint:
-            self._tell(self._painted(_CYAN, "hint:") + f" {escaped(command(hint))}")
+            self._tell(self._painted(_CYAN, "hint:") + f" {escaped(hint)}")
 
     def _painted(self, color: str, word: str) -> str:
         return f"{color}{word}{_OFF}" if self._colored else word

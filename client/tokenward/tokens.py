@@ -49,37 +49,39 @@ def checked(key: str, username: str, secret: str) -> Checked:
     name = display(key)
     if username != TOKEN_USER:
         return Checked(
-            secret, f"{name} takes API tokens only: it will refuse a user name and password"
+            secret, f"{name} takes API tokens only: it will refuse a user name and password."
         )
     token, notice = secret, ""
     if secret.startswith("testpypi-"):
         token = PREFIX + secret.removeprefix("testpypi-")
         if maker(token) != "test.pypi.org":
             raise CommandError(
-                "the token begins with testpypi-, and what follows was not made by testpypi",
+                "The token begins with testpypi-, and what follows was not made by testpypi.",
                 f"copy all of it anew from {_page(TESTPYPI)}",
             )
-        notice = "stored without its testpypi- prefix: testpypi's tokens begin with pypi-, too"
+        notice = (
+            "It was stored without its testpypi- prefix: testpypi's tokens begin with pypi-, too."
+        )
     if not token.startswith(PREFIX):
         stranger = next((what for p, what in _STRANGERS.items() if token.startswith(p)), "")
         raise CommandError(
-            f"this is {stranger}: a token of {name} begins with {PREFIX}"
+            f"This is {stranger}: a token of {name} begins with {PREFIX}."
             if stranger
-            else f"a token of {name} begins with {PREFIX}, and this one does not",
+            else f"A token of {name} begins with {PREFIX}, and this one does not.",
             f"make one at {_page(key)}",
         )
     made_by = maker(token)
     if made_by is None:
         raise CommandError(
-            "the token is truncated or damaged: it begins as one, but does not end as one",
+            "The token is truncated or damaged: it begins as one, but does not end as one.",
             f"copy all of it; {_page(key)} makes a new one",
         )
     other = _HOSTS.get(made_by)
     if other is None:
-        raise CommandError(f"the token was made by another index than {name}")
+        raise CommandError(f"The token was made by another index than {name}.")
     if other != key:
         raise CommandError(
-            f"the token was made by {display(other)}, and {name} does not know it",
+            f"The token was made by {display(other)}, and {name} does not know it.",
             f"`auth login {display(other)}` stores it where it belongs",
         )
     return Checked(token, notice)
@@ -100,7 +102,7 @@ def _for_another_host(key: str, secret: str) -> str:
     made_by = _HOSTS.get(maker(secret) or "")
     if made_by is None:
         return ""
-    return f"this is a token of {display(made_by)}, and it is stored for {key}"
+    return f"This is a token of {display(made_by)}, and it is stored for {key}."
 
 
 def _location(raw: bytes) -> str:

@@ -48,7 +48,7 @@ class TrustedFiles:
             temporary.replace(self._path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise CommandError(f"{self._path} cannot be written: {error.strerror}") from None
+            raise CommandError(f"{self._path} cannot be written: {error.strerror}.") from None
         return True
 
     def _load(self) -> dict[str, str]:

@@ -93,7 +93,7 @@ def parse(text: str) -> ServiceURL:
     try:
         return _parse(text)
     except PartError as refused:
-        message, hint = f"{masked(text)} {refused.predicate}", refused.hint
+        message, hint = f"{masked(text)} {refused.predicate}.", refused.hint
     # Outside the handler, so that no exception with a piece of the text hangs on this one.
     raise ServiceError(message, hint)
 

@@ -69,10 +69,6 @@ def test_several_things_make_one_list(things: list[str], said: str) -> None:
     assert layout.listed(things) == said
 
 
-def test_a_sentence_ends_with_one_full_stop() -> None:
-    assert layout.sentence("Done") == layout.sentence("Done.") == "Done."
-
-
 def test_a_token_and_a_password_are_named_differently() -> None:
     assert layout.credential("__token__", "https://upload.pypi.org/legacy/") == "the token for pypi"
     assert (

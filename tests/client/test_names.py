@@ -133,7 +133,7 @@ def test_nothing_redefines_the_two_fixed_names(name: str) -> None:
 
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones() -> None:
     project = Definition("theirs", "https://p.example", "/p/uv.toml")
-    with pytest.raises(CommandError, match="no index is known as nope") as caught:
+    with pytest.raises(CommandError, match="No index is known as nope") as caught:
         by_name("nope", [INDEX], [project])
     assert "pypi, testpypi, internal, theirs" in caught.value.hint
 

@@ -123,7 +123,7 @@ def test_a_checkout_chooses_neither_directory_nor_provider(machine: Machine) -> 
     (notice,) = settings.notices
     assert notice == (
         f"{file} sets auth-cache-dir and keyring-provider, "
-        f"which only `auth trust {machine.checkout}` allows"
+        f"which only `auth trust {machine.checkout}` allows."
     )
 
 
@@ -196,7 +196,9 @@ def test_a_broken_project_file_is_said_and_defines_nothing(machine: Machine) -> 
     file = machine.project("[tool.uv")
     settings = machine.settings()
     assert settings.names.known() == ["pypi", "testpypi"]
-    assert settings.notices == [f"{file} is not valid TOML (at its end); it defines nothing here"]
+    assert settings.notices == [
+        f"{file} is not valid TOML (at its end), so it defines nothing here."
+    ]
 
 
 def test_a_broken_file_of_the_users_own_is_an_error(machine: Machine) -> None:

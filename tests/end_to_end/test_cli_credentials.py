@@ -271,7 +271,7 @@ def test_logout_of_all_accounts_of_a_service(home: Home) -> None:
         (("login", "https://alice:s3cret@h.example", "--token", "s3cret"), "in the URL"),
         (("login", "https://alice@h.example", "-u", "alice", "--password", "s3cret"), "both"),
         (("login", "http://h.example", "--token", "s3cret"), "unencrypted"),
-        (("login", "nowhere", "--token", "s3cret"), "no index is known as nowhere"),
+        (("login", "nowhere", "--token", "s3cret"), "No index is known as nowhere"),
         (("login", "", "--token", "s3cret"), "is empty"),
         (("login", URL, "--adopt"), "needs the user name"),
         (("login", URL, "--adopt", "--token", "s3cret"), "takes no secret"),

@@ -25,13 +25,13 @@ def run(_arguments: Namespace, session: Session) -> None:
     """Print it."""
     found = session.settings.directories
     if found.chosen_by:
-        session.terminal.detail(f"By {found.chosen_by}")
+        session.terminal.detail(f"Chosen by {found.chosen_by}.")
     try:
         os.makedirs(found.credentials, mode=0o700)
     except FileExistsError:
         pass
     except OSError as failed:
-        session.terminal.detail(f"{found.credentials} cannot be made: {failed.strerror}")
+        session.terminal.detail(f"{found.credentials} cannot be made: {failed.strerror}.")
     if not session.json:
         session.terminal.data(os.fsencode(found.credentials))
     session.done({"directory": found.credentials, "chosen_by": found.chosen_by or None})

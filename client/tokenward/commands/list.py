@@ -41,7 +41,7 @@ def run(_arguments: Namespace, session: Session) -> None:
         session.terminal.hint("`auth login`")
     if closed:
         session.terminal.warn(
-            f"What the vault of {listed(closed)} holds is not shown: it is not open"
+            f"What the vault of {listed(closed)} holds is not shown: it is not open."
         )
         session.terminal.hint("`auth unlock`")
 

@@ -80,7 +80,7 @@ def _agree_to(service: Service, session: Session) -> None:
     """Show what a project's name stands for; whoever can be asked has to agree."""
     if not service.from_project:
         return
-    session.terminal.say(f"{service.name} is {service.publish_url} ({service.file})")
+    session.terminal.say(f"{service.name} is {service.publish_url} ({service.file}).")
     if session.terminal.is_there() and not session.terminal.confirm("Log in there?"):
         raise CommandError("Nothing was stored.", "give the URL of the index that you mean")
 

@@ -56,8 +56,9 @@ def run(arguments: Namespace, session: Session) -> None:
         session.terminal.say(f"Removed {credential(entry['username'], entry['service'])}.")
     if count > len(removed):
         session.terminal.say(f"Removed {counted(count - len(removed), 'more credential')}.")
-    for sentence in dict.fromkeys(map(_aftermath, removed)):
-        session.terminal.say(sentence)
+    for still_valid, hint in dict.fromkeys(map(_aftermath, removed)):
+        session.terminal.say(still_valid)
+        session.terminal.hint(hint)
     session.done({"removed": removed, "count": count})
 
 
@@ -109,9 +110,10 @@ def _remove(
     ], header["count"]
 
 
-def _aftermath(entry: dict[str, Any]) -> str:
-    """Say that removing here revokes nothing there, and where that is done."""
+def _aftermath(entry: dict[str, Any]) -> tuple[str, str]:
+    """Say that removing here revokes nothing there, and a hint where that is done."""
     page = _REVOKE_AT.get(entry["service"])
     if page:
-        return f"It is still valid at {display(entry['service'])}: revoke it at {page}"
-    return "It is still valid at the index until it is revoked or changed there."
+        name = display(entry["service"])
+        return f"It is still valid at {name} until it is revoked there.", f"revoke it at {page}"
+    return "It is still valid at the index until it is revoked or changed there.", ""

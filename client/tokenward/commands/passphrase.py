@@ -34,7 +34,7 @@ def run(arguments: Namespace, session: Session) -> None:
     action = arguments.command.rpartition(" ")[2]
     kinds = _opened_by(session)
     if action == "remove" and "passphrase" not in kinds:
-        session.terminal.say("The vault of disabled has no passphrase.")
+        session.terminal.say("The vault of `disabled` has no passphrase.")
         session.done({"action": action, "slots": kinds, "elsewhere": None})
         return
     phrase = b""
@@ -51,9 +51,9 @@ def run(arguments: Namespace, session: Session) -> None:
 
 def _outcome(action: str, kinds: list[str]) -> str:
     if action == "remove":
-        return "The vault of disabled opens with a key file now, to whoever can read your files."
+        return "The vault of `disabled` opens with a key file now, to whoever can read your files."
     how = "and with nothing else" if kinds == ["passphrase"] else "and as it did before"
-    return f"The vault of disabled opens with the new passphrase now, {how}."
+    return f"The vault of `disabled` opens with the new passphrase now, {how}."
 
 
 def _opened_by(session: Session) -> list[str]:
@@ -64,7 +64,10 @@ def _opened_by(session: Session) -> list[str]:
         return []
     if vault["state"] in {"closed", "locked"}:
         refused = AgentError(
-            "locked", "The vault of disabled is not open.", "auth unlock", {"vaults": ["disabled"]}
+            "locked",
+            "The vault of `disabled` is not open.",
+            "`auth unlock`",
+            {"vaults": ["disabled"]},
         )
         if not unlocking.reopen(session, refused, offer=False):
             raise refused
@@ -74,11 +77,11 @@ def _opened_by(session: Session) -> list[str]:
 def _say_elsewhere(count: int | None, session: Session) -> None:
     if count is None:
         session.terminal.say(
-            "Another vault, that of keyring, is closed; this passphrase does not protect it."
+            "Another vault, that of `keyring`, is closed; this passphrase does not protect it."
         )
     elif count:
         verb = "lies" if count == 1 else "lie"
         session.terminal.say(
-            f"{counted(count, 'credential')} {verb} in the vault of keyring, which the system's"
+            f"{counted(count, 'credential')} {verb} in the vault of `keyring`, which the system's"
             " keyring opens."
         )

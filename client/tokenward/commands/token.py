@@ -63,7 +63,9 @@ def run(arguments: Namespace, session: Session) -> None:
     username = secrets_input.username(arguments.username, service.username)
     found = _find(service, username, arguments.keyring_provider, session)
     kind, place = found.where
-    session.terminal.detail(f"From the {kind} {place}: {credential(found.username, found.service)}")
+    session.terminal.detail(
+        f"From the {kind} {place}: {credential(found.username, found.service)}."
+    )
     if not session.json:
         session.terminal.data(found.secret)
         return

@@ -1,0 +1,130 @@
+"""What a person reads has one voice: each message is a sentence, each hint a phrase.
+
+CONTRIBUTING.md has the rules. They are held for what stands in the source as text, wherever an
+error is made or something is said, and for what the system's own mistakes become.
+"""
+
+from __future__ import annotations
+
+import ast
+import errno
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tokenward_agent.vault_error import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+HOLE = "\N{OBJECT REPLACEMENT CHARACTER}"
+"""Stands where a value is filled in."""
+
+MESSAGE_AND_HINT: dict[str, tuple[int | None, int | None]] = {
+    "AgentAbsent": (0, 1),
+    "AgentError": (1, 2),
+    "AgentUnreachable": (0, 1),
+    "CommandError": (0, 1),
+    "Failure": (1, 2),
+    "HardenError": (0, None),
+    "JobError": (1, 2),
+    "LocalError": (1, None),
+    "PartError": (None, 1),  # its first argument is the end of a sentence
+    "PlaceError": (0, None),
+    "RemoteError": (1, None),
+    "ServiceError": (0, 1),
+    "SettingsError": (0, None),
+    "VaultError": (1, 2),
+    "WorkerError": (1, 2),
+    "detail": (0, None),
+    "fail": (0, 1),
+    "hint": (None, 0),
+    "say": (0, None),
+    "warn": (0, None),
+}
+"""At which place the calls that say something have a message and a hint."""
+
+
+def wrong_message(text: str) -> str:
+    """Return what is wrong with a message, or ""."""
+    if text == HOLE:
+        return ""  # made elsewhere
+    if not text.endswith((".", f": {HOLE}")):  # a sentence may end with another one
+        return "ends without a full stop"
+    if re.match("[a-z]", text):
+        return "begins without a capital"
+    return "is more than one sentence" if re.search("[.!?] [A-Z]", text) else ""
+
+
+def wrong_hint(text: str) -> str:
+    """Return what is wrong with a hint, or ""."""
+    bare = re.sub("`[^`]*`", "", text)
+    if text.endswith((".", "!")):
+        return "ends like a sentence"
+    if re.match("[A-Z][a-z]|[A-Z] ", text):
+        return "begins like a sentence"
+    if re.search(r"(^| )(--[a-z]|-[a-z]\b|auth [a-z]|ch(own|mod) )", bare):
+        return "has a command or an option outside of backquotes"
+    return ""
+
+
+def texts(node: ast.expr) -> Iterator[str]:
+    """Yield what an expression says, with holes for values."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        parts = (p.value if isinstance(p, ast.Constant) else HOLE for p in node.values)
+        yield "".join(map(str, parts))
+    elif isinstance(node, ast.IfExp):
+        yield from texts(node.body)
+        yield from texts(node.orelse)
+
+
+def said() -> Iterator[tuple[str, str, str]]:
+    """Yield every text in the source that a person may see: where it stands, its kind, itself."""
+    for path in sorted(ROOT.glob("*/tokenward*/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            places = MESSAGE_AND_HINT.get(name, (None, None))
+            for kind, place in zip(("message", "hint"), places, strict=True):
+                if place is not None and place < len(node.args):
+                    for text in texts(node.args[place]):
+                        yield f"{path.relative_to(ROOT)}:{node.lineno}", kind, text
+
+
+def test_everything_that_is_said_has_one_voice() -> None:
+    found = list(said())
+    assert len(found) > 200
+    check = {"message": wrong_message, "hint": wrong_hint}
+    wrong = [
+        f"{where}: {text!r} {problem}"
+        for where, kind, text in found
+        if (problem := check[kind](text))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("number", sorted(errno.errorcode))
+@pytest.mark.parametrize("doing", ["read", "write"])
+def test_a_mistake_of_the_system_is_told_in_the_same_voice(number: int, doing: str) -> None:
+    error = explain(OSError(number, "x"), doing, "/v/disabled.vault")
+    assert wrong_message(error.message) == wrong_hint(error.hint) == ""
+    assert "{" not in error.message + error.hint
+
+
+@pytest.mark.parametrize("text", ["No full stop", "no capital.", "One sentence. And another."])
+def test_a_message_in_another_voice_is_found(text: str) -> None:
+    assert wrong_message(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A sentence", "ends so.", "auth unlock", "use --token -", "or auth login", "chmod 600 x"],
+)
+def test_a_hint_in_another_voice_is_found(text: str) -> None:
+    assert wrong_hint(text)
