@@ -447,7 +447,7 @@ def test_with_few_descriptors_the_longest_idle_give_way_and_it_can_still_store(r
     wire.ask("passphrase", b"some passphrase", action="set")  # a worker needs pipes
     late = Wire(path)
     assert late.ask_whole("fetch", service=URL)[1] == b"secret"
-    for each in (wire, late, *crowd):
+    for each in (wire.sock, late.sock, *crowd):
         each.close()
     process.kill()
     process.communicate(timeout=10)

@@ -41,7 +41,12 @@ def pages(held: list[Found]) -> list[Any]:
     while after is not None:
         entries, following = page(held, after)
         closed: list[Any] = ["keyring", "disabled"]
-        answer: dict[str, Any] = {"id": (1 << 63) - 1, "ok": True, "entries": entries, "next": following}
+        answer: dict[str, Any] = {
+            "id": (1 << 63) - 1,
+            "ok": True,
+            "entries": entries,
+            "next": following,
+        }
         frame(pack({**answer, "closed": closed}))
         assert following is None or following == after + len(entries)
         got += entries
