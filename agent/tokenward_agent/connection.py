@@ -34,18 +34,33 @@ FRAME_SECONDS = 5.0
 class Connection:
     """One accepted socket, non-blocking, whose peer was admitted."""
 
-    __slots__ = ("_block", "_busy", "_deadline", "_held", "_offset", "_server", "_sock", "_waiting")
+    __slots__ = (
+        "_block",
+        "_busy",
+        "_deadline",
+        "_fd",
+        "_held",
+        "_offset",
+        "_server",
+        "_sock",
+        "_waiting",
+    )
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self._server = server
         self._sock: socket.socket | None = sock
+        self._fd = sock.fileno()  # what the loop is given: it would call repr() on a socket object
         self._block: memoryview | None = None  # the unfinished frame, `_held` bytes of it there
         self._held = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._busy = False  # a request is being worked on elsewhere
         self._waiting: list[Answer] = []  # not sent, of the first `_offset` bytes are
         self._offset = 0
-        server.loop.add_reader(sock, self._readable)
+
+    def begin(self) -> None:
+        """Listen, and take what is there already: most clients ask as soon as they are connected."""
+        self._server.loop.add_reader(self._fd, self._readable)
+        self._readable()
 
     @property
     def unfinished(self) -> bool:
@@ -59,8 +74,8 @@ class Connection:
             return
         self._drop_block()
         self._waiting.clear()
-        self._server.loop.remove_reader(sock)
-        self._server.loop.remove_writer(sock)
+        self._server.loop.remove_reader(self._fd)
+        self._server.loop.remove_writer(self._fd)
         sock.close()
         self._server.closed(self)
 
@@ -171,7 +186,7 @@ class Connection:
         else:
             self._busy = True
             if self._sock is not None:
-                self._server.loop.remove_reader(self._sock)
+                self._server.loop.remove_reader(self._fd)
             self._server.work(self._later(answer))
 
     async def _later(self, answer: Awaitable[Answer]) -> None:
@@ -194,7 +209,7 @@ class Connection:
             return
         if self._block is not None and self._deadline is None:
             self._start_deadline()
-        self._server.loop.add_reader(self._sock, self._readable)
+        self._server.loop.add_reader(self._fd, self._readable)
 
     def send(self, answer: Answer) -> None:
         """Send an answer, or as much as the peer takes now; the rest waits sealed."""
@@ -202,8 +217,8 @@ class Connection:
             self._waiting.append(answer)
         elif not self._send_from(answer, 0) and self._sock is not None:
             self._waiting.append(answer)
-            self._server.loop.remove_reader(self._sock)
-            self._server.loop.add_writer(self._sock, self._writable)
+            self._server.loop.remove_reader(self._fd)
+            self._server.loop.add_writer(self._fd, self._writable)
 
     def _writable(self) -> None:
         while self._waiting:
@@ -212,7 +227,7 @@ class Connection:
             del self._waiting[0]
             self._offset = 0
         if self._sock is not None:
-            self._server.loop.remove_writer(self._sock)
+            self._server.loop.remove_writer(self._fd)
             if not self._busy:
                 self._go_on()
 

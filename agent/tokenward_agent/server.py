@@ -59,7 +59,7 @@ class Server:
         self._room = min(MAX_CONNECTIONS, descriptors - min(RESERVED, descriptors // 2))
         listener.setblocking(False)
         listener.listen(BACKLOG)
-        self.loop.add_reader(listener, self._acceptable)
+        self.loop.add_reader(listener.fileno(), self._acceptable)
 
     def _acceptable(self) -> None:
         for _ in range(_BATCH):  # then let the others have their turn
@@ -78,12 +78,12 @@ class Server:
 
     def _pause(self) -> None:
         """Accept nothing for a moment: descriptors are out and none of ours can be given back."""
-        self.loop.remove_reader(self._listener)
+        self.loop.remove_reader(self._listener.fileno())
         self.loop.call_later(0.1, self._listen_again)
 
     def _listen_again(self) -> None:
         if self._listener.fileno() >= 0:
-            self.loop.add_reader(self._listener, self._acceptable)
+            self.loop.add_reader(self._listener.fileno(), self._acceptable)
 
     def _admit(self, sock: socket.socket) -> None:
         try:
@@ -97,7 +97,9 @@ class Server:
         sock.setblocking(False)
         if len(self._connections) >= self._room:
             next(iter(self._connections)).close()
-        self._connections[Connection(self, sock)] = None
+        connection = Connection(self, sock)
+        self._connections[connection] = None
+        connection.begin()
 
     def touched(self, connection: Connection) -> None:
         """Note that a connection was heard of."""
@@ -133,7 +135,7 @@ class Server:
 
     async def close(self) -> None:
         """Accept nothing more, let what is under way finish for a moment, hang up on all."""
-        self.loop.remove_reader(self._listener)
+        self.loop.remove_reader(self._listener.fileno())
         self._listener.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2)
