@@ -95,6 +95,10 @@ class AdoptedSecrets:
         self._reading.pop(key, None)
         self._kept.pop(key, None)
 
+    async def see(self, record: Record) -> None:
+        """Read a secret once, before it is adopted. Raises Failure as `secret`."""
+        await self._read_now(record, self._forgotten)
+
     async def secret(self, record: Record) -> KeptSecret:
         """Return the secret of an adopted record. Raises Failure: `provider`, `not-found`."""
         kept = self._kept.get(record.key)

@@ -50,16 +50,10 @@ class Changes:
             raise Failure("bad-request", "The service is not in its canonical spelling.")
         if lifetime is not None and not 1 <= lifetime <= LONGEST:
             raise Failure("bad-request", "A lifetime lasts from one second to a hundred years.")
-        if adopt is not None and provider == "disabled":
-            raise Failure(
-                "provider",
-                "A credential that stays in a keyring needs a provider that reads keyrings.",
-                "add `--keyring-provider keyring`",
-            )
         vaults = self._vaults
         vault = vaults.each[VAULT_OF[provider]]
         async with vaults.changing:
-            self._require_open(vault, provider)
+            self.require_open(provider)
             now = vaults.now()
             older = [
                 each for each in vaults.at(service, None) if each.record.key == (service, username)
@@ -173,7 +167,9 @@ class Changes:
             if self._vaults.has_hidden(vault):
                 await self._clear(vault)
 
-    def _require_open(self, vault: Vault, provider: str) -> None:
+    def require_open(self, provider: str) -> None:
+        """Raise Failure, `no-vault` or `locked`, if nothing can be stored in a provider's vault."""
+        vault = self._vaults.each[VAULT_OF[provider]]
         if vault.state == "absent":
             raise Failure(
                 "no-vault", f"There is no vault of `{provider}` yet.", provider=vault.provider

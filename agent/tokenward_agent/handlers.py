@@ -11,6 +11,7 @@ import os
 
 from tokenward_agent.answer import Answer, Failure, done
 from tokenward_agent.overview import page, protections, vault_overview
+from tokenward_agent.record import Adopted, Record
 from tokenward_agent.vaults import VAULT_OF
 from tokenward_protocol import VERSION, WIRE_VERSION
 
@@ -147,6 +148,8 @@ class Handlers:
         if provider is None:
             provider, note = await self._choice.choose(None, None, {}, probe=False)
             notes += [note] if note else []
+        if adopt is not None:
+            await self._see_adopted(request, provider, adopt)
         result = await self._changes.login(
             str(request.arguments["service"]),
             str(request.arguments["username"]),
@@ -157,6 +160,19 @@ class Handlers:
         )
         self._adopted.drop((str(request.arguments["service"]), str(request.arguments["username"])))
         return done(request.number, replaced=result, provider=provider, notes=notes)
+
+    async def _see_adopted(self, request: Request, provider: str, spelling: str) -> None:
+        """Read a credential that is to be adopted, so that nothing is stored where there is none."""
+        if provider == "disabled":
+            raise Failure(
+                "provider",
+                "A credential that stays in a keyring needs a provider that reads keyrings.",
+                "add `--keyring-provider keyring`",
+            )
+        self._changes.require_open(provider)
+        service, username = str(request.arguments["service"]), str(request.arguments["username"])
+        adopted = Adopted(provider, spelling)
+        await self._adopted.see(Record(service, username, 0, None, None, adopted, None))
 
     async def _logout(self, request: Request, _body: memoryview) -> Answer:
         provider = request.text("provider")

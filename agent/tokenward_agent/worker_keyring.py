@@ -116,7 +116,11 @@ def _read(header: Header, _secret: bytes) -> tuple[Header, bytes]:
                 return {**_named(backend), **answer}, found.password.encode()
     if failure is not None:
         raise failure
-    raise JobError("not-found", "No keyring backend has this credential.")
+    raise JobError(
+        "not-found",
+        f"No keyring has a password of {username} for {header['services'][0]}.",
+        "`auth login` without `--adopt` stores one",
+    )
 
 
 def _system_keyring() -> KeyringBackend:

@@ -74,7 +74,11 @@ def _read(header: Header) -> tuple[Header, bytes]:
         if not newline:
             raise JobError("program-failed", f"The program {program} printed no user name.")
         return {"service": service, "username": name.rstrip(b"\r").decode()}, password
-    raise JobError("not-found", f"The program {program} does not have this credential.")
+    raise JobError(
+        "not-found",
+        f"The program {program} has no password of {username} for {header['services'][0]}.",
+        "`auth login` without `--adopt` stores one",
+    )
 
 
 def _run(program: str, arguments: list[str], given: bytes | None = None) -> bytes | None:

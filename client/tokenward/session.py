@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenward.names import Service
     from tokenward.terminal import Terminal
 
-_PATIENCE = {"prepare": 30.0, "create": 120.0, "unlock": 120.0, "passphrase": 120.0, "login": 30.0}
+_PATIENCE = {"prepare": 30.0, "create": 120.0, "unlock": 120.0, "passphrase": 120.0, "login": 120.0}
 """Seconds that requests may take which wait for a disk, a key derivation or a system keyring."""
 
 

@@ -54,6 +54,10 @@ class Backend:
     def holds(self, items: dict[str, str]) -> None:
         (self.folder / "items").write_text(json.dumps(items))
 
+    def forget(self) -> None:
+        self.holds({})
+        (self.folder / "asked").unlink()
+
     @property
     def asked(self) -> list[str]:
         path = self.folder / "asked"
@@ -73,13 +77,16 @@ def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Backend:
     return Backend(tmp_path, monkeypatch)
 
 
-async def adopting(root: Path, username: str = "ana") -> Engine:
+async def adopting(root: Path, backend: Backend, *usernames: str) -> Engine:
+    """Adopt what the backend has at the login, and nothing any more after it."""
     engine = Engine(root)
     await engine.make_both()
-    header, _ = await engine.ask(
-        "login", service=URL, username=username, provider="keyring", adopt=URL
-    )
-    assert header["ok"] is True
+    for username in usernames or ("ana",):
+        backend.holds({f"{URL} {username}": "there at the login"})
+        ask: dict[str, Any] = {"service": URL, "username": username, "adopt": URL}
+        header, _ = await engine.ask("login", provider="keyring", **ask)
+        assert header["ok"] is True, header
+    backend.forget()
     return engine
 
 
@@ -87,7 +94,7 @@ def test_an_adopted_secret_is_read_when_needed_and_kept_for_five_minutes(
     tmp_path: Path, backend: Backend
 ) -> None:
     async def main() -> None:
-        engine = await adopting(tmp_path)
+        engine = await adopting(tmp_path, backend)
         backend.holds({f"{URL} ana": "first"})
         assert (await engine.ask("fetch", service=URL))[1] == b"first"
         backend.holds({f"{URL} ana": "second"})
@@ -103,9 +110,37 @@ def test_an_adopted_secret_is_read_when_needed_and_kept_for_five_minutes(
     asyncio.run(main())
 
 
+def test_what_no_keyring_has_is_not_adopted(tmp_path: Path, backend: Backend) -> None:
+    async def main() -> None:
+        engine = Engine(tmp_path)
+        await engine.make_both()
+        ask: dict[str, Any] = {"service": URL, "username": "ana", "adopt": URL}
+        header, _ = await engine.ask("login", provider="keyring", **ask)
+        assert header["code"] == "not-found"
+        assert header["message"] == f"No keyring has a password of ana for {URL}."
+        assert header["hint"]
+        assert not engine.keyring.records
+        assert engine.arena.free == engine.quiet
+
+    asyncio.run(main())
+
+
+def test_while_locked_no_keyring_is_asked_for_what_is_to_be_adopted(
+    tmp_path: Path, backend: Backend
+) -> None:
+    async def main() -> None:
+        engine = await adopting(tmp_path, backend)
+        await engine.ask("lock")
+        ask: dict[str, Any] = {"service": URL, "username": "ana", "adopt": URL}
+        assert (await engine.ask("login", provider="keyring", **ask))[0]["code"] == "locked"
+        assert not backend.asked
+
+    asyncio.run(main())
+
+
 def test_the_spelling_that_a_tool_used_is_found(tmp_path: Path, backend: Backend) -> None:
     async def main() -> None:
-        engine = await adopting(tmp_path)
+        engine = await adopting(tmp_path, backend)
         backend.holds({f"{URL}simple/ ana": "under simple"})
         assert (await engine.ask("fetch", service=URL))[1] == b"under simple"
 
@@ -116,7 +151,7 @@ def test_an_adopted_secret_that_is_gone_is_said_to_be_gone(
     tmp_path: Path, backend: Backend
 ) -> None:
     async def main() -> None:
-        engine = await adopting(tmp_path)
+        engine = await adopting(tmp_path, backend)
         header, _ = await engine.ask("fetch", service=URL)
         assert (header["ok"], header["code"]) == (False, "not-found")
 
@@ -125,7 +160,7 @@ def test_an_adopted_secret_that_is_gone_is_said_to_be_gone(
 
 def test_a_lock_forgets_what_was_read(tmp_path: Path, backend: Backend) -> None:
     async def main() -> None:
-        engine = await adopting(tmp_path)
+        engine = await adopting(tmp_path, backend)
         backend.holds({f"{URL} ana": "first"})
         await engine.ask("fetch", service=URL)
         kept = await engine.adopted.secret(next(iter(engine.keyring.records.values())))
@@ -142,7 +177,7 @@ def test_a_lock_forgets_what_was_read(tmp_path: Path, backend: Backend) -> None:
 
 def test_a_lock_is_not_overtaken_by_a_read_under_way(tmp_path: Path, backend: Backend) -> None:
     async def main() -> None:
-        engine = await adopting(tmp_path)
+        engine = await adopting(tmp_path, backend)
         backend.holds({f"{URL} ana": "first"})
         backend.stuck(on=True)
         fetch = asyncio.create_task(engine.ask("fetch", service=URL))
@@ -158,7 +193,7 @@ def test_a_lock_is_not_overtaken_by_a_read_under_way(tmp_path: Path, backend: Ba
 
 def test_another_login_or_a_logout_ends_what_was_kept(tmp_path: Path, backend: Backend) -> None:
     async def main() -> None:
-        engine = await adopting(tmp_path)
+        engine = await adopting(tmp_path, backend)
         backend.holds({f"{URL} ana": "first"})
         await engine.ask("fetch", service=URL)
         await engine.ask("logout", service=URL)
@@ -171,7 +206,7 @@ def test_another_login_or_a_logout_ends_what_was_kept(tmp_path: Path, backend: B
 
 def test_what_is_kept_does_not_grow_with_what_is_gone(tmp_path: Path, backend: Backend) -> None:
     async def main() -> None:
-        engine = await adopting(tmp_path)
+        engine = await adopting(tmp_path, backend)
         names = [f"user{number}" for number in range(4)]
         backend.holds({f"{URL} {name}": "x" for name in names})
         for name in names:
@@ -188,7 +223,7 @@ def test_a_hundred_requests_for_a_stuck_keyring_keep_nobody_else_from_anything(
     tmp_path: Path, backend: Backend
 ) -> None:
     async def main() -> None:
-        engine = await adopting(tmp_path)
+        engine = await adopting(tmp_path, backend)
         backend.holds({f"{URL} ana": "at last"})
         backend.stuck(on=True)
         fetches = [asyncio.create_task(engine.ask("fetch", service=URL)) for _ in range(100)]
@@ -209,10 +244,8 @@ def test_many_credentials_of_a_stuck_keyring_do_not_use_up_the_locked_memory(
     tmp_path: Path, backend: Backend
 ) -> None:
     async def main() -> None:
-        engine = await adopting(tmp_path)
         names = [f"user{number}" for number in range(20)]  # 64 KiB each would be more than there is
-        for name in names:
-            await engine.ask("login", service=URL, username=name, provider="keyring", adopt=URL)
+        engine = await adopting(tmp_path, backend, *names)
         backend.stuck(on=True)
         fetches = [
             asyncio.create_task(engine.ask("fetch", service=URL, username=name)) for name in names
@@ -228,7 +261,7 @@ def test_many_credentials_of_a_stuck_keyring_do_not_use_up_the_locked_memory(
 
 def test_the_use_of_an_adopted_credential_is_noted(tmp_path: Path, backend: Backend) -> None:
     async def main() -> None:
-        engine = await adopting(tmp_path)
+        engine = await adopting(tmp_path, backend)
         backend.holds({f"{URL} ana": "first"})
         engine.clock.pass_by(10)
         await engine.ask("fetch", service=URL)

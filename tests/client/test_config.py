@@ -56,7 +56,10 @@ def test_the_file_sets_directory_provider_and_names(tmp_path: Path) -> None:
         ("auth-cache-dir = ''", "`auth-cache-dir` in"),
         ("services = 'x'", "`services` in"),
         ("[services]\na = 'https://h.example'", r"`services\.a` in"),
-        ("[services.a]\nusername = 'u'", r"`services\.a` in .* has neither `url` nor `publish-url`"),
+        (
+            "[services.a]\nusername = 'u'",
+            r"`services\.a` in .* has neither `url` nor `publish-url`",
+        ),
         ("[services.a]\nurl = 1", r"`services\.a\.url` in"),
         ("[services.pypi]\nurl = 'https://evil.example'", r"`services\.pypi` in"),
         ("[services.TestPyPI]\nurl = 'https://evil.example'", r"`services\.TestPyPI` in"),
