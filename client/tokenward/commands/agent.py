@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from time import monotonic
 
 from tokenward import starter
 from tokenward.connection import AgentAbsent, connect
@@ -13,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
+
+    from psutil import Process
 
     from tokenward.connection import Connection
     from tokenward.session import Session
@@ -99,14 +103,27 @@ def _end(session: Session) -> int | None:
     except psutil.NoSuchProcess:  # it runs where we see no processes of its kind
         process = None
     connection.stop()
-    try:
-        if process is not None:
-            process.wait(STOP_SECONDS)
-    except psutil.TimeoutExpired:
+    if process is not None and not _has_ended(process):
         raise CommandError(
             f"The agent (pid {pid}) was told to stop, and still runs.", f"`kill {pid}`"
-        ) from None
+        )
     return pid
+
+
+def _has_ended(process: Process) -> bool:
+    """Wait for a process to end. It may never be reaped: in a container, init may not do that."""
+    import psutil
+
+    deadline = monotonic() + STOP_SECONDS
+    while monotonic() < deadline:
+        with suppress(psutil.TimeoutExpired):
+            process.wait(0.02)
+            return True
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                continue
+        return True
+    return False
 
 
 def _status(session: Session) -> None:
