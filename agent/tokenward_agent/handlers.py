@@ -12,6 +12,7 @@ import os
 from tokenward_agent.answer import Answer, Failure, done
 from tokenward_agent.overview import page, protections, vault_overview
 from tokenward_agent.record import Adopted, Record
+from tokenward_agent.restoring import Restoring
 from tokenward_agent.vaults import VAULT_OF
 from tokenward_protocol import VERSION, WIRE_VERSION
 
@@ -86,6 +87,7 @@ class Handlers:
             "lock": self._lock,
             "unlock": self._unlock,
             "passphrase": self._passphrase,
+            "restore": Restoring(vaults, locking).answer,
         }
 
     def _hello(self, request: Request) -> Answer:

@@ -18,7 +18,7 @@ import os
 
 from tokenward_agent.answer import Failure
 from tokenward_agent.slot_keys import ATTENDED_SECONDS, UNATTENDED_SECONDS
-from tokenward_agent.vault_error import WrongKey
+from tokenward_agent.vault_error import Damaged, WrongKey
 from tokenward_agent.vaults import overtaken
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ UNATTENDED = ("key-file", "keyring", "program")
 """The slots that ask nobody, in the order in which they are tried."""
 
 RETRY_SECONDS = 5
-"""Between two tries to open what needs nobody, so that a stuck keyring is not asked each time."""
+"""From a failed try to the next to open what needs nobody, so that a stuck keyring is not asked each time."""
 
 PENALTY_SECONDS = 0.1
 LONGEST_PENALTY_SECONDS = 10.0
@@ -51,7 +51,7 @@ class Locking:
         self._marker = os.path.join(state, "locked")
         self._unmarked = False  # locked, but the marker could not be written
         self._openings: dict[str, asyncio.Task[None]] = {}  # under way, by provider
-        self._tried: dict[str, int] = {}
+        self._failed: dict[str, int] = {}
         self._failures = 0
         self._trying = asyncio.Lock()
         self.notes: dict[str, str] = {}
@@ -72,13 +72,16 @@ class Locking:
 
     def can_open(self, provider: str | None) -> bool:
         """Tell whether a vault that is not open may be opened by itself, now."""
+        for vault in self._vaults.of(provider):
+            if vault.problem is not None and not isinstance(vault.problem, Damaged):
+                vault.adopt_look(vault.look())  # its mode or owner may have been set right
         return not self.locked and any(map(self._openable, self._vaults.of(provider)))
 
     def _openable(self, vault: Vault) -> bool:
         if vault.provider in self._openings:
             return True
-        tried = self._tried.get(vault.provider)
-        rested = tried is None or self._vaults.clock.boot() - tried >= RETRY_SECONDS
+        failed = self._failed.get(vault.provider)
+        rested = failed is None or self._vaults.clock.boot() - failed >= RETRY_SECONDS
         return vault.state == "closed" and rested and bool(self.unattended(vault))
 
     async def open_unattended(
@@ -102,10 +105,12 @@ class Locking:
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
     async def _open_alone(self, vault: Vault, closings: int) -> None:
+        opened = False
         try:
-            await self._open_by_itself(vault, {}, closings)
+            opened = await self._open_by_itself(vault, {}, closings)
         finally:
-            self._tried[vault.provider] = self._vaults.clock.boot()
+            if not opened:
+                self._failed[vault.provider] = self._vaults.clock.boot()
             del self._openings[vault.provider]
 
     async def _open_by_itself(
@@ -161,7 +166,7 @@ class Locking:
         could be opened and one would help, `wrong-passphrase`, `provider`, `vault`.
         """
         closings = self._vaults.closings
-        self._look_again(provider)
+        self.look_again(provider)
         wanted = [vault for vault in self._vaults.of(provider) if vault.state == "closed"]
         try:
             for vault in wanted:
@@ -204,9 +209,10 @@ class Locking:
         alone = self.unattended(vault) and vault.provider not in self.notes
         return "nothing" if alone else "passphrase"
 
-    def _look_again(self, provider: str | None) -> None:
+    def look_again(self, provider: str | None) -> None:
         """See a vault that was put there, or mended, since the last look."""
         for vault in self._vaults.of(provider):
+            self._failed.pop(vault.provider, None)
             if vault.state != "open":
                 vault.adopt_look(vault.look())
 

@@ -170,7 +170,7 @@ class Vault:
         epoch = self._key.epoch
         vault_id = vault_id or new_vault_id()
         with self.storage.locked() as writer:
-            if self.storage.read(1) is not None:
+            if read_head(self.storage, self.provider) is not None:
                 path = self.storage.path
                 raise VaultError("vault", f"{path} is there already.", "`auth unlock`")
             with self._key.fill() as key:
@@ -179,7 +179,7 @@ class Vault:
                 header = Header(vault_id, self.provider, 1, now, (slot,))
                 data = serialise(header, {}, key)
             try:
-                writer.replace(data, keep_previous=False)
+                writer.replace(data, keep_previous=True)
             except BaseException:
                 self._key.wipe()
                 raise

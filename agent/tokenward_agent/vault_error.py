@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
 
-RESTORE: Final = "put a backup of it in its place, or move it out of the way and log in anew"
+RESTORE: Final = "`auth restore --previous` brings back the generation before it, if one was kept"
 
 
 class VaultError(Exception):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tokenward_agent.vault_error import VaultError
+from tokenward_agent.vault_error import Damaged, VaultError
 from tokenward_agent.vault_format import FILE_BYTES, HEAD_BYTES, broken, parse_body, parse_head
 
 TYPE_CHECKING = False
@@ -31,9 +31,20 @@ class Sealed(NamedTuple):
 
 
 def read_head(storage: Storage, provider: str) -> Head | None:
-    """Read the head of *provider*'s vault, None if there is no file. Raises VaultError."""
+    """Read the head of *provider*'s vault, None if there is no file nor one before it.
+
+    Raises VaultError.
+    """
     data = storage.read(HEAD_BYTES)
-    return None if data is None else head_of(data, storage.path, provider)
+    if data is not None:
+        return head_of(data, storage.path, provider)
+    if storage.read_previous(1) is not None:
+        raise Damaged(
+            f"{storage.path} is missing, but the generation before it is there.",
+            "`auth restore --previous` puts that in its place; to start anew, remove"
+            f" {storage.path}.previous",
+        )
+    return None
 
 
 def read(storage: Storage, provider: str) -> Sealed:

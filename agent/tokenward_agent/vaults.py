@@ -23,7 +23,7 @@ from tokenward_agent.record import Record  # noqa: TC001 - NamedTuple reads its 
 from tokenward_agent.sealing import KEY_SIZE, OVERHEAD
 from tokenward_agent.storage import Storage
 from tokenward_agent.vault import Vault
-from tokenward_agent.vault_error import VaultError
+from tokenward_agent.vault_error import Damaged, VaultError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,6 +187,8 @@ class Vaults:
         try:
             prepared = await asyncio.to_thread(work)
         except VaultError as error:
+            if isinstance(error, Damaged):
+                vault.adopt_look(error)
             raise Failure(error.code, error.message, error.hint) from None
         except ValueError as error:
             raise Failure("bad-request", f"This cannot be stored: {error}.") from None

@@ -34,6 +34,7 @@ GROUPS = {
         "unlock": "open the vaults",
         "passphrase set": "protect the vault without a keyring by a new passphrase",
         "passphrase remove": "put a key file in the passphrase's place",
+        "restore": "bring a damaged vault's previous generation back",
     },
     "agent": {
         "agent start": "start the agent, if it is not running",

@@ -68,6 +68,7 @@ OPS = {
     "lock": Op({}),
     "unlock": Op({"provider": TEXT, **_SESSION}, MAY_HAVE_BODY),
     "passphrase": Op({"action": TEXT + "!", "keep": FLAG}, MAY_HAVE_BODY),
+    "restore": Op({"provider": TEXT + "!", "previous": FLAG + "!", "anyway": FLAG}),
     "stop": Op({}),
 }
 

@@ -307,7 +307,7 @@ def test_a_new_data_key_that_could_not_be_written_is_wiped(opened: Opened, place
     login(opened.vault, URL, b"secret")
     (place / "disabled.vault").rename(place / "moved")
     new_key, scratch = bytearray(32), bytearray(65536)
-    with pytest.raises(VaultError, match="was removed"):
+    with pytest.raises(VaultError, match="is missing"):
         rekey(
             opened.vault,
             [("key-file", {}, OTHER_KEY)],
