@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from tokenward_agent.answer import Failure
-from tokenward_agent.providers import find_program, objection, probe_keyring, remember, remembered
+from tokenward_agent.providers import objection, probe_keyring, remember, remembered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _ELSE = "use `--keyring-provider disabled`"
 
 
 class ProviderChoice:
-    """Chooses for one agent, whose PATH is the last place to look for a program."""
+    """Chooses for one agent. It looks for no program: whoever asks names one, on his own PATH."""
 
     def __init__(self, vaults: Vaults, state: str, arena: Arena) -> None:
         self._vaults = vaults
@@ -64,7 +64,7 @@ class ProviderChoice:
         return probe
 
     def program(self, wanted: str | None) -> str:
-        """Return the `keyring` program to run: `wanted`, the one that opens the vault, or ours.
+        """Return the `keyring` program to run: `wanted`, else the one that opens the vault.
 
         Raises Failure with code `provider` if there is none, or it should not be run.
         """
@@ -72,11 +72,8 @@ class ProviderChoice:
         slot = header.slot("program") if header is not None else None
         path = wanted or (str(slot.params["program"]) if slot is not None else None)
         if path is None:
-            path, refused = find_program(os.environ.get("PATH", ""), "/", os.geteuid())
-            if path is None:
-                why = f" ({'; '.join(refused)})" if refused else ""
-                raise Failure("provider", f"There is no `keyring` program on PATH{why}.", _ELSE)
-        problem = objection(path, "/", os.geteuid()) if os.path.isabs(path) else "is no path"
+            raise Failure("provider", "No `keyring` program is named, and none is known.", _ELSE)
+        problem = objection(path, os.geteuid()) if os.path.isabs(path) else "is no path"
         if problem is not None:
             raise Failure("provider", f"The program {path} is not run: it {problem}.", _ELSE)
         return path

@@ -5,10 +5,10 @@ answer is remembered in `probe.json` of the state folder of a credentials direct
 again only on demand or when the remembered one turned out wrong and is over an hour old. So a
 keyring that hangs costs its seconds once.
 
-A ``keyring`` program is looked for along a PATH, and must be one that only its owner (root or this
-user) can change, in folders of which the same holds, outside of virtual environments and of the
-working directory: what a checkout brings along is never run. Our own program is never taken for a
-foreign one: it would ask this agent.
+A ``keyring`` program is named by whoever asks, who knows the PATH and the working directory. It must
+be one that only its owner (root or this user) can change, in folders of which the same holds, and
+outside of virtual environments. Our own program is never taken for a foreign one: it would ask
+this agent.
 """
 
 from __future__ import annotations
@@ -116,30 +116,12 @@ def remembered(state: str) -> Probe | None:
     return Probe(backend, reason, when) if type(when) is int else None
 
 
-def find_program(path: str, working_directory: str, uid: int) -> tuple[str | None, list[str]]:
-    """Return the first foreign ``keyring`` program on *path*, and why each one before was refused.
+def objection(program: str, uid: int) -> str | None:
+    """Return why the absolute path *program* is not run by *uid*, or None.
 
-    *path* is the content of a PATH variable, *uid* who is to run it.
+    To be asked before every run.
     """
-    refused: list[str] = []
-    for folder in path.split(os.pathsep):
-        if not folder.startswith("/"):
-            continue  # relative to a working directory, or empty, which means the same
-        program = os.path.join(folder, "keyring")
-        if not os.path.isfile(program) or not os.access(program, os.X_OK):
-            continue
-        problem = objection(program, working_directory, uid)
-        if problem is None:
-            return program, refused
-        refused.append(f"{program} {problem}")
-    return None, refused
-
-
-def objection(program: str, working_directory: str, uid: int) -> str | None:
-    """Return why the absolute path *program* is not run, or None; to be asked before every run."""
     real = os.path.realpath(program)
-    if any(_inside(each, os.path.realpath(working_directory)) for each in (program, real)):
-        return "lies in the working directory"
     if _in_virtual_environment(program):
         return "belongs to a virtual environment"
     if not os.path.isfile(real):
@@ -170,7 +152,7 @@ def spellings(typed: str, normalised: str) -> list[str]:
 
 
 def _inside(path: str, folder: str) -> bool:
-    return folder != "/" and (path == folder or path.startswith(f"{folder}/"))
+    return path == folder or path.startswith(f"{folder}/")
 
 
 def _in_virtual_environment(program: str) -> bool:

@@ -1,47 +1,68 @@
 """The user's own `keyring` program, for the provider `subprocess`.
 
-The first on PATH that nobody else can replace and that will still be there tomorrow: a regular
-file of the user's or root's, not writable by others, outside the working directory and outside
-virtual environments. Its absolute path goes to the agent, which remembers it and never looks at a
-PATH itself.
+The first on PATH that nobody else can replace and that will still be there tomorrow: not in the
+working directory, where a checkout may have put it, not of a virtual environment, not ours, and
+not in the hands of others. Its absolute path goes to the agent, which looks at it again, with
+everything above it, before each run, and never looks at a PATH itself.
 """
 
 from __future__ import annotations
 
 import os
-import stat
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MARKER = b"tokenward"
+"""What stands in the first 4 KiB of every program of ours that is called `keyring`."""
 
-def find(environ: Mapping[str, str], cwd: str) -> str | None:
-    """Return the absolute path of the program, as it is on PATH, or None."""
+
+def find(environ: Mapping[str, str], cwd: str) -> tuple[str | None, list[str]]:
+    """Return the program's absolute path as on PATH, or None; and why each one before is not it."""
+    refused: list[str] = []
     for folder in environ.get("PATH", "").split(os.pathsep):
         path = f"{folder}/keyring"
-        if folder.startswith("/") and _outside(folder, cwd) and _is_safe(folder, path):
-            return path
+        if not folder.startswith("/") or not os.path.isfile(path) or not os.access(path, os.X_OK):
+            continue
+        problem = _objection(folder, path, cwd)
+        if problem is None:
+            return path, refused
+        refused.append(f"{path} {problem}")
+    return None, refused
+
+
+def none_found(refused: list[str]) -> str:
+    """Return the sentence that says that there is no such program, or why none may be run."""
+    if not refused:
+        return "There is no `keyring` program on PATH."
+    return f"No `keyring` program on PATH may be run: {'; '.join(refused)}."
+
+
+def _objection(folder: str, path: str, cwd: str) -> str | None:
+    """Return why a program is not the user's own, as the end of a sentence."""
+    here = os.path.realpath(cwd)
+    for place in (folder, os.path.realpath(folder), os.path.realpath(path)):
+        if here != "/" and f"{place}/".startswith(f"{here}/"):
+            return "lies in the working directory"
+    if os.path.exists(f"{os.path.dirname(os.path.realpath(folder))}/pyvenv.cfg"):
+        return "belongs to a virtual environment"
+    try:
+        with open(path, "rb") as file:
+            if MARKER in file.read(4096):
+                return "is tokenward's own"
+        for place in (path, folder):
+            if _is_in_other_hands(os.stat(place)):
+                return f"can be changed by others through {place}"
+    except OSError as error:
+        return f"cannot be examined: {error.strerror}"
     return None
 
 
-def _outside(folder: str, cwd: str) -> bool:
-    """Tell whether a folder is neither the working directory, nor below, nor an environment's."""
-    real, here = os.path.realpath(folder), os.path.realpath(cwd)
-    below = here != "/" and f"{real}/".startswith(f"{here}/")
-    environment = os.path.exists(f"{os.path.dirname(real)}/pyvenv.cfg")
-    return not below and not environment
-
-
-def _is_safe(folder: str, path: str) -> bool:
-    """Tell whether it is a program that only the user and root can replace."""
-    try:
-        found = os.stat(path)
-        around = os.stat(folder)
-    except OSError:
-        return False
-    return (
-        stat.S_ISREG(found.st_mode)
-        and os.access(path, os.X_OK)
-        and all(s.st_uid in {0, os.geteuid()} and not s.st_mode & 0o022 for s in (found, around))
-    )
+def _is_in_other_hands(found: os.stat_result) -> bool:
+    """Tell whether others than root, the user and the administrators of macOS may write."""
+    own = {0, os.geteuid()}
+    groups = own | {80} if sys.platform == "darwin" else own
+    shared = 0o002 if found.st_gid in groups else 0o022
+    return found.st_uid not in own or bool(found.st_mode & shared)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tokenward import keyring_program
 from tokenward.connection import AgentError
+from tokenward.errors import CommandError
 from tokenward.unlocking import given_passphrase, new_passphrase, session_variables
 
 TYPE_CHECKING = False
@@ -52,7 +53,7 @@ class Home:
 def find_home(session: Session, flag: str | None) -> Home:
     """Return the provider for a new credential. Raises CommandError and AgentError."""
     settings = session.settings
-    program = keyring_program.find(session.environ, settings.cwd)
+    program, passed_over = keyring_program.find(session.environ, settings.cwd)
     chosen = settings.provider(flag, lambda: program is not None)
     variables: dict[str, Any] = session_variables(session.environ)
     wanted: dict[str, Any] = {"provider": chosen.name, **variables}
@@ -61,9 +62,14 @@ def find_home(session: Session, flag: str | None) -> Home:
     try:
         header = session.plain("prepare", **wanted).header
     except AgentError as refused:
-        if chosen.name is None or chosen.explicit or refused.code != "provider":
+        if chosen.name is None or refused.code != "provider":
             raise
-        session.terminal.warn(f"{chosen.chosen_by} names the provider {chosen.name}: {refused}")
+        why = str(refused)
+        if chosen.name == "subprocess" and program is None:
+            why = keyring_program.none_found(passed_over)
+        if chosen.explicit:
+            raise CommandError(why, refused.hint) from None
+        session.terminal.warn(f"{chosen.chosen_by} names the provider {chosen.name}: {why}")
         header = session.plain("prepare", **variables).header
     else:
         if chosen.name is not None:

@@ -93,7 +93,7 @@ def test_a_named_provider_is_taken_or_refused_and_never_replaced(
         choose = engine.choice.choose
         assert await choose("disabled", None, {}, probe=False) == ("disabled", None)
         assert "no D-Bus session" in await refused(choose("keyring", None, {}, probe=False))
-        assert "no `keyring` program" in await refused(choose("subprocess", None, {}, probe=False))
+        assert "No `keyring` program" in await refused(choose("subprocess", None, {}, probe=False))
         assert not engine.directory.exists()
 
     asyncio.run(main())
@@ -134,9 +134,11 @@ def test_a_keyring_program_opens_the_vault_through_a_slot_of_its_own(
 
     async def main() -> None:
         engine = Engine(tmp_path)
-        header, _ = await engine.ask("prepare", provider="subprocess")
+        header, _ = await engine.ask("prepare", provider="subprocess", program=str(program))
         assert (header["ok"], header["provider"], header["state"]) == (True, "subprocess", "absent")
-        header, _ = await engine.ask("create", provider="subprocess", slot="program")
+        header, _ = await engine.ask(
+            "create", provider="subprocess", slot="program", program=str(program)
+        )
         assert header["ok"] is True, header
         await engine.login(URL, b"secret", "subprocess")
         again = Engine(tmp_path)

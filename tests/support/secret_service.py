@@ -23,6 +23,7 @@ from jeepney import (  # type: ignore[import-untyped] # it has no annotations
     new_method_call,
 )
 from jeepney.io.blocking import open_dbus_connection  # type: ignore[import-untyped] # likewise
+from jeepney.wrappers import unwrap_msg  # type: ignore[import-untyped] # likewise
 from secretstorage.exceptions import SecretStorageException
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PASSWORD = b"ci-password"
+_SECRETS = "org.freedesktop.secrets"
 DEFAULT = "/org/freedesktop/secrets/aliases/default"
 
 _BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -64,6 +66,23 @@ class Session:
         """Lock the default collection; without a display nobody can be asked to open it again."""
         with self._collection() as collection:
             collection.lock()
+
+    def unlock(self) -> None:
+        """Unlock the default collection by its password, as PAM does it at a login."""
+        secret = "org.freedesktop.Secret.Service"
+        guarded = "org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface"
+        with open_dbus_connection(self.environ["DBUS_SESSION_BUS_ADDRESS"]) as bus:
+
+            def call(interface: str, method: str, signature: str, *body: object) -> list[object]:
+                service = DBusAddress("/org/freedesktop/secrets", _SECRETS, interface)
+                message = new_method_call(service, method, signature, body)
+                answer: list[object] = unwrap_msg(bus.send_and_get_reply(message))
+                return answer
+
+            _, session = call(secret, "OpenSession", "sv", "plain", ("s", ""))
+            (path,) = call(secret, "ReadAlias", "s", "default")
+            password = (session, b"", PASSWORD, "text/plain")
+            call(guarded, "UnlockWithMasterPassword", "o(oayays)", path, password)
 
     def items(self) -> dict[str, bytes]:
         """Return every item of the default collection: its label and its secret."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokenward import unlocking
 from tokenward.connection import AgentError
-from tokenward.layout import counted
+from tokenward.layout import counted, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,13 +75,15 @@ def _opened_by(session: Session) -> list[str]:
 
 
 def _say_elsewhere(count: int | None, session: Session) -> None:
+    """Say what this passphrase does not protect: how much lies in the other vault, open to whom."""
+    vaults: list[dict[str, Any]] = session.plain("status").header["vaults"]
+    other = next((vault for vault in vaults if vault["provider"] == "keyring"), None)
+    if other is None or other["state"] == "absent":
+        return
+    who = listed([str(slot["detail"]) for slot in other["slots"]])
     if count is None:
-        session.terminal.say(
-            "Another vault, that of `keyring`, is closed; this passphrase does not protect it."
-        )
-    elif count:
-        verb = "lies" if count == 1 else "lie"
-        session.terminal.say(
-            f"{counted(count, 'credential')} {verb} in the vault of `keyring`, which the system's"
-            " keyring opens."
-        )
+        what = "What is stored in the vault of `keyring` is not counted, since that is not open;"
+        session.terminal.say(f"{what} it opens to {who}.")
+    else:
+        what = f"{counted(count, 'credential')} {'lies' if count == 1 else 'lie'}"
+        session.terminal.say(f"{what} in the vault of `keyring`, which opens to {who}.")

@@ -1,0 +1,502 @@
+"""Where credentials come to rest, with a real keyring: locked, hanging, foreign, or none."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from home import PROGRAMS
+from macaroons import token_of
+from secret_service import bus_session, gnome_keyring, hanging_keyring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from home import Home
+    from secret_service import Session
+
+pytestmark = [
+    pytest.mark.gnome_keyring,
+    pytest.mark.skipif(sys.platform != "linux", reason="needs a D-Bus session"),
+]
+
+URL, OTHER = "https://h.example/", "https://other.example/"
+TOKEN = token_of("pypi.org")
+KEYRING = ("--keyring-provider", "keyring")
+SUBPROCESS = ("--keyring-provider", "subprocess")
+DISABLED = ("--keyring-provider", "disabled")
+
+
+def join(home: Home, session: Session) -> None:
+    """Let what runs in this home reach a session's bus from now on."""
+    home.environment["DBUS_SESSION_BUS_ADDRESS"] = session.environ["DBUS_SESSION_BUS_ADDRESS"]
+
+
+@pytest.fixture
+def desktop(home: Home) -> Iterator[Session]:
+    """A session with an unlocked gnome-keyring, which the home can reach."""
+    with gnome_keyring(home.path / "desktop") as session:
+        join(home, session)
+        yield session
+
+
+@pytest.fixture
+def programs(home: Home) -> Iterator[Path]:
+    """The first folder on PATH, outside of the home, which is the working directory."""
+    folder = Path(tempfile.mkdtemp(prefix="programs-", dir="/tmp"))
+    folder.chmod(0o755)
+    home.environment["PATH"] = f"{folder}:{home.environment['PATH']}"
+    yield folder
+    shutil.rmtree(folder)
+
+
+def foreign(folder: Path) -> Path:
+    """Put a program there that keeps what it is given in files, as the interface says."""
+    program = folder / "keyring"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'file="{folder}/item-$(echo "$2 $3" | tr / _)"\n'
+        'case "$1" in\n'
+        '  set) /bin/cat > "$file" ;;\n'
+        '  get) [ -f "$file" ] || exit 1; /bin/cat "$file" ;;\n'
+        '  del) [ -f "$file" ] || exit 1; /bin/rm "$file" ;;\n'
+        "  *) exit 2 ;;\n"
+        "esac\n"
+    )
+    program.chmod(0o755)
+    return program
+
+
+def said(home: Home, *arguments: str, stdin: str = "", **variables: str) -> str:
+    """Run a command that has to succeed and return what it tells a person."""
+    return _told(0, home, *arguments, stdin=stdin, **variables)
+
+
+def refused(home: Home, *arguments: str, stdin: str = "", **variables: str) -> str:
+    """Run a command that has to fail and return what it tells a person."""
+    return _told(2, home, *arguments, stdin=stdin, **variables)
+
+
+def _told(status: int, home: Home, *arguments: str, stdin: str, **variables: str) -> str:
+    result = home.auth(*arguments, stdin=stdin, **variables)
+    assert result.returncode == status, result
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def answer(home: Home, *arguments: str) -> dict[str, Any]:
+    found = json.loads(home.done(*arguments, "--format", "json"))
+    assert isinstance(found, dict)
+    return found
+
+
+def vault(home: Home, provider: str) -> dict[str, Any]:
+    (found,) = [v for v in answer(home, "status")["vaults"] if v["provider"] == provider]
+    assert isinstance(found, dict)
+    return found
+
+
+def slots(home: Home) -> list[str]:
+    return [slot["kind"] for slot in vault(home, "keyring")["slots"]]
+
+
+def holders(home: Home) -> dict[str, str]:
+    """Return the provider of each service that is stored."""
+    return {one["service"]: one["provider"] for one in answer(home, "list")["credentials"]}
+
+
+def crash(home: Home) -> None:
+    """End the agent as a power cut would, and with it what lies in the runtime directory."""
+    pid = home.agent_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(Path(home.environment["XDG_RUNTIME_DIR"]) / "tokenward")
+
+
+def keep(home: Home, service: str, username: str, password: str) -> None:
+    """Store a password as a tool that knows nothing of tokenward would."""
+    command = ("secret-tool", "store", "--label", f"{username} at {service}")
+    result = home.run(*command, "service", service, "username", username, stdin=password)
+    assert result.returncode == 0, result.stderr
+
+
+# The provider `keyring`.
+
+
+def test_the_first_login_takes_a_keyring_that_is_there_and_says_so(
+    home: Home, desktop: Session
+) -> None:
+    told = said(home, "login", "--token", TOKEN)
+    assert told == "Stored the token for pypi (provider: keyring).\n"
+    assert slots(home) == ["keyring"]
+    assert vault(home, "disabled")["state"] == "absent"
+    assert "in the system keyring" in home.done("status")
+    assert home.done("token") == f"{TOKEN}\n"
+
+
+def test_a_vault_of_the_keyring_opens_by_itself_after_a_restart_and_a_power_cut(
+    home: Home, desktop: Session
+) -> None:
+    home.done("login", "--token", TOKEN)
+    home.done("agent", "restart")
+    assert home.done("token") == f"{TOKEN}\n"
+    crash(home)
+    assert home.done("token") == f"{TOKEN}\n"
+
+
+def test_no_item_in_the_keyring_holds_a_token(home: Home, desktop: Session) -> None:
+    home.done("login", "--token", TOKEN)
+    home.done("login", URL, "-u", "alice", "--password", "s3cret")
+    home.done("agent", "restart")
+    home.done("login", URL, "-u", "alice", "--password", "another")
+    (item,) = desktop.items().values()
+    assert len(base64.b64decode(item, validate=True)) == 32
+
+
+def test_a_lock_holds_though_the_keyring_would_open_the_vault(home: Home, desktop: Session) -> None:
+    home.done("login", "--token", TOKEN)
+    assert "Locked: keyring." in said(home, "lock")
+    home.done("agent", "restart")
+    assert "`auth unlock`" in refused(home, "token")
+    assert "Open: keyring." in said(home, "unlock")
+    assert home.done("token") == f"{TOKEN}\n"
+
+
+def test_a_locked_keyring_closes_its_own_vault_and_no_other(home: Home, desktop: Session) -> None:
+    home.done("login", URL, "--token", "in the keyring's vault")
+    desktop.lock()
+    home.done("agent", "restart")
+    told = refused(home, "token", URL)
+    assert "error: The vault of `keyring` is not open.\nhint: `auth unlock`\n" in told
+    assert "`keyring`" in refused(home, "logout", URL)
+    assert "`keyring`" in refused(home, "login", URL, "--token", "t")
+    assert "(provider: disabled)" in said(home, "login", OTHER, "--token", "meanwhile", *DISABLED)
+    assert home.done("token", OTHER) == "meanwhile\n"
+    assert "locked" in vault(home, "keyring")["note"]
+    assert "keyring" in said(home, "list")
+    assert holders(home) == {OTHER: "disabled"}
+    told = said(home, "unlock")
+    assert "The vault of keyring stays closed: The system keyring is locked." in told
+
+    desktop.unlock()
+    assert "Open: keyring and disabled." in said(home, "unlock")
+    assert home.done("token", URL) == "in the keyring's vault\n"
+    assert holders(home) == {URL: "keyring", OTHER: "disabled"}
+
+
+def test_an_unlocked_keyring_heals_without_a_word(home: Home, desktop: Session) -> None:
+    home.done("login", URL, "--token", "t")
+    desktop.lock()
+    home.done("agent", "restart")
+    refused(home, "token", URL)
+    desktop.unlock()
+    assert home.done("token", URL) == "t\n"
+
+
+def test_a_keyring_that_is_locked_at_the_first_login_is_not_used(
+    home: Home, desktop: Session
+) -> None:
+    desktop.lock()
+    told = said(home, "login", "--token", TOKEN)
+    assert "The system keyring is locked; using the disabled provider." in told
+    assert "(provider: disabled)" in told
+    assert home.done("token") == f"{TOKEN}\n"
+
+
+def test_a_locked_keyring_that_is_insisted_on_stores_nothing(home: Home, desktop: Session) -> None:
+    desktop.lock()
+    told = refused(home, "login", "--token", TOKEN, *KEYRING)
+    assert "error: The system keyring is locked.\n" in told
+    assert "`--keyring-provider disabled`" in told
+    assert not list(home.path.rglob("*.vault"))
+
+
+# No keyring, or one that does not answer.
+
+
+@pytest.mark.parametrize("bus", [False, True], ids=["no bus", "nobody on it"])
+def test_without_a_keyring_the_fall_back_is_said_once(home: Home, bus: bool) -> None:
+    with bus_session(home.path / "desktop") as session:
+        if bus:
+            join(home, session)
+        told = said(home, "login", "--token", TOKEN)
+        assert told.count("using the disabled provider.") == 1
+        assert ("no D-Bus session" in told) is not bus
+        home.done("agent", "restart")
+        told = said(home, "login", URL, "--token", "t")
+        assert told == "Stored the token for https://h.example/ (provider: disabled).\n"
+
+
+def test_a_keyring_that_hangs_is_given_up_and_remembered(home: Home) -> None:
+    with hanging_keyring(home.path / "desktop") as session:
+        join(home, session)
+        told = said(home, "login", "--token", TOKEN)
+        assert "did not answer within 3 seconds; using the disabled provider." in told
+        home.done("agent", "restart")
+        assert "keyring" not in said(home, "login", URL, "--token", "t")
+        assert home.done("token", URL) == "t\n"
+
+
+def test_a_keyring_that_hangs_closes_its_own_vault_and_no_other(home: Home) -> None:
+    with gnome_keyring(home.path / "desktop") as session:
+        join(home, session)
+        home.done("login", URL, "--token", "in the keyring's vault")
+        home.done("login", OTHER, "--token", "t", *DISABLED)
+    with hanging_keyring(home.path / "another") as session:
+        join(home, session)
+        home.done("agent", "restart")
+        assert home.done("token", OTHER) == "t\n"
+        assert "The vault of `keyring` is not open." in refused(home, "token", URL)
+        assert "within 3 seconds" in vault(home, "keyring")["note"]
+
+
+# The provider `subprocess`.
+
+
+def test_a_foreign_program_opens_the_vault_after_a_restart(home: Home, programs: Path) -> None:
+    program = foreign(programs)
+    told = said(home, "login", URL, "--token", "s3cret", *SUBPROCESS)
+    assert "(provider: subprocess)" in told
+    assert slots(home) == ["program"]
+    assert str(program) in home.done("status")
+    home.done("agent", "restart")
+    assert home.done("token", URL) == "s3cret\n"
+    assert home.done("token", URL, *SUBPROCESS) == "s3cret\n"
+    (item,) = programs.glob("item-*")
+    assert len(base64.b64decode(item.read_text())) == 32
+    program.unlink()
+    home.done("agent", "restart")
+    refused(home, "token", URL)
+    assert str(program) in vault(home, "keyring")["note"]
+
+
+def test_a_foreign_program_is_a_second_way_into_the_keyrings_vault(
+    home: Home, desktop: Session, programs: Path
+) -> None:
+    foreign(programs)
+    home.done("login", URL, "--token", "one")
+    home.done("login", OTHER, "--token", "two", *SUBPROCESS)
+    assert slots(home) == ["keyring", "program"]
+    desktop.lock()
+    home.done("agent", "restart")
+    assert home.done("token", URL) == "one\n"
+    assert home.done("token", OTHER) == "two\n"
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("changeable", "can be changed by others"),
+        ("shared folder", "can be changed by others"),
+        ("environment", "belongs to a virtual environment"),
+        ("working directory", "lies in the working directory"),
+        ("ours", "is tokenward's own"),
+    ],
+)
+def test_a_program_that_somebody_else_may_have_put_there_is_not_run(
+    home: Home, programs: Path, place: str, sentence: str
+) -> None:
+    folder = home.path / "bin" if place == "working directory" else programs / "bin"
+    folder.mkdir(mode=0o755)
+    program = foreign(folder)
+    program.chmod(0o757 if place == "changeable" else 0o755)
+    if place == "shared folder":
+        folder.chmod(0o777)
+    elif place == "environment":
+        (programs / "pyvenv.cfg").touch()
+    elif place == "ours":
+        program.write_text("#!/bin/sh\n# the `keyring` program of tokenward\n")
+    home.environment["PATH"] = f"{folder}:{home.environment['PATH']}"
+    told = refused(home, "login", URL, "--token", "s3cret", *SUBPROCESS)
+    assert f"error: No `keyring` program on PATH may be run: {program} {sentence}" in told
+    assert "`--keyring-provider disabled`" in told
+    assert not list(home.path.rglob("*.vault"))
+
+
+def test_without_a_foreign_program_subprocess_cannot_be_insisted_on(home: Home) -> None:
+    told = refused(home, "login", URL, "--token", "s3cret", *SUBPROCESS)
+    assert "`keyring` program" in told
+
+
+# What chooses.
+
+
+def test_a_variable_and_config_toml_choose_and_the_option_goes_first(
+    home: Home, desktop: Session
+) -> None:
+    login = ("login", URL, "--token", "t")
+    assert "(provider: disabled)" in said(home, *login, UV_KEYRING_PROVIDER="disabled")
+    assert "(provider: keyring)" in said(home, *login, UV_KEYRING_PROVIDER="keyring")
+    settings = Path(home.environment["XDG_CONFIG_HOME"]) / "tokenward" / "config.toml"
+    settings.parent.mkdir()
+    settings.write_text('keyring-provider = "disabled"\n')
+    assert "(provider: disabled)" in said(home, *login, UV_KEYRING_PROVIDER="keyring")
+    assert "(provider: keyring)" in said(home, *login, *KEYRING)
+    settings.write_text('keyring-provider = "plaintext"\n')
+    assert "names no provider" in refused(home, *login)
+
+
+def test_subprocess_as_uv_means_it_chooses_nothing_without_a_foreign_program(
+    home: Home, desktop: Session, programs: Path
+) -> None:
+    login = ("login", URL, "--token", "t")
+    assert "(provider: keyring)" in said(home, *login, UV_KEYRING_PROVIDER="subprocess")
+    foreign(programs).write_text("#!/bin/sh\n# tokenward's own\n")
+    assert "(provider: keyring)" in said(home, *login, UV_KEYRING_PROVIDER="subprocess")
+    foreign(programs)
+    assert "(provider: subprocess)" in said(home, *login, UV_KEYRING_PROVIDER="subprocess")
+
+
+# Two vaults.
+
+
+def test_the_latest_login_wins_over_both_vaults(home: Home, desktop: Session) -> None:
+    home.done("login", URL, "--token", "first")
+    assert "Replaced" in said(home, "login", URL, "--token", "second", *DISABLED)
+    assert home.done("token", URL) == "second\n"
+    assert holders(home) == {URL: "disabled"}
+    refused(home, "token", URL, *KEYRING)
+    assert "Replaced" in said(home, "login", URL, "--token", "third", *KEYRING)
+    assert home.done("token", URL) == "third\n"
+    assert holders(home) == {URL: "keyring"}
+
+
+def test_the_latest_login_wins_over_a_vault_that_was_closed_then(
+    home: Home, desktop: Session
+) -> None:
+    home.done("login", URL, "--token", "first")
+    desktop.lock()
+    home.done("agent", "restart")
+    home.done("login", URL, "--token", "second", *DISABLED)
+    desktop.unlock()
+    home.done("unlock")
+    assert home.done("token", URL) == "second\n"
+    assert holders(home) == {URL: "disabled"}
+
+    phrase = home.path / "phrase"
+    phrase.touch(0o600)
+    phrase.write_text("phrase\n")
+    home.done("passphrase", "set", TOKENWARD_PASSPHRASE_FILE=str(phrase))
+    home.done("agent", "restart")
+    home.done("login", URL, "--token", "third", *KEYRING)
+    home.done("unlock", TOKENWARD_PASSPHRASE_FILE=str(phrase))
+    assert home.done("token", URL) == "third\n"
+    assert holders(home) == {URL: "keyring"}
+
+
+def test_token_and_logout_with_a_provider_look_in_its_vault_alone(
+    home: Home, desktop: Session
+) -> None:
+    home.done("login", URL, "--token", "one")
+    home.done("login", OTHER, "--token", "two", *DISABLED)
+    assert home.done("token", URL, *KEYRING) == "one\n"
+    assert home.done("token", OTHER, *DISABLED) == "two\n"
+    for service, provider in ((URL, DISABLED), (OTHER, KEYRING)):
+        assert f"by the provider {provider[1]}" in refused(home, "token", service, *provider)
+        assert "error: No credential" in refused(home, "logout", service, *provider)
+    home.done("logout", "--all", *KEYRING)
+    assert holders(home) == {OTHER: "disabled"}
+    desktop.lock()
+    home.done("agent", "restart")
+    assert "error: No credential" in refused(home, "token", URL, *DISABLED)
+    assert "is not open" in refused(home, "token", URL, *KEYRING)
+
+
+def test_a_passphrase_says_what_it_does_not_protect(home: Home, desktop: Session) -> None:
+    home.done("login", URL, "--token", "one")
+    home.done("login", OTHER, "--token", "two")
+    phrase = home.path / "phrase"
+    phrase.touch(0o600)
+    phrase.write_text("phrase\n")
+    given = {"TOKENWARD_PASSPHRASE_FILE": str(phrase)}
+    elsewhere = "2 credentials lie in the vault of `keyring`, which opens to whoever can read"
+    assert elsewhere in said(home, "passphrase", "set", **given)
+    assert elsewhere in said(home, "passphrase", "remove", **given)
+    desktop.lock()
+    home.done("agent", "restart")
+    told = said(home, "passphrase", "set", **given)
+    assert "What is stored in the vault of `keyring` is not counted" in told
+    assert "in the system keyring" in told
+
+
+# Credentials that stay where a keyring has them.
+
+
+def test_an_adopted_credential_is_read_where_it_is_and_never_removed_unasked(
+    home: Home, desktop: Session
+) -> None:
+    keep(home, URL, "alice", "from the keyring")
+    told = said(home, "login", URL, "-u", "alice", "--adopt")
+    assert "Adopted the password of alice for https://h.example/" in told
+    assert answer(home, "list")["credentials"][0]["adopted"] is True
+    assert home.done("token", URL) == "from the keyring\n"
+    assert b"from the keyring" not in b"".join(
+        path.read_bytes() for path in home.path.rglob("*.vault*")
+    )
+    keep(home, URL, "alice", "changed there")
+    assert home.done("token", URL) == "from the keyring\n", "it is kept for five minutes"
+    home.done("agent", "restart")
+    assert home.done("token", URL) == "changed there\n"
+    home.done("logout", URL)
+    refused(home, "token", URL)
+    assert b"changed there" in desktop.items().values()
+    home.done("login", URL, "-u", "alice", "--adopt")
+    home.done("logout", URL, "--purge")
+    assert b"changed there" not in desktop.items().values()
+
+
+def test_an_adopted_credential_is_found_however_it_was_spelled(
+    home: Home, desktop: Session
+) -> None:
+    spelled = {
+        "https://a.example/team": "https://a.example/team/",
+        "https://b.example/team/": "https://b.example/team",
+        "https://c.example/team/simple/": "https://c.example/team",
+        "https://d.example/": "HTTPS://D.Example:443",
+        "e.example/team": "e.example/team",
+        "HTTPS://F.example/Team": "HTTPS://F.example/Team",
+    }
+    for stored, typed in spelled.items():
+        keep(home, stored, "alice", f"under {stored}")
+        home.done("login", typed, "-u", "alice", "--adopt")
+        assert home.done("token", typed) == f"under {stored}\n"
+
+
+def test_the_library_and_its_program_keep_what_can_be_adopted(home: Home, desktop: Session) -> None:
+    backend = {"PYTHON_KEYRING_BACKEND": "keyring.backends.SecretService.Keyring"}
+    result = home.run(PROGRAMS / "keyring", "set", URL, "alice", stdin="by the library", **backend)
+    assert result.returncode == 0, result.stderr
+    home.done("login", URL, "-u", "alice", "--adopt")
+    assert home.done("token", URL) == "by the library\n"
+
+
+def test_what_no_keyring_has_is_not_adopted(home: Home, desktop: Session) -> None:
+    keep(home, URL, "alice", "hers")
+    told = refused(home, "login", URL, "-u", "bob", "--adopt")
+    assert "error: No keyring has a password of bob for https://h.example/.\n" in told
+    assert answer(home, "list")["credentials"] == []
+
+
+def test_a_foreign_program_may_have_what_is_adopted(home: Home, programs: Path) -> None:
+    program = foreign(programs)
+    home.run(program, "set", URL, "alice", stdin="from the program")
+    home.done("login", URL, "-u", "alice", "--adopt", *SUBPROCESS)
+    assert home.done("token", URL) == "from the program\n"
+    told = refused(home, "login", URL, "-u", "bob", "--adopt", *SUBPROCESS)
+    assert f"error: The program {program} has no password of bob" in told
+    home.done("logout", URL, "--purge")
+    assert not [path for path in programs.glob("item-*") if "alice" in path.name]
+
+
+def test_where_no_keyring_can_be_read_nothing_is_adopted(home: Home) -> None:
+    told = refused(home, "login", URL, "-u", "alice", "--adopt")
+    assert "needs a provider that reads keyrings" in told
+    assert answer(home, "list")["credentials"] == []
