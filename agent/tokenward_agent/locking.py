@@ -54,7 +54,7 @@ class Locking:
         self._failed: dict[str, int] = {}
         self._failures = 0
         self._trying = asyncio.Lock()
-        self.notes: dict[str, str] = {}
+        self.notes = vaults.notes
         """Why a vault could not be opened, by its provider."""
 
     @property
@@ -222,7 +222,9 @@ class Locking:
         if any(each.state == "open" for each in vaults) or not self._vaults.not_open(None):
             self._unmarked = False
             try:
-                with contextlib.suppress(FileNotFoundError):
+                if os.path.lexists(
+                    self._marker
+                ):  # a read-only file system refuses even what is not there
                     os.unlink(self._marker)
             except OSError as error:
                 raise Failure(
@@ -243,6 +245,7 @@ class Locking:
                 "vault",
                 f"The keys are destroyed, but {self._marker} cannot be written"
                 f" ({error.strerror}), so a restart of the agent ends the lock.",
+                "`auth lock` again once it can be written",
             ) from None
         return [vault for vault in self._vaults.each.values() if vault.state != "absent"]
 
