@@ -42,8 +42,11 @@ MESSAGE_AND_HINT: dict[str, tuple[int | None, int | None]] = {
     "detail": (0, None),
     "fail": (0, 1),
     "hint": (None, 0),
+    "ok": (1, None),
+    "problem": (1, 2),
     "say": (0, None),
     "warn": (0, None),
+    "warning": (1, 2),
 }
 """At which place the calls that say something have a message and a hint."""
 

@@ -45,6 +45,7 @@ GROUPS = {
     },
     "settings": {
         "trust": "obey the settings of a project's directory",
+        "doctor": "try every protection on this machine, and say what mends what is off",
     },
 }
 """Every command, by the headings of the help."""

@@ -1,0 +1,1 @@
+"""What `auth doctor` looks at: each module proves one kind of thing and returns findings."""

@@ -1,0 +1,108 @@
+"""Whether the agent's process keeps its promises: tried on it, from outside, as this user.
+
+What it says of itself counts only where nothing can be tried. Linux alone shows a process to
+others; elsewhere the agent's own report is all there is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from tokenward.checks.finding import ok, problem, warning
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tokenward.checks.finding import Finding
+
+_REFUSED = {errno.EACCES, errno.EPERM}
+_OPENED = ("mem", "environ", "maps")
+_RESTART = "`auth agent restart`, and report it if it stays so"
+
+
+def closed(pid: int, uid: int, proc: str = "/proc") -> Iterator[Finding]:
+    """Try to read the agent's memory and environment, and to list its descriptors."""
+    check = "process"
+    if not os.path.isdir(f"{proc}/self"):
+        return
+    if uid == 0:
+        yield warning(
+            check,
+            "Nobody can be kept from reading the agent's memory who is root, as you are.",
+            "use tokenward as an ordinary user",
+        )
+        return
+    wrong = {what: _open(f"{proc}/{pid}/{what}") for what in _OPENED}
+    opened = [what for what, error in wrong.items() if error is None]
+    try:
+        os.listdir(f"{proc}/{pid}/fd")
+        opened.append("fd")
+    except OSError:
+        pass
+    if opened:
+        yield problem(
+            check, f"Other programs of yours can read the agent ({', '.join(opened)}).", _RESTART
+        )
+    elif set(wrong.values()) <= _REFUSED:
+        yield ok(check, "Memory, environment and descriptors of the agent cannot be read by you.")
+    else:
+        yield warning(
+            check,
+            f"The agent (pid {pid}) cannot be seen from here, so that nothing can be tried on it.",
+            "run `auth doctor` where the agent runs",
+        )
+
+
+def _open(path: str) -> int | None:
+    """Return why a file cannot be opened, or None if it can."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno
+    return None
+
+
+def limits(text: str) -> Iterator[Finding]:
+    """Judge the agent's limits, as /proc/PID/limits has them (proc_pid_limits(5))."""
+    core = _limit(text, "Max core file size")
+    if core == ("0", "0"):
+        yield ok("core", "A crash of the agent writes no core file (limit 0, for good).")
+    elif core:
+        yield problem("core", f"A crash of the agent may write a core file ({core[1]}).", _RESTART)
+
+
+def _limit(text: str, name: str) -> tuple[str, str] | None:
+    """Return a soft and a hard limit, None where there is no such line."""
+    for line in text.splitlines():
+        if line.startswith(name):
+            soft, hard, *_ = line.removeprefix(name).split()
+            return soft, hard
+    return None
+
+
+def memory(kind: str, limits_text: str) -> Finding:
+    """Judge how the secrets are kept from swap and dumps, by the agent's word for it."""
+    if kind == "memfd_secret":
+        return ok("memory", "Secrets are in memory that not even the kernel maps (memfd_secret).")
+    if kind == "mlock":
+        return ok("memory", "Secrets are in locked memory, which is never swapped (mlock).")
+    limit = _limit(limits_text, "Max locked memory")
+    allowed = f" (lock limit {limit[1]})" if limit else ""
+    return warning(
+        "memory",
+        f"The memory for secrets is {kind.rstrip('.')}{allowed}.",
+        "raise the hard limit that `ulimit -H -l` shows, then `auth agent restart`",
+    )
+
+
+def refused(protections: Mapping[str, str]) -> Iterator[Finding]:
+    """Name the protections that this system does not have."""
+    for name, state in protections.items():
+        if state.startswith("refused"):
+            yield warning(
+                "protections",
+                f"This system refuses a protection: {name} ({state.removeprefix('refused: ')}).",
+                "a newer kernel may have it",
+            )

@@ -1,0 +1,57 @@
+"""Who can open what is stored, as the agent tells it, and whether a stolen copy would do."""
+
+from __future__ import annotations
+
+from tokenward.checks.finding import ok, problem, warning
+from tokenward.layout import listed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from tokenward.checks.finding import Finding
+
+
+def openers(vaults: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Say of each vault who opens it without asking the agent."""
+    for vault in vaults:
+        name, state = vault["provider"], vault["state"]
+        if state == "absent":
+            continue
+        if state == "broken":
+            yield problem(
+                "vaults",
+                f"The vault of {name} cannot be used: {str(vault['note']).rstrip('.')}.",
+                f"`auth restore --previous --keyring-provider {name}`",
+            )
+            continue
+        who = listed([str(slot["detail"]) for slot in vault["slots"]])
+        kinds = {slot["kind"] for slot in vault["slots"]}
+        message = f"The vault of {name} ({state}) opens to {who}."
+        if "key-file" in kinds:
+            yield warning("vaults", message, "`auth passphrase set`")
+        else:
+            yield ok("vaults", message)
+        if state == "closed" and vault["note"]:
+            yield warning(
+                "vaults",
+                f"The vault of {name} did not open: {str(vault['note']).rstrip('.')}.",
+                f"`auth unlock --keyring-provider {name}`",
+            )
+
+
+def copies(vaults: list[dict[str, Any]], directory: str, state: str) -> Iterator[Finding]:
+    """Say whether a copy of the credentials directory opens by itself."""
+    kinds = {slot["kind"] for vault in vaults for slot in vault["slots"]}
+    if "key-file" in kinds and f"{state}/".startswith(f"{directory}/"):
+        yield problem(
+            "copies",
+            f"A copy of {directory} opens by itself, because the key file lies in it.",
+            "let TOKENWARD_DIR name a directory of its own, or `auth passphrase set`",
+        )
+    elif kinds:
+        yield ok(
+            "copies",
+            f"A copy of {directory} alone does not open, so it is no backup alone either.",
+        )

@@ -1,0 +1,151 @@
+"""`auth doctor`: try each protection on this machine, and name the command that mends what is off.
+
+It starts the agent, since most of what is promised is about a running one, and changes nothing
+else. A problem is a promise that does not hold here, and makes the exit status 2; a warning works
+and could be better.
+"""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+import sysconfig
+from time import time
+from urllib.parse import urlsplit
+
+from tokenward import directories
+from tokenward.checks import files, machine, plaintext, process, vaults
+from tokenward.checks.finding import PROBLEM, WARNING, ok, problem, warning
+from tokenward.connection import AgentError, AgentUnreachable
+from tokenward.errors import CommandError
+from tokenward.layout import counted
+from tokenward.unlocking import session_variables
+from tokenward_protocol import VERSION
+from tokenward_protocol.urls import FIXED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+    from typing import Any
+
+    from tokenward.checks.finding import Finding
+    from tokenward.session import Session
+    from tokenward.usage import Parser
+
+
+def describe(parser: Parser, _command: str) -> None:
+    """Add examples."""
+    parser.examples("auth doctor", "auth doctor --format json")
+
+
+def run(_arguments: Namespace, session: Session) -> None:
+    """Print every finding; raises CommandError if one is a problem."""
+    found = list(_examined(session))
+    problems = sum(one.state == PROBLEM for one in found)
+    if session.json:
+        warnings = sum(one.state == WARNING for one in found)
+        findings = [
+            {"check": one.check, "state": one.state, "message": one.message, "hint": one.hint}
+            for one in found
+        ]
+        session.done({"problems": problems, "warnings": warnings, "findings": findings})
+    else:
+        session.terminal.lines(_lines(found))
+    if problems:
+        raise CommandError(f"A look at this machine found {counted(problems, 'problem')}.")
+
+
+def _lines(found: list[Finding]) -> list[str]:
+    lines: list[str] = []
+    for one in found:
+        lines.append(f"{one.state:<7}  {one.check}: {one.message}")
+        if one.hint:
+            lines.append(f"{'':<7}  hint: {one.hint}")
+    return lines
+
+
+def _examined(session: Session) -> Iterator[Finding]:
+    status: dict[str, Any] | None = None
+    try:
+        status = session.plain("status").header
+    except (AgentUnreachable, AgentError) as error:
+        yield problem("agent", str(error), error.hint or "`auth agent start`")
+    yield from _directories(session)
+    if status is not None:
+        yield from _agent(status)
+        yield _keyring(session, status["vaults"])
+        yield from vaults.openers(status["vaults"])
+        yield from vaults.copies(status["vaults"], status["directory"], status["state"])
+    yield from _machine()
+    home = directories.home(session.environ)
+    try:
+        yield from plaintext.findings(session.environ, home, _hosts(session))
+    except CommandError as error:  # one of the user's own settings files
+        yield problem("settings", str(error), error.hint or "correct the file")
+
+
+def _directories(session: Session) -> Iterator[Finding]:
+    places = session.settings.directories
+    uid = os.geteuid()
+    yield from files.directory("credentials", places.credentials, uid)
+    yield from files.directory("state", places.state, uid)
+    yield from files.directory("state", places.state_folder, uid)
+    yield files.leftovers([places.credentials, places.state_folder], time())
+
+
+def _agent(status: dict[str, Any]) -> Iterator[Finding]:
+    pid, version = int(status["pid"]), status["version"]
+    if version == VERSION:
+        yield ok("agent", f"The agent {version} answers (pid {pid}).")
+    else:
+        yield warning(
+            "agent", f"The agent is {version}, this command {VERSION}.", "`auth agent restart`"
+        )
+    yield from process.closed(pid, os.geteuid())
+    limits = _text(f"/proc/{pid}/limits")
+    yield from process.limits(limits)
+    yield process.memory(str(status["protections"].get("memory", "unknown")), limits)
+    yield from process.refused(status["protections"])
+
+
+def _keyring(session: Session, found: list[dict[str, Any]]) -> Finding:
+    """Ask the system keyring, now and not from what is remembered."""
+    variables: dict[str, Any] = session_variables(session.environ)
+    needed = any(slot["kind"] == "keyring" for vault in found for slot in vault["slots"])
+    try:
+        session.plain("prepare", provider="keyring", probe=True, **variables)
+    except AgentError as refused:
+        if needed:
+            return problem("keyring", str(refused), refused.hint or "`auth unlock`")
+        return ok("keyring", f"Nothing here needs a system keyring, and none answers: {refused}")
+    return ok("keyring", "The system keyring answers.")
+
+
+def _machine() -> Iterator[Finding]:
+    if sys.platform == "linux":
+        yield machine.swap(_text("/proc/swaps"), machine.is_encrypted)
+    folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    if site.ENABLE_USER_SITE:
+        folders.append(site.getusersitepackages())
+    yield machine.slow_start(dict(machine.pth_files(folders)))
+    script = sys.argv[0]
+    yield from machine.wrapper(script, _text(script))
+
+
+def _hosts(session: Session) -> set[str]:
+    """Return the hosts of every index that is known by a name."""
+    urls = [*FIXED.values(), "https://pypi.org/", "https://test.pypi.org/"]
+    for service in session.settings.names.by_variable().values():
+        urls += [service.url, service.publish_url]
+    return {urlsplit(url).hostname or "" for url in urls}
+
+
+def _text(path: str) -> str:
+    """Return what a file holds, "" where that cannot be seen."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

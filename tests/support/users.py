@@ -1,0 +1,55 @@
+"""Becoming another user, as root, with this interpreter: also where it lies in a closed home.
+
+A user id that nobody has does as well as a real one. Where a directory above the interpreter is
+closed to others, the new process gets a view of its own in which it is open; nothing else sees it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+SOMEBODY = 12345
+
+other_users = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0 or shutil.which("setpriv") is None,
+    reason="only root can become another user",
+)
+
+_OPENED = """
+set -e
+base=$1 cover=$2 aside=$3; shift 3
+mount --bind "$base" "$aside"
+mount -t tmpfs -o mode=755 none "$cover"
+mkdir -p "$base"
+mount --move "$aside" "$base"
+exec "$@"
+"""
+
+
+def become(uid: int = SOMEBODY) -> list[str]:
+    """Return the beginning of a command that the user `uid` is to run."""
+    setpriv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    base = Path(sys.base_prefix).resolve()
+    closed = [folder for folder in reversed(base.parents) if not folder.stat().st_mode & 0o001]
+    if closed:
+        aside = Path(tempfile.gettempdir()) / "tokenward-tests-aside"
+        aside.mkdir(exist_ok=True)
+        places = [str(base), str(closed[0]), str(aside)]
+        setpriv = ["unshare", "--mount", "sh", "-c", _OPENED, "sh", *places, *setpriv]
+    tried = subprocess.run([*setpriv, sys.executable, "-c", ""], check=False, capture_output=True)
+    if tried.returncode:
+        pytest.skip("another user cannot run this interpreter")
+    return setpriv
+
+
+def give(root: Path, uid: int = SOMEBODY) -> None:
+    """Make everything in `root` the user's."""
+    for path in (root, *root.rglob("*")):
+        os.chown(path, uid, uid, follow_symlinks=False)
