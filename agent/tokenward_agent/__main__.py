@@ -20,21 +20,21 @@ def main() -> int:
     except HardenError as error:
         return _fail(str(error))
     sys.modules["ssl"] = None  # type: ignore[assignment]  # the documented way to have an import fail; asyncio works without
-    from tokenward_agent.settings import SettingsError, read
+    from tokenward_agent.settings import SettingsError, parse, read
     from tokenward_agent.socket_place import AlreadyRunning, PlaceError, SocketPlace
 
-    settings = None
+    options = parse(sys.argv[1:])
     try:
-        settings = read(sys.argv[1:])
+        settings = read(options)
         place = SocketPlace(settings.socket)
     except AlreadyRunning:
-        if settings is not None and settings.ready is not None:
-            os.write(settings.ready, b"running\n")
+        if options.ready_fd is not None:
+            os.write(options.ready_fd, b"running\n")
         else:
             sys.stderr.write("tokenward-agent: Another agent serves this address.\n")
         return 0
     except (SettingsError, PlaceError) as error:
-        return _fail(str(error), settings.ready if settings is not None else None)
+        return _fail(str(error), options.ready_fd)
     os.chdir("/")
     from tokenward_agent.lifecycle import run
 

@@ -13,10 +13,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 
 from tokenward_agent.answer import Failure
+from tokenward_agent.lock_marker import LockMarker
 from tokenward_agent.slot_keys import ATTENDED_SECONDS, UNATTENDED_SECONDS
 from tokenward_agent.vault_error import Damaged, WrongKey
 from tokenward_agent.vaults import overtaken
@@ -48,8 +47,7 @@ class Locking:
         self._vaults = vaults
         self._changes = changes
         self._keys = keys
-        self._marker = os.path.join(state, "locked")
-        self._unmarked = False  # locked, but the marker could not be written
+        self._marker = LockMarker(state)
         self._openings: dict[str, asyncio.Task[None]] = {}  # under way, by provider
         self._failed: dict[str, int] = {}
         self._failures = 0
@@ -60,7 +58,7 @@ class Locking:
     @property
     def locked(self) -> bool:
         """Whether `lock` was the last word."""
-        return self._unmarked or os.path.lexists(self._marker)
+        return self._marker.there
 
     def unattended(self, vault: Vault) -> list[Slot]:
         """Return the slots of a vault that need nobody, in the order in which to try them."""
@@ -220,46 +218,13 @@ class Locking:
         """End the lock, once something was opened or there is nothing to open."""
         vaults = self._vaults.of(provider)
         if any(each.state == "open" for each in vaults) or not self._vaults.not_open(None):
-            self._unmarked = False
-            try:
-                if os.path.lexists(
-                    self._marker
-                ):  # a read-only file system refuses even what is not there
-                    os.unlink(self._marker)
-            except OSError as error:
-                raise Failure(
-                    "vault",
-                    f"{self._marker}, which says that the agent is locked, cannot be removed:"
-                    f" {error.strerror}.",
-                    "remove it, then `auth unlock`",
-                ) from None
+            self._marker.remove()
 
     async def lock(self) -> list[Vault]:
         """Destroy the keys of every vault, now and until `unlock`; return those that are there."""
         self.close()
-        try:
-            self._mark()
-        except OSError as error:
-            self._unmarked = True
-            raise Failure(
-                "vault",
-                f"The keys are destroyed, but {self._marker} cannot be written"
-                f" ({error.strerror}), so a restart of the agent ends the lock.",
-                "`auth lock` again once it can be written",
-            ) from None
+        self._marker.leave()
         return [vault for vault in self._vaults.each.values() if vault.state != "absent"]
-
-    def _mark(self) -> None:
-        """Leave the marker, on the disk when this returns."""
-        for path, flags in (
-            (self._marker, os.O_WRONLY | os.O_CREAT),
-            (os.path.dirname(self._marker), os.O_RDONLY | os.O_DIRECTORY),
-        ):
-            file = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                os.fsync(file)
-            finally:
-                os.close(file)
 
     def close(self) -> None:
         """Destroy the keys of every vault; the next request opens what needs nobody."""

@@ -36,9 +36,13 @@ class Settings:
         self.ready = ready
 
 
-def read(argv: list[str]) -> Settings:
-    """Read the options. Raises SettingsError, PlaceError; SystemExit for --help and bad usage."""
-    options = _parser().parse_args(argv)
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Parse the options. Raises SystemExit for --help and bad usage."""
+    return _parser().parse_args(argv)
+
+
+def read(options: argparse.Namespace) -> Settings:
+    """Find out where everything lies. Raises SettingsError, PlaceError."""
     home = _home()
     base = options.state or places.state_directory(sys.platform, os.environ, home)
     ordinary = os.path.realpath(places.data_directory(sys.platform, os.environ, home))

@@ -155,7 +155,7 @@ def _clear(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise PlaceError(f"{path} is in the way and is not a socket; it is left alone.")
+        raise PlaceError(f"{path} is in the way and is not a socket; move it elsewhere.")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:

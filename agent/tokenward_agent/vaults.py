@@ -90,6 +90,7 @@ class Vaults:
         self._indexes = {provider: Index() for provider in self.each}
         self._hidden: dict[str, dict[Key, int]] = {provider: {} for provider in self.each}
         self._first_end = Now(_NEVER, _NEVER, "")
+        self.notes: dict[str, str] = {}  # why a vault could not be opened, by its provider
         self.closings = 0
         """How often a vault was closed: whoever began before and waited, compares."""
         self.when_over: Callable[[Vault], None] = lambda _vault: None
@@ -155,9 +156,9 @@ class Vaults:
         if shut:
             names: list[Value] = [vault.provider for vault in shut]
             these = " and ".join(f"`{name}`" for name in names)
-            return Failure(
-                "locked", f"The vault of {these} is not open.", "`auth unlock`", vaults=names
-            )
+            why = next((f": {self.notes[n]}" for v in shut if (n := v.provider) in self.notes), ".")
+            what = f"The vault of {these} is not open{why}"
+            return Failure("locked", what, "`auth unlock`", vaults=names)
         what = f"Nothing is stored for {service}." if service else "Nothing is stored."
         return Failure("not-found", what, "`auth login`")
 

@@ -100,7 +100,7 @@ def test_what_is_no_socket_is_left_alone(run: Path) -> None:
     for make in (Path.touch, Path.mkdir, os.mkfifo):
         path = run / f"{make.__name__}.sock"
         make(path)
-        with pytest.raises(PlaceError, match="is not a socket; it is left alone"):
+        with pytest.raises(PlaceError, match="is not a socket; move it elsewhere"):
             SocketPlace(str(path))
         assert path.exists()
 
@@ -195,7 +195,7 @@ def environ(run: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_without_options_everything_lies_where_the_user_keeps_such_things(
     run: Path, environ: pytest.MonkeyPatch
 ) -> None:
-    found = settings.read([])
+    found = settings.read(settings.parse([]))
     assert found.directory == str((run / "home/.local/share/tokenward").resolve())
     assert Path(found.state).parent == (run / "home/.local/state/tokenward").resolve()
     assert found.socket == str(run / "xdg/tokenward/agent.sock")
@@ -203,14 +203,14 @@ def test_without_options_everything_lies_where_the_user_keeps_such_things(
 
 
 def test_another_directory_is_another_profile(run: Path, environ: pytest.MonkeyPatch) -> None:
-    ordinary = settings.read([])
+    ordinary = settings.read(settings.parse([]))
     environ.setenv("TOKENWARD_DIR", str(run / "other"))
-    other = settings.read([])
+    other = settings.read(settings.parse([]))
     assert other.directory == str((run / "other").resolve())
     assert other.socket != ordinary.socket
     assert other.state != ordinary.state
     (run / "link").symlink_to(run / "other")
-    again = settings.read(["--directory", str(run / "link")])
+    again = settings.read(settings.parse(["--directory", str(run / "link")]))
     assert (again.socket, again.state) == (other.socket, other.state)
 
 
@@ -228,7 +228,7 @@ def test_a_path_that_is_not_absolute_is_refused(
 ) -> None:
     environ.setenv(variable, "relative")
     with pytest.raises(SettingsError, match="relative is not an absolute path"):
-        settings.read(argv)
+        settings.read(settings.parse(argv))
 
 
 def test_a_missing_home_is_looked_up(environ: pytest.MonkeyPatch) -> None:
@@ -244,7 +244,7 @@ def test_a_state_directory_that_cannot_be_had_is_a_sentence(
     (run / "file").touch()
     for state in (run / "file", run / "file" / "below"):
         with pytest.raises((SettingsError, PlaceError), match=r"file.*\.$"):
-            settings.read(["--state", str(state)])
+            settings.read(settings.parse(["--state", str(state)]))
 
 
 @pytest.mark.parametrize(
