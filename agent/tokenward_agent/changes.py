@@ -14,6 +14,7 @@ from tokenward_agent.answer import Failure
 from tokenward_agent.lifetime import LONGEST, Lifetime
 from tokenward_agent.lookup import choose
 from tokenward_agent.record import Adopted, Record
+from tokenward_agent.tombstones import Tombstones
 from tokenward_agent.vaults import VAULT_OF, Found, Vaults
 from tokenward_protocol.urls import is_canonical
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 class Changes:
     """The changes of one agent's vaults."""
 
-    def __init__(self, vaults: Vaults) -> None:
+    def __init__(self, vaults: Vaults, state: str) -> None:
         self._vaults = vaults
+        self._tombstones = {each: Tombstones(state, each) for each in vaults.each}
         self._sweeps: set[asyncio.Task[None]] = set()
         vaults.when_over = self._sweep_later
 
@@ -95,10 +97,24 @@ class Changes:
             if not meant or (every and shut):
                 raise vaults.miss(service, provider)
             for vault in vaults.each.values():
-                keys = [found.record for found in meant if found.vault is vault]
-                if keys:
-                    await self._remove(vault, keys)
+                records = [found.record for found in meant if found.vault is vault]
+                if records:
+                    self._bury(records)
+                    await self._remove(vault, records)
         return meant
+
+    def _bury(self, records: list[Record]) -> None:
+        """Keep a closed vault from answering later with what these had replaced."""
+        try:
+            for vault in self._vaults.not_open(None):
+                self._tombstones[vault.provider].bury(records)
+        except OSError as error:
+            raise Failure(
+                "vault",
+                f"The agent's state folder cannot be written ({error.strerror}), and the closed"
+                " vault may hold an older credential of the same account.",
+                "`auth unlock`, then log out again",
+            ) from None
 
     def _meant(
         self, here: list[Found], service: str, username: str | None, *, every: bool
@@ -129,6 +145,8 @@ class Changes:
 
         `changing` must be held, and nothing awaited since the vault was opened.
         """
+        tombstones = self._tombstones[vault.provider]
+        self._vaults.hide(vault, tombstones.cover(vault.records.values()))
         others = [each for each in self._vaults.each.values() if each is not vault]
         for other in others:
             for key in vault.records.keys() & other.records.keys():
@@ -140,6 +158,8 @@ class Changes:
         for each in (vault, *others):
             if self._vaults.has_hidden(each):
                 await self._clear(each)
+        if not self._vaults.has_hidden(vault):
+            tombstones.clear()
 
     async def _clear(self, vault: Vault) -> None:
         """Remove what is hidden from the disk; where that refuses, the next save does it."""

@@ -61,7 +61,7 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None
     clock = SystemClock()
     vaults = Vaults(settings.directory, arena, clock)
     keys = SlotKeys(settings.state, arena)
-    changes = Changes(vaults)
+    changes = Changes(vaults, settings.state)
     locking = Locking(vaults, changes, keys, settings.state)
     creation = Creation(vaults, changes, keys, arena)
     choice = ProviderChoice(vaults, settings.state, arena)

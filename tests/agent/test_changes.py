@@ -255,6 +255,29 @@ def test_a_logout_while_a_vault_is_closed_says_so_and_removes_nothing_by_halves(
     asyncio.run(main())
 
 
+def test_what_was_logged_out_does_not_come_back_from_the_other_vault(tmp_path: Path) -> None:
+    async def main() -> None:
+        engine = Engine(tmp_path)
+        await engine.make_both()
+        await engine.login(URL, b"older", "disabled", "ana")
+        engine.vaults.closed(engine.disabled)
+        await engine.login(URL, b"newer", "keyring", "ana")
+        assert await engine.changes.logout(URL, "ana", provider=None, every=False)
+        await engine.login(OTHER, b"later", "keyring", "ana")
+        engine.vaults.closed(engine.keyring)
+        await engine.open("keyring", "disabled")
+        assert await code_of(engine.changes.logout(URL, "ana", provider=None, every=False)) == (
+            "not-found"
+        )
+        assert engine.fetch(OTHER, "ana") == b"later"
+        await engine.login(URL, b"anew", "disabled", "ana")  # a tombstone is for what was before
+        engine.vaults.closed(engine.disabled)
+        await engine.open("disabled")
+        assert engine.fetch(URL, "ana") == b"anew"
+
+    asyncio.run(main())
+
+
 def test_an_empty_password_can_be_stored(tmp_path: Path) -> None:
     async def main() -> None:
         engine = Engine(tmp_path)

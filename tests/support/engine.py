@@ -67,7 +67,7 @@ class Engine:
         self.arena = Arena(1 << 20)
         self.vaults = Vaults(str(self.directory), self.arena, self.clock)
         self.keys = SlotKeys(str(self.state), self.arena)
-        self.changes = Changes(self.vaults)
+        self.changes = Changes(self.vaults, str(self.state))
         self.locking = Locking(self.vaults, self.changes, self.keys, str(self.state))
         self.creation = Creation(self.vaults, self.changes, self.keys, self.arena)
         self.choice = ProviderChoice(self.vaults, str(self.state), self.arena)
