@@ -11,13 +11,15 @@ import os
 from tokenward import environment, pypirc
 from tokenward.connection import AgentError, connect
 from tokenward.errors import CommandError
+from tokenward.layout import listed
 from tokenward.names import resolve
-from tokenward.settings import Settings
+from tokenward.settings import here
 from tokenward.unlocking import given_passphrase, session_variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward.connection import Answer, Connection
+    from tokenward.names import Service
 
 UNLOCK_SECONDS = 60.0
 """A key derivation, or a system keyring that somebody has to open first."""
@@ -43,7 +45,7 @@ def find(url: str, username: str | None, project: str | None, ttl: int | None) -
             "`tokenward.get` cannot narrow a token to a project or a time yet.",
             "leave `project` and `ttl` out",
         )
-    settings = Settings(os.environ, os.getcwd())
+    settings = here(os.environ)
     service = resolve(url, lambda: settings.names)
     user = username or service.username
     bound = environment.find(os.environ, service.key, user, lambda: settings.names)
@@ -51,7 +53,7 @@ def find(url: str, username: str | None, project: str | None, ttl: int | None) -
         return Credential(bound.username, bound.secret)
     with connect(settings.directories.credentials, start=True) as agent:
         try:
-            answer = _fetch(agent, service.key, user)
+            answer = _fetch(agent, service, user)
         except AgentError as error:
             if error.code != "not-found":
                 raise
@@ -63,7 +65,22 @@ def find(url: str, username: str | None, project: str | None, ttl: int | None) -
     return Credential(server.username, server.password)
 
 
-def _fetch(agent: Connection, key: str, username: str | None) -> Answer:
+def _fetch(agent: Connection, service: Service, username: str | None) -> Answer:
+    """Fetch; of several accounts that of the file which defines the name, if it says one."""
+    try:
+        return _fetch_opening(agent, service.key, username)
+    except AgentError as error:
+        if error.code != "ambiguous":
+            raise
+        accounts = [str(name) for name in error.header.get("usernames", ())]
+        usual = service.default_username
+        if usual not in accounts:
+            message = f"{str(error).removesuffix('.')}: {listed(accounts)}."
+            raise CommandError(message, "pass one as `username`") from None
+    return _fetch_opening(agent, service.key, usual)
+
+
+def _fetch_opening(agent: Connection, key: str, username: str | None) -> Answer:
     """Fetch; where a vault is merely closed and the environment leads to its passphrase, open it."""
     try:
         return agent.ask("fetch", service=key, username=username)

@@ -7,13 +7,12 @@ opens it if it can and is asked once more.
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 
 from tokenward import names, unlocking
 from tokenward.connection import ANSWER_SECONDS, AgentError, connect
 from tokenward.layout import listed
-from tokenward.settings import Settings
+from tokenward.settings import Settings, here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,11 +38,7 @@ class Session:
     @cached_property
     def settings(self) -> Settings:
         """The settings in force where the command was started."""
-        try:
-            cwd = os.getcwd()
-        except OSError:  # it was removed meanwhile
-            cwd = "/"
-        return Settings(self.environ, cwd)
+        return here(self.environ)
 
     @property
     def directory(self) -> str:

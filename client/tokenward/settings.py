@@ -15,6 +15,7 @@ uv; a broken file of the user's own is an error.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,15 @@ class Provider:
     name: str | None
     chosen_by: str = ""
     explicit: bool = False
+
+
+def here(environ: Mapping[str, str]) -> Settings:
+    """Return the settings in force in the working directory of this process."""
+    try:
+        cwd = os.getcwd()
+    except OSError:  # it was removed meanwhile
+        cwd = "/"
+    return Settings(environ, cwd)
 
 
 class Settings:
