@@ -1,0 +1,110 @@
+"""What a fuzzer runs: each target takes any bytes, and raises where something is not as promised.
+
+`wire` is what the agent does with what a peer sends, held against the client's reader and the
+`msgpack` package. `vault` is what it does with a file, with its header, and with what a file that
+opens holds. The seeds are the vectors in tests/vectors.
+"""
+
+# ruff: noqa: PT017 - a refusal is one of two good outcomes, and is judged when it comes
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from tokenward_agent.request import Refused, read
+from tokenward_agent.sealing import seal
+from tokenward_agent.vault_error import VaultError
+from tokenward_agent.vault_format import parse_body, parse_head, serialise
+from tokenward_protocol.errors import RemoteError
+from tokenward_protocol.frames import MAX_BODY, MAX_FRAME, PREFIX, cut
+from tokenward_protocol.messages import CODES, OPS, request
+from tokenward_protocol.packing import pack, unpack
+
+VECTORS = Path(__file__).resolve().parent.parent / "vectors"
+_WORKED: dict[str, Any] = json.loads((VECTORS / "vault-worked.json").read_text(encoding="utf-8"))
+_KEY = bytes.fromhex(_WORKED["data_key"])
+_FILE = bytes.fromhex(_WORKED["file"])
+_HEAD = parse_head(_FILE, "FILE")
+
+
+def wire(data: bytes) -> None:
+    """Take bytes as they come from a socket, frame by frame; what is left is tried as a header."""
+    rest = memoryview(data)
+    try:
+        while (found := cut(rest)) is not None:
+            body, end = found
+            assert PREFIX <= body <= end <= len(rest)
+            assert end <= 4 + MAX_FRAME
+            assert end - body <= MAX_BODY
+            _header(rest[PREFIX:body], end - body)
+            rest = rest[end:]
+    except RemoteError as error:
+        assert error.code in {"bad-frame", "too-large"}
+    _header(memoryview(data), 0)
+
+
+def _header(header: memoryview, body: int) -> None:
+    values = None
+    try:
+        values = unpack(header)
+    except RemoteError as error:
+        assert error.code == "bad-header"
+    if values is not None:
+        assert msgpack.unpackb(header, strict_map_key=True) == values
+        assert pack(values) == msgpack.packb(values)
+    try:
+        asked = read(header, body)
+    except Refused as error:
+        assert error.code in CODES
+        assert 0 <= error.number < 1 << 63
+        return
+    assert asked.op in OPS
+    again: dict[str, Any] = {**asked.arguments}
+    if values is not None and "dir" in values:
+        again["dir"] = asked.directory
+    assert values == unpack(request(asked.op, asked.number, again))
+
+
+def vault(data: bytes) -> None:
+    """Take bytes as a file, as the header of one, and as what is sealed in one."""
+    _file(data)
+    _file(b"tokenward-vault 2\n" + len(data).to_bytes(4, "big") + data + bytes(12))
+    front = _FILE[: _HEAD.size]
+    _file(front + seal(_KEY, data, front))
+
+
+def _file(data: bytes) -> None:
+    try:
+        head = parse_head(data, "FILE")
+        records = parse_body(data, head, _KEY, "FILE")
+    except VaultError as error:
+        assert error.code == "vault"
+        return
+    again = serialise(head.header, records, _KEY)
+    new = parse_head(again, "FILE")
+    assert new.header == head.header
+    assert parse_body(again, new, _KEY, "FILE") == records
+
+
+TARGETS = {"wire": wire, "vault": vault}
+
+
+def seeds(target: str) -> list[bytes]:
+    """Return what a fuzzer begins with."""
+    found: list[bytes] = []
+    for path in VECTORS.glob(f"{target}-*.json"):
+        vectors: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for each in (vectors, *vectors.get("vectors", []), *vectors.get("cases", [])):
+            found += [bytes.fromhex(each[name]) for name in ("bytes", "file") if name in each]
+    if target == "vault":
+        found.append(_FILE[22 : _HEAD.size])
+        found.append(msgpack.packb({"records": [tuple(r) for r in _records()]}) or b"")
+    return found
+
+
+def _records() -> list[Any]:
+    return list(parse_body(_FILE, _HEAD, _KEY, "FILE").values())
