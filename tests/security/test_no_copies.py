@@ -1,0 +1,297 @@
+"""No copy of any secret is in the agent's memory, with each provider, whatever it was made to do.
+
+Looked for from outside, as root, in /proc/PID/mem and in a debugger's core. Where the arena is of
+memfd_secret not even root can look into it, so each life is lived again with an arena that is only
+locked: a filter refuses that system call. Then a secret may lie in the arena while it is needed,
+as the vault's key does, and nowhere else; and that the scanner finds it there shows that it looks.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import secrets
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from agents import Agent, NotDone
+from bad_clients import HEADERS
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from memory import copies, dumped_copies, locked, slices
+from secret_service import gnome_keyring
+from users import other_users
+
+from tokenward_agent.slot import unwrap_into
+from tokenward_agent.vault_format import parse_head
+from tokenward_protocol.frames import frame
+from tokenward_protocol.messages import request
+from tokenward_protocol.packing import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from secret_service import Session
+
+pytestmark = [pytest.mark.root, other_users]
+
+URL, OTHER = "https://index.example/team/", "https://other.example/"
+PROVIDERS = {
+    "key-file": ("disabled", "key-file"),
+    "passphrase": ("disabled", "passphrase"),
+    "keyring": ("keyring", "keyring"),
+    "program": ("subprocess", "program"),
+}
+WITHOUT_MEMFD_SECRET = """
+import ctypes, os, struct, sys
+ERRNO_ENOSYS, ALLOW = 0x00050000 | 38, 0x7FFF0000
+program = b"".join(struct.pack("=HBBI", *each) for each in (
+    (0x20, 0, 0, 0),          # load the number of the system call
+    (0x15, 0, 1, 447),        # is it memfd_secret?
+    (0x06, 0, 0, ERRNO_ENOSYS),
+    (0x06, 0, 0, ALLOW),
+))
+kept = ctypes.create_string_buffer(program, len(program))
+filter_ = struct.pack("=H6xQ", len(program) // 8, ctypes.addressof(kept))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.c_char_p(filter_), 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+BEFORE = {
+    "memfd_secret": [],
+    "mlock": [sys.executable, "-I", "-c", WITHOUT_MEMFD_SECRET],
+}
+KEYRING_PROGRAM = """#!/bin/sh
+file="{folder}/item"
+case "$1" in
+  set) /bin/cat > "$file" ;;
+  get) [ -f "$file" ] || exit 1; /bin/cat "$file" ;;
+  del) [ -f "$file" ] || exit 1; /bin/rm "$file" ;;
+  *) exit 2 ;;
+esac
+"""
+
+
+def token() -> bytes:
+    return b"pypi-" + secrets.token_urlsafe(150).encode()
+
+
+class Life:
+    """An agent whose vault opens in one way, with all that must not be found in its memory."""
+
+    def __init__(self, agent: Agent, slot: str, folder: Path, session: Session | None) -> None:
+        self.agent = agent
+        self.folder = folder
+        self.provider, self.slot = PROVIDERS[slot]
+        self.passphrase = secrets.token_urlsafe(60).encode() if slot == "passphrase" else b""
+        self.session = session
+        self.kind = str(agent.ask("status")["protections"]["memory"])  # type: ignore[index, call-overload]
+        self.needles: list[bytes] = slices(self.passphrase) if self.passphrase else []
+        arguments: dict[str, Any] = {}
+        if slot == "program":
+            arguments["program"] = str(folder / "keyring")
+        if session is not None:
+            arguments["bus"] = session.environ["DBUS_SESSION_BUS_ADDRESS"]
+        self.arguments = arguments
+        agent.ask("create", self.passphrase, provider=self.provider, slot=self.slot, **arguments)
+        self.slot_key = self._slot_key()
+        self.data_key = self._data_key()
+        written = base64.b64encode(self.slot_key)
+        self.needles += [self.slot_key[:16], self.slot_key[16:], written[:20], written[20:40]]
+
+    def _vault(self) -> tuple[Any, Any]:
+        (path,) = self.agent.directory.glob("*.vault")
+        header = parse_head(path.read_bytes(), str(path)).header
+        slot = header.slot(self.slot)
+        assert slot is not None
+        return header, slot
+
+    def _slot_key(self) -> bytes:
+        if self.slot == "key-file":
+            return next(self.agent.state.glob("*/*.key")).read_bytes()
+        if self.slot == "program":
+            return base64.b64decode((self.folder / "item").read_bytes())
+        if self.session is not None:
+            found = [base64.b64decode(item) for item in self.session.items().values()]
+            return next(key for key in found if len(key) == 32)
+        params = self._vault()[1].params
+        return Argon2id(
+            salt=params["salt"],
+            length=32,
+            iterations=params["passes"],
+            lanes=params["lanes"],
+            memory_cost=params["memory"],
+        ).derive(self.passphrase)
+
+    def _data_key(self) -> bytes:
+        header, slot = self._vault()
+        key = bytearray(32)
+        unwrap_into(slot, self.slot_key, header.vault_id, memoryview(key))
+        return bytes(key)
+
+    def none_after(self, what: str) -> None:
+        """No secret is anywhere, and the vault's key at most in the arena."""
+        self.agent.ask("hello")  # what was sent before this is done
+        assert copies(self.agent.pid, self.needles) == 0, f"a copy was left after {what}"
+        arena = locked(self.agent.pid) if self.kind == "mlock" else []
+        key = [self.data_key[:16], self.data_key[16:]]
+        assert copies(self.agent.pid, key, besides=arena) == 0, f"the key lies open after {what}"
+
+    def none_in_a_core(self) -> None:
+        needles = [*self.needles, self.data_key[:16], self.data_key[16:]]
+        assert dumped_copies(self.agent.pid, needles, self.folder) in {0, None}
+
+    def opened(self) -> bool:
+        """Tell whether the vault's key is found, which only an arena by mlock shows."""
+        return copies(self.agent.pid, [self.data_key[:16]]) > 0
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a foreign `keyring` program, which only its owner can change."""
+    path = Path(tempfile.mkdtemp(prefix="programs-", dir="/tmp"))
+    path.chmod(0o755)
+    program = path / "keyring"
+    program.write_text(KEYRING_PROGRAM.format(folder=path))
+    program.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(params=[(kind, slot) for kind in BEFORE for slot in PROVIDERS], ids="-".join)
+def life(request: pytest.FixtureRequest, folder: Path) -> Iterator[Life]:
+    kind, slot = request.param
+    root = Path(tempfile.mkdtemp(prefix="tw", dir="/tmp"))
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, root, ignore_errors=True)
+        session = stack.enter_context(gnome_keyring(root / "s")) if slot == "keyring" else None
+        agent = Agent(root, session.environ if session else None, BEFORE[kind])
+        stack.callback(agent.end)
+        found = Life(agent, slot, folder, session)
+        if found.kind != kind:
+            pytest.skip(f"this system grants {found.kind}")
+        yield found
+
+
+def ask_to_fail(agent: Agent, op: str, body: bytes = b"", **arguments: Any) -> None:
+    with pytest.raises(NotDone):
+        agent.ask(op, body, **arguments)
+
+
+def malformed(secret: bytes) -> dict[str, bytes]:
+    """Return frames that carry a secret and cannot be answered with anything but an error."""
+    text = secret.decode()
+    headers = HEADERS | {
+        "the secret as a key": pack({"v": 1, "id": 1, "op": "login", text: "x"}),
+        "the secret as the op": pack({"v": 1, "id": 1, "op": text}),
+        "the secret in a URL": pack(
+            {"v": 1, "id": 1, "op": "login", "service": f"https://u:{text}@a.example/"}
+        ),
+        "the secret as a number": pack({"v": 1, "id": 1, "op": "login", "lifetime": text}),
+        "the secret as the header": secret,
+    }
+    frames = {name: frame(header, secret) for name, header in headers.items()}
+    return frames | {
+        "a frame that claims 4 GiB": b"\xff\xff\xff\xff\x00\x10" + secret,
+        "a header longer than its frame": b"\x00\x00\x01\x00\xff\xff" + secret,
+        "a frame of nothing": b"\x00\x00\x00\x00\x00\x00" + secret,
+    }
+
+
+def test_no_secret_is_left_in_memory_whatever_happens(life: Life) -> None:
+    agent, secret = life.agent, token()
+    life.needles += slices(secret)
+    life.none_after("making the vault")
+    where = {"service": URL, "provider": life.provider}
+    agent.ask("login", secret, username="__token__", **where)
+    life.none_after("login")
+    for _ in range(20):
+        assert agent.fetch(URL) == secret
+    life.none_after("20 fetches")
+    ask_to_fail(agent, "fetch", service="https://none.example/")
+    ask_to_fail(agent, "fetch", service=URL, username="somebody else")
+    life.none_after("a miss")
+    ask_to_fail(agent, "fetch", secret, service=URL)
+    life.none_after("a body where none belongs")
+    for name, data in malformed(secret).items():
+        wire = agent.wire()
+        wire.send(data)
+        assert wire.answer()[0]["ok"] is False, name
+        wire.close()
+        life.none_after(name)
+    wire = agent.wire()
+    wire.send(frame(request("login", 1, {"service": OTHER, "username": "u"}), secret)[:-1])
+    wire.close()
+    life.none_after("a login that was broken off")
+    deaf = agent.wire()
+    deaf.sock.settimeout(0.05)
+    with contextlib.suppress(TimeoutError):
+        for number in range(4000):
+            deaf.send(frame(request("fetch", number + 1, {"service": URL})))
+    life.none_after("answers that nobody takes")
+    deaf.read(200)
+    deaf.close()
+    life.none_after("a disconnect in the middle of an answer")
+    life.none_in_a_core()
+    if life.kind == "mlock":
+        assert life.opened(), "the scanner does not see the arena, so that this test says nothing"
+
+
+def test_no_key_and_no_passphrase_is_left_after_lock_and_unlock(life: Life) -> None:
+    agent, secret, wrong = life.agent, token(), secrets.token_urlsafe(60).encode()
+    life.needles += slices(secret) + slices(wrong)
+    agent.ask("login", secret, service=URL, username="__token__", provider=life.provider)
+    agent.ask("lock")
+    life.none_after("lock")
+    assert not life.opened(), "the vault's key outlived the lock"
+    ask_to_fail(agent, "fetch", service=URL)
+    if life.passphrase:
+        ask_to_fail(agent, "unlock", wrong)
+        ask_to_fail(agent, "unlock")
+        life.none_after("a failed unlock")
+        assert not life.opened()
+    agent.ask("unlock", life.passphrase, **_bus(life))
+    assert agent.fetch(URL) == secret
+    life.none_after("unlock")
+    assert life.opened() == (life.kind == "mlock")
+    agent.restart()
+    if life.passphrase:
+        agent.ask("unlock", life.passphrase)
+    assert agent.fetch(URL) == secret
+    life.none_after("a start that opens the vault")
+    agent.ask("lock")
+    agent.ask("hello")
+    life.none_in_a_core()
+
+
+def test_no_secret_that_is_over_is_left_in_memory(life: Life) -> None:
+    agent, secret, brief = life.agent, token(), token()
+    life.needles += slices(secret) + slices(brief)
+    agent.ask("login", secret, service=URL, username="__token__", provider=life.provider)
+    agent.ask("login", brief, service=OTHER, username="u", provider=life.provider, lifetime=1)
+    wire = agent.wire()
+    code: Any = None
+    while code is None:  # two seconds at most, by the agent's own clocks
+        try:
+            wire.ask("fetch", service=OTHER)
+        except NotDone as error:
+            code = error.code
+    wire.close()
+    assert code == "not-found"
+    life.none_after("expiry")
+    agent.ask("logout", service=URL)
+    life.none_after("logout")
+    if life.provider == "disabled":
+        fresh = secrets.token_urlsafe(60).encode()
+        life.needles += slices(fresh)
+        agent.ask("passphrase", fresh, action="set")
+        life.none_after("a new passphrase")
+    life.none_in_a_core()
+
+
+def _bus(life: Life) -> dict[str, str]:
+    return {"bus": life.arguments["bus"]} if "bus" in life.arguments else {}
