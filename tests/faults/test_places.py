@@ -369,3 +369,31 @@ def test_a_user_without_any_home_is_told_to_set_one(filled: Home) -> None:
             assert "hint: set HOME" in told.stderr
     finally:
         filled.environment["HOME"] = str(filled.path)
+
+
+@root
+def test_a_key_file_that_cannot_be_removed_does_not_undo_a_new_passphrase(filled: Home) -> None:
+    """The key file opens nothing any more, so that it is still there is no failure."""
+    phrase = filled.path / "phrase"
+    phrase.touch(mode=0o600)
+    phrase.write_text("phrase")
+    given = {"TOKENWARD_PASSPHRASE_FILE": str(phrase)}
+    with read_only(state(filled)):
+        filled.done("passphrase", "set", **given)
+        filled.done("agent", "restart")
+        assert "not open" in refused(filled, "token", FIRST)
+        assert filled.done("token", FIRST, **given) == "first\n"
+
+
+@root
+def test_a_key_file_is_not_replaced_before_the_vault_that_needs_it(filled: Home) -> None:
+    """A vault that opens both ways and cannot be written opens both ways still."""
+    phrase = filled.path / "phrase"
+    phrase.touch(mode=0o600)
+    phrase.write_text("phrase")
+    given = {"TOKENWARD_PASSPHRASE_FILE": str(phrase)}
+    filled.done("passphrase", "set", "--keep-slots", **given)
+    with read_only(credentials(filled)):
+        assert "read-only" in refused(filled, "passphrase", "remove")
+        filled.done("agent", "restart")
+        assert filled.done("token", FIRST) == "first\n"
