@@ -222,7 +222,9 @@ def test_no_secret_is_left_in_memory_whatever_happens(life: Life) -> None:
         wire.send(data)
         assert wire.answer()[0]["ok"] is False, name
         wire.close()
-        life.none_after(name)
+        if life.slot == "key-file":  # frames are read in the same way whatever opens the vault
+            life.none_after(name)
+    life.none_after("malformed frames")
     wire = agent.wire()
     wire.send(frame(request("login", 1, {"service": OTHER, "username": "u"}), secret)[:-1])
     wire.close()

@@ -1,0 +1,203 @@
+"""What another process of the same user can do to a real agent and to its workers: nothing.
+
+Each attempt is made from outside, by a process of the agent's own user, and also on a process that
+is not hardened: what fails there would say nothing. The tests run as root and become an ordinary
+user, since to root everything is open.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from agents import Agent
+from home import PROGRAMS, Home
+from memory import copies, slices
+from processes import children
+from users import become, give, other_users
+
+import tokenward_agent
+from tokenward_agent import worker
+from tokenward_agent.workers import _command
+from tokenward_protocol.frames import frame
+from tokenward_protocol.messages import request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = [pytest.mark.root, other_users]
+
+PATIENCE = 20  # seconds for what has to come about
+ATTEMPTS = """
+import ctypes, json, os, sys
+target = int(sys.argv[1])
+libc = ctypes.CDLL(None, use_errno=True)
+def read(name):
+    with open(f"/proc/{target}/{name}", "rb", buffering=0) as file: return file.read(0)
+def attach():
+    if libc.ptrace(16, target, None, None): raise OSError(ctypes.get_errno())
+    os.waitpid(target, 0x40000000); libc.ptrace(17, target, None, None)
+def seize():
+    if libc.ptrace(0x4206, target, None, None): raise OSError(ctypes.get_errno())
+def vm_read():
+    class Vec(ctypes.Structure): _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
+    buffer = ctypes.create_string_buffer(8)
+    local, remote = Vec(ctypes.addressof(buffer), 8), Vec(0, 8)
+    n = libc.process_vm_readv(target, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
+    if n < 0 and ctypes.get_errno() != 14: raise OSError(ctypes.get_errno())  # EFAULT: let in
+def getfd():
+    if libc.syscall(438, os.pidfd_open(target), 0, 0) < 0: raise OSError(ctypes.get_errno())
+attempts = {name: lambda name=name: read(name) for name in
+    ("mem", "environ", "maps", "smaps", "pagemap", "auxv", "syscall", "stack", "io")}
+attempts |= {
+    "fd": lambda: os.listdir(f"/proc/{target}/fd"),
+    "map_files": lambda: os.listdir(f"/proc/{target}/map_files"),
+    "cwd": lambda: os.readlink(f"/proc/{target}/cwd"),
+    "exe": lambda: os.readlink(f"/proc/{target}/exe"),
+    "process_vm_readv": vm_read, "pidfd_getfd": getfd, "seize": seize, "attach": attach,
+}
+got = []
+for name, attempt in attempts.items():
+    try: attempt(); got.append(name)
+    except OSError: pass
+print(json.dumps(got))
+"""
+NEEDED = {"mem", "environ", "maps", "fd", "exe", "process_vm_readv", "pidfd_getfd"}
+"""What has to succeed on a process that is not hardened, or the attempts say nothing."""
+
+
+def attempts_on(pid: int) -> set[str]:
+    """Return what the agent's own user gets out of a process."""
+    command = [*become(), sys.executable, "-I", "-c", ATTEMPTS, str(pid)]
+    found: list[str] = json.loads(subprocess.check_output(command, text=True))
+    return set(found)
+
+
+def await_(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def users_home() -> Iterator[Home]:
+    """A home that is an ordinary user's; its agent is ended as that user."""
+    home = Home()
+    give(home.path)
+    try:
+        yield home
+    finally:
+        home.run(*become(), PROGRAMS / "auth", "agent", "stop")
+        home.__exit__(None, None, None)
+
+
+def test_the_attempts_succeed_on_a_process_that_is_not_hardened() -> None:
+    with subprocess.Popen(
+        [*become(), sys.executable, "-I", "-c", "print('ready', flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as target:
+        assert target.stdout is not None
+        assert target.stdout.readline() == b"ready\n"
+        got = attempts_on(target.pid)
+        target.kill()
+    assert got >= NEEDED
+
+
+def test_an_agent_started_on_demand_is_closed_to_its_own_user(users_home: Home) -> None:
+    auth = [*become(), str(PROGRAMS / "auth")]
+    started = users_home.run(*auth, "list")
+    assert started.returncode == 0, started.stderr
+    status = users_home.run(*auth, "agent", "status", "--format", "json")
+    assert attempts_on(int(json.loads(status.stdout)["pid"])) == set()
+
+
+@pytest.mark.parametrize("program", ["tokenward-agent", "auth agent run"])
+def test_an_agent_in_the_foreground_is_closed_to_its_own_user(
+    users_home: Home, program: str
+) -> None:
+    name, *arguments = program.split()
+    with subprocess.Popen(
+        [*become(), str(PROGRAMS / name), *arguments],
+        env=users_home.environment,
+        cwd=users_home.path,
+        stdin=subprocess.DEVNULL,
+    ) as agent:
+        socket = Path(users_home.environment["XDG_RUNTIME_DIR"]) / "tokenward" / "agent.sock"
+        await_(socket.exists)
+        assert attempts_on(agent.pid) == set()
+        agent.terminate()
+
+
+def test_a_worker_is_closed_to_its_own_user_before_it_reads_anything() -> None:
+    with subprocess.Popen(
+        [*become(), *_command("argon2id")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        place = Path(f"/proc/{process.pid}")
+        await_(lambda: (place / "syscall").read_text().startswith("0 0x0 "))  # read(0, ...)
+        assert "worker.py" in (place / "cmdline").read_text()
+        assert attempts_on(process.pid) == set()
+        assert "NoNewPrivs:\t1" in (place / "status").read_text()
+        process.kill()
+
+
+def test_a_passphrase_is_in_neither_the_arguments_nor_the_environment_of_its_worker(
+    tmp_path: Path,
+) -> None:
+    passphrase = b"a marked passphrase that nobody else has"
+    agent = Agent(tmp_path)
+    seen = b""
+    try:
+        wire = agent.wire()
+        wire.send(
+            frame(request("create", 1, {"provider": "disabled", "slot": "passphrase"}), passphrase)
+        )
+
+        def is_seen() -> bool:
+            nonlocal seen
+            for child in children(agent.pid):
+                place = Path(f"/proc/{child}")
+                seen = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
+            return b"worker.py" in seen
+
+        await_(is_seen)
+        assert wire.answer()[0]["ok"] is True
+        wire.close()
+        await_(lambda: not children(agent.pid))  # a zombie would stay
+    finally:
+        agent.end()
+    assert Path(worker.__file__).name.encode() in seen
+    assert str(Path(tokenward_agent.__path__[0]).parent).encode() in seen
+    assert b"marked" not in seen
+
+
+def test_an_agent_knows_nothing_of_the_secrets_that_its_starter_had(tmp_path: Path) -> None:
+    given = {
+        name: f"pypi-{name.lower()}-{'marked' * 20}"
+        for name in ("UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD", "UV_INDEX_TOKEN_TEAM")
+    }
+    given |= {"TWINE_PASSWORD": "twine-" + "marked" * 20, "SOMETHING": "else-" + "marked" * 20}
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("a-passphrase-" + "marked" * 20)
+    passphrase.chmod(0o600)
+    with Home() as home:
+        environ = given | {"TOKENWARD_PASSPHRASE_FILE": str(passphrase)}
+        login = ["login", "https://index.example/", "-u", "ana", "--password", "-"]
+        home.done(*login, stdin="stored-" + "marked" * 20, **environ)
+        assert home.done("token", **environ) == given["UV_PUBLISH_TOKEN"] + "\n"
+        home.auth("token", "https://none.example/", **environ)
+        home.done("list", **environ)
+        pid = home.agent_pid()
+        assert pid is not None
+        assert "marked" not in Path(f"/proc/{pid}/environ").read_text()
+        assert copies(pid, [*slices(b"marked" * 20), str(passphrase).encode()]) == 0
+        home.done("agent", "restart", **environ)
+        pid = home.agent_pid()
+        assert pid is not None
+        assert copies(pid, slices(b"marked" * 20)) == 0
