@@ -193,7 +193,7 @@ def reopen(session: Session, refused: AgentError, *, offer: bool) -> bool:
 def _end_lock(session: Session, status: dict[str, Any]) -> bool:
     """Ask a person to unlock: for the passphrase where one is needed, else yes or no."""
     locked = [vault for vault in status["vaults"] if vault["state"] == "locked"]
-    names = listed([str(vault["provider"]) for vault in locked])
+    names = listed([f"`{vault['provider']}`" for vault in locked])
     asks = [any(slot["kind"] == "passphrase" for slot in vault["slots"]) for vault in locked]
     session.terminal.say(f"The vault of {names} is locked." if names else "The agent is locked.")
     if not (asks and all(asks)) and not session.terminal.confirm("Unlock it?"):

@@ -103,7 +103,8 @@ def test_seed_logout_all_removes_every_service(home: Home) -> None:
     home.done("login", URL, "-u", "alice", "--password", "a")
     assert answer(home, "logout", "--all")["count"] == 2
     assert home.done("list") == ""
-    failure(home, "logout", "--all")
+    told = failure(home, "logout", "--all")
+    assert told == "error: Nothing is stored, so nothing was removed.\n"
 
 
 def test_seed_token_prints_the_secret_alone_or_json(home: Home) -> None:

@@ -184,7 +184,7 @@ def test_a_locked_keyring_closes_its_own_vault_and_no_other(home: Home, desktop:
     assert "keyring" in said(home, "list")
     assert holders(home) == {OTHER: "disabled"}
     told = said(home, "unlock")
-    assert "The vault of keyring stays closed: The system keyring is locked." in told
+    assert "The vault of `keyring` stays closed: The system keyring is locked." in told
 
     desktop.unlock()
     assert "Open: keyring and disabled." in said(home, "unlock")

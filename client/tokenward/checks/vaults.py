@@ -22,13 +22,13 @@ def openers(vaults: list[dict[str, Any]]) -> Iterator[Finding]:
         if state == "broken":
             yield problem(
                 "vaults",
-                f"The vault of {name} cannot be used: {str(vault['note']).rstrip('.')}.",
+                f"The vault of `{name}` cannot be used: {str(vault['note']).rstrip('.')}.",
                 f"`auth restore --previous --keyring-provider {name}`",
             )
             continue
         who = listed([str(slot["detail"]) for slot in vault["slots"]])
         kinds = {slot["kind"] for slot in vault["slots"]}
-        message = f"The vault of {name} ({state}) opens to {who}."
+        message = f"The vault of `{name}` ({state}) opens to {who}."
         if "key-file" in kinds:
             yield warning("vaults", message, "`auth passphrase set`")
         else:
@@ -36,7 +36,7 @@ def openers(vaults: list[dict[str, Any]]) -> Iterator[Finding]:
         if state == "closed" and vault["note"]:
             yield warning(
                 "vaults",
-                f"The vault of {name} did not open: {str(vault['note']).rstrip('.')}.",
+                f"The vault of `{name}` did not open: {str(vault['note']).rstrip('.')}.",
                 f"`auth unlock --keyring-provider {name}`",
             )
 

@@ -40,9 +40,8 @@ def run(_arguments: Namespace, session: Session) -> None:
         session.terminal.say("Nothing is stored yet.")
         session.terminal.hint("`auth login`")
     if closed:
-        session.terminal.warn(
-            f"What the vault of {listed(closed)} holds is not shown: it is not open."
-        )
+        names = listed([f"`{provider}`" for provider in closed])
+        session.terminal.warn(f"What the vault of {names} holds is not shown: it is not open.")
         session.terminal.hint("`auth unlock`")
 
 

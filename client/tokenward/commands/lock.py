@@ -53,8 +53,9 @@ def _unlock(provider: str | None, session: Session) -> None:
     header = unlocking.unlock(session, provider)
     opened = [str(name) for name in header["opened"]]
     for vault in header["closed"]:
-        reason = str(vault["note"]) or f"It needs a {vault['needs']}."
-        session.terminal.warn(f"The vault of {vault['provider']} stays closed: {reason}")
+        asks = "a passphrase" if vault["needs"] == "passphrase" else "another try"
+        reason = str(vault["note"]) or f"It needs {asks}."
+        session.terminal.warn(f"The vault of `{vault['provider']}` stays closed: {reason}")
     if header["closed"] and not opened:
         raise CommandError("No vault could be opened.", "`auth status` shows what each one needs")
     if opened:

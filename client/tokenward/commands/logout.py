@@ -6,6 +6,7 @@ from tokenward import secrets_input, usage
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.layout import counted, credential
+from tokenward.secrets_input import TOKEN_USER
 from tokenward_protocol.urls import PYPI, TESTPYPI, display
 
 TYPE_CHECKING = False
@@ -49,17 +50,26 @@ def run(arguments: Namespace, session: Session) -> None:
             "`--all` and `--username` exclude each other.", "`--all` removes every account"
         )
     if arguments.all and arguments.service is None:
-        removed, count = _remove(arguments, session, None, None)
+        removed, count = _remove_everything(arguments, session)
     else:
         removed, count = _remove_service(arguments, session)
     for entry in removed:
         session.terminal.say(f"Removed {credential(entry['username'], entry['service'])}.")
     if count > len(removed):
         session.terminal.say(f"Removed {counted(count - len(removed), 'more credential')}.")
-    for still_valid, hint in dict.fromkeys(map(_aftermath, removed)):
-        session.terminal.say(still_valid)
-        session.terminal.hint(hint)
+    session.terminal.say(_aftermath(removed))
+    for page in dict.fromkeys(_REVOKE_AT.get(entry["service"], "") for entry in removed):
+        session.terminal.hint(page and f"revoke it at {page}")
     session.done({"removed": removed, "count": count})
+
+
+def _remove_everything(arguments: Namespace, session: Session) -> tuple[list[dict[str, Any]], int]:
+    try:
+        return _remove(arguments, session, None, None)
+    except AgentError as refused:
+        if refused.code != "not-found":
+            raise
+    raise CommandError("Nothing is stored, so nothing was removed.")
 
 
 def _remove_service(arguments: Namespace, session: Session) -> tuple[list[dict[str, Any]], int]:
@@ -103,17 +113,15 @@ def _remove(
         all=True if arguments.all else None,
         purge=True if arguments.purge else None,
     ).header
-    if not header["count"]:
-        raise CommandError("Nothing is stored, so nothing was removed.")
     return [
         {k: entry[k] for k in ("service", "username", "provider")} for entry in header["removed"]
     ], header["count"]
 
 
-def _aftermath(entry: dict[str, Any]) -> tuple[str, str]:
-    """Say that removing here revokes nothing there, and a hint where that is done."""
-    page = _REVOKE_AT.get(entry["service"])
-    if page:
-        name = display(entry["service"])
-        return f"It is still valid at {name} until it is revoked there.", f"revoke it at {page}"
-    return "It is still valid at the index until it is revoked or changed there.", ""
+def _aftermath(removed: list[dict[str, Any]]) -> str:
+    """Say that removing here revokes nothing there."""
+    if len(removed) > 1:
+        return "They are still valid at their indexes until they are revoked or changed there."
+    (entry,) = removed
+    changed = "" if entry["username"] == TOKEN_USER else " or changed"
+    return f"It is still valid at {display(entry['service'])} until it is revoked{changed} there."

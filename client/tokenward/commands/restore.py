@@ -103,7 +103,7 @@ def _tell(session: Session, header: dict[str, Any], count: int | None) -> None:
     when = ago(header["saved"], time())
     holds = "is not open" if count is None else f"holds {counted(count, 'credential')}"
     session.terminal.say(
-        f"The vault of {header['provider']} went back to generation {header['generation']}, saved"
+        f"The vault of `{header['provider']}` went back to generation {header['generation']}, saved"
         f" {when}, and {holds}."
     )
     if header["kept"]:
