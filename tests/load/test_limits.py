@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,13 +17,16 @@ from good_client import SECRET, SERVICE, GoodClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("prlimit") is None, reason="needs prlimit"
 )
 
 NEW = "https://new.example/"
+MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")
+needs_memory_groups = pytest.mark.skipif(
+    os.geteuid() != 0 or not MEMORY_GROUPS.is_dir(), reason="needs root and memory cgroups (v1)"
+)
 
 
 @pytest.fixture
@@ -91,3 +96,28 @@ def test_without_memory_to_spare_a_refusal_is_said_and_nothing_is_lost(
     agent.restart()
     assert (agent.fetch(NEW), agent.fetch(SERVICE)) == (b"new", SECRET)
     assert agent.errors.read_text() == ""
+
+
+@needs_memory_groups
+def test_a_worker_that_finds_no_memory_dies_alone(agent: Agent) -> None:
+    group = MEMORY_GROUPS / f"tokenward-test-{os.getpid()}"
+    group.mkdir()
+    limit = group / "memory.limit_in_bytes"
+    try:
+        limit.write_text(str(64 << 20))  # what stretching a passphrase takes by itself
+        agent.before = ("sh", "-c", 'echo $$ >"$0" && exec "$@"', str(group / "cgroup.procs"))
+        agent.restart()
+        with pytest.raises(NotDone) as refused:
+            agent.ask("passphrase", b"a passphrase", action="set")
+        assert refused.value.code == "provider"
+        assert agent.fetch(SERVICE) == SECRET
+        limit.write_text("-1")
+        agent.ask("passphrase", b"a passphrase", action="set")
+        agent.before = ()
+        agent.restart()
+        agent.ask("unlock", b"a passphrase")
+        assert agent.fetch(SERVICE) == SECRET
+    finally:
+        agent.before = ()
+        agent.restart()
+        group.rmdir()
