@@ -52,7 +52,6 @@ def test_what_needs_nobody_is_opened_by_the_next_request(tmp_path: Path) -> None
         header, secret = await again.ask("fetch", service=URL)
         assert (header["ok"], secret) == (True, b"secret")
         again.locking.close()  # as an automatic lock does: without a marker
-        again.clock.pass_by(locking.RETRY_SECONDS)
         assert (await again.ask("fetch", service=URL))[1] == b"secret"
 
     asyncio.run(main())
