@@ -71,6 +71,11 @@ class Dispatch:
             self._arena.give(block)
 
     def _fetch(self, request: Request) -> Answer | None:
+        """Answer at once from the open vaults; None if that has to wait for something."""
+        settling = self._locking.settling(request.text("provider"))
+        return None if settling else self._from_open(request)
+
+    def _from_open(self, request: Request) -> Answer | None:
         """Answer from the open vaults; None if a vault has to be opened or a keyring read first."""
         service = str(request.arguments["service"])
         username, provider = request.text("username"), request.text("provider")
@@ -103,7 +108,7 @@ class Dispatch:
             await self._locking.open_unattended(
                 provider, lambda: self._vaults.find(service, username, provider)
             )
-        answer = self._fetch(request)
+        answer = self._from_open(request)
         return answer or await self._handlers.fetch_adopted(request)
 
 

@@ -36,6 +36,9 @@ UNATTENDED = ("key-file", "keyring", "program")
 RETRY_SECONDS = 5
 """From a failed try to the next to open what needs nobody, so that a stuck keyring is not asked each time."""
 
+SETTLE_SECONDS = 1
+"""From the beginning of an opening; a keyring that is well has answered by then."""
+
 PENALTY_SECONDS = 0.1
 LONGEST_PENALTY_SECONDS = 10.0
 
@@ -49,6 +52,7 @@ class Locking:
         self._keys = keys
         self._marker = LockMarker(state)
         self._openings: dict[str, asyncio.Task[None]] = {}  # under way, by provider
+        self._settled = 0.0  # when what is open answers alone, by the loop's clock
         self._failed: dict[str, int] = {}
         self._failures = 0
         self._trying = asyncio.Lock()
@@ -82,23 +86,31 @@ class Locking:
         rested = failed is None or self._vaults.clock.boot() - failed >= RETRY_SECONDS
         return vault.state == "closed" and rested and bool(self.unattended(vault))
 
+    def settling(self, provider: str | None) -> bool:
+        """Tell whether vaults are being opened that may in a moment have the better answer."""
+        opening = any(vault.provider in self._openings for vault in self._vaults.of(provider))
+        return opening and asyncio.get_running_loop().time() < self._settled
+
     async def open_unattended(
         self, provider: str | None = None, enough: Callable[[], object] = lambda: False
     ) -> None:
         """Open the vaults that need nobody; what cannot be opened says why in `notes`.
 
-        All of them are begun, and those of `provider` are waited for until there is `enough`; so a
-        keyring that does not answer holds up nobody who finds what he wants elsewhere. Whoever
-        comes meanwhile waits for the same try.
+        All of them are begun, and those of `provider` are waited for: a moment in any case, since
+        the better answer may be in any of them, then until there is `enough`; so a keyring that
+        does not answer holds up nobody who finds what he wants elsewhere. Whoever comes meanwhile
+        waits for the same try.
         """
+        loop = asyncio.get_running_loop()
         for vault in filter(self._openable, self._vaults.each.values()):
             if vault.provider not in self._openings:
-                opening = asyncio.get_running_loop().create_task(
-                    self._open_alone(vault, self._vaults.closings)
-                )
+                opening = loop.create_task(self._open_alone(vault, self._vaults.closings))
                 self._openings[vault.provider] = opening
+                self._settled = loop.time() + SETTLE_SECONDS
         names = [vault.provider for vault in self._vaults.of(provider)]
         waiting = {self._openings[name] for name in names if name in self._openings}
+        if waiting and (moment := self._settled - loop.time()) > 0:
+            _, waiting = await asyncio.wait(waiting, timeout=moment)
         while waiting and not enough():
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 

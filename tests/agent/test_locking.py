@@ -72,6 +72,36 @@ def test_requests_that_come_while_a_vault_is_being_opened_wait_for_the_one_openi
     asyncio.run(main())
 
 
+def test_no_vault_answers_alone_while_another_one_with_a_better_answer_is_being_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        first = Engine(tmp_path)
+        await first.make_both()
+        await first.login("https://a.example/", b"short", "disabled")
+        await first.login("https://a.example/x/", b"long", "keyring")
+        engine, gate = Engine(tmp_path), asyncio.Event()
+        get, header = engine.keys.get, engine.keyring.header
+        assert header is not None
+
+        async def slow(slot: Any, vault_id: str, *arguments: Any) -> memoryview:
+            if vault_id == header.vault_id:
+                await gate.wait()
+            return await get(slot, vault_id, *arguments)
+
+        monkeypatch.setattr(locking, "SETTLE_SECONDS", 60)
+        monkeypatch.setattr(engine.keys, "get", slow)
+        before = asyncio.create_task(engine.ask("fetch", service="https://a.example/x/"))
+        await asyncio.sleep(0)
+        await engine.open("disabled")
+        after = asyncio.create_task(engine.ask("fetch", service="https://a.example/x/"))
+        await asyncio.sleep(0)
+        gate.set()
+        assert [(await each)[1] for each in (before, after)] == [b"long", b"long"]
+
+    asyncio.run(main())
+
+
 def test_what_could_not_be_opened_is_not_tried_again_at_once(tmp_path: Path) -> None:
     async def main() -> None:
         engine = Engine(tmp_path)
