@@ -100,6 +100,10 @@ def environment(own: Mapping[str, str], session: Mapping[str, str]) -> dict[str,
     return chosen
 
 
+_ASKED: Final = {"keyring": "The system keyring", "program": "The `keyring` program"}
+"""Who is asked by jobs that begin so."""
+
+
 async def run(
     arena: Arena,
     job: str,
@@ -125,7 +129,8 @@ async def run(
         async with asyncio.timeout(seconds):
             answer = await _converse(_command(job), environment(os.environ, session), request, into)
     except TimeoutError:
-        raise WorkerError("timeout", f"No answer to {job} within {seconds:g} seconds.") from None
+        who = _ASKED.get(job.partition("-")[0], "A worker process")
+        raise WorkerError("timeout", f"{who} did not answer within {seconds:g} seconds.") from None
     except OSError as error:  # no descriptors, no processes, no memory
         why = error.strerror or type(error).__name__
         raise WorkerError("worker", f"No worker process runs: {why}.", "try again") from None

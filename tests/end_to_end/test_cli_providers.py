@@ -175,7 +175,8 @@ def test_a_locked_keyring_closes_its_own_vault_and_no_other(home: Home, desktop:
     desktop.lock()
     home.done("agent", "restart")
     told = refused(home, "token", URL)
-    assert "error: The vault of `keyring` is not open.\nhint: `auth unlock`\n" in told
+    assert "error: The vault of `keyring` is not open: The system keyring is locked.\n" in told
+    assert "hint: `auth unlock`\n" in told
     assert "`keyring`" in refused(home, "logout", URL)
     assert "`keyring`" in refused(home, "login", URL, "--token", "t")
     assert "(provider: disabled)" in said(home, "login", OTHER, "--token", "meanwhile", *DISABLED)
@@ -254,7 +255,9 @@ def test_a_keyring_that_hangs_closes_its_own_vault_and_no_other(home: Home) -> N
         join(home, session)
         home.done("agent", "restart")
         assert home.done("token", OTHER) == "t\n"
-        assert "The vault of `keyring` is not open." in refused(home, "token", URL)
+        assert "The vault of `keyring` is not open: The system keyring did" in refused(
+            home, "token", URL
+        )
         assert "within 3 seconds" in vault(home, "keyring")["note"]
 
 
