@@ -34,17 +34,7 @@ FRAME_SECONDS = 5.0
 class Connection:
     """One accepted socket, non-blocking, whose peer was admitted."""
 
-    __slots__ = (
-        "_block",
-        "_busy",
-        "_deadline",
-        "_fd",
-        "_held",
-        "_offset",
-        "_server",
-        "_sock",
-        "_waiting",
-    )
+    __slots__ = ("_block", "_fd", "_held", "_sent", "_server", "_sock", "_timer", "_unsent", "busy")
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self._server = server
@@ -52,10 +42,10 @@ class Connection:
         self._fd = sock.fileno()  # what the loop is given: it would call repr() on a socket object
         self._block: memoryview | None = None  # the unfinished frame, `_held` bytes of it there
         self._held = 0
-        self._deadline: asyncio.TimerHandle | None = None
-        self._busy = False  # a request is being worked on elsewhere
-        self._waiting: list[Answer] = []  # not sent, of the first `_offset` bytes are
-        self._offset = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self.busy = False  # a request is being worked on elsewhere; its client waits for us
+        self._unsent: list[Answer] = []  # of the first one, `_sent` bytes are gone
+        self._sent = 0
 
     def begin(self) -> None:
         """Listen, and take what is there already: most clients ask as soon as they are connected."""
@@ -65,7 +55,7 @@ class Connection:
     @property
     def unfinished(self) -> bool:
         """Whether a frame is half here or an answer half gone."""
-        return self._block is not None or bool(self._waiting)
+        return self._block is not None or bool(self._unsent)
 
     def close(self) -> None:
         """Hang up; wipes what is held."""
@@ -73,7 +63,7 @@ class Connection:
         if sock is None:
             return
         self._drop_block()
-        self._waiting.clear()
+        self._unsent.clear()
         self._server.loop.remove_reader(self._fd)
         self._server.loop.remove_writer(self._fd)
         sock.close()
@@ -136,16 +126,16 @@ class Connection:
             return
         self._block[:] = rest
         self._held = len(rest)
-        if not self._busy and not self._waiting:
+        if not self.busy and not self._unsent:
             self._start_deadline()
 
     def _start_deadline(self) -> None:
-        self._deadline = self._server.loop.call_later(FRAME_SECONDS, self.close)
+        self._timer = self._server.loop.call_later(FRAME_SECONDS, self.close)
 
     def _stop_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _drop_block(self) -> None:
         self._stop_deadline()
@@ -156,7 +146,7 @@ class Connection:
     def _work(self, view: memoryview) -> int:
         """Answer the whole frames in `view`; return how many bytes were used."""
         at = 0
-        while self._sock is not None and not self._busy and not self._waiting:
+        while self._sock is not None and not self.busy and not self._unsent:
             try:
                 found = cut(view[at:])
             except RemoteError as error:
@@ -184,7 +174,7 @@ class Connection:
         if isinstance(answer, Answer):
             self.send(answer)
         else:
-            self._busy = True
+            self.busy = True
             if self._sock is not None:
                 self._server.loop.remove_reader(self._fd)
             self._server.work(self._later(answer))
@@ -196,7 +186,7 @@ class Connection:
         except BaseException:  # as in `_work`
             self.close()
             raise
-        self._busy = False
+        self.busy = False
         if self._sock is None:
             return
         self.send(result)
@@ -205,30 +195,30 @@ class Connection:
     def _go_on(self) -> None:
         """Work on what is held, then listen again, unless something new is in the way."""
         self._work_block()
-        if self._sock is None or self._busy or self._waiting:
+        if self._sock is None or self.busy or self._unsent:
             return
-        if self._block is not None and self._deadline is None:
+        if self._block is not None and self._timer is None:
             self._start_deadline()
         self._server.loop.add_reader(self._fd, self._readable)
 
     def send(self, answer: Answer) -> None:
         """Send an answer, or as much as the peer takes now; the rest waits sealed."""
-        if self._waiting:
-            self._waiting.append(answer)
+        if self._unsent:
+            self._unsent.append(answer)
         elif not self._send_from(answer, 0) and self._sock is not None:
-            self._waiting.append(answer)
+            self._unsent.append(answer)
             self._server.loop.remove_reader(self._fd)
             self._server.loop.add_writer(self._fd, self._writable)
 
     def _writable(self) -> None:
-        while self._waiting:
-            if not self._send_from(self._waiting[0], self._offset):
+        while self._unsent:
+            if not self._send_from(self._unsent[0], self._sent):
                 return
-            del self._waiting[0]
-            self._offset = 0
+            del self._unsent[0]
+            self._sent = 0
         if self._sock is not None:
             self._server.loop.remove_writer(self._fd)
-            if not self._busy:
+            if not self.busy:
                 self._go_on()
 
     def _send_from(self, answer: Answer, offset: int) -> bool:
@@ -253,8 +243,8 @@ class Connection:
             return False
         finally:
             wipe(region[:total])
-        self._offset = offset + sent
-        if self._offset < total:
+        self._sent = offset + sent
+        if self._sent < total:
             return False
-        self._offset = 0
+        self._sent = 0
         return True

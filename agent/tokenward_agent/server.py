@@ -69,7 +69,7 @@ class Server:
                 return
             except OSError as error:
                 if error.errno in _OUT_OF_DESCRIPTORS and self._connections:
-                    next(iter(self._connections)).close()
+                    self._give_way()
                     continue
                 if error.errno in _OUT_OF_DESCRIPTORS:
                     self._pause()
@@ -96,10 +96,15 @@ class Server:
             return
         sock.setblocking(False)
         if len(self._connections) >= self._room:
-            next(iter(self._connections)).close()
+            self._give_way()
         connection = Connection(self, sock)
         self._connections[connection] = None
         connection.begin()
+
+    def _give_way(self) -> None:
+        """Hang up on the longest quiet one; on one that waits for us only where all of them do."""
+        quiet = (each for each in self._connections if not each.busy)
+        next(quiet, next(iter(self._connections))).close()
 
     def touched(self, connection: Connection) -> None:
         """Note that a connection was heard of."""

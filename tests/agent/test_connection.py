@@ -259,6 +259,40 @@ def test_past_the_limit_the_longest_idle_connection_gives_way(
     asyncio.run(main())
 
 
+def test_who_waits_for_an_answer_does_not_give_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
+    gate = asyncio.Event()
+
+    async def slow(request: Request) -> Answer:
+        await gate.wait()
+        return done(request.number)
+
+    def dispatch(request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
+        return slow(request) if request.op == "lock" else echo(request, body)
+
+    async def main() -> None:
+        async with serving(tmp_path, dispatch) as served:
+            waiting, writer = await served.connect()
+            writer.write(frame(request("lock", 1, {})))
+            for n in range(5):
+                reader, each = await served.connect()
+                each.write(login(n, b"x"))
+                assert (await answer(reader))[1] == b"x"
+                each.close()
+            idle = [await served.connect() for _ in range(5)]
+            reader, each = await served.connect()
+            each.write(login(9, b"late"))
+            assert (await answer(reader))[1] == b"late"
+            gate.set()
+            assert (await answer(waiting))[0] == {"id": 1, "ok": True}
+            for _, one in [*idle, (waiting, writer), (reader, each)]:
+                one.close()
+
+    asyncio.run(main())
+
+
 def test_a_frame_takes_no_more_room_than_what_came_of_it(tmp_path: Path) -> None:
     async def main() -> None:
         async with serving(tmp_path, echo) as served:
