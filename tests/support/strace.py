@@ -11,12 +11,12 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
 
 traces = pytest.mark.skipif(
@@ -30,20 +30,26 @@ _CALL = re.compile(r"(?m)^(\d+) +([a-z0-9_]+)\(")
 
 
 class Strace:
-    """strace attached to `pid` with all its threads; `options` say what to trace and inject."""
+    """strace attached to `pid` with all its threads; `options` say what to trace and inject.
 
-    def __init__(self, pid: int, log: Path, *options: str) -> None:
+    Without `follow` it stays with the threads that there are: a worker would refuse to be traced.
+    """
+
+    def __init__(self, pid: int, log: Path, *options: str, follow: bool = True) -> None:
         self._pid = pid
         self._log = log
         log.unlink(missing_ok=True)
+        threads = [pid] if follow else [int(it.name) for it in Path(f"/proc/{pid}/task").iterdir()]
+        attached = [word for thread in threads for word in ("-p", str(thread))]
         self._process = subprocess.Popen(
-            ["strace", "-f", "-o", str(log), *options, "-p", str(pid)],
+            ["strace", *(["-f"] if follow else []), "-o", str(log), *options, *attached],
             stderr=subprocess.PIPE,
             text=True,
         )
         assert self._process.stderr is not None
-        told = self._process.stderr.readline()
-        assert "attached" in told, told
+        for _ in threads:
+            told = self._process.stderr.readline()
+            assert "attached" in told, told
 
     def __enter__(self) -> Self:
         return self
