@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from tokenward.errors import CommandError
+from tokenward.errors import CommandError, sayable
 from tokenward.terminal import OutputClosedError, Terminal
 from tokenward.usage import Parser, Shown
 
@@ -178,4 +178,4 @@ def _print(terminal: Terminal, text: str) -> int:
 
 def _quotable(word: str) -> str:
     """Return the word for a message if it can hardly be a secret."""
-    return f"`{word}`" if len(word) <= 12 and word.replace("-", "").isalpha() else "of that name"
+    return f"`{word}`" if sayable(word) else "of that name"

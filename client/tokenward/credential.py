@@ -18,6 +18,8 @@ from tokenward.unlocking import given_passphrase, session_variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from tokenward.connection import Answer, Connection
     from tokenward.names import Service
 
@@ -26,7 +28,7 @@ UNLOCK_SECONDS = 60.0
 
 
 class Credential:
-    """A user name and a secret; the secret is not in the repr."""
+    """A user name and a secret; the secret is in no repr and no pickle."""
 
     __slots__ = ("secret", "username")
 
@@ -36,6 +38,9 @@ class Credential:
 
     def __repr__(self) -> str:
         return f"Credential(username={self.username!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a credential is not pickled: that would write its secret down")
 
 
 def find(url: str, username: str | None, project: str | None, ttl: int | None) -> Credential | None:

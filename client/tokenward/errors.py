@@ -9,3 +9,16 @@ class CommandError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+def sayable(word: str) -> bool:
+    """Tell whether a message may quote a word that was typed: it can hardly be a secret.
+
+    At most 24 characters, in parts of letters with at most two digits behind them.
+    """
+    parts = word.strip("-").replace("_", "-").replace(".", "-").split("-")
+    names = [part.rstrip("0123456789") for part in parts]
+    return len(word) <= 24 and all(
+        name.isalpha() and len(part) - len(name) <= 2
+        for name, part in zip(names, parts, strict=True)
+    )

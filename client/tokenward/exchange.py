@@ -22,7 +22,7 @@ from tokenward_protocol.packing import unpack
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Any, NoReturn, Self
 
     from tokenward.stream import Stream
     from tokenward_protocol.packing import Value
@@ -51,6 +51,9 @@ class Answer:
 
     def __repr__(self) -> str:
         return f"<Answer, {len(self.body)} bytes of body>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an answer is not pickled: that would write its secret down")
 
 
 class Connection:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tokenward.definition import Definition, env_form
-from tokenward.errors import CommandError
-from tokenward_protocol.urls import FIXED, ServiceError, is_name, masked, parse, strip_index_suffix
+from tokenward.errors import CommandError, sayable
+from tokenward_protocol.urls import FIXED, ServiceError, is_name, parse, strip_index_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,7 +87,7 @@ class Names:
         if found := mine or theirs:
             return _service(found, from_project=theirs is not None)
         raise CommandError(
-            f"No index is known as {masked(name)}.",
+            f"No index is known {f'as {name}' if sayable(name) else 'by that name'}.",
             f"known: {', '.join(self.known())}; or give a URL (https:// before a host's name)",
         )
 

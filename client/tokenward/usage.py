@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from tokenward import durations
-from tokenward.errors import CommandError
+from tokenward.errors import CommandError, sayable
 from tokenward_protocol import VERSION
 from tokenward_protocol.messages import PROVIDERS
 
@@ -78,7 +78,9 @@ class Parser(argparse.ArgumentParser):
         arguments, extra = self.parse_known_args(argv)
         for word in extra:
             if word.startswith("--") and word != "--":
-                raise self._wrong(f"There is no option `{word.partition('=')[0][:40]}`.")
+                option = word.partition("=")[0]
+                shown = f"option `{option}`" if sayable(option) else "such option"
+                raise self._wrong(f"There is no {shown}.")
             if word.startswith("-") and word not in {"-", "--"}:
                 raise self._wrong(f"There is no option `{word[:2]}`.")
         if [word for word in extra if word != "--"]:

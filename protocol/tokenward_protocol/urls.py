@@ -132,8 +132,11 @@ def masked(text: str) -> str:
     """Make `text` fit for a message: no user info, query, fragment or unprintable characters.
 
     What stands where a port should is left out too unless it is a number: it may be a password
-    whose `@host` was forgotten.
+    whose `@host` was forgotten. What can be no URL, host or name is not shown at all: it may be a
+    secret that was put in the service's place.
     """
+    if "://" not in text and any(c in text for c in ' "\\'):
+        return "the service"
     before, at, after = text.rpartition("@")
     if at:
         scheme = before.partition("://")[0].lower()
