@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +20,8 @@ from tokenward_protocol.messages import request
 from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tokenward_protocol.packing import Value
 
 Dispatch = Callable[[Request, memoryview], "Answer | Awaitable[Answer]"]
@@ -230,7 +231,7 @@ def test_a_disconnect_at_any_byte_leaves_nothing_behind(tmp_path: Path) -> None:
                 writer.close()
                 await asyncio.sleep(0)
             async with asyncio.timeout(10):
-                while served.arena.free != served.quiet:
+                while served.arena.free != served.quiet:  # noqa: ASYNC110 - nothing tells us
                     await asyncio.sleep(0.01)
 
     asyncio.run(main())

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenward_protocol.frames import PREFIX, frame, sizes
@@ -20,13 +19,14 @@ from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tokenward_protocol.packing import Value
 
 COMMAND = [sys.executable, "-I", "-c", "from tokenward_agent.__main__ import main; main()"]
 
 
-class NotDone(Exception):
+class NotDone(Exception):  # noqa: N818 - the protocol's own word would be "not ok"
     """An answer that is not ok."""
 
     def __init__(self, header: dict[str, Value]) -> None:
