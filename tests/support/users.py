@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,29 +24,29 @@ other_users = pytest.mark.skipif(
 
 _OPENED = """
 set -e
-base=$1 cover=$2 aside=$3; shift 3
+base=$1 cover=$2 aside=$(mktemp -d); shift 2
 mount --bind "$base" "$aside"
 mount -t tmpfs -o mode=755 none "$cover"
 mkdir -p "$base"
 mount --move "$aside" "$base"
+rmdir "$aside"
 exec "$@"
 """
 
 
-def become(uid: int = SOMEBODY) -> list[str]:
+@cache
+def become(uid: int = SOMEBODY) -> tuple[str, ...]:
     """Return the beginning of a command that the user `uid` is to run."""
     setpriv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
     base = Path(sys.base_prefix).resolve()
     closed = [folder for folder in reversed(base.parents) if not folder.stat().st_mode & 0o001]
     if closed:
-        aside = Path(tempfile.gettempdir()) / "tokenward-tests-aside"
-        aside.mkdir(exist_ok=True)
-        places = [str(base), str(closed[0]), str(aside)]
+        places = [str(base), str(closed[0])]
         setpriv = ["unshare", "--mount", "sh", "-c", _OPENED, "sh", *places, *setpriv]
     tried = subprocess.run([*setpriv, sys.executable, "-c", ""], check=False, capture_output=True)
     if tried.returncode:
         pytest.skip("another user cannot run this interpreter")
-    return setpriv
+    return tuple(setpriv)
 
 
 def give(root: Path, uid: int = SOMEBODY) -> None:
