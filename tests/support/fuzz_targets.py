@@ -54,7 +54,7 @@ def _header(header: memoryview, body: int) -> None:
     except RemoteError as error:
         assert error.code == "bad-header"
     if values is not None:
-        assert msgpack.unpackb(header, strict_map_key=True) == values
+        assert msgpack.unpackb(header, object_pairs_hook=_distinct, ext_hook=_none) == values
         assert pack(values) == msgpack.packb(values)
     try:
         asked = read(header, body)
@@ -67,6 +67,17 @@ def _header(header: memoryview, body: int) -> None:
     if values is not None and "dir" in values:
         again["dir"] = asked.directory
     assert values == unpack(request(asked.op, asked.number, again))
+
+
+def _distinct(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    assert len(found) == len(pairs)
+    assert {type(key) for key in found} <= {str}
+    return found
+
+
+def _none(_code: int, _data: bytes) -> None:
+    raise AssertionError("an extension type was let through")
 
 
 def vault(data: bytes) -> None:
