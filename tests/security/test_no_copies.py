@@ -12,6 +12,7 @@ import base64
 import contextlib
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -78,6 +79,25 @@ esac
 
 def token() -> bytes:
     return b"pypi-" + secrets.token_urlsafe(150).encode()
+
+
+CARELESS = "import sys; kept = sys.stdin.buffer.readline(); print('ready', flush=True); input()"
+
+
+def test_both_ways_of_looking_find_a_secret_in_a_careless_process(tmp_path: Path) -> None:
+    secret = token()
+    with subprocess.Popen(
+        [sys.executable, "-I", "-c", CARELESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as careless:
+        assert careless.stdin is not None
+        assert careless.stdout is not None
+        careless.stdin.write(secret + b"\n")
+        careless.stdin.flush()
+        assert careless.stdout.readline() == b"ready\n"
+        for each in slices(secret):
+            assert copies(careless.pid, [each]) >= 1
+            assert dumped_copies(careless.pid, [each], tmp_path) != 0
+        careless.kill()
 
 
 class Life:
