@@ -249,7 +249,12 @@ class Handlers:
         return done(request.number, locked=locked)
 
     async def _unlock(self, request: Request, body: memoryview) -> Answer:
-        left = await self.locking.unlock(request.text("provider"), body or None, _session(request))
+        left = await self.locking.unlock(
+            request.text("provider"),
+            body or None,
+            _session(request),
+            attended=request.flag("attended"),
+        )
         opened: list[Value] = [
             each.provider for each in self.vaults.each.values() if each.state == "open"
         ]

@@ -168,21 +168,28 @@ class Locking:
         self.notes.pop(vault.provider, None)
 
     async def unlock(
-        self, provider: str | None, passphrase: memoryview | None, session: Mapping[str, str]
+        self,
+        provider: str | None,
+        passphrase: memoryview | None,
+        session: Mapping[str, str],
+        *,
+        attended: bool = False,
     ) -> list[Vault]:
         """End a lock: open what needs nobody, and with a passphrase what that opens.
 
-        Returns the vaults that are still not open. Raises Failure: `passphrase-needed` if nothing
+        Where it is `attended` a keyring may take the time to put a question to a person; the other
+        vault does not wait for that. Returns the vaults that are still not open. Raises Failure: `passphrase-needed` if nothing
         could be opened and one would help, `wrong-passphrase`, `provider`, `vault`.
         """
         closings = self._vaults.closings
+        seconds = ATTENDED_SECONDS if attended else UNATTENDED_SECONDS
         self.look_again(provider)
         wanted = [vault for vault in self._vaults.of(provider) if vault.state == "closed"]
         try:
-            for vault in wanted:
-                opened = await self._open_by_itself(vault, session, closings, ATTENDED_SECONDS)
-                if not opened and passphrase:
-                    await self._try_passphrase(vault, passphrase, closings)
+            tries = (self._unlock(v, passphrase, session, closings, seconds) for v in wanted)
+            for result in await asyncio.gather(*tries, return_exceptions=True):
+                if result is not None:
+                    raise result
         finally:
             if closings == self._vaults.closings:
                 self._unmark(provider)
@@ -193,6 +200,18 @@ class Locking:
                 "passphrase-needed", "The vault opens with a passphrase.", "`auth unlock`"
             )
         return self._vaults.not_open(provider)
+
+    async def _unlock(
+        self,
+        vault: Vault,
+        passphrase: memoryview | None,
+        session: Mapping[str, str],
+        closings: int,
+        seconds: float,
+    ) -> None:
+        opened = await self._open_by_itself(vault, session, closings, seconds)
+        if not opened and passphrase:
+            await self._try_passphrase(vault, passphrase, closings)
 
     async def _try_passphrase(self, vault: Vault, passphrase: memoryview, closings: int) -> None:
         slot = vault.header.slot("passphrase") if vault.header is not None else None

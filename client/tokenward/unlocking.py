@@ -128,13 +128,17 @@ def new_passphrase(session: Session, question: str, *, may_be_empty: bool) -> by
     raise CommandError("No new passphrase was given.")
 
 
-def unlock(session: Session, provider: str | None = None) -> dict[str, Any]:
+def unlock(
+    session: Session, provider: str | None = None, *, attended: bool = True
+) -> dict[str, Any]:
     """Open a provider's vault, or all of them, and return the agent's answer.
 
     First what needs nobody; then, where a passphrase is missing, by the environment's or by asking.
-    Raises AgentError and CommandError.
+    Where it is not `attended` no keyring is given the time to ask a person. Raises AgentError and
+    CommandError.
     """
     arguments: dict[str, Any] = {"provider": provider, **session_variables(session.environ)}
+    arguments["attended"] = attended or None
     header: dict[str, Any] | None = None
     refused: AgentError | None = None
     try:
@@ -182,7 +186,8 @@ def reopen(session: Session, refused: AgentError, *, offer: bool) -> bool:
     for provider in wanted:
         name = str(provider) if provider is not None else None
         try:
-            opened = bool(unlock(session, name)["opened"]) or opened
+            attended = session.terminal.is_there()
+            opened = bool(unlock(session, name, attended=attended)["opened"]) or opened
         except AgentError as failed:
             if failed.code not in {"passphrase-needed", "provider", "vault"}:
                 raise

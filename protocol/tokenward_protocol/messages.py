@@ -66,7 +66,7 @@ OPS = {
         {"provider": TEXT + "!", "slot": TEXT + "!", "program": TEXT, **_SESSION}, MAY_HAVE_BODY
     ),
     "lock": Op({}),
-    "unlock": Op({"provider": TEXT, **_SESSION}, MAY_HAVE_BODY),
+    "unlock": Op({"provider": TEXT, "attended": FLAG, **_SESSION}, MAY_HAVE_BODY),
     "passphrase": Op({"action": TEXT + "!", "keep": FLAG}, MAY_HAVE_BODY),
     "restore": Op({"provider": TEXT + "!", "previous": FLAG + "!", "anyway": FLAG}),
     "stop": Op({}),
