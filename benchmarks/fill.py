@@ -27,9 +27,9 @@ def services(count: int) -> list[str]:
 
 
 def _fill(directory: Path, state: Path, count: int) -> None:
-    from tokenward_agent.record import Record
-    from tokenward_agent.storage import Storage
-    from tokenward_agent.vault import Vault
+    from tokenward_agent.vault.record import Record
+    from tokenward_agent.vault.storage import Storage
+    from tokenward_agent.vault.vault import Vault
 
     (key_file,) = state.glob("*/*.key")
     vault = Vault(Storage(str(directory), "disabled.vault"), "disabled", memoryview(bytearray(32)))

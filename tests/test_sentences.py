@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokenward_agent.vault_error import explain
+from tokenward_agent.vault.errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

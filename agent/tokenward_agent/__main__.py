@@ -21,7 +21,7 @@ def main() -> int:
         return _fail(str(error))
     sys.modules["ssl"] = None  # type: ignore[assignment]  # the documented way to have an import fail; asyncio works without
     from tokenward_agent.settings import SettingsError, parse, read
-    from tokenward_agent.socket_place import AlreadyRunning, PlaceError, SocketPlace
+    from tokenward_agent.wire.socket_place import AlreadyRunning, PlaceError, SocketPlace
 
     options = parse(sys.argv[1:])
     try:

@@ -15,19 +15,19 @@ import resource
 import signal
 import sys
 
-from tokenward_agent.adopted import AdoptedSecrets
 from tokenward_agent.arena import Arena
-from tokenward_agent.changes import Changes
 from tokenward_agent.clock import SystemClock
-from tokenward_agent.creation import Creation
-from tokenward_agent.dispatch import Dispatch
 from tokenward_agent.faults import fault
-from tokenward_agent.handlers import Handlers
-from tokenward_agent.locking import Locking
-from tokenward_agent.provider_choice import ProviderChoice
-from tokenward_agent.server import MAX_CONNECTIONS, RESERVED, Server
-from tokenward_agent.slot_keys import SlotKeys
-from tokenward_agent.vaults import Vaults
+from tokenward_agent.requests.dispatch import Dispatch
+from tokenward_agent.requests.handlers import Handlers
+from tokenward_agent.store.adopted import AdoptedSecrets
+from tokenward_agent.store.changes import Changes
+from tokenward_agent.store.creation import Creation
+from tokenward_agent.store.locking import Locking
+from tokenward_agent.store.provider_choice import ProviderChoice
+from tokenward_agent.store.slot_keys import SlotKeys
+from tokenward_agent.store.vaults import Vaults
+from tokenward_agent.wire.server import MAX_CONNECTIONS, RESERVED, Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.harden import Report
     from tokenward_agent.settings import Settings
-    from tokenward_agent.socket_place import SocketPlace
+    from tokenward_agent.wire.socket_place import SocketPlace
 
 LOOK_AROUND_SECONDS = 5
 """How often an agent looks whether its socket and directory are still its own."""

@@ -12,7 +12,7 @@ import os
 import pwd
 import sys
 
-from tokenward_agent.socket_place import own_directory, runtime_directory
+from tokenward_agent.wire.socket_place import own_directory, runtime_directory
 from tokenward_protocol import VERSION, places
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokenward_agent import connection, server
-from tokenward_agent.answer import Answer, Failure, Gone, done, not_done
 from tokenward_agent.arena import Arena
-from tokenward_agent.request import Request
-from tokenward_agent.server import Server
+from tokenward_agent.wire import connection, server
+from tokenward_agent.wire.answer import Answer, Failure, Gone, done, not_done
+from tokenward_agent.wire.request import Request
+from tokenward_agent.wire.server import Server
 from tokenward_protocol.frames import MAX_BODY, PREFIX, frame, sizes
 from tokenward_protocol.messages import request
 from tokenward_protocol.packing import unpack

@@ -13,8 +13,8 @@ import pytest
 from secret_service import close_wallet, kwallet
 
 from tokenward_agent.arena import Arena
-from tokenward_agent.providers import probe_keyring
-from tokenward_agent.workers import WorkerError, run
+from tokenward_agent.store.providers import probe_keyring
+from tokenward_agent.worker.runner import WorkerError, run
 
 if TYPE_CHECKING:
     from pathlib import Path

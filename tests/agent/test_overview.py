@@ -11,18 +11,18 @@ from engine import Engine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tokenward_agent.lifetime import Lifetime
-from tokenward_agent.lookup import Ambiguous, Index, find
-from tokenward_agent.overview import page
-from tokenward_agent.record import Adopted, Record
-from tokenward_agent.vaults import Found
+from tokenward_agent.requests.overview import page
+from tokenward_agent.store.lookup import Ambiguous, Index, find
+from tokenward_agent.store.vaults import Found
+from tokenward_agent.vault.lifetime import Lifetime
+from tokenward_agent.vault.record import Adopted, Record
 from tokenward_protocol.frames import frame
 from tokenward_protocol.packing import pack
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tokenward_agent.vault import Vault
+    from tokenward_agent.vault.vault import Vault
 
 URL = "https://index.example/team/"
 

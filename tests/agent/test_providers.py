@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tokenward_agent.providers import (
+from tokenward_agent.store.providers import (
     Probe,
     objection,
     remember,
@@ -105,7 +105,7 @@ def test_our_own_program_is_never_a_foreign_one(folder: Path) -> None:
 def test_a_link_into_our_own_package_is_ours(folder: Path) -> None:
     import tokenward_agent
 
-    (folder / "keyring").symlink_to(Path(tokenward_agent.__path__[0]) / "worker.py")
+    (folder / "keyring").symlink_to(Path(tokenward_agent.__path__[0]) / "worker" / "main.py")
     assert why(folder / "keyring") == "is tokenward's own"
 
 

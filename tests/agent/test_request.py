@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_agent.request import Refused, read
+from tokenward_agent.wire.request import Refused, read
 from tokenward_protocol.messages import OPS, request
 from tokenward_protocol.packing import pack
 
@@ -114,10 +116,8 @@ def test_every_prefix_of_a_request_is_refused() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_reader_fail_in_another_way(header: bytes) -> None:
-    try:
+    with contextlib.suppress(Refused):
         read(memoryview(header), 0)
-    except Refused:
-        pass
 
 
 VALUES = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=20)
@@ -131,7 +131,7 @@ VALUES = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(
     st.integers(0, 3),
 )
 def test_what_is_let_through_is_in_the_vocabulary(
-    header: dict[str, None | bool | int | str], body: int
+    header: dict[str, bool | int | str | None], body: int
 ) -> None:
     try:
         found = read(memoryview(pack(dict(header))), body)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_agent.sealing import (
+from tokenward_agent.vault.sealing import (
     OVERHEAD,
     Tampered,
     context,

@@ -15,7 +15,12 @@ import pytest
 
 from tokenward_agent import settings
 from tokenward_agent.settings import SettingsError
-from tokenward_agent.socket_place import AlreadyRunning, PlaceError, SocketPlace, runtime_directory
+from tokenward_agent.wire.socket_place import (
+    AlreadyRunning,
+    PlaceError,
+    SocketPlace,
+    runtime_directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokenward_agent import storage as storage_of
-from tokenward_agent.storage import Storage
-from tokenward_agent.vault_error import VaultError, explain
+from tokenward_agent.vault import storage as storage_of
+from tokenward_agent.vault.errors import VaultError, explain
+from tokenward_agent.vault.storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -226,8 +226,8 @@ def test_a_read_only_directory_is_read_and_says_why_it_is_not_written(
 def test_a_directory_without_write_permission_says_so(place: Path) -> None:
     program = """
 import os, sys
-from tokenward_agent.storage import Storage
-from tokenward_agent.vault_error import VaultError
+from tokenward_agent.vault.storage import Storage
+from tokenward_agent.vault.errors import VaultError
 if os.geteuid() == 0:
     os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 try:
@@ -250,8 +250,8 @@ except VaultError as error: print(error.code, error.message)
 
 SAVER = """
 import sys
-from tokenward_agent.storage import Storage
-from tokenward_agent.vault_error import VaultError
+from tokenward_agent.vault.storage import Storage
+from tokenward_agent.vault.errors import VaultError
 try:
     with Storage(*sys.argv[1:]).locked() as writer:
         writer.replace(b"two", keep_previous=True)
@@ -327,7 +327,7 @@ def test_a_mistake_of_the_system_is_a_sentence(
 
 def test_another_process_that_saves_is_waited_for(storage: Storage) -> None:
     holder = (
-        "import sys\nfrom tokenward_agent.storage import Storage\n"
+        "import sys\nfrom tokenward_agent.vault.storage import Storage\n"
         "with Storage(*sys.argv[1:]).locked() as writer:\n"
         "    print('held', flush=True)\n    sys.stdin.read()\n"
         "    writer.replace(b'theirs', keep_previous=True)\n"

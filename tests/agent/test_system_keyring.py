@@ -11,8 +11,8 @@ import pytest
 from secret_service import Session, bus_session, gnome_keyring, hanging_keyring
 
 from tokenward_agent.arena import Arena
-from tokenward_agent.providers import probe_keyring
-from tokenward_agent.workers import WorkerError, run
+from tokenward_agent.store.providers import probe_keyring
+from tokenward_agent.worker.runner import WorkerError, run
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -221,7 +221,7 @@ def test_a_secret_is_in_neither_the_environment_nor_the_arguments_of_a_worker(
     monkeypatch.setenv("TOKENWARD_PASSPHRASE_FILE", "/not/for/workers")
     assert refused(arena, "keyring-get", ITEM, secret=b"marked-secret") == "not-found"
     text = seen.read_bytes()
-    assert b"worker.py" in text
+    assert b"worker/main.py" in text
     assert b"marked-secret" not in text
     assert b"/not/for/workers" not in text
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokenward_agent.lifetime import Lifetime
-from tokenward_agent.record import Adopted, Record, secret_context
-from tokenward_agent.sealing import Tampered, open_into
-from tokenward_agent.slot import ARGON2ID, unwrap_into
-from tokenward_agent.storage import Storage
-from tokenward_agent.vault import Prepared, Vault
-from tokenward_agent.vault_error import VaultError, WrongKey
-from tokenward_agent.vault_format import FILE_BYTES, parse_body, parse_head
-from tokenward_agent.vault_slots import add_slot, rekey
+from tokenward_agent.vault.errors import VaultError, WrongKey
+from tokenward_agent.vault.format import FILE_BYTES, parse_body, parse_head
+from tokenward_agent.vault.lifetime import Lifetime
+from tokenward_agent.vault.record import Adopted, Record, secret_context
+from tokenward_agent.vault.sealing import Tampered, open_into
+from tokenward_agent.vault.slot import ARGON2ID, unwrap_into
+from tokenward_agent.vault.slot_changes import add_slot, rekey
+from tokenward_agent.vault.storage import Storage
+from tokenward_agent.vault.vault import Prepared, Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenward_agent.slot import Param
+    from tokenward_agent.vault.slot import Param
 
     Records = dict[tuple[str, str], Record]
 

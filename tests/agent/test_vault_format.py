@@ -15,12 +15,8 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_agent.lifetime import Lifetime
-from tokenward_agent.record import Adopted, Record, secret_context
-from tokenward_agent.sealing import open_into
-from tokenward_agent.slot import unwrap_into, wrap
-from tokenward_agent.vault_error import VaultError
-from tokenward_agent.vault_format import (
+from tokenward_agent.vault.errors import VaultError
+from tokenward_agent.vault.format import (
     HEAD_BYTES,
     RECORDS,
     VERSION,
@@ -29,6 +25,10 @@ from tokenward_agent.vault_format import (
     parse_head,
     serialise,
 )
+from tokenward_agent.vault.lifetime import Lifetime
+from tokenward_agent.vault.record import Adopted, Record, secret_context
+from tokenward_agent.vault.sealing import open_into
+from tokenward_agent.vault.slot import unwrap_into, wrap
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "VAULT.md"

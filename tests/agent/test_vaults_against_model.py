@@ -17,8 +17,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tokenward_agent.answer import Failure
-from tokenward_agent.lookup import Ambiguous
+from tokenward_agent.store.lookup import Ambiguous
+from tokenward_agent.wire.answer import Failure
 
 PROVIDERS = st.sampled_from(["keyring", "disabled"])
 SERVICES = ["https://a.example/", "https://a.example/b/"]
@@ -77,8 +77,9 @@ class Machine(RuleBasedStateMachine):
             code = error.code
         missed = "not-found" if len(self.open_) == 2 else "locked"
         assert code == ("" if there else missed)
-        for name in there:
-            del self.held[name][service, user]
+        for held in self.held.values():  # nor does an older one come back from a closed vault
+            if there:
+                held.pop((service, user), None)
 
     @rule(provider=PROVIDERS)
     def close(self, provider: str) -> None:

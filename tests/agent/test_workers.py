@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tokenward_agent.arena import Arena
-from tokenward_agent.workers import WorkerError, environment, run
+from tokenward_agent.worker.runner import WorkerError, environment, run
 
 KEY = bytes(range(32))
 ARGON2ID = {"salt": b"somesalt", "memory": 256, "passes": 2, "lanes": 1}
@@ -204,7 +204,7 @@ def test_a_worker_ends_itself_when_the_agent_is_gone(tmp_path: Path) -> None:
     agent = f"""
 import asyncio, os
 from tokenward_agent.arena import Arena
-from tokenward_agent.workers import run
+from tokenward_agent.worker.runner import run
 async def main():
     header = {{"program": {path!r}, **{ITEM!r}}}
     task = asyncio.ensure_future(run(Arena(65536), "program-get", header, None, None, 1, {{}}))
@@ -333,7 +333,7 @@ def test_a_keyring_backend_that_the_user_chose_is_passed_on() -> None:
 def test_the_agent_loads_neither_keyring_nor_ssl_to_use_workers() -> None:
     program = (
         "import sys; sys.modules['ssl'] = None\n"
-        "from tokenward_agent import providers, workers\n"
+        "import tokenward_agent.store.providers, tokenward_agent.worker.runner\n"
         "print([m for m in ('keyring', '_ssl', 'secretstorage', 'jeepney') if m in sys.modules])"
     )
     said = subprocess.check_output([sys.executable, "-I", "-c", program], text=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from agents import Agent, NotDone
 
-from tokenward_agent.vault_error import RESTORE
+from tokenward_agent.vault.errors import RESTORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -26,8 +26,8 @@ from memory import copies, dumped_copies, locked, slices
 from secret_service import gnome_keyring
 from users import other_users
 
-from tokenward_agent.slot import unwrap_into
-from tokenward_agent.vault_format import parse_head
+from tokenward_agent.vault.format import parse_head
+from tokenward_agent.vault.slot import unwrap_into
 from tokenward_protocol.frames import frame
 from tokenward_protocol.messages import request
 from tokenward_protocol.packing import pack

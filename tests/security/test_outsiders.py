@@ -22,8 +22,7 @@ from processes import children
 from users import become, give, other_users
 
 import tokenward_agent
-from tokenward_agent import worker
-from tokenward_agent.workers import _command
+from tokenward_agent.worker.runner import _command
 from tokenward_protocol.frames import frame
 from tokenward_protocol.messages import request
 
@@ -141,7 +140,7 @@ def test_a_worker_is_closed_to_its_own_user_before_it_reads_anything() -> None:
     ) as process:
         place = Path(f"/proc/{process.pid}")
         await_(lambda: (place / "syscall").read_text().startswith("0 0x0 "))  # read(0, ...)
-        assert "worker.py" in (place / "cmdline").read_text()
+        assert "worker/main.py" in (place / "cmdline").read_text()
         assert attempts_on(process.pid) == set()
         assert "NoNewPrivs:\t1" in (place / "status").read_text()
         process.kill()
@@ -164,7 +163,7 @@ def test_a_passphrase_is_in_neither_the_arguments_nor_the_environment_of_its_wor
             for child in children(agent.pid):
                 place = Path(f"/proc/{child}")
                 seen = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
-            return b"worker.py" in seen
+            return b"worker/main.py" in seen
 
         await_(is_seen)
         assert wire.answer()[0]["ok"] is True
@@ -172,7 +171,6 @@ def test_a_passphrase_is_in_neither_the_arguments_nor_the_environment_of_its_wor
         await_(lambda: not children(agent.pid))  # a zombie would stay
     finally:
         agent.end()
-    assert Path(worker.__file__).name.encode() in seen
     assert str(Path(tokenward_agent.__path__[0]).parent).encode() in seen
     assert b"marked" not in seen
 

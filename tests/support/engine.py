@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenward_agent.adopted import AdoptedSecrets
-from tokenward_agent.answer import Answer
 from tokenward_agent.arena import Arena
-from tokenward_agent.changes import Changes
-from tokenward_agent.creation import Creation
-from tokenward_agent.dispatch import Dispatch
-from tokenward_agent.handlers import Handlers
 from tokenward_agent.harden import Report
-from tokenward_agent.locking import Locking
-from tokenward_agent.provider_choice import ProviderChoice
-from tokenward_agent.request import Request
+from tokenward_agent.requests.dispatch import Dispatch
+from tokenward_agent.requests.handlers import Handlers
 from tokenward_agent.settings import Settings
-from tokenward_agent.slot_keys import SlotKeys
-from tokenward_agent.vault_format import new_vault_id
-from tokenward_agent.vaults import Vaults
+from tokenward_agent.store.adopted import AdoptedSecrets
+from tokenward_agent.store.changes import Changes
+from tokenward_agent.store.creation import Creation
+from tokenward_agent.store.locking import Locking
+from tokenward_agent.store.provider_choice import ProviderChoice
+from tokenward_agent.store.slot_keys import SlotKeys
+from tokenward_agent.store.vaults import Vaults
+from tokenward_agent.vault.format import new_vault_id
+from tokenward_agent.wire.answer import Answer
+from tokenward_agent.wire.request import Request
 from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tokenward_agent.vault import Vault
+    from tokenward_agent.vault.vault import Vault
     from tokenward_protocol.packing import Value
 
 START = 1_790_000_000

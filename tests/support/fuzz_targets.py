@@ -15,10 +15,10 @@ from typing import Any
 
 import msgpack
 
-from tokenward_agent.request import Refused, read
-from tokenward_agent.sealing import seal
-from tokenward_agent.vault_error import VaultError
-from tokenward_agent.vault_format import parse_body, parse_head, serialise
+from tokenward_agent.vault.errors import VaultError
+from tokenward_agent.vault.format import parse_body, parse_head, serialise
+from tokenward_agent.vault.sealing import seal
+from tokenward_agent.wire.request import Refused, read
 from tokenward_protocol.errors import RemoteError
 from tokenward_protocol.frames import MAX_BODY, MAX_FRAME, PREFIX, cut
 from tokenward_protocol.messages import CODES, OPS, request

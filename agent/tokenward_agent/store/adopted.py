@@ -1,0 +1,173 @@
+"""Credentials that stay where a keyring backend has them, read when they are needed.
+
+A vault knows only that there is one, and how it is read. What was read is kept for
+`KEPT_SECONDS`, sealed under a key of this process that dies with it, and forgotten when the agent
+is locked. The service is looked for as the user typed it, in its canonical spelling, with and
+without the final slash, and with `simple/`: backends differ in what they were given.
+
+Whoever wants one that is being read waits for that reading, and a reader has `AT_ONCE` of them at
+most; so a keyring that does not answer fills neither the machine nor the locked memory. What was
+read while the agent was locked, or the credential logged out or replaced, is thrown away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from tokenward_agent.store.providers import spellings
+from tokenward_agent.store.slot_keys import ATTENDED_SECONDS
+from tokenward_agent.store.vaults import overtaken
+from tokenward_agent.vault.sealing import (
+    KEY_SIZE,
+    OVERHEAD,
+    Tampered,
+    context,
+    fill_random,
+    open_into,
+    seal,
+)
+from tokenward_agent.wire.answer import Failure, Gone
+from tokenward_agent.worker.runner import WorkerError, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.clock import Clock
+    from tokenward_agent.vault.record import Key, Record
+
+KEPT_SECONDS = 300
+"""How long a secret that says nothing of its own end is kept in memory."""
+
+AT_ONCE = 8
+"""Secrets that are read at the same time through one reader."""
+
+_ROOM = 64 * 1024
+
+
+class KeptSecret:
+    """What a keyring answered, sealed; `expires` is when it is read anew, or the record's end."""
+
+    __slots__ = ("_key", "_sealed", "_where", "expires", "size", "until")
+
+    def __init__(self, key: memoryview, secret: memoryview, where: bytes, until: int) -> None:
+        self._key = key
+        self._where = where
+        self._sealed = seal(key, secret, where)
+        self.size = len(self._sealed) - OVERHEAD
+        self.until = until
+        self.expires: int | None = None
+
+    def open_into(self, view: memoryview) -> None:
+        """Open it. Raises Gone after `forget`."""
+        try:
+            open_into(self._key, self._sealed, self._where, view)
+        except Tampered:
+            raise Gone from None
+
+
+class AdoptedSecrets:
+    """Reads and keeps the adopted secrets of one agent."""
+
+    def __init__(self, arena: Arena, clock: Clock, program: Callable[[str | None], str]) -> None:
+        self._arena = arena
+        self._clock = clock
+        self._program = program
+        self._key = arena.take(KEY_SIZE)
+        self._kept: dict[Key, KeptSecret] = {}
+        self._reading: dict[Key, asyncio.Task[KeptSecret]] = {}
+        self._turns = {name: asyncio.Semaphore(AT_ONCE) for name in ("keyring", "subprocess")}
+        self._forgotten = 0
+        fill_random(self._key)
+
+    def forget(self) -> None:
+        """Make everything that is kept, and whatever waits to be sent of it, unreadable."""
+        self._forgotten += 1
+        self._reading.clear()
+        self._kept.clear()
+        fill_random(self._key)
+
+    def drop(self, key: Key) -> None:
+        """Forget one secret, since it was logged out or another one took its place."""
+        self._reading.pop(key, None)
+        self._kept.pop(key, None)
+
+    async def see(self, record: Record) -> None:
+        """Read a secret once, before it is adopted. Raises Failure as `secret`."""
+        await self._read_now(record, self._forgotten)
+
+    async def secret(self, record: Record) -> KeptSecret:
+        """Return the secret of an adopted record. Raises Failure: `provider`, `not-found`."""
+        kept = self._kept.get(record.key)
+        if kept is not None and self._clock.boot() < kept.until:
+            return kept
+        reading = self._reading.get(record.key)
+        if reading is None:
+            reading = asyncio.get_running_loop().create_task(self._read(record, self._forgotten))
+            self._reading[record.key] = reading
+        return await asyncio.shield(reading)
+
+    async def _read(self, record: Record, forgotten: int) -> KeptSecret:
+        try:
+            kept = await self._read_now(record, forgotten)
+        finally:
+            wanted = self._reading.get(record.key) is asyncio.current_task()
+            if wanted:
+                del self._reading[record.key]
+        if not wanted:
+            raise Failure("busy", "The credential was replaced meanwhile.", "try again")
+        now = self._clock.boot()
+        self._kept = {key: each for key, each in self._kept.items() if now < each.until}
+        self._kept[record.key] = kept
+        return kept
+
+    async def _read_now(self, record: Record, forgotten: int) -> KeptSecret:
+        reader = record.adopted.reader if record.adopted is not None else "keyring"
+        async with self._turns[reader]:
+            block = self._arena.take(_ROOM)
+            try:
+                answer = await self._work("read", record, block)
+                if forgotten != self._forgotten:
+                    raise overtaken()
+                secret = block[: answer["size"]]
+                until = self._clock.boot() + KEPT_SECONDS
+                place = context(b"tokenward adopted", *record.key)
+                kept = KeptSecret(self._key, secret, place, until)
+                secret.release()
+            finally:
+                self._arena.give(block)
+        kept.expires = None if record.expires is None else record.expires.wall_end
+        return kept
+
+    async def purge(self, record: Record) -> None:
+        """Delete an adopted credential from the keyring that has it; do nothing for others."""
+        if record.adopted is not None:
+            for spelling in spellings(record.adopted.spelling, record.service):
+                with contextlib.suppress(Failure):
+                    await self._work("delete", record, None, spelling)
+
+    async def _work(
+        self, doing: str, record: Record, into: memoryview | None, spelling: str | None = None
+    ) -> dict[str, Any]:
+        adopted = record.adopted
+        if adopted is None:
+            raise LookupError
+        header: dict[str, Any] = {"username": record.username}
+        if doing == "read":
+            header["services"] = spellings(adopted.spelling, record.service)
+        else:
+            header["service"] = spelling
+        job = "keyring"
+        if adopted.reader == "subprocess":
+            job = "program"
+            header["program"] = self._program(None)
+        try:
+            return await run(
+                self._arena, f"{job}-{doing}", header, None, into, ATTENDED_SECONDS, {}
+            )
+        except WorkerError as error:
+            code = "not-found" if error.code == "not-found" else "provider"
+            raise Failure(code, str(error), error.hint) from None

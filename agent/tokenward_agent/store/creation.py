@@ -1,0 +1,200 @@
+"""New vaults and new ways into them: `create`, and `passphrase set` and `remove`.
+
+A slot's key is put where it will be found (a file, a keyring) before the vault that needs it is
+written, and taken away after the vault that needed it is gone; so a stop in between leaves a key
+too many and never one too few.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from tokenward_agent.store.vaults import VAULT_OF, overtaken
+from tokenward_agent.vault.format import Header, new_vault_id
+from tokenward_agent.vault.record import SECRET_BYTES
+from tokenward_agent.vault.sealing import KEY_SIZE
+from tokenward_agent.vault.slot import Slot
+from tokenward_agent.vault.slot_changes import add_slot, rekey
+from tokenward_agent.wire.answer import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.store.changes import Changes
+    from tokenward_agent.store.slot_keys import SlotKeys
+    from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.vault.vault import Vault
+
+SLOTS_OF = {
+    "keyring": ("keyring",),
+    "subprocess": ("program",),
+    "disabled": ("passphrase", "key-file"),
+}
+"""The slots that a vault may be made with, by the provider that is asked for."""
+
+
+class Creation:
+    """Makes the vaults of one agent and changes what opens them."""
+
+    def __init__(self, vaults: Vaults, changes: Changes, keys: SlotKeys, arena: Arena) -> None:
+        self._vaults = vaults
+        self._changes = changes
+        self._keys = keys
+        self._arena = arena
+        # One change of what opens a vault at a time, from making a key to forgetting another.
+        self._one = {provider: asyncio.Lock() for provider in vaults.each}
+
+    async def create(
+        self,
+        provider: str,
+        kind: str,
+        session: Mapping[str, str],
+        passphrase: memoryview,
+        program: str | None,
+    ) -> None:
+        """Make the vault of a provider with one slot, or give an open one this further slot.
+
+        Raises Failure: `bad-request`, `locked`, `provider`, `read-only`, `vault`.
+        """
+        if kind not in SLOTS_OF[provider]:
+            raise Failure("bad-request", f"The provider {provider} has no slot {kind}.")
+        if bool(passphrase) != (kind == "passphrase"):
+            raise Failure("bad-request", "A passphrase goes with the slot passphrase alone.")
+        async with self._one[VAULT_OF[provider]]:
+            await self._create(provider, kind, session, passphrase, program)
+
+    async def _create(
+        self,
+        provider: str,
+        kind: str,
+        session: Mapping[str, str],
+        passphrase: memoryview,
+        program: str | None,
+    ) -> None:
+        vault = self._vaults.each[VAULT_OF[provider]]
+        if vault.state == "open":
+            if vault.header is None or vault.header.slot(kind) is None:
+                await self._add(vault, kind, session, passphrase, program)
+            return
+        if vault.state != "absent":
+            raise self._vaults.miss(None, provider)
+        vault_id, closings = new_vault_id(), self._vaults.closings
+        params, key = await self._keys.make(kind, vault_id, session, passphrase, program)
+        now = self._vaults.clock.wall()
+        try:
+            with self._keys.lent(key):
+                async with self._vaults.changing:
+                    if closings != self._vaults.closings:
+                        raise overtaken()
+                    await self._vaults.change(
+                        vault, lambda: vault.create(kind, params, key, now, vault_id)
+                    )
+                    await self._changes.opened(vault)
+        except Failure:
+            await self._forget_unless_made(vault, Slot(kind, params, b""), vault_id, session)
+            raise
+
+    async def _forget_unless_made(
+        self, vault: Vault, slot: Slot, vault_id: str, session: Mapping[str, str]
+    ) -> None:
+        """Take a key back that opens nothing, if it is certain that nothing was made with it."""
+        found = vault.look()
+        if found is None or (isinstance(found, Header) and found.vault_id != vault_id):
+            await self._keys.forget(slot, vault_id, session)
+
+    async def _add(
+        self,
+        vault: Vault,
+        kind: str,
+        session: Mapping[str, str],
+        passphrase: memoryview,
+        program: str | None = None,
+    ) -> None:
+        vault_id = _id(vault)
+        params, key = await self._keys.make(kind, vault_id, session, passphrase, program)
+        now = self._vaults.clock.wall()
+        with self._keys.lent(key):
+            async with self._vaults.changing:
+                await self._vaults.change(vault, lambda: add_slot(vault, kind, params, key, now))
+
+    async def set_passphrase(
+        self, passphrase: memoryview, session: Mapping[str, str], *, keep: bool
+    ) -> Vault:
+        """Have the `disabled` vault open with this passphrase, and with `keep` as before, too.
+
+        Without `keep` it gets a new data key, so that no copy of an earlier file opens to what is
+        stored from now on. Returns the vault. Raises Failure as `create`.
+        """
+        vault = self._vaults.each["disabled"]
+        if not passphrase:
+            raise Failure("passphrase-needed", "The new passphrase is empty.")
+        async with self._one["disabled"]:
+            if vault.state == "absent":
+                await self._create("disabled", "passphrase", session, passphrase, None)
+            elif vault.state != "open":
+                raise self._vaults.miss(None, "disabled")
+            elif keep:
+                await self._add(vault, "passphrase", session, passphrase)
+            else:
+                await self._replace(vault, "passphrase", session, passphrase)
+        return vault
+
+    async def remove_passphrase(self, session: Mapping[str, str]) -> Vault:
+        """Put a key file in the place of the `disabled` vault's passphrase; return the vault.
+
+        Raises Failure: `refused` if it has none, else as `create`.
+        """
+        vault = self._vaults.each["disabled"]
+        async with self._one["disabled"]:
+            if vault.state != "open":
+                raise self._vaults.miss(None, "disabled")
+            if vault.header is None or vault.header.slot("passphrase") is None:
+                raise Failure(
+                    "refused",
+                    "The vault of `disabled` has no passphrase.",
+                    "`auth status` shows what opens it",
+                )
+            await self._replace(vault, "key-file", session, None)
+        return vault
+
+    async def _replace(
+        self, vault: Vault, kind: str, session: Mapping[str, str], passphrase: memoryview | None
+    ) -> None:
+        """Give a vault a new data key and one slot in the place of all that it had.
+
+        A key file that opens it already stays: a new one in its place would open nothing if the
+        vault could not be written then.
+        """
+        vault_id = _id(vault)
+        before = vault.header.slots if vault.header is not None else ()
+        kept = next((slot for slot in before if slot.kind == kind == "key-file"), None)
+        if kept is not None:
+            params, key = dict(kept.params), await self._keys.get(kept, vault_id, session)
+        else:
+            params, key = await self._keys.make(kind, vault_id, session, passphrase)
+        now = self._vaults.clock.wall()
+        with (
+            self._keys.lent(key),
+            self._keys.lent(self._arena.take(KEY_SIZE)) as data_key,
+            self._keys.lent(self._arena.take(SECRET_BYTES)) as scratch,
+        ):
+            async with self._vaults.changing:
+                await self._vaults.change(
+                    vault, lambda: rekey(vault, [(kind, params, key)], data_key, scratch, now)
+                )
+        await self._forget(before, kind, vault_id, session)
+
+    async def _forget(
+        self, slots: tuple[Slot, ...], kept: str, vault_id: str, session: Mapping[str, str]
+    ) -> None:
+        for slot in slots:
+            if slot.kind != kept:
+                await self._keys.forget(slot, vault_id, session)
+
+
+def _id(vault: Vault) -> str:
+    if vault.header is None:
+        raise Failure("locked", "The vault is not open.", "`auth unlock`")
+    return vault.header.vault_id

@@ -1,0 +1,108 @@
+"""Which record answers: the rule of the lookup, over the records of any number of vaults.
+
+Without a user name the longest path that holds any entry decides alone: `__token__` if it is
+stored there, else the only account there, else nobody does and the caller is told who competes.
+With one, only that user's entries compete and the longest path wins. Never a guess, never a
+shorter path. An opaque service is matched by itself alone.
+
+Pure; a lookup costs one dictionary access a path segment, whatever the number of records.
+"""
+
+from __future__ import annotations
+
+from tokenward_protocol.urls import prefixes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tokenward_agent.vault.record import Key, Record
+
+TOKEN_USER = "__token__"  # noqa: S105 - the user name that indexes give to tokens
+"""The account that is meant where none is named."""
+
+
+class Ambiguous(Exception):  # noqa: N818 - an answer to a question
+    """Several accounts compete at `service`; `usernames` lists them."""
+
+    def __init__(self, service: str, usernames: list[str]) -> None:
+        super().__init__(f"Several accounts are stored for {service}.")
+        self.service = service
+        self.usernames = usernames
+
+
+class Index:
+    """The records of one vault by service."""
+
+    __slots__ = ("_by_service", "size")
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self._by_service: dict[str, tuple[Record, ...]] = {}
+        self.size = 0
+        for record in records:
+            self.put(record)
+
+    def __iter__(self) -> Iterator[Record]:
+        for records in self._by_service.values():
+            yield from records
+
+    def update(self, before: Mapping[Key, Record], after: Mapping[Key, Record]) -> None:
+        """Take over what changed from one state of a vault to the next."""
+        for key in before.keys() - after.keys():
+            self.drop(*key)
+        for key, record in after.items():
+            if before.get(key) is not record:
+                self.put(record)
+
+    def at(self, service: str) -> tuple[Record, ...]:
+        """Return the records of exactly this service."""
+        return self._by_service.get(service, ())
+
+    def put(self, record: Record) -> None:
+        """Add a record, in the place of the one of the same service and user name."""
+        others = self._take_out(record.service, record.username)
+        self._by_service[record.service] = (*others, record)
+        self.size += 1
+
+    def drop(self, service: str, username: str) -> None:
+        """Remove a record if it is there."""
+        others = self._take_out(service, username)
+        if others:
+            self._by_service[service] = others
+        else:
+            self._by_service.pop(service, None)
+
+    def _take_out(self, service: str, username: str) -> tuple[Record, ...]:
+        """Take a record out of the count and return its neighbours."""
+        here = self._by_service.get(service, ())
+        others = tuple(record for record in here if record.username != username)
+        self.size -= len(here) - len(others)
+        return others
+
+
+def candidates(service: str) -> Iterable[str]:
+    """Return the services whose entries may answer for `service`, the best first."""
+    return prefixes(service) if "://" in service else (service,)
+
+
+def find(indexes: list[Index], service: str, username: str | None) -> Record | None:
+    """Return the record that answers, None if none does. Raises Ambiguous."""
+    for place in candidates(service):
+        here = [record for index in indexes for record in index.at(place)]
+        if here:
+            if username is None:
+                return choose(place, here)
+            for record in here:
+                if record.username == username:
+                    return record
+    return None
+
+
+def choose(service: str, here: list[Record]) -> Record:
+    """Return the account of `here` that is meant where none is named. Raises Ambiguous."""
+    if len(here) > 1:
+        for record in here:
+            if record.username == TOKEN_USER:
+                return record
+        raise Ambiguous(service, sorted(record.username for record in here))
+    return here[0]

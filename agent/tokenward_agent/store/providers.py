@@ -1,0 +1,209 @@
+"""Which keepers of keys are there: the system keyring, and a foreign ``keyring`` program.
+
+The system keyring is asked once, by a worker that never makes it put a question to a person; the
+answer is remembered in `probe.json` of the state folder of a credentials directory, and asked for
+again only on demand or when the remembered one turned out wrong and is over an hour old. So a
+keyring that hangs costs its seconds once.
+
+A ``keyring`` program is named by whoever asks, who knows the PATH and the working directory. It must
+be one that only its owner (root or this user) can change, in folders of which the same holds, and
+outside of virtual environments. Our own program is never taken for a foreign one: it would ask
+this agent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+
+import tokenward_agent
+from tokenward_agent.worker.runner import WorkerError, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Final
+
+    from tokenward_agent.arena import Arena
+
+PROBE_SECONDS: Final = 3.0
+STALE_SECONDS: Final = 3600
+"""Age after which a remembered answer that turned out wrong is asked for again."""
+
+MARKER: Final = b"tokenward"
+"""What stands in the first 4 KiB of every program of ours that is called ``keyring``."""
+
+_FILE: Final = "probe.json"
+
+
+class Probe:
+    """What the system keyring answered: its name in `backend`, or None and the `reason`.
+
+    `when` is wall-clock time in whole seconds since the epoch.
+    """
+
+    __slots__ = ("backend", "reason", "when")
+
+    def __init__(self, backend: str | None, reason: str, when: int) -> None:
+        self.backend = backend
+        self.reason = reason
+        self.when = when
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Probe) and self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __repr__(self) -> str:
+        return f"Probe{self._fields()!r}"
+
+    def stale(self, now: float) -> bool:
+        """Tell whether a wrong answer may be asked for again; a clock set back makes it so."""
+        return not 0 <= now - self.when <= STALE_SECONDS
+
+    def fall_back(self, to: str) -> str:
+        """Return the sentence that tells the user which provider is used instead, and why."""
+        reason = self.reason.removesuffix(".")
+        return f"{reason[:1].upper()}{reason[1:]}; using the {to} provider."
+
+    def _fields(self) -> tuple[str | None, str, int]:
+        return self.backend, self.reason, self.when
+
+
+async def probe_keyring(arena: Arena, session: Mapping[str, str], now: float) -> Probe:
+    """Ask the system keyring, for at most 3 seconds."""
+    try:
+        answer = await run(arena, "keyring-probe", {}, None, None, PROBE_SECONDS, session)
+    except WorkerError as error:
+        if error.code == "timeout":
+            reason = f"the system keyring did not answer within {PROBE_SECONDS:g} seconds"
+            return Probe(None, reason, int(now))
+        return Probe(None, str(error), int(now))
+    return Probe(answer["backend"], "", int(now))
+
+
+def remember(state: str, probe: Probe) -> None:
+    """Write the answer down in the folder *state*; where that fails it is asked for again."""
+    path = os.path.join(state, _FILE)
+    fresh = f"{path}.{os.getpid()}.tmp"
+    text = json.dumps({"backend": probe.backend, "reason": probe.reason, "when": probe.when})
+    try:
+        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(file, text.encode())
+        finally:
+            os.close(file)
+        os.replace(fresh, path)
+    except OSError:
+        return
+
+
+def remembered(state: str) -> Probe | None:
+    """Return the answer written down in the folder *state*, or None: there is none to be read."""
+    try:
+        file = os.open(os.path.join(state, _FILE), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            values = json.loads(os.read(file, 65536))
+        finally:
+            os.close(file)
+        backend, reason, when = values["backend"], values["reason"], values["when"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not (backend is None or type(backend) is str) or type(reason) is not str:
+        return None
+    return Probe(backend, reason, when) if type(when) is int else None
+
+
+def objection(program: str, uid: int) -> str | None:
+    """Return why the absolute path *program* is not run by *uid*, or None.
+
+    To be asked before every run.
+    """
+    real = os.path.realpath(program)
+    if _in_virtual_environment(program):
+        return "belongs to a virtual environment"
+    if not os.path.isfile(real):
+        return "is not there any more"
+    if _is_ours(real):
+        return "is tokenward's own"
+    for place in _with_parents((program, real)):
+        problem = _changeable(place, uid)
+        if problem is not None:
+            return problem
+    return None
+
+
+def spellings(typed: str, normalised: str) -> list[str]:
+    """Return the service strings under which others may have stored a credential, in order.
+
+    As typed and normalised, each with and without a trailing slash and with ``/simple/``.
+    """
+    found: dict[str, None] = {}
+    for service in (typed, normalised):
+        bare = service.rstrip("/")
+        found.update(dict.fromkeys((service, bare, f"{bare}/")))
+    for service in (typed, normalised):
+        bare = service.rstrip("/")
+        if "://" in bare and not bare.endswith("/simple"):
+            found.update(dict.fromkeys((f"{bare}/simple/", f"{bare}/simple")))
+    return list(found)
+
+
+def _inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
+def _in_virtual_environment(program: str) -> bool:
+    """PEP 405: `pyvenv.cfg` stands beside the interpreter or one folder up.
+
+    A link that leads into one (pipx, ``uv tool``) is a program of the user's, and is fine.
+    """
+    folder = os.path.dirname(program)
+    places = (folder, os.path.dirname(folder))
+    return any(os.path.isfile(os.path.join(place, "pyvenv.cfg")) for place in places)
+
+
+def _is_ours(real: str) -> bool:
+    """Tell whether a program is one of ours, by where it lies or by what stands in it."""
+    if _inside(real, os.path.dirname(os.path.realpath(tokenward_agent.__path__[0]))):
+        return True
+    try:
+        file = os.open(real, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return MARKER in os.read(file, 4096)
+    finally:
+        os.close(file)
+
+
+def _with_parents(paths: Iterable[str]) -> list[str]:
+    places: dict[str, None] = {}
+    for path in paths:
+        at = path
+        while at not in places:
+            places[at] = None
+            at = os.path.dirname(at)
+    return list(places)
+
+
+def _changeable(place: str, uid: int) -> str | None:
+    """Return who else can change *place*; a sticky folder keeps its entries' owners apart.
+
+    A group that counts as nobody else: root's, the user's private one (of the same number), and on
+    macOS the administrators', to whom Homebrew's folders belong.
+    """
+    try:
+        status = os.stat(place)
+    except OSError as error:
+        return f"cannot be examined: {error.strerror}: {place}"
+    if status.st_uid not in {0, uid}:
+        return f"can be changed by another user, who owns {place}"
+    groups = {0, uid, 80} if sys.platform == "darwin" else {0, uid}
+    shared = status.st_mode & (0o002 if status.st_gid in groups else 0o022)
+    if shared and not (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
+        return f"can be changed by others through {place}"
+    return None

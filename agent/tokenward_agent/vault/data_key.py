@@ -1,0 +1,90 @@
+"""The data key of a vault while it is open: one view, used by the loop and by one thread at a time.
+
+The view is lent by an arena. It is read, filled and wiped under one lock that is never held for
+longer than it takes to seal a listing (milliseconds); so a vault can be closed while a thread saves
+it, and nothing is ever sealed under a key that was wiped a moment before.
+
+A key is *held* from the moment the loop takes it over. What a thread began before a closing is told
+apart by the epoch, which counts closings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+from tokenward_agent.arena import wipe
+from tokenward_agent.vault.errors import VaultError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class DataKey:
+    """The key in *view*, 32 writable bytes; *provider* names its vault in sentences."""
+
+    __slots__ = ("_lock", "_provider", "_view", "epoch", "held")
+
+    def __init__(self, view: memoryview, provider: str) -> None:
+        self._view = view
+        self._provider = provider
+        self._lock = threading.Lock()
+        self.held = False
+        self.epoch = 0
+
+    def __repr__(self) -> str:
+        return f"DataKey({self._provider}, {'held' if self.held else 'not held'})"
+
+    @contextlib.contextmanager
+    def use(self, epoch: int | None = None) -> Iterator[memoryview]:
+        """Lend the key for one moment.
+
+        Raises VaultError with code `locked` if it is not held, or was wiped since *epoch*.
+        """
+        with self._lock:
+            if not self.held or epoch not in (None, self.epoch):
+                raise self.missing()
+            yield self._view
+
+    @contextlib.contextmanager
+    def fill(self) -> Iterator[memoryview]:
+        """Lend the view to fill it; it is wiped if that fails. Raises ValueError if a key is held."""
+        with self._lock:
+            if self.held:
+                raise ValueError("a key is held")
+            try:
+                yield self._view
+            except BaseException:
+                wipe(self._view)
+                raise
+
+    def take(self, epoch: int, new_key: memoryview | None) -> bool:
+        """Hold what was filled, or *new_key* in its place, which is wiped.
+
+        False, with everything wiped that is not held, if the key was wiped since *epoch*.
+        """
+        with self._lock:
+            current = epoch == self.epoch
+            if new_key is not None:
+                if current:
+                    self._view[:] = new_key
+                wipe(new_key)
+            if current:
+                self.held = True
+            elif not self.held:
+                wipe(self._view)
+            return current
+
+    def wipe(self) -> None:
+        """Forget the key."""
+        with self._lock:
+            self.epoch += 1
+            self.held = False
+            wipe(self._view)
+
+    def missing(self) -> VaultError:
+        """Return the error of whoever needs the key while it is not held."""
+        return VaultError(
+            "locked", f"The vault of `{self._provider}` is not open.", "`auth unlock`"
+        )

@@ -1,0 +1,226 @@
+r"""The bytes of a vault file; docs/VAULT.md is normative and has a worked example.
+
+::
+
+    tokenward-vault 2\n | u32 header length, big endian | header | sealed body
+
+The header is a msgpack map that anybody can read: which vault this is and how it opens. The body
+is sealed under the vault's data key and bound to every byte before it, so nothing in the file can
+be changed, and no two files mixed, without it showing. The body holds records whose secrets are
+sealed once more by themselves; so neither opening nor saving a vault opens a secret.
+
+Version 1 is the same without the header's `seen`; it is read, and written as version 2 at the next
+save. A newer version is refused with a sentence. Of a known version nothing unknown is accepted:
+a reader that ignored a field could hand out what that field forbids. Sizes are checked before
+anything is allocated by them.
+
+Pure; raises VaultError with code `vault` for whatever is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import msgpack
+
+from tokenward_agent.vault import record as records_of
+from tokenward_agent.vault import slot as slots_of
+from tokenward_agent.vault.errors import Damaged, VaultError
+from tokenward_agent.vault.record import LATEST, Record
+from tokenward_agent.vault.sealing import NONCE_SIZE, OVERHEAD, Tampered, open_listing, seal
+from tokenward_agent.vault.slot import PARAMETERS, Slot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+    from tokenward_agent.vault.record import Key
+    from tokenward_agent.vault.sealing import Buffer
+
+VERSION: Final = 2
+FILE_BYTES: Final = 64 << 20
+RECORDS: Final = 100_000
+HEADER_BYTES: Final = 16 * 1024
+HEAD_BYTES: Final = 32 + HEADER_BYTES + NONCE_SIZE
+"""The head of a file, with the body's nonce, always lies within this many bytes."""
+
+PROVIDERS: Final = ("keyring", "disabled")
+
+_MAGIC: Final = b"tokenward-vault "
+_KEYS: Final = {
+    1: {"vault", "provider", "generation", "slots"},
+    2: {"vault", "provider", "generation", "seen", "slots"},
+}
+
+
+class Header(NamedTuple):
+    """What stands in the open of a file.
+
+    `vault_id` (32 hex digits) names the vault, `provider` says whose it is, `generation` counts
+    its saves, `seen` is the latest wall time that it has seen, in seconds.
+    """
+
+    vault_id: str
+    provider: str
+    generation: int
+    seen: int
+    slots: tuple[Slot, ...]
+
+    def slot(self, kind: str) -> Slot | None:
+        """Return the slot of a kind, None if there is none."""
+        return next((slot for slot in self.slots if slot.kind == kind), None)
+
+
+class Head(NamedTuple):
+    """A header as it lies in a file: where the body begins, and the nonce that marks this save."""
+
+    header: Header
+    version: int
+    size: int
+    nonce: bytes
+
+
+def new_vault_id() -> str:
+    """Return a random name for a vault: 32 hex digits."""
+    return os.urandom(16).hex()
+
+
+def serialise(header: Header, records: Mapping[Key, Record], data_key: Buffer) -> bytes:
+    """Return the file of a vault. Raises VaultError if it would be too large to be read back."""
+    packed = _pack(
+        {
+            "vault": header.vault_id,
+            "provider": header.provider,
+            "generation": header.generation,
+            "seen": header.seen,
+            "slots": [slots_of.to_values(slot) for slot in header.slots],
+        }
+    )
+    head = b"%b%d\n%b%b" % (_MAGIC, VERSION, len(packed).to_bytes(4, "big"), packed)
+    body = _pack({"records": list(records.values())})
+    if len(records) > RECORDS or len(head) + len(body) + OVERHEAD > FILE_BYTES:
+        raise VaultError(
+            "vault",
+            f"The vault is full: it holds at most {RECORDS} credentials and {FILE_BYTES >> 20} MiB.",
+            "`auth logout` removes what is no longer needed",
+        )
+    return head + seal(data_key, body, head)
+
+
+def parse_head(data: Buffer, path: str) -> Head:
+    """Read the head of a file, or of its first HEAD_BYTES. *path* is for the sentence of an error."""
+    view = memoryview(data)
+    line = bytes(view[:32]).partition(b"\n")[0]
+    number = line[len(_MAGIC) :]
+    if not line.startswith(_MAGIC) or not number.isdigit() or number.startswith(b"0"):
+        raise broken(path, "it is not a tokenward vault" if view else "it is empty")
+    version = int(number)
+    if version > VERSION:
+        raise VaultError(
+            "vault",
+            f"{path} was written by a newer tokenward: its format is {version}, "
+            f"and this one reads up to {VERSION}.",
+            "update tokenward; the file was left as it is",
+        )
+    begin = len(line) + 5
+    length = int.from_bytes(view[begin - 4 : begin], "big")
+    size = begin + length
+    if length > HEADER_BYTES or size + NONCE_SIZE > len(view):
+        raise broken(path, "it was cut off or its header is too long")
+    try:
+        header = _header(_unpack(view[begin:size], HEADER_BYTES), _KEYS[version])
+    except ValueError as error:
+        raise broken(path, f"its header is wrong: {error}") from None
+    return Head(header, version, size, bytes(view[size : size + NONCE_SIZE]))
+
+
+def parse_body(data: Buffer, head: Head, data_key: Buffer, path: str) -> dict[Key, Record]:
+    """Open the body of a whole file and return its records by service and user name.
+
+    Raises VaultError if the key is not the vault's or anything in the file was changed.
+    """
+    view = memoryview(data)
+    try:
+        body = open_listing(data_key, view[head.size :], bytes(view[: head.size]))
+    except Tampered:
+        raise broken(path, "it was changed, or only part of it is there") from None
+    try:
+        return _records(_unpack(body, RECORDS))
+    except ValueError as error:
+        raise broken(path, f"its records are wrong: {error}") from None
+
+
+def broken(path: str, reason: str) -> Damaged:
+    """Say that a vault cannot be read, and why; it stays as it is."""
+    return Damaged(f"{path} cannot be read: {reason}.")
+
+
+def _header(values: Any, keys: set[str]) -> Header:
+    if not isinstance(values, dict) or values.keys() != keys:
+        raise ValueError("a field is missing or unknown")
+    vault_id, provider, generation = values["vault"], values["provider"], values["generation"]
+    seen = values.get("seen", 0)
+    if type(vault_id) is not str or len(vault_id) != 32 or set(vault_id) - set("0123456789abcdef"):
+        raise ValueError("its name is not 32 hex digits")
+    if provider not in PROVIDERS:
+        raise ValueError("its provider is unknown")
+    if type(generation) is not int or not 1 <= generation < LATEST:
+        raise ValueError("its generation is not a number")
+    if type(seen) is not int or not 0 <= seen < LATEST:
+        raise ValueError("its time is not a number")
+    if not isinstance(values["slots"], list) or not 1 <= len(values["slots"]) <= len(PARAMETERS):
+        raise ValueError("it has no slot, or too many")
+    slots = tuple(map(slots_of.from_values, values["slots"]))
+    if len({slot.kind for slot in slots}) != len(slots):
+        raise ValueError("it has two slots of a kind")
+    return Header(vault_id, provider, generation, seen, slots)
+
+
+def _records(values: Any) -> dict[Key, Record]:
+    if not isinstance(values, dict) or values.keys() != {"records"}:
+        raise ValueError("a field is missing or unknown")
+    found: dict[Key, Record] = {}
+    names: dict[str, str] = {}  # most records share a few user names: keep one object of each
+    listed = values["records"]
+    if not isinstance(listed, list):
+        raise ValueError("they are not an array")  # noqa: TRY004 - what a file says
+    for entry in listed:
+        record = records_of.from_values(entry)
+        username = names.setdefault(record.username, record.username)
+        found[record.service, username] = record._replace(username=username)
+    if len(found) != len(listed):
+        raise ValueError("two are of the same service and user name")
+    return found
+
+
+def _pack(value: object) -> bytes:
+    packed: bytes = msgpack.packb(value)  # pyright: ignore[reportAssignmentType] - never None here
+    return packed
+
+
+def _unpack(data: Buffer, entries: int) -> Any:
+    return msgpack.unpackb(
+        data,
+        raw=False,
+        strict_map_key=True,
+        object_pairs_hook=_unique,
+        ext_hook=_no_extension,
+        max_str_len=4096,
+        max_bin_len=records_of.SECRET_BYTES + OVERHEAD,
+        max_array_len=entries,
+        max_map_len=16,
+        max_ext_len=0,
+    )
+
+
+def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _no_extension(_code: int, _data: bytes) -> Any:
+    raise ValueError("an extension type has no place in it")

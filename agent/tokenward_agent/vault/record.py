@@ -1,0 +1,136 @@
+"""One credential as a vault holds it: who it is for, when it ends, and its sealed secret.
+
+A record is a value: it never changes, a new one takes its place. Its secret is sealed under the
+vault's data key and bound to vault, service and user name, so neither a record nor its `repr`
+holds anything that opens without the key, and a secret that was moved to another record does not
+open. An *adopted* credential has no secret here: it stays in the keyring that it was found in.
+
+`check` and `from_values` refuse what docs/VAULT.md does not allow; what a record was checked
+against when written is exactly what it is checked against when read.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tokenward_agent.vault.lifetime import Lifetime
+from tokenward_agent.vault.sealing import OVERHEAD, context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    Key = tuple[str, str]
+
+SERVICE_BYTES: Final = 2048
+USERNAME_BYTES: Final = 1024
+SECRET_BYTES: Final = 64 * 1024
+BOOT_ID_BYTES: Final = 64
+LATEST: Final = 1 << 53
+"""Every time in a vault is below this many seconds: an integer in every language."""
+
+_READERS: Final = ("keyring", "subprocess")
+
+
+class Adopted(NamedTuple):
+    """Where an adopted credential is read: `reader` is a provider, `spelling` the service as typed."""
+
+    reader: str
+    spelling: str
+
+
+class Record(NamedTuple):
+    """A stored credential; exactly one of `adopted` and `secret` is there. Times in seconds.
+
+    `service` is a canonical URL or an opaque key of at most 2,048 bytes, `username` at most 1,024
+    and may be empty, `secret` is sealed and at most 64 KiB when open.
+    """
+
+    service: str
+    username: str
+    created: int
+    last_used: int | None
+    expires: Lifetime | None
+    adopted: Adopted | None
+    secret: bytes | None
+
+    def __repr__(self) -> str:
+        return f"Record({self.service!r}, {self.username!r})"
+
+    @property
+    def key(self) -> Key:
+        """What names the record in its vault."""
+        return self.service, self.username
+
+
+def secret_context(vault_id: str, service: str, username: str) -> bytes:
+    """Return what a secret is bound to."""
+    return context(b"tokenward record", vault_id, service, username)
+
+
+def to_values(record: Record) -> tuple[object, ...]:
+    """Return the record as msgpack has it: an array of seven; tuples become arrays."""
+    return tuple(record)
+
+
+def from_values(values: object) -> Record:
+    """Build the record that *values*, as read from a vault, describe. Raises ValueError."""
+    if not isinstance(values, list) or len(values) != len(Record._fields):  # pyright: ignore[reportUnknownArgumentType] - checked field by field below
+        raise ValueError("a record is not an array of seven")
+    service, username, created, last_used, expires, adopted, secret = values  # pyright: ignore[reportUnknownVariableType]
+    record = Record(
+        service,  # pyright: ignore[reportUnknownArgumentType]
+        username,  # pyright: ignore[reportUnknownArgumentType]
+        created,  # pyright: ignore[reportUnknownArgumentType]
+        last_used,  # pyright: ignore[reportUnknownArgumentType]
+        None if expires is None else Lifetime(*_array(expires, 3)),
+        None if adopted is None else Adopted(*_array(adopted, 2)),
+        secret,  # pyright: ignore[reportUnknownArgumentType]
+    )
+    check(record)
+    return record
+
+
+def check(record: Record) -> None:
+    """Refuse a record that a vault may not hold. Raises ValueError, which never quotes a value."""
+    _text(record.service, 1, SERVICE_BYTES, "service")
+    _text(record.username, 0, USERNAME_BYTES, "user name")
+    _time(record.created)
+    if record.last_used is not None:
+        _time(record.last_used)
+    if record.expires is not None:
+        _time(record.expires.wall_end)
+        _text(record.expires.boot_id, 0, BOOT_ID_BYTES, "boot")
+        _time(record.expires.boot_end)
+    if (record.adopted is None) == (record.secret is None):
+        raise ValueError("a record has either a secret or a place to read it")
+    if record.adopted is not None:
+        if record.adopted.reader not in _READERS:
+            raise ValueError("a record is read in an unknown way")
+        _text(record.adopted.spelling, 1, SERVICE_BYTES, "spelling")
+    elif type(record.secret) is not bytes or not 0 <= len(record.secret) - OVERHEAD <= SECRET_BYTES:
+        raise ValueError(f"a secret is not sealed bytes of at most {SECRET_BYTES}")
+
+
+def _array(value: object, size: int) -> list[Any]:
+    if not isinstance(value, list) or len(value) != size:  # pyright: ignore[reportUnknownArgumentType] - its items are checked by `check`
+        raise ValueError(f"a part of a record is not an array of {size}")
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def _text(value: object, least: int, most: int, what: str) -> None:
+    # A character is at most four bytes of UTF-8, so most names need not be encoded to be measured.
+    if type(value) is not str or len(value) < least:
+        raise ValueError(f"a {what} is missing")
+    if len(value) * 4 > most or not value.isascii():
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError:
+            raise ValueError(f"a {what} is not text that can be written as UTF-8") from None
+        if size > most:
+            raise ValueError(f"a {what} is longer than {most} bytes")
+
+
+def _time(value: object) -> None:
+    if type(value) is not int or not 0 <= value < LATEST:
+        raise ValueError("a time is not a whole number of seconds")

@@ -1,0 +1,103 @@
+"""How a vault is saved: a change made upon what is on the disk, then a whole new file.
+
+Under the file's lock, what is on the disk is compared with what this process read or wrote last. If
+another agent saved meanwhile (a second container on one directory), its file is read and the change
+made upon it, so no write is lost. The generation before is kept only if all its secrets and slots
+are still in force: it is for damage and never for undo. A file that is gone, cannot be read or has
+another key is an error and is never overwritten.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tokenward_agent.vault.errors import VaultError
+from tokenward_agent.vault.file import head_of, read, read_head
+from tokenward_agent.vault.format import Header, serialise
+from tokenward_agent.vault.record import check
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenward_agent.vault.data_key import DataKey
+    from tokenward_agent.vault.record import Key, Record
+    from tokenward_agent.vault.storage import Storage
+
+    Records = dict[Key, Record]
+    WholeChange = Callable[[Header, Records], tuple[Header, Records]]
+
+
+class Prepared(NamedTuple):
+    """A generation of a vault as a thread read or wrote it, to be adopted.
+
+    `epoch` is that of the key when it began, `nonce` marks the save, `new_key` a rekeying.
+    """
+
+    epoch: int
+    header: Header
+    nonce: bytes
+    records: Records
+    new_key: memoryview | None = None
+
+
+class VaultSaver:
+    """Saves *provider*'s vault in *storage* under *key*. Keeps no state: any thread may call it."""
+
+    def __init__(self, storage: Storage, provider: str, key: DataKey) -> None:
+        self._storage = storage
+        self._provider = provider
+        self._key = key
+
+    def save(
+        self, known: Prepared, change: WholeChange, now: int, new_key: memoryview | None = None
+    ) -> Prepared:
+        """Write what *change* makes of the newest generation, which may be newer than *known*.
+
+        With *new_key*, filled by *change*, the file is sealed under that one. Raises VaultError
+        (`locked` if the vault was closed since *known*), ValueError for a record that a vault may
+        not hold, and what *change* raises; then nothing was written.
+        """
+        with self._storage.locked() as writer:
+            old, before = self._newest(known)
+            new, after = change(old, dict(before))
+            for key, record in after.items():
+                if record is not before.get(key):
+                    check(record)
+            seen = max(old.seen, known.header.seen, now)
+            new = new._replace(generation=old.generation + 1, seen=seen)
+            with self._key.use(known.epoch) as data_key:
+                data = serialise(new, after, data_key if new_key is None else new_key)
+            writer.replace(data, keep_previous=_nothing_removed(old, before, new, after))
+        nonce = head_of(data, self._storage.path, self._provider).nonce
+        return Prepared(known.epoch, new, nonce, after, new_key)
+
+    def _newest(self, known: Prepared) -> tuple[Header, Records]:
+        """Return what is on the disk, from memory if nobody else has written it."""
+        path = self._storage.path
+        head = read_head(self._storage, self._provider)
+        if head is None:
+            raise VaultError(
+                "vault",
+                f"{path} was removed while it was in use; nothing was written.",
+                "put it back, or start anew with `auth agent restart`",
+            )
+        if (head.header, head.nonce) == (known.header, known.nonce):
+            return known.header, known.records
+        sealed = read(self._storage, self._provider)
+        with self._key.use(known.epoch) as key:
+            try:
+                return sealed.head.header, sealed.records(key)
+            except VaultError as error:
+                raise VaultError(
+                    "vault",
+                    f"{path} was replaced while it was in use; nothing was written.",
+                    "`auth lock` and then `auth unlock` go on with the new one",
+                ) from error
+
+
+def _nothing_removed(old: Header, before: Records, new: Header, after: Records) -> bool:
+    """Tell whether the generation before opens to nothing that the new one does not."""
+    return all(slot in new.slots for slot in old.slots) and all(
+        key in after and after[key].secret == record.secret for key, record in before.items()
+    )

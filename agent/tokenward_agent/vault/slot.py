@@ -1,0 +1,121 @@
+"""A slot: one way to open a vault. It holds the vault's data key, sealed under the slot's own key.
+
+The slot key comes from elsewhere (a keyring, a passphrase, a file) and is never stored in a vault;
+what stands in the slot is what is needed to get it again. A vault has at most one slot of a kind:
+
+========== =============================================== ====================================
+kind       the slot key is                                 parameters
+========== =============================================== ====================================
+keyring    an item of the system keyring, base64           service, username: the item's names
+program    the same, read by a ``keyring`` program         program (absolute path), service, username
+passphrase Argon2id (RFC 9106) of the passphrase, 32 bytes salt (16 bytes), memory (KiB), passes, lanes
+key-file   the 32 bytes of a file outside of the directory none
+========== =============================================== ====================================
+
+The parameters are part of what the seal is bound to, and bounded whenever they are read: a hostile
+file can make nobody ask for a terabyte, nor for a program that is not an absolute path.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tokenward_agent.vault.errors import WrongKey
+from tokenward_agent.vault.sealing import KEY_SIZE, OVERHEAD, Tampered, context, open_into, seal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+    from tokenward_agent.vault.sealing import Buffer
+
+    Param = str | bytes | int
+
+SALT_SIZE: Final = 16
+ARGON2ID: Final[Mapping[str, int]] = {"memory": 64 * 1024, "passes": 3, "lanes": 4}
+"""What a new passphrase is stretched with; about 0.15 s on two cores of 2023."""
+
+_LIMITS: Final = {"memory": (8 * 1024, 1024 * 1024), "passes": (1, 16), "lanes": (1, 16)}
+_TEXT_BYTES: Final = {"service": 255, "username": 255, "program": 4096}
+PARAMETERS: Final = {
+    "keyring": ("service", "username"),
+    "program": ("program", "service", "username"),
+    "passphrase": ("salt", "memory", "passes", "lanes"),
+    "key-file": (),
+}
+"""The parameters of each kind, in the order in which the seal is bound to them."""
+
+
+class Slot(NamedTuple):
+    """One way to open a vault: its `kind`, its checked `params`, and the sealed data key."""
+
+    kind: str
+    params: Mapping[str, Param]
+    wrapped: bytes
+
+
+def wrap(
+    kind: str, params: Mapping[str, Param], slot_key: Buffer, data_key: Buffer, vault_id: str
+) -> Slot:
+    """Make a slot that opens to *data_key* with *slot_key*. Raises ValueError for bad parameters."""
+    checked = check_params(kind, dict(params))
+    return Slot(kind, checked, seal(slot_key, data_key, _context(kind, checked, vault_id)))
+
+
+def unwrap_into(slot: Slot, slot_key: Buffer, vault_id: str, out: memoryview) -> None:
+    """Open a slot into *out*, 32 bytes. Raises WrongKey, with *out* wiped."""
+    try:
+        open_into(slot_key, slot.wrapped, _context(slot.kind, slot.params, vault_id), out)
+    except Tampered:
+        raise WrongKey from None
+
+
+def to_values(slot: Slot) -> dict[str, Param]:
+    """Return the slot as msgpack has it: a map of `kind`, the parameters and `wrapped`."""
+    return {"kind": slot.kind, **slot.params, "wrapped": slot.wrapped}
+
+
+def from_values(values: object) -> Slot:
+    """Build the slot that *values*, as read from a vault, describe. Raises ValueError."""
+    if not isinstance(values, dict):
+        raise ValueError("a slot is not a map")  # noqa: TRY004 - what a file says, not what we passed
+    params: dict[Any, Any] = dict(values)  # pyright: ignore[reportUnknownArgumentType] - checked below
+    kind = params.pop("kind", None)
+    wrapped = params.pop("wrapped", None)
+    if type(kind) is not str or type(wrapped) is not bytes:
+        raise ValueError("a slot has no kind or no key")
+    if len(wrapped) != KEY_SIZE + OVERHEAD:
+        raise ValueError("a slot's key has another length")
+    return Slot(kind, check_params(kind, params), wrapped)
+
+
+def check_params(kind: str, params: dict[str, Any]) -> dict[str, Param]:
+    """Return the parameters of a slot in their order. Raises ValueError, which quotes no value."""
+    names = PARAMETERS.get(kind)
+    if names is None:
+        raise ValueError("a slot is of an unknown kind")
+    if params.keys() != set(names):
+        raise ValueError(f"a {kind} slot has other parameters")
+    for name in names:
+        value = params[name]
+        if name in _LIMITS:
+            least, most = _LIMITS[name]
+            if type(value) is not int or not least <= value <= most:
+                raise ValueError(f"a slot's {name} is not from {least} to {most}")
+        elif name == "salt":
+            if type(value) is not bytes or len(value) != SALT_SIZE:
+                raise ValueError(f"a slot's salt is not {SALT_SIZE} bytes")
+        elif (
+            type(value) is not str
+            or not 0 < len(value.encode()) <= _TEXT_BYTES[name]
+            or "\0" in value
+        ):
+            raise ValueError(f"a slot's {name} is not a text of at most {_TEXT_BYTES[name]} bytes")
+        elif name == "program" and not value.startswith("/"):
+            raise ValueError("a slot's program is not an absolute path")
+    return {name: params[name] for name in names}
+
+
+def _context(kind: str, params: Mapping[str, Param], vault_id: str) -> bytes:
+    return context(b"tokenward slot", vault_id, kind, *params.values())

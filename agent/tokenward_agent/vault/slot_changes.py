@@ -1,0 +1,79 @@
+"""Changes to what opens a vault: one more slot, or a new data key with new slots.
+
+Made to run in a thread, like every save (vault.py); the vault must be open.
+"""
+
+from __future__ import annotations
+
+from tokenward_agent.arena import wipe
+from tokenward_agent.vault.record import secret_context
+from tokenward_agent.vault.sealing import fill_random, seal
+from tokenward_agent.vault.slot import wrap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tokenward_agent.vault.format import Header
+    from tokenward_agent.vault.record import Record
+    from tokenward_agent.vault.saver import Prepared, Records
+    from tokenward_agent.vault.sealing import Buffer
+    from tokenward_agent.vault.slot import Param
+    from tokenward_agent.vault.vault import Vault
+
+    NewSlot = tuple[str, Mapping[str, Param], Buffer]
+
+
+def add_slot(
+    vault: Vault, kind: str, params: Mapping[str, Param], slot_key: Buffer, now: int
+) -> Prepared:
+    """Add a slot, in the place of the one of its kind; the data key stays.
+
+    Raises as `Vault.save` does.
+    """
+
+    def added(header: Header, records: Records) -> tuple[Header, Records]:
+        others = tuple(slot for slot in header.slots if slot.kind != kind)
+        return header._replace(slots=(*others, vault.wrapped(kind, params, slot_key))), records
+
+    return vault.write(added, now)
+
+
+def rekey(
+    vault: Vault, slots: Sequence[NewSlot], new_key: memoryview, scratch: memoryview, now: int
+) -> Prepared:
+    """Give the vault a new data key and *slots* in the place of all that it had.
+
+    *new_key* (32 bytes) is filled here, copied and wiped by `adopt`, and wiped if this raises.
+    *scratch* (64 KiB) holds one secret at a time while it is sealed anew, and is wiped. To keep a
+    slot whose key is not at hand, use `add_slot`: the data key must stay then. Raises as
+    `Vault.save` does.
+    """
+
+    def renewed(header: Header, records: Records) -> tuple[Header, Records]:
+        fill_random(new_key)
+        fresh = {
+            key: _resealed(vault, header.vault_id, record, new_key, scratch)
+            for key, record in records.items()
+        }
+        wrapped = tuple(wrap(*slot, new_key, header.vault_id) for slot in slots)
+        return header._replace(slots=wrapped), fresh
+
+    try:
+        return vault.write(renewed, now, new_key)
+    except BaseException:
+        wipe(new_key)
+        raise
+
+
+def _resealed(
+    vault: Vault, vault_id: str, record: Record, new_key: memoryview, scratch: memoryview
+) -> Record:
+    if record.secret is None:
+        return record
+    size = vault.open_secret(record, scratch)
+    try:
+        place = secret_context(vault_id, record.service, record.username)
+        return record._replace(secret=seal(new_key, scratch[:size], place))
+    finally:
+        wipe(scratch[:size])

@@ -1,0 +1,245 @@
+"""One vault in memory over its file: absent, closed, open or broken.
+
+Its data key lies in a view that the caller lends (32 bytes of an arena), the records beside it with
+sealed secrets. Closing wipes the key; what is left opens to nothing.
+
+Whatever touches the disk is made to run in a thread: it changes nothing here and returns a
+`Prepared`, which the caller adopts on the thread that reads the records::
+
+    prepared = await in_a_thread(vault.save, change, now)
+    vault.adopt(prepared)
+
+One such pair at a time for each vault; reading and `close` need not wait. A vault that was closed
+meanwhile stays closed: the save is on the disk, and `adopt` tells that it was not taken over.
+
+A change may be made more than once: if another agent saved meanwhile, it is made upon what that one
+wrote. saver.py says what a save keeps to.
+"""
+
+from __future__ import annotations
+
+from tokenward_agent.vault.data_key import DataKey
+from tokenward_agent.vault.errors import VaultError
+from tokenward_agent.vault.file import head_of, read, read_head
+from tokenward_agent.vault.format import Header, broken, new_vault_id, serialise
+from tokenward_agent.vault.record import secret_context
+from tokenward_agent.vault.saver import Prepared, VaultSaver
+from tokenward_agent.vault.sealing import Tampered, fill_random, open_into, seal
+from tokenward_agent.vault.slot import unwrap_into, wrap
+
+__all__ = ["Prepared", "Vault"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Literal
+
+    from tokenward_agent.vault.record import Key, Record
+    from tokenward_agent.vault.saver import Records, WholeChange
+    from tokenward_agent.vault.sealing import Buffer
+    from tokenward_agent.vault.slot import Param, Slot
+    from tokenward_agent.vault.storage import Storage
+
+    Change = Callable[[Records], Records]
+    State = Literal["absent", "closed", "open", "broken"]
+
+
+class Vault:
+    """The vault of a *provider* in *storage*; *data_key* is 32 writable bytes, lent for good.
+
+    `state` is what it is, `problem` why it is broken, and `header` what stands in the open of the
+    file as last read or written, None if the vault is absent or broken.
+    """
+
+    def __init__(self, storage: Storage, provider: str, data_key: memoryview) -> None:
+        self.storage = storage
+        self.provider = provider
+        self.state: State = "absent"
+        self.problem: VaultError | None = None
+        self.header: Header | None = None
+        self._key = DataKey(data_key, provider)
+        self._saver = VaultSaver(storage, provider, self._key)
+        self._nonce = b""
+        self._records: Records = {}
+        self._used: dict[Key, int] = {}
+
+    def __repr__(self) -> str:
+        return f"Vault({self.provider}, {self.state})"
+
+    # What the loop asks.
+
+    @property
+    def seen(self) -> int:
+        """The latest wall time that the vault has seen, in seconds."""
+        return 0 if self.header is None else self.header.seen
+
+    @property
+    def records(self) -> Mapping[Key, Record]:
+        """The records of an open vault by service and user name; empty if it is not open.
+
+        Last uses since the last save are not in them; see `last_used`.
+        """
+        return self._records
+
+    def last_used(self, record: Record) -> int | None:
+        """Return when a record was last used, saved or not."""
+        return self._used.get(record.key, record.last_used)
+
+    def use(self, record: Record, wall: int) -> None:
+        """Remember that a record was used; written with the next save."""
+        self._used[record.key] = wall
+
+    def seal(self, service: str, username: str, secret: Buffer) -> bytes:
+        """Seal a secret for a record. Raises VaultError with code `locked` if not open.
+
+        Seal between two pairs of save and adopt, or within a change: a key may be new after one.
+        """
+        with self._key.use() as key:
+            return seal(key, secret, secret_context(self._id(), service, username))
+
+    def open_secret(self, record: Record, out: memoryview) -> int:
+        """Open a record's secret into *out* and return its size in bytes.
+
+        Raises VaultError: `locked` if not open, `vault` if the secret does not open.
+        """
+        if record.secret is None:
+            raise ValueError("an adopted credential has no secret in the vault")
+        place = secret_context(self._id(), record.service, record.username)
+        try:
+            with self._key.use() as key:
+                return open_into(key, record.secret, place, out)
+        except Tampered:
+            reason = f"the secret of {record.service} does not open"
+            raise broken(self.storage.path, reason) from None
+
+    def wrapped(self, kind: str, params: Mapping[str, Param], slot_key: Buffer) -> Slot:
+        """Return a slot that opens to the data key. Raises VaultError with code `locked`."""
+        with self._key.use() as key:
+            return wrap(kind, params, slot_key, key, self._id())
+
+    def close(self) -> None:
+        """Wipe the data key and forget the records; a vault that is not open stays what it is."""
+        self._key.wipe()
+        self._records = {}
+        self._used = {}
+        if self.state == "open":
+            self.state = "closed"
+
+    def adopt(self, prepared: Prepared) -> bool:
+        """Take over what a thread prepared; False if the vault was closed meanwhile."""
+        if not self._key.take(prepared.epoch, prepared.new_key):
+            return False
+        self.header, self._nonce, self._records = prepared[1:4]
+        self._used = {
+            key: wall
+            for key, wall in self._used.items()
+            if key in self._records and wall > (self._records[key].last_used or 0)
+        }
+        self.state, self.problem = "open", None
+        return True
+
+    def adopt_look(self, found: Header | VaultError | None) -> None:
+        """Take over what `look` found; an open vault stays open."""
+        if self.state == "open":
+            return
+        self.header, self.problem = None, None
+        if found is None:
+            self.state = "absent"
+        elif isinstance(found, VaultError):
+            self.state, self.problem = "broken", found
+        else:
+            self.state, self.header = "closed", found
+
+    # What a thread does.
+
+    def look(self) -> Header | VaultError | None:
+        """Read the header: how the vault opens, why it cannot be read, or None if it is absent."""
+        try:
+            head = read_head(self.storage, self.provider)
+        except VaultError as error:
+            return error
+        return None if head is None else head.header
+
+    def create(
+        self, kind: str, params: Mapping[str, Param], slot_key: Buffer, now: int, vault_id: str = ""
+    ) -> Prepared:
+        """Make the vault with one slot; *vault_id* if the slot's key was stored under it already.
+
+        Raises VaultError if there is a file already or it cannot be written.
+        """
+        epoch = self._key.epoch
+        vault_id = vault_id or new_vault_id()
+        with self.storage.locked() as writer:
+            if read_head(self.storage, self.provider) is not None:
+                path = self.storage.path
+                raise VaultError("vault", f"{path} is there already.", "`auth unlock`")
+            with self._key.fill() as key:
+                fill_random(key)
+                slot = wrap(kind, params, slot_key, key, vault_id)
+                header = Header(vault_id, self.provider, 1, now, (slot,))
+                data = serialise(header, {}, key)
+            try:
+                writer.replace(data, keep_previous=True)
+            except BaseException:
+                self._key.wipe()
+                raise
+        return Prepared(epoch, header, head_of(data, self.storage.path, self.provider).nonce, {})
+
+    def open(self, kind: str, slot_key: Buffer) -> Prepared:
+        """Open a closed vault by its slot of a kind.
+
+        Raises WrongKey, or VaultError if there is no such slot or the file cannot be read; the
+        data key is wiped then.
+        """
+        epoch = self._key.epoch
+        sealed = read(self.storage, self.provider)
+        header = sealed.head.header
+        slot = header.slot(kind)
+        if slot is None:
+            raise VaultError(
+                "vault",
+                f"{self.storage.path} has no {kind} slot to open it with.",
+                "`auth status` shows what opens it",
+            )
+        with self._key.fill() as key:
+            unwrap_into(slot, slot_key, header.vault_id, key)
+            records = sealed.records(key)
+        return Prepared(epoch, header, sealed.head.nonce, records)
+
+    def save(self, change: Change, now: int) -> Prepared:
+        """Write what *change* makes of the records; *now* is the wall time in seconds.
+
+        *change* gets a dict of its own, and returns that or another; it may be called again with
+        the records of another agent, and what it raises is passed on with nothing written. Raises
+        VaultError, ValueError for a record that a vault may not hold.
+        """
+        return self.write(lambda header, records: (header, change(records)), now)
+
+    def write(self, change: WholeChange, now: int, new_key: memoryview | None = None) -> Prepared:
+        """Write what *change* makes of header and records, under *new_key* if that fills one.
+
+        Raises as `save` does.
+        """
+        used = dict(self._used)
+        header = self.header
+        if header is None or not self._key.held:
+            raise self._key.missing()
+        return self._saver.save(
+            Prepared(self._key.epoch, header, self._nonce, self._records),
+            lambda header, records: change(header, _with_uses(records, used)),
+            now,
+            new_key,
+        )
+
+    def _id(self) -> str:
+        if self.header is None:
+            raise self._key.missing()
+        return self.header.vault_id
+
+
+def _with_uses(records: Records, used: Mapping[Key, int]) -> Records:
+    for key, wall in used.items():
+        record = records.get(key)
+        if record is not None and wall > (record.last_used or 0):
+            records[key] = record._replace(last_used=wall)
+    return records

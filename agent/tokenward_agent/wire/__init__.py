@@ -1,0 +1,1 @@
+"""The agent's end of the wire: the address, who is let in, frames in and answers out."""

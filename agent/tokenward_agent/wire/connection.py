@@ -1,0 +1,250 @@
+"""One client's connection: frames in, answers out, and no plaintext kept between two callbacks.
+
+All connections share one input and one output region of the locked arena. Nothing else runs
+while a callback holds plaintext in them, and both are wiped before it returns. What must wait does
+so without a readable secret:
+
+- an unfinished frame moves into a block of its own in the arena, which grows by what came, not
+  by what the frame claims, and has `FRAME_SECONDS` from its first byte to its last;
+- an answer that the peer does not take waits sealed, and is opened again when there is room;
+- while a request is being worked on elsewhere (a keyring, a disk) nothing more is read from its
+  connection, so that answers keep the order of the requests.
+"""
+
+from __future__ import annotations
+
+from tokenward_agent.arena import ArenaFull, wipe
+from tokenward_agent.wire.answer import Answer, Failure, Gone, not_done
+from tokenward_agent.wire.request import Refused, read
+from tokenward_protocol.errors import LocalError, RemoteError
+from tokenward_protocol.frames import PREFIX, cut, prefix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from collections.abc import Awaitable
+
+    from tokenward_agent.wire.server import Server
+
+FRAME_SECONDS = 5.0
+"""Longest time from a frame's first byte to its last."""
+
+
+class Connection:
+    """One accepted socket, non-blocking, whose peer was admitted."""
+
+    __slots__ = ("_block", "_fd", "_held", "_sent", "_server", "_sock", "_timer", "_unsent", "busy")
+
+    def __init__(self, server: Server, sock: socket.socket) -> None:
+        self._server = server
+        self._sock: socket.socket | None = sock
+        self._fd = sock.fileno()  # what the loop is given: it would call repr() on a socket object
+        self._block: memoryview | None = None  # the unfinished frame, `_held` bytes of it there
+        self._held = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self.busy = False  # a request is being worked on elsewhere; its client waits for us
+        self._unsent: list[Answer] = []  # of the first one, `_sent` bytes are gone
+        self._sent = 0
+
+    def begin(self) -> None:
+        """Listen, and take what is there already: most clients ask as soon as they are connected."""
+        self._server.loop.add_reader(self._fd, self._readable)
+        self._readable()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a frame is half here or an answer half gone."""
+        return self._block is not None or bool(self._unsent)
+
+    def close(self) -> None:
+        """Hang up; wipes what is held."""
+        sock, self._sock = self._sock, None
+        if sock is None:
+            return
+        self._drop_block()
+        self._unsent.clear()
+        self._server.loop.remove_reader(self._fd)
+        self._server.loop.remove_writer(self._fd)
+        sock.close()
+        self._server.closed(self)
+
+    def _readable(self) -> None:
+        """Take what came, answer the whole frames in it, keep the rest."""
+        if self._sock is None:
+            return
+        region = self._server.input
+        try:
+            size = self._sock.recv_into(region)
+        except BlockingIOError:
+            return
+        except OSError:
+            size = 0
+        if size == 0:
+            self.close()
+            return
+        self._server.touched(self)
+        try:
+            self._take(region[:size])
+        finally:
+            wipe(region[:size])
+
+    def _take(self, came: memoryview) -> None:
+        """Put `came` behind what is held and work through it."""
+        if self._block is None:
+            used = self._work(came)
+            if self._sock is not None and used < len(came):
+                self._hold(came[used:])
+            return
+        try:
+            self._block = self._server.arena.grow(self._block, self._held + len(came))
+        except ArenaFull:
+            self._server.make_room(self)
+            return
+        self._block[self._held :] = came
+        self._held += len(came)
+        self._work_block()
+
+    def _work_block(self) -> None:
+        """Work through the held bytes; what is left begins the next frame."""
+        block = self._block
+        if block is None:
+            return
+        used = self._work(block)
+        if used and self._sock is not None:
+            self._block = None
+            self._stop_deadline()
+            if used < len(block):
+                self._hold(block[used:])
+            self._server.arena.give(block)
+
+    def _hold(self, rest: memoryview) -> None:
+        try:
+            self._block = self._server.arena.take(len(rest))
+        except ArenaFull:
+            self._server.make_room(self)
+            return
+        self._block[:] = rest
+        self._held = len(rest)
+        if not self.busy and not self._unsent:
+            self._start_deadline()
+
+    def _start_deadline(self) -> None:
+        self._timer = self._server.loop.call_later(FRAME_SECONDS, self.close)
+
+    def _stop_deadline(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _drop_block(self) -> None:
+        self._stop_deadline()
+        if self._block is not None:
+            block, self._block = self._block, None
+            self._server.arena.give(block)
+
+    def _work(self, view: memoryview) -> int:
+        """Answer the whole frames in `view`; return how many bytes were used."""
+        at = 0
+        while self._sock is not None and not self.busy and not self._unsent:
+            try:
+                found = cut(view[at:])
+            except RemoteError as error:
+                self.send(not_done(0, Failure(error.code, str(error))))
+                self.close()
+                break
+            if found is None:
+                break
+            body, end = found
+            try:
+                self._request(view[at + PREFIX : at + body], view[at + body : at + end])
+            except BaseException:  # no memory even for an answer: nobody may wait for one
+                self.close()
+                raise
+            at += end
+        return at
+
+    def _request(self, header: memoryview, body: memoryview) -> None:
+        try:
+            request = read(header, len(body))
+        except Refused as error:
+            self.send(self._server.refused(error))
+            return
+        answer = self._server.answer(request, body)
+        if isinstance(answer, Answer):
+            self.send(answer)
+        else:
+            self.busy = True
+            if self._sock is not None:
+                self._server.loop.remove_reader(self._fd)
+            self._server.work(self._later(answer))
+
+    async def _later(self, answer: Awaitable[Answer]) -> None:
+        """Send an answer that took a while, then go on with what came meanwhile."""
+        try:
+            result = await answer
+        except BaseException:  # as in `_work`
+            self.close()
+            raise
+        self.busy = False
+        if self._sock is None:
+            return
+        self.send(result)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Work on what is held, then listen again, unless something new is in the way."""
+        self._work_block()
+        if self._sock is None or self.busy or self._unsent:
+            return
+        if self._block is not None and self._timer is None:
+            self._start_deadline()
+        self._server.loop.add_reader(self._fd, self._readable)
+
+    def send(self, answer: Answer) -> None:
+        """Send an answer, or as much as the peer takes now; the rest waits sealed."""
+        if self._unsent:
+            self._unsent.append(answer)
+        elif not self._send_from(answer, 0) and self._sock is not None:
+            self._unsent.append(answer)
+            self._server.loop.remove_reader(self._fd)
+            self._server.loop.add_writer(self._fd, self._writable)
+
+    def _writable(self) -> None:
+        while self._unsent:
+            if not self._send_from(self._unsent[0], self._sent):
+                return
+            del self._unsent[0]
+            self._sent = 0
+        if self._sock is not None:
+            self._server.loop.remove_writer(self._fd)
+            if not self.busy:
+                self._go_on()
+
+    def _send_from(self, answer: Answer, offset: int) -> bool:
+        """Send `answer` from `offset` on; tell whether it is all gone. Hangs up on errors."""
+        sock = self._sock
+        if sock is None:
+            return False
+        region = self._server.output
+        secret = answer.secret
+        middle = PREFIX + len(answer.header)
+        total = middle + (secret.size if secret is not None else 0)
+        try:
+            region[:PREFIX] = prefix(len(answer.header), total - middle)
+            region[PREFIX:middle] = answer.header
+            if secret is not None:
+                secret.open_into(region[middle:total])
+            sent = sock.send(region[offset:total])
+        except BlockingIOError:
+            sent = 0
+        except (OSError, Gone, LocalError):
+            self.close()
+            return False
+        finally:
+            wipe(region[:total])
+        self._sent = offset + sent
+        if self._sent < total:
+            return False
+        self._sent = 0
+        return True

@@ -1,0 +1,152 @@
+"""The agent's side of its socket: who is let in, how many, and what all connections share.
+
+It accepts peers of its own uid, at most `MAX_CONNECTIONS` and no more than descriptors allow; past
+that, and where locked memory runs out, the longest idle or unfinished one gives way, so that a
+client that behaves is always answered. It knows nothing about requests: `Dispatch` answers them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import resource
+
+from tokenward_agent.wire import peer
+from tokenward_agent.wire.answer import Answer, Failure, not_done
+from tokenward_agent.wire.connection import Connection
+from tokenward_protocol import WIRE_VERSION
+from tokenward_protocol.frames import MAX_BODY, MAX_HEADER, PREFIX
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.wire.request import Refused, Request
+
+    Dispatch = Callable[[Request, memoryview], "Answer | Awaitable[Answer]"]
+
+MAX_CONNECTIONS = 2048
+"""More than any login session was ever seen to hold; each costs a descriptor and 1 KiB."""
+
+RESERVED = 64
+"""Descriptors that connections leave to the saving of vaults and to workers."""
+
+BACKLOG = 32
+"""Connections that the kernel holds for us. Few, so that whoever floods waits in a `connect` of its
+own, and nobody else waits long behind what it left in ours."""
+
+_BATCH = 16
+_INPUT = 64 * 1024
+_OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Server:
+    """Serves one listening socket until `close`."""
+
+    def __init__(self, listener: socket.socket, arena: Arena, dispatch: Dispatch) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.arena = arena
+        self.input = arena.take(_INPUT)
+        self.output = arena.take(PREFIX + MAX_HEADER + MAX_BODY)
+        self.answer = dispatch
+        self._listener = listener
+        self._connections: dict[Connection, None] = {}  # the longest quiet one first
+        self._tasks: set[asyncio.Task[None]] = set()
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._room = min(MAX_CONNECTIONS, descriptors - min(RESERVED, descriptors // 2))
+        listener.setblocking(False)
+        listener.listen(BACKLOG)
+        self.loop.add_reader(listener.fileno(), self._acceptable)
+
+    def _acceptable(self) -> None:
+        for _ in range(_BATCH):  # then let the others have their turn
+            try:
+                sock, _address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_DESCRIPTORS and self._connections:
+                    self._give_way()
+                    continue
+                if error.errno in _OUT_OF_DESCRIPTORS:
+                    self._pause()
+                return
+            self._admit(sock)
+
+    def _pause(self) -> None:
+        """Accept nothing for a moment: descriptors are out and none of ours can be given back."""
+        self.loop.remove_reader(self._listener.fileno())
+        self.loop.call_later(0.1, self._listen_again)
+
+    def _listen_again(self) -> None:
+        if self._listener.fileno() >= 0:
+            self.loop.add_reader(self._listener.fileno(), self._acceptable)
+
+    def _admit(self, sock: socket.socket) -> None:
+        try:
+            asker = peer.uid(sock)
+        except OSError:
+            sock.close()
+            return
+        if not peer.admitted(asker, os.geteuid()):
+            sock.close()
+            return
+        sock.setblocking(False)
+        if len(self._connections) >= self._room:
+            self._give_way()
+        connection = Connection(self, sock)
+        self._connections[connection] = None
+        connection.begin()
+
+    def _give_way(self) -> None:
+        """Hang up on the longest quiet one; on one that waits for us only where all of them do."""
+        quiet = (each for each in self._connections if not each.busy)
+        next(quiet, next(iter(self._connections))).close()
+
+    def touched(self, connection: Connection) -> None:
+        """Note that a connection was heard of."""
+        if connection in self._connections:
+            del self._connections[connection]
+            self._connections[connection] = None
+
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._connections.pop(connection, None)
+
+    def make_room(self, wanting: Connection) -> None:
+        """Locked memory is out: hang up on the one that needs more, and on the oldest half frame."""
+        wanting.close()
+        for connection in self._connections:
+            if connection.unfinished:
+                connection.close()
+                return
+
+    def refused(self, error: Refused) -> Answer:
+        """Return the answer to a header that is no request."""
+        failure = Failure(error.code, str(error))
+        if error.code == "version":
+            failure.more["supported"] = [WIRE_VERSION]
+            failure.hint = "`auth agent restart`"
+        return not_done(error.number, failure)
+
+    def work(self, coroutine: Coroutine[None, None, None]) -> None:
+        """Run a request that takes a while beside everything else."""
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Accept nothing more, let what is under way finish for a moment, hang up on all."""
+        self.loop.remove_reader(self._listener.fileno())
+        self._listener.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2)
+        for task in self._tasks:
+            task.cancel()
+        for connection in list(self._connections):
+            connection.close()
+        self.arena.give(self.input)
+        self.arena.give(self.output)

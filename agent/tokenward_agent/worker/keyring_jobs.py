@@ -1,0 +1,225 @@
+"""The jobs of a worker that ask the system keyring, through the library ``keyring``.
+
+Two questions are kept apart. *Our own key* goes only to a keyring that belongs to this user's
+session and can store: Keychain, Credential Store, Secret Service or KWallet, by the library's
+priority, or whatever backend the user has configured by name. *A credential that somebody keeps in
+a keyring* is looked for in every backend that the library would ask, those included that make
+short-lived tokens and store nothing.
+
+Refused in both: this project's own backend (it asks the agent, which asks us), chains (which may
+hold it), ``fail``, ``null``, and backends that store in plain files. A user who has switched the
+library off by configuring ``null`` or ``fail`` has no system keyring.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import keyring.backend
+import keyring.core
+import keyring.errors
+from keyring.compat.py312 import metadata
+
+from tokenward_agent.worker.main import JobError, decode_key, encode_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Final
+
+    from keyring.backend import KeyringBackend
+
+    from tokenward_agent.worker.main import Header
+
+_SYSTEM: Final = {
+    "keyring.backends.macOS": "Keychain",
+    "keyring.backends.Windows": "Windows Credential Store",
+    "keyring.backends.SecretService": "Secret Service",
+    "keyring.backends.libsecret": "Secret Service (libsecret)",
+    "keyring.backends.kwallet": "KWallet",
+}
+_OFF: Final = {"keyring.backends.fail", "keyring.backends.null"}
+_REFUSED: Final = ("tokenward", "keyring.backends.chainer", "keyrings.alt", *_OFF)
+
+
+def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
+    """Do one of the jobs below. Raises JobError with what the keyring said, never with a secret."""
+    jobs: dict[str, Callable[[Header, bytes], tuple[Header, bytes]]] = {
+        "keyring-probe": _probe,
+        "keyring-get": _get,
+        "keyring-set": _set,
+        "keyring-delete": _delete,
+        "keyring-read": _read,
+    }
+    try:
+        return jobs[job](header, secret)
+    except keyring.errors.KeyringLocked:
+        raise JobError(
+            "keyring-locked",
+            "The system keyring is locked.",
+            "unlock it in your desktop session, or use `--keyring-provider disabled`",
+        ) from None
+    except keyring.errors.KeyringError as error:
+        raise JobError(
+            "keyring-failed", f"The system keyring failed with {type(error).__name__}."
+        ) from None
+
+
+def _probe(_header: Header, _secret: bytes) -> tuple[Header, bytes]:
+    """Find out which keyring answers, without ever making it put a question to a person."""
+    backend = _system_keyring()
+    if type(backend).__module__ == "keyring.backends.SecretService":
+        _refuse_to_wake_secret_service()
+    elif type(backend).__module__ == "keyring.backends.kwallet":
+        _refuse_to_wake_kwallet(backend)
+    backend.get_password("tokenward", "probe")
+    return _named(backend), b""
+
+
+def _get(header: Header, _secret: bytes) -> tuple[Header, bytes]:
+    backend = _system_keyring()
+    value = backend.get_password(header["service"], header["username"])
+    if value is None:
+        raise JobError("not-found", "The system keyring does not have the vault's key.")
+    return _named(backend), decode_key(value, "the system keyring")
+
+
+def _set(header: Header, secret: bytes) -> tuple[Header, bytes]:
+    backend = _system_keyring()
+    backend.set_password(header["service"], header["username"], encode_key(secret).decode())
+    return _named(backend), b""
+
+
+def _delete(header: Header, _secret: bytes) -> tuple[Header, bytes]:
+    backend = _system_keyring()
+    try:
+        backend.delete_password(header["service"], header["username"])
+    except keyring.errors.PasswordDeleteError:
+        raise JobError("not-found", "The system keyring does not have the vault's key.") from None
+    return _named(backend), b""
+
+
+def _read(header: Header, _secret: bytes) -> tuple[Header, bytes]:
+    """Look for a credential under each of `services` in turn, in each backend by priority."""
+    username: str | None = header.get("username")
+    failure: keyring.errors.KeyringError | None = None
+    for service in header["services"]:
+        for backend in _readable_keyrings():
+            try:
+                found = backend.get_credential(service, username)
+            except keyring.errors.KeyringError as error:
+                failure = failure or error
+                continue
+            if found is not None and found.password is not None:
+                answer = {"service": service, "username": found.username or username or ""}
+                return {**_named(backend), **answer}, found.password.encode()
+    if failure is not None:
+        raise failure
+    raise JobError(
+        "not-found",
+        f"No keyring has a password of {username} for {header['services'][0]}.",
+        "`auth login` without `--adopt` stores one",
+    )
+
+
+def _system_keyring() -> KeyringBackend:
+    """Return the keyring of this session. Raises JobError."""
+    chosen = _configured()
+    if chosen is not None and type(chosen).__module__ in _OFF:
+        raise JobError("no-keyring", "The user's keyring configuration switches keyrings off.")
+    if chosen is not None and _usable(type(chosen)):
+        return chosen
+    _load_backends()
+    viable = [c for c in _viable() if c.__module__ in _SYSTEM]
+    if not viable:
+        raise JobError("no-keyring", f"No system keyring answered{_why_none()}.")
+    return max(viable, key=keyring.backend.by_priority)()
+
+
+def _why_none() -> str:
+    if sys.platform in {"darwin", "win32"}:
+        return ""
+    if "DBUS_SESSION_BUS_ADDRESS" not in os.environ:
+        return " (no D-Bus session)"
+    return " (nobody keeps secrets on this D-Bus session)"
+
+
+def _readable_keyrings() -> Iterator[KeyringBackend]:
+    chosen = _configured()
+    if chosen is not None and _usable(type(chosen)):
+        yield chosen
+    _load_backends()
+    for backend in sorted(
+        filter(_usable, _viable()), key=keyring.backend.by_priority, reverse=True
+    ):
+        if type(chosen) is not backend:
+            yield backend()
+
+
+def _configured() -> KeyringBackend | None:
+    """Return the backend that the user's environment or keyringrc.cfg names, if it can be had."""
+    try:
+        return keyring.core.load_env() or keyring.core.load_config()
+    except Exception:  # noqa: BLE001 - a broken backend of somebody else; then there is none
+        return None
+
+
+def _load_backends() -> None:
+    """Load every backend but ours, which would ask the agent that is waiting for us."""
+    for entry in metadata.entry_points(group="keyring.backends"):
+        if entry.value.startswith("tokenward"):
+            continue
+        try:
+            loaded = entry.load()
+            if callable(loaded):
+                loaded()
+        except Exception:  # noqa: BLE001, S112 - a broken backend of somebody else
+            continue
+
+
+def _viable() -> Iterator[type[KeyringBackend]]:
+    return iter(keyring.backend.KeyringBackend.get_viable_backends())
+
+
+def _usable(backend: type[KeyringBackend]) -> bool:
+    module = backend.__module__
+    plain = "plaintext" in backend.__name__.lower()
+    return not plain and not any(module == n or module.startswith(f"{n}.") for n in _REFUSED)
+
+
+def _named(backend: KeyringBackend) -> Header:
+    module = type(backend).__module__
+    return {"backend": _SYSTEM.get(module, f"{module}.{type(backend).__qualname__}")}
+
+
+def _refuse_to_wake_secret_service() -> None:
+    """Raise KeyringLocked or JobError where the Secret Service would have to ask a person."""
+    import secretstorage
+    from secretstorage.exceptions import ItemNotFoundException
+
+    connection = secretstorage.dbus_init()
+    try:
+        default = secretstorage.Collection(connection, "/org/freedesktop/secrets/aliases/default")
+        if default.is_locked():
+            raise keyring.errors.KeyringLocked
+    except ItemNotFoundException:
+        raise JobError("no-keyring", "The Secret Service has no default collection.") from None
+    finally:
+        connection.close()
+
+
+def _refuse_to_wake_kwallet(backend: Any) -> None:
+    """Raise KeyringLocked where KWallet would have to ask a person (org.kde.KWallet.xml)."""
+    from jeepney import (  # type: ignore[import-untyped] # it has no annotations
+        DBusAddress,
+        new_method_call,
+    )
+    from jeepney.io.blocking import open_dbus_connection  # type: ignore[import-untyped] # likewise
+
+    wallets = DBusAddress(backend.object_path, backend.bus_name, "org.kde.KWallet")
+    with open_dbus_connection("SESSION") as bus:
+        (name,) = bus.send_and_get_reply(new_method_call(wallets, "networkWallet")).body
+        is_open = new_method_call(wallets, "isOpen", "s", (name,))
+        if bus.send_and_get_reply(is_open).body != (True,):
+            raise keyring.errors.KeyringLocked

@@ -1,0 +1,163 @@
+"""What runs inside a short-lived worker process: one job, read from stdin, answered on stdout.
+
+A worker does what is slow or talks to the world, so that the agent does neither: stretch a
+passphrase, ask the system keyring, run a foreign ``keyring`` program. It is started as::
+
+    python -I [-S] main.py DIRECTORY...
+
+with the directories of the packages that it imports, and closes itself (`harden`) before it reads
+anything. Nothing secret stands in its arguments or its environment. Request and answer have one
+form, and so does an error, which never holds a secret::
+
+    u32 length of the header (big endian) | msgpack map | raw secret, `size` bytes of it
+
+    {"job": "argon2id", "seconds": 30, "size": 20, ...}
+    {"ok": true, "size": 32, ...}
+    {"ok": false, "code": "not-found", "message": "...", "hint": "..."}
+
+It outlives neither its deadline, at which it ends its whole process group should the agent be gone,
+nor the agent's interest, which ends it earlier. Here a secret may be a Python object: the process
+is gone a moment later.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import signal
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    Header = dict[str, Any]
+
+KEY_SIZE: Final = 32
+MAX_HEADER: Final = 64 * 1024
+MAX_SECRET: Final = 64 * 1024
+_GRACE_SECONDS: Final = 2  # the agent's own deadline comes first
+
+
+class JobError(Exception):
+    """A job failed: a `code`, one sentence, and the command that helps if there is one."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+
+def read_request(descriptor: int) -> tuple[Header, bytes]:
+    """Read one request. Raises EOFError for a short one, ValueError for one over the limits."""
+    import msgpack
+
+    length = int.from_bytes(_read(descriptor, 4), "big")
+    if length > MAX_HEADER:
+        raise ValueError("header too long")
+    header: Header = msgpack.unpackb(_read(descriptor, length))
+    if not 0 <= header["size"] <= MAX_SECRET:
+        raise ValueError("secret too long")
+    return header, _read(descriptor, header["size"])
+
+
+def write_answer(descriptor: int, header: Header, secret: bytes = b"") -> None:
+    """Write one answer."""
+    import msgpack
+
+    packed: Any = msgpack.packb({**header, "size": len(secret)})
+    rest = memoryview(len(packed).to_bytes(4, "big") + packed + secret)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def encode_key(key: bytes) -> bytes:
+    """Return *key* as the item of a keyring holds it: base64 (RFC 4648), since items are text."""
+    return base64.b64encode(key)
+
+
+def decode_key(value: str | bytes, where: str) -> bytes:
+    """Return the key that an item holds. Raises JobError."""
+    try:
+        key = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_SIZE:
+        raise JobError("keyring-failed", f"What {where} answered is not a vault's key.")
+    return key
+
+
+def work(header: Header, secret: bytes) -> tuple[Header, bytes]:
+    """Do the job that `header` names. Raises JobError."""
+    job: str = header["job"]
+    if job == "argon2id":
+        return {}, _argon2id(header, secret)
+    if job.startswith("keyring-"):
+        from tokenward_agent.worker import keyring_jobs
+
+        return keyring_jobs.work(job, header, secret)
+    if job.startswith("program-"):
+        from tokenward_agent.worker import program_jobs
+
+        return program_jobs.work(job, header, secret)
+    raise JobError("bad-request", f"There is no job {job}.")
+
+
+def main() -> None:
+    """Serve the one request of this process."""
+    from tokenward_agent.harden import HardenError, harden
+
+    os.chdir("/")
+    try:
+        harden()
+    except HardenError as error:
+        write_answer(1, {"ok": False, "code": "worker", "message": str(error), "hint": ""})
+        return
+    header, secret = read_request(0)
+    signal.signal(signal.SIGALRM, lambda _number, _frame: os.killpg(0, signal.SIGKILL))
+    signal.alarm(int(header["seconds"]) + _GRACE_SECONDS)
+    try:
+        answer, result = work(header, secret)
+    except JobError as error:
+        failure = {"ok": False, "code": error.code, "message": str(error), "hint": error.hint}
+        write_answer(1, failure)
+    except Exception as error:  # noqa: BLE001 - whatever a keyring raises; its text may be a secret
+        name = type(error).__name__
+        failure = {"code": "worker", "message": f"The job {header['job']} failed with {name}."}
+        write_answer(1, {"ok": False, **failure, "hint": ""})
+    else:
+        write_answer(1, {"ok": True, **answer}, result)
+
+
+def _argon2id(header: Header, passphrase: bytes) -> bytes:
+    """Stretch a passphrase (RFC 9106) to 32 bytes; `memory` is in KiB."""
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+    kdf = Argon2id(
+        salt=header["salt"],
+        length=KEY_SIZE,
+        iterations=header["passes"],
+        lanes=header["lanes"],
+        memory_cost=header["memory"],
+    )
+    return kdf.derive(passphrase)
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = os.read(descriptor, size - len(data))
+        if not more:
+            raise EOFError("the request ended early")
+        data += more
+    return data
+
+
+if __name__ == "__main__":
+    sys.path.extend(sys.argv[1:])
+    sys.argv[0] = "tokenward"  # the name that KWallet shows to the person whom it asks
+    # The jobs import this module by its name, and must not get a second JobError.
+    from tokenward_agent.worker.main import main as serve
+
+    serve()

@@ -1,0 +1,113 @@
+"""The jobs of a worker that run a foreign ``keyring`` program.
+
+The interface is that of the library's own command, which other programs copy: ``get SERVICE USER``
+prints the password, ``set SERVICE USER`` reads it from stdin, ``del SERVICE USER`` removes it, and
+``--mode creds get SERVICE`` prints user name and password on a line each. A miss is
+exit status 1 with nothing printed.
+
+The program is named by an absolute path, runs in `/` with stdin at `/dev/null`, and shares the
+worker's process group, which ends at the agent's deadline. What it writes to stderr is dropped,
+since nobody knows what stands in there, and more than 64 KiB of output are refused.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from tokenward_agent.worker.main import MAX_SECRET, JobError, decode_key, encode_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenward_agent.worker.main import Header
+
+
+def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
+    """Do one of the jobs below. Raises JobError, never with what the program said."""
+    jobs: dict[str, Callable[[Header, bytes], bytes]] = {
+        "program-get": _get,
+        "program-set": _set,
+        "program-delete": _delete,
+    }
+    if job == "program-read":
+        return _read(header)
+    return {}, jobs[job](header, secret)
+
+
+def _get(header: Header, _secret: bytes) -> bytes:
+    program = header["program"]
+    printed = _run(program, ["get", header["service"], header["username"]])
+    if printed is None:
+        raise JobError("not-found", f"The program {program} does not have the vault's key.")
+    return decode_key(printed, f"the program {program}")
+
+
+def _set(header: Header, secret: bytes) -> bytes:
+    value = encode_key(secret) + b"\n"
+    program = header["program"]
+    if _run(program, ["set", header["service"], header["username"]], value) is None:
+        raise JobError("program-failed", f"The program {program} did not store the vault's key.")
+    return b""
+
+
+def _delete(header: Header, _secret: bytes) -> bytes:
+    program = header["program"]
+    if _run(program, ["del", header["service"], header["username"]]) is None:
+        raise JobError("not-found", f"The program {program} does not have the vault's key.")
+    return b""
+
+
+def _read(header: Header) -> tuple[Header, bytes]:
+    """Look for a credential under each of `services` in turn."""
+    program, username = header["program"], header.get("username")
+    for service in header["services"]:
+        if username is not None:
+            printed = _run(program, ["get", service, username])
+            if printed is not None:
+                return {"service": service, "username": username}, printed
+            continue
+        printed = _run(program, ["--mode", "creds", "get", service])
+        if printed is None:
+            continue
+        name, newline, password = printed.partition(b"\n")
+        if not newline:
+            raise JobError("program-failed", f"The program {program} printed no user name.")
+        return {"service": service, "username": name.rstrip(b"\r").decode()}, password
+    raise JobError(
+        "not-found",
+        f"The program {program} has no password of {username} for {header['services'][0]}.",
+        "`auth login` without `--adopt` stores one",
+    )
+
+
+def _run(program: str, arguments: list[str], given: bytes | None = None) -> bytes | None:
+    """Return what the program printed, without the last line's end, or None for a miss."""
+    stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
+    try:
+        process = subprocess.Popen(
+            [program, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+    except OSError as error:
+        raise JobError(
+            "program-failed",
+            f"The program {program} cannot be run: {error.strerror}.",
+            "choose another provider by `--keyring-provider`",
+        ) from None
+    if given is not None and process.stdin is not None:
+        try:
+            process.stdin.write(given)
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+    assert process.stdout is not None  # noqa: S101 - for the type checkers; it is a pipe
+    printed = process.stdout.read(MAX_SECRET + 1)
+    if len(printed) > MAX_SECRET:
+        process.kill()
+        raise JobError("program-failed", f"The program {program} printed more than 64 KiB.")
+    status = process.wait()
+    if status == 1 and not printed:
+        return None
+    if status != 0:
+        raise JobError("program-failed", f"The program {program} failed with status {status}.")
+    return printed.removesuffix(b"\n").removesuffix(b"\r")

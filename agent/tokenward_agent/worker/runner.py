@@ -1,0 +1,220 @@
+"""The agent's side of its workers: start one, feed it, read its answer, and end it in time.
+
+A worker is a process of its own session (main.py), so that ending it ends what it started. It is
+fed from the arena and answers into the arena: what is secret passes through here without becoming
+an object. That is why this is not ``asyncio.subprocess``, whose pipes make bytes. Nothing here
+blocks the loop, and however a job ends (answer, failure, deadline, cancellation) its whole process
+group is killed, both pipes are closed and the process is reaped.
+
+A worker gets a short list of environment variables, nothing secret in its arguments, no descriptor
+but three, and ``/`` as its directory. It refuses nothing and judges nothing: that is for the caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+
+import cryptography
+import msgpack
+
+import tokenward_agent
+from tokenward_agent.worker.main import MAX_HEADER
+from tokenward_agent.worker.pipes import read, read_into, write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Final
+
+    from tokenward_agent.arena import Arena
+
+    Header = dict[str, Any]
+
+_WORKER: Final = os.path.join(tokenward_agent.__path__[0], "worker", "main.py")
+_SOURCES: Final = dict.fromkeys(
+    os.path.dirname(package.__path__[0]) for package in (tokenward_agent, msgpack, cryptography)
+)
+"""Where a worker that runs without site finds its packages; each once, in this order."""
+
+_WITHOUT_SITE: Final = {"argon2id"}  # needs no plugins, and starts in half the time without
+
+_ENVIRONMENT: Final = frozenset(
+    [
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "PATH",
+        "LANG",
+        "TZ",
+        "TMPDIR",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "XAUTHORITY",
+        "PYTHON_KEYRING_BACKEND",
+    ]
+)
+_ENVIRONMENT_PREFIXES: Final = ("LC_", "XDG_")
+_SESSION: Final = frozenset(
+    [
+        "DBUS_SESSION_BUS_ADDRESS",
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "XAUTHORITY",
+        "XDG_CURRENT_DESKTOP",
+        "XDG_RUNTIME_DIR",
+    ]
+)
+
+
+class WorkerError(Exception):
+    """A job failed: a `code`, one sentence, and the command that helps or an empty string.
+
+    Codes: `timeout`, `worker`, `not-found`, `no-keyring`, `keyring-locked`, `keyring-failed`,
+    `program-failed`.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+
+def environment(own: Mapping[str, str], session: Mapping[str, str]) -> dict[str, str]:
+    """Return a worker's environment: what it needs of the agent's *own*, and the asker's *session*.
+
+    Of *session* only what names a display or a bus counts.
+    """
+    chosen = {
+        name: value
+        for name, value in own.items()
+        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
+    }
+    chosen.update((name, value) for name, value in session.items() if name in _SESSION)
+    if chosen.get("PYTHON_KEYRING_BACKEND", "").startswith("tokenward"):
+        del chosen["PYTHON_KEYRING_BACKEND"]
+    return chosen
+
+
+_ASKED: Final = {"keyring": "The system keyring", "program": "The `keyring` program"}
+"""Who is asked by jobs that begin so."""
+
+
+async def run(
+    arena: Arena,
+    job: str,
+    header: Mapping[str, Any],
+    secret: memoryview | None,
+    into: memoryview | None,
+    seconds: float,
+    session: Mapping[str, str],
+) -> Header:
+    """Let a worker do *job* and return the header of its answer.
+
+    *secret* is copied into a block of *arena* at once, so that the caller's may be wiped while this
+    waits. The answer's secret is read into *into*, which must be large enough; the header's `size`
+    says how many bytes of it count. Raises WorkerError, also when *seconds* are over; ArenaFull.
+    """
+    size = 0 if secret is None else len(secret)
+    packed: Any = msgpack.packb({**header, "job": job, "seconds": seconds, "size": size})
+    request = arena.take(4 + len(packed) + size)
+    try:
+        request[: 4 + len(packed)] = len(packed).to_bytes(4, "big") + packed
+        if secret is not None:
+            request[4 + len(packed) :] = secret
+        async with asyncio.timeout(seconds):
+            answer = await _converse(_command(job), environment(os.environ, session), request, into)
+    except TimeoutError:
+        who = _ASKED.get(job.partition("-")[0], "A worker process")
+        raise WorkerError("timeout", f"{who} did not answer within {seconds:g} seconds.") from None
+    except OSError as error:  # no descriptors, no processes, no memory
+        why = error.strerror or type(error).__name__
+        raise WorkerError("worker", f"No worker process runs: {why}.", "try again") from None
+    finally:
+        arena.give(request)
+    if not answer["ok"]:
+        raise WorkerError(answer["code"], answer["message"], answer["hint"])
+    return answer
+
+
+def _command(job: str) -> list[str]:
+    flags = ["-I", "-S"] if job in _WITHOUT_SITE else ["-I"]
+    if sys.version_info >= (3, 14):
+        flags += ["-X", "disable_remote_debug"]
+    return [sys.executable, *flags, _WORKER, *_SOURCES]
+
+
+async def _converse(
+    command: list[str],
+    environ: Mapping[str, str],
+    request: memoryview,
+    into: memoryview | None,
+) -> Header:
+    with contextlib.ExitStack() as ours:
+        with contextlib.ExitStack() as theirs:  # closed once it runs, or its death goes unseen
+            stdin, feed = _pipe(reader=theirs, writer=ours)
+            answers, stdout = _pipe(reader=ours, writer=theirs)
+            process = os.posix_spawn(  # noqa: ASYNC221 - it waits for the exec alone
+                command[0],
+                command,
+                environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, stdin, 0),
+                    (os.POSIX_SPAWN_DUP2, stdout, 1),
+                    (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                ],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM],
+            )
+            ours.callback(_end, asyncio.get_running_loop(), process)
+        os.set_blocking(feed, False)
+        os.set_blocking(answers, False)
+        try:
+            await write(feed, request)
+            return await _read_answer(answers, into)
+        except (BrokenPipeError, EOFError):
+            raise WorkerError("worker", "A worker process ended without an answer.") from None
+
+
+def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
+    """Make a pipe whose ends the two stacks close."""
+    ends = os.pipe()
+    reader.callback(os.close, ends[0])
+    writer.callback(os.close, ends[1])
+    return ends
+
+
+def _end(loop: asyncio.AbstractEventLoop, process: int) -> None:
+    """Kill a worker and all that it started, then reap it without waiting.
+
+    It is our child until it is reaped, so that its number cannot be another process' yet.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # a zombie alone, on macOS
+        os.killpg(process, signal.SIGKILL)
+    _reap(loop, process, 0.001)
+
+
+def _reap(loop: asyncio.AbstractEventLoop, process: int, delay: float) -> None:
+    """Reap a killed process, now or in a moment: portable, unlike a pidfd, and never blocking."""
+    if os.waitpid(process, os.WNOHANG)[0] == 0:
+        loop.call_later(delay, _reap, loop, process, min(2 * delay, 1.0))
+
+
+async def _read_answer(descriptor: int, into: memoryview | None) -> Header:
+    """Read a header into objects and the secret behind it into *into*."""
+    length = int.from_bytes(await read(descriptor, 4), "big")
+    if length > MAX_HEADER:
+        raise WorkerError("worker", "A worker process answered with too long a header.")
+    header: Header = msgpack.unpackb(await read(descriptor, length))
+    size: int = header["size"]
+    room = 0 if into is None else len(into)
+    if size > room:
+        raise WorkerError("worker", f"A worker process answered {size} bytes instead of {room}.")
+    if into is not None:
+        await read_into(descriptor, into[:size])
+    return header
