@@ -18,15 +18,7 @@ import sys
 from tokenward_agent.arena import Arena
 from tokenward_agent.clock import SystemClock
 from tokenward_agent.faults import fault
-from tokenward_agent.requests.dispatch import Dispatch
-from tokenward_agent.requests.handlers import Handlers
-from tokenward_agent.store.adopted import AdoptedSecrets
-from tokenward_agent.store.changes import Changes
-from tokenward_agent.store.creation import Creation
-from tokenward_agent.store.locking import Locking
-from tokenward_agent.store.provider_choice import ProviderChoice
-from tokenward_agent.store.slot_keys import SlotKeys
-from tokenward_agent.store.vaults import Vaults
+from tokenward_agent.parts import Parts
 from tokenward_agent.wire.server import MAX_CONNECTIONS, RESERVED, Server
 
 TYPE_CHECKING = False
@@ -35,6 +27,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.harden import Report
     from tokenward_agent.settings import Settings
+    from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.socket_place import SocketPlace
 
 LOOK_AROUND_SECONDS = 5
@@ -58,29 +51,18 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     arena = Arena()
-    clock = SystemClock()
-    vaults = Vaults(settings.directory, arena, clock)
-    keys = SlotKeys(settings.state, arena)
-    changes = Changes(vaults, settings.state)
-    locking = Locking(vaults, changes, keys, settings.state)
-    creation = Creation(vaults, changes, keys, arena)
-    choice = ProviderChoice(vaults, settings.state, arena)
-    adopted = AdoptedSecrets(arena, clock, choice.program)
-    handlers = Handlers(
-        settings, report, arena, vaults, changes, locking, creation, choice, adopted, stop.set
-    )
-    server = Server(place.listener, arena, Dispatch(settings.directory, handlers, arena))
-    opening = loop.create_task(locking.open_unattended()) if locking.can_open(None) else None
+    parts = Parts(settings, report, arena, SystemClock(), stop.set)
+    server = Server(place.listener, arena, parts.dispatch)
+    opening = loop.create_task(parts.opening.open_what_opens(None))
     gc.freeze()  # what lives as long as the process is not looked through again
     _say_ready(settings)
-    watch = loop.create_task(_watch(settings, place, vaults, stop))
+    watch = loop.create_task(_watch(settings, place, parts.vaults, stop))
     await stop.wait()
     watch.cancel()
-    if opening is not None:
-        opening.cancel()
+    opening.cancel()
     await server.close()
-    locking.close()
-    adopted.forget()
+    parts.locking.close()
+    parts.adopted.forget()
 
 
 def _raise_limit() -> None:

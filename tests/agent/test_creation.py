@@ -125,7 +125,7 @@ def test_a_key_file_opens_the_vault_and_lies_outside_of_the_credentials(tmp_path
         assert key not in on_disk(engine.directory)
         assert b"secret" not in on_disk(tmp_path)
         again = Engine(tmp_path)
-        await again.locking.open_unattended()
+        await again.opening.open_unattended()
         assert again.fetch(URL) == b"secret"
 
     asyncio.run(main())
@@ -144,7 +144,7 @@ def test_two_creations_at_once_make_one_vault_and_leave_one_key(tmp_path: Path) 
         assert engine.disabled.state == "open"
         assert len(list(engine.state.glob("*.key"))) == 1
         again = Engine(tmp_path)
-        await again.locking.open_unattended()
+        await again.opening.open_unattended()
         assert again.disabled.state == "open"
 
     asyncio.run(main())
@@ -195,7 +195,7 @@ def test_a_new_passphrase_leaves_no_file_that_opens_to_what_was(
         keys.note()
         assert keys.that_open() == keys.data_keys - before
         again = Engine(tmp_path)
-        await again.locking.open_unattended()
+        await again.opening.open_unattended()
         assert again.fetch(URL, "ana") == b"three"
         assert engine.arena.free == engine.quiet
 
@@ -210,12 +210,12 @@ def test_a_passphrase_that_keeps_the_other_slots_opens_beside_them(tmp_path: Pat
         header, _ = await engine.ask("passphrase", bytes(OLD), action="set", keep=True)
         assert kinds(header) == ["key-file", "passphrase"]
         again = Engine(tmp_path)
-        await again.locking.open_unattended()
+        await again.opening.open_unattended()
         assert again.fetch(URL) == b"secret"
         header, _ = await again.ask("passphrase", action="remove")
         assert kinds(header) == ["key-file"]
         last = Engine(tmp_path)
-        await last.locking.open_unattended()
+        await last.opening.open_unattended()
         assert last.fetch(URL) == b"secret"
 
     asyncio.run(main())
@@ -233,7 +233,7 @@ def test_a_change_of_slots_that_fails_leaves_the_vault_opening_as_before(tmp_pat
         assert engine.fetch(URL) == b"secret"
         engine.directory.chmod(0o700)
         again = Engine(tmp_path)
-        await again.locking.open_unattended()
+        await again.opening.open_unattended()
         assert again.fetch(URL) == b"secret"
         assert engine.arena.free == engine.quiet
 
@@ -350,6 +350,6 @@ def test_the_slots_of_one_vault_do_not_share_an_item_of_the_keyring(
         assert [slot.kind for slot in header.slots] == ["keyring", "program"]
         for slot in header.slots:
             engine.locking.close()
-            await engine.locking._open(engine.keyring, slot, {}, None, engine.vaults.closings)
+            await engine.opening.open(engine.keyring, slot, {}, None, engine.vaults.closings)
 
     asyncio.run(main())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine import Engine
 
-from tokenward_agent.store import locking
+from tokenward_agent.store import locking, opening
 from tokenward_agent.wire.answer import Failure
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def test_no_vault_answers_alone_while_another_one_with_a_better_answer_is_being_
                 await gate.wait()
             return await get(slot, vault_id, *arguments)
 
-        monkeypatch.setattr(locking, "SETTLE_SECONDS", 60)
+        monkeypatch.setattr(opening, "SETTLE_SECONDS", 60)
         monkeypatch.setattr(engine.keys, "get", slow)
         before = asyncio.create_task(engine.ask("fetch", service="https://a.example/x/"))
         await asyncio.sleep(0)
@@ -112,13 +112,13 @@ def test_what_could_not_be_opened_is_not_tried_again_at_once(tmp_path: Path) -> 
         engine.locking.close()
         header, _ = await engine.ask("fetch", service=URL)
         assert header["code"] == "locked"
-        assert "key file" in engine.locking.notes["disabled"]
+        assert "key file" in engine.opening.notes["disabled"]
         hidden.rename(kept)
-        engine.clock.pass_by(locking.RETRY_SECONDS - 1)
+        engine.clock.pass_by(opening.RETRY_SECONDS - 1)
         assert (await engine.ask("fetch", service=URL))[0]["code"] == "locked"
         engine.clock.pass_by(1)
         assert (await engine.ask("fetch", service=URL))[1] == b"secret"
-        assert not engine.locking.notes
+        assert not engine.opening.notes
 
     asyncio.run(main())
 
@@ -224,7 +224,7 @@ def test_a_lock_is_not_overtaken_by_an_opening_that_waits_for_its_key(
                 engine.locking.unlock(None, None, {})
             )
         else:
-            opening = asyncio.create_task(engine.locking.open_unattended())
+            opening = asyncio.create_task(engine.opening.open_unattended())
         await asked.wait()
         await engine.locking.lock()
         gate.set()
@@ -420,7 +420,7 @@ def test_a_key_file_of_another_length_or_a_link_opens_nothing(tmp_path: Path) ->
             engine.locking.close()
             left = await engine.locking.unlock(None, None, {})
             assert left == [engine.disabled]
-            assert engine.locking.notes["disabled"].endswith(".")
+            assert engine.opening.notes["disabled"].endswith(".")
         assert engine.arena.free == engine.quiet
 
     asyncio.run(main())
@@ -443,7 +443,7 @@ def test_a_stuck_worker_keeps_no_other_vault_closed(
             return await get(slot, vault_id, *arguments)
 
         monkeypatch.setattr(engine.keys, "get", stuck)
-        opening = asyncio.create_task(engine.locking.open_unattended())
+        opening = asyncio.create_task(engine.opening.open_unattended())
         await asyncio.sleep(0)
         async with asyncio.timeout(10):
             assert (await engine.ask("fetch", service=URL))[1] == b"secret"

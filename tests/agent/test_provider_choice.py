@@ -228,7 +228,7 @@ def test_a_keyring_that_hangs_closes_its_own_vault_and_no_other(
         assert not opening.done()
         header, _ = await opening
         assert (header["code"], header["vaults"]) == ("locked", ["keyring"])
-        assert "within 3 seconds" in again.locking.notes["keyring"]
+        assert "within 3 seconds" in again.opening.notes["keyring"]
 
     bare.setenv("PATH", os.defpath)
     with hanging_keyring(tmp_path / "desktop") as session:

@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING
 
 from tokenward_agent.arena import Arena
 from tokenward_agent.harden import Report
-from tokenward_agent.requests.dispatch import Dispatch
-from tokenward_agent.requests.handlers import Handlers
+from tokenward_agent.parts import Parts
 from tokenward_agent.settings import Settings
-from tokenward_agent.store.adopted import AdoptedSecrets
-from tokenward_agent.store.changes import Changes
-from tokenward_agent.store.creation import Creation
-from tokenward_agent.store.locking import Locking
-from tokenward_agent.store.provider_choice import ProviderChoice
-from tokenward_agent.store.slot_keys import SlotKeys
-from tokenward_agent.store.vaults import Vaults
 from tokenward_agent.vault.format import new_vault_id
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request
@@ -65,27 +57,12 @@ class Engine:
         self.state.mkdir(mode=0o700, exist_ok=True)
         self.clock = clock or ManualClock()
         self.arena = Arena(1 << 20)
-        self.vaults = Vaults(str(self.directory), self.arena, self.clock)
-        self.keys = SlotKeys(str(self.state), self.arena)
-        self.changes = Changes(self.vaults, str(self.state))
-        self.locking = Locking(self.vaults, self.changes, self.keys, str(self.state))
-        self.creation = Creation(self.vaults, self.changes, self.keys, self.arena)
-        self.choice = ProviderChoice(self.vaults, str(self.state), self.arena)
-        self.adopted = AdoptedSecrets(self.arena, self.clock, self.choice.program)
         settings = Settings(str(self.directory), str(self.state), str(root / "agent.sock"), None)
-        handlers = Handlers(
-            settings,
-            Report(),
-            self.arena,
-            self.vaults,
-            self.changes,
-            self.locking,
-            self.creation,
-            self.choice,
-            self.adopted,
-            lambda: None,
-        )
-        self.dispatch = Dispatch(str(self.directory), handlers, self.arena)
+        parts = Parts(settings, Report(), self.arena, self.clock, lambda: None)
+        self.vaults, self.keys, self.changes = parts.vaults, parts.keys, parts.changes
+        self.opening, self.locking = parts.opening, parts.locking
+        self.creation, self.choice, self.adopted = parts.creation, parts.choice, parts.adopted
+        self.dispatch = parts.dispatch
         self.quiet = self.arena.free
 
     @property
@@ -119,7 +96,7 @@ class Engine:
             assert vault.header is not None
             slot = vault.header.slot("key-file")
             assert slot is not None
-            await self.locking._open(vault, slot, {}, None, self.vaults.closings)
+            await self.opening.open(vault, slot, {}, None, self.vaults.closings)
 
     async def login(
         self,

@@ -21,7 +21,7 @@ from tokenward_agent.wire.answer import Failure, done
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tokenward_agent.store.locking import Locking
+    from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.format import Header
     from tokenward_agent.vault.vault import Vault
@@ -40,9 +40,9 @@ class Restored(NamedTuple):
 class Restoring:
     """Restores the vaults of one agent."""
 
-    def __init__(self, vaults: Vaults, locking: Locking) -> None:
+    def __init__(self, vaults: Vaults, opening: Opening) -> None:
         self._vaults = vaults
-        self._locking = locking
+        self._opening = opening
 
     async def answer(self, request: Request, _body: memoryview) -> Answer:
         """Answer a `restore` request, with the vault opened again where that needs nobody."""
@@ -50,8 +50,7 @@ class Restoring:
         if not request.flag("previous"):
             raise Failure("bad-request", "A restore is of the `previous` generation.")
         restored = await self.previous(provider, anyway=request.flag("anyway"))
-        if self._locking.can_open(provider):
-            await self._locking.open_unattended(provider)
+        await self._opening.open_what_opens(provider)
         vault = self._vaults.each[VAULT_OF[provider]]
         return done(
             request.number,
@@ -77,7 +76,7 @@ class Restoring:
                 raise Failure(error.code, error.message, error.hint) from None
             if not (restored.damaged and await self._written_over(vault, restored.header, wall)):
                 self._vaults.closed(vault)
-                self._locking.look_again(provider)
+                self._opening.look_again(provider)
         return restored
 
     async def _written_over(self, vault: Vault, restored: Header, wall: int) -> bool:

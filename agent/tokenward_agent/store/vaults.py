@@ -6,7 +6,7 @@ vault was closed then, the older record is removed when it opens, before it answ
 
 Expired records answer nothing from the second on that they are over, and leave the disk with the
 next save that can be made. A miss while a vault that could hold the answer is not open is never
-called a miss. Changes are in changes.py, opening and closing in locking.py; everything in here is
+called a miss. Changes are in changes.py, opening in opening.py; everything in here is
 quick and runs on the loop.
 """
 

@@ -1,0 +1,78 @@
+"""The parts of one agent, put together: who knows whom, in the order in which they are made.
+
+Everything that an agent has but its socket and its loop; nothing here opens a file or waits.
+"""
+
+from __future__ import annotations
+
+from tokenward_agent.requests.agent import AgentRequests
+from tokenward_agent.requests.credentials import CredentialRequests
+from tokenward_agent.requests.dispatch import Dispatch
+from tokenward_agent.requests.fetch import Fetch
+from tokenward_agent.requests.vaults import VaultRequests
+from tokenward_agent.store.adopted import AdoptedSecrets
+from tokenward_agent.store.changes import Changes
+from tokenward_agent.store.creation import Creation
+from tokenward_agent.store.lock_marker import LockMarker
+from tokenward_agent.store.locking import Locking
+from tokenward_agent.store.opening import Opening
+from tokenward_agent.store.provider_choice import ProviderChoice
+from tokenward_agent.store.restoring import Restoring
+from tokenward_agent.store.slot_keys import SlotKeys
+from tokenward_agent.store.vaults import Vaults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.clock import Clock
+    from tokenward_agent.harden import Report
+    from tokenward_agent.settings import Settings
+
+
+class Parts:
+    """One agent; `stop` ends it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        report: Report,
+        arena: Arena,
+        clock: Clock,
+        stop: Callable[[], object],
+    ) -> None:
+        state = settings.state
+        marker = LockMarker(state)
+        self.vaults = Vaults(settings.directory, arena, clock)
+        self.keys = SlotKeys(state, arena)
+        self.changes = Changes(self.vaults, state)
+        self.opening = Opening(self.vaults, self.changes, self.keys, marker)
+        self.locking = Locking(self.vaults, self.opening, marker)
+        self.creation = Creation(self.vaults, self.changes, self.keys, arena)
+        self.choice = ProviderChoice(self.vaults, state, arena)
+        self.adopted = AdoptedSecrets(arena, clock, self.choice.program)
+        agent = AgentRequests(
+            settings, report, arena, self.vaults, self.opening, self.locking, stop
+        )
+        credentials = CredentialRequests(self.changes, self.opening, self.choice, self.adopted)
+        vaults = VaultRequests(
+            self.vaults, self.opening, self.locking, self.creation, self.choice, self.adopted
+        )
+        self.dispatch = Dispatch(
+            settings.directory,
+            arena,
+            Fetch(self.vaults, self.opening, self.adopted),
+            quick={"hello": agent.hello, "status": agent.status, "stop": agent.stop},
+            slow={
+                "list": agent.list,
+                "login": credentials.login,
+                "logout": credentials.logout,
+                "prepare": vaults.prepare,
+                "create": vaults.create,
+                "lock": vaults.lock,
+                "unlock": vaults.unlock,
+                "passphrase": vaults.passphrase,
+                "restore": Restoring(self.vaults, self.opening).answer,
+            },
+        )

@@ -1,0 +1,95 @@
+"""The requests about the agent and what it holds: `hello`, `status`, `list`, `stop`."""
+
+from __future__ import annotations
+
+import os
+
+from tokenward_agent.requests.overview import page, protections, vault_overview
+from tokenward_agent.wire.answer import Answer, done
+from tokenward_protocol import VERSION, WIRE_VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.harden import Report
+    from tokenward_agent.settings import Settings
+    from tokenward_agent.store.locking import Locking
+    from tokenward_agent.store.opening import Opening
+    from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.wire.request import Request
+    from tokenward_protocol.packing import Value
+
+
+class AgentRequests:
+    """Answers what an agent with these `settings` is asked about itself."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        report: Report,
+        arena: Arena,
+        vaults: Vaults,
+        opening: Opening,
+        locking: Locking,
+        stop: Callable[[], object],
+    ) -> None:
+        self._settings = settings
+        self._report = report
+        self._arena = arena
+        self._vaults = vaults
+        self._opening = opening
+        self._locking = locking
+        self._stop_agent = stop
+        self._started = vaults.clock.wall()
+
+    def hello(self, request: Request) -> Answer:
+        """Say who is here, and whether a newer agent may take over."""
+        return done(
+            request.number,
+            version=VERSION,
+            wire=WIRE_VERSION,
+            pid=os.getpid(),
+            directory=self._settings.directory,
+            replaceable=all(
+                vault.state != "open" or bool(self._opening.unattended(vault))
+                for vault in self._vaults.each.values()
+            ),
+        )
+
+    def status(self, request: Request) -> Answer:
+        """Say what state everything is in."""
+        return done(
+            request.number,
+            version=VERSION,
+            wire=WIRE_VERSION,
+            pid=os.getpid(),
+            directory=self._settings.directory,
+            state=self._settings.state,
+            socket=self._settings.socket,
+            started=self._started,
+            locked=self._locking.locked,
+            vaults=[
+                vault_overview(
+                    vault,
+                    locked=self._locking.locked,
+                    count=len(self._vaults.all_records(vault.provider)),
+                    note=self._opening.notes.get(vault.provider),
+                )
+                for vault in self._vaults.each.values()
+            ],
+            protections=protections(self._report, self._arena),
+        )
+
+    def stop(self, request: Request) -> Answer:
+        """End the agent, once the answer is sent."""
+        self._stop_agent()
+        return done(request.number, pid=os.getpid())
+
+    async def list(self, request: Request, _body: memoryview) -> Answer:
+        """Name what is stored, a page of it, and the vaults that cannot be looked into."""
+        await self._opening.open_what_opens(None)
+        entries, following = page(self._vaults.all_records(), request.count("after") or 0)
+        closed: list[Value] = [vault.provider for vault in self._vaults.not_open(None)]
+        return done(request.number, entries=entries, next=following, closed=closed)

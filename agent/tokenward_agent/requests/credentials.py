@@ -1,0 +1,89 @@
+"""The requests that store and remove credentials: `login` and `logout`."""
+
+from __future__ import annotations
+
+from tokenward_agent.requests.overview import page
+from tokenward_agent.vault.record import Adopted, Record
+from tokenward_agent.wire.answer import Answer, Failure, done
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward_agent.store.adopted import AdoptedSecrets
+    from tokenward_agent.store.changes import Changes
+    from tokenward_agent.store.opening import Opening
+    from tokenward_agent.store.provider_choice import ProviderChoice
+    from tokenward_agent.wire.request import Request
+    from tokenward_protocol.packing import Value
+
+MAX_NAMED = 100
+"""Removed entries that a logout names at most, as far as they fit; the rest it counts."""
+
+
+class CredentialRequests:
+    """Answers what changes the credentials of one agent."""
+
+    def __init__(
+        self,
+        changes: Changes,
+        opening: Opening,
+        choice: ProviderChoice,
+        adopted: AdoptedSecrets,
+    ) -> None:
+        self._changes = changes
+        self._opening = opening
+        self._choice = choice
+        self._adopted = adopted
+
+    async def login(self, request: Request, body: memoryview) -> Answer:
+        """Store the secret in `body`, or adopt one that a keyring has."""
+        adopt, provider = request.text("adopt"), request.text("provider")
+        if adopt is not None and body:
+            raise Failure("bad-request", "A login has either a secret or `adopt`.")
+        await self._opening.open_what_opens(provider)
+        notes: list[Value] = []
+        if provider is None:
+            provider, note = await self._choice.choose(None, None, {}, probe=False)
+            notes += [note] if note else []
+        if adopt is not None:
+            await self._see_adopted(request, provider, adopt)
+        result = await self._changes.login(
+            str(request.arguments["service"]),
+            str(request.arguments["username"]),
+            body,
+            provider,
+            lifetime=request.count("lifetime"),
+            adopt=adopt,
+        )
+        self._adopted.drop((str(request.arguments["service"]), str(request.arguments["username"])))
+        return done(request.number, replaced=result, provider=provider, notes=notes)
+
+    async def _see_adopted(self, request: Request, provider: str, spelling: str) -> None:
+        """Read a credential that is to be adopted, so that nothing is stored where there is none."""
+        if provider == "disabled":
+            raise Failure(
+                "provider",
+                "A credential that stays in a keyring needs a provider that reads keyrings.",
+                "add `--keyring-provider keyring`",
+            )
+        self._changes.require_open(provider)
+        service, username = str(request.arguments["service"]), str(request.arguments["username"])
+        adopted = Adopted(provider, spelling)
+        await self._adopted.see(Record(service, username, 0, None, None, adopted, None))
+
+    async def logout(self, request: Request, _body: memoryview) -> Answer:
+        """Remove credentials, and say which."""
+        provider = request.text("provider")
+        await self._opening.open_what_opens(provider)
+        removed = await self._changes.logout(
+            request.text("service"),
+            request.text("username"),
+            provider=provider,
+            every=request.flag("all"),
+        )
+        for found in removed:
+            self._adopted.drop(found.record.key)
+        if request.flag("purge"):
+            for found in removed:
+                await self._adopted.purge(found.record)
+        named, _ = page(removed[:MAX_NAMED], 0)
+        return done(request.number, removed=named, count=len(removed))

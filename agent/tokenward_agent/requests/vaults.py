@@ -1,0 +1,126 @@
+"""The requests about the vaults: `prepare`, `create`, `lock`, `unlock`, `passphrase`."""
+
+from __future__ import annotations
+
+from tokenward_agent.requests.overview import vault_overview
+from tokenward_agent.store.vaults import VAULT_OF
+from tokenward_agent.wire.answer import Answer, Failure, done
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward_agent.store.adopted import AdoptedSecrets
+    from tokenward_agent.store.creation import Creation
+    from tokenward_agent.store.locking import Locking
+    from tokenward_agent.store.opening import Opening
+    from tokenward_agent.store.provider_choice import ProviderChoice
+    from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.wire.request import Request
+    from tokenward_protocol.packing import Value
+
+_SESSION = {
+    "bus": "DBUS_SESSION_BUS_ADDRESS",
+    "display": "DISPLAY",
+    "wayland": "WAYLAND_DISPLAY",
+    "xauthority": "XAUTHORITY",
+}
+
+
+class VaultRequests:
+    """Answers what is asked of and done to the vaults of one agent."""
+
+    def __init__(
+        self,
+        vaults: Vaults,
+        opening: Opening,
+        locking: Locking,
+        creation: Creation,
+        choice: ProviderChoice,
+        adopted: AdoptedSecrets,
+    ) -> None:
+        self._vaults = vaults
+        self._opening = opening
+        self._locking = locking
+        self._creation = creation
+        self._choice = choice
+        self._adopted = adopted
+
+    async def prepare(self, request: Request, _body: memoryview) -> Answer:
+        """Choose the provider for a new credential."""
+        provider, note = await self._choice.choose(
+            request.text("provider"),
+            request.text("program"),
+            _session(request),
+            probe=request.flag("probe"),
+        )
+        await self._opening.open_what_opens(provider)
+        vault = self._vaults.each[VAULT_OF[provider]]
+        if vault.state != "absent":
+            needs = self._opening.needs(vault) if vault.state == "closed" else "nothing"
+        else:
+            needs = "choice" if provider == "disabled" else "nothing"
+        state = "locked" if vault.state == "closed" and self._locking.locked else vault.state
+        return done(request.number, provider=provider, state=state, needs=needs, note=note)
+
+    async def create(self, request: Request, body: memoryview) -> Answer:
+        """Make a vault, or give one a further slot."""
+        self._refuse_while_locked()
+        provider, slot = str(request.arguments["provider"]), str(request.arguments["slot"])
+        program = request.text("program")
+        if slot == "program":
+            program = self._choice.program(program)
+        await self._creation.create(provider, slot, _session(request), body, program)
+        return done(request.number, provider=provider, slot=slot)
+
+    def _refuse_while_locked(self) -> None:
+        """Make no vault that would be open while the agent is locked."""
+        if self._locking.locked:
+            raise Failure("locked", "The agent is locked.", "`auth unlock`")
+
+    async def lock(self, request: Request, _body: memoryview) -> Answer:
+        """Destroy every key, until `unlock`."""
+        self._adopted.forget()
+        locked: list[Value] = [vault.provider for vault in await self._locking.lock()]
+        return done(request.number, locked=locked)
+
+    async def unlock(self, request: Request, body: memoryview) -> Answer:
+        """Open what can be opened."""
+        left = await self._locking.unlock(
+            request.text("provider"),
+            body or None,
+            _session(request),
+            attended=request.flag("attended"),
+        )
+        opened: list[Value] = [
+            each.provider for each in self._vaults.each.values() if each.state == "open"
+        ]
+        closed: list[Value] = [
+            {
+                "provider": vault.provider,
+                "needs": self._opening.needs(vault),
+                "note": str(vault.problem or self._opening.notes.get(vault.provider, "")),
+            }
+            for vault in left
+        ]
+        return done(request.number, opened=opened, closed=closed)
+
+    async def passphrase(self, request: Request, body: memoryview) -> Answer:
+        """Set or remove the passphrase of the `disabled` vault."""
+        self._refuse_while_locked()
+        action = request.text("action")
+        await self._opening.open_what_opens("disabled")
+        if action == "set":
+            vault = await self._creation.set_passphrase(body, {}, keep=request.flag("keep"))
+        elif action == "remove" and not body:
+            vault = await self._creation.remove_passphrase({})
+        else:
+            raise Failure("bad-request", "A passphrase is `set` with a body or `remove`d without.")
+        other = self._vaults.each["keyring"]
+        overview = vault_overview(vault, locked=False, count=0, note=None)
+        elsewhere = len(other.records) if other.state in {"open", "absent"} else None
+        return done(request.number, slots=overview["slots"], elsewhere=elsewhere)
+
+
+def _session(request: Request) -> dict[str, str]:
+    """Return the asker's session as environment variables for a worker."""
+    found = ((variable, request.text(name)) for name, variable in _SESSION.items())
+    return {variable: value for variable, value in found if value}

@@ -1,0 +1,183 @@
+"""Opening: how a vault's key comes into memory, where nobody is asked and where somebody is.
+
+- What needs nobody (a key file, a keyring, a keyring program) is opened at the start and by the
+  next request that needs it, so after a crash or reboot nobody is asked anything.
+- A keyring that does not answer closes its own vault and no other. It is asked again by itself
+  after `RETRY_SECONDS` at the earliest, and by every `unlock`.
+- No opening that began before a lock overtakes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from tokenward_agent.store.slot_keys import UNATTENDED_SECONDS
+from tokenward_agent.store.vaults import overtaken
+from tokenward_agent.vault.errors import Damaged, WrongKey
+from tokenward_agent.wire.answer import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenward_agent.store.changes import Changes
+    from tokenward_agent.store.lock_marker import LockMarker
+    from tokenward_agent.store.slot_keys import SlotKeys
+    from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.vault.slot import Slot
+    from tokenward_agent.vault.vault import Vault
+
+UNATTENDED = ("key-file", "keyring", "program")
+"""The slots that ask nobody, in the order in which they are tried."""
+
+RETRY_SECONDS = 5
+"""From a failed try to open what needs nobody to the next: a stuck keyring costs its seconds."""
+
+SETTLE_SECONDS = 1
+"""From the beginning of an opening; a keyring that is well has answered by then."""
+
+
+class Opening:
+    """Opens the vaults of one agent."""
+
+    def __init__(
+        self, vaults: Vaults, changes: Changes, keys: SlotKeys, marker: LockMarker
+    ) -> None:
+        self._vaults = vaults
+        self._changes = changes
+        self._keys = keys
+        self._marker = marker
+        self._openings: dict[str, asyncio.Task[None]] = {}  # under way, by provider
+        self._settled = 0.0  # when what is open answers alone, by the loop's clock
+        self._failed: dict[str, int] = {}
+        self.notes = vaults.notes
+        """Why a vault could not be opened, by its provider."""
+
+    def unattended(self, vault: Vault) -> list[Slot]:
+        """Return the slots of a vault that need nobody, in the order in which to try them."""
+        slots = vault.header.slots if vault.header is not None else ()
+        return sorted(
+            (slot for slot in slots if slot.kind in UNATTENDED),
+            key=lambda slot: UNATTENDED.index(slot.kind),
+        )
+
+    def can_open(self, provider: str | None) -> bool:
+        """Tell whether a vault that is not open may be opened by itself, now."""
+        for vault in self._vaults.of(provider):
+            if vault.problem is not None and not isinstance(vault.problem, Damaged):
+                vault.adopt_look(vault.look())  # its mode or owner may have been set right
+        return not self._marker.there and any(map(self._openable, self._vaults.of(provider)))
+
+    def _openable(self, vault: Vault) -> bool:
+        if vault.provider in self._openings:
+            return True
+        failed = self._failed.get(vault.provider)
+        rested = failed is None or self._vaults.clock.boot() - failed >= RETRY_SECONDS
+        return vault.state == "closed" and rested and bool(self.unattended(vault))
+
+    async def open_what_opens(self, provider: str | None) -> None:
+        """Open, before a request that needs the vaults, those that need nobody."""
+        if self.can_open(provider):
+            await self.open_unattended(provider)
+
+    def settling(self, provider: str | None) -> bool:
+        """Tell whether vaults are being opened that may in a moment have the better answer."""
+        opening = any(vault.provider in self._openings for vault in self._vaults.of(provider))
+        return opening and asyncio.get_running_loop().time() < self._settled
+
+    async def open_unattended(
+        self, provider: str | None = None, enough: Callable[[], object] = lambda: False
+    ) -> None:
+        """Open the vaults that need nobody; what cannot be opened says why in `notes`.
+
+        All of them are begun, and those of `provider` are waited for: a moment in any case, since
+        the better answer may be in any of them, then until there is `enough`; so a keyring that
+        does not answer holds up nobody who finds what he wants elsewhere. Whoever comes meanwhile
+        waits for the same try.
+        """
+        loop = asyncio.get_running_loop()
+        for vault in filter(self._openable, self._vaults.each.values()):
+            if vault.provider not in self._openings:
+                opening = loop.create_task(self._open_alone(vault, self._vaults.closings))
+                self._openings[vault.provider] = opening
+                self._settled = loop.time() + SETTLE_SECONDS
+        names = [vault.provider for vault in self._vaults.of(provider)]
+        waiting = {self._openings[name] for name in names if name in self._openings}
+        if waiting and (moment := self._settled - loop.time()) > 0:
+            _, waiting = await asyncio.wait(waiting, timeout=moment)
+        while waiting and not enough():
+            _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _open_alone(self, vault: Vault, closings: int) -> None:
+        opened = False
+        try:
+            opened = await self.by_itself(vault, {}, closings)
+        finally:
+            if not opened:
+                self._failed[vault.provider] = self._vaults.clock.boot()
+            del self._openings[vault.provider]
+
+    async def by_itself(
+        self,
+        vault: Vault,
+        session: Mapping[str, str],
+        closings: int,
+        seconds: float = UNATTENDED_SECONDS,
+    ) -> bool:
+        """Open a vault by the slots that need nobody; False, with the reason noted, if none does.
+
+        Nothing is opened if a vault was closed since there were `closings`.
+        """
+        for slot in self.unattended(vault):
+            try:
+                await self.open(vault, slot, session, None, closings, seconds)
+            except Failure as error:
+                if closings != self._vaults.closings:
+                    return False
+                self.notes[vault.provider] = str(error)
+            except WrongKey:
+                self.notes[vault.provider] = f"The key of the slot `{slot.kind}` does not fit."
+            else:
+                return True
+        return False
+
+    async def open(
+        self,
+        vault: Vault,
+        slot: Slot,
+        session: Mapping[str, str],
+        passphrase: memoryview | None,
+        closings: int,
+        seconds: float = UNATTENDED_SECONDS,
+    ) -> None:
+        """Get a slot's key and open a vault, unless one was closed since there were `closings`."""
+        header = vault.header
+        vault_id = header.vault_id if header is not None else ""
+        with self._keys.lent(
+            await self._keys.get(slot, vault_id, session, passphrase, seconds)
+        ) as key:
+            async with self._vaults.changing:
+                if closings != self._vaults.closings:
+                    raise overtaken()
+                if vault.state == "open":
+                    return
+                await self._vaults.change(vault, lambda: vault.open(slot.kind, key))
+                await self._changes.opened(vault)
+        self.notes.pop(vault.provider, None)
+
+    def needs(self, vault: Vault) -> str:
+        """Say what opening a vault takes: `nothing` of anybody, or a `passphrase`.
+
+        A vault that opens with either takes a passphrase once the other way has failed.
+        """
+        if vault.header is None or vault.header.slot("passphrase") is None:
+            return "nothing"
+        alone = self.unattended(vault) and vault.provider not in self.notes
+        return "nothing" if alone else "passphrase"
+
+    def look_again(self, provider: str | None) -> None:
+        """See a vault that was put there, or mended, since the last look."""
+        for vault in self._vaults.of(provider):
+            self._failed.pop(vault.provider, None)
+            if vault.state != "open":
+                vault.adopt_look(vault.look())
