@@ -57,7 +57,13 @@ class Parts:
         )
         credentials = CredentialRequests(self.changes, self.opening, self.choice, self.adopted)
         vaults = VaultRequests(
-            self.vaults, self.opening, self.locking, self.creation, self.choice, self.adopted
+            self.vaults,
+            self.opening,
+            self.locking,
+            self.creation,
+            self.choice,
+            self.adopted,
+            Restoring(self.vaults, self.opening),
         )
         self.dispatch = Dispatch(
             settings.directory,
@@ -73,6 +79,6 @@ class Parts:
                 "lock": vaults.lock,
                 "unlock": vaults.unlock,
                 "passphrase": vaults.passphrase,
-                "restore": Restoring(self.vaults, self.opening).answer,
+                "restore": vaults.restore,
             },
         )

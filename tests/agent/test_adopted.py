@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine import Engine
 
+from tokenward_agent.failure import Gone
 from tokenward_agent.store import adopted
-from tokenward_agent.wire.answer import Gone
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from engine import Engine
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.store.lookup import Ambiguous
-from tokenward_agent.wire.answer import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokenward_agent.arena import Arena
+from tokenward_agent.failure import Failure, Gone
 from tokenward_agent.wire import connection, server
-from tokenward_agent.wire.answer import Answer, Failure, Gone, done, not_done
+from tokenward_agent.wire.answer import Answer, done, not_done
 from tokenward_agent.wire.request import Request
 from tokenward_agent.wire.server import Server
 from tokenward_protocol.frames import MAX_BODY, PREFIX, frame, sizes

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine import Engine, on_disk
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.vault.errors import VaultError, WrongKey
 from tokenward_agent.vault.format import parse_body, parse_head
 from tokenward_agent.vault.sealing import Tampered, open_into
 from tokenward_agent.vault.slot import unwrap_into
-from tokenward_agent.wire.answer import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -13,8 +13,8 @@ import pytest
 from engine import Engine
 from secret_service import gnome_keyring, hanging_keyring
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.store.providers import Probe, remember, remembered
-from tokenward_agent.wire.answer import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator

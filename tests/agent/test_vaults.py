@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from engine import START, Engine, ManualClock
 
+from tokenward_agent.failure import Gone
 from tokenward_agent.store.lookup import Ambiguous
-from tokenward_agent.wire.answer import Gone
 
 if TYPE_CHECKING:
     from pathlib import Path

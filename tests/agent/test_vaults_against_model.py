@@ -17,8 +17,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.store.lookup import Ambiguous
-from tokenward_agent.wire.answer import Failure
 
 PROVIDERS = st.sampled_from(["keyring", "disabled"])
 SERVICES = ["https://a.example/", "https://a.example/b/"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.requests.overview import page
 from tokenward_agent.vault.record import Adopted, Record
-from tokenward_agent.wire.answer import Answer, Failure, done
+from tokenward_agent.wire.answer import Answer, done
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import sys
 
 from tokenward_agent.arena import ArenaFull
+from tokenward_agent.failure import Failure
 from tokenward_agent.faults import fault
 from tokenward_agent.requests.overview import fitting
 from tokenward_agent.store.lookup import Ambiguous
 from tokenward_agent.vault.errors import VaultError
-from tokenward_agent.wire.answer import Failure, not_done
+from tokenward_agent.wire.answer import not_done
 from tokenward_protocol.messages import PROVIDERS
 
 TYPE_CHECKING = False

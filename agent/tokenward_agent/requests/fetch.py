@@ -7,7 +7,8 @@ keeps an adopted credential, is a coroutine.
 
 from __future__ import annotations
 
-from tokenward_agent.wire.answer import Answer, Failure, done
+from tokenward_agent.failure import Failure
+from tokenward_agent.wire.answer import Answer, done
 from tokenward_protocol.urls import is_canonical
 
 TYPE_CHECKING = False

@@ -1,10 +1,11 @@
-"""The requests about the vaults: `prepare`, `create`, `lock`, `unlock`, `passphrase`."""
+"""The requests about the vaults: `prepare`, `create`, `lock`, `unlock`, `passphrase`, `restore`."""
 
 from __future__ import annotations
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.requests.overview import vault_overview
 from tokenward_agent.store.vaults import VAULT_OF
-from tokenward_agent.wire.answer import Answer, Failure, done
+from tokenward_agent.wire.answer import Answer, done
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tokenward_agent.store.locking import Locking
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.provider_choice import ProviderChoice
+    from tokenward_agent.store.restoring import Restoring
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
@@ -36,6 +38,7 @@ class VaultRequests:
         creation: Creation,
         choice: ProviderChoice,
         adopted: AdoptedSecrets,
+        restoring: Restoring,
     ) -> None:
         self._vaults = vaults
         self._opening = opening
@@ -43,6 +46,7 @@ class VaultRequests:
         self._creation = creation
         self._choice = choice
         self._adopted = adopted
+        self._restoring = restoring
 
     async def prepare(self, request: Request, _body: memoryview) -> Answer:
         """Choose the provider for a new credential."""
@@ -118,6 +122,23 @@ class VaultRequests:
         overview = vault_overview(vault, locked=False, count=0, note=None)
         elsewhere = len(other.records) if other.state in {"open", "absent"} else None
         return done(request.number, slots=overview["slots"], elsewhere=elsewhere)
+
+    async def restore(self, request: Request, _body: memoryview) -> Answer:
+        """Bring the generation before back, and open the vault where that needs nobody."""
+        provider = str(request.arguments["provider"])
+        if not request.flag("previous"):
+            raise Failure("bad-request", "A restore is of the `previous` generation.")
+        restored = await self._restoring.previous(provider, anyway=request.flag("anyway"))
+        await self._opening.open_what_opens(provider)
+        vault = self._vaults.each[VAULT_OF[provider]]
+        return done(
+            request.number,
+            provider=vault.provider,
+            generation=restored.header.generation,
+            saved=restored.header.seen,
+            kept=restored.kept,
+            count=len(self._vaults.all_records(provider)) if vault.state == "open" else None,
+        )
 
 
 def _session(request: Request) -> dict[str, str]:

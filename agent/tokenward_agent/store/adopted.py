@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from tokenward_agent.failure import Failure, Gone
 from tokenward_agent.store.providers import spellings
 from tokenward_agent.store.slot_keys import ATTENDED_SECONDS
 from tokenward_agent.store.vaults import overtaken
@@ -27,7 +28,6 @@ from tokenward_agent.vault.sealing import (
     open_into,
     seal,
 )
-from tokenward_agent.wire.answer import Failure, Gone
 from tokenward_agent.worker.runner import WorkerError, run
 
 TYPE_CHECKING = False

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.store.lookup import choose
 from tokenward_agent.store.tombstones import Tombstones
 from tokenward_agent.store.vaults import VAULT_OF, Found, Vaults
 from tokenward_agent.vault.lifetime import LONGEST, Lifetime
 from tokenward_agent.vault.record import Adopted, Record
-from tokenward_agent.wire.answer import Failure
 from tokenward_protocol.urls import is_canonical
 
 TYPE_CHECKING = False

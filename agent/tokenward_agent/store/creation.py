@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.store.vaults import VAULT_OF, overtaken
 from tokenward_agent.vault.format import Header, new_vault_id
 from tokenward_agent.vault.record import SECRET_BYTES
 from tokenward_agent.vault.sealing import KEY_SIZE
 from tokenward_agent.vault.slot import Slot
 from tokenward_agent.vault.slot_changes import add_slot, rekey
-from tokenward_agent.wire.answer import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from tokenward_agent.wire.answer import Failure
+from tokenward_agent.failure import Failure
 
 
 class LockMarker:

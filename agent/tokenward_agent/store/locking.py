@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.store.slot_keys import ATTENDED_SECONDS, UNATTENDED_SECONDS
 from tokenward_agent.vault.errors import WrongKey
-from tokenward_agent.wire.answer import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.store.slot_keys import UNATTENDED_SECONDS
 from tokenward_agent.store.vaults import overtaken
 from tokenward_agent.vault.errors import Damaged, WrongKey
-from tokenward_agent.wire.answer import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

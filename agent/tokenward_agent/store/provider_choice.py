@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.store.providers import objection, probe_keyring, remember, remembered
-from tokenward_agent.wire.answer import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

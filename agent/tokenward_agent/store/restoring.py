@@ -1,4 +1,4 @@
-"""`restore`: the generation before takes a vault's place, after damage and never as an undo.
+"""Restoring: the generation before takes a vault's place, after damage and never as an undo.
 
 A vault that can be read is left alone unless a person says so. What is in its place stays beside
 it, and nothing that was logged out or had its key changed comes back: such a save keeps no older
@@ -13,11 +13,11 @@ import os
 import time
 from typing import NamedTuple
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.vault.errors import Damaged, VaultError
 from tokenward_agent.vault.file import head_of
 from tokenward_agent.vault.format import FILE_BYTES
-from tokenward_agent.wire.answer import Failure, done
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.format import Header
     from tokenward_agent.vault.vault import Vault
-    from tokenward_agent.wire.answer import Answer
-    from tokenward_agent.wire.request import Request
 
 
 class Restored(NamedTuple):
@@ -43,23 +41,6 @@ class Restoring:
     def __init__(self, vaults: Vaults, opening: Opening) -> None:
         self._vaults = vaults
         self._opening = opening
-
-    async def answer(self, request: Request, _body: memoryview) -> Answer:
-        """Answer a `restore` request, with the vault opened again where that needs nobody."""
-        provider = str(request.arguments["provider"])
-        if not request.flag("previous"):
-            raise Failure("bad-request", "A restore is of the `previous` generation.")
-        restored = await self.previous(provider, anyway=request.flag("anyway"))
-        await self._opening.open_what_opens(provider)
-        vault = self._vaults.each[VAULT_OF[provider]]
-        return done(
-            request.number,
-            provider=vault.provider,
-            generation=restored.header.generation,
-            saved=restored.header.seen,
-            kept=restored.kept,
-            count=len(self._vaults.all_records(provider)) if vault.state == "open" else None,
-        )
 
     async def previous(self, provider: str, *, anyway: bool) -> Restored:
         """Put the generation before in the place of a provider's vault.

@@ -13,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import os
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.vault.sealing import KEY_SIZE, fill_random
 from tokenward_agent.vault.slot import ARGON2ID, SALT_SIZE, Slot
-from tokenward_agent.wire.answer import Failure
 from tokenward_agent.worker.runner import WorkerError, run
 
 TYPE_CHECKING = False

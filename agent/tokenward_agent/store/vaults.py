@@ -16,6 +16,7 @@ import asyncio
 import os
 from typing import NamedTuple
 
+from tokenward_agent.failure import Failure, Gone
 from tokenward_agent.store.lookup import Index, find
 from tokenward_agent.vault.errors import Damaged, VaultError
 from tokenward_agent.vault.lifetime import Now
@@ -23,7 +24,6 @@ from tokenward_agent.vault.record import Record  # noqa: TC001 - NamedTuple read
 from tokenward_agent.vault.sealing import KEY_SIZE, OVERHEAD
 from tokenward_agent.vault.storage import Storage
 from tokenward_agent.vault.vault import Vault
-from tokenward_agent.wire.answer import Failure, Gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from tokenward_agent.failure import Failure
     from tokenward_protocol.packing import Value
 
     class Sealed(Protocol):
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 _PACKER = msgpack.Packer(unicode_errors="backslashreplace")
 
 
-class Gone(Exception):  # noqa: N818 - it is an answer to a question, not a fault
-    """The key of a sealed secret was destroyed before it could be sent."""
-
-
 class Answer:
     """What goes back for one request: the bytes of the header and the sealed body, if any."""
 
@@ -43,16 +40,6 @@ class Answer:
     def __init__(self, header: bytes, secret: Sealed | None = None) -> None:
         self.header = header
         self.secret = secret
-
-
-class Failure(Exception):  # noqa: N818 - the protocol's own word would be "not ok"
-    """A request that was not done, with what the answer says about it."""
-
-    def __init__(self, code: str, message: str, hint: str = "", **more: Value) -> None:
-        super().__init__(message)
-        self.code = code
-        self.hint = hint
-        self.more = more
 
 
 def done(number: int, secret: Sealed | None = None, **values: Value) -> Answer:

@@ -14,7 +14,8 @@ so without a readable secret:
 from __future__ import annotations
 
 from tokenward_agent.arena import ArenaFull, wipe
-from tokenward_agent.wire.answer import Answer, Failure, Gone, not_done
+from tokenward_agent.failure import Failure, Gone
+from tokenward_agent.wire.answer import Answer, not_done
 from tokenward_agent.wire.request import Refused, read
 from tokenward_protocol.errors import LocalError, RemoteError
 from tokenward_protocol.frames import PREFIX, cut, prefix
@@ -215,7 +216,6 @@ class Connection:
             if not self._send_from(self._unsent[0], self._sent):
                 return
             del self._unsent[0]
-            self._sent = 0
         if self._sock is not None:
             self._server.loop.remove_writer(self._fd)
             if not self.busy:
@@ -243,8 +243,6 @@ class Connection:
             return False
         finally:
             wipe(region[:total])
-        self._sent = offset + sent
-        if self._sent < total:
-            return False
-        self._sent = 0
-        return True
+        gone = offset + sent == total
+        self._sent = 0 if gone else offset + sent
+        return gone

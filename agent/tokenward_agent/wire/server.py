@@ -12,8 +12,9 @@ import errno
 import os
 import resource
 
+from tokenward_agent.failure import Failure
 from tokenward_agent.wire import peer
-from tokenward_agent.wire.answer import Answer, Failure, not_done
+from tokenward_agent.wire.answer import Answer, not_done
 from tokenward_agent.wire.connection import Connection
 from tokenward_protocol import WIRE_VERSION
 from tokenward_protocol.frames import MAX_BODY, MAX_HEADER, PREFIX
