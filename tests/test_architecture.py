@@ -64,6 +64,28 @@ def test_a_package_knows_only_what_it_may(package: str, others: set[str]) -> Non
     assert {named(p): imports(p) & others for p in within(package) if imports(p) & others} == {}
 
 
+@pytest.mark.parametrize(
+    ("room", "below"),
+    [
+        ("wire", set()),
+        ("requests", {"wire", "store", "vault"}),
+        ("store", {"vault", "worker"}),
+        ("vault", set()),
+        ("worker", set()),
+    ],
+)
+def test_a_room_of_the_agent_knows_only_those_below_it(room: str, below: set[str]) -> None:
+    rooms = {"wire", "requests", "store", "vault", "worker"}
+    known = {
+        node.module.split(".")[1]
+        for path in (PACKAGES["tokenward_agent"] / room).rglob("*.py")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tokenward_agent.")
+        if node.module is not None
+    }
+    assert known & rooms <= below | {room}
+
+
 def test_the_protocol_does_no_input_or_output() -> None:
     assert {
         named(p): imports(p) & WORLD for p in within("tokenward_protocol") if imports(p) & WORLD
