@@ -51,6 +51,11 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     arena = Arena()
+    if arena.kind.startswith("unlocked"):
+        _, _, why = arena.kind.partition(": ")
+        sys.stderr.write(
+            f"tokenward-agent: Memory cannot be locked: {why}; secrets may be swapped.\n"
+        )
     parts = Parts(settings, report, arena, SystemClock(), stop.set)
     server = Server(place.listener, arena, parts.dispatch)
     opening = loop.create_task(parts.opening.open_what_opens(None))

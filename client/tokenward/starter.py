@@ -95,6 +95,15 @@ def start(directory: str, socket: str, state: str, environ: Mapping[str, str]) -
     )
 
 
+def interpreter() -> list[str]:
+    """Return how an agent's Python is started: apart from the user's own settings and packages.
+
+    From 3.14 on also deaf to code that another process would have it run (PEP 768).
+    """
+    deaf = ["-X", "disable_remote_debug"] if sys.version_info >= (3, 14) else []
+    return [sys.executable, "-I", *deaf]
+
+
 def log_path(state: str) -> str:
     """Return where agents that were started on demand write what went wrong."""
     return f"{state}/agent.log"
@@ -107,7 +116,7 @@ def _spawn(directory: str, socket: str, state: str, environ: Mapping[str, str], 
     try:
         return os.posix_spawn(
             sys.executable,
-            [sys.executable, "-I", "-c", _PROGRAM, *options, "--ready-fd", str(number)],
+            [*interpreter(), "-c", _PROGRAM, *options, "--ready-fd", str(number)],
             agent_environment(environ),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),

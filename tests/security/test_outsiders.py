@@ -117,6 +117,18 @@ def test_an_agent_started_on_demand_is_closed_to_its_own_user(users_home: Home) 
     assert attempts_on(int(json.loads(status.stdout)["pid"])) == set()
 
 
+def test_an_agent_that_may_lock_no_memory_says_so_once_and_in_its_status(
+    users_home: Home,
+) -> None:
+    auth = ["prlimit", "--memlock=4096:4096", *become(), str(PROGRAMS / "auth")]
+    for _ in range(3):
+        assert users_home.run(*auth, "list").returncode == 0
+    status = users_home.run(*auth, "status", "--format", "json")
+    assert json.loads(status.stdout)["protections"]["memory"].startswith("unlocked: ")
+    (log,) = users_home.path.rglob("agent.log")
+    assert log.read_text().count("Memory cannot be locked: ") == 1
+
+
 @pytest.mark.parametrize("program", ["tokenward-agent", "auth agent run"])
 def test_an_agent_in_the_foreground_is_closed_to_its_own_user(
     users_home: Home, program: str

@@ -154,7 +154,7 @@ def _run(session: Session) -> None:
         raise CommandError(
             f"The agent runs already (pid {connection.greeting['pid']}).", "`auth agent stop`"
         )
-    command = [sys.executable, "-I", "-m", "tokenward_agent", "--directory", session.directory]
+    command = [*starter.interpreter(), "-m", "tokenward_agent", "--directory", session.directory]
     try:
         os.execve(sys.executable, command, starter.agent_environment(session.environ))  # noqa: S606 - no shell is the point
     except OSError as failed:
