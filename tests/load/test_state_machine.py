@@ -276,8 +276,8 @@ class AgentAndModel(RuleBasedStateMachine):
         header, found = self.ask("fetch", service=service, username=user)
         stored = header["ok"] and (header["service"], header["username"]) == (service, user)
         if stored and (found, header["provider"]) == (secret, provider):
-            self.held[service, user] = before or self.new(secret, provider, None)
-            if before is None or header["expires"] != before.wall_end:
+            stayed = (secret, provider, header["expires"])  # which of two that look the same?
+            if before is None or (before.secret, before.provider, before.wall_end) != stayed:
                 self.held[service, user] = self.new(secret, provider, None)
         else:
             assert stored is (before is not None and not self.over(before))
