@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+    from typing import Any
 
 _LOCAL, _CONTROL = 3, 6  # places in what tcgetattr returns
 _LEAVING = (signal.SIGTSTP, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -72,7 +73,7 @@ def hidden_line(tty: int, question: str) -> bytes:
 
     Raises EOFError where the input ends first; KeyboardInterrupt passes through.
     """
-    before = termios.tcgetattr(tty)
+    before: list[Any] = termios.tcgetattr(tty)
     control = before[_CONTROL]
     line = Line(control[termios.VERASE], control[termios.VKILL], control[termios.VEOF])
     with _silent(tty, before, question.encode("utf-8", "replace")):
@@ -86,12 +87,12 @@ def hidden_line(tty: int, question: str) -> bytes:
 
 
 @contextmanager
-def _silent(tty: int, before: list[int | list[bytes | int]], question: bytes) -> Iterator[None]:
+def _silent(tty: int, before: list[Any], question: bytes) -> Iterator[None]:
     silent = list(before)
-    silent[_LOCAL] &= ~(termios.ECHO | termios.ICANON)  # type: ignore[operator]
-    silent[_CONTROL] = list(before[_CONTROL])  # type: ignore[arg-type]
-    silent[_CONTROL][termios.VMIN] = 1  # type: ignore[index]
-    silent[_CONTROL][termios.VTIME] = 0  # type: ignore[index]
+    silent[_LOCAL] &= ~(termios.ECHO | termios.ICANON)
+    silent[_CONTROL] = list(before[_CONTROL])
+    silent[_CONTROL][termios.VMIN] = 1
+    silent[_CONTROL][termios.VTIME] = 0
 
     def ask() -> None:
         termios.tcsetattr(tty, termios.TCSAFLUSH, silent)

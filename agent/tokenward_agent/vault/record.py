@@ -75,17 +75,17 @@ def to_values(record: Record) -> tuple[object, ...]:
 
 def from_values(values: object) -> Record:
     """Build the record that *values*, as read from a vault, describe. Raises ValueError."""
-    if not isinstance(values, list) or len(values) != len(Record._fields):  # pyright: ignore[reportUnknownArgumentType] - checked field by field below
+    if not isinstance(values, list) or len(values) != len(Record._fields):
         raise ValueError("a record is not an array of seven")
-    service, username, created, last_used, expires, adopted, secret = values  # pyright: ignore[reportUnknownVariableType]
+    service, username, created, last_used, expires, adopted, secret = values
     record = Record(
-        service,  # pyright: ignore[reportUnknownArgumentType]
-        username,  # pyright: ignore[reportUnknownArgumentType]
-        created,  # pyright: ignore[reportUnknownArgumentType]
-        last_used,  # pyright: ignore[reportUnknownArgumentType]
+        service,
+        username,
+        created,
+        last_used,
         None if expires is None else Lifetime(*_array(expires, 3)),
         None if adopted is None else Adopted(*_array(adopted, 2)),
-        secret,  # pyright: ignore[reportUnknownArgumentType]
+        secret,
     )
     check(record)
     return record
@@ -113,9 +113,9 @@ def check(record: Record) -> None:
 
 
 def _array(value: object, size: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) != size:  # pyright: ignore[reportUnknownArgumentType] - its items are checked by `check`
+    if not isinstance(value, list) or len(value) != size:
         raise ValueError(f"a part of a record is not an array of {size}")
-    return value  # pyright: ignore[reportUnknownVariableType]
+    return value
 
 
 def _text(value: object, least: int, most: int, what: str) -> None:

@@ -80,7 +80,7 @@ def from_values(values: object) -> Slot:
     """Build the slot that *values*, as read from a vault, describe. Raises ValueError."""
     if not isinstance(values, dict):
         raise ValueError("a slot is not a map")  # noqa: TRY004 - what a file says, not what we passed
-    params: dict[Any, Any] = dict(values)  # pyright: ignore[reportUnknownArgumentType] - checked below
+    params: dict[Any, Any] = dict(values)
     kind = params.pop("kind", None)
     wrapped = params.pop("wrapped", None)
     if type(kind) is not str or type(wrapped) is not bytes:
