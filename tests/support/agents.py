@@ -40,7 +40,11 @@ class Wire:
 
     def __init__(self, path: Path) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(str(path))  # with a timeout, Linux would not wait for a full queue
+        try:
+            self.sock.connect(str(path))  # with a timeout, Linux would not wait for a full queue
+        except OSError:
+            self.sock.close()
+            raise
         self.sock.settimeout(30)
         self.number = 0
 
