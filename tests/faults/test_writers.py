@@ -6,6 +6,7 @@ each name the ledger has what may be there, and in the end exactly one of that i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -73,7 +74,8 @@ def litter(directory: Path, dice: random.Random) -> None:
     if dice.random() < 0.5:
         (directory / name).write_bytes(dice.randbytes(100))
     else:
-        (directory / name).hardlink_to(directory / "disabled.vault")
+        with contextlib.suppress(FileNotFoundError):  # a save put another one there just now
+            (directory / name).hardlink_to(directory / "disabled.vault")
 
 
 def hold(agent: Agent, service: str) -> bytes | None:
