@@ -75,9 +75,6 @@ OPS = {
 PROVIDERS = ("keyring", "subprocess", "disabled")
 """Where a credential may rest; `subprocess` is a way into the vault of `keyring`."""
 
-SLOTS = ("keyring", "program", "passphrase", "key-file")
-"""What can open a vault."""
-
 CODES = {
     "bad-frame": "the frame is malformed; the agent hangs up after this answer",
     "too-large": "the frame or a value is past its limit",

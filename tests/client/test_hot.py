@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from reference_agent import ReferenceAgent, done, refused
+from start_up import HOT as LISTED
 
 from tokenward import hot
 from tokenward_protocol import places
@@ -346,22 +347,8 @@ def test_a_reader_that_has_gone_is_no_accident(desk: Desk) -> None:
     assert (done.returncode, done.stderr) == (2, b"")
 
 
-LIGHT = {
-    "_socket",
-    "time",
-    "tokenward",
-    "tokenward.__main__",
-    "tokenward.address",
-    "tokenward.errors",
-    "tokenward.hot",
-    "tokenward.stream",
-    "tokenward_protocol",
-    "tokenward_protocol.errors",
-    "tokenward_protocol.frames",
-    "tokenward_protocol.packing",
-    "tokenward_protocol.places",
-}
 FOR_URLS = {"tokenward_protocol.url_parts", "tokenward_protocol.urls"}
+LIGHT = (LISTED - FOR_URLS - {"__future__"}) | {"time", "tokenward.__main__"}
 
 
 def test_the_two_fixed_names_mean_the_same_on_both_routes() -> None:
