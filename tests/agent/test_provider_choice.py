@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine import Engine
+from keyring_program import keyring_program
 from secret_service import gnome_keyring, hanging_keyring
 
 from tokenward_agent.failure import Failure
@@ -47,23 +48,6 @@ async def refused(awaited: Awaitable[object]) -> str:
     assert error.value.code == "provider"
     assert error.value.hint
     return str(error.value)
-
-
-def keyring_program(folder: Path) -> Path:
-    """A foreign program that keeps what it is given in files, as the interface says."""
-    program = folder / "keyring"
-    program.write_text(
-        "#!/bin/sh\n"
-        f'file="{folder}/item-$3"\n'
-        'case "$1" in\n'
-        '  set) /bin/cat > "$file" ;;\n'
-        '  get) [ -f "$file" ] || exit 1; /bin/cat "$file" ;;\n'
-        '  del) [ -f "$file" ] || exit 1; /bin/rm "$file" ;;\n'
-        "  *) exit 2 ;;\n"
-        "esac\n"
-    )
-    program.chmod(0o755)
-    return program
 
 
 def test_where_no_keyring_answers_disabled_is_taken_and_that_is_said_once(

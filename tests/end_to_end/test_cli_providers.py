@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from home import PROGRAMS
+from keyring_program import keyring_program
 from macaroons import token_of
 from secret_service import bus_session, gnome_keyring, hanging_keyring
 
@@ -56,23 +57,6 @@ def programs(home: Home) -> Iterator[Path]:
     home.environment["PATH"] = f"{folder}:{home.environment['PATH']}"
     yield folder
     shutil.rmtree(folder)
-
-
-def foreign(folder: Path) -> Path:
-    """Put a program there that keeps what it is given in files, as the interface says."""
-    program = folder / "keyring"
-    program.write_text(
-        "#!/bin/sh\n"
-        f'file="{folder}/item-$(echo "$2 $3" | tr / _)"\n'
-        'case "$1" in\n'
-        '  set) /bin/cat > "$file" ;;\n'
-        '  get) [ -f "$file" ] || exit 1; /bin/cat "$file" ;;\n'
-        '  del) [ -f "$file" ] || exit 1; /bin/rm "$file" ;;\n'
-        "  *) exit 2 ;;\n"
-        "esac\n"
-    )
-    program.chmod(0o755)
-    return program
 
 
 def said(home: Home, *arguments: str, stdin: str = "", **variables: str) -> str:
@@ -265,7 +249,7 @@ def test_a_keyring_that_hangs_closes_its_own_vault_and_no_other(home: Home) -> N
 
 
 def test_a_foreign_program_opens_the_vault_after_a_restart(home: Home, programs: Path) -> None:
-    program = foreign(programs)
+    program = keyring_program(programs)
     told = said(home, "login", URL, "--token", "s3cret", *SUBPROCESS)
     assert "(provider: subprocess)" in told
     assert slots(home) == ["program"]
@@ -284,7 +268,7 @@ def test_a_foreign_program_opens_the_vault_after_a_restart(home: Home, programs:
 def test_a_foreign_program_is_a_second_way_into_the_keyrings_vault(
     home: Home, desktop: Session, programs: Path
 ) -> None:
-    foreign(programs)
+    keyring_program(programs)
     home.done("login", URL, "--token", "one")
     home.done("login", OTHER, "--token", "two", *SUBPROCESS)
     assert slots(home) == ["keyring", "program"]
@@ -309,7 +293,7 @@ def test_a_program_that_somebody_else_may_have_put_there_is_not_run(
 ) -> None:
     folder = home.path / "bin" if place == "working directory" else programs / "bin"
     folder.mkdir(mode=0o755)
-    program = foreign(folder)
+    program = keyring_program(folder)
     program.chmod(0o757 if place == "changeable" else 0o755)
     if place == "shared folder":
         folder.chmod(0o777)
@@ -352,9 +336,9 @@ def test_subprocess_as_uv_means_it_chooses_nothing_without_a_foreign_program(
 ) -> None:
     login = ("login", URL, "--token", "t")
     assert "(provider: keyring)" in said(home, *login, UV_KEYRING_PROVIDER="subprocess")
-    foreign(programs).write_text("#!/bin/sh\n# tokenward's own\n")
+    keyring_program(programs).write_text("#!/bin/sh\n# tokenward's own\n")
     assert "(provider: keyring)" in said(home, *login, UV_KEYRING_PROVIDER="subprocess")
-    foreign(programs)
+    keyring_program(programs)
     assert "(provider: subprocess)" in said(home, *login, UV_KEYRING_PROVIDER="subprocess")
 
 
@@ -489,7 +473,7 @@ def test_what_no_keyring_has_is_not_adopted(home: Home, desktop: Session) -> Non
 
 
 def test_a_foreign_program_may_have_what_is_adopted(home: Home, programs: Path) -> None:
-    program = foreign(programs)
+    program = keyring_program(programs)
     home.run(program, "set", URL, "alice", stdin="from the program")
     home.done("login", URL, "-u", "alice", "--adopt", *SUBPROCESS)
     assert home.done("token", URL) == "from the program\n"
