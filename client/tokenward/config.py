@@ -2,6 +2,7 @@
 
     auth-cache-dir = "~/credentials"    # where the credentials directory lies
     keyring-provider = "disabled"       # keyring, subprocess or disabled
+    keyring-exclusive = true            # let tools' keyring ask nobody else (keyring_backend.py)
 
     [services.internal]                 # a name for an index; at least one of the URLs
     url = "https://index.example/simple/"
@@ -44,7 +45,9 @@ def load(path: str) -> Config:
 
 def parse(table: dict[str, Any], path: str) -> Config:
     """Judge a parsed config.toml. Raises CommandError as `load`."""
-    _only(table, ("auth-cache-dir", "keyring-provider", "services"), "", path)
+    _only(table, ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services"), "", path)
+    if not isinstance(table.get("keyring-exclusive", False), bool):
+        raise CommandError(f"`keyring-exclusive` in {path} is neither true nor false.")
     services = table.get("services", {})
     if not isinstance(services, dict):
         raise CommandError(f"`services` in {path} is not a table.")

@@ -1,103 +1,127 @@
-"""tokenward as a backend of the `keyring` library, through which twine, pip and poetry ask.
+"""tokenward as a backend of the `keyring` library, through which twine, pip, poetry and others ask.
 
-Reads never fail: where no agent answers, or the vault is locked, there is nothing here and keyring
-goes on. Writes fail with keyring's own errors and a sentence. A service is a URL as the tool writes
-it, or else an opaque name that is matched as it is: a bare host is never answered from a URL's
-entry, since the asker might send the secret over http.
+Reads never fail. A miss, and what is no index's, goes to the backend that keyring would have
+chosen without this one; while the vault is locked, an index's is nobody else's to answer. A change
+of what is an index's, or is stored here already, is a login or a logout.
+
+For tools that do not have tokenward installed beside them `auth setup keyring` writes this and
+two files more into one, which any Python from 3.9 on can load: so nothing but the standard
+library and keyring is imported.
 """
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 
+from keyring import backend
 from keyring.backend import KeyringBackend
-from keyring.credentials import SimpleCredential
-from keyring.errors import PasswordDeleteError, PasswordSetError
+
+from tokenward.keyring_agent import config_file, content
+from tokenward.keyring_client import NOTHING, Refused, Shut, ask, is_index, relay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tokenward.connection import Answer
-    from tokenward_protocol.packing import Value
+    from collections.abc import Iterable
+    from typing import Any, TypeVar
 
-SECONDS = 1.0
-"""How long a read may hold up a tool that asks many backends in turn."""
+    T = TypeVar("T")
 
-WRITE_SECONDS = 20.0
+OURS = {"tokenward.keyring_backend", "tokenward_keyring"}
+"""The modules that this class may be defined in."""
+
+CHAINED = 10
+"""The priority of keyring's own chain: with several backends, it comes before all below that."""
 
 
 class Keyring(KeyringBackend):
-    """Credentials from tokenward's agent."""
+    """Credentials from tokenward's agent, then from the keyring that is there without it."""
 
-    priority = 20  # pyright: ignore[reportAssignmentType]  # a number where keyring declares a property; above every system keyring
+    priority = 20  # pyright: ignore[reportAssignmentType]  # a number for keyring's property; the first of all
+    exclusive: object = False  # or `keyring-exclusive = true` in config.toml: nobody else is asked
 
     def get_password(self, service: str, username: str) -> str | None:
         """Return the secret of this very user, or None."""
-        found = self._get(service, username)
-        return None if found is None else _text(found.body)
+        found, others = self._asked(service, username)
+        return found[1] if found else _first(o.get_password(service, username) for o in others)
 
-    def get_credential(self, service: str, username: str | None) -> SimpleCredential | None:
+    def get_credential(self, service: str, username: str | None) -> Any:
         """Return user name and secret; without `username` of the account that answers alone."""
-        found = self._get(service, username)
-        secret = None if found is None else _text(found.body)
-        if found is None or secret is None:
-            return None
-        return SimpleCredential(str(found.header["username"]), secret)
+        found, others = self._asked(service, username or None)
+        if not found:
+            return _first(other.get_credential(service, username) for other in others)
+        from keyring.credentials import SimpleCredential
+
+        return SimpleCredential(*found)
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Store, as `auth login` does."""
+        """Store as `auth login` does what is an index's or is here already; else pass it on."""
+        if not self._is_here(service, username):
+            for other in self._others():
+                with suppress(NotImplementedError):
+                    other.set_password(service, username, password)
+                    return
         try:
-            _ask(
-                "login", WRITE_SECONDS, password.encode(), service=_key(service), username=username
-            )
-        except Exception as error:  # noqa: BLE001 - keyring's callers expect its own errors
-            raise PasswordSetError(_sentence(error)) from None
+            relay("set", service, username, password)
+        except Refused as error:
+            from keyring.errors import PasswordSetError
+
+            raise PasswordSetError(str(error)) from None
 
     def delete_password(self, service: str, username: str) -> None:
-        """Remove, as `auth logout` does."""
+        """Remove as `auth logout` does; what is not here is another's to remove."""
+        why = Refused("not-found", "No password is stored for this service and user name.")
+        if self._is_here(service, username):
+            try:
+                relay("del", service, username)
+            except Refused as error:
+                why = why if error.code in NOTHING else error
+            else:
+                return
+        for other in self._others() if why.code in NOTHING else ():
+            with suppress(NotImplementedError):
+                other.delete_password(service, username)
+                return
+        from keyring.errors import PasswordDeleteError
+
+        raise PasswordDeleteError(str(why))
+
+    def _asked(self, service: str, username: str | None) -> tuple[Any, list[Any]]:
+        """Return what answers here, and who is to be asked if nothing does."""
         try:
-            _ask("logout", WRITE_SECONDS, service=_key(service), username=username)
-        except Exception as error:  # noqa: BLE001 - keyring's callers expect its own errors
-            raise PasswordDeleteError(_sentence(error)) from None
+            found = ask(service, username)
+        except Shut:
+            return None, [] if is_index(service) else self._others()
+        return found, [] if found else self._others()
 
-    def _get(self, service: str, username: str | None) -> Answer | None:
-        try:
-            return _ask("fetch", SECONDS, service=_key(service), username=username)
-        except Exception:  # noqa: BLE001 - a backend that raises would keep keyring from the next
-            return None
+    def _is_here(self, service: str, username: str) -> bool:
+        """Tell whether a change of this service is tokenward's."""
+        with suppress(Shut):
+            return is_index(service) or ask(service, username) is not None
+        return False
 
+    def _others(self) -> list[Any]:
+        """Return whom keyring would ask if no class of ours were there, in its order."""
+        if self.exclusive not in {False, "", "0"} or _is_exclusive(content(config_file())):
+            return []
+        from keyring import core
 
-def _ask(op: str, seconds: float, /, body: bytes = b"", **arguments: Value) -> Answer:
-    from tokenward.connection import connect
-    from tokenward.settings import Settings
-
-    settings = Settings(os.environ, os.getcwd())
-    with connect(settings.directories.credentials, start=True) as agent:
-        return agent.ask(op, body, timeout=seconds, **arguments)
-
-
-def _key(service: str) -> str:
-    """Return the canonical key of a URL; anything else as it is. Raises ServiceError."""
-    from tokenward_protocol.urls import parse
-
-    return parse(service).key if "://" in service else service
-
-
-def _text(secret: bytes) -> str | None:
-    try:
-        return secret.decode()
-    except UnicodeDecodeError:
-        return None
+        with suppress(Exception):  # a broken setting of keyring's chooses nobody
+            chosen = core.load_env() or core.load_config()
+            if chosen and type(chosen).__module__ not in OURS:
+                return [chosen] if chosen.priority > 0 else []
+        not_asked = {*OURS, "keyring.backends.chainer"}
+        every = [k for k in backend.get_all_keyring() if type(k).__module__ not in not_asked]
+        every = sorted((k for k in every if k.priority > 0), key=backend.by_priority, reverse=True)
+        return every if every and every[0].priority <= CHAINED else every[:1]
 
 
-def _sentence(error: Exception) -> str:
-    """Say what went wrong, without anything that only a debugger should see."""
-    from tokenward.connection import AgentError
-    from tokenward.errors import CommandError
-    from tokenward_protocol.urls import ServiceError
+def _first(answers: Iterable[T | None]) -> T | None:
+    return next((answer for answer in answers if answer is not None), None)
 
-    if not isinstance(error, (CommandError, ServiceError)):
-        return f"tokenward failed ({type(error).__name__})."
-    hint = error.hint
-    if isinstance(error, AgentError) and error.code == "no-vault":
-        hint = "`auth login` makes the vault, once"
-    return f"{error} ({hint})" if hint else str(error)
+
+def _is_exclusive(config: bytes) -> bool:
+    """Tell whether config.toml says `keyring-exclusive = true`, above its tables; no TOML is parsed."""
+    lines = (b"\n" + config).partition(b"\n[")[0].split(b"\n")
+    return any(
+        b"".join(line.partition(b"#")[0].split()) == b"keyring-exclusive=true" for line in lines
+    )

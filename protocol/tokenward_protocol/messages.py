@@ -14,19 +14,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_protocol.packing import Value
 
-TEXT, SERVICE, COUNT, FLAG = "text", "service", "count", "flag"
-"""The kinds of argument: bounded text, a service, an unsigned integer, a boolean."""
+TEXT, SERVICE, SPELLING, COUNT, FLAG = "text", "service", "spelling", "count", "flag"
+"""The kinds of argument: bounded text, a service by its key or in any spelling, a number, a boolean."""
 
 MAX_TEXT = 1024
 """Longest text argument, in bytes of UTF-8."""
 
 MAX_SERVICE = 2048
-"""Longest service, in bytes of UTF-8."""
+"""Longest service, in any spelling, in bytes of UTF-8."""
 
 NO_BODY, MAY_HAVE_BODY, HAS_BODY = range(3)
 
 COMMON = {"v": COUNT, "id": COUNT, "op": TEXT, "dir": TEXT}
 """What every request may carry; the first three it must."""
+
+_NAMED = {"service": SERVICE, "spelling": SPELLING}
+"""A service, by its key or as somebody spelled it: one of the two."""
 
 _SESSION = {"bus": TEXT, "display": TEXT, "wayland": TEXT, "xauthority": TEXT}
 """The asker's D-Bus address and displays, where a system keyring may have to be opened."""
@@ -45,10 +48,10 @@ class Op:
 
 OPS = {
     "hello": Op({"version": TEXT}),
-    "fetch": Op({"service": SERVICE + "!", "username": TEXT, "provider": TEXT}),
+    "fetch": Op({**_NAMED, "username": TEXT, "provider": TEXT}),
     "login": Op(
         {
-            "service": SERVICE + "!",
+            **_NAMED,
             "username": TEXT + "!",
             "provider": TEXT,
             "lifetime": COUNT,
@@ -56,9 +59,7 @@ OPS = {
         },
         MAY_HAVE_BODY,
     ),
-    "logout": Op(
-        {"service": SERVICE, "username": TEXT, "provider": TEXT, "all": FLAG, "purge": FLAG}
-    ),
+    "logout": Op({**_NAMED, "username": TEXT, "provider": TEXT, "all": FLAG, "purge": FLAG}),
     "list": Op({"after": COUNT}),
     "status": Op({}),
     "prepare": Op({"provider": TEXT, "program": TEXT, "probe": FLAG, **_SESSION}),

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tokenward_agent.requests.overview import page
-from tokenward_agent.store.lookup import Ambiguous, Index, find
+from tokenward_agent.store.lookup import Ambiguous, Index, candidates, find
 from tokenward_agent.store.vaults import Found
 from tokenward_agent.vault.lifetime import Lifetime
 from tokenward_agent.vault.record import Adopted, Record
@@ -152,7 +152,7 @@ def test_the_lookup_is_the_rule_and_nothing_else(
     ]
     answer: Record | str | None = "ambiguous"
     with contextlib.suppress(Ambiguous):
-        answer = find(indexes, asked, username)
+        answer = find(indexes, candidates(asked), username)
     assert answer == model(list(records.values()), asked, username)
 
 

@@ -33,6 +33,21 @@ def test_a_request_is_read_as_the_client_wrote_it() -> None:
     assert found.arguments == {"service": "https://a.example/", "username": "ann"}
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    ["https://ann:secret@a.example/", "HTTP://a@localhost/", "https://h.example/?token=secret"],
+)
+def test_a_spelling_with_what_may_be_a_secret_in_it_is_refused_unread(spelling: str) -> None:
+    error = refused(raw(op="fetch", spelling=spelling))
+    assert error.code == "bad-request"
+    assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize("spelling", ["HTTPS://A.example:443", "ann@host", "ftp://x/?y", "a?b#c"])
+def test_any_other_spelling_is_read_as_it_is(spelling: str) -> None:
+    assert read(memoryview(raw(op="fetch", spelling=spelling)), 0).arguments["spelling"] == spelling
+
+
 def test_an_unknown_request_is_named() -> None:
     error = refused(raw(op="burn"))
     assert (error.code, error.number) == ("unknown-op", 7)
@@ -78,7 +93,7 @@ def test_any_other_string_is_an_opaque_service(service: str) -> None:
 @pytest.mark.parametrize(
     ("header", "code"),
     [
-        (raw(op="fetch"), "bad-request"),
+        (raw(op="restore"), "bad-request"),
         (raw(op="list", after="1"), "bad-request"),
         (raw(op="list", after=-1), "bad-request"),
         (raw(op="list", after=1 << 63), "bad-request"),

@@ -1,132 +1,305 @@
-"""The keyring backend: what it answers, what it never answers, and that reads never fail."""
+"""The keyring backend over a socket: what it answers, what it never answers, and whom it asks next.
+
+What it stores, and keyring's own suite, are in tests/end_to_end/test_keyring_suite.py.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import keyring.backend
+import keyring.core
 import keyring.errors
 import pytest
-from reference_agent import ReferenceAgent, refused
+from keyring.backends import chainer, fail, null
+from reference_agent import made_home, refused, served_here
 
-import tokenward
-from tokenward.errors import CommandError
 from tokenward.keyring_backend import Keyring
-from tokenward_protocol import places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from reference_agent import ReferenceAgent
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
 SERVICE = "https://index.example/legacy/"
-SECRETS = {(SERVICE, "alice"): b"made-up-secret", ("opaque", "bob"): b"another"}
+SECRETS = {
+    (SERVICE, "alice"): b"made-up-secret",
+    (SERVICE, "robot"): b"\xff no text",
+    ("opaque", "bob"): b"another",
+    ("empty", ""): b"",
+}
+
+
+class Other(keyring.backend.KeyringBackend):
+    """A keyring of the user's that has nothing to do with indexes."""
+
+    priority = 5  # pyright: ignore[reportAssignmentType]  # a number where keyring declares a property
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # keyring's base class is not annotated
+        self.held: dict[tuple[str, str], str] = {}
+        self.asked: list[str] = []
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self.asked.append(service)
+        return self.held.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.held[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        if self.held.pop((service, username), None) is None:
+            raise keyring.errors.PasswordDeleteError("none")
 
 
 def backend() -> Keyring:
     return Keyring()  # type: ignore[no-untyped-call]  # keyring's base class is not annotated
 
 
-@pytest.fixture
-def socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in list(os.environ):
-        if name.startswith(("UV_", "TOKENWARD_", "XDG_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    monkeypatch.setenv("TOKENWARD_NO_AUTOSTART", "1")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "run" / "tokenward").mkdir(mode=0o700, parents=True)
-    return tmp_path / "run" / "tokenward" / "agent.sock"
+def only(monkeypatch: pytest.MonkeyPatch, *backends: object) -> None:
+    """Let these be all backends that keyring finds by itself."""
+    monkeypatch.setattr(keyring.backend, "get_all_keyring", lambda: list(backends))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_home(tmp_path, monkeypatch)
+    monkeypatch.delenv("PYTHON_KEYRING_BACKEND", raising=False)
+    only(monkeypatch)
 
 
 @pytest.fixture
-def agent(socket: Path, tmp_path: Path) -> Iterator[ReferenceAgent]:
-    data = places.data_directory(sys.platform, os.environ, str(tmp_path))
-    with ReferenceAgent(socket, str(Path(data).resolve()), SECRETS) as it:
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReferenceAgent]:
+    with served_here(tmp_path, monkeypatch, SECRETS) as it:
         yield it
 
 
+@pytest.fixture
+def other(monkeypatch: pytest.MonkeyPatch) -> Other:
+    it = Other()
+    only(monkeypatch, fail.Keyring(), null.Keyring(), it, backend())  # type: ignore[no-untyped-call]
+    return it
+
+
+def stored(home: Path) -> None:
+    """Leave a vault there, so that it matters whether an agent runs."""
+    folder = home / ".local/share/tokenward"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "disabled.vault").touch()
+
+
 @pytest.mark.usefixtures("agent")
-def test_a_url_in_any_spelling_finds_its_credential() -> None:
-    for spelling in (SERVICE, "https://INDEX.example:443/legacy"):
-        found = backend().get_credential(spelling, None)
-        assert found is not None
-        assert (found.username, found.password) == ("alice", "made-up-secret")
+@pytest.mark.parametrize("username", [None, "", "alice"])
+@pytest.mark.parametrize("spelling", [SERVICE, "https://INDEX.example:443/legacy"])
+def test_a_url_in_any_spelling_finds_its_credential(spelling: str, username: str | None) -> None:
+    found = backend().get_credential(spelling, username)
+    assert found is not None
+    assert (found.username, found.password) == ("alice", "made-up-secret")
+
+
+def test_what_may_be_a_secret_in_a_url_is_not_sent(agent: ReferenceAgent) -> None:
+    asked = "https://al%69ce:pass@index.example/legacy/?token=secret#also"
+    found = backend().get_credential(asked, None)
+    assert found is not None
+    assert agent.requests[-1]["spelling"] == SERVICE
+    assert agent.requests[-1]["username"] == "alice"
 
 
 @pytest.mark.usefixtures("agent")
 def test_a_password_is_of_that_very_user() -> None:
     assert backend().get_password(SERVICE, "alice") == "made-up-secret"
-    assert backend().get_password(SERVICE, "carol") is None
+    assert backend().get_password(SERVICE, "__token__") is None
+    assert backend().get_password(SERVICE, "") is None
+
+
+@pytest.mark.usefixtures("agent")
+def test_an_empty_secret_is_one() -> None:
+    assert backend().get_password("empty", "") == ""
+
+
+@pytest.mark.usefixtures("agent")
+def test_a_secret_that_is_no_text_is_none() -> None:
+    assert backend().get_password(SERVICE, "robot") is None
 
 
 def test_a_bare_host_is_not_answered_from_a_url(agent: ReferenceAgent) -> None:
     assert backend().get_credential("index.example", None) is None
-    assert agent.requests[-1]["service"] == "index.example"
+    assert agent.requests[-1]["spelling"] == "index.example"
     assert backend().get_password("opaque", "bob") == "another"
 
 
-@pytest.mark.usefixtures("socket")
-def test_without_an_agent_reads_are_none_and_writes_are_keyrings_own_errors() -> None:
-    assert backend().get_password(SERVICE, "alice") is None
-    assert backend().get_credential(SERVICE, None) is None
-    with pytest.raises(keyring.errors.PasswordSetError, match="No agent is running"):
-        backend().set_password(SERVICE, "alice", "made-up")
-    with pytest.raises(keyring.errors.PasswordDeleteError, match="No agent is running"):
-        backend().delete_password(SERVICE, "alice")
-
-
-def test_a_locked_vault_is_none_to_read_and_said_to_write(agent: ReferenceAgent) -> None:
-    agent.instead = lambda r: None if r["op"] == "hello" else refused(r, "locked", "It is locked.")
-    assert backend().get_credential(SERVICE, None) is None
-    with pytest.raises(keyring.errors.PasswordSetError, match="It is locked"):
-        backend().set_password(SERVICE, "alice", "made-up")
-
-
-@pytest.mark.usefixtures("agent")
 @pytest.mark.parametrize("service", ["https://", "http://plain.example/", "https://h\\x", "\udcff"])
+@pytest.mark.usefixtures("agent")
 def test_what_is_no_service_is_nothing_and_no_accident(service: str) -> None:
     assert backend().get_credential(service, None) is None
-    with pytest.raises(keyring.errors.PasswordSetError):
-        backend().set_password(service, "a", "made-up")
 
 
-def test_a_set_is_a_login_and_a_delete_a_logout(agent: ReferenceAgent) -> None:
-    backend().set_password("https://Index.example/legacy", "alice", "new")
-    assert (agent.ops[-1], agent.bodies[-1]) == ("login", b"new")
-    assert agent.requests[-1]["service"] == SERVICE
-    backend().delete_password(SERVICE, "alice")
-    assert agent.ops[-1] == "logout"
+@pytest.mark.parametrize("service", [SERVICE, "h.example:80", "index.example", "pdm-pypi-x", "app"])
+def test_without_an_agent_that_may_start_reads_are_none_and_writes_keyrings_own_errors(
+    service: str, tmp_path: Path
+) -> None:
+    stored(tmp_path)
+    assert backend().get_password(service, "alice") is None
+    assert backend().get_credential(service, None) is None
+    with pytest.raises(keyring.errors.PasswordSetError, match="No agent is running"):
+        backend().set_password(service, "alice", "made-up")
+    with pytest.raises(keyring.errors.PasswordDeleteError):
+        backend().delete_password(service, "alice")
 
 
-# tokenward.get asks the same agent.
+def test_nothing_is_started_where_nothing_was_ever_stored(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("TOKENWARD_NO_AUTOSTART")
+    assert backend().get_password(SERVICE, "alice") is None
+    assert not (tmp_path / ".local/state").exists()
+
+
+def test_an_agent_that_was_named_and_is_not_there_answers_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("TOKENWARD_NO_AUTOSTART")
+    monkeypatch.setenv("TOKENWARD_SOCK", str(tmp_path / "none.sock"))
+    assert backend().get_password(SERVICE, "alice") is None
+
+
+def test_a_locked_vault_is_none_to_read_and_an_index_nobody_elses_to_answer(
+    agent: ReferenceAgent, other: Other
+) -> None:
+    other.held = {(SERVICE, "alice"): "stale", ("mail", "me"): "mine"}
+    agent.instead = lambda r: refused(r, "locked", "It is locked.")
+    assert backend().get_password(SERVICE, "alice") is None
+    assert backend().get_credential(SERVICE, "alice") is None
+    assert backend().get_password("mail", "me") == "mine"
+
+
+def test_of_several_accounts_none_is_guessed(agent: ReferenceAgent) -> None:
+    agent.instead = lambda r: refused(r, "ambiguous", usernames=["ann", "bob"])
+    assert backend().get_credential(SERVICE, None) is None
+
+
+@pytest.mark.parametrize("answer", [b"", b"\0\0\0\3\0\1\xc1", b"\0\0\0\2\0\0", b"\xff" * 40])
+def test_whatever_breaks_the_protocol_is_none(agent: ReferenceAgent, answer: bytes) -> None:
+    agent.instead = lambda _: answer
+    assert backend().get_password(SERVICE, "alice") is None
+
+
+# Whom it asks next.
 
 
 @pytest.mark.usefixtures("agent")
-def test_get_returns_a_credential_whose_repr_has_no_secret() -> None:
-    found = tokenward.get(SERVICE)
+def test_a_miss_goes_to_the_keyring_that_would_be_there_without_us(other: Other) -> None:
+    other.held = {("https://mail.example/", "me"): "mine"}
+    assert backend().get_password("https://mail.example/", "me") == "mine"
+    found = backend().get_credential("https://mail.example/", "me")
     assert found is not None
-    assert (found.username, found.secret) == ("alice", "made-up-secret")
-    assert "made-up" not in repr(found)
-    assert tokenward.get(SERVICE, username="carol") is None
+    assert found.password == "mine"
+    assert backend().get_password(SERVICE, "alice") == "made-up-secret"
+    assert SERVICE not in other.asked
 
 
 @pytest.mark.usefixtures("agent")
-def test_get_asks_environment_agent_pypirc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / ".pypirc").write_text("[pypi]\nusername = __token__\npassword = from-the-file\n")
-    found = tokenward.get("pypi")
-    assert found is not None
-    assert found.secret == "from-the-file"
-    monkeypatch.setenv("UV_PUBLISH_TOKEN", "from-the-variable")
-    found = tokenward.get("pypi")
-    assert found is not None
-    assert found.secret == "from-the-variable"
+def test_what_is_no_indexs_is_stored_and_removed_there(other: Other) -> None:
+    backend().set_password("mail", "me", "new")
+    assert other.held == {("mail", "me"): "new"}
+    backend().delete_password("mail", "me")
+    assert other.held == {}
+    with pytest.raises(keyring.errors.PasswordDeleteError):
+        backend().delete_password("mail", "me")
 
 
-def test_get_refuses_what_it_cannot_narrow_yet() -> None:
-    with pytest.raises(CommandError, match="cannot narrow"):
-        tokenward.get("pypi", project="p")
-    with pytest.raises(CommandError, match="cannot narrow"):
-        tokenward.get("pypi", ttl=60)
+@pytest.mark.usefixtures("agent")
+def test_several_others_are_asked_in_keyrings_order_and_each_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = Other(), Other()
+    first.priority = 6  # pyright: ignore[reportAssignmentType]  # a number where keyring declares a property
+    only(monkeypatch, second, first, chainer.ChainerBackend())  # type: ignore[no-untyped-call]
+    second.held = {("mail", "me"): "second's"}
+    assert backend().get_password("mail", "me") == "second's"
+    assert (first.asked, second.asked) == (["mail"], ["mail"])
+
+
+@pytest.mark.usefixtures("agent")
+def test_one_that_stands_above_keyrings_chain_is_asked_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    high, low = Other(), Other()
+    high.priority = 11  # pyright: ignore[reportAssignmentType]  # a number where keyring declares a property
+    only(monkeypatch, low, high)
+    low.held = {("mail", "me"): "low"}
+    assert backend().get_password("mail", "me") is None
+    assert low.asked == []
+
+
+@pytest.mark.usefixtures("agent", "other")
+def test_a_backend_that_the_user_chose_is_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = Other()
+    chosen.held = {("mail", "me"): "chosen's"}
+    monkeypatch.setattr(keyring.core, "load_env", lambda: chosen)
+    assert backend().get_password("mail", "me") == "chosen's"
+    monkeypatch.setattr(keyring.core, "load_env", null.Keyring)
+    assert backend().get_password("mail", "me") is None
+
+
+@pytest.mark.usefixtures("agent")
+def test_we_are_never_the_next(other: Other, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "tokenward.keyring_backend.Keyring")
+    other.held = {("mail", "me"): "mine"}
+    assert backend().get_password("mail", "me") == "mine"
+
+
+@pytest.mark.usefixtures("agent")
+@pytest.mark.parametrize("way", ["setting", "property"])
+def test_exclusive_asks_nobody_else(
+    other: Other, way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if way == "setting":
+        (tmp_path / "config.toml").write_text("keyring-exclusive = true # all here\n[services]\n")
+        monkeypatch.setenv("TOKENWARD_CONFIG", str(tmp_path / "config.toml"))
+    else:
+        monkeypatch.setenv("KEYRING_PROPERTY_EXCLUSIVE", "1")
+    other.held = {("mail", "me"): "mine"}
+    assert backend().get_password("mail", "me") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "keyring-exclusive = false",
+        "# keyring-exclusive = true",
+        "[services]\nkeyring-exclusive=true",
+    ],
+)
+@pytest.mark.usefixtures("agent")
+def test_only_the_setting_itself_makes_it_exclusive(
+    other: Other, text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    monkeypatch.setenv("TOKENWARD_CONFIG", str(tmp_path / "config.toml"))
+    other.held = {("mail", "me"): "mine"}
+    assert backend().get_password("mail", "me") == "mine"
+
+
+def test_another_directory_that_settings_choose_is_not_answered_for_by_the_ordinary_agent(
+    agent: ReferenceAgent, tmp_path: Path
+) -> None:
+    folder = tmp_path / ".config/tokenward"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text('auth-cache-dir = "~/elsewhere"\n')
+    assert backend().get_password(SERVICE, "alice") is None
+    assert agent.requests == []
+
+
+def test_a_directory_of_the_environment_has_a_socket_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    directory = tmp_path / "elsewhere"
+    monkeypatch.setenv("TOKENWARD_DIR", str(directory))
+    with served_here(tmp_path, monkeypatch, SECRETS, directory=directory) as agent:
+        assert backend().get_password(SERVICE, "alice") == "made-up-secret"
+        assert agent.requests[-1]["dir"] == os.path.realpath(directory)

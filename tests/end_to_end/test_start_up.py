@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from start_up import HOT, loaded
+from start_up import HOT, KEYRING, loaded
 
 if TYPE_CHECKING:
     from home import Home
@@ -45,3 +45,11 @@ def test_another_directory_of_credentials_takes_the_shortest_route_too(home: Hom
     home.done("login", URL, "-u", "alice", "--password", "-", stdin="a secret\n")
     extra = loaded(COMMAND, "token", URL, environment=place) - loaded("pass")
     assert "tokenward.cli" not in extra
+
+
+def test_the_keyring_program_loads_only_what_is_listed(home: Home) -> None:
+    home.done("login", URL, "-u", "alice", "--password", "-", stdin="a secret\n")
+    code = "import sys; from tokenward.keyring_command import main; main(sys.argv[1:])"
+    words = ("get", f"{URL}/simple/", "alice")
+    extra = loaded(code, *words, environment=home.environment) - loaded("pass")
+    assert extra - KEYRING == set()

@@ -12,6 +12,7 @@ from tokenward_agent.arena import Arena
 from tokenward_agent.harden import Report
 from tokenward_agent.parts import Parts
 from tokenward_agent.settings import Settings
+from tokenward_agent.store.lookup import candidates
 from tokenward_agent.vault.format import new_vault_id
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request
@@ -113,7 +114,7 @@ class Engine:
         self, service: str, username: str | None = None, provider: str | None = None
     ) -> bytes | None:
         """Return the secret that the open vaults answer with, None if they have none."""
-        found = self.vaults.find(service, username, provider)
+        found = self.vaults.find(candidates(service), username, provider)
         if found is None:
             return None
         sealed = found.sealed()

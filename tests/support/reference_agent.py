@@ -5,20 +5,25 @@ It runs in a thread of the test, on a real socket, and keeps what it was asked.
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from tokenward_protocol import VERSION
+from tokenward_protocol import VERSION, places
 from tokenward_protocol.frames import PREFIX, cut, frame
 from tokenward_protocol.packing import pack, unpack
+from tokenward_protocol.urls import ServiceError, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
     from typing import Any
+
+    import pytest
 
     Answering = Callable[[dict[str, Any]], bytes | None]
 
@@ -134,12 +139,12 @@ class ReferenceAgent:
             found = [
                 (username, secret)
                 for (service, username), secret in self.secrets.items()
-                if service == request["service"] and request.get("username", username) == username
+                if service == _asked(request) and request.get("username", username) == username
             ]
             if not found:
                 return refused(request, "not-found", "Nothing is stored.")
             username, secret = found[0]
-            service = request["service"]
+            service = _asked(request)
             return done(
                 request,
                 secret,
@@ -150,3 +155,44 @@ class ReferenceAgent:
                 expires=None,
             )
         return done(request)
+
+
+def _asked(request: dict[str, Any]) -> str:
+    """What is asked for, by the key of a URL in any spelling."""
+    if "service" in request:
+        return str(request["service"])
+    spelling = str(request["spelling"])
+    try:
+        return parse(spelling).key if "://" in spelling else spelling
+    except ServiceError:
+        return spelling
+
+
+def made_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make `home` this process's own, with nobody listening in it, and return its socket folder."""
+    for name in list(os.environ):
+        if name.startswith(("UV_", "TOKENWARD_", "XDG_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(home / "run"))
+    monkeypatch.setenv("TOKENWARD_NO_AUTOSTART", "1")
+    monkeypatch.chdir(home)
+    folder = home / "run" / "tokenward"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def served_here(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    secrets: dict[tuple[str, str], bytes],
+    directory: Path | None = None,
+) -> ReferenceAgent:
+    """Serve this process in a home of its own; of another directory than the ordinary one, too."""
+    kept = os.environ.get("TOKENWARD_DIR")
+    folder = made_home(home, monkeypatch)
+    ordinary = os.path.realpath(places.data_directory(sys.platform, os.environ, str(home)))
+    if kept is not None:
+        monkeypatch.setenv("TOKENWARD_DIR", kept)
+    served = ordinary if directory is None else os.path.realpath(directory)
+    return ReferenceAgent(folder / places.socket_name(served, ordinary), served, secrets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.requests.naming import is_named, stored_as
 from tokenward_agent.requests.overview import page
 from tokenward_agent.vault.record import Adopted, Record
 from tokenward_agent.wire.answer import Answer, done
@@ -38,6 +39,7 @@ class CredentialRequests:
     async def login(self, request: Request, body: memoryview) -> Answer:
         """Store the secret in `body`, or adopt one that a keyring has."""
         adopt, provider = request.text("adopt"), request.text("provider")
+        service, username = stored_as(request), str(request.arguments["username"])
         if adopt is not None and body:
             raise Failure("bad-request", "A login has either a secret or `adopt`.")
         await self._opening.open_what_opens(provider)
@@ -46,19 +48,19 @@ class CredentialRequests:
             provider, note = await self._choice.choose(None, None, {}, probe=False)
             notes += [note] if note else []
         if adopt is not None:
-            await self._see_adopted(request, provider, adopt)
+            await self._see_adopted(service, username, provider, adopt)
         result = await self._changes.login(
-            str(request.arguments["service"]),
-            str(request.arguments["username"]),
+            service,
+            username,
             body,
             provider,
             lifetime=request.count("lifetime"),
             adopt=adopt,
         )
-        self._adopted.drop((str(request.arguments["service"]), str(request.arguments["username"])))
+        self._adopted.drop((service, username))
         return done(request.number, replaced=result, provider=provider, notes=notes)
 
-    async def _see_adopted(self, request: Request, provider: str, spelling: str) -> None:
+    async def _see_adopted(self, service: str, username: str, provider: str, spelling: str) -> None:
         """Read a credential that is to be adopted, so that nothing is stored where there is none."""
         if provider == "disabled":
             raise Failure(
@@ -67,7 +69,6 @@ class CredentialRequests:
                 "add `--keyring-provider keyring`",
             )
         self._changes.require_open(provider)
-        service, username = str(request.arguments["service"]), str(request.arguments["username"])
         adopted = Adopted(provider, spelling)
         await self._adopted.see(Record(service, username, 0, None, None, adopted, None))
 
@@ -76,7 +77,7 @@ class CredentialRequests:
         provider = request.text("provider")
         await self._opening.open_what_opens(provider)
         removed = await self._changes.logout(
-            request.text("service"),
+            stored_as(request) if is_named(request) else None,
             request.text("username"),
             provider=provider,
             every=request.flag("all"),

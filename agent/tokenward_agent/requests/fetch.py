@@ -7,15 +7,15 @@ keeps an adopted credential, is a coroutine.
 
 from __future__ import annotations
 
-from tokenward_agent.failure import Failure
+from tokenward_agent.requests.naming import named, places, require_canonical
 from tokenward_agent.wire.answer import Answer, done
-from tokenward_protocol.urls import is_canonical
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tokenward_agent.failure import Failure
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.opening import Opening
-    from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.store.vaults import Found, Vaults
     from tokenward_agent.wire.request import Request
 
 
@@ -32,17 +32,18 @@ class Fetch:
         settling = self._opening.settling(request.text("provider"))
         return None if settling else self._from_open(request)
 
+    def _find(self, request: Request) -> Found | None:
+        return self._vaults.find(
+            places(request), request.text("username"), request.text("provider")
+        )
+
     def _from_open(self, request: Request) -> Answer | None:
         """Answer from the open vaults; None if a vault has to be opened or a keyring read first."""
-        service = str(request.arguments["service"])
-        username, provider = request.text("username"), request.text("provider")
-        found = self._vaults.find(service, username, provider)
+        found = self._find(request)
         if found is None:
-            if self._opening.can_open(provider):
+            if self._opening.can_open(request.text("provider")):
                 return None
-            if "://" in service and not is_canonical(service):
-                raise Failure("bad-request", "The service is not in its canonical spelling.")
-            raise self._vaults.miss(service, provider)
+            raise self._miss(request)
         record = found.record
         if record.adopted is not None:
             return None
@@ -57,24 +58,25 @@ class Fetch:
             expires=None if record.expires is None else record.expires.wall_end,
         )
 
+    def _miss(self, request: Request) -> Failure:
+        service = request.text("service")
+        if service is not None:
+            require_canonical(service)  # looked at here alone: every hit is one
+        return self._vaults.miss(named(request), request.text("provider"))
+
     async def later(self, request: Request, _body: memoryview) -> Answer:
         """Open what needs nobody and look again, or read what stays in a keyring."""
-        service, username = str(request.arguments["service"]), request.text("username")
         provider = request.text("provider")
         if self._opening.can_open(provider):
-            await self._opening.open_unattended(
-                provider, lambda: self._vaults.find(service, username, provider)
-            )
+            await self._opening.open_unattended(provider, lambda: self._find(request))
         answer = self._from_open(request)
         return answer or await self._adopted_secret(request)
 
     async def _adopted_secret(self, request: Request) -> Answer:
         """Answer a fetch whose credential stays in a keyring."""
-        found = self._vaults.find(
-            str(request.arguments["service"]), request.text("username"), request.text("provider")
-        )
+        found = self._find(request)
         if found is None:
-            raise self._vaults.miss(str(request.arguments["service"]), request.text("provider"))
+            raise self._miss(request)
         secret = await self._adopted.secret(found.record)
         record = found.record
         found.vault.use(record, self._vaults.clock.wall())

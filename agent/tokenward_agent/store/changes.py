@@ -16,7 +16,6 @@ from tokenward_agent.store.tombstones import Tombstones
 from tokenward_agent.store.vaults import VAULT_OF, Found, Vaults
 from tokenward_agent.vault.lifetime import LONGEST, Lifetime
 from tokenward_agent.vault.record import Adopted, Record
-from tokenward_protocol.urls import is_canonical
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,8 +47,6 @@ class Changes:
         Raises Failure: `no-vault` or `locked` where the vault is not open, `bad-request`,
         `read-only`, `vault`.
         """
-        if "://" in service and not is_canonical(service):
-            raise Failure("bad-request", "The service is not in its canonical spelling.")
         if lifetime is not None and not 1 <= lifetime <= LONGEST:
             raise Failure("bad-request", "A lifetime lasts from one second to a hundred years.")
         vaults = self._vaults

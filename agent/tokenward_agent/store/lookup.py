@@ -85,9 +85,9 @@ def candidates(service: str) -> Iterable[str]:
     return prefixes(service) if "://" in service else (service,)
 
 
-def find(indexes: list[Index], service: str, username: str | None) -> Record | None:
-    """Return the record that answers, None if none does. Raises Ambiguous."""
-    for place in candidates(service):
+def find(indexes: list[Index], places: Iterable[str], username: str | None) -> Record | None:
+    """Return the record of the first of `places` that answers, None if none does. Raises Ambiguous."""
+    for place in places:
         here = [record for index in indexes for record in index.at(place)]
         if here:
             if username is None:

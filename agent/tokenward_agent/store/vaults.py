@@ -105,11 +105,11 @@ class Vaults:
         """Return the vaults that a request is about: one provider's, or all."""
         return [self.each[VAULT_OF[provider]]] if provider else list(self.each.values())
 
-    def find(self, service: str, username: str | None, provider: str | None) -> Found | None:
-        """Return what answers from the open vaults. Raises Ambiguous."""
+    def find(self, places: Iterable[str], user: str | None, provider: str | None) -> Found | None:
+        """Return what answers from the open vaults, at the first of `places`. Raises Ambiguous."""
         self.drop_expired()
-        vaults = self.of(provider)
-        record = find([self._indexes[vault.provider] for vault in vaults], service, username)
+        indexes = [self._indexes[vault.provider] for vault in self.of(provider)]
+        record = find(indexes, places, user)
         return None if record is None else self._found(record)
 
     def at(self, service: str, provider: str | None) -> list[Found]:

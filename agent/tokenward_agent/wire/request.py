@@ -25,6 +25,7 @@ from tokenward_protocol.messages import (
     NO_BODY,
     OPS,
     SERVICE,
+    SPELLING,
     Op,
 )
 from tokenward_protocol.packing import Reader
@@ -43,6 +44,9 @@ _URL = re.compile(
     rb"https?://(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[1-9][0-9]{0,4})?/(?:[!-\"$->@-~]*/)?"
 )
 """What a key can look like; the spelling within it is judged where it matters (urls.py)."""
+_TELLING = re.compile(rb"https?://(?:[^/?#]*@|[^?#]*[?#])", re.IGNORECASE)
+"""A URL with what may be a secret in it: user info, a query, a fragment."""
+
 _SAYABLE = re.compile(rb"[a-z_-]{1,32}")
 """What may be quoted of an unknown word: no token looks like this."""
 
@@ -130,11 +134,13 @@ def _argument(reader: Reader, name: str, kind: str) -> str | int | bool:
             raise RemoteError("bad-request", f"The argument {name} is not a {kind}.")
         return value
     start, end = reader.span()
-    if end - start > (MAX_SERVICE if kind == SERVICE else MAX_TEXT):
+    if end - start > (MAX_SERVICE if kind in {SERVICE, SPELLING} else MAX_TEXT):
         raise RemoteError("too-large", f"The argument {name} is too long.")
     text = reader.view[start:end]
     if kind == SERVICE and not _URL.fullmatch(text) and re.search(rb"://", text):
         raise RemoteError("bad-request", "The service is not in its canonical spelling.")
+    if kind == SPELLING and _TELLING.match(text):
+        raise RemoteError("bad-request", "The service holds user info, a query or a fragment.")
     try:
         return str(text, "utf-8")
     except UnicodeDecodeError:

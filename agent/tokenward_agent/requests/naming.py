@@ -1,0 +1,66 @@
+"""Which service a request names: by its key, or as somebody spelled it.
+
+Whoever knows the rules for URLs sends `service`, a key in its canonical spelling or an opaque
+string. A small client, or one that passes on what another program says, sends `spelling`: a URL in
+any spelling stands for its key, and all else (a URL that no credential may go to, too) is opaque.
+"""
+
+from __future__ import annotations
+
+from tokenward_agent.failure import Failure
+from tokenward_agent.store.lookup import candidates
+from tokenward_protocol.urls import ServiceError, is_canonical, parse, strip_index_suffix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenward_agent.wire.request import Request
+
+
+def is_named(request: Request) -> bool:
+    """Tell whether a request names a service at all."""
+    return request.text("service") is not None or request.text("spelling") is not None
+
+
+def named(request: Request) -> str:
+    """Return what the request calls its service. Raises Failure unless it does so once."""
+    service, spelling = request.text("service"), request.text("spelling")
+    if (service is None) is (spelling is None):
+        raise Failure("bad-request", "A request names its service by `service` or by `spelling`.")
+    return str(service if spelling is None else spelling)
+
+
+def places(request: Request) -> Iterable[str]:
+    """Return the services whose entries may answer the request, the best first. Raises Failure."""
+    name = named(request)
+    if request.text("spelling") is None:
+        return candidates(name)
+    key = _key(name)
+    return candidates(key) if key else (name,)
+
+
+def stored_as(request: Request) -> str:
+    """Return the service of the entry that a change is about, without `/simple/`. Raises Failure."""
+    name = named(request)
+    if request.text("spelling") is None:
+        require_canonical(name)
+        return name
+    key = _key(name)
+    return strip_index_suffix(key) if key else name
+
+
+def require_canonical(service: str) -> None:
+    """Raise Failure for a URL that is no key: its rules are the client's to know."""
+    if "://" in service and not is_canonical(service):
+        raise Failure("bad-request", "The service is not in its canonical spelling.")
+
+
+def _key(spelling: str) -> str | None:
+    """Return the key of a URL that a credential may go to, None for everything else."""
+    if "://" not in spelling:
+        return None
+    try:
+        return parse(spelling).key
+    except ServiceError:
+        return None

@@ -1,0 +1,166 @@
+"""Where the agent is and how it is asked for a credential, for those that cannot import the protocol.
+
+What address.py, stream.py and the protocol's package say at length, once more and for one request:
+this file becomes part of the one that `auth setup keyring` writes, for any Python from 3.9 on and
+with nothing to install (docs/adr/0008). It speaks version 1 of docs/PROTOCOL.md, which every agent
+will speak. No file is parsed and nothing is started; where that is needed, others do it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_TELLING = (b"auth-cache-dir", b"\\u", b"\\U", b"\\x")
+_TEXT, _MAP, _ARRAY = 0xA0, 0x80, 0x90
+_CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
+_WIDE = {
+    **{0xCC + i: (1, 1 << i) for i in range(4)},
+    **{0xD0 + i: (-1, 1 << i) for i in range(4)},
+    **{0xD9 + i: (_TEXT, 1 << i) for i in range(3)},
+    **{0xDC + i: (_ARRAY, 2 << i) for i in range(2)},
+    **{0xDE + i: (_MAP, 2 << i) for i in range(2)},
+}
+"""msgpack's forms with a number behind the first byte: their kind (-1: signed) and its width."""
+
+
+def address() -> tuple[str, str | None] | None:
+    """Return the agent's socket and the credentials directory; None where files have to be parsed.
+
+    The directory is None where the socket was named: whatever that agent serves is meant.
+    """
+    environ = os.environ
+    if given := environ.get("TOKENWARD_SOCK"):
+        return given, None
+    if os.name != "posix":
+        return None
+    state = _xdg("XDG_STATE_HOME", ".local/state", "tokenward")
+    chosen = environ.get("TOKENWARD_DIR")
+    if not chosen:
+        bases = [b for b in environ.get("XDG_CONFIG_DIRS", "").split(":") if b.startswith("/")]
+        files = [config_file(), _xdg("XDG_CONFIG_HOME", ".config", "uv/uv.toml", mac=False)]
+        files += [f"{base}/uv/uv.toml" for base in [*(bases or ["/etc/xdg"]), "/etc"]]
+        if environ.get("UV_CONFIG_FILE") or os.path.lexists(f"{state}/trusted.json"):
+            return None
+        if any(mark in data for data in map(content, files) for mark in _TELLING):
+            return None
+    ordinary = os.path.realpath(_xdg("XDG_DATA_HOME", ".local/share", "tokenward"))
+    directory = os.path.realpath(chosen or ordinary)
+    shared = [environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.geteuid()}"]
+    if sys.platform == "darwin":
+        shared[1] = os.confstr(65537) or ""  # _CS_DARWIN_USER_TEMP_DIR
+    places = [f"{base.rstrip('/')}/tokenward" for base in shared if base.startswith("/")]
+    place = next(filter(_is_private, places), f"{state}/run")
+    name = "agent"
+    if directory != ordinary:
+        from hashlib import sha256
+
+        name = sha256(os.fsencode(directory)).hexdigest()[:16]
+    return f"{place}/{name}.sock", directory
+
+
+def _xdg(variable: str, default: str, name: str, *, mac: bool = True) -> str:
+    base = os.environ.get(variable, "")
+    if not base.startswith("/"):
+        apple = mac and sys.platform == "darwin"
+        base = os.path.expanduser("~/" + ("Library/Application Support" if apple else default))
+    return f"{base.rstrip('/')}/{name}"
+
+
+def config_file() -> str:
+    """Return the path of config.toml, there or not."""
+    named = os.environ.get("TOKENWARD_CONFIG")
+    return named or _xdg("XDG_CONFIG_HOME", ".config", "tokenward/config.toml")
+
+
+def content(path: str) -> bytes:
+    """Return the beginning of a settings file, b"" where there is none."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            return os.read(file, 65536)
+        finally:
+            os.close(file)
+    except OSError:
+        return b""
+
+
+def _is_private(path: str) -> bool:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return found.st_mode == 0o40700 and found.st_uid == os.geteuid()
+
+
+def fetched(
+    path: str, asked: dict[str, str | None], seconds: float
+) -> tuple[dict[str, Any], bytes]:
+    """Return header and body of what the agent at `path` answers to a fetch with these arguments.
+
+    Raises OSError (also for an agent of somebody else's at our own address), and ValueError,
+    LookupError or TypeError where what answers is none.
+    """
+    from _socket import AF_UNIX, SOCK_STREAM, SOL_SOCKET, socket
+
+    given = [(key, value) for key, value in asked.items() if value is not None]
+    header = bytes([0x83 + len(given)]) + b"\xa1v\x01\xa2id\x01\xa2op\xa5fetch"
+    header += b"".join(_text(key) + _text(value) for key, value in given)
+    deadline = monotonic() + seconds
+    connection = socket(AF_UNIX, SOCK_STREAM)
+    try:
+        owner = os.stat(path).st_uid
+        connection.settimeout(seconds)
+        connection.connect(path)
+        level, option, size = (0, 1, 76) if sys.platform == "darwin" else (SOL_SOCKET, 17, 12)
+        server = int.from_bytes(connection.getsockopt(level, option, size)[4:8], sys.byteorder)
+        if asked["dir"] and not {owner, server} <= {os.geteuid(), 0}:
+            raise PermissionError(path)  # somebody else's agent; one that was named may be
+        size = len(header)
+        connection.sendall((2 + size).to_bytes(4, "big") + size.to_bytes(2, "big") + header)
+        data = b""
+        while len(data) < 6 or len(data) < 4 + int.from_bytes(data[:4], "big"):
+            connection.settimeout(max(deadline - monotonic(), 0.001))
+            if not (more := connection.recv(65536)):
+                raise ConnectionAbortedError(path)
+            data += more
+    finally:
+        connection.close()
+    body = 6 + int.from_bytes(data[4:6], "big")
+    return _read(data[:body], 6)[0], data[body:]
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return b"\xda" + len(data).to_bytes(2, "big") + data
+
+
+def _read(data: bytes, at: int) -> tuple[Any, int]:
+    """Read one value of the protocol's msgpack, and return it with the place behind it."""
+    code, at = data[at], at + 1
+    if code < 0x80 or code >= 0xE0:
+        return (code if code < 0x80 else code - 0x100), at
+    if code in _CONSTANTS:
+        return _CONSTANTS[code], at
+    if code < 0xC0:
+        short = 0x0F if code < _TEXT else 0x1F
+        kind, size = code & ~short, code & short
+    else:
+        kind, width = _WIDE[code]
+        size, at = int.from_bytes(data[at : at + width], "big", signed=kind < 0), at + width
+    if abs(kind) == 1:
+        return size, at
+    if kind == _TEXT:
+        return data[at : at + size].decode(), at + size
+    values = []
+    for _ in range(2 * size if kind == _MAP else size):
+        value, at = _read(data, at)
+        values.append(value)
+    if kind == _MAP:
+        return {values[i]: values[i + 1] for i in range(0, 2 * size, 2)}, at
+    return values, at

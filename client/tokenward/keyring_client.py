@@ -1,0 +1,137 @@
+"""What keyring's backend and the `keyring` program ask through: little code, and nothing to install.
+
+A running agent is asked for a credential from here. Whatever else there is to do (starting one, obeying settings, every change)
+`tokenward.keyring_relay` does, in a process of the interpreter that tokenward is installed in.
+
+Part of the one file that `auth setup keyring` writes for tools which have nothing of tokenward: any
+Python from 3.9 on, and the standard library alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tokenward.keyring_agent import address, fetched
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PYTHON = ""  # the interpreter that has tokenward, where this is a copy; else the running one
+
+READ_SECONDS = 3.0
+"""How long a read may hold up its asker, the start of an agent included."""
+
+WRITE_SECONDS = 30.0
+
+NOTHING = {"not-found", "no-vault", "bad-request", "too-large"}
+"""The codes of answers that say that there is no such credential."""
+
+_LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+_OF_TOOLS = ("poetry-repository-", "pdm-repository-", "pdm-pypi-")
+
+
+class Shut(Exception):  # noqa: N818 - a state of the world
+    """Nobody can say: locked, several accounts, or no agent and none can be started."""
+
+
+class Refused(Exception):  # noqa: N818 - an answer
+    """The relay did not do it. `code` is the protocol's; the text is a sentence and its hint."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def is_index(service: str) -> bool:
+    """Tell whether only an index can be meant, so that nobody else is to answer or store it.
+
+    A URL that a secret may go to, `host:port`, a dotted host, or a key that a packaging tool makes.
+    """
+    scheme, mark, rest = service.lower().partition("://")
+    if mark:
+        host = rest.partition("/")[0].rpartition("@")[2]
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        return scheme == "https" or (scheme == "http" and name in _LOOPBACK)
+    host, colon, port = scheme.rpartition(":")
+    if colon and (host.startswith("[") or ":" not in host):
+        return bool(host) and port.isdigit() and host.isprintable() and " " not in host
+    words = [word.replace("-", "").replace("_", "") for word in scheme.split(".")]
+    return scheme.startswith(_OF_TOOLS) or (len(words) > 1 and all(map(str.isalnum, words)))
+
+
+def ask(service: str, username: str | None) -> tuple[str, str] | None:
+    """Return (user name, secret) of the credential that answers, or None. Raises Shut.
+
+    `service` is a URL in any spelling, or an opaque string that is matched as it is.
+    """
+    service, username = _without_secrets(service, username)
+    where = address()
+    if where:
+        asked = {"spelling": service, "username": username, "dir": where[1]}
+        try:
+            header, body = fetched(where[0], asked, READ_SECONDS)
+            if header["ok"]:
+                return header["username"], body.decode()
+            if header["code"] in NOTHING:
+                return None
+            if header["code"] not in {"other-directory", "version"}:
+                raise Shut
+        except UnicodeError:
+            return None  # a keyring holds text alone
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            vaults = [f"{where[1]}/{name}.vault" for name in ("keyring", "disabled")]
+            if where[1] and not any(map(os.path.lexists, vaults)):
+                return None  # nothing was ever stored: no reason to start anything
+        except (OSError, ValueError, LookupError, TypeError):
+            raise Shut from None
+    environ = os.environ
+    if environ.get("TOKENWARD_SOCK") or environ.get("TOKENWARD_NO_AUTOSTART", "0") not in {"", "0"}:
+        raise Shut
+    try:
+        answer = relay("get", service, username)
+    except Refused as refused:
+        if refused.code in NOTHING:
+            return None
+        raise Shut from None
+    return answer["username"], answer["password"]
+
+
+def relay(op: str, service: str, username: str | None, password: str | None = None) -> Any:
+    """Have `get`, `set` or `del` done where tokenward is installed. Raises Refused."""
+    import json
+    import subprocess
+
+    service, username = _without_secrets(service, username)
+    asked = {"service": service, "username": username, "password": password}
+    try:
+        done = subprocess.run(
+            [PYTHON or sys.executable, "-I", "-m", "tokenward.keyring_relay", op],
+            input=json.dumps(asked).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=READ_SECONDS if op == "get" else WRITE_SECONDS,
+            start_new_session=True,  # and so without a terminal
+            check=True,
+        )
+        answer = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        raise Refused("absent", "tokenward does not answer (`auth doctor` may say why).") from None
+    if "code" in answer:
+        raise Refused(answer["code"], answer["message"])
+    return answer
+
+
+def _without_secrets(service: str, username: str | None) -> tuple[str, str | None]:
+    """Take user info, query and fragment off a URL; a user name in it is the one asked for."""
+    scheme, mark, rest = service.partition("://")
+    if not mark or scheme.lower() not in {"https", "http"}:
+        return service, username
+    authority, slash, path = rest.partition("#")[0].partition("?")[0].partition("/")
+    userinfo, _, host = authority.rpartition("@")
+    if userinfo and username is None:
+        from urllib.parse import unquote
+
+        username = unquote(userinfo.partition(":")[0]) or None
+    return f"{scheme}://{host}{slash}{path}", username

@@ -1,0 +1,122 @@
+"""The program `keyring` as pip, uv, pdm and build call it, answered by tokenward.
+
+    keyring get SERVICE USER                        the secret
+    keyring get SERVICE [USER] --mode creds         user name and secret, a line each
+    keyring ... --output json                       the same as a JSON object
+    keyring set SERVICE USER                        the secret comes by stdin
+    keyring del SERVICE USER
+
+Options stand before or behind, with a blank or `=`. Whatever is not among these, a miss, and what
+is no index's to store, ends with `PASS_ON`, quietly: the script around this (keyring_script.py) then
+calls the next `keyring` on PATH. Nobody is ever asked anything but the secret of a `set`, and what
+is printed is what was asked for. It runs without site-packages, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tokenward.keyring_client import NOTHING, Refused, Shut, ask, is_index, relay
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DONE, FAILED, PASS_ON = 0, 1, 75
+
+_CHOICES = {"--mode": ("password", "creds"), "--output": ("plain", "json")}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what `argv` (without the program's name) asks for, and return the exit status."""
+    read = _read(argv)
+    if read is None:
+        return PASS_ON
+    words, options = read
+    match words:
+        case ["get", service, *user] if len(user) < 2:
+            return _get(service, user[0] if user else None, options)
+        case ["set", service, user] if not options:
+            return _set(service, user)
+        case ["del", service, user] if not options:
+            return _del(service, user)
+    return PASS_ON
+
+
+def _read(argv: Sequence[str]) -> tuple[list[str], dict[str, str]] | None:
+    """Part words from options; None where there is an option or a value that is not known."""
+    words: list[str] = []
+    options: dict[str, str] = {}
+    rest = iter(argv)
+    for word in rest:
+        if not word.startswith("-"):
+            words.append(word)
+            continue
+        name, mark, value = word.partition("=")
+        value = value if mark else next(rest, "")
+        if value not in _CHOICES.get(name, ()):
+            return None
+        options[name] = value
+    return words, options
+
+
+def _get(service: str, username: str | None, options: dict[str, str]) -> int:
+    creds, as_json = options.get("--mode") == "creds", options.get("--output") == "json"
+    if username is None and not creds:
+        return PASS_ON  # an error, which the real program words
+    try:
+        found = ask(service, (username or None) if creds else username)
+    except Shut:
+        return FAILED if is_index(service) else PASS_ON
+    if found is None:
+        return PASS_ON
+    text = "\n".join(found) if creds else found[1]
+    if as_json:
+        import json
+
+        text = json.dumps(
+            dict(zip(("username", "password"), found, strict=True)) if creds else {"password": text}
+        )
+    line = text.encode() + b"\n"
+    try:
+        while line:
+            line = line[os.write(1, line) :]
+    except OSError:
+        return FAILED  # nobody reads it
+    return DONE
+
+
+def _set(service: str, username: str) -> int:
+    if not _is_here(service, username):
+        return PASS_ON
+    if sys.stdin is None or not sys.stdin.isatty():
+        password = "" if sys.stdin is None else sys.stdin.buffer.read().decode("utf-8", "replace")
+        password = password.removesuffix("\n").removesuffix("\r")
+    else:
+        from getpass import getpass
+
+        password = getpass(f"Password for '{username}' in '{service}': ")
+    return _relayed("set", service, username, password)
+
+
+def _del(service: str, username: str) -> int:
+    return _relayed("del", service, username) if _is_here(service, username) else PASS_ON
+
+
+def _is_here(service: str, username: str) -> bool:
+    try:
+        return is_index(service) or ask(service, username) is not None
+    except Shut:
+        return False
+
+
+def _relayed(op: str, service: str, username: str, password: str | None = None) -> int:
+    try:
+        relay(op, service, username, password)
+    except Refused as refused:
+        if op == "del" and refused.code in NOTHING:
+            return PASS_ON
+        sys.stderr.write(f"keyring: {refused}\n")
+        return FAILED
+    return DONE

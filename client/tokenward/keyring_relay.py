@@ -1,0 +1,81 @@
+"""What keyring_client.py cannot do by itself, done where tokenward is installed.
+
+    python -I -m tokenward.keyring_relay get|set|del
+
+One JSON object comes by stdin (`service`, `username`, `password`; the last two may be null), one
+goes to stdout: `username` and `password` for `get`, nothing for a change that was made, `code` and
+`message` where it was not. Copies of older versions rely on this, so keys are only ever added.
+
+Settings are obeyed and an agent is started as by any command, but a tool is at work here and no
+person: nobody is asked anything, and no passphrase is used to open a vault. A `set` makes the
+vault if there is none, as the first `auth login` does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from tokenward.connection import AgentError, connect
+from tokenward.errors import CommandError
+from tokenward.providing import find_home
+from tokenward.session import Session
+from tokenward.terminal import Terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Asked = dict[str, Any]
+
+
+def main() -> int:
+    """Do what the command line and stdin ask for; whatever comes of it is JSON on stdout."""
+    try:
+        answer = _OPS[sys.argv[1]](_session(), json.load(sys.stdin))
+    except UnicodeError:
+        answer = {"code": "bad-request", "message": "The secret is not text."}
+    except CommandError as failed:
+        code = failed.code if isinstance(failed, AgentError) else "failed"
+        answer = {
+            "code": code,
+            "message": f"{failed} ({failed.hint})" if failed.hint else str(failed),
+        }
+    json.dump(answer, sys.stdout)
+    return 0
+
+
+def _session() -> Session:
+    session = Session(Terminal(os.environ, quiet=True), os.environ, json=False)
+    session.connection = connect(session.directory, start=True)  # and replacing none for a tool
+    return session
+
+
+def _get(session: Session, asked: Asked) -> Asked:
+    answer = session.plain("fetch", spelling=asked["service"], username=asked["username"])
+    return {"username": answer.header["username"], "password": answer.body.decode()}
+
+
+def _set(session: Session, asked: Asked) -> Asked:
+    home = find_home(session, None)
+    home.make(session)
+    session.plain(
+        "login",
+        asked["password"].encode(),
+        spelling=asked["service"],
+        username=asked["username"],
+        provider=home.provider,
+    )
+    return {}
+
+
+def _del(session: Session, asked: Asked) -> Asked:
+    session.plain("logout", spelling=asked["service"], username=asked["username"])
+    return {}
+
+
+_OPS = {"get": _get, "set": _set, "del": _del}
+
+if __name__ == "__main__":
+    sys.exit(main())

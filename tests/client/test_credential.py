@@ -1,0 +1,53 @@
+"""`tokenward.get`: what it answers, from where, and what it never shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from reference_agent import served_here
+
+import tokenward
+from tokenward.errors import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reference_agent import ReferenceAgent
+
+SERVICE = "https://index.example/legacy/"
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReferenceAgent]:
+    with served_here(tmp_path, monkeypatch, {(SERVICE, "alice"): b"made-up-secret"}) as it:
+        yield it
+
+
+@pytest.mark.usefixtures("agent")
+def test_get_returns_a_credential_whose_repr_has_no_secret() -> None:
+    found = tokenward.get(SERVICE)
+    assert found is not None
+    assert (found.username, found.secret) == ("alice", "made-up-secret")
+    assert "made-up" not in repr(found)
+    assert tokenward.get(SERVICE, username="carol") is None
+
+
+@pytest.mark.usefixtures("agent")
+def test_get_asks_environment_agent_pypirc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".pypirc").write_text("[pypi]\nusername = __token__\npassword = from-the-file\n")
+    found = tokenward.get("pypi")
+    assert found is not None
+    assert found.secret == "from-the-file"
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", "from-the-variable")
+    found = tokenward.get("pypi")
+    assert found is not None
+    assert found.secret == "from-the-variable"
+
+
+def test_get_refuses_what_it_cannot_narrow_yet() -> None:
+    with pytest.raises(CommandError, match="cannot narrow"):
+        tokenward.get("pypi", project="p")
+    with pytest.raises(CommandError, match="cannot narrow"):
+        tokenward.get("pypi", ttl=60)

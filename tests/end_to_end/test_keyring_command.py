@@ -1,0 +1,192 @@
+"""The `keyring` program: every call that tools make, and how it makes way for the next one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tokenward
+from tokenward.keyring_script import program
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
+    from home import Home
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+
+URL = "https://h.example/simple/"
+SECRET = "pässwörd with \n two lines"
+PACKAGE = str(Path(tokenward.__file__).parent.parent)
+NEXT = """\
+#!/bin/sh
+echo "next: $*"
+cat
+exit 3
+"""
+
+
+class Keyring:
+    """The program in a folder on PATH, behind it one with another `keyring` if there is to be one."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.path = self.write("bin", program(sys.executable, PACKAGE))
+        self.folders = [str(self.path.parent), "/usr/bin", "/bin"]
+
+    def write(self, folder: str, text: str) -> Path:
+        path = self.home.path / folder / "keyring"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+        return path
+
+    def put_behind(self) -> None:
+        """Put another `keyring` on PATH."""
+        self.folders.append(str(self.write("other", NEXT).parent))
+
+    def __call__(self, *words: str, stdin: str = "", **variables: str) -> CompletedProcess[str]:
+        variables.setdefault("PATH", ":".join(self.folders))
+        return self.home.run("keyring", *words, stdin=stdin, **variables)
+
+
+@pytest.fixture
+def keyring(home: Home) -> Keyring:
+    return Keyring(home)
+
+
+@pytest.fixture
+def alice(keyring: Keyring) -> Keyring:
+    keyring.home.done("login", URL, "-u", "alice", "--password", SECRET)
+    return keyring
+
+
+@pytest.mark.parametrize("service", [URL, "https://H.example", "https://alice@h.example/simple"])
+def test_the_secret_of_a_user_is_printed_as_it_is(alice: Keyring, service: str) -> None:
+    found = alice("get", service, "alice")
+    assert (found.returncode, found.stdout, found.stderr) == (0, f"{SECRET}\n", "")
+    assert alice("--mode=password", "get", service, "alice").stdout == f"{SECRET}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("get", URL, "--mode", "creds"),
+        ("--mode", "creds", "get", URL),
+        ("--mode=creds", "get", URL, ""),
+        ("get", "--mode=creds", URL, "alice"),
+        ("--output=plain", "--mode=creds", "get", URL),
+    ],
+    ids=" ".join,
+)
+def test_creds_are_two_lines_in_whatever_order_the_options_come(
+    alice: Keyring, words: tuple[str, ...]
+) -> None:
+    assert alice(*words).stdout == f"alice\n{SECRET}\n"
+
+
+@pytest.mark.parametrize("words", [("get", URL), ("get", URL, "alice"), ("get", "h.example")])
+def test_json_is_one_object(alice: Keyring, words: tuple[str, ...]) -> None:
+    found = alice("--mode=creds", "--output=json", *words)
+    if words[1] == URL:
+        assert json.loads(found.stdout) == {"username": "alice", "password": SECRET}
+    else:
+        assert (found.returncode, found.stdout, found.stderr) == (1, "", "")
+    found = alice("get", URL, "alice", "--output", "json")
+    assert json.loads(found.stdout) == {"password": SECRET}
+
+
+MISSES = [
+    ("get", "https://other.example/", "alice"),
+    ("get", URL, "__token__"),
+    ("get", "h.example", "alice"),
+    ("--mode=creds", "--output=json", "get", "https://other.example/"),
+    ("del", "https://other.example/", "alice"),
+]
+FOREIGN = [
+    ("get", URL),
+    ("get", URL, "alice", "more"),
+    ("--list-backends",),
+    ("diagnose",),
+    ("-b", "keyring.backends.null.Keyring", "get", URL, "alice"),
+    ("get", URL, "alice", "--mode", "other"),
+    ("set", "mail", "me"),
+    ("del", "mail", "me"),
+    ("--help",),
+    (),
+]
+
+
+@pytest.mark.parametrize("words", MISSES + FOREIGN, ids=" ".join)
+def test_what_is_not_here_ends_quietly_where_there_is_no_other_keyring(
+    alice: Keyring, words: tuple[str, ...]
+) -> None:
+    found = alice(*words)
+    assert (found.returncode, found.stdout, found.stderr) == (1, "", "")
+
+
+@pytest.mark.parametrize("words", MISSES + FOREIGN, ids=" ".join)
+def test_what_is_not_here_is_the_next_keyrings_with_its_words_input_and_status(
+    alice: Keyring, words: tuple[str, ...]
+) -> None:
+    alice.put_behind()
+    found = alice(*words, stdin="from stdin")
+    assert (found.returncode, found.stdout) == (3, f"next: {' '.join(words)}\nfrom stdin")
+
+
+def test_a_set_is_a_login_and_a_del_a_logout(keyring: Keyring) -> None:
+    keyring.put_behind()
+    assert keyring("set", "https://h.example/simple/", "bob", stdin="made-up\n\n").returncode == 0
+    assert keyring.home.done("token", "https://h.example", "-u", "bob") == "made-up\n\n"
+    assert keyring("set", "h.example", "bob", stdin="opaque").returncode == 0
+    assert keyring("get", "h.example", "bob").stdout == "opaque\n"
+    assert keyring("del", "https://h.example", "bob").returncode == 0
+    assert keyring("get", "https://h.example", "bob").returncode == 3
+
+
+def test_a_locked_vault_is_said_to_nobody_who_reads(alice: Keyring) -> None:
+    alice.put_behind()
+    alice.home.done("lock")
+    found = alice("get", URL, "alice")
+    assert (found.returncode, found.stdout, found.stderr) == (1, "", "")
+    failed = alice("set", URL, "alice", stdin="new")
+    assert failed.returncode == 1
+    assert "`auth unlock`" in failed.stderr
+
+
+def test_the_agent_is_started_where_it_may_be(alice: Keyring) -> None:
+    alice.home.done("agent", "stop")
+    assert alice("get", URL, "alice", TOKENWARD_NO_AUTOSTART="1").stdout == ""
+    assert alice("get", URL, "alice").stdout == f"{SECRET}\n"
+
+
+@pytest.mark.parametrize("gone", ["interpreter", "package"])
+def test_without_tokenward_it_is_as_if_it_were_not_there(alice: Keyring, gone: str) -> None:
+    python = "/nowhere/python" if gone == "interpreter" else sys.executable
+    package = PACKAGE if gone == "interpreter" else "/nowhere"
+    alice.write("bin", program(python, package))
+    found = alice("get", URL, "alice")
+    assert (found.returncode, found.stdout, found.stderr) == (1, "", "")
+    alice.put_behind()
+    assert alice("get", URL, "alice").stdout == f"next: get {URL} alice\n"
+
+
+def test_two_of_these_do_not_call_each_other_for_ever(alice: Keyring) -> None:
+    copy = alice.write("copy", alice.path.read_text())
+    alice.folders = [str(alice.path.parent), str(copy.parent), *alice.folders]
+    assert alice("get", "https://other.example/", "alice").returncode == 1
+    link = alice.home.path / "link"
+    link.symlink_to(alice.path.parent)
+    alice.folders = [str(link), *alice.folders]
+    assert alice("get", "https://other.example/", "alice").returncode == 1
+
+
+def test_nobody_elses_module_is_loaded(alice: Keyring) -> None:
+    (alice.home.path / "json.py").write_text("raise SystemExit('not this one')")
+    (alice.home.path / "os.py").write_text("raise SystemExit('not this one')")
+    found = alice("get", URL, "alice", "--output=json", PYTHONPATH=str(alice.home.path))
+    assert json.loads(found.stdout) == {"password": SECRET}
