@@ -16,6 +16,7 @@ sys.path.insert(1, str(ROOT / "tests" / "support"))
 
 import commands  # noqa: E402 (it needs what the line above finds, as all of these do)
 import fetches  # noqa: E402
+import lookups  # noqa: E402
 import machine  # noqa: E402
 import many  # noqa: E402
 import report  # noqa: E402
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "commands": commands.rows,
+    "lookups": lookups.rows,
     "starts": starts.rows,
     "fetches": fetches.rows,
     "many": many.rows,
