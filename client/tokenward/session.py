@@ -59,8 +59,17 @@ class Session:
         return self.connect(start=True)
 
     def connect(self, *, start: bool) -> Connection:
-        """Connect to the agent of this credentials directory; raises AgentUnreachable."""
-        return connect(self.directory, start=start, replace=start, environ=self.environ)
+        """Connect to the agent of this credentials directory; raises AgentUnreachable.
+
+        Only for a person is an older agent replaced on the way.
+        """
+        replace = start and self.terminal.attended
+        return connect(self.directory, start=start, replace=replace, environ=self.environ)
+
+    def close(self) -> None:
+        """Hang up, if anybody was called: for whoever goes on living."""
+        if "connection" in vars(self):
+            self.connection.close()
 
     def plain(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
         """Ask the agent once; raises AgentError."""

@@ -37,7 +37,10 @@ class OutputClosedError(Exception):
 
 
 class Terminal:
-    """The person at the other end, or the lack of one. `color` is `auto`, `always` or `never`."""
+    """The person at the other end, or the lack of one. `color` is `auto`, `always` or `never`.
+
+    Set `attended` to False and nobody is asked anything, whatever terminal there is.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class Terminal:
         quiet: bool = False,
         verbose: bool = False,
     ) -> None:
+        self.attended = True
         self._quiet = quiet
         self._verbose = verbose
         self._colored = color == "always" or (
@@ -134,7 +138,7 @@ class Terminal:
 
     def is_there(self) -> bool:
         """Tell whether somebody can be asked."""
-        if not _is_terminal(sys.stderr):
+        if not self.attended or not _is_terminal(sys.stderr):
             return False
         try:
             os.close(_open_tty())

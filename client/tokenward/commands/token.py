@@ -1,13 +1,8 @@
-"""`auth token`: print the stored secret, for scripts and for looking into trouble.
-
-Asked in this order, and the first that has an answer decides: the environment, the agent, the
-user's .pypirc. With `--keyring-provider` that provider's vault is asked and nothing else.
-"""
+"""`auth token`: print the stored secret, for scripts and for looking into trouble."""
 
 from __future__ import annotations
 
-from tokenward import environment, pypirc, secrets_input, usage
-from tokenward.connection import AgentError
+from tokenward import lookup, secrets_input, usage
 from tokenward.errors import CommandError
 from tokenward.layout import credential, timestamp
 from tokenward_protocol.urls import display
@@ -15,7 +10,6 @@ from tokenward_protocol.urls import display
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from typing import Any
 
     from tokenward.names import Service
     from tokenward.session import Session
@@ -35,33 +29,13 @@ def describe(parser: Parser, _command: str) -> None:
     )
 
 
-class Found:
-    """A secret and where it was; `where` is one more pair for the JSON."""
-
-    __slots__ = ("expires", "secret", "service", "source", "username", "where")
-
-    def __init__(
-        self,
-        service: str,
-        username: str,
-        secret: bytes,
-        source: str,
-        where: tuple[str, str],
-        expires: int | None = None,
-    ) -> None:
-        self.service = service
-        self.username = username
-        self.secret = secret
-        self.source = source
-        self.where = where
-        self.expires = expires
-
-
 def run(arguments: Namespace, session: Session) -> None:
     """Print it."""
     service = session.service(arguments.service)
     username = secrets_input.username(arguments.username, service.username)
-    found = _find(service, username, arguments.keyring_provider, session)
+    found = lookup.find(session, service, username, arguments.keyring_provider, offer=True)
+    if found is None:
+        raise _nothing(service, username, arguments.keyring_provider)
     kind, place = found.where
     session.terminal.detail(
         f"From the {kind} {place}: {credential(found.username, found.service)}."
@@ -79,63 +53,6 @@ def run(arguments: Namespace, session: Session) -> None:
             "expires": timestamp(found.expires),
             "projects": None,
         }
-    )
-
-
-def _find(service: Service, username: str | None, provider: str | None, session: Session) -> Found:
-    if provider is None:
-        bound = environment.find(
-            session.environ,
-            service.key,
-            username,
-            lambda: session.settings.names,
-            session.terminal.detail,
-        )
-        if bound:
-            secret = bound.secret.encode("utf-8", "surrogateescape")
-            where = ("variable", bound.variable)
-            return Found(bound.key, bound.username, secret, "environment", where)
-    try:
-        return _from_agent(service, username, provider, session)
-    except AgentError as refused:
-        if refused.code != "not-found":
-            raise
-    server = None
-    if provider is None:
-        name = service.name
-        server = pypirc.credential(session.settings.pypirc, service.key, username, name)
-    if server:
-        secret = (server.password or "").encode()
-        return Found(
-            server.key or service.key,
-            server.username or "",
-            secret,
-            "pypirc",
-            ("file", server.file),
-        )
-    raise _nothing(service, username, provider)
-
-
-def _from_agent(
-    service: Service, username: str | None, provider: str | None, session: Session
-) -> Found:
-    try:
-        answer = session.ask(
-            "fetch", offer=True, service=service.key, username=username, provider=provider
-        )
-    except AgentError as refused:
-        usual = service.default_username  # what the file that defines the name says
-        if refused.code != "ambiguous" or usual not in refused.header.get("usernames", ()):
-            raise
-        return _from_agent(service, usual, provider, session)
-    header: dict[str, Any] = answer.header
-    return Found(
-        header["service"],
-        header["username"],
-        answer.body,
-        "agent",
-        ("provider", header["provider"]),
-        header["expires"],
     )
 
 
