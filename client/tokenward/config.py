@@ -15,26 +15,35 @@ that are not absolute are relative to the file; `~` is the home directory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from tokenward.definition import Definition, env_form
 from tokenward.errors import CommandError
 from tokenward.files import parse_toml, read
 from tokenward_protocol.messages import PROVIDERS
 from tokenward_protocol.urls import FIXED, is_name
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _FIXED = {env_form(name) for name in FIXED}
 
 
-@dataclass(frozen=True, slots=True)
 class Config:
     """What config.toml says; all of it empty where there is no such file."""
 
-    file: str
-    auth_cache_dir: str | None = None
-    keyring_provider: str | None = None
-    definitions: tuple[Definition, ...] = ()
+    __slots__ = ("auth_cache_dir", "definitions", "file", "keyring_provider")
+
+    def __init__(
+        self,
+        file: str,
+        auth_cache_dir: str | None = None,
+        keyring_provider: str | None = None,
+        definitions: tuple[Definition, ...] = (),
+    ) -> None:
+        self.file = file
+        self.auth_cache_dir = auth_cache_dir
+        self.keyring_provider = keyring_provider
+        self.definitions = definitions
 
 
 def load(path: str) -> Config:

@@ -20,7 +20,7 @@ from tokenward_protocol import places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = [
     "ANSWER_SECONDS",
@@ -67,10 +67,9 @@ def connect(
         )
     if base is None:
         raise _absent(start)
-    paths = _paths(base, directory, ordinary)
     for _ in range(_ROUNDS):
         free = None
-        for path in paths:
+        for path in _paths(base, directory, ordinary):
             try:
                 found = _greeted(path, directory)
             except AgentAbsent:
@@ -91,13 +90,14 @@ def connect(
     raise AgentUnreachable("The agent cannot be reached.", "`auth agent restart`")
 
 
-def _paths(base: str, directory: str, ordinary: str) -> list[str]:
-    """Return the sockets at which the agent of `directory` may be, likeliest first.
+def _paths(base: str, directory: str, ordinary: str) -> Iterator[str]:
+    """Yield the sockets at which the agent of `directory` may be, likeliest first.
 
     The user's ordinary directory has the plain name, unless the agent of another home took it.
     """
-    own = f"{base}/{places.directory_tag(directory)}.sock"
-    return [f"{base}/{places.SOCKET}", own] if directory == ordinary else [own]
+    if directory == ordinary:
+        yield f"{base}/{places.SOCKET}"
+    yield f"{base}/{places.directory_tag(directory)}.sock"
 
 
 def _connect_to(path: str) -> Connection:

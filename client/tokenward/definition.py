@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True, slots=True)
 class Definition:
     """What `file` says that `name` stands for.
 
@@ -14,11 +11,21 @@ class Definition:
     empty where the file names no URL at all.
     """
 
-    name: str
-    url: str = field(repr=False)
-    file: str
-    publish_url: str | None = field(default=None, repr=False)
-    username: str | None = None
+    __slots__ = ("file", "name", "publish_url", "url", "username")
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        file: str,
+        publish_url: str | None = None,
+        username: str | None = None,
+    ) -> None:
+        self.name = name
+        self.url = url
+        self.file = file
+        self.publish_url = publish_url
+        self.username = username
 
 
 def env_form(name: str) -> str:

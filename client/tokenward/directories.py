@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tokenward.errors import CommandError
 from tokenward_protocol import places
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
 class Directories:
     """Absolute paths; `credentials` and `ordinary` have their links resolved.
 
@@ -31,10 +29,13 @@ class Directories:
     what said otherwise, for a person, or "".
     """
 
-    credentials: str
-    ordinary: str
-    state: str
-    chosen_by: str = ""
+    __slots__ = ("chosen_by", "credentials", "ordinary", "state")
+
+    def __init__(self, credentials: str, ordinary: str, state: str, chosen_by: str = "") -> None:
+        self.credentials = credentials
+        self.ordinary = ordinary
+        self.state = state
+        self.chosen_by = chosen_by
 
     @property
     def state_folder(self) -> str:

@@ -13,12 +13,10 @@ known names are arguments, and names are asked for only where a variable needs t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
 from tokenward.errors import CommandError
 from tokenward_protocol.urls import PYPI, ServiceError, parse
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -27,14 +25,16 @@ if TYPE_CHECKING:
 TOKEN_USER = "__token__"  # noqa: S105 - a user name
 
 
-@dataclass(frozen=True, slots=True)
 class Bound:
     """A credential of the environment, the service that it is for, and where it stands."""
 
-    key: str
-    username: str
-    secret: str = field(repr=False)
-    variable: str
+    __slots__ = ("key", "secret", "username", "variable")
+
+    def __init__(self, key: str, username: str, secret: str, variable: str) -> None:
+        self.key = key
+        self.username = username
+        self.secret = secret
+        self.variable = variable
 
 
 def find(

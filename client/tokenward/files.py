@@ -7,12 +7,14 @@ line. A FIFO or a socket is refused instead of waited for, and nothing past `MAX
 from __future__ import annotations
 
 import os
-import re
 import stat
-import tomllib
-from typing import Any
 
 from tokenward.errors import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 MAX_SIZE = 4 * 1024 * 1024
 """Bytes of the largest settings file."""
@@ -38,6 +40,9 @@ def read(path: str) -> bytes | None:
 
 def parse_toml(data: bytes, path: str) -> dict[str, Any]:
     """Parse TOML. Raises CommandError with the line of the first mistake."""
+    import re
+    import tomllib
+
     try:
         return tomllib.loads(data.decode().replace("\r\n", "\n"))
     except UnicodeDecodeError:
@@ -47,6 +52,14 @@ def parse_toml(data: bytes, path: str) -> dict[str, Any]:
         raise CommandError(
             f"{path} is not valid TOML ({where[0] if where else 'at its end'})."
         ) from None
+
+
+def upward(directory: str) -> Iterator[str]:
+    """Yield an absolute directory and all above it."""
+    yield directory
+    while directory != (above := os.path.dirname(directory)):
+        directory = above
+        yield directory
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -11,20 +11,17 @@ and MY_INDEX are one), unless that could mean two different ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
 from tokenward.definition import Definition, env_form
 from tokenward.errors import CommandError, sayable
 from tokenward_protocol.urls import FIXED, ServiceError, is_name, parse, strip_index_suffix
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _FIXED = {env_form(name): name for name in FIXED}
 
 
-@dataclass(frozen=True, slots=True)
 class Service:
     """What SERVICE means.
 
@@ -34,17 +31,45 @@ class Service:
     file defines `name`; `from_project` says that a person should see `NAME is URL (FILE)`.
     """
 
-    key: str
-    url: str
-    publish_key: str
-    publish_url: str
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    default_username: str | None = None
-    name: str | None = None
-    file: str | None = None
-    from_project: bool = False
-    notice: str = ""
+    __slots__ = (
+        "default_username",
+        "file",
+        "from_project",
+        "key",
+        "name",
+        "notice",
+        "password",
+        "publish_key",
+        "publish_url",
+        "url",
+        "username",
+    )
+
+    def __init__(
+        self,
+        key: str,
+        url: str,
+        publish_key: str,
+        publish_url: str,
+        username: str | None = None,
+        password: str | None = None,
+        default_username: str | None = None,
+        name: str | None = None,
+        file: str | None = None,
+        from_project: bool = False,
+        notice: str = "",
+    ) -> None:
+        self.key = key
+        self.url = url
+        self.publish_key = publish_key
+        self.publish_url = publish_url
+        self.username = username
+        self.password = password
+        self.default_username = default_username
+        self.name = name
+        self.file = file
+        self.from_project = from_project
+        self.notice = notice
 
     @property
     def logout_keys(self) -> tuple[str, ...]:

@@ -9,24 +9,29 @@ https://packaging.python.org/specifications/pypirc/
 
 from __future__ import annotations
 
-import configparser
-from dataclasses import dataclass, field
-
 from tokenward.definition import Definition
 from tokenward.errors import CommandError
 from tokenward.files import read
 from tokenward_protocol.urls import FIXED, ServiceError, display, parse
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import configparser
 
-@dataclass(frozen=True, slots=True)
+
 class Server:
     """One server of a .pypirc; the URL may hold a password, so neither is in the repr."""
 
-    name: str
-    url: str = field(repr=False)
-    username: str | None
-    password: str | None = field(repr=False)
-    file: str
+    __slots__ = ("file", "name", "password", "url", "username")
+
+    def __init__(
+        self, name: str, url: str, username: str | None, password: str | None, file: str
+    ) -> None:
+        self.name = name
+        self.url = url
+        self.username = username
+        self.password = password
+        self.file = file
 
     @property
     def key(self) -> str | None:
@@ -47,6 +52,8 @@ def load(path: str) -> tuple[Server, ...]:
     data = read(path)
     if data is None:
         return ()
+    import configparser
+
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(data.decode("utf-8-sig"))

@@ -16,30 +16,30 @@ uv; a broken file of the user's own is an error.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tokenward import config, directories, pypirc, uv_settings
 from tokenward.errors import CommandError
 from tokenward.names import Names
-from tokenward.trust import TrustedFiles
 from tokenward_protocol.messages import PROVIDERS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenward.trust import TrustedFiles
     from tokenward.uv_settings import UvSettings
 
 
-@dataclass(frozen=True, slots=True)
 class Provider:
     """A chosen provider; None leaves the choice to what is there. Only a flag is `explicit`."""
 
-    name: str | None
-    chosen_by: str = ""
-    explicit: bool = False
+    __slots__ = ("chosen_by", "explicit", "name")
+
+    def __init__(self, name: str | None, chosen_by: str = "", explicit: bool = False) -> None:
+        self.name = name
+        self.chosen_by = chosen_by
+        self.explicit = explicit
 
 
 def here(environ: Mapping[str, str]) -> Settings:
@@ -129,6 +129,8 @@ class Settings:
 
         Raises CommandError where there are none.
         """
+        from pathlib import Path
+
         path = str(Path(self.cwd, directory))
         found = uv_settings.of_directory(path)
         if found is None:
@@ -137,6 +139,8 @@ class Settings:
 
     @cached_property
     def _trusted(self) -> TrustedFiles:
+        from tokenward.trust import TrustedFiles
+
         return TrustedFiles(directories.state(self.environ))
 
     @cached_property
@@ -161,6 +165,6 @@ class Settings:
         }
         said = " and ".join(key for key, value in keys.items() if value)
         self.notices.append(
-            f"{project.file} sets {said}, which only `auth trust {Path(project.file).parent}` allows."
+            f"{project.file} sets {said}, which only `auth trust {os.path.dirname(project.file)}` allows."
         )
         return self._users_uv

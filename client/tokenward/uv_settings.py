@@ -16,28 +16,38 @@ Beside today's `[[index]]` with `name`, `url`, `publish-url`, the spellings `ind
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import os
 
 from tokenward.definition import Definition
 from tokenward.errors import CommandError
-from tokenward.files import parse_toml, read
+from tokenward.files import parse_toml, read, upward
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
 class UvSettings:
     """What one of uv's files says about indexes and credentials."""
 
-    file: str
-    data: bytes = field(repr=False)
-    definitions: tuple[Definition, ...] = ()
-    unnamed: tuple[str, ...] = field(default=(), repr=False)
-    keyring_provider: str | None = None
-    auth_cache_dir: str | None = None
+    __slots__ = ("auth_cache_dir", "data", "definitions", "file", "keyring_provider", "unnamed")
+
+    def __init__(
+        self,
+        file: str,
+        data: bytes,
+        definitions: tuple[Definition, ...] = (),
+        unnamed: tuple[str, ...] = (),
+        keyring_provider: str | None = None,
+        auth_cache_dir: str | None = None,
+    ) -> None:
+        self.file = file
+        self.data = data
+        self.definitions = definitions
+        self.unnamed = unnamed
+        self.keyring_provider = keyring_provider
+        self.auth_cache_dir = auth_cache_dir
 
 
 def user(environ: Mapping[str, str], home: str) -> UvSettings | None:
@@ -45,7 +55,7 @@ def user(environ: Mapping[str, str], home: str) -> UvSettings | None:
     if _switched_off(environ):
         return None
     if named := environ.get("UV_CONFIG_FILE"):
-        return _uv_toml(str(Path(named).absolute()))
+        return _uv_toml(os.path.join(os.getcwd(), named))
     base = _absolute(environ.get("XDG_CONFIG_HOME")) or f"{home}/.config"
     return _uv_toml(f"{base}/uv/uv.toml")
 
@@ -65,9 +75,8 @@ def project(environ: Mapping[str, str], directory: str) -> UvSettings | None:
     """Read the settings of the project around `directory` (absolute). Raises CommandError."""
     if _switched_off(environ) or environ.get("UV_CONFIG_FILE"):
         return None
-    start = Path(directory)
-    for folder in _upward(_workspace_root(start) or start):
-        if found := of_directory(str(folder)):
+    for folder in upward(_workspace_root(directory) or directory):
+        if found := of_directory(folder):
             return found
     return None
 
@@ -117,53 +126,50 @@ def _uv_toml(path: str) -> UvSettings | None:
     return None if data is None else parse(parse_toml(data, path), path, data)
 
 
-def _workspace_root(start: Path) -> Path | None:
+def _workspace_root(start: str) -> str | None:
     """Find the workspace that the nearest project upward belongs to, or is the root of."""
-    member: Path | None = None
-    for folder in _upward(start):
-        path = folder / "pyproject.toml"
+    member: str | None = None
+    for folder in upward(start):
+        path = f"{folder}/pyproject.toml"
         try:
-            data = read(str(path))
-            workspace = _table(
-                _table(_table(parse_toml(data or b"", str(path)), "tool"), "uv"), "workspace", None
-            )
+            data = read(path)
+            if data is None:
+                continue
+            tools = _table(parse_toml(data, path), "tool")
         except CommandError:
             return None  # said by whoever reads the file for its settings
+        workspace = _table(_table(tools, "uv"), "workspace", None)
         if workspace is not None and (member is None or _holds(folder, workspace, member)):
             return folder
-        if data is not None and member is None:
-            member = folder
+        member = member or folder
     return None
 
 
-def _holds(root: Path, workspace: dict[str, Any], member: Path) -> bool:
+def _holds(root: str, workspace: dict[str, Any], member: str) -> bool:
+    from pathlib import PurePath
+
+    path = PurePath(member).relative_to(root)
+
     def matches(key: str) -> bool:
         patterns = workspace.get(key, [])
         return isinstance(patterns, list) and any(
-            isinstance(pattern, str) and _matches(member.relative_to(root), pattern)
+            isinstance(pattern, str) and _matches(path.parts, PurePath(pattern).parts)
             for pattern in patterns
         )
 
     return matches("members") and not matches("exclude")
 
 
-def _matches(path: Path, pattern: str) -> bool:
+def _matches(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
     """Match `*` within one segment and `**` over any number, as the glob that uv uses."""
     from fnmatch import fnmatchcase
 
-    def match(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
-        if not patterns:
-            return not parts
-        if patterns[0] == "**":
-            return any(match(parts[skip:], patterns[1:]) for skip in range(len(parts) + 1))
-        return bool(parts) and fnmatchcase(parts[0], patterns[0]) and match(parts[1:], patterns[1:])
-
-    return match(path.parts, Path(pattern).parts)
-
-
-def _upward(start: Path) -> Iterator[Path]:
-    yield start
-    yield from start.parents
+    if not patterns:
+        return not parts
+    first, *rest = patterns
+    if first == "**":
+        return any(_matches(parts[skip:], tuple(rest)) for skip in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], first) and _matches(parts[1:], tuple(rest))
 
 
 def _switched_off(environ: Mapping[str, str]) -> bool:

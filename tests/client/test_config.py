@@ -28,7 +28,9 @@ publish-url = "https://upload.example/"
 
 def test_a_missing_file_says_nothing(tmp_path: Path) -> None:
     path = str(tmp_path / "config.toml")
-    assert config.load(path) == config.Config(path)
+    found = config.load(path)
+    assert (found.file, found.definitions) == (path, ())
+    assert found.auth_cache_dir is found.keyring_provider is None
 
 
 def test_the_file_sets_directory_provider_and_names(tmp_path: Path) -> None:
