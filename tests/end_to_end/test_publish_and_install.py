@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+from wheels import NAME, write_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,24 +14,10 @@ if TYPE_CHECKING:
     from home import Home
     from index_server import IndexServer
 
-NAME = "ward_greeting-1.0-py3-none-any.whl"
-
 
 @pytest.fixture
 def wheel(tmp_path: Path) -> Path:
-    """A wheel of one module, written by hand so that nothing has to be built."""
-    info = "ward_greeting-1.0.dist-info"
-    files = {
-        "ward_greeting.py": "print('hello')\n",
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: ward-greeting\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
-        "Tag: py3-none-any\n",
-    }
-    record = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
-    with zipfile.ZipFile(tmp_path / NAME, "w") as archive:
-        for name, text in (files | {f"{info}/RECORD": record}).items():
-            archive.writestr(name, text)
-    return tmp_path / NAME
+    return write_wheel(tmp_path)
 
 
 def log_in(home: Home, index: IndexServer, user: str = "alice") -> None:
