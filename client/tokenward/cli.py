@@ -25,6 +25,7 @@ GROUPS = {
         "login": "store a credential for an index",
         "logout": "remove a stored credential",
         "token": "print a stored secret",
+        "exec": "run a command with the credentials in its environment",
         "list": "show what is stored, without secrets",
         "dir": "print the directory that the vaults lie in",
     },
@@ -51,6 +52,9 @@ GROUPS = {
 """Every command, by the headings of the help."""
 
 COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
+
+WITHOUT_FORMAT = {"exec"}
+"""The commands whose stdout is not theirs to write to."""
 
 _MODULES = {"unlock": "lock"}  # else a command's first word
 _WITH_VALUE = {"--color", "--format"}
@@ -129,7 +133,8 @@ def command_of(argv: Sequence[str]) -> tuple[str, list[str]]:
 def parser_of(command: str) -> Parser:
     """Return the parser of one command, complete with its options and examples."""
     summary = COMMANDS[command]
-    parser = Parser(f"auth {command}", f"{summary[0].upper()}{summary[1:]}.")
+    formats = command not in WITHOUT_FORMAT
+    parser = Parser(f"auth {command}", f"{summary[0].upper()}{summary[1:]}.", formats=formats)
     _module(command).describe(parser, command)
     return parser
 
@@ -161,8 +166,7 @@ def _run(command: str, arguments: Namespace, terminal: Terminal) -> None:
     try:
         _module(command).run(arguments, session)
     finally:
-        for notice in session.notices():
-            terminal.detail(notice)
+        session.tell_notices()
 
 
 def _print(terminal: Terminal, text: str) -> int:

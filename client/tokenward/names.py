@@ -72,6 +72,21 @@ class Service:
         self.notice = notice
 
     @property
+    def for_uploads(self) -> Service:
+        """The same with `key` and `url` as uploads mean it, pypi and testpypi by their only one."""
+        url = self.publish_key if self.publish_key in FIXED.values() else self.publish_url
+        return Service(
+            self.publish_key,
+            url,
+            self.publish_key,
+            url,
+            self.username,
+            default_username=self.default_username,
+            name=self.name,
+            file=self.file,
+        )
+
+    @property
     def logout_keys(self) -> tuple[str, ...]:
         """Every key that a credential for this service may be stored under."""
         keys = (strip_index_suffix(self.key), strip_index_suffix(self.publish_key))
@@ -90,6 +105,11 @@ class Names:
     def __init__(self, user: Sequence[Definition], project: Sequence[Definition] = ()) -> None:
         self._user = user
         self._project = project
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """All that defines a name, the user's files first."""
+        return (*self._user, *self._project)
 
     def known(self) -> list[str]:
         """Every name, the two fixed ones first, then in the order of the files."""
@@ -141,6 +161,23 @@ def resolve(text: str, names: Callable[[], Names]) -> Service:
     if text and is_name(text):
         return names().resolve(text)
     return _typed(text)
+
+
+def elsewhere(service: Service, definitions: Sequence[Definition]) -> Definition | None:
+    """Return the definition by which the service's name, in a variable, would mean another index.
+
+    That is one with a URL that no credential for the service is for, or that is none at all.
+    """
+    form = env_form(service.name or "")
+    for found in definitions:
+        if found.url and env_form(found.name) == form:
+            try:
+                key = parse(found.url).key
+            except ServiceError:
+                return found
+            if not key.startswith(service.logout_keys):
+                return found
+    return None
 
 
 def _fixed(name: str) -> Service:

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from tokenward import names, unlocking
 from tokenward.connection import ANSWER_SECONDS, AgentError, connect
+from tokenward.errors import CommandError
 from tokenward.layout import listed
 from tokenward.settings import Settings, here
 
@@ -34,6 +35,7 @@ class Session:
         self.terminal = terminal
         self.environ = environ
         self.json = json
+        self._told = 0
 
     @cached_property
     def settings(self) -> Settings:
@@ -52,6 +54,18 @@ class Session:
         if found.file:
             self.terminal.detail(f"{found.name} is {found.url} ({found.file}).")
         return found
+
+    def agree_to(self, service: Service, question: str, refused: str) -> None:
+        """Show what a name stands for that only the project defines; whoever is there has to agree.
+
+        Raises CommandError with the sentence `refused` where the answer is no.
+        """
+        if not service.from_project:
+            return
+        for url in dict.fromkeys((service.publish_url, service.url)):
+            self.terminal.say(f"{service.name} is {url} ({service.file}).")
+        if self.terminal.is_there() and not self.terminal.confirm(question):
+            raise CommandError(refused, "give the URL of the index that you mean")
 
     @cached_property
     def connection(self) -> Connection:
@@ -104,10 +118,12 @@ class Session:
         if self.json:
             self.terminal.json(value)
 
-    def notices(self) -> list[str]:
-        """Return what is worth knowing about settings and agent, as far as they were needed."""
+    def tell_notices(self) -> None:
+        """Say under `-v` what is worth knowing about settings and agent, as far as needed; once."""
         held = vars(self)
         found = list(self.settings.notices) if "settings" in held else []
         if "connection" in held and self.connection.notice:
             found.append(self.connection.notice)
-        return found
+        for notice in found[self._told :]:
+            self.terminal.detail(notice)
+        self._told = len(found)

@@ -36,9 +36,9 @@ class _Show(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """The parser of one command, with the options that every command has."""
+    """The parser of one command, with the options that every command has; `--format` if `formats`."""
 
-    def __init__(self, prog: str, summary: str) -> None:
+    def __init__(self, prog: str, summary: str, *, formats: bool = True) -> None:
         super().__init__(
             prog=prog,
             usage=f"{prog} [OPTIONS]",
@@ -52,13 +52,15 @@ class Parser(argparse.ArgumentParser):
         add = self.add_argument_group("options of every command").add_argument
         add("-q", "--quiet", action="store_true", help="say nothing but errors")
         add("-v", "--verbose", action="store_true", help="say where things come from")
-        add(
-            "--format",
-            type=one_of(FORMATS),
-            metavar="|".join(FORMATS),
-            default="text",
-            help="how to print (default: text)",
-        )
+        if formats:
+            add(
+                "--format",
+                type=one_of(FORMATS),
+                metavar="|".join(FORMATS),
+                default="text",
+                help="how to print (default: text)",
+            )
+        self.set_defaults(format="text")
         add(
             "--color",
             type=one_of(COLORS),
@@ -146,6 +148,12 @@ def add_positional(parser: Parser, name: str, shown: str, **keywords: Any) -> No
     """Add a positional argument, and show it in the usage line as `shown`."""
     parser.usage = f"{parser.usage} {shown}"
     parser.add_argument(name, **keywords)
+
+
+def add_program(parser: Parser, what: str) -> None:
+    """Add a program and its arguments: all that follows the options, after `--` or without it."""
+    shown = "[--] CMD [ARG]..."
+    add_positional(parser, "program", shown, nargs=argparse.REMAINDER, metavar="CMD", help=what)
 
 
 def add_username(parser: Parser, what: str) -> None:

@@ -50,10 +50,35 @@ def test_every_command_has_help_with_an_example_of_it(command: str) -> None:
 
 @each_command
 def test_every_command_takes_the_options_of_all(command: str) -> None:
-    argv = ["-q", "-v", "--format", "json", "--color", "never"]
+    argv = ["-q", "-v", "--color", "never"]
+    kind = "text" if command in cli.WITHOUT_FORMAT else "json"
+    if kind == "json":
+        argv += ["--format", "json"]
     needed = ["DIR"] if command == "trust" else []
     found = cli.parser_of(command).read([*argv, *needed])
-    assert (found.quiet, found.verbose, found.format, found.color) == (True, True, "json", "never")
+    assert (found.quiet, found.verbose, found.format, found.color) == (True, True, kind, "never")
+
+
+@pytest.mark.parametrize("command", sorted(cli.WITHOUT_FORMAT))
+def test_a_command_whose_stdout_is_another_ones_has_no_format(command: str) -> None:
+    assert str(wrong(command, "--format", "json")) == "There is no option `--format`."
+
+
+@pytest.mark.parametrize(
+    ("argv", "index", "program"),
+    [
+        (["--", "twine", "upload"], None, ["--", "twine", "upload"]),
+        (["twine", "-r", "x", "--index", "y"], None, ["twine", "-r", "x", "--index", "y"]),
+        (["--index", "a", "--index=b", "-v", "x", "--help"], ["a", "b"], ["x", "--help"]),
+        (["--", "--odd", "--version"], None, ["--", "--odd", "--version"]),
+        (["x", "--", "-v"], None, ["x", "--", "-v"]),
+    ],
+)
+def test_what_follows_a_program_belongs_to_it(
+    argv: list[str], index: list[str] | None, program: list[str]
+) -> None:
+    found = cli.parser_of("exec").read(argv)
+    assert (found.index, found.program) == (index, program)
 
 
 def test_the_overview_names_every_command() -> None:
@@ -124,7 +149,7 @@ def test_a_lifetime_that_is_none_is_explained() -> None:
     assert "90m, 8h, 7d" in str(wrong("login", "--lifetime", "8"))
 
 
-@pytest.mark.parametrize("command", ["exec", "setup", "import", "export", "log", "share"])
+@pytest.mark.parametrize("command", ["setup", "import", "export", "log", "share"])
 def test_a_command_that_is_not_there_yet_is_unknown(command: str) -> None:
     assert str(wrong(command)) == f"There is no command `{command}`."
 

@@ -59,7 +59,7 @@ def run(arguments: Namespace, session: Session) -> None:
         url_username=service.username,
         url_password=service.password,
     )
-    _agree_to(service, session)
+    session.agree_to(service, "Log in there?", "Nothing was stored.")
     if arguments.adopt:
         _adopt(arguments, service, given, session)
         return
@@ -74,15 +74,6 @@ def run(arguments: Namespace, session: Session) -> None:
     _store(arguments, service, username, session, home, body)
     for notice in notices:
         session.terminal.warn(notice)
-
-
-def _agree_to(service: Service, session: Session) -> None:
-    """Show what a project's name stands for; whoever can be asked has to agree."""
-    if not service.from_project:
-        return
-    session.terminal.say(f"{service.name} is {service.publish_url} ({service.file}).")
-    if session.terminal.is_there() and not session.terminal.confirm("Log in there?"):
-        raise CommandError("Nothing was stored.", "give the URL of the index that you mean")
 
 
 def _check_answerable(service: Service, given: Given, session: Session) -> None:

@@ -1,0 +1,186 @@
+"""`auth exec`: become another program, in whose environment the credentials are.
+
+The program takes this process's place, so that signals, the terminal and the exit status are its
+own without anything here in between, and the secret was never in an argument, in a file or in the
+environment of `auth` itself. If a credential is missing, nothing is started. Which variables there
+are, and that none of them can send one index's secret to another, is for exec_environment.py.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tokenward import lookup, poetry_sources, usage
+from tokenward.connection import AgentError
+from tokenward.definition import env_form
+from tokenward.errors import CommandError, sayable
+from tokenward.exec_command import leads_elsewhere
+from tokenward.exec_environment import Access, Index, child_environment, variables
+from tokenward.layout import credential, listed
+from tokenward.names import elsewhere
+from tokenward_protocol.urls import FIXED, display
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn
+
+    from tokenward.definition import Definition
+    from tokenward.names import Service
+    from tokenward.session import Session
+    from tokenward.usage import Parser
+
+
+def describe(parser: Parser, _command: str) -> None:
+    """Add options and examples."""
+    usage.add_program(parser, "the program; what follows it is its own")
+    parser.add_argument(
+        "--index",
+        action="append",
+        metavar="SERVICE",
+        help="an index that it may use (default: pypi); may be repeated, the first one first",
+    )
+    parser.examples(
+        "auth exec -- twine upload dist/*               the token for PyPI, for twine alone",
+        "auth exec --index testpypi -- uv publish       upload to TestPyPI",
+        "auth exec --index corp --index pypi -- nox     two of them: by name, and pip's indexes",
+        "auth exec -v --index corp -- true              say which variables it would have",
+    )
+
+
+def run(arguments: Namespace, session: Session) -> None:
+    """Find the credentials and become the program."""
+    program = arguments.program[1:] if arguments.program[:1] == ["--"] else arguments.program
+    if not program or not program[0]:
+        raise CommandError("The command to run is missing.", "`auth exec -- twine upload dist/*`")
+    services = _services(arguments.index or ["pypi"], session)
+    if option := leads_elsewhere(program, services[0].publish_key):
+        raise CommandError(
+            f"`{option}` would send the credential for {display(services[0].publish_key)} elsewhere.",
+            "leave it out; the first `--index` of `auth exec` says where an upload goes",
+        )
+    for service in services:
+        session.agree_to(service, "Use its credential?", "Nothing was started.")
+    indexes = [_index(service, session) for service in services]
+    environ = child_environment(session.environ, indexes)
+    names = sorted(variables(indexes))
+    session.terminal.detail(f"Set for {os.path.basename(program[0])}: {listed(names)}.")
+    if gone := sorted(set(session.environ) - set(environ)):
+        session.terminal.detail(f"Taken out of its environment: {listed(gone)}.")
+    session.tell_notices()
+    _become(program, environ)
+
+
+def _services(given: list[str], session: Session) -> list[Service]:
+    """Return each index once. Raises CommandError for two whose variables would have one name."""
+    found: dict[tuple[str, str, str | None], Service] = {}
+    forms: dict[str, Service] = {}
+    for text in given:
+        service = session.service(text)
+        found.setdefault((service.key, service.publish_key, service.username), service)
+    for service in found.values():
+        if service.name is None:
+            if len(found) > 1 and service is not next(iter(found.values())):
+                session.terminal.warn(
+                    f"{service.url} has no name, by which any tool but pip could have a second index."
+                )
+            continue
+        other = forms.setdefault(env_form(service.name), service)
+        if other is not service:
+            raise CommandError(
+                f"{other.name} and {service.name} are one name in variables.",
+                "use two commands, or give one of them by its URL",
+            )
+    return list(found.values())
+
+
+def _index(service: Service, session: Session) -> Index:
+    """Find the credentials of one index. Raises CommandError if there is none for it."""
+    uploads = service.for_uploads
+    publish = _access(uploads, session)
+    install = publish
+    if service.key != service.publish_key:
+        install = _access(service, session)
+    elif publish is not None:
+        install = Access(service.url, publish.username, publish.secret)
+    where = display(service.publish_key)
+    if publish is None and install is None:
+        login = f"`auth login {service.name or service.key}`"
+        raise CommandError(f"No credential for {where} is stored, so nothing was started.", login)
+    for access, wanted in ((publish, uploads), (install, service)):
+        if access is None:
+            session.terminal.warn(
+                f"No credential for {wanted.url} is stored, so none is set there."
+            )
+    if service.key in FIXED.values():
+        install = None  # everybody may install from there
+    uv, poetry = _names(service, session)
+    return Index(publish, install, uv, poetry)
+
+
+def _access(service: Service, session: Session) -> Access | None:
+    try:
+        found = lookup.find(session, service, service.username, offer=True)
+    except AgentError as refused:
+        if refused.code != "ambiguous":
+            raise
+        scheme, _, rest = service.url.partition("://")
+        hint = f"say whose: `--index {scheme}://NAME@{rest}`"
+        raise CommandError(str(refused), hint) from None
+    if found is None:
+        return None
+    kind, place = found.where
+    session.terminal.detail(
+        f"From the {kind} {place}: {credential(found.username, found.service)}."
+    )
+    if "\0" in found.username or b"\0" in found.secret:
+        what = credential(found.username, found.service)
+        raise CommandError(f"No variable can hold {what}: there is a zero byte in it.")
+    return Access(service.url, found.username, found.text)
+
+
+def _names(service: Service, session: Session) -> tuple[str | None, str | None]:
+    """Return the index's name in variables, for uv and for poetry; None where it misleads one."""
+    if service.name is None:
+        return None, None
+    form = env_form(service.name)
+    sources = poetry_sources.of_project(session.settings.cwd)
+    files = session.settings.names.definitions if service.file else ()
+    return (
+        form if service.file and _is_clear(service, "uv", files, session) else None,
+        form if _is_clear(service, "poetry", sources, session) else None,
+    )
+
+
+def _is_clear(
+    service: Service, tool: str, definitions: Sequence[Definition], session: Session
+) -> bool:
+    """Tell whether the name can only mean this index; say it if not."""
+    other = elsewhere(service, definitions)
+    if other is None:
+        return True
+    session.terminal.warn(
+        f"{tool} gets nothing for {service.name}: by that name {other.file} has another URL."
+    )
+    return False
+
+
+def _become(program: list[str], environ: Mapping[str, str]) -> NoReturn:
+    """Put the program in the place of this process. Raises CommandError where it cannot be run."""
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python; a program expects to die of them
+        signal.signal(ignored, signal.SIG_DFL)
+    name = os.path.basename(program[0])
+    name = name if sayable(name) else "The program"
+    try:
+        os.execvpe(program[0], program, environ)  # noqa: S606 - a shell is what nobody asked for
+    except FileNotFoundError:
+        problem, hint = f"{name} is not there to be run.", "give its path, or look at PATH"
+    except OSError as failed:
+        problem, hint = f"{name} cannot be run: {failed.strerror}.", ""
+    except UnicodeEncodeError:
+        problem = "This locale has no bytes for a character of a user name or secret."
+        hint = "set LANG to a locale with UTF-8"
+    # Outside the handlers: an exception could hold an environment with secrets in it.
+    raise CommandError(problem, hint)
