@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(1, str(ROOT / "tests" / "support"))
 
 import commands  # noqa: E402 (it needs what the line above finds, as all of these do)
+import execs  # noqa: E402
 import fetches  # noqa: E402
 import lookups  # noqa: E402
 import machine  # noqa: E402
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 GROUPS = {
     "commands": commands.rows,
     "lookups": lookups.rows,
+    "execs": execs.rows,
     "starts": starts.rows,
     "fetches": fetches.rows,
     "many": many.rows,

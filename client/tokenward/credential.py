@@ -58,4 +58,4 @@ def find(url: str, username: str | None, project: str | None, ttl: int | None) -
             if error.code != "ambiguous":
                 raise
             raise CommandError(str(error), "pass one as `username`") from None
-    return found and Credential(found.username, found.text, found.expires)
+    return None if found is None else Credential(found.username, found.text, found.expires)
