@@ -58,6 +58,10 @@ GOOD: dict[str, list[list[str]]] = {
     "login": [[URL, "-u", "ana", "--password", SECRET], [OTHER, "--token", SECRET]],
     "logout": [[URL, "-u", "ana"], ["--all"]],
     "token": [[URL], [URL, "--format", "json"], [f"https://ana:{MARK}@index.example/"]],
+    "exec": [
+        ["--index", URL, "--", "true"],
+        ["--index", f"https://ana:{MARK}@index.example/", "--", "true"],
+    ],
     "list": [[], ["--format", "json"]],
     "dir": [[], ["--format", "json"]],
     "status": [[], ["--format", "json"]],
@@ -102,6 +106,15 @@ BAD: dict[str, list[list[str]]] = {
         [f"pypi-{MARK}"],
         [SECRET],
         [URL, "--keyring-provider", SECRET],
+    ],
+    "exec": [
+        ["--index", URL],
+        ["--index", URL, SECRET],
+        ["--index", URL, f"./{MARK}"],
+        ["--index", URL, "pdm", "publish", "-r", SECRET],
+        ["--index", SECRET, "true"],
+        ["--index", f"pypi-{MARK}", "true"],
+        ["--index", f"https://ana:{MARK}@none.example/", "true"],
     ],
     "restore": [[], ["--keyring-provider", SECRET]],
     "unlock": [["--keyring-provider", SECRET]],
@@ -247,6 +260,7 @@ def test_no_command_quotes_what_stands_in_a_file(watched: Watched, broken: str |
             watched.auth(*command.split(), *words, "-v")
     for server in ("team", "corp", "mine", "proj"):
         watched.auth("token", server, "-v", "-u", "nobody")
+        watched.auth("exec", "--index", server, "-v", "--", "true")
         watched.auth("logout", server, "-v")
 
 

@@ -84,7 +84,7 @@ def _services(given: list[str], session: Session) -> list[Service]:
         if service.name is None:
             if len(found) > 1 and service is not next(iter(found.values())):
                 session.terminal.warn(
-                    f"{service.url} has no name, by which any tool but pip could have a second index."
+                    f"{service.url} has no name, so that as a further index it reaches pip alone."
                 )
             continue
         other = forms.setdefault(env_form(service.name), service)
