@@ -17,7 +17,7 @@ import json
 import os
 import sys
 
-from tokenward.connection import AgentError, connect
+from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.providing import find_home
 from tokenward.session import Session
@@ -47,9 +47,9 @@ def main() -> int:
 
 
 def _session() -> Session:
-    session = Session(Terminal(os.environ, quiet=True), os.environ, json=False)
-    session.connection = connect(session.directory, start=True)  # and replacing none for a tool
-    return session
+    terminal = Terminal(os.environ, quiet=True)
+    terminal.attended = False
+    return Session(terminal, os.environ, json=False)
 
 
 def _get(session: Session, asked: Asked) -> Asked:

@@ -13,7 +13,7 @@ from tokenward.errors import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from tokenward.names import Service
     from tokenward.session import Session
@@ -43,6 +43,9 @@ class Found:
         self.source = source
         self.where = where
         self.expires = expires
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what was found is not pickled: that would write its secret down")
 
     @property
     def text(self) -> str:

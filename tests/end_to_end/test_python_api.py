@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,13 @@ def test_it_returns_user_name_and_secret_and_shows_no_secret(home: Home) -> None
     assert get(home, URL, "bob") is None
     home.done("agent", "restart")
     assert secret(home, "https://alice@h.example") == "pässwörd"
+
+
+def test_it_says_when_the_credential_ends(home: Home) -> None:
+    home.done("login", URL, "--token", "t", "--lifetime", "1h")
+    program = f"import tokenward; print(tokenward.get({URL!r}).expires)"
+    result = home.run(sys.executable, "-I", "-c", program)
+    assert 0 < int(result.stdout) - time.time() <= 3601
 
 
 def test_the_environment_goes_first_and_pypirc_last(home: Home) -> None:
