@@ -1,0 +1,97 @@
+// Where the agent listens, and whether what is there may be talked to.
+// docs/PROTOCOL.md, "Transport and who may speak".
+
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { lstatSync, realpathSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { basename, dirname, isAbsolute, join } from "node:path";
+
+import { Refusal } from "./refusal.js";
+
+const APP = "tokenward";
+
+/**
+ * The addresses to try, likeliest first, and the credentials directory to name in each request:
+ * undefined where the user chose the agent by TOKENWARD_SOCK.
+ */
+export function agentAddresses(env = process.env) {
+  if (env.TOKENWARD_SOCK) {
+    return { directory: undefined, sockets: [env.TOKENWARD_SOCK] };
+  }
+  const ordinary = resolved(userDirectory(env, "XDG_DATA_HOME", ".local/share"));
+  const directory = env.TOKENWARD_DIR ? resolved(env.TOKENWARD_DIR) : ordinary;
+  const runtime = runtimeDirectories(env).find(isPrivate);
+  if (runtime === undefined) {
+    return { directory, sockets: [] };
+  }
+  const tag = createHash("sha256").update(directory).digest("hex").slice(0, 16);
+  const own = join(runtime, `${tag}.sock`);
+  const sockets = directory === ordinary ? [join(runtime, "agent.sock"), own] : [own];
+  return { directory, sockets };
+}
+
+/**
+ * Throw unless the socket at `path` belongs to this user or to root; false where there is none.
+ *
+ * Node has no way to ask the kernel who listens (SO_PEERCRED, getpeereid). What it can see is the
+ * socket's owner, who is whoever bound it, and its directory: as long as nobody else may write
+ * there, nobody else can have put another socket in its place. A sticky directory, such as /tmp,
+ * keeps others from that as well.
+ */
+export function isOurs(path) {
+  let socket, folder;
+  try {
+    socket = statSync(path);
+    folder = statSync(dirname(path));
+  } catch (error) {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return false;
+    throw new Refusal(`The agent's socket ${path} cannot be looked at (${error.code}).`);
+  }
+  if (!socket.isSocket() || !isTrusted(socket.uid)) {
+    throw new Refusal(`${path} is no socket of yours, so nothing was sent to it.`);
+  }
+  const others = folder.mode & 0o022 && !(folder.mode & 0o1000);
+  if (!isTrusted(folder.uid) || others) {
+    throw new Refusal(`Others may write to ${dirname(path)}, so nothing was sent to ${path}.`);
+  }
+  return true;
+}
+
+function runtimeDirectories(env) {
+  const found = [];
+  if (isAbsolute(env.XDG_RUNTIME_DIR ?? "")) found.push(env.XDG_RUNTIME_DIR);
+  if (process.platform === "linux") found.push(`/run/user/${process.geteuid()}`);
+  if (process.platform === "darwin") {
+    found.push(execFileSync("/usr/bin/getconf", ["DARWIN_USER_TEMP_DIR"], { encoding: "utf8" }).trim());
+  }
+  const state = userDirectory(env, "XDG_STATE_HOME", ".local/state");
+  return [...found.map((base) => join(base, APP)), join(state, "run")];
+}
+
+/** A directory of the user's, by the variable that names its parent, else below the home. */
+function userDirectory(env, variable, usual) {
+  const base = env[variable] ?? "";
+  if (isAbsolute(base)) return join(base, APP);
+  return join(homedir(), process.platform === "darwin" ? "Library/Application Support" : usual, APP);
+}
+
+/** Whether `path` is a directory, no link, the user's own, and closed to everybody else. */
+function isPrivate(path) {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found?.isDirectory() && found.uid === process.geteuid() && (found.mode & 0o7777) === 0o700;
+}
+
+function isTrusted(uid) {
+  return uid === process.geteuid() || uid === 0;
+}
+
+/** `path` with its links resolved; the end of it may not be there yet. */
+function resolved(path) {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(resolved(parent), basename(path));
+  }
+}
