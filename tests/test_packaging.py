@@ -63,11 +63,14 @@ def test_each_package_tells_type_checkers_that_it_is_typed(wheel: zipfile.ZipFil
     }
 
 
-def test_three_programs_are_installed(wheel: zipfile.ZipFile) -> None:
+def test_the_programs_are_installed(wheel: zipfile.ZipFile) -> None:
     assert dict(entry_points(wheel)["console_scripts"]) == {
         "auth": "tokenward.__main__:main",
         "tokenward": "tokenward.__main__:main",
         "tokenward-agent": "tokenward_agent.__main__:main",
+        "git-credential-tokenward": "tokenward.helpers.git:main",
+        "docker-credential-tokenward": "tokenward.helpers.docker:main",
+        "cargo-credential-tokenward": "tokenward.helpers.cargo:main",
     }
 
 

@@ -44,6 +44,9 @@ GROUPS = {
         "agent status": "tell whether it runs; never starts it",
         "agent run": "run it in the foreground",
     },
+    "tools": {
+        "helper": "answer a tool that speaks a credential helper protocol",
+    },
     "settings": {
         "trust": "obey the settings of a project's directory",
         "doctor": "try every protection on this machine, and say what mends what is off",
@@ -53,8 +56,8 @@ GROUPS = {
 
 COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 
-WITHOUT_FORMAT = {"exec"}
-"""The commands whose stdout is not theirs to write to."""
+WITHOUT_FORMAT = {"exec", "helper"}
+"""The commands whose stdout is another program's, or has another program's form."""
 
 _MODULES = {"unlock": "lock"}  # else a command's first word
 _WITH_VALUE = {"--color", "--format"}

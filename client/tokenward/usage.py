@@ -11,6 +11,7 @@ import sys
 
 from tokenward import durations
 from tokenward.errors import CommandError, sayable
+from tokenward.layout import listed
 from tokenward_protocol import VERSION
 from tokenward_protocol.messages import PROVIDERS
 
@@ -107,7 +108,8 @@ def _sentence(message: str) -> str:
     argument, colon, problem = message.removeprefix("argument ").partition(": ")
     option = f"`{argument.rpartition('/')[2]}`"
     if message.startswith("the following arguments are required"):
-        return f"`{problem}` is missing."
+        missing = [f"`{name}`" for name in problem.split(", ")]
+        return f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing."
     if not colon:
         return "The arguments cannot be read."
     if problem.startswith("expected"):
@@ -125,7 +127,10 @@ def one_of(allowed: Sequence[str]) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text not in allowed:
-            raise argparse.ArgumentTypeError(f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
+            *most, last = allowed
+            raise argparse.ArgumentTypeError(
+                f"must be {', '.join(most)} or {last}" if most else f"must be {last}"
+            )
         return text
 
     return read

@@ -54,7 +54,7 @@ def test_every_command_takes_the_options_of_all(command: str) -> None:
     kind = "text" if command in cli.WITHOUT_FORMAT else "json"
     if kind == "json":
         argv += ["--format", "json"]
-    needed = ["DIR"] if command == "trust" else []
+    needed = {"trust": ["DIR"], "helper": ["--protocol", "bazel", "get"]}.get(command, [])
     found = cli.parser_of(command).read([*argv, *needed])
     assert (found.quiet, found.verbose, found.format, found.color) == (True, True, kind, "never")
 

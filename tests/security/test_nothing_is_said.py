@@ -1,14 +1,16 @@
 """No command says or writes down a secret: every one is driven here, well and badly.
 
-Secrets and passphrases hold a mark. Whatever a command prints (but `auth token` on stdout) and
-whatever any file under the home holds afterwards is searched for it: as it is, percent-encoded, in
-hexadecimal and in base64. A command that is new in the table fails here until it is driven too.
+Secrets and passphrases hold a mark. Whatever a command prints (but `auth token` and `auth helper`
+on stdout) and whatever any file under the home holds afterwards is searched for it: as it is,
+percent-encoded, in hexadecimal and in base64. A command that is new in the table fails here until
+it is driven too.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import pickle
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from home import PROGRAMS, Home
 from tokenward import cli
 from tokenward.credential import Credential
 from tokenward.exchange import Answer
+from tokenward.lookup import Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +80,9 @@ GOOD: dict[str, list[list[str]]] = {
     "agent run": [["--format", "json"]],
     "trust": [["project"]],
     "doctor": [[], ["--format", "json"]],
+    "helper": [["--protocol", "bazel", "get"]],
 }
+GOOD_STDIN = {"helper": json.dumps({"uri": URL})}
 BAD: dict[str, list[list[str]]] = {
     "login": [
         ["pypi", "--token", SECRET],
@@ -165,7 +170,8 @@ class Watched:
     def auth(self, *words: str, stdin: str = "", **variables: str) -> int:
         """Run a command and search what it said and wrote; return its exit status."""
         done = self.home.auth(*words, stdin=stdin, **variables)
-        said = done.stderr if done.returncode == 0 and words[0] == "token" else str(done.stdout)
+        hands_out = done.returncode == 0 and words[0] in {"token", "helper"}
+        said = done.stderr if hands_out else str(done.stdout)
         for text in (said, done.stderr):
             for form in FORMS:
                 assert form not in text.encode(), (words, text)
@@ -224,7 +230,8 @@ def test_no_command_says_or_writes_a_secret(
         assert watched.auth(*LOGIN, "-v", stdin=f"{SECRET}\n", **environ) == 0
         for words in variants:
             given = environ if command != "passphrase set" else passphrase
-            status = watched.auth(*command.split(), *words, "-v", **given)
+            stdin = GOOD_STDIN.get(command, "")
+            status = watched.auth(*command.split(), *words, "-v", stdin=stdin, **given)
             if command not in {"restore", "passphrase remove", "agent run"}:
                 assert status == 0, (command, words)
         watched.auth("unlock", **environ)
@@ -288,11 +295,47 @@ def test_no_variable_of_the_environment_is_quoted(
 
 
 def test_a_secret_in_an_object_is_neither_shown_nor_pickled() -> None:
-    for held in (Credential("ana", SECRET), Answer({"ok": True}, SECRET.encode())):
+    found = Found(URL, "ana", SECRET.encode(), "agent", ("provider", "disabled"))
+    for held in (Credential("ana", SECRET), Answer({"ok": True}, SECRET.encode()), found):
         assert MARK not in f"{held!r} {held}"
         with pytest.raises(TypeError) as refused:
             pickle.dumps(held)
         assert MARK not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (f"{tool}-credential-tokenward", words)
+        for tool, operations in {
+            "git": ["get", "store", "erase"],
+            "docker": ["get", "store", "erase", "list"],
+            "cargo": ["--cargo-plugin"],
+        }.items()
+        for words in ([], *([operation] for operation in operations), [MARK])
+    ]
+    + [("auth", ["helper", "--protocol", "bazel", "get", "-v"])],
+)
+def test_no_helper_quotes_what_it_cannot_use(
+    watched: Watched, program: str, words: list[str]
+) -> None:
+    said = [
+        MARK,
+        f"{MARK}\0=x\n",
+        f"protocol=http\nhost=u:{MARK}@h.example\nusername=u\npassword={MARK}\n",
+        f"protocol=https\nhost=h.example\nusername={'u' * 3000}\npassword={MARK}\n",
+        f"http://u:{MARK}@h.example/",
+        json.dumps({"ServerURL": f"http://u:{MARK}@h.example", "Username": "u", "Secret": MARK}),
+        json.dumps({"ServerURL": "r.example", "Secret": MARK}),
+        json.dumps({"v": 1, "kind": "login", "token": MARK, "registry": {"index-url": MARK}}),
+        json.dumps({"uri": MARK}),
+        json.dumps({"uri": f"https://u:{MARK}@h.example:99999/"}),
+    ]
+    for stdin in said:
+        done = watched.home.run(program, *words, stdin=stdin)
+        assert MARK not in done.stdout + done.stderr, stdin
+        assert "Traceback" not in done.stderr
+    watched.search(program)
 
 
 def test_the_python_interface_quotes_nothing(watched: Watched) -> None:

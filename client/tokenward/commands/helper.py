@@ -1,0 +1,60 @@
+"""`auth helper`: the credential helper protocol of Bazel and uv on stdin and stdout.
+
+A tool runs it, so nobody is asked anything, on a terminal or not.
+"""
+
+from __future__ import annotations
+
+from tokenward import usage
+from tokenward.helpers import bazel, credentials, program
+from tokenward.layout import credential
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from tokenward.session import Session
+    from tokenward.usage import Parser
+
+
+def describe(parser: Parser, _command: str) -> None:
+    """Add options and examples."""
+    usage.add_positional(
+        parser,
+        "action",
+        "get",
+        type=usage.one_of(["get"]),
+        metavar="ACTION",
+        help="get: answer the request on stdin",
+    )
+    parser.add_argument(
+        "--protocol",
+        type=usage.one_of(["bazel"]),
+        metavar="bazel",
+        required=True,
+        help="what the tool speaks",
+    )
+    parser.examples(
+        """auth helper --protocol bazel get <<< '{"uri": "https://h.example/"}'""",
+        "bazel build --credential_helper=h.example=/path/to/a/script/of/that/command //...",
+    )
+
+
+def run(_arguments: Namespace, session: Session) -> None:
+    """Answer one request."""
+    session.terminal.attended = False
+    uri = bazel.uri_of(program.text_of(program.stdin()))
+    service = credentials.service_of(uri)
+    found = (
+        None
+        if service is None
+        else credentials.find(
+            session, service, service.username, "write the user name into the URI"
+        )
+    )
+    if found is not None:
+        kind, place = found.where
+        session.terminal.detail(
+            f"From the {kind} {place}: {credential(found.username, found.service)}."
+        )
+    session.terminal.json(bazel.answer(found))

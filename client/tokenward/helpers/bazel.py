@@ -1,0 +1,57 @@
+"""Bazel's credential helper protocol, which uv speaks too: one JSON object in, one out.
+
+    {"uri": "https://index.example/x"}  ->  {"headers": {"Authorization": ["Basic …"]}}
+
+`{"headers": {}}` is a miss. `expires` (RFC 3339) says when the credential ends, where it does: the
+tool keeps it until then. A user name in the URI filters, a password there is ignored. Pure.
+
+https://github.com/EngFlow/credential-helper-spec
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from tokenward.errors import CommandError
+from tokenward.layout import timestamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tokenward.lookup import Found
+
+
+def uri_of(request: str) -> str:
+    """Return the URI that a request asks for. Raises CommandError for what is no request."""
+    try:
+        asked = json.loads(request)
+    except (ValueError, RecursionError):
+        asked = None
+    if not isinstance(asked, dict):
+        raise CommandError(
+            "What stdin holds is no JSON object.",
+            'write {"uri": "https://h.example/"} to it',
+        )
+    uri = asked.get("uri")
+    if not isinstance(uri, str):
+        raise CommandError("The request has no text `uri`.")
+    if "://" not in uri:
+        raise CommandError("The request's `uri` is not absolute.", "begin it with https://")
+    return uri
+
+
+def answer(found: Found | None) -> dict[str, Any]:
+    """Return the response. Raises CommandError for a user name that HTTP cannot carry."""
+    if found is None:
+        return {"headers": {}}
+    if ":" in found.username:  # the first colon ends it: the rest would count as the password
+        raise CommandError("The account's user name has a colon, which HTTP cannot carry.")
+    both = found.username.encode() + b":" + found.secret
+    response: dict[str, Any] = {
+        "headers": {"Authorization": [f"Basic {base64.b64encode(both).decode()}"]}
+    }
+    if found.expires is not None:
+        response["expires"] = timestamp(found.expires)
+    return response

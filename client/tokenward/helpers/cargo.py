@@ -1,0 +1,137 @@
+"""`cargo-credential-tokenward`: a credential provider of cargo's, protocol version 1.
+
+One line of JSON each way: a greeting, then a request and its answer until cargo hangs up. cargo
+sends the token as it is in the header `Authorization`, so only tokens answer (user name
+`__token__`), never the password of a person.
+
+A token is looked up by the registry's index, and a sparse index is one place with its registry. A
+git index is not: a token for a git host would go to a registry that merely keeps its index there.
+So the credential for a git index has to be stored under that very URL; and crates.io, whose index
+cargo names by a URL at GitHub, is `https://crates.io/` here.
+
+https://doc.rust-lang.org/cargo/reference/credential-provider-protocol.html
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from tokenward.errors import CommandError
+from tokenward.helpers import credentials, program
+from tokenward.secrets_input import TOKEN_USER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from tokenward.names import Service
+    from tokenward.session import Session
+
+CRATES_IO = "https://crates.io/"
+_CRATES_IO_INDEXES = {
+    "https://github.com/rust-lang/crates.io-index",
+    "sparse+https://index.crates.io/",
+}
+
+
+class Refused(Exception):  # noqa: N818 - the protocol's own word
+    """An answer other than Ok. `kind` is the protocol's word for why."""
+
+    def __init__(self, kind: str, message: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def main() -> int:
+    """Answer cargo until it hangs up; return the exit status."""
+    return program.run(_work)
+
+
+def _work(session: Session) -> int:
+    if sys.argv[1:2] != ["--cargo-plugin"]:
+        raise CommandError(
+            "`cargo-credential-tokenward` is run by cargo.",
+            'write credential-provider = ["cargo-credential-tokenward"] below [registries.NAME]'
+            " in ~/.cargo/config.toml",
+        )
+    session.terminal.json({"v": [1]})
+    while line := program.text_of(program.stdin(), line=True):
+        session.terminal.json(answer(line, session))
+    return 0
+
+
+def answer(line: str, session: Session) -> dict[str, Any]:
+    """Return the response to one request."""
+    try:
+        return {"Ok": _done(line, session)}
+    except Refused as refused:
+        said = {"message": str(refused)} if str(refused) else {}
+        return {"Err": {"kind": refused.kind, **said}}
+    except CommandError as failed:
+        return {"Err": {"kind": "other", "message": program.line_of(failed)}}
+
+
+def _done(line: str, session: Session) -> dict[str, Any]:
+    request = _request(line)
+    kind = request.get("kind")
+    if kind not in {"get", "login", "logout"}:
+        raise Refused("operation-not-supported")
+    service, whole = _service(request)
+    if kind == "get":
+        return _get(session, service, whole=whole)
+    if kind == "login":
+        token = request.get("token")
+        if not isinstance(token, str) or not token:
+            raise CommandError(
+                "No token is given, and nobody is asked for one here.",
+                f"`auth login {service.key} --token -`, or write it to the stdin of `cargo login`",
+            )
+        credentials.keep(session, service, TOKEN_USER, token)
+    elif not credentials.give_up(session, service, TOKEN_USER):
+        raise Refused("not-found")
+    return {"kind": kind}
+
+
+def _get(session: Session, service: Service, *, whole: bool) -> dict[str, Any]:
+    found = credentials.find(session, service, TOKEN_USER)
+    if found is None or (whole and found.service != service.key):
+        raise Refused("not-found")
+    cache: dict[str, Any] = {"cache": "session"}
+    if found.expires is not None:
+        cache = {"cache": "expires", "expiration": found.expires}
+    return {"kind": "get", "token": found.text, **cache, "operation_independent": True}
+
+
+def _service(request: dict[str, Any]) -> tuple[Service, bool]:
+    """Return the registry's service, and whether only a credential of its whole URL answers."""
+    registry = request.get("registry")
+    index = registry.get("index-url") if isinstance(registry, dict) else None
+    if not isinstance(index, str):
+        _malformed()
+    if index in _CRATES_IO_INDEXES:
+        index = f"sparse+{CRATES_IO}"
+    kind, plus, url = index.partition("+")
+    is_sparse = bool(plus) and kind == "sparse"
+    if not plus or kind not in {"sparse", "registry"}:
+        url = index
+    service = credentials.service_of(url) if "://" in url else None
+    if service is None:
+        raise Refused("url-not-supported")
+    return service, not is_sparse
+
+
+def _request(line: str) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError):
+        request = None
+    if not isinstance(request, dict):
+        _malformed()
+    if request.get("v") != 1:
+        raise CommandError("The request's version is none that was offered.")
+    return request
+
+
+def _malformed() -> NoReturn:
+    raise CommandError("What stdin holds is no request of cargo's.")

@@ -1,0 +1,104 @@
+"""What a credential helper may do: look a credential up, keep one, and give one up again.
+
+A helper is run by another program, so nobody is asked anything; a passphrase that the environment
+leads to opens a vault that is merely closed. A URL under which nothing can be stored (another
+scheme, `http` to another machine) is a miss. A credential is only given up where the one stored is
+the one that the tool means: under this very service, and with the refused secret where the tool
+says which.
+"""
+
+from __future__ import annotations
+
+from tokenward import lookup, names, tokens
+from tokenward.connection import AgentError
+from tokenward.errors import CommandError
+from tokenward.providing import find_home
+from tokenward.secrets_input import check_secret
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tokenward.lookup import Found
+    from tokenward.names import Service
+    from tokenward.session import Session
+
+
+def service_of(url: str) -> Service | None:
+    """Return the service of a URL with a scheme; None where nothing can be stored for it."""
+    try:
+        return names.resolve(url, lambda: names.Names(()))
+    except CommandError:
+        return None
+
+
+def find(session: Session, service: Service, username: str | None, which: str = "") -> Found | None:
+    """Return what answers, as for `auth token`. Raises CommandError, such as for a closed vault.
+
+    `which` is the hint where several accounts answer: how this tool is told the one to use.
+    """
+    try:
+        return lookup.find(session, service, username)
+    except AgentError as error:
+        if error.code != "ambiguous":
+            raise
+        raise CommandError(str(error), which) from None
+
+
+def keep(
+    session: Session, service: Service, username: str, secret: str, lifetime: int | None = None
+) -> None:
+    """Store a credential under exactly this service, as `auth login` does; CommandError if not.
+
+    `lifetime` is in seconds.
+    """
+    checked = tokens.checked(service.key, username, secret)
+    home = find_home(session, None)
+    home.make(session)
+    header = session.ask(
+        "login",
+        check_secret(checked.secret),
+        service=service.key,
+        username=username,
+        provider=home.provider,
+        lifetime=lifetime,
+    ).header
+    for note in (checked.notice, *header["notes"]):
+        session.terminal.warn(str(note))
+
+
+def give_up(
+    session: Session, service: Service, username: str | None, refused: str | None = None
+) -> bool:
+    """Remove the credential of exactly this service; False where there is none to remove.
+
+    Where `refused` is given, only the credential with this secret is meant.
+    """
+    if refused is not None:
+        try:
+            answer = session.ask("fetch", service=service.key, username=username)
+        except AgentError as error:
+            if error.code != "not-found":
+                raise
+            return False
+        if answer.body != refused.encode():
+            return False
+    try:
+        session.ask("logout", service=service.key, username=username)
+    except AgentError as error:
+        if error.code != "not-found":
+            raise
+        return False
+    return True
+
+
+def stored(session: Session) -> tuple[set[tuple[str, str]], bool]:
+    """Return service and user name of all that is stored, and whether a closed vault has more."""
+    found: set[tuple[str, str]] = set()
+    after: Any = None
+    while True:
+        header = session.ask("list", after=after).header
+        found |= {(entry["service"], entry["username"]) for entry in header["entries"]}
+        after = header["next"]
+        if after is None:
+            return found, bool(header["closed"])

@@ -1,0 +1,121 @@
+"""`docker-credential-tokenward`: docker's credential helper, for `"credsStore": "tokenward"`.
+
+docker writes a server (for `store` a JSON object) and reads JSON, or with exit status 1 one line
+on stdout that says what went wrong; for a miss that line is docker's own, by which docker knows it.
+Servers mostly come without a scheme: https is meant. Which account docker logged in as is
+remembered (docker_servers.py), since docker asks without a user name.
+
+`list` tells of those servers alone. docker asks for the secret of every server that it is told of
+and hands them all to its daemon, which may be on another machine: an index's token is no business
+of that.
+
+https://github.com/docker/docker-credential-helpers
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from tokenward.errors import CommandError
+from tokenward.helpers import credentials, program
+from tokenward.helpers.docker_servers import DockerServers, is_at, url_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tokenward.session import Session
+
+MISS = "credentials not found in native keychain"
+"""By this very text docker tells a miss from a failure."""
+
+FAILED = 1
+
+
+def main() -> int:
+    """Do what docker asks for; return the exit status."""
+    return program.run(_work)
+
+
+def _work(session: Session) -> int:
+    try:
+        if len(sys.argv) != 2 or sys.argv[1] not in {"get", "store", "erase", "list"}:
+            raise CommandError(
+                "`docker-credential-tokenward` is run by docker, with get, store, erase or list.",
+                'write "credsStore": "tokenward" into ~/.docker/config.json',
+            )
+        answer = run(sys.argv[1], program.text_of(program.stdin()), session)
+    except CommandError as failed:
+        session.terminal.data(program.line_of(failed))
+        return FAILED
+    if answer is None:
+        session.terminal.data(MISS)
+        return FAILED
+    if answer:
+        session.terminal.data(answer)
+    return 0
+
+
+def run(operation: str, text: str, session: Session) -> str | None:
+    """Carry one operation out; return what docker reads, or None for a miss. Raises CommandError."""
+    servers = DockerServers(session.settings.directories.state_folder)
+    if operation == "list":
+        return json.dumps(_listed(session, servers))
+    if operation == "store":
+        return _store(session, servers, _said(text))
+    server = text.strip()
+    service = credentials.service_of(url_of(server))
+    if service is None:
+        return None
+    username = servers.username(service.key)
+    if operation == "erase":
+        servers.forget(service.key)
+        return "" if credentials.give_up(session, service, username) else None
+    found = username and credentials.find(session, service, username)
+    found = found or credentials.find(session, service, None, "`docker login` chooses one")
+    if not found:
+        return None
+    return json.dumps({"ServerURL": server, "Username": found.username, "Secret": found.text})
+
+
+def _store(session: Session, servers: DockerServers, said: dict[str, Any]) -> str:
+    server, username, secret = (said.get(key) for key in ("ServerURL", "Username", "Secret"))
+    if not isinstance(server, str) or not server.strip():
+        raise CommandError("The credential has no `ServerURL`.")
+    if not isinstance(username, str) or not username:
+        raise CommandError("The credential has no `Username`.")
+    if not isinstance(secret, str):
+        raise CommandError("The credential has no `Secret`.")
+    service = credentials.service_of(url_of(server.strip()))
+    if service is None:
+        raise CommandError(
+            "The server is none that a credential can be stored for.",
+            "http:// is for localhost, 127.0.0.1 and [::1] only",
+        )
+    credentials.keep(session, service, username, secret)
+    servers.remember(service.key, server.strip(), username)
+    return ""
+
+
+def _said(text: str) -> dict[str, Any]:
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise CommandError("What stdin holds is no JSON object.")
+    return said
+
+
+def _listed(session: Session, servers: DockerServers) -> dict[str, str]:
+    """Return docker's servers with their user names, without those that are stored no longer."""
+    known = servers.all()
+    if not known:
+        return {}
+    stored, closed = credentials.stored(session)
+    return {
+        server: username
+        for server, username in known.items()
+        if closed or any(user == username and is_at(server, key) for key, user in stored)
+    }

@@ -1,0 +1,107 @@
+"""`git-credential-tokenward`: git's credential helper, for `credential.helper = tokenward`.
+
+git writes lines of `key=value`, ended by an empty line or the end, and reads the same. The path is
+there only where `credential.useHttpPath` is set. An operation or attribute that is unknown is
+passed over, a miss is silence, and so git goes on to its next helper; `quit` is never said. Only
+what keeps a stored credential from being used is said, on stderr, where a person sees it.
+
+After each success git stores what it was handed, by us or by anybody. What we would answer anyway
+is not stored: that would make an entry for each path, keep what belongs to a variable or to
+.pypirc, and turn a credential that ends by itself into one that does not.
+
+https://git-scm.com/docs/gitcredentials
+"""
+
+from __future__ import annotations
+
+import sys
+from time import time
+from urllib.parse import quote
+
+from tokenward.errors import CommandError
+from tokenward.helpers import credentials, program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward.lookup import Found
+    from tokenward.names import Service
+    from tokenward.session import Session
+
+_IN_PATH = "/~!$&'()*+,;=:@"  # what RFC 3986 has a path hold as it is; git decodes all the rest
+_NOT_IN_HOST = frozenset("@/?#")  # any of them would make another host of what stands before it
+
+
+def main() -> int:
+    """Do what git asks for; return the exit status, at which git does not look."""
+    return program.run(_work)
+
+
+def _work(session: Session) -> int:
+    if len(sys.argv) != 2:
+        raise CommandError(
+            "`git-credential-tokenward` is run by git, with get, store or erase.",
+            "`git config --global credential.helper tokenward`",
+        )
+    run(sys.argv[1], program.text_of(program.stdin()), session)
+    return 0
+
+
+def run(operation: str, text: str, session: Session) -> None:
+    """Carry one operation out, and answer on stdout. Raises CommandError."""
+    if operation not in {"get", "store", "erase"}:
+        return
+    said = attributes(text)
+    service = service_of(said)
+    if service is None:
+        return
+    username, password = said.get("username") or None, said.get("password")
+    if operation == "get":
+        which = "write the user name into the URL, or into credential.username"
+        if found := credentials.find(session, service, username, which):
+            session.terminal.data(answer(found))
+    elif operation == "erase":
+        credentials.give_up(session, service, username, password)
+    elif username and password:
+        known = credentials.find(session, service, username)
+        lifetime = _lifetime(said.get("password_expiry_utc"), int(time()))
+        is_over = lifetime is not None and lifetime <= 0
+        if not is_over and (known is None or known.secret != password.encode()):
+            credentials.keep(session, service, username, password, lifetime)
+
+
+def attributes(text: str) -> dict[str, str]:
+    """Read git's lines. Raises CommandError for what git would not write."""
+    found: dict[str, str] = {}
+    for line in text.split("\n"):
+        if not line:
+            break
+        key, equals, value = line.partition("=")
+        if not equals or "\0" in line:
+            raise CommandError("What stdin holds is no credential description of git's.")
+        found[key] = value
+    return found
+
+
+def service_of(said: dict[str, str]) -> Service | None:
+    """Return what a description is about; None where no credential can be for it."""
+    protocol, host = said.get("protocol", ""), said.get("host", "")
+    if not protocol or not host or _NOT_IN_HOST & set(host):
+        return None
+    path = quote(said.get("path", ""), safe=_IN_PATH)
+    return credentials.service_of(f"{protocol}://{host}/{path}")
+
+
+def answer(found: Found) -> str:
+    """Return the lines for git, without the last newline. Raises CommandError."""
+    said = {"username": found.username, "password": found.text}
+    if found.expires is not None:
+        said["password_expiry_utc"] = str(found.expires)
+    for key, value in said.items():
+        if "\n" in value or "\0" in value:
+            raise CommandError(f"The {key} that is stored has a line break, which git cannot read.")
+    return "\n".join(f"{key}={value}" for key, value in said.items())
+
+
+def _lifetime(end: str | None, now: int) -> int | None:
+    """Return how many seconds are left until `end`; None where git knows of none."""
+    return int(end) - now if end and end.isascii() and end.isdigit() else None

@@ -1,0 +1,66 @@
+"""What every helper program is: started by a tool, reads what that says, answers on stdout.
+
+Nothing is read past a limit, and what is no UTF-8 is refused. Errors are the sentences of the rest
+of the client; a tool that has one line for them gets sentence and hint in one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tokenward.errors import CommandError
+from tokenward.session import Session
+from tokenward.terminal import OutputClosedError, Terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+FAILED = 2
+
+MAX_INPUT = 256 * 1024
+"""Bytes of the longest thing a tool may say: a secret of the longest kind, escaped, and more."""
+
+
+def run(work: Callable[[Session], int]) -> int:
+    """Do `work` in a session in which nobody is asked; return the exit status.
+
+    What it raises becomes a sentence on stderr.
+    """
+    terminal = Terminal(os.environ)
+    terminal.attended = False
+    try:
+        return work(Session(terminal, os.environ, json=False))
+    except CommandError as failed:
+        terminal.fail(str(failed), failed.hint)
+    except KeyboardInterrupt:
+        terminal.fail("Interrupted.")
+    except OutputClosedError:
+        pass  # nobody reads it
+    return FAILED
+
+
+def text_of(stream: BinaryIO, *, line: bool = False) -> str:
+    """Read stdin to its end, or one line of it. Raises CommandError for what is no text."""
+    data = stream.readline(MAX_INPUT + 1) if line else stream.read(MAX_INPUT + 1)
+    if len(data) > MAX_INPUT:
+        raise CommandError(f"Standard input holds more than {MAX_INPUT} bytes.")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        pass  # raised below: the exception would hold what was read
+    raise CommandError("What stdin holds is not UTF-8 text.")
+
+
+def stdin() -> BinaryIO:
+    """Return the stream that the tool writes to. Raises CommandError where it is closed."""
+    if sys.stdin is None:
+        raise CommandError("Standard input is closed, so there is nothing to read.")
+    return sys.stdin.buffer
+
+
+def line_of(error: CommandError) -> str:
+    """Return sentence and hint in one line, for a tool that shows one."""
+    return f"{error} ({error.hint})" if error.hint else str(error)
