@@ -38,6 +38,9 @@ class Keyring(KeyringBackend):
 
     priority = 20  # pyright: ignore[reportAssignmentType]  # a number for keyring's property; the first of all
     exclusive: object = False  # or `keyring-exclusive = true` in config.toml: nobody else is asked
+    aside: object = (
+        False  # KEYRING_PROPERTY_ASIDE, by which the agent itself asks: only the others are
+    )
 
     def get_password(self, service: str, username: str) -> str | None:
         """Return the secret of this very user, or None."""
@@ -87,6 +90,8 @@ class Keyring(KeyringBackend):
 
     def _asked(self, service: str, username: str | None) -> tuple[Any, list[Any]]:
         """Return what answers here, and who is to be asked if nothing does."""
+        if self.aside:
+            return None, self._others()
         try:
             found = ask(service, username)
         except Shut:
@@ -95,13 +100,16 @@ class Keyring(KeyringBackend):
 
     def _is_here(self, service: str, username: str) -> bool:
         """Tell whether a change of this service is tokenward's."""
+        if self.aside:
+            return False
         with suppress(Shut):
             return is_index(service) or ask(service, username) is not None
         return False
 
     def _others(self) -> list[Any]:
         """Return whom keyring would ask if no class of ours were there, in its order."""
-        if self.exclusive not in {False, "", "0"} or _is_exclusive(content(config_file())):
+        exclusive = self.exclusive not in {False, "", "0"} or _is_exclusive(content(config_file()))
+        if exclusive and not self.aside:
             return []
         from keyring import core
 

@@ -40,7 +40,8 @@ _SYSTEM: Final = {
     "keyring.backends.kwallet": "KWallet",
 }
 _OFF: Final = {"keyring.backends.fail", "keyring.backends.null"}
-_REFUSED: Final = ("tokenward", "keyring.backends.chainer", "keyrings.alt", *_OFF)
+_OURS: Final = ("tokenward", "tokenward_keyring")  # the second is what `auth setup` copies
+_REFUSED: Final = (*_OURS, "keyring.backends.chainer", "keyrings.alt", *_OFF)
 
 
 def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:

@@ -7,11 +7,14 @@ exit status 1 with nothing printed.
 
 The program is named by an absolute path, runs in `/` with stdin at `/dev/null`, and shares the
 worker's process group, which ends at the agent's deadline. What it writes to stderr is dropped,
-since nobody knows what stands in there, and more than 64 KiB of output are refused.
+since nobody knows what stands in there, and more than 64 KiB of output are refused. Where it is the
+library's own command, the library may have been told to ask tokenward first, which would ask the
+agent that waits for us: a property of that backend, set in the environment, has it stand aside.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -86,7 +89,11 @@ def _run(program: str, arguments: list[str], given: bytes | None = None) -> byte
     stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
     try:
         process = subprocess.Popen(
-            [program, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [program, *arguments],
+            env={**os.environ, "KEYRING_PROPERTY_ASIDE": "1"},
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
     except OSError as error:
         raise JobError(
