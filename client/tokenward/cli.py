@@ -48,6 +48,7 @@ GROUPS = {
         "helper": "answer a tool that speaks a credential helper protocol",
     },
     "settings": {
+        "setup": "have the tools that are there find tokenward, or undo that",
         "trust": "obey the settings of a project's directory",
         "doctor": "try every protection on this machine, and say what mends what is off",
     },

@@ -114,7 +114,7 @@ class Settings:
             return Provider(self.config.keyring_provider, self.config.file)
         said = [(self.environ.get("UV_KEYRING_PROVIDER"), "UV_KEYRING_PROVIDER")]
         if not said[0][0]:
-            said = [(found.keyring_provider, found.file) for found in self._obeyed_uv]
+            said = [(found.chosen_provider, found.file) for found in self._obeyed_uv]
         for name, source in said:
             if name in {"keyring", "disabled"} or (name == "subprocess" and has_foreign_keyring()):
                 return Provider(name, source)

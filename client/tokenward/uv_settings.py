@@ -49,6 +49,13 @@ class UvSettings:
         self.keyring_provider = keyring_provider
         self.auth_cache_dir = auth_cache_dir
 
+    @property
+    def chosen_provider(self) -> str | None:
+        """The provider that a person has chosen: not the one that `auth setup` has uv ask."""
+        from tokenward.setup import uv_part
+
+        return None if uv_part.is_ours(self.data) else self.keyring_provider
+
 
 def user(environ: Mapping[str, str], home: str) -> UvSettings | None:
     """Read the user's uv.toml, or the file that UV_CONFIG_FILE names. Raises CommandError."""
@@ -56,8 +63,13 @@ def user(environ: Mapping[str, str], home: str) -> UvSettings | None:
         return None
     if named := environ.get("UV_CONFIG_FILE"):
         return _uv_toml(os.path.join(os.getcwd(), named))
+    return _uv_toml(user_file(environ, home))
+
+
+def user_file(environ: Mapping[str, str], home: str) -> str:
+    """Return the path of the user's own uv.toml, there or not."""
     base = _absolute(environ.get("XDG_CONFIG_HOME")) or f"{home}/.config"
-    return _uv_toml(f"{base}/uv/uv.toml")
+    return f"{base}/uv/uv.toml"
 
 
 def system(environ: Mapping[str, str]) -> UvSettings | None:

@@ -79,6 +79,7 @@ GOOD: dict[str, list[list[str]]] = {
     "agent status": [["--format", "json"]],
     "agent run": [["--format", "json"]],
     "trust": [["project"]],
+    "setup": [[], ["flit", "--format", "json"], ["--undo"]],
     "doctor": [[], ["--format", "json"]],
     "helper": [["--protocol", "bazel", "get"]],
 }

@@ -15,7 +15,7 @@ from time import time
 from urllib.parse import urlsplit
 
 from tokenward import directories
-from tokenward.checks import files, machine, plaintext, process, vaults
+from tokenward.checks import files, machine, plaintext, process, tools, vaults
 from tokenward.checks.finding import PROBLEM, WARNING, ok, problem, warning
 from tokenward.connection import AgentError, AgentUnreachable
 from tokenward.errors import CommandError
@@ -79,6 +79,7 @@ def _examined(session: Session) -> Iterator[Finding]:
         yield from vaults.openers(status["vaults"])
         yield from vaults.copies(status["vaults"], status["directory"], status["state"])
     yield from _machine()
+    yield from tools.findings(session.environ)
     home = directories.home(session.environ)
     try:
         yield from plaintext.findings(session.environ, home, _hosts(session))

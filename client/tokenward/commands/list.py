@@ -12,8 +12,10 @@ from tokenward_protocol.urls import display
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable
     from typing import Any
 
+    from tokenward.connection import Answer
     from tokenward.session import Session
     from tokenward.usage import Parser
 
@@ -28,9 +30,9 @@ def describe(parser: Parser, _command: str) -> None:
 
 def run(_arguments: Namespace, session: Session) -> None:
     """Print the table."""
-    entries, closed = _all(session)
+    entries, closed = every(session.plain)
     if closed and _open(session, closed):
-        entries, closed = _all(session)
+        entries, closed = every(session.plain)
     now = time()
     if session.json:
         session.done({"credentials": [_described(entry) for entry in entries], "closed": closed})
@@ -45,12 +47,12 @@ def run(_arguments: Namespace, session: Session) -> None:
         session.terminal.hint("`auth unlock`")
 
 
-def _all(session: Session) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return every entry of the open vaults, and the providers whose vaults are not."""
+def every(ask: Callable[..., Answer]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Ask for every entry of the open vaults, and the providers whose vaults are not."""
     entries: list[dict[str, Any]] = []
     after = 0
     while True:
-        header = session.plain("list", after=after).header
+        header = ask("list", after=after).header
         entries += header["entries"]
         if header["next"] is None:
             return entries, [str(provider) for provider in header["closed"]]

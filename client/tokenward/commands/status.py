@@ -8,8 +8,10 @@ from __future__ import annotations
 from contextlib import suppress
 from time import time
 
+from tokenward import directories
 from tokenward.connection import AgentAbsent
 from tokenward.layout import ago, columns, counted, listed, timestamp
+from tokenward.setup import journal
 from tokenward_protocol import VERSION
 
 TYPE_CHECKING = False
@@ -31,17 +33,21 @@ def run(_arguments: Namespace, session: Session) -> None:
     header: dict[str, Any] | None = None
     with suppress(AgentAbsent):
         header = session.connect(start=False).ask("status").header
+    parts = journal.parts(directories.state(session.environ))
     if session.json:
-        session.done(_described(header, session.directory))
+        session.done({**_described(header, session.directory), "setup": parts})
     elif header is None:
-        session.terminal.lines(
-            columns([("agent", "not running"), ("credentials", session.directory)])
-        )
+        rows = [("agent", "not running"), ("credentials", session.directory), _tools(parts)]
+        session.terminal.lines(columns(rows))
         session.terminal.hint(
             "the next command that needs it starts it; so does `auth agent start`"
         )
     else:
-        session.terminal.lines(overview(header, time()))
+        session.terminal.lines([*overview(header, time()), "", *columns([_tools(parts)])])
+
+
+def _tools(parts: list[str]) -> tuple[str, str]:
+    return "tools", f"set up ({', '.join(parts)})" if parts else "not set up, see `auth setup`"
 
 
 def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""Whether tools find tokenward: what `auth setup` has written, and whether it still leads here.
+
+A keyringrc.cfg that names a module which is gone makes the keyring library fail in every tool, so
+that is a problem; the rest works in some other way, or asks nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tokenward import directories, keyring_script
+from tokenward.checks.finding import ok, problem, warning
+from tokenward.errors import CommandError
+from tokenward.setup import ini, keyring_part, parts
+from tokenward.setup.step import NotUnderstoodError, text_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tokenward.checks.finding import Finding
+
+CHECK = "tools"
+
+
+def findings(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Look at keyringrc.cfg, the module that it names, and the program on PATH."""
+    path = keyring_part.configuration(parts.config_folder(environ))
+    try:
+        text = text_of(path)
+        said = ini.parsed(text or "")
+    except NotUnderstoodError:
+        yield problem(CHECK, f"{path} cannot be understood.", "correct it, then `auth setup`")
+        return
+    except CommandError as error:
+        yield problem(CHECK, str(error), error.hint or f"`ls -l {path}`")
+        return
+    backend = said.get("backend", "default-keyring", fallback="").strip()
+    if not backend:
+        yield warning(
+            CHECK, "Tools ask tokenward only where it is installed beside them.", "`auth setup`"
+        )
+        return
+    if backend != keyring_part.BACKEND:
+        yield warning(
+            CHECK, f"{path} names another backend, so tools do not ask tokenward.", "`auth setup`"
+        )
+        return
+    yield _module(path, said.get("backend", "keyring-path", fallback="").strip())
+    if os.path.lexists(keyring_part.program_path(directories.home(environ))) and (
+        found := parts.program_problem(environ)
+    ):
+        yield warning(CHECK, *found)
+
+
+def _module(path: str, folder: str) -> Finding:
+    module = f"{os.path.expanduser(folder)}/{keyring_script.MODULE}.py"
+    try:
+        text = text_of(module)
+    except CommandError as error:
+        return problem(CHECK, str(error), error.hint or f"`ls -l {module}`")
+    if text is None:
+        return problem(CHECK, f"{path} names a module that is missing, {module}.", "`auth setup`")
+    if text != keyring_script.module(sys.executable):
+        return warning(
+            CHECK, f"{module} is of another installation or version of tokenward.", "`auth setup`"
+        )
+    return ok(CHECK, f"{path} has the keyring library ask tokenward.")

@@ -1,0 +1,170 @@
+"""`auth setup`: have the tools that are there find tokenward, and take all of it back.
+
+It needs no terminal and no agent (one that runs is asked which accounts there are). What it will
+write is said first. Nothing that a stranger's file says is overwritten unasked: such a file is
+left alone, the rest is written, and the exit status is 2.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from tokenward import directories, usage
+from tokenward.commands import list as listing
+from tokenward.errors import CommandError
+from tokenward.layout import counted
+from tokenward.setup import parts, work
+from tokenward.setup.accounts import Accounts
+from tokenward.setup.journal import Journal
+from tokenward.setup.step import NotUnderstoodError, Settings, StrangersWordError, Whole, look
+from tokenward.setup.work import Outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from tokenward.session import Session
+    from tokenward.setup.step import Look
+    from tokenward.usage import Parser
+
+
+def describe(parser: Parser, _command: str) -> None:
+    """Add options and examples."""
+    usage.add_positional(
+        parser,
+        "tools",
+        "[TOOL]...",
+        nargs="*",
+        metavar="TOOL",
+        help=f"{', '.join(parts.TOOLS)} (default: those that are there)",
+    )
+    parser.add_argument(
+        "--undo", action="store_true", help="take out what was put in, and restore every byte"
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="answer every question with yes; never ask"
+    )
+    parser.examples(
+        "auth setup              for every tool that is there",
+        "auth setup uv twine     for these alone",
+        "auth setup --undo       as if it had never been",
+    )
+
+
+def run(arguments: Namespace, session: Session) -> None:
+    """Set up, or undo it; raises CommandError if a file had to be left alone."""
+    journal = Journal(directories.state(session.environ))
+    outcome = Outcome()
+    if arguments.undo:
+        work.undo(parts.undone(arguments.tools), journal, outcome)
+        _tell_undone(session, outcome)
+    else:
+        chosen = parts.chosen(arguments.tools, session.environ)
+        _set_up(session, chosen, journal, outcome, yes=arguments.yes)
+    session.done(outcome.described())
+    if outcome.refused:
+        raise CommandError(f"{counted(len(outcome.refused), 'file')} stayed as it was.")
+
+
+def _set_up(
+    session: Session, chosen: list[str], journal: Journal, outcome: Outcome, *, yes: bool
+) -> None:
+    looks = []
+    for step in parts.steps(chosen, session.environ, _accounts(session)):
+        try:
+            looks.append(_look(step, journal, session, yes=yes))
+        except CommandError as error:
+            outcome.refused[step.path] = error
+    for seen in looks:
+        if seen.changes:
+            session.terminal.say(seen.summary)
+    if not yes and not _agreed(session, looks, journal):
+        raise CommandError("Nothing was changed.")
+    work.do(looks, journal, outcome)
+    _tell_done(session, chosen, looks, outcome)
+
+
+def _look(step: Whole | Settings, journal: Journal, session: Session, *, yes: bool) -> Look:
+    """Look at one file; where a stranger has had his say, ask. Raises CommandError."""
+    known = journal.files.get(step.path)
+    try:
+        try:
+            return look(step, known, over=yes)
+        except StrangersWordError as said:
+            _ask_to_replace(step, said, session)
+        return look(step, known, over=True)
+    except NotUnderstoodError:
+        raise CommandError(f"{step.path} cannot be edited safely.", step.hint) from None
+
+
+def _ask_to_replace(step: Whole | Settings, said: StrangersWordError, session: Session) -> None:
+    """Ask whether a stranger's word may become a comment. Raises CommandError for a no."""
+    if isinstance(step, Whole):
+        raise CommandError(f"{step.path} is somebody else's.", step.hint) from None
+    problem = f"{step.path} says something else for `{said.args[0]}`"
+    terminal = session.terminal
+    if not terminal.is_there() or not terminal.confirm(f"{problem}; put ours before it?"):
+        raise CommandError(f"{problem}.", step.hint) from None
+
+
+def _agreed(session: Session, looks: list[Look], journal: Journal) -> bool:
+    """Ask, where somebody can be asked, before files of the user's own get lines."""
+    foreign = [
+        seen
+        for seen in looks
+        if seen.changes and seen.before is not None and seen.step.path not in journal.files
+    ]
+    return not foreign or not session.terminal.is_there() or session.terminal.confirm("Go on?")
+
+
+def _accounts(session: Session) -> Accounts:
+    """Return the user names that files and a running agent know."""
+    return Accounts(_pairs(session))
+
+
+def _pairs(session: Session) -> Iterator[tuple[str, str]]:
+    for definition in session.settings.config.definitions:
+        if definition.username:
+            yield definition.url, definition.username
+            yield definition.publish_url or definition.url, definition.username
+    with suppress(CommandError):  # the file cannot be read: said where it is to be written
+        for server in session.settings.pypirc:
+            if server.username:
+                yield server.url, server.username
+    with suppress(CommandError):  # no agent runs, or the settings do not say which one
+        entries, _closed = listing.every(session.connect(start=False).ask)
+        for entry in entries:
+            yield str(entry["service"]), str(entry["username"])
+
+
+def _tell_done(session: Session, chosen: list[str], looks: list[Look], outcome: Outcome) -> None:
+    terminal = session.terminal
+    for path, error in outcome.refused.items():
+        terminal.warn(str(error) if str(error).startswith(path) else f"{path}: {error}")
+        terminal.hint(error.hint)
+    for seen in looks:
+        for note in seen.notes:
+            terminal.warn(note)
+    if problem := parts.program_problem(session.environ):
+        terminal.warn(problem[0])
+        terminal.hint(problem[1])
+    if outcome.written:
+        done = f"Set up {', '.join(chosen)}"
+        terminal.say(f"{done}: wrote {counted(len(outcome.written), 'file')}.")
+        terminal.hint("`auth setup --undo` takes it all back; do so before you uninstall")
+    elif not outcome.refused:
+        terminal.say("All of it is set up already.")
+
+
+def _tell_undone(session: Session, outcome: Outcome) -> None:
+    terminal = session.terminal
+    for path in outcome.written:
+        terminal.say(f"{path} is without the lines of `auth setup`.")
+    for path in outcome.removed:
+        terminal.say(f"{path} is removed.")
+    for error in outcome.refused.values():
+        terminal.warn(str(error))
+        terminal.hint(error.hint)
+    if not (outcome.written or outcome.removed or outcome.refused):
+        terminal.say("There is nothing to undo.")

@@ -1,0 +1,87 @@
+"""What setup has put where: `setup.json` in the state directory, mode 0600.
+
+    {"version": 1,
+     "files": {"/home/u/.config/uv/uv.toml":
+                 {"part": "uv", "made": false, "over": false, "inserted": ["..."], "digest": ""}},
+     "folders": ["/home/u/.config/uv"]}
+
+`inserted` holds our own lines, `digest` the SHA-256 of a file that is ours as a whole; not one
+byte that somebody else has written, so no stranger's secret either. It is written before the file
+that it tells of: what a killed setup has not put in yet is then missing, which harms nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+
+from tokenward.errors import CommandError
+from tokenward.files import read
+from tokenward.setup import writing
+
+
+@dataclass(slots=True)
+class Entry:
+    """What was done to one file; `made` says that there was none before."""
+
+    part: str
+    made: bool = False
+    over: bool = False
+    inserted: list[str] = field(default_factory=list)
+    digest: str = ""
+
+
+def parts(state: str) -> list[str]:
+    """Return the parts that are set up, [] where the journal cannot be read."""
+    try:
+        return list(dict.fromkeys(entry.part for entry in Journal(state).files.values()))
+    except CommandError:
+        return []
+
+
+class Journal:
+    """The files that setup has written, and the folders that it has made for them."""
+
+    def __init__(self, state: str) -> None:
+        self.path = f"{state}/setup.json"
+        self.files: dict[str, Entry] = {}
+        self.folders: list[str] = []
+        if (data := read(self.path)) is not None:
+            self._load(data)
+
+    def _load(self, data: bytes) -> None:
+        try:
+            found = json.loads(data)
+            if found["version"] == 1:
+                self.files = {path: Entry(**entry) for path, entry in found["files"].items()}
+                self.folders = [str(folder) for folder in found["folders"]]
+                return
+        except (ValueError, TypeError, KeyError, AttributeError):
+            pass
+        raise CommandError(
+            f"{self.path} is no journal that this version can read.",
+            "move it away; `auth setup` then begins a new one",
+        )
+
+    def save(self) -> None:
+        """Write it, or remove it where nothing is left to remember. Raises CommandError."""
+        if not self.files and not self.folders:
+            writing.remove(self.path)
+            return
+        files = {path: asdict(entry) for path, entry in self.files.items()}
+        text = json.dumps({"version": 1, "files": files, "folders": self.folders}, indent=1)
+        writing.write(self.path, f"{text}\n", 0o600)
+
+    def make_folders(self, path: str) -> None:
+        """Make the folders above a file, and remember which were not there. Raises CommandError."""
+        missing: list[str] = []
+        folder = os.path.dirname(path)
+        while not os.path.isdir(folder):
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+        if not missing:
+            return
+        for each in reversed(missing):
+            writing.make_folder(each)
+        self.folders += [each for each in reversed(missing) if each not in self.folders]

@@ -1,0 +1,64 @@
+"""The part `keyring`: how tools that import the keyring library, or run `keyring`, find us.
+
+- The backend in one file, in a folder of its own in the state directory. Every interpreter that has
+  the keyring library can load it, also when tokenward is gone.
+- keyringrc.cfg, where the library looks before it looks at what is installed beside it:
+  `$XDG_CONFIG_HOME/python_keyring`, else `~/.config/python_keyring` (on macOS too), as
+  keyring.util.platform_ has it.
+- `~/.local/bin/keyring`, for uv, and for pip and pdm where the library is not installed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tokenward import keyring_script
+from tokenward.setup import ini
+from tokenward.setup.step import Settings, Whole
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenward.setup.draft import Draft
+
+PART = "keyring"
+BACKEND = f"{keyring_script.MODULE}.Keyring"
+
+
+def steps(config: str, state: str, home: str, python: str) -> Iterator[Whole | Settings]:
+    """Yield what the part wants, given the folder of configurations and our interpreter."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    module = module_path(state)
+    yield Whole(PART, module, keyring_script.module(python), 0o600, f"move {module} away")
+    values = {"default-keyring": BACKEND, "keyring-path": folder(state)}
+
+    def edit(draft: Draft, over: bool) -> list[str]:
+        ini.put(draft, "backend", values, over=over)
+        return []
+
+    lines = f"`default-keyring = {BACKEND}` and `keyring-path = {folder(state)}` in [backend]"
+    yield Settings(PART, configuration(config), edit, lines)
+    program = program_path(home)
+    hint = f"move {program} away; or keep it: if the library is behind it, it asks tokenward too"
+    yield Whole(PART, program, keyring_script.program(python, package), 0o755, hint)
+
+
+def configuration(config: str) -> str:
+    """Return the path of keyringrc.cfg below the folder of configurations."""
+    return f"{config}/python_keyring/keyringrc.cfg"
+
+
+def folder(state: str) -> str:
+    """Return the folder that holds the copy of the backend, and nothing else."""
+    return f"{state}/keyring"
+
+
+def module_path(state: str) -> str:
+    """Return the path of the copy of the backend."""
+    return f"{folder(state)}/{keyring_script.MODULE}.py"
+
+
+def program_path(home: str) -> str:
+    """Return the path of the `keyring` program."""
+    return f"{home}/.local/bin/keyring"

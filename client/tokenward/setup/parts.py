@@ -1,0 +1,125 @@
+"""Which tools setup knows, which parts each of them needs, and what those parts want where.
+
+Everything rests on the part `keyring`, so every tool has it. Without a word setup does what is
+there: `keyring` always, the others where their program is on PATH or in ~/.local/bin. pip would
+ask nobody any more if it were told to run a program that it does not find, so without a word it is
+left out where ~/.local/bin is not on PATH.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from tokenward import directories, uv_settings
+from tokenward.errors import CommandError
+from tokenward.setup import keyring_part, pip_part, pypirc_part, uv_part
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tokenward.setup.accounts import Accounts
+    from tokenward.setup.step import Settings, Whole
+
+TOOLS: dict[str, tuple[str, ...]] = {
+    "keyring": ("keyring",),
+    "uv": ("keyring", "uv"),
+    "pip": ("keyring", "pip"),
+    "build": ("keyring", "pip"),
+    "twine": ("keyring",),
+    "poetry": ("keyring",),
+    "pdm": ("keyring",),
+    "devpi": ("keyring",),
+    "hatch": ("keyring", "pypirc"),
+    "flit": ("keyring", "pypirc"),
+}
+"""Every tool, and its parts in the order in which they are written."""
+
+
+PARTS = ("keyring", "uv", "pip", "pypirc")
+
+
+def chosen(tools: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """Return the parts that some tools need; without any, of those that are there.
+
+    Raises CommandError for a tool that is not known.
+    """
+    _check(tools)
+    wanted = {part for tool in tools or _there(environ) for part in TOOLS[tool]}
+    return [part for part in PARTS if part in wanted]
+
+
+def undone(tools: Sequence[str]) -> list[str]:
+    """Return the parts to take back with some tools: `keyring` only by its name, or with all.
+
+    Raises CommandError for a tool that is not known.
+    """
+    _check(tools)
+    if not tools:
+        return [*PARTS]
+    wanted = {part for tool in tools for part in TOOLS[tool] if part in {tool, "pip", "pypirc"}}
+    return [part for part in PARTS if part in wanted]
+
+
+def _check(tools: Sequence[str]) -> None:
+    for tool in tools:
+        if tool == "maturin":
+            raise CommandError("The tool maturin asks no keyring.", "`auth exec -- maturin upload`")
+        if tool not in TOOLS:
+            raise CommandError("There is no such tool to set up.", f"known: {', '.join(TOOLS)}")
+
+
+def _there(environ: Mapping[str, str]) -> list[str]:
+    path, programs = environ.get("PATH", ""), _programs(environ)
+    found = [tool for tool in TOOLS if shutil.which(tool, path=f"{path}{os.pathsep}{programs}")]
+    if programs not in path.split(os.pathsep):
+        found = [tool for tool in found if "pip" not in TOOLS[tool]]
+    return ["keyring", *found]
+
+
+def _programs(environ: Mapping[str, str]) -> str:
+    return os.path.dirname(keyring_part.program_path(directories.home(environ)))
+
+
+def steps(
+    parts: Sequence[str], environ: Mapping[str, str], accounts: Accounts
+) -> Iterator[Whole | Settings]:
+    """Yield what these parts want, file by file."""
+    home, config = directories.home(environ), config_folder(environ)
+    if "keyring" in parts:
+        state = directories.state(environ)
+        yield from keyring_part.steps(config, state, home, sys.executable)
+    if "uv" in parts:
+        yield uv_part.settings(uv_settings.user_file(environ, home), accounts)
+    if "pip" in parts:
+        yield pip_part.settings(pip_part.path(sys.platform, config, home))
+    if "pypirc" in parts:
+        yield pypirc_part.settings(home, accounts)
+
+
+def config_folder(environ: Mapping[str, str]) -> str:
+    """Return the folder below which keyring, uv and pip have theirs."""
+    named = environ.get("XDG_CONFIG_HOME", "")
+    return named.rstrip("/") if os.path.isabs(named) else f"{directories.home(environ)}/.config"
+
+
+def program_problem(environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return why `keyring` on PATH is not our program, as a sentence and a hint; None if it is."""
+    ours = keyring_part.program_path(directories.home(environ))
+    first = shutil.which("keyring", path=environ.get("PATH", ""))
+    if first is not None and os.path.realpath(first) == os.path.realpath(ours):
+        return None
+    folder = _programs(environ)
+    if folder not in environ.get("PATH", "").split(os.pathsep):
+        return (
+            f"{folder} is not on PATH, so uv and pip do not find the `keyring` program there.",
+            f"`export PATH={folder}:$PATH` in your shell's profile, then `auth setup` again",
+        )
+    if first is None:
+        return None
+    return (
+        f"{first} comes before {ours} on PATH, so uv and pip run that one.",
+        "it works too if the keyring library is behind it, and starts slowly",
+    )

@@ -1,0 +1,50 @@
+"""The part `pip`: the user's pip.conf, told to run the `keyring` program.
+
+Left alone, pip asks a keyring library beside it, else the program, and with `--no-input` neither;
+build passes that. Told `subprocess` it always asks the program, in every environment, and faster
+than it can import the library. What it costs: a keyring plug-in that is installed in one
+environment alone answers only to a `keyring` of that environment.
+
+The file is `$XDG_CONFIG_HOME/pip/pip.conf`, on macOS `~/Library/Application Support/pip/pip.conf`
+where that folder is there; the older `~/.pip/pip.conf` where it is the only one.
+
+https://pip.pypa.io/en/stable/topics/configuration/
+"""
+
+from __future__ import annotations
+
+import os
+
+from tokenward.setup import ini
+from tokenward.setup.step import Settings, StrangersWordError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward.setup.draft import Draft
+
+PART = "pip"
+KEY, VALUE = "keyring-provider", "subprocess"
+
+
+def path(platform: str, config: str, home: str) -> str:
+    """Return the pip.conf of the user."""
+    folder = f"{config}/pip"
+    library = f"{home}/Library/Application Support/pip"
+    if platform == "darwin" and os.path.isdir(library):
+        folder = library
+    older = f"{home}/.pip/pip.conf"
+    found = f"{folder}/pip.conf"
+    return older if os.path.exists(older) and not os.path.exists(found) else found
+
+
+def settings(path: str) -> Settings:
+    """Return what the part wants to be in pip.conf."""
+    return Settings(PART, path, _edit, f"`{KEY} = {VALUE}` in [global]")
+
+
+def _edit(draft: Draft, over: bool) -> list[str]:
+    said = ini.parsed(draft.text)
+    if said.has_option("global", KEY.replace("-", "_")):  # pip takes both spellings
+        raise StrangersWordError(KEY)
+    ini.put(draft, "global", {KEY: VALUE}, over=over)
+    return []

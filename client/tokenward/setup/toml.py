@@ -1,0 +1,83 @@
+"""Lines put into a TOML file: a key at its top, a key of one of its tables, a table at its end.
+
+TOML's own rules make the top of a file the one place where a top-level key may always stand.
+Afterwards the text is read again, as in `ini`: it has to say what it said before, with the new
+words and no others.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+from tokenward.setup.draft import BEFORE, NOTE, NOTES
+from tokenward.setup.step import NotUnderstoodError, StrangersWordError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward.setup.draft import Draft
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """Read a text. Raises NotUnderstoodError."""
+    try:
+        return tomllib.loads(text.replace("\r\n", "\n"))
+    except (tomllib.TOMLDecodeError, RecursionError):
+        raise NotUnderstoodError from None
+
+
+def put(draft: Draft, key: str, value: str, *, over: bool = False) -> None:
+    """Have the file say `key = "value"` at its top level. Raises as `ini.put`."""
+    wanted = parsed(draft.text)
+    if wanted.get(key) == value:
+        return
+    _put_line(draft, 0, key, value, wanted, over=over)
+    wanted[key] = value
+    _check(draft, wanted)
+
+
+def put_in_table(
+    draft: Draft, name: str, number: int, key: str, value: str, *, over: bool = False
+) -> None:
+    """Have the table `number` (from 0) of the array `[[name]]` say `key = "value"`."""
+    wanted = parsed(draft.text)
+    table: dict[str, Any] = wanted[name][number]
+    if table.get(key) == value:
+        return
+    headings = [*re.finditer(rf"(?m)^[ \t]*\[\[[ \t]*{name}[ \t]*\]\].*(?:\n|\Z)", draft.text)]
+    if len(headings) != len(wanted[name]):
+        raise NotUnderstoodError  # inline tables
+    _put_line(draft, headings[number].end(), key, value, table, over=over)
+    table[key] = value
+    _check(draft, wanted)
+
+
+def append_table(draft: Draft, name: str, lines: list[str]) -> None:
+    """Put one more table of the array `[[name]]` at the end. Raises NotUnderstoodError."""
+    wanted = parsed(draft.text)
+    more = parsed("\n".join(lines))
+    blank = [""] if draft.text else []
+    draft.add(len(draft.text), *blank, NOTES, f"[[{name}]]", *lines)
+    wanted[name] = [*wanted.get(name, []), more]
+    _check(draft, wanted)
+
+
+def _put_line(
+    draft: Draft, below: int, key: str, value: str, table: dict[str, Any], *, over: bool
+) -> None:
+    line = f'{key} = "{value}"'
+    if key not in table:
+        draft.add(below, NOTE, line)
+        return
+    if not over:
+        raise StrangersWordError(key)
+    old = re.compile(rf"(?m)^[ \t]*{key}[ \t]*=").search(draft.text, below)
+    if old is None:
+        raise NotUnderstoodError
+    draft.add(old.start(), NOTE, line, comment=BEFORE)
+
+
+def _check(draft: Draft, wanted: dict[str, Any]) -> None:
+    if parsed(draft.text) != wanted:
+        raise NotUnderstoodError

@@ -1,0 +1,109 @@
+"""The part `uv`: the user's uv.toml.
+
+uv asks a `keyring` program if it is told to, and for an upload only if it knows the user name,
+which it never takes from a keyring. So the user name goes into its publish URLs: into that of
+PyPI, into an index `testpypi` that is used where it is named and nowhere else, and into those of
+the user's own indexes whose account is known. Such an index gets `authenticate = "always"` too:
+without it uv asks no keyring when it installs. PyPI and TestPyPI never do, nor does an index whose
+account is not known: uv would refuse to read a public index without a credential.
+
+A user name and a keyring also keep `uv publish` from asking the index for trusted publishing
+first; where the file demands that, no publish URL is written.
+
+https://docs.astral.sh/uv/reference/settings/
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+from tokenward.setup import toml
+from tokenward.setup.draft import NOTE
+from tokenward.setup.step import Settings
+from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, ServiceError, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward.setup.accounts import Accounts
+    from tokenward.setup.draft import Draft
+
+PART = "uv"
+
+_PROVIDER = ("keyring-provider", "subprocess")
+_TESTPYPI = [
+    'name = "testpypi"',
+    'url = "https://test.pypi.org/simple/"',
+    f'publish-url = "{TESTPYPI.replace("://", "://__token__@")}"',
+    "explicit = true",
+]
+
+
+def settings(path: str, accounts: Accounts) -> Settings:
+    """Return what the part wants to be in uv.toml."""
+
+    def edit(draft: Draft, over: bool) -> list[str]:
+        return _edit(draft, accounts, over=over)
+
+    shown = f'`{_PROVIDER[0]} = "{_PROVIDER[1]}"` and the user names of uv\'s publish URLs'
+    return Settings(PART, path, edit, shown)
+
+
+def is_ours(data: bytes) -> bool:
+    """Tell whether the provider in an uv.toml is there because setup has written it."""
+    line = f'{NOTE}\n{_PROVIDER[0]} = "{_PROVIDER[1]}"'
+    return line.encode() in data.replace(b"\r\n", b"\n")
+
+
+def _edit(draft: Draft, accounts: Accounts, *, over: bool) -> list[str]:
+    said = toml.parsed(draft.text)
+    if said.get("trusted-publishing") != "always":
+        url = _with_username(said.get("publish-url", PYPI), accounts)
+        if url is not None:
+            toml.put(draft, "publish-url", url, over=True)
+    toml.put(draft, *_PROVIDER, over=over)
+    notes: list[str] = []
+    tables = said.get("index", [])
+    for number, table in enumerate(tables if isinstance(tables, list) else []):
+        if isinstance(table, dict):
+            notes += _edit_index(draft, number, table, accounts)
+    if not any(isinstance(table, dict) and table.get("name") == "testpypi" for table in tables):
+        toml.append_table(draft, "index", _TESTPYPI)
+    return notes
+
+
+def _edit_index(draft: Draft, number: int, table: dict[str, Any], accounts: Accounts) -> list[str]:
+    publish = _with_username(table.get("publish-url"), accounts)
+    if publish is not None:
+        toml.put_in_table(draft, "index", number, "publish-url", publish, over=True)
+    url = table.get("url")
+    username = _username(url) or (accounts.of(url) if isinstance(url, str) else None)
+    if username and "authenticate" not in table and not _is_public(url):
+        toml.put_in_table(draft, "index", number, "authenticate", "always")
+    if publish or username or _username(table.get("publish-url")) or "authenticate" in table:
+        return []
+    name = table.get("name", "without a name")
+    return [f"No user name is known for the index {name} in uv.toml, so uv asks nobody for it."]
+
+
+def _with_username(url: object, accounts: Accounts) -> str | None:
+    """Return a URL with its user name, None where it has one, or none is known."""
+    if not isinstance(url, str) or not re.fullmatch(r"https?://[^@\s\"\\\\]+", url):
+        return None
+    username = accounts.of(url)
+    return url.replace("://", f"://{quote(username, safe='')}@", 1) if username else None
+
+
+def _username(url: object) -> str | None:
+    try:
+        return parse(url).username if isinstance(url, str) else None
+    except ServiceError:
+        return None
+
+
+def _is_public(url: object) -> bool:
+    try:
+        return isinstance(url, str) and parse(url).key in FIXED.values()
+    except ServiceError:
+        return False

@@ -1,0 +1,153 @@
+"""Doing it and undoing it: from steps to files, with the journal beside.
+
+Each file stands alone: one that is refused keeps the others from nothing. What is said about a
+refusal is collected here and told by the command.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tokenward.errors import CommandError
+from tokenward.setup import writing
+from tokenward.setup.draft import without
+from tokenward.setup.journal import Entry
+from tokenward.setup.step import Look, Whole, digest, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenward.setup.journal import Journal
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the files, by path; `refused` has the reasons."""
+
+    written: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    refused: dict[str, CommandError] = field(default_factory=dict)
+
+    def described(self) -> dict[str, list[str]]:
+        """Return it as JSON has it."""
+        return {
+            "written": self.written,
+            "unchanged": self.unchanged,
+            "removed": self.removed,
+            "refused": list(self.refused),
+        }
+
+
+def do(looks: Sequence[Look], journal: Journal, outcome: Outcome) -> None:
+    """Write every file that is not as it is to be. Raises CommandError if the journal fails."""
+    for look in looks:
+        path = look.step.path
+        if not look.changes:
+            if isinstance(look.step, Whole):
+                writing.set_mode(path, look.step.mode)
+            outcome.unchanged.append(path)
+            continue
+        try:
+            if text_of(path) != look.before:
+                raise CommandError(f"{path} was changed meanwhile.", "do it again")
+            _write(look, journal)
+        except CommandError as error:
+            outcome.refused[path] = error
+        else:
+            outcome.written.append(path)
+
+
+def _write(look: Look, journal: Journal) -> None:
+    path, known = look.step.path, journal.files.get(look.step.path)
+    journal.make_folders(journal.path)
+    journal.make_folders(path)
+    mode = look.step.mode if isinstance(look.step, Whole) else 0o600
+    entry = Entry(
+        look.step.part,
+        made=known.made if known else look.before is None,
+        over=look.over,
+        inserted=list(look.inserted),
+        digest=digest(look.after) if isinstance(look.step, Whole) else "",
+    )
+    before = journal.files.get(path)
+    journal.files[path] = entry
+    journal.save()
+    try:
+        writing.write(path, look.after, mode)
+    except CommandError:
+        if before is None:
+            del journal.files[path]
+        else:
+            journal.files[path] = before
+        journal.save()
+        raise
+    if isinstance(look.step, Whole):
+        writing.set_mode(path, mode)
+
+
+def undo(parts: Sequence[str], journal: Journal, outcome: Outcome) -> None:
+    """Take out what was put into files of these parts, and remove what was made for it.
+
+    A file that was changed since keeps every change; what of ours cannot be told from it stays and
+    is refused with a reason. Raises CommandError if the journal fails.
+    """
+    for path, entry in [*journal.files.items()]:
+        if entry.part not in parts:
+            continue
+        try:
+            _take_out(path, entry, outcome)
+        except CommandError as error:
+            outcome.refused[path] = error
+            continue
+        del journal.files[path]
+        journal.save()
+    kept = [*journal.files, *([journal.path] if journal.files else [])]
+    over = [f for f in journal.folders if not any(path.startswith(f"{f}/") for path in kept)]
+    journal.folders = [folder for folder in journal.folders if folder not in over]
+    journal.save()
+    for folder in sorted(over, key=len, reverse=True):
+        _forget_compiled(folder)
+        if writing.remove_folder(folder):
+            outcome.removed.append(folder)
+
+
+def _take_out(path: str, entry: Entry, outcome: Outcome) -> None:
+    text = text_of(path)
+    if text is None:
+        outcome.unchanged.append(path)
+        return
+    if entry.digest:
+        if digest(text) != entry.digest:
+            raise CommandError(
+                f"{path} was changed since, so it stays.", f"look at it, then `rm {path}`"
+            )
+        rest = ""
+    else:
+        rest, missing = without(text, entry.inserted)
+        if any(piece.strip() and "`auth setup`" in rest for piece in missing):
+            raise CommandError(
+                f"The lines of `auth setup` in {path} were changed since, so they stay.",
+                "take them out by hand",
+            )
+    if rest == text:
+        outcome.unchanged.append(path)
+    elif entry.made and not rest.strip():
+        writing.remove(path)
+        outcome.removed.append(path)
+    else:
+        writing.write(path, rest, 0o600)
+        outcome.written.append(path)
+
+
+def _forget_compiled(folder: str) -> None:
+    """Remove what Python has compiled from our module beside it."""
+    cache = f"{folder}/__pycache__"
+    with suppress(OSError):
+        for name in os.listdir(cache):
+            if name.startswith("tokenward_keyring."):
+                writing.remove(f"{cache}/{name}")
+        writing.remove_folder(cache)
