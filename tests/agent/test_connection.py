@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -125,6 +126,31 @@ def test_answers_keep_the_order_of_the_requests_even_where_one_takes_longer(
             second.close()
 
     asyncio.run(main())
+
+
+def test_between_two_of_many_requests_everybody_else_has_a_turn(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def dispatch(request: Request, body: memoryview) -> Answer:
+        order.append("many" if request.number < 100 else "one")
+        return echo(request, body)
+
+    async def main() -> None:
+        async with serving(tmp_path, dispatch) as served:
+            many, writer = await served.connect()
+            one, second = await served.connect()
+            writer.write(b"".join(login(n, b"secret %d" % n) for n in range(100)))
+            for n in range(10):
+                second.write(login(100 + n, b"x"))
+                assert (await answer(one))[0]["id"] == 100 + n
+            for n in range(100):
+                assert (await answer(many))[1] == b"secret %d" % n
+            writer.close()
+            second.close()
+
+    asyncio.run(main())
+    assert order.index("one") < 50, "the first of the others waited for all of the many"
+    assert "many" in order[order.index("one") :], "there was nobody to wait for"
 
 
 def test_an_answer_that_is_not_taken_waits_and_comes_whole(tmp_path: Path) -> None:
@@ -313,20 +339,49 @@ def test_a_frame_takes_no_more_room_than_what_came_of_it(tmp_path: Path) -> None
     asyncio.run(main())
 
 
-def test_when_locked_memory_is_out_half_frames_give_way_and_others_are_served(
-    tmp_path: Path,
+@pytest.mark.parametrize("size", [5_000, 20_000, MAX_BODY])
+def test_half_frames_give_way_and_leave_half_of_the_locked_memory_to_others(
+    size: int, tmp_path: Path
 ) -> None:
     async def main() -> None:
         async with serving(tmp_path, echo) as served:
-            hungry = [await served.connect() for _ in range(40)]
+            hungry = [await served.connect() for _ in range(3 * (1 << 20) // size // 2)]
             for _, writer in hungry:
-                writer.write(login(1, b"x" * MAX_BODY)[:-1])
+                writer.write(login(1, b"x" * size)[:-1])
                 await writer.drain()
+            late, second = await served.connect()
+            whole = login(3, b"y" * MAX_BODY)
+            for part in (whole[:-9], whole[-9:]):  # in two parts, so that it is held for a moment
+                second.write(part)
+                await second.drain()
+                await asyncio.sleep(0.01)
+            assert (await answer(late))[1] == b"y" * MAX_BODY
+            second.close()
+            assert served.arena.free >= len(served.arena.view) // 2
             reader, writer = await served.connect()
             writer.write(login(2, b"good"))
             assert (await answer(reader))[1] == b"good"
             for _, each in [*hungry, (reader, writer)]:
                 each.close()
+
+    asyncio.run(main())
+
+
+def test_nobody_gives_way_where_descriptors_are_out_and_nobody_comes(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, echo) as served:
+            reader, writer = await served.connect()
+            writer.write(login(1, b"x"))
+            await answer(reader)
+            usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, usual[1]))
+            try:
+                served.server._acceptable()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+            writer.write(login(2, b"still here"))
+            assert (await answer(reader))[1] == b"still here"
+            writer.close()
 
     asyncio.run(main())
 

@@ -6,8 +6,10 @@ Every one is bounded in count, and closes what it opened before it returns.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tokenward_protocol.frames import MAX_BODY, PREFIX, frame, sizes
@@ -150,7 +152,30 @@ def unread(path: Path, rounds: int = 10, count: int = 40, asked: int = 30) -> No
                 read(sock, number * MAX_BODY // 8)
 
 
-ATTACKS: tuple[Callable[[Path], None], ...] = (connects, claims, headers, disconnects, unread)
+def pipelines(path: Path, count: int = 4, asked: int = 3000) -> None:
+    """Ask for thousands of things at once, on several connections, and take every answer."""
+    asks = [("fetch", {"service": "https://none.example/"}), ("hello", {}), ("status", {})]
+    every = b"".join(
+        frame(request(op, number, arguments))
+        for number, (op, arguments) in enumerate(itertools.islice(itertools.cycle(asks), asked))
+    )
+    with connections(path, count) as asking, ThreadPoolExecutor(count) as pool:
+        sent = [pool.submit(sock.sendall, every) for sock in asking]
+        for number in range(asked):
+            for sock in asking:
+                assert answer(sock)[0]["id"] == number
+        for each in sent:
+            each.result()
+
+
+ATTACKS: tuple[Callable[[Path], None], ...] = (
+    connects,
+    claims,
+    headers,
+    disconnects,
+    unread,
+    pipelines,
+)
 """Those that keep the agent busy; `silence` is apart, since it takes its time."""
 
 

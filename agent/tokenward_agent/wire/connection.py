@@ -8,12 +8,13 @@ so without a readable secret:
   by what the frame claims, and has `FRAME_SECONDS` from its first byte to its last;
 - an answer that the peer does not take waits sealed, and is opened again when there is room;
 - while a request is being worked on elsewhere (a keyring, a disk) nothing more is read from its
-  connection, so that answers keep the order of the requests.
+  connection, so that answers keep the order of the requests;
+- after each request all others have their turn: who sends a thousand at once waits alone for them.
 """
 
 from __future__ import annotations
 
-from tokenward_agent.arena import ArenaFull, wipe
+from tokenward_agent.arena import wipe
 from tokenward_agent.failure import Failure, Gone
 from tokenward_agent.wire.answer import Answer, not_done
 from tokenward_agent.wire.request import Refused, read
@@ -44,7 +45,7 @@ class Connection:
         self._block: memoryview | None = None  # the unfinished frame, `_held` bytes of it there
         self._held = 0
         self._timer: asyncio.TimerHandle | None = None
-        self.busy = False  # a request is being worked on elsewhere; its client waits for us
+        self.busy = False  # a request is worked on elsewhere or waits its turn: it is up to us
         self._unsent: list[Answer] = []  # of the first one, `_sent` bytes are gone
         self._sent = 0
 
@@ -54,9 +55,9 @@ class Connection:
         self._readable()
 
     @property
-    def unfinished(self) -> bool:
-        """Whether a frame is half here or an answer half gone."""
-        return self._block is not None or bool(self._unsent)
+    def holds(self) -> bool:
+        """Whether it keeps something in the arena: a frame that is not whole, or not its turn."""
+        return self._block is not None
 
     def close(self) -> None:
         """Hang up; wipes what is held."""
@@ -97,13 +98,11 @@ class Connection:
             if self._sock is not None and used < len(came):
                 self._hold(came[used:])
             return
-        try:
-            self._block = self._server.arena.grow(self._block, self._held + len(came))
-        except ArenaFull:
-            self._server.make_room(self)
+        block = self._server.room(self, self._block, self._held + len(came))
+        if block is None:
             return
-        self._block[self._held :] = came
-        self._held += len(came)
+        block[self._held :] = came
+        self._block, self._held = block, len(block)
         self._work_block()
 
     def _work_block(self) -> None:
@@ -120,13 +119,11 @@ class Connection:
             self._server.arena.give(block)
 
     def _hold(self, rest: memoryview) -> None:
-        try:
-            self._block = self._server.arena.take(len(rest))
-        except ArenaFull:
-            self._server.make_room(self)
+        block = self._server.room(self, None, len(rest))
+        if block is None:
             return
-        self._block[:] = rest
-        self._held = len(rest)
+        block[:] = rest
+        self._block, self._held = block, len(rest)
         if not self.busy and not self._unsent:
             self._start_deadline()
 
@@ -145,25 +142,33 @@ class Connection:
             self._server.arena.give(block)
 
     def _work(self, view: memoryview) -> int:
-        """Answer the whole frames in `view`; return how many bytes were used."""
-        at = 0
-        while self._sock is not None and not self.busy and not self._unsent:
-            try:
-                found = cut(view[at:])
-            except RemoteError as error:
-                self.send(not_done(0, Failure(error.code, str(error))))
-                self.close()
-                break
-            if found is None:
-                break
-            body, end = found
-            try:
-                self._request(view[at + PREFIX : at + body], view[at + body : at + end])
-            except BaseException:  # no memory even for an answer: nobody may wait for one
-                self.close()
-                raise
-            at += end
-        return at
+        """Answer the first whole frame in `view`; return how many bytes were used."""
+        if self._sock is None or self.busy or self._unsent:
+            return 0
+        try:
+            found = cut(view)
+        except RemoteError as error:
+            self.send(not_done(0, Failure(error.code, str(error))))
+            self.close()
+            return 0
+        if found is None:
+            return 0
+        body, end = found
+        try:
+            self._request(view[PREFIX:body], view[body:end])
+        except BaseException:  # no memory even for an answer: nobody may wait for one
+            self.close()
+            raise
+        if self._sock is not None and not self.busy and not self._unsent and end < len(view):
+            self.busy = True
+            self._server.loop.remove_reader(self._fd)
+            self._server.loop.call_soon(self._next)
+        return end
+
+    def _next(self) -> None:
+        """Go on behind a request that was answered."""
+        self.busy = False
+        self._go_on()
 
     def _request(self, header: memoryview, body: memoryview) -> None:
         try:
@@ -187,11 +192,8 @@ class Connection:
         except BaseException:  # as in `_work`
             self.close()
             raise
-        self.busy = False
-        if self._sock is None:
-            return
         self.send(result)
-        self._go_on()
+        self._next()
 
     def _go_on(self) -> None:
         """Work on what is held, then listen again, unless something new is in the way."""

@@ -11,7 +11,9 @@ import asyncio
 import errno
 import os
 import resource
+import select
 
+from tokenward_agent.arena import ArenaFull
 from tokenward_agent.failure import Failure
 from tokenward_agent.wire import peer
 from tokenward_agent.wire.answer import Answer, not_done
@@ -69,13 +71,20 @@ class Server:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in _OUT_OF_DESCRIPTORS and self._connections:
-                    self._give_way()
-                    continue
-                if error.errno in _OUT_OF_DESCRIPTORS:
+                if error.errno not in _OUT_OF_DESCRIPTORS or not self._somebody_waits():
+                    return
+                if not self._connections:
                     self._pause()
-                return
+                    return
+                self._give_way()
+                continue
             self._admit(sock)
+
+    def _somebody_waits(self) -> bool:
+        """Tell whether there is anybody to accept: without a descriptor `accept` does not say."""
+        waiting = select.poll()
+        waiting.register(self._listener.fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
 
     def _pause(self) -> None:
         """Accept nothing for a moment: descriptors are out and none of ours can be given back."""
@@ -117,13 +126,23 @@ class Server:
         """Forget a connection."""
         self._connections.pop(connection, None)
 
-    def make_room(self, wanting: Connection) -> None:
-        """Locked memory is out: hang up on the one that needs more, and on the oldest half frame."""
-        wanting.close()
-        for connection in self._connections:
-            if connection.unfinished:
-                connection.close()
-                return
+    def room(self, wanting: Connection, block: memoryview | None, size: int) -> memoryview | None:
+        """Return a block for what a connection holds, in the place of the `block` that it has.
+
+        What is held leaves half of the arena to what is being done, and the longest quiet one gives
+        way. None if there is no room all the same; then this connection was hung up on.
+        """
+        kept = len(self.arena.view) // 2 + size
+        if self.arena.free < kept:
+            for each in [each for each in self._connections if each.holds and each is not wanting]:
+                each.close()
+                if self.arena.free >= kept:
+                    break
+        try:
+            return self.arena.take(size) if block is None else self.arena.grow(block, size)
+        except ArenaFull:
+            wanting.close()
+            return None
 
     def refused(self, error: Refused) -> Answer:
         """Return the answer to a header that is no request."""
