@@ -50,6 +50,8 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    # Where the starter ignored it, the kernel would reap workers before they are waited for.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     arena = Arena()
     if arena.kind.startswith("unlocked"):
         _, _, why = arena.kind.partition(": ")

@@ -86,7 +86,8 @@ def start(directory: str, socket: str, state: str, environ: Mapping[str, str]) -
         return READY
     if not word:
         _end(process)
-    os.waitpid(process, 0)  # it has said its last word
+    with suppress(ChildProcessError):  # where our own starter ignored SIGCHLD, it is reaped already
+        os.waitpid(process, 0)  # it has said its last word
     if word == RUNNING:
         return RUNNING
     raise AgentUnreachable(

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+
+from home import PROGRAMS
 
 if TYPE_CHECKING:
     from home import Home
 
 SERVICE = "https://index.example/"
+DEAF_TO_CHILDREN = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a program that it becomes ignores it, too
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def test_six_commands_at_once_start_one_agent_and_are_all_answered(home: Home) -> None:
@@ -27,3 +35,24 @@ def test_an_agent_that_was_stopped_comes_back_with_the_next_command(home: Home) 
     home.done("agent", "stop")
     assert home.auth("token", SERVICE, TOKENWARD_NO_AUTOSTART="1").returncode == 2
     assert home.done("token", SERVICE) == "made-up-secret\n"
+
+
+def test_a_starter_that_ignores_the_end_of_its_children_makes_no_difference(home: Home) -> None:
+    auth = [sys.executable, "-c", DEAF_TO_CHILDREN, str(PROGRAMS / "auth")]
+    phrase = home.path / "phrase"
+    phrase.touch(mode=0o600)
+    phrase.write_text("a passphrase\n")
+    login = ["login", SERVICE, "-u", "alice", "--password", "-"]
+    given = {"TOKENWARD_PASSPHRASE_FILE": str(phrase)}  # stretched in a worker, the agent's child
+    stored = home.run(*auth, *login, stdin="made-up-secret\n", **given)
+    assert stored.returncode == 0, stored
+    assert "Traceback" not in stored.stderr
+    assert home.done("token", SERVICE, **given) == "made-up-secret\n"
+    (log,) = home.path.rglob("agent.log")
+    assert log.read_text() == ""
+    home.done("agent", "stop")
+    (state,) = home.path.rglob("state/tokenward/*/")
+    state.chmod(0o755)
+    refused = home.run(*auth, "list")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(f"error: The directory {state} is open to others")
