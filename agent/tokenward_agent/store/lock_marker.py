@@ -41,7 +41,7 @@ class LockMarker:
             (self._path, os.O_WRONLY | os.O_CREAT),
             (os.path.dirname(self._path), os.O_RDONLY | os.O_DIRECTORY),
         ):
-            file = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            file = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
             try:
                 os.fsync(file)
             finally:

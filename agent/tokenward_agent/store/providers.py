@@ -13,12 +13,14 @@ this agent.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
 import sys
 
 import tokenward_agent
+from tokenward_agent.store.state_files import read_object, replace
 from tokenward_agent.worker.runner import WorkerError, run
 
 TYPE_CHECKING = False
@@ -87,31 +89,15 @@ async def probe_keyring(arena: Arena, session: Mapping[str, str], now: float) ->
 
 def remember(state: str, probe: Probe) -> None:
     """Write the answer down in the folder *state*; where that fails it is asked for again."""
-    path = os.path.join(state, _FILE)
-    fresh = f"{path}.{os.getpid()}.tmp"
     text = json.dumps({"backend": probe.backend, "reason": probe.reason, "when": probe.when})
-    try:
-        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.write(file, text.encode())
-        finally:
-            os.close(file)
-        os.replace(fresh, path)
-    except OSError:
-        return
+    with contextlib.suppress(OSError):
+        replace(os.path.join(state, _FILE), text.encode())
 
 
 def remembered(state: str) -> Probe | None:
     """Return the answer written down in the folder *state*, or None: there is none to be read."""
-    try:
-        file = os.open(os.path.join(state, _FILE), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            values = json.loads(os.read(file, 65536))
-        finally:
-            os.close(file)
-        backend, reason, when = values["backend"], values["reason"], values["when"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    values = read_object(os.path.join(state, _FILE))
+    backend, reason, when = (values.get(name) for name in ("backend", "reason", "when"))
     if not (backend is None or type(backend) is str) or type(reason) is not str:
         return None
     return Probe(backend, reason, when) if type(when) is int else None

@@ -14,6 +14,7 @@ import contextlib
 import os
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.store.state_files import open_plain, replace
 from tokenward_agent.vault.sealing import KEY_SIZE, fill_random
 from tokenward_agent.vault.slot import ARGON2ID, SALT_SIZE, Slot
 from tokenward_agent.worker.runner import WorkerError, run
@@ -171,38 +172,25 @@ class SlotKeys:
     def _read_key_file(self, vault_id: str, key: memoryview) -> None:
         path = self._key_file(vault_id)
         try:
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            file = open_plain(path)
+            try:
+                whole = os.readv(file, [key]) == KEY_SIZE and not os.read(file, 1)
+            finally:
+                os.close(file)
         except OSError as error:
             raise Failure(
                 "provider",
                 f"The key file {path} cannot be read: {error.strerror}.",
                 "put it back from a backup, or move the vault away and log in anew",
             ) from None
-        try:
-            if os.readv(file, [key]) != KEY_SIZE or os.read(file, 1):
-                raise Failure("provider", f"The key file {path} is not {KEY_SIZE} bytes long.")
-        finally:
-            os.close(file)
+        if not whole:
+            raise Failure("provider", f"The key file {path} is not {KEY_SIZE} bytes long.")
 
     def _write_key_file(self, vault_id: str, key: memoryview) -> None:
         path = self._key_file(vault_id)
-        fresh = f"{path}.{os.urandom(4).hex()}.tmp"
         try:
-            file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                os.writev(file, [key])
-                os.fsync(file)
-            finally:
-                os.close(file)
-            os.rename(fresh, path)
-            directory = os.open(self._state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            replace(path, key)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(fresh)
             raise Failure(
                 "provider", f"The key file {path} cannot be written: {error.strerror}."
             ) from None

@@ -14,6 +14,8 @@ import hashlib
 import json
 import os
 
+from tokenward_agent.store.state_files import read_object, replace
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,14 +34,7 @@ class Tombstones:
         held = self._read()
         for record in records:
             held[_digest(record)] = max(record.created, held.get(_digest(record), 0))
-        fresh = f"{self._path}.{os.getpid()}.tmp"
-        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.write(file, json.dumps(held).encode())
-            os.fsync(file)
-        finally:
-            os.close(file)
-        os.replace(fresh, self._path)
+        replace(self._path, json.dumps(held).encode())
 
     def cover(self, records: Iterable[Record]) -> list[Record]:
         """Return those of `records` that a later logout was about."""
@@ -55,16 +50,7 @@ class Tombstones:
                 os.unlink(self._path)
 
     def _read(self) -> dict[str, int]:
-        try:
-            file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return {}
-        with open(file, "rb") as stream:
-            try:
-                held = json.loads(stream.read())
-            except ValueError:
-                return {}
-        return {k: v for k, v in held.items() if type(v) is int} if type(held) is dict else {}
+        return {k: v for k, v in read_object(self._path).items() if type(v) is int}
 
 
 def _digest(record: Record) -> str:

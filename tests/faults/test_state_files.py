@@ -1,0 +1,115 @@
+"""The agent's own small files, with something else in their place: nobody waits, and it is said."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from agents import Agent, NotDone
+from strace import Strace, traces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+URL, OTHER = "https://index.example/", "https://other.example/"
+DEEP = "[" * 60_000  # more than a recursive parser can bear
+
+
+def a_file_of_nonsense(path: Path) -> None:
+    path.write_text(DEEP)
+
+
+def a_link(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+INSTEAD: dict[str, Callable[[Path], object]] = {
+    "a FIFO": os.mkfifo,
+    "a directory": os.mkdir,
+    "a link": a_link,
+    "a file of nonsense": a_file_of_nonsense,
+}
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    """An agent with one credential, in a vault that a key file opens."""
+    agent = Agent(tmp_path)
+    try:
+        agent.ask("create", provider="disabled", slot="key-file")
+        agent.ask("login", b"secret", service=URL, username="u", provider="disabled")
+        yield agent
+    finally:
+        agent.end(signal.SIGKILL)
+
+
+def folder(agent: Agent) -> Path:
+    (path,) = agent.state.iterdir()
+    return path
+
+
+@pytest.mark.parametrize("what", INSTEAD)
+def test_what_is_no_key_file_is_named_and_keeps_nobody_waiting(what: str, agent: Agent) -> None:
+    (key,) = folder(agent).glob("*.key")
+    kept = key.rename(key.with_suffix(".kept"))
+    INSTEAD[what](key)
+    agent.restart()
+    wire = agent.wire()
+    wire.sock.settimeout(10)
+    assert wire.ask("hello")["ok"] is True
+    with pytest.raises(NotDone) as refused:
+        wire.ask("fetch", service=URL)
+    assert refused.value.code == "locked"
+    assert str(key) in str(refused.value), "the file is not named"
+    wire.close()
+    key.rmdir() if what == "a directory" else key.unlink()
+    kept.rename(key)
+    agent.ask("unlock")
+    assert agent.fetch(URL) == b"secret"
+    assert agent.errors.read_text() == ""
+
+
+@pytest.mark.parametrize("what", INSTEAD)
+@pytest.mark.parametrize("name", ["disabled.tombstones.json", "probe.json", "locked"])
+def test_what_is_no_memory_of_ours_keeps_nobody_waiting(
+    name: str, what: str, agent: Agent
+) -> None:
+    path = folder(agent) / name
+    INSTEAD[what](path)
+    agent.restart()
+    wire = agent.wire()
+    wire.sock.settimeout(10)
+    if name == "locked":  # whatever lies there, it is a lock
+        with pytest.raises(NotDone, match="locked: "):
+            wire.ask("fetch", service=URL)
+        for op in ("lock", "unlock"):
+            with contextlib.suppress(NotDone):  # what is wrong with it is said, or is no matter
+                wire.ask(op)
+    else:
+        assert wire.ask("fetch", service=URL)["ok"] is True
+        assert wire.ask("prepare")["provider"] == "disabled"
+        wire.ask("login", b"other", service=OTHER, username="u", provider="disabled")
+        wire.ask("logout", service=OTHER)
+    wire.close()
+    assert agent.errors.read_text() == ""
+
+
+@traces
+def test_a_key_file_that_the_disk_does_not_give_is_named_with_the_reason(
+    agent: Agent, tmp_path: Path
+) -> None:
+    (key,) = folder(agent).glob("*.key")
+    agent.ask("lock")
+    options = ("-e", "trace=readv", "-e", "inject=readv:error=EIO")
+    with Strace(agent.pid, tmp_path / "strace.log", *options) as strace:
+        closed = agent.ask("unlock")["closed"]
+    assert "(INJECTED)" in strace.text()
+    assert isinstance(closed, list)
+    assert f"{key} cannot be read: Input/output error" in str(closed[0])
+    agent.ask("unlock")
+    assert agent.fetch(URL) == b"secret"
+    assert agent.errors.read_text() == ""
