@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
+import resource
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +27,7 @@ from agents import Agent, NotDone
 from bad_clients import HEADERS
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from memory import copies, dumped_copies, locked, slices
+from processes import children
 from secret_service import gnome_keyring
 from users import other_users
 
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, other_users]
 
+PATIENCE = 20  # seconds for what has to come about
 URL, OTHER = "https://index.example/team/", "https://other.example/"
 PROVIDERS = {
     "key-file": ("disabled", "key-file"),
@@ -67,7 +73,7 @@ BEFORE = {
     "mlock": [sys.executable, "-I", "-c", WITHOUT_MEMFD_SECRET],
 }
 KEYRING_PROGRAM = """#!/bin/sh
-file="{folder}/item"
+case "$2" in https:*) file="{folder}/adopted" ;; *) file="{folder}/item" ;; esac
 case "$1" in
   set) /bin/cat > "$file" ;;
   get) [ -f "$file" ] || exit 1; /bin/cat "$file" ;;
@@ -152,6 +158,36 @@ class Life:
         key = bytearray(32)
         unwrap_into(slot, self.slot_key, header.vault_id, memoryview(key))
         return bytes(key)
+
+    @contextlib.contextmanager
+    def spoilt(self) -> Iterator[None]:
+        """Have nothing open the vault for a while."""
+        if self.session is not None:
+            self.session.lock()
+            yield
+            self.session.unlock()
+            return
+        wrong = secrets.token_bytes(32)
+        self.needles += [wrong[:16], wrong[16:], base64.b64encode(wrong)[:20]]
+        if self.slot == "key-file":
+            path, written = next(self.agent.state.glob("*/*.key")), wrong
+        elif self.slot == "program":
+            path, written = self.folder / "item", base64.b64encode(wrong)
+        else:
+            yield
+            return
+        kept = path.read_bytes()
+        path.write_bytes(written)
+        yield
+        path.write_bytes(kept)
+
+    def keeps(self, secret: bytes) -> bool:
+        """Put a secret where this provider would adopt it from; False where it adopts nothing."""
+        if self.session is not None:
+            self.session.store("a credential", {"service": OTHER, "username": "u"}, secret)
+        elif self.slot == "program":
+            (self.folder / "adopted").write_bytes(secret)
+        return self.slot in {"keyring", "program"}
 
     def none_after(self, what: str) -> None:
         """No secret is anywhere, and the vault's key at most in the arena."""
@@ -290,6 +326,73 @@ def test_no_key_and_no_passphrase_is_left_after_lock_and_unlock(life: Life) -> N
     life.none_in_a_core()
 
 
+def test_no_secret_is_left_in_memory_by_what_fails_or_is_broken_off(life: Life) -> None:
+    agent, secret, refused = life.agent, token(), token()
+    life.needles += slices(secret) + slices(refused)
+    login = {"service": URL, "username": "__token__", "provider": life.provider}
+    agent.ask("login", secret, **login)
+    usual = resource.prlimit(agent.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (16, usual[1]))
+    ask_to_fail(agent, "login", refused, **login)
+    resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, usual)
+    life.none_after("a login that the disk refused")
+    ask_to_fail(agent, "login", refused, **login | {"service": "https://index.example/a/../b/"})
+    ask_to_fail(agent, "login", refused, **login, lifetime=0)
+    life.none_after("logins that were refused")
+    assert agent.fetch(URL) == secret
+    agent.ask("lock")
+    with life.spoilt():
+        wrong = secrets.token_urlsafe(60).encode() if life.passphrase else b""
+        life.needles += slices(wrong) if wrong else []
+        with contextlib.suppress(NotDone):
+            agent.ask("unlock", wrong, **_bus(life))
+        ask_to_fail(agent, "fetch", service=URL)
+        life.none_after("an unlock by the wrong key")
+        assert not life.opened()
+    for _ in range(3):
+        wire = agent.wire()
+        wire.send(frame(request("unlock", 1, {**_bus(life)}), life.passphrase))
+        wire.close()
+    agent.ask("unlock", life.passphrase, **_bus(life))  # passphrases are tried one after the other
+    settle(agent)
+    life.none_after("an unlock that nobody waits for")
+    agent.ask("lock")
+    if life.slot != "key-file":  # all others have a worker, which dies with the key in its hands
+        wire = agent.wire()
+        wire.send(frame(request("unlock", 1, {**_bus(life)}), life.passphrase))
+        os.kill(one_child(agent), signal.SIGKILL)
+        wire.answer()
+        wire.close()
+        life.none_after("an unlock whose worker died")
+    agent.ask("unlock", life.passphrase, **_bus(life))
+    assert agent.fetch(URL) == secret
+    if life.slot == "passphrase":
+        agent.ask("passphrase", action="remove")
+        life.none_after("a passphrase that was removed")
+    life.none_in_a_core()
+
+
+def test_no_secret_that_stays_in_a_keyring_is_left_in_memory(life: Life) -> None:
+    agent, adopted = life.agent, token()
+    if not life.keeps(adopted):
+        where = {"service": OTHER, "username": "u", "provider": life.provider}
+        ask_to_fail(agent, "login", b"", adopt=OTHER, **where)
+        return
+    life.needles += slices(adopted)
+    agent.ask("login", service=OTHER, username="u", adopt=OTHER, provider=life.provider)
+    life.none_after("adopting")
+    for _ in range(5):
+        assert agent.fetch(OTHER) == adopted
+    life.none_after("fetches of an adopted secret")
+    agent.ask("lock")
+    life.none_after("a lock")
+    agent.ask("unlock", b"", **_bus(life))
+    assert agent.fetch(OTHER) == adopted
+    agent.ask("logout", service=OTHER, purge=True)
+    life.none_after("a logout that purges")
+    life.none_in_a_core()
+
+
 def test_no_secret_that_is_over_is_left_in_memory(life: Life) -> None:
     agent, secret, brief = life.agent, token(), token()
     life.needles += slices(secret) + slices(brief)
@@ -313,6 +416,23 @@ def test_no_secret_that_is_over_is_left_in_memory(life: Life) -> None:
         agent.ask("passphrase", fresh, action="set")
         life.none_after("a new passphrase")
     life.none_in_a_core()
+
+
+def settle(agent: Agent) -> None:
+    """Wait until no worker is left."""
+    give_up = time.monotonic() + PATIENCE
+    while children(agent.pid):
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def one_child(agent: Agent) -> int:
+    """Wait for a worker and return its pid."""
+    give_up = time.monotonic() + PATIENCE
+    while not (found := children(agent.pid)):
+        assert time.monotonic() < give_up
+        time.sleep(0.001)
+    return found[0]
 
 
 def _bus(life: Life) -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from agents import Agent
 from home import PROGRAMS, Home
-from memory import copies, slices
+from memory import copies, dumped_copies, slices
 from processes import children
 from users import become, give, other_users
 
@@ -207,6 +207,7 @@ def test_an_agent_knows_nothing_of_the_secrets_that_its_starter_had(tmp_path: Pa
         assert pid is not None
         assert "marked" not in Path(f"/proc/{pid}/environ").read_text()
         assert copies(pid, [*slices(b"marked" * 20), str(passphrase).encode()]) == 0
+        assert dumped_copies(pid, slices(b"marked" * 20), tmp_path) in {0, None}
         home.done("agent", "restart", **environ)
         pid = home.agent_pid()
         assert pid is not None

@@ -154,7 +154,11 @@ def unread(path: Path, rounds: int = 10, count: int = 40, asked: int = 30) -> No
 
 def pipelines(path: Path, count: int = 4, asked: int = 3000) -> None:
     """Ask for thousands of things at once, on several connections, and take every answer."""
-    asks = [("fetch", {"service": "https://none.example/"}), ("hello", {}), ("status", {})]
+    asks: list[tuple[str, dict[str, Value]]] = [
+        ("fetch", {"service": "https://none.example/"}),
+        ("hello", {}),
+        ("status", {}),
+    ]
     every = b"".join(
         frame(request(op, number, arguments))
         for number, (op, arguments) in enumerate(itertools.islice(itertools.cycle(asks), asked))

@@ -89,6 +89,11 @@ class Session:
         with self._collection() as collection:
             return {item.get_label(): item.get_secret() for item in collection.get_all_items()}
 
+    def store(self, label: str, attributes: dict[str, str], secret: bytes) -> None:
+        """Store an item as another program would."""
+        with self._collection() as collection:
+            collection.create_item(label, attributes, secret)
+
     @contextlib.contextmanager
     def _collection(self) -> Generator[secretstorage.Collection]:
         before = os.environ.get("DBUS_SESSION_BUS_ADDRESS")
