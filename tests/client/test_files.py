@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokenward.errors import CommandError
-from tokenward.files import MAX_SIZE, parse_toml, read
+from tokenward.files import MAX_PARTS, MAX_SIZE, parse_toml, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,3 +55,24 @@ def test_an_unreadable_file_is_one_sentence(tmp_path: Path) -> None:
 def test_toml_nested_without_end_is_one_sentence() -> None:
     with pytest.raises(CommandError, match="not valid TOML"):
         parse_toml(b"a = " + b"[" * 100_000, "f")
+
+
+@pytest.mark.parametrize("part", ["a", "tool-1_x", '"a b"', "'.'", '""'])
+@pytest.mark.parametrize("dot", [".", " . ", "\t."])
+def test_a_key_of_very_many_parts_is_refused_before_it_is_parsed(part: str, dot: str) -> None:
+    for text in (f"[{dot.join([part] * 50_000)}]", f"x = {{{dot.join([part] * 50_000)} = 1}}"):
+        with pytest.raises(CommandError, match=f"^f has a key of more than {MAX_PARTS} parts"):
+            parse_toml(text.encode(), "f")
+    assert parse_toml(f"[{dot.join([part] * MAX_PARTS)}]".encode(), "f")
+
+
+@pytest.mark.parametrize(
+    "text", ['a = "' + "1.2." * 15 + '"', "a = 1 # " + ". . ." * 50, "a = [" + "1.5, " * 500 + "]"]
+)
+def test_what_only_looks_like_a_long_key_is_read(text: str) -> None:
+    assert "a" in parse_toml(text.encode(), "f")
+
+
+def test_a_number_without_end_is_one_sentence() -> None:
+    with pytest.raises(CommandError, match="not valid TOML"):
+        parse_toml(b"a = " + b"9" * 10_000, "f")
