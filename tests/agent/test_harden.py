@@ -215,3 +215,41 @@ def test_a_refused_protection_is_told_with_its_reason() -> None:
     report.note("one", None)
     report.note("two", "Operation not permitted")
     assert (report.in_force, report.refused) == (["one"], ["two: Operation not permitted"])
+
+
+@pytest.mark.parametrize(
+    ("program", "may"),
+    [
+        ("tokenward_agent.__main__", set()),
+        ("tokenward_agent.worker.main", sys.stdlib_module_names | {"tokenward_agent"}),
+    ],
+)
+def test_hardening_comes_before_whatever_takes_time_to_import(program: str, may: set[str]) -> None:
+    said = subprocess.check_output(
+        [sys.executable, "-I", "-c", BEFORE_HARDENING.format(program=program)], text=True
+    )
+    loaded = set(said.split())
+    assert program in loaded
+    assert {name for name in loaded - {program} if name.partition(".")[0] not in may} == set()
+
+
+BEFORE_HARDENING = """
+import sys, tokenward_agent.harden
+before = set(sys.modules)
+def harden():
+    print(*set(sys.modules) - before)
+    sys.exit()
+tokenward_agent.harden.harden = harden
+from {program} import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("enabled", "told"), [(True, "refused"), (False, "in_force")])
+def test_it_is_told_whether_python_would_run_code_from_outside(*, enabled: bool, told: str) -> None:
+    program = (
+        f"import sys; sys.is_remote_debug_enabled = lambda: {enabled}\n"
+        f"from tokenward_agent.harden import harden; print(*harden().{told}, sep='\\n')"
+    )
+    said = subprocess.check_output([sys.executable, "-I", "-c", program], text=True)
+    assert "remote debugging off" in said

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tokenward_agent.arena import Arena
-from tokenward_agent.worker.runner import WorkerError, environment, run
+from tokenward_agent.worker.runner import WorkerError, _command, environment, run
 
 KEY = bytes(range(32))
 ARGON2ID = {"salt": b"somesalt", "memory": 256, "passes": 2, "lanes": 1}
@@ -325,6 +325,17 @@ def test_a_worker_gets_the_variables_of_a_session_and_no_others() -> None:
         "XDG_RUNTIME_DIR": "/run/user/1",
         "DISPLAY": ":1",
     }
+
+
+def test_from_python_3_14_on_a_worker_is_deaf_to_code_from_outside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for version, deaf in (((3, 13, 9), False), ((3, 14, 0), True)):
+        monkeypatch.setattr(sys, "version_info", version)
+        for job in ("argon2id", "keyring-get"):
+            command = _command(job)
+            assert ("disable_remote_debug" in command) == deaf
+            assert command.index("-I") == 1
 
 
 def test_a_keyring_backend_that_the_user_chose_is_passed_on() -> None:

@@ -134,14 +134,25 @@ def test_a_program_without_an_interpreter_is_said(
 def test_the_agent_is_told_its_places_by_options_and_runs_isolated(stand_in: StandIn) -> None:
     stand_in.start(b"ready\n")
     argv = stand_in.seen["argv"]
-    assert argv[:2] == ["-I", "-c"]
-    assert "tokenward_agent" in argv[2]
-    assert argv[3:-1] == [
+    isolated = starter.interpreter()[1:]
+    assert isolated[0] == "-I"
+    command, program, *options = argv[len(isolated) :]
+    assert (argv[: len(isolated)], command) == (isolated, "-c")
+    assert "tokenward_agent" in program
+    assert options[:-1] == [
         *("--directory", "/creds"),
         *("--socket", "/run/x/agent.sock"),
         *("--state", str(stand_in.state)),
         "--ready-fd",
     ]
+
+
+def test_from_python_3_14_on_it_is_deaf_to_code_from_outside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for version, options in (((3, 13, 9), []), ((3, 14, 0), ["-X", "disable_remote_debug"])):
+        monkeypatch.setattr(sys, "version_info", version)
+        assert starter.interpreter() == [sys.executable, "-I", *options]
 
 
 def test_it_gets_a_session_of_its_own_and_no_input(stand_in: StandIn) -> None:

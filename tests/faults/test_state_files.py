@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from agents import Agent, NotDone
+from keyring_program import keyring_program
 from strace import Strace, traces
 
 if TYPE_CHECKING:
@@ -75,9 +76,7 @@ def test_what_is_no_key_file_is_named_and_keeps_nobody_waiting(what: str, agent:
 
 @pytest.mark.parametrize("what", INSTEAD)
 @pytest.mark.parametrize("name", ["disabled.tombstones.json", "probe.json", "locked"])
-def test_what_is_no_memory_of_ours_keeps_nobody_waiting(
-    name: str, what: str, agent: Agent
-) -> None:
+def test_what_is_no_memory_of_ours_keeps_nobody_waiting(name: str, what: str, agent: Agent) -> None:
     path = folder(agent) / name
     INSTEAD[what](path)
     agent.restart()
@@ -96,6 +95,52 @@ def test_what_is_no_memory_of_ours_keeps_nobody_waiting(
         wire.ask("logout", service=OTHER)
     wire.close()
     assert agent.errors.read_text() == ""
+
+
+@traces
+def test_a_lock_is_answered_after_its_marker_is_on_the_disk(agent: Agent, tmp_path: Path) -> None:
+    with Strace(agent.pid, tmp_path / "strace.log", "-e", "trace=fsync,sendto") as strace:
+        agent.ask("lock")
+    file, directory, *rest, answer = (name for _, name in strace.calls())
+    assert (file, directory, answer) == ("fsync", "fsync", "sendto")
+    assert "fsync" not in rest
+
+
+@traces
+def test_what_was_logged_out_is_noted_on_the_disk_before_it_leaves_a_vault(tmp_path: Path) -> None:
+    """Where the other vault is closed, and may hold an older one."""
+    program = keyring_program(tmp_path)
+    agent = Agent(tmp_path)
+    try:
+        agent.ask("create", provider="subprocess", slot="program", program=str(program))
+        agent.ask("create", b"phrase", provider="disabled", slot="passphrase")
+        agent.restart()
+        agent.ask("login", b"secret", service=URL, username="u", provider="subprocess")
+        calls = "trace=fsync,rename,renameat,sendto"
+        with Strace(agent.pid, tmp_path / "strace.log", "-e", calls) as strace:
+            agent.ask("logout", service=URL)
+        assert [name for _, name in strace.calls() if name != "sendto"] == [
+            *("fsync", "rename", "fsync"),  # the note
+            *("fsync", "renameat", "fsync"),  # the vault
+        ]
+        assert strace.calls()[-1][1] == "sendto"
+    finally:
+        agent.end(signal.SIGKILL)
+
+
+@traces
+def test_a_key_file_is_on_the_disk_before_the_vault_that_needs_it(tmp_path: Path) -> None:
+    agent = Agent(tmp_path)
+    try:
+        calls = "trace=fsync,rename,renameat"
+        with Strace(agent.pid, tmp_path / "strace.log", "-e", calls) as strace:
+            agent.ask("create", provider="disabled", slot="key-file")
+        assert [name for _, name in strace.calls()] == [
+            *("fsync", "rename", "fsync"),  # the key
+            *("fsync", "renameat", "fsync"),  # the vault
+        ]
+    finally:
+        agent.end(signal.SIGKILL)
 
 
 @traces
