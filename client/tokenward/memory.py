@@ -24,7 +24,7 @@ class Memory:
         """Return all of it; whatever is not as we write it counts for nothing."""
         try:
             known = json.loads(read(str(self._path)) or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         if not isinstance(known, dict):
             return {}

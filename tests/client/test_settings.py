@@ -161,7 +161,7 @@ def test_trust_is_remembered_in_a_private_file_without_content(machine: Machine)
     assert [path.name for path in memory.parent.iterdir()] == ["trusted.json"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "not json", '{"x": 1}'])
+@pytest.mark.parametrize("content", ["", "[]", "not json", '{"x": 1}', "[" * 60_000])
 def test_a_damaged_memory_trusts_nothing(machine: Machine, content: str) -> None:
     machine.project(HOSTILE)
     machine.write(".local/state/tokenward/trusted.json", content)
