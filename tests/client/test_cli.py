@@ -11,6 +11,8 @@ from tokenward.usage import Shown
 SECRET = "pypi-AgEIcHlwaS5vcmc"
 
 each_command = pytest.mark.parametrize("command", cli.COMMANDS)
+NEEDED = {"trust": ["DIR"], "helper": ["--protocol", "bazel", "get"]}
+"""What a command does not do without."""
 
 
 def wrong(*argv: str) -> CommandError:
@@ -54,14 +56,16 @@ def test_every_command_takes_the_options_of_all(command: str) -> None:
     kind = "text" if command in cli.WITHOUT_FORMAT else "json"
     if kind == "json":
         argv += ["--format", "json"]
-    needed = {"trust": ["DIR"], "helper": ["--protocol", "bazel", "get"]}.get(command, [])
-    found = cli.parser_of(command).read([*argv, *needed])
+    found = cli.parser_of(command).read([*argv, *NEEDED.get(command, [])])
     assert (found.quiet, found.verbose, found.format, found.color) == (True, True, kind, "never")
 
 
 @pytest.mark.parametrize("command", sorted(cli.WITHOUT_FORMAT))
 def test_a_command_whose_stdout_is_another_ones_has_no_format(command: str) -> None:
-    assert str(wrong(command, "--format", "json")) == "There is no option `--format`."
+    assert (
+        str(wrong(command, *NEEDED.get(command, []), "--format=json"))
+        == "There is no option `--format`."
+    )
 
 
 @pytest.mark.parametrize(
