@@ -196,6 +196,8 @@ def test_an_ini_file_that_cannot_be_edited_safely_is_left_alone(text: str) -> No
         f"index = [{{ name = 'a', url = '{PRIVATE}' }}]\n",
         "x = \n",
         '"keyring-provider" = "x"\n',
+        f"x = {'9' * 5000}\n",
+        "x = '\udcff'\n",  # a byte that is no UTF-8
     ],
 )
 def test_a_toml_file_that_cannot_be_edited_safely_is_left_alone(text: str) -> None:

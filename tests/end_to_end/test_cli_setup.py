@@ -239,6 +239,24 @@ def test_one_broken_file_keeps_the_others_from_nothing(home: Home) -> None:
     assert done["written"] == [path for path in EVERYTHING if "uv.toml" not in path]
 
 
+@pytest.mark.parametrize(
+    "text", ["", "[" * 100_000, "{}", '{"version": 2}', '{"version": 1, "files": 3}']
+)
+def test_a_journal_that_cannot_be_read_stops_it_and_status_goes_on(home: Home, text: str) -> None:
+    setup(home)
+    before = tree(home)
+    journal = place(home, ".local/state/tokenward/setup.json", text, 0o600)
+    for words in ((), ("--undo",)):
+        told = home.auth("setup", *words)
+        assert told.returncode == 2
+        assert f"{journal} is no journal that this version can read." in told.stderr
+    assert {**tree(home), ".local/state/tokenward/setup.json": 0} == {
+        **before,
+        ".local/state/tokenward/setup.json": 0,
+    }
+    assert "not set up" in home.done("status")
+
+
 def test_a_tool_that_is_not_known_is_said_so(home: Home) -> None:
     told = home.auth("setup", "nonsense")
     assert told.returncode == 2

@@ -57,7 +57,7 @@ class Journal:
                 self.files = {path: Entry(**entry) for path, entry in found["files"].items()}
                 self.folders = [str(folder) for folder in found["folders"]]
                 return
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
         raise CommandError(
             f"{self.path} is no journal that this version can read.",

@@ -8,9 +8,10 @@ words and no others.
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import Any
 
+from tokenward.errors import CommandError
+from tokenward.files import parse_toml
 from tokenward.setup.draft import BEFORE, NOTE, NOTES
 from tokenward.setup.step import NotUnderstoodError, StrangersWordError
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 def parsed(text: str) -> dict[str, Any]:
     """Read a text. Raises NotUnderstoodError."""
     try:
-        return tomllib.loads(text.replace("\r\n", "\n"))
-    except (tomllib.TOMLDecodeError, RecursionError):
+        return parse_toml(text.encode("utf-8", "surrogateescape"), "")
+    except CommandError:  # the step that is refused names the file
         raise NotUnderstoodError from None
 
 
