@@ -55,12 +55,16 @@ class Home:
             self.environment["TOKENWARD_CONFIG"] = str(settings)
 
     def run(
-        self, *command: str | Path, stdin: str = "", **variables: str
+        self,
+        *command: str | Path,
+        stdin: str = "",
+        cwd: str = "",
+        **variables: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run `command` here without a terminal, with `variables` added; whatever it exits with."""
         return subprocess.run(
             command,
-            cwd=self.path,
+            cwd=cwd or self.path,
             env=self.environment | variables,
             input=stdin,
             text=True,

@@ -14,9 +14,11 @@ import hashlib
 import subprocess
 import sys
 import tempfile
+from http.client import HTTPConnection
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 if TYPE_CHECKING:
@@ -45,6 +47,21 @@ class IndexServer:
 
     def requests(self) -> list[str]:
         return self._log.read_text().splitlines()
+
+    def connect(self) -> HTTPConnection:
+        """Return a new connection to it, for something that stands before it."""
+        address = urlsplit(self.url)
+        return HTTPConnection(address.hostname or "", address.port)
+
+    def renew(self) -> str:
+        """Take out everything that was uploaded; return the path of the index, which is its root."""
+        for path in self.packages.iterdir():
+            path.unlink()
+        return ""
+
+    def holds(self, file: str) -> bool:
+        """Tell whether it has the file."""
+        return (self.packages / file).exists()
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="index-")

@@ -1,0 +1,125 @@
+"""A real devpi-server in a process of its own, with one user who owns its indexes.
+
+It listens on a Unix socket in a folder of its own, so no port has to be guessed, and
+`connect` gives connections for the recording proxy that tools talk to. Ended by pid.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from recording_proxy import UnixConnection
+from tool_environments import programs
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+LISTENS = "Serving on "  # what its log says once it does
+
+
+class DevpiServer:
+    """A server with the account `user`, whose indexes take uploads with its `password` alone."""
+
+    def __init__(self, user: str, password: str) -> None:
+        self.user = user
+        self.password = password
+        self.index = ""
+        self._indexes = 0
+        self._session = ""
+
+    def connect(self) -> UnixConnection:
+        """Return a new connection to it."""
+        return UnixConnection(self._socket)
+
+    def renew(self) -> str:
+        """Make an empty index, the one in use from now on; return its path, `user/name`."""
+        self._indexes += 1
+        self.index = f"{self.user}/index{self._indexes}"
+        self._ask("PUT", f"/{self.index}", {"bases": [], "acl_upload": [self.user]})
+        return self.index
+
+    def holds(self, file: str) -> bool:
+        """Tell whether the index in use has the file."""
+        project = file.partition("-")[0].replace("_", "-")
+        connection = self.connect()
+        try:
+            connection.request("GET", f"/{self.index}/+simple/{project}/")
+            return file in connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="devpi-", dir="/tmp")
+        folder = Path(self._folder.name)
+        self._socket = folder / "socket"
+        state = ["--serverdir", str(folder / "state")]
+        environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONWARNINGS": "ignore"}
+        subprocess.run(
+            [programs("devpi-server") / "devpi-init", *state, "--no-root-pypi"],
+            env=environment,
+            check=True,
+            capture_output=True,
+        )
+        self._process = subprocess.Popen(
+            [
+                programs("devpi-server") / "devpi-server",
+                *state,
+                *("--unix-socket", self._socket, "--threads", "4"),
+                *("--argon2-memory-cost", "1024", "--argon2-time-cost", "1"),  # for a second
+            ],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        said = []
+        for line in self._process.stdout or ():
+            said.append(line)
+            if LISTENS in line:
+                break
+        else:
+            self._stop()
+            raise RuntimeError(f"devpi-server did not start: {''.join(said)}")
+        self._ask("PUT", f"/{self.user}", {"password": self.password})
+        answer = self._ask("POST", "/+login", {"user": self.user, "password": self.password})
+        self._session = str(answer["result"]["password"])
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+        self._folder.cleanup()
+
+    def _ask(self, method: str, path: str, content: dict[str, object]) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"}
+        if self._session:
+            pair = f"{self.user}:{self._session}".encode()
+            headers["X-Devpi-Auth"] = base64.b64encode(pair).decode()
+        connection = self.connect()
+        try:
+            connection.request(method, path, json.dumps(content), headers)
+            answer = connection.getresponse()
+            said = answer.read()
+            if answer.status >= 400:
+                raise RuntimeError(f"devpi-server refused {method} {path}: {said!r}")
+            found: dict[str, Any] = json.loads(said)
+            return found
+        finally:
+            connection.close()
+
+    def _stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
