@@ -1,0 +1,82 @@
+"""A home in which tools are at work: a project with a wheel to publish, and only what a user has.
+
+Programs are found in `~/.local/bin` and the system's folders alone; a tool is started by its path,
+as the link would start it that an installer of tools makes. `ALICE`'s secret and the wrong one are
+marked, so that they are found wherever they land.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from typing import TYPE_CHECKING
+
+from tool_environments import programs
+from wheels import write_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    from home import Home
+
+ALICE = "alice"
+SECRET = f"marked-{secrets.token_hex(12)}"
+WRONG = f"marked-{secrets.token_hex(12)}"
+
+
+class Workshop:
+    """One home with one project. `inside`, if given, goes before each tool's command with its folder."""
+
+    def __init__(self, home: Home, inside: tuple[str, ...] = ()) -> None:
+        self.home = home
+        self.inside = inside
+        self.project = home.path / "project"
+        (self.project / "dist").mkdir(parents=True)
+        self.wheel = write_wheel(self.project / "dist")
+        del home.environment["PIP_CONFIG_FILE"]  # the user's own is to be read
+        home.environment |= {
+            "PATH": f"{home.path}/.local/bin:/usr/bin:/bin",
+            "XDG_CONFIG_DIRS": str(home.path / "no-system-settings"),
+            "UV_PYTHON_DOWNLOADS": "never",
+            "PDM_CHECK_UPDATE": "0",
+        }
+
+    def run(
+        self, environment: str, program: str, *arguments: str | Path, **variables: str
+    ) -> CompletedProcess[str]:
+        """Run the tool in the project's folder, without a terminal; whatever it exits with."""
+        inside = [*self.inside, str(self.project)] if self.inside else []
+        command = [*inside, str(programs(environment) / program), *map(str, arguments)]
+        return self.home.run(*command, cwd=str(self.project), **variables)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of the user's, by its path in the home."""
+        file = self.home.path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def set_up(self, *tools: str) -> None:
+        """Have these tools find tokenward, as a user does once."""
+        self.home.done("setup", "keyring", *tools)
+
+    def log_in(self, service: str, secret: str = SECRET) -> None:
+        """Log alice in."""
+        self.home.done("login", service, "-u", ALICE, "--password", "-", stdin=f"{secret}\n")
+
+    def leaks(self) -> list[Path]:
+        """Return the files below the home that hold one of the secrets, plain or as Basic has it."""
+        return [path for path in self.home.path.rglob("*") if path.is_file() and _is_marked(path)]
+
+
+def said(result: CompletedProcess[str]) -> str:
+    """Return all that a tool said."""
+    return result.stdout + result.stderr
+
+
+def _is_marked(path: Path) -> bool:
+    content = path.read_bytes()
+    return any(
+        secret.encode() in content or base64.b64encode(f"{ALICE}:{secret}".encode()) in content
+        for secret in (SECRET, WRONG)
+    )

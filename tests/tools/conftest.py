@@ -1,0 +1,63 @@
+"""What the tests with real tools stand on: one index of each kind for a run, a stage for each test."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from devpi_server import DevpiServer
+from home import Home
+from index_server import IndexServer
+from recording_proxy import RecordingProxy
+from tool_stage import Stage
+from workshop import ALICE, SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from tool_stage import Index
+
+    Stages = Callable[[str], AbstractContextManager[Stage]]
+
+
+@pytest.fixture(scope="session")
+def pypiserver() -> Iterator[IndexServer]:
+    """A password-protected index on loopback for all tests of the run, one after the other."""
+    with IndexServer({ALICE: SECRET}) as it:
+        yield it
+
+
+@pytest.fixture(scope="session")
+def devpi() -> Iterator[DevpiServer]:
+    """A devpi-server, likewise."""
+    with DevpiServer(ALICE, SECRET) as it:
+        yield it
+
+
+@pytest.fixture(scope="session")
+def stages(request: pytest.FixtureRequest) -> Stages:
+    """Make stages: each a home of its own before an empty index, at a port of its own."""
+
+    @contextmanager
+    def stage(kind: str) -> Iterator[Stage]:
+        server: Index = request.getfixturevalue(kind)
+        with Home() as home, RecordingProxy(server.connect) as front:
+            yield Stage(home, server, front)
+
+    return stage
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """A private home; the agent that a test starts in it ends with the test."""
+    with Home() as it:
+        yield it
+
+
+@pytest.fixture
+def stage(stages: Stages) -> Iterator[Stage]:
+    """The stage of one test, before pypiserver, with nothing set up."""
+    with stages("pypiserver") as it:
+        yield it

@@ -1,0 +1,126 @@
+"""Every tool, from one login, unchanged; and where there is no credential, it ends as without us."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+from foreign_keyring import set_up_foreign_keyring
+from installing import INSTALLING
+from publishing import PUBLISHING
+from workshop import ALICE, SECRET, WRONG, said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from subprocess import CompletedProcess
+
+    from flows import Flow
+    from tool_stage import Stage
+
+    End = tuple[int, list[str]]
+    Stages = Callable[[str], AbstractContextManager[Stage]]
+
+pytestmark = pytest.mark.tools
+FLOWS = PUBLISHING + INSTALLING
+every_flow = pytest.mark.parametrize("flow", FLOWS, ids=[flow.title for flow in FLOWS])
+
+PASSING = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|.*[━⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏].*|.* \d+%$", re.MULTILINE)
+"""Colours, and the lines of a progress bar, which differ from run to run."""
+
+ACCIDENTAL = re.compile(r"/tmp/[\w-]+|(pdm-\w+)-\w+\.log|\d+")
+"""What is another in every run: temporary folders, log files, ports and times."""
+
+
+@every_flow
+def test_one_login_at_the_root_serves(flow: Flow, stage: Stage) -> None:
+    stage.set_up(*flow.setup)
+    stage.log_in(stage.url)
+    result = flow.run(stage)
+    assert result.returncode == 0, said(result)
+    assert flow.done(stage), said(result)
+    assert stage.let_in()
+    assert SECRET not in said(result)
+    assert not stage.leaks()
+
+
+@every_flow
+def test_with_nothing_stored_it_ends_as_without_us(
+    flow: Flow, stage: Stage, without_us: Callable[[Flow, str | None], End]
+) -> None:
+    stage.set_up(*flow.setup)
+    result = flow.run(stage)
+    assert not flow.done(stage)
+    assert end(result) == without_us(flow, None)
+
+
+@every_flow
+def test_where_no_agent_may_start_it_ends_as_without_us(
+    flow: Flow, stage: Stage, without_us: Callable[[Flow, str | None], End]
+) -> None:
+    stage.set_up(*flow.setup)
+    stage.log_in(stage.url)
+    stage.home.done("agent", "stop")
+    stage.home.environment["TOKENWARD_NO_AUTOSTART"] = "1"
+    result = flow.run(stage)
+    assert not flow.done(stage)
+    assert end(result) == without_us(flow, None)
+    assert stage.home.agent_pid() is None
+    assert not stage.leaks()
+
+
+@every_flow
+def test_with_a_locked_agent_it_ends_as_without_us(
+    flow: Flow, stage: Stage, without_us: Callable[[Flow, str | None], End]
+) -> None:
+    stage.set_up(*flow.setup)
+    stage.log_in(stage.url)
+    stage.home.done("lock")
+    result = flow.run(stage)
+    assert not flow.done(stage)
+    assert end(result) == without_us(flow, None)
+    assert not stage.leaks()
+
+
+@every_flow
+def test_with_a_wrong_secret_it_ends_as_without_us(
+    flow: Flow, stage: Stage, without_us: Callable[[Flow, str | None], End]
+) -> None:
+    stage.set_up(*flow.setup)
+    stage.log_in(stage.url, WRONG)
+    result = flow.run(stage)
+    assert not flow.done(stage)
+    assert end(result) == without_us(flow, WRONG)
+    assert not stage.let_in()
+    assert WRONG not in said(result)
+    assert not stage.leaks()
+
+
+@pytest.fixture
+def stage(flow: Flow, stages: Stages) -> Iterator[Stage]:
+    """A stage before the kind of index that the flow is made for."""
+    with stages(flow.server) as it:
+        yield it
+
+
+@pytest.fixture(scope="session")
+def without_us(stages: Stages) -> Callable[[Flow, str | None], End]:
+    """Find out how a flow ends with a keyring that is not ours, and has that secret or nothing."""
+
+    @cache
+    def run(flow: Flow, secret: str | None) -> End:
+        with stages(flow.server) as stage:
+            set_up_foreign_keyring(stage, ALICE, secret, flow.setup)
+            result = flow.run(stage)
+            assert result.returncode != 0, said(result)
+            return end(result)
+
+    return run
+
+
+def end(result: CompletedProcess[str]) -> End:
+    """Return the exit status and the lines that were said, but for what is accidental in them."""
+    lines = ACCIDENTAL.sub("*", PASSING.sub("", said(result))).splitlines()
+    return result.returncode, [" ".join(line.split()) for line in lines if line.strip()]
