@@ -1,0 +1,100 @@
+"""A machine in which the names of the real indexes lead to a server of our own, and nothing else.
+
+A network namespace with nothing but loopback, and a mount namespace with another /etc/hosts: what
+runs in them reaches `https://upload.pypi.org` here, under a certificate that an authority made for
+this run vouches for. Ended by pid, and the namespaces end with their last process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import names_server
+import pytest
+from authority import write_certificates
+from names_server import NAMES, Seen
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def _can_part() -> bool:
+    """Tell whether namespaces can be had, which takes root, and a container that lets it."""
+    if sys.platform != "linux" or shutil.which("ip", path=PATH) is None:
+        return False
+    tried = ["unshare", "--net", "--mount", "true"]
+    return subprocess.run(tried, check=False, capture_output=True).returncode == 0
+
+
+needs_namespaces = pytest.mark.skipif(
+    not _can_part(), reason="only root on Linux, with iproute2, can give names another meaning"
+)
+
+_INSIDE = """
+set -e
+ip link set lo up
+mount --bind "$1/hosts" /etc/hosts
+exec "$2" "$3" "$1"
+"""
+
+
+class RealNames:
+    """The namespaces and the server in them.
+
+    `inside`, and a folder, go before a command that is to run there; `authority` is the certificate
+    that clients have to trust.
+    """
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="names-")
+        folder = Path(self._folder.name)
+        self.authority = write_certificates(folder, NAMES)
+        self._log = folder / "requests"
+        self._log.touch()
+        (folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(NAMES)}\n")
+        self._process = subprocess.Popen(
+            [
+                *("unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", _INSIDE),
+                *("sh", folder, sys.executable, names_server.__file__),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            env={"PATH": PATH},
+        )
+        if self._process.stdout is None or not self._process.stdout.readline():
+            self._stop()
+            raise RuntimeError("the server with the real names did not start")
+        target = f"--target={self._process.pid}"
+        self.inside = ("nsenter", target, "--net", "--mount", "env", "--chdir")
+        return self
+
+    def seen(self) -> list[Seen]:
+        """Return the requests so far, since this was last asked."""
+        lines = self._log.read_text().splitlines()
+        os.truncate(self._log, 0)
+        return [Seen(**json.loads(line)) for line in lines]
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+        self._folder.cleanup()
+
+    def _stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()

@@ -1,0 +1,156 @@
+"""What is stored for one index never goes to another: not over http, nor to the next port or host.
+
+Each refusal has its counterpart beside it, the same tool at the index that the credential is for:
+so it is known that the tool would have sent it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from home import Home
+from names_server import PRIVATE
+from real_names import RealNames, needs_namespaces
+from recording_proxy import RecordingProxy
+from workshop import ALICE, SECRET, Workshop, said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from subprocess import CompletedProcess
+
+    from tool_stage import Stage
+
+    Done = CompletedProcess[str]
+
+pytestmark = pytest.mark.tools
+
+
+def uv_always(at: Workshop, root: str) -> Done:
+    index = f'[[tool.uv.index]]\nname = "ours"\nurl = "{root}simple/"\ndefault = true\n'
+    (at.project / "pyproject.toml").write_text(
+        '[project]\nname = "asker"\nversion = "1.0"\nrequires-python = ">=3.11"\n'
+        f'dependencies = ["ward-greeting"]\n{index}authenticate = "always"\n'
+    )
+    return at.run("uv", "uv", "sync", UV_PYTHON=sys.executable, UV_INSECURE_HOST=PRIVATE)
+
+
+def uv_with_a_user_name(at: Workshop, root: str) -> Done:
+    url = root.replace("://", f"://{ALICE}@") + "simple/"
+    where = ("--target", at.home.path / "there", "--python", sys.executable)
+    return at.run("uv", "uv", "pip", "install", *where, "--index-url", url, "ward-greeting")
+
+
+def uv_publish(at: Workshop, root: str) -> Done:
+    url = root.replace("://", f"://{ALICE}@")
+    return at.run("uv", "uv", "publish", "--publish-url", url, at.wheel)
+
+
+def pip_by_import(at: Workshop, root: str) -> Done:
+    return _pip(at, root, "import")
+
+
+def pip_by_subprocess(at: Workshop, root: str) -> Done:
+    return _pip(at, root, "subprocess")
+
+
+def _pip(at: Workshop, root: str, provider: str) -> Done:
+    options = ("--keyring-provider", provider, "--trusted-host", PRIVATE, "--no-input")
+    where = ("--target", at.home.path / "there", "--index-url", f"{root}simple/")
+    return at.run("pip-with-keyring", "pip", "install", *options, *where, "ward-greeting")
+
+
+def twine(at: Workshop, root: str) -> Done:
+    upload = ("upload", "--non-interactive", "--repository-url", root)
+    return at.run("twine", "twine", *upload, at.wheel)
+
+
+def pdm(at: Workshop, root: str) -> Done:
+    (at.project / "pyproject.toml").write_text('[project]\nname = "p"\nversion = "1.0"\n')
+    return at.run("pdm", "pdm", "publish", "--no-build", "-r", root)
+
+
+def poetry(at: Workshop, root: str) -> Done:
+    (at.project / "pyproject.toml").write_text(
+        '[project]\nname = "ward-greeting"\nversion = "1.0"\n'
+    )
+    variables = {"POETRY_REPOSITORIES_OURS_URL": root}
+    return at.run("poetry", "poetry", "publish", "--no-interaction", "-r", "ours", **variables)
+
+
+WAYS: list[Callable[[Workshop, str], Done]] = [
+    uv_always,
+    uv_with_a_user_name,
+    uv_publish,
+    pip_by_import,
+    pip_by_subprocess,
+    twine,
+    pdm,
+    poetry,
+]
+every_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+
+
+@pytest.fixture(scope="module")
+def names() -> Iterator[RealNames]:
+    with RealNames() as it:
+        yield it
+
+
+@pytest.fixture
+def workshop(names: RealNames) -> Iterator[Workshop]:
+    """A home in which alice has logged in to the private index, by https."""
+    with Home() as home:
+        it = Workshop(home, names.inside)
+        trusted = str(names.authority)
+        home.environment |= {"REQUESTS_CA_BUNDLE": trusted, "SSL_CERT_FILE": trusted}
+        it.log_in(f"https://{PRIVATE}/")
+        it.set_up("uv")
+        names.seen()
+        yield it
+
+
+@needs_namespaces
+@every_way
+def test_what_is_stored_for_https_goes_there(
+    way: Callable[[Workshop, str], Done], workshop: Workshop, names: RealNames
+) -> None:
+    result = way(workshop, f"https://{PRIVATE}/")
+    assert [r for r in names.seen() if r.user == ALICE and r.secret], said(result)
+
+
+@needs_namespaces
+@every_way
+def test_it_does_not_go_to_http_on_the_same_host(
+    way: Callable[[Workshop, str], Done], workshop: Workshop, names: RealNames
+) -> None:
+    result = way(workshop, f"http://{PRIVATE}/")
+    assert result.returncode != 0
+    assert [r for r in names.seen() if r.secret] == []
+
+
+@every_way
+def test_it_goes_to_no_other_port_of_the_host(
+    way: Callable[[Workshop, str], Done], stage: Stage
+) -> None:
+    stage.log_in(stage.url)
+    stage.set_up("uv")
+    with RecordingProxy(stage.server.connect) as other:
+        way(stage, other.url)
+        assert [r for r in other.requests if r.secret] == []
+    result = way(stage, stage.url)
+    assert [r for r in stage.front.requests if r.user == ALICE and r.secret], said(result)
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}:443", "http://{}", "http://{}:443"])
+def test_nothing_answers_for_a_host_alone(spelling: str, home: Home) -> None:
+    it = Workshop(home)
+    it.log_in(f"https://{PRIVATE}/")
+    it.set_up()
+    keyring = home.path / ".local/bin/keyring"
+    service = spelling.format(PRIVATE)
+    for asked in (["get", service, ALICE], ["get", service, "--mode", "creds"]):
+        result = home.run(keyring, *asked)
+        assert (result.returncode, said(result)) == (1, "")
+    assert home.run(keyring, "get", f"https://{PRIVATE}/", ALICE).stdout.strip() == SECRET
