@@ -1,5 +1,7 @@
 """The server behind the real names, which checks tokens as PyPI does, with root keys of its own.
 
+One private index is there too, for one account.
+
 It writes down every request, on both the port of https and that of http, and never a secret. Who
 asks for a page is asked for a credential; who asks about trusted publishing is told at once that
 there is none. `real_names.py` runs it.
@@ -22,6 +24,7 @@ from recording_proxy import basic
 KEYS = {"upload.pypi.org": b"the root key of one", "test.pypi.org": b"the root key of the other"}
 LOCATIONS = {"upload.pypi.org": "pypi.org", "test.pypi.org": "test.pypi.org"}
 PRIVATE = "index.example"
+ACCOUNT = ("alice", "correct horse battery staple")
 NAMES = [*KEYS, "pypi.org", PRIVATE]
 
 
@@ -49,18 +52,21 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         named = re.search(rb'filename="([^"]+)"', body)
-        user, secret = basic(self.headers) or (None, "")
-        key = KEYS.get(self._host(), b"")
-        genuine = user == "__token__" and caveats_of(secret, key) is not None
-        fits = self.scheme == "https" and self.path == "/legacy/"
-        self._answer(200 if genuine and fits else 403, named[1].decode() if named else None)
+        taken = (self.scheme, self.path) == ("https", "/legacy/") and self._is_genuine()
+        self._answer(200 if taken else 403, named[1].decode() if named else None)
 
     def do_GET(self) -> None:
         """Ask for a credential, except where a tool wants to know about trusted publishing."""
         self._answer(404 if self.path.startswith("/_/") else 401)
 
-    def _host(self) -> str:
-        return (self.headers.get("Host") or "").partition(":")[0]
+    def _is_genuine(self) -> bool:
+        """Tell whether the credential is one that this host gave out."""
+        host = (self.headers.get("Host") or "").partition(":")[0]
+        account = basic(self.headers)
+        if account is None or host == PRIVATE:
+            return account == ACCOUNT
+        user, secret = account
+        return user == "__token__" and caveats_of(secret, KEYS.get(host, b"")) is not None
 
     def _answer(self, status: int, file: str | None = None) -> None:
         user, secret = basic(self.headers) or (None, self.headers.get("Authorization"))

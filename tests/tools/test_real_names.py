@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from home import Home
-from names_server import Seen, token
+from home import PROGRAMS, Home
+from macaroons import token_of
+from names_server import ACCOUNT, PRIVATE, Seen, token
 from real_names import RealNames, needs_namespaces
+from tool_environments import programs
 from wheels import NAME
 from workshop import Workshop, said
 
@@ -82,12 +84,17 @@ def workshop(names: RealNames) -> Iterator[Workshop]:
         yield it
 
 
+def log_in(workshop: Workshop) -> None:
+    """Log in to PyPI and to TestPyPI, each with a token that it made."""
+    workshop.home.done("login", "--token", "-", stdin=f"{token('upload.pypi.org')}\n")
+    workshop.home.done("login", "testpypi", "--token", "-", stdin=f"{token('test.pypi.org')}\n")
+
+
 @every_way
 def test_a_command_without_a_url_publishes_with_the_token_of_that_index(
     way: Way, workshop: Workshop, names: RealNames
 ) -> None:
-    workshop.home.done("login", "--token", "-", stdin=f"{token('upload.pypi.org')}\n")
-    workshop.home.done("login", "testpypi", "--token", "-", stdin=f"{token('test.pypi.org')}\n")
+    log_in(workshop)
     workshop.set_up("uv", "hatch", "flit")
     result = workshop.run(way.environment, *way.command)
     assert result.returncode == 0, said(result)
@@ -105,15 +112,48 @@ def test_a_command_without_a_url_sends_nothing_before_a_login(
     assert not [request for request in names.seen() if request.status < 400]
 
 
-def test_the_token_of_one_index_is_refused_by_the_other(
+def test_three_indexes_are_published_to_by_name_and_by_url(
     workshop: Workshop, names: RealNames
 ) -> None:
-    url = "https://index.example/legacy/"
-    workshop.home.done("login", url, "--token", "-", stdin=f"{token('upload.pypi.org')}\n")
+    private = f"https://{PRIVATE}/legacy/"
+    workshop.write(
+        ".pypirc",
+        "[distutils]\nindex-servers =\n    pypi\n    testpypi\n    ours\n\n"
+        f"[ours]\nrepository = {private}\n",
+    )
+    log_in(workshop)
+    user, password = ACCOUNT
+    workshop.home.done("login", "ours", "-u", user, "--password", "-", stdin=f"{password}\n")
     workshop.set_up()
-    upload = ("upload", "--non-interactive", "--repository-url", url)
-    assert workshop.run("twine", "twine", *upload, "dist/*").returncode != 0
-    assert [(r.url, r.user, r.status) for r in names.seen()] == [(url, "__token__", 403)]
+    for name, url, account in (
+        ("pypi", PYPI, "__token__"),
+        ("testpypi", TESTPYPI, "__token__"),
+        ("ours", private, user),
+    ):
+        for where in (("--repository", name), ("--repository-url", url)):
+            result = workshop.run("twine", "twine", "upload", "--non-interactive", *where, "dist/*")
+            assert result.returncode == 0, said(result)
+            assert names.seen() == [Seen(url, "POST", account, True, 200, NAME)]
+
+
+def test_a_token_that_the_index_did_not_make_is_refused(
+    workshop: Workshop, names: RealNames
+) -> None:
+    workshop.home.done("login", "--token", "-", stdin=f"{token_of('pypi.org')}\n")
+    workshop.set_up()
+    result = workshop.run("twine", "twine", "upload", "--non-interactive", "dist/*")
+    assert result.returncode == 1
+    assert names.seen() == [Seen(PYPI, "POST", "__token__", True, 403, NAME)]
+
+
+def test_maturin_publishes_to_pypi_through_exec(workshop: Workshop, names: RealNames) -> None:
+    log_in(workshop)
+    maturin = programs("maturin") / "maturin"
+    upload = (maturin, "upload", "--non-interactive", str(workshop.wheel))
+    inside = (*names.inside, str(workshop.project))
+    result = workshop.home.run(*inside, PROGRAMS / "auth", "exec", "--", *upload)
+    assert result.returncode == 0, said(result)
+    assert names.seen() == [Seen(PYPI, "POST", "__token__", True, 200, NAME)]
 
 
 def test_the_page_shows_each_of_them() -> None:

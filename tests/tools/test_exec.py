@@ -1,0 +1,85 @@
+"""`auth exec`: the same tools with nothing set up, and those that ask no keyring at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from home import PROGRAMS
+from tool_environments import programs
+from wheels import MODULE
+from workshop import ALICE, SECRET, said
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    from index_server import IndexServer
+    from tool_stage import Stage
+
+    Done = CompletedProcess[str]
+
+pytestmark = pytest.mark.tools
+PYPROJECT = """\
+[build-system]
+requires = ["flit_core"]
+build-backend = "flit_core.buildapi"
+[project]
+name = "ward-greeting"
+version = "1.0"
+description = "for tests"
+requires-python = ">=3.11"
+"""
+PUBLISHING = [
+    ("twine", "upload", "--non-interactive", "dist/*"),
+    ("uv", "publish"),
+    ("poetry", "publish", "--no-interaction", "-r", "ours"),
+    ("pdm", "publish", "--no-build"),
+    ("hatch", "publish", "-n"),
+    ("flit", "publish", "--format", "wheel"),
+    ("maturin", "upload", "--non-interactive", "dist/ward_greeting-1.0-py3-none-any.whl"),
+]
+every_command = pytest.mark.parametrize("command", PUBLISHING, ids=" ".join)
+
+
+def run(at: Stage, *command: str | Path) -> Done:
+    """Run a command through `auth exec`, by a name of the user's for the index."""
+    at.write(
+        ".config/tokenward/config.toml",
+        f'[services.ours]\nurl = "{at.url}"\nusername = "{ALICE}"\n',
+    )
+    tool, *arguments = command
+    program = programs(str(tool)) / tool
+    execute = (PROGRAMS / "auth", "exec", "--index", "ours", "--")
+    return at.home.run(*execute, program, *arguments, cwd=str(at.project))
+
+
+@every_command
+def test_a_tool_publishes_with_what_exec_gives_it(command: tuple[str, ...], stage: Stage) -> None:
+    (stage.project / "pyproject.toml").write_text(PYPROJECT)
+    (stage.project / MODULE).write_text('"""hello"""\n')
+    stage.log_in(stage.url)
+    result = run(stage, *command)
+    assert result.returncode == 0, said(result)
+    assert stage.published()
+    assert stage.let_in()
+    assert SECRET not in said(result)
+    assert not stage.leaks()
+
+
+def test_pip_installs_with_what_exec_gives_it(stage: Stage, pypiserver: IndexServer) -> None:
+    (pypiserver.packages / stage.wheel.name).write_bytes(stage.wheel.read_bytes())
+    stage.log_in(stage.url)
+    result = run(stage, "pip", "install", "--no-input", "--target", "site", "ward-greeting")
+    assert result.returncode == 0, said(result)
+    assert (stage.project / "site" / MODULE).exists()
+    assert stage.let_in()
+    assert not stage.leaks()
+
+
+@every_command
+def test_without_a_credential_nothing_is_started(command: tuple[str, ...], stage: Stage) -> None:
+    result = run(stage, *command)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
+    assert stage.front.requests == []
