@@ -27,14 +27,20 @@ requires-python = ">=3.11"
 
 
 def twine_by_url(at: Stage) -> Done:
-    return at.run(
-        "twine", "twine", "upload", "--non-interactive", "--repository-url", at.url, at.wheel
-    )
+    return _twine(at, "--repository-url", at.url)
 
 
 def twine_by_name(at: Stage) -> Done:
     at.write(".pypirc", PYPIRC.format(url=at.url))
-    return at.run("twine", "twine", "upload", "--non-interactive", "-r", "ours", at.wheel)
+    return _twine(at, "-r", "ours")
+
+
+def twine_to_devpi(at: Stage) -> Done:
+    return _twine(at, "--repository-url", f"{at.url}{at.index}/")
+
+
+def _twine(at: Stage, *where: str) -> Done:
+    return at.run("twine", "twine", "upload", "--non-interactive", *where, at.wheel)
 
 
 def uv_by_url(at: Stage) -> Done:
@@ -44,8 +50,8 @@ def uv_by_url(at: Stage) -> Done:
 
 def uv_by_index(at: Stage) -> Done:
     publish = at.url.replace("://", f"://{ALICE}@")
-    index = f'[[tool.uv.index]]\nname = "ours"\nurl = "{at.simple}"\npublish-url = "{publish}"\nauthenticate = "always"\n'
-    (at.project / "pyproject.toml").write_text(PYPROJECT + index)
+    index = f'[[tool.uv.index]]\nname = "ours"\nurl = "{at.simple}"\nauthenticate = "always"\n'
+    (at.project / "pyproject.toml").write_text(f'{PYPROJECT}{index}publish-url = "{publish}"\n')
     return at.run("uv", "uv", "publish", "--index", "ours")
 
 
@@ -66,14 +72,17 @@ def poetry_by_name(at: Stage) -> Done:
 
 
 def pdm_by_url(at: Stage) -> Done:
-    (at.project / "pyproject.toml").write_text(PYPROJECT)
-    return at.run("pdm", "pdm", "publish", "--no-build", "-d", "dist", "-r", at.url)
+    return _pdm(at, at.url)
 
 
 def pdm_by_name(at: Stage) -> Done:
     at.write(".config/pdm/config.toml", f'[repository.ours]\nurl = "{at.url}"\n')
+    return _pdm(at, "ours")
+
+
+def _pdm(at: Stage, repository: str) -> Done:
     (at.project / "pyproject.toml").write_text(PYPROJECT)
-    return at.run("pdm", "pdm", "publish", "--no-build", "-d", "dist", "-r", "ours")
+    return at.run("pdm", "pdm", "publish", "--no-build", "-d", "dist", "-r", repository)
 
 
 def hatch_by_url(at: Stage) -> Done:
@@ -88,26 +97,14 @@ def hatch_by_name(at: Stage) -> Done:
 
 def flit_by_url(at: Stage) -> Done:
     flit_project(at)
-    return at.run(
-        "flit",
-        "flit",
-        *("publish", "--format", "wheel"),
-        FLIT_INDEX_URL=at.url,
-        FLIT_USERNAME=ALICE,
-    )
+    variables = {"FLIT_INDEX_URL": at.url, "FLIT_USERNAME": ALICE}
+    return at.run("flit", "flit", "publish", "--format", "wheel", **variables)
 
 
 def flit_by_name(at: Stage) -> Done:
     at.write(".pypirc", f"{PYPIRC.format(url=at.url)}username = {ALICE}\n")
     flit_project(at)
     return at.run("flit", "flit", "publish", "--format", "wheel", "--repository", "ours")
-
-
-def twine_to_devpi(at: Stage) -> Done:
-    url = f"{at.url}{at.index}/"
-    return at.run(
-        "twine", "twine", "upload", "--non-interactive", "--repository-url", url, at.wheel
-    )
 
 
 def devpi(at: Stage) -> Done:

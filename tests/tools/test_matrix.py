@@ -107,7 +107,10 @@ def stage(flow: Flow, stages: Stages) -> Iterator[Stage]:
 
 @pytest.fixture(scope="session")
 def without_us(stages: Stages) -> Callable[[Flow, str | None], End]:
-    """Find out how a flow ends with a keyring that is not ours, and has that secret or nothing."""
+    """Find out how a flow ends with a keyring that is not ours, and has that secret or nothing.
+
+    The exit status with nothing has to be that of a home in which there is no keyring at all.
+    """
 
     @cache
     def run(flow: Flow, secret: str | None) -> End:
@@ -115,7 +118,9 @@ def without_us(stages: Stages) -> Callable[[Flow, str | None], End]:
             set_up_foreign_keyring(stage, ALICE, secret, flow.setup)
             result = flow.run(stage)
             assert result.returncode != 0, said(result)
-            return end(result)
+        with stages(flow.server) as bare:
+            assert secret or flow.run(bare).returncode == result.returncode
+        return end(result)
 
     return run
 
