@@ -7,11 +7,11 @@ place in one step.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from tokenward.errors import CommandError
 from tokenward.files import read
+from tokenward.replacing import replace
 
 
 class Memory:
@@ -32,18 +32,8 @@ class Memory:
 
     def save(self, known: dict[str, str]) -> None:
         """Remember this and nothing else. Raises CommandError where it cannot be written."""
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(temporary, "x", opener=_private, encoding="utf-8") as file:
-                json.dump(known, file, indent=1, sort_keys=True)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
+            replace(str(self._path), json.dumps(known, indent=1, sort_keys=True).encode())
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise CommandError(f"{self._path} cannot be written: {error.strerror}.") from None
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

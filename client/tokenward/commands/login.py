@@ -11,9 +11,10 @@ from time import time
 
 from tokenward import secrets_input, tokens, usage
 from tokenward.errors import CommandError
-from tokenward.layout import ahead, credential, timestamp
+from tokenward.layout import ahead, timestamp
 from tokenward.providing import Home, find_home
 from tokenward.secrets_input import TOKEN_USER, Given
+from tokenward.storing import store
 from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
@@ -150,21 +151,16 @@ def _store(
     stored: list[dict[str, Any]] = []
     provider = home.provider
     for key in service.login_keys:
-        header = session.ask(
-            "login",
+        header = store(
+            session,
+            key,
+            username,
             body,
-            offer=True,
-            service=key,
-            username=username,
             provider=home.provider,
             lifetime=arguments.lifetime,
             adopt=(arguments.service or key) if arguments.adopt else None,
-        ).header
+        )
         provider = str(header["provider"])
-        verb = "Adopted" if arguments.adopt else "Replaced" if header["replaced"] else "Stored"
-        session.terminal.say(f"{verb} {credential(username, key)} (provider: {provider}).")
-        for note in header["notes"]:
-            session.terminal.say(str(note))
         stored.append({"service": key, "replaced": header["replaced"]})
     end = None if arguments.lifetime is None else int(time()) + arguments.lifetime
     if end is not None:

@@ -11,26 +11,18 @@ import stat
 from contextlib import suppress
 
 from tokenward.errors import CommandError
+from tokenward.replacing import replace, sync
 
 
 def write(path: str, text: str, mode: int) -> None:
     """Put `text` there; `mode` is for a file that is not there yet. Raises CommandError."""
     target = os.path.realpath(path)
-    temporary = f"{target}.{os.getpid()}.tmp"
     try:
         kept = _mode_of_own(path, target)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(temporary, flags, 0o600), "wb") as file:
-            os.fchmod(file.fileno(), mode if kept is None else kept)
-            file.write(text.encode("utf-8", "surrogateescape"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+        data = text.encode("utf-8", "surrogateescape")
+        replace(target, data, mode=mode if kept is None else kept)
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(temporary)
         raise _failed(path, "written", error) from None
-    _sync(os.path.dirname(target))
 
 
 def set_mode(path: str, mode: int) -> None:
@@ -50,7 +42,7 @@ def remove(path: str) -> None:
         return
     except OSError as error:
         raise _failed(path, "removed", error) from None
-    _sync(os.path.dirname(path))
+    sync(os.path.dirname(path))
 
 
 def make_folder(path: str) -> None:
@@ -85,16 +77,6 @@ def _mode_of_own(path: str, target: str) -> int | None:
     if not stat.S_ISREG(found.st_mode):
         raise CommandError(f"{target} is no ordinary file.", f"`ls -l {target}`")
     return stat.S_IMODE(found.st_mode)
-
-
-def _sync(folder: str) -> None:
-    """Have the folder remember its new entry also after a power cut, where that can be had."""
-    with suppress(OSError):
-        descriptor = os.open(folder or ".", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _failed(path: str, done: str, error: OSError) -> CommandError:

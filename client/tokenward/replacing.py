@@ -1,0 +1,61 @@
+"""A file replaced as a whole: whoever reads it finds the old one or the new one, and nothing between.
+
+The new one is made beside it, closed to everybody else until it is complete, and is on the disk
+before it takes the name. Where that fails the old one is as it was and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def replace(
+    path: str,
+    data: bytes,
+    *,
+    mode: int = 0o600,
+    group: int | None = None,
+    before: Callable[[], None] = lambda: None,
+) -> None:
+    """Make `path`, which is no link, hold `data`. Raises OSError.
+
+    `mode` and `group` are what the file is to have; `before` is called when nothing but the last
+    step is left, and may raise to keep the file as it is.
+    """
+    folder, name = os.path.split(path)
+    temporary = f"{folder or os.curdir}/.{name}.{os.urandom(8).hex()}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    file = os.open(temporary, flags, 0o600)
+    try:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(file, rest) :]
+            if group is not None and os.fstat(file).st_gid != group:
+                os.fchown(file, -1, group)
+            os.fchmod(file, mode)
+            os.fsync(file)
+        finally:
+            os.close(file)
+        before()
+        os.rename(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    sync(folder)
+
+
+def sync(folder: str) -> None:
+    """Have the folder remember its new entry also after a power cut, where that can be had."""
+    with suppress(OSError):
+        directory = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
