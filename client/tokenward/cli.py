@@ -27,6 +27,7 @@ GROUPS = {
         "token": "print a stored secret",
         "exec": "run a command with the credentials in its environment",
         "list": "show what is stored, without secrets",
+        "import": "take over what other tools keep",
         "dir": "print the directory that the vaults lie in",
     },
     "vaults": {
@@ -60,7 +61,7 @@ COMMANDS = {name: summary for group in GROUPS.values() for name, summary in grou
 WITHOUT_FORMAT = {"exec", "helper"}
 """The commands whose stdout is another program's, or has another program's form."""
 
-_MODULES = {"unlock": "lock"}  # else a command's first word
+_MODULES = {"unlock": "lock", "import": "importing"}  # else a command's first word
 _WITH_VALUE = {"--color", "--format"}
 
 _OPENING = """\

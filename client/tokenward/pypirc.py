@@ -12,7 +12,8 @@ from __future__ import annotations
 from tokenward.definition import Definition
 from tokenward.errors import CommandError
 from tokenward.files import read
-from tokenward_protocol.urls import FIXED, ServiceError, display, parse
+from tokenward_protocol import urls
+from tokenward_protocol.urls import FIXED, ServiceError, display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Server:
     def key(self) -> str | None:
         """The service that its credential is for, or None where the URL is none that we accept."""
         try:
-            return parse(self.url).key
+            return urls.parse(self.url).key
         except ServiceError:
             return None
 
@@ -52,13 +53,19 @@ def load(path: str) -> tuple[Server, ...]:
     data = read(path)
     if data is None:
         return ()
+    try:
+        return parse(data.decode("utf-8-sig"), path)
+    except UnicodeDecodeError:
+        raise CommandError(f"{path} is not UTF-8 text.") from None
+
+
+def parse(text: str, path: str) -> tuple[Server, ...]:
+    """Read the text of a .pypirc. Raises CommandError as `load`."""
     import configparser
 
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(data.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise CommandError(f"{path} is not UTF-8 text.") from None
+        parser.read_string(text)
     except configparser.Error as error:
         raise CommandError(f"{path} is malformed{_line(error)}.") from None
     defaults = parser["server-login"] if parser.has_section("server-login") else {}

@@ -85,6 +85,11 @@ class Settings:
         user += [one for found in self._users_uv for one in found.definitions]
         return Names(user, self.project.definitions if self.project else ())
 
+    @property
+    def unnamed_indexes(self) -> list[str]:
+        """The URLs that the user's and the system's `uv.toml` give to indexes without a name."""
+        return [url for found in self._users_uv for url in found.unnamed]
+
     @cached_property
     def directories(self) -> directories.Directories:
         """Where the credentials and the state lie."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tokenward.checks import files, machine, plaintext, process, vaults
+from tokenward.sources.known import Index, Known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -212,7 +213,8 @@ SECRET = "pypi-marked"
 
 def in_plain_text(home: Path, **environ: str) -> list[Finding]:
     """Return what was found, in which no secret may stand."""
-    found = list(plaintext.findings(environ, str(home), ["index.example"]))
+    known = Known([Index("https://index.example/simple/")])
+    found = list(plaintext.findings(environ, str(home), known))
     assert SECRET not in repr(found)
     return found
 
@@ -229,9 +231,19 @@ def test_without_such_files_all_is_well(tmp_path: Path) -> None:
         (
             ".local/share/uv/credentials/credentials.toml",
             f'[[credential]]\nservice = "https://u:{SECRET}@index.example/"\npassword = "{SECRET}"\n',
-            "index.example",
+            "https://index.example/",
         ),
-        (".netrc", f"machine index.example login ana password {SECRET}\n", "index.example"),
+        (".netrc", f"machine index.example login ana password {SECRET}\n", "machine index.example"),
+        (
+            ".config/pypoetry/auth.toml",
+            f'[pypi-token]\npypi = "{SECRET}"\n',
+            "pypi-token.pypi",
+        ),
+        (
+            ".config/pip/pip.conf",
+            f"[global]\nindex-url = https://u:{SECRET}@index.example/simple\n",
+            "[global] index-url https://index.example/simple",
+        ),
     ],
 )
 def test_a_secret_in_plain_text_is_named_by_its_place(
@@ -244,6 +256,7 @@ def test_a_secret_in_plain_text_is_named_by_its_place(
     (found,) = in_plain_text(tmp_path)
     assert found.state == state
     assert f"{path} has the secret of {shown} " in found.message
+    assert "`auth import " in found.hint
     if state == "problem":
         run_hint(found)
         assert states(in_plain_text(tmp_path)) == ["warning"]
@@ -257,7 +270,9 @@ def test_what_concerns_no_index_is_passed_over(tmp_path: Path) -> None:
 
 def test_variables_say_where_the_files_are(tmp_path: Path) -> None:
     (tmp_path / "n").write_text(f"machine index.example login ana password {SECRET}\n")
-    (tmp_path / "credentials.toml").write_text('[[credential]]\nservice = "index.example"\n')
+    (tmp_path / "credentials.toml").write_text(
+        '[[credential]]\nservice = "index.example"\npassword = "x"\n'
+    )
     found = in_plain_text(tmp_path, NETRC=f"{tmp_path}/n", UV_CREDENTIALS_DIR=str(tmp_path))
     assert len(found) == 2
 

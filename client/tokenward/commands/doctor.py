@@ -12,7 +12,6 @@ import site
 import sys
 import sysconfig
 from time import time
-from urllib.parse import urlsplit
 
 from tokenward import directories
 from tokenward.checks import files, machine, plaintext, process, tools, vaults
@@ -20,9 +19,9 @@ from tokenward.checks.finding import PROBLEM, WARNING, ok, problem, warning
 from tokenward.connection import AgentError, AgentUnreachable
 from tokenward.errors import CommandError
 from tokenward.layout import counted
+from tokenward.sources.known import gather
 from tokenward.unlocking import session_variables
 from tokenward_protocol import VERSION
-from tokenward_protocol.urls import FIXED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +81,8 @@ def _examined(session: Session) -> Iterator[Finding]:
     yield from tools.findings(session.environ)
     home = directories.home(session.environ)
     try:
-        yield from plaintext.findings(session.environ, home, _hosts(session))
+        known = gather(session.settings, session.environ, home)
+        yield from plaintext.findings(session.environ, home, known)
     except CommandError as error:  # one of the user's own settings files
         yield problem("settings", str(error), error.hint or "correct the file")
 
@@ -133,14 +133,6 @@ def _machine() -> Iterator[Finding]:
     yield machine.slow_start(dict(machine.pth_files(folders)))
     script = sys.argv[0]
     yield from machine.wrapper(script, _text(script))
-
-
-def _hosts(session: Session) -> set[str]:
-    """Return the hosts of every index that is known by a name."""
-    urls = [*FIXED.values(), "https://pypi.org/", "https://test.pypi.org/"]
-    for service in session.settings.names.by_variable().values():
-        urls += [service.url, service.publish_url]
-    return {urlsplit(url).hostname or "" for url in urls}
 
 
 def _text(path: str) -> str:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from tokenward import directories, usage
-from tokenward.commands import list as listing
+from tokenward import directories, listing, usage
 from tokenward.errors import CommandError
 from tokenward.layout import counted
 from tokenward.setup import parts, work

@@ -1,0 +1,248 @@
+"""`auth import`: take over what other tools keep, in plain text or in a keyring.
+
+Without a source it only looks, asks no agent and no keyring, and says what lies where. `--remove`
+takes a secret out of its source once it is stored here and was read back; whatever was not taken
+over stays where it is.
+"""
+
+from __future__ import annotations
+
+from tokenward import directories, secrets_input, sources, tokens, usage
+from tokenward.errors import CommandError
+from tokenward.layout import counted, credential
+from tokenward.sources import removal
+from tokenward.sources.document import Document
+from tokenward.sources.known import gather
+from tokenward.sources.row import Row
+from tokenward.takeover import ALREADY, DIFFERENT, FAILED, HELD, Outcome, Takeover
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from tokenward.session import Session
+    from tokenward.sources.found import Found
+    from tokenward.sources.known import Known
+    from tokenward.sources.system_keyring import Items
+    from tokenward.usage import Parser
+
+
+def describe(parser: Parser, _command: str) -> None:
+    """Add options and examples."""
+    usage.add_positional(
+        parser,
+        "sources",
+        "[SOURCE]...",
+        nargs="*",
+        metavar="SOURCE",
+        type=usage.one_of(sources.NAMES),
+        help=f"{', '.join(sources.NAMES)}; without one: show what lies where",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be done, and do none of it"
+    )
+    parser.add_argument(
+        "--remove",
+        action="store_true",
+        help="take each secret out of its source once it is stored and read back",
+    )
+    parser.add_argument(
+        "--replace", action="store_true", help="also where another secret is stored already"
+    )
+    parser.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="take this host of a netrc for that of an index; may be given several times",
+    )
+    usage.add_provider(parser, "where to keep them, else by what is there")
+    parser.examples(
+        "auth import                        show what lies where",
+        "auth import pypirc uv --dry-run    show what would be done",
+        "auth import pypirc uv --remove     take over, then take the secrets out of the files",
+    )
+
+
+def run(arguments: Namespace, session: Session) -> None:
+    """Look, and take over what was asked for."""
+    known = gather(
+        session.settings, session.environ, directories.home(session.environ), arguments.host
+    )
+    if not arguments.sources:
+        if arguments.remove or arguments.replace or arguments.dry_run:
+            raise CommandError(
+                "What is to be imported is missing.", f"name {', '.join(sources.NAMES)}"
+            )
+        _show(session, known)
+        return
+    work = _Import(arguments, session, known)
+    for source in dict.fromkeys(arguments.sources):
+        work.take(source)
+    work.end()
+
+
+def _show(session: Session, known: Known) -> None:
+    """Say what lies in which file. No agent and no keyring is asked."""
+    rows: list[Row] = []
+    for source in sources.FILES:
+        try:
+            for origin in _opened(session, source, known):
+                for found in origin.found:
+                    rows += [Row(origin, found, key) for key in found.services or (None,)]
+        except CommandError as error:
+            session.terminal.warn(str(error))
+            session.terminal.hint(error.hint)
+    shown = [row for row in rows if not row.found.foreign]
+    if session.json:
+        session.done({"dry_run": True, "credentials": [row.as_json() for row in rows]})
+    elif shown:
+        heading = ("SOURCE", "SERVICE", "USER NAME", "FROM")
+        session.terminal.table([heading, *((row.source, *row.as_cells()[:3]) for row in shown)])
+    else:
+        session.terminal.say("No credential for an index lies in the files of other tools.")
+    if shown:
+        names = " ".join(dict.fromkeys(row.source for row in shown))
+        session.terminal.hint(f"`auth import {names} --dry-run` shows what taking them over does")
+    session.terminal.hint("`auth import keyring` looks into the system keyring as well")
+
+
+def _opened(session: Session, source: str, known: Known) -> Iterator[Document | Items]:
+    """Yield the places of a source that are there. Raises CommandError."""
+    if source == sources.KEYRING:
+        from tokenward.sources import system_keyring
+
+        yield system_keyring.Items(system_keyring.backends(), known)
+        return
+    home = directories.home(session.environ)
+    yield from sources.documents(source, session.environ, home, known)
+
+
+class _Import:
+    """One run that takes credentials over, source by source."""
+
+    def __init__(self, arguments: Namespace, session: Session, known: Known) -> None:
+        self._dry_run, self._remove = arguments.dry_run, arguments.remove
+        self._session = session
+        self._say = session.terminal
+        self._known = known
+        self._rows: list[Row] = []
+        self._troubles = 0
+        self._takeover = Takeover(
+            session,
+            arguments.keyring_provider,
+            replace=arguments.replace,
+            dry_run=arguments.dry_run,
+        )
+
+    def take(self, source: str) -> None:
+        """Take over what a source has, each of its files by itself."""
+        before = len(self._rows)
+        try:
+            for origin in _opened(self._session, source, self._known):
+                self._take_from(origin)
+        except CommandError as error:
+            self._trouble(str(error), error.hint)
+            return
+        if before == len(self._rows):
+            where = "There" if source == sources.KEYRING else self._places(source)
+            self._say.say(f"{where} is nothing to take over.")
+
+    def end(self) -> None:
+        """Print the answer. Raises CommandError where not all was done."""
+        rows = self._rows
+        if self._dry_run and rows and not self._session.json:
+            shown = [row.as_cells() for row in rows if not row.found.foreign]
+            self._say.table([("SERVICE", "USER NAME", "FROM", "RESULT"), *shown])
+        self._session.done(
+            {"dry_run": self._dry_run, "credentials": [row.as_json() for row in rows]}
+        )
+        left = sum(row.outcome.state in {DIFFERENT, FAILED} for row in rows)
+        if self._dry_run and not self._troubles:
+            return
+        if left:
+            raise CommandError(f"Not taken over: {counted(left, 'credential')}.")
+        if self._troubles:
+            raise CommandError("Not all that was asked for was done.")
+
+    def _take_from(self, origin: Document | Items) -> None:
+        rows = [row for found in origin.found for row in self._taken(origin, found)]
+        self._rows += rows
+        foreign = [row for row in rows if row.found.foreign]
+        if foreign:
+            hosts = f"{counted(len(foreign), 'entry')} of {origin.path}".replace(
+                "entrys", "entries"
+            )
+            self._say.say(f"Left alone, for no file of yours names an index there: {hosts}.")
+            self._say.hint("`--host HOST` takes one for that of an index")
+        if self._dry_run:
+            return
+        for row in rows:
+            self._tell(row)
+        if self._remove:
+            self._clean(origin, rows)
+
+    def _taken(self, origin: Document | Items, found: Found) -> Iterator[Row]:
+        if found.problem:
+            yield Row(origin, found)
+            return
+        for key in found.services:
+            yield Row(origin, found, key, self._outcome(origin, found, key))
+
+    def _outcome(self, origin: Document | Items, found: Found, key: str) -> Outcome:
+        """Check one as a login would, and take it over."""
+        try:
+            checked = tokens.checked(key, found.username, found.secret)
+            body = secrets_input.check_secret(checked.secret)
+        except CommandError as refused:
+            return Outcome(FAILED, str(refused), refused.hint)
+        source = f", from {found.place} in {origin.path}"
+        outcome = self._takeover.take(key, found.username, body, origin=source)
+        outcome.notice = checked.notice
+        return outcome
+
+    def _tell(self, row: Row) -> None:
+        """Say what became of one; that it was stored has been said."""
+        outcome = row.outcome
+        if outcome.state == ALREADY:
+            name = credential(row.found.username, row.key or "")
+            self._say.say(f"Stored already, as in {row.where}: {name}.")
+        elif outcome.message and not row.found.foreign:
+            self._say.warn(f"Not taken over from {row.where}: {outcome.message}")
+            self._say.hint(outcome.hint)
+        self._say.warn(outcome.notice)
+
+    def _clean(self, origin: Document | Items, rows: list[Row]) -> None:
+        """Take out what is held now under each of its keys."""
+        open_ones = {id(row.found) for row in rows if row.outcome.state not in HELD}
+        settled = [found for found in origin.found if id(found) not in open_ones]
+        if not settled:
+            return
+        try:
+            if isinstance(origin, Document):
+                was_open = removal.remove(origin, settled)
+            else:
+                was_open = False
+                origin.remove(settled)
+        except CommandError as error:
+            self._trouble(str(error), error.hint)
+            return
+        for row in rows:
+            row.removed = row.found in settled
+        self._say.say(f"Took {counted(len(settled), 'secret')} out of {origin.path}.")
+        if was_open:
+            self._say.warn(f"Others could read {origin.path}, so they may have the secret.")
+            self._say.hint("make a new one at the index, and revoke this one")
+        if origin.source == "netrc":
+            self._say.hint("curl, git and others read a netrc, too, and no longer find it there")
+
+    def _trouble(self, message: str, hint: str) -> None:
+        self._troubles += 1
+        self._say.warn(message)
+        self._say.hint(hint)
+
+    def _places(self, source: str) -> str:
+        """Say in which files there is nothing, as the beginning of a sentence."""
+        home = directories.home(self._session.environ)
+        return f"In {' and '.join(sources.paths(source, self._session.environ, home))} there"

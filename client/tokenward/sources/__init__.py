@@ -1,0 +1,47 @@
+"""Where other tools keep credentials in plain text, and how each writes them down.
+
+A module for each kind of file has two functions, and reads as the tool does that owns the file:
+
+- `files(environ, home)`: the paths of the user's own files of this kind, there or not;
+- `look(text, path, known)`: the credentials in such a file, each with the span that holds it.
+
+Nothing here writes. `system_keyring` is a source without a file.
+"""
+
+from __future__ import annotations
+
+from tokenward.sources import netrc_file, pip, poetry, pypirc_file, uv_store
+from tokenward.sources.document import Document, opened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tokenward.sources.known import Known
+
+FILES = {
+    "pypirc": pypirc_file,
+    "uv": uv_store,
+    "netrc": netrc_file,
+    "poetry": poetry,
+    "pip": pip,
+}
+"""The kinds of file, by the names that `auth import` knows them by."""
+
+KEYRING = "keyring"
+
+NAMES = (*FILES, KEYRING)
+
+
+def paths(source: str, environ: Mapping[str, str], home: str) -> list[str]:
+    """Return where the files of a source lie, each path once."""
+    return list(dict.fromkeys(FILES[source].files(environ, home)))
+
+
+def documents(
+    source: str, environ: Mapping[str, str], home: str, known: Known
+) -> Iterator[Document]:
+    """Read the files of a source that are there. Raises CommandError, which quotes no file."""
+    for path in paths(source, environ, home):
+        if document := opened(source, path, known, FILES[source].look):
+            yield document

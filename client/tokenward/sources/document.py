@@ -1,0 +1,89 @@
+"""A file with credentials in it, as it was read, and without some of them.
+
+A removal cuts spans out of the text and touches nothing else: comments, order, blanks and line
+ends stay. It is believed only when what is left reads as it should: exactly the other credentials,
+each as before. Pure but for `opened`, which reads.
+"""
+
+from __future__ import annotations
+
+from tokenward.errors import CommandError
+from tokenward.files import read
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tokenward.sources.found import Found, Span
+    from tokenward.sources.known import Known
+
+    Look = Callable[[str, str, Known], list[Found]]
+
+_MARK = "\ufeff"
+
+
+class Document:
+    """A file of one source: `data` as it was read, and what was `found` in it."""
+
+    __slots__ = ("_known", "_look", "data", "found", "path", "source")
+
+    def __init__(self, source: str, path: str, data: bytes, known: Known, look: Look) -> None:
+        """Parse `data`. Raises CommandError, which quotes nothing of it."""
+        self.source = source
+        self.path = path
+        self.data = data
+        self._known = known
+        self._look = look
+        self.found = self._read(data)
+
+    def __repr__(self) -> str:
+        return f"<Document {self.path}>"
+
+    def without(self, settled: Iterable[Found]) -> bytes:
+        """Return the file's bytes without the secrets in `settled`.
+
+        A secret that others share stays until all of them are settled. Raises CommandError where a
+        secret cannot be cut out by itself.
+        """
+        gone = list(settled)
+        kept = [found for found in self.found if found not in gone]
+        needed = {span for found in kept for span in found.spans}
+        spans = {span for found in gone for span in found.spans} - needed
+        text = self.data.decode()
+        left = (_MARK if text.startswith(_MARK) else "") + cut(text.removeprefix(_MARK), spans)
+        kept += [found for found in gone if needed.intersection(found.spans)]
+        after = left.encode()
+        if any(not found.spans for found in gone) or not self._holds_only(after, kept):
+            raise CommandError(
+                f"What was taken over cannot be cut out of {self.path} by itself.",
+                "take it out with an editor",
+            )
+        return after
+
+    def _holds_only(self, data: bytes, kept: list[Found]) -> bool:
+        def described(those: list[Found]) -> list[tuple[object, ...]]:
+            return sorted((f.services, f.username, f.secret) for f in those)
+
+        return described(self._read(data)) == described(kept)
+
+    def _read(self, data: bytes) -> list[Found]:
+        try:
+            text = data.decode().removeprefix(_MARK)
+        except UnicodeDecodeError:
+            raise CommandError(f"{self.path} is not UTF-8 text.") from None
+        return self._look(text, self.path, self._known)
+
+
+def opened(source: str, path: str, known: Known, look: Look) -> Document | None:
+    """Read a file, None where there is none. Raises CommandError."""
+    data = read(path)
+    return None if data is None else Document(source, path, data, known, look)
+
+
+def cut(text: str, spans: Iterable[Span]) -> str:
+    """Return `text` without the spans, which do not overlap."""
+    parts, at = [], 0
+    for start, end in sorted(spans):
+        parts.append(text[at:start])
+        at = end
+    return "".join(parts) + text[at:]

@@ -1,0 +1,87 @@
+"""pip's configuration: passwords in the URLs of `index-url` and `extra-index-url`.
+
+What goes is the user name with the password: pip would send a name that stands alone with an empty
+password, and with neither it asks a keyring. The files of the user and of an active virtual environment count;
+those of the system are not the user's own.
+
+https://pip.pypa.io/en/stable/topics/configuration/
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import sys
+from contextlib import suppress
+from urllib.parse import unquote
+
+from tokenward.errors import CommandError
+from tokenward.files import read
+from tokenward.sources.found import Found, at_url, unreadable
+from tokenward.sources.lines import ini
+from tokenward_protocol.urls import masked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tokenward.sources.known import Known
+
+_KEYS = {"index-url", "extra-index-url"}
+_URL = re.compile(r"\w+://\S+")
+_SECRET = re.compile(r"\w+://([^\s:/?#]*:([^\s/?#]+)@)")
+
+
+def files(environ: Mapping[str, str], home: str) -> list[str]:
+    """Return the files that pip reads here, without the system's."""
+    found: list[str] = []
+    named = environ.get("PIP_CONFIG_FILE")
+    if named and os.path.exists(named):  # it stands for the user's files
+        found.append(os.path.abspath(named))
+    else:
+        found += [f"{home}/.pip/pip.conf", f"{_user_folder(environ, home)}/pip.conf"]
+    if active := environ.get("VIRTUAL_ENV"):
+        found.append(os.path.join(os.path.abspath(active), "pip.conf"))
+    return found
+
+
+def look(text: str, path: str, _known: Known) -> list[Found]:
+    """Return every URL with a password. Raises CommandError."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise unreadable(path, getattr(error, "lineno", None)) from None
+    found: list[Found] = []
+    for place, url, start in _urls(text):
+        if secret := _SECRET.match(url):
+            span = (start + secret.start(1), start + secret.end(1))
+            found.append(at_url(place, url, None, unquote(secret[2]), (span,)))
+    return found
+
+
+def indexes(environ: Mapping[str, str], home: str) -> Iterator[str]:
+    """Yield the URLs of the indexes that pip is told of; files that cannot be read have none."""
+    for path in files(environ, home):
+        with suppress(CommandError):
+            yield from (url for _, url, _ in _urls((read(path) or b"").decode("utf-8", "replace")))
+
+
+def _urls(text: str) -> Iterator[tuple[str, str, int]]:
+    """Yield the place of each index for a person, its URL, and where that begins."""
+    for setting in ini(text):
+        if setting.names[1].removeprefix("--").replace("_", "-") not in _KEYS:
+            continue
+        for start, end in setting.spans:
+            for url in _URL.finditer(text, start, end):
+                bare = masked(url[0]).replace("***@", "")
+                yield f"[{setting.names[0]}] {setting.names[1]} {bare}", url[0], url.start()
+
+
+def _user_folder(environ: Mapping[str, str], home: str) -> str:
+    library = f"{home}/Library/Application Support/pip"
+    if sys.platform == "darwin" and os.path.isdir(library):
+        return library
+    base = environ.get("XDG_CONFIG_HOME", "")
+    return f"{base if os.path.isabs(base) else f'{home}/.config'}/pip"

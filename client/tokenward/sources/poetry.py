@@ -1,0 +1,90 @@
+"""Poetry's `auth.toml`: `[http-basic.NAME]` and `[pypi-token]`. What goes is the secret's line.
+
+What NAME is stands in `[repositories.NAME]` of the `config.toml` beside it, else in the files that
+define names for us. `username` stays, as Poetry itself leaves it where a keyring has the password.
+
+https://python-poetry.org/docs/repositories/#configuring-credentials
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tokenward.errors import CommandError
+from tokenward.files import parse_toml, read
+from tokenward.sources.found import Found, at_url
+from tokenward.sources.lines import toml
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from tokenward.sources.known import Known
+
+_USER = "__token__"
+
+
+def files(environ: Mapping[str, str], home: str) -> list[str]:
+    """Return where Poetry keeps secrets when it has no keyring."""
+    folder = environ.get("POETRY_CONFIG_DIR")
+    if not folder and sys.platform == "darwin":
+        folder = f"{home}/Library/Application Support/pypoetry"
+    if not folder:
+        base = environ.get("XDG_CONFIG_HOME", "")
+        folder = f"{base if os.path.isabs(base) else f'{home}/.config'}/pypoetry"
+    return [os.path.join(os.path.abspath(folder), "auth.toml")]
+
+
+def look(text: str, path: str, known: Known) -> list[Found]:
+    """Return what Poetry would find. Raises CommandError."""
+    urls = repositories(path)
+    settings = parse_toml(text.encode(), path)
+    spans = {setting.names: setting.spans for setting in toml(text)}
+    found: list[Found] = []
+    for names, username, secret in _secrets(settings):
+        place, name = ".".join(names[:2]), names[1]
+        url = urls.get(name) or known.named(name)
+        if url:
+            found.append(at_url(place, url, username, secret, spans.get(names, ())))
+            continue
+        found.append(
+            Found(
+                place,
+                (),
+                username,
+                secret,
+                spans.get(names, ()),
+                problem=f"No file of yours says which index {name} is.",
+                hint=f"say it to Poetry: `poetry config repositories.{name} URL`",
+            )
+        )
+    return found
+
+
+def repositories(auth: str) -> dict[str, str]:
+    """Return the URLs that the config.toml beside `auth` gives to names. Raises CommandError."""
+    path = os.path.join(os.path.dirname(auth), "config.toml")
+    data = read(path)
+    tables = parse_toml(data or b"", path).get("repositories", {})
+    if not isinstance(tables, dict):
+        raise CommandError(f"`repositories` in {path} is not a table.")
+    return {
+        name: url
+        for name, table in tables.items()
+        if isinstance(table, dict) and isinstance(url := table.get("url"), str)
+    }
+
+
+def _secrets(settings: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Yield the names that lead to each secret, whose it is, and itself."""
+    basic, tokens = settings.get("http-basic"), settings.get("pypi-token")
+    for name, table in basic.items() if isinstance(basic, dict) else ():
+        if isinstance(table, dict) and isinstance(secret := table.get("password"), str) and secret:
+            username = table.get("username")
+            user = username if isinstance(username, str) else ""
+            yield ("http-basic", name, "password"), user, secret
+    for name, secret in tokens.items() if isinstance(tokens, dict) else ():
+        if isinstance(secret, str) and secret:
+            yield ("pypi-token", name), _USER, secret

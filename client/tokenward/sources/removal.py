@@ -1,0 +1,104 @@
+"""Taking secrets out of the files of other tools, once they are stored here.
+
+Refused, with the file left as it is: one that belongs to somebody else or lies in somebody else's
+directory, also through a link; one that has a second name, which would keep the secret; one that
+changed since it was read; one that its tool is writing now. Owner, mode and everything else in the
+file stay. No copy is kept.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from contextlib import contextmanager
+
+from tokenward.errors import CommandError
+from tokenward.files import read
+from tokenward.replacing import replace
+from tokenward.sources.netrc_file import readable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tokenward.sources.document import Document
+    from tokenward.sources.found import Found
+
+
+def remove(document: Document, settled: Iterable[Found]) -> bool:
+    """Take the secrets in `settled` out of the document's file. Raises CommandError.
+
+    Returns whether others could read the file until now.
+    """
+    after = document.without(settled)
+    if document.source == "netrc" and readable(document.data.decode()):
+        _keep_readable(document.path, after.decode())
+    path = os.path.realpath(document.path)
+    try:
+        found = os.lstat(path)
+        _judge(document.path, path, found)
+
+        def still_the_same() -> None:
+            if read(path) != document.data:
+                raise CommandError(
+                    f"{document.path} was changed meanwhile, so it was left as it is.",
+                    "do it again",
+                )
+
+        with _locked(document):
+            replace(
+                path,
+                after,
+                mode=stat.S_IMODE(found.st_mode),
+                group=found.st_gid,
+                before=still_the_same,
+            )
+    except OSError as error:
+        raise CommandError(
+            f"{document.path} cannot be written, so it has the secret still: {error.strerror}.",
+            "make that possible and do it again",
+        ) from None
+    return bool(found.st_mode & 0o077)
+
+
+def _judge(shown: str, path: str, found: os.stat_result) -> None:
+    """Refuse a file that is not the user's alone to change."""
+    for place, owner in ((path, found.st_uid), (os.path.dirname(path), None)):
+        if (os.stat(place).st_uid if owner is None else owner) != os.geteuid():
+            raise CommandError(
+                f"{shown} was left as it is: {place} belongs to somebody else.",
+                "its owner can take the secret out",
+            )
+    if found.st_nlink > 1:
+        raise CommandError(
+            f"{shown} was left as it is: it has {found.st_nlink} names, and the others would keep the"
+            " secret.",
+            f"`find -inum {found.st_ino}` finds them",
+        )
+
+
+def _keep_readable(shown: str, text: str) -> None:
+    """Refuse to leave a netrc over which pip and twine would stumble where they did not."""
+    if not readable(text):
+        raise CommandError(
+            f"{shown} was left as it is: Python could not read what would be left of it.",
+            "take the entry out with an editor; a comment below an empty line is what Python dislikes",
+        )
+
+
+@contextmanager
+def _locked(document: Document) -> Iterator[None]:
+    """Hold the lock that uv takes for its store."""
+    if document.source != "uv":
+        yield
+        return
+    file = os.open(f"{document.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(f"{document.path} is in use by uv.", "do it again") from None
+        yield
+    finally:
+        os.close(file)

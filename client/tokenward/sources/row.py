@@ -1,0 +1,68 @@
+"""One line of what `auth import` answers: a credential, where it was, and what became of it."""
+
+from __future__ import annotations
+
+from tokenward.takeover import ALREADY, DIFFERENT, NEW, REPLACED, Outcome
+from tokenward_protocol.urls import display
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tokenward.sources.document import Document
+    from tokenward.sources.found import Found
+    from tokenward.sources.system_keyring import Items
+
+FOUND, SKIPPED = "found", "skipped"
+"""Beside the states of an outcome: only looked at; not to be taken over as it is."""
+
+_WOULD = {
+    NEW: "would be stored",
+    REPLACED: "would replace another secret",
+    ALREADY: "is stored already",
+    DIFFERENT: "differs from what is stored, and stays out",
+}
+
+
+class Row:
+    """A credential under one key, or under none where nobody can say which. It shows no secret."""
+
+    def __init__(
+        self,
+        origin: Document | Items,
+        found: Found,
+        key: str | None = None,
+        outcome: Outcome | None = None,
+    ) -> None:
+        self.source = origin.source
+        self.file = origin.path
+        self.found = found
+        self.key = key
+        state = SKIPPED if found.problem else FOUND
+        self.outcome = outcome or Outcome(state, found.problem, found.hint)
+        self.removed = False
+
+    @property
+    def where(self) -> str:
+        """Where it was, for a person."""
+        return f"{self.found.place} in {self.file}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Describe it for a program."""
+        return {
+            "source": self.source,
+            "file": self.file,
+            "place": self.found.place,
+            "service": self.key,
+            "username": self.found.username or None,
+            "state": self.outcome.state,
+            "message": self.outcome.message or None,
+            "removed": self.removed,
+        }
+
+    def as_cells(self) -> tuple[str, ...]:
+        """Describe it in a line of the table: service, user name, where from, what would be done."""
+        would = _WOULD.get(self.outcome.state, self.outcome.message)
+        result = f"{would} ({self.outcome.notice})" if self.outcome.notice else would
+        service = display(self.key) if self.key else "-"
+        return service, self.found.username or "-", self.where, result
