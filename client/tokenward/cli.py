@@ -28,6 +28,7 @@ GROUPS = {
         "exec": "run a command with the credentials in its environment",
         "list": "show what is stored, without secrets",
         "import": "take over what other tools keep",
+        "export": "write all of it into an encrypted file",
         "dir": "print the directory that the vaults lie in",
     },
     "vaults": {
@@ -36,7 +37,7 @@ GROUPS = {
         "unlock": "open the vaults",
         "passphrase set": "protect the vault without a keyring by a new passphrase",
         "passphrase remove": "put a key file in the passphrase's place",
-        "restore": "bring a damaged vault's previous generation back",
+        "restore": "bring back an exported file, or a damaged vault's generation before",
     },
     "agent": {
         "agent start": "start the agent, if it is not running",

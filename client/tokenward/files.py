@@ -25,21 +25,24 @@ MAX_PARTS = 32
 _PART_AND_DOT = rb"(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+"
 
 
-def read(path: str) -> bytes | None:
-    """Return what the file holds, or None where there is none. Raises CommandError otherwise."""
+def read(path: str, limit: int = MAX_SIZE) -> bytes | None:
+    """Return what the file holds, at most `limit` bytes, or None where there is none.
+
+    Raises CommandError otherwise.
+    """
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             kind = os.fstat(file.fileno()).st_mode
             if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):  # /dev/null is an empty file
                 raise CommandError(f"{path} is no ordinary file.")
-            data = file.read(MAX_SIZE + 1)
+            data = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its name is not valid"
         raise CommandError(f"{path} cannot be read: {reason}.") from None
-    if len(data) > MAX_SIZE:
-        raise CommandError(f"{path} is larger than {MAX_SIZE} bytes.")
+    if len(data) > limit:
+        raise CommandError(f"{path} is larger than {limit} bytes.")
     return data
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenward.session import Session
+    from tokenward.terminal import Terminal
 
 MAX_PASSPHRASE = 64 * 1024
 """Bytes of the longest passphrase: the body of one frame."""
@@ -50,13 +51,17 @@ def given_passphrase(environ: Mapping[str, str]) -> bytes | None:
     Raises CommandError where it leads to something that cannot be used.
     """
     if path := environ.get("TOKENWARD_PASSPHRASE_FILE"):
-        return _usable(_from_file(path), f"The passphrase file {path}")
+        return passphrase_of(path, "TOKENWARD_PASSPHRASE_FILE names it")
     if program := environ.get("TOKENWARD_ASKPASS"):
         return _usable(_from_program(program), f"The program {program} of TOKENWARD_ASKPASS")
     return None
 
 
-def _from_file(path: str) -> bytes:
+def passphrase_of(path: str, hint: str) -> bytes:
+    """Return the passphrase in a private file; `hint` says who names the file.
+
+    Raises CommandError.
+    """
     try:
         with open(path, "rb") as file:
             found = os.fstat(file.fileno())
@@ -64,12 +69,12 @@ def _from_file(path: str) -> bytes:
                 raise CommandError(
                     f"The passphrase file {path} can be read by others.", f"`chmod 600 {path}`"
                 )
-            return file.read(MAX_PASSPHRASE + 2)
+            data = file.read(MAX_PASSPHRASE + 2)
     except OSError as failed:
         raise CommandError(
-            f"The passphrase file {path} cannot be read: {failed.strerror}.",
-            "TOKENWARD_PASSPHRASE_FILE names it",
+            f"The passphrase file {path} cannot be read: {failed.strerror}.", hint
         ) from None
+    return _usable(data, f"The passphrase file {path}")
 
 
 def _from_program(program: str) -> bytes:
@@ -109,12 +114,19 @@ def new_passphrase(session: Session, question: str, *, may_be_empty: bool) -> by
     given = given_passphrase(session.environ)
     if given is not None:
         return given
-    terminal = session.terminal
-    if not terminal.is_there():
+    if not session.terminal.is_there():
         raise CommandError(
             "There is no terminal to ask for a new passphrase.",
             "set TOKENWARD_PASSPHRASE_FILE to a private file that holds it",
         )
+    return asked_twice(session.terminal, question, may_be_empty=may_be_empty)
+
+
+def asked_twice(terminal: Terminal, question: str, *, may_be_empty: bool) -> bytes | None:
+    """Return a passphrase that was typed twice alike; None is an empty answer.
+
+    Raises CommandError where a person gives none.
+    """
     for _ in range(TRIES):
         first = terminal.ask_secret(question)
         if not first and may_be_empty:

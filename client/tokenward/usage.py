@@ -176,6 +176,16 @@ def add_provider(parser: Parser, what: str) -> None:
     parser.add_argument("--keyring-provider", type=one_of(PROVIDERS), metavar="PROVIDER", help=what)
 
 
+def add_passphrase_file(parser: Parser) -> None:
+    """Add `--passphrase-file`: where the passphrase of an export is."""
+    parser.add_argument(
+        "--passphrase-file",
+        type=_not_empty,
+        metavar="PATH",
+        help="the export's passphrase is in this private file; else it is asked for",
+    )
+
+
 def _not_empty(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("is empty")

@@ -56,6 +56,8 @@ OF_ALL: list[list[str]] = [
 ]
 """What every command is given, beside its own."""
 
+FILES = ["pypirc", "uv", "netrc", "poetry", "pip"]
+EXPORT = ["backup", "--passphrase-file", "passphrase"]
 LOGIN = ["login", URL, "-u", "ana", "--password", "-"]
 GOOD: dict[str, list[list[str]]] = {
     "login": [[URL, "-u", "ana", "--password", SECRET], [OTHER, "--token", SECRET]],
@@ -66,13 +68,15 @@ GOOD: dict[str, list[list[str]]] = {
         ["--index", f"https://ana:{MARK}@index.example/", "--", "true"],
     ],
     "list": [[], ["--format", "json"]],
+    "import": [[], [*FILES, "--dry-run"], [*FILES, "--format", "json"], [*FILES, "--remove"]],
+    "export": [[*EXPORT], [*EXPORT, "--format", "json"]],
     "dir": [[], ["--format", "json"]],
     "status": [[], ["--format", "json"]],
     "lock": [[]],
     "unlock": [[]],
     "passphrase set": [[], ["--keep-slots"]],
     "passphrase remove": [[]],
-    "restore": [["--previous", "--yes"], ["--previous", "--yes", "--format", "json"]],
+    "restore": [EXPORT, ["--previous", "--yes"], ["--previous", "--yes", "--format", "json"]],
     "agent start": [[]],
     "agent stop": [[]],
     "agent restart": [[]],
@@ -122,7 +126,15 @@ BAD: dict[str, list[list[str]]] = {
         ["--index", f"pypi-{MARK}", "true"],
         ["--index", f"https://ana:{MARK}@none.example/", "true"],
     ],
-    "restore": [[], ["--keyring-provider", SECRET]],
+    "import": [["--remove"], [SECRET], ["keyring"], ["netrc", "--host", SECRET]],
+    "export": [["project", *EXPORT[1:]], ["other"], ["other", "--passphrase-file", "none"]],
+    "restore": [
+        [],
+        ["--keyring-provider", SECRET],
+        ["backup"],
+        ["passphrase", *EXPORT[1:]],
+        ["backup", "--passphrase-file", "backup"],
+    ],
     "unlock": [["--keyring-provider", SECRET]],
     "trust": [["broken"], ["none"]],
 }
@@ -143,6 +155,19 @@ CONFIGURATIONS = {
     ".netrc": (
         f"machine team.example login ana password {MARK}\n",
         f"machine team.example {MARK}\n",
+    ),
+    ".local/share/uv/credentials/credentials.toml": (
+        '[[credential]]\nservice = "https://kept.example/"\nusername = "ana"\n'  # noqa: ISC004
+        f'password = "{MARK}"\n',
+        f'[[credential]\npassword = "{MARK}"\n',
+    ),
+    ".config/pypoetry/auth.toml": (
+        f'[pypi-token]\npypi = "{MARK}"\nother = "{MARK}"\n',
+        f'[pypi-token\npypi = "{MARK}"\n',
+    ),
+    ".config/pip/pip.conf": (
+        f"[global]\nindex-url = https://ana:{MARK}@pip.example/simple\n",
+        f"[global\nindex-url = https://ana:{MARK}@pip.example/simple\n",
     ),
     "project/uv.toml": (
         'keyring-provider = "disabled"\n'  # noqa: ISC004
@@ -227,6 +252,8 @@ def test_no_command_says_or_writes_a_secret(
 ) -> None:
     environ = passphrase if protected else {}
     watched.write("project/uv.toml", 'keyring-provider = "disabled"\n')
+    watched.write("passphrase", PASSPHRASE)
+    watched.write(".pypirc", CONFIGURATIONS[".pypirc"][0])
     for command, variants in GOOD.items():
         assert watched.auth(*LOGIN, "-v", stdin=f"{SECRET}\n", **environ) == 0
         for words in variants:
@@ -270,6 +297,9 @@ def test_no_command_quotes_what_stands_in_a_file(watched: Watched, broken: str |
         watched.auth("token", server, "-v", "-u", "nobody")
         watched.auth("exec", "--index", server, "-v", "--", "true")
         watched.auth("logout", server, "-v")
+    watched.home.environment["PIP_CONFIG_FILE"] = ""
+    for words in ([], [*FILES, "--dry-run"], [*FILES, "--remove"], [*FILES, "--replace"]):
+        watched.auth("import", *words, "-v")
 
 
 def test_no_variable_of_the_environment_is_quoted(

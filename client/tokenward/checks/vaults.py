@@ -53,5 +53,5 @@ def copies(vaults: list[dict[str, Any]], directory: str, state: str) -> Iterator
     elif kinds:
         yield ok(
             "copies",
-            f"A copy of {directory} alone does not open, so it is no backup alone either.",
+            f"A copy of {directory} alone does not open: `auth export` makes a backup.",
         )

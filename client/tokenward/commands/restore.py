@@ -1,16 +1,21 @@
-"""`auth restore --previous`: after damage, the generation before takes a vault's place.
+"""`auth restore`: an export, or after damage the generation before, comes back.
 
-It is for damage and no undo: a vault that can be read is replaced only after a yes. Nothing that
-was logged out comes back, for no older generation is kept of such a change.
+*FILE* is what `auth export` wrote. It is judged and opened before anything is stored; what is stored
+already stays, unless the user says `--replace`.
+
+*--previous* is for damage and no undo: a vault that can be read is replaced only after a yes.
+Nothing that was logged out comes back, for no older generation is kept of such a change.
 """
 
 from __future__ import annotations
 
+import sys
 from time import time
 
 from tokenward import unlocking, usage
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
+from tokenward.files import read
 from tokenward.layout import ago, counted, listed, timestamp
 
 TYPE_CHECKING = False
@@ -18,31 +23,54 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
 
+    from tokenward.export_file import Entry
     from tokenward.session import Session
     from tokenward.usage import Parser
+
+_SAID = {
+    "stored": "restored",
+    "replaced": "replaced",
+    "already": "there already",
+    "different": "left, since another is stored",
+    "expired": "expired",
+    "failed": "not restored",
+}
+"""What became of the credentials of an export, for a person."""
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
+    usage.add_positional(
+        parser, "file", "[FILE]", nargs="?", metavar="FILE", help="an export; - is stdin"
+    )
+    parser.add_argument(
+        "--replace", action="store_true", help="also where another secret is stored already"
+    )
+    usage.add_passphrase_file(parser)
     parser.add_argument(
         "--previous", action="store_true", help="the generation before, which lies beside the vault"
     )
-    usage.add_provider(parser, "restore that provider's vault")
+    usage.add_provider(parser, "that provider's vault; for FILE where to keep what comes back")
     parser.add_argument(
         "--yes", action="store_true", help="go back even where the vault can be read; never ask"
     )
     parser.examples(
+        "auth restore backup.tokenward                          what `auth export` wrote",
         "auth restore --previous                                where one vault is damaged",
         "auth restore --previous --keyring-provider disabled    that of the provider disabled",
     )
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Restore one vault, open it if that can be, and tell what came back."""
-    if not arguments.previous:
+    """Restore what was asked for, and tell what came back."""
+    if (arguments.file is None) != arguments.previous:
         raise CommandError(
-            "What is to be restored is missing.", "`auth restore --previous` goes back a generation"
+            "What is to be restored is either a file or the generation before.",
+            "name an exported file; `auth restore --previous` goes back a generation",
         )
+    if arguments.file is not None:
+        _from_file(arguments, session)
+        return
     provider = arguments.keyring_provider or _the_one(session)
     header = _restored(session, provider, anyway=arguments.yes)
     count = header["count"]
@@ -58,6 +86,68 @@ def run(arguments: Namespace, session: Session) -> None:
             "count": count,
         }
     )
+
+
+def _from_file(arguments: Namespace, session: Session) -> None:
+    """Bring back what an export holds."""
+    from tokenward import exporting
+    from tokenward.takeover import DIFFERENT, FAILED, Takeover
+
+    entries = _opened(arguments, session)
+    takeover = Takeover(session, arguments.keyring_provider, replace=arguments.replace)
+    states: dict[str, int] = {}
+    described: list[dict[str, Any]] = []
+    for entry in entries:
+        outcome = exporting.bring_back(takeover, entry, int(time()))
+        states[outcome.state] = states.get(outcome.state, 0) + 1
+        session.terminal.warn(outcome.message)
+        session.terminal.hint(outcome.hint)
+        described.append(
+            {
+                "service": entry.service,
+                "username": entry.username,
+                "state": outcome.state,
+                "message": outcome.message or None,
+            }
+        )
+    told = listed([f"{count} {_SAID[state]}" for state, count in states.items()])
+    session.terminal.say(f"Of {arguments.file}: {told or 'nothing, for it is empty'}.")
+    session.done({"file": arguments.file, "credentials": described})
+    left = states.get(DIFFERENT, 0) + states.get(FAILED, 0)
+    if left:
+        raise CommandError(f"Not restored: {counted(left, 'credential')}.")
+
+
+def _opened(arguments: Namespace, session: Session) -> list[Entry]:
+    """Read and open the export. Raises CommandError."""
+    from tokenward.export_file import MAX_FILE, WrongPassphraseError, parse
+
+    path = arguments.file
+    if path == "-":
+        data = sys.stdin.buffer.read(MAX_FILE + 1) if sys.stdin is not None else b""
+    else:
+        data = read(path, MAX_FILE)
+    if data is None:
+        raise CommandError(f"There is no file {path}.")
+    sealed = parse(data, "standard input" if path == "-" else path)
+    if arguments.passphrase_file:
+        passphrase = unlocking.passphrase_of(
+            arguments.passphrase_file, "`--passphrase-file` names it"
+        )
+        return sealed.open(passphrase)
+    if not session.terminal.is_there():
+        raise CommandError(
+            "There is no terminal to ask for the export's passphrase.",
+            "`--passphrase-file` names a private file that holds it",
+        )
+    for left in reversed(range(unlocking.TRIES)):
+        try:
+            return sealed.open(session.terminal.ask_secret("Passphrase of the export:").encode())
+        except WrongPassphraseError as wrong:
+            if not left:
+                raise
+            session.terminal.say(str(wrong))
+    raise AssertionError("the last try returns or raises")
 
 
 def _the_one(session: Session) -> str:

@@ -1,0 +1,116 @@
+"""`auth export FILE`: everything that is stored, in one file that opens by a passphrase anywhere.
+
+The passphrase is the export's own; that of the vault is not used, nor the variables that lead to
+it, since a backup should open where they are unknown. A file that is no export is never overwritten.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from time import time
+
+from tokenward import usage
+from tokenward.errors import CommandError
+from tokenward.layout import counted
+from tokenward.replacing import replace
+from tokenward.unlocking import asked_twice, passphrase_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from tokenward.session import Session
+    from tokenward.usage import Parser
+
+STDOUT = "-"
+
+
+def describe(parser: Parser, _command: str) -> None:
+    """Add options and examples."""
+    usage.add_positional(
+        parser, "file", "FILE", metavar="FILE", help="the file to write; - is stdout"
+    )
+    usage.add_passphrase_file(parser)
+    parser.examples(
+        "auth export backup.tokenward           ask for a passphrase, and write the file",
+        "auth restore backup.tokenward          bring it back, here or on another machine",
+        "auth export - | ssh host auth restore - --passphrase-file ~/passphrase",
+    )
+
+
+def run(arguments: Namespace, session: Session) -> None:
+    """Write the export."""
+    from tokenward import export_file, exporting
+
+    path = arguments.file
+    _judge(path, session)
+    entries = exporting.collect(session)
+    data = export_file.sealed(entries, _passphrase(arguments, session), int(time()))
+    if path == STDOUT:
+        _to_stdout(data)
+    else:
+        try:
+            replace(os.path.abspath(path), data, before=lambda: _judge(path, session))
+        except OSError as error:
+            raise CommandError(
+                f"{path} cannot be written: {error.strerror}.", "nothing was exported"
+            ) from None
+    where = "standard output" if path == STDOUT else path
+    session.terminal.say(f"Exported {counted(len(entries), 'credential')} to {where}.")
+    adopted = sum(entry.secret is None for entry in entries)
+    if adopted:
+        session.terminal.say(
+            f"{counted(adopted, 'credential')} of these stays in a keyring, and only its place is"
+            " in the export."
+        )
+    session.done({"file": path, "count": len(entries), "adopted": adopted})
+
+
+def _judge(path: str, session: Session) -> None:
+    """Refuse a place that must not be written to, before anything is asked."""
+    from tokenward.export_file import MAGIC, is_export
+
+    if path == STDOUT:
+        if session.json:
+            raise CommandError("Standard output cannot hold both the export and JSON.", "")
+        if sys.stdout is None or sys.stdout.isatty():
+            raise CommandError(
+                "An export is not written to a terminal.", "name a file, or redirect stdout"
+            )
+        return
+    try:
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise CommandError(f"{path} is there and no ordinary file.", "name another file")
+        with open(path, "rb") as file:
+            start = file.read(len(MAGIC))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.", "") from None
+    if not is_export(start):
+        raise CommandError(
+            f"{path} is there and no export, so it is left alone.", "name another file"
+        )
+
+
+def _passphrase(arguments: Namespace, session: Session) -> bytes:
+    if arguments.passphrase_file:
+        return passphrase_of(arguments.passphrase_file, "`--passphrase-file` names it")
+    if not session.terminal.is_there():
+        raise CommandError(
+            "There is no terminal to ask for the export's passphrase.",
+            "`--passphrase-file` names a private file that holds it",
+        )
+    typed = asked_twice(session.terminal, "Passphrase for the export:", may_be_empty=False)
+    return typed or b""
+
+
+def _to_stdout(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise CommandError(f"Standard output cannot be written: {error.strerror}.", "") from None

@@ -1,0 +1,204 @@
+"""The export: a file that holds credentials and opens by a passphrase of its own, anywhere.
+
+docs/EXPORT.md is its format. Everything is judged before anything of it is used: a file that differs
+in any way is refused, by a sentence that says in which. Reading and writing are left to others; the
+key derivation takes 64 MiB and a moment.
+
+The cryptography and the msgpack package are imported here, so this module is for the commands that
+cannot do without.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import msgpack
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from tokenward.errors import CommandError
+
+VERSION = 1
+MAGIC = b"tokenward-export "
+MAX_FILE = 64 * 1024 * 1024
+"""Bytes of the largest export."""
+
+MAX_HEADER = 1024
+_SALT, _NONCE, _TAG, _SUM = 16, 12, 16, 32
+_ARGON2ID = {"memory": 64 * 1024, "passes": 3, "lanes": 4}
+_LIMITS = {"memory": (8 * 1024, 1024 * 1024), "passes": (1, 16), "lanes": (1, 16)}
+_TIMES = 2**53 - 1
+
+
+class WrongPassphraseError(CommandError):
+    """The passphrase does not open the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One credential. Times are in seconds since 1970; `secret` is None where it was adopted."""
+
+    service: str
+    username: str
+    created: int
+    expires: int | None
+    provider: str
+    secret: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An export that is whole, and closed still: what its key is made of, and what is sealed."""
+
+    name: str
+    salt: bytes
+    cost: dict[str, int]
+    created: int
+    before: bytes
+    body: bytes = field(repr=False)
+
+    def open(self, passphrase: bytes) -> list[Entry]:
+        """Open it. Raises WrongPassphraseError, and CommandError for what no export holds."""
+        aead = ChaCha20Poly1305(_key(passphrase, self.salt, self.cost))
+        try:
+            body = aead.decrypt(self.body[:_NONCE], self.body[_NONCE:], self.before)
+        except InvalidTag:
+            body = None
+        if body is None:  # outside the handler, so that nothing hangs on the exception
+            raise WrongPassphraseError(f"The passphrase does not open {self.name}.")
+        return _entries(body, self.name)
+
+
+def is_export(start: bytes) -> bool:
+    """Tell whether a file that starts so is an export, of whatever version."""
+    return start.startswith(MAGIC)
+
+
+def sealed(entries: list[Entry], passphrase: bytes, now: int) -> bytes:
+    """Return the bytes of an export; `now` is in seconds since 1970. Raises CommandError."""
+    records = [[e.service, e.username, e.created, e.expires, e.provider, e.secret] for e in entries]
+    return _sealed(records, passphrase, now, os.urandom(_SALT), os.urandom(_NONCE))
+
+
+def _sealed(
+    records: list[list[Any]], passphrase: bytes, now: int, salt: bytes, nonce: bytes
+) -> bytes:
+    body = _packed({"records": records})
+    size = _NONCE + len(body) + _TAG
+    header = _packed({"created": now, "salt": salt, **_ARGON2ID, "size": size})
+    before = MAGIC + f"{VERSION}\n".encode() + len(header).to_bytes(4) + header
+    aead = ChaCha20Poly1305(_key(passphrase, salt, _ARGON2ID))
+    whole = before + nonce + aead.encrypt(nonce, body, before)
+    if len(whole) + _SUM > MAX_FILE:
+        raise CommandError(f"An export holds at most {MAX_FILE} bytes, and this is more.")
+    return whole + sha256(whole).digest()
+
+
+def parse(data: bytes, name: str) -> Sealed:
+    """Judge the bytes of a file that is called `name`. Raises CommandError."""
+    if not is_export(data):
+        raise CommandError(f"{name} is no export of tokenward.", "`auth export` makes one")
+    line, newline, rest = data.partition(b"\n")
+    version = line.removeprefix(MAGIC)
+    if not newline or not version.isdigit() or len(version) > 9:
+        raise _damaged(name)
+    if int(version) != VERSION:
+        raise CommandError(
+            f"{name} is an export of version {int(version)}, and version {VERSION} is known here.",
+            "restore it with a newer tokenward",
+        )
+    length = int.from_bytes(rest[:4])
+    if len(rest) < 4 + length <= 4 + MAX_HEADER or len(rest) < 4:
+        raise _truncated(name)
+    start = len(line) + 5 + length
+    header = _header(rest[4 : 4 + length], name) if length <= MAX_HEADER else None
+    if header is None:
+        raise _damaged(name)
+    end = start + header["size"]
+    if len(data) < end + _SUM:
+        raise _truncated(name)
+    if data[end:] != sha256(data[:end]).digest():
+        raise _damaged(name)
+    cost = {key: header[key] for key in _ARGON2ID}
+    return Sealed(name, header["salt"], cost, header["created"], data[:start], data[start:end])
+
+
+def _header(data: bytes, name: str) -> dict[str, Any] | None:
+    """Return a header that is as the format has it, None for any other."""
+    header = _unpacked(data, name)
+    if not isinstance(header, dict) or header.keys() != {"created", "salt", "size", *_ARGON2ID}:
+        return None
+    salt = header["salt"]
+    limits = {**_LIMITS, "created": (0, _TIMES), "size": (_NONCE + _TAG, MAX_FILE)}
+    good = all(_is_number(header[key], *span) for key, span in limits.items())
+    return header if good and isinstance(salt, bytes) and len(salt) == _SALT else None
+
+
+def _entries(body: bytes, name: str) -> list[Entry]:
+    value = _unpacked(body, name)
+    records = value.get("records") if isinstance(value, dict) and len(value) == 1 else None
+    if not isinstance(records, list):
+        raise _damaged(name)
+    return [_entry(record, name) for record in records]
+
+
+def _entry(record: Any, name: str) -> Entry:
+    if not isinstance(record, list) or len(record) != 6:
+        raise _damaged(name)
+    service, username, created, expires, provider, secret = record
+    texts = all(isinstance(text, str) for text in (service, username, provider))
+    times = _is_number(created, 0, _TIMES) and (expires is None or _is_number(expires, 0, _TIMES))
+    if not texts or not times or not isinstance(secret, bytes | None):
+        raise _damaged(name)
+    return Entry(service, username, created, expires, provider, secret)
+
+
+def _packed(value: Any) -> bytes:
+    packed: bytes = msgpack.packb(value)  # pyright: ignore[reportAssignmentType] - never None here
+    return packed
+
+
+def _unpacked(data: bytes, name: str) -> Any:
+    try:
+        return msgpack.unpackb(data, strict_map_key=True, object_pairs_hook=_unique, max_ext_len=0)
+    except (ValueError, msgpack.UnpackException):
+        pass  # raised below: the exception may hold what was read
+    raise _damaged(name)
+
+
+def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _key(passphrase: bytes, salt: bytes, cost: dict[str, int]) -> bytes:
+    return Argon2id(
+        salt=salt,
+        length=32,
+        iterations=cost["passes"],
+        lanes=cost["lanes"],
+        memory_cost=cost["memory"],
+    ).derive(passphrase)
+
+
+def _is_number(value: object, least: int, most: int) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _damaged(name: str) -> CommandError:
+    return CommandError(
+        f"{name} is not as it was written: it is damaged, or somebody changed it.",
+        "nothing was restored; take another copy of it",
+    )
+
+
+def _truncated(name: str) -> CommandError:
+    return CommandError(
+        f"{name} is truncated: its end is missing.", "nothing was restored; take another copy of it"
+    )
