@@ -33,24 +33,27 @@ _PACKER = msgpack.Packer(unicode_errors="backslashreplace")
 
 
 class Answer:
-    """What goes back for one request: the bytes of the header and the sealed body, if any."""
+    """What goes back for one request: the bytes of the header and the sealed body, if any.
 
-    __slots__ = ("header", "secret")
+    `values` is what the header holds.
+    """
 
-    def __init__(self, header: bytes, secret: Sealed | None = None) -> None:
-        self.header = header
+    __slots__ = ("header", "secret", "values")
+
+    def __init__(self, values: dict[str, Value], secret: Sealed | None = None) -> None:
+        self.values = values
+        self.header: bytes = _PACKER.pack(values)
         self.secret = secret
 
 
 def done(number: int, secret: Sealed | None = None, **values: Value) -> Answer:
     """Return the answer of a request that was done."""
-    header: dict[str, Value] = {"id": number, "ok": True, **values}
-    return Answer(_PACKER.pack(header), secret)
+    return Answer({"id": number, "ok": True, **values}, secret)
 
 
 def not_done(number: int, failure: Failure) -> Answer:
     """Return the answer of a request that was not done."""
-    header: dict[str, Value] = {
+    values: dict[str, Value] = {
         "id": number,
         "ok": False,
         "code": failure.code,
@@ -58,4 +61,4 @@ def not_done(number: int, failure: Failure) -> Answer:
         "hint": failure.hint,
         **failure.more,
     }
-    return Answer(_PACKER.pack(header))
+    return Answer(values)

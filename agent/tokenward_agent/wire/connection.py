@@ -176,7 +176,7 @@ class Connection:
         except Refused as error:
             self.send(self._server.refused(error))
             return
-        answer = self._server.answer(request, body)
+        answer = self._server.asked(self, request, body)
         if isinstance(answer, Answer):
             self.send(answer)
         else:

@@ -52,9 +52,12 @@ _SAYABLE = re.compile(rb"[a-z_-]{1,32}")
 
 
 class Request:
-    """A request that the vocabulary knows. `directory` is "" where the client left it out."""
+    """A request that the vocabulary knows. `directory` is "" where the client left it out.
 
-    __slots__ = ("arguments", "directory", "number", "op")
+    `peer` is whoever the connection's server was told to take for its other end, or None.
+    """
+
+    __slots__ = ("arguments", "directory", "number", "op", "peer")
 
     def __init__(
         self, op: str, number: int, directory: str, arguments: dict[str, str | int | bool]
@@ -63,6 +66,7 @@ class Request:
         self.number = number
         self.directory = directory
         self.arguments = arguments
+        self.peer: object = None
 
     def text(self, name: str) -> str | None:
         """Return a text argument, None where it is absent."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.request import Refused, Request
 
     Dispatch = Callable[[Request, memoryview], "Answer | Awaitable[Answer]"]
+    Meet = Callable[[socket.socket], object]
 
 MAX_CONNECTIONS = 2048
 """More than any login session was ever seen to hold; each costs a descriptor and 1 KiB."""
@@ -47,16 +48,23 @@ _OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Server:
-    """Serves one listening socket until `close`."""
+    """Serves one listening socket until `close`; each request carries what `meet` made of its peer."""
 
-    def __init__(self, listener: socket.socket, arena: Arena, dispatch: Dispatch) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        arena: Arena,
+        dispatch: Dispatch,
+        meet: Meet = lambda _sock: None,
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.arena = arena
         self.input = arena.take(_INPUT)
         self.output = arena.take(PREFIX + MAX_HEADER + MAX_BODY)
-        self.answer = dispatch
+        self._answer = dispatch
+        self._meet = meet
         self._listener = listener
-        self._connections: dict[Connection, None] = {}  # the longest quiet one first
+        self._connections: dict[Connection, object] = {}  # and peers, the longest quiet one first
         self._tasks: set[asyncio.Task[None]] = set()
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._room = min(MAX_CONNECTIONS, descriptors - min(RESERVED, descriptors // 2))
@@ -108,7 +116,7 @@ class Server:
         if len(self._connections) >= self._room:
             self._give_way()
         connection = Connection(self, sock)
-        self._connections[connection] = None
+        self._connections[connection] = self._meet(sock)
         connection.begin()
 
     def _give_way(self) -> None:
@@ -119,8 +127,14 @@ class Server:
     def touched(self, connection: Connection) -> None:
         """Note that a connection was heard of."""
         if connection in self._connections:
-            del self._connections[connection]
-            self._connections[connection] = None
+            self._connections[connection] = self._connections.pop(connection)
+
+    def asked(
+        self, connection: Connection, request: Request, body: memoryview
+    ) -> Answer | Awaitable[Answer]:
+        """Answer a request of a connection, or return what will."""
+        request.peer = self._connections.get(connection)
+        return self._answer(request, body)
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection."""

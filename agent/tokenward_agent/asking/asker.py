@@ -1,0 +1,88 @@
+"""Who asks, as decisions and the record name it: a chain of processes, the asking one first.
+
+Some programs ask for another one: `keyring` and this project's relay are started by the tool that
+wants the credential. They are *go-betweens*; the `tool` is the first that is none. A go-between is
+told by its name, which any program may take; so the whole chain is kept and shown, and nothing is
+allowed to a chain because of the go-between in it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tokenward_agent.asking.process import Process, terminal_name
+from tokenward_agent.asking.program import Program, program_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+GO_BETWEENS: Final = frozenset(
+    {
+        "keyring",
+        "tokenward.keyring_relay",
+        "git-credential-tokenward",
+        "docker-credential-tokenward",
+        "cargo-credential-tokenward",
+    }
+)
+"""Programs that ask for the one that started them."""
+
+TEXT: Final = 256
+"""Characters of a path that the record keeps."""
+
+
+class Link(NamedTuple):
+    """One process of a chain and what it runs."""
+
+    process: Process
+    program: Program
+
+
+class Asker(NamedTuple):
+    """Who is at the other end of a connection; an empty `chain` is an unknown one."""
+
+    chain: tuple[Link, ...]
+
+    @classmethod
+    def of(cls, processes: tuple[Process, ...]) -> Asker:
+        """Name what each of these processes runs."""
+        return cls(tuple(Link(process, program_of(process)) for process in processes))
+
+    @property
+    def tool(self) -> Link | None:
+        """The first of the chain that asks for itself, None where nobody is known."""
+        for at, link in enumerate(self.chain):
+            if not self._is_go_between(at):
+                return link
+        return self.chain[0] if self.chain else None
+
+    def _is_go_between(self, at: int) -> bool:
+        program = self.chain[at].program
+        # The `keyring` of `auth setup` is a shell script that has Python run a few lines.
+        child = program.is_code and at + 1 < len(self.chain) and self._is_go_between(at + 1)
+        return program.name in GO_BETWEENS or child
+
+    def described(self) -> dict[str, object]:
+        """Return what the record keeps: no argument of any process, since it may be a secret."""
+        tool = self.tool
+        if tool is None:
+            return {"program": "unknown"}
+        terminals = (terminal_name(link.process.terminal) for link in self.chain)
+        at = self.chain.index(tool)
+        found = {
+            "program": tool.program.name,
+            "pid": tool.process.pid,
+            "exe": tool.process.exe[:TEXT],
+            "script": (tool.program.script or tool.program.module)[:TEXT],
+            "cwd": tool.process.cwd[:TEXT],
+            "terminal": next(filter(None, terminals), ""),
+            "unit": self.chain[0].process.unit[:TEXT],
+            "through": [link.program.name for link in self.chain[:at]],
+            "parents": [link.program.name for link in self.chain[at + 1 :]],
+        }
+        return {key: value for key, value in found.items() if value}
+
+
+UNKNOWN: Final = Asker(())
+"""Whoever it is: it ended, or cannot be looked at."""

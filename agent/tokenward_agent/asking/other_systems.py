@@ -1,0 +1,57 @@
+"""The same look at a process where there is no /proc, by psutil.
+
+A process cannot be held on to there: it counts if it began before the connection was accepted, and
+is looked at once more after everything was read, so that none that took its number meanwhile does.
+"""
+
+from __future__ import annotations
+
+import psutil
+
+from tokenward_agent.asking.process import MOST, Process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def chain_of(pid: int, accepted: float) -> tuple[Process, ...]:
+    """Return the chain of a process that was there at `accepted`, seconds since 1970."""
+    found: list[Process] = []
+    try:
+        process: psutil.Process | None = psutil.Process(pid)
+        began = psutil.Process(pid).create_time()
+        latest = accepted
+        while process is not None and process.pid > 1 and len(found) < MOST:
+            if process.create_time() > latest:
+                break
+            latest = process.create_time()
+            found.append(_read(process))
+            process = process.parent()  # psutil itself compares the times of parent and child
+        if psutil.Process(pid).create_time() != began:
+            return ()
+    except psutil.Error:
+        pass
+    return tuple(found)
+
+
+def _read(process: psutil.Process) -> Process:
+    with process.oneshot():
+        return Process(
+            process.pid,
+            process.ppid(),
+            0,
+            0,
+            process.name(),
+            _or_nothing(process.exe),
+            _or_nothing(process.cwd),
+            tuple(_or_nothing(lambda: "\0".join(process.cmdline())).split("\0")),
+            whole=True,
+        )
+
+
+def _or_nothing(read: Callable[[], str]) -> str:
+    try:
+        return read()
+    except psutil.Error:
+        return ""
