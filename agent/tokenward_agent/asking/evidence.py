@@ -1,0 +1,105 @@
+"""Which projects a publishing command is about, where that is certain, and by which evidence.
+
+- *files*: every distribution file of the command line names its project, and nothing else stands
+  there. The projects are all that are named.
+- *pyproject*: the command sends what it has built, and the `dist` beside the project's
+  `pyproject.toml` holds files of that project and of no other.
+
+In every other case the answer is that nothing is known. A credential that is narrowed to a guess
+breaks an upload that was right; one that is not narrowed is what it was. Two projects at once, the
+root of a monorepo, files from elsewhere and a folder full of artifacts all go through.
+
+Pure: what lies in folders comes from `look`, which tells what it sees or that it cannot see it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from typing import NamedTuple
+
+from tokenward_agent.asking.distribution import normalised, project_of
+from tokenward_agent.asking.publishing import is_pattern, upload_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Final, Protocol
+
+    from tokenward_agent.asking.asker import Asker
+    from tokenward_agent.asking.publishing import Upload
+
+    class Look(Protocol):
+        """What can be seen on the disk."""
+
+        def names(self, folder: str) -> tuple[str, ...] | None:
+            """Return the names of the files in a folder; None if it cannot be said for sure."""
+            ...
+
+        def project(self, folder: str) -> str | None:
+            """Return the project that the folder's pyproject.toml names, None if none."""
+            ...
+
+
+MOST_PROJECTS: Final = 32
+"""More than that in one upload is a mirror, not a release."""
+
+
+class Evidence(NamedTuple):
+    """The normalised names of the projects that are known, sorted, and how: `files`, `pyproject`."""
+
+    projects: tuple[str, ...]
+    word: str
+
+
+NOTHING: Final = Evidence((), "")
+"""Nothing is known."""
+
+
+def upload(asker: Asker) -> Upload | None:
+    """Return what the tool behind a request publishes, None where that cannot be told."""
+    tool = asker.tool
+    return None if tool is None else upload_of(tool)
+
+
+def needs_a_look(sent: Upload) -> bool:
+    """Tell whether the disk has to be asked what a command sends."""
+    return bool(sent.built) or any(map(is_pattern, sent.files))
+
+
+def projects_of(sent: Upload | None, look: Look | None) -> Evidence:
+    """Return what is known of an upload; without a `look`, by its command line alone."""
+    if sent is None or (look is None and needs_a_look(sent)):
+        return NOTHING
+    if sent.files:
+        return _named("files", _expanded(sent.files, look))
+    if look is None:
+        return NOTHING
+    project = look.project(os.path.dirname(sent.built))
+    found = _named("pyproject", look.names(sent.built))
+    return found if project is not None and found.projects == (normalised(project),) else NOTHING
+
+
+def _expanded(paths: tuple[str, ...], look: Look | None) -> list[str] | None:
+    """Return the files' names, with patterns as a tool itself would expand them."""
+    names: list[str] = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        if not is_pattern(path):
+            names.append(name)
+            continue
+        held = None if look is None or is_pattern(folder) else look.names(folder)
+        matching = fnmatch.filter(held or (), name)
+        if not matching or "**" in name:
+            return None
+        names += matching
+    return names
+
+
+def _named(word: str, names: Iterable[str] | None) -> Evidence:
+    """Return the projects of all these files, nothing if one of them does not say."""
+    found = {project_of(name) for name in names or ()}
+    known = sorted(project for project in found if project is not None)
+    if len(known) != len(found) or not 0 < len(known) <= MOST_PROJECTS:
+        return NOTHING
+    return Evidence(tuple(known), word)
