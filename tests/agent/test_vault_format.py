@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokenward_agent.vault.body import Body
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.format import (
     HEAD_BYTES,
@@ -29,10 +30,11 @@ from tokenward_agent.vault.lifetime import Lifetime
 from tokenward_agent.vault.record import Adopted, Record, secret_context
 from tokenward_agent.vault.sealing import open_into
 from tokenward_agent.vault.slot import unwrap_into, wrap
+from tokenward_agent.vault.vouched import Vouched, key_context
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "VAULT.md"
-READABLE = ["vault-worked", "vault-v1", "vault-v2-disabled", "vault-v2-keyring"]
+READABLE = ["vault-worked", "vault-v1", "vault-v2-disabled", "vault-v2-keyring", "vault-v3-chains"]
 KEY = bytes(range(32))
 ID = "00112233445566778899aabbccddeeff"
 
@@ -46,7 +48,7 @@ def refused() -> list[Any]:
     return [pytest.param(case, id=case["name"]) for case in cases]
 
 
-def opened(data: bytes, slot_key: bytes, kind: str) -> tuple[Header, dict[tuple[str, str], Record]]:
+def opened(data: bytes, slot_key: bytes, kind: str) -> tuple[Header, Body]:
     head = parse_head(data, "FILE")
     slot = head.header.slot(kind)
     assert slot is not None
@@ -60,15 +62,16 @@ def test_a_vector_is_read_as_it_says(name: str) -> None:
     vector = load(name)
     data = bytes.fromhex(vector["file"])
     for slot in vector["slots"]:
-        header, records = opened(data, bytes.fromhex(slot["key"]), slot["kind"])
+        header, body = opened(data, bytes.fromhex(slot["key"]), slot["kind"])
         assert header[:4] == tuple(vector[k] for k in ("vault", "provider", "generation", "seen"))
         found = header.slot(slot["kind"])
         assert found is not None
         params = {k: v.hex() if isinstance(v, bytes) else v for k, v in found.params.items()}
         assert params == slot["params"]
-        assert [plain(header, record, vector["data_key"]) for record in records.values()] == vector[
-            "records"
-        ]
+        records = [plain(header, each, vector["data_key"]) for each in body.records.values()]
+        assert records == vector["records"]
+        chains = [plain_chain(header, each, vector["data_key"]) for each in body.chains]
+        assert chains == vector.get("chains", [])
 
 
 def plain(header: Header, record: Record, data_key: str) -> dict[str, Any]:
@@ -83,6 +86,13 @@ def plain(header: Header, record: Record, data_key: str) -> dict[str, Any]:
         "adopted": None if record.adopted is None else list(record.adopted),
         "secret": None if record.secret is None else out[:size].hex(),
     }
+
+
+def plain_chain(header: Header, chain: Vouched, data_key: str) -> dict[str, Any]:
+    out = bytearray(32)
+    place = key_context(header.vault_id, chain.name, chain.first)
+    open_into(bytes.fromhex(data_key), chain.key, place, memoryview(out))
+    return {**chain._asdict(), "key": out.hex(), "mac": chain.mac.hex()}
 
 
 @pytest.mark.parametrize("name", READABLE)
@@ -129,6 +139,11 @@ def test_a_reader_written_from_the_document_alone_reads_the_same(name: str) -> N
         place = bound(b"tokenward record", header["vault"], service, username)
         opened = None if secret is None else unsealed(data_key, secret, place).hex()
         assert [service, username, *others, opened] == list(expected.values())
+    for found, expected in zip(body.get("chains", []), vector.get("chains", []), strict=True):
+        name, log, first, key, *others, mac = found
+        place = bound(b"tokenward chain", header["vault"], name, first)
+        shown = [name, log, first, unsealed(data_key, key, place).hex(), *others, mac.hex()]
+        assert shown == list(expected.values())
 
 
 def test_the_worked_example_of_the_document_is_the_vector() -> None:
@@ -203,7 +218,10 @@ def test_no_byte_of_a_file_can_be_changed_cut_off_or_added(name: str) -> None:
 )
 def test_a_header_of_another_save_does_not_go_with_a_body(change: dict[str, Any]) -> None:
     header = Header(ID, "disabled", 7, 9, (wrap("key-file", {}, KEY, KEY, ID),))
-    ours, theirs = serialise(header, {}, KEY), serialise(header._replace(**change), {}, KEY)
+    ours, theirs = (
+        serialise(header, Body({}), KEY),
+        serialise(header._replace(**change), Body({}), KEY),
+    )
     cut = parse_head(ours, "FILE").size
     mixed = theirs[: parse_head(theirs, "FILE").size] + ours[cut:]
     with pytest.raises(VaultError, match="it was changed"):
@@ -213,17 +231,17 @@ def test_a_header_of_another_save_does_not_go_with_a_body(change: dict[str, Any]
 def test_an_older_version_is_written_as_the_current_one() -> None:
     vector = load("vault-v1")
     slot = vector["slots"][0]
-    header, records = opened(bytes.fromhex(vector["file"]), bytes.fromhex(slot["key"]), "key-file")
-    data = serialise(header, records, bytes.fromhex(vector["data_key"]))
-    assert parse_head(data, "FILE").version == VERSION == 2
-    assert opened(data, bytes.fromhex(slot["key"]), "key-file") == (header, records)
+    header, body = opened(bytes.fromhex(vector["file"]), bytes.fromhex(slot["key"]), "key-file")
+    data = serialise(header, body, bytes.fromhex(vector["data_key"]))
+    assert parse_head(data, "FILE").version == VERSION == 3
+    assert opened(data, bytes.fromhex(slot["key"]), "key-file") == (header, body)
 
 
 def test_a_newer_version_says_what_to_do() -> None:
     case = next(c for c in load("vault-refused")["cases"] if c["name"] == "a newer version")
     with pytest.raises(VaultError) as caught:
         parse_head(bytes.fromhex(case["file"]), "FILE")
-    assert "its format is 3, and this one reads up to 2" in caught.value.message
+    assert "its format is 4, and this one reads up to 3" in caught.value.message
     assert "update tokenward" in caught.value.hint
 
 
@@ -234,7 +252,7 @@ def test_the_head_of_a_file_is_enough_to_read_its_header() -> None:
         wrap("program", long, KEY, KEY, ID),
         wrap("key-file", {}, KEY, KEY, ID),
     )
-    data = serialise(Header(ID, "keyring", 1, 1, slots), {}, KEY) + b"x" * HEAD_BYTES
+    data = serialise(Header(ID, "keyring", 1, 1, slots), Body({}), KEY) + b"x" * HEAD_BYTES
     assert parse_head(data[:HEAD_BYTES], "FILE") == parse_head(data, "FILE")
 
 
@@ -243,7 +261,7 @@ def test_more_credentials_than_can_be_read_back_are_not_written() -> None:
     records = {("s", str(i)): record for i in range(RECORDS + 1)}
     header = Header(ID, "disabled", 1, 1, (wrap("key-file", {}, KEY, KEY, ID),))
     with pytest.raises(VaultError, match="full"):
-        serialise(header, records, KEY)
+        serialise(header, Body(records), KEY)
 
 
 times = st.integers(0, 2**53 - 1)
@@ -264,17 +282,31 @@ stored = st.builds(
     st.builds(Adopted, st.sampled_from(["keyring", "subprocess"]), services),
     st.none(),
 )
+digits = st.text("0123456789abcdef", min_size=16, max_size=16)
+vouched = st.builds(
+    Vouched,
+    digits,
+    digits,
+    st.integers(0, 9),
+    st.just(bytes(60)),
+    st.integers(10, 2**53 - 1),
+    times,
+    st.just(bytes(32)),
+)
 
 
 @given(
     generation=st.integers(1, 2**53 - 1),
     seen=times,
     records=st.lists(stored, unique_by=lambda record: record.key, max_size=6),
+    chains=st.lists(vouched, max_size=3),
 )
-def test_what_is_written_is_read_back(generation: int, seen: int, records: list[Record]) -> None:
+def test_what_is_written_is_read_back(
+    generation: int, seen: int, records: list[Record], chains: list[Vouched]
+) -> None:
     slots = (wrap("key-file", {}, KEY, KEY, ID),)
     header = Header(ID, "disabled", generation, seen, slots)
-    held = {record.key: record for record in records}
+    held = Body({record.key: record for record in records}, tuple(chains))
     data = serialise(header, held, KEY)
     head = parse_head(data, "FILE")
     assert head.header == header
@@ -284,7 +316,7 @@ def test_what_is_written_is_read_back(generation: int, seen: int, records: list[
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_refused_with_a_sentence(data: bytes, ours: bool) -> None:
     if ours:
-        data = b"tokenward-vault 2\n" + len(data).to_bytes(4, "big") + data + b"\0" * 12
+        data = b"tokenward-vault 3\n" + len(data).to_bytes(4, "big") + data + b"\0" * 12
     with pytest.raises(VaultError) as caught:
         parse_head(data, "FILE")
     assert caught.value.message.startswith("FILE cannot be read: ")

@@ -29,6 +29,7 @@ _WORKED: dict[str, Any] = json.loads((VECTORS / "vault-worked.json").read_text(e
 _KEY = bytes.fromhex(_WORKED["data_key"])
 _FILE = bytes.fromhex(_WORKED["file"])
 _HEAD = parse_head(_FILE, "FILE")
+_CHAIN = ("0" * 16, "1" * 16, 0, bytes(60), 1, 1, bytes(32))
 
 
 def wire(data: bytes) -> None:
@@ -83,7 +84,7 @@ def _none(_code: int, _data: bytes) -> None:
 def vault(data: bytes) -> None:
     """Take bytes as a file, as the header of one, and as what is sealed in one."""
     _file(data)
-    _file(b"tokenward-vault 2\n" + len(data).to_bytes(4, "big") + data + bytes(12))
+    _file(b"tokenward-vault 3\n" + len(data).to_bytes(4, "big") + data + bytes(12))
     front = _FILE[: _HEAD.size]
     _file(front + seal(_KEY, data, front))
 
@@ -113,9 +114,11 @@ def seeds(target: str) -> list[bytes]:
             found += [bytes.fromhex(each[name]) for name in ("bytes", "file") if name in each]
     if target == "vault":
         found.append(_FILE[22 : _HEAD.size])
-        found.append(msgpack.packb({"records": [tuple(r) for r in _records()]}) or b"")
+        found.append(
+            msgpack.packb({"records": [tuple(r) for r in _records()], "chains": [_CHAIN]}) or b""
+        )
     return found
 
 
 def _records() -> list[Any]:
-    return list(parse_body(_FILE, _HEAD, _KEY, "FILE").values())
+    return list(parse_body(_FILE, _HEAD, _KEY, "FILE").records.values())

@@ -12,8 +12,8 @@ from tokenward_agent.vault.format import FILE_BYTES, HEAD_BYTES, broken, parse_b
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tokenward_agent.vault.body import Body
     from tokenward_agent.vault.format import Head
-    from tokenward_agent.vault.record import Key, Record
     from tokenward_agent.vault.sealing import Buffer
     from tokenward_agent.vault.storage import Storage
 
@@ -25,7 +25,7 @@ class Sealed(NamedTuple):
     data: bytes
     path: str
 
-    def records(self, data_key: Buffer) -> dict[Key, Record]:
+    def body(self, data_key: Buffer) -> Body:
         """Open the body. Raises VaultError if the key is not its key or it was changed."""
         return parse_body(self.data, self.head, data_key, self.path)
 

@@ -9,8 +9,8 @@ is sealed under the vault's data key and bound to every byte before it, so nothi
 be changed, and no two files mixed, without it showing. The body holds records whose secrets are
 sealed once more by themselves; so neither opening nor saving a vault opens a secret.
 
-Version 1 is the same without the header's `seen`; it is read, and written as version 2 at the next
-save. A newer version is refused with a sentence. Of a known version nothing unknown is accepted:
+Version 2 is the same without the body's `chains`, version 1 also without the header's `seen`; both
+are read, and written as version 3 at the next save. A newer version is refused with a sentence. Of a known version nothing unknown is accepted:
 a reader that ignored a field could hand out what that field forbids. Sizes are checked before
 anything is allocated by them.
 
@@ -24,22 +24,22 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from tokenward_agent.vault import body as bodies
 from tokenward_agent.vault import record as records_of
 from tokenward_agent.vault import slot as slots_of
 from tokenward_agent.vault.errors import Damaged, VaultError
-from tokenward_agent.vault.record import LATEST, Record
+from tokenward_agent.vault.record import LATEST
 from tokenward_agent.vault.sealing import NONCE_SIZE, OVERHEAD, Tampered, open_listing, seal
 from tokenward_agent.vault.slot import PARAMETERS, Slot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Final
 
-    from tokenward_agent.vault.record import Key
+    from tokenward_agent.vault.body import Body
     from tokenward_agent.vault.sealing import Buffer
 
-VERSION: Final = 2
+VERSION: Final = 3
 FILE_BYTES: Final = 64 << 20
 RECORDS: Final = 100_000
 HEADER_BYTES: Final = 16 * 1024
@@ -52,6 +52,7 @@ _MAGIC: Final = b"tokenward-vault "
 _KEYS: Final = {
     1: {"vault", "provider", "generation", "slots"},
     2: {"vault", "provider", "generation", "seen", "slots"},
+    3: {"vault", "provider", "generation", "seen", "slots"},
 }
 
 
@@ -87,7 +88,7 @@ def new_vault_id() -> str:
     return os.urandom(16).hex()
 
 
-def serialise(header: Header, records: Mapping[Key, Record], data_key: Buffer) -> bytes:
+def serialise(header: Header, body: Body, data_key: Buffer) -> bytes:
     """Return the file of a vault. Raises VaultError if it would be too large to be read back."""
     packed = _pack(
         {
@@ -99,14 +100,14 @@ def serialise(header: Header, records: Mapping[Key, Record], data_key: Buffer) -
         }
     )
     head = b"%b%d\n%b%b" % (_MAGIC, VERSION, len(packed).to_bytes(4, "big"), packed)
-    body = _pack({"records": list(records.values())})
-    if len(records) > RECORDS or len(head) + len(body) + OVERHEAD > FILE_BYTES:
+    listing = _pack(bodies.to_values(body))
+    if len(body.records) > RECORDS or len(head) + len(listing) + OVERHEAD > FILE_BYTES:
         raise VaultError(
             "vault",
             f"The vault is full: it holds at most {RECORDS} credentials and {FILE_BYTES >> 20} MiB.",
             "`auth logout` removes what is no longer needed",
         )
-    return head + seal(data_key, body, head)
+    return head + seal(data_key, listing, head)
 
 
 def parse_head(data: Buffer, path: str) -> Head:
@@ -136,20 +137,20 @@ def parse_head(data: Buffer, path: str) -> Head:
     return Head(header, version, size, bytes(view[size : size + NONCE_SIZE]))
 
 
-def parse_body(data: Buffer, head: Head, data_key: Buffer, path: str) -> dict[Key, Record]:
-    """Open the body of a whole file and return its records by service and user name.
+def parse_body(data: Buffer, head: Head, data_key: Buffer, path: str) -> Body:
+    """Open the body of a whole file and return what it holds.
 
     Raises VaultError if the key is not the vault's or anything in the file was changed.
     """
     view = memoryview(data)
     try:
-        body = open_listing(data_key, view[head.size :], bytes(view[: head.size]))
+        listing = open_listing(data_key, view[head.size :], bytes(view[: head.size]))
     except Tampered:
         raise broken(path, "it was changed, or only part of it is there") from None
     try:
-        return _records(_unpack(body, RECORDS))
+        return bodies.from_values(_unpack(listing, RECORDS), head.version)
     except ValueError as error:
-        raise broken(path, f"its records are wrong: {error}") from None
+        raise broken(path, f"its body is wrong: {error}") from None
 
 
 def broken(path: str, reason: str) -> Damaged:
@@ -176,23 +177,6 @@ def _header(values: Any, keys: set[str]) -> Header:
     if len({slot.kind for slot in slots}) != len(slots):
         raise ValueError("it has two slots of a kind")
     return Header(vault_id, provider, generation, seen, slots)
-
-
-def _records(values: Any) -> dict[Key, Record]:
-    if not isinstance(values, dict) or values.keys() != {"records"}:
-        raise ValueError("a field is missing or unknown")
-    found: dict[Key, Record] = {}
-    names: dict[str, str] = {}  # most records share a few user names: keep one object of each
-    listed = values["records"]
-    if not isinstance(listed, list):
-        raise ValueError("they are not an array")  # noqa: TRY004 - what a file says
-    for entry in listed:
-        record = records_of.from_values(entry)
-        username = names.setdefault(record.username, record.username)
-        found[record.service, username] = record._replace(username=username)
-    if len(found) != len(listed):
-        raise ValueError("two are of the same service and user name")
-    return found
 
 
 def _pack(value: object) -> bytes:

@@ -5,12 +5,16 @@ another agent saved meanwhile (a second container on one directory), its file is
 made upon it, so no write is lost. The generation before is kept only if all its secrets and slots
 are still in force: it is for damage and never for undo. A file that is gone, cannot be read or has
 another key is an error and is never overwritten.
+
+A save that brings no credential and takes none, made to note a use or what is known of the audit
+log, leaves the generation before as it is: a copy of what is here already would be worth less.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from tokenward_agent.vault.body import Body  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.file import head_of, read, read_head
 from tokenward_agent.vault.format import Header, serialise
@@ -20,12 +24,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenward_agent.vault.body import Records
     from tokenward_agent.vault.data_key import DataKey
-    from tokenward_agent.vault.record import Key, Record
     from tokenward_agent.vault.storage import Storage
 
-    Records = dict[Key, Record]
-    WholeChange = Callable[[Header, Records], tuple[Header, Records]]
+    WholeChange = Callable[[Header, Body], tuple[Header, Body]]
 
 
 class Prepared(NamedTuple):
@@ -37,7 +40,7 @@ class Prepared(NamedTuple):
     epoch: int
     header: Header
     nonce: bytes
-    records: Records
+    body: Body
     new_key: memoryview | None = None
 
 
@@ -60,19 +63,21 @@ class VaultSaver:
         """
         with self._storage.locked() as writer:
             old, before = self._newest(known)
-            new, after = change(old, dict(before))
-            for key, record in after.items():
-                if record is not before.get(key):
+            new, after = change(old, before._replace(records=dict(before.records)))
+            for key, record in after.records.items():
+                if record is not before.records.get(key):
                     check(record)
             seen = max(old.seen, known.header.seen, now)
             new = new._replace(generation=old.generation + 1, seen=seen)
             with self._key.use(known.epoch) as data_key:
                 data = serialise(new, after, data_key if new_key is None else new_key)
-            writer.replace(data, keep_previous=_nothing_removed(old, before, new, after))
+            writer.replace(
+                data, keep_previous=_keep_previous(old, before.records, new, after.records)
+            )
         nonce = head_of(data, self._storage.path, self._provider).nonce
         return Prepared(known.epoch, new, nonce, after, new_key)
 
-    def _newest(self, known: Prepared) -> tuple[Header, Records]:
+    def _newest(self, known: Prepared) -> tuple[Header, Body]:
         """Return what is on the disk, from memory if nobody else has written it."""
         path = self._storage.path
         head = read_head(self._storage, self._provider)
@@ -83,11 +88,11 @@ class VaultSaver:
                 "put it back, or start anew with `auth agent restart`",
             )
         if (head.header, head.nonce) == (known.header, known.nonce):
-            return known.header, known.records
+            return known.header, known.body
         sealed = read(self._storage, self._provider)
         with self._key.use(known.epoch) as key:
             try:
-                return sealed.head.header, sealed.records(key)
+                return sealed.head.header, sealed.body(key)
             except VaultError as error:
                 raise VaultError(
                     "vault",
@@ -96,8 +101,13 @@ class VaultSaver:
                 ) from error
 
 
-def _nothing_removed(old: Header, before: Records, new: Header, after: Records) -> bool:
-    """Tell whether the generation before opens to nothing that the new one does not."""
-    return all(slot in new.slots for slot in old.slots) and all(
-        key in after and after[key].secret == record.secret for key, record in before.items()
-    )
+def _keep_previous(old: Header, before: Records, new: Header, after: Records) -> bool | None:
+    """Tell whether the generation before opens to nothing that the new one does not.
+
+    None if both open to the same, and to the same credentials.
+    """
+    secrets = {key: record.secret for key, record in after.items()}
+    held = {key: record.secret for key, record in before.items()}
+    if (held, old.slots) == (secrets, new.slots):
+        return None
+    return all(slot in new.slots for slot in old.slots) and held.items() <= secrets.items()

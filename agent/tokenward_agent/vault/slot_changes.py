@@ -6,9 +6,11 @@ Made to run in a thread, like every save (vault.py); the vault must be open.
 from __future__ import annotations
 
 from tokenward_agent.arena import wipe
+from tokenward_agent.vault.body import Body
 from tokenward_agent.vault.record import secret_context
 from tokenward_agent.vault.sealing import fill_random, seal
 from tokenward_agent.vault.slot import wrap
+from tokenward_agent.vault.vouched import key_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +18,11 @@ if TYPE_CHECKING:
 
     from tokenward_agent.vault.format import Header
     from tokenward_agent.vault.record import Record
-    from tokenward_agent.vault.saver import Prepared, Records
+    from tokenward_agent.vault.saver import Prepared
     from tokenward_agent.vault.sealing import Buffer
     from tokenward_agent.vault.slot import Param
     from tokenward_agent.vault.vault import Vault
+    from tokenward_agent.vault.vouched import Vouched
 
     NewSlot = tuple[str, Mapping[str, Param], Buffer]
 
@@ -32,9 +35,9 @@ def add_slot(
     Raises as `Vault.save` does.
     """
 
-    def added(header: Header, records: Records) -> tuple[Header, Records]:
+    def added(header: Header, body: Body) -> tuple[Header, Body]:
         others = tuple(slot for slot in header.slots if slot.kind != kind)
-        return header._replace(slots=(*others, vault.wrapped(kind, params, slot_key))), records
+        return header._replace(slots=(*others, vault.wrapped(kind, params, slot_key))), body
 
     return vault.write(added, now)
 
@@ -50,14 +53,18 @@ def rekey(
     `Vault.save` does.
     """
 
-    def renewed(header: Header, records: Records) -> tuple[Header, Records]:
+    def renewed(header: Header, body: Body) -> tuple[Header, Body]:
         fill_random(new_key)
         fresh = {
             key: _resealed(vault, header.vault_id, record, new_key, scratch)
-            for key, record in records.items()
+            for key, record in body.records.items()
         }
+        chains = tuple(
+            _resealed_chain(vault, header.vault_id, entry, new_key, scratch)
+            for entry in body.chains
+        )
         wrapped = tuple(wrap(*slot, new_key, header.vault_id) for slot in slots)
-        return header._replace(slots=wrapped), fresh
+        return header._replace(slots=wrapped), Body(fresh, chains)
 
     try:
         return vault.write(renewed, now, new_key)
@@ -75,5 +82,16 @@ def _resealed(
     try:
         place = secret_context(vault_id, record.service, record.username)
         return record._replace(secret=seal(new_key, scratch[:size], place))
+    finally:
+        wipe(scratch[:size])
+
+
+def _resealed_chain(
+    vault: Vault, vault_id: str, entry: Vouched, new_key: memoryview, scratch: memoryview
+) -> Vouched:
+    size = vault.open_chain(entry, scratch)
+    try:
+        place = key_context(vault_id, entry.name, entry.first)
+        return entry._replace(key=seal(new_key, scratch[:size], place))
     finally:
         wipe(scratch[:size])

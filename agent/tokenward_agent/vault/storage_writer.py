@@ -34,12 +34,13 @@ class Writer:
         self._path = path
         self._mark = f".{name}."  # of a temporary file: .NAME.RANDOM.tmp
 
-    def replace(self, data: bytes, *, keep_previous: bool) -> None:
+    def replace(self, data: bytes, *, keep_previous: bool | None) -> None:
         """Put *data* in the file's place, on the disk when this returns.
 
-        Without *keep_previous* the generation before is gone, too, and every damaged one. Raises VaultError; then the
-        file is as it was, or, if only the last fsync of the directory failed, the new one, and
-        the sentence says so.
+        With *keep_previous* this generation stays as the one before, without it there is none, nor
+        a damaged one, and with None what is there stays. Raises VaultError; then the file is as it
+        was, or, if only the last fsync of the directory failed, the new one, and the sentence says
+        so.
         """
         with explained("write", self._path):
             self._sweep()
@@ -48,7 +49,7 @@ class Writer:
                 self._write(fresh, data)
                 if keep_previous:
                     self._keep()
-                else:
+                elif keep_previous is not None:
                     self._forget()
                 self._rename(fresh, self._name)
             except BaseException:

@@ -4,20 +4,15 @@ Its data key lies in a view that the caller lends (32 bytes of an arena), the re
 sealed secrets. Closing wipes the key; what is left opens to nothing.
 
 Whatever touches the disk is made to run in a thread: it changes nothing here and returns a
-`Prepared`, which the caller adopts on the thread that reads the records::
-
-    prepared = await in_a_thread(vault.save, change, now)
-    vault.adopt(prepared)
-
-One such pair at a time for each vault; reading and `close` need not wait. A vault that was closed
+`Prepared`, which the caller `adopt`s on the thread that reads the records. One such pair at a time for each vault; reading and `close` need not wait. A vault that was closed
 meanwhile stays closed: the save is on the disk, and `adopt` tells that it was not taken over.
 
-A change may be made more than once: if another agent saved meanwhile, it is made upon what that one
-wrote. saver.py says what a save keeps to.
+saver.py says what a save keeps to, and why a change may be made more than once.
 """
 
 from __future__ import annotations
 
+from tokenward_agent.vault.body import Body
 from tokenward_agent.vault.data_key import DataKey
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.file import head_of, read, read_head
@@ -26,6 +21,7 @@ from tokenward_agent.vault.record import secret_context
 from tokenward_agent.vault.saver import Prepared, VaultSaver
 from tokenward_agent.vault.sealing import Tampered, fill_random, open_into, seal
 from tokenward_agent.vault.slot import unwrap_into, wrap
+from tokenward_agent.vault.vouched import key_context
 
 __all__ = ["Prepared", "Vault"]
 
@@ -34,11 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Literal
 
+    from tokenward_agent.vault.body import Records
     from tokenward_agent.vault.record import Key, Record
-    from tokenward_agent.vault.saver import Records, WholeChange
+    from tokenward_agent.vault.saver import WholeChange
     from tokenward_agent.vault.sealing import Buffer
     from tokenward_agent.vault.slot import Param, Slot
     from tokenward_agent.vault.storage import Storage
+    from tokenward_agent.vault.vouched import Vouch, Vouched
 
     Change = Callable[[Records], Records]
     State = Literal["absent", "closed", "open", "broken"]
@@ -60,13 +58,13 @@ class Vault:
         self._key = DataKey(data_key, provider)
         self._saver = VaultSaver(storage, provider, self._key)
         self._nonce = b""
-        self._records: Records = {}
+        self._body = Body({})
         self._used: dict[Key, int] = {}
+        self.vouch: Callable[[], Vouch | None] = lambda: None
+        """Asked before each save, while no key is held, for what makes its chains."""
 
     def __repr__(self) -> str:
         return f"Vault({self.provider}, {self.state})"
-
-    # What the loop asks.
 
     @property
     def seen(self) -> int:
@@ -75,11 +73,13 @@ class Vault:
 
     @property
     def records(self) -> Mapping[Key, Record]:
-        """The records of an open vault by service and user name; empty if it is not open.
+        """The records of an open vault by their keys, without later uses; see `last_used`."""
+        return self._body.records
 
-        Last uses since the last save are not in them; see `last_used`.
-        """
-        return self._records
+    @property
+    def chains(self) -> tuple[Vouched, ...]:
+        """What an open vault knows of audit logs."""
+        return self._body.chains
 
     def last_used(self, record: Record) -> int | None:
         """Return when a record was last used, saved or not."""
@@ -105,12 +105,19 @@ class Vault:
         if record.secret is None:
             raise ValueError("an adopted credential has no secret in the vault")
         place = secret_context(self._id(), record.service, record.username)
+        return self._open(record.secret, place, out, f"the secret of {record.service}")
+
+    def open_chain(self, entry: Vouched, out: memoryview) -> int:
+        """Open the key of a chain into *out*; return its size. Raises as `open_secret`."""
+        place = key_context(self._id(), entry.name, entry.first)
+        return self._open(entry.key, place, out, f"the key of the chain {entry.name}")
+
+    def _open(self, sealed: bytes, place: bytes, out: memoryview, what: str) -> int:
         try:
             with self._key.use() as key:
-                return open_into(key, record.secret, place, out)
+                return open_into(key, sealed, place, out)
         except Tampered:
-            reason = f"the secret of {record.service} does not open"
-            raise broken(self.storage.path, reason) from None
+            raise broken(self.storage.path, f"{what} does not open") from None
 
     def wrapped(self, kind: str, params: Mapping[str, Param], slot_key: Buffer) -> Slot:
         """Return a slot that opens to the data key. Raises VaultError with code `locked`."""
@@ -120,7 +127,7 @@ class Vault:
     def close(self) -> None:
         """Wipe the data key and forget the records; a vault that is not open stays what it is."""
         self._key.wipe()
-        self._records = {}
+        self._body = Body({})
         self._used = {}
         if self.state == "open":
             self.state = "closed"
@@ -129,12 +136,9 @@ class Vault:
         """Take over what a thread prepared; False if the vault was closed meanwhile."""
         if not self._key.take(prepared.epoch, prepared.new_key):
             return False
-        self.header, self._nonce, self._records = prepared[1:4]
-        self._used = {
-            key: wall
-            for key, wall in self._used.items()
-            if key in self._records and wall > (self._records[key].last_used or 0)
-        }
+        self.header, self._nonce, self._body = prepared[1:4]
+        saved = {key: record.last_used or 0 for key, record in self.records.items()}
+        self._used = {k: wall for k, wall in self._used.items() if wall > saved.get(k, wall)}
         self.state, self.problem = "open", None
         return True
 
@@ -173,17 +177,19 @@ class Vault:
             if read_head(self.storage, self.provider) is not None:
                 path = self.storage.path
                 raise VaultError("vault", f"{path} is there already.", "`auth unlock`")
+            vouch = self.vouch()
             with self._key.fill() as key:
                 fill_random(key)
                 slot = wrap(kind, params, slot_key, key, vault_id)
                 header = Header(vault_id, self.provider, 1, now, (slot,))
-                data = serialise(header, {}, key)
+                body = Body({}, vouch(vault_id, (), key) if vouch else ())
+                data = serialise(header, body, key)
             try:
                 writer.replace(data, keep_previous=True)
             except BaseException:
                 self._key.wipe()
                 raise
-        return Prepared(epoch, header, head_of(data, self.storage.path, self.provider).nonce, {})
+        return Prepared(epoch, header, head_of(data, self.storage.path, self.provider).nonce, body)
 
     def open(self, kind: str, slot_key: Buffer) -> Prepared:
         """Open a closed vault by its slot of a kind.
@@ -203,8 +209,8 @@ class Vault:
             )
         with self._key.fill() as key:
             unwrap_into(slot, slot_key, header.vault_id, key)
-            records = sealed.records(key)
-        return Prepared(epoch, header, sealed.head.nonce, records)
+            body = sealed.body(key)
+        return Prepared(epoch, header, sealed.head.nonce, body)
 
     def save(self, change: Change, now: int) -> Prepared:
         """Write what *change* makes of the records; *now* is the wall time in seconds.
@@ -213,7 +219,9 @@ class Vault:
         the records of another agent, and what it raises is passed on with nothing written. Raises
         VaultError, ValueError for a record that a vault may not hold.
         """
-        return self.write(lambda header, records: (header, change(records)), now)
+        return self.write(
+            lambda header, body: (header, body._replace(records=change(body.records))), now
+        )
 
     def write(self, change: WholeChange, now: int, new_key: memoryview | None = None) -> Prepared:
         """Write what *change* makes of header and records, under *new_key* if that fills one.
@@ -224,22 +232,19 @@ class Vault:
         header = self.header
         if header is None or not self._key.held:
             raise self._key.missing()
-        return self._saver.save(
-            Prepared(self._key.epoch, header, self._nonce, self._records),
-            lambda header, records: change(header, _with_uses(records, used)),
-            now,
-            new_key,
-        )
+
+        def vouching(header: Header, body: Body) -> tuple[Header, Body]:
+            header, body = change(header, body.with_uses(used))
+            if vouch := self.vouch():
+                with self._key.use() as key:
+                    chains = vouch(header.vault_id, body.chains, new_key or key)
+                body = body._replace(chains=chains)
+            return header, body
+
+        known = Prepared(self._key.epoch, header, self._nonce, self._body)
+        return self._saver.save(known, vouching, now, new_key)
 
     def _id(self) -> str:
         if self.header is None:
             raise self._key.missing()
         return self.header.vault_id
-
-
-def _with_uses(records: Records, used: Mapping[Key, int]) -> Records:
-    for key, wall in used.items():
-        record = records.get(key)
-        if record is not None and wall > (record.last_used or 0):
-            records[key] = record._replace(last_used=wall)
-    return records

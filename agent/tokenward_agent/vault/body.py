@@ -1,0 +1,70 @@
+"""What a vault's body holds: the records, and what it vouches for of the audit log.
+
+Pure, over what msgpack has read. Anything that docs/VAULT.md does not allow is a ValueError.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tokenward_agent.vault import record as records_of
+from tokenward_agent.vault import vouched as vouched_of
+from tokenward_agent.vault.record import Record  # noqa: TC001 - NamedTuple reads its annotations
+from tokenward_agent.vault.vouched import CHAINS, Vouched
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenward_agent.vault.record import Key
+
+    Records = dict[Key, Record]
+
+
+class Body(NamedTuple):
+    """The records by service and user name, and the chains that are vouched for, oldest first."""
+
+    records: dict[Key, Record]
+    chains: tuple[Vouched, ...] = ()
+
+    def with_uses(self, used: Mapping[Key, int]) -> Body:
+        """Note later uses in the records, which are changed in place; return this."""
+        for key, wall in used.items():
+            record = self.records.get(key)
+            if record is not None and wall > (record.last_used or 0):
+                self.records[key] = record._replace(last_used=wall)
+        return self
+
+
+def to_values(body: Body) -> dict[str, object]:
+    """Return the body as msgpack has it; tuples become arrays."""
+    return {"records": list(body.records.values()), "chains": list(body.chains)}
+
+
+def from_values(values: Any, version: int) -> Body:
+    """Build the body that *values*, as read from a file of a *version*, describe."""
+    keys = {"records", "chains"} if version > 2 else {"records"}
+    if not isinstance(values, dict) or values.keys() != keys:
+        raise ValueError("a field is missing or unknown")
+    chains = tuple(map(vouched_of.from_values, _array(values.get("chains", []))))
+    if len(chains) > CHAINS:
+        raise ValueError("it vouches for too many chains")
+    return Body(_records(_array(values["records"])), chains)
+
+
+def _records(listed: list[Any]) -> Records:
+    found: Records = {}
+    names: dict[str, str] = {}  # most records share a few user names: keep one object of each
+    for entry in listed:
+        record = records_of.from_values(entry)
+        username = names.setdefault(record.username, record.username)
+        found[record.service, username] = record._replace(username=username)
+    if len(found) != len(listed):
+        raise ValueError("two are of the same service and user name")
+    return found
+
+
+def _array(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("they are not an array")  # noqa: TRY004 - what a file says
+    return value

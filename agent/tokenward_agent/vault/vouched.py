@@ -1,0 +1,74 @@
+"""What a vault knows of one chain of the audit log, so that nobody can change or shorten it.
+
+docs/AUDIT.md says what a chain is. Its key is sealed like a secret of a record: under the vault's
+data key, bound to the vault and the chain; opening a vault does not open it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tokenward_agent.vault.record import LATEST
+from tokenward_agent.vault.sealing import KEY_SIZE, OVERHEAD, context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+    from tokenward_agent.vault.sealing import Buffer
+
+    Vouch = Callable[[str, tuple["Vouched", ...], Buffer], tuple["Vouched", ...]]
+    """From a vault's name, the chains that it vouches for and its key: those of the next save."""
+
+CHAINS: Final = 600
+"""Chains that a vault vouches for at most: those of two logs that are as long as they get."""
+
+NAME_DIGITS: Final = 16
+MAC_SIZE: Final = 32
+_DIGITS: Final = frozenset("0123456789abcdef")
+
+
+class Vouched(NamedTuple):
+    """One chain: its `name` and that of its `log`, 16 hex digits each.
+
+    `first` lines came before the sealed `key`, which is that of the next one. `lines` is the number
+    of the last line that the vault knows of, `file` the number of the file that this is in, `mac`
+    the line's MAC; 0, 0 and b"" before any line is known.
+    """
+
+    name: str
+    log: str
+    first: int
+    key: bytes
+    lines: int
+    file: int
+    mac: bytes
+
+    def __repr__(self) -> str:
+        return f"Vouched({self.name!r}, {self.first} to {self.lines})"
+
+
+def key_context(vault_id: str, name: str, first: int) -> bytes:
+    """Return what the key of a chain is bound to."""
+    return context(b"tokenward chain", vault_id, name, first)
+
+
+def from_values(values: object) -> Vouched:
+    """Build what *values*, as read from a vault, describe. Raises ValueError."""
+    if not isinstance(values, list) or len(values) != len(Vouched._fields):
+        raise ValueError("a chain is not an array of seven")
+    name, log, first, key, lines, file, mac = values
+    for text in (name, log):
+        if type(text) is not str or len(text) != NAME_DIGITS or not _DIGITS.issuperset(text):
+            raise ValueError(f"a chain's name is not {NAME_DIGITS} hex digits")
+    for number in (first, lines, file):
+        if type(number) is not int or not 0 <= number < LATEST:
+            raise ValueError("a chain's number is not a whole number")
+    if type(key) is not bytes or len(key) != KEY_SIZE + OVERHEAD:
+        raise ValueError("a chain's key is not a sealed key")
+    if type(mac) is not bytes or len(mac) not in {0, MAC_SIZE} or bool(mac) != bool(lines):
+        raise ValueError("a chain's last MAC is not one")
+    if lines < first:
+        raise ValueError("a chain ends before it begins")
+    return Vouched(name, log, first, key, lines, file, mac)
