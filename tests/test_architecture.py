@@ -68,14 +68,16 @@ def test_a_package_knows_only_what_it_may(package: str, others: set[str]) -> Non
     ("room", "below"),
     [
         ("wire", set()),
-        ("requests", {"wire", "store", "vault"}),
-        ("store", {"vault", "worker"}),
+        ("requests", {"wire", "store", "vault", "asking", "audit"}),
+        ("asking", set()),
+        ("store", {"vault", "worker", "audit"}),
+        ("audit", {"vault"}),
         ("vault", set()),
         ("worker", set()),
     ],
 )
 def test_a_room_of_the_agent_knows_only_those_below_it(room: str, below: set[str]) -> None:
-    rooms = {"wire", "requests", "store", "vault", "worker"}
+    rooms = {"wire", "requests", "asking", "store", "audit", "vault", "worker"}
     known = {
         node.module.split(".")[1]
         for path in (PACKAGES["tokenward_agent"] / room).rglob("*.py")

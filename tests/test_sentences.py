@@ -39,6 +39,7 @@ MESSAGE_AND_HINT: dict[str, tuple[int | None, int | None]] = {
     "SettingsError": (0, None),
     "VaultError": (1, 2),
     "WorkerError": (1, 2),
+    "_amiss": (0, None),
     "detail": (0, None),
     "fail": (0, 1),
     "hint": (None, 0),

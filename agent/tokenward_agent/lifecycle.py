@@ -16,10 +16,12 @@ import signal
 import sys
 
 from tokenward_agent.arena import Arena
+from tokenward_agent.asking.peer import Peer
 from tokenward_agent.clock import SystemClock
 from tokenward_agent.faults import fault
 from tokenward_agent.parts import Parts
 from tokenward_agent.wire.server import MAX_CONNECTIONS, RESERVED, Server
+from tokenward_protocol import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None
             f"tokenward-agent: Memory cannot be locked: {why}; secrets may be swapped.\n"
         )
     parts = Parts(settings, report, arena, SystemClock(), stop.set)
-    server = Server(place.listener, arena, parts.dispatch)
+    parts.recorder.event("start", version=VERSION, pid=os.getpid())
+    server = Server(place.listener, arena, parts.dispatch, Peer)
     opening = loop.create_task(parts.opening.open_what_opens(None))
     gc.freeze()  # what lives as long as the process is not looked through again
     _say_ready(settings)
@@ -68,6 +71,8 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None
     watch.cancel()
     opening.cancel()
     await server.close()
+    parts.recorder.event("end")
+    await parts.anchoring.now()
     parts.locking.close()
     parts.adopted.forget()
 

@@ -5,12 +5,16 @@ Everything that an agent has but its socket and its loop; nothing here opens a f
 
 from __future__ import annotations
 
+from tokenward_agent.audit.log import AuditLog
 from tokenward_agent.requests.agent import AgentRequests
 from tokenward_agent.requests.credentials import CredentialRequests
 from tokenward_agent.requests.dispatch import Dispatch
 from tokenward_agent.requests.fetch import Fetch
+from tokenward_agent.requests.log import LogRequests
+from tokenward_agent.requests.recording import Recorder
 from tokenward_agent.requests.vaults import VaultRequests
 from tokenward_agent.store.adopted import AdoptedSecrets
+from tokenward_agent.store.anchoring import Anchoring
 from tokenward_agent.store.changes import Changes
 from tokenward_agent.store.creation import Creation
 from tokenward_agent.store.lock_marker import LockMarker
@@ -52,8 +56,11 @@ class Parts:
         self.creation = Creation(self.vaults, self.changes, self.keys, arena)
         self.choice = ProviderChoice(self.vaults, state, arena)
         self.adopted = AdoptedSecrets(arena, clock, self.choice.program)
+        self.log = AuditLog(state, arena, clock)
+        self.anchoring = Anchoring(self.vaults, self.log)
+        self.recorder = Recorder(self.log, self.anchoring)
         agent = AgentRequests(
-            settings, report, arena, self.vaults, self.opening, self.locking, stop
+            settings, report, arena, self.vaults, self.opening, self.locking, self.log, stop
         )
         credentials = CredentialRequests(self.changes, self.opening, self.choice, self.adopted)
         vaults = VaultRequests(
@@ -69,6 +76,7 @@ class Parts:
             settings.directory,
             arena,
             Fetch(self.vaults, self.opening, self.adopted),
+            self.recorder,
             quick={"hello": agent.hello, "status": agent.status, "stop": agent.stop},
             slow={
                 "list": agent.list,
@@ -76,9 +84,10 @@ class Parts:
                 "logout": credentials.logout,
                 "prepare": vaults.prepare,
                 "create": vaults.create,
-                "lock": vaults.lock,
+                "lock": self.recorder.before(vaults.lock),
                 "unlock": vaults.unlock,
                 "passphrase": vaults.passphrase,
                 "restore": vaults.restore,
+                "log": LogRequests(self.log, self.vaults, self.opening, arena).log,
             },
         )

@@ -70,6 +70,7 @@ OPS = {
     "unlock": Op({"provider": TEXT, "attended": FLAG, **_SESSION}, MAY_HAVE_BODY),
     "passphrase": Op({"action": TEXT + "!", "keep": FLAG}, MAY_HAVE_BODY),
     "restore": Op({"provider": TEXT + "!", "previous": FLAG + "!", "anyway": FLAG}),
+    "log": Op({"verify": FLAG + "!"}),
     "stop": Op({}),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,6 @@ from tokenward_agent.vault.slot import unwrap_into
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-    from pathlib import Path
 
 URL = "https://index.example/team/"
 NOTHING = memoryview(bytearray())
@@ -67,7 +67,7 @@ class Keys:
         """Return those data keys which open any file of either directory, by any slot or alone."""
         found = set()
         for folder in (self._engine.directory, self._engine.state):
-            for path in folder.iterdir():
+            for path in filter(Path.is_file, folder.rglob("*")):
                 try:
                     head = parse_head(path.read_bytes(), str(path))
                 except VaultError:

@@ -64,6 +64,7 @@ class Engine:
         self.opening, self.locking = parts.opening, parts.locking
         self.creation, self.choice, self.adopted = parts.creation, parts.choice, parts.adopted
         self.dispatch = parts.dispatch
+        self.log, self.anchoring = parts.log, parts.anchoring
         self.quiet = self.arena.free
 
     @property

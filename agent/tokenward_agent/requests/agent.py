@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenward_agent.arena import Arena
+    from tokenward_agent.audit.log import AuditLog
     from tokenward_agent.harden import Report
     from tokenward_agent.settings import Settings
     from tokenward_agent.store.locking import Locking
@@ -33,6 +34,7 @@ class AgentRequests:
         vaults: Vaults,
         opening: Opening,
         locking: Locking,
+        log: AuditLog,
         stop: Callable[[], object],
     ) -> None:
         self._settings = settings
@@ -41,6 +43,7 @@ class AgentRequests:
         self._vaults = vaults
         self._opening = opening
         self._locking = locking
+        self._log = log
         self._stop_agent = stop
         self._started = vaults.clock.wall()
 
@@ -79,6 +82,11 @@ class AgentRequests:
                 )
                 for vault in self._vaults.each.values()
             ],
+            log={
+                "folder": self._log.files.folder,
+                "lost": self._log.lost,
+                "problem": self._log.problem,
+            },
             protections=protections(self._report, self._arena),
         )
 

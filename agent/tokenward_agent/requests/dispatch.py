@@ -16,7 +16,7 @@ from tokenward_agent.faults import fault
 from tokenward_agent.requests.overview import fitting
 from tokenward_agent.store.lookup import Ambiguous
 from tokenward_agent.vault.errors import VaultError
-from tokenward_agent.wire.answer import not_done
+from tokenward_agent.wire.answer import Answer, not_done
 from tokenward_protocol.messages import PROVIDERS
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.requests.fetch import Fetch
-    from tokenward_agent.wire.answer import Answer
+    from tokenward_agent.requests.recording import Recorder
     from tokenward_agent.wire.request import Request
 
     Quick = Callable[[Request], Answer]
@@ -40,17 +40,25 @@ class Dispatch:
         directory: str,
         arena: Arena,
         fetch: Fetch,
+        recorder: Recorder,
         quick: Mapping[str, Quick],
         slow: Mapping[str, Slow],
     ) -> None:
         self._directory = directory
         self._arena = arena
         self._fetch = fetch
+        self._recorder = recorder
         self._quick = quick
         self._slow = slow
 
     def __call__(self, request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
         """Answer a request, or return what will; `body` is only valid during this call."""
+        answer = self._begun(request, body)
+        if isinstance(answer, Answer):
+            self._recorder.decided(request, answer)
+        return answer
+
+    def _begun(self, request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
         try:
             if request.directory and request.directory != self._directory:
                 raise Failure("other-directory", "The agent serves another credentials directory.")
@@ -73,11 +81,13 @@ class Dispatch:
 
     async def _answered(self, handler: Slow, request: Request, block: memoryview) -> Answer:
         try:
-            return await handler(request, block)
+            answer = await handler(request, block)
         except Exception as error:  # noqa: BLE001 - every request is answered
-            return not_done(request.number, _failure(error))
+            answer = not_done(request.number, _failure(error))
         finally:
             self._arena.give(block)
+        self._recorder.decided(request, answer)
+        return answer
 
 
 def _failure(error: Exception) -> Failure:

@@ -1,0 +1,134 @@
+"""A chain of lines: each is signed with a key that only this process has, once.
+
+A line's MAC is made with a key that is replaced by its hash as soon as the line is written. So
+whoever takes over this process, or its memory, can sign what comes and nothing that was. What came
+before is known to the vaults, which hold the chain's first key, sealed, and the last line's MAC.
+
+The keys live in the arena. The first one stays there until a vault has it and is wiped then; a
+vault that opens later gets the key of that moment and vouches from there on. The loop writes and a
+thread seals, so both take turns.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import threading
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
+
+from tokenward_agent.vault.sealing import KEY_SIZE, fill_random, seal
+from tokenward_agent.vault.vouched import NAME_DIGITS, Vouched, key_context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.vault.sealing import Buffer
+
+LABEL: Final = b"tokenward audit"
+
+_HASH: Final = SHA256()
+_NOTHING: Final = bytes(KEY_SIZE)
+
+
+def mac_of(key: Buffer, line: bytes) -> bytes:
+    """Return the MAC of a line, 32 bytes: HMAC-SHA256 (RFC 2104)."""
+    return hmac.digest(key, line, "sha256")
+
+
+def next_key(key: Buffer, into: memoryview) -> None:
+    """Write the key behind `key`, SHA-256(u32 1 | key | LABEL), into 32 other bytes.
+
+    That is the one-step derivation of NIST SP 800-56C, which is to be had without a copy.
+    """
+    ConcatKDFHash(_HASH, KEY_SIZE, LABEL).derive_into(key, into)
+
+
+class Mark(NamedTuple):
+    """A place in a chain: behind so many `lines`, the last in `file`; a key is known of `first`."""
+
+    first: int
+    lines: int
+    file: int
+    mac: bytes
+
+
+class Chain:
+    """The chain of one agent, which has written nothing yet.
+
+    `lines` lines were written, the last of them into the file of number `file`, with the MAC `mac`;
+    `has_first` tells whether the first key is still here.
+    """
+
+    def __init__(self, arena: Arena, log: str) -> None:
+        self.name = os.urandom(NAME_DIGITS // 2).hex()
+        self.log = log
+        self.lines = 0
+        self.file = 0
+        self.mac = b""
+        self._turn = threading.Lock()
+        self._key, self._spare = arena.take(KEY_SIZE), arena.take(KEY_SIZE)
+        self._first, self._marked = arena.take(KEY_SIZE), arena.take(KEY_SIZE)
+        self.has_first = True
+        fill_random(self._first)
+        self._key[:] = self._first
+
+    def __repr__(self) -> str:
+        return f"Chain({self.name}, {self.lines} lines)"
+
+    def sign(self, line: bytes) -> bytes:
+        """Return the MAC of what is to be the next line."""
+        return mac_of(self._key, line)
+
+    def wrote(self, mac: bytes, file: int) -> None:
+        """Go on to the next line, since the one with this MAC is written."""
+        with self._turn:
+            next_key(self._key, self._spare)
+            self._key, self._spare = self._spare, self._key
+            self._spare[:] = _NOTHING
+            self.lines += 1
+            self.mac, self.file = mac, file
+
+    def mark(self) -> Mark:
+        """Return where the chain is, and keep the key that goes with it for `vouched`.
+
+        One save of a vault at a time may do this.
+        """
+        with self._turn:
+            first = 0 if self.has_first else self.lines
+            self._marked[:] = self._first if self.has_first else self._key
+            return Mark(first, self.lines, self.file, self.mac)
+
+    def vouched(
+        self, before: Vouched | None, mark: Mark, vault_id: str, data_key: Buffer
+    ) -> Vouched:
+        """Return what a vault is to know of this chain; `before` is what it knows already."""
+        try:
+            if before is not None:
+                return before._replace(lines=mark.lines, file=mark.file, mac=mark.mac)
+            place = key_context(vault_id, self.name, mark.first)
+            sealed = seal(data_key, self._marked, place)
+            return Vouched(self.name, self.log, mark.first, sealed, *mark[1:])
+        finally:
+            self.unmark()
+
+    def unmark(self) -> None:
+        """Wipe the key that was kept."""
+        self._marked[:] = _NOTHING
+
+    def lend_first(self, into: memoryview) -> bool:
+        """Copy the first key, if it is still here; tell whether it was."""
+        with self._turn:
+            if self.has_first:
+                into[:] = self._first
+            return self.has_first
+
+    def forget_first(self) -> None:
+        """Wipe the first key, since a vault has it."""
+        with self._turn:
+            self.has_first = False
+            self._first[:] = _NOTHING

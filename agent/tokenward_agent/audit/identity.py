@@ -1,0 +1,34 @@
+"""Which log is this one: a name that no other folder and no other machine has.
+
+A credentials directory may be used from several machines, each with a log of its own, and its
+vaults vouch for all of them. The name is not kept in a file, since that could be taken away with
+the log; it is the hash of what nobody but root changes: the machine's id and where the folder is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from tokenward_agent.vault.vouched import NAME_DIGITS
+
+_MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")  # machine-id(5)
+
+
+def log_name(state: str) -> str:
+    """Return the name of the log in a state folder, 16 hex digits."""
+    text = f"{_machine()}\0{state}"
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:NAME_DIGITS]
+
+
+def _machine() -> str:
+    for path in _MACHINE_IDS:
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            continue
+        try:
+            return os.fsdecode(os.read(file, 64).strip())
+        finally:
+            os.close(file)
+    return os.uname().nodename

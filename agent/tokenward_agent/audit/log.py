@@ -1,0 +1,160 @@
+"""The audit log of one agent: a line for each thing that was decided, written before it is done.
+
+Nothing waits for the disk: a line that cannot be written stops nobody, `problem` says so, and the
+next line that can be written says how many are missing. The first line of an agent in a file names
+the file, the oldest one that is kept, and the line that stood before; so files can neither be
+exchanged nor taken away, and what an agent that was killed wrote last cannot be cut off unnoticed
+once another one has begun.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+
+from tokenward_agent.audit.chain import Chain
+from tokenward_agent.audit.files import FILE_BYTES, FILES, LogFiles
+from tokenward_agent.audit.identity import log_name
+from tokenward_agent.audit.lines import moment, read, unsigned, whole
+from tokenward_agent.vault.vouched import CHAINS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.audit.chain import Mark
+    from tokenward_agent.clock import Clock
+    from tokenward_agent.vault.sealing import Buffer
+    from tokenward_agent.vault.vouched import Vouch, Vouched
+
+FILE_CHAINS: Final = 32
+"""Agents that begin in one file at most: so a vault need not know of more than it may."""
+
+LOG_CHAINS: Final = (FILES + 1) * FILE_CHAINS
+"""Chains of one log that may be in its files."""
+
+_BEGINS: Final = b'","n":1,'
+
+
+class AuditLog:
+    """The log in the state folder `state`. Made without touching the disk."""
+
+    def __init__(self, state: str, arena: Arena, clock: Clock) -> None:
+        self.files = LogFiles(os.path.join(state, "audit"))
+        self.chain = Chain(arena, log_name(state))
+        self.lost = 0
+        """Lines that could not be written since the last one that was."""
+        self.problem: str | None = None
+        """Why lines cannot be written, as a sentence; None if they can."""
+        self._clock = clock
+        self._entering: dict[str, object] | None = None  # what the first line in a file has to say
+        self._wall, self._time = -1, ""
+        self._torn = False  # the file ends within a line
+
+    def write(self, event: str, who: str, fields: Mapping[str, object]) -> None:
+        """Write a line about an event; `who` is a JSON object or "". Never raises OSError."""
+        try:
+            self._write(event, who, fields)
+        except OSError as error:
+            self.lost += 1
+            reason = os.strerror(error.errno or 0)
+            self.problem = f"The audit log in {self.files.folder} cannot be written: {reason}."
+        else:
+            self.lost, self.problem = 0, None
+
+    def _write(self, event: str, who: str, fields: Mapping[str, object]) -> None:
+        chain, files = self.chain, self.files
+        if not files.usable:
+            self._enter(files.open_last())
+        if files.size >= FILE_BYTES:
+            self._go_on()
+        extra: dict[str, object] = {}
+        if self._entering is not None:
+            extra["file"] = self._entering
+        if self.lost:
+            extra["lost"] = self.lost
+        if self._torn:
+            extra["torn"] = True
+        said = {**fields, **extra} if extra else fields
+        line = unsigned(chain.name, chain.lines + 1, self._now(), event, who, said)
+        mac = chain.sign(line)
+        data = b"\n" + whole(line, mac) if self._torn else whole(line, mac)
+        short = len(data) - files.append(data)
+        self._torn = short > 0
+        if short > 1:  # else it is whole but for its end, which the next one brings
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        chain.wrote(mac, files.number)
+        if self._entering is not None:
+            self._entering = None
+            files.remove_before(files.number - FILES + 1)
+
+    def _now(self) -> str:
+        """Return the time as a line has it, written out once a second."""
+        wall = self._clock.wall()
+        if wall != self._wall:
+            self._wall, self._time = wall, moment(wall)
+        return self._time
+
+    def _enter(self, end: bytes) -> None:
+        """Go on behind what is in the file already."""
+        lines = end.split(b"\n")
+        self._torn = bool(lines[-1])
+        whole_lines = [line for line in lines[:-1] if line]
+        at = self.files.number
+        if not end:  # an agent that found the disk full had begun it
+            at -= 1
+            whole_lines = self.files.content(at, 2 * FILE_BYTES).splitlines()
+        last = read(whole_lines[-1], at, 0) if whole_lines else None
+        after = None if last is None else [last.file, last.chain, last.n, last.mac.hex()]
+        self._say(after)
+        if sum(_BEGINS in line[:48] for line in whole_lines) >= FILE_CHAINS:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin a new file."""
+        entering, number = self._entering, self.files.number
+        self.files.open_next()
+        after: object = None if entering is None else entering["after"]
+        if self.chain.lines and self.chain.file == number:
+            after = [number, self.chain.name, self.chain.lines, self.chain.mac.hex()]
+        self._say(after)
+
+    def _say(self, after: object) -> None:
+        number = self.files.number
+        self._entering = {
+            "number": number,
+            "before": self.chain.file,
+            "kept": max(number - FILES + 1, 1),
+            "after": after,
+        }
+
+    def vouch(self) -> Vouch | None:
+        """Return what makes the chains of a vault that is about to be saved, None for no change.
+
+        What the vault will say of the log is on the disk before, so that a lost power supply leaves
+        no vault that misses lines. Waits for the disk; one save of a vault at a time may call it.
+        """
+        if not self.chain.lines:
+            return None
+        mark = self.chain.mark()
+        try:
+            self.files.sync()
+        except OSError:
+            self.chain.unmark()
+            return None
+        return functools.partial(self._vouched, mark)
+
+    def _vouched(
+        self, mark: Mark, vault_id: str, chains: tuple[Vouched, ...], data_key: Buffer
+    ) -> tuple[Vouched, ...]:
+        chain = self.chain
+        before = next((each for each in chains if each.name == chain.name), None)
+        entry = chain.vouched(before, mark, vault_id, data_key)
+        others = tuple(each for each in chains if each.name != chain.name)
+        ours = [each for each in others if each.log == chain.log][-LOG_CHAINS + 1 :]
+        theirs = [each for each in others if each.log != chain.log][-(CHAINS - LOG_CHAINS) :]
+        kept = {each.name for each in (*ours, *theirs)}
+        return (*(each for each in others if each.name in kept), entry)

@@ -1,0 +1,249 @@
+"""Whether the log is what the agents wrote, by what the vaults know of it. Pure but for the keys.
+
+Found, in any chain that a vault vouches for: a line that was changed, moved, inserted or taken
+away, and a file that was, up to the last line that something vouches for: a vault, this agent, or
+the first line of a later agent. Lines behind that are signed too, so they cannot be changed; that
+some were cut off would not be seen, and so their number is told. Lines of chains that no vault
+knows (no vault was open while that agent lived) prove nothing and are counted as well.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tokenward_agent.audit.chain import mac_of, next_key
+from tokenward_agent.audit.lines import Line, read
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Final
+
+NAMED: Final = 20
+"""Findings that are told one by one; the rest is counted."""
+
+KEYS_SIZE: Final = 96
+"""Bytes for the keys of one chain while it is looked at: three of 32."""
+
+STEPS: Final = 100_000
+"""Keys of one chain that are made at most beyond those of its lines: half a second."""
+
+
+class Known(NamedTuple):
+    """What vaults know of a chain, up to its line of number `lines`, which is in `file`.
+
+    The first `first` lines came before the key that is known. `keys` is `KEYS_SIZE` writable bytes: the key, which is used up, and room for two more.
+    """
+
+    first: int
+    keys: memoryview
+    lines: int
+    file: int
+
+
+class Report:
+    """What was found. `problems` are sentences, in the order of the log.
+
+    `lines` are there, `vouched` of them are signed and vouched for, `unanchored` could be cut off
+    unnoticed or are of a chain that no vault knows, and `lost` could not be written at the time.
+    """
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.vouched = 0
+        self.unanchored = 0
+        self.lost = 0
+        self.problems: list[str] = []
+
+
+def verify(files: Iterable[tuple[int, bytes]], known: Mapping[str, Known]) -> Report:
+    """Return what is found in the files, given as number and content, in order."""
+    return _Verification(files, known).report
+
+
+class _Verification:
+    def __init__(self, files: Iterable[tuple[int, bytes]], known: Mapping[str, Known]) -> None:
+        self.report = Report()
+        self._known = known
+        self._places: list[tuple[int, int]] = []  # between which two lines nothing may stand
+        self._lines: list[Line] = []
+        self._fragments: list[tuple[int, int, int]] = []  # how many lines before; file, number
+        self._good: dict[tuple[str, int], Line] = {}
+        for number, data in files:
+            self._parse(number, data)
+        self.report.lines = len(self._lines)
+        by_chain: dict[str, list[Line]] = {name: [] for name in known}
+        for line in self._lines:
+            by_chain.setdefault(line.chain, []).append(line)
+        for name, lines in by_chain.items():
+            if name in known:
+                self._signatures(known[name], lines)
+        self._signed = [line for line in self._good.values() if line.n > known[line.chain].first]
+        self._kept = max(map(self._claim, self._signed), default=0)
+        pinned = self._pinned()
+        for name, lines in by_chain.items():
+            if name in known:
+                self._whole(name, known[name], lines, max(known[name].lines, pinned.get(name, 0)))
+            else:
+                self.report.unanchored += len(lines)
+        self._strangers()
+        self._torn()
+
+    def _parse(self, number: int, data: bytes) -> None:
+        for at, text in enumerate(data.split(b"\n"), 1):
+            line = read(text, number, at)
+            if line is not None:
+                self._lines.append(line)
+            elif text:
+                self._fragments.append((len(self._lines), number, at))
+
+    def _amiss(self, sentence: str) -> None:
+        self.report.problems.append(sentence)
+
+    def _signatures(self, known: Known, lines: list[Line]) -> None:
+        """Sort out the lines of a chain that bear the right signature in the right order."""
+        keys = _Keys(known.keys, known.first, STEPS + known.lines + len(lines))
+        before = 0
+        for line in lines:
+            if line.n <= before:
+                self._amiss(f"{_at(line)} is not where it was written.")
+            elif line.n <= known.first:  # a vault that is not open has its key
+                self._good[line.chain, line.n], before = line, line.n
+            elif keys.signed(line):
+                self._good[line.chain, line.n], before = line, line.n
+                self.report.lost += _number(line.values, "lost")
+            else:
+                self._amiss(f"{_at(line)} was changed.")
+
+    def _claim(self, line: Line) -> int:
+        """Return below which number a line says that files were removed, 0 where that is in doubt.
+
+        An agent takes the highest number that it finds at its start. So what it says of files below
+        counts if it went on behind a line that is there, or that was in one of those files.
+        """
+        kept = _number(_entry(line), "kept")
+        first = self._good.get((line.chain, 1))
+        if not kept or first is None or first.file == 1:
+            return kept
+        after = _after(first)
+        if after is None:
+            return 0
+        file, name, n, mac = after
+        there = self._good.get((name, n))
+        return kept if file < kept or (there is not None and there.mac.hex() == mac) else 0
+
+    def _pinned(self) -> dict[str, int]:
+        """Return up to which line a later agent's first line vouches for a chain."""
+        pinned: dict[str, int] = {}
+        place = {line[:2]: at for at, line in enumerate(self._lines)}
+        for line in self._signed:
+            after = _after(line)
+            if after is None or after[1] not in self._known:
+                continue
+            file, name, n, mac = after
+            there = self._good.get((name, n))
+            if there is not None and there.mac.hex() == mac and (there.file, there.at) < line[:2]:
+                pinned[name] = max(n, pinned.get(name, 0))
+                self._places.append((place[there[:2]], place[line[:2]]))
+            elif file >= self._kept and there is None:
+                self._amiss(f"The lines before {_at(line, capital=False)} are missing.")
+        return pinned
+
+    def _whole(self, name: str, known: Known, lines: list[Line], vouched: int) -> None:
+        """Look for what is missing of a chain, and count."""
+        good = sorted(n for chain, n in self._good if chain == name)
+        if not good and known.lines and known.file >= self._kept and not lines:
+            self._amiss(f"All {known.lines} lines of the agent {name} are missing.")
+        expected = 1
+        for n in good:
+            line = self._good[name, n]
+            entry = _entry(line)
+            dropped = n > 1 and expected == 1 and _number(entry, "before", self._kept) < self._kept
+            here = [each for each in lines if expected <= each.n < n]  # said already: changed
+            if n > expected and not dropped and not here:
+                self._amiss(f"{_span(expected, n - 1)} missing before {_at(line, capital=False)}.")
+            if entry and entry.get("number") != line.file:
+                self._amiss(f"{_at(line)} was written into another file.")
+            expected = n + 1
+        last = good[-1] if good else 0
+        if good and last < known.lines and not any(last < each.n for each in lines):
+            where = _at(self._good[name, last], capital=False)
+            self._amiss(f"{_span(last + 1, known.lines)} missing behind {where}.")
+        signed = [n for n in good if n > known.first]
+        self.report.vouched += sum(n <= vouched for n in signed)
+        self.report.unanchored += len(good) - sum(n <= vouched for n in signed)
+
+    def _strangers(self) -> None:
+        """Find lines of unknown chains among those of one that is known: somebody put them there."""
+        ends: dict[str, tuple[int, int]] = {}
+        for place, line in enumerate(self._lines):
+            if (line.chain, line.n) in self._good:
+                ends[line.chain] = (ends.get(line.chain, (place, 0))[0], place)
+        self._places += ends.values()
+        for place, line in enumerate(self._lines):
+            if line.chain not in self._known and any(a < place < b for a, b in self._places):
+                self._amiss(f"{_at(line)} was inserted.")
+
+    def _torn(self) -> None:
+        """Tell broken lines that an agent knew of, or that end the log, from other ones."""
+        for place, file, at in self._fragments:
+            behind = self._lines[place] if place < len(self._lines) else None
+            if behind is None or behind.chain not in self._known:
+                self.report.unanchored += 1
+            elif not (behind.values.get("torn") and (behind.chain, behind.n) in self._good):
+                self._amiss(f"Line {at} of {file:08}.jsonl is not a line of the log.")
+
+
+class _Keys:
+    """The keys of one chain, one after the other; never back behind a line that was right.
+
+    What claims to be a line far ahead is tried, for `steps` in all, and the way back is kept.
+    """
+
+    def __init__(self, keys: memoryview, reached: int, steps: int) -> None:
+        self._right, self._key, self._spare = (keys[at : at + 32] for at in (0, 32, 64))
+        self._reached = reached
+        self._steps = steps
+
+    def signed(self, line: Line) -> bool:
+        """Tell whether a line bears the signature of its number."""
+        ahead = line.n - 1 - self._reached
+        if not 0 <= ahead <= self._steps:
+            return False
+        self._steps -= ahead
+        self._key[:] = self._right
+        for _ in range(ahead):
+            next_key(self._key, self._spare)
+            self._key, self._spare = self._spare, self._key
+        if mac_of(self._key, line.signed) != line.mac:
+            return False
+        self._right, self._key = self._key, self._right
+        self._reached = line.n - 1
+        return True
+
+
+def _entry(line: Line) -> dict[str, object]:
+    """Return what the first line of an agent in a file says about the file, {} in all others."""
+    entry = line.values.get("file")
+    return entry if isinstance(entry, dict) else {}
+
+
+def _after(line: Line) -> tuple[int, str, int, str] | None:
+    """Return file, chain, number and MAC of the line that stood before, as a first line has it."""
+    match _entry(line).get("after"):
+        case [int(file), str(name), int(n), str(mac)]:
+            return file, name, n, mac
+    return None
+
+
+def _number(values: Mapping[str, object], name: str, otherwise: int = 0) -> int:
+    value = values.get(name)
+    return value if isinstance(value, int) else otherwise
+
+
+def _at(line: Line, *, capital: bool = True) -> str:
+    return f"{'Line' if capital else 'line'} {line.at} of {line.file:08}.jsonl"
+
+
+def _span(first: int, last: int) -> str:
+    return "A line is" if first == last else f"{last - first + 1} lines are"

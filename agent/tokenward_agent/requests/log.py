@@ -1,0 +1,119 @@
+"""`log`: whether the audit log is what the agents wrote, by what the open vaults know of it.
+
+The agent looks for itself, in a thread: whoever had the keys that a look takes could write a log of
+his own. They are opened into the arena, used up and wiped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from tokenward_agent.audit.files import FILE_BYTES, FILES
+from tokenward_agent.audit.lines import LINE_BYTES
+from tokenward_agent.audit.verify import KEYS_SIZE, NAMED, Known, verify
+from tokenward_agent.failure import Failure
+from tokenward_agent.vault.errors import VaultError
+from tokenward_agent.vault.sealing import KEY_SIZE
+from tokenward_agent.wire.answer import Answer, done
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.audit.log import AuditLog
+    from tokenward_agent.audit.verify import Report
+    from tokenward_agent.store.opening import Opening
+    from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.vault.vault import Vault
+    from tokenward_agent.vault.vouched import Vouched
+    from tokenward_agent.wire.request import Request
+    from tokenward_protocol.packing import Value
+
+_MOST_BYTES: Final = 2 * FILE_BYTES + LINE_BYTES
+_MOST_FILES: Final = 4 * FILES
+
+
+class LogRequests:
+    """Answers what is asked about the log of one agent."""
+
+    def __init__(self, log: AuditLog, vaults: Vaults, opening: Opening, arena: Arena) -> None:
+        self._log = log
+        self._vaults = vaults
+        self._opening = opening
+        self._arena = arena
+        self._one = asyncio.Lock()
+
+    async def log(self, request: Request, _body: memoryview) -> Answer:
+        """Verify the log."""
+        if not request.flag("verify"):
+            raise Failure("bad-request", "A log is asked to `verify`.")
+        await self._opening.open_what_opens(None)
+        shut = self._vaults.not_open(None)
+        if len(shut) == len([v for v in self._vaults.each.values() if v.state != "absent"]) > 0:
+            raise self._vaults.miss(None, None)
+        async with self._one:
+            report, elsewhere = await self._verified()
+        problems: list[Value] = [*report.problems[:NAMED]]
+        closed: list[Value] = [vault.provider for vault in shut]
+        return done(
+            request.number,
+            folder=self._log.files.folder,
+            lines=report.lines,
+            vouched=report.vouched,
+            unanchored=report.unanchored,
+            lost=report.lost + self._log.lost,
+            elsewhere=elsewhere,
+            problems=problems,
+            count=len(report.problems),
+            closed=closed,
+        )
+
+    async def _verified(self) -> tuple[Report, int]:
+        """Return what a look finds, and how many chains of other logs the vaults know."""
+        chain = self._log.chain
+        entries: dict[str, list[tuple[Vault, Vouched]]] = {}
+        elsewhere: set[str] = set()
+        for vault in self._vaults.each.values():
+            for entry in vault.chains:
+                if entry.log == chain.log:
+                    entries.setdefault(entry.name, []).append((vault, entry))
+                else:
+                    elsewhere.add(entry.name)
+        live = (chain.name, chain.lines, chain.file)
+        room = self._arena.take(KEYS_SIZE * (len(entries) + 1))
+        try:
+            report = await asyncio.to_thread(self._look, entries, live, room)
+        except VaultError as error:  # it was locked meanwhile
+            raise Failure(error.code, error.message, error.hint) from None
+        finally:
+            self._arena.give(room)
+        return report, len(elsewhere)
+
+    def _look(
+        self,
+        entries: dict[str, list[tuple[Vault, Vouched]]],
+        live: tuple[str, int, int],
+        room: memoryview,
+    ) -> Report:
+        known = {}
+        for at, (name, held) in enumerate(entries.items()):
+            keys = room[KEYS_SIZE * at : KEYS_SIZE * (at + 1)]
+            vault, first = min(held, key=lambda pair: pair[1].first)
+            vault.open_chain(first, keys[:KEY_SIZE])
+            last = max((entry for _, entry in held), key=lambda entry: entry.lines)
+            ends = live[1:] if name == live[0] else (last.lines, last.file)
+            known[name] = Known(first.first, keys, *ends)
+        if live[0] not in known and self._log.chain.lend_first(
+            room[-KEYS_SIZE : -KEYS_SIZE + KEY_SIZE]
+        ):
+            known[live[0]] = Known(0, room[-KEYS_SIZE:], *live[1:])
+        return verify(self._files(), known)
+
+    def _files(self) -> list[tuple[int, bytes]]:
+        files = self._log.files
+        try:
+            numbers = files.numbers()[-_MOST_FILES:]
+        except OSError:
+            return []
+        return [(number, files.content(number, _MOST_BYTES)) for number in numbers]

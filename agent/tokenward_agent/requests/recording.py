@@ -1,0 +1,108 @@
+"""What the audit log says of a request: who asked for what, and what was decided.
+
+A fetch that finds nothing is no decision and leaves no line; neither do requests that only look
+(`list`, `status`). Of a request that was not done the line has the code, and the service only where
+that is a URL: a word in the wrong place may be a secret. No line ever holds an argument of a
+process, a message of an error, or anything of a body.
+"""
+
+from __future__ import annotations
+
+from tokenward_agent.asking.peer import Peer
+from tokenward_agent.audit.lines import encoded
+from tokenward_agent.requests.naming import is_named, stored_as
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Final
+
+    from tokenward_agent.audit.log import AuditLog
+    from tokenward_agent.store.anchoring import Anchoring
+    from tokenward_agent.wire.answer import Answer
+    from tokenward_agent.wire.request import Request
+    from tokenward_protocol.packing import Value
+
+    Slow = Callable[[Request, memoryview], Awaitable[Answer]]
+
+RECORDED: Final = frozenset(
+    {"fetch", "login", "logout", "lock", "unlock", "create", "passphrase", "restore", "stop"}
+)
+"""Requests that leave a line."""
+
+UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory"})
+"""Codes of requests that came to no decision."""
+
+_OF_ANSWER: Final = (
+    *("service", "username", "provider", "projects", "evidence", "narrowed", "expires"),
+    *("replaced", "count", "opened", "generation"),
+)
+"""What a line takes from an answer, where it is there and says something."""
+
+
+class Recorder:
+    """Writes the lines about one agent's requests into its log."""
+
+    def __init__(self, log: AuditLog, anchoring: Anchoring) -> None:
+        self._log = log
+        self._anchoring = anchoring
+
+    def decided(self, request: Request, answer: Answer) -> None:
+        """Write the line about a request, before its answer is sent."""
+        if request.op not in RECORDED or answer.values.get("code") in UNDECIDED:
+            return
+        if request.op == "lock" and answer.values["ok"] is True:
+            return  # `before` has done it
+        self._write(request.op, request, _facts(request, answer))
+
+    def event(self, event: str, **facts: object) -> None:
+        """Write a line about what nobody asked for: that the agent starts or ends."""
+        self._log.write(event, "", facts)
+
+    def before(self, handler: Slow) -> Slow:
+        """Have a request leave its line, and vaults vouch for that, before its `handler` runs.
+
+        Its line is what the agent does; should it fail, another one says so.
+        """
+
+        async def recorded(request: Request, body: memoryview) -> Answer:
+            self._write(request.op, request, {"decision": "done"})
+            await self._anchoring.now()
+            return await handler(request, body)
+
+        return recorded
+
+    def _write(self, event: str, request: Request, facts: dict[str, object]) -> None:
+        peer = request.peer
+        who = peer.described(encoded) if isinstance(peer, Peer) else ""
+        self._log.write(event, who, facts)
+        self._anchoring.wrote()
+
+
+def _facts(request: Request, answer: Answer) -> dict[str, object]:
+    values = answer.values
+    if values["ok"] is not True:
+        facts: dict[str, object] = {"decision": "refused", "code": values["code"]}
+        service = request.text("service") or request.text("spelling") or ""
+        if "://" in service:
+            facts["service"] = service
+        return facts
+    facts = {"decision": "given" if request.op == "fetch" else "done"}
+    for key in _OF_ANSWER:
+        value = values.get(key)
+        if value:
+            facts[key] = value
+    if request.op in {"login", "logout"} and is_named(request):
+        facts["service"] = stored_as(request)
+        facts["username"] = request.text("username") or _only(values.get("removed"))
+    elif request.op == "passphrase":
+        facts["action"] = request.text("action")
+    return facts
+
+
+def _only(removed: Value) -> Value:
+    """Return whose credential a logout removed, if it was one."""
+    match removed:
+        case [{"username": str(name)}]:
+            return name
+    return None
