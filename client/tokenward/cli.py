@@ -40,6 +40,7 @@ GROUPS = {
         "restore": "bring back an exported file, or a damaged vault's generation before",
     },
     "agent": {
+        "log": "show who asked for what, and whether that record is whole",
         "agent start": "start the agent, if it is not running",
         "agent stop": "stop it; what is stored stays stored",
         "agent restart": "stop it and start it again",

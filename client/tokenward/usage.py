@@ -144,6 +144,23 @@ def lifetime(text: str) -> int:
         raise argparse.ArgumentTypeError(f"has a wrong value: {wrong}".rstrip(".")) from None
 
 
+def moment(text: str) -> float:
+    """Read the value of `--since`: seconds since 1970, by the local clock where no zone is given."""
+    from datetime import datetime
+    from time import time
+
+    try:
+        return time() - durations.seconds(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            "is neither a length of time like 8h or 7d nor a date like 2026-01-31"
+        ) from None
+
+
 def add_service(parser: Parser, what: str) -> None:
     """Add the positional SERVICE."""
     add_positional(parser, "service", "[SERVICE]", nargs="?", metavar="SERVICE", help=what)

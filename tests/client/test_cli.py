@@ -153,7 +153,7 @@ def test_a_lifetime_that_is_none_is_explained() -> None:
     assert "90m, 8h, 7d" in str(wrong("login", "--lifetime", "8"))
 
 
-@pytest.mark.parametrize("command", ["log", "share"])
+@pytest.mark.parametrize("command", ["share", "policy"])
 def test_a_command_that_is_not_there_yet_is_unknown(command: str) -> None:
     assert str(wrong(command)) == f"There is no command `{command}`."
 

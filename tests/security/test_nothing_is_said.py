@@ -85,6 +85,12 @@ GOOD: dict[str, list[list[str]]] = {
     "trust": [["project"]],
     "setup": [[], ["flit", "--format", "json"], ["--undo"]],
     "doctor": [[], ["--format", "json"]],
+    "log": [
+        [],
+        ["--verify"],
+        ["--format", "json"],
+        ["--service", f"https://x:{MARK}@index.example/"],
+    ],
     "helper": [["--protocol", "bazel", "get"]],
 }
 GOOD_STDIN = {"helper": json.dumps({"uri": URL})}

@@ -14,7 +14,7 @@ import sysconfig
 from time import time
 
 from tokenward import directories
-from tokenward.checks import files, machine, plaintext, process, tools, vaults
+from tokenward.checks import files, log, machine, plaintext, process, tools, vaults
 from tokenward.checks.finding import PROBLEM, WARNING, ok, problem, warning
 from tokenward.connection import AgentError, AgentUnreachable
 from tokenward.errors import CommandError
@@ -76,6 +76,7 @@ def _examined(session: Session) -> Iterator[Finding]:
         yield from _agent(status)
         yield _keyring(session, status["vaults"])
         yield from vaults.openers(status["vaults"])
+        yield from log.findings(status["log"], _verified(session))
         yield from vaults.copies(status["vaults"], status["directory"], status["state"])
     yield from _machine()
     yield from tools.findings(session.environ)
@@ -122,6 +123,14 @@ def _keyring(session: Session, found: list[dict[str, Any]]) -> Finding:
             return problem("keyring", str(refused), refused.hint or "`auth unlock`")
         return ok("keyring", f"Nothing here needs a system keyring, and none answers: {refused}")
     return ok("keyring", "The system keyring answers.")
+
+
+def _verified(session: Session) -> dict[str, Any] | None:
+    """Have the agent look at its log; None where it cannot."""
+    try:
+        return session.plain("log", verify=True).header
+    except AgentError:
+        return None
 
 
 def _machine() -> Iterator[Finding]:

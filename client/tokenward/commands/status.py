@@ -52,7 +52,7 @@ def _tools(parts: list[str]) -> tuple[str, str]:
 
 def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     """Return the JSON: the same keys whether an agent runs or not."""
-    keys = ("pid", "version", "wire", "socket", "state", "locked", "vaults", "protections")
+    keys = ("pid", "version", "wire", "socket", "state", "locked", "vaults", "log", "protections")
     found = {key: None if header is None else header[key] for key in keys}
     return {
         "running": header is not None,
@@ -75,6 +75,7 @@ def overview(header: dict[str, Any], now: float) -> list[str]:
             ("credentials", header["directory"]),
             ("state", header["state"]),
             ("socket", header["socket"]),
+            ("log", _log(header["log"])),
         ]
     )
     lines += ["", "vaults"] + [f"  {line}" for line in columns(_vaults(header["vaults"]))]
@@ -84,6 +85,12 @@ def overview(header: dict[str, Any], now: float) -> list[str]:
     lines += ["", "protections"]
     lines += [f"  {line}" for line in columns(list(header["protections"].items()) or [("none",)])]
     return lines
+
+
+def _log(log: dict[str, Any]) -> str:
+    if log["problem"] is None:
+        return str(log["folder"])
+    return f"{log['problem'].rstrip('.')} ({counted(log['lost'], 'line')} so far)"
 
 
 def _vaults(vaults: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:

@@ -1,0 +1,170 @@
+"""`auth log`: who asked for what, and what was decided; and whether that record is whole."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from time import sleep
+
+from tokenward.audit_log import HEADING, LogReader, is_about, row, shown, when
+from tokenward.connection import AgentAbsent
+from tokenward.errors import CommandError
+from tokenward.layout import columns, counted, listed
+from tokenward.usage import moment
+from tokenward_protocol.urls import strip_index_suffix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from tokenward.audit_log import Line
+    from tokenward.session import Session
+    from tokenward.usage import Parser
+
+LATEST = 100
+"""Lines that are shown to a person who did not say since when."""
+
+_LOOK_SECONDS = 0.5
+
+
+def describe(parser: Parser, _command: str) -> None:
+    """Add options and examples."""
+    add = parser.add_argument
+    add(
+        "--since",
+        type=moment,
+        metavar="TIME",
+        help="from then on: 8h and 7d ago, or 2026-01-31, or 2026-01-31T12:00",
+    )
+    add("--service", metavar="SERVICE", help="what is about this service alone")
+    add("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
+    add(
+        "--verify",
+        action="store_true",
+        help="have the agent look whether a line or a file was changed or taken away",
+    )
+    parser.examples(
+        "auth log --since 24h",
+        "auth log --service pypi --follow",
+        "auth log --verify",
+        "auth log --format json",
+    )
+
+
+def run(arguments: Namespace, session: Session) -> None:
+    """Print the record, or what a look at it found."""
+    if arguments.verify:
+        if arguments.since or arguments.service or arguments.follow:
+            raise CommandError(
+                "`--verify` looks at the whole log, and takes none of the other options.",
+                "`auth log --help`",
+            )
+        _verify(session)
+        return
+    reader = LogReader(_folder(session))
+    wanted = _filter(arguments, session)
+    found = [line for line in reader.lines() if wanted(line)]
+    if session.json and arguments.follow:
+        for line in found:
+            session.done(shown(line))
+    elif session.json:
+        session.done({"lines": [shown(line) for line in found]})
+    else:
+        _show(found, arguments, session)
+    if reader.unreadable:
+        session.terminal.warn(f"The log holds {counted(reader.unreadable, 'line')} that are none.")
+        session.terminal.hint("`auth log --verify`")
+    if arguments.follow:
+        with suppress(KeyboardInterrupt):
+            _follow(reader, wanted, found[-LATEST:], session)
+
+
+def _folder(session: Session) -> str:
+    """Return where the log is: the agent knows, and if there is none it is where it would be."""
+    with suppress(AgentAbsent):
+        return str(session.connect(start=False).ask("status").header["log"]["folder"])
+    return f"{session.settings.directories.state_folder}/audit"
+
+
+def _filter(arguments: Namespace, session: Session) -> Callable[[Line], bool]:
+    services: set[str] = set()
+    if arguments.service is not None:
+        service = session.service(arguments.service)
+        services = {strip_index_suffix(key) for key in (service.key, service.publish_key)}
+
+    def wanted(line: Line) -> bool:
+        if arguments.since is not None and when(line) < arguments.since:
+            return False
+        return not services or any(is_about(line, key) for key in services)
+
+    return wanted
+
+
+def _show(found: Sequence[Line], arguments: Namespace, session: Session) -> None:
+    latest = found if arguments.since is not None else found[-LATEST:]
+    if latest or arguments.follow:
+        session.terminal.table([HEADING, *map(row, latest)])
+    else:
+        session.terminal.say("The log has no such line.")
+    if len(latest) < len(found):
+        session.terminal.say(f"These are the latest {len(latest)} of {len(found)} lines.")
+        session.terminal.hint("`auth log --since 30d`")
+
+
+def _follow(
+    reader: LogReader, wanted: Callable[[Line], bool], before: list[Line], session: Session
+) -> None:
+    rows = [HEADING, *map(row, before)]
+    while True:
+        fresh = [line for line in reader.lines() if wanted(line)]
+        for line in fresh if session.json else ():
+            session.done(shown(line))
+        if fresh and not session.json:
+            rows += map(row, fresh)
+            session.terminal.lines(columns(rows)[-len(fresh) :])
+            rows = rows[-LATEST:]
+        sleep(_LOOK_SECONDS)
+
+
+def _verify(session: Session) -> None:
+    """Ask the agent, and say what it found; raises CommandError if that is anything."""
+    answer = session.ask("log", verify=True, offer=True).header
+    told = {key: value for key, value in answer.items() if key not in {"id", "ok"}}
+    session.done(told)
+    for sentence in answer["problems"]:
+        session.terminal.warn(sentence)
+    if answer["count"]:
+        raise CommandError(
+            f"The log in {answer['folder']} is not what was written:"
+            f" {counted(answer['count'], 'finding')}.",
+            "`auth list` and each index's own pages show what may have been used",
+        )
+    if not session.json:
+        session.terminal.say(summary(answer))
+        for note in notes(answer):
+            session.terminal.hint(note)
+
+
+def summary(answer: dict[str, Any]) -> str:
+    """Say in one sentence that a log is whole, and as far as what."""
+    text = f"No line was changed, moved, inserted or taken away: {answer['vouched']} of"
+    return f"{text} {counted(answer['lines'], 'line')} are vouched for."
+
+
+def notes(answer: dict[str, Any]) -> list[str]:
+    """Return what else a person should know about a log that is whole."""
+    found = []
+    if answer["unanchored"]:
+        found.append(
+            f"{counted(answer['unanchored'], 'line')} could have been cut off unnoticed: an agent"
+            " was ended before a vault knew of them, or none was open"
+        )
+    if answer["lost"]:
+        found.append(f"{counted(answer['lost'], 'line')} could not be written at their time")
+    if answer["elsewhere"]:
+        found.append("the vaults know of agents that wrote elsewhere, as on another machine")
+    if answer["closed"]:
+        names = listed([f"`{name}`" for name in answer["closed"]])
+        found.append(f"the vault of {names} is closed, and may vouch for more")
+    return found

@@ -1,0 +1,133 @@
+"""How the audit log is read and looks to a person."""
+
+from __future__ import annotations
+
+import json
+import os
+from time import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tokenward.audit_log import LogReader, is_about, row, shown, when
+from tokenward.usage import moment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+URL = "https://h.example/a/"
+
+
+def line(**values: Any) -> dict[str, Any]:
+    return {"chain": "0", "n": 1, "time": "2026-01-31T12:00:00Z", "event": "fetch", **values}
+
+
+def written(path: Path, *lines: object) -> None:
+    with path.open("ab") as file:
+        for each in lines:
+            file.write(each if isinstance(each, bytes) else json.dumps(each).encode() + b"\n")
+
+
+def test_lines_come_in_order_over_all_files_and_each_once(tmp_path: Path) -> None:
+    written(tmp_path / "00000010.jsonl", line(a=3))
+    written(tmp_path / "00000009.jsonl", line(a=1), line(a=2))
+    written(tmp_path / "notes.txt", line(a=9))
+    reader = LogReader(str(tmp_path))
+    assert [each["a"] for each in reader.lines()] == [1, 2, 3]
+    assert list(reader.lines()) == []
+    written(tmp_path / "00000010.jsonl", line(a=4), b'{"time": "2026-0')
+    assert [each["a"] for each in reader.lines()] == [4]
+    written(tmp_path / "00000010.jsonl", b'1-31T12:00:00Z", "event": "x", "a": 5}\n')
+    assert [each["a"] for each in reader.lines()] == [5]
+    assert reader.unreadable == 0
+
+
+def test_what_is_no_line_is_counted_and_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "00000001.jsonl"
+    written(path, b"nonsense\n", b"[]\n", b'{"time": 1}\n', b"\n", b"[" * 5000 + b"\n", b"\xff\n")
+    written(path, line(event=1), line(a=1))
+    reader = LogReader(str(tmp_path))
+    assert [each["a"] for each in reader.lines()] == [1]
+    assert reader.unreadable == 6
+
+
+def test_what_is_no_file_is_passed_over_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "00000001.jsonl")
+    (tmp_path / "00000002.jsonl").mkdir()
+    (tmp_path / "00000003.jsonl").symlink_to("/etc/passwd")
+    assert list(LogReader(str(tmp_path)).lines()) == []
+    assert list(LogReader(str(tmp_path / "nowhere")).lines()) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "cells"),
+    [
+        (
+            {
+                "who": {"program": "twine", "terminal": "pts/3", "unit": "x.scope"},
+                "decision": "given",
+                "service": "https://upload.pypi.org/legacy/",
+                "username": "__token__",
+                "projects": ["a", "b"],
+                "expires": 1769864400,
+            },
+            ("twine on pts/3", "fetch", "pypi", "a, b", "given for 1 hour"),
+        ),
+        (
+            {"who": {"program": "pip", "through": ["keyring"], "unit": "ci.service"}},
+            ("pip by keyring in ci.service", "fetch", "", "", ""),
+        ),
+        (
+            {"who": {"program": "x"}, "decision": "refused", "code": "locked", "service": URL},
+            ("x", "fetch", URL, "", "refused: locked"),
+        ),
+        (
+            {"event": "logout", "decision": "done", "count": 12},
+            ("", "logout", "12 credentials", "", "done"),
+        ),
+        (
+            {"decision": "given", "service": URL, "username": "ana", "lost": 3},
+            ("", "fetch", f"{URL} (ana)", "", "given; 3 lines before could not be written"),
+        ),
+        (
+            {"who": 1, "projects": 1, "expires": "x", "through": 2, "event": "start"},
+            ("", "start", "", "", ""),
+        ),
+    ],
+)
+def test_a_line_is_a_row_of_a_table(values: dict[str, Any], cells: tuple[str, ...]) -> None:
+    assert row(line(**values))[1:] == cells
+
+
+def test_a_program_sees_all_but_signatures() -> None:
+    assert shown(line(mac="x", file={}, a=1)) == {
+        "time": "2026-01-31T12:00:00Z",
+        "event": "fetch",
+        "a": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("service", "about"),
+    [
+        (URL, True),
+        ("https://h.example/", True),
+        ("https://h.example/a/b/", True),
+        ("https://h.example/b/", False),
+        ("other", False),
+    ],
+)
+def test_what_covers_a_service_and_what_lies_below_it_is_about_it(
+    service: str, about: bool
+) -> None:
+    assert is_about(line(service=service), URL) is about
+
+
+def test_a_line_without_a_service_is_about_none() -> None:
+    assert not is_about(line(), URL)
+
+
+def test_since_is_a_length_of_time_or_a_moment() -> None:
+    assert abs(moment("2h") - (time() - 7200)) < 60
+    assert moment("2026-01-31T12:00:00Z") == when(line()) == moment("2026-01-31T13:00+01:00")
+    assert moment("2026-01-31") < moment("2026-02-01T00:00")

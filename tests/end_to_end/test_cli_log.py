@@ -1,0 +1,180 @@
+"""`auth log` on a real home with a real agent: what a person sees, and what an attack leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from home import PROGRAMS
+from typist import Typist
+
+if TYPE_CHECKING:
+    from home import Home
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+URL = "https://index.example/"
+
+
+def login(home: Home) -> None:
+    home.done("login", URL, "-u", "ana", "--password", "-", stdin="marked\n")
+
+
+def entries(home: Home, *arguments: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(home.done("log", "--format", "json", *arguments))[
+        "lines"
+    ]
+    return found
+
+
+def file(home: Home) -> Path:
+    status = json.loads(home.done("status", "--format", "json"))
+    return Path(status["log"]["folder"]) / "00000001.jsonl"
+
+
+@LINUX
+def test_a_person_sees_who_asked_for_what_and_what_was_decided(home: Home) -> None:
+    login(home)
+    asked = f"import keyring; keyring.get_credential({URL!r}, None)"
+    tool = home.path / "publisher.py"
+    tool.write_text(asked)
+    assert home.run(PROGRAMS / "python", tool).returncode == 0
+    assert home.run(PROGRAMS / "keyring", "get", URL, "ana").stdout == "marked\n"
+    home.done("lock")
+    assert home.auth("token", URL).returncode == 2
+    shown = home.done("log")
+    heading, *rows = shown.splitlines()
+    assert heading.split() == ["WHEN", "WHO", "WHAT", "SERVICE", "PROJECT", "DECISION"]
+    assert [row.split()[2:] for row in rows[:4]] == [
+        ["start"],
+        ["auth", "create", "done"],
+        ["auth", "login", URL, "(ana)", "done"],
+        ["publisher", "fetch", URL, "(ana)", "given"],
+    ]
+    assert "by keyring" in rows[4]
+    assert rows[5].split()[2:] == ["auth", "lock", "done"]
+    assert rows[6].endswith("refused: locked")
+    assert "marked" not in shown
+    told = entries(home)[3]["who"]
+    assert told["script"] == str(tool)
+    assert told["cwd"] == str(home.path)
+
+
+def test_lines_are_chosen_by_time_and_service(home: Home) -> None:
+    login(home)
+    home.done("login", "https://other.example/", "-u", "bob", "--password", "-", stdin="x\n")
+    home.done("token", URL)
+    about = entries(home, "--service", f"{URL}simple/")
+    assert [line["event"] for line in about] == ["login", "fetch"]
+    assert entries(home, "--since", "1h") == entries(home)
+    assert entries(home, "--since", "2999-01-01") == []
+    assert "no such line" in home.auth("log", "--since", "2999-01-01").stderr
+    refused = home.auth("log", "--since", "yesterday")
+    assert refused.returncode == 2
+    assert "neither a length of time" in refused.stderr
+
+
+def test_a_log_is_read_where_no_agent_runs(home: Home) -> None:
+    login(home)
+    home.done("agent", "stop")
+    assert [line["event"] for line in entries(home)][-2:] == ["stop", "end"]
+    assert home.agent_pid() is None
+
+
+def test_a_log_that_is_whole_is_said_to_be(home: Home) -> None:
+    login(home)
+    home.done("token", URL)
+    result = home.auth("log", "--verify")
+    assert result.returncode == 0
+    assert "No line was changed" in result.stderr
+    told = json.loads(home.done("log", "--verify", "--format", "json"))
+    assert (told["problems"], told["count"], told["lost"]) == ([], 0, 0)
+    assert told["lines"] == told["vouched"] + told["unanchored"] == 4
+    assert home.auth("log", "--verify", "--follow").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "when", ["the agent runs", "the agent was stopped", "the agent was killed"]
+)
+def test_whoever_covers_his_tracks_is_found_by_verify_and_by_doctor(home: Home, when: str) -> None:
+    login(home)
+    for _ in range(3):
+        home.done("token", URL)
+    path = file(home)
+    pid = home.agent_pid()
+    assert pid is not None
+    if when == "the agent was stopped":
+        home.done("agent", "stop")
+    elif when == "the agent was killed":
+        home.done(
+            "login", URL, "-u", "bob", "--password", "-", stdin="x\n"
+        )  # it knows of all before
+        os.kill(pid, signal.SIGKILL)
+    held = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(held[:3] + held[4:]))
+    result = home.auth("log", "--verify")
+    assert result.returncode == 2
+    assert "A line is missing before line 4 of 00000001.jsonl." in result.stderr
+    assert "is not what was written: 1 finding." in result.stderr
+    findings = json.loads(home.auth("doctor", "--format", "json").stdout)["findings"]
+    assert [one["state"] for one in findings if one["check"] == "log"] == ["problem"]
+
+
+@LINUX
+def test_what_a_program_calls_itself_moves_no_cursor(home: Home) -> None:
+    login(home)
+    tool = home.path / "a\x1b[2Jb"
+    tool.write_text(f"import keyring; keyring.get_credential({URL!r}, None)")
+    assert home.run(PROGRAMS / "python", tool).returncode == 0
+    assert "a\\x1b[2Jb" in home.done("log")
+    assert "\x1b" not in home.done("log")
+
+
+def test_following_shows_what_comes_until_ctrl_c(home: Home) -> None:
+    login(home)
+    person = Typist(home, "log", "--follow").sees("login").sees("done")
+    home.done("token", URL)
+    person.sees("fetch").sees("given")
+    person.types("\x03").leaves(0)
+
+
+def test_following_in_json_is_an_object_a_line(home: Home) -> None:
+    login(home)
+    with subprocess.Popen(
+        [PROGRAMS / "auth", "log", "--follow", "--format", "json"],
+        env=home.environment,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        events = [json.loads(process.stdout.readline())["event"] for _ in range(3)]
+        home.done("token", URL)
+        events.append(json.loads(process.stdout.readline())["event"])
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert events == ["start", "create", "login", "fetch"]
+
+
+def test_a_locked_agent_cannot_say_whether_the_log_is_whole(home: Home) -> None:
+    login(home)
+    home.done("lock")
+    result = home.auth("log", "--verify")
+    assert result.returncode == 2
+    assert "hint: `auth unlock`" in result.stderr
+    findings = json.loads(home.done("doctor", "--format", "json"))["findings"]
+    assert [one["state"] for one in findings if one["check"] == "log"] == ["warning"]
+
+
+def test_a_log_that_cannot_be_written_is_said_by_status_and_doctor(home: Home) -> None:
+    login(home)
+    folder = file(home).parent
+    folder.rename(folder.parent / "aside")
+    folder.write_text("in the way")
+    assert home.done("token", URL) == "marked\n"
+    assert "cannot be written: Not a directory (1 line so far)" in home.done("status")
+    findings = json.loads(home.auth("doctor", "--format", "json").stdout)["findings"]
+    assert "problem" in [one["state"] for one in findings if one["check"] == "log"]
