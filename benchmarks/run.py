@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(1, str(ROOT / "tests" / "support"))
 
+import asking  # noqa: E402 (as all of these, it needs what the line above finds)
 import commands  # noqa: E402 (it needs what the line above finds, as all of these do)
 import execs  # noqa: E402
 import fetches  # noqa: E402
@@ -32,6 +33,7 @@ GROUPS = {
     "execs": execs.rows,
     "starts": starts.rows,
     "fetches": fetches.rows,
+    "asking": asking.rows,
     "many": many.rows,
     "memory": many.memory_rows,
 }
