@@ -41,7 +41,7 @@ class Seen(NamedTuple):
 
 def token(host: str) -> str:
     """Return a token that the server takes for `host`."""
-    return token_of(LOCATIONS[host], f"an identifier of {host}", KEYS[host])
+    return token_of(LOCATIONS[host], f"an identifier of {host}", key=KEYS[host])
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,0 +1,192 @@
+"""What the caveats of index tokens say, and how to write the two that a holder may add.
+
+Two dialects are known. PyPI's (tokens that begin with `pypi-`) is a compact JSON array of a tag and
+fields, as warehouse's ``macaroons/caveats`` reads it::
+
+    [0, expires, not before]   [1, [project]]   [2, [project's id]]   [3, user's id]   [4, publisher's id]
+
+and until 2022 a JSON map. devpi's (`devpi-`, the plugin devpi-tokens) is a word, `=` and values
+with commas between: `expires=`, `not_before=`, `projects=`, `indexes=`, `allowed=`. All caveats hold
+at once; so two lists of projects leave what is in both.
+
+Reading never fails: a caveat that is not understood is counted, and an index refuses the token for
+it. Nothing visible does not mean that a token may do everything: an index can keep restrictions to
+itself. Neither dialect is promised to stay; docs/NARROWING.md says what then.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Final
+
+    Names = tuple[str, ...] | None
+
+PYPI, DEVPI = "pypi", "devpi"
+"""The dialects, by the word before the first `-` of a token."""
+
+LATEST: Final = (1 << 53) - 1
+"""An end later than this many seconds after 1970 is as good as none."""
+
+_NAME = re.compile("[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_RUNS = re.compile("[-_.]+")
+
+
+class Restrictions(NamedTuple):
+    """What is visible of a token's restrictions, all caveats taken together; None: nothing is.
+
+    Times are seconds since 1970. `projects` are normalised names. `user`, `project_ids` and
+    `publisher` are ids of the index; with a `publisher` the token is of trusted publishing.
+    `indexes` and `allowed` (permissions) are devpi's. `legacy`: a caveat of the old form is there.
+    `unknown` counts caveats that are not understood, `caveats` all of them.
+    """
+
+    expires: int | None = None
+    not_before: int | None = None
+    projects: Names = None
+    project_ids: Names = None
+    user: str | None = None
+    publisher: str | None = None
+    indexes: Names = None
+    allowed: Names = None
+    legacy: bool = False
+    unknown: int = 0
+    caveats: int = 0
+
+    @property
+    def confined(self) -> bool:
+        """Whether it is visible that the token is not good for all that its owner may do."""
+        return any(
+            each is not None
+            for each in (
+                self.projects,
+                self.project_ids,
+                self.publisher,
+                self.indexes,
+                self.allowed,
+            )
+        )
+
+
+def normalised(name: str) -> str:
+    """Return a project's name as indexes compare it. Raises ValueError if it is no name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError("this is no project's name")
+    return _RUNS.sub("-", name).lower()
+
+
+def expiry(dialect: str, end: int) -> bytes:
+    """Return the caveat that ends a token at *end*, in seconds since 1970.
+
+    It says nothing of a beginning: an index whose clock is slow would refuse the token.
+    """
+    return b"[0,%d,0]" % end if dialect == PYPI else b"expires=%d" % end
+
+
+def confinement(dialect: str, names: Sequence[str]) -> bytes:
+    """Return the caveat that limits a token to projects, by their normalised names."""
+    if dialect == PYPI:
+        return json.dumps([1, list(names)], separators=(",", ":")).encode()
+    return b"projects=" + ",".join(names).encode()
+
+
+def restrictions(dialect: str, caveats: Iterable[memoryview]) -> Restrictions:
+    """Read the caveats of a token."""
+    read = _pypi if dialect == PYPI else _devpi
+    found = Restrictions()
+    for caveat in caveats:
+        try:
+            more = read(str(caveat, "utf-8"))
+        except (ValueError, LookupError, TypeError, RecursionError):
+            more = Restrictions(unknown=1)
+        found = _both(found, more)._replace(caveats=found.caveats + 1)
+    return found
+
+
+def _both(one: Restrictions, other: Restrictions) -> Restrictions:
+    """Return what holds if both hold."""
+    return Restrictions(
+        _chosen(min, one.expires, other.expires),
+        _chosen(max, one.not_before, other.not_before),
+        _common(one.projects, other.projects),
+        _common(one.project_ids, other.project_ids),
+        one.user if other.user is None else other.user,
+        one.publisher if other.publisher is None else other.publisher,
+        _common(one.indexes, other.indexes),
+        _common(one.allowed, other.allowed),
+        one.legacy or other.legacy,
+        one.unknown + other.unknown,
+    )
+
+
+def _chosen(choose: Callable[[int, int], int], one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else choose(one, other)
+
+
+def _common(one: Names, other: Names) -> Names:
+    if one is None or other is None:
+        return other if one is None else one
+    return tuple(name for name in one if name in other)
+
+
+def _pypi(text: str) -> Restrictions:
+    match json.loads(text):
+        case [tag, *_] if isinstance(tag, bool):
+            raise ValueError("a tag is no number")
+        case [0, end, beginning, *_]:
+            return Restrictions(_time(end), _time(beginning) or None)
+        case [1, names, *_]:
+            return Restrictions(projects=_texts(names))
+        case [2, ids, *_]:
+            return Restrictions(project_ids=_texts(ids))
+        case [3, str(user), *_]:
+            return Restrictions(user=user)
+        case [4, str(publisher), *_]:
+            return Restrictions(publisher=publisher)
+        case {"version": 1, "permissions": "user"}:
+            return Restrictions(legacy=True)
+        case {"version": 1, "permissions": {"projects": names}}:
+            return Restrictions(projects=_normalised(_texts(names)), legacy=True)
+        case {"nbf": beginning, "exp": end}:
+            return Restrictions(_time(end), _time(beginning) or None, legacy=True)
+        case {"project_ids": ids}:
+            return Restrictions(project_ids=_texts(ids), legacy=True)
+    raise ValueError("a caveat is not of PyPI's dialect")
+
+
+def _devpi(text: str) -> Restrictions:
+    key, mark, value = text.partition("=")
+    values = tuple(each.strip() for each in value.split(","))
+    match key if mark else "":
+        case "expires":
+            return Restrictions(None if value == "never" else _time(int(value)))
+        case "not_before":
+            return Restrictions(not_before=_time(int(value)) or None)
+        case "projects":
+            return Restrictions(projects=_normalised(values))
+        case "indexes":
+            return Restrictions(indexes=values)
+        case "allowed":
+            return Restrictions(allowed=values)
+    raise ValueError("a caveat is not of devpi's dialect")
+
+
+def _time(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError("a time is no number")
+    return min(max(value, 0), LATEST)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError("a caveat has something else than a list of texts")
+    return tuple(values)
+
+
+def _normalised(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_RUNS.sub("-", name).lower() for name in names)

@@ -1,0 +1,196 @@
+"""A token of PyPI, TestPyPI or devpi: what it is good for, and a narrower one made from it.
+
+Such a token is a word that names the dialect, `-`, and a macaroon in base64url. Its holder can make
+*children* of it, each good for less than its parent, without asking the index: here an end comes
+first, then the projects. `plan` decides what a child says, and refuses at once what an index would
+refuse later: the child of a token that is over, or one for a project that its parent is not for.
+`write_child` makes it, within buffers of the caller's alone.
+
+Which index made a token stands in its location. That is not signed, so it is help for people and no
+protection. Tokens in PyPI's dialect of indexes that are not known to read it are left whole.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tokenward_protocol.base64url import encoded_size
+from tokenward_protocol.caveats import (
+    DEVPI,
+    PYPI,
+    Restrictions,
+    confinement,
+    expiry,
+    normalised,
+    restrictions,
+)
+from tokenward_protocol.macaroons import (
+    MAX_TOKEN,
+    SPARE,
+    Macaroon,
+    grown_size,
+    narrow,
+    plain_mac,
+    unwrap,
+    wrap_into,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
+    from tokenward_protocol.macaroons import Mac
+
+PREFIXES: Final = {PYPI: b"pypi-", DEVPI: b"devpi-"}
+LOCATIONS: Final = ("pypi.org", "test.pypi.org")
+"""The indexes of PyPI's dialect that are known to accept children."""
+
+DEFAULT_TTL: Final = 3600
+"""Seconds that a child lives where nothing else is said: an upload of many files may take long."""
+
+LEAST_TTL: Final = 60
+"""Seconds: below that, clocks that differ a little would make children that are dead when born."""
+
+_SHOWN: Final = 5
+
+
+class Unfit(Exception):  # noqa: N818 - what it says
+    """A child that would be good for nothing; the text is a sentence, `hint` says what helps."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class IndexToken(NamedTuple):
+    """A token that was read: its `dialect`, its `location` ("" if it names none), and what it says.
+
+    `size` is that of the macaroon in bytes.
+    """
+
+    dialect: str
+    location: str
+    macaroon: Macaroon
+    size: int
+    restrictions: Restrictions
+
+    @property
+    def narrows(self) -> bool:
+        """Whether its index is known to accept children of it."""
+        return self.dialect == DEVPI or self.location in LOCATIONS
+
+
+class Child(NamedTuple):
+    """What a child says: its caveats, its end, and its projects, None if it is limited to none."""
+
+    caveats: tuple[bytes, ...]
+    expires: int
+    projects: tuple[str, ...] | None
+
+
+def read(text: memoryview, raw: memoryview) -> IndexToken:
+    """Read a token; its macaroon is decoded into *raw*, which needs MAX_TOKEN bytes.
+
+    Raises ValueError if it is no macaroon behind a known prefix.
+    """
+    for dialect, prefix in PREFIXES.items():
+        if text[: len(prefix)] == prefix:
+            found, size = unwrap(text[len(prefix) :], raw)
+            try:
+                location = str(raw[slice(*found.location)], "utf-8")
+            except UnicodeDecodeError:
+                break
+            parts = (raw[slice(*span)] for span in found.caveats)
+            return IndexToken(dialect, location, found, size, restrictions(dialect, parts))
+    raise ValueError("a token does not begin as one of an index")
+
+
+def same_origin(one: IndexToken, raw: memoryview, other: IndexToken, other_raw: memoryview) -> bool:
+    """Tell whether two tokens, decoded in *raw* and *other_raw*, are of one issue of one index."""
+    return (
+        one.dialect == other.dialect
+        and one.location == other.location
+        and raw[slice(*one.macaroon.identifier)] == other_raw[slice(*other.macaroon.identifier)]
+    )
+
+
+def plan(
+    token: IndexToken,
+    now: int,
+    end: int,
+    projects: Sequence[str] = (),
+    likely: Sequence[str] = (),
+) -> Child:
+    """Decide what a child says that is to end at *end* or before, by the index's clock.
+
+    *projects* (normalised names) were asked for: it is good for no others. *likely* ones are what
+    somebody found out, and only ever narrow a token that is for them. Raises Unfit.
+    """
+    held = token.restrictions
+    if held.expires is not None and held.expires <= now:
+        raise Unfit("The stored token has expired.", "`auth login` stores a new one")
+    if held.not_before is not None and held.not_before > now:
+        raise Unfit("The stored token is not valid yet.", "`auth token --describe` says from when")
+    names = tuple(dict.fromkeys(projects))
+    if held.projects is not None:
+        beyond = [name for name in names if name not in held.projects]
+        if beyond:
+            raise Unfit(
+                f"The stored token is for {_listed(held.projects)} alone, and not for"
+                f" {_listed(beyond)}.",
+                "ask for what it is for, or log in with another token",
+            )
+        likely = [name for name in likely if name in held.projects]
+    names = names or tuple(dict.fromkeys(likely))
+    end = end if held.expires is None else min(end, held.expires)
+    caveats = [expiry(token.dialect, end)]
+    if names:
+        caveats.append(confinement(token.dialect, names))
+    return Child(tuple(caveats), end, names or held.projects)
+
+
+def child_size(token: IndexToken, child: Child) -> int:
+    """Return the letters of a child of *token*. Raises Unfit if no index would read it."""
+    grown = grown_size(token.macaroon, child.caveats)
+    size = len(PREFIXES[token.dialect]) + encoded_size(grown)
+    if size > MAX_TOKEN:
+        raise Unfit("The narrowed token would be too long.", "ask for fewer projects at once")
+    return size
+
+
+def write_child(
+    token: IndexToken, child: Child, text: memoryview, raw: memoryview, mac: Mac, out: memoryview
+) -> int:
+    """Write a child of the token *text*, decoded in *raw*, to *out*; return its `child_size`.
+
+    *raw*, which holds the child's macaroon afterwards, and *out* need MAX_TOKEN + SPARE bytes.
+    """
+    prefix = len(PREFIXES[token.dialect])
+    out[:prefix] = text[:prefix]
+    grown = narrow(token.macaroon, token.size, raw, child.caveats, mac)
+    return prefix + wrap_into(raw[:grown], text[prefix:], token.macaroon.end, out[prefix:])
+
+
+def of_text(secret: str) -> IndexToken:
+    """Read a token that a client holds. Raises ValueError."""
+    return read(memoryview(secret.encode()), memoryview(bytearray(len(secret) + SPARE)))
+
+
+def child_of_text(secret: str, child: Child) -> str:
+    """Make a child of a token that a client holds. Raises ValueError, Unfit."""
+    text = memoryview(secret.encode())
+    raw, out = (memoryview(bytearray(MAX_TOKEN + SPARE)) for _ in range(2))
+    token = read(text, raw)
+    child_size(token, child)
+    return str(out[: write_child(token, child, text, raw, plain_mac, out)], "ascii")
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Return the normalised names in a text with one blank between each two. Raises ValueError."""
+    return tuple(dict.fromkeys(map(normalised, text.split(" "))))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
