@@ -425,7 +425,7 @@ def foreign(_data: bytes) -> bytes:
 
 
 def newer(data: bytes) -> bytes:
-    return data.replace(b"tokenward-vault 3", b"tokenward-vault 4")
+    return data.replace(b"tokenward-vault 4", b"tokenward-vault 5")
 
 
 @pytest.mark.parametrize("damage", [cut, emptied, foreign, newer])
@@ -494,7 +494,7 @@ def test_an_older_file_is_migrated_by_the_next_save(place: Path) -> None:
     assert opened.vault.adopt(opened.vault.open("key-file", slot_key))
     assert opened.vault.seen == 0
     login(opened.vault, URL, b"new")
-    assert file.read_bytes().startswith(b"tokenward-vault 3\n")
+    assert file.read_bytes().startswith(b"tokenward-vault 4\n")
     late = Opened(place)
     assert late.vault.adopt(late.vault.open("key-file", slot_key))
     assert len(late.vault.records) == 2

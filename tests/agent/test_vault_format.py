@@ -34,7 +34,8 @@ from tokenward_agent.vault.vouched import Vouched, key_context
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "VAULT.md"
-READABLE = ["vault-worked", "vault-v1", "vault-v2-disabled", "vault-v2-keyring", "vault-v3-chains"]
+OLDER = ["vault-v1", "vault-v2-disabled", "vault-v2-keyring", "vault-v3-chains"]
+READABLE = ["vault-worked", *OLDER, "vault-v4-disabled"]
 KEY = bytes(range(32))
 ID = "00112233445566778899aabbccddeeff"
 
@@ -68,24 +69,28 @@ def test_a_vector_is_read_as_it_says(name: str) -> None:
         assert found is not None
         params = {k: v.hex() if isinstance(v, bytes) else v for k, v in found.params.items()}
         assert params == slot["params"]
-        records = [plain(header, each, vector["data_key"]) for each in body.records.values()]
+        records = [plain(header, each, vector) for each in body.records.values()]
         assert records == vector["records"]
         chains = [plain_chain(header, each, vector["data_key"]) for each in body.chains]
         assert chains == vector.get("chains", [])
 
 
-def plain(header: Header, record: Record, data_key: str) -> dict[str, Any]:
+def plain(header: Header, record: Record, vector: Any) -> dict[str, Any]:
     out = bytearray(65536)
     size = 0
     if record.secret is not None:
         place = secret_context(header.vault_id, record.service, record.username)
-        size = open_into(bytes.fromhex(data_key), record.secret, place, memoryview(out))
-    return {
+        key = bytes.fromhex(vector["data_key"])
+        size = open_into(key, record.secret, place, memoryview(out))
+    values = {
         **record._asdict(),
         "expires": None if record.expires is None else list(record.expires),
         "adopted": None if record.adopted is None else list(record.adopted),
         "secret": None if record.secret is None else out[:size].hex(),
     }
+    if vector["version"] < 4:
+        assert values.pop("never_shown") is False
+    return values
 
 
 def plain_chain(header: Header, chain: Vouched, data_key: str) -> dict[str, Any]:
@@ -135,10 +140,11 @@ def test_a_reader_written_from_the_document_alone_reads_the_same(name: str) -> N
     assert data_key.hex() == vector["data_key"]
     body = msgpack.unpackb(unsealed(data_key, data[size:], data[:size]))
     for found, expected in zip(body["records"], vector["records"], strict=True):
-        service, username, *others, secret = found
+        service, username, *others, secret = found[:7]
         place = bound(b"tokenward record", header["vault"], service, username)
         opened = None if secret is None else unsealed(data_key, secret, place).hex()
-        assert [service, username, *others, opened] == list(expected.values())
+        assert len(found) == (7 if vector["version"] < 4 else 8)
+        assert [service, username, *others, opened, *found[7:]] == list(expected.values())
     for found, expected in zip(body.get("chains", []), vector.get("chains", []), strict=True):
         name, log, first, key, *others, mac = found
         place = bound(b"tokenward chain", header["vault"], name, first)
@@ -228,20 +234,23 @@ def test_a_header_of_another_save_does_not_go_with_a_body(change: dict[str, Any]
         parse_body(mixed, parse_head(mixed, "FILE"), KEY, "FILE")
 
 
-def test_an_older_version_is_written_as_the_current_one() -> None:
-    vector = load("vault-v1")
-    slot = vector["slots"][0]
-    header, body = opened(bytes.fromhex(vector["file"]), bytes.fromhex(slot["key"]), "key-file")
+@pytest.mark.parametrize("name", OLDER)
+def test_an_older_version_is_written_as_the_current_one(name: str) -> None:
+    vector = load(name)
+    slot = vector["slots"][-1]
+    key, kind = bytes.fromhex(slot["key"]), slot["kind"]
+    header, body = opened(bytes.fromhex(vector["file"]), key, kind)
+    assert not any(record.never_shown for record in body.records.values())
     data = serialise(header, body, bytes.fromhex(vector["data_key"]))
-    assert parse_head(data, "FILE").version == VERSION == 3
-    assert opened(data, bytes.fromhex(slot["key"]), "key-file") == (header, body)
+    assert parse_head(data, "FILE").version == VERSION == 4
+    assert opened(data, key, kind) == (header, body)
 
 
 def test_a_newer_version_says_what_to_do() -> None:
     case = next(c for c in load("vault-refused")["cases"] if c["name"] == "a newer version")
     with pytest.raises(VaultError) as caught:
         parse_head(bytes.fromhex(case["file"]), "FILE")
-    assert "its format is 4, and this one reads up to 3" in caught.value.message
+    assert "its format is 5, and this one reads up to 4" in caught.value.message
     assert "update tokenward" in caught.value.hint
 
 
@@ -271,7 +280,7 @@ lifetimes = st.none() | st.builds(Lifetime, times, st.text("0123456789abcdef-", 
 services = texts.filter(bool) | st.sampled_from([2048]).map("x".__mul__)
 secrets = st.sampled_from([28, 29, 200, 65536 + 28]).map(bytes)
 stored = st.builds(
-    Record, services, names, times, st.none() | times, lifetimes, st.none(), secrets
+    Record, services, names, times, st.none() | times, lifetimes, st.none(), secrets, st.booleans()
 ) | st.builds(
     Record,
     services,
@@ -281,6 +290,7 @@ stored = st.builds(
     lifetimes,
     st.builds(Adopted, st.sampled_from(["keyring", "subprocess"]), services),
     st.none(),
+    st.just(value=False),
 )
 digits = st.text("0123456789abcdef", min_size=16, max_size=16)
 vouched = st.builds(
@@ -316,7 +326,7 @@ def test_what_is_written_is_read_back(
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_refused_with_a_sentence(data: bytes, ours: bool) -> None:
     if ours:
-        data = b"tokenward-vault 3\n" + len(data).to_bytes(4, "big") + data + b"\0" * 12
+        data = b"tokenward-vault 4\n" + len(data).to_bytes(4, "big") + data + b"\0" * 12
     with pytest.raises(VaultError) as caught:
         parse_head(data, "FILE")
     assert caught.value.message.startswith("FILE cannot be read: ")

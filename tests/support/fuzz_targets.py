@@ -84,7 +84,7 @@ def _none(_code: int, _data: bytes) -> None:
 def vault(data: bytes) -> None:
     """Take bytes as a file, as the header of one, and as what is sealed in one."""
     _file(data)
-    _file(b"tokenward-vault 3\n" + len(data).to_bytes(4, "big") + data + bytes(12))
+    _file(b"tokenward-vault 4\n" + len(data).to_bytes(4, "big") + data + bytes(12))
     front = _FILE[: _HEAD.size]
     _file(front + seal(_KEY, data, front))
 

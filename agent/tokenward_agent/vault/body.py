@@ -49,14 +49,14 @@ def from_values(values: Any, version: int) -> Body:
     chains = tuple(map(vouched_of.from_values, _array(values.get("chains", []))))
     if len(chains) > CHAINS:
         raise ValueError("it vouches for too many chains")
-    return Body(_records(_array(values["records"])), chains)
+    return Body(_records(_array(values["records"]), 8 if version > 3 else 7), chains)
 
 
-def _records(listed: list[Any]) -> Records:
+def _records(listed: list[Any], fields: int) -> Records:
     found: Records = {}
     names: dict[str, str] = {}  # most records share a few user names: keep one object of each
     for entry in listed:
-        record = records_of.from_values(entry)
+        record = records_of.from_values(entry, fields)
         username = names.setdefault(record.username, record.username)
         found[record.service, username] = record._replace(username=username)
     if len(found) != len(listed):

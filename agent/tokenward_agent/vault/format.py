@@ -2,17 +2,18 @@ r"""The bytes of a vault file; docs/VAULT.md is normative and has a worked examp
 
 ::
 
-    tokenward-vault 2\n | u32 header length, big endian | header | sealed body
+    tokenward-vault 4\n | u32 header length, big endian | header | sealed body
 
 The header is a msgpack map that anybody can read: which vault this is and how it opens. The body
 is sealed under the vault's data key and bound to every byte before it, so nothing in the file can
 be changed, and no two files mixed, without it showing. The body holds records whose secrets are
 sealed once more by themselves; so neither opening nor saving a vault opens a secret.
 
-Version 2 is the same without the body's `chains`, version 1 also without the header's `seen`; both
-are read, and written as version 3 at the next save. A newer version is refused with a sentence. Of a known version nothing unknown is accepted:
-a reader that ignored a field could hand out what that field forbids. Sizes are checked before
-anything is allocated by them.
+Version 3 is the same without a record's `never_shown`, version 2 also without the body's `chains`,
+version 1 also without the header's `seen`; they are read, and written as version 4 at the next save.
+A newer version is refused with a sentence. Of a known version nothing unknown is accepted: a reader
+that ignored a field could hand out what that field forbids. Sizes are checked before anything is
+allocated by them.
 
 Pure; raises VaultError with code `vault` for whatever is wrong.
 """
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.body import Body
     from tokenward_agent.vault.sealing import Buffer
 
-VERSION: Final = 3
+VERSION: Final = 4
 FILE_BYTES: Final = 64 << 20
 RECORDS: Final = 100_000
 HEADER_BYTES: Final = 16 * 1024
@@ -53,6 +54,7 @@ _KEYS: Final = {
     1: {"vault", "provider", "generation", "slots"},
     2: {"vault", "provider", "generation", "seen", "slots"},
     3: {"vault", "provider", "generation", "seen", "slots"},
+    4: {"vault", "provider", "generation", "seen", "slots"},
 }
 
 

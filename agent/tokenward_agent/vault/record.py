@@ -3,7 +3,8 @@
 A record is a value: it never changes, a new one takes its place. Its secret is sealed under the
 vault's data key and bound to vault, service and user name, so neither a record nor its `repr`
 holds anything that opens without the key, and a secret that was moved to another record does not
-open. An *adopted* credential has no secret here: it stays in the keyring that it was found in.
+open. An *adopted* credential has no secret here: it stays in the keyring that it was found in. A
+secret that is *never shown* is only used to make narrower ones of it.
 
 `check` and `from_values` refuse what docs/VAULT.md does not allow; what a record was checked
 against when written is exactly what it is checked against when read.
@@ -43,7 +44,8 @@ class Record(NamedTuple):
     """A stored credential; exactly one of `adopted` and `secret` is there. Times in seconds.
 
     `service` is a canonical URL or an opaque key of at most 2,048 bytes, `username` at most 1,024
-    and may be empty, `secret` is sealed and at most 64 KiB when open.
+    and may be empty, `secret` is sealed and at most 64 KiB when open. With `never_shown` it
+    is not handed out, only narrower ones are.
     """
 
     service: str
@@ -53,6 +55,7 @@ class Record(NamedTuple):
     expires: Lifetime | None
     adopted: Adopted | None
     secret: bytes | None
+    never_shown: bool = False
 
     def __repr__(self) -> str:
         return f"Record({self.service!r}, {self.username!r})"
@@ -69,15 +72,16 @@ def secret_context(vault_id: str, service: str, username: str) -> bytes:
 
 
 def to_values(record: Record) -> tuple[object, ...]:
-    """Return the record as msgpack has it: an array of seven; tuples become arrays."""
+    """Return the record as msgpack has it: an array of eight; tuples become arrays."""
     return tuple(record)
 
 
-def from_values(values: object) -> Record:
-    """Build the record that *values*, as read from a vault, describe. Raises ValueError."""
-    if not isinstance(values, list) or len(values) != len(Record._fields):
-        raise ValueError("a record is not an array of seven")
-    service, username, created, last_used, expires, adopted, secret = values
+def from_values(values: object, fields: int = len(Record._fields)) -> Record:
+    """Build the record that *values*, as read from a vault, describe. Raises ValueError.
+
+    *fields* is how many of them the vault's version has; those behind were added later.
+    """
+    service, username, created, last_used, expires, adopted, secret, *later = _array(values, fields)
     record = Record(
         service,
         username,
@@ -86,6 +90,7 @@ def from_values(values: object) -> Record:
         None if expires is None else Lifetime(*_array(expires, 3)),
         None if adopted is None else Adopted(*_array(adopted, 2)),
         secret,
+        *later,
     )
     check(record)
     return record
@@ -104,6 +109,8 @@ def check(record: Record) -> None:
         _time(record.expires.boot_end)
     if (record.adopted is None) == (record.secret is None):
         raise ValueError("a record has either a secret or a place to read it")
+    if type(record.never_shown) is not bool or (record.never_shown and record.secret is None):
+        raise ValueError("a record says wrongly whether its secret is never shown")
     if record.adopted is not None:
         if record.adopted.reader not in _READERS:
             raise ValueError("a record is read in an unknown way")
