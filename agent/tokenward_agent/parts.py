@@ -16,10 +16,12 @@ from tokenward_agent.requests.vaults import VaultRequests
 from tokenward_agent.store.adopted import AdoptedSecrets
 from tokenward_agent.store.anchoring import Anchoring
 from tokenward_agent.store.changes import Changes
+from tokenward_agent.store.children import Children
 from tokenward_agent.store.creation import Creation
 from tokenward_agent.store.lock_marker import LockMarker
 from tokenward_agent.store.locking import Locking
 from tokenward_agent.store.opening import Opening
+from tokenward_agent.store.process_key import ProcessKey
 from tokenward_agent.store.provider_choice import ProviderChoice
 from tokenward_agent.store.restoring import Restoring
 from tokenward_agent.store.slot_keys import SlotKeys
@@ -55,14 +57,27 @@ class Parts:
         self.locking = Locking(self.vaults, self.opening, marker)
         self.creation = Creation(self.vaults, self.changes, self.keys, arena)
         self.choice = ProviderChoice(self.vaults, state, arena)
-        self.adopted = AdoptedSecrets(arena, clock, self.choice.program)
+        memory = ProcessKey(arena)
+        self.adopted = AdoptedSecrets(arena, clock, memory, self.choice.program)
+        self.children = Children(arena, memory)
         self.log = AuditLog(state, arena, clock)
         self.anchoring = Anchoring(self.vaults, self.log)
         self.recorder = Recorder(self.log, self.anchoring)
+        fetch = Fetch(self.vaults, self.opening, self.adopted, self.children)
         agent = AgentRequests(
-            settings, report, arena, self.vaults, self.opening, self.locking, self.log, stop
+            settings,
+            report,
+            arena,
+            self.vaults,
+            self.opening,
+            self.locking,
+            self.children,
+            self.log,
+            stop,
         )
-        credentials = CredentialRequests(self.changes, self.opening, self.choice, self.adopted)
+        credentials = CredentialRequests(
+            self.vaults, self.changes, self.opening, self.choice, self.adopted, self.children
+        )
         vaults = VaultRequests(
             self.vaults,
             self.opening,
@@ -75,10 +90,11 @@ class Parts:
         self.dispatch = Dispatch(
             settings.directory,
             arena,
-            Fetch(self.vaults, self.opening, self.adopted),
+            fetch,
             self.recorder,
             quick={"hello": agent.hello, "status": agent.status, "stop": agent.stop},
             slow={
+                "describe": fetch.describe,
                 "list": agent.list,
                 "login": credentials.login,
                 "logout": credentials.logout,

@@ -48,7 +48,17 @@ class Op:
 
 OPS = {
     "hello": Op({"version": TEXT}),
-    "fetch": Op({**_NAMED, "username": TEXT, "provider": TEXT}),
+    "fetch": Op(
+        {
+            **_NAMED,
+            "username": TEXT,
+            "provider": TEXT,
+            "projects": TEXT,
+            "ttl": COUNT,
+            "whole": FLAG,
+        }
+    ),
+    "describe": Op({**_NAMED, "username": TEXT, "provider": TEXT}),
     "login": Op(
         {
             **_NAMED,
@@ -56,6 +66,7 @@ OPS = {
             "provider": TEXT,
             "lifetime": COUNT,
             "adopt": TEXT,
+            "sealed": FLAG,
         },
         MAY_HAVE_BODY,
     ),

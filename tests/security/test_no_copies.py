@@ -26,7 +26,7 @@ import pytest
 from agents import Agent, NotDone
 from bad_clients import HEADERS
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from memory import copies, dumped_copies, locked, slices
+from memory import WITHOUT_MEMFD_SECRET, copies, dumped_copies, locked, slices
 from processes import children
 from secret_service import gnome_keyring
 from users import other_users
@@ -52,22 +52,6 @@ PROVIDERS = {
     "keyring": ("keyring", "keyring"),
     "program": ("subprocess", "program"),
 }
-WITHOUT_MEMFD_SECRET = """
-import ctypes, os, struct, sys
-ERRNO_ENOSYS, ALLOW = 0x00050000 | 38, 0x7FFF0000
-program = b"".join(struct.pack("=HBBI", *each) for each in (
-    (0x20, 0, 0, 0),          # load the number of the system call
-    (0x15, 0, 1, 447),        # is it memfd_secret?
-    (0x06, 0, 0, ERRNO_ENOSYS),
-    (0x06, 0, 0, ALLOW),
-))
-kept = ctypes.create_string_buffer(program, len(program))
-filter_ = struct.pack("=H6xQ", len(program) // 8, ctypes.addressof(kept))
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.prctl(38, 1, 0, 0, 0) == 0
-assert libc.prctl(22, 2, ctypes.c_char_p(filter_), 0, 0) == 0
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 BEFORE = {
     "memfd_secret": [],
     "mlock": [sys.executable, "-I", "-c", WITHOUT_MEMFD_SECRET],

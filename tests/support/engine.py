@@ -63,6 +63,7 @@ class Engine:
         self.vaults, self.keys, self.changes = parts.vaults, parts.keys, parts.changes
         self.opening, self.locking = parts.opening, parts.locking
         self.creation, self.choice, self.adopted = parts.creation, parts.choice, parts.adopted
+        self.children = parts.children
         self.dispatch = parts.dispatch
         self.log, self.anchoring = parts.log, parts.anchoring
         self.quiet = self.arena.free

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from tokenward_agent.audit.log import AuditLog
     from tokenward_agent.harden import Report
     from tokenward_agent.settings import Settings
+    from tokenward_agent.store.children import Children
     from tokenward_agent.store.locking import Locking
     from tokenward_agent.store.opening import Opening
-    from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.store.vaults import Found, Vaults
     from tokenward_agent.wire.request import Request
+    from tokenward_protocol.index_tokens import IndexToken
     from tokenward_protocol.packing import Value
 
 
@@ -34,6 +36,7 @@ class AgentRequests:
         vaults: Vaults,
         opening: Opening,
         locking: Locking,
+        children: Children,
         log: AuditLog,
         stop: Callable[[], object],
     ) -> None:
@@ -43,6 +46,7 @@ class AgentRequests:
         self._vaults = vaults
         self._opening = opening
         self._locking = locking
+        self._children = children
         self._log = log
         self._stop_agent = stop
         self._started = vaults.clock.wall()
@@ -98,6 +102,12 @@ class AgentRequests:
     async def list(self, request: Request, _body: memoryview) -> Answer:
         """Name what is stored, a page of it, and the vaults that cannot be looked into."""
         await self._opening.open_what_opens(None)
-        entries, following = page(self._vaults.all_records(), request.count("after") or 0)
+        entries, following = page(
+            self._vaults.all_records(), request.count("after") or 0, self._seen
+        )
         closed: list[Value] = [vault.provider for vault in self._vaults.not_open(None)]
         return done(request.number, entries=entries, next=following, closed=closed)
+
+    def _seen(self, found: Found) -> IndexToken | None:
+        """Return what is visible of an entry's token; for a list no keyring is asked."""
+        return None if found.record.adopted is not None else self._children.seen(found.sealed())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tokenward_agent.failure import Failure
 from tokenward_agent.requests.naming import is_named, stored_as
 from tokenward_agent.requests.overview import page
+from tokenward_agent.store.lookup import candidates
 from tokenward_agent.vault.record import Adopted, Record
 from tokenward_agent.wire.answer import Answer, done
 
@@ -12,8 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.changes import Changes
+    from tokenward_agent.store.children import Children
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.provider_choice import ProviderChoice
+    from tokenward_agent.store.vaults import Found, Vaults
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
@@ -26,11 +29,15 @@ class CredentialRequests:
 
     def __init__(
         self,
+        vaults: Vaults,
         changes: Changes,
         opening: Opening,
         choice: ProviderChoice,
         adopted: AdoptedSecrets,
+        children: Children,
     ) -> None:
+        self._vaults = vaults
+        self._children = children
         self._changes = changes
         self._opening = opening
         self._choice = choice
@@ -42,6 +49,9 @@ class CredentialRequests:
         service, username = stored_as(request), str(request.arguments["username"])
         if adopt is not None and body:
             raise Failure("bad-request", "A login has either a secret or `adopt`.")
+        sealed = request.flag("sealed")
+        if sealed:
+            self._require_narrowable(service, body)
         await self._opening.open_what_opens(provider)
         notes: list[Value] = []
         if provider is None:
@@ -49,6 +59,10 @@ class CredentialRequests:
             notes += [note] if note else []
         if adopt is not None:
             await self._see_adopted(service, username, provider, adopt)
+        parent = self._parent(service, username, body)
+        if parent is not None:
+            provider = parent.vault.provider
+            return done(request.number, replaced=False, kept=True, provider=provider, notes=notes)
         result = await self._changes.login(
             service,
             username,
@@ -56,9 +70,28 @@ class CredentialRequests:
             provider,
             lifetime=request.count("lifetime"),
             adopt=adopt,
+            never_shown=sealed,
         )
         self._adopted.drop((service, username))
-        return done(request.number, replaced=result, provider=provider, notes=notes)
+        return done(request.number, replaced=result, kept=False, provider=provider, notes=notes)
+
+    def _require_narrowable(self, service: str, body: memoryview) -> None:
+        """Raise Failure if a token could not be used without being shown."""
+        token = self._children.seen_in(body)
+        if token is None or not token.narrows:
+            raise Failure(
+                "refused",
+                f"What is given for {service} cannot be narrowed, so that it could never be used if"
+                " it were sealed: only tokens of PyPI, TestPyPI and devpi can be.",
+                "leave `--sealed` out",
+            )
+
+    def _parent(self, service: str, username: str, body: memoryview) -> Found | None:
+        """Return the stored token that *body* is a child of: a tool saves what it was given."""
+        found = self._vaults.find(candidates(service), username, None)
+        if found is None or found.record.adopted is not None:
+            return None
+        return found if self._children.descends(body, found.sealed()) else None
 
     async def _see_adopted(self, service: str, username: str, provider: str, spelling: str) -> None:
         """Read a credential that is to be adopted, so that nothing is stored where there is none."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 import sys
 
 from tokenward_agent.arena import ArenaFull
-from tokenward_agent.failure import Failure
+from tokenward_agent.failure import Failure, Gone
 from tokenward_agent.faults import fault
 from tokenward_agent.requests.overview import fitting
 from tokenward_agent.store.lookup import Ambiguous
+from tokenward_agent.store.vaults import overtaken
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.wire.answer import Answer, not_done
 from tokenward_protocol.messages import PROVIDERS
@@ -104,6 +105,8 @@ def _failure(error: Exception) -> Failure:
             service=error.service,
             usernames=fitting(error.usernames),
         )
+    if isinstance(error, Gone):
+        return overtaken()
     if isinstance(error, ArenaFull):
         return Failure("busy", "The agent's locked memory is full.", "try again")
     if isinstance(error, MemoryError):

@@ -1,18 +1,21 @@
 """What the agent tells about what it holds: the entries of `list` and `logout`, protections.
 
-Everything here is for a person to see. A record goes in, and what comes out has no field that
-could hold a secret.
+Everything here is for a person to see. A record goes in, or what is visible of a token, and what
+comes out has no field that could hold a secret, nor the number by which an index knows a token.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from tokenward_agent.arena import Arena
     from tokenward_agent.harden import Report
     from tokenward_agent.store.vaults import Found
     from tokenward_agent.vault.record import Record
     from tokenward_agent.vault.vault import Vault
+    from tokenward_protocol.index_tokens import IndexToken
     from tokenward_protocol.packing import Value
 
 PAGE_BYTES = 48 * 1024
@@ -26,8 +29,13 @@ OPENED_BY = {
 }
 """Who can open a vault that has a slot of this kind, without asking the agent."""
 
-_ENTRY_BYTES = 160
-"""An upper bound of what an entry takes beside its names."""
+_ENTRY_BYTES = 192
+"""An upper bound of what an entry takes beside its names and what is said of a token."""
+
+_NAMES_BYTES = 160
+_LOCATION = 64
+_TOKEN_BYTES = 512
+"""The same for names of a token's projects in a list, letters of its location, and all together."""
 
 
 def entry(record: Record, provider: str) -> dict[str, Value]:
@@ -40,6 +48,34 @@ def entry(record: Record, provider: str) -> dict[str, Value]:
         "used": record.last_used,
         "expires": None if record.expires is None else record.expires.wall_end,
         "adopted": record.adopted is not None,
+        "sealed": record.never_shown,
+    }
+
+
+def described(found: Found, token: IndexToken | None) -> dict[str, Value]:
+    """Describe a record and all that is visible of its token."""
+    values = entry(found.record, found.vault.provider)
+    if token is None:
+        return {**values, "token": None}
+    held = token.restrictions._asdict()
+    shown: dict[str, Value] = {
+        key: list(value) if isinstance(value, tuple) else value for key, value in held.items()
+    }
+    return {**values, "token": {**_in_short(token), **shown}}
+
+
+def _in_short(token: IndexToken) -> dict[str, Value]:
+    """Say of a token whose it is and how wide: what a list has room for."""
+    held = token.restrictions
+    projects = None if held.projects is None else fitting(held.projects, _NAMES_BYTES)
+    return {
+        "dialect": token.dialect,
+        "location": token.location[:_LOCATION],
+        "narrows": token.narrows,
+        "confined": held.confined,
+        "visible": bool(held.caveats),
+        "expires": held.expires,
+        "projects": projects,
     }
 
 
@@ -59,8 +95,13 @@ def vault_overview(vault: Vault, *, locked: bool, count: int, note: str | None) 
     }
 
 
-def page(held: list[Found], after: int) -> tuple[list[Value], int | None]:
-    """Return the entries from number `after` on that fit into an answer, and the next number."""
+def page(
+    held: list[Found], after: int, seen: Callable[[Found], IndexToken | None] = lambda _found: None
+) -> tuple[list[Value], int | None]:
+    """Return the entries from number `after` on that fit into an answer, and the next number.
+
+    `seen` returns what is visible of an entry's token.
+    """
     ordered = sorted(held, key=lambda found: found.record.key)
     entries: list[Value] = []
     room = PAGE_BYTES
@@ -69,14 +110,16 @@ def page(held: list[Found], after: int) -> tuple[list[Value], int | None]:
         room -= len(record.service.encode()) + len(record.username.encode()) + _ENTRY_BYTES
         if room < 0 and entries:
             return entries, after + len(entries)
-        entries.append(entry(record, found.vault.provider))
+        token = seen(found)
+        room -= 0 if token is None else _TOKEN_BYTES
+        values = entry(record, found.vault.provider)
+        entries.append({**values, "token": None if token is None else _in_short(token)})
     return entries, None
 
 
-def fitting(names: list[str]) -> list[Value]:
-    """Return as many of the names as fit into an answer."""
+def fitting(names: Sequence[str], room: int = PAGE_BYTES) -> list[Value]:
+    """Return as many of the names as fit into so many bytes of an answer."""
     found: list[Value] = []
-    room = PAGE_BYTES
     for name in names:
         room -= len(name.encode()) + 3
         if room < 0:

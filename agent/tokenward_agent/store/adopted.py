@@ -14,20 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import NamedTuple
 
-from tokenward_agent.failure import Failure, Gone
+from tokenward_agent.failure import Failure
+from tokenward_agent.store.process_key import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.store.providers import spellings
 from tokenward_agent.store.slot_keys import ATTENDED_SECONDS
 from tokenward_agent.store.vaults import overtaken
-from tokenward_agent.vault.sealing import (
-    KEY_SIZE,
-    OVERHEAD,
-    Tampered,
-    context,
-    fill_random,
-    open_into,
-    seal,
-)
+from tokenward_agent.vault.sealing import context
 from tokenward_agent.worker.runner import WorkerError, run
 
 TYPE_CHECKING = False
@@ -37,6 +31,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.clock import Clock
+    from tokenward_agent.store.process_key import ProcessKey
     from tokenward_agent.vault.record import Key, Record
 
 KEPT_SECONDS = 300
@@ -48,47 +43,34 @@ AT_ONCE = 8
 _ROOM = 64 * 1024
 
 
-class KeptSecret:
-    """What a keyring answered, sealed; `expires` is when it is read anew, or the record's end."""
+class Reading(NamedTuple):
+    """What a keyring answered; it is read anew when the boot clock says *until*."""
 
-    __slots__ = ("_key", "_sealed", "_where", "expires", "size", "until")
-
-    def __init__(self, key: memoryview, secret: memoryview, where: bytes, until: int) -> None:
-        self._key = key
-        self._where = where
-        self._sealed = seal(key, secret, where)
-        self.size = len(self._sealed) - OVERHEAD
-        self.until = until
-        self.expires: int | None = None
-
-    def open_into(self, view: memoryview) -> None:
-        """Open it. Raises Gone after `forget`."""
-        try:
-            open_into(self._key, self._sealed, self._where, view)
-        except Tampered:
-            raise Gone from None
+    secret: KeptSecret
+    until: int
 
 
 class AdoptedSecrets:
     """Reads and keeps the adopted secrets of one agent."""
 
-    def __init__(self, arena: Arena, clock: Clock, program: Callable[[str | None], str]) -> None:
+    def __init__(
+        self, arena: Arena, clock: Clock, key: ProcessKey, program: Callable[[str | None], str]
+    ) -> None:
         self._arena = arena
         self._clock = clock
         self._program = program
-        self._key = arena.take(KEY_SIZE)
-        self._kept: dict[Key, KeptSecret] = {}
+        self._key = key
+        self._kept: dict[Key, Reading] = {}
         self._reading: dict[Key, asyncio.Task[KeptSecret]] = {}
         self._turns = {name: asyncio.Semaphore(AT_ONCE) for name in ("keyring", "subprocess")}
         self._forgotten = 0
-        fill_random(self._key)
 
     def forget(self) -> None:
         """Make everything that is kept, and whatever waits to be sent of it, unreadable."""
         self._forgotten += 1
         self._reading.clear()
         self._kept.clear()
-        fill_random(self._key)
+        self._key.forget()
 
     def drop(self, key: Key) -> None:
         """Forget one secret, since it was logged out or another one took its place."""
@@ -103,7 +85,7 @@ class AdoptedSecrets:
         """Return the secret of an adopted record. Raises Failure: `provider`, `not-found`."""
         kept = self._kept.get(record.key)
         if kept is not None and self._clock.boot() < kept.until:
-            return kept
+            return kept.secret
         reading = self._reading.get(record.key)
         if reading is None:
             reading = asyncio.get_running_loop().create_task(self._read(record, self._forgotten))
@@ -112,7 +94,7 @@ class AdoptedSecrets:
 
     async def _read(self, record: Record, forgotten: int) -> KeptSecret:
         try:
-            kept = await self._read_now(record, forgotten)
+            secret, until = await self._read_now(record, forgotten)
         finally:
             wanted = self._reading.get(record.key) is asyncio.current_task()
             if wanted:
@@ -121,10 +103,10 @@ class AdoptedSecrets:
             raise Failure("busy", "The credential was replaced meanwhile.", "try again")
         now = self._clock.boot()
         self._kept = {key: each for key, each in self._kept.items() if now < each.until}
-        self._kept[record.key] = kept
-        return kept
+        self._kept[record.key] = Reading(secret, until)
+        return secret
 
-    async def _read_now(self, record: Record, forgotten: int) -> KeptSecret:
+    async def _read_now(self, record: Record, forgotten: int) -> Reading:
         reader = record.adopted.reader if record.adopted is not None else "keyring"
         async with self._turns[reader]:
             block = self._arena.take(_ROOM)
@@ -133,14 +115,11 @@ class AdoptedSecrets:
                 if forgotten != self._forgotten:
                     raise overtaken()
                 secret = block[: answer["size"]]
-                until = self._clock.boot() + KEPT_SECONDS
-                place = context(b"tokenward adopted", *record.key)
-                kept = KeptSecret(self._key, secret, place, until)
+                kept = self._key.seal(secret, context(b"tokenward adopted", *record.key))
                 secret.release()
             finally:
                 self._arena.give(block)
-        kept.expires = None if record.expires is None else record.expires.wall_end
-        return kept
+        return Reading(kept, self._clock.boot() + KEPT_SECONDS)
 
     async def purge(self, record: Record) -> None:
         """Delete an adopted credential from the keyring that has it; do nothing for others."""

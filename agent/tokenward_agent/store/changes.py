@@ -41,6 +41,7 @@ class Changes:
         *,
         lifetime: int | None = None,
         adopt: str | None = None,
+        never_shown: bool = False,
     ) -> bool:
         """Store a credential in the open vault of `provider`; tell whether it replaced one.
 
@@ -65,6 +66,7 @@ class Changes:
                 None if lifetime is None else Lifetime.beginning(now, lifetime),
                 None if adopt is None else Adopted(provider, adopt),
                 None if adopt is not None else vault.seal(service, username, secret),
+                never_shown,
             )
             await vaults.save(vault, lambda held: {**held, record.key: record}, record.created)
             for other in vaults.each.values():

@@ -1,0 +1,337 @@
+"""What a fetch hands out: children by default, the whole only to who asks, never what fails later."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from engine import START, Engine
+from macaroons import IDENTIFIER, caveats_of, token_of
+
+from tokenward_agent.failure import Gone
+from tokenward_agent.requests.fetch import Fetch
+from tokenward_agent.wire.answer import Answer
+from tokenward_agent.wire.request import Request
+from tokenward_protocol.packing import unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PYPI, TESTPYPI = "https://upload.pypi.org/legacy/", "https://test.pypi.org/legacy/"
+DEVPI, OTHER = "https://devpi.example/root/dev/", "https://index.example/"
+TOKEN = token_of("pypi.org", IDENTIFIER, '[3,"a user"]')
+BOUND = token_of("pypi.org", "bound", '[1,["one","two"]]')
+
+
+class Asked:
+    """An engine that is asked one thing after the other."""
+
+    def __init__(self, root: Path, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self.engine = runner.run(self._made(root))
+
+    async def _made(self, root: Path) -> Engine:
+        engine = Engine(root)
+        if engine.disabled.state == "absent":
+            await engine.make("disabled")
+        else:
+            await engine.open("disabled")
+        return engine
+
+    def ask(self, op: str, body: str = "", **arguments: Any) -> tuple[dict[str, Any], str]:
+        header, answer = self._runner.run(self.engine.ask(op, body.encode(), **arguments))
+        return header, answer.decode()
+
+    def login(self, service: str, token: str, **more: Any) -> dict[str, Any]:
+        named = {"service": service, "username": "__token__", "provider": "disabled"}
+        return self.ask("login", token, **{**named, **more})[0]
+
+    def fetch(self, service: str = PYPI, **more: Any) -> tuple[dict[str, Any], str]:
+        return self.ask("fetch", service=service, **more)
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as found:
+        yield found
+
+
+@pytest.fixture
+def agent(tmp_path: Path, runner: asyncio.Runner) -> Asked:
+    """An agent that holds TOKEN for PyPI."""
+    found = Asked(tmp_path, runner)
+    assert found.login(PYPI, TOKEN)["ok"] is True
+    return found
+
+
+def test_a_fetch_that_asks_for_nothing_gets_a_child_for_an_hour(agent: Asked) -> None:
+    header, child = agent.fetch()
+    assert caveats_of(child) == ['[3,"a user"]', f"[0,{START + 3600},0]"]
+    assert (header["narrowed"], header["expires"], header["projects"]) == (
+        True,
+        START + 3600,
+        None,
+    )
+
+
+def test_a_child_is_as_narrow_as_it_was_asked_for(agent: Asked) -> None:
+    header, child = agent.fetch(projects="My_Pkg two", ttl=60)
+    assert caveats_of(child)[1:] == [f"[0,{START + 60},0]", '[1,["my-pkg","two"]]']
+    assert header["expires"] == START + 60
+    assert header["projects"] == ["my-pkg", "two"]
+
+
+def test_devpi_gets_a_child_in_its_own_dialect(agent: Asked) -> None:
+    agent.login(DEVPI, token_of("", "user-abc", prefix="devpi-"))
+    _, child = agent.fetch(DEVPI, projects="one")
+    assert caveats_of(child) == [f"expires={START + 3600}", "projects=one"]
+
+
+def test_the_whole_is_handed_out_to_who_asks_for_it(agent: Asked) -> None:
+    header, token = agent.fetch(whole=True)
+    assert token == TOKEN
+    assert (header["narrowed"], header["expires"], header["projects"]) == (False, None, None)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "a password",
+        "",
+        "pypi-not-a-macaroon",
+        TOKEN[:-4],
+        token_of("index.example"),
+        token_of("", "no location"),
+        "pypi-" + "A" * 9000,
+        "x" * 65536,
+    ],
+    ids=lambda secret: f"{secret[:20]} of {len(secret)}",
+)
+def test_what_cannot_be_narrowed_is_handed_out_as_it_is(agent: Asked, secret: str) -> None:
+    agent.login(OTHER, secret)
+    header, found = agent.fetch(OTHER)
+    assert found == secret
+    assert header["narrowed"] is False
+    for wish in ({"projects": "one"}, {"ttl": 60}):
+        refused, found = agent.fetch(OTHER, **wish)
+        assert refused["code"] == "refused"
+        assert "cannot be narrowed" in refused["message"]
+        assert found == ""
+
+
+@pytest.mark.parametrize(
+    ("caveat", "reason"),
+    [(f"[0,{START},0]", "has expired"), (f"[0,{START + 9},{START + 1}]", "not valid yet")],
+)
+def test_a_token_that_an_index_would_refuse_is_not_sent_to_fail_there(
+    agent: Asked, caveat: str, reason: str
+) -> None:
+    agent.login(PYPI, token_of("pypi.org", "x", caveat))
+    header, body = agent.fetch()
+    assert (header["code"], body) == ("refused", "")
+    assert reason in header["message"]
+    assert agent.fetch(whole=True)[0]["ok"] is True
+
+
+def test_a_child_for_a_project_that_its_parent_is_not_for_is_refused(agent: Asked) -> None:
+    agent.login(PYPI, BOUND)
+    header, _ = agent.fetch(projects="three")
+    assert header["code"] == "refused"
+    assert "is for one, two alone, and not for three" in header["message"]
+    header, child = agent.fetch(projects="two")
+    assert header["projects"] == ["two"]
+    assert caveats_of(child)[-1] == '[1,["two"]]'
+    header, _ = agent.fetch()
+    assert header["projects"] == ["one", "two"]
+
+
+def test_a_child_does_not_outlive_its_login(agent: Asked) -> None:
+    agent.login(PYPI, TOKEN, lifetime=100)
+    header, child = agent.fetch()
+    assert header["expires"] == START + 100
+    assert caveats_of(child)[-1] == f"[0,{START + 100},0]"
+    agent.engine.clock.pass_by(100)
+    assert agent.fetch()[0]["code"] == "not-found"
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"ttl": 59},
+        {"ttl": 0},
+        {"ttl": (1 << 63) - 1},
+        {"projects": ""},
+        {"projects": "a,b"},
+        {"projects": "a  b"},
+        {"whole": True, "ttl": 60},
+        {"whole": True, "projects": "a"},
+    ],
+    ids=str,
+)
+def test_a_wish_that_cannot_be_meant_is_refused(agent: Asked, wish: dict[str, Any]) -> None:
+    header, body = agent.fetch(**wish)
+    assert (header["code"], body) == ("bad-request", "")
+
+
+def test_each_fetch_gets_a_child_of_its_own_time(agent: Asked) -> None:
+    first = agent.fetch()[1]
+    agent.engine.clock.pass_by(1)
+    second = agent.fetch()[1]
+    assert first != second
+
+
+def test_evidence_narrows_what_was_not_asked_for_and_never_the_whole(agent: Asked) -> None:
+    fetch = Fetch(
+        agent.engine.vaults,
+        agent.engine.opening,
+        agent.engine.adopted,
+        agent.engine.children,
+        lambda _request: ("two",),
+    )
+
+    def header(**more: Any) -> dict[str, Any]:
+        answer = fetch.now(Request("fetch", 1, "", {"service": PYPI, **more}))
+        assert isinstance(answer, Answer)
+        return unpack(answer.header)
+
+    assert header()["projects"] == ["two"]
+    assert header(projects="one")["projects"] == ["one"]
+    assert header(whole=True)["projects"] is None
+    agent.login(PYPI, token_of("pypi.org", "for three", '[1,["three"]]'))
+    assert header()["projects"] == ["three"]
+
+
+# A child never replaces its parent.
+
+
+def test_a_tool_that_saves_what_it_got_leaves_the_parent_in_place(agent: Asked) -> None:
+    _, child = agent.fetch(projects="one")
+    header = agent.login(PYPI, child)
+    assert (header["ok"], header["kept"], header["replaced"]) == (True, True, False)
+    assert agent.fetch(whole=True)[1] == TOKEN
+    agent.login(DEVPI, token_of("", "user-abc", prefix="devpi-"))
+    _, child = agent.fetch(DEVPI)
+    assert agent.login(f"{DEVPI}below/", child)["kept"] is True
+    assert len(agent.engine.disabled.records) == 2
+
+
+def test_another_token_or_a_wider_one_takes_the_place(agent: Asked) -> None:
+    other = token_of("pypi.org", "another", '[3,"a user"]', '[1,["one"]]')
+    header = agent.login(PYPI, other)
+    assert (header["kept"], header["replaced"]) == (False, True)
+    for wider in (token_of("pypi.org", "another", '[3,"a user"]'), token_of("pypi.org", "another")):
+        assert agent.login(PYPI, wider)["kept"] is False
+        assert agent.fetch(whole=True)[1] == wider
+
+
+def test_a_child_of_somebody_elses_is_stored(agent: Asked) -> None:
+    _, child = agent.fetch()
+    header = agent.login(PYPI, child, username="ana")
+    assert header["kept"] is False
+    header = agent.login(OTHER, child)
+    assert header["kept"] is False
+
+
+# Sealed.
+
+
+def test_a_sealed_token_is_used_and_never_shown(
+    agent: Asked, tmp_path: Path, runner: asyncio.Runner
+) -> None:
+    assert agent.login(PYPI, TOKEN, sealed=True)["ok"] is True
+    header, body = agent.fetch(whole=True)
+    assert (header["code"], body) == ("refused", "")
+    assert "sealed" in header["message"]
+    assert caveats_of(agent.fetch()[1])
+    again = Asked(tmp_path, runner)
+    assert again.fetch(whole=True)[0]["code"] == "refused"
+    assert caveats_of(again.fetch()[1])
+
+
+def test_only_what_can_be_narrowed_is_sealed(agent: Asked) -> None:
+    for secret in ("a password", token_of("index.example"), TOKEN[:-4]):
+        header = agent.login(OTHER, secret, sealed=True)
+        assert header["code"] == "refused"
+        assert "cannot be narrowed" in header["message"]
+    header, _ = agent.ask(
+        "login", service=OTHER, username="u", provider="keyring", adopt=OTHER, sealed=True
+    )
+    assert header["code"] == "refused"
+    assert len(agent.engine.disabled.records) == 1
+
+
+def test_a_new_login_says_anew_whether_it_is_sealed(agent: Asked) -> None:
+    agent.login(PYPI, TOKEN, sealed=True)
+    agent.login(PYPI, token_of("pypi.org", "another"))
+    assert agent.fetch(whole=True)[0]["ok"] is True
+
+
+# What is said of a token.
+
+
+def test_a_description_has_all_that_is_visible_and_no_identifier(agent: Asked) -> None:
+    token = token_of(
+        "test.pypi.org", IDENTIFIER, '[4,"publisher",null]', '[2,["id"]]', "[0,1790000900,5]", "?"
+    )
+    agent.login(TESTPYPI, token, sealed=True)
+    header, body = agent.ask("describe", service=TESTPYPI)
+    assert body == ""
+    assert header["sealed"] is True
+    assert header["token"] == {
+        "dialect": "pypi",
+        "location": "test.pypi.org",
+        "narrows": True,
+        "confined": True,
+        "visible": True,
+        "expires": 1790000900,
+        "not_before": 5,
+        "projects": None,
+        "project_ids": ["id"],
+        "user": None,
+        "publisher": "publisher",
+        "indexes": None,
+        "allowed": None,
+        "legacy": False,
+        "unknown": 1,
+        "caveats": 4,
+    }
+    assert IDENTIFIER not in repr(header)
+
+
+def test_a_description_of_a_password_says_that_it_is_no_token(agent: Asked) -> None:
+    agent.login(OTHER, "a password", lifetime=50)
+    header, body = agent.ask("describe", service=OTHER)
+    assert (header["token"], header["expires"], body) == (None, START + 50, "")
+    assert agent.ask("describe", service="https://none.example/")[0]["code"] == "not-found"
+
+
+def test_a_list_says_how_wide_each_token_is(agent: Asked) -> None:
+    agent.login(TESTPYPI, token_of("test.pypi.org", "x", '[1,["one","two"]]'))
+    agent.login(DEVPI, token_of("", "user-x", prefix="devpi-"))
+    agent.login(OTHER, "a password")
+    header: Any = agent.ask("list")[0]
+    tokens = {entry["service"]: entry["token"] for entry in header["entries"]}
+    assert tokens[OTHER] is None
+    assert tokens[TESTPYPI]["projects"] == ["one", "two"]
+    wide = {key: (each["confined"], each["visible"]) for key, each in tokens.items() if each}
+    assert wide == {PYPI: (False, True), TESTPYPI: (True, True), DEVPI: (False, False)}
+
+
+def test_a_lock_makes_a_child_that_waits_to_be_sent_unreadable(agent: Asked) -> None:
+    answer = agent.engine.dispatch(Request("fetch", 1, "", {"service": PYPI}), memoryview(b""))
+    assert isinstance(answer, Answer)
+    assert answer.secret is not None
+    agent.ask("lock")
+    with pytest.raises(Gone):
+        answer.secret.open_into(memoryview(bytearray(answer.secret.size)))
+
+
+def test_nothing_is_left_in_the_regions_that_children_are_made_in(agent: Asked) -> None:
+    agent.fetch(projects="one")
+    agent.fetch(TESTPYPI)
+    agent.ask("describe", service=PYPI)
+    held = bytes(agent.engine.arena.view)
+    assert TOKEN.encode()[:24] not in held
+    assert IDENTIFIER.encode() not in held

@@ -1,0 +1,152 @@
+"""No copy of a token, of its macaroon or of any signature is left behind where children are made.
+
+As test_no_copies.py has it, for the one place where the agent computes with a secret. Looked for
+are the parent's letters, its bytes, its identifier and its signature; the same of every child; and
+the signature between the two caveats of a child, which would open it up again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from agents import Agent, NotDone
+from macaroons import caveats_of, raw_of, token_of
+from memory import WITHOUT_MEMFD_SECRET, copies, dumped_copies, slices
+from users import other_users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.root, other_users]
+
+SIGNING = """
+import os
+from tokenward_agent.keyed_hash import mac_into
+held = memoryview(bytearray(32))
+for number in range(20):
+    os.readv(0, [held])
+    mac_into(held, b"a caveat", held)
+held[:] = bytes(32)
+os.write(1, b"ready")
+os.read(0, 1)
+"""
+PYPI, DEVPI = "https://upload.pypi.org/legacy/", "https://devpi.example/root/dev/"
+BEFORE = {
+    "memfd_secret": [],
+    "mlock": [sys.executable, "-I", "-c", WITHOUT_MEMFD_SECRET],
+}
+
+
+@pytest.fixture(params=BEFORE)
+def agent(request: pytest.FixtureRequest) -> Iterator[Agent]:
+    root = Path(tempfile.mkdtemp(prefix="tw", dir="/tmp"))
+    found = Agent(root, None, BEFORE[request.param])
+    try:
+        if found.ask("status")["protections"]["memory"] != request.param:  # type: ignore[index, call-overload]
+            pytest.skip(f"this system does not grant {request.param}")
+        found.ask("create", provider="disabled", slot="key-file")
+        yield found
+    finally:
+        found.end()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def needles(token: str, signed: list[bytes]) -> list[bytes]:
+    """Return parts of a token that are nothing else: of its letters, its bytes, its signatures."""
+    raw = raw_of(token)
+    signature = raw[-32:]
+    found = [*slices(token.encode()), signature[:16], signature[16:]]
+    for caveat in signed:
+        signature = hmac.digest(signature, caveat, hashlib.sha256)
+        found += [signature[:16], signature[16:]]
+    return found
+
+
+def test_no_signature_is_left_by_a_process_that_made_some_and_nothing_else() -> None:
+    """Not even the first, for which the libraries still had to be bound."""
+    keys = [secrets.token_bytes(32) for _ in range(20)]
+    signatures = [hmac.digest(key, b"a caveat", hashlib.sha256) for key in keys]
+    with subprocess.Popen(
+        [sys.executable, "-I", "-c", SIGNING], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"".join(keys))
+        process.stdin.flush()
+        assert process.stdout.read(5) == b"ready"
+        halves = [each[at : at + 16] for each in keys + signatures for at in (0, 16)]
+        found = copies(process.pid, halves)
+        process.kill()
+    assert found == 0
+
+
+@pytest.mark.parametrize("dialect", ["pypi", "devpi"])
+def test_nothing_of_a_token_is_left_after_children_were_made_of_it(
+    agent: Agent, dialect: str, tmp_path: Path
+) -> None:
+    identifier = secrets.token_hex(18)
+    if dialect == "pypi":
+        service, parent = PYPI, token_of("pypi.org", identifier, f'[3,"{secrets.token_hex(18)}"]')
+    else:
+        service, parent = DEVPI, token_of("", identifier, "allowed=upload", prefix="devpi-")
+    agent.ask("login", parent.encode(), service=service, username="__token__")
+    looked_for = [identifier.encode()[:18], identifier.encode()[18:]]
+    for number in range(20):
+        arguments: dict[str, Any] = {"service": service, "ttl": 60 + number}
+        project = f"project-{number}"
+        if number % 2:
+            arguments["projects"] = project
+        header, body = agent.ask_whole("fetch", **arguments)
+        assert header["narrowed"] is True
+        assert caveats_of(body.decode())
+        end = header["expires"]
+        signed = [f"[0,{end},0]" if dialect == "pypi" else f"expires={end}"]
+        if number % 2:
+            signed.append(
+                json.dumps([1, [project]], separators=(",", ":"))
+                if dialect == "pypi"
+                else f"projects={project}"
+            )
+        between = needles(parent, [caveat.encode() for caveat in signed])
+        assert between[-1] == raw_of(body.decode())[-16:], "these are not the signatures in between"
+        looked_for += between + slices(body)
+    looked_for = [*dict.fromkeys(looked_for)]
+    agent.ask("describe", service=service)
+    agent.ask("list")
+    again = agent.ask_whole("fetch", service=service, projects="one")[1]
+    assert agent.ask("login", again, service=service, username="__token__")["kept"] is True
+    looked_for += slices(again)
+    for wrong in ({"projects": "-"}, {"ttl": 1}, {"whole": True, "ttl": 60}):
+        with pytest.raises(NotDone):
+            agent.ask("fetch", service=service, **wrong)
+    assert agent.fetch(service) != parent.encode()
+    assert copies(agent.pid, looked_for) == 0
+    assert dumped_copies(agent.pid, looked_for, tmp_path) in {0, None}
+    assert agent.ask_whole("fetch", service=service, whole=True)[1] == parent.encode()
+    assert copies(agent.pid, looked_for) == 0
+
+
+def test_nothing_of_a_token_is_left_where_one_cannot_be_narrowed(agent: Agent) -> None:
+    looked_for: list[bytes] = []
+    for caveat in ("[0,1,0]", '[1,["other"]]', "[0,99999999999,99999999998]"):
+        parent = token_of("pypi.org", secrets.token_hex(18), caveat)
+        agent.ask("login", parent.encode(), service=PYPI, username="__token__")
+        with pytest.raises(NotDone) as caught:
+            agent.ask("fetch", service=PYPI, projects="one")
+        assert caught.value.code == "refused"
+        looked_for += needles(parent, [])
+    cut = token_of("pypi.org", secrets.token_hex(18))[:-6]
+    agent.ask("login", cut.encode(), service=PYPI, username="__token__")
+    assert agent.fetch(PYPI) == cut.encode()
+    looked_for += slices(cut.encode()) + slices(raw_of(cut + "A" * (-len(cut[5:]) % 4)))[:1]
+    assert copies(agent.pid, looked_for) == 0
