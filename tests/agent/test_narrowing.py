@@ -25,6 +25,13 @@ TOKEN = token_of("pypi.org", IDENTIFIER, '[3,"a user"]')
 BOUND = token_of("pypi.org", "bound", '[1,["one","two"]]')
 
 
+def caveats(token: str) -> list[str]:
+    """Return the caveats of a token that its index would take."""
+    found = caveats_of(token)
+    assert found is not None
+    return found
+
+
 class Asked:
     """An engine that is asked one thing after the other."""
 
@@ -68,7 +75,7 @@ def agent(tmp_path: Path, runner: asyncio.Runner) -> Asked:
 
 def test_a_fetch_that_asks_for_nothing_gets_a_child_for_an_hour(agent: Asked) -> None:
     header, child = agent.fetch()
-    assert caveats_of(child) == ['[3,"a user"]', f"[0,{START + 3600},0]"]
+    assert caveats(child) == ['[3,"a user"]', f"[0,{START + 3600},0]"]
     assert (header["narrowed"], header["expires"], header["projects"]) == (
         True,
         START + 3600,
@@ -78,7 +85,7 @@ def test_a_fetch_that_asks_for_nothing_gets_a_child_for_an_hour(agent: Asked) ->
 
 def test_a_child_is_as_narrow_as_it_was_asked_for(agent: Asked) -> None:
     header, child = agent.fetch(projects="My_Pkg two", ttl=60)
-    assert caveats_of(child)[1:] == [f"[0,{START + 60},0]", '[1,["my-pkg","two"]]']
+    assert caveats(child)[1:] == [f"[0,{START + 60},0]", '[1,["my-pkg","two"]]']
     assert header["expires"] == START + 60
     assert header["projects"] == ["my-pkg", "two"]
 
@@ -86,7 +93,7 @@ def test_a_child_is_as_narrow_as_it_was_asked_for(agent: Asked) -> None:
 def test_devpi_gets_a_child_in_its_own_dialect(agent: Asked) -> None:
     agent.login(DEVPI, token_of("", "user-abc", prefix="devpi-"))
     _, child = agent.fetch(DEVPI, projects="one")
-    assert caveats_of(child) == [f"expires={START + 3600}", "projects=one"]
+    assert caveats(child) == [f"expires={START + 3600}", "projects=one"]
 
 
 def test_the_whole_is_handed_out_to_who_asks_for_it(agent: Asked) -> None:
@@ -142,7 +149,7 @@ def test_a_child_for_a_project_that_its_parent_is_not_for_is_refused(agent: Aske
     assert "is for one, two alone, and not for three" in header["message"]
     header, child = agent.fetch(projects="two")
     assert header["projects"] == ["two"]
-    assert caveats_of(child)[-1] == '[1,["two"]]'
+    assert caveats(child)[-1] == '[1,["two"]]'
     header, _ = agent.fetch()
     assert header["projects"] == ["one", "two"]
 
@@ -151,7 +158,7 @@ def test_a_child_does_not_outlive_its_login(agent: Asked) -> None:
     agent.login(PYPI, TOKEN, lifetime=100)
     header, child = agent.fetch()
     assert header["expires"] == START + 100
-    assert caveats_of(child)[-1] == f"[0,{START + 100},0]"
+    assert caveats(child)[-1] == f"[0,{START + 100},0]"
     agent.engine.clock.pass_by(100)
     assert agent.fetch()[0]["code"] == "not-found"
 
@@ -244,10 +251,10 @@ def test_a_sealed_token_is_used_and_never_shown(
     header, body = agent.fetch(whole=True)
     assert (header["code"], body) == ("refused", "")
     assert "sealed" in header["message"]
-    assert caveats_of(agent.fetch()[1])
+    assert caveats(agent.fetch()[1])
     again = Asked(tmp_path, runner)
     assert again.fetch(whole=True)[0]["code"] == "refused"
-    assert caveats_of(again.fetch()[1])
+    assert caveats(again.fetch()[1])
 
 
 def test_only_what_can_be_narrowed_is_sealed(agent: Asked) -> None:
