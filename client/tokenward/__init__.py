@@ -25,12 +25,13 @@ def get(
     """Return the credential for `url`, or None if nothing answers.
 
     `url` is a URL, a host, `pypi`, `testpypi`, or a name from the user's configuration. With
-    `username` only that account counts. `project` and `ttl` (seconds) ask for a narrower token;
-    no index here offers one yet, so that they are refused instead of ignored.
+    `username` only that account counts. A token of PyPI, TestPyPI or devpi comes as a child that
+    ends within the hour; `ttl` (seconds, at least 60) says when instead, and `project` limits it to
+    one project. They are refused for what cannot be narrowed.
 
     Raises tokenward.errors.CommandError, with a sentence and a `hint`, where `url` is none, where
-    several accounts answer equally, where a vault that may hold the answer is locked, and where
-    the agent cannot be reached.
+    several accounts answer equally, where a vault that may hold the answer is locked, where no
+    token is as narrow as was asked for, and where the agent cannot be reached.
     """
     from tokenward.credential import find
 

@@ -13,6 +13,7 @@ from tokenward import lookup
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.names import resolve
+from tokenward.narrowing import width
 from tokenward.session import Session
 from tokenward.terminal import Terminal
 
@@ -43,17 +44,13 @@ class Credential:
 
 def find(url: str, username: str | None, project: str | None, ttl: int | None) -> Credential | None:
     """Return the credential for `url`, or None. Raises CommandError."""
-    if project is not None or ttl is not None:
-        raise CommandError(
-            "`tokenward.get` cannot narrow a token to a project or a time yet.",
-            "leave `project` and `ttl` out",
-        )
+    asked = width(None if project is None else [project], ttl, otherwise=lookup.TOOL)
     terminal = Terminal(os.environ, quiet=True)
     terminal.attended = False
     with closing(Session(terminal, os.environ, json=False)) as session:
         service = resolve(url, lambda: session.settings.names)
         try:
-            found = lookup.find(session, service, username or service.username)
+            found = lookup.find(session, service, username or service.username, width=asked)
         except AgentError as error:
             if error.code != "ambiguous":
                 raise

@@ -2,7 +2,7 @@
 
 Each secret is fetched by its own service and user name, and nothing else is taken for it. What was
 adopted is exported without a secret, since its home is a keyring. An export is complete or there
-is none. A restore keeps what is there: equal ones stay, others too unless the user says `--replace`;
+is none, but for what is sealed: that is never shown, and it is said that it is left out. A restore keeps what is there: equal ones stay, others too unless the user says `--replace`;
 what has expired is left out.
 """
 
@@ -36,7 +36,12 @@ def collect(session: Session) -> list[Entry]:
         )
     if not described:
         raise CommandError("Nothing is stored, so there is nothing to export.", "`auth login`")
-    return [entry for one in described if (entry := _with_secret(session, one))]
+    for one in described:
+        if one["sealed"]:
+            what = credential(one["username"], one["service"])
+            session.terminal.warn(f"Not exported, for it is sealed: {what}.")
+    shown = [one for one in described if not one["sealed"]]
+    return [entry for one in shown if (entry := _with_secret(session, one))]
 
 
 def _with_secret(session: Session, one: dict[str, Any]) -> Entry | None:

@@ -141,7 +141,7 @@ def _fetch(socket: str, asked: dict[str, Value]) -> memoryview | None:
         if stream.stranger is not None:
             return None
         deadline = monotonic() + ANSWER_SECONDS
-        header = pack({"v": WIRE_VERSION, "id": 1, "op": "fetch", **asked})
+        header = pack({"v": WIRE_VERSION, "id": 1, "op": "fetch", "whole": True, **asked})
         stream.send(frame(header), deadline)
         received = b""
         while (ends := cut(memoryview(received))) is None:

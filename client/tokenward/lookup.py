@@ -3,6 +3,9 @@
 The environment, the agent, the user's .pypirc: the first that has an answer decides. Each of them
 answers for the URL that its credential is for and for what lies below, and for nothing else. Where
 a provider is named, its vault is asked and nothing else is.
+
+What the agent hands out is a narrower token than it stores, where there can be one, unless the whole
+is asked for (narrowing.py). `described` finds alike, and returns no secret.
 """
 
 from __future__ import annotations
@@ -10,13 +13,18 @@ from __future__ import annotations
 from tokenward import environment, pypirc
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
+from tokenward.narrowing import Width, narrowed, seen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from tokenward.connection import Answer
     from tokenward.names import Service
     from tokenward.session import Session
+
+TOOL = Width()
+"""What a tool gets where nothing else is asked for."""
 
 
 class Found:
@@ -24,9 +32,10 @@ class Found:
 
     `service` is the key that the credential is stored under, `source` is `environment`, `agent` or
     `pypirc`, `where` says what that is called and which one, `expires` is in seconds since 1970.
+    `projects` are those that it is known to be limited to, None if to none.
     """
 
-    __slots__ = ("expires", "secret", "service", "source", "username", "where")
+    __slots__ = ("expires", "projects", "secret", "service", "source", "username", "where")
 
     def __init__(
         self,
@@ -36,6 +45,7 @@ class Found:
         source: str,
         where: tuple[str, str],
         expires: int | None = None,
+        projects: tuple[str, ...] | None = None,
     ) -> None:
         self.service = service
         self.username = username
@@ -43,6 +53,7 @@ class Found:
         self.source = source
         self.where = where
         self.expires = expires
+        self.projects = projects
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("what was found is not pickled: that would write its secret down")
@@ -64,60 +75,105 @@ def find(
     provider: str | None = None,
     *,
     offer: bool = False,
+    width: Width = TOOL,
 ) -> Found | None:
     """Return what answers for `service`, or None. Raises CommandError, such as for a closed vault.
 
     `offer`: a person at a terminal may be asked to end a lock.
     """
-    if provider is None:
-        bound = environment.find(
-            session.environ,
-            service.key,
-            username,
-            lambda: session.settings.names,
-            session.terminal.detail,
-        )
-        if bound:
-            secret = bound.secret.encode("utf-8", "surrogateescape")
-            where = ("variable", bound.variable)
-            return Found(bound.key, bound.username, secret, "environment", where)
-    try:
-        return _from_agent(session, service, username, provider, offer)
-    except AgentError as refused:
-        if refused.code != "not-found":
-            raise
-    if provider is not None:
+    found = None if provider else _from_environment(session, service, username, width)
+    if found is None:
+        arguments = {"provider": provider, **width.arguments()}
+        answer = _asked(session, "fetch", service, username, arguments, offer=offer)
+        if answer is not None:
+            return _from_agent(answer, width)
+    if found is None and provider is None:
+        found = _from_pypirc(session, service, username, width)
+    return found
+
+
+def described(
+    session: Session, service: Service, username: str | None, provider: str | None = None
+) -> dict[str, Any] | None:
+    """Return what is visible of what answers, as the agent's `describe` has it, or None."""
+    found = None if provider else _from_environment(session, service, username, Width(whole=True))
+    if found is None:
+        answer = _asked(session, "describe", service, username, {"provider": provider}, offer=True)
+        if answer is not None:
+            return {**answer.header, "source": "agent"}
+    if found is None and provider is None:
+        found = _from_pypirc(session, service, username, Width(whole=True))
+    if found is None:
         return None
+    from tokenward_protocol.index_tokens import described as told
+
+    token = seen(found.secret)
+    said = {"service": found.service, "username": found.username, "source": found.source}
+    return {
+        **said,
+        "created": None,
+        "expires": None,
+        "sealed": False,
+        "token": token and told(token),
+    }
+
+
+def _from_environment(
+    session: Session, service: Service, username: str | None, width: Width
+) -> Found | None:
+    bound = environment.find(
+        session.environ,
+        service.key,
+        username,
+        lambda: session.settings.names,
+        session.terminal.detail,
+    )
+    if bound is None:
+        return None
+    secret = narrowed(bound.secret.encode("utf-8", "surrogateescape"), width)
+    where = ("variable", bound.variable)
+    return Found(bound.key, bound.username, secret[0], "environment", where, *secret[1:])
+
+
+def _from_pypirc(
+    session: Session, service: Service, username: str | None, width: Width
+) -> Found | None:
     server = pypirc.credential(session.settings.pypirc, service.key, username, service.name)
     if server is None:
         return None
-    return Found(
-        server.key or service.key,
-        server.username or "",
-        (server.password or "").encode(),
-        "pypirc",
-        ("file", server.file),
-    )
+    secret = narrowed((server.password or "").encode(), width)
+    key, where = server.key or service.key, ("file", server.file)
+    return Found(key, server.username or "", secret[0], "pypirc", where, *secret[1:])
 
 
-def _from_agent(
-    session: Session, service: Service, username: str | None, provider: str | None, offer: bool
-) -> Found:
+def _asked(
+    session: Session,
+    op: str,
+    service: Service,
+    username: str | None,
+    arguments: dict[str, Any],
+    *,
+    offer: bool,
+) -> Answer | None:
+    """Ask the agent for what answers, None if nothing does."""
     try:
-        answer = session.ask(
-            "fetch", offer=offer, service=service.key, username=username, provider=provider
-        )
+        return session.ask(op, offer=offer, service=service.key, username=username, **arguments)
     except AgentError as refused:
+        if refused.code == "not-found":
+            return None
         usual = service.default_username  # what the file that defines the name says
         if refused.code != "ambiguous" or usual not in refused.header.get("usernames", ()):
             raise
-        return _from_agent(session, service, usual, provider, offer)
+        return _asked(session, op, service, usual, arguments, offer=offer)
+
+
+def _from_agent(answer: Answer, width: Width) -> Found:
     header: dict[str, Any] = answer.header
-    return Found(
-        header["service"],
-        header["username"],
-        answer.body,
-        "agent",
-        ("provider", header["provider"]),
-        header["expires"],
-    )
+    where = ("provider", header["provider"])
+    found = Found(header["service"], header["username"], answer.body, "agent", where)
+    found.expires, found.projects = header["expires"], header.get("projects")
+    if width.whole:
+        _, end, found.projects = narrowed(answer.body, width)
+        ends = [each for each in (found.expires, end) if each is not None]
+        found.expires = min(ends, default=None)
+    return found

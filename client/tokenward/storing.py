@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from time import time
+
 from tokenward.connection import AgentError
-from tokenward.layout import credential
+from tokenward.layout import ago, credential
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,12 +23,14 @@ def store(
     provider: str | None,
     lifetime: int | None = None,
     adopt: str | None = None,
+    sealed: bool = False,
     origin: str = "",
 ) -> dict[str, Any]:
     """Store under one key, say so, and return the agent's answer. Raises AgentError.
 
     `lifetime` is in seconds; with `adopt`, the service as it was typed, there is no body; `origin`
-    is what to say about where it came from.
+    is what to say about where it came from. What is a narrower form of the token that is stored is
+    not stored: then the answer's `kept` is true.
     """
     header: dict[str, Any] = session.ask(
         "login",
@@ -37,24 +41,36 @@ def store(
         provider=provider,
         lifetime=lifetime,
         adopt=adopt,
+        sealed=sealed or None,
     ).header
-    verb = "Adopted" if adopt else "Replaced" if header["replaced"] else "Stored"
-    session.terminal.say(
-        f"{verb} {credential(username, key)}{origin} (provider: {header['provider']})."
-    )
+    session.terminal.say(_outcome(header, adopt, credential(username, key) + origin, sealed=sealed))
     for note in header["notes"]:
         session.terminal.say(str(note))
     return header
 
 
+def _outcome(header: dict[str, Any], adopt: str | None, what: str, *, sealed: bool) -> str:
+    """Say what became of a login."""
+    if header["kept"]:
+        return f"This is a narrower form of {what}, which is stored already and stays."
+    before = header["before"]
+    verb = "Adopted" if adopt else "Stored" if before is None else "Replaced"
+    since = "" if before is None else f" that was stored {ago(before, time())}"
+    mark = "sealed, " if sealed else ""
+    return f"{verb} {what}{since} ({mark}provider: {header['provider']})."
+
+
 def fetched(session: Session, key: str, username: str, provider: str | None) -> bytes | None:
-    """Return the secret that is stored under exactly this key and user name, None if none is.
+    """Return the whole secret that is stored under exactly this key and user name, None if none is.
 
     The agent answers with the longest path, so what is stored under the key itself goes first, and
-    an answer from above it means that nothing is. Raises AgentError, `locked` among others.
+    an answer from above it means that nothing is. Raises AgentError: `locked`, `refused` where it is
+    sealed, and others.
     """
     try:
-        answer = session.ask("fetch", offer=True, service=key, username=username, provider=provider)
+        answer = session.ask(
+            "fetch", offer=True, service=key, username=username, provider=provider, whole=True
+        )
     except AgentError as refused:
         if refused.code != "not-found":
             raise

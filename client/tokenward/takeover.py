@@ -59,6 +59,7 @@ class Takeover:
         self._done: set[tuple[str, str]] = set()
         entries: list[dict[str, Any]] = stored(session)[0]
         self.adopted = {(e["service"], e["username"]) for e in entries if e["adopted"]}
+        self._sealed = {(e["service"], e["username"]) for e in entries if e["sealed"]}
 
     def take(
         self,
@@ -98,16 +99,19 @@ class Takeover:
 
     def _in_the_way(self, key: str, username: str, body: bytes | None) -> Outcome | None:
         """Return what is to be said of what is stored there now: None if that is nothing."""
-        adopted = (key, username) in self.adopted
-        present = None if adopted else fetched(self._session, key, username, self._flag)
-        if present is None and not adopted:
+        adopted, sealed = ((key, username) in each for each in (self.adopted, self._sealed))
+        unseen = adopted or sealed
+        present = None if unseen else fetched(self._session, key, username, self._flag)
+        if present is None and not unseen:
             return None
-        if present == body:
+        if present == body and not sealed:
             return Outcome(ALREADY)
         if self._replace and (key, username) not in self._done:
             return Outcome(REPLACED)
         name = credential(username, key)
-        why = "is adopted from a keyring" if adopted else "is stored already, with another secret"
+        why = "is stored already, with another secret"
+        if unseen:
+            why = "is adopted from a keyring" if adopted else "is stored and sealed"
         return Outcome(
             DIFFERENT,
             f"{_capital(name)} {why}, so it stays as it is.",
@@ -120,7 +124,7 @@ class Takeover:
         if self._home is None:
             self._home = find_home(self._session, self._flag)
             self._home.make(self._session)
-        store(
+        header = store(
             self._session,
             key,
             username,
@@ -129,7 +133,10 @@ class Takeover:
             lifetime=lifetime,
             origin=origin,
         )
+        if header["kept"]:
+            raise CommandError("It is a narrower form of what is stored, so that stays as it is.")
         self.adopted.discard((key, username))
+        self._sealed.discard((key, username))
         if fetched(self._session, key, username, None) != body:
             raise CommandError(
                 f"The agent does not give back {credential(username, key)} as it was stored."

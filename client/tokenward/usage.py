@@ -178,6 +178,19 @@ def add_program(parser: Parser, what: str) -> None:
     add_positional(parser, "program", shown, nargs=argparse.REMAINDER, metavar="CMD", help=what)
 
 
+def add_width(parser: Parser) -> None:
+    """Add `--project` and `--ttl`, which ask for a narrower token."""
+    parser.add_argument(
+        "--project",
+        action="append",
+        metavar="NAME",
+        help="a token for this project alone; may be repeated",
+    )
+    parser.add_argument(
+        "--ttl", type=lifetime, metavar="TIME", help="a token that ends after 15m, 1h ..."
+    )
+
+
 def add_username(parser: Parser, what: str) -> None:
     """Add `-u/--username`; an empty one is an error."""
     parser.add_argument("-u", "--username", type=_not_empty, metavar="NAME", help=what)

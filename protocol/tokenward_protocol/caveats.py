@@ -41,7 +41,8 @@ class Restrictions(NamedTuple):
     """What is visible of a token's restrictions, all caveats taken together; None: nothing is.
 
     Times are seconds since 1970. `projects` are normalised names. `user`, `project_ids` and
-    `publisher` are ids of the index; with a `publisher` the token is of trusted publishing.
+    `publisher` are ids of the index ("": a user's, and it is not said whose); with a `publisher` the
+    token is of trusted publishing.
     `indexes` and `allowed` (permissions) are devpi's. `legacy`: a caveat of the old form is there.
     `unknown` counts caveats that are not understood, `caveats` all of them.
     """
@@ -60,7 +61,7 @@ class Restrictions(NamedTuple):
 
     @property
     def confined(self) -> bool:
-        """Whether it is visible that the token is not good for all that its owner may do."""
+        """Whether the token is visibly not good for all that its owner may do."""
         return any(
             each is not None
             for each in (
@@ -71,6 +72,11 @@ class Restrictions(NamedTuple):
                 self.allowed,
             )
         )
+
+    @property
+    def visible(self) -> bool:
+        """Whether the token says at all what it is good for, be it everything."""
+        return self.confined or self.user is not None
 
 
 def normalised(name: str) -> str:
@@ -149,7 +155,7 @@ def _pypi(text: str) -> Restrictions:
         case [4, str(publisher), *_]:
             return Restrictions(publisher=publisher)
         case {"version": 1, "permissions": "user"}:
-            return Restrictions(legacy=True)
+            return Restrictions(user="", legacy=True)
         case {"version": 1, "permissions": {"projects": names}}:
             return Restrictions(projects=_normalised(_texts(names)), legacy=True)
         case {"nbf": beginning, "exp": end}:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from tokenward_protocol.macaroons import Mac
+    from tokenward_protocol.packing import Value
 
 PREFIXES: Final = {PYPI: b"pypi-", DEVPI: b"devpi-"}
 LOCATIONS: Final = ("pypi.org", "test.pypi.org")
@@ -104,6 +105,23 @@ def read(text: memoryview, raw: memoryview) -> IndexToken:
             parts = (raw[slice(*span)] for span in found.caveats)
             return IndexToken(dialect, location, found, size, restrictions(dialect, parts))
     raise ValueError("a token does not begin as one of an index")
+
+
+def described(token: IndexToken) -> dict[str, Value]:
+    """Describe a token for a person or a program, as docs/PROTOCOL.md has it; no identifier."""
+    held = token.restrictions
+    shown: dict[str, Value] = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in held._asdict().items()
+    }
+    return {
+        "dialect": token.dialect,
+        "location": token.location,
+        "narrows": token.narrows,
+        "confined": held.confined,
+        "visible": held.visible,
+        **shown,
+    }
 
 
 def same_origin(one: IndexToken, raw: memoryview, other: IndexToken, other_raw: memoryview) -> bool:
@@ -193,4 +211,5 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    shown = [*names[:_SHOWN], *([f"{more} more"] if more > 0 else [])]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else "nothing"

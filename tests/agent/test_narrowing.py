@@ -146,7 +146,7 @@ def test_a_child_for_a_project_that_its_parent_is_not_for_is_refused(agent: Aske
     agent.login(PYPI, BOUND)
     header, _ = agent.fetch(projects="three")
     assert header["code"] == "refused"
-    assert "is for one, two alone, and not for three" in header["message"]
+    assert "is for one and two alone, and not for three" in header["message"]
     header, child = agent.fetch(projects="two")
     assert header["projects"] == ["two"]
     assert caveats(child)[-1] == '[1,["two"]]'

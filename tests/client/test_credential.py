@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from macaroons import caveats_of, token_of
 from reference_agent import served_here
 
 import tokenward
@@ -46,8 +47,32 @@ def test_get_asks_environment_agent_pypirc(monkeypatch: pytest.MonkeyPatch, tmp_
     assert found.secret == "from-the-variable"
 
 
-def test_get_refuses_what_it_cannot_narrow_yet() -> None:
-    with pytest.raises(CommandError, match="cannot narrow"):
+def test_get_narrows_what_a_variable_holds_where_it_is_asked_to(
+    monkeypatch: pytest.MonkeyPatch, agent: ReferenceAgent
+) -> None:
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", token_of("pypi.org"))
+    whole = tokenward.get("pypi")
+    assert whole is not None
+    assert (whole.secret, whole.expires) == (token_of("pypi.org"), None)
+    found = tokenward.get("pypi", project="My_Pkg", ttl=60)
+    assert found is not None
+    assert caveats_of(found.secret) == [f"[0,{found.expires},0]", '[1,["my-pkg"]]']
+
+
+def test_get_refuses_what_it_cannot_narrow(
+    monkeypatch: pytest.MonkeyPatch, agent: ReferenceAgent
+) -> None:
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", "a-token-of-an-unknown-kind")
+    for wish in ({"project": "p"}, {"ttl": 60}):
+        with pytest.raises(CommandError, match="cannot be narrowed"):
+            tokenward.get("pypi", **wish)
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", token_of("pypi.org", "x", '[1,["other"]]'))
+    with pytest.raises(CommandError, match="is for other alone, and not for p"):
         tokenward.get("pypi", project="p")
-    with pytest.raises(CommandError, match="cannot narrow"):
-        tokenward.get("pypi", ttl=60)
+
+
+def test_get_refuses_a_wish_that_cannot_be_meant() -> None:
+    with pytest.raises(CommandError, match="A project's name"):
+        tokenward.get("pypi", project="not a name")
+    with pytest.raises(CommandError, match="a minute at least"):
+        tokenward.get("pypi", ttl=59)

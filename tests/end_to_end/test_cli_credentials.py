@@ -194,7 +194,9 @@ def test_seed_what_is_stored_can_be_audited_without_showing_it(home: Home) -> No
     table = home.done("list")
     assert table.splitlines()[0].split("  ")[0] == "SERVICE"
     assert re.search(
-        r"^pypi +__token__ +disabled +just now +never +in [78] hours$", table, re.MULTILINE
+        r"^pypi +__token__ +disabled +not visible +just now +never +in [78] hours$",
+        table,
+        re.MULTILINE,
     )
     assert TOKEN not in table
     (entry,) = answer(home, "list")["credentials"]

@@ -160,6 +160,9 @@ def test_a_child_for_more_projects_than_fit_is_refused() -> None:
     many = [f"a-project-with-a-long-name-{number}" for number in range(300)]
     with pytest.raises(Unfit, match="too long"):
         child(OF_USER, *many)
+    few = token_of("pypi.org", IDENTIFIER, json.dumps([1, many[:7]]))
+    with pytest.raises(Unfit, match="name-4 and 2 more alone, and not for one and two"):
+        child(few, "one", "two")
     text, _ = child(OF_USER, *many[:100])
     assert len(text) < MAX_TOKEN
     assert accepts(text, many[99], NOW)
@@ -181,7 +184,7 @@ def seen(*chain: str, dialect: str = "pypi") -> Restrictions:
         (['[2,["x"]]'], {"project_ids": ("x",)}),
         ([f'[3,"{USER}"]'], {"user": USER}),
         (['[4,"p",null]'], {"publisher": "p"}),
-        (['{"version":1,"permissions":"user"}'], {"legacy": True}),
+        (['{"version":1,"permissions":"user"}'], {"user": "", "legacy": True}),
         (
             ['{"version":1,"permissions":{"projects":["A_b"]}}'],
             {"projects": ("a-b",), "legacy": True},
@@ -224,6 +227,16 @@ def test_a_caveat_that_is_not_understood_is_counted_and_nothing_more(caveat: str
 )
 def test_a_restriction_of_devpi_is_visible(chain: list[str], expected: dict[str, Any]) -> None:
     assert seen(*chain, dialect="devpi") == Restrictions(**expected, caveats=len(chain))
+
+
+def test_what_a_token_is_good_for_is_visible_where_it_says_so_and_only_there() -> None:
+    assert [seen(*chain).visible for chain in ([], ["[0,5,0]"], ["?"])] == [False, False, False]
+    assert seen(f'[3,"{USER}"]').visible
+    assert not seen(f'[3,"{USER}"]').confined
+    assert seen('{"version":1,"permissions":"user"}').visible
+    for caveat in ('[1,["a"]]', '[2,["x"]]', '[4,"p",null]'):
+        assert seen(caveat).visible
+        assert seen(caveat).confined
 
 
 def test_text_that_is_not_utf8_is_a_caveat_that_is_not_understood() -> None:

@@ -23,11 +23,15 @@ LISTENS = "Serving on "  # what its log says once it does
 
 
 class DevpiServer:
-    """A server with the account `user`, whose indexes take uploads with its `password` alone."""
+    """A server with the account `user`, whose indexes take uploads with its `password` alone.
 
-    def __init__(self, user: str, password: str) -> None:
+    `environment` is where the server comes from; of `devpi-tokens` it takes tokens, too.
+    """
+
+    def __init__(self, user: str, password: str, environment: str = "devpi-server") -> None:
         self.user = user
         self.password = password
+        self._programs = programs(environment)
         self.index = ""
         self._indexes = 0
         self._session = ""
@@ -42,6 +46,11 @@ class DevpiServer:
         self.index = f"{self.user}/index{self._indexes}"
         self._ask("PUT", f"/{self.index}", {"bases": [], "acl_upload": [self.user]})
         return self.index
+
+    def token(self, **restrictions: object) -> str:
+        """Return a new token of the user, from a server that has them."""
+        made = self._ask("POST", f"/{self.user}/+token-create", restrictions)
+        return str(made["result"]["token"])
 
     def holds(self, file: str) -> bool:
         """Tell whether the index in use has the file."""
@@ -60,14 +69,14 @@ class DevpiServer:
         state = ["--serverdir", str(folder / "state")]
         environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONWARNINGS": "ignore"}
         subprocess.run(
-            [programs("devpi-server") / "devpi-init", *state, "--no-root-pypi"],
+            [self._programs / "devpi-init", *state, "--no-root-pypi"],
             env=environment,
             check=True,
             capture_output=True,
         )
         self._process = subprocess.Popen(
             [
-                programs("devpi-server") / "devpi-server",
+                self._programs / "devpi-server",
                 *state,
                 *("--unix-socket", self._socket, "--threads", "4"),
                 *("--argon2-memory-cost", "1024", "--argon2-time-cost", "1"),  # for a second

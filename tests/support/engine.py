@@ -110,7 +110,8 @@ class Engine:
         lifetime: int | None = None,
     ) -> bool:
         block = memoryview(bytearray(secret))
-        return await self.changes.login(service, username, block, provider, lifetime=lifetime)
+        before = await self.changes.login(service, username, block, provider, lifetime=lifetime)
+        return before is not None
 
     def fetch(
         self, service: str, username: str | None = None, provider: str | None = None

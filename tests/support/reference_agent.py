@@ -153,6 +153,8 @@ class ReferenceAgent:
                 provider="disabled",
                 created=1,
                 expires=None,
+                narrowed=False,
+                projects=None,
             )
         return done(request)
 

@@ -61,9 +61,8 @@ class CredentialRequests:
             await self._see_adopted(service, username, provider, adopt)
         parent = self._parent(service, username, body)
         if parent is not None:
-            provider = parent.vault.provider
-            return done(request.number, replaced=False, kept=True, provider=provider, notes=notes)
-        result = await self._changes.login(
+            return self._stored(request, parent.vault.provider, notes, None, kept=True)
+        before = await self._changes.login(
             service,
             username,
             body,
@@ -73,7 +72,25 @@ class CredentialRequests:
             never_shown=sealed,
         )
         self._adopted.drop((service, username))
-        return done(request.number, replaced=result, kept=False, provider=provider, notes=notes)
+        return self._stored(request, provider, notes, before)
+
+    def _stored(
+        self,
+        request: Request,
+        provider: str,
+        notes: list[Value],
+        before: Record | None,
+        *,
+        kept: bool = False,
+    ) -> Answer:
+        return done(
+            request.number,
+            replaced=before is not None,
+            before=None if before is None else before.created,
+            kept=kept,
+            provider=provider,
+            notes=notes,
+        )
 
     def _require_narrowable(self, service: str, body: memoryview) -> None:
         """Raise Failure if a token could not be used without being shown."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tokenward_agent.requests.naming import named, places, require_canonical
 from tokenward_agent.requests.narrowing import narrowed, wish
-from tokenward_agent.requests.overview import described
+from tokenward_agent.requests.overview import full
 from tokenward_agent.wire.answer import Answer, done
 
 TYPE_CHECKING = False
@@ -75,7 +75,7 @@ class Fetch:
         """Say what is visible of a credential, and nothing that could be used."""
         found, secret = await self._looked_up(request)
         token = self._children.seen(secret)
-        return done(request.number, None, **described(found, token))
+        return done(request.number, None, **full(found, token))
 
     def _find(self, request: Request) -> Found | None:
         return self._vaults.find(

@@ -6,6 +6,8 @@ comes out has no field that could hold a secret, nor the number by which an inde
 
 from __future__ import annotations
 
+from tokenward_protocol.index_tokens import described
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +34,9 @@ OPENED_BY = {
 _ENTRY_BYTES = 192
 """An upper bound of what an entry takes beside its names and what is said of a token."""
 
+_IN_SHORT = ("dialect", "location", "narrows", "confined", "visible", "expires", "projects")
+"""What a list says of a token."""
+
 _NAMES_BYTES = 160
 _LOCATION = 64
 _TOKEN_BYTES = 512
@@ -52,31 +57,19 @@ def entry(record: Record, provider: str) -> dict[str, Value]:
     }
 
 
-def described(found: Found, token: IndexToken | None) -> dict[str, Value]:
+def full(found: Found, token: IndexToken | None) -> dict[str, Value]:
     """Describe a record and all that is visible of its token."""
     values = entry(found.record, found.vault.provider)
-    if token is None:
-        return {**values, "token": None}
-    held = token.restrictions._asdict()
-    shown: dict[str, Value] = {
-        key: list(value) if isinstance(value, tuple) else value for key, value in held.items()
-    }
-    return {**values, "token": {**_in_short(token), **shown}}
+    return {**values, "token": None if token is None else described(token)}
 
 
 def _in_short(token: IndexToken) -> dict[str, Value]:
     """Say of a token whose it is and how wide: what a list has room for."""
-    held = token.restrictions
-    projects = None if held.projects is None else fitting(held.projects, _NAMES_BYTES)
-    return {
-        "dialect": token.dialect,
-        "location": token.location[:_LOCATION],
-        "narrows": token.narrows,
-        "confined": held.confined,
-        "visible": bool(held.caveats),
-        "expires": held.expires,
-        "projects": projects,
-    }
+    values = {key: value for key, value in described(token).items() if key in _IN_SHORT}
+    values["location"] = token.location[:_LOCATION]
+    projects = token.restrictions.projects
+    values["projects"] = None if projects is None else fitting(projects, _NAMES_BYTES)
+    return values
 
 
 def vault_overview(vault: Vault, *, locked: bool, count: int, note: str | None) -> dict[str, Value]:

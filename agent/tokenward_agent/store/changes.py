@@ -42,8 +42,8 @@ class Changes:
         lifetime: int | None = None,
         adopt: str | None = None,
         never_shown: bool = False,
-    ) -> bool:
-        """Store a credential in the open vault of `provider`; tell whether it replaced one.
+    ) -> Record | None:
+        """Store a credential in the open vault of `provider`; return the one that it replaced.
 
         Raises Failure: `no-vault` or `locked` where the vault is not open, `bad-request`,
         `read-only`, `vault`.
@@ -73,7 +73,7 @@ class Changes:
                 if other is not vault and record.key in other.records:
                     vaults.hide(other, [other.records[record.key]])
                     await self._clear(other)
-        return bool(older)
+        return max((each.record for each in older), key=lambda each: each.created, default=None)
 
     async def logout(
         self, service: str | None, username: str | None, *, provider: str | None, every: bool

@@ -19,6 +19,7 @@ from tokenward.exec_command import leads_elsewhere
 from tokenward.exec_environment import Access, Index, child_environment, variables
 from tokenward.layout import credential, listed
 from tokenward.names import elsewhere
+from tokenward.narrowing import width
 from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from tokenward.definition import Definition
     from tokenward.names import Service
+    from tokenward.narrowing import Width
     from tokenward.session import Session
     from tokenward.usage import Parser
 
@@ -42,10 +44,12 @@ def describe(parser: Parser, _command: str) -> None:
         metavar="SERVICE",
         help="an index that it may use (default: pypi); may be repeated, the first one first",
     )
+    usage.add_width(parser)
     parser.examples(
         "auth exec -- twine upload dist/*               the token for PyPI, for twine alone",
         "auth exec --index testpypi -- uv publish       upload to TestPyPI",
         "auth exec --index corp --index pypi -- nox     two of them: by name, and pip's indexes",
+        "auth exec --project mine -- uv publish         a token that is good for one project",
         "auth exec -v --index corp -- true              say which variables it would have",
     )
 
@@ -63,7 +67,8 @@ def run(arguments: Namespace, session: Session) -> None:
         )
     for service in services:
         session.agree_to(service, "Use its credential?", "Nothing was started.")
-    indexes = [_index(service, session) for service in services]
+    asked = width(arguments.project, arguments.ttl, otherwise=lookup.TOOL)
+    indexes = [_index(service, session, asked) for service in services]
     environ = child_environment(session.environ, indexes)
     names = sorted(variables(indexes))
     session.terminal.detail(f"Set for {os.path.basename(program[0])}: {listed(names)}.")
@@ -96,13 +101,13 @@ def _services(given: list[str], session: Session) -> list[Service]:
     return list(found.values())
 
 
-def _index(service: Service, session: Session) -> Index:
+def _index(service: Service, session: Session, asked: Width) -> Index:
     """Find the credentials of one index. Raises CommandError if there is none for it."""
     uploads = service.for_uploads
-    publish = _access(uploads, session)
+    publish = _access(uploads, session, asked)
     install = publish
     if service.key != service.publish_key:
-        install = _access(service, session)
+        install = _access(service, session, asked)
     elif publish is not None:
         install = Access(service.url, publish.username, publish.secret)
     where = display(service.publish_key)
@@ -120,9 +125,9 @@ def _index(service: Service, session: Session) -> Index:
     return Index(publish, install, uv, poetry)
 
 
-def _access(service: Service, session: Session) -> Access | None:
+def _access(service: Service, session: Session, asked: Width) -> Access | None:
     try:
-        found = lookup.find(session, service, service.username, offer=True)
+        found = lookup.find(session, service, service.username, offer=True, width=asked)
     except AgentError as refused:
         if refused.code != "ambiguous":
             raise

@@ -6,6 +6,8 @@ from time import time
 
 from tokenward.layout import ago, ahead, listed, timestamp
 from tokenward.listing import stored
+from tokenward.token_facts import advice, end, width
+from tokenward.tokens import PAGES
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from tokenward.session import Session
     from tokenward.usage import Parser
 
-_HEADING = ("SERVICE", "USER NAME", "PROVIDER", "STORED", "LAST USED", "EXPIRES")
+_HEADING = ("SERVICE", "USER NAME", "PROVIDER", "GOOD FOR", "STORED", "LAST USED", "EXPIRES")
 _TIMES = ("created", "used", "expires")
 
 
@@ -33,6 +35,9 @@ def run(_arguments: Namespace, session: Session) -> None:
         session.done({"credentials": [_described(entry) for entry in entries], "closed": closed})
     elif entries:
         session.terminal.table([_HEADING, *(_row(entry, now) for entry in entries)])
+        for entry in entries:
+            if sentence := advice(entry, now):
+                session.terminal.say(f"{sentence[:-1]}: {PAGES[entry['service']]} makes a new one.")
     elif not closed:
         session.terminal.say("Nothing is stored yet.")
         session.terminal.hint("`auth login`")
@@ -42,8 +47,16 @@ def run(_arguments: Namespace, session: Session) -> None:
         session.terminal.hint("`auth unlock`")
 
 
-def _described(entry: dict[str, Any]) -> dict[str, Any]:
-    return {k: timestamp(v) if k in _TIMES else v for k, v in entry.items()}
+def _described(values: dict[str, Any]) -> dict[str, Any]:
+    """Write the times in an entry, and in what it says of its token, as JSON has them."""
+    return {
+        key: timestamp(value)
+        if key in _TIMES
+        else _described(value)
+        if isinstance(value, dict)
+        else value
+        for key, value in values.items()
+    }
 
 
 def _row(entry: dict[str, Any], now: float) -> tuple[str, ...]:
@@ -51,7 +64,8 @@ def _row(entry: dict[str, Any], now: float) -> tuple[str, ...]:
         display(entry["service"]),
         entry["username"],
         entry["provider"] + (" (adopted)" if entry["adopted"] else ""),
+        width(entry["token"]) + (" (sealed)" if entry["sealed"] else ""),
         ago(entry["created"], now),
         ago(entry["used"], now),
-        ahead(entry["expires"], now),
+        ahead(end(entry), now),
     )

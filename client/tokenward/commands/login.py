@@ -12,6 +12,7 @@ from time import time
 from tokenward import secrets_input, tokens, usage
 from tokenward.errors import CommandError
 from tokenward.layout import ahead, timestamp
+from tokenward.narrowing import seen
 from tokenward.providing import Home, find_home
 from tokenward.secrets_input import TOKEN_USER, Given
 from tokenward.storing import store
@@ -42,11 +43,17 @@ def describe(parser: Parser, _command: str) -> None:
         action="store_true",
         help="leave it in the keyring that has it, and read it there",
     )
+    parser.add_argument(
+        "--sealed",
+        action="store_true",
+        help="never show it again: only narrower tokens of it are handed out",
+    )
     parser.examples(
         "auth login                                 ask for a token of PyPI",
         "auth login testpypi --token - < file       the token is the first line of a file",
         "auth login https://h.example -u alice      ask for alice's password",
         "auth login pypi --token - --lifetime 8h    forget it after a working day",
+        "auth login pypi --sealed                   use it, and never show it again",
     )
 
 
@@ -70,6 +77,8 @@ def run(arguments: Namespace, session: Session) -> None:
     username, secret = _complete(service, given, session)
     secret, notices = _checked(service, username, secret)
     body = secrets_input.check_secret(secret)
+    if arguments.sealed:
+        _require_narrowable(body)
     home = find_home(session, arguments.keyring_provider)
     home.make(session)
     _store(arguments, service, username, session, home, body)
@@ -127,11 +136,23 @@ def _checked(service: Service, username: str, secret: str) -> tuple[str, list[st
     return secret, list(dict.fromkeys(notices))
 
 
+def _require_narrowable(secret: bytes) -> None:
+    """Raise CommandError for what could not be used any more if it were sealed."""
+    token = seen(secret)
+    if token is None or not token.narrows:
+        raise CommandError(
+            "Only tokens of PyPI, TestPyPI and devpi can be narrowed, so that only they can be sealed.",
+            "leave `--sealed` out",
+        )
+
+
 def _adopt(arguments: Namespace, service: Service, given: Given, session: Session) -> None:
     if given.has_secret:
         raise CommandError(
             "`--adopt` takes no secret: the credential stays in the keyring that has it."
         )
+    if arguments.sealed:
+        raise CommandError("`--adopt` stores nothing that `--sealed` could be about.")
     if given.username is None:
         raise CommandError("`--adopt` needs the user name.", "add `--username`")
     home = find_home(session, arguments.keyring_provider)
@@ -159,9 +180,10 @@ def _store(
             provider=home.provider,
             lifetime=arguments.lifetime,
             adopt=(arguments.service or key) if arguments.adopt else None,
+            sealed=arguments.sealed,
         )
         provider = str(header["provider"])
-        stored.append({"service": key, "replaced": header["replaced"]})
+        stored.append({"service": key, **{k: header[k] for k in ("replaced", "kept")}})
     end = None if arguments.lifetime is None else int(time()) + arguments.lifetime
     if end is not None:
         session.terminal.say(f"It is forgotten {ahead(end, time() - 1)}.")
@@ -171,7 +193,9 @@ def _store(
             "username": username,
             "provider": provider,
             "replaced": any(one["replaced"] for one in stored),
+            "kept": any(one["kept"] for one in stored),
             "adopted": bool(arguments.adopt),
+            "sealed": bool(arguments.sealed),
             "expires": timestamp(end),
             "stored": stored,
         }

@@ -7,7 +7,8 @@ from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.layout import counted, credential
 from tokenward.secrets_input import TOKEN_USER
-from tokenward_protocol.urls import PYPI, TESTPYPI, display
+from tokenward.tokens import PAGES
+from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
 
     from tokenward.session import Session
     from tokenward.usage import Parser
-
-_REVOKE_AT = {
-    PYPI: "https://pypi.org/manage/account/token/",
-    TESTPYPI: "https://test.pypi.org/manage/account/token/",
-}
 
 
 def describe(parser: Parser, _command: str) -> None:
@@ -58,7 +54,7 @@ def run(arguments: Namespace, session: Session) -> None:
     if count > len(removed):
         session.terminal.say(f"Removed {counted(count - len(removed), 'more credential')}.")
     session.terminal.say(_aftermath(removed))
-    for page in dict.fromkeys(_REVOKE_AT.get(entry["service"], "") for entry in removed):
+    for page in dict.fromkeys(PAGES.get(entry["service"], "") for entry in removed):
         session.terminal.hint(page and f"revoke it at {page}")
     session.done({"removed": removed, "count": count})
 

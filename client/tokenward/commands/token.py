@@ -1,15 +1,23 @@
-"""`auth token`: print the stored secret, for scripts and for looking into trouble."""
+"""`auth token`: print the stored secret, or a narrower one, for scripts and to look into trouble.
+
+With `--describe` it prints what is visible of the token, from which nobody can use it.
+"""
 
 from __future__ import annotations
+
+from time import time
 
 from tokenward import lookup, secrets_input, usage
 from tokenward.errors import CommandError
 from tokenward.layout import credential, timestamp
+from tokenward.narrowing import Width, width
+from tokenward.token_facts import facts
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Any
 
     from tokenward.names import Service
     from tokenward.session import Session
@@ -21,10 +29,18 @@ def describe(parser: Parser, _command: str) -> None:
     usage.add_service(parser, "the index: pypi (default), testpypi, a URL or a configured name")
     usage.add_username(parser, "whose secret; needed if several are stored for the index")
     usage.add_provider(parser, "look in that provider's vault alone")
+    usage.add_width(parser)
+    parser.add_argument(
+        "--describe",
+        action="store_true",
+        help="say what it is good for, and print no secret",
+    )
     parser.examples(
         "auth token                              the token for PyPI, and nothing else, on stdout",
         "auth token https://h.example -u alice   alice's password there",
         "auth token testpypi --format json       with user name, source and expiry",
+        "auth token --project mine --ttl 15m     one that is good for one project and a while",
+        "auth token --describe                   what it is good for, without the secret",
         "auth token -v                           say on stderr which source answered",
     )
 
@@ -33,9 +49,19 @@ def run(arguments: Namespace, session: Session) -> None:
     """Print it."""
     service = session.service(arguments.service)
     username = secrets_input.username(arguments.username, service.username)
-    found = lookup.find(session, service, username, arguments.keyring_provider, offer=True)
+    provider = arguments.keyring_provider
+    asked = width(arguments.project, arguments.ttl, otherwise=Width(whole=True))
+    if arguments.describe:
+        if asked.explicit:
+            raise CommandError("`--describe` takes neither `--project` nor `--ttl`.")
+        said = lookup.described(session, service, username, provider)
+        if said is None:
+            raise _nothing(service, username, provider)
+        _describe(said, session)
+        return
+    found = lookup.find(session, service, username, provider, offer=True, width=asked)
     if found is None:
-        raise _nothing(service, username, arguments.keyring_provider)
+        raise _nothing(service, username, provider)
     kind, place = found.where
     session.terminal.detail(
         f"From the {kind} {place}: {credential(found.username, found.service)}."
@@ -51,9 +77,29 @@ def run(arguments: Namespace, session: Session) -> None:
             "source": found.source,
             kind: place,
             "expires": timestamp(found.expires),
-            "projects": None,
+            "projects": found.projects,
         }
     )
+
+
+def _describe(said: dict[str, Any], session: Session) -> None:
+    """Print what is visible of a token."""
+    token = said["token"]
+    if session.json:
+        session.done(
+            {
+                **{key: said[key] for key in ("service", "username", "source", "sealed")},
+                "created": timestamp(said["created"]),
+                "expires": timestamp(said["expires"]),
+                "token": token
+                and {k: timestamp(v) if k in _TIMES else v for k, v in token.items()},
+            }
+        )
+        return
+    session.terminal.table(facts(said, time()))
+
+
+_TIMES = ("expires", "not_before")
 
 
 def _nothing(service: Service, username: str | None, provider: str | None) -> CommandError:

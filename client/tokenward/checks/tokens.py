@@ -1,0 +1,34 @@
+"""Whether stored tokens should be replaced by younger or narrower ones, as far as that is visible."""
+
+from __future__ import annotations
+
+from tokenward.checks.finding import ok, warning
+from tokenward.layout import counted
+from tokenward.token_facts import advice, end
+from tokenward.tokens import PAGES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from tokenward.checks.finding import Finding
+
+
+def findings(entries: list[dict[str, Any]], now: float) -> Iterator[Finding]:
+    """Say of each entry of a list what should be done about its token."""
+    seen = [entry for entry in entries if entry["token"] is not None]
+    fine = 0
+    for entry in seen:
+        moment = end(entry)
+        if moment is not None and moment <= now:
+            yield warning(
+                "tokens", f"The token for {entry['service']} has expired.", "`auth login`"
+            )
+        elif sentence := advice(entry, now):
+            page = PAGES[entry["service"]]
+            yield warning("tokens", sentence, f"make a new one at {page}, then `auth login`")
+        else:
+            fine += 1
+    if seen and fine == len(seen):
+        yield ok("tokens", f"Nothing is amiss with {counted(fine, 'token')}, as far as is visible.")

@@ -1,0 +1,195 @@
+"""Narrowed tokens as a person and a script meet them: made, described, sealed, and left in place."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from home import PROGRAMS
+from macaroons import IDENTIFIER, caveats_of, token_of
+
+if TYPE_CHECKING:
+    from home import Home
+
+URL = "https://index.example/"
+TOKEN = token_of("pypi.org", IDENTIFIER, '[3,"a user"]')
+BOUND = token_of("test.pypi.org", "bound", '[1,["one","two"]]', "[0,4000000000,0]")
+
+
+def child(text: str) -> list[str]:
+    """Return what a child says beyond its parent, which is TOKEN."""
+    found = caveats_of(text.strip())
+    assert found is not None
+    assert found[0] == '[3,"a user"]'
+    return found[1:]
+
+
+def answer(home: Home, *arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(home.done(*arguments, "--format", "json"))
+    return found
+
+
+def failure(home: Home, *arguments: str, stdin: str = "") -> str:
+    result = home.auth(*arguments, stdin=stdin)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert TOKEN[:40] not in result.stderr
+    return result.stderr
+
+
+def test_token_prints_the_whole_where_nothing_else_is_asked_for(home: Home) -> None:
+    home.done("login", "--token", TOKEN)
+    assert home.done("token") == f"{TOKEN}\n"
+    assert home.done("token", "-v") == f"{TOKEN}\n"
+    assert answer(home, "token")["expires"] is None
+
+
+def test_token_prints_a_child_for_a_project_and_a_time(home: Home) -> None:
+    home.done("login", "--token", TOKEN)
+    expiry, projects = child(home.done("token", "--project", "My_Pkg", "--ttl", "15m"))
+    assert projects == '[1,["my-pkg"]]'
+    assert 890 < json.loads(expiry)[1] - time.time() < 901
+    found = answer(home, "token", "--project", "b", "--project", "A")
+    assert found["projects"] == ["b", "a"]
+    assert child(found["token"])[1] == '[1,["b","a"]]'
+
+
+def test_tools_get_children_whatever_way_they_ask(home: Home) -> None:
+    home.done("login", "--token", TOKEN)
+    program = "import tokenward; print(tokenward.get('pypi').secret)"
+    for command in (
+        [sys.executable, "-I", "-c", program],
+        [PROGRAMS / "keyring", "get", "https://upload.pypi.org/legacy/", "__token__"],
+        [PROGRAMS / "auth", "exec", "--", "sh", "-c", "echo $TWINE_PASSWORD"],
+    ):
+        result = home.run(*command)
+        (expiry,) = child(result.stdout)
+        assert 3500 < json.loads(expiry)[1] - time.time() < 3601
+
+
+def test_a_program_narrows_what_it_asks_for(home: Home) -> None:
+    home.done("login", "--token", TOKEN)
+    program = (
+        "import tokenward; found = tokenward.get('pypi', project='P', ttl=60);"
+        " print(found.secret, found.expires)"
+    )
+    secret, end = home.run(sys.executable, "-I", "-c", program).stdout.split()
+    assert child(secret) == [f"[0,{end},0]", '[1,["p"]]']
+    variables = home.run(
+        *(PROGRAMS / "auth", "exec", "--project", "p", "--ttl", "2h", "--"),
+        *("sh", "-c", "echo $UV_PUBLISH_TOKEN"),
+    )
+    assert child(variables.stdout)[1] == '[1,["p"]]'
+
+
+def test_a_variable_and_pypirc_are_narrowed_where_that_is_asked_for(home: Home) -> None:
+    result = home.auth("token", "--project", "p", UV_PUBLISH_TOKEN=TOKEN)
+    assert child(result.stdout)[1] == '[1,["p"]]'
+    (home.path / ".pypirc").write_text(f"[pypi]\nusername = __token__\npassword = {TOKEN}\n")
+    assert child(home.done("token", "--ttl", "1h"))
+    assert home.done("token") == f"{TOKEN}\n"
+    result = home.auth("token", "--project", "p", UV_PUBLISH_TOKEN="another kind")
+    assert "cannot be narrowed" in result.stderr
+
+
+def test_what_cannot_be_narrowed_is_an_error_where_that_is_asked_for(home: Home) -> None:
+    home.done("login", URL, "-u", "ana", "--password", "s3cret")
+    assert "cannot be narrowed" in failure(home, "token", URL, "--project", "p")
+    assert home.done("token", URL) == "s3cret\n"
+    home.done("login", "testpypi", "--token", BOUND)
+    said = failure(home, "token", "testpypi", "--project", "three")
+    assert "is for one and two alone, and not for three" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--project", "a b"), "A project's name"),
+        (("--project", ""), "A project's name"),
+        (("--ttl", "59s"), "a minute at least"),
+        (("--ttl", "5"), "`--ttl` has a wrong value"),
+        (("--describe", "--ttl", "5m"), "takes neither"),
+    ],
+    ids=str,
+)
+def test_a_wish_that_cannot_be_meant_is_an_error(
+    home: Home, options: tuple[str, ...], said: str
+) -> None:
+    home.done("login", "--token", TOKEN)
+    assert said in failure(home, "token", *options)
+
+
+def test_a_sealed_token_is_used_and_never_shown(home: Home) -> None:
+    result = home.auth("login", "--sealed", "--token", "-", stdin=f"{TOKEN}\n")
+    assert "Stored the token for pypi (sealed, " in result.stderr
+    for ask in (("token",), ("token", "-v"), ("token", "--format", "json")):
+        assert "is sealed: it is used and never shown" in failure(home, *ask)
+    assert child(home.done("token", "--ttl", "5m"))
+    assert answer(home, "list")["credentials"][0]["sealed"] is True
+    home.done("agent", "restart")
+    assert "is sealed" in failure(home, "token")
+
+
+def test_only_what_can_be_narrowed_is_sealed(home: Home) -> None:
+    said = failure(home, "login", URL, "-u", "ana", "--password", "-", "--sealed", stdin="s3cret\n")
+    assert "only they can be sealed" in said
+    assert answer(home, "list")["credentials"] == []
+
+
+def test_a_tool_that_saves_what_it_got_replaces_nothing(home: Home) -> None:
+    home.done("login", "--token", TOKEN)
+    narrower = home.done("token", "--project", "p")
+    result = home.auth("login", "--token", "-", stdin=narrower)
+    assert "This is a narrower form of the token for pypi, which is stored" in result.stderr
+    keyring = (PROGRAMS / "keyring", "set", "https://upload.pypi.org/legacy/", "__token__")
+    assert home.run(*keyring, stdin=narrower).returncode == 0
+    assert home.done("token") == f"{TOKEN}\n"
+
+
+def test_a_description_says_what_is_visible_and_shows_nothing_to_use(home: Home) -> None:
+    home.done("login", "testpypi", "--token", BOUND)
+    table = home.done("token", "testpypi", "--describe")
+    assert "made by             test.pypi.org\n" in table
+    assert "good for            one and two\n" in table
+    assert "(2096-10-02T07:06:40Z)\n" in table
+    found = answer(home, "token", "testpypi", "--describe")
+    assert found["token"]["projects"] == ["one", "two"]
+    assert found["token"]["expires"] == "2096-10-02T07:06:40Z"
+    for shown in (table, json.dumps(found)):
+        assert BOUND[20:40] not in shown
+        assert "bound" not in shown
+
+
+def test_what_a_variable_holds_is_described_likewise(home: Home) -> None:
+    result = home.auth("token", "--describe", UV_PUBLISH_TOKEN=TOKEN)
+    assert "good for            every project\n" in result.stdout
+    result = home.auth("token", "--describe", UV_PUBLISH_TOKEN="another kind")
+    assert "no token of PyPI, TestPyPI or devpi" in result.stdout
+    assert "No credential for pypi is stored." in failure(home, "token", "--describe")
+
+
+def test_a_login_says_what_it_replaces_and_what_has_expired(home: Home) -> None:
+    home.done("login", "--token", TOKEN)
+    over = token_of("pypi.org", "over", "[0,1690000000,0]")
+    result = home.auth("login", "--token", over)
+    assert "Replaced the token for pypi that was stored just now" in result.stderr
+    assert "warning: This token expired" in result.stderr
+    assert "The stored token has expired." in failure(home, "token", "--ttl", "5m")
+
+
+def test_list_and_doctor_name_what_should_be_replaced_and_where(home: Home) -> None:
+    home.done("login", "--token", TOKEN)
+    home.done("login", "testpypi", "--token", BOUND)
+    result = home.auth("list")
+    assert "pypi      __token__  disabled  every project " in result.stdout
+    assert "testpypi  __token__  disabled  one and two " in result.stdout
+    page = "https://pypi.org/manage/account/token/"
+    said = f"The token for pypi is good for every project of its owner: {page} makes a new one.\n"
+    assert said in result.stderr
+    assert "testpypi is good" not in result.stderr
+    findings = json.loads(home.auth("doctor", "--format", "json").stdout)["findings"]
+    (finding,) = [each for each in findings if each["check"] == "tokens"]
+    assert finding["state"] == "warning"
+    assert page in finding["hint"]

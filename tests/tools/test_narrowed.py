@@ -1,0 +1,115 @@
+"""Children before a real devpi-server that takes tokens: the right project, another, and too late.
+
+What PyPI's own code says of children is held elsewhere, against pypitoken; here a server decides
+that was written by others, and an upload is done by twine.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from devpi_server import DevpiServer
+from home import PROGRAMS, Home
+from recording_proxy import RecordingProxy
+from tool_environments import programs
+from tool_stage import Stage
+from workshop import ALICE, SECRET, said
+
+from tokenward_protocol.index_tokens import child_of_text, of_text, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from subprocess import CompletedProcess
+
+pytestmark = pytest.mark.tools
+PROJECT = "ward-greeting"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[DevpiServer]:
+    with DevpiServer(ALICE, SECRET, "devpi-tokens") as it:
+        yield it
+
+
+@pytest.fixture
+def at(server: DevpiServer) -> Iterator[Stage]:
+    with Home() as home, RecordingProxy(server.connect) as front:
+        yield Stage(home, server, front)
+
+
+def log_in(at: Stage, server: DevpiServer, **restrictions: object) -> str:
+    """Store a token for the index; a server of devpi wants the user's name beside it."""
+    token = server.token(**restrictions)
+    url = f"{at.url}{at.index}/"
+    at.home.done("login", url, "-u", ALICE, "--password", "-", stdin=f"{token}\n")
+    return token
+
+
+def publish(at: Stage, *options: str) -> CompletedProcess[str]:
+    """Upload with twine, by way of `auth exec` with these options."""
+    twine = (programs("twine") / "twine", "upload", "--non-interactive", at.wheel)
+    index = ("--index", f"{at.url}{at.index}/")
+    return at.home.run(PROGRAMS / "auth", "exec", *index, *options, "--", *twine)
+
+
+def test_an_upload_of_the_right_project_is_taken(at: Stage, server: DevpiServer) -> None:
+    token = log_in(at, server)
+    result = publish(at, "--project", "Ward.Greeting", "--ttl", "5m")
+    assert result.returncode == 0, said(result)
+    assert at.published()
+    assert token not in result.stdout + result.stderr
+
+
+def test_an_upload_of_another_project_is_refused_by_the_server(
+    at: Stage, server: DevpiServer
+) -> None:
+    log_in(at, server)
+    result = publish(at, "--project", "another")
+    assert result.returncode != 0
+    assert "403" in said(result)
+    assert not at.published()
+
+
+def test_an_upload_with_nothing_said_is_taken_and_still_without_the_stored_token(
+    at: Stage, server: DevpiServer
+) -> None:
+    token = log_in(at, server)
+    assert publish(at).returncode == 0
+    assert at.published()
+    index = ("--index", f"{at.url}{at.index}/")
+    shown = at.home.done("exec", *index, "--", "sh", "-c", "echo $TWINE_USERNAME $TWINE_PASSWORD")
+    user, secret = shown.split()
+    assert user == ALICE
+    assert of_text(secret).restrictions.caveats > of_text(token).restrictions.caveats
+
+
+def test_a_token_that_the_server_bound_to_a_project_is_not_asked_for_another(
+    at: Stage, server: DevpiServer
+) -> None:
+    log_in(at, server, projects=[PROJECT])
+    refused = publish(at, "--project", "another")
+    assert refused.returncode == 2
+    assert f"is for {PROJECT} alone, and not for another" in refused.stderr
+    assert at.front.requests == []
+    assert publish(at).returncode == 0
+
+
+def test_a_child_that_has_ended_is_refused_by_the_server(at: Stage, server: DevpiServer) -> None:
+    token, now = server.token(), int(time.time())
+    late = child_of_text(token, plan(of_text(token), now - 100, now - 1))
+    early = child_of_text(token, plan(of_text(token), now, now + 600))
+    assert [status(server, child) for child in (token, early, late)] == [200, 200, 403]
+
+
+def status(server: DevpiServer, token: str) -> int:
+    """Return what the server says to a token."""
+    connection = server.connect()
+    try:
+        pair = base64.b64encode(f"{ALICE}:{token}".encode()).decode()
+        connection.request("GET", "/+api", headers={"Authorization": f"Basic {pair}"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
