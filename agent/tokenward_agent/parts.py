@@ -5,11 +5,13 @@ Everything that an agent has but its socket and its loop; nothing here opens a f
 
 from __future__ import annotations
 
+from tokenward_agent.asking.folders import Folders
 from tokenward_agent.audit.log import AuditLog
 from tokenward_agent.requests.agent import AgentRequests
 from tokenward_agent.requests.credentials import CredentialRequests
 from tokenward_agent.requests.dispatch import Dispatch
 from tokenward_agent.requests.fetch import Fetch
+from tokenward_agent.requests.knowing import Knowing
 from tokenward_agent.requests.log import LogRequests
 from tokenward_agent.requests.recording import Recorder
 from tokenward_agent.requests.vaults import VaultRequests
@@ -63,7 +65,8 @@ class Parts:
         self.log = AuditLog(state, arena, clock)
         self.anchoring = Anchoring(self.vaults, self.log)
         self.recorder = Recorder(self.log, self.anchoring)
-        fetch = Fetch(self.vaults, self.opening, self.adopted, self.children)
+        knowing = Knowing(Folders())
+        fetch = Fetch(self.vaults, self.opening, self.adopted, self.children, knowing)
         agent = AgentRequests(
             settings,
             report,

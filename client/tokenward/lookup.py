@@ -10,9 +10,12 @@ is asked for (narrowing.py). `described` finds alike, and returns no secret.
 
 from __future__ import annotations
 
+from time import time
+
 from tokenward import environment, pypirc
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
+from tokenward.layout import ahead, listed
 from tokenward.narrowing import Width, narrowed, seen
 
 TYPE_CHECKING = False
@@ -86,6 +89,8 @@ def find(
         arguments = {"provider": provider, **width.arguments()}
         answer = _asked(session, "fetch", service, username, arguments, offer=offer)
         if answer is not None:
+            if limits := _limits(answer.header):
+                session.terminal.detail(limits)
             return _from_agent(answer, width)
     if found is None and provider is None:
         found = _from_pypirc(session, service, username, width)
@@ -177,3 +182,13 @@ def _from_agent(answer: Answer, width: Width) -> Found:
         ends = [each for each in (found.expires, end) if each is not None]
         found.expires = min(ends, default=None)
     return found
+
+
+def _limits(header: dict[str, Any]) -> str:
+    """Say how the agent narrowed what it handed out, and by which evidence; "" if it did not."""
+    if not header.get("narrowed"):
+        return ""
+    projects, evidence = header["projects"], header["evidence"]
+    why = f" ({evidence})" if evidence else ""
+    what = "every project that its parent is for" if projects is None else listed(projects)
+    return f"Narrowed: it ends {ahead(header['expires'], time())}, and is for {what}{why}."

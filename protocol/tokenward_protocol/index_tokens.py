@@ -83,11 +83,15 @@ class IndexToken(NamedTuple):
 
 
 class Child(NamedTuple):
-    """What a child says: its caveats, its end, and its projects, None if it is limited to none."""
+    """What a child says: its caveats, its end, and its projects, None if it is limited to none.
+
+    `limited` if it names the projects itself, rather than its parent alone.
+    """
 
     caveats: tuple[bytes, ...]
     expires: int
     projects: tuple[str, ...] | None
+    limited: bool
 
 
 def read(text: memoryview, raw: memoryview) -> IndexToken:
@@ -165,7 +169,7 @@ def plan(
     caveats = [expiry(token.dialect, end)]
     if names:
         caveats.append(confinement(token.dialect, names))
-    return Child(tuple(caveats), end, names or held.projects)
+    return Child(tuple(caveats), end, names or held.projects, bool(names))
 
 
 def child_size(token: IndexToken, child: Child) -> int:

@@ -9,11 +9,13 @@ import pytest
 from engine import START, Engine
 from macaroons import IDENTIFIER, caveats_of, token_of
 
+from tokenward_agent.asking.evidence import Evidence
+from tokenward_agent.asking.folders import Folders
 from tokenward_agent.failure import Gone
 from tokenward_agent.requests.fetch import Fetch
+from tokenward_agent.requests.knowing import Knowing
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request
-from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,25 +191,40 @@ def test_each_fetch_gets_a_child_of_its_own_time(agent: Asked) -> None:
     assert first != second
 
 
-def test_evidence_narrows_what_was_not_asked_for_and_never_the_whole(agent: Asked) -> None:
-    fetch = Fetch(
-        agent.engine.vaults,
-        agent.engine.opening,
-        agent.engine.adopted,
-        agent.engine.children,
-        lambda _request: ("two",),
-    )
+class Known(Knowing):
+    """What is known is told here: how it is found out is another test's."""
 
-    def header(**more: Any) -> dict[str, Any]:
-        answer = fetch.now(Request("fetch", 1, "", {"service": PYPI, **more}))
-        assert isinstance(answer, Answer)
-        return unpack(answer.header)
+    def __init__(self, *projects: str, at_once: bool) -> None:
+        super().__init__(Folders())
+        self.evidence, self.fast = Evidence(projects, "files"), at_once
 
-    assert header()["projects"] == ["two"]
-    assert header(projects="one")["projects"] == ["one"]
-    assert header(whole=True)["projects"] is None
+    def at_once(self, request: Request) -> Evidence | None:
+        return self.evidence if self.fast else None
+
+    async def found(self, request: Request) -> Evidence:
+        return self.evidence
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "after a look"])
+def test_what_is_known_narrows_what_was_not_asked_for_and_never_the_whole(
+    agent: Asked, runner: asyncio.Runner, at_once: bool
+) -> None:
+    engine = agent.engine
+    known = Known("two", at_once=at_once)
+    fetch = Fetch(engine.vaults, engine.opening, engine.adopted, engine.children, known)
+
+    def limits(**more: Any) -> tuple[Any, Any]:
+        request = Request("fetch", 1, "", {"service": PYPI, **more})
+        answer = fetch.now(request) or runner.run(fetch.later(request, memoryview(b"")))
+        return answer.values["projects"], answer.values["evidence"]
+
+    assert limits() == (["two"], "files")
+    assert limits(projects="one") == (["one"], "asked")
+    assert limits(whole=True) == (None, None)
     agent.login(PYPI, token_of("pypi.org", "for three", '[1,["three"]]'))
-    assert header()["projects"] == ["three"]
+    assert limits() == (["three"], None)
+    agent.login(PYPI, "a password")
+    assert limits() == (None, None)
 
 
 # A child never replaces its parent.

@@ -7,6 +7,7 @@ that was written by others, and an upload is done by twine.
 from __future__ import annotations
 
 import base64
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,22 @@ def test_an_upload_with_nothing_said_is_taken_and_still_without_the_stored_token
     user, secret = shown.split()
     assert user == ALICE
     assert of_text(secret).restrictions.caveats > of_text(token).restrictions.caveats
+
+
+def test_twine_gets_a_token_for_the_project_that_it_uploads_and_nobody_has_to_say_which(
+    at: Stage, server: DevpiServer
+) -> None:
+    log_in(at, server)
+    at.set_up("twine")
+    url = f"{at.url}{at.index}/"
+    twine = ("twine", "twine", "upload", "--non-interactive", "--repository-url", url)
+    assert at.run(*twine, at.wheel).returncode == 0
+    assert at.published()
+    events = json.loads(at.home.done("log", "--format", "json"))["lines"]
+    given = [each for each in events if each["event"] == "fetch"]
+    assert given
+    for each in given:
+        assert (each["narrowed"], each["projects"], each["evidence"]) == (True, [PROJECT], "files")
 
 
 def test_a_token_that_the_server_bound_to_a_project_is_not_asked_for_another(

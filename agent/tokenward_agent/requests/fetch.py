@@ -1,12 +1,14 @@
 """`fetch`: the secret that answers, at once if an open vault has it; and `describe`, what it is.
 
 That is the request that everything else is for. The answer of an open vault is made in the callback
-that read the request; one that has to wait, for a vault that needs nobody or for a keyring that
-keeps an adopted credential, is a coroutine. Both requests find alike.
+that read the request; one that has to wait, for a vault that needs nobody, for a keyring that keeps
+an adopted credential or for a look at what is to be uploaded, is a coroutine. Both requests find
+alike.
 """
 
 from __future__ import annotations
 
+from tokenward_agent.asking.evidence import NOTHING
 from tokenward_agent.requests.naming import named, places, require_canonical
 from tokenward_agent.requests.narrowing import narrowed, wish
 from tokenward_agent.requests.overview import full
@@ -14,29 +16,20 @@ from tokenward_agent.wire.answer import Answer, done
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from tokenward_agent.asking.evidence import Evidence
     from tokenward_agent.failure import Failure
+    from tokenward_agent.requests.knowing import Knowing
     from tokenward_agent.requests.narrowing import Wish
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.children import Children, Sealed
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Found, Vaults
     from tokenward_agent.wire.request import Request
-
-    Evidence = Callable[[Request], tuple[str, ...]]
-
-
-def no_evidence(_request: Request) -> tuple[str, ...]:
-    """Say that nothing is known about which projects a fetch is for."""
-    return ()
+    from tokenward_protocol.packing import Value
 
 
 class Fetch:
-    """Answers the fetches of one agent.
-
-    `evidence` says for which projects (normalised names) an asker seems to need the credential.
-    """
+    """Answers the fetches of one agent; `knowing` says for which projects one is."""
 
     def __init__(
         self,
@@ -44,18 +37,19 @@ class Fetch:
         opening: Opening,
         adopted: AdoptedSecrets,
         children: Children,
-        evidence: Evidence = no_evidence,
+        knowing: Knowing,
     ) -> None:
         self._vaults = vaults
         self._opening = opening
         self._adopted = adopted
         self._children = children
-        self._evidence = evidence
+        self._knowing = knowing
 
     def now(self, request: Request) -> Answer | None:
         """Answer at once from the open vaults; None if that has to wait for something."""
         asked, provider = wish(request), request.text("provider")
-        if self._opening.settling(provider):
+        known = NOTHING if asked.settled else self._knowing.at_once(request)
+        if known is None or self._opening.settling(provider):
             return None
         found = self._find(request)
         if found is None:
@@ -64,12 +58,14 @@ class Fetch:
             raise self._miss(request)
         if found.record.adopted is not None:
             return None
-        return self._handed_out(request, asked, found, found.sealed())
+        return self._handed_out(request, asked, known, found, found.sealed())
 
     async def later(self, request: Request, _body: memoryview) -> Answer:
-        """Answer once vaults that need nobody are open, or a keyring has said what it keeps."""
+        """Answer once disk and keyring were asked, and vaults that need nobody are open."""
+        asked = wish(request)
+        known = NOTHING if asked.settled else await self._knowing.found(request)
         found, secret = await self._looked_up(request)
-        return self._handed_out(request, wish(request), found, secret)
+        return self._handed_out(request, asked, known, found, secret)
 
     async def describe(self, request: Request, _body: memoryview) -> Answer:
         """Say what is visible of a credential, and nothing that could be used."""
@@ -100,21 +96,28 @@ class Fetch:
             return found, found.sealed()
         return found, await self._adopted.secret(found.record)
 
-    def _handed_out(self, request: Request, asked: Wish, found: Found, secret: Sealed) -> Answer:
+    def _handed_out(
+        self, request: Request, asked: Wish, known: Evidence, found: Found, secret: Sealed
+    ) -> Answer:
         """Answer with a child of a secret, or with the secret itself. Raises Failure."""
         record, now = found.record, self._vaults.clock.wall()
-        likely = () if asked.whole else self._evidence(request)
-        made = narrowed(self._children, secret, record, asked, now, likely)
+        made = narrowed(self._children, secret, record, asked, now, known.projects)
         found.vault.use(record, now)
-        end = None if record.expires is None else record.expires.wall_end
-        return done(
-            request.number,
-            secret if made is None else made.secret,
-            service=record.service,
-            username=record.username,
-            provider=found.vault.provider,
-            created=record.created,
-            expires=end if made is None else made.expires,
-            narrowed=made is not None,
-            projects=None if made is None or made.projects is None else [*made.projects],
-        )
+        values: dict[str, Value] = {
+            "service": record.service,
+            "username": record.username,
+            "provider": found.vault.provider,
+            "created": record.created,
+            "expires": None if record.expires is None else record.expires.wall_end,
+            "narrowed": made is not None,
+            "projects": None,
+            "evidence": None,
+        }
+        if made is None:
+            return done(request.number, secret, **values)
+        child = made.child
+        values["expires"] = child.expires
+        values["projects"] = None if child.projects is None else [*child.projects]
+        if child.limited:
+            values["evidence"] = "asked" if asked.projects else known.word
+        return done(request.number, made.secret, **values)

@@ -32,6 +32,11 @@ class Wish(NamedTuple):
         """Whether a narrower token was asked for."""
         return self.ttl is not None or bool(self.projects)
 
+    @property
+    def settled(self) -> bool:
+        """Whether it needs no evidence for which projects it is."""
+        return self.whole or bool(self.projects)
+
 
 def wish(request: Request) -> Wish:
     """Return what a fetch asks for. Raises Failure with code `bad-request`."""

@@ -18,7 +18,7 @@ from tokenward_agent.arena import wipe
 from tokenward_agent.keyed_hash import mac_into
 from tokenward_agent.store.process_key import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.vault.sealing import context
-from tokenward_protocol.index_tokens import child_size, plan, read, same_origin, write_child
+from tokenward_protocol.index_tokens import Child, child_size, plan, read, same_origin, write_child
 from tokenward_protocol.macaroons import MAX_TOKEN, SPARE
 
 TYPE_CHECKING = False
@@ -41,11 +41,10 @@ if TYPE_CHECKING:
 
 
 class Made(NamedTuple):
-    """A child on its way out, with its end and its projects, None if it is limited to none."""
+    """A child on its way out, and what it says."""
 
     secret: KeptSecret
-    expires: int
-    projects: tuple[str, ...] | None
+    child: Child
 
 
 class Children:
@@ -75,7 +74,7 @@ class Children:
             size = child_size(token, child)
             write_child(token, child, self._text[: secret.size], self._raw, mac_into, self._out)
             kept = self._key.seal(self._out[:size], context(b"tokenward child"))
-            return Made(kept, child.expires, child.projects)
+            return Made(kept, child)
 
     def seen(self, secret: Sealed) -> IndexToken | None:
         """Return what is visible of a secret, None if it is no token of an index. Raises Gone."""
