@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from home import PROGRAMS
+from macaroons import token_of
 from secret_service import gnome_keyring
 from typist import Typist
 
@@ -113,6 +114,15 @@ def test_what_tools_stored_under_any_name_and_bytes_comes_back(home: Home, key: 
     with agent() as connection:
         for (service, username), secret in odd.items():
             assert connection.ask("fetch", service=service, username=username).body == secret
+
+
+def test_what_is_sealed_is_in_no_export_and_stays_where_it_is(filled: Home, key: str) -> None:
+    filled.done("login", "--sealed", "--token", token_of("pypi.org"))
+    told = done(filled, "export", "b.tokenward", "--passphrase-file", key)
+    assert "Not exported, for it is sealed: the token for pypi." in told
+    told = done(filled, "restore", "b.tokenward", "--passphrase-file", key)
+    assert told.endswith("Of b.tokenward: 5 there already.\n")
+    assert "is sealed" in done(filled, "token", status=2)
 
 
 def test_an_export_goes_by_a_pipe_to_another_home(filled: Home, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pypitoken
@@ -31,6 +32,17 @@ OF_USER = token_of("pypi.org", IDENTIFIER, f'[3,"{USER}"]')
 def child(token: str, *projects: str, now: int = NOW, end: int = END) -> tuple[str, Child]:
     planned = plan(of_text(token), now, end, projects)
     return child_of_text(token, planned), planned
+
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "narrowed.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("vector", VECTORS["vectors"], ids=lambda vector: vector["name"])
+def test_each_child_is_what_its_vector_says(vector: dict[str, Any]) -> None:
+    text, planned = child(vector["parent"], *vector["projects"], end=vector["end"])
+    assert text == vector["child"]
+    assert [caveat.decode() for caveat in planned.caveats] == vector["caveats"]
+    assert caveats_of(text) == [*(caveats_of(vector["parent"]) or []), *vector["caveats"]]
 
 
 def test_a_child_ends_first_and_is_for_its_projects_then() -> None:

@@ -126,7 +126,8 @@ def test_nothing_of_a_token_is_left_after_children_were_made_of_it(
     again = agent.ask_whole("fetch", service=service, projects="one")[1]
     assert agent.ask("login", again, service=service, username="__token__")["kept"] is True
     looked_for += slices(again)
-    for wrong in ({"projects": "-"}, {"ttl": 1}, {"whole": True, "ttl": 60}):
+    wishes: list[dict[str, Any]] = [{"projects": "-"}, {"ttl": 1}, {"whole": True, "ttl": 60}]
+    for wrong in wishes:
         with pytest.raises(NotDone):
             agent.ask("fetch", service=service, **wrong)
     assert agent.fetch(service) != parent.encode()
