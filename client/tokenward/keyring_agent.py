@@ -28,6 +28,9 @@ _WIDE = {
 }
 """msgpack's forms with a number behind the first byte: their kind (-1: signed) and its width."""
 
+_LONGEST = 4 + 256 * 1024
+"""Bytes of the longest frame, its length included."""
+
 
 def address() -> tuple[str, str | None] | None:
     """Return the agent's socket and the credentials directory; None where files have to be parsed.
@@ -103,14 +106,18 @@ def fetched(
 ) -> tuple[dict[str, Any], bytes]:
     """Return header and body of what the agent at `path` answers to a fetch with these arguments.
 
-    Raises OSError (also for an agent of somebody else's at our own address), and ValueError,
-    LookupError or TypeError where what answers is none.
+    Raises TimeoutError where `seconds` were not enough, any other OSError (also for an agent of
+    somebody else's at our own address), OverflowError where what is asked is longer than anything
+    that could be stored, and ValueError, LookupError, TypeError or RecursionError where what
+    answers is none.
     """
-    from _socket import AF_UNIX, SOCK_STREAM, SOL_SOCKET, socket
+    from _socket import AF_UNIX, SOCK_STREAM, SOL_SOCKET, socket, timeout
 
     given = [(key, value) for key, value in asked.items() if value is not None]
     header = bytes([0x83 + len(given)]) + b"\xa1v\x01\xa2id\x01\xa2op\xa5fetch"
     header += b"".join(_text(key) + _text(value) for key, value in given)
+    size = len(header)
+    request = (2 + size).to_bytes(4, "big") + size.to_bytes(2, "big") + header
     deadline = monotonic() + seconds
     connection = socket(AF_UNIX, SOCK_STREAM)
     try:
@@ -121,14 +128,19 @@ def fetched(
         server = int.from_bytes(connection.getsockopt(level, option, size)[4:8], sys.byteorder)
         if asked["dir"] and not {owner, server} <= {os.geteuid(), 0}:
             raise PermissionError(path)  # somebody else's agent; one that was named may be
-        size = len(header)
-        connection.sendall((2 + size).to_bytes(4, "big") + size.to_bytes(2, "big") + header)
+        connection.sendall(request)
         data = b""
         while len(data) < 6 or len(data) < 4 + int.from_bytes(data[:4], "big"):
-            connection.settimeout(max(deadline - monotonic(), 0.001))
+            if len(data) > _LONGEST:
+                raise ValueError(path)
+            if (left := deadline - monotonic()) <= 0:
+                raise TimeoutError(path)
+            connection.settimeout(left)
             if not (more := connection.recv(65536)):
                 raise ConnectionAbortedError(path)
             data += more
+    except timeout:  # its own class up to Python 3.9
+        raise TimeoutError(path) from None
     finally:
         connection.close()
     body = 6 + int.from_bytes(data[4:6], "big")

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import allocate_lock
+from time import monotonic
 
 from tokenward.keyring_agent import address, fetched
 
@@ -23,17 +25,26 @@ PYTHON = ""  # the interpreter that has tokenward, where this is a copy; else th
 READ_SECONDS = 3.0
 """How long a read may hold up its asker, the start of an agent included."""
 
+REST_SECONDS = 10.0
+"""How long nobody is waited for again after a read that was held up in vain: tools ask often."""
+
 WRITE_SECONDS = 30.0
 
 NOTHING = {"not-found", "no-vault", "bad-request", "too-large"}
 """The codes of answers that say that there is no such credential."""
 
+_SILENT = [0.0]  # until when, by `monotonic`
+_TURN = allocate_lock()
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 _OF_TOOLS = ("poetry-repository-", "pdm-repository-", "pdm-pypi-")
 
 
 class Shut(Exception):  # noqa: N818 - a state of the world
     """Nobody can say: locked, several accounts, or no agent and none can be started."""
+
+
+class _Absent(Exception):  # noqa: N818 - a state of the world
+    """No agent runs, or not the one that is meant."""
 
 
 class Refused(Exception):  # noqa: N818 - an answer
@@ -66,34 +77,64 @@ def ask(service: str, username: str | None) -> tuple[str, str] | None:
 
     `service` is a URL in any spelling, or an opaque string that is matched as it is.
     """
-    service, username = _without_secrets(service, username)
-    where = address()
-    if where:
-        asked = {"spelling": service, "username": username, "dir": where[1]}
-        try:
-            header, body = fetched(where[0], asked, READ_SECONDS)
-            if header["ok"]:
-                return header["username"], body.decode()
-            if header["code"] in NOTHING:
-                return None
-            if header["code"] not in {"other-directory", "version"}:
-                raise Shut
-        except UnicodeError:
-            return None  # a keyring holds text alone
-        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-            vaults = [f"{where[1]}/{name}.vault" for name in ("keyring", "disabled")]
-            if where[1] and not any(map(os.path.lexists, vaults)):
-                return None  # nothing was ever stored: no reason to start anything
-        except (OSError, ValueError, LookupError, TypeError):
-            raise Shut from None
-    environ = os.environ
+    try:
+        service, username = _without_secrets(service, username)
+        return _asked(service, username)
+    except _Absent:
+        environ = os.environ
+    except Refused:
+        return None
     if environ.get("TOKENWARD_SOCK") or environ.get("TOKENWARD_NO_AUTOSTART", "0") not in {"", "0"}:
         raise Shut
+    # One thread starts the agent, and those that waited for it find it running.
+    if not _TURN.acquire(timeout=READ_SECONDS):
+        raise Shut
+    try:
+        return _asked(service, username)
+    except _Absent:
+        return _relayed(service, username)
+    finally:
+        _TURN.release()
+
+
+def _asked(service: str, username: str | None) -> tuple[str, str] | None:
+    """Ask the agent that runs. Raises Shut; _Absent where none does, or another one is meant."""
+    if monotonic() < _SILENT[0]:
+        raise Shut
+    where = address()
+    if where is None:
+        raise _Absent
+    asked = {"spelling": service, "username": username, "dir": where[1]}
+    try:
+        header, body = fetched(where[0], asked, READ_SECONDS)
+        if header["ok"]:
+            return header["username"], body.decode()
+        if header["code"] in NOTHING:
+            return None
+        if header["code"] in {"other-directory", "version"}:
+            raise _Absent
+    except (UnicodeError, OverflowError):
+        return None  # a keyring holds text alone, and what is stored is shorter
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+        vaults = [f"{where[1]}/{name}.vault" for name in ("keyring", "disabled")]
+        if where[1] and not any(map(os.path.lexists, vaults)):
+            return None  # nothing was ever stored: no reason to start anything
+        raise _Absent from None
+    except TimeoutError:
+        _SILENT[0] = monotonic() + REST_SECONDS
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        pass
+    raise Shut
+
+
+def _relayed(service: str, username: str | None) -> tuple[str, str] | None:
     try:
         answer = relay("get", service, username)
     except Refused as refused:
         if refused.code in NOTHING:
             return None
+        if refused.code == "absent":
+            _SILENT[0] = monotonic() + REST_SECONDS
         raise Shut from None
     return answer["username"], answer["password"]
 
@@ -124,12 +165,18 @@ def relay(op: str, service: str, username: str | None, password: str | None = No
 
 
 def _without_secrets(service: str, username: str | None) -> tuple[str, str | None]:
-    """Take user info, query and fragment off a URL; a user name in it is the one asked for."""
-    scheme, mark, rest = service.partition("://")
+    """Take user info, query and fragment off a URL; a user name in it is the one asked for.
+
+    Raises Refused for what programs read in different ways: some take what stands before a
+    backslash for the host, where others see user info that was safe to take off.
+    """
+    scheme, mark, rest = service.strip(" \t\r\n").partition("://")
     if not mark or scheme.lower() not in {"https", "http"}:
         return service, username
     authority, slash, path = rest.partition("#")[0].partition("?")[0].partition("/")
     userinfo, _, host = authority.rpartition("@")
+    if "@" in userinfo or not rest.isprintable() or " " in rest or "\\" in rest:
+        raise Refused("bad-request", "A blank, a backslash or a second @ in a URL is ambiguous.")
     if userinfo and username is None:
         from urllib.parse import unquote
 

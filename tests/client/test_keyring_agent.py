@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference_agent import made_home
+from reference_agent import made_home, served_here
 
 from tokenward import address, keyring_agent
-from tokenward.keyring_client import is_index
+from tokenward.keyring_client import Refused, _without_secrets, is_index
 from tokenward_protocol import places
 from tokenward_protocol.packing import pack, unpack
 from tokenward_protocol.urls import ServiceError, parse
@@ -51,6 +51,34 @@ def test_whatever_an_agent_writes_is_read_as_it_was_meant(header: dict[str, Valu
 def test_a_text_is_written_so_that_an_agent_reads_it(text: str) -> None:
     written = b"\x81" + keyring_agent._text("a") + keyring_agent._text(text)
     assert unpack(written) == {"a": text}
+
+
+@given(
+    st.text("aB:@/\\?#. %\t\n\x00é\uff0f", max_size=12), st.sampled_from(["@h.example/x", "/", ""])
+)
+def test_no_url_becomes_another_ones_when_its_user_info_is_taken_off(
+    before: str, after: str
+) -> None:
+    url = f"https://{before}{after}"
+    try:
+        meant = parse(url).key
+    except ServiceError:
+        meant = ""
+    try:
+        asked = parse(_without_secrets(url, "alice")[0]).key
+    except (Refused, ServiceError):
+        asked = ""
+    assert asked in {meant, ""}
+
+
+def test_an_answer_that_is_longer_than_any_frame_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_home(tmp_path, monkeypatch)
+    with served_here(tmp_path, monkeypatch, {}) as agent:
+        agent.instead = lambda _: b"\xff" * 300_000
+        with pytest.raises(ValueError, match=r"agent\.sock"):
+            keyring_agent.fetched(str(agent.path), {"spelling": "a", "dir": None}, 60)
 
 
 FOLDERS = ["", "relative", "{home}/a", "{home}/b/", "{home}/link"]

@@ -16,6 +16,7 @@ import pytest
 from keyring.backends import chainer, fail, null
 from reference_agent import made_home, refused, served_here
 
+from tokenward import keyring_client
 from tokenward.keyring_backend import Keyring
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def only(monkeypatch: pytest.MonkeyPatch, *backends: object) -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made_home(tmp_path, monkeypatch)
     monkeypatch.delenv("PYTHON_KEYRING_BACKEND", raising=False)
+    monkeypatch.setattr(keyring_client, "_SILENT", [0.0])
     only(monkeypatch)
 
 
@@ -132,10 +134,27 @@ def test_a_bare_host_is_not_answered_from_a_url(agent: ReferenceAgent) -> None:
     assert backend().get_password("opaque", "bob") == "another"
 
 
-@pytest.mark.parametrize("service", ["https://", "http://plain.example/", "https://h\\x", "\udcff"])
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    "service",
+    ["https://", "http://plain.example/", "https://h\\x", "\udcff", LONG, f"{SERVICE}{LONG}"],
+    ids=range(6),
+)
 @pytest.mark.usefixtures("agent")
 def test_what_is_no_service_is_nothing_and_no_accident(service: str) -> None:
     assert backend().get_credential(service, None) is None
+    assert backend().get_password(SERVICE, LONG) is None
+
+
+@pytest.mark.parametrize("userinfo", ["other.example\\", "a@b", "a b", "a\tb"])
+def test_what_another_program_may_take_for_the_host_is_no_user_info(
+    agent: ReferenceAgent, userinfo: str
+) -> None:
+    url = f"https://{userinfo}@index.example/legacy/"
+    assert backend().get_password(url, "alice") is None
+    assert agent.requests == []
 
 
 @pytest.mark.parametrize("service", [SERVICE, "h.example:80", "index.example", "pdm-pypi-x", "app"])
@@ -182,10 +201,28 @@ def test_of_several_accounts_none_is_guessed(agent: ReferenceAgent) -> None:
     assert backend().get_credential(SERVICE, None) is None
 
 
-@pytest.mark.parametrize("answer", [b"", b"\0\0\0\3\0\1\xc1", b"\0\0\0\2\0\0", b"\xff" * 40])
+NESTED = b"\0\0\xea\x62\xea\x60" + b"\x91" * 60_000
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"\0\0\0\3\0\1\xc1", b"\0\0\0\2\0\0", b"\xff" * 40, NESTED], ids=range(5)
+)
 def test_whatever_breaks_the_protocol_is_none(agent: ReferenceAgent, answer: bytes) -> None:
     agent.instead = lambda _: answer
     assert backend().get_password(SERVICE, "alice") is None
+
+
+def test_an_agent_that_does_not_answer_is_waited_for_once(
+    agent: ReferenceAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyring_client, "READ_SECONDS", 0.1)
+    agent.instead = lambda _: b"\0"
+    assert backend().get_credential(SERVICE, None) is None
+    assert backend().get_password(SERVICE, "alice") is None
+    assert len(agent.requests) == 1
+    monkeypatch.setattr(keyring_client, "_SILENT", [0.0])
+    agent.instead = lambda _: None
+    assert backend().get_password(SERVICE, "alice") == "made-up-secret"
 
 
 # Whom it asks next.

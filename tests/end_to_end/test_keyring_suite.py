@@ -118,3 +118,17 @@ def test_no_passphrase_of_the_environment_opens_a_vault_for_a_tool(
     program = "import keyring; print(keyring.get_password('https://h.example', 'ann'))"
     assert home.run(sys.executable, "-c", program, **variable).stdout == "None\n"
     assert home.done("token", "https://h.example", **variable) == "made-up\n"
+
+
+def test_many_threads_that_ask_at_once_start_one_agent_and_all_are_answered(home: Home) -> None:
+    home.done("login", "https://h.example", "-u", "ann", "--password", "-", stdin="made-up\n")
+    home.done("agent", "stop")
+    program = """
+import keyring
+from concurrent.futures import ThreadPoolExecutor
+keyring.get_keyring()
+with ThreadPoolExecutor(100) as threads:
+    found = threads.map(lambda _: keyring.get_password("https://h.example", "ann"), range(100))
+    print(set(found))
+"""
+    assert home.run(sys.executable, "-c", program).stdout == "{'made-up'}\n"
