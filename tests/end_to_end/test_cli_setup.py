@@ -240,7 +240,21 @@ def test_one_broken_file_keeps_the_others_from_nothing(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[" * 100_000, "{}", '{"version": 2}', '{"version": 1, "files": 3}']
+    "text",
+    [
+        "",
+        "[" * 100_000,
+        "{}",
+        '{"version": 2}',
+        '{"version": 1, "files": 3}',
+        '{"version": 1, "files": {"/a": {"part": []}}, "folders": []}',
+        '{"version": 1, "files": {"/a": {"part": "uv", "inserted": 5}}, "folders": []}',
+        '{"version": 1, "files": {"/a": {"part": "uv", "inserted": [5]}}, "folders": []}',
+        '{"version": 1, "files": {"a": {"part": "uv"}}, "folders": []}',
+        '{"version": 1, "files": {}, "folders": ["/\\u0000"]}',
+        '{"version": 1, "files": {}, "folders": ["/\\ud800"]}',
+    ],
+    ids=range(11),
 )
 def test_a_journal_that_cannot_be_read_stops_it_and_status_goes_on(home: Home, text: str) -> None:
     setup(home)

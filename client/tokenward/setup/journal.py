@@ -15,10 +15,14 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from tokenward.errors import CommandError
 from tokenward.files import read
 from tokenward.setup import writing
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @dataclass(slots=True)
@@ -54,8 +58,8 @@ class Journal:
         try:
             found = json.loads(data)
             if found["version"] == 1:
-                self.files = {path: Entry(**entry) for path, entry in found["files"].items()}
-                self.folders = [str(folder) for folder in found["folders"]]
+                self.files = {_path(path): _entry(it) for path, it in found["files"].items()}
+                self.folders = [_path(folder) for folder in found["folders"]]
                 return
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
@@ -85,3 +89,20 @@ class Journal:
         for each in reversed(missing):
             writing.make_folder(each)
         self.folders += [each for each in reversed(missing) if each not in self.folders]
+
+
+def _entry(found: dict[str, Any]) -> Entry:
+    """Read an entry. Raises TypeError, also where it has something else than it is to have."""
+    entry = Entry(**found)
+    kinds = (entry.part, str), (entry.made, bool), (entry.over, bool), (entry.digest, str)
+    lines = entry.inserted if isinstance(entry.inserted, list) else [None]
+    if not all(isinstance(value, kind) for value, kind in (*kinds, *((it, str) for it in lines))):
+        raise TypeError
+    return entry
+
+
+def _path(found: object) -> str:
+    """Return an absolute path that a file can have. Raises TypeError and ValueError."""
+    if not isinstance(found, str) or not os.path.isabs(found) or b"\0" in os.fsencode(found):
+        raise TypeError
+    return found
