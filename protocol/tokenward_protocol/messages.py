@@ -67,6 +67,7 @@ OPS = {
             "lifetime": COUNT,
             "adopt": TEXT,
             "sealed": FLAG,
+            "memory": FLAG,
         },
         MAY_HAVE_BODY,
     ),
@@ -87,6 +88,9 @@ OPS = {
 
 PROVIDERS = ("keyring", "subprocess", "disabled")
 """Where a credential may rest; `subprocess` is a way into the vault of `keyring`."""
+
+MEMORY = "memory"
+"""What an answer names in the place of a provider for a credential that rests nowhere."""
 
 CODES = {
     "bad-frame": "the frame is malformed; the agent hangs up after this answer",

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tokenward_agent.requests.overview import page
+from tokenward_agent.store.found import Found
 from tokenward_agent.store.lookup import Ambiguous, Index, candidates, find
-from tokenward_agent.store.vaults import Found
 from tokenward_agent.vault.lifetime import Lifetime
 from tokenward_agent.vault.record import Adopted, Record
 from tokenward_protocol.frames import frame

@@ -379,8 +379,12 @@ def test_no_secret_that_stays_in_a_keyring_is_left_in_memory(life: Life) -> None
 
 def test_no_secret_that_is_over_is_left_in_memory(life: Life) -> None:
     agent, secret, brief = life.agent, token(), token()
-    life.needles += slices(secret) + slices(brief)
+    minted, short = token(), token()
+    life.needles += [each for whole in (secret, brief, minted, short) for each in slices(whole)]
     agent.ask("login", secret, service=URL, username="__token__", provider=life.provider)
+    for kept, lifetime in ((minted, 900), (short, 1)):  # in memory alone
+        place = f"{OTHER}{lifetime}/"
+        agent.ask("login", kept, service=place, username="u", lifetime=lifetime, memory=True)
     agent.ask("login", brief, service=OTHER, username="u", provider=life.provider, lifetime=1)
     wire = agent.wire()
     code: Any = None
@@ -392,7 +396,9 @@ def test_no_secret_that_is_over_is_left_in_memory(life: Life) -> None:
     wire.close()
     assert code == "not-found"
     life.none_after("expiry")
-    agent.ask("logout", service=URL)
+    agent.ask("fetch", service=f"{OTHER}900/")
+    for service in (URL, f"{OTHER}900/"):
+        agent.ask("logout", service=service)
     life.none_after("logout")
     if life.provider == "disabled":
         fresh = secrets.token_urlsafe(60).encode()

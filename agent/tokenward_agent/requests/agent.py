@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from tokenward_agent.harden import Report
     from tokenward_agent.settings import Settings
     from tokenward_agent.store.children import Children
+    from tokenward_agent.store.found import Found
     from tokenward_agent.store.locking import Locking
     from tokenward_agent.store.opening import Opening
-    from tokenward_agent.store.vaults import Found, Vaults
+    from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.index_tokens import IndexToken
     from tokenward_protocol.packing import Value
@@ -59,7 +60,8 @@ class AgentRequests:
             wire=WIRE_VERSION,
             pid=os.getpid(),
             directory=self._settings.directory,
-            replaceable=all(
+            replaceable=not self._vaults.memory.records
+            and all(
                 vault.state != "open" or bool(self._opening.unattended(vault))
                 for vault in self._vaults.each.values()
             ),

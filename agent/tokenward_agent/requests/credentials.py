@@ -8,15 +8,17 @@ from tokenward_agent.requests.overview import page
 from tokenward_agent.store.lookup import candidates
 from tokenward_agent.vault.record import Adopted, Record
 from tokenward_agent.wire.answer import Answer, done
+from tokenward_protocol.messages import MEMORY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.changes import Changes
     from tokenward_agent.store.children import Children
+    from tokenward_agent.store.found import Found
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.provider_choice import ProviderChoice
-    from tokenward_agent.store.vaults import Found, Vaults
+    from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
@@ -49,6 +51,8 @@ class CredentialRequests:
         service, username = stored_as(request), str(request.arguments["username"])
         if adopt is not None and body:
             raise Failure("bad-request", "A login has either a secret or `adopt`.")
+        if request.flag("memory"):
+            return self._keep_in_memory(request, service, username, body)
         sealed = request.flag("sealed")
         if sealed:
             self._require_narrowable(service, body)
@@ -109,6 +113,21 @@ class CredentialRequests:
         if found is None or found.record.adopted is not None:
             return None
         return found if self._children.descends(body, found.sealed()) else None
+
+    def _keep_in_memory(
+        self, request: Request, service: str, username: str, body: memoryview
+    ) -> Answer:
+        """Keep the secret in `body` in no file."""
+        lifetime = request.count("lifetime")
+        others = [name for name in ("adopt", "provider", "sealed") if name in request.arguments]
+        if lifetime is None or not body or others:
+            raise Failure(
+                "bad-request", "What is kept in memory has a secret and a lifetime alone."
+            )
+        if self._opening.locked:
+            raise Failure("locked", "The agent is locked.", "`auth unlock`")
+        before = self._changes.keep_in_memory(service, username, body, lifetime)
+        return self._stored(request, MEMORY, [], before)
 
     async def _see_adopted(self, service: str, username: str, provider: str, spelling: str) -> None:
         """Read a credential that is to be adopted, so that nothing is stored where there is none."""

@@ -14,8 +14,8 @@ from tokenward_agent.arena import ArenaFull
 from tokenward_agent.failure import Failure, Gone
 from tokenward_agent.faults import fault
 from tokenward_agent.requests.overview import fitting
+from tokenward_agent.store.found import overtaken
 from tokenward_agent.store.lookup import Ambiguous
-from tokenward_agent.store.vaults import overtaken
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.wire.answer import Answer, not_done
 from tokenward_protocol.messages import PROVIDERS

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from tokenward_agent.requests.narrowing import Wish
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.children import Children, Sealed
+    from tokenward_agent.store.found import Found
     from tokenward_agent.store.opening import Opening
-    from tokenward_agent.store.vaults import Found, Vaults
+    from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 

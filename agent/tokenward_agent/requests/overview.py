@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.harden import Report
-    from tokenward_agent.store.vaults import Found
+    from tokenward_agent.store.found import Found
     from tokenward_agent.vault.record import Record
     from tokenward_agent.vault.vault import Vault
     from tokenward_protocol.index_tokens import IndexToken

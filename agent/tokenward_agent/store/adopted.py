@@ -17,10 +17,10 @@ import contextlib
 from typing import NamedTuple
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.store.found import overtaken
 from tokenward_agent.store.process_key import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.store.providers import spellings
 from tokenward_agent.store.slot_keys import ATTENDED_SECONDS
-from tokenward_agent.store.vaults import overtaken
 from tokenward_agent.vault.sealing import context
 from tokenward_agent.worker.runner import WorkerError, run
 

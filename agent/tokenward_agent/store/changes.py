@@ -13,12 +13,13 @@ import contextlib
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.lookup import choose
 from tokenward_agent.store.tombstones import Tombstones
-from tokenward_agent.store.vaults import VAULT_OF, Found, Vaults
+from tokenward_agent.store.vaults import VAULT_OF, Vaults
 from tokenward_agent.vault.lifetime import LONGEST, Lifetime
 from tokenward_agent.vault.record import Adopted, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tokenward_agent.store.found import Found
     from tokenward_agent.vault.record import Key
     from tokenward_agent.vault.vault import Vault
 
@@ -48,8 +49,8 @@ class Changes:
         Raises Failure: `no-vault` or `locked` where the vault is not open, `bad-request`,
         `read-only`, `vault`.
         """
-        if lifetime is not None and not 1 <= lifetime <= LONGEST:
-            raise Failure("bad-request", "A lifetime lasts from one second to a hundred years.")
+        if lifetime is not None:
+            _check_lifetime(lifetime)
         vaults = self._vaults
         vault = vaults.each[VAULT_OF[provider]]
         async with vaults.changing:
@@ -73,7 +74,35 @@ class Changes:
                 if other is not vault and record.key in other.records:
                     vaults.hide(other, [other.records[record.key]])
                     await self._clear(other)
+            vaults.drop_from_memory(found.record for found in older if found.vault is vaults.memory)
         return max((each.record for each in older), key=lambda each: each.created, default=None)
+
+    def keep_in_memory(
+        self, service: str, username: str, secret: memoryview, lifetime: int
+    ) -> Record | None:
+        """Keep a credential in memory alone; return the one such whose place it took.
+
+        Raises Failure: `refused` where a vault has one of this service and user name, which would
+        be lost or would answer again later; `bad-request`.
+        """
+        _check_lifetime(lifetime)
+        vaults = self._vaults
+        here = [each for each in vaults.at(service, None) if each.record.username == username]
+        if any(found.vault is not vaults.memory for found in here):
+            raise Failure(
+                "refused",
+                f"A credential of {username} for {service} is stored already, and one that is kept"
+                " in memory alone does not take its place.",
+                "`auth logout` removes the stored one",
+            )
+        now = vaults.now()
+        end = Lifetime.beginning(now, lifetime)
+        sealed = vaults.memory.seal(service, username, secret)
+        try:
+            vaults.keep_in_memory(Record(service, username, now.wall, None, end, None, sealed))
+        except ValueError as error:
+            raise Failure("bad-request", f"This cannot be kept: {error}.") from None
+        return here[0].record if here else None
 
     async def logout(
         self, service: str | None, username: str | None, *, provider: str | None, every: bool
@@ -100,6 +129,7 @@ class Changes:
                 if records:
                     self._bury(records)
                     await self._remove(vault, records)
+            vaults.drop_from_memory(each.record for each in meant if each.vault is vaults.memory)
         return meant
 
     def _bury(self, records: list[Record]) -> None:
@@ -121,10 +151,10 @@ class Changes:
         """Return which of the entries of a service a logout is about."""
         if every or not here:
             return here
-        if username is not None:
-            return [found for found in here if found.record.username == username]
-        chosen = choose(service, [found.record for found in here])
-        return [found for found in here if found.record is chosen]
+        if username is None:
+            accounts = {found.record.username: found.record for found in here}
+            username = choose(service, list(accounts.values())).username
+        return [found for found in here if found.record.username == username]
 
     def _later_than_all(self, vault: Vault, key: Key, wall: int) -> int:
         """Return when a login into `vault` happens, later than any that it may have to outlive.
@@ -195,3 +225,8 @@ class Changes:
             )
         if vault.state != "open":
             raise self._vaults.miss(None, provider)
+
+
+def _check_lifetime(seconds: int) -> None:
+    if not 1 <= seconds <= LONGEST:
+        raise Failure("bad-request", "A lifetime lasts from one second to a hundred years.")

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.vaults import VAULT_OF, overtaken
+from tokenward_agent.store.found import overtaken
+from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.vault.format import Header, new_vault_id
 from tokenward_agent.vault.record import SECRET_BYTES
 from tokenward_agent.vault.sealing import KEY_SIZE

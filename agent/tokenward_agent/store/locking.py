@@ -117,6 +117,10 @@ class Locking:
         return [vault for vault in self._vaults.each.values() if vault.state != "absent"]
 
     def close(self) -> None:
-        """Destroy the keys of every vault; the next request opens what needs nobody."""
+        """Destroy the keys of every vault; the next request opens what needs nobody.
+
+        What is in memory alone is gone for good.
+        """
+        self._vaults.forget_memory()
         for vault in self._vaults.each.values():
             self._vaults.closed(vault)

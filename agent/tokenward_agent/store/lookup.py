@@ -88,13 +88,15 @@ def candidates(service: str) -> Iterable[str]:
 def find(indexes: list[Index], places: Iterable[str], username: str | None) -> Record | None:
     """Return the record of the first of `places` that answers, None if none does. Raises Ambiguous."""
     for place in places:
-        here = [record for index in indexes for record in index.at(place)]
+        here: dict[str, Record] = {}
+        for index in indexes:
+            for record in index.at(place):
+                here.setdefault(record.username, record)  # the first index has the last word
         if here:
             if username is None:
-                return choose(place, here)
-            for record in here:
-                if record.username == username:
-                    return record
+                return choose(place, list(here.values()))
+            if username in here:
+                return here[username]
     return None
 
 

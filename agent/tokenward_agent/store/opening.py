@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.store.found import overtaken
 from tokenward_agent.store.slot_keys import UNATTENDED_SECONDS
-from tokenward_agent.store.vaults import overtaken
 from tokenward_agent.vault.errors import Damaged, WrongKey
 
 TYPE_CHECKING = False
@@ -53,6 +53,11 @@ class Opening:
         self.notes = vaults.notes
         """Why a vault could not be opened, by its provider."""
 
+    @property
+    def locked(self) -> bool:
+        """Whether `lock` was the last word."""
+        return self._marker.there
+
     def unattended(self, vault: Vault) -> list[Slot]:
         """Return the slots of a vault that need nobody, in the order in which to try them."""
         slots = vault.header.slots if vault.header is not None else ()
@@ -66,7 +71,7 @@ class Opening:
         for vault in self._vaults.of(provider):
             if vault.problem is not None and not isinstance(vault.problem, Damaged):
                 vault.adopt_look(vault.look())  # its mode or owner may have been set right
-        return not self._marker.there and any(map(self._openable, self._vaults.of(provider)))
+        return not self.locked and any(map(self._openable, self._vaults.of(provider)))
 
     def _openable(self, vault: Vault) -> bool:
         if vault.provider in self._openings:

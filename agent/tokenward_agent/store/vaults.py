@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import NamedTuple
 
-from tokenward_agent.failure import Failure, Gone
+from tokenward_agent.failure import Failure
+from tokenward_agent.store.found import Found, overtaken
 from tokenward_agent.store.lookup import Index, find
+from tokenward_agent.store.memory import MemoryRecords
 from tokenward_agent.vault.errors import Damaged, VaultError
 from tokenward_agent.vault.lifetime import Now
-from tokenward_agent.vault.record import Record  # noqa: TC001 - NamedTuple reads its annotations
-from tokenward_agent.vault.sealing import KEY_SIZE, OVERHEAD
+from tokenward_agent.vault.sealing import KEY_SIZE
 from tokenward_agent.vault.storage import Storage
 from tokenward_agent.vault.vault import Vault
+from tokenward_protocol.messages import MEMORY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.clock import Clock
-    from tokenward_agent.vault.record import Key
+    from tokenward_agent.vault.record import Key, Record
     from tokenward_agent.vault.vault import Change, Prepared
     from tokenward_protocol.packing import Value
 
@@ -39,40 +40,6 @@ VAULT_OF = {"keyring": "keyring", "subprocess": "keyring", "disabled": "disabled
 """Which vault each provider's credentials live in."""
 
 _NEVER = 1 << 62
-
-
-class Found(NamedTuple):
-    """A record and the vault that it lies in."""
-
-    record: Record
-    vault: Vault
-
-    def sealed(self) -> SecretOfRecord:
-        """Return its secret, to be opened when it is sent."""
-        return SecretOfRecord(self.record, self.vault)
-
-
-class SecretOfRecord:
-    """A stored secret on its way out; it stays sealed until there is room to send it."""
-
-    __slots__ = ("_record", "_vault", "size")
-
-    def __init__(self, record: Record, vault: Vault) -> None:
-        self._record = record
-        self._vault = vault
-        self.size = len(record.secret or b"") - OVERHEAD
-
-    def open_into(self, view: memoryview) -> None:
-        """Open it. Raises Gone if the vault was closed or has another key meanwhile."""
-        try:
-            self._vault.open_secret(self._record, view)
-        except VaultError:
-            raise Gone from None
-
-
-def overtaken() -> Failure:
-    """Return what to say to whoever was waiting to use a vault when a lock came."""
-    return Failure("locked", "The vault was locked meanwhile.", "`auth unlock`")
 
 
 class Vaults:
@@ -85,9 +52,10 @@ class Vaults:
             provider: Vault(Storage(directory, f"{provider}.vault"), provider, arena.take(KEY_SIZE))
             for provider in ("keyring", "disabled")
         }
+        self.memory = MemoryRecords(arena)
         self.changing = asyncio.Lock()
         """Held by whoever is between reading a vault and adopting what a thread made of it."""
-        self._indexes = {provider: Index() for provider in self.each}
+        self._indexes = {provider: Index() for provider in (MEMORY, *self.each)}
         self._hidden: dict[str, dict[Key, int]] = {provider: {} for provider in self.each}
         self._first_end = Now(_NEVER, _NEVER, "")
         self.notes: dict[str, str] = {}  # why a vault could not be opened, by its provider
@@ -108,33 +76,37 @@ class Vaults:
     def find(self, places: Iterable[str], user: str | None, provider: str | None) -> Found | None:
         """Return what answers from the open vaults, at the first of `places`. Raises Ambiguous."""
         self.drop_expired()
-        indexes = [self._indexes[vault.provider] for vault in self.of(provider)]
-        record = find(indexes, places, user)
-        return None if record is None else self._found(record)
+        holders = self._holding(provider)
+        record = find([self._indexes[each.provider] for each in holders], places, user)
+        if record is None:
+            return None
+        return next(
+            Found(record, each)
+            for each in holders
+            if record in self._indexes[each.provider].at(record.service)
+        )
+
+    def _holding(self, provider: str | None) -> list[Vault | MemoryRecords]:
+        """Return what holds the records that a request is about, the first to answer first."""
+        return [*self.of(provider)] if provider else [self.memory, *self.each.values()]
 
     def at(self, service: str, provider: str | None) -> list[Found]:
         """Return what is stored under exactly this service."""
         self.drop_expired()
         return [
-            Found(record, vault)
-            for vault in self.of(provider)
-            for record in self._indexes[vault.provider].at(service)
+            Found(record, each)
+            for each in self._holding(provider)
+            for record in self._indexes[each.provider].at(service)
         ]
 
     def all_records(self, provider: str | None = None) -> list[Found]:
         """Return everything in the open vaults, with the latest use of each."""
         self.drop_expired()
         return [
-            Found(record._replace(last_used=vault.last_used(record)), vault)
-            for vault in self.of(provider)
-            for record in self._indexes[vault.provider]
+            Found(record._replace(last_used=each.last_used(record)), each)
+            for each in self._holding(provider)
+            for record in self._indexes[each.provider]
         ]
-
-    def _found(self, record: Record) -> Found:
-        for provider, vault in self.each.items():
-            if record in self._indexes[provider].at(record.service):
-                return Found(record, vault)
-        raise LookupError
 
     def not_open(self, provider: str | None) -> list[Vault]:
         """Return the vaults that are there but not open: they may hold what was not found."""
@@ -220,6 +192,23 @@ class Vaults:
             self._hidden[vault.provider][record.key] = record.created
             self._indexes[vault.provider].drop(*record.key)
 
+    def keep_in_memory(self, record: Record) -> None:
+        """Hold a record in memory alone, in the place of the one before. Raises ValueError."""
+        self.memory.put(record)
+        self._indexes[MEMORY].put(record)
+        self._first_end = Now(0, 0, "")
+
+    def drop_from_memory(self, records: Iterable[Record]) -> None:
+        """Forget records that are in memory alone."""
+        for record in records:
+            self._indexes[MEMORY].drop(*record.key)
+            self.memory.drop([record])
+
+    def forget_memory(self) -> None:
+        """Forget all that is in memory alone."""
+        self.memory.forget()
+        self._indexes[MEMORY] = Index()
+
     def has_hidden(self, vault: Vault) -> bool:
         """Tell whether a vault holds records that answer nothing."""
         return bool(self._hidden[vault.provider])
@@ -231,13 +220,17 @@ class Vaults:
         if self.clock.wall() < self._first_end.wall and self.clock.boot() < self._first_end.boot:
             return
         now = self.now()
-        for provider, vault in self.each.items():
-            index = self._indexes[provider]
-            over = [each for each in index if each.expires and each.expires.over(now, vault.seen)]
+        self.drop_from_memory(self._over(self.memory, now))
+        for vault in self.each.values():
+            over = self._over(vault, now)
             self.hide(vault, over)
             if over:
                 self.when_over(vault)
         self._note_ends()
+
+    def _over(self, holder: Vault | MemoryRecords, now: Now) -> list[Record]:
+        index = self._indexes[holder.provider]
+        return [each for each in index if each.expires and each.expires.over(now, holder.seen)]
 
     def _note_ends(self) -> None:
         """Remember when by either clock the next record may be over."""
