@@ -8,6 +8,7 @@
     url = "https://index.example/simple/"
     publish-url = "https://index.example/legacy/"
     username = "alice"
+    kind = "gitlab"                     # anaconda, devpi, gitlab or jfrog, where the URL does not tell
 
 An unknown key is an error, because a setting that is silently not obeyed is worse than none. Paths
 that are not absolute are relative to the file; `~` is the home directory.
@@ -15,7 +16,7 @@ that are not absolute are relative to the file; `~` is the home directory.
 
 from __future__ import annotations
 
-from tokenward.definition import Definition, env_form
+from tokenward.definition import KINDS, Definition, env_form
 from tokenward.errors import CommandError
 from tokenward.files import parse_toml, read
 from tokenward_protocol.messages import PROVIDERS
@@ -83,14 +84,19 @@ def _definition(name: str, table: Any, path: str) -> Definition:
         )
     if not isinstance(table, dict):
         raise CommandError(f"`services.{name}` in {path} is not a table.")
-    _only(table, ("url", "publish-url", "username"), where, path)
+    _only(table, ("url", "publish-url", "username", "kind"), where, path)
     url = _text(table, "url", where, path)
     publish_url = _text(table, "publish-url", where, path)
     if not url and not publish_url:
         raise CommandError(f"`services.{name}` in {path} has neither `url` nor `publish-url`.")
-    return Definition(
-        name, url or publish_url or "", path, publish_url, _text(table, "username", where, path)
-    )
+    kind = _text(table, "kind", where, path) or ""
+    if kind and kind not in KINDS:
+        raise CommandError(
+            f"`{where}kind` in {path} names no kind of index that is known.",
+            f"it is one of {', '.join(KINDS)}",
+        )
+    username = _text(table, "username", where, path)
+    return Definition(name, url or publish_url or "", path, publish_url, username, kind)
 
 
 def _only(table: dict[str, Any], known: tuple[str, ...], where: str, path: str) -> None:

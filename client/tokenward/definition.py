@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+ANACONDA, DEVPI, GITLAB, JFROG = KINDS = ("anaconda", "devpi", "gitlab", "jfrog")
+"""What an index may be said to be, where its URL does not tell."""
+
 
 class Definition:
     """What `file` says that `name` stands for.
 
     `url` is what installing and `auth token` mean; `publish_url` is None where uploads go to the
     same place. Both are as written, so they may hold user info and stay out of the repr. `url` is
-    empty where the file names no URL at all.
+    empty where the file names no URL at all. `kind` is one of KINDS, or "".
     """
 
-    __slots__ = ("file", "name", "publish_url", "url", "username")
+    __slots__ = ("file", "kind", "name", "publish_url", "url", "username")
 
     def __init__(
         self,
@@ -20,12 +23,14 @@ class Definition:
         file: str,
         publish_url: str | None = None,
         username: str | None = None,
+        kind: str = "",
     ) -> None:
         self.name = name
         self.url = url
         self.file = file
         self.publish_url = publish_url
         self.username = username
+        self.kind = kind
 
 
 def env_form(name: str) -> str:

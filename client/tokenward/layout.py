@@ -93,6 +93,11 @@ def credential(username: str, service: str) -> str:
     return f"the password of {username} for {display(service)}"
 
 
+def capital(text: str) -> str:
+    """Return a text as it begins a sentence."""
+    return text[:1].upper() + text[1:]
+
+
 def timestamp(moment: int | None) -> str | None:
     """Write seconds since 1970 as RFC 3339 in UTC, for JSON."""
     return None if moment is None else strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(moment))

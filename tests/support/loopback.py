@@ -40,7 +40,7 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What goes out."""
+    """What goes out; `Date` is the time of this machine unless `headers` have another."""
 
     status: int
     body: bytes = b""
@@ -71,7 +71,8 @@ class Loopback:
                 request = Request(self.command, path, query, headers, body)
                 server.requests.append(request)
                 response = answer(request)
-                self.send_response(response.status)
+                send = self.send_response_only if "Date" in response.headers else self.send_response
+                send(response.status)
                 for name, value in response.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(response.body)))

@@ -51,8 +51,11 @@ class RealNames:
     """The namespaces and the server in them.
 
     `inside`, and a folder, go before a command that is to run there; `authority` is the certificate
-    that clients have to trust.
+    that clients have to trust. With `trusted` there is trusted publishing.
     """
+
+    def __init__(self, *, trusted: bool = False) -> None:
+        self._trusted = trusted
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="names-")
@@ -60,6 +63,8 @@ class RealNames:
         self.authority = write_certificates(folder, NAMES)
         self._log = folder / "requests"
         self._log.touch()
+        if self._trusted:
+            (folder / "trusted").touch()
         (folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(NAMES)}\n")
         self._process = subprocess.Popen(
             [

@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from time import monotonic
 
-from tokenward import starter
+from tokenward import minted, starter
 from tokenward.connection import AgentAbsent, connect
 from tokenward.errors import CommandError
 
@@ -102,12 +102,22 @@ def _end(session: Session) -> int | None:
         process = psutil.Process(pid)
     except psutil.NoSuchProcess:  # it runs where we see no processes of its kind
         process = None
+    tokens = _minted(connection)
     connection.stop()
     if process is not None and not _has_ended(process):
         raise CommandError(
             f"The agent (pid {pid}) was told to stop, and still runs.", f"`kill {pid}`"
         )
+    minted.burn(session, tokens)
     return pid
+
+
+def _minted(connection: Connection) -> list[minted.Minted]:
+    """Return what ends with the agent, to be revoked then; one that does not answer is stopped, too."""
+    try:
+        return minted.held(connection.ask)
+    except CommandError:
+        return []
 
 
 def _has_ended(process: Process) -> bool:

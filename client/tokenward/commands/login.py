@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from time import time
 
-from tokenward import secrets_input, tokens, usage
+from tokenward import minted, secrets_input, tokens, usage
 from tokenward.errors import CommandError
 from tokenward.layout import ahead, timestamp
 from tokenward.narrowing import seen
@@ -48,12 +48,21 @@ def describe(parser: Parser, _command: str) -> None:
         action="store_true",
         help="never show it again: only narrower tokens of it are handed out",
     )
+    parser.add_argument(
+        "--trusted-publishing",
+        action="store_true",
+        help="in CI: have pypi or testpypi mint a token, and keep it in memory alone",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="ask the index first, and store nothing it refuses"
+    )
     parser.examples(
         "auth login                                 ask for a token of PyPI",
         "auth login testpypi --token - < file       the token is the first line of a file",
         "auth login https://h.example -u alice      ask for alice's password",
         "auth login pypi --token - --lifetime 8h    forget it after a working day",
         "auth login pypi --sealed                   use it, and never show it again",
+        "auth login pypi --trusted-publishing       in CI, with nothing stored anywhere",
     )
 
 
@@ -68,6 +77,9 @@ def run(arguments: Namespace, session: Session) -> None:
         url_password=service.password,
     )
     session.agree_to(service, "Log in there?", "Nothing was stored.")
+    if arguments.trusted_publishing:
+        minted.log_in(arguments, session, service)
+        return
     if arguments.adopt:
         _adopt(arguments, service, given, session)
         return
@@ -79,9 +91,14 @@ def run(arguments: Namespace, session: Session) -> None:
     body = secrets_input.check_secret(secret)
     if arguments.sealed:
         _require_narrowable(body)
+    state = None
+    if arguments.check:
+        from tokenward.verifying import require
+
+        state = require(session, service.login_keys[0], username, secret)
     home = find_home(session, arguments.keyring_provider)
     home.make(session)
-    _store(arguments, service, username, session, home, body)
+    _store(arguments, service, username, session, home, body, state)
     for notice in notices:
         session.terminal.warn(notice)
 
@@ -153,6 +170,10 @@ def _adopt(arguments: Namespace, service: Service, given: Given, session: Sessio
         )
     if arguments.sealed:
         raise CommandError("`--adopt` stores nothing that `--sealed` could be about.")
+    if arguments.check:
+        raise CommandError(
+            "`--adopt` and `--check` exclude each other.", "`auth token --check` does it afterwards"
+        )
     if given.username is None:
         raise CommandError("`--adopt` needs the user name.", "add `--username`")
     home = find_home(session, arguments.keyring_provider)
@@ -167,6 +188,7 @@ def _store(
     session: Session,
     home: Home,
     body: bytes,
+    checked: str | None = None,
 ) -> None:
     """Store under each of the service's keys, and say what happened to each."""
     stored: list[dict[str, Any]] = []
@@ -197,6 +219,7 @@ def _store(
             "adopted": bool(arguments.adopt),
             "sealed": bool(arguments.sealed),
             "expires": timestamp(end),
+            "check": checked,
             "stored": stored,
         }
     )

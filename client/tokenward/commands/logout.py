@@ -1,13 +1,17 @@
-"""`auth logout`: remove a stored credential, exactly the one that is named."""
+"""`auth logout`: remove a stored credential, exactly the one that is named.
+
+It never asks, and speaks to an index only where `--revoke` says so, or where the token was minted
+here. Else it says that the credential is still valid there, and what would end that.
+"""
 
 from __future__ import annotations
 
-from tokenward import secrets_input, usage
+from tokenward import minted, secrets_input, usage
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
-from tokenward.layout import counted, credential
+from tokenward.layout import capital, counted, credential
 from tokenward.secrets_input import TOKEN_USER
-from tokenward.tokens import PAGES
+from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 
     from tokenward.session import Session
     from tokenward.usage import Parser
+
+    Entry = dict[str, Any]
 
 
 def describe(parser: Parser, _command: str) -> None:
@@ -30,11 +36,20 @@ def describe(parser: Parser, _command: str) -> None:
         help="every account of SERVICE; without SERVICE everything that is stored",
     )
     parser.add_argument(
+        "--revoke",
+        action="store_true",
+        help="first revoke it at the index, for every copy of it, where its API can do that",
+    )
+    parser.add_argument(
+        "--forget", action="store_true", help="with --revoke: remove also what was not revoked"
+    )
+    parser.add_argument(
         "--purge", action="store_true", help="delete an adopted one from its keyring as well"
     )
     parser.examples(
         "auth logout                           the token for PyPI",
         "auth logout https://h.example -u bob  bob's password there",
+        "auth logout https://gitlab.example/api/v4/projects/7/packages/pypi/ --revoke",
         "auth logout --all                     everything",
     )
 
@@ -45,68 +60,112 @@ def run(arguments: Namespace, session: Session) -> None:
         raise CommandError(
             "`--all` and `--username` exclude each other.", "`--all` removes every account"
         )
-    if arguments.all and arguments.service is None:
-        removed, count = _remove_everything(arguments, session)
-    else:
-        removed, count = _remove_service(arguments, session)
+    if arguments.forget and not arguments.revoke:
+        raise CommandError(
+            "`--forget` goes with `--revoke`.", "a logout without `--revoke` removes in any case"
+        )
+    keys, username = None, None
+    if not arguments.all or arguments.service is not None:
+        service = session.service(arguments.service)
+        username = secrets_input.username(arguments.username, service.username)
+        if arguments.all and username is not None:
+            raise CommandError("`--all` and a user name in the URL exclude each other.")
+        keys = service.logout_keys
+    if arguments.revoke:
+        _revoke(arguments, session, keys, username)
+        return
+    tokens = minted.held(session.plain, keys)
+    removed, count = _remove_all(arguments, session, keys, username)
+    _say_removed(session, removed, count)
+    gone = {entry["service"] for entry in removed if _is_minted(entry)}
+    burnt = minted.burn(session, [token for token in tokens if token.service in gone])
     for entry in removed:
-        session.terminal.say(f"Removed {credential(entry['username'], entry['service'])}.")
-    if count > len(removed):
-        session.terminal.say(f"Removed {counted(count - len(removed), 'more credential')}.")
-    session.terminal.say(_aftermath(removed))
-    for page in dict.fromkeys(PAGES.get(entry["service"], "") for entry in removed):
-        session.terminal.hint(page and f"revoke it at {page}")
-    session.done({"removed": removed, "count": count})
+        entry["revoked"] = _is_minted(entry) and entry["service"] in burnt
+    _say_aftermath(session, [entry for entry in removed if not _is_minted(entry)], could=True)
+    session.done({"removed": removed, "count": count, "kept": []})
 
 
-def _remove_everything(arguments: Namespace, session: Session) -> tuple[list[dict[str, Any]], int]:
-    try:
-        return _remove(arguments, session, None, None)
-    except AgentError as refused:
-        if refused.code != "not-found":
-            raise
-    raise CommandError("Nothing is stored, so nothing was removed.")
+def _is_minted(entry: Entry) -> bool:
+    return bool(entry["provider"] == MEMORY)
 
 
-def _remove_service(arguments: Namespace, session: Session) -> tuple[list[dict[str, Any]], int]:
-    """Remove under each key of the service; that one of them holds nothing is no failure."""
-    service = session.service(arguments.service)
-    username = secrets_input.username(arguments.username, service.username)
-    if arguments.all and username is not None:
-        raise CommandError("`--all` and a user name in the URL exclude each other.")
-    removed: list[dict[str, Any]] = []
-    count = 0
-    missing: AgentError | None = None
-    for key in service.logout_keys:
+def _revoke(
+    arguments: Namespace, session: Session, keys: tuple[str, ...] | None, username: str | None
+) -> None:
+    """Revoke, and remove what was revoked, what nobody can revoke, and what is to be forgotten."""
+    from tokenward import revocation
+    from tokenward.indexes.web import WebError
+
+    provider = arguments.keyring_provider
+    if arguments.all:
+        meant = revocation.all_of(session, keys, provider)
+    else:
+        meant = revocation.one_of_each(session, keys or (), username, provider)
+    if not meant:
+        raise _nothing(keys, username)
+    revoker = revocation.Revoker(session)
+    removed: list[Entry] = []
+    kept: list[Entry] = []
+    for one in meant:
+        entry: Entry = one._asdict()
+        name = credential(one.username, one.service)
         try:
-            found, number = _remove(arguments, session, key, username)
+            entry["revoked"] = revoker.revoke(one)
+        except WebError as failed:
+            session.terminal.warn(f"{capital(name)} was not revoked at its index: {failed}")
+            entry["revoked"] = False
+            if not arguments.forget:
+                kept.append(entry)
+                continue
+        _remove(arguments, session, one.service, one.username)
+        session.terminal.say(f"Removed {name}.")
+        removed.append(entry)
+    _say_aftermath(session, [entry for entry in removed if not entry["revoked"]], could=False)
+    session.done({"removed": removed, "count": len(removed), "kept": kept})
+    if kept:
+        raise CommandError(
+            f"{counted(len(kept), 'credential')} could not be revoked, and"
+            f" {'stays' if len(kept) == 1 else 'stay'} stored.",
+            "try again, or `--forget` removes without revoking",
+        )
+
+
+def _remove_all(
+    arguments: Namespace, session: Session, keys: tuple[str, ...] | None, username: str | None
+) -> tuple[list[Entry], int]:
+    """Remove under each of the keys, or everything; that one of them holds nothing is no failure."""
+    removed: list[Entry] = []
+    count = 0
+    for key in keys or (None,):
+        try:
+            found, number = _remove(arguments, session, key, username, every=arguments.all)
         except AgentError as refused:
             if refused.code != "not-found":
                 raise
-            missing = refused
             continue
         removed += found
         count += number
         if not arguments.all:
             username = found[0]["username"]
-    if not removed and missing is not None:
-        who = "" if username is None else f" of {username}"
-        raise CommandError(
-            f"No credential{who} is stored for {display(service.logout_keys[0])}.",
-            "`auth list` shows what is stored",
-        )
+    if not removed:
+        raise _nothing(keys, username)
     return removed, count
 
 
 def _remove(
-    arguments: Namespace, session: Session, key: str | None, username: str | None
-) -> tuple[list[dict[str, Any]], int]:
+    arguments: Namespace,
+    session: Session,
+    key: str | None,
+    username: str | None,
+    *,
+    every: bool = False,
+) -> tuple[list[Entry], int]:
     header = session.ask(
         "logout",
         service=key,
         username=username,
         provider=arguments.keyring_provider,
-        all=True if arguments.all else None,
+        all=True if every else None,
         purge=True if arguments.purge else None,
     ).header
     return [
@@ -114,10 +173,41 @@ def _remove(
     ], header["count"]
 
 
-def _aftermath(removed: list[dict[str, Any]]) -> str:
-    """Say that removing here revokes nothing there."""
-    if len(removed) > 1:
-        return "They are still valid at their indexes until they are revoked or changed there."
-    (entry,) = removed
-    changed = "" if entry["username"] == TOKEN_USER else " or changed"
-    return f"It is still valid at {display(entry['service'])} until it is revoked{changed} there."
+def _nothing(keys: tuple[str, ...] | None, username: str | None) -> CommandError:
+    if keys is None:
+        return CommandError("Nothing is stored, so nothing was removed.")
+    who = "" if username is None else f" of {username}"
+    return CommandError(
+        f"No credential{who} is stored for {display(keys[0])}.",
+        "`auth list` shows what is stored",
+    )
+
+
+def _say_removed(session: Session, removed: list[Entry], count: int) -> None:
+    for entry in removed:
+        session.terminal.say(f"Removed {credential(entry['username'], entry['service'])}.")
+    if count > len(removed):
+        session.terminal.say(f"Removed {counted(count - len(removed), 'more credential')}.")
+
+
+def _say_aftermath(session: Session, valid: list[Entry], *, could: bool) -> None:
+    """Say that removing here revokes nothing there, and what does; `could` have, with `--revoke`."""
+    if not valid:
+        return
+    from tokenward.indexes.place import REVOCABLE, place_of
+
+    if len(valid) > 1:
+        session.terminal.say(
+            "They are still valid at their indexes until they are revoked or changed there."
+        )
+    else:
+        (entry,) = valid
+        changed = "" if entry["username"] == TOKEN_USER else " or changed"
+        name = display(entry["service"])
+        session.terminal.say(f"It is still valid at {name} until it is revoked{changed} there.")
+    definitions = session.settings.config.definitions
+    places = [place_of(entry["service"], definitions) for entry in valid]
+    if could and any(place.kind in REVOCABLE for place in places):
+        session.terminal.hint("`--revoke` would have revoked it there, if it is a token")
+    for page in dict.fromkeys(place.page for place in places):
+        session.terminal.hint(page and f"revoke it at {page}")

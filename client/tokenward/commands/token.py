@@ -1,6 +1,7 @@
 """`auth token`: print the stored secret, or a narrower one, for scripts and to look into trouble.
 
-With `--describe` it prints what is visible of the token, from which nobody can use it.
+With `--describe` it prints what is visible of the token, from which nobody can use it; with
+`--check` what the index says, which gets a narrower one to judge where there can be one.
 """
 
 from __future__ import annotations
@@ -35,12 +36,18 @@ def describe(parser: Parser, _command: str) -> None:
         action="store_true",
         help="say what it is good for, and print no secret",
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="ask the index whether it takes it, and print that instead of the secret",
+    )
     parser.examples(
         "auth token                              the token for PyPI, and nothing else, on stdout",
         "auth token https://h.example -u alice   alice's password there",
         "auth token testpypi --format json       with user name, source and expiry",
         "auth token --project mine --ttl 15m     one that is good for one project and a while",
         "auth token --describe                   what it is good for, without the secret",
+        "auth token --check                      ask PyPI whether it knows the token",
         "auth token -v                           say on stderr which source answered",
     )
 
@@ -50,10 +57,12 @@ def run(arguments: Namespace, session: Session) -> None:
     service = session.service(arguments.service)
     username = secrets_input.username(arguments.username, service.username)
     provider = arguments.keyring_provider
-    asked = width(arguments.project, arguments.ttl, otherwise=Width(whole=True))
+    asked = width(arguments.project, arguments.ttl, otherwise=Width(whole=not arguments.check))
     if arguments.describe:
         if asked.explicit:
             raise CommandError("`--describe` takes neither `--project` nor `--ttl`.")
+        if arguments.check:
+            raise CommandError("`--describe` and `--check` exclude each other.")
         said = lookup.described(session, service, username, provider)
         if said is None:
             raise _nothing(service, username, provider)
@@ -66,6 +75,9 @@ def run(arguments: Namespace, session: Session) -> None:
     session.terminal.detail(
         f"From the {kind} {place}: {credential(found.username, found.service)}."
     )
+    if arguments.check:
+        _check(session, found)
+        return
     if not session.json:
         session.terminal.data(found.secret)
         return
@@ -100,6 +112,20 @@ def _describe(said: dict[str, Any], session: Session) -> None:
 
 
 _TIMES = ("expires", "not_before")
+
+
+def _check(session: Session, found: lookup.Found) -> None:
+    """Print what the index says; that it refuses the credential is a failure."""
+    from tokenward.indexes.checking import REFUSED
+    from tokenward.verifying import verdict
+
+    said = verdict(session, found.service, found.username, found.text)
+    names = {"service": found.service, "username": found.username, "source": found.source}
+    session.done({**names, "check": said.state, "message": said.message, "unproven": said.unproven})
+    if said.state == REFUSED:
+        raise CommandError(said.message, "`auth login` stores another one")
+    if not session.json:
+        session.terminal.lines([said.message, *filter(None, [said.unproven])])
 
 
 def _nothing(service: Service, username: str | None, provider: str | None) -> CommandError:

@@ -1,0 +1,1 @@
+"""What indexes are asked over the network: to revoke, to check, to mint. Commands alone come here."""

@@ -1,0 +1,137 @@
+"""Does an index take a credential? Found out by a request that changes nothing there.
+
+| index | what is asked | what the answer proves |
+| PyPI, TestPyPI | an upload without a file | that the token is known; nothing of its restrictions or end |
+| GitLab | GET /api/v4/personal_access_tokens/self | that it is active, its scopes and its end |
+| Anaconda | GET /user | whose it is |
+| devpi | GET /+api | whose it is |
+| any other | its list of projects, without and with the credential | that reading needs it, and it is taken |
+
+An index that shows its list to everybody proves nothing by showing it. No request is made but to
+the host that the credential is for, and none is made unless somebody asked for a check.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import NamedTuple
+
+from tokenward.definition import ANACONDA, DEVPI, GITLAB
+from tokenward.indexes.place import WAREHOUSE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from tokenward.indexes.place import Place
+    from tokenward.indexes.web import Reply, Web
+
+ACCEPTED, REFUSED, UNKNOWN = "accepted", "refused", "unknown"
+
+_REFUSES: Final = frozenset({401, 403})
+_FORM: Final = b"%3Aaction=file_upload&protocol_version=1"
+_UPLOADS: Final = "Whether it may upload is not proven by that."
+
+
+class Verdict(NamedTuple):
+    """What came of a check: its `state`, a sentence, and one on what is not proven, or ""."""
+
+    state: str
+    message: str
+    unproven: str = ""
+
+
+def check(web: Web, place: Place, username: str, secret: str) -> Verdict:
+    """Ask the index. Raises WebError where it cannot be asked, or answers what it never should."""
+    if place.kind == WAREHOUSE:
+        return _warehouse(web, place, username, secret)
+    if place.kind == GITLAB and secret.startswith("glpat-"):
+        url = f"{place.base}/api/v4/personal_access_tokens/self"
+        return _described(web.ask("GET", url, {"PRIVATE-TOKEN": secret}), _gitlabs_words)
+    if place.kind == ANACONDA:
+        headers = {"Authorization": f"token {secret}"}
+        return _described(web.ask("GET", f"{place.base}/user", headers), _anacondas_words)
+    if place.kind == DEVPI:
+        return _devpi(web, place, username, secret)
+    return _reading(web, place, username, secret)
+
+
+def _warehouse(web: Web, place: Place, username: str, secret: str) -> Verdict:
+    headers = {"Content-Type": "application/x-www-form-urlencoded", **_basic(username, secret)}
+    reply = web.ask("POST", f"{place.base}/legacy/", headers, _FORM)
+    if reply.status == 400:  # it looked at the form, which it does for nobody that it does not know
+        return Verdict(
+            ACCEPTED,
+            f"{reply.host} knows the token.",
+            "Neither its restrictions nor its end are proven by that: they count at an upload.",
+        )
+    if reply.status in _REFUSES:
+        return Verdict(
+            REFUSED,
+            f"{reply.host} does not know the token: it was revoked, or is of another index.",
+        )
+    raise reply.unexpected()
+
+
+def _described(reply: Reply, words: Any) -> Verdict:
+    """Judge the answer of an API that describes the token that it is asked with."""
+    if reply.status in _REFUSES:
+        return Verdict(REFUSED, f"{reply.host} does not take the token.")
+    if reply.status != 200:
+        raise reply.unexpected()
+    fields = reply.fields()
+    if fields.get("active") is False:
+        return Verdict(REFUSED, f"{reply.host} knows the token, and it is not active any more.")
+    return Verdict(ACCEPTED, f"{reply.host} takes the token{words(fields)}.", _UPLOADS)
+
+
+def _gitlabs_words(fields: dict[str, Any]) -> str:
+    scopes, end = fields.get("scopes"), fields.get("expires_at")
+    words = [f"scopes {', '.join(map(str, scopes))}"] if isinstance(scopes, list) else []
+    words += [f"until {end}"] if isinstance(end, str) else []
+    return f" ({'; '.join(words)})" if words else ""
+
+
+def _anacondas_words(fields: dict[str, Any]) -> str:
+    login = fields.get("login")
+    return f" as that of {login}" if isinstance(login, str) else ""
+
+
+def _devpi(web: Web, place: Place, username: str, secret: str) -> Verdict:
+    reply = web.ask("GET", f"{place.base}/+api", _basic(username, secret))
+    if reply.status in _REFUSES:
+        return Verdict(REFUSED, f"{reply.host} does not take the credential.")
+    if reply.status != 200:
+        raise reply.unexpected()
+    result = reply.fields().get("result")
+    status = result.get("authstatus") if isinstance(result, dict) else None
+    match status:
+        case ["ok", str(who), *_]:
+            return Verdict(ACCEPTED, f"{reply.host} takes the credential of {who}.", _UPLOADS)
+        case [str(), *_]:
+            return Verdict(REFUSED, f"{reply.host} does not take the credential.")
+    return Verdict(UNKNOWN, f"{reply.host} does not say whether it takes the credential.")
+
+
+def _reading(web: Web, place: Place, username: str, secret: str) -> Verdict:
+    """Ask for the list of projects, first as nobody: who shows it to everybody proves nothing."""
+    page = f"{place.base}/simple/"
+    anybody = web.ask("GET", page)
+    reply = web.ask("GET", page, _basic(username, secret))
+    if reply.status in _REFUSES:
+        return Verdict(REFUSED, f"{reply.host} does not take the credential.")
+    if reply.status != 200:
+        return Verdict(
+            UNKNOWN,
+            f"{page} does not tell whether the credential is taken (status {reply.status}).",
+        )
+    if anybody.status in _REFUSES:
+        return Verdict(
+            ACCEPTED, f"{reply.host} takes the credential, and nobody without.", _UPLOADS
+        )
+    return Verdict(UNKNOWN, f"{page} is shown to everybody, so that it proves nothing.")
+
+
+def _basic(username: str, secret: str) -> dict[str, str]:
+    pair = f"{username}:{secret}".encode()
+    return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}

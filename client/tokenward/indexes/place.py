@@ -1,0 +1,112 @@
+"""What kind of index a service is, where its API begins, and where a person revokes tokens there.
+
+Known is what the URL itself says (a host of a vendor's own, a path that one product has), what a
+token's prefix says, and `kind` in config.toml; nothing is found out by asking. Whatever is asked
+later goes to the scheme, host and port that the credential is stored for, and to nobody else:
+where a vendor's API has another host, the page for people is all that is offered.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tokenward.definition import ANACONDA, DEVPI, GITLAB, JFROG
+from tokenward.tokens import PAGES
+from tokenward_protocol.urls import ServiceError, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenward.definition import Definition
+
+WAREHOUSE, OTHER = "pypi", ""
+"""Kinds that nobody has to configure: PyPI and TestPyPI, and whatever else is an index."""
+
+REVOCABLE = frozenset({GITLAB, JFROG, ANACONDA})
+"""The kinds of index whose API may revoke a token for whoever holds it (revoking.py)."""
+
+_GITLAB = re.compile(r"(.*?)/api/v4/(?:projects|groups)/[^/]+/(?:-/)?packages/pypi/")
+_JFROG = re.compile(r"(.*?)/artifactory/(?:api/pypi/)?")
+_ANACONDA_PAGE = "https://anaconda.org/settings/access"
+
+
+class Place:
+    """An index: its `kind`, the URL that its API's paths follow, and a page for people, or ""."""
+
+    __slots__ = ("base", "kind", "page")
+
+    def __init__(self, kind: str, base: str, page: str = "") -> None:
+        self.kind = kind
+        self.base = base
+        self.page = page
+
+
+def place_of(key: str, definitions: Iterable[Definition] = (), secret: str = "") -> Place:
+    """Say what a service is, by its key; `definitions` are those of config.toml."""
+    if key in PAGES:
+        return Place(WAREHOUSE, origin(key), PAGES[key])
+    if "://" not in key:
+        return Place(OTHER, "")
+    kind = _configured(key, definitions) or _by_url(key) or _by_prefix(secret)
+    if kind == GITLAB:
+        base = _before(_GITLAB, key)
+        return Place(kind, base, f"{base}/-/user_settings/personal_access_tokens")
+    if kind == JFROG:
+        base = _before(_JFROG, key)
+        return Place(kind, base, f"{base}/ui/user_profile")
+    if kind == ANACONDA:
+        hosted = host(key) == "api.anaconda.org"
+        base = key.rstrip("/") if hosted or key.endswith("/api/") else f"{origin(key)}/api"
+        return Place(kind, base, _ANACONDA_PAGE if hosted else "")
+    if kind == DEVPI:
+        return Place(kind, key.rstrip("/"))
+    return Place(OTHER, key.rstrip("/"), _ANACONDA_PAGE if _is_anacondas(key) else "")
+
+
+def origin(key: str) -> str:
+    """Return scheme, host and port of a key."""
+    return "/".join(key.split("/")[:3])
+
+
+def host(key: str) -> str:
+    """Return host and port of a key."""
+    return key.split("/")[2]
+
+
+def _configured(key: str, definitions: Iterable[Definition]) -> str:
+    """Return the kind that the user's file gives to the index at this origin."""
+    for found in definitions:
+        for url in (found.url, found.publish_url):
+            try:
+                if found.kind and url and origin(parse(url).key) == origin(key):
+                    return found.kind
+            except ServiceError:
+                continue
+    return ""
+
+
+def _by_url(key: str) -> str:
+    name = host(key)
+    if name == "gitlab.com" or _GITLAB.match(key):
+        return GITLAB
+    if name.endswith(".jfrog.io") or "/artifactory/api/pypi/" in key:
+        return JFROG
+    return ANACONDA if name == "api.anaconda.org" else ""
+
+
+def _by_prefix(secret: str) -> str:
+    if secret.startswith("glpat-"):
+        return GITLAB
+    return DEVPI if secret.startswith("devpi-") else ""
+
+
+def _before(pattern: re.Pattern[str], key: str) -> str:
+    """Return what stands before a product's paths, which may be below others of the host."""
+    found = pattern.match(key)
+    return found[1] if found else origin(key)
+
+
+def _is_anacondas(key: str) -> bool:
+    name = host(key)
+    return name == "anaconda.org" or name.endswith(".anaconda.org")

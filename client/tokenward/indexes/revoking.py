@@ -1,0 +1,102 @@
+"""Revoking a credential at its index, by the call that the index documents for whoever holds it.
+
+| index | call | done |
+| GitLab 15.0 | DELETE /api/v4/personal_access_tokens/self, PRIVATE-TOKEN | 204 |
+| JFrog 7.53.1 | DELETE /access/api/v1/tokens/me, Bearer | 200; 204 where it was revoked before |
+| Anaconda | DELETE /authentications, token | 201 |
+| PyPI, trusted publishing | POST /_/oidc/burn-token | 202, whatever became of it |
+
+PyPI and TestPyPI let nobody revoke a user's token but the user, on a page. A narrowed copy of a
+token is never revoked: the index would revoke the token that it was made of, and with it every copy.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tokenward.definition import ANACONDA, GITLAB, JFROG
+from tokenward.indexes.place import WAREHOUSE, host
+from tokenward.indexes.web import WebError
+from tokenward.narrowing import seen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward.indexes.place import Place
+    from tokenward.indexes.web import Reply, Web
+
+_NOT_PERSONAL = {
+    "gldt-": "A deploy token of GitLab cannot revoke itself.",
+    "glcbt-": "A job's token of GitLab ends with its job.",
+}
+_JFROG_TOKENS = ("eyJ", "cmVmdGtu")  # a JWT, and "reftkn" in base64
+_MINTED = 3
+"""Restrictions of a token of trusted publishing as it is minted: publisher, projects, end."""
+
+
+class NoWay(Exception):  # noqa: N818 - an answer to a question
+    """The index lets no holder revoke this; the text is a sentence that says why."""
+
+
+def revoke(web: Web, place: Place, secret: str) -> str:
+    """Revoke a credential and return a sentence that says so.
+
+    Raises NoWay, and WebError where the index could not be asked or did not do it.
+    """
+    if place.kind == WAREHOUSE:
+        return _trusted(web, place, secret)
+    if place.kind == GITLAB:
+        return _gitlab(web, place, secret)
+    if place.kind == JFROG:
+        return _jfrog(web, place, secret)
+    if place.kind == ANACONDA:
+        headers = {"Authorization": f"token {secret}"}
+        return _done(web.ask("DELETE", f"{place.base}/authentications", headers), {200, 201, 204})
+    raise NoWay("No way is known to revoke it from here.")
+
+
+def burn(web: Web, place: Place, token: str) -> str:
+    """Revoke a token of trusted publishing, and say so. Raises WebError."""
+    reply = web.ask(
+        "POST",
+        f"{place.base}/_/oidc/burn-token",
+        {"Content-Type": "application/json"},
+        json.dumps({"token": token}).encode(),
+    )
+    if reply.status != 202:
+        raise reply.unexpected()
+    return f"{reply.host} was told to revoke it."
+
+
+def _trusted(web: Web, place: Place, secret: str) -> str:
+    """Revoke a token of trusted publishing that was stored; of others PyPI revokes none."""
+    token = seen(secret.encode())
+    if token is None or token.restrictions.publisher is None:
+        raise NoWay(f"{host(place.base)} lets nobody but its user revoke it, on a page.")
+    if token.restrictions.caveats != _MINTED:
+        raise NoWay("It is a narrowed copy, and to revoke it would revoke what it was made of.")
+    return burn(web, place, secret)
+
+
+def _gitlab(web: Web, place: Place, secret: str) -> str:
+    for prefix, why in _NOT_PERSONAL.items():
+        if secret.startswith(prefix):
+            raise NoWay(why)
+    headers = {"PRIVATE-TOKEN": secret}
+    return _done(
+        web.ask("DELETE", f"{place.base}/api/v4/personal_access_tokens/self", headers), {204}
+    )
+
+
+def _jfrog(web: Web, place: Place, secret: str) -> str:
+    if not secret.startswith(_JFROG_TOKENS):
+        raise NoWay("Only access tokens of JFrog can revoke themselves.")
+    headers = {"Authorization": f"Bearer {secret}"}
+    return _done(web.ask("DELETE", f"{place.base}/access/api/v1/tokens/me", headers), {200, 204})
+
+
+def _done(reply: Reply, good: set[int]) -> str:
+    if reply.status in {401, 403}:
+        raise WebError(f"{reply.host} does not take it, or not for this (status {reply.status}).")
+    if reply.status not in good:
+        raise reply.unexpected()
+    return f"It was revoked at {reply.host}."

@@ -1,0 +1,142 @@
+"""Trusted publishing: a token for minutes, in exchange for who the CI system says that we are.
+
+    GET  /_/oidc/audience                        whom the identity token has to be for
+    POST /_/oidc/mint-token  {"token": ...}      the identity token for a token of the index
+
+The identity token comes from the CI system by the package `id`. Only PyPI and TestPyPI are asked: an
+index says itself whom the identity token is to be for, and another one could name PyPI, and would
+then hold what PyPI takes.
+
+Nobody can do this for a job but the job: the agent has neither a network connection nor the CI
+system's variables, so it renews nothing. The command that mints can be given again.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import NamedTuple
+
+from tokenward.errors import CommandError
+from tokenward.indexes.web import WebError
+from tokenward.layout import listed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from tokenward.indexes.place import Place
+    from tokenward.indexes.web import Web
+
+USUAL_SECONDS: Final = 900
+"""How long a token lives where the index does not say when it ends."""
+
+_TELLING: Final = ("sub", "repository", "workflow_ref", "project_path", "environment")
+"""The claims that a publisher is registered by."""
+
+_HINTS: Final = {
+    "invalid-publisher": "{page} has to name the publisher as the identity token does; `-v` shows it",
+    "invalid-pending-publisher": "{page} has to name the publisher as the identity token does; `-v` shows it",
+    "invalid-reuse-token": "an identity token mints once, and a job of GitLab has one: log in once a job",
+    "not-enabled": "use an API token: `auth login --token -`",
+}
+_PAGES: Final = {
+    "upload.pypi.org": "https://pypi.org/manage/account/publishing/",
+    "test.pypi.org": "https://test.pypi.org/manage/account/publishing/",
+}
+
+
+class Minted(NamedTuple):
+    """A token, and in how many seconds it ends."""
+
+    token: str
+    seconds: int
+
+
+def audience(web: Web, place: Place) -> str:
+    """Ask the index whom an identity token has to be for. Raises WebError, CommandError."""
+    reply = web.ask("GET", f"{place.base}/_/oidc/audience")
+    if reply.status == 403:
+        raise CommandError(
+            f"Trusted publishing is turned off at {reply.host} for now.", _HINTS["not-enabled"]
+        )
+    if reply.status == 404:
+        raise CommandError(f"{reply.host} has no trusted publishing.", _HINTS["not-enabled"])
+    if reply.status != 200:
+        raise reply.unexpected()
+    named = reply.fields().get("audience")
+    if not isinstance(named, str) or not named:
+        raise WebError(f"{reply.host} does not say whom an identity token has to be for.")
+    return named
+
+
+def identity(named: str) -> str:
+    """Return the CI system's identity token for an audience. Raises CommandError where none is."""
+    try:
+        import id as ambient
+    except ImportError:
+        raise CommandError(
+            "`--trusted-publishing` needs the package `id`, which is not installed.",
+            "install `tokenward[trusted-publishing]`",
+        ) from None
+    try:
+        token = ambient.detect_credential(named)
+    except ambient.GitHubOidcPermissionCredentialError:
+        raise CommandError(
+            "GitHub gives this job no identity token.",
+            "the job needs `permissions:` with `id-token: write`",
+        ) from None
+    except ambient.AmbientCredentialError as error:
+        why = str(error).partition(" (")[0].rstrip(".")  # behind it stands what a server answered
+        raise CommandError(f"The CI system gives no identity token: {why}.") from None
+    if token is None:
+        raise CommandError(
+            "There is no identity token here: trusted publishing is for the CI systems that make them.",
+            "elsewhere log in with an API token: `auth login --token -`",
+        )
+    return token
+
+
+def mint(web: Web, place: Place, identity_token: str) -> Minted:
+    """Exchange an identity token for a token of the index. Raises WebError, CommandError."""
+    reply = web.ask(
+        "POST",
+        f"{place.base}/_/oidc/mint-token",
+        {"Content-Type": "application/json"},
+        json.dumps({"token": identity_token}).encode(),
+    )
+    fields = reply.fields()
+    if reply.status != 200 or fields.get("success") is not True:
+        raise _refused(reply.host, fields)
+    token, end = fields.get("token"), fields.get("expires")
+    if not isinstance(token, str) or not token:
+        raise WebError(f"{reply.host} says that it minted a token, and sends none.")
+    seconds = USUAL_SECONDS
+    if isinstance(end, int) and reply.moment is not None:
+        seconds = int(end - reply.moment)  # both are by the index's clock
+    if seconds < 1:
+        raise WebError(f"{reply.host} minted a token that has ended already.")
+    return Minted(token, seconds)
+
+
+def claims(identity_token: str) -> str:
+    """Say what an identity token says of the job: what a publisher is registered by. No secret."""
+    try:
+        payload = identity_token.split(".")[1]
+        said = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return listed([f"{name} {said[name]}" for name in _TELLING if name in said])
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
+def _refused(host: str, fields: dict[str, Any]) -> CommandError:
+    """Say why nothing was minted, in the words of the index."""
+    errors = fields.get("errors")
+    found = [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
+    said = [str(error["description"]) for error in found if error.get("description")]
+    codes = [str(error.get("code", "")) for error in found]
+    why = "; ".join(said).rstrip(".") or "it does not say why"
+    hint = next((_HINTS[code] for code in codes if code in _HINTS), "")
+    return CommandError(
+        f"{host} mints no token: {why}.", hint.format(page=_PAGES.get(host, "the index"))
+    )

@@ -1,0 +1,168 @@
+"""One HTTP request to one host, for a command that somebody typed.
+
+- TLS is verified, against the bundle that REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE names,
+  else against the system's.
+- A redirect is an answer like any other and is never followed: a secret goes to the host that it is
+  for and to no other.
+- Proxies are those of the environment, and none for this machine itself.
+- What goes wrong is told without headers and bodies: they hold secrets.
+
+It never retries and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException
+from socket import gaierror
+from urllib.error import URLError
+from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
+
+from tokenward.errors import CommandError
+from tokenward.layout import span
+from tokenward_protocol import VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+TIMEOUT_SECONDS = 20
+"""For a connection to be made, and for each piece of an answer to come."""
+
+MOST_BYTES = 256 * 1024
+"""Of an answer; more is not read."""
+
+SKEW_SECONDS = 60
+"""By which two clocks may differ without a word."""
+
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_LOOPBACK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/")
+_SENDABLE = re.compile("[ -~]*")
+
+
+class WebError(CommandError):
+    """A host could not be asked, or its answer is not what its documentation says."""
+
+
+class Reply:
+    """An answer: its status, its body, and when it was given by the host's clock, None if unsaid."""
+
+    __slots__ = ("body", "host", "moment", "status")
+
+    def __init__(self, host: str, status: int, body: bytes, moment: float | None) -> None:
+        self.host = host
+        self.status = status
+        self.body = body
+        self.moment = moment
+
+    def fields(self) -> dict[str, Any]:
+        """Return the body as a JSON object. Raises WebError if it is none."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise WebError(f"What {self.host} answered is no JSON object.")
+        return value
+
+    def unexpected(self) -> WebError:
+        """Return what to raise where no documentation has such an answer."""
+        return WebError(f"{self.host} answered with the status {self.status}.")
+
+
+class Web:
+    """Asks hosts, with the `environ` of whoever typed the command; `now` tells the time here."""
+
+    def __init__(self, environ: Mapping[str, str], now: Callable[[], float]) -> None:
+        self._environ = environ
+        self._now = now
+        self._skews: dict[str, str] = {}
+
+    def notices(self) -> list[str]:
+        """Return, once, what is to be said about the clocks of the hosts that were asked."""
+        found = [notice for notice in self._skews.values() if notice]
+        self._skews = dict.fromkeys(self._skews, "")
+        return found
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> Reply:
+        """Send a request and return what the host answers, whatever the status. Raises WebError."""
+        headers = {"User-Agent": f"tokenward/{VERSION}", **(headers or {})}
+        host = url.split("/")[2]
+        if not all(_SENDABLE.fullmatch(value) for value in headers.values()):
+            raise WebError(f"The secret for {host} has characters that cannot be sent in a header.")
+        opener = OpenerDirector()
+        opener.add_handler(ProxyHandler({} if _LOOPBACK.match(url) else None))
+        opener.add_handler(HTTPHandler())
+        if url.startswith("https:"):
+            opener.add_handler(HTTPSHandler(context=self._context()))
+        request = Request(url, data, headers, method=method)  # noqa: S310 - https, or this machine
+        began = self._now()
+        try:
+            with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
+                body = response.read(MOST_BYTES)
+                status, said = int(response.status), response.headers["Date"]
+        except (OSError, HTTPException, ValueError) as error:
+            failed = f"{host} cannot be asked: {_reason(error)}."
+        else:
+            moment = _moment(said)
+            if moment is not None:
+                self._compare(host, moment - (began + self._now()) / 2)
+            return Reply(host, status, body, moment)
+        raise WebError(failed)  # outside the handler: the error may hold what was sent
+
+    def _context(self) -> ssl.SSLContext:
+        for variable in _BUNDLES:
+            path = self._environ.get(variable)
+            if path:
+                folder = os.path.isdir(path)
+                try:
+                    return ssl.create_default_context(
+                        cafile=None if folder else path, capath=path if folder else None
+                    )
+                except OSError as error:
+                    why = error.strerror or "it holds no certificate"
+                    raise WebError(
+                        f"{path}, which {variable} names, cannot be read: {why}."
+                    ) from None
+        return ssl.create_default_context()
+
+    def _compare(self, host: str, skew: float) -> None:
+        notice = ""
+        if abs(skew) > SKEW_SECONDS:
+            side = "behind" if skew > 0 else "ahead of"
+            notice = f"The clock here is {span(abs(skew))} {side} that of {host}, so that tokens end early or late."
+        self._skews.setdefault(host, notice)
+
+
+def _moment(date: str | None) -> float | None:
+    try:
+        return None if date is None else parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _reason(error: Exception) -> str:
+    """Say why a host could not be asked, in words that hold nothing of what was sent."""
+    inner = error.reason if isinstance(error, URLError) else error
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({inner.verify_message})"
+    if isinstance(inner, ssl.SSLError):
+        return "it speaks no TLS that is known here"
+    if isinstance(inner, gaierror):
+        return "its name leads nowhere"
+    if isinstance(inner, TimeoutError):
+        return f"it did not answer in {TIMEOUT_SECONDS} seconds"
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    return "it speaks no HTTP that is known here"

@@ -1,0 +1,155 @@
+"""Tokens of trusted publishing: minted, kept in the agent's memory alone, revoked when they leave it.
+
+Revoking one takes no question and no option: it was made for this run, and ends in minutes. So a
+failure is only a warning, and holds up neither a logout nor the end of the agent.
+"""
+
+from __future__ import annotations
+
+from time import time
+
+from tokenward.connection import AgentError
+from tokenward.errors import CommandError
+from tokenward.layout import ahead, capital, credential, timestamp
+from tokenward.listing import every
+from tokenward.secrets_input import TOKEN_USER, check_secret
+from tokenward_protocol.messages import MEMORY
+from tokenward_protocol.urls import FIXED, display
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable
+
+    from tokenward.connection import Answer
+    from tokenward.names import Service
+    from tokenward.session import Session
+
+
+class Minted:
+    """A token on its way out of the agent, with its end in seconds since 1970."""
+
+    __slots__ = ("expires", "secret", "service")
+
+    def __init__(self, service: str, expires: int, secret: bytes) -> None:
+        self.service = service
+        self.expires = expires
+        self.secret = secret
+
+
+def log_in(arguments: Namespace, session: Session, service: Service) -> None:
+    """Mint a token for this CI job, and have the agent keep it in memory. Raises CommandError."""
+    _refuse_beside(arguments, service)
+    from tokenward import tokens
+    from tokenward.indexes import trusted_publishing
+    from tokenward.indexes.place import place_of
+    from tokenward.indexes.web import Web
+
+    key = service.publish_key
+    if key not in FIXED.values():
+        raise CommandError(
+            "`--trusted-publishing` is for pypi and testpypi alone.",
+            "another index could have an identity token made that is meant for these",
+        )
+    web = Web(session.environ, time)
+    place = place_of(key)
+    identity = trusted_publishing.identity(trusted_publishing.audience(web, place))
+    session.terminal.detail(
+        f"The identity token says: {trusted_publishing.claims(identity) or 'nothing'}."
+    )
+    new = trusted_publishing.mint(web, place, identity)
+    for notice in web.notices():
+        session.terminal.warn(notice)
+    token = tokens.checked(key, TOKEN_USER, new.token).secret
+    header = session.ask(
+        "login",
+        check_secret(token),
+        offer=True,
+        service=key,
+        username=TOKEN_USER,
+        lifetime=new.seconds,
+        memory=True,
+    ).header
+    end = int(time()) + new.seconds
+    session.terminal.say(
+        f"Keeping {credential(TOKEN_USER, key)} in memory alone; it ends {ahead(end, time() - 1)}."
+    )
+    name = display(key)
+    session.terminal.hint(
+        f"`auth login {name} --trusted-publishing` mints another, `auth logout {name}` revokes it"
+    )
+    stored = {"service": key, "replaced": header["replaced"], "kept": False}
+    session.done(
+        {
+            **stored,
+            "username": TOKEN_USER,
+            "provider": header["provider"],
+            "adopted": False,
+            "sealed": False,
+            "expires": timestamp(end),
+            "check": None,
+            "stored": [stored],
+        }
+    )
+
+
+def _refuse_beside(arguments: Namespace, service: Service) -> None:
+    """Refuse what trusted publishing decides by itself."""
+    given = {
+        "--username": arguments.username or service.username,
+        "--token": arguments.token,
+        "--password": arguments.password or service.password,
+        "--keyring-provider": arguments.keyring_provider,
+        "--lifetime": arguments.lifetime,
+        "--adopt": arguments.adopt,
+        "--check": arguments.check,
+    }
+    for other, value in given.items():
+        if value:
+            raise CommandError(
+                f"`--trusted-publishing` and `{other}` exclude each other.", "leave one of them out"
+            )
+
+
+def held(ask: Callable[..., Answer], keys: Iterable[str] | None = None) -> list[Minted]:
+    """Return the tokens that the agent has in memory alone: those of these services, or all.
+
+    Raises AgentError where `keys` is None and the agent does not list what it has.
+    """
+    services = _services(ask) if keys is None else keys
+    return [token for service in services if (token := _held(ask, service)) is not None]
+
+
+def _services(ask: Callable[..., Answer]) -> list[str]:
+    return [str(each["service"]) for each in every(ask)[0] if each["provider"] == MEMORY]
+
+
+def _held(ask: Callable[..., Answer], service: str) -> Minted | None:
+    try:
+        found = ask("describe", service=service, username=TOKEN_USER).header
+        if found["provider"] != MEMORY or found["service"] != service:
+            return None
+        secret = ask("fetch", service=service, username=TOKEN_USER, whole=True).body
+    except AgentError:
+        return None  # there is none, or it ended just now
+    return Minted(service, int(found["expires"]), secret)
+
+
+def burn(session: Session, tokens: Iterable[Minted]) -> set[str]:
+    """Revoke tokens that the agent does not have any more; return the services where that was done."""
+    burnt: set[str] = set()
+    for token in tokens:
+        from tokenward.indexes import revoking
+        from tokenward.indexes.place import place_of
+        from tokenward.indexes.web import Web, WebError
+
+        web, place = Web(session.environ, time), place_of(token.service)
+        try:
+            session.terminal.say(revoking.burn(web, place, token.secret.decode()))
+        except WebError as failed:
+            name = capital(credential(TOKEN_USER, token.service))
+            end = ahead(token.expires, time())
+            session.terminal.warn(f"{name} was not revoked, and ends {end}: {failed}")
+        else:
+            burnt.add(token.service)
+    return burnt

@@ -1,0 +1,39 @@
+"""`auth token --check` before a real devpi-server, which says itself whom it takes us for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from workshop import ALICE, SECRET, WRONG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from tool_stage import Stage
+
+pytestmark = pytest.mark.tools
+
+
+@pytest.mark.parametrize(
+    ("secret", "state", "said"),
+    [
+        (SECRET, "accepted", f"takes the credential of {ALICE}."),
+        (WRONG, "refused", "does not take"),
+    ],
+)
+def test_a_devpi_server_says_whom_it_takes_us_for(
+    stages: Callable[[str], AbstractContextManager[Stage]], secret: str, state: str, said: str
+) -> None:
+    with stages("devpi") as stage:
+        url = f"{stage.url}{stage.index}/"
+        stage.write(
+            ".config/tokenward/config.toml", f'[services.ours]\nurl = "{url}"\nkind = "devpi"\n'
+        )
+        stage.log_in("ours", secret)
+        found = json.loads(stage.home.auth("token", "ours", "--check", "--format", "json").stdout)
+    assert found["check"] == state
+    assert said in found["message"]
+    assert [request.path for request in stage.front.requests] == [f"/{stage.index}/+api"]
