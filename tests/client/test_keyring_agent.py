@@ -53,8 +53,9 @@ def test_a_text_is_written_so_that_an_agent_reads_it(text: str) -> None:
     assert unpack(written) == {"a": text}
 
 
+# No percent sign: `parse` refuses a stray one in a user name, which leaves no doubt about the host.
 @given(
-    st.text("aB:@/\\?#. %\t\n\x00é\uff0f", max_size=12), st.sampled_from(["@h.example/x", "/", ""])
+    st.text("aB:@/\\?#. \t\n\x00é\uff0f", max_size=12), st.sampled_from(["@h.example/x", "/", ""])
 )
 def test_no_url_becomes_another_ones_when_its_user_info_is_taken_off(
     before: str, after: str
