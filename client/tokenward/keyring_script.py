@@ -15,6 +15,9 @@ import shlex
 MODULE = "tokenward_keyring"
 """What the copied module is called: keyring_backend.py knows itself by that name."""
 
+MARK = "ritten by `auth setup keyring`"
+"""What stands at the beginning of both of them, and of nobody else's."""
+
 _PARTS = ("keyring_agent", "keyring_client", "keyring_backend")
 
 _HEAD = '''\

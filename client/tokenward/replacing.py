@@ -51,6 +51,19 @@ def replace(
     sync(folder)
 
 
+def unfinished(path: str) -> list[str]:
+    """Return what was left of replacing a file by those that were killed at it, or are at it now."""
+    folder, name = os.path.split(path)
+    with suppress(OSError):
+        return [f"{folder}/{each}" for each in os.listdir(folder) if _is_temporary(each, name)]
+    return []
+
+
+def _is_temporary(name: str, of: str) -> bool:
+    middle = name.removeprefix(f".{of}.").removesuffix(".tmp")
+    return name == f".{of}.{middle}.tmp" and len(middle) == 16 and middle.isalnum()
+
+
 def sync(folder: str) -> None:
     """Have the folder remember its new entry also after a power cut, where that can be had."""
     with suppress(OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -123,7 +124,7 @@ def test_undoing_keeps_what_was_written_since(home: Home) -> None:
     program = home.path / ".local/bin/keyring"
     program.write_text(program.read_text() + "# mine\n")
     done = setup(home, "--undo", status=2)
-    assert done["refused"] == [".local/bin/keyring", ".config/uv/uv.toml"]
+    assert done["refused"] == [".config/uv/uv.toml", ".local/bin/keyring"]
     assert pip.read_text() == "[install]\nno-deps = true\ntimeout = 7\n"
     assert "explicit = false" in uv.read_text()
     assert program.exists()
@@ -162,6 +163,57 @@ def test_a_program_of_somebody_else_is_never_overwritten(home: Home) -> None:
     assert setup(home, "--yes", status=2)["refused"] == [".local/bin/keyring"]
     assert program.read_text() == "#!/bin/sh\n"
     assert "move" in home.auth("setup", "--yes").stderr
+
+
+def test_a_program_in_a_folder_of_tokenwards_name_is_somebody_elses_too(home: Home) -> None:
+    text = "#!/home/you/.local/share/uv/tools/tokenward/bin/python\nimport keyring\n"
+    program = place(home, ".local/bin/keyring", text, 0o755)
+    assert setup(home, "keyring", status=2)["refused"] == [".local/bin/keyring"]
+    setup(home, "--undo")
+    assert program.read_text() == text
+
+
+def test_nobody_else_can_put_a_module_beside_the_backend(home: Home) -> None:
+    folder = home.path / ".local/state/tokenward/keyring"
+    folder.mkdir(parents=True)
+    for each in (folder, folder.parent):
+        each.chmod(0o777)
+    planted = place(home, ".local/state/tokenward/keyring/json.py", "raise SystemExit('planted')\n")
+    assert setup(home, "keyring", status=2)["refused"] == EVERYTHING[:2]
+    assert planted.exists()
+    planted.unlink()
+    setup(home, "keyring")
+    assert {each.stat().st_mode & 0o777 for each in (folder, folder.parent)} == {0o700}
+
+
+def test_tools_are_never_led_to_a_backend_that_is_not_there(home: Home) -> None:
+    module = place(home, EVERYTHING[0], "# somebody else's\n")
+    done = setup(home, "keyring", status=2)
+    assert done["refused"] == EVERYTHING[:2]
+    assert not (home.path / EVERYTHING[1]).exists()
+    module.unlink()
+    setup(home, "keyring")
+    settings = home.path / EVERYTHING[1]
+    lines = [line for line in settings.read_text().splitlines() if not line.startswith("#")]
+    settings.write_text("\n".join(lines))
+    assert EVERYTHING[0] in setup(home, "--undo", status=2)["refused"]
+    assert module.exists()
+    settings.unlink()
+    assert EVERYTHING[0] in setup(home, "--undo")["removed"]
+
+
+def test_several_that_are_run_at_once_are_one_and_are_undone_as_one(home: Home) -> None:
+    place(home, ".config/uv/uv.toml", UV_TOML)
+    place(home, ".config/pip/pip.conf", PIP_CONF)
+    before = tree(home)
+    command = [PROGRAMS / "auth", "setup", "-q", "keyring", "uv", "pip", "hatch"]
+    several = [
+        subprocess.Popen(command, env=home.environment, start_new_session=True) for _ in range(4)
+    ]
+    assert [one.wait(60) for one in several] == [0] * 4
+    assert setup(home, "keyring", "uv", "pip", "hatch")["written"] == []
+    setup(home, "--undo")
+    assert tree(home) == before
 
 
 def test_somebody_at_a_terminal_is_asked_before_an_existing_file_gets_lines(home: Home) -> None:

@@ -14,7 +14,7 @@ from tokenward.errors import CommandError
 from tokenward.layout import counted
 from tokenward.setup import parts, work
 from tokenward.setup.accounts import Accounts
-from tokenward.setup.journal import Journal
+from tokenward.setup.journal import Journal, is_there, locked
 from tokenward.setup.step import NotUnderstoodError, Settings, StrangersWordError, Whole, look
 from tokenward.setup.work import Outcome
 
@@ -53,22 +53,28 @@ def describe(parser: Parser, _command: str) -> None:
 
 def run(arguments: Namespace, session: Session) -> None:
     """Set up, or undo it; raises CommandError if a file had to be left alone."""
-    journal = Journal(directories.state(session.environ))
     outcome = Outcome()
     if arguments.undo:
-        work.undo(parts.undone(arguments.tools), journal, outcome)
-        _tell_undone(session, outcome)
+        _undo(session, parts.undone(arguments.tools), outcome)
     else:
         chosen = parts.chosen(arguments.tools, session.environ)
-        _set_up(session, chosen, journal, outcome, yes=arguments.yes)
+        _set_up(session, chosen, outcome, yes=arguments.yes)
     session.done(outcome.described())
     if outcome.refused:
         raise CommandError(f"{counted(len(outcome.refused), 'file')} stayed as it was.")
 
 
-def _set_up(
-    session: Session, chosen: list[str], journal: Journal, outcome: Outcome, *, yes: bool
-) -> None:
+def _undo(session: Session, chosen: list[str], outcome: Outcome) -> None:
+    state = directories.state(session.environ)
+    if is_there(state):
+        with locked(state) as journal:
+            work.undo(chosen, journal, outcome)
+    _tell_undone(session, outcome)
+
+
+def _set_up(session: Session, chosen: list[str], outcome: Outcome, *, yes: bool) -> None:
+    state = directories.state(session.environ)
+    journal = Journal(state)
     looks = []
     for step in parts.steps(chosen, session.environ, _accounts(session)):
         try:
@@ -80,7 +86,8 @@ def _set_up(
             session.terminal.say(seen.summary)
     if not yes and not _agreed(session, looks, journal):
         raise CommandError("Nothing was changed.")
-    work.do(looks, journal, outcome)
+    with locked(state) as journal:  # not while somebody thinks about a question
+        work.do(looks, journal, outcome)
     _tell_done(session, chosen, looks, outcome)
 
 

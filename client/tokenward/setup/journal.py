@@ -7,21 +7,25 @@
 
 `inserted` holds our own lines, `digest` the SHA-256 of a file that is ours as a whole; not one
 byte that somebody else has written, so no stranger's secret either. It is written before the file
-that it tells of: what a killed setup has not put in yet is then missing, which harms nothing.
+and the folders that it tells of: what a killed setup has not got to is then missing, which harms
+nothing.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from tokenward.errors import CommandError
 from tokenward.files import read
+from tokenward.replacing import unfinished
 from tokenward.setup import writing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 
@@ -77,18 +81,28 @@ class Journal:
         text = json.dumps({"version": 1, "files": files, "folders": self.folders}, indent=1)
         writing.write(self.path, f"{text}\n", 0o600)
 
-    def make_folders(self, path: str) -> None:
-        """Make the folders above a file, and remember which were not there. Raises CommandError."""
-        missing: list[str] = []
-        folder = os.path.dirname(path)
-        while not os.path.isdir(folder):
-            missing.append(folder)
-            folder = os.path.dirname(folder)
-        if not missing:
-            return
-        for each in reversed(missing):
-            writing.make_folder(each)
-        self.folders += [each for each in reversed(missing) if each not in self.folders]
+    def remember_folders(self, path: str) -> None:
+        """Remember the folders above a file that are not there, before they are made."""
+        missing = writing.missing_folders(path)
+        self.folders += [folder for folder in missing if folder not in self.folders]
+
+
+def is_there(state: str) -> bool:
+    """Tell whether there is one, or what a setup has left that was killed at its first."""
+    path = f"{state}/setup.json"
+    return os.path.lexists(path) or bool(unfinished(path))
+
+
+@contextmanager
+def locked(state: str) -> Iterator[Journal]:
+    """Read the journal with every other setup kept out. Raises CommandError."""
+    missing = writing.missing_folders(f"{state}/setup.json")
+    with writing.alone_in(state):
+        journal = Journal(state)
+        if missing:
+            journal.folders += [folder for folder in missing if folder not in journal.folders]
+            journal.save()
+        yield journal
 
 
 def _entry(found: dict[str, Any]) -> Entry:

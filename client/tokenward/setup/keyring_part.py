@@ -1,7 +1,8 @@
 """The part `keyring`: how tools that import the keyring library, or run `keyring`, find us.
 
 - The backend in one file, in a folder of its own in the state directory. Every interpreter that has
-  the keyring library can load it, also when tokenward is gone.
+  the keyring library can load it, also when tokenward is gone. Whatever else lay in that folder
+  every such tool would load too, so it is empty else and nobody else gets into it.
 - keyringrc.cfg, where the library looks before it looks at what is installed beside it:
   `$XDG_CONFIG_HOME/python_keyring`, else `~/.config/python_keyring` (on macOS too), as
   keyring.util.platform_ has it.
@@ -30,7 +31,9 @@ def steps(config: str, state: str, home: str, python: str) -> Iterator[Whole | S
     """Yield what the part wants, given the folder of configurations and our interpreter."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     module = module_path(state)
-    yield Whole(PART, module, keyring_script.module(python), 0o600, f"move {module} away")
+    yield Whole(
+        PART, module, keyring_script.module(python), 0o600, f"move {module} away", alone=True
+    )
     values = {"default-keyring": BACKEND, "keyring-path": folder(state)}
 
     def edit(draft: Draft, over: bool) -> list[str]:
@@ -38,7 +41,7 @@ def steps(config: str, state: str, home: str, python: str) -> Iterator[Whole | S
         return []
 
     lines = f"`default-keyring = {BACKEND}` and `keyring-path = {folder(state)}` in [backend]"
-    yield Settings(PART, configuration(config), edit, lines)
+    yield Settings(PART, configuration(config), edit, lines, needs=module)
     program = program_path(home)
     hint = f"move {program} away; or keep it: if the library is behind it, it asks tokenward too"
     yield Whole(PART, program, keyring_script.program(python, package), 0o755, hint)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from tokenward import keyring_script
 from tokenward.errors import CommandError
 from tokenward.files import read
-from tokenward.keyring_program import MARKER
 from tokenward.setup.draft import Draft, without
 
 if TYPE_CHECKING:
@@ -32,13 +32,17 @@ class NotUnderstoodError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A file of ours. `mode` is its permissions, `hint` helps where a stranger's file is."""
+    """A file of ours. `mode` is its permissions, `hint` helps where a stranger's file is.
+
+    With `alone` nothing else may lie in its folder, and nobody else may get into that.
+    """
 
     part: str
     path: str
     text: str = field(repr=False)
     mode: int
     hint: str
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,14 @@ class Settings:
 
     `edit(draft, over)` puts them in and returns sentences that are worth saying; it raises
     StrangersWordError (unless `over`) and NotUnderstoodError. `lines` is what a person would
-    write, for a hint.
+    write, for a hint. `needs` is the file that they lead to: without it they would do harm.
     """
 
     part: str
     path: str
     edit: Callable[[Draft, bool], list[str]]
     lines: str
+    needs: str = ""
 
     @property
     def hint(self) -> str:
@@ -132,5 +137,5 @@ def digest(text: str) -> str:
 
 
 def _is_ours(text: str, step: Whole, known: Entry | None) -> bool:
-    marked = MARKER.decode() in text[:4096]
+    marked = keyring_script.MARK in text[:4096]
     return text == step.text or marked or bool(known and known.digest == digest(text))

@@ -46,25 +46,42 @@ def do(looks: Sequence[Look], journal: Journal, outcome: Outcome) -> None:
     """Write every file that is not as it is to be. Raises CommandError if the journal fails."""
     for look in looks:
         path = look.step.path
-        if not look.changes:
-            if isinstance(look.step, Whole):
-                writing.set_mode(path, look.step.mode)
-            outcome.unchanged.append(path)
-            continue
         try:
-            if text_of(path) != look.before:
-                raise CommandError(f"{path} was changed meanwhile.", "do it again")
-            _write(look, journal)
+            writing.forget_unfinished(path)
+            if _is_to_be_written(look, journal, outcome):
+                _write(look, journal)
+                outcome.written.append(path)
+            else:
+                outcome.unchanged.append(path)
         except CommandError as error:
             outcome.refused[path] = error
-        else:
-            outcome.written.append(path)
+
+
+def _is_to_be_written(look: Look, journal: Journal, outcome: Outcome) -> bool:
+    """Tell whether a file is not yet as it is to be. Raises CommandError if it has to stay so."""
+    step, path = look.step, look.step.path
+    if isinstance(step, Whole):
+        if step.alone:
+            folder, name = os.path.split(path)
+            writing.make_private(os.path.dirname(folder))
+            writing.make_private(folder, {name, "__pycache__"})
+        if not look.changes:
+            writing.set_mode(path, step.mode)
+    elif step.needs in outcome.refused:
+        raise CommandError(f"{path} stays as it was, since {step.needs} did.")
+    if not look.changes:
+        return False
+    now = text_of(path)
+    if now == look.after and path in journal.files:
+        return False  # another setup was faster
+    if now != look.before:
+        raise CommandError(f"{path} was changed meanwhile.", "do it again")
+    return True
 
 
 def _write(look: Look, journal: Journal) -> None:
     path, known = look.step.path, journal.files.get(look.step.path)
-    journal.make_folders(journal.path)
-    journal.make_folders(path)
+    journal.remember_folders(path)
     mode = look.step.mode if isinstance(look.step, Whole) else 0o600
     entry = Entry(
         look.step.part,
@@ -77,6 +94,7 @@ def _write(look: Look, journal: Journal) -> None:
     journal.files[path] = entry
     journal.save()
     try:
+        writing.make_folders(path)
         writing.write(path, look.after, mode)
     except CommandError:
         if before is None:
@@ -95,24 +113,44 @@ def undo(parts: Sequence[str], journal: Journal, outcome: Outcome) -> None:
     A file that was changed since keeps every change; what of ours cannot be told from it stays and
     is refused with a reason. Raises CommandError if the journal fails.
     """
-    for path, entry in [*journal.files.items()]:
+    # Settings before the files that they lead to: no tool is ever led to one that is not there.
+    for path, entry in sorted(journal.files.items(), key=lambda item: item[1].digest != ""):
         if entry.part not in parts:
             continue
         try:
+            if entry.digest:
+                _check_that_nobody_needs(path, entry, journal)
+            writing.forget_unfinished(path)
             _take_out(path, entry, outcome)
         except CommandError as error:
             outcome.refused[path] = error
             continue
         del journal.files[path]
         journal.save()
+    writing.forget_unfinished(journal.path)
     kept = [*journal.files, *([journal.path] if journal.files else [])]
     over = [f for f in journal.folders if not any(path.startswith(f"{f}/") for path in kept)]
+    last = [folder for folder in over if journal.path.startswith(f"{folder}/")]
+    _remove_folders([folder for folder in over if folder not in last], outcome)
     journal.folders = [folder for folder in journal.folders if folder not in over]
     journal.save()
-    for folder in sorted(over, key=len, reverse=True):
+    _remove_folders(last, outcome)
+
+
+def _remove_folders(folders: Sequence[str], outcome: Outcome) -> None:
+    for folder in sorted(folders, key=len, reverse=True):
         _forget_compiled(folder)
-        if writing.remove_folder(folder):
+        if os.path.isdir(folder) and writing.remove_folder(folder):
             outcome.removed.append(folder)
+
+
+def _check_that_nobody_needs(path: str, entry: Entry, journal: Journal) -> None:
+    for other, its in journal.files.items():
+        if its.part == entry.part and not its.digest:
+            raise CommandError(
+                f"{path} stays, since {other} may lead there.",
+                "take the lines out of that, then `auth setup --undo` again",
+            )
 
 
 def _take_out(path: str, entry: Entry, outcome: Outcome) -> None:
@@ -128,19 +166,26 @@ def _take_out(path: str, entry: Entry, outcome: Outcome) -> None:
         rest = ""
     else:
         rest, missing = without(text, entry.inserted)
-        if any(piece.strip() and "`auth setup`" in rest for piece in missing):
+        if _is_there_in_part(missing, rest):
             raise CommandError(
                 f"The lines of `auth setup` in {path} were changed since, so they stay.",
                 "take them out by hand",
             )
     if rest == text:
         outcome.unchanged.append(path)
-    elif entry.made and not rest.strip():
+    elif (entry.made or entry.digest) and not rest.strip():
         writing.remove(path)
         outcome.removed.append(path)
     else:
         writing.write(path, rest, 0o600)
         outcome.written.append(path)
+
+
+def _is_there_in_part(missing: Sequence[str], text: str) -> bool:
+    """Tell whether some of what is not there as it was put in is there in another way."""
+    said = {line.strip() for piece in missing for line in piece.splitlines() if "=" in line}
+    left = {line.strip() for line in text.splitlines()}
+    return bool(said & left or (any(map(str.strip, missing)) and "`auth setup`" in text))
 
 
 def _forget_compiled(folder: str) -> None:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from tokenward.errors import CommandError
-from tokenward.replacing import replace, sync
+from tokenward.replacing import replace, sync, unfinished
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def write(path: str, text: str, mode: int) -> None:
@@ -45,14 +49,83 @@ def remove(path: str) -> None:
     sync(os.path.dirname(path))
 
 
-def make_folder(path: str) -> None:
-    """Make one folder that is nobody else's. Raises CommandError."""
+def forget_unfinished(path: str) -> None:
+    """Remove the copies of a file that killed setups have left beside it. Raises CommandError."""
+    for left in unfinished(os.path.realpath(path)):
+        remove(left)
+
+
+def missing_folders(path: str) -> list[str]:
+    """Return the folders above a file that are not there, the highest first."""
+    missing: list[str] = []
+    while not os.path.isdir(path := os.path.dirname(path)):
+        missing.insert(0, path)
+    return missing
+
+
+def make_folders(path: str) -> None:
+    """Make the folders above a file, for nobody else. Raises CommandError."""
+    for folder in missing_folders(path):
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise _failed(folder, "made", error) from None
+
+
+def make_private(folder: str, names: set[str] | None = None) -> None:
+    """Close a folder of the user's own, if it is there, to everybody else. Raises CommandError.
+
+    Also where it is somebody else's, or where anything but `names` lies in it.
+    """
     try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        pass
+        found = os.lstat(folder)
+        if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
+            raise CommandError(f"{folder} is no folder of your own.", f"`ls -ld {folder}`")
+        if found.st_mode & 0o077:
+            os.chmod(folder, 0o700)
+        others = names is not None and {*os.listdir(folder)} - names
+    except FileNotFoundError:
+        return
     except OSError as error:
-        raise _failed(path, "made", error) from None
+        raise _failed(folder, "closed to others", error) from None
+    if others:
+        raise CommandError(
+            f"{folder} holds more than `auth setup` has put there.",
+            f"tools would load that too; look at `ls -la {folder}` and move it away",
+        )
+
+
+@contextmanager
+def alone_in(folder: str) -> Iterator[None]:
+    """Make a folder, and wait for whoever else is alone in it. Raises CommandError.
+
+    The folder itself is locked, so that nothing of it is left; where it lies on a file system that
+    locks no folders, nobody waits.
+    """
+    descriptor = _locked(folder)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(folder: str) -> int:
+    import fcntl
+
+    while True:
+        make_folders(f"{folder}/")
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _failed(folder, "opened", error) from None
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+                return descriptor
+        os.close(descriptor)  # whoever was waited for has removed it
 
 
 def remove_folder(path: str) -> bool:
