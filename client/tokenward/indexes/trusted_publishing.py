@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 USUAL_SECONDS: Final = 900
 """How long a token lives where the index does not say when it ends."""
 
+_MINTS: Final = frozenset({200, 403, 422})
+"""Statuses of an answer that says what became of a request to mint: done, turned off, refused."""
+
 _TELLING: Final = ("sub", "repository", "workflow_ref", "project_path", "environment")
 """The claims that a publisher is registered by."""
 
@@ -105,6 +108,8 @@ def mint(web: Web, place: Place, identity_token: str) -> Minted:
         {"Content-Type": "application/json"},
         json.dumps({"token": identity_token}).encode(),
     )
+    if reply.status not in _MINTS:
+        raise reply.unexpected()
     fields = reply.fields()
     if reply.status != 200 or fields.get("success") is not True:
         raise _refused(reply.host, fields)
@@ -112,7 +117,7 @@ def mint(web: Web, place: Place, identity_token: str) -> Minted:
     if not isinstance(token, str) or not token:
         raise WebError(f"{reply.host} says that it minted a token, and sends none.")
     seconds = USUAL_SECONDS
-    if isinstance(end, int) and reply.moment is not None:
+    if type(end) is int and reply.moment is not None:
         seconds = int(end - reply.moment)  # both are by the index's clock
     if seconds < 1:
         raise WebError(f"{reply.host} minted a token that has ended already.")
@@ -133,9 +138,9 @@ def _refused(host: str, fields: dict[str, Any]) -> CommandError:
     """Say why nothing was minted, in the words of the index."""
     errors = fields.get("errors")
     found = [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
-    said = [str(error["description"]) for error in found if error.get("description")]
+    said = [str(error["description"]).rstrip(".") for error in found if error.get("description")]
     codes = [str(error.get("code", "")) for error in found]
-    why = "; ".join(said).rstrip(".") or "it does not say why"
+    why = "; ".join(said) or "it does not say why"
     hint = next((_HINTS[code] for code in codes if code in _HINTS), "")
     return CommandError(
         f"{host} mints no token: {why}.", hint.format(page=_PAGES.get(host, "the index"))
