@@ -206,7 +206,7 @@ def test_several_that_are_run_at_once_are_one_and_are_undone_as_one(home: Home) 
     place(home, ".config/uv/uv.toml", UV_TOML)
     place(home, ".config/pip/pip.conf", PIP_CONF)
     before = tree(home)
-    command = [PROGRAMS / "auth", "setup", "-q", "keyring", "uv", "pip", "hatch"]
+    command = [str(PROGRAMS / "auth"), "setup", "-q", "keyring", "uv", "pip", "hatch"]
     several = [
         subprocess.Popen(command, env=home.environment, start_new_session=True) for _ in range(4)
     ]
