@@ -24,11 +24,13 @@ COMPLETE = "complete"  # a file in an environment whose making was not interrupt
 
 
 @cache
-def programs(environment: str) -> Path:
+def programs(environment: str, python: str = sys.executable) -> Path:
     """Return the folder of the programs in `environment`, which is made if it is not there."""
     pins = tomllib.loads(VERSIONS.read_text())
     requirements = pins["environments"][environment]
-    parts = [pins["as-of"], sys.executable, sys.version, *requirements]
+    if python != sys.executable:
+        environment = f"{environment}-{Path(python).name}"
+    parts = [pins["as-of"], python, sys.version, *requirements]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
     place = PLACE / f"{environment}-{key}"
     PLACE.mkdir(parents=True, exist_ok=True)
@@ -37,13 +39,13 @@ def programs(environment: str) -> Path:
         if not (place / COMPLETE).exists():
             for older in PLACE.glob(f"{environment}-{'?' * len(key)}"):
                 shutil.rmtree(older)
-            _make(place, pins["as-of"], requirements)
+            _make(place, python, pins["as-of"], requirements)
     return place / "bin"
 
 
-def _make(place: Path, as_of: str, requirements: list[str]) -> None:
+def _make(place: Path, python: str, as_of: str, requirements: list[str]) -> None:
     uv = str(Path(sys.executable).with_name("uv"))
-    interpreter = ["--python", sys.executable, "--no-python-downloads"]
+    interpreter = ["--python", python, "--no-python-downloads"]
     subprocess.run([uv, "venv", "--quiet", "--no-project", *interpreter, str(place)], check=True)
     install = [uv, "pip", "install", "--quiet", "--exclude-newer", as_of, "--only-binary", ":all:"]
     subprocess.run([*install, "--python", str(place), *requirements], check=True)
