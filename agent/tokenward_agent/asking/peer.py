@@ -65,7 +65,7 @@ class Peer:
             size = struct.calcsize("i")
             (pid,) = struct.unpack("i", self._sock.getsockopt(0, _LOCAL_PEERPID, size))
             return Asker.of(chain_of(pid, time.time() - (_since_boot() - self._accepted)))
-        except OSError:
+        except (OSError, MemoryError):
             return UNKNOWN
 
     def _on_linux(self) -> tuple[Process, ...]:

@@ -55,12 +55,12 @@ class AuditLog:
         self._torn = False  # the file ends within a line
 
     def write(self, event: str, who: str, fields: Mapping[str, object]) -> None:
-        """Write a line about an event; `who` is a JSON object or "". Never raises OSError."""
+        """Write a line about an event; `who` is a JSON object or "". What fails is counted."""
         try:
             self._write(event, who, fields)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self.lost += 1
-            reason = os.strerror(error.errno or 0)
+            reason = os.strerror(getattr(error, "errno", None) or errno.ENOMEM)
             self.problem = f"The audit log in {self.files.folder} cannot be written: {reason}."
         else:
             self.lost, self.problem = 0, None
