@@ -11,6 +11,8 @@ library and keyring is imported.
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import suppress
 
 from keyring import backend
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 OURS = {"tokenward.keyring_backend", "tokenward_keyring"}
 """The modules that this class may be defined in."""
+
+BEFORE = "# Before `auth setup`: "
+"""What setup/draft.py writes before a line that gives way to ours."""
 
 CHAINED = 10
 """The priority of keyring's own chain: with several backends, it comes before all below that."""
@@ -111,16 +116,45 @@ class Keyring(KeyringBackend):
         exclusive = self.exclusive not in {False, "", "0"} or _is_exclusive(content(config_file()))
         if exclusive and not self.aside:
             return []
-        from keyring import core
-
-        with suppress(Exception):  # a broken setting of keyring's chooses nobody
-            chosen = core.load_env() or core.load_config()
-            if chosen and type(chosen).__module__ not in OURS:
-                return [chosen] if chosen.priority > 0 else []
+        if chosen := _chosen():
+            return [chosen] if chosen.priority > 0 else []
         not_asked = {*OURS, "keyring.backends.chainer"}
         every = [k for k in backend.get_all_keyring() if type(k).__module__ not in not_asked]
         every = sorted((k for k in every if k.priority > 0), key=backend.by_priority, reverse=True)
         return every if every and every[0].priority <= CHAINED else every[:1]
+
+
+def _chosen() -> Any:
+    """Return the backend that the settings of keyring choose beside this one, or None."""
+    from keyring import core
+
+    for load in (core.load_env, core.load_config, _chosen_before):
+        path, chosen = sys.path[:], None
+        with suppress(Exception):  # a broken setting of keyring's chooses nobody
+            chosen = load()
+        if sys.path[1:] == path and sys.path[0] in path:
+            del sys.path[0]  # load_config puts keyring-path there each time
+        if chosen and type(chosen).__module__ not in OURS:
+            return chosen
+    return None
+
+
+def _chosen_before() -> Any:
+    """Load what keyringrc.cfg chose before `auth setup`, by which that has become a comment."""
+    from configparser import RawConfigParser
+
+    from keyring import core
+    from keyring.util.platform_ import config_root
+
+    text = content(f"{config_root()}/keyringrc.cfg").decode()
+    said = RawConfigParser()
+    said.read_string(
+        "\n".join(["[backend]", *(it.partition(BEFORE)[2] for it in text.splitlines())])
+    )
+    path = os.path.expanduser(said.get("backend", "keyring-path", fallback=""))
+    if path and path not in sys.path:
+        sys.path.append(path)
+    return core.load_keyring(said.get("backend", "default-keyring"))
 
 
 def _first(answers: Iterable[T | None]) -> T | None:

@@ -18,6 +18,7 @@ from reference_agent import made_home, refused, served_here
 
 from tokenward import keyring_client
 from tokenward.keyring_backend import Keyring
+from tokenward.setup import draft
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -288,6 +289,46 @@ def test_we_are_never_the_next(other: Other, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "tokenward.keyring_backend.Keyring")
     other.held = {("mail", "me"): "mine"}
     assert backend().get_password("mail", "me") == "mine"
+
+
+THEIRS = """\
+from keyring.backend import KeyringBackend
+
+
+class Keyring(KeyringBackend):
+    priority = 1
+
+    def get_password(self, service, username):
+        return "chosen's"
+
+    def set_password(self, service, username, password):
+        raise NotImplementedError
+"""
+
+
+@pytest.mark.usefixtures("agent", "other")
+@pytest.mark.parametrize(
+    "before",
+    [
+        "default-keyring = {name}.Keyring\nkeyring-path = {folder}\n",
+        "{BEFORE}default-keyring: {name}.Keyring\n{BEFORE}keyring-path={folder}\n",
+    ],
+    ids=["behind the environment", "as a comment of setup"],
+)
+def test_a_backend_that_keyringrc_chose_before_us_is_the_next(
+    before: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "tokenward.keyring_backend.Keyring")
+    name = f"chosen_{len(before)}"
+    (tmp_path / f"{name}.py").write_text(THEIRS)
+    settings = tmp_path / ".config/python_keyring/keyringrc.cfg"
+    settings.parent.mkdir(parents=True)
+    text = before.format(name=name, folder=tmp_path, BEFORE=draft.BEFORE)
+    settings.write_text(f"[backend]\n{text}")
+    for _ in range(3):
+        assert backend().get_password("mail", "me") == "chosen's"
+    assert sys.path.count(str(tmp_path)) == 1
 
 
 @pytest.mark.usefixtures("agent")

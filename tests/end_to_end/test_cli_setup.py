@@ -229,7 +229,7 @@ def test_somebody_at_a_terminal_is_asked_before_an_existing_file_gets_lines(home
 
 def test_somebody_at_a_terminal_is_asked_about_a_strangers_word(home: Home) -> None:
     rc = place(home, ".config/python_keyring/keyringrc.cfg", KEYRINGRC)
-    question = "says something else for `default-keyring`; put ours before it? [y/N]"
+    question = "says something else for `default-keyring`; keep that as a comment below ours? [y/N]"
     Typist(home, "setup", "keyring").answers(question, "").leaves(2)
     assert rc.read_text() == KEYRINGRC
     person = Typist(home, "setup", "keyring").answers(question, "yes")

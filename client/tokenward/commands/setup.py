@@ -110,7 +110,9 @@ def _ask_to_replace(step: Whole | Settings, said: StrangersWordError, session: S
         raise CommandError(f"{step.path} is somebody else's.", step.hint) from None
     problem = f"{step.path} says something else for `{said.args[0]}`"
     terminal = session.terminal
-    if not terminal.is_there() or not terminal.confirm(f"{problem}; put ours before it?"):
+    if not terminal.is_there() or not terminal.confirm(
+        f"{problem}; keep that as a comment below ours?"
+    ):
         raise CommandError(f"{problem}.", step.hint) from None
 
 
