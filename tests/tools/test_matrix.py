@@ -30,7 +30,7 @@ every_flow = pytest.mark.parametrize("flow", FLOWS, ids=[flow.title for flow in 
 PASSING = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|.*[━⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏].*|.* \d+%$", re.MULTILINE)
 """Colours, and the lines of a progress bar, which differ from run to run."""
 
-ACCIDENTAL = re.compile(r"/tmp/[\w-]+|(pdm-\w+)-\w+\.log|\d+")
+ACCIDENTAL = re.compile(r"/tmp/[\w-]+|(pdm-\w+)-\w+\.log|(?<=requirements-)\w+|\d+")
 """What is another in every run: temporary folders, log files, ports and times."""
 
 
