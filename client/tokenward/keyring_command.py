@@ -23,13 +23,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DONE, FAILED, PASS_ON = 0, 1, 75
+DONE, FAILED, PASS_ON, INTERRUPTED = 0, 1, 75, 130
 
 _CHOICES = {"--mode": ("password", "creds"), "--output": ("plain", "json")}
 
 
 def main(argv: Sequence[str]) -> int:
     """Do what `argv` (without the program's name) asks for, and return the exit status."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _main(argv: Sequence[str]) -> int:
     read = _read(argv)
     if read is None:
         return PASS_ON

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from reference_agent import ReferenceAgent
 
 import tokenward
 from tokenward.keyring_script import program
@@ -190,3 +195,27 @@ def test_nobody_elses_module_is_loaded(alice: Keyring) -> None:
     (alice.home.path / "os.py").write_text("raise SystemExit('not this one')")
     found = alice("get", URL, "alice", "--output=json", PYTHONPATH=str(alice.home.path))
     assert json.loads(found.stdout) == {"password": SECRET}
+
+
+def test_it_is_interrupted_without_a_word(keyring: Keyring) -> None:
+    folder = keyring.home.path / "run/tokenward"
+    folder.mkdir(mode=0o700)
+    asked = threading.Event()
+
+    def silent(_: object) -> bytes:
+        asked.set()
+        return b"\0"
+
+    with ReferenceAgent(folder / "agent.sock", instead=silent):
+        running = subprocess.Popen(
+            [keyring.path, "get", URL, "alice"],
+            env=keyring.home.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert asked.wait(20)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+        assert running.communicate() == ("", "")
+        assert running.returncode in {-signal.SIGINT, 130}
