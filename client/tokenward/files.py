@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 MAX_SIZE = 1024 * 1024
 """Bytes of the largest settings file."""
 
-MAX_PARTS = 32
-"""Parts of the longest key, as in `[tool.uv]`, which has two."""
-
-_PART_AND_DOT = rb"(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+"
-
 
 def read(path: str, limit: int = MAX_SIZE) -> bytes | None:
     """Return what the file holds, at most `limit` bytes, or None where there is none.
@@ -47,25 +42,13 @@ def read(path: str, limit: int = MAX_SIZE) -> bytes | None:
 
 
 def parse_toml(data: bytes, path: str) -> dict[str, Any]:
-    """Parse TOML. Raises CommandError with the line of the first mistake.
+    """Parse TOML. Raises CommandError with the line of the first mistake."""
+    from tokenward_protocol import toml_text
 
-    A key of very many parts is refused: it takes tomllib the square of their number, so that a
-    checkout with a key of 100 KiB would hold up every command for half a minute.
-    """
-    import re
-    import tomllib
-
-    if re.search(rb"(?<![\w.-])(?:%b){%d}" % (_PART_AND_DOT, MAX_PARTS), data):
-        raise CommandError(f"{path} has a key of more than {MAX_PARTS} parts.")
     try:
-        return tomllib.loads(data.decode().replace("\r\n", "\n"))
-    except UnicodeDecodeError:
-        raise CommandError(f"{path} is not UTF-8 text.") from None
-    except (ValueError, RecursionError) as error:  # also a number with thousands of digits
-        where = re.search(r"line \d+", str(error))
-        raise CommandError(
-            f"{path} is not valid TOML ({where[0] if where else 'at its end'})."
-        ) from None
+        return toml_text.parse(data)
+    except ValueError as error:
+        raise CommandError(f"{path} {error}.") from None
 
 
 def upward(directory: str) -> Iterator[str]:

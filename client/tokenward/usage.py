@@ -9,10 +9,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tokenward import durations
 from tokenward.errors import CommandError, sayable
 from tokenward.layout import listed
-from tokenward_protocol import VERSION
+from tokenward_protocol import VERSION, durations
 from tokenward_protocol.messages import PROVIDERS
 
 TYPE_CHECKING = False

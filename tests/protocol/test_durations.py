@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenward.durations import seconds
+from tokenward_protocol.durations import seconds
 
 
 @pytest.mark.parametrize(
