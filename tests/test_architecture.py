@@ -68,8 +68,10 @@ def test_a_package_knows_only_what_it_may(package: str, others: set[str]) -> Non
     ("room", "below"),
     [
         ("wire", set()),
-        ("requests", {"wire", "store", "vault", "asking", "audit"}),
+        ("requests", {"wire", "store", "vault", "asking", "policy", "consent", "audit"}),
         ("asking", set()),
+        ("policy", set()),
+        ("consent", {"asking", "worker"}),
         ("store", {"vault", "worker", "audit"}),
         ("audit", {"vault"}),
         ("vault", set()),
@@ -77,7 +79,9 @@ def test_a_package_knows_only_what_it_may(package: str, others: set[str]) -> Non
     ],
 )
 def test_a_room_of_the_agent_knows_only_those_below_it(room: str, below: set[str]) -> None:
-    rooms = {"wire", "requests", "asking", "store", "audit", "vault", "worker"}
+    rooms = {
+        *("wire", "requests", "asking", "policy", "consent", "store", "audit", "vault", "worker"),
+    }
     known = {
         node.module.split(".")[1]
         for path in (PACKAGES["tokenward_agent"] / room).rglob("*.py")

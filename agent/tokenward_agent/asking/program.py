@@ -41,7 +41,7 @@ class Program(NamedTuple):
 def program_of(process: Process) -> Program:
     """Name what a process runs, by what can be seen of it."""
     argv = process.argv
-    kind = _interpreter(process)
+    kind = interpreter(process)
     if kind is None or not argv:
         name = os.path.basename(process.exe.removesuffix(" (deleted)")) or process.name
         return Program(_short(name), "", "", argv[1:])
@@ -65,7 +65,8 @@ def program_of(process: Process) -> Program:
     return Program(_of_script(script), script, "", argv[at + 1 :])
 
 
-def _interpreter(process: Process) -> str | None:
+def interpreter(process: Process) -> str | None:
+    """Return the kind of interpreter that a process is, such as `python`; None if it is none."""
     for path in (process.exe, *process.argv[:1]):
         found = _INTERPRETERS.fullmatch(os.path.basename(path.removesuffix(" (deleted)")))
         if found is not None:

@@ -1,0 +1,1 @@
+"""What the user's own rules say about handing a credential out."""

@@ -1,0 +1,103 @@
+"""What people have answered, for as long as it holds, and how often rules have been made use of.
+
+An answer holds for the very process that asked, for a minute, so that a tool which asks for user
+name and secret one after the other, or once more after a no, leads to one question. A yes holds
+longer where the rule says `remember`: for the same program, credential, purpose and projects. What
+runs a text instead of a file (`python -c`), and what could not be looked at, is never the same
+program. Everything is forgotten by `forget`, and with the agent.
+
+Times are seconds of a clock that is never set and counts sleep.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from tokenward_agent.policy.rule import Rule
+
+ANSWER_SECONDS: Final = 60
+"""For how long an answer holds for the process that asked."""
+
+MOST_ANSWERS: Final = 4096
+MOST_QUESTIONS: Final = 10
+"""Questions a minute, so that nobody is asked until they no longer read."""
+
+
+class What(NamedTuple):
+    """What is asked for: the stored credential's service and user name, what for, which projects."""
+
+    service: str
+    username: str
+    purpose: str
+    projects: tuple[str, ...]
+
+
+class Who(NamedTuple):
+    """Who asks: `process` is one process and no later one, `program` whatever runs the same.
+
+    None where that cannot be said.
+    """
+
+    process: tuple[int, int] | None
+    program: tuple[str, str] | None
+
+
+class Answers:
+    """The answers and counts of one agent."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[tuple[object, What], tuple[bool, int]] = OrderedDict()
+        self._questions: deque[int] = deque()
+        self._used: dict[Rule, deque[int]] = {}
+
+    def known(self, who: Who, what: What, now: int) -> bool | None:
+        """Return the answer that holds, None if somebody has to be asked."""
+        for asker in who:
+            if asker is not None and (held := self._held.get((asker, what))) is not None:
+                answer, until = held
+                if now < until:
+                    return answer
+        return None
+
+    def keep(self, who: Who, what: What, *, yes: bool, remember: int, now: int) -> None:
+        """Keep an answer; `remember` is the rule's, in seconds."""
+        self._hold(who.process, what, (yes, now + ANSWER_SECONDS))
+        if yes and remember:
+            self._hold(who.program, what, (yes, now + remember))
+
+    def _hold(self, asker: object, what: What, answer: tuple[bool, int]) -> None:
+        if asker is None:
+            return
+        self._held.pop((asker, what), None)
+        self._held[asker, what] = answer
+        if len(self._held) > MOST_ANSWERS:
+            self._held.popitem(last=False)
+
+    def may_ask(self, now: int) -> bool:
+        """Tell whether one more question can be put to a person now, and count it if so."""
+        return _counted(self._questions, MOST_QUESTIONS, 60, now)
+
+    def may_use(self, rule: Rule, now: int) -> bool:
+        """Tell whether a rule's rate lets one more through, and count that if so."""
+        if rule.rate is None:
+            return True
+        used = self._used.setdefault(rule, deque())
+        return _counted(used, rule.rate.times, rule.rate.seconds, now)
+
+    def forget(self) -> None:
+        """Forget every answer. What was counted stays: a rate is no matter of opinion."""
+        self._held.clear()
+
+
+def _counted(times: deque[int], count: int, seconds: int, now: int) -> bool:
+    while times and times[0] <= now - seconds:
+        times.popleft()
+    if len(times) >= count:
+        return False
+    times.append(now)
+    return True

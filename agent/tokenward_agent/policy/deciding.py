@@ -1,0 +1,138 @@
+"""What the policy says to one request: the first rule that is meant for it decides.
+
+Whether a rule is meant for a request cannot always be told: a process could not be looked at, a
+command line does not say which project is published. Then both answers are worked out, that of the
+rule and that of the rules behind it. Where they are the same nothing depends on it; where they are
+not, a person is to be asked. So ignorance never turns `deny` into `allow`, nor `ask`.
+
+A rule that allows has to cover all that is asked for, one that asks or denies only a part of it:
+
+| | `allow` is meant for | `ask` and `deny` are meant for |
+| --- | --- | --- |
+| program | the tool that asks | the tool, and whatever was started by the program |
+| project | requests for no other projects | requests for any of the projects |
+| service | credentials for it or what lies below | likewise; perhaps one for something above |
+
+Without a rule that is meant for it a request is allowed. A new rule `deny` before the others never
+makes anything go through that did not before. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tokenward_agent.policy.rule import ALLOW, ASK, DECISIONS, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Final
+
+NO, MAYBE, YES = range(3)
+
+
+class Subject(NamedTuple):
+    """A request as rules see it.
+
+    `tool` has the name and the absolute paths of the tool that asks, and is empty where that is
+    not known; `above` likewise of the programs that started it. `service` and `username` are those
+    of the stored credential; `purpose` is "" and `projects` (normalised) empty where unknown.
+    """
+
+    tool: frozenset[str]
+    above: frozenset[str]
+    service: str
+    username: str
+    purpose: str
+    projects: frozenset[str]
+
+
+class Decision(NamedTuple):
+    """What is to be done, and the rule that says so, None where none does.
+
+    `certain` is false where it could not be told whether the rule is meant.
+    """
+
+    word: str
+    rule: Rule | None
+    certain: bool = True
+
+
+DEFAULT: Final = Decision(ALLOW, None)
+
+
+def decide(rules: Iterable[Rule], subject: Subject) -> Decision:
+    """Return what these rules, in their order, say to a request."""
+    perhaps: list[Rule] = []
+    decision = DEFAULT
+    for rule in rules:
+        meant = is_meant(rule, subject)
+        if meant == YES:
+            decision = Decision(rule.decide, rule)
+            break
+        if meant == MAYBE:
+            perhaps.append(rule)
+    for rule in reversed(perhaps):
+        if decision.word != rule.decide:
+            decision = Decision(ASK, rule, certain=False)
+    return decision
+
+
+def possible(rules: Iterable[Rule], service: str, username: str) -> tuple[str, ...]:
+    """Return what can become of requests for a credential, depending on who asks what for."""
+    words: set[str] = set()
+    for rule in rules:
+        meant = min(_one_of(rule.usernames, username), _service(rule.services, service))
+        if meant != NO:
+            words.add(rule.decide)
+        if meant == YES and not (rule.programs or rule.purposes or rule.projects):
+            break
+    else:
+        words.add(ALLOW)
+    return tuple(word for word in DECISIONS if word in words)
+
+
+def is_meant(rule: Rule, subject: Subject) -> int:
+    """Tell whether a rule is meant for a request: NO, MAYBE or YES."""
+    allows = rule.decide == ALLOW
+    return min(
+        _one_of(rule.usernames, subject.username),
+        _service(rule.services, subject.service),
+        _purpose(rule.purposes, subject.purpose),
+        _program(rule.programs, subject, allows=allows),
+        _project(rule.projects, subject.projects, allows=allows),
+    )
+
+
+def _one_of(wanted: tuple[str, ...], given: str) -> int:
+    return YES if not wanted or given in wanted else NO
+
+
+def _service(wanted: tuple[str, ...], given: str) -> int:
+    if not wanted or given in wanted:
+        return YES
+    urls = tuple(key for key in wanted if "://" in key)
+    if given.startswith(urls):
+        return YES
+    return MAYBE if "://" in given and any(url.startswith(given) for url in urls) else NO
+
+
+def _purpose(wanted: tuple[str, ...], given: str) -> int:
+    return MAYBE if wanted and not given else _one_of(wanted, given)
+
+
+def _program(wanted: tuple[str, ...], subject: Subject, *, allows: bool) -> int:
+    if not wanted:
+        return YES
+    if not subject.tool:
+        return MAYBE
+    seen = subject.tool if allows else subject.tool | subject.above
+    return NO if seen.isdisjoint(wanted) else YES
+
+
+def _project(wanted: tuple[str, ...], given: frozenset[str], *, allows: bool) -> int:
+    if not wanted:
+        return YES
+    if not given:
+        return MAYBE
+    return YES if (given.issubset(wanted) if allows else not given.isdisjoint(wanted)) else NO

@@ -1,0 +1,212 @@
+"""Reading the policy out of `config.toml`: all of it, or the line that is wrong.
+
+    [[policy]]
+    service = "pypi"        # a URL, pypi, testpypi, or a name that this file defines
+    username = "__token__"
+    program = "twine"       # a name, or the absolute path of a program or script
+    purpose = "publish"     # or install
+    project = ["mine", "another"]
+    decide = "ask"          # allow, ask or deny; needed
+    remember = "15m"        # of `ask`: for how long a yes holds
+    rate = "20/1h"          # of `allow` and `ask`: no more than that
+
+and, on top, `pinentry = "/usr/bin/pinentry-qt"`, the program that asks. Each key takes a text, and those that say for whom a rule is meant a list of texts as well. A rule
+that could never be obeyed as written is an error, since half a policy is worse than none. No
+message holds anything of a value. Pure; tomllib is imported here and by nobody before.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tokenward_agent.policy.rule import ASK, DECISIONS, DENY, PURPOSES, Policy, Rate, Rule
+from tokenward_protocol import toml_text
+from tokenward_protocol.durations import seconds
+from tokenward_protocol.urls import FIXED, is_name, parse, strip_index_suffix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+MOST_RULES: Final = 256
+MOST_VALUES: Final = 256
+"""Of a list in a rule."""
+MOST_COUNT: Final = 1000
+"""Of a rate."""
+
+_KEYS: Final = {
+    *("service", "username", "program", "purpose", "project", "decide", "remember", "rate")
+}
+_HEADER: Final = re.compile(rb"[ \t]*\[\[[ \t]*[\"']?policy[\"']?[ \t]*\]\]")
+_OF_TOOLS: Final = ("poetry-repository-", "pdm-repository-", "pdm-pypi-")
+"""How names begin under which tools keep what is an index's."""
+_PROJECT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+class PolicyError(ValueError):
+    """A policy cannot be obeyed. The text says what is wrong, worded to follow the file's name."""
+
+    def __init__(self, wrong: str, line: int = 0) -> None:
+        super().__init__(f"{wrong} (line {line})" if line else wrong)
+
+
+def read(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
+    """Return what a `config.toml` says. Raises PolicyError.
+
+    `resolved` follows the links of a path: a program is meant by the path that stands there, and by
+    the one that it leads to.
+    """
+    try:
+        table = toml_text.parse(data)
+    except ValueError as error:
+        raise PolicyError(str(error)) from None
+    entries = table.get("policy", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise PolicyError("has a `policy` that is no list of rules")
+    if len(entries) > MOST_RULES:
+        raise PolicyError(f"has more than {MOST_RULES} rules")
+    named = table.get("services", {})
+    lines = data.splitlines()
+    starts = [n for n, line in enumerate(lines, 1) if _HEADER.match(line)]
+    if len(starts) != len(entries):  # written in another way: `policy = [{...}]`
+        starts = [0] * len(entries)
+    pinentry = table.get("pinentry", "")
+    if not isinstance(pinentry, str) or ("/" in pinentry and not pinentry.startswith("/")):
+        raise PolicyError("has a `pinentry` that is neither a name nor an absolute path")
+    rules = (
+        _Reader(entry, start, lines, named if isinstance(named, dict) else {}).rule(
+            number, resolved
+        )
+        for number, (entry, start) in enumerate(zip(entries, starts, strict=True), 1)
+    )
+    return Policy(tuple(rules), pinentry)
+
+
+class _Reader:
+    """Reads one rule."""
+
+    def __init__(
+        self, entry: dict[str, Any], start: int, lines: list[bytes], named: dict[str, Any]
+    ) -> None:
+        self._entry = entry
+        self._start = start
+        self._lines = lines
+        self._named = named
+        self._number = 0
+
+    def rule(self, number: int, resolved: Callable[[str], str]) -> Rule:
+        """Return the rule, the so many-th of its file. Raises PolicyError."""
+        self._number = number
+        for key in self._entry:
+            if key not in _KEYS:
+                shown = key if re.fullmatch("[a-z-]{1,20}", key) else ""
+                raise self._wrong(f"an unknown key `{shown}`" if shown else "an unknown key", key)
+        decide = self._text("decide")
+        if decide not in DECISIONS:
+            raise self._wrong("no `decide` that is allow, ask or deny", "decide")
+        programs = self._values("program", _program)
+        remember, rate = self._seconds(), self._rate()
+        if remember and decide != ASK:
+            raise self._wrong("a `remember`, which only `ask` can have", "remember")
+        if rate and decide == DENY:
+            raise self._wrong("a `rate`, which `deny` cannot have", "rate")
+        return Rule(
+            decide,
+            self._start,
+            tuple(key for keys in self._values("service", self._service) for key in keys),
+            self._values("username", str),
+            tuple(dict.fromkeys(p for q in programs for p in (q, _led_to(q, resolved)))),
+            self._values("purpose", _purpose),
+            self._values("project", _project),
+            remember,
+            rate,
+        )
+
+    def _text(self, key: str) -> str | None:
+        value = self._entry.get(key)
+        if value is not None and not isinstance(value, str):
+            raise self._wrong(f"a `{key}` that is no text", key)
+        return value
+
+    def _values(self, key: str, read: Callable[[str], Any]) -> tuple[Any, ...]:
+        given = self._entry.get(key)
+        if given is None:
+            return ()
+        values = given if isinstance(given, list) else [given]
+        if not 0 < len(values) <= MOST_VALUES or not all(isinstance(v, str) for v in values):
+            raise self._wrong(f"a `{key}` that is neither a text nor a list of texts", key)
+        try:
+            return tuple(read(value) for value in values)
+        except ValueError as error:
+            wrong = str(error) if type(error) is ValueError else "that is no service"
+        raise self._wrong(f"a `{key}` {wrong}", key)
+
+    def _service(self, text: str) -> list[str]:
+        """Return the keys that a service stands for. Raises ValueError."""
+        if text in FIXED:
+            return [FIXED[text]]
+        if text.startswith(_OF_TOOLS):
+            return [text]
+        urls = [text]
+        if is_name(text):
+            table: Any = self._named.get(text)
+            values = [table.get("url"), table.get("publish-url")] if isinstance(table, dict) else []
+            urls = [value for value in values if isinstance(value, str)]
+        if not urls:
+            raise ValueError("that is neither a URL nor a name which this file defines")
+        return [strip_index_suffix(parse(url).key) for url in urls]
+
+    def _seconds(self) -> int:
+        text = self._text("remember")
+        try:
+            return 0 if text is None else seconds(text)
+        except ValueError:
+            pass
+        raise self._wrong("a `remember` that is no length of time such as 15m", "remember")
+
+    def _rate(self) -> Rate | None:
+        text = self._text("rate")
+        if text is None:
+            return None
+        count, _, per = text.partition("/")
+        try:
+            if re.fullmatch("[0-9]{1,4}", count) and 0 < int(count) <= MOST_COUNT:
+                return Rate(int(count), seconds(per))
+        except ValueError:
+            pass
+        raise self._wrong("a `rate` that is none such as 20/1h, of at most 1000", "rate")
+
+    def _wrong(self, what: str, key: str) -> PolicyError:
+        """Return the error, with the line of the key where it can be found."""
+        line = self._start
+        spelled = re.compile(rb"[ \t]*[\"']?%b[\"']?[ \t]*=" % re.escape(key.encode()))
+        for number, text in enumerate(self._lines[self._start :] if line else [], line + 1):
+            if text.lstrip().startswith(b"["):
+                break
+            if spelled.match(text):
+                line = number
+                break
+        return PolicyError(f"has {what} in rule {self._number}", line)
+
+
+def _program(text: str) -> str:
+    if not text or ("/" in text and not text.startswith("/")):
+        raise ValueError("that is neither a name nor an absolute path")
+    return text
+
+
+def _led_to(program: str, resolved: Callable[[str], str]) -> str:
+    return resolved(program) if program.startswith("/") else program
+
+
+def _purpose(text: str) -> str:
+    if text not in PURPOSES:
+        raise ValueError("that is neither publish nor install")
+    return text
+
+
+def _project(text: str) -> str:
+    if _PROJECT.fullmatch(text) is None:
+        raise ValueError("that is no project's name")
+    return re.sub(r"[-_.]+", "-", text).lower()

@@ -1,0 +1,187 @@
+"""Which rule decides about a request, whatever can be told of whoever asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenward_agent.policy.deciding import MAYBE, NO, YES, Decision, Subject, decide, is_meant
+from tokenward_agent.policy.rule import ALLOW, ASK, DECISIONS, DENY, PURPOSES, Rule
+
+PYPI = "https://upload.pypi.org/legacy/"
+TWINE = frozenset({"twine", "/usr/bin/python3", "/home/ana/.local/bin/twine"})
+NOBODY: frozenset[str] = frozenset()
+STRICTNESS = {ALLOW: 0, ASK: 1, DENY: 2}
+
+
+def subject(
+    tool: frozenset[str] = TWINE,
+    above: frozenset[str] = NOBODY,
+    service: str = PYPI,
+    username: str = "__token__",
+    purpose: str = "publish",
+    projects: frozenset[str] = frozenset({"mine"}),
+) -> Subject:
+    return Subject(tool, above, service, username, purpose, projects)
+
+
+def word(*rules: Rule, **about: frozenset[str] | str) -> str:
+    return decide(rules, subject(**about)).word  # type: ignore[arg-type]  # of any name
+
+
+def test_without_a_rule_everything_is_allowed() -> None:
+    assert decide((), subject()) == Decision(ALLOW, None)
+
+
+def test_the_first_rule_that_is_meant_decides_and_is_told() -> None:
+    first, second = Rule(ASK, 1, programs=("uv",)), Rule(DENY, 4, programs=("twine",))
+    assert decide((first, second, Rule(ALLOW, 7)), subject()) == Decision(DENY, second)
+
+
+@pytest.mark.parametrize("name", sorted(TWINE))
+def test_a_program_is_meant_by_its_name_and_by_its_paths(name: str) -> None:
+    assert word(Rule(DENY, programs=(name,))) == DENY
+    assert word(Rule(DENY, programs=(f"{name}x",))) == ALLOW
+
+
+def test_what_a_denied_program_starts_is_denied_too_and_what_an_allowed_one_starts_is_not() -> None:
+    above = frozenset({"agent-of-somebody", "bash"})
+    assert word(Rule(DENY, programs=("agent-of-somebody",)), above=above) == DENY
+    assert word(Rule(ASK, programs=("agent-of-somebody",)), above=above) == ASK
+    assert word(Rule(ALLOW, programs=("bash",)), Rule(DENY), above=above) == DENY
+
+
+@pytest.mark.parametrize("decide_", [ALLOW, ASK, DENY])
+def test_a_program_that_cannot_be_looked_at_is_asked_about_where_a_rule_names_programs(
+    decide_: str,
+) -> None:
+    other = DENY if decide_ == ALLOW else ALLOW
+    rules = (Rule(decide_, programs=("twine",)), Rule(other))
+    assert decide(rules, subject(tool=NOBODY)) == Decision(ASK, rules[0], certain=False)
+
+
+def test_where_nothing_depends_on_who_it_is_nobody_is_asked() -> None:
+    assert word(Rule(ALLOW, programs=("twine",)), tool=NOBODY) == ALLOW
+    assert word(Rule(DENY, programs=("twine",)), Rule(DENY), tool=NOBODY) == DENY
+
+
+def test_a_rule_for_a_service_is_meant_for_all_below_it_and_perhaps_for_what_is_above() -> None:
+    rule = Rule(DENY, services=("https://h.example/team/",))
+    assert word(rule, service="https://h.example/team/") == DENY
+    assert word(rule, service="https://h.example/team/dev/") == DENY
+    assert word(rule, service="https://h.example/") == ASK
+    assert word(rule, service="https://h.example/teams/") == ALLOW
+    assert word(rule, service="opaque") == ALLOW
+    assert (
+        word(Rule(DENY, services=("poetry-repository-x",)), service="poetry-repository-x") == DENY
+    )
+    assert (
+        word(Rule(DENY, services=("poetry-repository-x",)), service="poetry-repository-xy") == ALLOW
+    )
+
+
+def test_a_rule_allows_all_the_projects_that_it_names_and_denies_any() -> None:
+    mine = Rule(ALLOW, projects=("mine", "other"))
+    assert word(mine, Rule(DENY)) == ALLOW
+    assert word(mine, Rule(DENY), projects=frozenset({"mine", "theirs"})) == DENY
+    secret = Rule(DENY, projects=("secret",))
+    assert word(secret, projects=frozenset({"mine", "secret"})) == DENY
+    assert word(secret) == ALLOW
+
+
+def test_an_upload_of_who_knows_what_is_asked_about_where_it_matters() -> None:
+    assert word(Rule(DENY, projects=("secret",)), projects=NOBODY) == ASK
+    assert word(Rule(DENY, projects=("secret",)), Rule(DENY), projects=NOBODY) == DENY
+
+
+def test_a_purpose_is_told_apart_and_asked_about_where_it_is_not_known() -> None:
+    rule = Rule(DENY, purposes=("publish",))
+    assert [word(rule, purpose=purpose) for purpose in ("publish", "install", "")] == [
+        DENY,
+        ALLOW,
+        ASK,
+    ]
+
+
+def test_a_user_name_is_that_of_the_credential() -> None:
+    assert word(Rule(DENY, usernames=("ana",)), username="ana") == DENY
+    assert word(Rule(DENY, usernames=("ana",)), username="") == ALLOW
+
+
+NAMES = ["a", "b", "/c"]
+URLS = [PYPI, "https://h.example/", "https://h.example/x/", "opaque"]
+
+
+def some(values: list[str]) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(values), max_size=2).map(tuple)
+
+
+def all_rules(decisions: tuple[str, ...] = DECISIONS) -> st.SearchStrategy[Rule]:
+    return st.builds(
+        Rule,
+        st.sampled_from(decisions),
+        st.integers(0, 9),
+        some(URLS),
+        some(NAMES),
+        some(NAMES),
+        some(list(PURPOSES)),
+        some(NAMES),
+    )
+
+
+SUBJECTS = st.builds(
+    Subject,
+    st.frozensets(st.sampled_from(NAMES)),
+    st.frozensets(st.sampled_from(NAMES)),
+    st.sampled_from(URLS),
+    st.sampled_from(NAMES),
+    st.sampled_from(["", *PURPOSES]),
+    st.frozensets(st.sampled_from(NAMES)),
+)
+POLICIES = st.lists(all_rules(), max_size=6)
+
+
+@given(all_rules((DENY,)), POLICIES, SUBJECTS)
+def test_a_rule_that_denies_put_first_lets_nothing_through_that_was_not(
+    rule: Rule, policy: list[Rule], asked: Subject
+) -> None:
+    before, after = decide(policy, asked).word, decide([rule, *policy], asked).word
+    assert STRICTNESS[after] >= STRICTNESS[before]
+
+
+@given(all_rules((ASK,)), POLICIES, SUBJECTS)
+def test_nor_does_a_rule_that_asks_make_anything_go_through_unasked(
+    rule: Rule, policy: list[Rule], asked: Subject
+) -> None:
+    before, after = decide(policy, asked).word, decide([rule, *policy], asked).word
+    assert after != ALLOW or before == ALLOW
+
+
+@given(POLICIES, SUBJECTS, st.data())
+def test_to_be_known_less_of_is_never_of_use(
+    policy: list[Rule], asked: Subject, data: st.DataObject
+) -> None:
+    less: list[dict[str, Any]] = [
+        {"tool": NOBODY, "above": NOBODY},
+        {"purpose": ""},
+        {"projects": NOBODY},
+    ]
+    hidden = asked._replace(**data.draw(st.sampled_from(less)))
+    if decide(policy, hidden).word == ALLOW:
+        assert decide(policy, asked).word == ALLOW
+
+
+@given(all_rules(), SUBJECTS)
+def test_a_rule_that_is_meant_for_sure_says_what_becomes_of_it(rule: Rule, asked: Subject) -> None:
+    meant = is_meant(rule, asked)
+    decision = decide([rule], asked)
+    if meant == YES:
+        assert decision == Decision(rule.decide, rule)
+    elif meant == NO:
+        assert decision == Decision(ALLOW, None)
+    else:
+        assert meant == MAYBE
+        assert decision.word == (ALLOW if rule.decide == ALLOW else ASK)
