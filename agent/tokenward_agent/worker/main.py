@@ -1,7 +1,8 @@
 """What runs inside a short-lived worker process: one job, read from stdin, answered on stdout.
 
 A worker does what is slow or talks to the world, so that the agent does neither: stretch a
-passphrase, ask the system keyring, run a foreign ``keyring`` program. It is started as::
+passphrase, ask the system keyring, run a foreign ``keyring`` program, ask a person. It is started
+as::
 
     python -I [-S] main.py DIRECTORY...
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 KEY_SIZE: Final = 32
 MAX_HEADER: Final = 64 * 1024
 MAX_SECRET: Final = 64 * 1024
+WATCHED: Final = 3
+"""The descriptor of whoever asks, in a worker that is to see when they hang up."""
 _GRACE_SECONDS: Final = 2  # the agent's own deadline comes first
 
 
@@ -101,6 +104,10 @@ def work(header: Header, secret: bytes) -> tuple[Header, bytes]:
         from tokenward_agent.worker import program_jobs
 
         return program_jobs.work(job, header, secret)
+    if job.startswith("consent-"):
+        from tokenward_agent.worker import consent_jobs
+
+        return consent_jobs.work(job, header, secret)
     raise JobError("bad-request", f"There is no job {job}.")
 
 

@@ -7,7 +7,7 @@ blocks the loop, and however a job ends (answer, failure, deadline, cancellation
 group is killed, both pipes are closed and the process is reaped.
 
 A worker gets a short list of environment variables, nothing secret in its arguments, no descriptor
-but three, and ``/`` as its directory. It refuses nothing and judges nothing: that is for the caller.
+but three (and one to watch, where somebody may hang up), and ``/`` as its directory. It refuses nothing and judges nothing: that is for the caller.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import cryptography
 import msgpack
 
 import tokenward_agent
-from tokenward_agent.worker.main import MAX_HEADER
+from tokenward_agent.worker.main import MAX_HEADER, WATCHED
 from tokenward_agent.worker.pipes import read, read_into, write
 
 TYPE_CHECKING = False
@@ -75,7 +75,7 @@ class WorkerError(Exception):
     """A job failed: a `code`, one sentence, and the command that helps or an empty string.
 
     Codes: `timeout`, `worker`, `not-found`, `no-keyring`, `keyring-locked`, `keyring-failed`,
-    `program-failed`.
+    `program-failed`, `no-screen`.
     """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
@@ -100,7 +100,11 @@ def environment(own: Mapping[str, str], session: Mapping[str, str]) -> dict[str,
     return chosen
 
 
-_ASKED: Final = {"keyring": "The system keyring", "program": "The `keyring` program"}
+_ASKED: Final = {
+    "keyring": "The system keyring",
+    "program": "The `keyring` program",
+    "consent": "The program that asks a person",
+}
 """Who is asked by jobs that begin so."""
 
 
@@ -112,12 +116,15 @@ async def run(
     into: memoryview | None,
     seconds: float,
     session: Mapping[str, str],
+    watched: int | None = None,
 ) -> Header:
     """Let a worker do *job* and return the header of its answer.
 
     *secret* is copied into a block of *arena* at once, so that the caller's may be wiped while this
     waits. The answer's secret is read into *into*, which must be large enough; the header's `size`
-    says how many bytes of it count. Raises WorkerError, also when *seconds* are over; ArenaFull.
+    says how many bytes of it count. *watched* is the socket of whoever asks, which the worker finds
+    as its descriptor 3, to see when they hang up. Raises WorkerError, also when *seconds* are over;
+    ArenaFull.
     """
     size = 0 if secret is None else len(secret)
     packed: Any = msgpack.packb({**header, "job": job, "seconds": seconds, "size": size})
@@ -127,7 +134,9 @@ async def run(
         if secret is not None:
             request[4 + len(packed) :] = secret
         async with asyncio.timeout(seconds):
-            answer = await _converse(_command(job), environment(os.environ, session), request, into)
+            answer = await _converse(
+                _command(job), environment(os.environ, session), request, into, watched
+            )
     except TimeoutError:
         who = _ASKED.get(job.partition("-")[0], "A worker process")
         raise WorkerError("timeout", f"{who} did not answer within {seconds:g} seconds.") from None
@@ -153,7 +162,9 @@ async def _converse(
     environ: Mapping[str, str],
     request: memoryview,
     into: memoryview | None,
+    watched: int | None,
 ) -> Header:
+    more = [] if watched is None else [(os.POSIX_SPAWN_DUP2, watched, WATCHED)]
     with contextlib.ExitStack() as ours:
         with contextlib.ExitStack() as theirs:  # closed once it runs, or its death goes unseen
             stdin, feed = _pipe(reader=theirs, writer=ours)
@@ -166,6 +177,7 @@ async def _converse(
                     (os.POSIX_SPAWN_DUP2, stdin, 0),
                     (os.POSIX_SPAWN_DUP2, stdout, 1),
                     (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                    *more,
                 ],
                 setsid=True,
                 setsigmask=[],

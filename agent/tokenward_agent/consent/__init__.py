@@ -1,0 +1,1 @@
+"""Asking a person whether a credential may be handed out."""

@@ -1,0 +1,64 @@
+"""Which program puts a question to a person.
+
+The one that the agent's own environment or the user's config.toml names, never one that a request
+does; else the usual names in folders that the system keeps. PATH is not asked: it is whatever the
+agent's starter had. Without a display only those that write to a terminal are of use.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Final
+
+FOLDERS: Final = (
+    "/usr/bin",
+    "/bin",
+    "/usr/local/bin",
+    "/opt/homebrew/bin",
+    "/opt/local/bin",
+    "/run/current-system/sw/bin",
+    "/usr/libexec",
+    "/usr/lib/ssh",
+    "/usr/lib/openssh",
+)
+_USUAL: Final = ("pinentry",)
+"""The one that the system's administrator chose; it may be of either kind."""
+_GRAPHICAL: Final = ("pinentry-gnome3", "pinentry-qt", "pinentry-gtk-2", "pinentry-mac")
+_TEXT: Final = ("pinentry-curses", "pinentry-tty")
+_FIELDS: Final = ("ssh-askpass", "gnome-ssh-askpass", "ksshaskpass")
+
+
+def program(
+    named: str, *, display: bool, tty: bool, runs: Callable[[str], bool] | None = None
+) -> str | None:
+    """Return the absolute path of a program that can ask, None where there is none.
+
+    `named` is what was chosen, a path or a name in the folders, "" for no choice. `runs` tells
+    whether a path is a program.
+    """
+    runs = _runs if runs is None else runs
+    if named.startswith("/"):
+        return named
+    return next(filter(runs, _paths(named, display=display, tty=tty)), None)
+
+
+def _paths(named: str, *, display: bool, tty: bool) -> Iterator[str]:
+    if named:
+        names: tuple[str, ...] = (named,)
+    elif display and tty:
+        names = _USUAL + _GRAPHICAL + _TEXT + _FIELDS
+    elif display:
+        names = _GRAPHICAL + _USUAL + _FIELDS
+    else:
+        names = _TEXT + _USUAL
+    for name in names:
+        for folder in FOLDERS:
+            yield f"{folder}/{name}"
+
+
+def _runs(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)

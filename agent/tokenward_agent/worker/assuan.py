@@ -1,0 +1,100 @@
+"""The conversation with a pinentry: lines of the Assuan protocol over its stdin and stdout.
+
+Source: "Developing with Assuan" (the manual of libassuan, 2.3) and "Protocol" in pinentry's own. A
+line has at most 1000 bytes with its end; `%`, carriage return and line feed travel as `%25`, `%0D`
+and `%0A`, so that no text of anybody's can become a command. What a pinentry says is bounded too.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tokenward_agent.worker.waiting import Patience, Stopped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+MAX_LINE: Final = 1000
+_MAX_REPLY: Final = 64 * 1024
+
+TIMED_OUT: Final = 62
+CANCELLED: Final = 99
+NOT_CONFIRMED: Final = 114
+FULLY_CANCELLED: Final = 198
+"""Of libgpg-error's codes, in the low 16 bits of the number behind ERR."""
+
+
+class Refused(Exception):  # noqa: N818 - an answer
+    """The pinentry answered ERR; `code` is libgpg-error's."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"error {code}")
+        self.code = code
+
+
+def escaped(text: str, limit: int = MAX_LINE) -> bytes:
+    """Return a parameter as it travels, cut so that it has at most `limit` bytes."""
+    out = b""
+    for char in text:
+        data = char.encode("utf-8", "backslashreplace")
+        for byte in (b"%", b"\r", b"\n"):
+            data = data.replace(byte, b"%%%02X" % byte[0])
+        if len(out) + len(data) > limit:
+            break
+        out += data
+    return out
+
+
+class Pinentry:
+    """One that was started; `stdin` and `stdout` are our ends of its pipes. Raises Stopped."""
+
+    def __init__(self, stdin: int, stdout: int, patience: Patience) -> None:
+        self._stdin = stdin
+        self._stdout = stdout
+        self._patience = patience
+        self._said = b""
+        self._reply()  # it greets
+
+    def command(self, name: str, parameter: str = "") -> bytes:
+        """Give a command and return the data of the reply. Raises Refused, Stopped."""
+        line = name.encode()
+        if parameter:
+            line += b" " + escaped(parameter, MAX_LINE - len(line) - 2)
+        try:
+            os.write(self._stdin, line + b"\n")
+        except BrokenPipeError:
+            raise Stopped("ended") from None
+        return self._reply()
+
+    def option(self, name: str, value: str) -> None:
+        """Set an option, which an old pinentry may not know. Raises Stopped."""
+        try:
+            self.command("OPTION", f"{name}={value}")
+        except Refused:
+            return
+
+    def _reply(self) -> bytes:
+        data = b""
+        while True:
+            word, _, rest = self._line().partition(b" ")
+            if word == b"OK":
+                return data
+            if word == b"ERR":
+                number = rest.split(b" ")[0]
+                raise Refused(int(number) & 0xFFFF if number.isdigit() else 0)
+            if word == b"INQUIRE":
+                raise Stopped("ended")  # there is nothing for it to ask
+            if word == b"D":
+                data += rest
+            if len(data) > _MAX_REPLY:
+                raise Stopped("ended")
+
+    def _line(self) -> bytes:
+        while b"\n" not in self._said:
+            more = self._patience.read(self._stdout, 4096)
+            if not more or len(self._said) > _MAX_REPLY:
+                raise Stopped("ended")
+            self._said += more
+        line, _, self._said = self._said.partition(b"\n")
+        return line

@@ -1,0 +1,184 @@
+"""The job of a worker that puts a question to a person and returns what was answered.
+
+By a pinentry, or by a program of ssh-askpass' kind, which is told by its name. A yes always takes
+an act other than the one that people do without reading: Enter says no. Which button the keyboard
+is on differs from one to the next, so they are told apart by the *flavor* that they give
+themselves:
+
+| flavor | is shown | yes is |
+| --- | --- | --- |
+| `gtk2`, `qt` | the buttons Allow and Deny; Enter and Escape are Deny | OK |
+| `curses`, `tty` | the buttons the other way round, since Enter is the first of them | "not confirmed" |
+| any other, and ssh-askpass | a field | `yes`, typed |
+
+Every other answer, none in time, and an end of any kind is a no. The program runs in the session
+that the request came from, with that display, terminal and bus, and not with the agent's. What
+others said of themselves is escaped before it is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import unicodedata
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from tokenward_agent.worker.assuan import (
+    CANCELLED,
+    FULLY_CANCELLED,
+    NOT_CONFIRMED,
+    TIMED_OUT,
+    Pinentry,
+    Refused,
+)
+from tokenward_agent.worker.main import WATCHED, JobError
+from tokenward_agent.worker.waiting import Console, Patience, Stopped
+
+if TYPE_CHECKING:
+    from typing import Final
+
+    from tokenward_agent.worker.main import Header
+
+_EARLIER: Final = 3
+"""Seconds before the agent's deadline at which this one ends what it started, to tidy up."""
+
+_SCREEN: Final = {"DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS"}
+_TYPED: Final = "Type yes to allow:"
+_MOST_TYPED: Final = 1024
+_BUTTONS: Final = {"gtk2", "qt", "qt4", "qt5", "qt6"}
+_SWAPPED: Final = {"curses", "tty"}
+_HINT: Final = "TOKENWARD_PINENTRY or `pinentry` in config.toml names another program"
+
+
+def work(_job: str, header: Header, _secret: bytes) -> tuple[Header, bytes]:
+    """Ask: `lines` to show, by `program`, on `screen` (variables) or `tty` (of the type `term`).
+
+    With `watched` it ends where whoever asks hangs up.
+
+    Returns `answer`: `yes`, `no`, `late` or `gone`. Raises JobError if nothing could be shown.
+    """
+    text = "\n".join(shown(line) for line in header["lines"])
+    by_field = "askpass" in os.path.basename(header["program"])
+    deadline = time.monotonic() + header["seconds"] - _EARLIER
+    watched = WATCHED if header["watched"] else None
+    try:
+        with closing(Console(header["tty"])) as console:
+            process = _started(header, [f"{text}\n\n{_TYPED}"] if by_field else [])
+            patience = Patience(deadline, watched, console)
+            try:
+                ask = _by_field if by_field else _by_pinentry
+                answer = ask(process, text, header, patience)
+            except Stopped:
+                process.kill()
+                process.wait()
+                console.restore()
+                raise
+    except Stopped as stopped:
+        answer = "no" if stopped.why == "ended" else stopped.why
+    return {"answer": answer}, b""
+
+
+def shown(text: str) -> str:
+    """Return a text with everything escaped that could look like what it is not."""
+    return "".join(char if _is_plain(char) else ascii(char)[1:-1] for char in text).replace(
+        "<", "\\x3c"
+    )
+
+
+def _is_plain(char: str) -> bool:
+    return char.isprintable() and unicodedata.bidirectional(char) not in {"R", "AL"}
+
+
+def _started(header: Header, arguments: list[str]) -> subprocess.Popen[bytes]:
+    own = {key: value for key, value in os.environ.items() if key not in _SCREEN}
+    try:
+        return subprocess.Popen(
+            [header["program"], *arguments],
+            env={**own, **header["screen"]},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise JobError(
+            "program-failed",
+            f"The program {header['program']} cannot be run: {error.strerror}.",
+            _HINT,
+        ) from None
+
+
+def _by_pinentry(
+    process: subprocess.Popen[bytes], text: str, header: Header, patience: Patience
+) -> str:
+    assert process.stdin is not None  # noqa: S101 - for the type checkers; both are pipes
+    assert process.stdout is not None  # noqa: S101 - likewise
+    code = 0
+    try:
+        pinentry = Pinentry(process.stdin.fileno(), process.stdout.fileno(), patience)
+        if header["tty"]:
+            pinentry.option("ttyname", header["tty"])
+            pinentry.option("ttytype", header["term"])
+            pinentry.option("lc-ctype", os.environ.get("LC_ALL") or os.environ.get("LANG") or "C")
+        flavor = _flavor(pinentry)
+        pinentry.command("SETTITLE", "tokenward")
+        pinentry.command("SETDESC", text)
+        pinentry.command("SETTIMEOUT", str(patience.seconds))
+        return _answer(pinentry, flavor)
+    except Refused as refused:
+        code = refused.code
+    if code == TIMED_OUT:
+        return "late"
+    if code in {CANCELLED, NOT_CONFIRMED, FULLY_CANCELLED}:
+        return "no"
+    raise JobError(
+        "program-failed", f"The program {header['program']} could not ask (error {code}).", _HINT
+    )
+
+
+def _answer(pinentry: Pinentry, flavor: str) -> str:
+    """Put the question. Raises Refused for most ways of saying no."""
+    if flavor in _BUTTONS:
+        pinentry.command("SETOK", "_Allow")
+        pinentry.command("SETCANCEL", "_Deny")
+        pinentry.command("CONFIRM")
+        return "yes"
+    if flavor not in _SWAPPED:
+        pinentry.command("SETPROMPT", _TYPED)
+        return _typed(pinentry.command("GETPIN"))
+    pinentry.command("SETOK", "_Deny")
+    pinentry.command("SETNOTOK", "_Allow")
+    try:
+        pinentry.command("CONFIRM")
+    except Refused as refused:
+        if refused.code != NOT_CONFIRMED:
+            raise
+        return "yes"
+    return "no"
+
+
+def _flavor(pinentry: Pinentry) -> str:
+    """Return what a pinentry shows itself as; `gtk2:curses` is one that found no display."""
+    try:
+        return pinentry.command("GETINFO", "flavor").decode("ascii", "replace").rpartition(":")[2]
+    except Refused:
+        return ""  # an old one
+
+
+def _by_field(
+    process: subprocess.Popen[bytes], _text: str, _header: Header, patience: Patience
+) -> str:
+    assert process.stdin is not None  # noqa: S101 - for the type checkers; both are pipes
+    assert process.stdout is not None  # noqa: S101 - likewise
+    process.stdin.close()
+    typed = b""
+    while more := patience.read(process.stdout.fileno(), _MOST_TYPED):
+        typed += more
+        if len(typed) > _MOST_TYPED:
+            raise Stopped("ended")
+    return _typed(typed) if process.wait() == 0 else "no"
+
+
+def _typed(text: bytes) -> str:
+    return "yes" if text.strip().lower() == b"yes" else "no"
