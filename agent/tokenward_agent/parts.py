@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from tokenward_agent.asking.folders import Folders
 from tokenward_agent.audit.log import AuditLog
+from tokenward_agent.consent.person import Person
+from tokenward_agent.policy.file import PolicyFile
 from tokenward_agent.requests.agent import AgentRequests
 from tokenward_agent.requests.credentials import CredentialRequests
 from tokenward_agent.requests.dispatch import Dispatch
 from tokenward_agent.requests.fetch import Fetch
+from tokenward_agent.requests.gate import Gate
 from tokenward_agent.requests.knowing import Knowing
 from tokenward_agent.requests.log import LogRequests
 from tokenward_agent.requests.recording import Recorder
@@ -66,7 +69,9 @@ class Parts:
         self.anchoring = Anchoring(self.vaults, self.log)
         self.recorder = Recorder(self.log, self.anchoring)
         knowing = Knowing(Folders())
-        fetch = Fetch(self.vaults, self.opening, self.adopted, self.children, knowing)
+        self.policy = PolicyFile(settings.config)
+        self.gate = Gate(self.policy, Person(arena), self.vaults, settings.pinentry)
+        fetch = Fetch(self.vaults, self.opening, self.adopted, self.children, knowing, self.gate)
         agent = AgentRequests(
             settings,
             report,
@@ -76,6 +81,7 @@ class Parts:
             self.locking,
             self.children,
             self.log,
+            self.policy,
             stop,
         )
         credentials = CredentialRequests(

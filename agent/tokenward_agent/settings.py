@@ -23,17 +23,28 @@ class SettingsError(Exception):
 class Settings:
     """Where one agent's files are.
 
-    `directory` holds the vaults, `state` what belongs to this machine, both absolute; `socket` is
-    the address, `ready` a descriptor that is told when the agent serves, or None.
+    `directory` holds the vaults, `state` what belongs to this machine, `config` is the user's
+    config.toml, there or not, all absolute; `socket` is the address, `ready` a descriptor that is
+    told when the agent serves, or None. `pinentry` is the program that is to ask people, "" for any.
     """
 
-    __slots__ = ("directory", "ready", "socket", "state")
+    __slots__ = ("config", "directory", "pinentry", "ready", "socket", "state")
 
-    def __init__(self, directory: str, state: str, socket: str, ready: int | None) -> None:
+    def __init__(
+        self,
+        directory: str,
+        state: str,
+        socket: str,
+        ready: int | None,
+        config: str,
+        pinentry: str = "",
+    ) -> None:
         self.directory = directory
         self.state = state
         self.socket = socket
         self.ready = ready
+        self.config = config
+        self.pinentry = pinentry
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -58,7 +69,11 @@ def read(options: argparse.Namespace) -> Settings:
         socket = os.path.join(runtime_directory(os.path.realpath(base)), name)
     if not os.path.isabs(socket):
         raise SettingsError(f"The socket {socket} is not an absolute path.")
-    return Settings(directory, state, socket, options.ready_fd)
+    config = os.environ.get("TOKENWARD_CONFIG") or (
+        f"{places.config_directory(sys.platform, os.environ, home)}/config.toml"
+    )
+    pinentry = os.environ.get("TOKENWARD_PINENTRY", "")
+    return Settings(directory, state, socket, options.ready_fd, os.path.abspath(config), pinentry)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -139,9 +139,13 @@ def _service(line: Line) -> str:
 def _decision(line: Line) -> str:
     text = str(line.get("decision", ""))
     expires = line.get("expires")
-    if line.get("code"):
+    if line.get("rule") and line.get("code"):
+        text = f"denied by line {line['rule']} of the policy"
+    elif line.get("code"):
         text += f": {line['code']}"
     if isinstance(expires, int) and text == "given":
         text += f" for {span(expires - when(line))}"
+    if line.get("consent"):
+        text += f", {line['consent']}"
     lost = line.get("lost")
     return f"{text}; {lost} lines before could not be written" if lost else text

@@ -3,12 +3,16 @@
     auth-cache-dir = "~/credentials"    # where the credentials directory lies
     keyring-provider = "disabled"       # keyring, subprocess or disabled
     keyring-exclusive = true            # let tools' keyring ask nobody else (keyring_backend.py)
+    pinentry = "/usr/bin/pinentry-qt"   # what the agent asks people by
 
     [services.internal]                 # a name for an index; at least one of the URLs
     url = "https://index.example/simple/"
     publish-url = "https://index.example/legacy/"
     username = "alice"
     kind = "gitlab"                     # anaconda, devpi, gitlab or jfrog, where the URL does not tell
+
+    [[policy]]                          # rules of what is handed out: read and judged by the agent
+    decide = "ask"
 
 An unknown key is an error, because a setting that is silently not obeyed is worse than none. Paths
 that are not absolute are relative to the file; `~` is the home directory.
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FIXED = {env_form(name) for name in FIXED}
+_OF_THE_AGENT = ("pinentry", "policy")
+_KNOWN = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", *_OF_THE_AGENT)
 
 
 class Config:
@@ -55,7 +61,7 @@ def load(path: str) -> Config:
 
 def parse(table: dict[str, Any], path: str) -> Config:
     """Judge a parsed config.toml. Raises CommandError as `load`."""
-    _only(table, ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services"), "", path)
+    _only(table, _KNOWN, "", path)
     if not isinstance(table.get("keyring-exclusive", False), bool):
         raise CommandError(f"`keyring-exclusive` in {path} is neither true nor false.")
     services = table.get("services", {})

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 _TELLING = (b"auth-cache-dir", b"\\u", b"\\U", b"\\x")
+_SCREEN = {
+    "bus": "DBUS_SESSION_BUS_ADDRESS",
+    "display": "DISPLAY",
+    "wayland": "WAYLAND_DISPLAY",
+    "xauthority": "XAUTHORITY",
+    "term": "TERM",
+}
 _TEXT, _MAP, _ARRAY = 0xA0, 0x80, 0x90
 _CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
 _WIDE = {
@@ -102,9 +109,11 @@ def _is_private(path: str) -> bool:
 
 
 def fetched(
-    path: str, asked: dict[str, str | None], seconds: float
+    path: str, asked: dict[str, str | bool | None], seconds: float
 ) -> tuple[dict[str, Any], bytes]:
     """Return header and body of what the agent at `path` answers to a fetch with these arguments.
+
+    An argument that is no text is true.
 
     Raises TimeoutError where `seconds` were not enough, any other OSError (also for an agent of
     somebody else's at our own address), OverflowError where what is asked is longer than anything
@@ -115,7 +124,8 @@ def fetched(
 
     given = [(key, value) for key, value in asked.items() if value is not None]
     header = bytes([0x83 + len(given)]) + b"\xa1v\x01\xa2id\x01\xa2op\xa5fetch"
-    header += b"".join(_text(key) + _text(value) for key, value in given)
+    for key, value in given:
+        header += _text(key) + (_text(value) if isinstance(value, str) else b"\xc3")
     size = len(header)
     request = (2 + size).to_bytes(4, "big") + size.to_bytes(2, "big") + header
     deadline = monotonic() + seconds
@@ -141,10 +151,22 @@ def fetched(
             data += more
     except timeout:  # its own class up to Python 3.9
         raise TimeoutError(path) from None
+    except KeyboardInterrupt:
+        if "attended" in asked:  # a question is on this terminal: it goes when nobody waits
+            connection.shutdown(1)
+            connection.settimeout(1)
+            connection.recv(1)
+        raise
     finally:
         connection.close()
     body = 6 + int.from_bytes(data[4:6], "big")
     return _read(data[:body], 6)[0], data[body:]
+
+
+def screen() -> dict[str, str | bool | None]:
+    """Return the arguments by which an agent may ask a person, and has to be waited for."""
+    given = {key: os.environ.get(name) or None for key, name in _SCREEN.items()}
+    return {"attended": True, **given}
 
 
 def _text(text: str) -> bytes:

@@ -14,7 +14,7 @@ import sys
 from _thread import allocate_lock
 from time import monotonic
 
-from tokenward.keyring_agent import address, fetched
+from tokenward.keyring_agent import address, fetched, screen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ REST_SECONDS = 10.0
 """How long nobody is waited for again after a read that was held up in vain: tools ask often."""
 
 WRITE_SECONDS = 30.0
+
+CONSENT_SECONDS = 75.0
+"""How long a read may take that a person has to agree to, whom the agent gives a minute."""
 
 NOTHING = {"not-found", "no-vault", "bad-request", "too-large"}
 """The codes of answers that say that there is no such credential."""
@@ -104,9 +107,9 @@ def _asked(service: str, username: str | None) -> tuple[str, str] | None:
     where = address()
     if where is None:
         raise _Absent
-    asked = {"spelling": service, "username": username, "dir": where[1]}
+    asked: dict[str, str | bool | None] = {"spelling": service, "username": username}
     try:
-        header, body = fetched(where[0], asked, READ_SECONDS)
+        header, body = _agreed(where[0], {**asked, "dir": where[1]})
         if header["ok"]:
             return header["username"], body.decode()
         if header["code"] in NOTHING:
@@ -129,7 +132,7 @@ def _asked(service: str, username: str | None) -> tuple[str, str] | None:
 
 def _relayed(service: str, username: str | None) -> tuple[str, str] | None:
     try:
-        answer = relay("get", service, username)
+        answer = _relayed_once_agreed(service, username)
     except Refused as refused:
         if refused.code in NOTHING:
             return None
@@ -139,20 +142,51 @@ def _relayed(service: str, username: str | None) -> tuple[str, str] | None:
     return answer["username"], answer["password"]
 
 
-def relay(op: str, service: str, username: str | None, password: str | None = None) -> Any:
-    """Have `get`, `set` or `del` done where tokenward is installed. Raises Refused."""
+def _agreed(socket: str, asked: dict[str, str | bool | None]) -> tuple[dict[str, Any], bytes]:
+    """Fetch, once more where a person has to agree; raises what `fetched` does."""
+    header, body = fetched(socket, asked, READ_SECONDS)
+    if header.get("code") == "consent":
+        header, body = fetched(socket, {**asked, **screen()}, CONSENT_SECONDS)
+    return header, body
+
+
+def _relayed_once_agreed(service: str, username: str | None) -> Any:
+    """Have a `get` relayed, once more where a person has to agree. Raises Refused."""
+    try:
+        return relay("get", service, username)
+    except Refused as refused:
+        if refused.code != "consent":
+            raise
+    return relay("get", service, username, seconds=CONSENT_SECONDS)
+
+
+def relay(
+    op: str,
+    service: str,
+    username: str | None,
+    password: str | None = None,
+    seconds: float | None = None,
+) -> Any:
+    """Have `get`, `set` or `del` done where tokenward is installed. Raises Refused.
+
+    With `seconds` a person may be asked, for whom it is waited as long.
+    """
     import json
     import subprocess
 
     service, username = _without_secrets(service, username)
+    asked: dict[str, str | bool | None]
     asked = {"service": service, "username": username, "password": password}
+    if seconds is not None:
+        asked.update(screen())
+    usual = READ_SECONDS if op == "get" else WRITE_SECONDS
     try:
         done = subprocess.run(
             [PYTHON or sys.executable, "-I", "-m", "tokenward.keyring_relay", op],
             input=json.dumps(asked).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=READ_SECONDS if op == "get" else WRITE_SECONDS,
+            timeout=usual if seconds is None else seconds,
             start_new_session=True,  # and so without a terminal
             check=True,
         )

@@ -2,12 +2,13 @@
 
     python -I -m tokenward.keyring_relay get|set|del
 
-One JSON object comes by stdin (`service`, `username`, `password`; the last two may be null), one
+One JSON object comes by stdin (`service`, `username`, `password`; the last two may be null; for a
+`get` that a person may be asked about `attended` and the screen, as in a fetch), one
 goes to stdout: `username` and `password` for `get`, nothing for a change that was made, `code` and
 `message` where it was not. Copies of older versions rely on this, so keys are only ever added.
 
 Settings are obeyed and an agent is started as by any command, but a tool is at work here and no
-person: nobody is asked anything, and no passphrase is used to open a vault. A `set` makes the
+person: nobody is asked anything here, and no passphrase is used to open a vault. A `set` makes the
 vault if there is none, as the first `auth login` does.
 """
 
@@ -53,7 +54,9 @@ def _session() -> Session:
 
 
 def _get(session: Session, asked: Asked) -> Asked:
-    answer = session.plain("fetch", spelling=asked["service"], username=asked["username"])
+    wanted: Asked = {"spelling": asked["service"], "username": asked["username"]}
+    wanted.update((key, asked[key]) for key in _SCREEN if key in asked)
+    answer = session.plain("fetch", **wanted)
     return {"username": answer.header["username"], "password": answer.body.decode()}
 
 
@@ -75,6 +78,7 @@ def _del(session: Session, asked: Asked) -> Asked:
     return {}
 
 
+_SCREEN = ("attended", "bus", "display", "wayland", "xauthority", "term")
 _OPS = {"get": _get, "set": _set, "del": _del}
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from __future__ import annotations
 from tokenward import keyring_program
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
-from tokenward.unlocking import given_passphrase, new_passphrase, session_variables
+from tokenward.screen import session_variables
+from tokenward.unlocking import given_passphrase, new_passphrase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from tokenward import names, unlocking
 from tokenward.connection import ANSWER_SECONDS, AgentError, connect
 from tokenward.errors import CommandError
 from tokenward.layout import listed
+from tokenward.screen import screen
 from tokenward.settings import Settings, here
 
 TYPE_CHECKING = False
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _PATIENCE = {"prepare": 30.0, "create": 120.0, "unlock": 120.0, "passphrase": 120.0, "login": 120.0}
 """Seconds that requests may take which wait for a disk, a key derivation or a system keyring."""
+
+CONSENT_SECONDS = 75.0
+"""The same for one that waits for a person, whom the agent gives a minute."""
 
 
 class Session:
@@ -88,6 +92,8 @@ class Session:
     def plain(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
         """Ask the agent once; raises AgentError."""
         timeout = _PATIENCE.get(op, ANSWER_SECONDS)
+        if op == "fetch" and arguments.get("attended"):
+            timeout = CONSENT_SECONDS
         try:
             return self.connection.ask(op, body, timeout=timeout, **arguments)
         except AgentError as refused:
@@ -102,16 +108,27 @@ class Session:
             ) from None
 
     def ask(self, op: str, body: bytes = b"", *, offer: bool = False, **arguments: Any) -> Answer:
-        """Ask the agent, opening a closed vault on the way; raises AgentError.
+        """Ask the agent, opening a closed vault and having a person agree on the way.
+
+        Raises AgentError.
 
         `offer`: a person may be asked to end a lock, too.
         """
         try:
-            return self.plain(op, body, **arguments)
+            return self._agreed(op, body, arguments)
         except AgentError as refused:
             if refused.code != "locked" or not unlocking.reopen(self, refused, offer=offer):
                 raise
-        return self.plain(op, body, **arguments)
+        return self._agreed(op, body, arguments)
+
+    def _agreed(self, op: str, body: bytes, arguments: dict[str, Any]) -> Answer:
+        """Ask, once more if a person has to agree first: on the screen that this runs on."""
+        try:
+            return self.plain(op, body, **arguments)
+        except AgentError as refused:
+            if refused.code != "consent":
+                raise
+        return self.plain(op, body, **arguments, **screen(self.environ))
 
     def done(self, value: dict[str, Any]) -> None:
         """Write what was done or found as one JSON object, if JSON was asked for."""

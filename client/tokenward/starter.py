@@ -51,11 +51,14 @@ _PROGRAM = "import sys; from tokenward_agent.__main__ import main; sys.exit(main
 
 def agent_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what a new agent may know of the starter's environment."""
-    return {
+    kept = {
         name: value
         for name, value in environ.items()
         if (name in _KEPT or name.startswith(_KEPT_FAMILIES)) and name not in _DROPPED
     }
+    if kept.get("TOKENWARD_CONFIG"):  # it is relative to where the starter is; an agent is in `/`
+        kept["TOKENWARD_CONFIG"] = os.path.abspath(kept["TOKENWARD_CONFIG"])
+    return kept
 
 
 def start(directory: str, socket: str, state: str, environ: Mapping[str, str]) -> str:

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import os
 import sys
-from _socket import AF_UNIX, SOCK_STREAM, SOL_SOCKET, socket
+from _socket import AF_UNIX, SHUT_WR, SOCK_STREAM, SOL_SOCKET, socket
 from time import monotonic, sleep
 
 from tokenward.errors import CommandError
 from tokenward_protocol.places import MAX_SOCKET_PATH
 
 CONNECT_SECONDS = 2.0
+WITHDRAW_SECONDS = 1.0
 """How long an agent may take to let somebody in."""
 
 _SO_PEERCRED = 17  # linux; struct ucred: pid, uid, gid
@@ -59,6 +60,15 @@ class Stream:
         """Return some bytes as soon as there are any; b"" at the end of the stream."""
         self._socket.settimeout(_remaining(deadline))
         return self._socket.recv(65536)
+
+    def withdraw(self) -> None:
+        """Say that nobody waits any more, and wait a moment until what was begun has ended."""
+        try:
+            self._socket.shutdown(SHUT_WR)
+            self._socket.settimeout(WITHDRAW_SECONDS)
+            self._socket.recv(1)
+        except OSError:
+            return  # it is gone already, or takes too long
 
     def close(self) -> None:
         """Hang up; that needs no farewell."""

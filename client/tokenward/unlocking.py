@@ -17,6 +17,7 @@ import stat
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.layout import listed
+from tokenward.screen import session_variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,18 +32,6 @@ MAX_PASSPHRASE = 64 * 1024
 
 TRIES = 3
 """How often a person is asked for the same passphrase."""
-
-_SESSION = {
-    "bus": "DBUS_SESSION_BUS_ADDRESS",
-    "display": "DISPLAY",
-    "wayland": "WAYLAND_DISPLAY",
-    "xauthority": "XAUTHORITY",
-}
-
-
-def session_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the arguments by which an agent finds the asker's keyring and screen."""
-    return {key: environ[name] for key, name in _SESSION.items() if environ.get(name)}
 
 
 def given_passphrase(environ: Mapping[str, str]) -> bytes | None:

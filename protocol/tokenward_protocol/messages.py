@@ -32,7 +32,7 @@ _NAMED = {"service": SERVICE, "spelling": SPELLING}
 """A service, by its key or as somebody spelled it: one of the two."""
 
 _SESSION = {"bus": TEXT, "display": TEXT, "wayland": TEXT, "xauthority": TEXT}
-"""The asker's D-Bus address and displays, where a system keyring may have to be opened."""
+"""The asker's D-Bus address and displays, where a keyring may have to be opened or a person asked."""
 
 
 class Op:
@@ -56,6 +56,10 @@ OPS = {
             "projects": TEXT,
             "ttl": COUNT,
             "whole": FLAG,
+            "attended": FLAG,
+            "tty": TEXT,
+            "term": TEXT,
+            **_SESSION,
         }
     ),
     "describe": Op({**_NAMED, "username": TEXT, "provider": TEXT}),
@@ -109,6 +113,7 @@ CODES = {
     "provider": "the provider cannot be used; the message says why",
     "vault": "a vault cannot be read or written; the message says why",
     "read-only": "the credentials directory cannot be written",
+    "consent": "a person has to agree first; ask again with `attended`",
     "refused": "the agent does not do this for this asker or in this state",
     "busy": "the agent cannot take this on now; try again",
     "internal": "the agent made a mistake; its log has the place",

@@ -211,7 +211,9 @@ def test_what_is_known_narrows_what_was_not_asked_for_and_never_the_whole(
 ) -> None:
     engine = agent.engine
     known = Known("two", at_once=at_once)
-    fetch = Fetch(engine.vaults, engine.opening, engine.adopted, engine.children, known)
+    fetch = Fetch(
+        engine.vaults, engine.opening, engine.adopted, engine.children, known, engine.gate
+    )
 
     def limits(**more: Any) -> tuple[Any, Any]:
         request = Request("fetch", 1, "", {"service": PYPI, **more})

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokenward.errors import CommandError
-from tokenward.unlocking import MAX_PASSPHRASE, given_passphrase, session_variables
+from tokenward.screen import session_variables
+from tokenward.unlocking import MAX_PASSPHRASE, given_passphrase
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -58,7 +58,10 @@ class Engine:
         self.state.mkdir(mode=0o700, exist_ok=True)
         self.clock = clock or ManualClock()
         self.arena = Arena(1 << 20)
-        settings = Settings(str(self.directory), str(self.state), str(root / "agent.sock"), None)
+        self.config = root / "config.toml"
+        settings = Settings(
+            str(self.directory), str(self.state), str(root / "agent.sock"), None, str(self.config)
+        )
         parts = Parts(settings, Report(), self.arena, self.clock, lambda: None)
         self.vaults, self.keys, self.changes = parts.vaults, parts.keys, parts.changes
         self.opening, self.locking = parts.opening, parts.locking
@@ -66,6 +69,7 @@ class Engine:
         self.children = parts.children
         self.dispatch = parts.dispatch
         self.log, self.anchoring = parts.log, parts.anchoring
+        self.gate = parts.gate
         self.quiet = self.arena.free
 
     @property

@@ -50,6 +50,12 @@ class Peer:
             self._asker = self._look()
         return self._asker
 
+    @property
+    def descriptor(self) -> int | None:
+        """The connection's own descriptor, None once it is closed."""
+        number = self._sock.fileno()
+        return None if number < 0 else number
+
     def described(self, encode: Callable[[Mapping[str, object]], str]) -> str:
         """Return `asker.described()` as text, made once."""
         if self._described is None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokenward_agent.arena import Arena
     from tokenward_agent.audit.log import AuditLog
     from tokenward_agent.harden import Report
+    from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.settings import Settings
     from tokenward_agent.store.children import Children
     from tokenward_agent.store.found import Found
@@ -39,6 +40,7 @@ class AgentRequests:
         locking: Locking,
         children: Children,
         log: AuditLog,
+        policy: PolicyFile,
         stop: Callable[[], object],
     ) -> None:
         self._settings = settings
@@ -49,6 +51,7 @@ class AgentRequests:
         self._locking = locking
         self._children = children
         self._log = log
+        self._policy = policy
         self._stop_agent = stop
         self._started = vaults.clock.wall()
 
@@ -94,7 +97,16 @@ class AgentRequests:
                 "problem": self._log.problem,
             },
             protections=protections(self._report, self._arena),
+            policy=self._policy_overview(),
         )
+
+    def _policy_overview(self) -> dict[str, Value]:
+        self._policy.look(self._vaults.clock.wall())
+        return {
+            "file": self._policy.path,
+            "rules": len(self._policy.policy.rules),
+            "problem": self._policy.problem,
+        }
 
     def stop(self, request: Request) -> Answer:
         """End the agent, once the answer is sent."""
@@ -104,8 +116,9 @@ class AgentRequests:
     async def list(self, request: Request, _body: memoryview) -> Answer:
         """Name what is stored, a page of it, and the vaults that cannot be looked into."""
         await self._opening.open_what_opens(None)
+        self._policy.look(self._vaults.clock.wall())
         entries, following = page(
-            self._vaults.all_records(), request.count("after") or 0, self._seen
+            self._vaults.all_records(), request.count("after") or 0, self._seen, self._policy
         )
         closed: list[Value] = [vault.provider for vault in self._vaults.not_open(None)]
         return done(request.number, entries=entries, next=following, closed=closed)

@@ -2,22 +2,25 @@
 
 That is the request that everything else is for. The answer of an open vault is made in the callback
 that read the request; one that has to wait, for a vault that needs nobody, for a keyring that keeps
-an adopted credential or for a look at what is to be uploaded, is a coroutine. Both requests find
-alike.
+an adopted credential, for a look at what is to be uploaded or for a person who has to agree, is a
+coroutine. Both requests find alike; only what hands a secret out is for the policy to judge.
 """
 
 from __future__ import annotations
 
 from tokenward_agent.asking.evidence import NOTHING
+from tokenward_agent.consent.question import spelled
+from tokenward_agent.failure import Failure
 from tokenward_agent.requests.naming import named, places, require_canonical
 from tokenward_agent.requests.narrowing import narrowed, wish
 from tokenward_agent.requests.overview import full
 from tokenward_agent.wire.answer import Answer, done
+from tokenward_protocol.index_tokens import DEFAULT_TTL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.asking.evidence import Evidence
-    from tokenward_agent.failure import Failure
+    from tokenward_agent.requests.gate import Gate, Passed
     from tokenward_agent.requests.knowing import Knowing
     from tokenward_agent.requests.narrowing import Wish
     from tokenward_agent.store.adopted import AdoptedSecrets
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
 
 
 class Fetch:
-    """Answers the fetches of one agent; `knowing` says for which projects one is."""
+    """Answers the fetches of one agent.
+
+    `knowing` says for which projects one is, `gate` whether it may have what it asks for.
+    """
 
     def __init__(
         self,
@@ -39,12 +45,14 @@ class Fetch:
         adopted: AdoptedSecrets,
         children: Children,
         knowing: Knowing,
+        gate: Gate,
     ) -> None:
         self._vaults = vaults
         self._opening = opening
         self._adopted = adopted
         self._children = children
         self._knowing = knowing
+        self._gate = gate
 
     def now(self, request: Request) -> Answer | None:
         """Answer at once from the open vaults; None if that has to wait for something."""
@@ -59,20 +67,32 @@ class Fetch:
             raise self._miss(request)
         if found.record.adopted is not None:
             return None
-        return self._handed_out(request, asked, known, found, found.sealed())
+        passed = self._gate.at_once(request, found.record, asked.projects or known.projects)
+        if passed is None:
+            return None
+        return self._handed_out(request, asked, known, passed, found, found.sealed())
 
     async def later(self, request: Request, _body: memoryview) -> Answer:
-        """Answer once disk and keyring were asked, and vaults that need nobody are open."""
+        """Answer once disk, keyring and person were asked, and vaults that need nobody are open."""
         asked = wish(request)
         known = NOTHING if asked.settled else await self._knowing.found(request)
-        found, secret = await self._looked_up(request)
-        return self._handed_out(request, asked, known, found, secret)
+        found = await self._looked_up(request)
+        projects = asked.projects or known.projects
+        passed = self._gate.at_once(request, found.record, projects)
+        if passed is None:
+            passed = await self._gate.asked(
+                request, found.record, projects, self._gets(asked, found)
+            )
+            before, found = found, await self._looked_up(request)
+            if found.record.key != before.record.key:
+                raise Failure("busy", "Another credential answers now.", "try again")
+        return self._handed_out(request, asked, known, passed, found, await self._secret(found))
 
     async def describe(self, request: Request, _body: memoryview) -> Answer:
         """Say what is visible of a credential, and nothing that could be used."""
-        found, secret = await self._looked_up(request)
-        token = self._children.seen(secret)
-        return done(request.number, None, **full(found, token))
+        found = await self._looked_up(request)
+        token = self._children.seen(await self._secret(found))
+        return done(request.number, None, **full(found, token, self._gate.file))
 
     def _find(self, request: Request) -> Found | None:
         return self._vaults.find(
@@ -85,20 +105,40 @@ class Fetch:
             require_canonical(service)  # looked at here alone: every hit is one
         return self._vaults.miss(named(request), request.text("provider"))
 
-    async def _looked_up(self, request: Request) -> tuple[Found, Sealed]:
-        """Open what needs nobody and look again, and read what stays in a keyring."""
+    async def _looked_up(self, request: Request) -> Found:
+        """Open what needs nobody and look again."""
         provider = request.text("provider")
         if self._opening.can_open(provider):
             await self._opening.open_unattended(provider, lambda: self._find(request))
         found = self._find(request)
         if found is None:
             raise self._miss(request)
+        return found
+
+    async def _secret(self, found: Found) -> Sealed:
+        """Return what was found, read where it is kept."""
         if found.record.adopted is None:
-            return found, found.sealed()
-        return found, await self._adopted.secret(found.record)
+            return found.sealed()
+        return await self._adopted.secret(found.record)
+
+    def _gets(self, asked: Wish, found: Found) -> str:
+        """Say what would be handed out."""
+        narrows = False
+        if not asked.whole and found.record.adopted is None:
+            token = self._children.seen(found.sealed())
+            narrows = token is not None and token.narrows
+        if narrows:
+            return f"a token that ends within {spelled(asked.ttl or DEFAULT_TTL)}"
+        return "the credential itself"
 
     def _handed_out(
-        self, request: Request, asked: Wish, known: Evidence, found: Found, secret: Sealed
+        self,
+        request: Request,
+        asked: Wish,
+        known: Evidence,
+        passed: Passed,
+        found: Found,
+        secret: Sealed,
     ) -> Answer:
         """Answer with a child of a secret, or with the secret itself. Raises Failure."""
         record, now = found.record, self._vaults.clock.wall()
@@ -113,6 +153,8 @@ class Fetch:
             "narrowed": made is not None,
             "projects": None,
             "evidence": None,
+            "rule": passed.rule,
+            "consent": passed.consent,
         }
         if made is None:
             return done(request.number, secret, **values)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.harden import Report
+    from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.store.found import Found
     from tokenward_agent.vault.record import Record
     from tokenward_agent.vault.vault import Vault
@@ -31,7 +32,7 @@ OPENED_BY = {
 }
 """Who can open a vault that has a slot of this kind, without asking the agent."""
 
-_ENTRY_BYTES = 192
+_ENTRY_BYTES = 224
 """An upper bound of what an entry takes beside its names and what is said of a token."""
 
 _IN_SHORT = ("dialect", "location", "narrows", "confined", "visible", "expires", "projects")
@@ -57,9 +58,10 @@ def entry(record: Record, provider: str) -> dict[str, Value]:
     }
 
 
-def full(found: Found, token: IndexToken | None) -> dict[str, Value]:
+def full(found: Found, token: IndexToken | None, policy: PolicyFile) -> dict[str, Value]:
     """Describe a record and all that is visible of its token."""
     values = entry(found.record, found.vault.provider)
+    values["policy"] = [*policy.possible(*found.record.key)]
     return {**values, "token": None if token is None else described(token)}
 
 
@@ -89,7 +91,10 @@ def vault_overview(vault: Vault, *, locked: bool, count: int, note: str | None) 
 
 
 def page(
-    held: list[Found], after: int, seen: Callable[[Found], IndexToken | None] = lambda _found: None
+    held: list[Found],
+    after: int,
+    seen: Callable[[Found], IndexToken | None] = lambda _found: None,
+    policy: PolicyFile | None = None,
 ) -> tuple[list[Value], int | None]:
     """Return the entries from number `after` on that fit into an answer, and the next number.
 
@@ -106,6 +111,8 @@ def page(
         token = seen(found)
         room -= 0 if token is None else _TOKEN_BYTES
         values = entry(record, found.vault.provider)
+        if policy is not None:
+            values["policy"] = [*policy.possible(*record.key)]
         entries.append({**values, "token": None if token is None else _in_short(token)})
     return entries, None
 

@@ -30,12 +30,12 @@ RECORDED: Final = frozenset(
 )
 """Requests that leave a line."""
 
-UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory"})
+UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "consent"})
 """Codes of requests that came to no decision."""
 
 _OF_ANSWER: Final = (
     *("service", "username", "provider", "projects", "evidence", "narrowed", "expires"),
-    *("replaced", "count", "opened", "generation"),
+    *("replaced", "count", "opened", "generation", "rule", "consent"),
 )
 """What a line takes from an answer, where it is there and says something."""
 
@@ -86,6 +86,8 @@ def _facts(request: Request, answer: Answer) -> dict[str, object]:
         service = request.text("service") or request.text("spelling") or ""
         if "://" in service:
             facts["service"] = service
+        if values.get("rule"):
+            facts["rule"] = values["rule"]
         return facts
     facts = {"decision": "given" if request.op == "fetch" else "done"}
     for key in _OF_ANSWER:

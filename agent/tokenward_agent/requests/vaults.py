@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.requests.overview import vault_overview
+from tokenward_agent.requests.screen import session
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.wire.answer import Answer, done
 
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
-
-_SESSION = {
-    "bus": "DBUS_SESSION_BUS_ADDRESS",
-    "display": "DISPLAY",
-    "wayland": "WAYLAND_DISPLAY",
-    "xauthority": "XAUTHORITY",
-}
 
 
 class VaultRequests:
@@ -53,7 +47,7 @@ class VaultRequests:
         provider, note = await self._choice.choose(
             request.text("provider"),
             request.text("program"),
-            _session(request),
+            session(request),
             probe=request.flag("probe"),
         )
         await self._opening.open_what_opens(provider)
@@ -72,7 +66,7 @@ class VaultRequests:
         program = request.text("program")
         if slot == "program":
             program = self._choice.program(program)
-        await self._creation.create(provider, slot, _session(request), body, program)
+        await self._creation.create(provider, slot, session(request), body, program)
         return done(request.number, provider=provider, slot=slot)
 
     def _refuse_while_locked(self) -> None:
@@ -91,7 +85,7 @@ class VaultRequests:
         left = await self._locking.unlock(
             request.text("provider"),
             body or None,
-            _session(request),
+            session(request),
             attended=request.flag("attended"),
         )
         opened: list[Value] = [
@@ -139,9 +133,3 @@ class VaultRequests:
             kept=restored.kept,
             count=len(self._vaults.all_records(provider)) if vault.state == "open" else None,
         )
-
-
-def _session(request: Request) -> dict[str, str]:
-    """Return the asker's session as environment variables for a worker."""
-    found = ((variable, request.text(name)) for name, variable in _SESSION.items())
-    return {variable: value for variable, value in found if value}

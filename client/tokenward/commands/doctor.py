@@ -14,14 +14,24 @@ import sysconfig
 from time import time
 
 from tokenward import directories
-from tokenward.checks import files, log, machine, plaintext, process, tokens, tools, vaults
+from tokenward.checks import (
+    files,
+    log,
+    machine,
+    plaintext,
+    policy,
+    process,
+    tokens,
+    tools,
+    vaults,
+)
 from tokenward.checks.finding import PROBLEM, WARNING, ok, problem, warning
 from tokenward.connection import AgentError, AgentUnreachable
 from tokenward.errors import CommandError
 from tokenward.layout import counted
 from tokenward.listing import every
+from tokenward.screen import session_variables
 from tokenward.sources.known import gather
-from tokenward.unlocking import session_variables
 from tokenward_protocol import VERSION
 
 TYPE_CHECKING = False
@@ -78,6 +88,7 @@ def _examined(session: Session) -> Iterator[Finding]:
         yield _keyring(session, status["vaults"])
         yield from vaults.openers(status["vaults"])
         yield from log.findings(status["log"], _verified(session))
+        yield policy.finding(status["policy"])
         yield from vaults.copies(status["vaults"], status["directory"], status["state"])
         yield from tokens.findings(every(session.plain)[0], time())
     yield from _machine()

@@ -34,7 +34,11 @@ def run(_arguments: Namespace, session: Session) -> None:
     if session.json:
         session.done({"credentials": [_described(entry) for entry in entries], "closed": closed})
     elif entries:
-        session.terminal.table([_HEADING, *(_row(entry, now) for entry in entries)])
+        rows = [_HEADING, *(_row(entry, now) for entry in entries)]
+        if any(_policy(entry) != "allow" for entry in entries):
+            judged = ["POLICY", *map(_policy, entries)]
+            rows = [(*row, word) for row, word in zip(rows, judged, strict=True)]
+        session.terminal.table(rows)
         for entry in entries:
             if sentence := advice(entry, now):
                 session.terminal.say(f"{sentence[:-1]}: {PAGES[entry['service']]} makes a new one.")
@@ -57,6 +61,11 @@ def _described(values: dict[str, Any]) -> dict[str, Any]:
         else value
         for key, value in values.items()
     }
+
+
+def _policy(entry: dict[str, Any]) -> str:
+    """Say what can become of requests; an older agent has no policy."""
+    return ", ".join(entry.get("policy", ["allow"]))
 
 
 def _row(entry: dict[str, Any], now: float) -> tuple[str, ...]:

@@ -52,7 +52,10 @@ def _tools(parts: list[str]) -> tuple[str, str]:
 
 def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     """Return the JSON: the same keys whether an agent runs or not."""
-    keys = ("pid", "version", "wire", "socket", "state", "locked", "vaults", "log", "protections")
+    keys = (
+        *("pid", "version", "wire", "socket", "state", "locked", "vaults", "log"),
+        *("policy", "protections"),
+    )
     found = {key: None if header is None else header[key] for key in keys}
     return {
         "running": header is not None,
@@ -76,6 +79,7 @@ def overview(header: dict[str, Any], now: float) -> list[str]:
             ("state", header["state"]),
             ("socket", header["socket"]),
             ("log", _log(header["log"])),
+            ("policy", policy_in_short(header["policy"])),
         ]
     )
     lines += ["", "vaults"] + [f"  {line}" for line in columns(_vaults(header["vaults"]))]
@@ -91,6 +95,13 @@ def _log(log: dict[str, Any]) -> str:
     if log["problem"] is None:
         return str(log["folder"])
     return f"{log['problem'].rstrip('.')} ({counted(log['lost'], 'line')} so far)"
+
+
+def policy_in_short(policy: dict[str, Any]) -> str:
+    """Say what the agent makes of the policy file."""
+    if policy["problem"]:
+        return f"nothing is handed out: {policy['file']} {policy['problem']}"
+    return f"{counted(policy['rules'], 'rule')} in {policy['file']}" if policy["rules"] else "none"
 
 
 def _vaults(vaults: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:

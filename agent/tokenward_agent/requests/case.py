@@ -1,0 +1,114 @@
+"""One fetch as the policy and a person see it: who asks, for which credential, for what.
+
+Everything in here is made of what the kernel says about the asking processes and of the record that
+would answer; of the request itself only the screen is taken, and whatever narrows what it gets.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+
+from tokenward_agent.asking.asker import UNKNOWN
+from tokenward_agent.asking.peer import Peer
+from tokenward_agent.asking.process import terminal_name
+from tokenward_agent.asking.program import interpreter
+from tokenward_agent.asking.purpose import purpose_of
+from tokenward_agent.consent.person import Screen
+from tokenward_agent.consent.question import name_of, question, short
+from tokenward_agent.policy.answers import What, Who
+from tokenward_agent.policy.deciding import Subject
+from tokenward_agent.requests.screen import session
+from tokenward_protocol.urls import display
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward_agent.asking.asker import Asker, Link
+    from tokenward_agent.vault.record import Record
+    from tokenward_agent.wire.request import Request
+
+
+class Case:
+    """A fetch of a record, known to be for these projects (normalised; none: not known)."""
+
+    def __init__(self, request: Request, record: Record, projects: tuple[str, ...]) -> None:
+        self._request = request
+        self._record = record
+        self._projects = tuple(sorted(projects))
+        peer = request.peer
+        self._asker: Asker = peer.asker if isinstance(peer, Peer) else UNKNOWN
+        self._purpose = purpose_of(self._asker)
+
+    @property
+    def subject(self) -> Subject:
+        """The case as rules see it. A tool whose program cannot be read is not known."""
+        tool, chain = self._asker.tool, self._asker.chain
+        known = tool is not None and bool(tool.process.exe)
+        above = chain[chain.index(tool) + 1 :] if tool is not None else ()
+        return Subject(
+            _names(tool) if tool is not None and known else frozenset(),
+            frozenset().union(*map(_names, above)),
+            self._record.service,
+            self._record.username,
+            self._purpose,
+            frozenset(self._projects),
+        )
+
+    @property
+    def who(self) -> Who:
+        """Who asks, as far as an answer to one question can hold for another."""
+        tool = self._asker.tool
+        if tool is None:
+            return Who(None, None)
+        process, program = tool
+        # A module is looked for in the folder first: it is another one elsewhere.
+        runs = program.script or (program.module and f"{program.module} in {process.cwd}")
+        same = process.exe and (runs or interpreter(process) is None)
+        return Who(
+            (process.pid, process.started) if process.started else None,
+            (process.exe, runs) if same else None,
+        )
+
+    @property
+    def what(self) -> What:
+        """What is asked for."""
+        return What(self._record.service, self._record.username, self._purpose, self._projects)
+
+    @property
+    def descriptor(self) -> int | None:
+        """The socket of whoever asks, None where there is none any more."""
+        peer = self._request.peer
+        return peer.descriptor if isinstance(peer, Peer) else None
+
+    @property
+    def screen(self) -> Screen:
+        """Where a person can be asked.
+
+        The terminal is the one that the kernel says the asking processes have, so that none can
+        have a question put on another one's; where the kernel does not say, the one that is named.
+        """
+        terminals = (terminal_name(link.process.terminal) for link in self._asker.chain)
+        name = next(filter(None, terminals), "")
+        tty = f"/dev/{name}" if name else ""
+        if sys.platform != "linux":
+            tty = self._request.text("tty") or ""
+        return Screen(session(self._request), tty, self._request.text("term") or "")
+
+    @cached_property
+    def wanted(self) -> str:
+        """Who is to get what, for a sentence."""
+        return f"{name_of(self._asker)} the credential for {short(display(self._record.service))}"
+
+    def question(self, gets: str) -> list[str]:
+        """Return what a person is to be shown; `gets` says what would be handed out."""
+        record = self._record
+        return question(
+            self._asker, record.service, record.username, self._purpose, self._projects, gets
+        )
+
+
+def _names(link: Link) -> frozenset[str]:
+    """Return what a rule may call a program: its name, and the paths of what runs."""
+    process, program = link
+    exe = process.exe.removesuffix(" (deleted)")
+    return frozenset(filter(None, (program.name, exe, program.script)))

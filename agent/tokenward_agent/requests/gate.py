@@ -1,0 +1,150 @@
+"""Whether a fetch may have what it asks for: the user's policy, and where that says so a person.
+
+The policy is looked at for every fetch. Where there is none, nothing else happens here. What lets a
+fetch through is told with the answer, and what does not is a Failure; both name the rule's line, so
+that the log says what decided.
+
+A question goes to the screen of whoever asks. Refuses to ask where the request is not `attended`:
+a client that does not wait for a person would be gone before the answer.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tokenward_agent.consent.question import lasting, spelled
+from tokenward_agent.failure import Failure
+from tokenward_agent.policy.answers import MOST_QUESTIONS, Answers
+from tokenward_agent.policy.deciding import decide
+from tokenward_agent.policy.rule import ASK, DENY
+from tokenward_agent.requests.case import Case
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from tokenward_agent.consent.person import Person
+    from tokenward_agent.policy.deciding import Decision
+    from tokenward_agent.policy.file import PolicyFile
+    from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.vault.record import Record
+    from tokenward_agent.wire.request import Request
+
+
+class Passed(NamedTuple):
+    """Why a fetch goes through: the line of the rule and how a person agreed, None for neither.
+
+    `consent` is `asked` or `remembered`.
+    """
+
+    rule: int | None = None
+    consent: str | None = None
+
+
+FREELY: Final = Passed()
+
+
+class Gate:
+    """Lets fetches of one agent through, or does not."""
+
+    def __init__(self, file: PolicyFile, person: Person, vaults: Vaults, pinentry: str) -> None:
+        self.file = file
+        self._person = person
+        self._vaults = vaults
+        self._pinentry = pinentry
+        self._answers = Answers()
+        self._state = (file.changes, vaults.closings)
+
+    def at_once(self, request: Request, record: Record, projects: tuple[str, ...]) -> Passed | None:
+        """Say what lets a fetch of a record through, None where a person has to be asked first.
+
+        `projects` are those that it is known to be for. Raises Failure.
+        """
+        self.file.look(self._vaults.clock.wall())
+        state = (self.file.changes, self._vaults.closings)
+        if state != self._state:  # what was agreed to was agreed to under other rules, or is closed
+            self._state = state
+            self._answers.forget()
+        if self.file.problem:
+            raise Failure(
+                "refused",
+                f"The file {self.file.path} {self.file.problem}, so that its policy is not known.",
+                "nothing is handed out until it is mended",
+            )
+        if not self.file.policy.rules:
+            return FREELY
+        return self._judged(Case(request, record, projects))
+
+    async def asked(
+        self, request: Request, record: Record, projects: tuple[str, ...], gets: str
+    ) -> Passed:
+        """Have a person asked where `at_once` says so. Raises Failure.
+
+        `gets` says what would be handed out.
+        """
+        case = Case(request, record, projects)
+        if not request.flag("attended"):
+            raise Failure(
+                "consent",
+                f"Somebody has to agree before {case.wanted} is given.",
+                "ask with `attended`, and wait",
+            )
+        screen = case.screen
+        if not screen.display and not screen.tty:
+            raise Failure(
+                "refused",
+                f"Nobody can be asked about giving {case.wanted}: there is neither a terminal nor a"
+                " display.",
+                f"a rule in {self.file.path} can allow it",
+            )
+        async with self._person.turn() as end:
+            # By now the answer to another question may settle this one, or the policy be another.
+            passed = self.at_once(request, record, projects)
+            if passed is not None:
+                return passed
+            decision = decide(self.file.policy.rules, case.subject)
+            if not self._answers.may_ask(self._now()):
+                often = f"Nobody is asked more than {MOST_QUESTIONS} times a minute"
+                raise self._refused(decision, often, "wait a minute")
+            remember = decision.rule.remember if decision.rule and decision.certain else 0
+            lines = [*case.question(gets), lasting(remember)]
+            named = self._pinentry or self.file.policy.pinentry
+            answer = await self._person.answer(lines, screen, named, end, case.descriptor)
+            if answer not in {"yes", "no"}:
+                raise self._refused(decision, f"Nobody answered about giving {case.wanted}")
+            yes = answer == "yes"
+            self._answers.keep(case.who, case.what, yes=yes, remember=remember, now=self._now())
+            return self._answered(decision, case, "asked", yes=yes)
+
+    def _judged(self, case: Case) -> Passed | None:
+        decision = decide(self.file.policy.rules, case.subject)
+        if decision.word == DENY:
+            raise self._refused(decision, f"The policy denies {case.wanted}")
+        if decision.word != ASK:
+            return self._through(decision, None)
+        known = self._answers.known(case.who, case.what, self._now())
+        return None if known is None else self._answered(decision, case, "remembered", yes=known)
+
+    def _answered(self, decision: Decision, case: Case, how: str, *, yes: bool) -> Passed:
+        if not yes:
+            raise self._refused(decision, f"Somebody was asked and denied {case.wanted}")
+        return self._through(decision, how)
+
+    def _through(self, decision: Decision, consent: str | None) -> Passed:
+        rule = decision.rule
+        if rule is None:
+            return FREELY
+        if rule.rate is not None and not self._answers.may_use(rule, self._now()):
+            often = (
+                f"The policy gives no more than {rule.rate.times} in {spelled(rule.rate.seconds)}"
+            )
+            raise self._refused(decision, often, "wait")
+        return Passed(rule.line, consent)
+
+    def _refused(self, decision: Decision, what: str, hint: str = "") -> Failure:
+        line = 0 if decision.rule is None else decision.rule.line
+        where = f"line {line} of {self.file.path}" if line else self.file.path
+        return Failure("refused", f"{what} ({where}).", hint, rule=line or None)
+
+    def _now(self) -> int:
+        return self._vaults.clock.boot()

@@ -1,0 +1,22 @@
+"""The session that a request names: a bus, a display, a terminal, as a worker needs them."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from tokenward_agent.wire.request import Request
+
+_SESSION: Final = {
+    "bus": "DBUS_SESSION_BUS_ADDRESS",
+    "display": "DISPLAY",
+    "wayland": "WAYLAND_DISPLAY",
+    "xauthority": "XAUTHORITY",
+}
+
+
+def session(request: Request) -> dict[str, str]:
+    """Return the asker's session as environment variables for a worker."""
+    found = ((variable, request.text(name)) for name, variable in _SESSION.items())
+    return {variable: value for variable, value in found if value}

@@ -1,0 +1,39 @@
+"""A home whose user has a policy, a credential that it is about, and a tool that asks for it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from home import Home
+
+URL = "https://index.example/"
+SECRET = "a-secret-that-nobody-sees"
+
+TOOL = """import keyring
+found = keyring.get_credential({url!r}, None)
+print("nothing" if found is None else found.username + " " + found.password)
+"""
+
+
+def rules(home: Home, text: str) -> None:
+    """Make this the policy of the home's user."""
+    folder = home.path / ".config/tokenward"
+    folder.mkdir(exist_ok=True)
+    (folder / "config.toml").write_text(text)
+
+
+def lines(home: Home) -> list[dict[str, Any]]:
+    """Return what the log says of fetches."""
+    found = json.loads(home.done("log", "--format", "json"))["lines"]
+    return [line for line in found if line["event"] == "fetch"]
+
+
+def tool(home: Home, name: str) -> list[str]:
+    """Make a program that asks keyring, as twine does, and return how it is started."""
+    home.done("setup", "keyring", "--yes")
+    path = home.path / name
+    path.write_text(TOOL.format(url=URL))
+    return [sys.executable, str(path)]
