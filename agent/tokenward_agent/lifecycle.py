@@ -63,6 +63,7 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None
     parts = Parts(settings, report, arena, SystemClock(), stop.set)
     parts.recorder.event("start", version=VERSION, pid=os.getpid())
     server = Server(place.listener, arena, parts.dispatch, Peer)
+    parts.sharing.serve(server)
     opening = loop.create_task(parts.opening.open_what_opens(None))
     gc.freeze()  # what lives as long as the process is not looked through again
     _say_ready(settings)
@@ -70,6 +71,7 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None
     await stop.wait()
     watch.cancel()
     opening.cancel()
+    parts.sharing.close()
     await server.close()
     parts.recorder.event("end")
     await parts.anchoring.now()

@@ -5,6 +5,8 @@ Everything that an agent has but its socket and its loop; nothing here opens a f
 
 from __future__ import annotations
 
+import os
+
 from tokenward_agent.asking.folders import Folders
 from tokenward_agent.audit.log import AuditLog
 from tokenward_agent.consent.person import Person
@@ -17,6 +19,8 @@ from tokenward_agent.requests.gate import Gate
 from tokenward_agent.requests.knowing import Knowing
 from tokenward_agent.requests.log import LogRequests
 from tokenward_agent.requests.recording import Recorder
+from tokenward_agent.requests.shared import SharedFetch, SharedGate, Unknowing, quick
+from tokenward_agent.requests.sharing import Sharing
 from tokenward_agent.requests.vaults import VaultRequests
 from tokenward_agent.store.adopted import AdoptedSecrets
 from tokenward_agent.store.anchoring import Anchoring
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from tokenward_agent.arena import Arena
     from tokenward_agent.clock import Clock
     from tokenward_agent.harden import Report
+    from tokenward_agent.requests.shared import Share
     from tokenward_agent.settings import Settings
 
 
@@ -53,6 +58,8 @@ class Parts:
         clock: Clock,
         stop: Callable[[], object],
     ) -> None:
+        self._settings = settings
+        self._arena = arena
         state = settings.state
         marker = LockMarker(state)
         self.vaults = Vaults(settings.directory, arena, clock)
@@ -72,6 +79,13 @@ class Parts:
         self.policy = PolicyFile(settings.config)
         self.gate = Gate(self.policy, Person(arena), self.vaults, settings.pinentry)
         fetch = Fetch(self.vaults, self.opening, self.adopted, self.children, knowing, self.gate)
+        self.sharing = Sharing(
+            self.vaults,
+            self.children,
+            fetch,
+            self._dispatch_of,
+            os.path.dirname(settings.socket),
+        )
         agent = AgentRequests(
             settings,
             report,
@@ -82,6 +96,7 @@ class Parts:
             self.children,
             self.log,
             self.policy,
+            self.sharing,
             stop,
         )
         credentials = CredentialRequests(
@@ -101,7 +116,12 @@ class Parts:
             arena,
             fetch,
             self.recorder,
-            quick={"hello": agent.hello, "status": agent.status, "stop": agent.stop},
+            quick={
+                "hello": agent.hello,
+                "status": agent.status,
+                "stop": agent.stop,
+                "unshare": self.sharing.unshare,
+            },
             slow={
                 "describe": fetch.describe,
                 "list": agent.list,
@@ -113,6 +133,20 @@ class Parts:
                 "unlock": vaults.unlock,
                 "passphrase": vaults.passphrase,
                 "restore": vaults.restore,
+                "share": self.sharing.share,
                 "log": LogRequests(self.log, self.vaults, self.opening, arena).log,
             },
+        )
+
+    def _dispatch_of(self, share: Share) -> Dispatch:
+        """Make what answers at a shared socket."""
+        gate = SharedGate(self.policy, self.vaults.clock, share.subject)
+        fetch = Fetch(self.vaults, self.opening, self.adopted, self.children, Unknowing(), gate)
+        return Dispatch(
+            self._settings.directory,
+            self._arena,
+            SharedFetch(share, fetch, self.vaults.clock),
+            Recorder(self.log, self.anchoring, share.path),
+            quick=quick(),
+            slow={},
         )

@@ -26,6 +26,7 @@ GROUPS = {
         "logout": "remove a stored credential",
         "token": "print a stored secret",
         "exec": "run a command with the credentials in its environment",
+        "share": "hand one credential out to a container, a job or another host",
         "list": "show what is stored, without secrets",
         "import": "take over what other tools keep",
         "export": "write all of it into an encrypted file",

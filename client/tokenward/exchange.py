@@ -110,7 +110,9 @@ class Connection:
         try:
             answer = self._exchange(data, monotonic() + timeout)
         except BaseException:
-            if op == "fetch" and arguments.get("attended"):  # a question may be on this terminal
+            if op in {"fetch", "share"} and arguments.get(
+                "attended"
+            ):  # a question may be on this terminal
                 self._stream.withdraw()
             self.close()  # whatever comes later would be taken for the answer to another request
             raise

@@ -92,7 +92,7 @@ class Session:
     def plain(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
         """Ask the agent once; raises AgentError."""
         timeout = _PATIENCE.get(op, ANSWER_SECONDS)
-        if op == "fetch" and arguments.get("attended"):
+        if op in {"fetch", "share"} and arguments.get("attended"):
             timeout = CONSENT_SECONDS
         try:
             return self.connection.ask(op, body, timeout=timeout, **arguments)

@@ -143,6 +143,13 @@ def lifetime(text: str) -> int:
         raise argparse.ArgumentTypeError(f"has a wrong value: {wrong}".rstrip(".")) from None
 
 
+def user_id(text: str) -> int:
+    """Read the value of `--uid`."""
+    if text.isascii() and text.isdigit() and len(text) <= 10:
+        return int(text)
+    raise argparse.ArgumentTypeError("is no user id, which is a number; `id -u NAME` prints one")
+
+
 def moment(text: str) -> float:
     """Read the value of `--since`: seconds since 1970, by the local clock where no zone is given."""
     from datetime import datetime

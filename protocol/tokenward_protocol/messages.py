@@ -87,6 +87,22 @@ OPS = {
     "passphrase": Op({"action": TEXT + "!", "keep": FLAG}, MAY_HAVE_BODY),
     "restore": Op({"provider": TEXT + "!", "previous": FLAG + "!", "anyway": FLAG}),
     "log": Op({"verify": FLAG + "!"}),
+    "share": Op(
+        {
+            **_NAMED,
+            "username": TEXT,
+            "projects": TEXT,
+            "lifetime": COUNT,
+            "at": TEXT,
+            "uids": TEXT,
+            "whole": FLAG,
+            "attended": FLAG,
+            "tty": TEXT,
+            "term": TEXT,
+            **_SESSION,
+        }
+    ),
+    "unshare": Op({"at": TEXT}),
     "stop": Op({}),
 }
 

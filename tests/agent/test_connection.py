@@ -374,9 +374,10 @@ def test_nobody_gives_way_where_descriptors_are_out_and_nobody_comes(tmp_path: P
             writer.write(login(1, b"x"))
             await answer(reader)
             usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+            (door,) = served.server._doors
             resource.setrlimit(resource.RLIMIT_NOFILE, (3, usual[1]))
             try:
-                served.server._acceptable()
+                served.server._acceptable(door)
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, usual)
             writer.write(login(2, b"still here"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from macaroons import caveats_of, token_of
 from other_tools import give
 
 if TYPE_CHECKING:
@@ -132,3 +133,12 @@ def test_it_sends_nothing_where_others_may_put_a_socket(home: Home, client: Path
     file = home.path / "file"
     file.touch()
     assert "is no socket of yours" in said(home, client, URL, TOKENWARD_SOCK=str(file))
+
+
+def test_at_a_shared_socket_it_gets_a_narrowed_token(home: Home, client: Path) -> None:
+    home.done("login", "pypi", "--token", "-", stdin=token_of("pypi.org", "shared"))
+    path = home.done("share", "--service", "pypi", "--project", "mine").strip()
+    result = ask(home, client, "https://upload.pypi.org/legacy/", TOKENWARD_SOCK=path)
+    username, token = result.stdout.splitlines()
+    assert username == "__token__"
+    assert '[1,["mine"]]' in (caveats_of(token) or ())

@@ -83,6 +83,11 @@ GOOD: dict[str, list[list[str]]] = {
     "agent status": [["--format", "json"]],
     "agent run": [["--format", "json"]],
     "trust": [["project"]],
+    "share": [
+        ["--service", URL, "--whole"],
+        ["--service", f"https://ana:{MARK}@index.example/", "--whole", "--format", "json"],
+        ["--stop", "--format", "json"],
+    ],
     "setup": [[], ["flit", "--format", "json"], ["--undo"]],
     "doctor": [[], ["--format", "json"]],
     "log": [
@@ -143,6 +148,13 @@ BAD: dict[str, list[list[str]]] = {
     ],
     "unlock": [["--keyring-provider", SECRET]],
     "trust": [["broken"], ["none"]],
+    "share": [
+        ["--service", URL],
+        ["--service", "pypi", "--project", SECRET],
+        ["--service", SECRET],
+        ["--service", URL, "--whole", "--at", f"none/{SECRET}"],
+        ["--stop", "--uid", SECRET],
+    ],
 }
 CONFIGURATIONS = {
     ".pypirc": (

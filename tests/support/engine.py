@@ -69,7 +69,7 @@ class Engine:
         self.children = parts.children
         self.dispatch = parts.dispatch
         self.log, self.anchoring = parts.log, parts.anchoring
-        self.gate = parts.gate
+        self.gate, self.sharing = parts.gate, parts.sharing
         self.quiet = self.arena.free
 
     @property

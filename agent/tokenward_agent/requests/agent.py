@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenward_agent.audit.log import AuditLog
     from tokenward_agent.harden import Report
     from tokenward_agent.policy.file import PolicyFile
+    from tokenward_agent.requests.sharing import Sharing
     from tokenward_agent.settings import Settings
     from tokenward_agent.store.children import Children
     from tokenward_agent.store.found import Found
@@ -41,6 +42,7 @@ class AgentRequests:
         children: Children,
         log: AuditLog,
         policy: PolicyFile,
+        sharing: Sharing,
         stop: Callable[[], object],
     ) -> None:
         self._settings = settings
@@ -52,6 +54,7 @@ class AgentRequests:
         self._children = children
         self._log = log
         self._policy = policy
+        self._sharing = sharing
         self._stop_agent = stop
         self._started = vaults.clock.wall()
 
@@ -98,6 +101,7 @@ class AgentRequests:
             },
             protections=protections(self._report, self._arena),
             policy=self._policy_overview(),
+            shares=self._sharing.overview(),
         )
 
     def _policy_overview(self) -> dict[str, Value]:

@@ -23,14 +23,25 @@ from tokenward_protocol.messages import PROVIDERS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from typing import Protocol
 
     from tokenward_agent.arena import Arena
-    from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.recording import Recorder
     from tokenward_agent.wire.request import Request
 
     Quick = Callable[[Request], Answer]
     Slow = Callable[[Request, memoryview], Awaitable[Answer]]
+
+    class Fetches(Protocol):
+        """Answers fetches; None where that has to wait for something."""
+
+        def now(self, request: Request, /) -> Answer | None:
+            """Answer at once."""
+            ...
+
+        async def later(self, request: Request, body: memoryview, /) -> Answer:
+            """Answer once that can be."""
+            ...
 
 
 class Dispatch:
@@ -40,7 +51,7 @@ class Dispatch:
         self,
         directory: str,
         arena: Arena,
-        fetch: Fetch,
+        fetch: Fetches,
         recorder: Recorder,
         quick: Mapping[str, Quick],
         slow: Mapping[str, Slow],

@@ -19,17 +19,51 @@ from tokenward_protocol.index_tokens import DEFAULT_TTL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
     from tokenward_agent.asking.evidence import Evidence
-    from tokenward_agent.requests.gate import Gate, Passed
-    from tokenward_agent.requests.knowing import Knowing
+    from tokenward_agent.policy.file import PolicyFile
+    from tokenward_agent.requests.gate import Passed
     from tokenward_agent.requests.narrowing import Wish
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.children import Children, Sealed
     from tokenward_agent.store.found import Found
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
+
+    Gets = Callable[[Found], str]
+
+    class Knows(Protocol):
+        """Says for which projects a fetch is."""
+
+        def at_once(self, request: Request, /) -> Evidence | None:
+            """Return what is known, None where that takes a while."""
+            ...
+
+        async def found(self, request: Request, /) -> Evidence:
+            """Return what is known, after a while."""
+            ...
+
+    class Judges(Protocol):
+        """Lets a fetch through or raises Failure; None where a person has to be asked."""
+
+        file: PolicyFile
+
+        def at_once(
+            self, request: Request, record: Record, projects: tuple[str, ...], /
+        ) -> Passed | None:
+            """Judge a fetch of a record that is known to be for these projects."""
+            ...
+
+        async def asked(
+            self, request: Request, record: Record, projects: tuple[str, ...], gets: str, /
+        ) -> Passed:
+            """Have a person asked."""
+            ...
 
 
 class Fetch:
@@ -44,8 +78,8 @@ class Fetch:
         opening: Opening,
         adopted: AdoptedSecrets,
         children: Children,
-        knowing: Knowing,
-        gate: Gate,
+        knowing: Knows,
+        gate: Judges,
     ) -> None:
         self._vaults = vaults
         self._opening = opening
@@ -76,22 +110,20 @@ class Fetch:
         """Answer once disk, keyring and person were asked, and vaults that need nobody are open."""
         asked = wish(request)
         known = NOTHING if asked.settled else await self._knowing.found(request)
-        found = await self._looked_up(request)
-        projects = asked.projects or known.projects
-        passed = self._gate.at_once(request, found.record, projects)
-        if passed is None:
-            passed = await self._gate.asked(
-                request, found.record, projects, self._gets(asked, found)
-            )
-            before, found = found, await self._looked_up(request)
-            if found.record.key != before.record.key:
-                raise Failure("busy", "Another credential answers now.", "try again")
-        return self._handed_out(request, asked, known, passed, found, await self._secret(found))
+        found, passed = await self._let_through(
+            request, asked.projects or known.projects, lambda found: self._gets(asked, found)
+        )
+        return self._handed_out(request, asked, known, passed, found, await self.secret(found))
+
+    async def granted(self, request: Request, projects: tuple[str, ...], gets: Gets) -> Found:
+        """Return what answers, once the policy and, where it says so, a person let it go."""
+        found, _passed = await self._let_through(request, projects, gets)
+        return found
 
     async def describe(self, request: Request, _body: memoryview) -> Answer:
         """Say what is visible of a credential, and nothing that could be used."""
         found = await self._looked_up(request)
-        token = self._children.seen(await self._secret(found))
+        token = self._children.seen(await self.secret(found))
         return done(request.number, None, **full(found, token, self._gate.file))
 
     def _find(self, request: Request) -> Found | None:
@@ -115,7 +147,20 @@ class Fetch:
             raise self._miss(request)
         return found
 
-    async def _secret(self, found: Found) -> Sealed:
+    async def _let_through(
+        self, request: Request, projects: tuple[str, ...], gets: Gets
+    ) -> tuple[Found, Passed]:
+        found = await self._looked_up(request)
+        passed = self._gate.at_once(request, found.record, projects)
+        if passed is not None:
+            return found, passed
+        passed = await self._gate.asked(request, found.record, projects, gets(found))
+        again = await self._looked_up(request)
+        if again.record.key != found.record.key:
+            raise Failure("busy", "Another credential answers now.", "try again")
+        return again, passed
+
+    async def secret(self, found: Found) -> Sealed:
         """Return what was found, read where it is kept."""
         if found.record.adopted is None:
             return found.sealed()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokenward_agent.consent.person import Person
     from tokenward_agent.policy.deciding import Decision
     from tokenward_agent.policy.file import PolicyFile
+    from tokenward_agent.policy.rule import Rule
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
@@ -44,6 +45,18 @@ class Passed(NamedTuple):
 FREELY: Final = Passed()
 
 
+def readable(file: PolicyFile, now: int) -> tuple[Rule, ...]:
+    """Return the rules in force. Raises Failure where they cannot be obeyed; `now` as for `look`."""
+    file.look(now)
+    if file.problem:
+        raise Failure(
+            "refused",
+            f"The file {file.path} {file.problem}, so that its policy is not known.",
+            "nothing is handed out until it is mended",
+        )
+    return file.policy.rules
+
+
 class Gate:
     """Lets fetches of one agent through, or does not."""
 
@@ -60,18 +73,12 @@ class Gate:
 
         `projects` are those that it is known to be for. Raises Failure.
         """
-        self.file.look(self._vaults.clock.wall())
+        rules = readable(self.file, self._vaults.clock.wall())
         state = (self.file.changes, self._vaults.closings)
         if state != self._state:  # what was agreed to was agreed to under other rules, or is closed
             self._state = state
             self._answers.forget()
-        if self.file.problem:
-            raise Failure(
-                "refused",
-                f"The file {self.file.path} {self.file.problem}, so that its policy is not known.",
-                "nothing is handed out until it is mended",
-            )
-        if not self.file.policy.rules:
+        if not rules:
             return FREELY
         return self._judged(Case(request, record, projects))
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 RECORDED: Final = frozenset(
     {"fetch", "login", "logout", "lock", "unlock", "create", "passphrase", "restore", "stop"}
+    | {"share", "unshare"}
 )
 """Requests that leave a line."""
 
@@ -36,16 +37,18 @@ UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "co
 _OF_ANSWER: Final = (
     *("service", "username", "provider", "projects", "evidence", "narrowed", "expires"),
     *("replaced", "count", "opened", "generation", "rule", "consent"),
+    *("socket", "ends", "whole", "uids", "stopped"),
 )
 """What a line takes from an answer, where it is there and says something."""
 
 
 class Recorder:
-    """Writes the lines about one agent's requests into its log."""
+    """Writes the lines about one agent's requests into its log, those by a `share`'s socket too."""
 
-    def __init__(self, log: AuditLog, anchoring: Anchoring) -> None:
+    def __init__(self, log: AuditLog, anchoring: Anchoring, share: str = "") -> None:
         self._log = log
         self._anchoring = anchoring
+        self._share = share
 
     def decided(self, request: Request, answer: Answer) -> None:
         """Write the line about a request, before its answer is sent."""
@@ -75,6 +78,8 @@ class Recorder:
     def _write(self, event: str, request: Request, facts: dict[str, object]) -> None:
         peer = request.peer
         who = peer.described(encoded) if isinstance(peer, Peer) else ""
+        if self._share:
+            facts["share"] = self._share
         self._log.write(event, who, facts)
         self._anchoring.wrote()
 

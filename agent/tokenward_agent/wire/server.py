@@ -1,15 +1,14 @@
-"""The agent's side of its socket: who is let in, how many, and what all connections share.
+"""The agent's side of its sockets: who is let in, how many, and what all connections share.
 
-It accepts peers of its own uid, at most `MAX_CONNECTIONS` and no more than descriptors allow; past
-that, and where locked memory runs out, the longest idle or unfinished one gives way, so that a
-client that behaves is always answered. It knows nothing about requests: `Dispatch` answers them.
+It accepts whom a door admits (door.py), at most `MAX_CONNECTIONS` and no more than descriptors
+allow; past that, and where locked memory runs out, the longest idle or unfinished one gives way, so that a
+client that behaves is always answered. It knows nothing about requests: each door has its dispatch.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import resource
 import select
 
@@ -18,19 +17,18 @@ from tokenward_agent.failure import Failure
 from tokenward_agent.wire import peer
 from tokenward_agent.wire.answer import Answer, not_done
 from tokenward_agent.wire.connection import Connection
+from tokenward_agent.wire.door import Door, nobody
 from tokenward_protocol import WIRE_VERSION
 from tokenward_protocol.frames import MAX_BODY, MAX_HEADER, PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Collection, Coroutine
 
     from tokenward_agent.arena import Arena
+    from tokenward_agent.wire.door import Dispatch, Meet
     from tokenward_agent.wire.request import Refused, Request
-
-    Dispatch = Callable[[Request, memoryview], "Answer | Awaitable[Answer]"]
-    Meet = Callable[[socket.socket], object]
 
 MAX_CONNECTIONS = 2048
 """More than any login session was ever seen to hold; each costs a descriptor and 1 KiB."""
@@ -48,81 +46,97 @@ _OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Server:
-    """Serves one listening socket until `close`; each request carries what `meet` made of its peer."""
+    """Serves its own door, and those that are opened, until `close`."""
 
     def __init__(
         self,
         listener: socket.socket,
         arena: Arena,
         dispatch: Dispatch,
-        meet: Meet = lambda _sock: None,
+        meet: Meet = nobody,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.arena = arena
         self.input = arena.take(_INPUT)
         self.output = arena.take(PREFIX + MAX_HEADER + MAX_BODY)
-        self._answer = dispatch
-        self._meet = meet
-        self._listener = listener
-        self._connections: dict[Connection, object] = {}  # and peers, the longest quiet one first
+        self._connections: dict[Connection, tuple[Door, object]] = {}  # the longest quiet one first
+        self._doors: set[Door] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._room = min(MAX_CONNECTIONS, descriptors - min(RESERVED, descriptors // 2))
-        listener.setblocking(False)
-        listener.listen(BACKLOG)
-        self.loop.add_reader(listener.fileno(), self._acceptable)
+        self.open(Door(listener, dispatch, meet))
 
-    def _acceptable(self) -> None:
+    def open(self, door: Door) -> None:
+        """Let people in by one more door."""
+        door.listener.setblocking(False)
+        door.listener.listen(BACKLOG)
+        self._doors.add(door)
+        self.loop.add_reader(door.listener.fileno(), self._acceptable, door)
+
+    def shut(self, door: Door) -> None:
+        """Close a door, and hang up on whoever came in by it."""
+        self._doors.discard(door)
+        self.loop.remove_reader(door.listener.fileno())
+        door.listener.close()
+        for connection in self._within(door):
+            connection.close()
+
+    def _within(self, door: Door) -> list[Connection]:
+        return [each for each, (by, _peer) in self._connections.items() if by is door]
+
+    def _acceptable(self, door: Door) -> None:
         for _ in range(_BATCH):  # then let the others have their turn
             try:
-                sock, _address = self._listener.accept()
+                sock, _address = door.listener.accept()
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno not in _OUT_OF_DESCRIPTORS or not self._somebody_waits():
+                if error.errno not in _OUT_OF_DESCRIPTORS or not self._somebody_waits(door):
                     return
                 if not self._connections:
-                    self._pause()
+                    self._pause(door)
                     return
-                self._give_way()
+                self._give_way(self._connections)
                 continue
-            self._admit(sock)
+            self._admit(door, sock)
 
-    def _somebody_waits(self) -> bool:
+    def _somebody_waits(self, door: Door) -> bool:
         """Tell whether there is anybody to accept: without a descriptor `accept` does not say."""
         waiting = select.poll()
-        waiting.register(self._listener.fileno(), select.POLLIN)
+        waiting.register(door.listener.fileno(), select.POLLIN)
         return bool(waiting.poll(0))
 
-    def _pause(self) -> None:
+    def _pause(self, door: Door) -> None:
         """Accept nothing for a moment: descriptors are out and none of ours can be given back."""
-        self.loop.remove_reader(self._listener.fileno())
-        self.loop.call_later(0.1, self._listen_again)
+        self.loop.remove_reader(door.listener.fileno())
+        self.loop.call_later(0.1, self._listen_again, door)
 
-    def _listen_again(self) -> None:
-        if self._listener.fileno() >= 0:
-            self.loop.add_reader(self._listener.fileno(), self._acceptable)
+    def _listen_again(self, door: Door) -> None:
+        if door in self._doors:
+            self.loop.add_reader(door.listener.fileno(), self._acceptable, door)
 
-    def _admit(self, sock: socket.socket) -> None:
+    def _admit(self, door: Door, sock: socket.socket) -> None:
         try:
             asker = peer.uid(sock)
         except OSError:
             sock.close()
             return
-        if not peer.admitted(asker, os.geteuid()):
+        if not door.admits(asker):
             sock.close()
             return
         sock.setblocking(False)
+        if door.most is not None and len(within := self._within(door)) >= door.most:
+            self._give_way(within)
         if len(self._connections) >= self._room:
-            self._give_way()
+            self._give_way(self._connections)
         connection = Connection(self, sock)
-        self._connections[connection] = self._meet(sock)
+        self._connections[connection] = door, door.meet(sock)
         connection.begin()
 
-    def _give_way(self) -> None:
+    def _give_way(self, among: Collection[Connection]) -> None:
         """Hang up on the longest quiet one; on one that waits for us only where all of them do."""
-        quiet = (each for each in self._connections if not each.busy)
-        next(quiet, next(iter(self._connections))).close()
+        quiet = (each for each in among if not each.busy)
+        next(quiet, next(iter(among))).close()
 
     def touched(self, connection: Connection) -> None:
         """Note that a connection was heard of."""
@@ -133,8 +147,8 @@ class Server:
         self, connection: Connection, request: Request, body: memoryview
     ) -> Answer | Awaitable[Answer]:
         """Answer a request of a connection, or return what will."""
-        request.peer = self._connections.get(connection)
-        return self._answer(request, body)
+        door, request.peer = self._connections[connection]
+        return door.answer(request, body)
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection."""
@@ -174,8 +188,10 @@ class Server:
 
     async def close(self) -> None:
         """Accept nothing more, let what is under way finish for a moment, hang up on all."""
-        self.loop.remove_reader(self._listener.fileno())
-        self._listener.close()
+        for door in self._doors:
+            self.loop.remove_reader(door.listener.fileno())
+            door.listener.close()
+        self._doors.clear()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2)
         for task in self._tasks:

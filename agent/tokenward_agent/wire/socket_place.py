@@ -93,14 +93,14 @@ class SocketPlace:
         self._lock = _locked(f"{path}.lock")
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            _clear(path)
+            clear(path)
             umask = os.umask(0o177)
             try:
                 self.listener.bind(path)
             finally:
                 os.umask(umask)
             self.listener.listen()  # whoever comes before we serve waits, and is not turned away
-            self._identity = _identity(path)
+            self._identity = identity(path)
         except OSError as error:
             self._abandon()
             raise PlaceError(f"The socket {path} cannot be made: {error.strerror}.") from None
@@ -114,7 +114,7 @@ class SocketPlace:
 
     def still_ours(self) -> bool:
         """Tell whether the socket that clients find at the address is the one made here."""
-        return self._identity is not None and _identity(self.path) == self._identity
+        return self._identity is not None and identity(self.path) == self._identity
 
     def release(self) -> None:
         """Take the socket away, if it is still ours, then let go of the address."""
@@ -123,7 +123,8 @@ class SocketPlace:
         self._abandon()
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from one that takes its place, None where there is none."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -148,8 +149,8 @@ def _locked(path: str) -> int:
     return descriptor
 
 
-def _clear(path: str) -> None:
-    """Remove a socket that nobody answers."""
+def clear(path: str) -> None:
+    """Remove a socket that nobody answers. Raises PlaceError, AlreadyRunning, OSError."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:

@@ -9,10 +9,12 @@ from contextlib import suppress
 from time import time
 
 from tokenward import directories
+from tokenward.commands.share import shown
 from tokenward.connection import AgentAbsent
 from tokenward.layout import ago, columns, counted, listed, timestamp
 from tokenward.setup import journal
 from tokenward_protocol import VERSION
+from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,9 +56,11 @@ def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     """Return the JSON: the same keys whether an agent runs or not."""
     keys = (
         *("pid", "version", "wire", "socket", "state", "locked", "vaults", "log"),
-        *("policy", "protections"),
+        *("policy", "protections", "shares"),
     )
     found = {key: None if header is None else header[key] for key in keys}
+    if header is not None:
+        found["shares"] = [shown(share) for share in header["shares"]]
     return {
         "running": header is not None,
         "client_version": VERSION,
@@ -86,6 +90,8 @@ def overview(header: dict[str, Any], now: float) -> list[str]:
     for vault in header["vaults"]:
         if vault["note"]:
             lines.append(f"  {vault['provider']}: {vault['note']}")
+    if header["shares"]:
+        lines += ["", "shared"] + [f"  {line}" for line in columns(_shares(header["shares"]))]
     lines += ["", "protections"]
     lines += [f"  {line}" for line in columns(list(header["protections"].items()) or [("none",)])]
     return lines
@@ -95,6 +101,18 @@ def _log(log: dict[str, Any]) -> str:
     if log["problem"] is None:
         return str(log["folder"])
     return f"{log['problem'].rstrip('.')} ({counted(log['lost'], 'line')} so far)"
+
+
+def _shares(shares: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    return [
+        (
+            str(share["socket"]),
+            display(share["service"]) + (" (whole)" if share["whole"] else ""),
+            listed(share["projects"]) if share["projects"] else "",
+            f"until {timestamp(share['ends'])}" if share["ends"] else "",
+        )
+        for share in shares
+    ]
 
 
 def policy_in_short(policy: dict[str, Any]) -> str:

@@ -1,0 +1,117 @@
+"""`auth share`: one more socket of the agent, which hands out one credential to whom is elsewhere.
+
+It says where the socket is and how the other side uses it. How that side gets at it (a folder that
+a container mounts, `ssh -R`) is not ours. `--stop` ends one, or all.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tokenward import usage
+from tokenward.connection import AgentAbsent
+from tokenward.errors import CommandError
+from tokenward.layout import counted, listed, timestamp
+from tokenward.lookup import TOOL
+from tokenward.narrowing import width
+from tokenward_protocol.urls import display
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from typing import Any
+
+    from tokenward.session import Session
+    from tokenward.usage import Parser
+
+
+def describe(parser: Parser, _command: str) -> None:
+    """Add options and examples."""
+    parser.add_argument(
+        "--service", metavar="SERVICE", help="whose credential is handed out; one has to be named"
+    )
+    usage.add_username(parser, "whose, where there are several accounts")
+    parser.add_argument(
+        "--project",
+        action="append",
+        metavar="NAME",
+        help="tokens for this project alone; may be repeated",
+    )
+    parser.add_argument(
+        "--ttl", type=usage.lifetime, metavar="TIME", help="end after 15m, 8h ... (default: never)"
+    )
+    parser.add_argument("--at", metavar="PATH", help="where the socket is to be")
+    parser.add_argument(
+        "--uid",
+        action="append",
+        type=usage.user_id,
+        metavar="N",
+        help="let this user in too, beside you and root; may be repeated",
+    )
+    parser.add_argument(
+        "--whole",
+        action="store_true",
+        help="hand out what is stored, as it is, and no narrower one",
+    )
+    parser.add_argument("--stop", action="store_true", help="end it: the one `--at` PATH, or all")
+    parser.examples(
+        "auth share --service pypi --project mine --ttl 8h    prints the socket's path",
+        "auth share --service pypi --at ~/job/tokenward.sock  for a container that mounts ~/job",
+        "ssh -R /tmp/tw.sock:$(auth share --service pypi) build.example",
+        "auth share --stop",
+    )
+
+
+def run(arguments: Namespace, session: Session) -> None:
+    """Share, or stop that."""
+    at = None if arguments.at is None else os.path.abspath(arguments.at)
+    if arguments.stop:
+        _stop(at, arguments, session)
+        return
+    if arguments.service is None:
+        raise CommandError("What is to be shared is not named.", "`auth share --service pypi`")
+    service = session.service(arguments.service)
+    session.agree_to(service, "Share its credential?", "Nothing is shared.")
+    asked = width(arguments.project, None, otherwise=TOOL)
+    answer = session.ask(
+        "share",
+        offer=True,
+        service=service.publish_key,
+        username=arguments.username or service.username,
+        projects=" ".join(asked.projects) or None,
+        lifetime=arguments.ttl,
+        at=at,
+        uids=" ".join(map(str, arguments.uid or ())) or None,
+        whole=arguments.whole or None,
+    ).header
+    described = shown(answer)
+    if session.json:
+        session.done(described)
+        return
+    end = f"until {described['ends']}" if described["ends"] else "until `auth share --stop`"
+    what = "The credential" if answer["whole"] else "Narrowed tokens"
+    whose = f" ({listed(answer['projects'])})" if answer["projects"] else ""
+    session.terminal.lines([answer["socket"]])
+    session.terminal.say(f"{what} for {display(answer['service'])}{whose} can be had there {end}.")
+    session.terminal.hint(f"`TOKENWARD_SOCK={answer['socket']}`, or what that is on the other side")
+
+
+def shown(share: dict[str, Any]) -> dict[str, Any]:
+    """Return what an agent says of a share, with its end as JSON has it."""
+    keys = ("socket", "service", "username", "projects", "whole", "uids")
+    return {key: share[key] for key in keys} | {"ends": timestamp(share["ends"])}
+
+
+def _stop(at: str | None, arguments: Namespace, session: Session) -> None:
+    others = (arguments.service, arguments.username, arguments.project, arguments.ttl)
+    if any(other is not None for other in (*others, arguments.uid)) or arguments.whole:
+        raise CommandError("`--stop` takes `--at` and nothing else.", "`auth share --help`")
+    stopped: list[Any] = []
+    try:
+        connection = session.connect(start=False)
+        stopped = connection.ask("unshare", at=at).header["stopped"]
+    except AgentAbsent:
+        pass  # and with it all that it shared
+    session.done({"stopped": stopped})
+    if not session.json:
+        session.terminal.say(f"Stopped {counted(len(stopped), 'shared socket')}.")

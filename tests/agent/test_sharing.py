@@ -1,0 +1,122 @@
+"""Shares of a real agent's parts: their end by the clocks, and who has a turn beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from engine import Engine
+from macaroons import token_of
+
+from tokenward_agent.wire.server import Server
+from tokenward_protocol.frames import PREFIX, frame, sizes
+from tokenward_protocol.messages import request
+from tokenward_protocol.packing import unpack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+PYPI = "https://upload.pypi.org/legacy/"
+
+
+async def asked(path: str, op: str, **arguments: Any) -> dict[str, Any]:
+    """Ask at a socket, on a connection of its own."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    try:
+        writer.write(frame(request(op, 1, arguments)))
+        whole, header = sizes(await reader.readexactly(PREFIX))
+        found: dict[str, Any] = unpack((await reader.readexactly(whole - PREFIX))[:header])
+        return found
+    finally:
+        writer.close()
+
+
+def there(path: Path | str) -> bool:
+    """Tell whether a socket is there."""
+    return os.path.lexists(path)
+
+
+async def serving(root: Path) -> tuple[Engine, Server]:
+    """Return an agent that serves, with a token in it."""
+    engine = Engine(root)
+    await engine.make("disabled")
+    await engine.login(PYPI, token_of("pypi.org", "x").encode(), username="__token__")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(root / "agent.sock"))
+    server = Server(listener, engine.arena, engine.dispatch)
+    engine.sharing.serve(server)
+    return engine, server
+
+
+def test_a_share_is_gone_at_its_end(tmp_path: Path) -> None:
+    async def main() -> None:
+        engine, server = await serving(tmp_path)
+        header, _ = await engine.ask("share", service=PYPI, lifetime=3600)
+        path = str(header["socket"])
+        fetched = await asked(path, "fetch", service=PYPI)
+        assert fetched["expires"] == engine.clock.wall() + 3600
+        engine.clock.pass_by(3000)
+        assert (await asked(path, "fetch", service=PYPI))["expires"] == header["ends"]
+        engine.clock.pass_by(600)
+        assert (await asked(path, "fetch", service=PYPI))["code"] == "refused"
+        engine.sharing.close()
+        assert not there(path)
+        await server.close()
+
+    asyncio.run(main())
+
+
+def test_a_timer_takes_the_socket_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        engine, server = await serving(tmp_path)
+        loop = asyncio.get_running_loop()
+        ends: list[Any] = []
+        monkeypatch.setattr(
+            loop, "call_later", lambda seconds, end, *args: ends.append((seconds, end, args))
+        )
+        header, _ = await engine.ask("share", service=PYPI, lifetime=600)
+        monkeypatch.undo()
+        ((seconds, end, args),) = [each for each in ends if each[0] == 600]
+        assert seconds == 600
+        assert there(str(header["socket"]))
+        end(*args)
+        assert not there(str(header["socket"]))
+        assert engine.sharing.overview() == []
+        await server.close()
+
+    asyncio.run(main())
+
+
+def test_a_crowd_at_a_shared_socket_keeps_nobody_from_the_agents_own(tmp_path: Path) -> None:
+    async def main() -> None:
+        engine, server = await serving(tmp_path)
+        own = await asyncio.open_unix_connection(str(tmp_path / "agent.sock"))
+        header, _ = await engine.ask("share", service=PYPI)
+        crowd = [await asyncio.open_unix_connection(str(header["socket"])) for _ in range(100)]
+        assert (await asked(str(header["socket"]), "fetch", service=PYPI))["ok"]
+        assert (await asked(str(tmp_path / "agent.sock"), "fetch", service=PYPI))["ok"]
+        assert not own[0].at_eof()
+        own[1].write(frame(request("hello", 1, {})))
+        assert await own[0].readexactly(PREFIX)
+        for _reader, writer in (*crowd, own):
+            writer.close()
+        engine.sharing.close()
+        await server.close()
+
+    asyncio.run(main())
+
+
+def test_more_than_a_few_shares_are_too_many(tmp_path: Path) -> None:
+    async def main() -> None:
+        engine, server = await serving(tmp_path)
+        codes = [(await engine.ask("share", service=PYPI))[0].get("code") for _ in range(17)]
+        assert codes == [None] * 16 + ["busy"]
+        engine.sharing.close()
+        await server.close()
+
+    asyncio.run(main())
+    assert list(tmp_path.glob("share-*")) == []
