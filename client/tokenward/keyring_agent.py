@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from time import monotonic
+from time import monotonic, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,8 +132,7 @@ def fetched(
     connection = socket(AF_UNIX, SOCK_STREAM)
     try:
         owner = os.stat(path).st_uid
-        connection.settimeout(seconds)
-        connection.connect(path)
+        _connect(connection, path, deadline)
         level, option, size = (0, 1, 76) if sys.platform == "darwin" else (SOL_SOCKET, 17, 12)
         server = int.from_bytes(connection.getsockopt(level, option, size)[4:8], sys.byteorder)
         if asked["dir"] and not {owner, server} <= {os.geteuid(), 0}:
@@ -167,6 +166,19 @@ def screen() -> dict[str, str | bool | None]:
     """Return the arguments by which an agent may ask a person, and has to be waited for."""
     given = {key: os.environ.get(name) or None for key, name in _SCREEN.items()}
     return {"attended": True, **given}
+
+
+def _connect(connection: Any, path: str, deadline: float) -> None:
+    """Connect, waiting where so many ask at once that the kernel turns some away (EAGAIN)."""
+    while (left := deadline - monotonic()) > 0:
+        connection.settimeout(left)
+        try:
+            connection.connect(path)
+        except BlockingIOError:
+            sleep(0.005)
+        else:
+            return
+    raise TimeoutError(path)
 
 
 def _text(text: str) -> bytes:

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 from pathlib import Path
+from socket import AF_UNIX, socket
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,6 +82,29 @@ def test_an_answer_that_is_longer_than_any_frame_is_not_waited_for(
         agent.instead = lambda _: b"\xff" * 300_000
         with pytest.raises(ValueError, match=r"agent\.sock"):
             keyring_agent.fetched(str(agent.path), {"spelling": "a", "dir": None}, 60)
+
+
+def test_a_connect_that_the_kernel_turns_away_is_tried_again_until_its_time_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue of connects that is full is no absent agent: a hundred threads of a tool fill it."""
+    path, pauses = str(tmp_path / "agent.sock"), 0
+    with socket(AF_UNIX) as listener, socket(AF_UNIX) as first, socket(AF_UNIX) as second:
+        listener.bind(path)
+        listener.listen(0)
+        first.connect(path)
+        with pytest.raises(TimeoutError):
+            keyring_agent._connect(second, path, monotonic() + 0.01)
+
+        def make_room(_: float) -> None:
+            nonlocal pauses
+            pauses += 1
+            if pauses == 3:
+                listener.accept()[0].close()
+
+        monkeypatch.setattr(keyring_agent, "sleep", make_room)
+        keyring_agent._connect(second, path, monotonic() + 60)
+    assert pauses == 3
 
 
 FOLDERS = ["", "relative", "{home}/a", "{home}/b/", "{home}/link"]
