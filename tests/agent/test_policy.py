@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenward_agent.policy.deciding import MAYBE, NO, YES, Decision, Subject, decide, is_meant
-from tokenward_agent.policy.rule import ALLOW, ASK, DECISIONS, DENY, PURPOSES, Rule
+from tokenward_agent.policy.rule import ALLOW, ASK, DECISIONS, DENY, PURPOSES, Rule, Terms
+from tokenward_agent.requests.narrowing import Wish
 
 PYPI = "https://upload.pypi.org/legacy/"
 TWINE = frozenset({"twine", "/usr/bin/python3", "/home/ana/.local/bin/twine"})
@@ -129,6 +130,7 @@ def all_rules(decisions: tuple[str, ...] = DECISIONS) -> st.SearchStrategy[Rule]
         some(NAMES),
         some(list(PURPOSES)),
         some(NAMES),
+        terms=st.builds(Terms, st.sampled_from([0, 900, 7200])) | st.just(Terms(narrow=False)),
     )
 
 
@@ -141,6 +143,11 @@ SUBJECTS = st.builds(
     st.sampled_from(["", *PURPOSES]),
     st.frozensets(st.sampled_from(NAMES)),
 )
+LESS: list[dict[str, Any]] = [
+    {"tool": NOBODY, "above": NOBODY},
+    {"purpose": ""},
+    {"projects": NOBODY},
+]
 POLICIES = st.lists(all_rules(), max_size=6)
 
 
@@ -164,12 +171,7 @@ def test_nor_does_a_rule_that_asks_make_anything_go_through_unasked(
 def test_to_be_known_less_of_is_never_of_use(
     policy: list[Rule], asked: Subject, data: st.DataObject
 ) -> None:
-    less: list[dict[str, Any]] = [
-        {"tool": NOBODY, "above": NOBODY},
-        {"purpose": ""},
-        {"projects": NOBODY},
-    ]
-    hidden = asked._replace(**data.draw(st.sampled_from(less)))
+    hidden = asked._replace(**data.draw(st.sampled_from(LESS)))
     if decide(policy, hidden).word == ALLOW:
         assert decide(policy, asked).word == ALLOW
 
@@ -179,9 +181,46 @@ def test_a_rule_that_is_meant_for_sure_says_what_becomes_of_it(rule: Rule, asked
     meant = is_meant(rule, asked)
     decision = decide([rule], asked)
     if meant == YES:
-        assert decision == Decision(rule.decide, rule)
+        assert decision == Decision(rule.decide, rule, terms=rule.terms)
     elif meant == NO:
         assert decision == Decision(ALLOW, None)
     else:
         assert meant == MAYBE
         assert decision.word == (ALLOW if rule.decide == ALLOW else ASK)
+
+
+def test_the_rule_that_decides_says_how_narrow_it_goes_out() -> None:
+    rules = (
+        Rule(ALLOW, services=("https://h.example/",), terms=Terms(60)),
+        Rule(ALLOW, terms=Terms(900)),
+    )
+    assert decide(rules, subject()).terms == Terms(900)
+    assert decide(rules, subject(service="https://h.example/")).terms == Terms(60)
+    assert decide((), subject()).terms == Terms()
+
+
+def test_where_another_rule_may_be_meant_it_is_as_narrow_as_either_has_it() -> None:
+    freely = Rule(ALLOW, programs=("twine",), terms=Terms(narrow=False))
+    long = Rule(ALLOW, programs=("twine",), terms=Terms(7200))
+    short = Rule(ALLOW, terms=Terms(900))
+    for rules, known, unknown in (
+        ((freely,), Terms(narrow=False), Terms()),
+        ((long,), Terms(7200), Terms(3600)),
+        ((long, short), Terms(7200), Terms(900)),
+        ((freely, short), Terms(narrow=False), Terms(900)),
+        ((Rule(DENY, programs=("twine",)), Rule(ASK, terms=Terms(narrow=False))), Terms(), Terms(narrow=False)),
+    ):  # fmt: skip
+        assert decide(rules, subject()).terms == known
+        assert decide(rules, subject(tool=NOBODY)).terms == unknown
+
+
+@given(POLICIES, SUBJECTS, st.data())
+def test_to_be_known_less_of_gives_nothing_wider(
+    policy: list[Rule], asked: Subject, data: st.DataObject
+) -> None:
+    known = decide(policy, asked)
+    hidden = decide(policy, asked._replace(**data.draw(st.sampled_from(LESS))))
+    if DENY not in {known.word, hidden.word}:
+        assert hidden.terms.narrow or not known.terms.narrow
+        for wish in (Wish(False, ttl, ()) for ttl in (None, 60, 3600, 7200, 90000)):
+            assert wish.seconds(hidden.terms) <= wish.seconds(known.terms)

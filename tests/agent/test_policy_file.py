@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tokenward_agent.policy.file import MAX_SIZE, PolicyFile
 from tokenward_agent.policy.reading import PolicyError, read
-from tokenward_agent.policy.rule import ALLOW, ASK, DENY, Policy, Rate, Rule
+from tokenward_agent.policy.rule import ALLOW, ASK, DENY, Policy, Rate, Rule, Terms
 
 NOW = 4_000_000_000  # long after any file here was written
 PYPI, TESTPYPI = "https://upload.pypi.org/legacy/", "https://test.pypi.org/legacy/"
@@ -29,6 +29,7 @@ project = "My_Project.x"
 decide = "ask"
 remember = "15m"
 rate = "20/1h"
+ttl = "30m"
 
   [[ policy ]]   # everything else
 decide = "deny"
@@ -49,8 +50,9 @@ def test_a_rule_is_read_in_the_words_of_the_lookup() -> None:
             ("my-project-x",),
             900,
             Rate(20, 3600),
+            Terms(1800),
         ),
-        Rule(DENY, 15),
+        Rule(DENY, 16),
     )
 
 
@@ -94,6 +96,13 @@ def test_rules_may_be_written_in_one_line() -> None:
         ('decide = "deny"\nrate = "1/1h"', "has a `rate`, which `deny` cannot have in rule 2 (line 5)"),
         ('decide = "ask"\nrate = "0/1h"', "has a `rate` that is none such as 20/1h, of at most 1000 in rule 2 (line 5)"),
         ('decide = "ask"\nrate = "9/x"', "has a `rate` that is none such as 20/1h, of at most 1000 in rule 2 (line 5)"),
+        ('decide = "ask"\nttl = 900', "has a `ttl` that is no text in rule 2 (line 5)"),
+        ('decide = "ask"\nttl = "15"', "has a `ttl` that is no length of time such as 15m in rule 2 (line 5)"),
+        ('decide = "ask"\nttl = "59s"', "has a `ttl` of less than a minute in rule 2 (line 5)"),
+        ('decide = "allow"\nnarrow = "no"', "has a `narrow` that is neither true nor false in rule 2 (line 5)"),
+        ('decide = "allow"\nnarrow = false\nttl = "15m"', "has a `ttl` for what is not narrowed in rule 2 (line 6)"),
+        ('decide = "deny"\nttl = "15m"', "has a `ttl`, which `deny` cannot have in rule 2 (line 5)"),
+        ('decide = "deny"\nnarrow = false', "has a `narrow`, which `deny` cannot have in rule 2 (line 5)"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_obeyed_is_told_with_its_line_and_without_its_value(

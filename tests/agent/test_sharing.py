@@ -7,6 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from engine import Engine
 from macaroons import token_of
 
@@ -17,8 +18,6 @@ from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 PYPI = "https://upload.pypi.org/legacy/"
 
@@ -65,6 +64,22 @@ def test_a_share_is_gone_at_its_end(tmp_path: Path) -> None:
         assert (await asked(path, "fetch", service=PYPI))["code"] == "refused"
         engine.sharing.close()
         assert not there(path)
+        await server.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("rule", "seconds"), [("narrow = false", 3600), ('ttl = "2m"', 120)])
+def test_a_share_hands_out_children_whatever_the_policy_says_and_no_longer_ones(
+    tmp_path: Path, rule: str, seconds: int
+) -> None:
+    async def main() -> None:
+        engine, server = await serving(tmp_path)
+        engine.config.write_text(f'[[policy]]\ndecide = "allow"\n{rule}\n')
+        header, _ = await engine.ask("share", service=PYPI)
+        found = await asked(str(header["socket"]), "fetch", service=PYPI)
+        assert (found["narrowed"], found["expires"]) == (True, engine.clock.wall() + seconds)
+        engine.sharing.close()
         await server.close()
 
     asyncio.run(main())

@@ -13,6 +13,9 @@ A rule that allows has to cover all that is asked for, one that asks or denies o
 | project | requests for no other projects | requests for any of the projects |
 | service | credentials for it or what lies below | likewise; perhaps one for something above |
 
+How narrow a token goes out is said by the same rule. Where others may have been meant, it is as
+narrow as the narrowest of them has it.
+
 Without a rule that is meant for it a request is allowed. A new rule `deny` before the others never
 makes anything go through that did not before. Pure.
 """
@@ -21,7 +24,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tokenward_agent.policy.rule import ALLOW, ASK, DECISIONS, Rule
+from tokenward_agent.policy.rule import ALLOW, ASK, DECISIONS, DENY, Rule, Terms
+from tokenward_protocol.index_tokens import DEFAULT_TTL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,12 +54,14 @@ class Subject(NamedTuple):
 class Decision(NamedTuple):
     """What is to be done, and the rule that says so, None where none does.
 
-    `certain` is false where it could not be told whether the rule is meant.
+    `certain` is false where it could not be told whether the rule is meant. `terms` are those of all
+    rules that may be.
     """
 
     word: str
     rule: Rule | None
     certain: bool = True
+    terms: Terms = Terms()
 
 
 DEFAULT: Final = Decision(ALLOW, None)
@@ -68,14 +74,23 @@ def decide(rules: Iterable[Rule], subject: Subject) -> Decision:
     for rule in rules:
         meant = is_meant(rule, subject)
         if meant == YES:
-            decision = Decision(rule.decide, rule)
+            decision = Decision(rule.decide, rule, terms=rule.terms)
             break
         if meant == MAYBE:
             perhaps.append(rule)
+    terms = decision.terms
     for rule in reversed(perhaps):
+        if rule.decide != DENY:
+            terms = _narrower(terms, rule.terms)
         if decision.word != rule.decide:
             decision = Decision(ASK, rule, certain=False)
-    return decision
+    return decision._replace(terms=terms)
+
+
+def _narrower(one: Terms, other: Terms) -> Terms:
+    """Return what gives no more than either of two gives."""
+    ttl = min(each.ttl or DEFAULT_TTL for each in (one, other)) if one.ttl or other.ttl else 0
+    return Terms(ttl, one.narrow or other.narrow)
 
 
 def possible(rules: Iterable[Rule], service: str, username: str) -> tuple[str, ...]:

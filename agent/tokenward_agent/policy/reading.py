@@ -9,6 +9,8 @@
     decide = "ask"          # allow, ask or deny; needed
     remember = "15m"        # of `ask`: for how long a yes holds
     rate = "20/1h"          # of `allow` and `ask`: no more than that
+    ttl = "15m"             # of `allow` and `ask`: children end within that
+    narrow = false          # of `allow` and `ask`: as it is stored, unless somebody asks for less
 
 and, on top, `pinentry = "/usr/bin/pinentry-qt"`, the program that asks. Each key takes a text, and those that say for whom a rule is meant a list of texts as well. A rule
 that could never be obeyed as written is an error, since half a policy is worse than none. No
@@ -19,9 +21,19 @@ from __future__ import annotations
 
 import re
 
-from tokenward_agent.policy.rule import ASK, DECISIONS, DENY, PURPOSES, Policy, Rate, Rule
+from tokenward_agent.policy.rule import (
+    ASK,
+    DECISIONS,
+    DENY,
+    PURPOSES,
+    Policy,
+    Rate,
+    Rule,
+    Terms,
+)
 from tokenward_protocol import toml_text
 from tokenward_protocol.durations import seconds
+from tokenward_protocol.index_tokens import LEAST_TTL
 from tokenward_protocol.urls import FIXED, is_name, parse, strip_index_suffix
 
 TYPE_CHECKING = False
@@ -36,7 +48,8 @@ MOST_COUNT: Final = 1000
 """Of a rate."""
 
 _KEYS: Final = {
-    *("service", "username", "program", "purpose", "project", "decide", "remember", "rate")
+    *("service", "username", "program", "purpose", "project"),
+    *("decide", "remember", "rate", "ttl", "narrow"),
 }
 _HEADER: Final = re.compile(rb"[ \t]*\[\[[ \t]*[\"']?policy[\"']?[ \t]*\]\]")
 _OF_TOOLS: Final = ("poetry-repository-", "pdm-repository-", "pdm-pypi-")
@@ -106,11 +119,12 @@ class _Reader:
         if decide not in DECISIONS:
             raise self._wrong("no `decide` that is allow, ask or deny", "decide")
         programs = self._values("program", _program)
-        remember, rate = self._seconds(), self._rate()
+        remember, rate, terms = self._seconds("remember"), self._rate(), self._terms()
         if remember and decide != ASK:
             raise self._wrong("a `remember`, which only `ask` can have", "remember")
-        if rate and decide == DENY:
-            raise self._wrong("a `rate`, which `deny` cannot have", "rate")
+        for key in ("rate", "ttl", "narrow"):
+            if decide == DENY and key in self._entry:
+                raise self._wrong(f"a `{key}`, which `deny` cannot have", key)
         return Rule(
             decide,
             self._start,
@@ -121,6 +135,7 @@ class _Reader:
             self._values("project", _project),
             remember,
             rate,
+            terms,
         )
 
     def _text(self, key: str) -> str | None:
@@ -157,13 +172,23 @@ class _Reader:
             raise ValueError("that is neither a URL nor a name which this file defines")
         return [strip_index_suffix(parse(url).key) for url in urls]
 
-    def _seconds(self) -> int:
-        text = self._text("remember")
+    def _seconds(self, key: str) -> int:
+        text = self._text(key)
         try:
             return 0 if text is None else seconds(text)
         except ValueError:
             pass
-        raise self._wrong("a `remember` that is no length of time such as 15m", "remember")
+        raise self._wrong(f"a `{key}` that is no length of time such as 15m", key)
+
+    def _terms(self) -> Terms:
+        ttl, narrow = self._seconds("ttl"), self._entry.get("narrow", True)
+        if 0 < ttl < LEAST_TTL:
+            raise self._wrong("a `ttl` of less than a minute", "ttl")
+        if not isinstance(narrow, bool):
+            raise self._wrong("a `narrow` that is neither true nor false", "narrow")
+        if ttl and not narrow:
+            raise self._wrong("a `ttl` for what is not narrowed", "ttl")
+        return Terms(ttl, narrow)
 
     def _rate(self) -> Rate | None:
         text = self._text("rate")

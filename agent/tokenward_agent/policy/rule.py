@@ -1,7 +1,7 @@
 """A rule of the user's policy, and the words that it is made of.
 
-A rule says for which requests it is meant, and what becomes of those: `allow`, `ask` (a person),
-`deny`. What it leaves out it does not look at.
+A rule says for which requests it is meant, what becomes of those (`allow`, `ask` a person, `deny`),
+and how narrow what goes out is. What it leaves out it does not look at.
 """
 
 from __future__ import annotations
@@ -28,12 +28,24 @@ class Rate(NamedTuple):
     seconds: int
 
 
+class Terms(NamedTuple):
+    """How that goes out which can be narrowed, where nobody asks for the whole.
+
+    A child ends within `ttl` seconds; 0 leaves that to whoever asks, an hour where nobody does. With
+    `narrow` false there is none, unless one is asked for.
+    """
+
+    ttl: int = 0
+    narrow: bool = True
+
+
 class Rule(NamedTuple):
     """One rule; `line` is where it begins in its file, 0 where that is not known.
 
     `services` are keys, each with all below it; `programs` names or absolute paths; `projects`
     normalised names. An empty tuple stands for what the rule does not look at. `remember` is for
-    how many seconds a yes to `ask` holds; `rate` bounds what `allow` and `ask` hand out.
+    how many seconds a yes to `ask` holds; `rate` bounds what `allow` and `ask` hand out, `terms` say
+    how.
     """
 
     decide: str
@@ -45,6 +57,7 @@ class Rule(NamedTuple):
     projects: tuple[str, ...] = ()
     remember: int = 0
     rate: Rate | None = None
+    terms: Terms = Terms()
 
 
 class Policy(NamedTuple):

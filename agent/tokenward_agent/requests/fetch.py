@@ -8,6 +8,8 @@ coroutine. Both requests find alike; only what hands a secret out is for the pol
 
 from __future__ import annotations
 
+from functools import partial
+
 from tokenward_agent.asking.evidence import NOTHING
 from tokenward_agent.consent.question import spelled
 from tokenward_agent.failure import Failure
@@ -15,7 +17,6 @@ from tokenward_agent.requests.naming import named, places, require_canonical
 from tokenward_agent.requests.narrowing import narrowed, wish
 from tokenward_agent.requests.overview import full
 from tokenward_agent.wire.answer import Answer, done
-from tokenward_protocol.index_tokens import DEFAULT_TTL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.asking.evidence import Evidence
     from tokenward_agent.policy.file import PolicyFile
+    from tokenward_agent.policy.rule import Terms
     from tokenward_agent.requests.gate import Passed
     from tokenward_agent.requests.narrowing import Wish
     from tokenward_agent.store.adopted import AdoptedSecrets
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
-    Gets = Callable[[Found], str]
+    Gets = Callable[[Found, Terms], str]
 
     class Knows(Protocol):
         """Says for which projects a fetch is."""
@@ -60,7 +62,12 @@ if TYPE_CHECKING:
             ...
 
         async def asked(
-            self, request: Request, record: Record, projects: tuple[str, ...], gets: str, /
+            self,
+            request: Request,
+            record: Record,
+            projects: tuple[str, ...],
+            gets: Callable[[Terms], str],
+            /,
         ) -> Passed:
             """Have a person asked."""
             ...
@@ -111,7 +118,7 @@ class Fetch:
         asked = wish(request)
         known = NOTHING if asked.settled else await self._knowing.found(request)
         found, passed = await self._let_through(
-            request, asked.projects or known.projects, lambda found: self._gets(asked, found)
+            request, asked.projects or known.projects, partial(self._gets, asked)
         )
         return self._handed_out(request, asked, known, passed, found, await self.secret(found))
 
@@ -154,7 +161,9 @@ class Fetch:
         passed = self._gate.at_once(request, found.record, projects)
         if passed is not None:
             return found, passed
-        passed = await self._gate.asked(request, found.record, projects, gets(found))
+        passed = await self._gate.asked(
+            request, found.record, projects, lambda terms: gets(found, terms)
+        )
         again = await self._looked_up(request)
         if again.record.key != found.record.key:
             raise Failure("busy", "Another credential answers now.", "try again")
@@ -166,14 +175,14 @@ class Fetch:
             return found.sealed()
         return await self._adopted.secret(found.record)
 
-    def _gets(self, asked: Wish, found: Found) -> str:
-        """Say what would be handed out."""
+    def _gets(self, asked: Wish, found: Found, terms: Terms) -> str:
+        """Say what would be handed out under such terms."""
         narrows = False
-        if not asked.whole and found.record.adopted is None:
+        if asked.narrows(terms, found.record) and found.record.adopted is None:
             token = self._children.seen(found.sealed())
             narrows = token is not None and token.narrows
         if narrows:
-            return f"a token that ends within {spelled(asked.ttl or DEFAULT_TTL)}"
+            return f"a token that ends within {spelled(asked.seconds(terms))}"
         return "the credential itself"
 
     def _handed_out(
@@ -187,7 +196,7 @@ class Fetch:
     ) -> Answer:
         """Answer with a child of a secret, or with the secret itself. Raises Failure."""
         record, now = found.record, self._vaults.clock.wall()
-        made = narrowed(self._children, secret, record, asked, now, known.projects)
+        made = narrowed(self._children, secret, record, asked, passed.terms, now, known.projects)
         found.vault.use(record, now)
         values: dict[str, Value] = {
             "service": record.service,

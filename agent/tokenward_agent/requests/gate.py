@@ -16,11 +16,12 @@ from tokenward_agent.consent.question import lasting, spelled
 from tokenward_agent.failure import Failure
 from tokenward_agent.policy.answers import MOST_QUESTIONS, Answers
 from tokenward_agent.policy.deciding import decide
-from tokenward_agent.policy.rule import ASK, DENY
+from tokenward_agent.policy.rule import ASK, DENY, Terms
 from tokenward_agent.requests.case import Case
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
     from tokenward_agent.consent.person import Person
@@ -35,11 +36,12 @@ if TYPE_CHECKING:
 class Passed(NamedTuple):
     """Why a fetch goes through: the line of the rule and how a person agreed, None for neither.
 
-    `consent` is `asked` or `remembered`.
+    `consent` is `asked` or `remembered`; `terms` say how narrow it goes out.
     """
 
     rule: int | None = None
     consent: str | None = None
+    terms: Terms = Terms()
 
 
 FREELY: Final = Passed()
@@ -83,11 +85,15 @@ class Gate:
         return self._judged(Case(request, record, projects))
 
     async def asked(
-        self, request: Request, record: Record, projects: tuple[str, ...], gets: str
+        self,
+        request: Request,
+        record: Record,
+        projects: tuple[str, ...],
+        gets: Callable[[Terms], str],
     ) -> Passed:
         """Have a person asked where `at_once` says so. Raises Failure.
 
-        `gets` says what would be handed out.
+        `gets` says what would be handed out under such terms.
         """
         case = Case(request, record, projects)
         if not request.flag("attended"):
@@ -114,7 +120,7 @@ class Gate:
                 often = f"Nobody is asked more than {MOST_QUESTIONS} times a minute"
                 raise self._refused(decision, often, "wait a minute")
             remember = decision.rule.remember if decision.rule and decision.certain else 0
-            lines = [*case.question(gets), lasting(remember)]
+            lines = [*case.question(gets(decision.terms)), lasting(remember)]
             named = self._pinentry or self.file.policy.pinentry
             answer = await self._person.answer(lines, screen, named, end, case.descriptor)
             if answer not in {"yes", "no"}:
@@ -140,13 +146,13 @@ class Gate:
     def _through(self, decision: Decision, consent: str | None) -> Passed:
         rule = decision.rule
         if rule is None:
-            return FREELY
+            return Passed(terms=decision.terms)
         if rule.rate is not None and not self._answers.may_use(rule, self._now()):
             often = (
                 f"The policy gives no more than {rule.rate.times} in {spelled(rule.rate.seconds)}"
             )
             raise self._refused(decision, often, "wait")
-        return Passed(rule.line, consent)
+        return Passed(rule.line, consent, decision.terms)
 
     def _refused(self, decision: Decision, what: str, hint: str = "") -> Failure:
         line = 0 if decision.rule is None else decision.rule.line

@@ -1,8 +1,9 @@
 """What a fetch asks for: the stored token whole, or a child, and of which width.
 
 Whoever asks for nothing gets a child where there can be one, for an hour; so a tool need not know
-that there is such a thing. Where there can be none a wish is refused, with the reason, instead of
-being forgotten.
+that there is such a thing. The user's policy may say a shorter time, or that what is stored goes out
+as it is; a shorter time binds whoever asks for a longer one. Where there can be no child a wish is
+refused, with the reason, instead of being forgotten.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tokenward_protocol.index_tokens import DEFAULT_TTL, LEAST_TTL, Unfit, names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tokenward_agent.policy.rule import Terms
     from tokenward_agent.store.children import Children, Made, Sealed
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
@@ -37,6 +39,15 @@ class Wish(NamedTuple):
         """Whether it needs no evidence for which projects it is."""
         return self.whole or bool(self.projects)
 
+    def seconds(self, terms: Terms) -> int:
+        """Return for how long a child is good under such terms."""
+        wanted = self.ttl or terms.ttl or DEFAULT_TTL
+        return min(wanted, terms.ttl) if terms.ttl else wanted
+
+    def narrows(self, terms: Terms, record: Record) -> bool:
+        """Whether it is a child that goes out, where there can be one."""
+        return not self.whole and (terms.narrow or self.explicit or record.never_shown)
+
 
 def wish(request: Request) -> Wish:
     """Return what a fetch asks for. Raises Failure with code `bad-request`."""
@@ -58,6 +69,7 @@ def narrowed(
     secret: Sealed,
     record: Record,
     asked: Wish,
+    terms: Terms,
     now: int,
     likely: tuple[str, ...],
 ) -> Made | None:
@@ -65,15 +77,15 @@ def narrowed(
 
     `likely` projects are what the asker seems to be about. Raises Failure with code `refused`.
     """
-    if asked.whole:
-        if record.never_shown:
-            raise Failure(
-                "refused",
-                f"The token for {record.service} is sealed: it is used and never shown.",
-                "add `--ttl` or `--project` for a narrower one",
-            )
+    if asked.whole and record.never_shown:
+        raise Failure(
+            "refused",
+            f"The token for {record.service} is sealed: it is used and never shown.",
+            "add `--ttl` or `--project` for a narrower one",
+        )
+    if not asked.narrows(terms, record):
         return None
-    end = now + (asked.ttl or DEFAULT_TTL)
+    end = now + asked.seconds(terms)
     if record.expires is not None:
         end = min(end, record.expires.wall_end)
     try:

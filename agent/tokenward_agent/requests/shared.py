@@ -119,10 +119,10 @@ class SharedGate:
         line = None if decision.rule is None else decision.rule.line
         if decision.word == DENY or self.file.problem:
             raise Failure("refused", "The policy denies what is shared here.", rule=line)
-        return Passed(line, None)
+        return Passed(line, None, decision.terms)
 
     async def asked(
-        self, _request: Request, _record: Record, _projects: tuple[str, ...], _gets: str
+        self, _request: Request, _record: Record, _projects: tuple[str, ...], _gets: object
     ) -> NoReturn:
         """Never called: nobody is asked for a stranger."""
         raise AssertionError("a shared socket asks nobody")

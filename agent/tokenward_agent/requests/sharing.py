@@ -16,6 +16,7 @@ from typing import NamedTuple
 from tokenward_agent.asking.peer import Peer
 from tokenward_agent.consent.question import spelled
 from tokenward_agent.failure import Failure
+from tokenward_agent.policy.rule import Terms
 from tokenward_agent.requests.case import Case
 from tokenward_agent.requests.naming import stored_as
 from tokenward_agent.requests.narrowing import Wish, narrowed
@@ -86,7 +87,7 @@ class Sharing:
         uids = _uids(request)
         scope = stored_as(request)
         found = await self._fetch.granted(
-            request, projects, lambda _found: _described(lifetime, whole=whole)
+            request, projects, lambda _found, _terms: _described(lifetime, whole=whole)
         )
         await self._check(found, projects, whole=whole)
         if len(self._open) >= MOST_SHARES:
@@ -135,7 +136,7 @@ class Sharing:
                 "`--whole` shares it as it is",
             )
         asked = Wish(whole, None if whole else LEAST_TTL, projects)
-        narrowed(self._children, secret, record, asked, self._vaults.clock.wall(), ())
+        narrowed(self._children, secret, record, asked, Terms(), self._vaults.clock.wall(), ())
 
     def _begin(self, share: Share, uids: tuple[int, ...], lifetime: int | None) -> None:
         assert self._server is not None  # noqa: S101 - for the type checkers; nobody asks before
