@@ -27,6 +27,7 @@ from tokenward_agent.store.anchoring import Anchoring
 from tokenward_agent.store.changes import Changes
 from tokenward_agent.store.children import Children
 from tokenward_agent.store.creation import Creation
+from tokenward_agent.store.index_clocks import IndexClocks
 from tokenward_agent.store.lock_marker import LockMarker
 from tokenward_agent.store.locking import Locking
 from tokenward_agent.store.opening import Opening
@@ -71,7 +72,7 @@ class Parts:
         self.choice = ProviderChoice(self.vaults, state, arena)
         memory = ProcessKey(arena)
         self.adopted = AdoptedSecrets(arena, clock, memory, self.choice.program)
-        self.children = Children(arena, memory)
+        self.children = Children(arena, memory, IndexClocks(clock))
         self.log = AuditLog(state, arena, clock)
         self.anchoring = Anchoring(self.vaults, self.log)
         self.recorder = Recorder(self.log, self.anchoring)
@@ -118,6 +119,7 @@ class Parts:
             self.recorder,
             quick={
                 "hello": agent.hello,
+                "clock": agent.clock,
                 "status": agent.status,
                 "stop": agent.stop,
                 "unshare": self.sharing.unshare,

@@ -145,6 +145,9 @@ def _decision(line: Line) -> str:
         text += f": {line['code']}"
     if isinstance(expires, int) and text == "given":
         text += f" for {span(expires - when(line))}"
+    ahead = line.get("ahead")
+    if isinstance(ahead, int) and ahead:
+        text += f": {span(abs(ahead))} {'ahead' if ahead > 0 else 'behind'}"
     if line.get("consent"):
         text += f", {line['consent']}"
     lost = line.get("lost")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from time import time
 
+from tokenward import index_clock
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.layout import ahead, capital, credential, timestamp
@@ -60,6 +61,7 @@ def log_in(arguments: Namespace, session: Session, service: Service) -> None:
     new = trusted_publishing.mint(web, place, identity)
     for notice in web.notices():
         session.terminal.warn(notice)
+    index_clock.tell(session, key, web)
     token = tokens.checked(key, TOKEN_USER, new.token).secret
     header = session.ask(
         "login",

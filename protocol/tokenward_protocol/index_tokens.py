@@ -53,6 +53,9 @@ DEFAULT_TTL: Final = 3600
 LEAST_TTL: Final = 60
 """Seconds: below that, clocks that differ a little would make children that are dead when born."""
 
+_LEEWAY: Final = 60
+"""Seconds: a token that begins so soon may have begun by the clock of its index."""
+
 _SHOWN: Final = 5
 
 
@@ -152,7 +155,7 @@ def plan(
     held = token.restrictions
     if held.expires is not None and held.expires <= now:
         raise Unfit("The stored token has expired.", "`auth login` stores a new one")
-    if held.not_before is not None and held.not_before > now:
+    if held.not_before is not None and held.not_before > now + _LEEWAY:
         raise Unfit("The stored token is not valid yet.", "`auth token --describe` says from when")
     names = tuple(dict.fromkeys(projects))
     if held.projects is not None:

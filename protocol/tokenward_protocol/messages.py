@@ -103,6 +103,7 @@ OPS = {
         }
     ),
     "unshare": Op({"at": TEXT}),
+    "clock": Op({**_NAMED, "now": COUNT + "!"}),
     "stop": Op({}),
 }
 

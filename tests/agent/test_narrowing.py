@@ -132,7 +132,7 @@ def test_what_cannot_be_narrowed_is_handed_out_as_it_is(agent: Asked, secret: st
 
 @pytest.mark.parametrize(
     ("caveat", "reason"),
-    [(f"[0,{START},0]", "has expired"), (f"[0,{START + 9},{START + 1}]", "not valid yet")],
+    [(f"[0,{START},0]", "has expired"), (f"[0,{START + 900},{START + 61}]", "not valid yet")],
 )
 def test_a_token_that_an_index_would_refuse_is_not_sent_to_fail_there(
     agent: Asked, caveat: str, reason: str

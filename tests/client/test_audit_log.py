@@ -86,6 +86,10 @@ def test_what_is_no_file_is_passed_over_and_not_waited_for(tmp_path: Path) -> No
             ("", "logout", "12 credentials", "", "done"),
         ),
         (
+            {"event": "clock", "decision": "done", "service": URL, "ahead": -7300},
+            ("", "clock", URL, "", "done: 2 hours behind"),
+        ),
+        (
             {"decision": "given", "service": URL, "username": "ana", "lost": 3},
             ("", "fetch", f"{URL} (ana)", "", "given; 3 lines before could not be written"),
         ),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import socket
 import time
 from email.utils import formatdate
+from math import floor
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from loopback import Loopback, Response
 
-from tokenward.indexes.web import MOST_BYTES, Web, WebError
+from tokenward.indexes.web import MOST_BYTES, SLOW_SECONDS, Web, WebError, ahead_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,6 +113,31 @@ def test_what_is_no_json_object_is_said(body: bytes) -> None:
 def test_no_more_than_a_limit_is_read() -> None:
     with Loopback(lambda _: Response(200, b"x" * (MOST_BYTES + 1000))) as server:
         assert len(web().ask("GET", server.url).body) == MOST_BYTES
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0, 2e9), st.floats(0, 2 * SLOW_SECONDS), st.floats(0, 1))
+def test_a_clock_is_never_taken_for_more_ahead_than_it_is(
+    ahead: float, began: float, took: float, part: float
+) -> None:
+    ended = began + took
+    took = ended - began  # as far as floats have it
+    shown = floor(began + part * took + ahead)  # a Date header has whole seconds
+    found = ahead_of(shown, began, ended)
+    if took > SLOW_SECONDS:
+        assert found is None
+    else:
+        assert found is not None
+        assert ahead - took - 2 - 1e-3 <= found <= ahead + 1e-3
+
+
+def test_what_a_cache_answers_says_nothing_about_a_clock() -> None:
+    old = Response(
+        200, headers={"Date": formatdate(time.time() - 7200, usegmt=True), "Age": "7200"}
+    )
+    with Loopback(lambda _: old) as server:
+        asking = web()
+        asking.ask("GET", server.url)
+    assert (asking.ahead, asking.differs, asking.notices()) == (None, False, [])
 
 
 def dated(seconds: float) -> Response:

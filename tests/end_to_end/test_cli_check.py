@@ -154,7 +154,13 @@ def test_a_clock_that_differs_is_said(home: Home) -> None:
 
     with Loopback(answer) as server:
         result = home.auth("login", server.url, "--token", "x", "--check")
+        again = home.auth("token", server.url, "--check")
     assert f"warning: The clock here is 2 hours behind that of {server.netloc}" in result.stderr
+    for said in (result.stderr, again.stderr):
+        assert f"Tokens narrowed for {server.url} end by its clock from now on." in said
+    found = json.loads(home.done("log", "--format", "json"))["lines"]
+    seen = [line["ahead"] for line in found if line["event"] == "clock"]
+    assert [7200 < ahead <= 7300 for ahead in seen] == [True, True]
 
 
 @pytest.mark.parametrize("option", ["--adopt", "--trusted-publishing"])

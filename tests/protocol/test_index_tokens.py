@@ -146,7 +146,7 @@ def test_a_child_does_not_outlive_its_parent() -> None:
     ("caveat", "wanted", "reason"),
     [
         (f"[0,{NOW},0]", (), "has expired"),
-        (f"[0,{END},{NOW + 1}]", (), "not valid yet"),
+        (f"[0,{END},{NOW + 61}]", (), "not valid yet"),
         ('[1,["one"]]', ("two",), "is for one alone, and not for two"),
         ('[1,["one"]]', ("one", "two"), "is for one alone, and not for two"),
     ],

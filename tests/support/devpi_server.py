@@ -19,20 +19,25 @@ from tool_environments import programs
 if TYPE_CHECKING:
     from types import TracebackType
 
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 LISTENS = "Serving on "  # what its log says once it does
 
 
 class DevpiServer:
     """A server with the account `user`, whose indexes take uploads with its `password` alone.
 
-    `environment` is where the server comes from; of `devpi-tokens` it takes tokens, too.
+    `environment` is where the server comes from; of `devpi-tokens` it takes tokens, too. `clock` is
+    what its clock is off by, as faketime has it.
     """
 
-    def __init__(self, user: str, password: str, environment: str = "devpi-server") -> None:
+    def __init__(
+        self, user: str, password: str, environment: str = "devpi-server", clock: str = ""
+    ) -> None:
         self.user = user
         self.password = password
         self._programs = programs(environment)
         self.index = ""
+        self._clock = clock
         self._indexes = 0
         self._session = ""
 
@@ -74,6 +79,12 @@ class DevpiServer:
             check=True,
             capture_output=True,
         )
+        if self._clock:
+            environment |= {
+                "LD_PRELOAD": str(FAKETIME),
+                "FAKETIME": self._clock,
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
         self._process = subprocess.Popen(
             [
                 self._programs / "devpi-server",

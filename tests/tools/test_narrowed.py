@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from devpi_server import DevpiServer
+from devpi_server import FAKETIME, DevpiServer
 from home import PROGRAMS, Home
 from recording_proxy import RecordingProxy
 from tool_environments import programs
@@ -130,3 +130,27 @@ def status(server: DevpiServer, token: str) -> int:
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="needs the package faketime")
+def test_a_server_whose_clock_is_hours_ahead_takes_children_once_it_was_checked() -> None:
+    with (
+        DevpiServer(ALICE, SECRET, "devpi-tokens", clock="+3h") as server,
+        Home() as home,
+        RecordingProxy(server.connect) as front,
+    ):
+        at = Stage(home, server, front)
+        url = f"{at.url}{at.index}/"
+        services = f'[services.ours]\nurl = "{url}"\nkind = "devpi"\n'
+        at.write(".config/tokenward/config.toml", services)
+        log_in(at, server)
+        dead = publish(at)
+        assert dead.returncode != 0
+        assert "403" in said(dead)
+        checked = home.auth("token", url, "--check")
+        assert checked.returncode == 0, said(checked)
+        assert f"takes the credential of {ALICE}" in checked.stdout
+        assert checked.stderr.count("The clock here is 2 hours behind") == 1
+        result = publish(at, "--ttl", "1m")
+        assert result.returncode == 0, said(result)
+        assert at.published()

@@ -1,9 +1,10 @@
-"""The requests about the agent and what it holds: `hello`, `status`, `list`, `stop`."""
+"""The requests about the agent and what it holds: `hello`, `status`, `list`, `clock`, `stop`."""
 
 from __future__ import annotations
 
 import os
 
+from tokenward_agent.requests.naming import stored_as
 from tokenward_agent.requests.overview import page, protections, vault_overview
 from tokenward_agent.wire.answer import Answer, done
 from tokenward_protocol import VERSION, WIRE_VERSION
@@ -72,6 +73,12 @@ class AgentRequests:
                 for vault in self._vaults.each.values()
             ),
         )
+
+    def clock(self, request: Request) -> Answer:
+        """Reckon with what somebody saw of an index's clock. Raises Failure."""
+        service = stored_as(request)
+        ahead = self._children.clocks.saw(service, int(request.arguments["now"]))
+        return done(request.number, service=service, ahead=ahead)
 
     def status(self, request: Request) -> Answer:
         """Say what state everything is in."""

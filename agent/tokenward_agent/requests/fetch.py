@@ -213,7 +213,7 @@ class Fetch:
         if made is None:
             return done(request.number, secret, **values)
         child = made.child
-        values["expires"] = child.expires
+        values["expires"] = made.expires
         values["projects"] = None if child.projects is None else [*child.projects]
         if child.limited:
             values["evidence"] = "asked" if asked.projects else known.word

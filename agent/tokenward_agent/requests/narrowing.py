@@ -89,7 +89,8 @@ def narrowed(
     if record.expires is not None:
         end = min(end, record.expires.wall_end)
     try:
-        made = children.make(secret, now, end, asked.projects, likely)
+        ahead = children.clocks.ahead(record.service)
+        made = children.make(secret, now, end, asked.projects, likely, ahead)
     except Unfit as error:
         raise Failure("refused", str(error), error.hint) from None
     if made is None and (asked.explicit or record.never_shown):

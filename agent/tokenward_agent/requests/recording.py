@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 RECORDED: Final = frozenset(
     {"fetch", "login", "logout", "lock", "unlock", "create", "passphrase", "restore", "stop"}
-    | {"share", "unshare"}
+    | {"share", "unshare", "clock"}
 )
 """Requests that leave a line."""
 
@@ -36,7 +36,7 @@ UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "co
 
 _OF_ANSWER: Final = (
     *("service", "username", "provider", "projects", "evidence", "narrowed", "expires"),
-    *("replaced", "count", "opened", "generation", "rule", "consent"),
+    *("replaced", "count", "opened", "generation", "rule", "consent", "ahead"),
     *("socket", "ends", "whole", "uids", "stopped"),
 )
 """What a line takes from an answer, where it is there and says something."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from tokenward_agent.arena import Arena
+    from tokenward_agent.store.index_clocks import IndexClocks
     from tokenward_agent.store.process_key import ProcessKey
     from tokenward_protocol.index_tokens import IndexToken
 
@@ -41,17 +42,19 @@ if TYPE_CHECKING:
 
 
 class Made(NamedTuple):
-    """A child on its way out, and what it says."""
+    """A child on its way out, what it says, and when it ends by the clock here."""
 
     secret: KeptSecret
     child: Child
+    expires: int
 
 
 class Children:
-    """Makes the children of one agent's tokens."""
+    """Makes the children of one agent's tokens; `clocks` are those that they end by."""
 
-    def __init__(self, arena: Arena, key: ProcessKey) -> None:
+    def __init__(self, arena: Arena, key: ProcessKey, clocks: IndexClocks) -> None:
         self._key = key
+        self.clocks = clocks
         self._text, self._raw, self._out = (arena.take(MAX_TOKEN + SPARE) for _ in range(3))
 
     def make(
@@ -61,20 +64,22 @@ class Children:
         end: int,
         projects: tuple[str, ...] = (),
         likely: tuple[str, ...] = (),
+        ahead: int = 0,
     ) -> Made | None:
         """Make a child of a secret that can be narrowed, None of any other.
 
-        As index_tokens.plan has it; times in seconds since 1970. Raises Unfit, and Gone where the
-        secret cannot be opened any more.
+        As index_tokens.plan has it; times in seconds since 1970 by the clock here, of which the
+        index's is so many seconds *ahead*. Raises Unfit, and Gone where the secret cannot be opened
+        any more.
         """
         with self._opened(secret) as token:
             if token is None or not token.narrows:
                 return None
-            child = plan(token, now, end, projects, likely)
+            child = plan(token, now + ahead, end + ahead, projects, likely)
             size = child_size(token, child)
             write_child(token, child, self._text[: secret.size], self._raw, mac_into, self._out)
             kept = self._key.seal(self._out[:size], context(b"tokenward child"))
-            return Made(kept, child)
+            return Made(kept, child, child.expires - ahead)
 
     def seen(self, secret: Sealed) -> IndexToken | None:
         """Return what is visible of a secret, None if it is no token of an index. Raises Gone."""

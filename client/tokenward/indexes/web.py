@@ -18,6 +18,7 @@ import re
 import ssl
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
+from math import floor
 from socket import gaierror
 from urllib.error import URLError
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
@@ -29,6 +30,7 @@ from tokenward_protocol import VERSION
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from email.message import Message
     from typing import Any
 
 TIMEOUT_SECONDS = 20
@@ -39,6 +41,9 @@ MOST_BYTES = 256 * 1024
 
 SKEW_SECONDS = 60
 """By which two clocks may differ without a word."""
+
+SLOW_SECONDS = 10
+"""A request that takes longer says too little about the clock at its other end."""
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _LOOPBACK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/")
@@ -76,12 +81,22 @@ class Reply:
 
 
 class Web:
-    """Asks hosts, with the `environ` of whoever typed the command; `now` tells the time here."""
+    """Asks hosts, with the `environ` of whoever typed the command; `now` tells the time here.
+
+    `ahead` is by how many seconds at least the clock of the one that answered last is ahead of ours,
+    None where it does not say.
+    """
 
     def __init__(self, environ: Mapping[str, str], now: Callable[[], float]) -> None:
         self._environ = environ
         self._now = now
         self._skews: dict[str, str] = {}
+        self.ahead: int | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether the clock of the host that answered last is worth a word."""
+        return self.ahead is not None and abs(self.ahead) > SKEW_SECONDS
 
     def notices(self) -> list[str]:
         """Return, once, what is to be said about the clocks of the hosts that were asked."""
@@ -111,13 +126,15 @@ class Web:
         try:
             with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
                 body = response.read(MOST_BYTES)
-                status, said = int(response.status), response.headers["Date"]
+                status, said = int(response.status), _date(response.headers)
         except (OSError, HTTPException, ValueError) as error:
             failed = f"{host} cannot be asked: {_reason(error)}."
         else:
             moment = _moment(said)
+            ended = self._now()
+            self.ahead = ahead_of(moment, began, ended)
             if moment is not None:
-                self._compare(host, moment - (began + self._now()) / 2)
+                self._compare(host, moment - (began + ended) / 2)
             return Reply(host, status, body, moment)
         raise WebError(failed)  # outside the handler: the error may hold what was sent
 
@@ -143,6 +160,22 @@ class Web:
             side = "behind" if skew > 0 else "ahead of"
             notice = f"The clock here is {span(abs(skew))} {side} that of {host}, so that tokens end early or late."
         self._skews.setdefault(host, notice)
+
+
+def ahead_of(moment: float | None, began: float, ended: float) -> int | None:
+    """Return by how many seconds a clock is ahead that showed `moment` between two times here.
+
+    It is never more than it really was, and less by no more than the time in between and two
+    seconds. None where that is not known, or the time in between too long to tell.
+    """
+    if moment is None or not 0 <= ended - began <= SLOW_SECONDS:
+        return None
+    return floor(moment - ended)
+
+
+def _date(headers: Message) -> str | None:
+    """Return when an answer was given; what a cache kept says only when it was made."""
+    return None if headers["Age"] else headers["Date"]
 
 
 def _moment(date: str | None) -> float | None:
