@@ -116,7 +116,9 @@ def prefixes(key: str) -> Iterator[str]:
 
 
 def strip_index_suffix(key: str) -> str:
-    """Take a final `simple` or `+simple` segment (any case) off: what login stores under."""
+    """Take a final `simple` or `+simple` segment (any case) off a URL: what login stores under."""
+    if "://" not in key:
+        return key
     above, _, last = key[:-1].rpartition("/")
     if last.lower() in {"simple", "+simple"} and not above.endswith("/"):
         return above + "/"

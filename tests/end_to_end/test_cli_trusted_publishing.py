@@ -79,6 +79,7 @@ def test_a_job_mints_a_token_publishes_with_it_and_has_it_revoked(job: Job) -> N
         ("GET", f"http://{CI}/token?api-version=2&audience=pypi", 200),
         ("POST", f"{OIDC}/mint-token", 200),
     ]
+    assert "in memory alone: 1 credential, until" in job.done("status").stdout
     token = job.done("token").stdout.strip()
     assert token not in result.stderr
     upload = twine(job)

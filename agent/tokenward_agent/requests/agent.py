@@ -101,6 +101,7 @@ class AgentRequests:
                 )
                 for vault in self._vaults.each.values()
             ],
+            memory=len(self._vaults.memory.records),
             log={
                 "folder": self._log.files.folder,
                 "lost": self._log.lost,

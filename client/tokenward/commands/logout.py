@@ -6,7 +6,7 @@ here. Else it says that the credential is still valid there, and what would end 
 
 from __future__ import annotations
 
-from tokenward import minted, secrets_input, usage
+from tokenward import minted, secrets_input, usage, words
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.layout import capital, counted, credential
@@ -66,7 +66,7 @@ def run(arguments: Namespace, session: Session) -> None:
         )
     keys, username = None, None
     if not arguments.all or arguments.service is not None:
-        service = session.service(arguments.service)
+        service = words.service(session, arguments.service, arguments.keyring_provider)
         username = secrets_input.username(arguments.username, service.username)
         if arguments.all and username is not None:
             raise CommandError("`--all` and a user name in the URL exclude each other.")

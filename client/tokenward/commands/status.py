@@ -55,10 +55,10 @@ def _tools(parts: list[str]) -> tuple[str, str]:
 def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     """Return the JSON: the same keys whether an agent runs or not."""
     keys = (
-        *("pid", "version", "wire", "socket", "state", "locked", "vaults", "log"),
+        *("pid", "version", "wire", "socket", "state", "locked", "vaults", "memory", "log"),
         *("policy", "protections", "shares"),
     )
-    found = {key: None if header is None else header[key] for key in keys}
+    found = {key: None if header is None else header.get(key) for key in keys}
     if header is not None:
         found["shares"] = [shown(share) for share in header["shares"]]
     return {
@@ -87,6 +87,9 @@ def overview(header: dict[str, Any], now: float) -> list[str]:
         ]
     )
     lines += ["", "vaults"] + [f"  {line}" for line in columns(_vaults(header["vaults"]))]
+    if header.get("memory"):
+        kept = counted(header["memory"], "credential")
+        lines.append(f"  in memory alone: {kept}, until a lock or the agent's end")
     for vault in header["vaults"]:
         if vault["note"]:
             lines.append(f"  {vault['provider']}: {vault['note']}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from time import time
 
-from tokenward import lookup, secrets_input, usage
+from tokenward import lookup, secrets_input, usage, words
 from tokenward.errors import CommandError
 from tokenward.layout import credential, timestamp
 from tokenward.narrowing import Width, width
@@ -56,9 +56,9 @@ def describe(parser: Parser, _command: str) -> None:
 
 def run(arguments: Namespace, session: Session) -> None:
     """Print it."""
-    service = session.service(arguments.service)
-    username = secrets_input.username(arguments.username, service.username)
     provider = arguments.keyring_provider
+    service = words.service(session, arguments.service, provider)
+    username = secrets_input.username(arguments.username, service.username)
     asked = width(arguments.project, arguments.ttl, otherwise=Width(whole=not arguments.check))
     if arguments.describe:
         if asked.explicit:
@@ -126,6 +126,8 @@ def _check(session: Session, found: lookup.Found, again: Callable[[], lookup.Fou
     from tokenward.indexes.checking import REFUSED
     from tokenward.verifying import verdict
 
+    if "://" not in found.service:
+        raise CommandError(f"{found.service} names no index that could be asked.")
     said, web = verdict(session, found.service, found.username, found.text)
     if found.source == "agent" and tell(session, found.service, web) and said.state == REFUSED:
         other = again()
