@@ -30,6 +30,7 @@ MESSAGE_AND_HINT: dict[str, tuple[int | None, int | None]] = {
     "CommandError": (0, 1),
     "Failure": (1, 2),
     "HardenError": (0, None),
+    "InheritedError": (0, None),
     "JobError": (1, 2),
     "LocalError": (1, None),
     "PartError": (None, 1),  # its first argument is the end of a sentence

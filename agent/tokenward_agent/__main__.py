@@ -3,6 +3,10 @@
 The order is the point: this process is closed to debuggers and dumps before anything that might
 read a secret is imported, the address is taken before the slow imports, and `ssl` never comes in:
 an agent that has no way to open a network connection cannot send a secret over one.
+
+A service manager hands it a socket: the address that it is to serve, or the job of a worker, which
+is another process and has nothing of the above but the first. Whoever waits at an address that
+cannot be served is told so, since the manager would start one agent after the other for them.
 """
 
 from __future__ import annotations
@@ -12,6 +16,12 @@ import sys
 
 from tokenward_agent.harden import HardenError, harden
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket
+
+    from tokenward_agent.notices import Notices
+
 
 def main() -> int:
     """Run until stopped. Returns 0 after a stop or where another agent serves, else 2."""
@@ -19,34 +29,64 @@ def main() -> int:
         report = harden()
     except HardenError as error:
         return _fail(str(error))
+    from tokenward_agent.inherited import InheritedError, accepts, taken
+
+    try:
+        handed = taken(os.environ)
+    except InheritedError as error:
+        return _fail(str(error))
+    if handed is not None and not accepts(handed):
+        from tokenward_agent.worker import outside
+
+        return outside.serve(handed)
     sys.modules["ssl"] = None  # type: ignore[assignment]  # the documented way to have an import fail; asyncio works without
+    from tokenward_agent.notices import Notices
     from tokenward_agent.settings import SettingsError, parse, read
     from tokenward_agent.wire.socket_place import AlreadyRunning, PlaceError, SocketPlace
 
     options = parse(sys.argv[1:])
+    notices = Notices(os.environ)
     try:
         settings = read(options)
-        place = SocketPlace(settings.socket)
+        place = SocketPlace(settings.socket, handed)
     except AlreadyRunning:
-        if options.ready_fd is not None:
-            os.write(options.ready_fd, b"running\n")
-        else:
-            sys.stderr.write("tokenward-agent: Another agent serves this address.\n")
-        return 0
+        return _leave(options.ready_fd, handed, notices)
     except (SettingsError, PlaceError) as error:
-        return _fail(str(error), options.ready_fd)
+        return _fail(str(error), options.ready_fd, handed)
+    settings.address = place.path
     os.chdir("/")
     from tokenward_agent.lifecycle import run
 
-    return run(settings, place, report)
+    return run(settings, place, report, notices)
 
 
-def _fail(sentence: str, ready: int | None = None) -> int:
+def _leave(ready: int | None, handed: socket | None, notices: Notices) -> int:
+    """End where another agent serves: no failure, so that no manager tries again."""
+    sentence = "Another agent serves this address."
+    if ready is not None:
+        os.write(ready, b"running\n")
+        return 0
+    sys.stderr.write(f"tokenward-agent: {sentence}\n")
+    if handed is not None:
+        _turn_away(handed, sentence)
+    notices.tell("READY=1", f"STATUS={sentence}")  # to end before that would be a failure
+    return 0
+
+
+def _fail(sentence: str, ready: int | None = None, handed: socket | None = None) -> int:
     if ready is not None:
         os.write(ready, f"error: {sentence}\n".encode())
     else:
         sys.stderr.write(f"tokenward-agent: {sentence}\n")
+    if handed is not None:
+        _turn_away(handed, sentence)
     return 2
+
+
+def _turn_away(handed: socket, sentence: str) -> None:
+    from tokenward_agent.wire.turning_away import turn_away
+
+    turn_away(handed, sentence)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 It says that it is ready when it answers, not before; it ends by itself when nobody can reach it
 any more, because its socket or its credentials directory is gone or is another one now. On the
 way out every key is wiped and the address released, however the end came.
+
+A service manager is told that it serves, whether it is locked, and that it ends; what the manager calls
+reloading is a lock.
 """
 
 from __future__ import annotations
@@ -18,8 +21,10 @@ import sys
 from tokenward_agent.arena import Arena
 from tokenward_agent.asking.peer import Peer
 from tokenward_agent.clock import SystemClock
+from tokenward_agent.failure import Failure
 from tokenward_agent.faults import fault
 from tokenward_agent.parts import Parts
+from tokenward_agent.quiet import Quiet
 from tokenward_agent.wire.server import MAX_CONNECTIONS, RESERVED, Server
 from tokenward_protocol import VERSION
 
@@ -28,24 +33,24 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenward_agent.harden import Report
+    from tokenward_agent.notices import Notices
     from tokenward_agent.settings import Settings
-    from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.socket_place import SocketPlace
 
 LOOK_AROUND_SECONDS = 5
-"""How often an agent looks whether its socket and directory are still its own."""
+"""How often an agent looks whether its socket and directory are still its own, and it is needed."""
 
 
-def run(settings: Settings, place: SocketPlace, report: Report) -> int:
+def run(settings: Settings, place: SocketPlace, report: Report, notices: Notices) -> int:
     """Serve until stopped; return the exit code."""
     try:
-        asyncio.run(_serve(settings, place, report))
+        asyncio.run(_serve(settings, place, report, notices))
     finally:
         place.release()
     return 0
 
 
-async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None:
+async def _serve(settings: Settings, place: SocketPlace, report: Report, notices: Notices) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_report_fault)
     _raise_limit()
@@ -67,9 +72,16 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report) -> None
     opening = loop.create_task(parts.opening.open_what_opens(None))
     gc.freeze()  # what lives as long as the process is not looked through again
     _say_ready(settings)
-    watch = loop.create_task(_watch(settings, place, parts.vaults, stop))
+    reloads = _tell(notices, parts)
+    quiet = Quiet(
+        settings.idle if place.handed else None, server, parts.vaults.clock, parts.agent.expendable
+    )
+    watch = loop.create_task(_watch(settings, place, parts, quiet, stop))
     await stop.wait()
+    notices.tell("STOPPING=1")
     watch.cancel()
+    for reload in reloads:
+        reload.cancel()
     opening.cancel()
     parts.sharing.close()
     await server.close()
@@ -98,19 +110,55 @@ def _say_ready(settings: Settings) -> None:
         settings.ready = None
 
 
+def _tell(notices: Notices, parts: Parts) -> set[asyncio.Task[None]]:
+    """Have the manager told from now on how the agent is; return the reloads under way, as a set."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def status() -> None:
+        notices.status("locked" if _locked(parts) else "unlocked")
+
+    async def reload() -> None:
+        notices.reloading()
+        parts.recorder.event("lock", decision="done")
+        await parts.anchoring.now()
+        with contextlib.suppress(Failure):  # it is locked; that it may not last, the next one says
+            await parts.locking.lock()
+        status()
+        notices.ready()
+
+    def begin() -> None:
+        reloads.add(task := loop.create_task(reload()))
+        task.add_done_callback(reloads.discard)
+
+    if notices.wanted:
+        loop.add_signal_handler(signal.SIGHUP, begin)
+        parts.vaults.when_changed = status
+        status()
+        notices.ready()
+    return reloads
+
+
+def _locked(parts: Parts) -> bool:
+    """Tell whether nothing is handed out: by a lock, or because no vault that is there is open."""
+    states = {vault.state for vault in parts.vaults.each.values()}
+    return parts.locking.locked or ("open" not in states and bool(parts.vaults.not_open(None)))
+
+
 async def _watch(
-    settings: Settings, place: SocketPlace, vaults: Vaults, stop: asyncio.Event
+    settings: Settings, place: SocketPlace, parts: Parts, quiet: Quiet, stop: asyncio.Event
 ) -> None:
-    """End the agent when clients that look for it would not find it; drop what is over.
+    """End the agent when clients would not find it, or would not miss it; drop what is over.
 
     A new directory may have the number of the one that was removed, but not its vaults.
     """
     began = _inode(settings.directory)
     while place.still_ours() and (not began or _inode(settings.directory) == began):
-        await asyncio.sleep(LOOK_AROUND_SECONDS)
-        vaults.drop_expired()
+        await asyncio.sleep(min(LOOK_AROUND_SECONDS, settings.idle or LOOK_AROUND_SECONDS))
+        parts.vaults.drop_expired()
+        parts.vaults.when_changed()  # a lock marker may have come or gone by another hand
         began = began or _inode(settings.directory)
-        if vaults.lost():
+        if parts.vaults.lost() or quiet.enough():
             break
     stop.set()
 

@@ -27,6 +27,7 @@ from tokenward_agent.store.anchoring import Anchoring
 from tokenward_agent.store.changes import Changes
 from tokenward_agent.store.children import Children
 from tokenward_agent.store.creation import Creation
+from tokenward_agent.store.credential import Credential
 from tokenward_agent.store.index_clocks import IndexClocks
 from tokenward_agent.store.lock_marker import LockMarker
 from tokenward_agent.store.locking import Locking
@@ -64,7 +65,7 @@ class Parts:
         state = settings.state
         marker = LockMarker(state)
         self.vaults = Vaults(settings.directory, arena, clock)
-        self.keys = SlotKeys(state, arena)
+        self.keys = SlotKeys(state, arena, Credential(settings.credentials, arena))
         self.changes = Changes(self.vaults, state)
         self.opening = Opening(self.vaults, self.changes, self.keys, marker)
         self.locking = Locking(self.vaults, self.opening, marker)
@@ -87,7 +88,7 @@ class Parts:
             self._dispatch_of,
             os.path.dirname(settings.socket),
         )
-        agent = AgentRequests(
+        self.agent = agent = AgentRequests(
             settings,
             report,
             arena,
@@ -96,7 +97,7 @@ class Parts:
             self.locking,
             self.children,
             self.log,
-            self.policy,
+            self.gate,
             self.sharing,
             stop,
         )

@@ -13,7 +13,7 @@ import pwd
 import sys
 
 from tokenward_agent.wire.socket_place import own_directory, runtime_directory
-from tokenward_protocol import VERSION, places
+from tokenward_protocol import VERSION, durations, places
 
 
 class SettingsError(Exception):
@@ -24,11 +24,24 @@ class Settings:
     """Where one agent's files are.
 
     `directory` holds the vaults, `state` what belongs to this machine, `config` is the user's
-    config.toml, there or not, all absolute; `socket` is the address, `ready` a descriptor that is
+    config.toml, there or not, all absolute; `socket` is where an agent of its own listens, `address`
+    where clients find this one: there, or where a service manager listens. `ready` is a descriptor that is
     told when the agent serves, or None. `pinentry` is the program that is to ask people, "" for any.
+    `idle` is after how many seconds without a request an agent ends that a service manager starts
+    again, None for never; `credentials` is the folder of what that manager hands over, "" for none.
     """
 
-    __slots__ = ("config", "directory", "pinentry", "ready", "socket", "state")
+    __slots__ = (
+        "address",
+        "config",
+        "credentials",
+        "directory",
+        "idle",
+        "pinentry",
+        "ready",
+        "socket",
+        "state",
+    )
 
     def __init__(
         self,
@@ -38,13 +51,17 @@ class Settings:
         ready: int | None,
         config: str,
         pinentry: str = "",
+        idle: int | None = None,
+        credentials: str = "",
     ) -> None:
         self.directory = directory
         self.state = state
-        self.socket = socket
+        self.socket = self.address = socket
         self.ready = ready
         self.config = config
         self.pinentry = pinentry
+        self.idle = idle
+        self.credentials = credentials
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -73,7 +90,24 @@ def read(options: argparse.Namespace) -> Settings:
         f"{places.config_directory(sys.platform, os.environ, home)}/config.toml"
     )
     pinentry = os.environ.get("TOKENWARD_PINENTRY", "")
-    return Settings(directory, state, socket, options.ready_fd, os.path.abspath(config), pinentry)
+    idle = _idle(os.environ.get("TOKENWARD_IDLE_EXIT", ""))
+    return Settings(
+        directory,
+        state,
+        socket,
+        options.ready_fd,
+        os.path.abspath(config),
+        pinentry,
+        idle,
+        os.environ.get("CREDENTIALS_DIRECTORY", ""),
+    )
+
+
+def _idle(text: str) -> int | None:
+    try:
+        return durations.seconds(text) if text else None
+    except ValueError as error:
+        raise SettingsError(f"TOKENWARD_IDLE_EXIT is not understood: {error}") from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -80,3 +80,15 @@ def test_not_more_answers_are_kept_than_there_is_room_for() -> None:
         answers.keep(Who((pid, 1), None), WHAT, yes=True, remember=0, now=0)
     assert answers.known(Who((0, 1), None), WHAT, 1) is None
     assert answers.known(Who((1, 1), None), WHAT, 1) is True
+
+
+def test_what_still_counts_would_be_missed_and_what_is_over_would_not() -> None:
+    answers = Answers()
+    assert not answers.hold(0)
+    answers.keep(Who((7, 100), TWINE), WHAT, yes=True, remember=900, now=0)
+    assert answers.hold(899)
+    assert not answers.hold(900)
+    rule = Rule(line=1, decide=ASK, rate=Rate(2, 3600))
+    assert answers.may_use(rule, 1000)
+    assert answers.hold(4599)
+    assert not answers.hold(4600)

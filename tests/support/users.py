@@ -22,7 +22,7 @@ other_users = pytest.mark.skipif(
     reason="only root can become another user",
 )
 
-_OPENED = """
+OPENED = """
 set -e
 base=$1 cover=$2 aside=$(mktemp -d); shift 2
 mount --bind "$base" "$aside"
@@ -38,15 +38,19 @@ exec "$@"
 def become(uid: int = SOMEBODY) -> tuple[str, ...]:
     """Return the beginning of a command that the user `uid` is to run."""
     setpriv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
-    base = Path(sys.base_prefix).resolve()
-    closed = [folder for folder in reversed(base.parents) if not folder.stat().st_mode & 0o001]
-    if closed:
-        places = [str(base), str(closed[0])]
-        setpriv = ["unshare", "--mount", "sh", "-c", _OPENED, "sh", *places, *setpriv]
+    if places := closed_above_interpreter():
+        setpriv = ["unshare", "--mount", "sh", "-c", OPENED, "sh", *places, *setpriv]
     tried = subprocess.run([*setpriv, sys.executable, "-c", ""], check=False, capture_output=True)
     if tried.returncode:
         pytest.skip("another user cannot run this interpreter")
     return tuple(setpriv)
+
+
+def closed_above_interpreter() -> list[str]:
+    """Return the first two arguments of `OPENED`: [] where it need not be run."""
+    base = Path(sys.base_prefix).resolve()
+    closed = [folder for folder in reversed(base.parents) if not folder.stat().st_mode & 0o001]
+    return [str(base), str(closed[0])] if closed else []
 
 
 def give(root: Path, uid: int = SOMEBODY) -> None:

@@ -89,6 +89,14 @@ class Answers:
         used = self._used.setdefault(rule, deque())
         return _counted(used, rule.rate.times, rule.rate.seconds, now)
 
+    def hold(self, now: int) -> bool:
+        """Tell whether anything would be decided otherwise if all of this were not known."""
+        used = (
+            times and rule.rate is not None and times[-1] > now - rule.rate.seconds
+            for rule, times in self._used.items()
+        )
+        return any(now < until for _, until in self._held.values()) or any(used)
+
     def forget(self) -> None:
         """Forget every answer. What was counted stays: a rate is no matter of opinion."""
         self._held.clear()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenward_agent.arena import Arena
     from tokenward_agent.audit.log import AuditLog
     from tokenward_agent.harden import Report
-    from tokenward_agent.policy.file import PolicyFile
+    from tokenward_agent.requests.gate import Gate
     from tokenward_agent.requests.sharing import Sharing
     from tokenward_agent.settings import Settings
     from tokenward_agent.store.children import Children
@@ -42,7 +42,7 @@ class AgentRequests:
         locking: Locking,
         children: Children,
         log: AuditLog,
-        policy: PolicyFile,
+        gate: Gate,
         sharing: Sharing,
         stop: Callable[[], object],
     ) -> None:
@@ -54,7 +54,8 @@ class AgentRequests:
         self._locking = locking
         self._children = children
         self._log = log
-        self._policy = policy
+        self._gate = gate
+        self._policy = gate.file
         self._sharing = sharing
         self._stop_agent = stop
         self._started = vaults.clock.wall()
@@ -67,11 +68,15 @@ class AgentRequests:
             wire=WIRE_VERSION,
             pid=os.getpid(),
             directory=self._settings.directory,
-            replaceable=not self._vaults.memory.records
-            and all(
-                vault.state != "open" or bool(self._opening.unattended(vault))
-                for vault in self._vaults.each.values()
-            ),
+            replaceable=self.expendable(),
+        )
+
+    def expendable(self) -> bool:
+        """Tell whether a new agent would have all that this one holds without asking anybody."""
+        held = self._vaults.memory.records or self._sharing.overview() or self._gate.holds()
+        return not held and all(
+            vault.state != "open" or bool(self._opening.unattended(vault))
+            for vault in self._vaults.each.values()
         )
 
     def clock(self, request: Request) -> Answer:
@@ -89,7 +94,7 @@ class AgentRequests:
             pid=os.getpid(),
             directory=self._settings.directory,
             state=self._settings.state,
-            socket=self._settings.socket,
+            socket=self._settings.address,
             started=self._started,
             locked=self._locking.locked,
             vaults=[

@@ -70,6 +70,10 @@ class Gate:
         self._answers = Answers()
         self._state = (file.changes, vaults.closings)
 
+    def holds(self) -> bool:
+        """Tell whether a person has agreed to something, or a rate was used, that still counts."""
+        return self._answers.hold(self._vaults.clock.boot())
+
     def at_once(self, request: Request, record: Record, projects: tuple[str, ...]) -> Passed | None:
         """Say what lets a fetch of a record through, None where a person has to be asked first.
 

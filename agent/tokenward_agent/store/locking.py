@@ -109,11 +109,13 @@ class Locking:
         vaults = self._vaults.of(provider)
         if any(each.state == "open" for each in vaults) or not self._vaults.not_open(None):
             self._marker.remove()
+            self._vaults.when_changed()
 
     async def lock(self) -> list[Vault]:
         """Destroy the keys of every vault, now and until `unlock`; return those that are there."""
         self.close()
         self._marker.leave()
+        self._vaults.when_changed()
         return [vault for vault in self._vaults.each.values() if vault.state != "absent"]
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Opening: how a vault's key comes into memory, where nobody is asked and where somebody is.
 
-- What needs nobody (a key file, a keyring, a keyring program) is opened at the start and by the
+- What needs nobody (a key file, a keyring, a keyring program, a passphrase that the service manager
+  hands over) is opened at the start and by the
   next request that needs it, so after a crash or reboot nobody is asked anything.
 - A keyring that does not answer closes its own vault and no other. It is asked again by itself
   after `RETRY_SECONDS` at the earliest, and by every `unlock`.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.store.credential import NAME
 from tokenward_agent.store.found import overtaken
 from tokenward_agent.store.slot_keys import UNATTENDED_SECONDS
 from tokenward_agent.vault.errors import Damaged, WrongKey
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.slot import Slot
     from tokenward_agent.vault.vault import Vault
 
-UNATTENDED = ("key-file", "keyring", "program")
-"""The slots that ask nobody, in the order in which they are tried."""
+UNATTENDED = ("key-file", "keyring", "program", "passphrase")
+"""The slots that ask nobody, in the order in which they are tried; the last with a credential alone."""
 
 RETRY_SECONDS = 5
 """From a failed try to open what needs nobody to the next: a stuck keyring costs its seconds."""
@@ -62,9 +64,13 @@ class Opening:
         """Return the slots of a vault that need nobody, in the order in which to try them."""
         slots = vault.header.slots if vault.header is not None else ()
         return sorted(
-            (slot for slot in slots if slot.kind in UNATTENDED),
+            (slot for slot in slots if slot.kind in self._kinds),
             key=lambda slot: UNATTENDED.index(slot.kind),
         )
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return UNATTENDED if self._keys.credential.there else UNATTENDED[:-1]
 
     def can_open(self, provider: str | None) -> bool:
         """Tell whether a vault that is not open may be opened by itself, now."""
@@ -141,7 +147,8 @@ class Opening:
                     return False
                 self.notes[vault.provider] = str(error)
             except WrongKey:
-                self.notes[vault.provider] = f"The key of the slot `{slot.kind}` does not fit."
+                what = f"The credential `{NAME}`" if slot.kind == "passphrase" else "The key"
+                self.notes[vault.provider] = f"{what} of the slot `{slot.kind}` does not fit."
             else:
                 return True
         return False

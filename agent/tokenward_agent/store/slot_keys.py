@@ -4,6 +4,8 @@ A key is fetched into a block of the locked arena, which whoever asked gives bac
 object in this process. Keyrings, programs and the stretching of a passphrase run in a worker with
 a deadline, so that none of them can hold up anything else.
 
+A passphrase may come from a person, with the request, or from the service manager (credential.py).
+
 A key file lies in the state folder of the credentials directory and never in it: a copy of that
 directory alone opens nothing.
 """
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tokenward_agent.arena import Arena
+    from tokenward_agent.store.credential import Credential
     from tokenward_agent.vault.slot import Param
 
 ITEM = "tokenward"
@@ -42,9 +45,10 @@ ARGON2ID_SECONDS = 30.0
 class SlotKeys:
     """Gets, makes and removes the keys of slots."""
 
-    def __init__(self, state: str, arena: Arena) -> None:
+    def __init__(self, state: str, arena: Arena, credential: Credential) -> None:
         self._state = state
         self._arena = arena
+        self.credential = credential
 
     @contextlib.contextmanager
     def lent(self, key: memoryview) -> Iterator[memoryview]:
@@ -66,7 +70,7 @@ class SlotKeys:
 
         Raises Failure: `passphrase-needed`, or `provider` with what went wrong.
         """
-        if slot.kind == "passphrase" and passphrase is None:
+        if slot.kind == "passphrase" and passphrase is None and not self.credential.there:
             raise Failure(
                 "passphrase-needed", "The vault opens with a passphrase.", "`auth unlock`"
             )
@@ -76,6 +80,9 @@ class SlotKeys:
                 self._read_key_file(vault_id, key)
             elif slot.kind == "passphrase" and passphrase is not None:
                 await self._stretch(slot.params, passphrase, key)
+            elif slot.kind == "passphrase":
+                with self.credential.lent() as handed:
+                    await self._stretch(slot.params, handed, key)
             else:
                 await self._ask_keyring("get", slot.params, session, key, seconds)
         except BaseException:

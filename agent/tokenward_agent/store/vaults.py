@@ -62,6 +62,7 @@ class Vaults:
         self.closings = 0
         """How often a vault was closed: whoever began before and waited, compares."""
         self.when_over: Callable[[Vault], None] = lambda _vault: None
+        self.when_changed: Callable[[], None] = lambda: None  # opened, closed, locked or unlocked
         for vault in self.each.values():
             vault.adopt_look(vault.look())
 
@@ -178,6 +179,7 @@ class Vaults:
             if record is not None and record.created == created:
                 index.drop(*key)
         self._first_end = Now(0, 0, "")
+        self.when_changed()
 
     def closed(self, vault: Vault) -> None:
         """Close a vault: its keys are wiped, its records forgotten."""
@@ -185,6 +187,7 @@ class Vaults:
         self.closings += 1
         self._indexes[vault.provider] = Index()
         self._hidden[vault.provider].clear()
+        self.when_changed()
 
     def hide(self, vault: Vault, records: Iterable[Record]) -> None:
         """Let records of an open vault answer nothing; the next `save` removes them."""

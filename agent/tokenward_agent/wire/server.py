@@ -61,10 +61,17 @@ class Server:
         self.output = arena.take(PREFIX + MAX_HEADER + MAX_BODY)
         self._connections: dict[Connection, tuple[Door, object]] = {}  # the longest quiet one first
         self._doors: set[Door] = set()
+        self.came = 0
+        """How many were let in so far."""
         self._tasks: set[asyncio.Task[None]] = set()
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._room = min(MAX_CONNECTIONS, descriptors - min(RESERVED, descriptors // 2))
         self.open(Door(listener, dispatch, meet))
+
+    @property
+    def occupied(self) -> bool:
+        """Whether anybody is connected."""
+        return bool(self._connections)
 
     def open(self, door: Door) -> None:
         """Let people in by one more door."""
@@ -129,6 +136,7 @@ class Server:
             self._give_way(within)
         if len(self._connections) >= self._room:
             self._give_way(self._connections)
+        self.came += 1
         connection = Connection(self, sock)
         self._connections[connection] = door, door.meet(sock)
         connection.begin()

@@ -8,6 +8,10 @@ Rules:
 - a socket that is there already is asked before it is removed: if somebody answers, it stays.
   Only a socket is ever removed, and at the end only the one that was made here;
 - mode 0600 from the moment it exists.
+
+A socket that a service manager made and handed over is neither bound nor removed here, may lie
+anywhere and have any mode: who connects is judged by their uid. The lock is the same, so that no two
+agents have the same address to themselves, whoever started them.
 """
 
 from __future__ import annotations
@@ -77,12 +81,13 @@ def own_directory(path: str) -> str:
 class SocketPlace:
     """One address, held by this process from `__init__` to `release`."""
 
-    def __init__(self, path: str) -> None:
-        """Take the lock and bind.
+    def __init__(self, path: str, handed: socket.socket | None = None) -> None:
+        """Take the lock of the address `path`, and bind there unless a listener was `handed` over.
 
         Raises AlreadyRunning if another agent holds the address, PlaceError if it cannot be had.
         """
         self.path = path
+        self.handed = handed is not None
         limit = places.MAX_SOCKET_PATH.get(sys.platform, 103)
         if len(os.fsencode(path)) > limit:
             raise PlaceError(
@@ -91,6 +96,11 @@ class SocketPlace:
             )
         own_directory(os.path.dirname(path))
         self._lock = _locked(f"{path}.lock")
+        if handed is not None:
+            self.listener = handed
+            self.path = os.fsdecode(handed.getsockname())
+            self._identity = identity(self.path)
+            return
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             clear(path)
@@ -113,12 +123,17 @@ class SocketPlace:
         os.close(self._lock)
 
     def still_ours(self) -> bool:
-        """Tell whether the socket that clients find at the address is the one made here."""
+        """Tell whether the socket that clients find at the address is the one that is served.
+
+        One that was handed over may never have been seen from here.
+        """
+        if self.handed and self._identity is None:
+            return True
         return self._identity is not None and identity(self.path) == self._identity
 
     def release(self) -> None:
-        """Take the socket away, if it is still ours, then let go of the address."""
-        if self.still_ours():
+        """Take the socket away, if it is still ours alone, then let go of the address."""
+        if not self.handed and self.still_ours():
             os.unlink(self.path)
         self._abandon()
 

@@ -122,6 +122,9 @@ def main() -> None:
         write_answer(1, {"ok": False, "code": "worker", "message": str(error), "hint": ""})
         return
     header, secret = read_request(0)
+    if "environ" in header:  # started by a service manager, in an environment of its own
+        os.environ.clear()
+        os.environ.update(header["environ"])
     signal.signal(signal.SIGALRM, lambda _number, _frame: os.killpg(0, signal.SIGKILL))
     signal.alarm(int(header["seconds"]) + _GRACE_SECONDS)
     try:

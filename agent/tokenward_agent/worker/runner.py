@@ -6,6 +6,7 @@ an object. That is why this is not ``asyncio.subprocess``, whose pipes make byte
 blocks the loop, and however a job ends (answer, failure, deadline, cancellation) its whole process
 group is killed, both pipes are closed and the process is reaped.
 
+Where a service manager keeps the agent from what a job needs, the worker is not its child (managed.py).
 A worker gets a short list of environment variables, nothing secret in its arguments, no descriptor
 but three (and one to watch, where somebody may hang up), and ``/`` as its directory. It refuses nothing and judges nothing: that is for the caller.
 """
@@ -22,6 +23,7 @@ import cryptography
 import msgpack
 
 import tokenward_agent
+from tokenward_agent.worker import managed
 from tokenward_agent.worker.main import MAX_HEADER, WATCHED
 from tokenward_agent.worker.pipes import read, read_into, write
 
@@ -127,16 +129,22 @@ async def run(
     ArenaFull.
     """
     size = 0 if secret is None else len(secret)
-    packed: Any = msgpack.packb({**header, "job": job, "seconds": seconds, "size": size})
+    environ = environment(os.environ, session)
+    address = managed.address(job, os.environ)
+    more = {"environ": environ} if address else {}
+    packed: Any = msgpack.packb({**header, "job": job, "seconds": seconds, "size": size, **more})
     request = arena.take(4 + len(packed) + size)
     try:
         request[: 4 + len(packed)] = len(packed).to_bytes(4, "big") + packed
         if secret is not None:
             request[4 + len(packed) :] = secret
         async with asyncio.timeout(seconds):
-            answer = await _converse(
-                _command(job), environment(os.environ, session), request, into, watched
-            )
+            with contextlib.ExitStack() as ours:
+                if address:
+                    feed = answers = _called(address, watched, ours)
+                else:
+                    feed, answers = _started(_command(job), environ, watched, ours)
+                answer = await _converse(feed, answers, request, into)
     except TimeoutError:
         who = _ASKED.get(job.partition("-")[0], "A worker process")
         raise WorkerError("timeout", f"{who} did not answer within {seconds:g} seconds.") from None
@@ -157,40 +165,49 @@ def _command(job: str) -> list[str]:
     return [sys.executable, *flags, _WORKER, *_SOURCES]
 
 
-async def _converse(
-    command: list[str],
-    environ: Mapping[str, str],
-    request: memoryview,
-    into: memoryview | None,
-    watched: int | None,
-) -> Header:
+def _called(address: str, watched: int | None, ours: contextlib.ExitStack) -> int:
+    """Have a service manager start a worker; return the descriptor for request and answer."""
+    connection = managed.connected(address, watched)
+    ours.callback(connection.close)
+    return connection.fileno()
+
+
+def _started(
+    command: list[str], environ: Mapping[str, str], watched: int | None, ours: contextlib.ExitStack
+) -> tuple[int, int]:
+    """Start a worker that ends with `ours`; return the descriptors for request and answer."""
     more = [] if watched is None else [(os.POSIX_SPAWN_DUP2, watched, WATCHED)]
-    with contextlib.ExitStack() as ours:
-        with contextlib.ExitStack() as theirs:  # closed once it runs, or its death goes unseen
-            stdin, feed = _pipe(reader=theirs, writer=ours)
-            answers, stdout = _pipe(reader=ours, writer=theirs)
-            process = os.posix_spawn(  # noqa: ASYNC221 - it waits for the exec alone
-                command[0],
-                command,
-                environ,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, stdin, 0),
-                    (os.POSIX_SPAWN_DUP2, stdout, 1),
-                    (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-                    *more,
-                ],
-                setsid=True,
-                setsigmask=[],
-                setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM],
-            )
-            ours.callback(_end, asyncio.get_running_loop(), process)
-        os.set_blocking(feed, False)
-        os.set_blocking(answers, False)
-        try:
-            await write(feed, request)
-            return await _read_answer(answers, into)
-        except (BrokenPipeError, EOFError):
-            raise WorkerError("worker", "A worker process ended without an answer.") from None
+    with contextlib.ExitStack() as theirs:  # closed once it runs, or its death goes unseen
+        stdin, feed = _pipe(reader=theirs, writer=ours)
+        answers, stdout = _pipe(reader=ours, writer=theirs)
+        process = os.posix_spawn(
+            command[0],
+            command,
+            environ,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, stdin, 0),
+                (os.POSIX_SPAWN_DUP2, stdout, 1),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                *more,
+            ],
+            setsid=True,
+            setsigmask=[],
+            setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM],
+        )
+        ours.callback(_end, asyncio.get_running_loop(), process)
+    os.set_blocking(feed, False)
+    os.set_blocking(answers, False)
+    return feed, answers
+
+
+async def _converse(
+    feed: int, answers: int, request: memoryview, into: memoryview | None
+) -> Header:
+    try:
+        await write(feed, request)
+        return await _read_answer(answers, into)
+    except (ConnectionError, EOFError):
+        raise WorkerError("worker", "A worker process ended without an answer.") from None
 
 
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:

@@ -1,0 +1,68 @@
+"""A passphrase that the service manager hands to the agent: LoadCredential= of systemd.exec(5).
+
+It is a file in the folder that ``CREDENTIALS_DIRECTORY`` names, which only this unit's processes see
+and which is gone with it. With it the vault's passphrase asks nobody. One newline at its end is not
+part of it, as in the file that the client reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from tokenward_agent.failure import Failure
+from tokenward_agent.store.state_files import open_plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Final
+
+    from tokenward_agent.arena import Arena
+
+NAME: Final = "tokenward-passphrase"
+"""What the credential is called in the unit."""
+
+MAX_SIZE: Final = 64 * 1024
+"""Bytes of the longest passphrase, as on the wire."""
+
+
+class Credential:
+    """The passphrase in `folder`, "" for none."""
+
+    def __init__(self, folder: str, arena: Arena) -> None:
+        self._path = os.path.join(folder, NAME) if folder else ""
+        self._arena = arena
+
+    @property
+    def there(self) -> bool:
+        """Whether the manager handed one over."""
+        return bool(self._path) and os.path.lexists(self._path)
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[memoryview]:
+        """Lend the passphrase, wiped after its use. Raises Failure where it cannot be read."""
+        try:
+            file = open_plain(self._path)
+        except OSError as error:
+            raise _unreadable(str(error.strerror)) from None
+        try:
+            size = os.fstat(file).st_size
+            if not 0 < size <= MAX_SIZE:
+                raise _unreadable("it is empty" if not size else "it is too long")
+            block = self._arena.take(size)
+            try:
+                got = os.readv(file, [block])
+                yield block[: got - (block[got - 1] == 0x0A)]
+            finally:
+                self._arena.give(block)
+        finally:
+            os.close(file)
+
+
+def _unreadable(why: str) -> Failure:
+    return Failure(
+        "provider",
+        f"The credential {NAME} of the service manager cannot be read: {why}.",
+        "`auth unlock`",
+    )
