@@ -55,6 +55,15 @@ def test_the_wheel_holds_every_module_of_the_checkout(wheel: zipfile.ZipFile) ->
     assert {name for name in wheel.namelist() if name.endswith(".py")} == here
 
 
+def test_the_wheel_holds_the_units_as_they_are(wheel: zipfile.ZipFile) -> None:
+    units = {f"tokenward/services/units/{path.name}": path for path in (ROOT / "systemd").iterdir()}
+    found = {name for name in wheel.namelist() if "/units/" in name}
+    assert found == set(units)
+    assert {name: wheel.read(name) for name in found} == {
+        name: path.read_bytes() for name, path in units.items()
+    }
+
+
 def test_each_package_tells_type_checkers_that_it_is_typed(wheel: zipfile.ZipFile) -> None:
     assert {name for name in wheel.namelist() if name.endswith("py.typed")} == {
         "tokenward/py.typed",

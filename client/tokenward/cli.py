@@ -47,6 +47,8 @@ GROUPS = {
         "agent restart": "stop it and start it again",
         "agent status": "tell whether it runs; never starts it",
         "agent run": "run it in the foreground",
+        "agent install": "have the system's service manager start it from log-in on",
+        "agent uninstall": "undo that",
     },
     "tools": {
         "helper": "answer a tool that speaks a credential helper protocol",

@@ -68,10 +68,10 @@ def connect(
     if base is None:
         raise _absent(start)
     for _ in range(_ROUNDS):
-        free = None
+        free, ended = None, False
         for path in _paths(base, directory, ordinary):
             try:
-                found = _greeted(path, directory)
+                found = _greeted(path, directory) if start else _awake(path, directory, environ)
             except AgentAbsent:
                 free = free or path
                 continue
@@ -79,9 +79,11 @@ def connect(
                 continue  # it serves another directory
             if not (replace and may_start and found.may_be_replaced()):
                 return found
-            found.stop()
-            free = path
+            found.stop()  # a service manager listens still, and its new agent is met in the next round
+            ended = True
             break
+        if ended:
+            continue
         if free is None:
             break
         if not may_start:
@@ -136,6 +138,15 @@ def _greeted(path: str, directory: str) -> Connection | None:
             return None
         raise
     return connection
+
+
+def _awake(path: str, directory: str, environ: Mapping[str, str]) -> Connection | None:
+    """Connect as `_greeted` does, unless it is by that that a service manager would start an agent."""
+    from tokenward.services import asleep
+
+    if asleep(path, environ):
+        raise _absent(wanted=False)
+    return _greeted(path, directory)
 
 
 def _start(path: str, directory: str, state: str, environ: Mapping[str, str]) -> None:

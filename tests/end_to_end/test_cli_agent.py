@@ -23,8 +23,8 @@ def answer(home: Home, *arguments: str, **variables: str) -> dict[str, Any]:
 
 
 def test_status_of_no_agent_is_an_answer(home: Home) -> None:
-    nothing = {"running": False, "pid": None, "locked": None, "version": None, "socket": None}
-    assert answer(home, "agent", "status") == nothing
+    nothing = dict.fromkeys(("pid", "locked", "version", "socket", "service"))
+    assert answer(home, "agent", "status") == {"running": False, **nothing}
     assert home.done("agent", "status") == "The agent is not running.\n"
 
 
@@ -86,6 +86,21 @@ def test_run_is_the_agent_itself_until_it_is_interrupted(home: Home) -> None:
         process.kill()
         _, errors = process.communicate()
     assert b"Traceback" not in errors
+
+
+def test_where_no_service_manager_answers_that_is_said_and_nothing_changes(home: Home) -> None:
+    pid = answer(home, "agent", "start")["pid"]
+    nothing = {"manager": None, "installed": False, "written": [], "pid": None}
+    assert answer(home, "agent", "install") == nothing
+    result = home.auth("agent", "install")
+    assert (result.returncode, result.stderr) == (
+        0,
+        "No service manager answers here that tokenward knows; the agent goes on being started when"
+        " it is needed.\n",
+    )
+    removed = {"manager": None, "installed": False, "removed": []}
+    assert answer(home, "agent", "uninstall") == removed
+    assert home.agent_pid() == pid
 
 
 def test_an_agent_that_was_killed_is_started_again_by_the_next_command(home: Home) -> None:

@@ -9,7 +9,15 @@ import pexpect  # type: ignore[import-untyped]  # ships no types
 from home import PROGRAMS
 
 if TYPE_CHECKING:
-    from home import Home
+    from pathlib import Path
+    from typing import Protocol
+
+    class Somewhere(Protocol):
+        """Where it runs: a home of whichever kind."""
+
+        environment: dict[str, str]
+        path: Path
+
 
 PATIENCE = 30  # seconds
 
@@ -19,7 +27,7 @@ class Typist:
 
     program = str(PROGRAMS / "auth")
 
-    def __init__(self, home: Home, *arguments: str, **variables: str) -> None:
+    def __init__(self, home: Somewhere, *arguments: str, **variables: str) -> None:
         environment = home.environment | {"TERM": "xterm", "NO_COLOR": "1"} | variables
         self._child = pexpect.spawn(
             self.program,
@@ -66,5 +74,5 @@ class Shell(Typist):
 
     program = "bash"
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Somewhere) -> None:
         super().__init__(home, "--norc", "--noprofile", "-i", PS1="$ ", HISTFILE="")

@@ -7,9 +7,11 @@ import sys
 from contextlib import suppress
 from time import monotonic
 
-from tokenward import minted, starter
+from tokenward import minted, services, starter
 from tokenward.connection import AgentAbsent, connect
 from tokenward.errors import CommandError
+from tokenward.layout import listed
+from tokenward.services import installing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ _EXAMPLES = {
     "stop": ("auth agent stop    what needs a passphrase is closed when it starts again",),
     "restart": ("auth agent restart    for instance after an upgrade",),
     "status": ("auth agent status --format json",),
+    "install": ("auth agent install    once per user; `auth agent uninstall` undoes it",),
+    "uninstall": ("auth agent uninstall",),
     "run": ("auth agent run    until Ctrl-C; service managers start `tokenward-agent`",),
 }
 
@@ -47,6 +51,8 @@ def run(arguments: Namespace, session: Session) -> None:
         "stop": _stop,
         "restart": _restart,
         "status": _status,
+        "install": _install,
+        "uninstall": _uninstall,
         "run": _run,
     }[action](session)
 
@@ -142,19 +148,70 @@ def _status(session: Session) -> None:
     if connection is not None:
         header = connection.ask("status").header
         found = {key: header[key] for key in found}
+    manager = services.here(session.environ)
+    service = manager.service() if manager is not None else None
     if session.json:
-        session.done({"running": connection is not None, **found})
+        shown = installing.shown(manager, service)
+        session.done({"running": connection is not None, **found, "service": shown})
         return
     if connection is None:
-        session.terminal.lines(["The agent is not running."])
-        return
-    state = "locked" if found["locked"] else "not locked"
-    session.terminal.lines(
-        [
+        lines = ["The agent is not running."]
+    else:
+        state = "locked" if found["locked"] else "not locked"
+        lines = [
             f"The agent {found['version']} is running (pid {found['pid']}), {state}.",
             f"It listens at {found['socket']}.",
         ]
+    if manager is not None and service is not None:
+        lines.append(installing.described(manager.name, service))
+    session.terminal.lines(lines)
+
+
+def _install(session: Session) -> None:
+    """Have the service manager look after the agent; the one that runs makes way."""
+    manager = services.here(session.environ)
+    if manager is None:
+        session.terminal.say(
+            "No service manager answers here that tokenward knows; the agent goes on being started"
+            " when it is needed."
+        )
+        session.done({"manager": None, "installed": False, "written": [], "pid": None})
+        return
+    job = installing.job(session.settings.directories, session.environ)
+    stopped = None if installing.is_so(manager, job) else _end(session)
+    written = manager.install(job)
+    try:
+        pid = _started(session).greeting["pid"]
+    except CommandError as failed:
+        manager.uninstall()
+        raise CommandError(
+            f"The agent does not start under {manager.name}, so nothing of it was kept: {failed}",
+            failed.hint,
+        ) from None
+    if stopped is not None:
+        session.terminal.say(f"The agent that ran was stopped (pid {stopped}).")
+    for path in written:
+        session.terminal.say(f"Written: {path}.")
+    already = "" if written else " already"
+    session.terminal.say(
+        f"The agent is looked after by {manager.name}{already}, and runs (pid {pid})."
     )
+    session.done({"manager": manager.name, "installed": True, "written": written, "pid": pid})
+
+
+def _uninstall(session: Session) -> None:
+    """Undo `_install`, all of it; from then on the agent is started on demand again."""
+    manager = services.here(session.environ)
+    removed: list[str] = []
+    if manager is not None and manager.service() is not None:
+        _end(session)
+        removed = manager.uninstall()
+    if removed:
+        session.terminal.say(f"Removed: {listed(removed)}.")
+    else:
+        session.terminal.say("No service manager looks after the agent.")
+    name = None if manager is None else manager.name
+    session.done({"manager": name, "installed": False, "removed": removed})
 
 
 def _run(session: Session) -> None:

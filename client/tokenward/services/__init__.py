@@ -1,0 +1,84 @@
+"""Service managers: what the system has that starts the agent, at its address or at log-on.
+
+Each manager has a module of its own, and `here` picks the one of this system. It looks after one
+agent a user, that of the credentials directory that `auth agent install` was run for; the agent of
+any other directory is started on demand as ever, and so is every agent where no manager is.
+
+A manager that listens at the agent's address makes connecting the way to start it, so that whoever
+must not start one looks whether it is `asleep` first.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple, Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Job(NamedTuple):
+    """What a manager is to start: `command`, with an absolute program, to listen at `socket`.
+
+    `variables` is what of the environment says where things lie, HOME apart.
+    """
+
+    command: list[str]
+    socket: str
+    variables: dict[str, str]
+
+
+class Service(NamedTuple):
+    """What is installed: its `files`, and the `socket` that it says.
+
+    `listening`: connecting to that socket starts the agent. `running`: it has been started.
+    """
+
+    files: list[str]
+    socket: str
+    listening: bool
+    running: bool
+
+
+class Manager(Protocol):
+    """A service manager that is there."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, in sentences and in JSON."""
+        ...
+
+    def install(self, job: Job) -> list[str]:
+        """Write what is needed, enable and start it; return the files written, [] if it was so.
+
+        Raises CommandError, and leaves nothing behind, where somebody else's file is in the way or
+        the manager refuses.
+        """
+        ...
+
+    def uninstall(self) -> list[str]:
+        """Stop it, disable it and take it away; return the files removed. Raises CommandError."""
+        ...
+
+    def service(self) -> Service | None:
+        """Return what is installed, None if nothing is."""
+        ...
+
+
+def here(environ: Mapping[str, str]) -> Manager | None:
+    """Return the service manager of this user's session, None where there is none to be used."""
+    if sys.platform == "linux":
+        from tokenward.services import systemd
+
+        return systemd.found(environ)
+    return None
+
+
+def asleep(socket: str, environ: Mapping[str, str]) -> bool:
+    """Tell whether a manager listens at this address while its agent does not run."""
+    manager = here(environ)
+    service = manager.service() if manager is not None else None
+    if service is None or service.socket != socket:
+        return False
+    return service.listening and not service.running

@@ -1,0 +1,73 @@
+"""What `auth agent install` has a service manager start, and how that is said.
+
+The manager's own environment may be another one than the user's shell has. So what says where the
+credentials, the state and the configuration lie goes along, and with it the credentials directory,
+where a setting has chosen it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tokenward import address, starter
+from tokenward.errors import CommandError
+from tokenward.services import Job
+from tokenward_protocol import places
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from tokenward.directories import Directories
+    from tokenward.services import Manager, Service
+
+_PLACES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "TOKENWARD_PINENTRY")
+
+
+def job(directories: Directories, environ: Mapping[str, str]) -> Job:
+    """Return what is to be started for these directories. Raises CommandError."""
+    if environ.get("TOKENWARD_SOCK"):
+        raise CommandError(
+            "TOKENWARD_SOCK names the agent that is used here, and no service manager starts that.",
+            "unset TOKENWARD_SOCK",
+        )
+    base = address.made_runtime_directory(environ, directories.state)
+    if base is None:
+        raise CommandError(
+            "There is no private directory for the agent's socket.",
+            "set XDG_RUNTIME_DIR to a directory of your own",
+        )
+    variables = {name: value for name in _PLACES if (value := environ.get(name))}
+    if config := environ.get("TOKENWARD_CONFIG"):
+        variables["TOKENWARD_CONFIG"] = os.path.abspath(config)
+    if directories.credentials != directories.ordinary:
+        variables["TOKENWARD_DIR"] = directories.credentials
+    name = places.socket_name(directories.credentials, directories.ordinary)
+    command = [*starter.interpreter(), "-m", "tokenward_agent"]
+    return Job(command, f"{base}/{name}", variables)
+
+
+def is_so(manager: Manager, wanted: Job) -> bool:
+    """Tell whether the manager listens at the address already, so that its agent need not stop."""
+    service = manager.service()
+    return service is not None and service.listening and service.socket == wanted.socket
+
+
+def shown(manager: Manager | None, service: Service | None) -> dict[str, Any] | None:
+    """Return what JSON has of an installed service."""
+    if manager is None or service is None:
+        return None
+    return {
+        "manager": manager.name,
+        "files": service.files,
+        "socket": service.socket,
+        "listening": service.listening,
+    }
+
+
+def described(name: str, service: Service) -> str:
+    """Return the line about an installed service."""
+    if service.listening:
+        return f"{name} listens at {service.socket}, and starts it when it is needed."
+    return f"{name} is to look after it, but does not listen; `auth agent install` mends that."

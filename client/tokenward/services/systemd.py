@@ -1,0 +1,183 @@
+"""systemd's user manager: the units that lie in units/, written for this user.
+
+The units are the literal files that a distribution installs, with the program that is really here,
+and the variables that say where things lie. They are found by their first line: a file without it
+is somebody else's, and stays. What the user adds in drop-ins (`systemctl --user edit`) stays, too.
+
+Everything is said to the manager by `systemctl`; nothing here speaks D-Bus. The manager answers on
+a socket of its own in the runtime directory, so no bus has to run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+from tokenward import directories, files
+from tokenward.errors import CommandError
+from tokenward.services import Job, Service
+from tokenward.setup import writing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SOCKET, SERVICE = "tokenward.socket", "tokenward.service"
+UNITS = (SOCKET, SERVICE, "tokenward-worker.socket", "tokenward-worker@.service")
+
+MARK = "# Written by `auth agent install`; `auth agent uninstall` takes it away.\n"
+
+_PROGRAM = "ExecStart=/usr/bin/tokenward-agent\n"
+_ADDRESS = "ListenStream=%t/tokenward/agent.sock\n"
+_SECONDS = 60
+"""For one `systemctl`; a stop may take as long as the unit allows."""
+
+
+def found(environ: Mapping[str, str]) -> Systemd | None:
+    """Return the user's manager, None where none answers or could be told anything."""
+    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+    if not os.path.exists(f"{runtime}/systemd/private"):
+        return None
+    program = shutil.which("systemctl", path=environ.get("PATH"))
+    return None if program is None else Systemd(program, runtime, environ)
+
+
+class Systemd:
+    """The user manager whose runtime directory is `runtime`; `program` is `systemctl`."""
+
+    name = "systemd"
+
+    def __init__(self, program: str, runtime: str, environ: Mapping[str, str]) -> None:
+        self._command = [program, "--user", "--no-pager"]
+        self._environ = {**environ, "XDG_RUNTIME_DIR": runtime, "LC_ALL": "C"}
+        self._folder = f"{_config(environ)}/systemd/user"
+
+    def install(self, job: Job) -> list[str]:
+        """As `Manager.install` has it."""
+        texts = {f"{self._folder}/{unit}": written(unit, job) for unit in UNITS}
+        found = {path: self._ours(path) for path in texts}
+        changed = [path for path, text in texts.items() if found[path] != text]
+        service = self.service()
+        if not changed and service is not None and service.listening:
+            return []
+        try:
+            for path in changed:
+                writing.make_folders(path)
+                writing.write(path, texts[path], 0o644)
+            self._tell("daemon-reload")
+            self._tell("stop", *UNITS[:3])
+            self._tell("enable", "--quiet", "--now", SOCKET)
+        except CommandError:
+            self.uninstall()
+            raise
+        return changed
+
+    def uninstall(self) -> list[str]:
+        """As `Manager.uninstall` has it."""
+        there = [path for unit in UNITS if self._ours(path := f"{self._folder}/{unit}")]
+        if not there:
+            return []
+        self._tell("disable", "--quiet", "--now", SOCKET)
+        self._tell("stop", SERVICE, "tokenward-worker.socket", "tokenward-worker@*.service")
+        for path in there:
+            writing.remove(path)
+        self._tell("daemon-reload")
+        self._ask("reset-failed", *UNITS[:3])  # a failure where nothing has failed
+        if writing.remove_folder(self._folder):
+            writing.remove_folder(os.path.dirname(self._folder))
+        return there
+
+    def service(self) -> Service | None:
+        """As `Manager.service` has it."""
+        wanted = "--property=LoadState,ActiveState,FragmentPath,Listen"
+        answer = self._ask("show", wanted, *UNITS[:3])
+        if answer.returncode != 0:
+            return None
+        units = [_properties(block) for block in answer.stdout.split("\n\n")]
+        socket, service = units[0], units[1]
+        if socket.get("LoadState") != "loaded":
+            return None
+        return Service(
+            files=[path for unit in units if (path := unit.get("FragmentPath"))],
+            socket=socket.get("Listen", "").removesuffix(" (Stream)"),
+            listening=socket.get("ActiveState") == "active",
+            running=service.get("ActiveState") in {"active", "activating", "reloading"},
+        )
+
+    def _ours(self, path: str) -> str:
+        """Return the text of a unit that we wrote, "" where there is none.
+
+        Raises CommandError for a file that somebody else put there.
+        """
+        text = (files.read(path) or b"").decode(errors="replace")
+        if text and not text.startswith(MARK):
+            raise CommandError(
+                f"{path} is there already, and `auth agent install` did not write it.",
+                "move it away and do it again",
+            )
+        return text
+
+    def _tell(self, *arguments: str) -> None:
+        answer = self._ask(*arguments)
+        if answer.returncode != 0:
+            said = answer.stderr.strip().splitlines()
+            why = f": {said[0].rstrip('.')}" if said else ""
+            raise CommandError(
+                f"`systemctl --user {arguments[0]}` failed{why}.", "`systemctl --user status`"
+            )
+
+    def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*self._command, *arguments]
+        try:
+            return subprocess.run(
+                command,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            raise CommandError(
+                f"`systemctl --user {arguments[0]}` does not end.", "`systemctl --user list-jobs`"
+            ) from None
+        except OSError as error:
+            raise CommandError(f"`systemctl` cannot be run: {error.strerror}.") from None
+
+
+def written(unit: str, job: Job) -> str:
+    """Return the text of a unit for a job."""
+    units = os.path.join(os.path.dirname(__file__), "units")
+    text = (files.read(f"{units}/{unit}") or b"").decode()
+    command = " ".join(quoted(word) for word in job.command)
+    text = text.replace(_PROGRAM, f"ExecStart={command}\n")
+    text = text.replace(_ADDRESS, f"ListenStream={job.socket.replace('%', '%%')}\n")
+    if unit == SERVICE:
+        text = text.rstrip("\n") + "\n"
+        for name, value in job.variables.items():
+            text += f"Environment={quoted(f'{name}={value}')}\n"
+    return MARK + text
+
+
+def quoted(word: str) -> str:
+    r"""Return a word as systemd.syntax(7) and systemd.service(5) read it back.
+
+    In double quotes, with ``\`` and ``"`` escaped, and ``%`` doubled against specifiers. Raises
+    CommandError for what no unit can hold.
+    """
+    if not word.isprintable():
+        raise CommandError(f"A unit of systemd cannot hold the path {word!r}.")
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"'
+
+
+def _config(environ: Mapping[str, str]) -> str:
+    base = environ.get("XDG_CONFIG_HOME", "")
+    return base if os.path.isabs(base) else f"{directories.home(environ)}/.config"
+
+
+def _properties(block: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in block.splitlines() if "=" in line)

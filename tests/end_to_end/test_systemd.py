@@ -1,0 +1,403 @@
+"""The agent under a real `systemd --user`: installed, started by the first request, and taken away.
+
+One session serves most tests; each of them leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from home import PROGRAMS
+from keyring_program import keyring_program
+from typist import Typist
+from user_manager import RUNTIME, UserManager, needs_user_manager
+from users import give
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = needs_user_manager
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+URL = "https://index.example/simple/"
+LOGIN = ("login", URL, "--token", "t-1", "--keyring-provider", "disabled")
+AGENT, SOCKET = "tokenward.service", "tokenward.socket"
+ADDRESS = f"{RUNTIME}/tokenward/agent.sock"
+PYTHON = f"ExecStart={sys.executable} -I -c"
+
+CAN_CONNECT = """
+import os, socket
+try:
+    socket.socket(socket.AF_INET).close()
+    found = "network"
+except OSError:
+    found = "none"
+socket.socket(socket.AF_UNIX).close()
+with open("{path}", "a") as file:
+    file.write(found + "\\n")
+"""
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[UserManager]:
+    with UserManager() as it:
+        yield it
+
+
+@pytest.fixture
+def user(session: UserManager) -> Iterator[UserManager]:
+    """A session in which the agent is installed, and nothing stored."""
+    session.auth("agent", "install")
+    yield session
+    session.auth("agent", "uninstall")
+    session.forget()
+
+
+def answer(user: UserManager, *arguments: str) -> dict[str, object]:
+    found = json.loads(user.auth(*arguments, "--format", "json"))
+    assert isinstance(found, dict)
+    return found
+
+
+def ended(user: UserManager) -> None:
+    user.until(lambda: user.shows(AGENT, "ActiveState") == "inactive")
+
+
+@contextmanager
+def changed(user: UserManager, *lines: str) -> Iterator[None]:
+    """Have the agent's unit say something else, as `systemctl --user edit` does."""
+    folder = user.path / ".config/systemd/user/tokenward.service.d"
+    folder.mkdir()
+    (folder / "test.conf").write_text("\n".join(["[Service]", *lines, ""]))
+    give(folder)
+    user.systemctl("stop", AGENT)
+    user.systemctl("daemon-reload")
+    try:
+        yield
+    finally:
+        user.run("rm", "-r", str(folder))
+        user.systemctl("stop", AGENT)
+        user.systemctl("daemon-reload")
+        user.systemctl("reset-failed")
+
+
+def files(user: UserManager) -> str:
+    return user.run("find", f"{user.path}/.config", "-type", "f", "-o", "-type", "l").stdout
+
+
+def test_installing_says_what_it_did_and_uninstalling_undoes_it(session: UserManager) -> None:
+    ours = session.path / ".config/foot.ini"
+    session.run("mkdir", str(ours.parent))
+    session.run("touch", str(ours))
+    before = files(session)
+    assert json.loads(session.auth(*LOGIN, "--format", "json"))["provider"] == "disabled"
+    on_demand = answer(session, "agent", "status")
+    assert on_demand["service"] is None
+
+    found = answer(session, "agent", "install")
+    assert (found["manager"], found["installed"]) == ("systemd", True)
+    written = found["written"]
+    assert isinstance(written, list)
+    assert sorted(Path(path).name for path in written) == sorted(
+        path.name for path in (ROOT / "systemd").iterdir()
+    )
+    assert found["pid"] not in {None, on_demand["pid"]}
+    assert session.shows(AGENT, "MainPID") == str(found["pid"])
+    assert session.shows(SOCKET, "UnitFileState") == "enabled"
+    assert session.auth("token", URL) == "t-1\n"
+
+    again = answer(session, "agent", "install")
+    assert (again["written"], again["pid"]) == ([], found["pid"])
+    mode = session.run("stat", "-c", "%a %F", f"{RUNTIME}/tokenward", ADDRESS).stdout
+    assert mode == "700 directory\n600 socket\n"
+
+    removed = answer(session, "agent", "uninstall")["removed"]
+    assert sorted(removed if isinstance(removed, list) else []) == sorted(written)
+    assert files(session) == before
+    assert answer(session, "agent", "status")["service"] is None
+    assert session.systemctl("list-units", "--all", "--quiet", "tokenward*").strip() == ""
+    assert session.auth("token", URL) == "t-1\n"  # started on demand, as ever
+    session.auth("agent", "stop")
+    assert answer(session, "agent", "uninstall")["removed"] == []
+    session.forget()
+
+
+def test_a_strangers_unit_stays_and_nothing_is_written(session: UserManager) -> None:
+    folder = session.path / ".config/systemd/user"
+    session.run("mkdir", "-p", str(folder))
+    session.run("sh", "-c", f"echo '[Service]' >{folder}/tokenward.service")
+    result = session.run(PROGRAMS / "auth", "agent", "install")
+    assert result.returncode == 2
+    assert "tokenward.service is there already" in result.stderr
+    assert [path.name for path in folder.iterdir()] == ["tokenward.service"]
+    session.forget()
+
+
+def test_a_program_that_does_not_start_is_not_kept(session: UserManager) -> None:
+    """`/proc` in the place of the state directory, which cannot be made there."""
+    result = session.run(PROGRAMS / "auth", "agent", "install", XDG_STATE_HOME="/proc/none")
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert files(session) == ""
+    session.forget()
+
+
+def test_the_first_request_starts_it_and_asking_whether_it_runs_does_not(
+    user: UserManager,
+) -> None:
+    user.systemctl("stop", AGENT)
+    for _ in range(2):
+        found = answer(user, "agent", "status")
+        assert (found["running"], found["pid"]) == (False, None)
+        service = found["service"]
+        assert isinstance(service, dict)
+        assert (service["listening"], service["socket"]) == (True, ADDRESS)
+    assert answer(user, "status")["running"] is False
+    assert answer(user, "agent", "stop")["stopped"] is None
+    assert user.shows(AGENT, "ActiveState") == "inactive"
+
+    user.auth(*LOGIN)
+    pid = int(user.shows(AGENT, "MainPID"))
+    assert answer(user, "agent", "status")["pid"] == pid
+    assert answer(user, "agent", "restart")["stopped"] == pid
+    assert user.auth("token", URL, TOKENWARD_NO_AUTOSTART="1") == "t-1\n"
+    assert user.shows(AGENT, "MainPID") not in {"0", str(pid)}
+    assert answer(user, "agent", "stop")["running"] is False
+    ended(user)
+    assert user.shows(SOCKET, "ActiveState") == "active"
+
+
+def test_it_is_confined_as_the_unit_says(user: UserManager) -> None:
+    user.auth("list")
+    pid = user.shows(AGENT, "MainPID")
+    status = dict(line.split(":\t", 1) for line in user.proc(pid, "status").splitlines())
+    assert (status["NoNewPrivs"], status["Seccomp"], status["Umask"]) == ("1", "2", "0077")
+    limits = user.proc(pid, "limits").splitlines()
+    (core,) = [line.split() for line in limits if line.startswith("Max core file size")]
+    assert core[4:6] == ["0", "0"]
+    protections = answer(user, "status")["protections"]
+    assert isinstance(protections, dict)
+    assert protections.pop("memory")
+    assert set(protections.values()) == {"in force"}
+
+
+def test_what_runs_in_the_agents_unit_has_no_network(user: UserManager) -> None:
+    """Not the agent but a probe in its place, under all that its unit says."""
+    probe = user.path / "probe"
+    probe.write_text(CAN_CONNECT.format(path=f"{user.path}/found"))
+    start = f"ExecStart={sys.executable} -I {probe}"
+    for confined, found in (("", "none\n"), ("RestrictAddressFamilies=", "none\nnetwork\n")):
+        with changed(user, "Type=oneshot", "ExecStart=", start, confined):
+            user.systemctl("start", AGENT)
+            assert (user.path / "found").read_text() == found
+
+
+def test_a_killed_agent_is_back_with_all_that_opens_by_itself(user: UserManager) -> None:
+    user.auth(*LOGIN)
+    pid = user.shows(AGENT, "MainPID")
+    for _ in range(3):
+        user.run("kill", "-KILL", pid)
+        assert user.auth("token", URL) == "t-1\n"
+        user.until(lambda: user.shows(AGENT, "MainPID") not in {pid, "0"})  # noqa: B023 - at once
+        pid = user.shows(AGENT, "MainPID")
+    assert user.shows(AGENT, "NRestarts") == "3"
+
+
+def test_nobody_asks_it_goes_and_the_socket_stays(user: UserManager) -> None:
+    user.auth(*LOGIN)
+    with changed(user, "Environment=TOKENWARD_IDLE_EXIT=1s"):
+        for _ in range(2):
+            assert user.auth("token", URL) == "t-1\n"
+            ended(user)
+            assert user.shows(AGENT, "Result") == "success"
+        assert user.shows(SOCKET, "ActiveState") == "active"
+
+
+def test_a_reload_is_a_lock_and_the_status_says_which(user: UserManager) -> None:
+    user.auth(*LOGIN)
+    assert user.shows(AGENT, "StatusText") == "unlocked"
+    user.systemctl("reload", AGENT)
+    user.until(lambda: user.shows(AGENT, "StatusText") == "locked")
+    assert user.shows(AGENT, "ActiveState") == "active"
+    assert "`auth unlock`" in user.run(PROGRAMS / "auth", "token", URL).stderr
+    user.auth("agent", "restart")
+    user.until(lambda: user.shows(AGENT, "StatusText") == "locked")
+    user.auth("unlock")
+    user.until(lambda: user.shows(AGENT, "StatusText") == "unlocked")
+    assert user.auth("token", URL) == "t-1\n"
+    events = [line["event"] for line in log(user)]
+    assert "lock" in events
+
+
+def log(user: UserManager) -> list[dict[str, object]]:
+    found = answer(user, "log")["lines"]
+    assert isinstance(found, list)
+    return found
+
+
+def test_an_agent_whose_address_is_taken_ends_at_once_and_says_why(user: UserManager) -> None:
+    user.systemctl("stop", AGENT)
+    lock = f"{ADDRESS}.lock"
+    with changed(user, f"StandardError=append:{user.path}/errors"):
+        held = user.run("flock", lock, *(PROGRAMS / "auth", "token", URL))
+        assert held.returncode == 2
+        assert "Another agent serves this address." in held.stderr
+        ended(user)
+        found = [user.shows(AGENT, name) for name in ("Result", "ExecMainStatus", "NRestarts")]
+        assert found == ["success", "0", "0"]
+        said = (user.path / "errors").read_text().splitlines()
+        assert set(said) == {"tokenward-agent: Another agent serves this address."}
+        user.auth(*LOGIN)
+
+
+def test_a_keyring_that_needs_the_network_is_asked_outside_of_the_filters(
+    user: UserManager,
+) -> None:
+    programs = user.path / "programs"
+    programs.mkdir()
+    found = f"{programs}/found"
+    kept = keyring_program(programs)
+    kept.rename(programs / "kept")
+    probe = CAN_CONNECT.format(path=found)
+    (programs / "keyring").write_text(
+        f"#!{sys.executable}\n{probe}\nos.execv('{programs}/kept', ['kept', *os.sys.argv[1:]])\n"
+    )
+    (programs / "keyring").chmod(0o755)
+    give(programs)
+    path = f"{programs}:{user.environment['PATH']}"
+    user.auth("login", URL, "--token", "t-2", "--keyring-provider", "subprocess", PATH=path)
+    user.auth("agent", "restart", PATH=path)
+    assert user.auth("token", URL, PATH=path) == "t-2\n"
+    assert set(Path(found).read_text().split()) == {"network"}
+    user.until(lambda: "tokenward-worker@" not in user.systemctl("list-units", "--all", "--plain"))
+
+
+def test_the_system_keyring_is_asked_outside_of_the_filters(user: UserManager) -> None:
+    if not all(map(shutil.which, ("dbus-daemon", "gnome-keyring-daemon"))):
+        pytest.skip("needs the packages dbus and gnome-keyring")
+    bus = f"DBUS_SESSION_BUS_ADDRESS=unix:path={RUNTIME}/bus"
+    for unit, before, command in (
+        ("bus", "", f"dbus-daemon --session --nofork --address=unix:path={RUNTIME}/bus"),
+        ("keyring", "echo secret |", "gnome-keyring-daemon --unlock --foreground -c secrets"),
+    ):
+        start = ["systemd-run", "--user", "--quiet", f"--unit=test-{unit}", f"--setenv={bus}"]
+        started = user.run(*start, "sh", "-c", f"{before} {command}")
+        assert started.returncode == 0, started.stderr
+    user.systemctl("set-environment", bus)
+    login = ("login", URL, "--token", "t-4", "--keyring-provider", "keyring")
+    variables = dict([bus.split("=", 1)])
+    user.until(lambda: user.run(PROGRAMS / "auth", *login, **variables).returncode == 0)
+    user.auth("agent", "restart")
+    assert user.auth("token", URL) == "t-4\n"
+    (vault,) = [it for it in vaults(user) if it["state"] == "open"]
+    assert vault["provider"] == "keyring"
+    user.systemctl("unset-environment", "DBUS_SESSION_BUS_ADDRESS")
+    user.systemctl("stop", "test-keyring", "test-bus")
+
+
+def vaults(user: UserManager) -> list[dict[str, object]]:
+    found = answer(user, "status")["vaults"]
+    assert isinstance(found, list)
+    return found
+
+
+def test_a_passphrase_that_the_manager_hands_over_asks_nobody(user: UserManager) -> None:
+    phrase = user.path / "phrase"
+    user.run("sh", "-c", f"umask 077; echo correct horse >{phrase}")
+    user.auth("passphrase", "set", TOKENWARD_PASSPHRASE_FILE=str(phrase))
+    user.auth(*LOGIN)
+    user.auth("agent", "restart")
+    assert user.run(PROGRAMS / "auth", "token", URL).returncode == 2
+    with changed(user, f"LoadCredential=tokenward-passphrase:{phrase}"):
+        assert user.auth("token", URL) == "t-1\n"
+        assert user.shows(AGENT, "StatusText") == "unlocked"
+        assert answer(user, "agent", "restart")["running"] is True
+        assert user.auth("token", URL) == "t-1\n"
+        user.run("sh", "-c", f"echo another one >{phrase}")
+        user.auth("agent", "restart")
+        refused = user.run(PROGRAMS / "auth", "token", URL)
+        assert "The credential `tokenward-passphrase` of the slot `passphrase` does not fit" in (
+            refused.stderr
+        )
+        user.run("sh", "-c", f"echo correct horse >{phrase}")
+        user.auth("unlock", TOKENWARD_PASSPHRASE_FILE=str(phrase))
+
+
+class Person(Typist):
+    """Somebody on a terminal of the session."""
+
+    program = "nsenter"
+
+
+@pytest.mark.skipif(
+    not Path("/usr/bin/pinentry-curses").exists(), reason="needs Debian's pinentry-curses"
+)
+def test_a_person_is_asked_on_their_terminal_by_a_worker_outside(user: UserManager) -> None:
+    user.auth(*LOGIN)
+    user.run("mkdir", "-p", f"{user.path}/.config/tokenward")
+    policy = '[[policy]]\ndecide = "ask"\n'
+    user.run("sh", "-c", f"cat >{user.path}/.config/tokenward/config.toml", stdin=policy)
+    command = [*user.on_a_terminal[1:], str(PROGRAMS / "auth"), "token", URL]
+    person = Person(user, *command).sees("auth wants the credential").sees("<Allow>")
+    units = user.systemctl("list-units", "--plain", "tokenward-worker@*")
+    assert "running" in units
+    assert "t-1" in person.types("\t\r").leaves(0)
+
+
+def test_a_worker_does_nothing_for_anybody_but_the_agent(user: UserManager) -> None:
+    user.auth("list")
+    ask = (
+        "import socket; s = socket.socket(socket.AF_UNIX); s.settimeout(30);"
+        f"s.connect('{RUNTIME}/tokenward/worker.sock'); s.send(b'x'); print(s.recv(1))"
+    )
+    result = user.run(sys.executable, "-c", ask)
+    assert "ConnectionResetError" in result.stderr or result.stdout == "b''\n"
+
+
+def test_an_agent_sends_nothing_to_a_worker_that_is_not_the_managers(user: UserManager) -> None:
+    user.auth("list")
+    with changed(user, f"Environment=TOKENWARD_WORKERS={RUNTIME}/mine.sock"):
+        listen = (
+            "import socket; s = socket.socket(socket.AF_UNIX);"
+            f"s.bind('{RUNTIME}/mine.sock'); s.listen(); c, _ = s.accept(); print(c.recv(99))"
+        )
+        command = f'{sys.executable} -c "{listen}" >{user.path}/got & auth login {URL} --token t-3'
+        result = user.run("sh", "-c", f"{command} --keyring-provider keyring; wait")
+        assert result.returncode in {0, 2}
+        assert (user.path / "got").read_text() == "b''\n"
+        assert "somebody else than the service manager listens" in result.stderr
+    user.run("rm", f"{RUNTIME}/mine.sock")
+
+
+def test_a_newer_version_takes_over_without_anybody_being_asked(user: UserManager) -> None:
+    user.auth(*LOGIN)
+    older = "import tokenward_protocol as p; p.VERSION = '0.0.1'; import tokenward_agent.__main__ as m; m.main()"
+    with changed(user, "ExecStart=", f'{PYTHON} "{older}"'):
+        assert user.auth("token", URL) == "t-1\n"
+        pid = user.shows(AGENT, "MainPID")
+        assert answer(user, "agent", "status")["version"] == "0.0.1"
+        # The files are the new ones now; the agent that runs is the old one.
+        user.run("rm", str(user.path / ".config/systemd/user/tokenward.service.d/test.conf"))
+        user.systemctl("daemon-reload")
+        Person(user, *user.on_a_terminal[1:], str(PROGRAMS / "auth"), "list").sees("index").leaves(
+            0
+        )
+        assert user.shows(AGENT, "MainPID") not in {"0", pid}
+        assert answer(user, "agent", "status")["version"] != "0.0.1"
+        assert user.auth("token", URL) == "t-1\n"
+
+
+def test_logging_out_ends_it_in_good_order() -> None:
+    with UserManager() as user:
+        user.auth("agent", "install")
+        user.auth(*LOGIN)
+        state = next((user.path / ".local/state/tokenward").iterdir())
+        user.log_out()
+        (written,) = (state / "audit").iterdir()
+        assert json.loads(written.read_text().splitlines()[-1])["event"] == "end"
