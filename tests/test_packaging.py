@@ -1,10 +1,14 @@
-"""What a user installs: the wheel that is built from this checkout, looked at from outside."""
+"""What a user installs: the sdist and the wheel of this checkout, looked at from outside."""
 
 from __future__ import annotations
 
 import configparser
+import io
+import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -13,17 +17,38 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
+def build(source: Path, place: Path, umask: int = 0o022, **variables: str) -> dict[str, bytes]:
+    """Build sdist and wheel of `source` without a network, and return both by name."""
     subprocess.run(
-        [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT],
+        [sys.executable, "-m", "hatchling", "build", "-d", place],
+        cwd=source,
+        env=os.environ | variables,
         check=True,
         stdin=subprocess.DEVNULL,
+        capture_output=True,
+        umask=umask,
     )
-    (built,) = folder.iterdir()
-    return zipfile.ZipFile(built)
+    return {path.name: path.read_bytes() for path in place.iterdir()}
+
+
+def of_kind(suffix: str, built: dict[str, bytes]) -> io.BytesIO:
+    (content,) = (content for name, content in built.items() if name.endswith(suffix))
+    return io.BytesIO(content)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return build(ROOT, tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="module")
+def wheel(built: dict[str, bytes]) -> zipfile.ZipFile:
+    return zipfile.ZipFile(of_kind(".whl", built))
+
+
+@pytest.fixture(scope="module")
+def sdist(built: dict[str, bytes]) -> tarfile.TarFile:
+    return tarfile.open(fileobj=of_kind(".tar.gz", built))
 
 
 def metadata(wheel: zipfile.ZipFile, name: str) -> str:
@@ -39,7 +64,7 @@ def entry_points(wheel: zipfile.ZipFile) -> configparser.ConfigParser:
 
 def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     tops = {PurePosixPath(name).parts[0] for name in wheel.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {
+    assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {
         "tokenward",
         "tokenward_agent",
         "tokenward_protocol",
@@ -97,3 +122,72 @@ def test_the_licences_come_along(wheel: zipfile.ZipFile) -> None:
 
 def test_nothing_in_the_wheel_runs_when_an_interpreter_starts(wheel: zipfile.ZipFile) -> None:
     assert [name for name in wheel.namelist() if name.endswith(".pth")] == []
+
+
+def test_pages_and_completions_go_where_man_and_shells_look(wheel: zipfile.ZipFile) -> None:
+    shared = {
+        name.partition(".data/data/")[2]: wheel.read(name)
+        for name in wheel.namelist()
+        if ".data/" in name
+    }
+    here = {
+        path.relative_to(ROOT).as_posix(): path.read_bytes()
+        for path in (ROOT / "share").rglob("*")
+        if path.is_file()
+    }
+    assert shared == here
+    assert {PurePosixPath(name).parent.as_posix() for name in shared} == {
+        "share/bash-completion/completions",
+        "share/fish/vendor_completions.d",
+        "share/man/man1",
+        "share/man/man8",
+        "share/zsh/site-functions",
+    }
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
+def test_the_sdist_holds_the_whole_checkout_and_nothing_else(sdist: tarfile.TarFile) -> None:
+    git = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(git, check=True, capture_output=True, text=True).stdout.split("\0")
+    here: set[str] = set()
+    for path in (ROOT / name for name in listed if name):
+        files = path.iterdir() if path.is_dir() else [path]  # a link to a folder, or a file
+        here.update(file.relative_to(ROOT).as_posix() for file in files if file.exists())
+    names = {member.name.partition("/")[2] for member in sdist.getmembers()}
+    assert names - {"PKG-INFO"} == here
+
+
+def test_what_is_built_elsewhere_from_the_sdist_is_the_same_to_the_byte(
+    built: dict[str, bytes], sdist: tarfile.TarFile, tmp_path: Path
+) -> None:
+    sdist.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    for path in source.rglob("*"):
+        os.utime(path, (1, 10**9))
+    again = build(source, tmp_path / "built", 0o077, TZ="Asia/Tokyo", LC_ALL="C")
+    assert again == built
+
+
+def test_a_release_bears_the_date_that_it_is_given(tmp_path: Path) -> None:
+    built = build(ROOT, tmp_path, SOURCE_DATE_EPOCH="1700000000")
+    entries = zipfile.ZipFile(of_kind(".whl", built)).infolist()
+    assert {entry.date_time[:3] for entry in entries} == {(2023, 11, 14)}
+
+
+@pytest.mark.tools
+def test_the_wheel_installs_where_nothing_can_be_compiled(
+    built: dict[str, bytes], tmp_path: Path
+) -> None:
+    for name, content in built.items():
+        (tmp_path / name).write_bytes(content)
+    (wheel,) = tmp_path.glob("*.whl")
+    place = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", place], check=True)
+    programs = place / "bin"
+    environment = {**os.environ, "PATH": str(programs), "CC": "/nonexistent"}
+    assert shutil.which("gcc", path=environment["PATH"]) is None
+    pip = [str(programs / "pip"), "--disable-pip-version-check", "install", "--only-binary=:all:"]
+    subprocess.run([*pip, "--quiet", str(wheel)], env=environment, check=True)
+    for program in ("auth", "tokenward", "tokenward-agent"):
+        subprocess.run([programs / program, "--version"], env=environment, check=True)
+    assert (place / "share" / "man" / "man1" / "auth.1").is_file()

@@ -66,7 +66,7 @@ class Settings:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parse the options. Raises SystemExit for --help and bad usage."""
-    return _parser().parse_args(argv)
+    return parser().parse_args(argv)
 
 
 def read(options: argparse.Namespace) -> Settings:
@@ -110,7 +110,8 @@ def _idle(text: str) -> int | None:
         raise SettingsError(f"TOKENWARD_IDLE_EXIT is not understood: {error}") from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the options."""
     parser = argparse.ArgumentParser(
         prog="tokenward-agent",
         description="Hold package-index credentials in memory and hand them out over a socket.",

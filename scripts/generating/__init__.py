@@ -1,0 +1,1 @@
+"""What `scripts/generate` makes of the commands: one module for each form."""

@@ -1,0 +1,2 @@
+# tokenward is auth by another name.
+complete -c tokenward -w auth
