@@ -124,6 +124,14 @@ def test_nothing_in_the_wheel_runs_when_an_interpreter_starts(wheel: zipfile.Zip
     assert [name for name in wheel.namelist() if name.endswith(".pth")] == []
 
 
+def test_the_wheel_holds_what_service_managers_are_given(wheel: zipfile.ZipFile) -> None:
+    for link, folder in (("units", "systemd"), ("launch_agents", "launchd")):
+        here = {path.name: path.read_bytes() for path in (ROOT / folder).iterdir()}
+        place = f"tokenward/services/{link}/"
+        there = [name for name in wheel.namelist() if name.startswith(place)]
+        assert {PurePosixPath(name).name: wheel.read(name) for name in there} == here
+
+
 def test_pages_and_completions_go_where_man_and_shells_look(wheel: zipfile.ZipFile) -> None:
     shared = {
         name.partition(".data/data/")[2]: wheel.read(name)

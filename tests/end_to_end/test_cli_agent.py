@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import psutil
+import pytest
 from home import PROGRAMS
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ def test_run_is_the_agent_itself_until_it_is_interrupted(home: Home) -> None:
     assert b"Traceback" not in errors
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="launchd always answers")
 def test_where_no_service_manager_answers_that_is_said_and_nothing_changes(home: Home) -> None:
     pid = answer(home, "agent", "start")["pid"]
     nothing = {"manager": None, "installed": False, "written": [], "pid": None}

@@ -72,6 +72,10 @@ def here(environ: Mapping[str, str]) -> Manager | None:
         from tokenward.services import systemd
 
         return systemd.found(environ)
+    if sys.platform == "darwin":
+        from tokenward.services import launchd
+
+        return launchd.found(environ)
     return None
 
 

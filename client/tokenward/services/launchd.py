@@ -1,0 +1,179 @@
+"""launchd of macOS: a launch agent of the user's, made from the one in launch_agents/.
+
+launchd listens at the agent's address and starts it when somebody connects. It makes the socket but no
+folder for it, and after a restart of the machine the folder of temporary files may be a new one: then
+nothing listens there, and the agent is started on demand as ever.
+
+A property list without our remark is somebody else's, and stays. Everything is said to launchd by
+`launchctl`. The job belongs to the user's graphical session where there is one, else to the
+user, as over ssh.
+"""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import re
+import subprocess
+from time import monotonic, sleep
+
+from tokenward import directories, files
+from tokenward.errors import CommandError
+from tokenward.services import Job, Service
+from tokenward.setup import writing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LABEL = "dev.tokenward.agent"
+REMARK = b"<!-- Written by `auth agent install`; `auth agent uninstall` takes it away. -->\n"
+
+_SESSIONS = {"gui": "Aqua", "user": "Background"}
+"""What launchd calls the kinds of domains, and the sessions in them, in a property list."""
+
+_START = b'<plist version="1.0">\n'
+_SECONDS = 30
+"""For one `launchctl`, and for a job to be gone; a stop may take twenty."""
+
+
+def found(environ: Mapping[str, str], program: str = "/bin/launchctl") -> Launchd | None:
+    """Return the user's launchd, None where none answers."""
+    if not os.access(program, os.X_OK):
+        return None
+    for kind in _SESSIONS:
+        manager = Launchd(program, kind, environ)
+        if manager.answers():
+            return manager
+    return None
+
+
+class Launchd:
+    """launchd as one user's jobs know it; `program` is `launchctl`, `kind` is gui or user."""
+
+    name = "launchd"
+
+    def __init__(self, program: str, kind: str, environ: Mapping[str, str]) -> None:
+        self._program = program
+        self._kind = kind
+        self._domain = f"{kind}/{os.geteuid()}"
+        self._target = f"{self._domain}/{LABEL}"
+        self._path = f"{directories.home(environ)}/Library/LaunchAgents/{LABEL}.plist"
+
+    def answers(self) -> bool:
+        """Tell whether there is such a domain."""
+        return self._ask("print", self._domain).returncode == 0
+
+    def install(self, job: Job) -> list[str]:
+        """As `Manager.install` has it."""
+        text = written(job, _SESSIONS[self._kind])
+        changed = self._ours() != text
+        service = self.service()
+        if not changed and service is not None and service.listening:
+            return []
+        try:
+            writing.make_folders(self._path)
+            writing.write(self._path, text.decode(), 0o644)
+            self._unload()
+            self._tell("enable", self._target)  # it may have been disabled by hand
+            self._tell("bootstrap", self._domain, self._path)
+        except CommandError:
+            self.uninstall()
+            raise
+        return [self._path] if changed else []
+
+    def uninstall(self) -> list[str]:
+        """As `Manager.uninstall` has it."""
+        if not self._ours():
+            return []
+        self._unload()
+        writing.remove(self._path)
+        writing.remove_folder(os.path.dirname(self._path))
+        return [self._path]
+
+    def service(self) -> Service | None:
+        """As `Manager.service` has it."""
+        text = files.read(self._path)
+        if text is None:
+            return None
+        try:
+            socket = plistlib.loads(text)["Sockets"]["Listener"]["SockPathName"]
+        except (ValueError, LookupError, TypeError, plistlib.InvalidFileException):
+            return None
+        answer = self._ask("print", self._target)
+        return Service(
+            files=[self._path],
+            socket=socket,
+            listening=answer.returncode == 0 and os.path.exists(socket),
+            running=re.search(r"^\s*pid = \d+$", answer.stdout, re.MULTILINE) is not None,
+        )
+
+    def _ours(self) -> bytes:
+        """Return the property list, empty where there is none.
+
+        Raises CommandError for one that somebody else put there.
+        """
+        text = files.read(self._path) or b""
+        if text and REMARK not in text:
+            raise CommandError(
+                f"{self._path} is there already, and `auth agent install` did not write it.",
+                "move it away and do it again",
+            )
+        return text
+
+    def _unload(self) -> None:
+        """Have launchd end the job and forget it, if it knows it; a new one is refused until then."""
+        if self._ask("print", self._target).returncode != 0:
+            return
+        self._ask("bootout", self._target)  # says "in progress" where it does not wait itself
+        deadline = monotonic() + _SECONDS
+        while self._ask("print", self._target).returncode == 0:
+            if monotonic() > deadline:
+                raise CommandError(
+                    f"The job {LABEL} is not ended by launchd.", f"`launchctl print {self._target}`"
+                )
+            sleep(0.1)
+
+    def _tell(self, *arguments: str) -> None:
+        answer = self._ask(*arguments)
+        if answer.returncode != 0:
+            said = answer.stderr.strip().splitlines()
+            why = f": {said[0].rstrip('.')}" if said else ""
+            raise CommandError(
+                f"`launchctl {arguments[0]}` failed{why}.", f"`launchctl print {self._domain}`"
+            )
+
+    def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                [self._program, *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            raise CommandError(f"`launchctl {arguments[0]}` does not end.") from None
+        except OSError as error:
+            raise CommandError(f"`launchctl` cannot be run: {error.strerror}.") from None
+
+
+def written(job: Job, session: str) -> bytes:
+    """Return the property list for a job, in a session of that type (Aqua or Background).
+
+    Raises CommandError for what no property list can hold.
+    """
+    folder = os.path.join(os.path.dirname(__file__), "launch_agents")
+    agent = plistlib.loads(files.read(f"{folder}/{LABEL}.plist") or b"")
+    agent["ProgramArguments"] = job.command
+    agent["Sockets"]["Listener"]["SockPathName"] = job.socket
+    agent["EnvironmentVariables"] |= job.variables
+    agent["LimitLoadToSessionType"] = session
+    try:
+        text = plistlib.dumps(agent, sort_keys=False)
+        text.decode()
+    except ValueError:
+        raise CommandError("A path has characters that no property list can hold.") from None
+    return text.replace(_START, _START + REMARK, 1)
