@@ -93,15 +93,12 @@ def test_run_is_the_agent_itself_until_it_is_interrupted(home: Home) -> None:
 @pytest.mark.skipif(sys.platform == "darwin", reason="launchd always answers")
 def test_where_no_service_manager_answers_that_is_said_and_nothing_changes(home: Home) -> None:
     pid = answer(home, "agent", "start")["pid"]
-    nothing = {"manager": None, "installed": False, "written": [], "pid": None}
+    nothing: dict[str, Any] = {"manager": None, "installed": False, "written": [], "pid": None}
     assert answer(home, "agent", "install") == nothing
-    result = home.auth("agent", "install")
-    assert (result.returncode, result.stderr) == (
-        0,
-        "No service manager answers here that tokenward knows; the agent goes on being started when"
-        " it is needed.\n",
-    )
-    removed = {"manager": None, "installed": False, "removed": []}
+    said = home.auth("agent", "install")
+    assert said.returncode == 0
+    assert said.stderr.startswith("No service manager answers here that tokenward knows; ")
+    removed: dict[str, Any] = {"manager": None, "installed": False, "removed": []}
     assert answer(home, "agent", "uninstall") == removed
     assert home.agent_pid() == pid
 
