@@ -139,12 +139,15 @@ def _service(line: Line) -> str:
 def _decision(line: Line) -> str:
     text = str(line.get("decision", ""))
     expires = line.get("expires")
+    if line.get("consent") and line.get("code"):
+        when_asked = "when asked" if line["consent"] == "asked" else "when asked before"
+        return f"denied {when_asked} (line {line.get('rule', '?')} of the policy)"
     if line.get("rule") and line.get("code"):
         text = f"denied by line {line['rule']} of the policy"
     elif line.get("code"):
         text += f": {line['code']}"
     if isinstance(expires, int) and text == "given":
-        text += f" for {span(expires - when(line))}"
+        text += f" for {span(expires - when(line) + 1)}"  # a second may have gone by meanwhile
     ahead = line.get("ahead")
     if isinstance(ahead, int) and ahead:
         text += f": {span(abs(ahead))} {'ahead' if ahead > 0 else 'behind'}"

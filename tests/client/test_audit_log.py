@@ -86,6 +86,14 @@ def test_what_is_no_file_is_passed_over_and_not_waited_for(tmp_path: Path) -> No
             ("", "logout", "12 credentials", "", "done"),
         ),
         (
+            {"decision": "refused", "code": "refused", "rule": 7, "consent": "asked"},
+            ("", "fetch", "", "", "denied when asked (line 7 of the policy)"),
+        ),
+        (
+            {"decision": "refused", "code": "refused", "rule": 7, "consent": "remembered"},
+            ("", "fetch", "", "", "denied when asked before (line 7 of the policy)"),
+        ),
+        (
             {"event": "clock", "decision": "done", "service": URL, "ahead": -7300},
             ("", "clock", URL, "", "done: 2 hours behind"),
         ),

@@ -53,6 +53,8 @@ def test_a_key_pressed_without_reading_is_a_no(asked: Home, key: str) -> None:
     shown = person.types(ENTER).leaves(2)
     assert SECRET not in shown
     assert "Somebody was asked and denied auth the credential" in shown
+    line = lines(asked)[-1]
+    assert (line["decision"], line["consent"], line["rule"]) == ("refused", "asked", 1)
 
 
 @needs_tty

@@ -49,3 +49,8 @@ def _write(folder: Path, module: str, source: str) -> Path:
         for name, text in files.items():
             archive.writestr(name, text)
     return path
+
+
+def write_named(folder: Path, module: str) -> Path:
+    """Write the wheel of a package of one module of this name into `folder`."""
+    return _write(folder, module, "")

@@ -144,7 +144,9 @@ class Gate:
 
     def _answered(self, decision: Decision, case: Case, how: str, *, yes: bool) -> Passed:
         if not yes:
-            raise self._refused(decision, f"Somebody was asked and denied {case.wanted}")
+            raise self._refused(
+                decision, f"Somebody was asked and denied {case.wanted}", consent=how
+            )
         return self._through(decision, how)
 
     def _through(self, decision: Decision, consent: str | None) -> Passed:
@@ -158,10 +160,12 @@ class Gate:
             raise self._refused(decision, often, "wait")
         return Passed(rule.line, consent, decision.terms)
 
-    def _refused(self, decision: Decision, what: str, hint: str = "") -> Failure:
+    def _refused(
+        self, decision: Decision, what: str, hint: str = "", consent: str | None = None
+    ) -> Failure:
         line = 0 if decision.rule is None else decision.rule.line
         where = f"line {line} of {self.file.path}" if line else self.file.path
-        return Failure("refused", f"{what} ({where}).", hint, rule=line or None)
+        return Failure("refused", f"{what} ({where}).", hint, rule=line or None, consent=consent)
 
     def _now(self) -> int:
         return self._vaults.clock.boot()

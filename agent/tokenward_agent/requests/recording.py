@@ -91,8 +91,9 @@ def _facts(request: Request, answer: Answer) -> dict[str, object]:
         service = request.text("service") or request.text("spelling") or ""
         if "://" in service:
             facts["service"] = service
-        if values.get("rule"):
-            facts["rule"] = values["rule"]
+        for key in ("rule", "consent"):
+            if values.get(key):
+                facts[key] = values[key]
         return facts
     facts = {"decision": "given" if request.op == "fetch" else "done"}
     for key in _OF_ANSWER:
