@@ -17,6 +17,7 @@ from home import PROGRAMS, Home
 from recording_proxy import RecordingProxy
 from tool_environments import programs
 from tool_stage import Stage
+from wheels import write_named
 from workshop import ALICE, SECRET, said
 
 from tokenward_protocol.index_tokens import child_of_text, of_text, plan
@@ -154,3 +155,44 @@ def test_a_server_whose_clock_is_hours_ahead_takes_children_once_it_was_checked(
         result = publish(at, "--ttl", "1m")
         assert result.returncode == 0, said(result)
         assert at.published()
+
+
+ONE, TWO = "ward_one-1.0-py3-none-any.whl", "ward_two-1.0-py3-none-any.whl"
+TWINE = ("twine", "twine", "upload", "--non-interactive", "--repository-url", "URL")
+UV = ("uv", "uv", "publish", "--publish-url", "URL")
+
+
+@pytest.mark.parametrize(
+    ("command", "sent", "limits"),
+    [
+        ((*TWINE, f"out/{ONE}", f"out/{TWO}"), {"out": [ONE, TWO]}, ["ward-one", "ward-two"]),
+        ((*TWINE, f"../elsewhere/{ONE}"), {"../elsewhere": [ONE]}, ["ward-one"]),
+        ((*TWINE, "artifacts/*/*"), {"artifacts/1": [ONE], "artifacts/2": [TWO]}, []),
+        (UV, {"dist": [ONE, TWO]}, []),
+    ],
+    ids=["two projects at once", "files elsewhere", "artifacts of two jobs", "a monorepo's root"],
+)
+def test_no_upload_fails_for_what_is_known_of_it(
+    at: Stage,
+    server: DevpiServer,
+    command: tuple[str, ...],
+    sent: dict[str, list[str]],
+    limits: list[str],
+) -> None:
+    log_in(at, server)
+    at.set_up("twine", "uv")
+    (at.project / "pyproject.toml").write_text('[project]\nname = "ward-one"\nversion = "1.0"\n')
+    for folder, files in sent.items():
+        (at.project / folder).mkdir(parents=True, exist_ok=True)
+        for file in files:
+            write_named(at.project / folder, file.partition("-")[0])
+    url = f"{at.url.replace('//', f'//{ALICE}@') if command is UV else at.url}{at.index}/"
+    result = at.run(*(url if word == "URL" else word for word in command))
+    assert result.returncode == 0, said(result)
+    assert all(server.holds(file) for files in sent.values() for file in files)
+    events = json.loads(at.home.done("log", "--format", "json"))["lines"]
+    given = [each for each in events if each["event"] == "fetch"]
+    assert given
+    for each in given:
+        assert each["narrowed"] is True
+        assert sorted(each.get("projects", ())) == limits
