@@ -183,6 +183,33 @@ def test_a_release_bears_the_date_that_it_is_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.tools
+@pytest.mark.root
+def test_a_debian_package_works_where_it_is_unpacked(tmp_path: Path) -> None:
+    """Laid over the system's own files, for one process alone."""
+    if not shutil.which("dpkg-deb") or not Path("/usr/bin/python3").exists() or os.geteuid():
+        pytest.skip("needs root, Debian and its Python")
+    subprocess.run([ROOT / "scripts" / "deb", tmp_path], check=True)
+    (package,) = tmp_path.glob("*.deb")
+    subprocess.run(["dpkg-deb", "-x", package, tmp_path / "unpacked"], check=True)
+    over = f"mount -t overlay overlay -o lowerdir={tmp_path}/unpacked/usr:/usr /usr || exit 77\n"
+    script = over + "tokenward-agent --version && auth --help && man -w auth tokenward-agent"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script],
+        env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 77:
+        pytest.skip("nothing can be laid over /usr here")
+    assert done.returncode == 0, done.stderr
+    assert "auth COMMAND --help" in done.stdout
+    assert "/usr/share/man/man1/auth.1.gz\n" in done.stdout
+    units = {path.name for path in (tmp_path / "unpacked/usr/lib/systemd/user").iterdir()}
+    assert units == {path.name for path in (ROOT / "systemd").iterdir()}
+
+
+@pytest.mark.tools
 def test_the_wheel_installs_where_nothing_can_be_compiled(
     built: dict[str, bytes], tmp_path: Path
 ) -> None:
