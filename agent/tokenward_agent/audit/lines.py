@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LINE_BYTES: Final = 16 * 1024
 """A longer line was not written by an agent."""
 
-_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _SIGNED: Final = re.compile(
     rb'(\{"chain":"([0-9a-f]{16})","n":([1-9][0-9]{0,15}),.*),"mac":"([0-9a-f]{64})"\}'
 )

@@ -34,10 +34,10 @@ RECORDED: Final = frozenset(
 UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "consent"})
 """Codes of requests that came to no decision."""
 
-_OF_ANSWER: Final = (
-    *("service", "username", "provider", "projects", "evidence", "narrowed", "expires"),
-    *("replaced", "count", "opened", "generation", "rule", "consent", "ahead"),
-    *("socket", "ends", "whole", "uids", "stopped"),
+_OF_ANSWER: Final = frozenset(
+    {"service", "username", "provider", "projects", "evidence", "narrowed", "expires"}
+    | {"replaced", "count", "opened", "generation", "rule", "consent", "ahead"}
+    | {"socket", "ends", "whole", "uids", "stopped"}
 )
 """What a line takes from an answer, where it is there and says something."""
 
@@ -96,9 +96,8 @@ def _facts(request: Request, answer: Answer) -> dict[str, object]:
                 facts[key] = values[key]
         return facts
     facts = {"decision": "given" if request.op == "fetch" else "done"}
-    for key in _OF_ANSWER:
-        value = values.get(key)
-        if value:
+    for key, value in values.items():
+        if value and key in _OF_ANSWER:
             facts[key] = value
     if request.op in {"login", "logout"} and is_named(request):
         facts["service"] = stored_as(request)
