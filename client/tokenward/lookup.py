@@ -17,6 +17,7 @@ from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.layout import ahead, listed
 from tokenward.narrowing import Width, narrowed, seen
+from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from tokenward.connection import Answer
     from tokenward.names import Service
     from tokenward.session import Session
+
+_A_LITTLE = 5
+"""Seconds that go by before an answer is looked at."""
 
 TOOL = Width()
 """What a tool gets where nothing else is asked for."""
@@ -91,6 +95,7 @@ def find(
         if answer is not None:
             if limits := _limits(answer.header):
                 session.terminal.detail(limits)
+            session.terminal.warn(_early(answer.header, width, time()))
             return _from_agent(answer, width)
     if found is None and provider is None:
         found = _from_pypirc(session, service, username, width)
@@ -182,6 +187,17 @@ def _from_agent(answer: Answer, width: Width) -> Found:
         ends = [each for each in (found.expires, end) if each is not None]
         found.expires = min(ends, default=None)
     return found
+
+
+def _early(header: dict[str, Any], width: Width, now: float) -> str:
+    """Say that a token ends well before the time that was asked for; "" if it does not."""
+    end = header["expires"]
+    if width.ttl is None or end is None or end > now + width.ttl - _A_LITTLE:
+        return ""
+    return (
+        f"The token for {display(header['service'])} ends {ahead(end, now - 1)}, before the time that"
+        " was asked for: what is stored or your policy allows no more."
+    )
 
 
 def _limits(header: dict[str, Any]) -> str:

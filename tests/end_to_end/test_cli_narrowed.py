@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from macaroons import IDENTIFIER, caveats_of, token_of
 if TYPE_CHECKING:
     from home import Home
 
-URL = "https://index.example/"
+URL, PYPI = "https://index.example/", "https://upload.pypi.org/legacy/"
 TOKEN = token_of("pypi.org", IDENTIFIER, '[3,"a user"]')
 BOUND = token_of("test.pypi.org", "bound", '[1,["one","two"]]', "[0,4000000000,0]")
 
@@ -67,6 +69,48 @@ def test_tools_get_children_whatever_way_they_ask(home: Home) -> None:
         result = home.run(*command)
         (expiry,) = child(result.stdout)
         assert 3500 < json.loads(expiry)[1] - time.time() < 3601
+
+
+@pytest.mark.parametrize(
+    ("helper", "asked", "kept"),
+    [
+        (("auth", "helper", "--protocol=bazel", "get"), f'{{"uri": "{PYPI}"}}', 'Basic ([^"]+)'),
+        (
+            ("git-credential-tokenward", "get"),
+            "protocol=https\nhost=upload.pypi.org\n",
+            "password=(.*)",
+        ),
+        (("docker-credential-tokenward", "get"), PYPI, '"Secret": ?"([^"]+)'),
+    ],
+    ids=["bazel", "git", "docker"],
+)
+def test_helpers_hand_out_children_too(
+    home: Home, helper: tuple[str, ...], asked: str, kept: str
+) -> None:
+    home.done("login", "--token", TOKEN)
+    result = home.run(PROGRAMS / helper[0], *helper[1:], stdin=asked)
+    found = re.search(kept, result.stdout)
+    assert found is not None, result
+    secret = found[1]
+    if "helper" in helper:
+        secret = base64.b64decode(secret).decode().partition(":")[2]
+    assert len(child(secret)) == 1
+
+
+def test_an_end_that_comes_before_the_one_asked_for_is_said(home: Home) -> None:
+    home.done("login", "--token", TOKEN)
+    config = home.path / ".config/tokenward/config.toml"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text('[[policy]]\nservice = "pypi"\ndecide = "allow"\nttl = "15m"\n')
+    for command in (("token",), ("exec",)):
+        rest = ("--", "true") if command == ("exec",) else ()
+        told = home.auth(*command, "--ttl", "8h", *rest).stderr
+        assert told == (
+            "warning: The token for pypi ends in 15 minutes, before the time that was asked for:"
+            " what is stored or your policy allows no more.\n"
+        )
+        assert home.auth(*command, "--ttl", "15m", *rest).stderr == ""
+    assert home.auth("exec", "--", "true").stderr == ""
 
 
 def test_a_program_narrows_what_it_asks_for(home: Home) -> None:
