@@ -128,6 +128,42 @@ def test_installing_says_what_it_did_and_uninstalling_undoes_it(session: UserMan
     session.forget()
 
 
+def test_what_is_written_is_for_the_directories_of_whoever_installs(session: UserManager) -> None:
+    other = {"TOKENWARD_DIR": f"{session.path}/mine", "XDG_STATE_HOME": f"{session.path}/a 100% b"}
+    session.auth("agent", "install", **other)
+    session.auth(*LOGIN, **other)
+    socket = json.loads(session.auth("agent", "status", "--format", "json", **other))["socket"]
+    assert session.shows(SOCKET, "Listen") == f"{socket} (Stream)"
+    assert {path.name for path in session.path.iterdir()} >= {"mine", "a 100% b"}
+    status = session.auth("agent", "status")
+    assert status.splitlines()[0] == "The agent is not running."
+    assert f"looks after the agent of other credentials, at {socket}." in status
+    assert session.run(PROGRAMS / "auth", "token", URL).returncode == 2
+    session.auth("agent", "stop")
+    session.auth("agent", "uninstall")
+    session.forget()
+
+
+def test_a_unit_that_was_changed_is_written_anew(user: UserManager) -> None:
+    unit = user.path / ".config/systemd/user/tokenward.service"
+    before = unit.read_text()
+    user.run("sed", "-i", "s/^NoNewPrivileges=.*/NoNewPrivileges=no/", str(unit))
+    assert answer(user, "agent", "install")["written"] == [str(unit)]
+    assert unit.read_text() == before
+
+
+def test_where_the_unit_starts_nothing_the_agent_is_started_on_demand(user: UserManager) -> None:
+    user.auth(*LOGIN)
+    with changed(user, "ExecStart=", "ExecStart=/nowhere/python", "StartLimitBurst=2"):
+        assert user.auth("token", URL) == "t-1\n"
+        assert user.shows(SOCKET, "ActiveState") == "failed"
+        assert "does not listen" in user.auth("agent", "status")
+        assert "does not listen" in user.run(PROGRAMS / "auth", "doctor").stdout
+        user.auth("agent", "stop")
+    assert answer(user, "agent", "install")["written"] == []
+    assert user.shows(SOCKET, "ActiveState") == "active"
+
+
 def test_a_strangers_unit_stays_and_nothing_is_written(session: UserManager) -> None:
     folder = session.path / ".config/systemd/user"
     session.run("mkdir", "-p", str(folder))
@@ -160,6 +196,8 @@ def test_the_first_request_starts_it_and_asking_whether_it_runs_does_not(
         assert (service["listening"], service["socket"]) == (True, ADDRESS)
     assert answer(user, "status")["running"] is False
     assert answer(user, "agent", "stop")["stopped"] is None
+    by_hand = user.run(PROGRAMS / "auth", "agent", "run")
+    assert (by_hand.returncode, "`auth agent uninstall`" in by_hand.stderr) == (2, True)
     assert user.shows(AGENT, "ActiveState") == "inactive"
 
     user.auth(*LOGIN)
@@ -316,6 +354,7 @@ def test_a_passphrase_that_the_manager_hands_over_asks_nobody(user: UserManager)
     assert user.run(PROGRAMS / "auth", "token", URL).returncode == 2
     with changed(user, f"LoadCredential=tokenward-passphrase:{phrase}"):
         assert user.auth("token", URL) == "t-1\n"
+        assert "or can read where the service manager has it from" in user.auth("status")
         assert user.shows(AGENT, "StatusText") == "unlocked"
         assert answer(user, "agent", "restart")["running"] is True
         assert user.auth("token", URL) == "t-1\n"
@@ -348,6 +387,8 @@ def test_a_person_is_asked_on_their_terminal_by_a_worker_outside(user: UserManag
     units = user.systemctl("list-units", "--plain", "tokenward-worker@*")
     assert "running" in units
     assert "t-1" in person.types("\t\r").leaves(0)
+    Person(user, *command).sees("<Allow>").hangs_up()
+    user.until(lambda: "tokenward-worker@" not in user.systemctl("list-units", "--all"))
 
 
 def test_a_worker_does_nothing_for_anybody_but_the_agent(user: UserManager) -> None:

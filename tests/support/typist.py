@@ -64,6 +64,10 @@ class Typist:
         assert self._child.exitstatus == status, self.shown
         return re.sub("\r+\n", "\n", self.shown)
 
+    def hangs_up(self) -> None:
+        """Close the terminal, as somebody does with a window."""
+        self._child.close(force=True)
+
     def echoes(self) -> bool:
         """Tell whether the terminal shows what is typed."""
         return bool(self._child.getecho())

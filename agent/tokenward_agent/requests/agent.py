@@ -103,6 +103,7 @@ class AgentRequests:
                     locked=self._locking.locked,
                     count=len(self._vaults.all_records(vault.provider)),
                     note=self._opening.notes.get(vault.provider),
+                    handed=self._opening.handed,
                 )
                 for vault in self._vaults.each.values()
             ],

@@ -32,6 +32,9 @@ OPENED_BY = {
 }
 """Who can open a vault that has a slot of this kind, without asking the agent."""
 
+HANDED = f"{OPENED_BY['passphrase']}, or can read where the service manager has it from"
+"""The same for a passphrase that is a credential of the service manager's."""
+
 _ENTRY_BYTES = 224
 """An upper bound of what an entry takes beside its names and what is said of a token."""
 
@@ -74,10 +77,16 @@ def _in_short(token: IndexToken) -> dict[str, Value]:
     return values
 
 
-def vault_overview(vault: Vault, *, locked: bool, count: int, note: str | None) -> dict[str, Value]:
-    """Describe a vault: what state it is in, and who can open it without asking the agent."""
+def vault_overview(
+    vault: Vault, *, locked: bool, count: int, note: str | None, handed: bool = False
+) -> dict[str, Value]:
+    """Describe a vault: what state it is in, and who can open it without asking the agent.
+
+    `handed`: the service manager has its passphrase.
+    """
+    opened_by = OPENED_BY | ({"passphrase": HANDED} if handed else {})
     slots: list[Value] = [
-        {"kind": slot.kind, "detail": OPENED_BY[slot.kind].format(**slot.params)}
+        {"kind": slot.kind, "detail": opened_by[slot.kind].format(**slot.params)}
         for slot in (vault.header.slots if vault.header is not None else ())
     ]
     return {

@@ -60,17 +60,19 @@ class Opening:
         """Whether `lock` was the last word."""
         return self._marker.there
 
+    @property
+    def handed(self) -> bool:
+        """Whether the service manager hands a passphrase over."""
+        return self._keys.credential.there
+
     def unattended(self, vault: Vault) -> list[Slot]:
         """Return the slots of a vault that need nobody, in the order in which to try them."""
         slots = vault.header.slots if vault.header is not None else ()
+        kinds = UNATTENDED if self.handed else UNATTENDED[:-1]
         return sorted(
-            (slot for slot in slots if slot.kind in self._kinds),
+            (slot for slot in slots if slot.kind in kinds),
             key=lambda slot: UNATTENDED.index(slot.kind),
         )
-
-    @property
-    def _kinds(self) -> tuple[str, ...]:
-        return UNATTENDED if self._keys.credential.there else UNATTENDED[:-1]
 
     def can_open(self, provider: str | None) -> bool:
         """Tell whether a vault that is not open may be opened by itself, now."""

@@ -163,7 +163,8 @@ def _status(session: Session) -> None:
             f"It listens at {found['socket']}.",
         ]
     if manager is not None and service is not None:
-        lines.append(installing.described(manager.name, service))
+        places = session.settings.directories
+        lines.append(installing.described(manager.name, service, places, session.environ))
     session.terminal.lines(lines)
 
 
@@ -186,7 +187,7 @@ def _install(session: Session) -> None:
         manager.uninstall()
         raise CommandError(
             f"The agent does not start under {manager.name}, so nothing of it was kept: {failed}",
-            failed.hint,
+            "`auth agent run` may say more, and so may the log of that manager",
         ) from None
     if stopped is not None:
         session.terminal.say(f"The agent that ran was stopped (pid {stopped}).")
@@ -220,6 +221,12 @@ def _run(session: Session) -> None:
     if connection is not None:
         raise CommandError(
             f"The agent runs already (pid {connection.greeting['pid']}).", "`auth agent stop`"
+        )
+    places = session.settings.directories
+    if services.asleep(installing.own_socket(places, session.environ), session.environ):
+        raise CommandError(
+            "The service manager listens at the agent's address, and starts it when it is needed.",
+            "`auth agent uninstall` ends that",
         )
     command = [*starter.interpreter(), "-m", "tokenward_agent", "--directory", session.directory]
     try:

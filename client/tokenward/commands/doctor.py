@@ -21,6 +21,7 @@ from tokenward.checks import (
     plaintext,
     policy,
     process,
+    service,
     tokens,
     tools,
     vaults,
@@ -82,6 +83,7 @@ def _examined(session: Session) -> Iterator[Finding]:
         status = session.plain("status").header
     except (AgentUnreachable, AgentError) as error:
         yield problem("agent", str(error), error.hint or "`auth agent start`")
+    yield from service.findings(session.environ)
     yield from _directories(session)
     if status is not None:
         yield from _agent(status)

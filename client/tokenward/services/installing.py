@@ -43,9 +43,14 @@ def job(directories: Directories, environ: Mapping[str, str]) -> Job:
         variables["TOKENWARD_CONFIG"] = os.path.abspath(config)
     if directories.credentials != directories.ordinary:
         variables["TOKENWARD_DIR"] = directories.credentials
-    name = places.socket_name(directories.credentials, directories.ordinary)
     command = [*starter.interpreter(), "-m", "tokenward_agent"]
-    return Job(command, f"{base}/{name}", variables)
+    return Job(command, f"{base}/{_name(directories)}", variables)
+
+
+def own_socket(directories: Directories, environ: Mapping[str, str]) -> str:
+    """Return where the agent of these directories listens, however it is started."""
+    base = address.runtime_directory(environ, directories.state)
+    return f"{base}/{_name(directories)}"
 
 
 def is_so(manager: Manager, wanted: Job) -> bool:
@@ -66,8 +71,16 @@ def shown(manager: Manager | None, service: Service | None) -> dict[str, Any] | 
     }
 
 
-def described(name: str, service: Service) -> str:
-    """Return the line about an installed service."""
+def described(
+    name: str, service: Service, directories: Directories, environ: Mapping[str, str]
+) -> str:
+    """Return the line about an installed service; `name` is the manager's."""
+    if service.socket != own_socket(directories, environ):
+        return f"{name} looks after the agent of other credentials, at {service.socket}."
     if service.listening:
         return f"{name} listens at {service.socket}, and starts it when it is needed."
     return f"{name} is to look after it, but does not listen; `auth agent install` mends that."
+
+
+def _name(directories: Directories) -> str:
+    return places.socket_name(directories.credentials, directories.ordinary)
