@@ -26,6 +26,7 @@ HOLE = "\N{OBJECT REPLACEMENT CHARACTER}"
 MESSAGE_AND_HINT: dict[str, tuple[int | None, int | None]] = {
     "AgentAbsent": (0, 1),
     "AgentError": (1, 2),
+    "AgentLost": (0, 1),
     "AgentUnreachable": (0, 1),
     "CommandError": (0, 1),
     "Failure": (1, 2),

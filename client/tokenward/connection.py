@@ -14,7 +14,7 @@ import sys
 from time import monotonic, sleep
 
 from tokenward import address
-from tokenward.exchange import ANSWER_SECONDS, AgentError, Answer, Connection
+from tokenward.exchange import ANSWER_SECONDS, AgentError, AgentLost, Answer, Connection
 from tokenward.stream import AgentAbsent, AgentUnreachable, open_stream
 from tokenward_protocol import places
 
@@ -68,27 +68,27 @@ def connect(
     if base is None:
         raise _absent(start)
     for _ in range(_ROUNDS):
-        free, ended = None, False
+        free = None
         for path in _paths(base, directory, ordinary):
             try:
                 found = _greeted(path, directory) if start else _awake(path, directory, environ)
             except AgentAbsent:
                 free = free or path
                 continue
+            except AgentLost:
+                break  # it was just ending, or its manager has given up: who is there now?
             if found is None:
                 continue  # it serves another directory
             if not (replace and may_start and found.may_be_replaced()):
                 return found
-            found.stop()  # a service manager listens still, and its new agent is met in the next round
-            ended = True
+            found.stop()  # where a manager listens, its new agent is met in the next round
             break
-        if ended:
-            continue
-        if free is None:
-            break
-        if not may_start:
-            raise _absent(start)
-        _start(free, directory, state, environ)
+        else:
+            if free is None:
+                break
+            if not may_start:
+                raise _absent(start)
+            _start(free, directory, state, environ)
     raise AgentUnreachable("The agent cannot be reached.", "`auth agent restart`")
 
 

@@ -40,6 +40,10 @@ class AgentError(CommandError):
         self.header = header
 
 
+class AgentLost(AgentUnreachable):
+    """It hung up before it had answered: it was just ending, or did not start."""
+
+
 class Answer:
     """What came back: `header`, and in `body` the secret if one was asked for."""
 
@@ -128,7 +132,7 @@ class Connection:
             while (ends := cut(memoryview(received))) is None:
                 more = self._stream.receive(deadline)
                 if not more:
-                    raise AgentUnreachable("The agent hung up.", "try again")
+                    raise AgentLost("The agent hung up.", "try again")
                 received += more
             return self._answer(received, *ends)
         except TimeoutError:
@@ -140,7 +144,7 @@ class Connection:
                 "What answered does not speak the agent's protocol.", "`auth agent restart`"
             ) from None
         except OSError as error:
-            raise AgentUnreachable(f"The agent was lost: {error.strerror}.", "try again") from None
+            raise AgentLost(f"The agent was lost: {error.strerror}.", "try again") from None
 
     def _answer(self, received: bytearray, body: int, end: int) -> Answer:
         header: dict[str, Any] = unpack(memoryview(received)[PREFIX:body])
