@@ -47,8 +47,8 @@ GROUPS = {
         "agent restart": "stop it and start it again",
         "agent status": "tell whether it runs; never starts it",
         "agent run": "run it in the foreground",
-        "agent install": "have the system's service manager start it from log-in on",
-        "agent uninstall": "undo that",
+        "agent install": "have the system's service manager look after the agent",
+        "agent uninstall": "take it back from there; it starts on demand again",
     },
     "tools": {
         "helper": "answer a tool that speaks a credential helper protocol",

@@ -176,6 +176,24 @@ def test_a_strangers_unit_stays_and_nothing_is_written(session: UserManager) -> 
     session.forget()
 
 
+def test_the_units_of_a_distribution_do_and_are_not_taken_away(session: UserManager) -> None:
+    folder = session.path / ".local/share/systemd/user"
+    session.run("mkdir", "-p", str(folder))
+    for unit in (ROOT / "systemd").iterdir():
+        text = unit.read_text().replace("/usr/bin/tokenward-agent", f"{PROGRAMS}/tokenward-agent")
+        session.run("sh", "-c", f"cat >'{folder}/{unit.name}'", stdin=text)
+    session.systemctl("daemon-reload")
+    session.systemctl("enable", "--now", SOCKET)
+    session.auth(*LOGIN)
+    assert session.shows(AGENT, "ActiveState") == "active"
+    result = session.run(PROGRAMS / "auth", "agent", "uninstall")
+    assert result.returncode == 2
+    assert f"`systemctl --user disable --now {SOCKET}`" in result.stderr
+    session.systemctl("disable", "--now", SOCKET)
+    session.forget()
+    session.systemctl("daemon-reload")
+
+
 def test_a_program_that_does_not_start_is_not_kept(session: UserManager) -> None:
     """`/proc` in the place of the state directory, which cannot be made there."""
     result = session.run(PROGRAMS / "auth", "agent", "install", XDG_STATE_HOME="/proc/none")

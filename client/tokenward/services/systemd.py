@@ -77,6 +77,7 @@ class Systemd:
         """As `Manager.uninstall` has it."""
         there = [path for unit in UNITS if self._ours(path := f"{self._folder}/{unit}")]
         if not there:
+            self._refuse_strangers()
             return []
         self._tell("disable", "--quiet", "--now", SOCKET)
         self._tell("stop", SERVICE, "tokenward-worker.socket", "tokenward-worker@*.service")
@@ -117,6 +118,15 @@ class Systemd:
                 "move it away and do it again",
             )
         return text
+
+    def _refuse_strangers(self) -> None:
+        """Raise CommandError where a unit is in force that somebody else installed."""
+        service = self.service()
+        if service is not None and service.listening:
+            raise CommandError(
+                f"{service.files[0]} is not what `auth agent install` wrote.",
+                f"`systemctl --user disable --now {SOCKET}`",
+            )
 
     def _tell(self, *arguments: str) -> None:
         answer = self._ask(*arguments)
