@@ -44,6 +44,14 @@ def test_a_workflow_may_read_the_repository_and_nothing_more(path: Path) -> None
     assert granted == (["id-token"] if path.name == "release.yml" else [])
 
 
+@each_workflow
+def test_everything_of_ours_that_a_workflow_runs_is_there(path: Path) -> None:
+    run = re.findall(r"^ *(?:-|uses:|run:).*$", path.read_text(), re.MULTILINE)
+    named = re.findall(r"(?<![\w/])(\./[\w./-]+|\.ci/run|tests/\w+)", "\n".join(run))
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_every_system_runs_every_python_that_is_promised() -> None:
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
     matrices = re.findall(r"^        python: (\[.*\])$", text, re.MULTILINE)
