@@ -29,9 +29,29 @@ def runtime_directory(environ: Mapping[str, str], state: str) -> str | None:
 
 def made_runtime_directory(environ: Mapping[str, str], state: str) -> str | None:
     """Return the runtime directory, made where there is none; None where none can be made."""
-    if found := runtime_directory(environ, state):
+    return _first_made(_candidates(environ, state))
+
+
+def lasting_directory(environ: Mapping[str, str], state: str) -> str | None:
+    """Return the runtime directory that a restart of macOS leaves alone, made where there is none.
+
+    The system sweeps the folder of its temporary files whenever it starts, so that nothing which
+    is to be there from then on can have its place in that.
+    """
+    swept = swept_directory()
+    return _first_made([path for path in _candidates(environ, state) if path != swept])
+
+
+def swept_directory() -> str | None:
+    """Return the runtime directory that a restart of macOS takes away; None elsewhere."""
+    temp = _temporary()
+    return None if temp is None else places.runtime_directories("darwin", 0, {}, "", temp)[0]
+
+
+def _first_made(candidates: list[str]) -> str | None:
+    if found := next(filter(is_private, candidates), None):
         return found
-    *shared, last = _candidates(environ, state)
+    *shared, last = candidates
     for candidate in shared:
         try:
             if os.stat(os.path.dirname(candidate)).st_uid != os.geteuid():
@@ -41,7 +61,7 @@ def made_runtime_directory(environ: Mapping[str, str], state: str) -> str | None
         if _made(candidate):
             return candidate
     try:
-        os.makedirs(state, mode=0o700, exist_ok=True)
+        os.makedirs(os.path.dirname(last), mode=0o700, exist_ok=True)
     except OSError:
         return None
     return last if _made(last) else None
@@ -74,8 +94,11 @@ def home(environ: Mapping[str, str]) -> str | None:
 
 
 def _candidates(environ: Mapping[str, str], state: str) -> list[str]:
-    temp = os.confstr(places.DARWIN_USER_TEMP_DIR) if sys.platform == "darwin" else None
-    return places.runtime_directories(sys.platform, os.geteuid(), environ, state, temp)
+    return places.runtime_directories(sys.platform, os.geteuid(), environ, state, _temporary())
+
+
+def _temporary() -> str | None:
+    return os.confstr(places.DARWIN_USER_TEMP_DIR) if sys.platform == "darwin" else None
 
 
 def _made(path: str) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tokenward import address
 from tokenward.errors import CommandError
 from tokenward.services import Job
 from tokenward.services.launchd import LABEL, Launchd, found, written
@@ -161,6 +162,37 @@ def test_installed_again_it_is_left_alone_and_another_address_replaces_it(stage:
     stage.socket = stage.folder / "other.sock"
     assert manager.install(stage.job._replace(socket=str(stage.socket))) == [str(stage.path)]
     assert stage.connects()
+
+
+@pytest.fixture
+def swept(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The runtime directory in the folder of temporary files, as an ended agent leaves it."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(os, "confstr", lambda _name: f"{stage.folder}/T/")
+    folder = stage.folder / "T" / "tokenward"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "agent.sock.lock").touch()
+    return folder
+
+
+def test_clients_find_the_address_that_a_restart_leaves_alone(stage: Stage, swept: Path) -> None:
+    state = str(stage.folder / "state")
+    assert address.made_runtime_directory({}, state) == str(swept)
+    lasting = address.lasting_directory({}, state)
+    assert lasting == f"{state}/run"
+    stage.manager().install(stage.job._replace(socket=f"{lasting}/agent.sock"))
+    assert address.runtime_directory({}, state) == lasting
+    assert address.made_runtime_directory({}, state) == lasting
+
+
+def test_where_another_agent_serves_it_is_not_taken_away(stage: Stage, swept: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(swept / "other.sock"))
+        (swept / "other.sock.lock").touch()
+        with pytest.raises(CommandError, match="Agents of other directories"):
+            stage.manager().install(stage.job)
+        assert {path.name for path in swept.iterdir()} == {"other.sock", "other.sock.lock"}
+        assert not stage.path.exists()
 
 
 def test_a_socket_whose_folder_was_swept_away_does_not_listen(stage: Stage) -> None:

@@ -8,6 +8,7 @@ where a setting has chosen it.
 from __future__ import annotations
 
 import os
+import sys
 
 from tokenward import address, starter
 from tokenward.errors import CommandError
@@ -32,7 +33,10 @@ def job(directories: Directories, environ: Mapping[str, str]) -> Job:
             "TOKENWARD_SOCK names the agent that is used here, and no service manager starts that.",
             "unset TOKENWARD_SOCK",
         )
-    base = address.made_runtime_directory(environ, directories.state)
+    made = address.made_runtime_directory
+    if sys.platform == "darwin":
+        made = address.lasting_directory
+    base = made(environ, directories.state)
     if base is None:
         raise CommandError(
             "There is no private directory for the agent's socket.",

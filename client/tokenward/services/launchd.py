@@ -1,8 +1,8 @@
 """launchd of macOS: a launch agent of the user's, made from the one in launch_agents/.
 
 launchd listens at the agent's address and starts it when somebody connects. It makes the socket but no
-folder for it, and after a restart of the machine the folder of temporary files may be a new one: then
-nothing listens there, and the agent is started on demand as ever.
+folder for it, so that the address has to lie where a restart of the machine sweeps nothing away; the
+folder that is swept, where clients look first, goes.
 
 A property list without our remark is somebody else's, and stays. Everything is said to launchd by
 `launchctl`. The job belongs to the user's graphical session where there is one, else to the
@@ -17,7 +17,7 @@ import re
 import subprocess
 from time import monotonic, sleep
 
-from tokenward import directories, files
+from tokenward import address, directories, files
 from tokenward.errors import CommandError
 from tokenward.services import Job, Service
 from tokenward.setup import writing
@@ -71,6 +71,7 @@ class Launchd:
         service = self.service()
         if not changed and service is not None and service.listening:
             return []
+        _leave_swept(job.socket)
         try:
             writing.make_folders(self._path)
             writing.write(self._path, text.decode(), 0o644)
@@ -158,6 +159,24 @@ class Launchd:
             raise CommandError(f"`launchctl {arguments[0]}` does not end.") from None
         except OSError as error:
             raise CommandError(f"`launchctl` cannot be run: {error.strerror}.") from None
+
+
+def _leave_swept(socket: str) -> None:
+    """Take away the folder that is swept at a restart, with the lock files that ended agents left.
+
+    Raises CommandError where an agent serves there.
+    """
+    folder = address.swept_directory()
+    if folder is None or os.path.dirname(socket) == folder or not address.is_private(folder):
+        return
+    for name in os.listdir(folder):
+        if name.endswith(".lock") and not os.path.exists(f"{folder}/{name.removesuffix('.lock')}"):
+            writing.remove(f"{folder}/{name}")
+    if not writing.remove_folder(folder):
+        raise CommandError(
+            f"Agents of other directories serve in {folder}, where clients look first.",
+            f"stop those whose sockets `ls {folder}` shows, and do it again",
+        )
 
 
 def written(job: Job, session: str) -> bytes:
