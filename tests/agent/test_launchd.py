@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from agents import Wire
+from processes import PATIENCE
 
 from tokenward_agent.inherited import InheritedError, by_launchd, taken
 from tokenward_agent.launchd import descriptors
@@ -20,6 +23,13 @@ if TYPE_CHECKING:
 
     Load = Callable[..., ctypes.CDLL]
 
+AGENT = """
+import sys, types
+from tokenward_agent import inherited
+inherited.sys = types.SimpleNamespace(platform="darwin")
+from tokenward_agent.__main__ import main
+sys.exit(main())
+"""
 SOURCE = Path(__file__).with_name("launchd_double.c")
 
 pytestmark = pytest.mark.skipif(
@@ -60,6 +70,40 @@ def test_on_macos_it_is_what_was_handed_over(load: Load, monkeypatch: pytest.Mon
         assert handed is not None
         assert handed.detach() == sock.fileno()
         assert not sock.get_inheritable()
+
+
+def test_an_agent_that_is_a_job_serves_the_socket_and_leaves_it_there(
+    load: Load, tmp_path: Path
+) -> None:
+    """All of it is the real agent; only where it asks for sockets is it told that this is macOS."""
+    (tmp_path / "run").mkdir(mode=0o700)
+    path = tmp_path / "listener.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        library = load(listener)
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-c", AGENT],
+            env={
+                "HOME": str(tmp_path),
+                "LAUNCHD_SOCKETS": os.environ["LAUNCHD_SOCKETS"],
+                "LD_PRELOAD": library._name,
+                "TOKENWARD_IDLE_EXIT": "1s",
+                "XDG_RUNTIME_DIR": str(tmp_path / "run"),
+            },
+            pass_fds=[listener.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+    try:
+        wire = Wire(path)
+        status = wire.ask("status")
+        assert (status["socket"], status["pid"]) == (str(path), process.pid)
+        wire.close()
+        assert process.wait(PATIENCE) == 0
+        assert path.is_socket()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_process_that_launchd_did_not_start_has_none(
