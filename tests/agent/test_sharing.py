@@ -125,6 +125,22 @@ def test_a_crowd_at_a_shared_socket_keeps_nobody_from_the_agents_own(tmp_path: P
     asyncio.run(main())
 
 
+def test_an_agent_that_shares_something_does_not_make_way_unasked(tmp_path: Path) -> None:
+    async def replaceable(engine: Engine) -> object:
+        return (await engine.ask("hello"))[0]["replaceable"]
+
+    async def main() -> None:
+        engine, server = await serving(tmp_path)
+        assert await replaceable(engine) is True
+        await engine.ask("share", service=PYPI)
+        assert await replaceable(engine) is False
+        await engine.ask("unshare")
+        assert await replaceable(engine) is True
+        await server.close()
+
+    asyncio.run(main())
+
+
 def test_more_than_a_few_shares_are_too_many(tmp_path: Path) -> None:
     async def main() -> None:
         engine, server = await serving(tmp_path)

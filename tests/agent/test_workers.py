@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from tokenward_agent.arena import Arena
-from tokenward_agent.worker.runner import WorkerError, _command, environment, run
+from tokenward_agent.worker.environment import environment
+from tokenward_agent.worker.runner import WorkerError, _command, run
 
 KEY = bytes(range(32))
 ARGON2ID = {"salt": b"somesalt", "memory": 256, "passes": 2, "lanes": 1}

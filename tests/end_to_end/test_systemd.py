@@ -387,6 +387,17 @@ def test_a_passphrase_that_the_manager_hands_over_asks_nobody(user: UserManager)
         user.auth("unlock", TOKENWARD_PASSPHRASE_FILE=str(phrase))
 
 
+def test_where_no_worker_is_to_be_had_that_is_said(user: UserManager) -> None:
+    user.auth("list")
+    user.systemctl("stop", "tokenward-worker.socket")
+    assert user.shows(AGENT, "ActiveState") == "active"
+    login = ("login", URL, "--token", "t-5", "--keyring-provider", "keyring")
+    refused = user.run(PROGRAMS / "auth", *login)
+    assert "starts no worker at" in refused.stderr
+    user.auth("agent", "restart")
+    assert user.shows("tokenward-worker.socket", "ActiveState") == "active"
+
+
 class Person(Typist):
     """Somebody on a terminal of the session."""
 
@@ -431,7 +442,8 @@ def test_an_agent_sends_nothing_to_a_worker_that_is_not_the_managers(user: UserM
         result = user.run("sh", "-c", f"{command} --keyring-provider keyring; wait")
         assert result.returncode in {0, 2}
         assert (user.path / "got").read_text() == "b''\n"
-        assert "somebody else than the service manager listens" in result.stderr
+        assert "starts no worker at" in result.stderr
+        assert "somebody else listens there" in result.stderr
     user.run("rm", f"{RUNTIME}/mine.sock")
 
 

@@ -43,7 +43,7 @@ def connected(path: str, watched: int | None) -> socket.socket:
         found.setblocking(False)
         found.connect(path)
         if server(found) != os.getppid():
-            raise PermissionError(0, f"somebody else than the service manager listens at {path}")
+            raise PermissionError(0, "somebody else listens there")
         socket.send_fds(found, [b"\0"], [] if watched is None else [watched])
     except BaseException:
         found.close()

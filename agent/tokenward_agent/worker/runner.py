@@ -24,6 +24,7 @@ import msgpack
 
 import tokenward_agent
 from tokenward_agent.worker import managed
+from tokenward_agent.worker.environment import environment
 from tokenward_agent.worker.main import MAX_HEADER, WATCHED
 from tokenward_agent.worker.pipes import read, read_into, write
 
@@ -44,34 +45,6 @@ _SOURCES: Final = dict.fromkeys(
 
 _WITHOUT_SITE: Final = {"argon2id"}  # needs no plugins, and starts in half the time without
 
-_ENVIRONMENT: Final = frozenset(
-    [
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "PATH",
-        "LANG",
-        "TZ",
-        "TMPDIR",
-        "DBUS_SESSION_BUS_ADDRESS",
-        "DISPLAY",
-        "WAYLAND_DISPLAY",
-        "XAUTHORITY",
-        "PYTHON_KEYRING_BACKEND",
-    ]
-)
-_ENVIRONMENT_PREFIXES: Final = ("LC_", "XDG_")
-_SESSION: Final = frozenset(
-    [
-        "DBUS_SESSION_BUS_ADDRESS",
-        "DISPLAY",
-        "WAYLAND_DISPLAY",
-        "XAUTHORITY",
-        "XDG_CURRENT_DESKTOP",
-        "XDG_RUNTIME_DIR",
-    ]
-)
-
 
 class WorkerError(Exception):
     """A job failed: a `code`, one sentence, and the command that helps or an empty string.
@@ -84,22 +57,6 @@ class WorkerError(Exception):
         super().__init__(message)
         self.code = code
         self.hint = hint
-
-
-def environment(own: Mapping[str, str], session: Mapping[str, str]) -> dict[str, str]:
-    """Return a worker's environment: what it needs of the agent's *own*, and the asker's *session*.
-
-    Of *session* only what names a display or a bus counts.
-    """
-    chosen = {
-        name: value
-        for name, value in own.items()
-        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
-    }
-    chosen.update((name, value) for name, value in session.items() if name in _SESSION)
-    if chosen.get("PYTHON_KEYRING_BACKEND", "").startswith("tokenward"):
-        del chosen["PYTHON_KEYRING_BACKEND"]
-    return chosen
 
 
 _ASKED: Final = {
@@ -167,7 +124,14 @@ def _command(job: str) -> list[str]:
 
 def _called(address: str, watched: int | None, ours: contextlib.ExitStack) -> int:
     """Have a service manager start a worker; return the descriptor for request and answer."""
-    connection = managed.connected(address, watched)
+    try:
+        connection = managed.connected(address, watched)
+    except OSError as error:
+        raise WorkerError(
+            "worker",
+            f"The service manager starts no worker at {address}: {error.strerror}.",
+            "`systemctl --user restart tokenward-worker.socket`",
+        ) from None
     ours.callback(connection.close)
     return connection.fileno()
 

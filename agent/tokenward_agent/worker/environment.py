@@ -1,0 +1,52 @@
+"""What a worker finds in its environment: little of the agent's, and the session of whoever asks."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+_ENVIRONMENT: Final = frozenset(
+    [
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "PATH",
+        "LANG",
+        "TZ",
+        "TMPDIR",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "XAUTHORITY",
+        "PYTHON_KEYRING_BACKEND",
+    ]
+)
+_ENVIRONMENT_PREFIXES: Final = ("LC_", "XDG_")
+_SESSION: Final = frozenset(
+    [
+        "DBUS_SESSION_BUS_ADDRESS",
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "XAUTHORITY",
+        "XDG_CURRENT_DESKTOP",
+        "XDG_RUNTIME_DIR",
+    ]
+)
+
+
+def environment(own: Mapping[str, str], session: Mapping[str, str]) -> dict[str, str]:
+    """Return a worker's environment: what it needs of the agent's *own*, and the asker's *session*.
+
+    Of *session* only what names a display or a bus counts.
+    """
+    chosen = {
+        name: value
+        for name, value in own.items()
+        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
+    }
+    chosen.update((name, value) for name, value in session.items() if name in _SESSION)
+    if chosen.get("PYTHON_KEYRING_BACKEND", "").startswith("tokenward"):
+        del chosen["PYTHON_KEYRING_BACKEND"]
+    return chosen
