@@ -58,10 +58,24 @@ def _cgroups() -> Path | None:
 
 
 def _can_log_in() -> bool:
-    if sys.platform != "linux" or os.geteuid() != 0 or not MANAGER.exists() or _cgroups() is None:
+    """Tell whether namespaces and cgroups can be had, which a container may not allow."""
+    if sys.platform != "linux" or os.geteuid() != 0 or not MANAGER.exists():
         return False
-    tried = ["unshare", "-mpC", "--fork", "--mount-proc", "true"]
+    if (cgroups := _cgroups()) is None or not _can_make(cgroups):
+        return False
+    mount = "mount --make-rprivate / && mount -t cgroup2 cgroup2 /mnt"
+    tried = ["unshare", "-mpC", "--fork", "--mount-proc", "sh", "-c", mount]
     return subprocess.run(tried, check=False, capture_output=True).returncode == 0
+
+
+def _can_make(cgroups: Path) -> bool:
+    tried = cgroups / f"tokenward-{os.getpid()}"
+    try:
+        tried.mkdir()
+    except OSError:
+        return False
+    tried.rmdir()
+    return True
 
 
 needs_user_manager = pytest.mark.skipif(
