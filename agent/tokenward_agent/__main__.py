@@ -68,7 +68,7 @@ def _leave(ready: int | None, handed: socket | None, notices: Notices) -> int:
         return 0
     sys.stderr.write(f"tokenward-agent: {sentence}\n")
     if handed is not None:
-        _turn_away(handed, sentence)
+        _turn_away(handed, sentence, "try again in a few seconds")
     notices.tell("READY=1", f"STATUS={sentence}")  # to end before that would be a failure
     return 0
 
@@ -79,14 +79,14 @@ def _fail(sentence: str, ready: int | None = None, handed: socket | None = None)
     else:
         sys.stderr.write(f"tokenward-agent: {sentence}\n")
     if handed is not None:
-        _turn_away(handed, sentence)
+        _turn_away(handed, sentence, "`auth agent run` may say more")
     return 2
 
 
-def _turn_away(handed: socket, sentence: str) -> None:
+def _turn_away(handed: socket, sentence: str, hint: str) -> None:
     from tokenward_agent.wire.turning_away import turn_away
 
-    turn_away(handed, sentence)
+    turn_away(handed, sentence, hint)
 
 
 if __name__ == "__main__":

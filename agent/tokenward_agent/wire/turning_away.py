@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import socket
 
 
-def turn_away(listener: socket.socket, sentence: str) -> None:
+def turn_away(listener: socket.socket, sentence: str, hint: str) -> None:
     """Answer everybody who waits now with `busy`, and hang up."""
-    answer = frame(not_done(0, Failure("busy", sentence, "try again")).header, b"")
+    answer = frame(not_done(0, Failure("busy", sentence, hint)).header, b"")
     listener.setblocking(False)
     while True:
         try:
