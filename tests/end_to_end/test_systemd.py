@@ -6,7 +6,9 @@ One session serves most tests; each of them leaves it as it was.
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -242,6 +244,18 @@ def test_it_is_confined_as_the_unit_says(user: UserManager) -> None:
     assert isinstance(protections, dict)
     assert protections.pop("memory")
     assert set(protections.values()) == {"in force"}
+
+
+@pytest.mark.skipif(shutil.which("gdb") is None, reason="needs gdb")
+def test_the_agent_itself_can_open_unix_sockets_alone(user: UserManager) -> None:
+    """Root, who can do everything, has the running agent try it."""
+    user.auth("list")
+    opened = [f"print ((int(*)(int,int,int))socket)({family},1,0) >= 0" for family in (1, 2, 10)]
+    tries = [word for each in opened for word in ("-ex", each)]
+    gdb = ["gdb", "-nx", "-batch", "-p", user.shows(AGENT, "MainPID"), *tries]
+    said = subprocess.run([*user.inside_as_root, *gdb], capture_output=True, text=True, check=True)
+    assert re.findall(r"^\$\d = (\d)$", said.stdout, re.MULTILINE) == ["1", "0", "0"]
+    user.auth("agent", "restart")  # one descriptor of it is nobody's
 
 
 def test_what_runs_in_the_agents_unit_has_no_network(user: UserManager) -> None:
