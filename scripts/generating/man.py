@@ -55,7 +55,21 @@ foreground, as service managers want it, and opens no network connection. Nobody
 Before it reads a secret it forbids memory dumps and debuggers for itself, and it ends where that
 cannot be done. It is configured by `config.toml`, and reads no secret from its environment.
 """
-_SIGNALS = "On SIGTERM and SIGINT it wipes every key, gives its address free, and ends."
+_SIGNALS = """\
+On SIGTERM and SIGINT it wipes every key, gives its address free, and ends. On SIGHUP, where a service
+manager is told how it is, it locks.
+"""
+_MANAGER = {
+    "LISTEN_FDS": "with `LISTEN_PID`, as `sd_listen_fds`(3) has it: one Unix stream socket, whatever its"
+    " name, to be served in the place of an own one.",
+    "NOTIFY_SOCKET": "where a service manager is told that it serves, is locked or unlocked, and ends, as"
+    " `sd_notify`(3) has it.",
+    "CREDENTIALS_DIRECTORY": "if there is a file `tokenward-passphrase` in it, the vault opens by that"
+    " passphrase, and nobody is asked.",
+    "TOKENWARD_IDLE_EXIT": "after how long without a request (`30m`) it ends, where its socket was handed"
+    " over and nothing would be lost.",
+    "TOKENWARD_WORKERS": "the socket at which a service manager starts its workers.",
+}
 _AGENT_STATUS = (
     "0 after a stop, or where another agent serves the address already; 2 if it cannot serve."
 )
@@ -96,7 +110,9 @@ def agent() -> str:
         flags = ", ".join(f"`{flag}`" for flag in action.option_strings)
         value = f" {action.metavar}" if action.metavar else ""
         parts.append(_entry(f"{flags}{value}", str(action.help)))
-    parts += [".SH SIGNALS", _text(_SIGNALS), ".SH EXIT STATUS", _text(_AGENT_STATUS)]
+    parts += [".SH SIGNALS", _text(_SIGNALS)]
+    parts += [".SH ENVIRONMENT", *(_entry(f"`{n}`", t) for n, t in _MANAGER.items())]
+    parts += [".SH EXIT STATUS", _text(_AGENT_STATUS)]
     parts += [".SH SEE ALSO", ".BR auth (1)"]
     return "\n".join(parts) + "\n"
 
