@@ -143,7 +143,7 @@ class Parts:
 
     def _dispatch_of(self, share: Share) -> Dispatch:
         """Make what answers at a shared socket."""
-        gate = SharedGate(self.policy, self.vaults.clock, share.subject)
+        gate = SharedGate(self.policy, self.vaults.clock, share)
         fetch = Fetch(self.vaults, self.opening, self.adopted, self.children, Unknowing(), gate)
         return Dispatch(
             self._settings.directory,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,9 +17,6 @@ from tokenward_agent.wire.server import Server
 from tokenward_protocol.frames import PREFIX, frame, sizes
 from tokenward_protocol.messages import request
 from tokenward_protocol.packing import unpack
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PYPI = "https://upload.pypi.org/legacy/"
 
@@ -136,6 +135,82 @@ def test_an_agent_that_shares_something_does_not_make_way_unasked(tmp_path: Path
         assert await replaceable(engine) is False
         await engine.ask("unshare")
         assert await replaceable(engine) is True
+        await server.close()
+
+    asyncio.run(main())
+
+
+def test_a_share_is_of_one_credential_and_of_none_above_it(tmp_path: Path) -> None:
+    """Not even where that one is gone, and a wider one of the same user name answers its service."""
+
+    async def main() -> None:
+        engine, server = await serving(tmp_path)
+        above, service = "https://h.example/", "https://h.example/team/"
+        await engine.login(above, b"the wider one")
+        await engine.login(service, b"the shared one")
+        header, _ = await engine.ask("share", service=service, whole=True)
+        path = str(header["socket"])
+        assert (await asked(path, "fetch", service=service))["service"] == service
+        await engine.ask("logout", service=service, username="ana")
+        assert (await asked(path, "fetch", service=service))["code"] == "not-found"
+        engine.sharing.close()
+        await server.close()
+
+    asyncio.run(main())
+
+
+def test_a_share_whose_socket_cannot_be_taken_away_answers_nobody_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder may be read-only by then, or somebody else's."""
+
+    def refuse(_path: str) -> None:
+        raise PermissionError(errno.EPERM, "for a test")
+
+    async def main() -> None:
+        engine, server = await serving(tmp_path)
+        header, _ = await engine.ask("share", service=PYPI)
+        path = str(header["socket"])
+        inside, writer = await asyncio.open_unix_connection(path)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "unlink", refuse)
+            assert (await engine.ask("unshare"))[0]["stopped"] == [path]
+        assert await asyncio.wait_for(inside.read(), 30) == b""
+        assert there(path)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_unix_connection(path)
+        writer.close()
+        await server.close()
+
+    asyncio.run(main())
+
+
+def test_a_share_whose_socket_somebody_took_away_ends_where_another_takes_its_place(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        engine, server = await serving(tmp_path)
+        at = str(tmp_path / "s.sock")
+        await engine.ask("share", service=PYPI, at=at)
+        inside, writer = await asyncio.open_unix_connection(at)
+        Path(at).unlink()
+        header, _ = await engine.ask("share", service=PYPI, at=at, projects="mine")
+        assert header["socket"] == at
+        assert await asyncio.wait_for(inside.read(), 30) == b""
+        assert (await asked(at, "fetch", service=PYPI))["projects"] == ["mine"]
+        assert (await engine.ask("share", service=PYPI, at=at))[0]["code"] == "refused"
+        assert (await engine.ask("unshare"))[0]["stopped"] == [at]
+        writer.close()
+        await server.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("at", ["", "here.sock", "\0abstract", "/tmp/a\0b"])
+def test_a_place_that_is_no_absolute_path_is_refused(tmp_path: Path, at: str) -> None:
+    async def main() -> None:
+        engine, server = await serving(tmp_path)
+        assert (await engine.ask("share", service=PYPI, at=at))[0]["code"] == "bad-request"
         await server.close()
 
     asyncio.run(main())

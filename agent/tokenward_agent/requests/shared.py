@@ -59,9 +59,9 @@ class Share(NamedTuple):
     def within(self, request: Request, now: int) -> Request:
         """Return the fetch that is made of a request. Raises Failure."""
         if self.scope not in places(request):
-            raise self._nothing()
+            raise self.nothing()
         if request.text("username") not in {None, self.key[1]}:
-            raise self._nothing()
+            raise self.nothing()
         left = None if self.end is None else self.end - now
         if left is not None and left <= 0:
             raise Failure("refused", "What was shared here has ended.", "`auth share` on its host")
@@ -86,7 +86,8 @@ class Share(NamedTuple):
         found = {"ttl": ttl if left is None else max(min(ttl, left), LEAST_TTL)}
         return found | ({"projects": " ".join(projects)} if projects else {})
 
-    def _nothing(self) -> Failure:
+    def nothing(self) -> Failure:
+        """Return what is said of everything that is not shared."""
         return Failure(
             "not-found", f"This socket has what {display(self.scope)} needs and nothing else."
         )
@@ -107,15 +108,17 @@ class Unknowing:
 class SharedGate:
     """Lets through what was let through when it was shared, unless a rule denies it by now."""
 
-    def __init__(self, file: PolicyFile, clock: Clock, subject: Subject) -> None:
+    def __init__(self, file: PolicyFile, clock: Clock, share: Share) -> None:
         self.file = file
         self._clock = clock
-        self._subject = subject
+        self._share = share
 
-    def at_once(self, _request: Request, _record: Record, _projects: tuple[str, ...]) -> Passed:
+    def at_once(self, _request: Request, record: Record, _projects: tuple[str, ...]) -> Passed:
         """Say what lets it through. Raises Failure."""
+        if record.key != self._share.key:  # where that is gone, one for something above answers
+            raise self._share.nothing()
         self.file.look(self._clock.wall())
-        decision = decide(self.file.policy.rules, self._subject)
+        decision = decide(self.file.policy.rules, self._share.subject)
         line = None if decision.rule is None else decision.rule.line
         if decision.word == DENY or self.file.problem:
             raise Failure("refused", "The policy denies what is shared here.", rule=line)

@@ -84,7 +84,7 @@ class Sharing:
         projects, whole, lifetime = _projects(request), request.flag("whole"), _lifetime(request)
         if whole and projects:
             raise Failure("bad-request", "What is shared whole is not limited to projects.")
-        uids = _uids(request)
+        uids, at = _uids(request), _at(request)
         scope = stored_as(request)
         found = await self._fetch.granted(
             request, projects, lambda _found, _terms: _described(lifetime, whole=whole)
@@ -94,7 +94,7 @@ class Sharing:
             raise Failure("busy", "Too much is shared already.", "`auth share --stop`")
         now = self._vaults.clock.boot()
         share = Share(
-            request.text("at") or f"{self._folder}/share-{secrets.token_hex(8)}.sock",
+            at or f"{self._folder}/share-{secrets.token_hex(8)}.sock",
             found.record.key,
             scope,
             projects,
@@ -141,6 +141,9 @@ class Sharing:
     def _begin(self, share: Share, uids: tuple[int, ...], lifetime: int | None) -> None:
         assert self._server is not None  # noqa: S101 - for the type checkers; nobody asks before
         admitted = {os.geteuid(), 0, *uids}
+        before = self._open.get(share.path)
+        if before is not None and not before.place.still_ours():  # somebody took its socket away
+            self._end(share.path)
         try:
             place = SharedPlace(share.path, for_others=bool(uids))
         except PlaceError as error:
@@ -165,8 +168,8 @@ class Sharing:
         ended = self._open.pop(path)
         if ended.timer is not None:
             ended.timer.cancel()
-        ended.place.release()
         self._server.shut(ended.door)
+        ended.place.release()
 
     def _told(self, path: str) -> dict[str, Value]:
         held = self._open[path]
@@ -202,6 +205,14 @@ def _uids(request: Request) -> tuple[int, ...]:
     if not all(word.isascii() and word.isdigit() and len(word) < 11 for word in text.split()):
         raise Failure("bad-request", "A user id is a number.")
     return tuple(dict.fromkeys(map(int, text.split())))
+
+
+def _at(request: Request) -> str | None:
+    """Return where the socket is to be."""
+    at = request.text("at")
+    if at is not None and (not os.path.isabs(at) or "\0" in at):
+        raise Failure("bad-request", "The place of a shared socket is an absolute path.")
+    return at
 
 
 def _described(lifetime: int | None, *, whole: bool) -> str:

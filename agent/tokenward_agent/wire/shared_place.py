@@ -7,6 +7,7 @@ error holds the path: it is what somebody typed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 
@@ -38,7 +39,15 @@ class SharedPlace:
         finally:
             os.umask(umask)
 
+    def still_ours(self) -> bool:
+        """Tell whether the socket that is there is the one that was made here."""
+        return self._identity is not None and identity(self.path) == self._identity
+
     def release(self) -> None:
-        """Take the socket away if it is still the one that was made here."""
-        if self._identity is not None and identity(self.path) == self._identity:
-            os.unlink(self.path)
+        """Take the socket away if it is still ours.
+
+        Where its folder does not let go of it any more it stays, and answers nobody.
+        """
+        if self.still_ours():
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
