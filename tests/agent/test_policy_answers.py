@@ -38,6 +38,7 @@ def test_a_yes_that_is_remembered_holds_for_the_program_and_a_no_does_not() -> N
         WHAT._replace(username="bob"),
         WHAT._replace(purpose=""),
         WHAT._replace(projects=("mine", "more")),
+        WHAT._replace(width=("whole",)),
     ):
         assert answers.known(Who((8, 200), TWINE), other, 1) is None
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from judged import SECRET, TOOL, URL, lines, rules, tool
+from macaroons import token_of
 from typist import Shell, Typist
 
 if TYPE_CHECKING:
@@ -98,6 +99,23 @@ def test_a_yes_that_is_remembered_holds_for_the_program_and_for_no_other(asked: 
     assert lines(asked)[-1]["consent"] == "remembered"
     _, script = tool(asked, "twine")
     Tool(asked, script).sees("twine wants").sees("<Allow>").types(ENTER).leaves(0)
+
+
+def test_a_yes_to_a_narrowed_token_is_none_to_the_whole_nor_to_a_share(asked: Home) -> None:
+    asked.done("login", "pypi", "--token", "-", stdin=token_of("pypi.org", "asked"))
+    yes = asked.path / "my-askpass"
+    yes.write_text("#!/bin/sh\necho yes\n")
+    yes.chmod(0o700)
+    rules(asked, f'pinentry = "{yes}"\n[[policy]]\ndecide = "ask"\nremember = "15m"\n')
+    narrowed = ("token", "pypi", "--ttl", "15m")
+    asked.done(*narrowed, DISPLAY=":7")
+    asked.done(*narrowed)
+    assert lines(asked)[-1]["consent"] == "remembered"
+    for wider in (("token", "pypi"), ("token", "pypi", "--ttl", "30d"), ("share", "--service", "pypi")):
+        assert "Nobody can be asked" in asked.auth(*wider).stderr, wider
+    asked.done("share", "--service", "pypi", "--ttl", "1h", DISPLAY=":7")
+    for wider in (("--whole",), (), ("--ttl", "2h"), ("--ttl", "1h", "--uid", "12345")):
+        assert "Nobody can be asked" in asked.auth("share", "--service", "pypi", *wider).stderr, wider
 
 
 @needs_curses

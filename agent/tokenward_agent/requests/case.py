@@ -23,9 +23,15 @@ from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from tokenward_agent.asking.asker import Asker, Link
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
+
+
+_WIDTHS: Final = ("whole", "ttl", "lifetime", "uids")
+"""Arguments, beside `projects`, by which more or less is asked for."""
 
 
 class Case:
@@ -72,7 +78,9 @@ class Case:
     @property
     def what(self) -> What:
         """What is asked for."""
-        return What(self._record.service, self._record.username, self._purpose, self._projects)
+        request, record = self._request, self._record
+        width = (request.op, *map(request.arguments.get, _WIDTHS))
+        return What(record.service, record.username, self._purpose, self._projects, width)
 
     @property
     def descriptor(self) -> int | None:
