@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from engine import Engine
@@ -36,6 +36,11 @@ async def asked(path: str, op: str, **arguments: Any) -> dict[str, Any]:
 def there(path: Path | str) -> bool:
     """Tell whether a socket is there."""
     return os.path.lexists(path)
+
+
+def taken_away(path: str) -> None:
+    """Remove a socket, as somebody may who has its folder."""
+    Path(path).unlink()
 
 
 async def serving(root: Path) -> tuple[Engine, Server]:
@@ -193,7 +198,7 @@ def test_a_share_whose_socket_somebody_took_away_ends_where_another_takes_its_pl
         at = str(tmp_path / "s.sock")
         await engine.ask("share", service=PYPI, at=at)
         inside, writer = await asyncio.open_unix_connection(at)
-        Path(at).unlink()
+        taken_away(at)
         header, _ = await engine.ask("share", service=PYPI, at=at, projects="mine")
         assert header["socket"] == at
         assert await asyncio.wait_for(inside.read(), 30) == b""
