@@ -23,11 +23,13 @@ from hypothesis import strategies as st
 from x_display import MISSING, Display, display
 
 from tokenward_agent.arena import Arena
+from tokenward_agent.asking.asker import Asker
+from tokenward_agent.asking.process import Process
 from tokenward_agent.consent.person import SECONDS, Person, Screen
 from tokenward_agent.consent.programs import program
-from tokenward_agent.consent.question import lasting, short, spelled
+from tokenward_agent.consent.question import lasting, question, short, spelled
 from tokenward_agent.failure import Failure
-from tokenward_agent.worker.assuan import MAX_LINE, escaped
+from tokenward_agent.worker.assuan import MAX_LINE, MAX_TEXT, escaped, fitted
 from tokenward_agent.worker.consent_jobs import shown
 
 if TYPE_CHECKING:
@@ -212,6 +214,7 @@ GETPIN) {pin};;
         ("curses", {"confirm": "echo 'ERR 83886179 cancelled'"}, "no"),
         ("qt", {"confirm": "echo 'ERR 83886142 timeout'"}, "late"),
         ("qt", {"confirm": "exit"}, "no"),
+        ("qt", {"confirm": "echo OK OK; sleep 100"}, "yes"),
         ("qt", {"confirm": "echo 'INQUIRE x'; sleep 100"}, "no"),
         ("qt", {"confirm": "while :; do echo D 0123456789012345678901234567890123456789; done"}, "no"),
     ],
@@ -265,6 +268,12 @@ def test_a_program_that_hangs_is_dead_at_the_deadline_with_all_that_it_started(
 def test_where_no_program_can_ask_that_is_told(named: str, why: str) -> None:
     with pytest.raises(Failure, match=why):
         answer(named, NOWHERE)
+
+
+def test_an_error_of_any_length_is_one_that_is_not_known(tmp_path: Path) -> None:
+    body = PINENTRY.format(flavor="qt", confirm="printf 'ERR 1%09999d\\n' 0", pin="echo OK")
+    with pytest.raises(Failure, match="could not ask"):
+        answer(program_that(tmp_path, "pinentry-x", body), NOWHERE)
 
 
 @installed("pinentry-curses")
@@ -368,6 +377,7 @@ def test_no_text_becomes_a_command_or_a_longer_line(text: str, limit: int) -> No
         ("a\u05d0b", "a\\u05d0b"),
         ("<b>a</b>", "\\x3cb>a\\x3c/b>"),
         ("\udcff", "\\udcff"),
+        ("a\u3164\u2800b", "a\\u3164\\u2800b"),
     ],
 )
 def test_what_could_look_like_something_else_is_escaped(text: str, seen: str) -> None:
@@ -391,6 +401,46 @@ def test_a_length_of_time_is_said_to_a_person(seconds: int, text: str) -> None:
 
 def test_a_long_name_loses_its_middle() -> None:
     assert short("a" * 200 + "b" * 200) == "a" * 59 + "…" + "b" * 59
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("/usr/bin/twine", "/usr/bin/twine"),
+        ("pip. Nothing is given. Also twine", '"pip. Nothing is given. Also twine"'),
+        ('a" wants x. "b', '"a\\" wants x. \\"b"'),
+        ('a\\" b', '"a\\\\\\" b"'),
+        ('"', '"\\""'),
+    ],
+)
+def test_a_name_is_not_read_as_a_sentence_of_ours(text: str, seen: str) -> None:
+    assert short(text) == seen
+
+
+@pytest.mark.parametrize("char", ["a", "%", "é", "\U000e0001", "\udcff"])
+def test_no_name_pushes_out_what_a_yes_would_give(char: str) -> None:
+    """A program and a request choose names as long as they can, of what takes the most bytes."""
+    exe = f"/tmp/{char * 250}"
+    process = Process(5, 1, 5, 0, "x", exe=exe, cwd=exe, argv=("x",), whole=True)
+    projects = [f"p{number}{'a' * 118}" for number in range(8)]
+    asker = Asker.of((process, process._replace(pid=4)))
+    lines = question(asker, "https://h.example/", char * 1024, "publish", projects, "the whole")
+    lines += [lasting(900), "No answer within 56 seconds is a no."]
+    text = fitted([shown(line) for line in lines], MAX_TEXT)
+    assert len(escaped(text)) <= MAX_TEXT
+    seen = text.split("\n")
+    assert len(seen) == len(lines)
+    assert seen[0].endswith(" to https://h.example/.")
+    assert seen[1] == "It gets the whole."
+    assert seen[-2:] == lines[-2:]
+
+
+@given(st.lists(st.text(max_size=400), max_size=9), st.integers(200, 1000))
+def test_lines_fit_and_short_ones_are_whole(lines: list[str], limit: int) -> None:
+    text = fitted(lines, limit)
+    assert len(escaped(text, 1 << 20)) <= limit
+    if len(escaped("\n".join(lines), 1 << 20)) <= limit:
+        assert text == "\n".join(lines)
 
 
 # Which program.

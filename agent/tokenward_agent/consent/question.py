@@ -1,8 +1,8 @@
 """What a person is shown before a credential is handed out: who asks, for what, and what a yes means.
 
-The first lines say what matters and are of bounded length, so that nobody can push them out with a
-long name. What a process says of itself is shown as such; it is escaped where it is shown (the
-worker's consent_jobs.py). No argument of any process is shown, since it may be a secret. Pure.
+The first lines say what matters. What a process says of itself is bounded, and in quotes where it has
+blanks, so that a name is not read as a sentence of ours; it is escaped, and no line pushes another one
+out, where it is shown (the worker's consent_jobs.py and assuan.py). No argument of any process is shown, since it may be a secret. Pure.
 """
 
 from __future__ import annotations
@@ -72,9 +72,13 @@ def spelled(seconds: int) -> str:
 
 
 def short(text: str) -> str:
-    """Leave the middle of a long text out."""
+    """Leave the middle of a long text out, and show where one with blanks begins and ends."""
     half = SHORT // 2 - 1
-    return text if len(text) <= SHORT else f"{text[:half]}…{text[-half:]}"
+    text = text if len(text) <= SHORT else f"{text[:half]}…{text[-half:]}"
+    if " " not in text and '"' not in text:
+        return text
+    inside = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{inside}"'
 
 
 def _purpose(purpose: str, projects: Sequence[str], service: str) -> str:

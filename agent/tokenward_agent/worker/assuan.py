@@ -13,9 +13,12 @@ from tokenward_agent.worker.waiting import Patience, Stopped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Final
 
 MAX_LINE: Final = 1000
+MAX_TEXT: Final = MAX_LINE - len("SETDESC ") - 1
+"""Bytes of a description, as it travels."""
 _MAX_REPLY: Final = 64 * 1024
 
 TIMED_OUT: Final = 62
@@ -37,13 +40,47 @@ def escaped(text: str, limit: int = MAX_LINE) -> bytes:
     """Return a parameter as it travels, cut so that it has at most `limit` bytes."""
     out = b""
     for char in text:
-        data = char.encode("utf-8", "backslashreplace")
-        for byte in (b"%", b"\r", b"\n"):
-            data = data.replace(byte, b"%%%02X" % byte[0])
+        data = _escaped(char)
         if len(out) + len(data) > limit:
             break
         out += data
     return out
+
+
+def _escaped(char: str) -> bytes:
+    data = char.encode("utf-8", "backslashreplace")
+    for byte in (b"%", b"\r", b"\n"):
+        data = data.replace(byte, b"%%%02X" % byte[0])
+    return data
+
+
+def fitted(lines: Sequence[str], limit: int) -> str:
+    """Return lines as one text that travels in `limit` bytes.
+
+    Where they are too long for that the longest lose their middle, so that none of them pushes
+    another one out.
+    """
+    most = limit
+    while sum(map(_size, text := "\n".join(_cut(line, most) for line in lines))) > limit:
+        most -= 16
+    return text
+
+
+def _cut(line: str, limit: int) -> str:
+    if sum(map(_size, line)) <= limit:
+        return line
+    half = (limit - _size("…")) // 2
+    ends: list[str] = []
+    for text in (line, line[::-1]):
+        room, end = half, 0
+        while (room := room - _size(text[end])) >= 0:
+            end += 1
+        ends.append(text[:end])
+    return f"{ends[0]}…{ends[1][::-1]}"
+
+
+def _size(char: str) -> int:
+    return len(_escaped(char))
 
 
 class Pinentry:
@@ -81,7 +118,7 @@ class Pinentry:
             if word == b"OK":
                 return data
             if word == b"ERR":
-                number = rest.split(b" ")[0]
+                number = rest.split(b" ")[0][:10]  # of 32 bits
                 raise Refused(int(number) & 0xFFFF if number.isdigit() else 0)
             if word == b"INQUIRE":
                 raise Stopped("ended")  # there is nothing for it to ask

@@ -28,10 +28,12 @@ from typing import TYPE_CHECKING
 from tokenward_agent.worker.assuan import (
     CANCELLED,
     FULLY_CANCELLED,
+    MAX_TEXT,
     NOT_CONFIRMED,
     TIMED_OUT,
     Pinentry,
     Refused,
+    fitted,
 )
 from tokenward_agent.worker.main import WATCHED, JobError
 from tokenward_agent.worker.waiting import Console, Patience, Stopped
@@ -45,6 +47,8 @@ _EARLIER: Final = 3
 """Seconds before the agent's deadline at which this one ends what it started, to tidy up."""
 
 _SCREEN: Final = {"DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS"}
+_BLANKS: Final = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs that are nothing to see (Unicode: fillers, and Braille without a dot)."""
 _TYPED: Final = "Type yes to allow:"
 _MOST_TYPED: Final = 1024
 _BUTTONS: Final = {"gtk2", "qt", "qt4", "qt5", "qt6"}
@@ -59,7 +63,7 @@ def work(_job: str, header: Header, _secret: bytes) -> tuple[Header, bytes]:
 
     Returns `answer`: `yes`, `no`, `late` or `gone`. Raises JobError if nothing could be shown.
     """
-    text = "\n".join(shown(line) for line in header["lines"])
+    text = fitted([shown(line) for line in header["lines"]], MAX_TEXT)
     by_field = "askpass" in os.path.basename(header["program"])
     deadline = time.monotonic() + header["seconds"] - _EARLIER
     watched = WATCHED if header["watched"] else None
@@ -88,7 +92,8 @@ def shown(text: str) -> str:
 
 
 def _is_plain(char: str) -> bool:
-    return char.isprintable() and unicodedata.bidirectional(char) not in {"R", "AL"}
+    sided = unicodedata.bidirectional(char) in {"R", "AL"}
+    return char.isprintable() and not sided and char not in _BLANKS
 
 
 def _started(header: Header, arguments: list[str]) -> subprocess.Popen[bytes]:
