@@ -340,7 +340,12 @@ def test_in_a_window_a_yes_takes_more_than_enter(
                 await asyncio.wait([asking], timeout=0.3)
             return await asking
 
-        assert asyncio.run(ask()) == answered
+        found = asyncio.run(ask())
+        for _ in range(5):  # what was typed before the window had the keyboard is lost: a no
+            if found == answered or not keys[0].startswith("text:"):
+                break
+            found = asyncio.run(ask())
+        assert found == answered
 
 
 @contextlib.contextmanager

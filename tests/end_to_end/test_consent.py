@@ -111,11 +111,17 @@ def test_a_yes_to_a_narrowed_token_is_none_to_the_whole_nor_to_a_share(asked: Ho
     asked.done(*narrowed, DISPLAY=":7")
     asked.done(*narrowed)
     assert lines(asked)[-1]["consent"] == "remembered"
-    for wider in (("token", "pypi"), ("token", "pypi", "--ttl", "30d"), ("share", "--service", "pypi")):
+    for wider in (
+        ("token", "pypi"),
+        ("token", "pypi", "--ttl", "30d"),
+        ("share", "--service", "pypi"),
+    ):
         assert "Nobody can be asked" in asked.auth(*wider).stderr, wider
     asked.done("share", "--service", "pypi", "--ttl", "1h", DISPLAY=":7")
     for wider in (("--whole",), (), ("--ttl", "2h"), ("--ttl", "1h", "--uid", "12345")):
-        assert "Nobody can be asked" in asked.auth("share", "--service", "pypi", *wider).stderr, wider
+        assert "Nobody can be asked" in asked.auth("share", "--service", "pypi", *wider).stderr, (
+            wider
+        )
 
 
 @needs_curses
