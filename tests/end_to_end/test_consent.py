@@ -111,17 +111,15 @@ def test_a_yes_to_a_narrowed_token_is_none_to_the_whole_nor_to_a_share(asked: Ho
     asked.done(*narrowed, DISPLAY=":7")
     asked.done(*narrowed)
     assert lines(asked)[-1]["consent"] == "remembered"
-    for wider in (
-        ("token", "pypi"),
-        ("token", "pypi", "--ttl", "30d"),
-        ("share", "--service", "pypi"),
-    ):
+    share = ("share", "--service", "pypi")
+    for wider in ("token", "pypi"), ("token", "pypi", "--ttl", "30d"), share:
         assert "Nobody can be asked" in asked.auth(*wider).stderr, wider
-    asked.done("share", "--service", "pypi", "--ttl", "1h", DISPLAY=":7")
-    for wider in (("--whole",), (), ("--ttl", "2h"), ("--ttl", "1h", "--uid", "12345")):
-        assert "Nobody can be asked" in asked.auth("share", "--service", "pypi", *wider).stderr, (
-            wider
-        )
+    hour = ("--ttl", "1h")
+    asked.done(*share, *hour, DISPLAY=":7")
+    wider_shares: list[tuple[str, ...]]
+    wider_shares = [("--whole",), (), ("--ttl", "2h"), (*hour, "--uid", "12345")]
+    for options in wider_shares:
+        assert "Nobody can be asked" in asked.auth(*share, *options).stderr, options
 
 
 @needs_curses
