@@ -1,0 +1,1 @@
+"""The session's life: what an agent sees of it, and locks upon."""
