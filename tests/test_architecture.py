@@ -68,10 +68,11 @@ def test_a_package_knows_only_what_it_may(package: str, others: set[str]) -> Non
     ("room", "below"),
     [
         ("wire", set()),
-        ("requests", {"wire", "store", "vault", "asking", "policy", "consent", "audit"}),
+        ("requests", {"wire", "store", "vault", "asking", "policy", "consent", "session", "audit"}),
         ("asking", set()),
         ("policy", set()),
         ("consent", {"asking", "worker"}),
+        ("session", {"policy"}),
         ("store", {"vault", "worker", "audit"}),
         ("audit", {"vault"}),
         ("vault", set()),
@@ -80,7 +81,8 @@ def test_a_package_knows_only_what_it_may(package: str, others: set[str]) -> Non
 )
 def test_a_room_of_the_agent_knows_only_those_below_it(room: str, below: set[str]) -> None:
     rooms = {
-        *("wire", "requests", "asking", "policy", "consent", "store", "audit", "vault", "worker"),
+        *("wire", "requests", "asking", "policy", "consent", "session"),
+        *("store", "audit", "vault", "worker"),
     }
     known = {
         node.module.split(".")[1]

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
             """Seconds since the machine started, sleep included; never set."""
             ...
 
+        def slept(self) -> float:
+            """Seconds that the machine has slept since it started, at least; only ever more."""
+            ...
+
         def boot_id(self) -> str:
             """Name this boot of the machine; "" where the system gives no name."""
             ...
@@ -36,13 +40,34 @@ class SystemClock:
         return int(time.time())
 
     def boot(self) -> int:
-        """Return seconds since start; CLOCK_MONOTONIC stops in sleep on Linux, not on macOS."""
-        clock = getattr(time, "CLOCK_BOOTTIME", None)
-        return int(time.monotonic() if clock is None else time.clock_gettime(clock))
+        """Return seconds since start."""
+        return int(_asleep_too())
+
+    def slept(self) -> float:
+        """Return seconds spent asleep: the difference between two clocks.
+
+        Between the looks at them this process may be stopped for long; looking at the one that
+        stands still in sleep last makes the difference too small then, never too large.
+        """
+        asleep_too = _asleep_too()
+        return max(asleep_too - time.monotonic(), 0.0)
 
     def boot_id(self) -> str:
         """Return the kernel's name of this boot."""
         return self._boot_id
+
+
+def _asleep_too() -> float:
+    """Return seconds by the clock that goes on in sleep.
+
+    That is CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC on macOS; time.monotonic stands still on
+    both, since on macOS it is mach_absolute_time (clock_gettime(3) there).
+    """
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin":
+        return time.clock_gettime(time.CLOCK_MONOTONIC)
+    return time.monotonic()
 
 
 def _boot_id() -> str:

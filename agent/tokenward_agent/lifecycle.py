@@ -25,6 +25,7 @@ from tokenward_agent.failure import Failure
 from tokenward_agent.faults import fault
 from tokenward_agent.parts import Parts
 from tokenward_agent.quiet import Quiet
+from tokenward_agent.session.watching import Watching
 from tokenward_agent.wire.server import MAX_CONNECTIONS, RESERVED, Server
 from tokenward_protocol import VERSION
 
@@ -76,10 +77,12 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report, notices
     quiet = Quiet(
         settings.idle if place.handed else None, server, parts.vaults.clock, parts.agent.expendable
     )
-    watch = loop.create_task(_watch(settings, place, parts, quiet, stop))
+    watching = Watching(parts.auto_lock, os.environ, os.getuid())
+    watch = loop.create_task(_watch(settings, place, parts, quiet, watching, stop))
     await stop.wait()
     notices.tell("STOPPING=1")
     watch.cancel()
+    watching.close()
     for reload in reloads:
         reload.cancel()
     opening.cancel()
@@ -146,14 +149,21 @@ def _locked(parts: Parts) -> bool:
 
 
 async def _watch(
-    settings: Settings, place: SocketPlace, parts: Parts, quiet: Quiet, stop: asyncio.Event
+    settings: Settings,
+    place: SocketPlace,
+    parts: Parts,
+    quiet: Quiet,
+    watching: Watching,
+    stop: asyncio.Event,
 ) -> None:
-    """End the agent when clients would not find it, or would not miss it; drop what is over.
+    """End the agent when clients would not find it, or would not miss it; lock, and drop what is over.
 
     A new directory may have the number of the one that was removed, but not its vaults.
     """
     began = _inode(settings.directory)
     while place.still_ours() and (not began or _inode(settings.directory) == began):
+        await parts.auto_lock.look_around()
+        watching.look()
         await asyncio.sleep(min(LOOK_AROUND_SECONDS, settings.idle or LOOK_AROUND_SECONDS))
         parts.vaults.drop_expired()
         parts.vaults.when_changed()  # a lock marker may have come or gone by another hand

@@ -22,6 +22,7 @@ from tokenward_agent.requests.recording import Recorder
 from tokenward_agent.requests.shared import SharedFetch, SharedGate, Unknowing, quick
 from tokenward_agent.requests.sharing import Sharing
 from tokenward_agent.requests.vaults import VaultRequests
+from tokenward_agent.session.auto_lock import AutoLock
 from tokenward_agent.store.adopted import AdoptedSecrets
 from tokenward_agent.store.anchoring import Anchoring
 from tokenward_agent.store.changes import Changes
@@ -79,6 +80,14 @@ class Parts:
         self.recorder = Recorder(self.log, self.anchoring)
         knowing = Knowing(Folders())
         self.policy = PolicyFile(settings.config)
+        self.auto_lock = AutoLock(
+            clock,
+            self.policy,
+            is_open=lambda: any(each.state == "open" for each in self.vaults.each.values()),
+            note=lambda why: self.recorder.event("lock", decision="done", why=why),
+            vouch=self.anchoring.now,
+            close=self._close,
+        )
         self.gate = Gate(self.policy, Person(arena), self.vaults, settings.pinentry)
         fetch = Fetch(self.vaults, self.opening, self.adopted, self.children, knowing, self.gate)
         self.sharing = Sharing(
@@ -94,7 +103,7 @@ class Parts:
             arena,
             self.vaults,
             self.opening,
-            self.locking,
+            self.auto_lock,
             self.children,
             self.log,
             self.gate,
@@ -118,6 +127,7 @@ class Parts:
             arena,
             fetch,
             self.recorder,
+            self.auto_lock.asked,
             quick={
                 "hello": agent.hello,
                 "clock": agent.clock,
@@ -141,6 +151,11 @@ class Parts:
             },
         )
 
+    def _close(self) -> None:
+        """Destroy what a lock destroys."""
+        self.adopted.forget()
+        self.locking.close()
+
     def _dispatch_of(self, share: Share) -> Dispatch:
         """Make what answers at a shared socket."""
         gate = SharedGate(self.policy, self.vaults.clock, share)
@@ -150,6 +165,7 @@ class Parts:
             self._arena,
             SharedFetch(share, fetch, self.vaults.clock),
             Recorder(self.log, self.anchoring, share.path),
+            self.auto_lock.asked,
             quick=quick(),
             slow={},
         )

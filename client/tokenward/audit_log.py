@@ -151,6 +151,8 @@ def _decision(line: Line) -> str:
     ahead = line.get("ahead")
     if isinstance(ahead, int) and ahead:
         text += f": {span(abs(ahead))} {'ahead' if ahead > 0 else 'behind'}"
+    if line.get("why"):
+        text += f": {line['why']}"
     if line.get("consent"):
         text += f", {line['consent']}"
     lost = line.get("lost")

@@ -4,6 +4,7 @@
     keyring-provider = "disabled"       # keyring, subprocess or disabled
     keyring-exclusive = true            # let tools' keyring ask nobody else (keyring_backend.py)
     pinentry = "/usr/bin/pinentry-qt"   # what the agent asks people by
+    lock-on-screen-lock = true          # and lock-on-sleep, lock-on-logout, lock-after-idle = "8h"
 
     [services.internal]                 # a name for an index; at least one of the URLs
     url = "https://index.example/simple/"
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FIXED = {env_form(name) for name in FIXED}
-_OF_THE_AGENT = ("pinentry", "policy")
+_LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-idle")
+_OF_THE_AGENT = ("pinentry", "policy", *_LOCKS)
 _KNOWN = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", *_OF_THE_AGENT)
 
 

@@ -60,6 +60,23 @@ def test_status_knows_version_and_address(home: Home) -> None:
     assert home.done("--version") == f"tokenward {found['version']}\n"
 
 
+def test_status_says_upon_what_the_agent_locks_by_itself(home: Home) -> None:
+    config = home.path / ".config" / "tokenward" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text('lock-on-screen-lock = true\nlock-after-idle = "8h"\n')
+    variables = {"TOKENWARD_CONFIG": str(config)}
+    home.done("agent", "start", **variables)
+    found = answer(home, "status", **variables)["locks"]
+    assert (found["sleep"][-1], found["idle"], found["last"]) == ("clock", 28800, None)
+    (line,) = (
+        each
+        for each in home.done("status", **variables).splitlines()
+        if each.startswith("locks itself")
+    )
+    assert "sleep, when the screen is locked" in line
+    assert line.endswith("after 8 hours of idleness")
+
+
 def test_starting_by_hand_is_no_start_on_demand(home: Home) -> None:
     result = home.auth("token", URL, TOKENWARD_NO_AUTOSTART="1")
     assert result.returncode == 2

@@ -103,7 +103,11 @@ class Agent:
         self.state = root / "state"
         self.socket = root / "run" / "agent.sock"
         self.socket.parent.mkdir(mode=0o700, exist_ok=True)
-        self.environment = {"HOME": str(root), "PATH": os.environ["PATH"]} | (environment or {})
+        self.environment = {
+            "HOME": str(root),
+            "PATH": os.environ["PATH"],
+            "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere",  # the machine's own sleep is not ours
+        } | (environment or {})
         self.before = before
         self._process: subprocess.Popen[bytes] | None = None
         self.errors = root / "agent.err"

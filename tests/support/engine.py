@@ -33,6 +33,7 @@ class ManualClock:
     def __init__(self) -> None:
         self.wall_now = START
         self.boot_now = 1000
+        self.slept_for = 0.0
         self.boot_name = "monday"
 
     def wall(self) -> int:
@@ -40,6 +41,9 @@ class ManualClock:
 
     def boot(self) -> int:
         return self.boot_now
+
+    def slept(self) -> float:
+        return self.slept_for
 
     def boot_id(self) -> str:
         return self.boot_name
@@ -70,6 +74,7 @@ class Engine:
         self.dispatch = parts.dispatch
         self.log, self.anchoring = parts.log, parts.anchoring
         self.gate, self.sharing = parts.gate, parts.sharing
+        self.auto_lock = parts.auto_lock
         self.quiet = self.arena.free
 
     @property

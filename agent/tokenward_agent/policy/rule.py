@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tokenward_agent.policy.locks import Locks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
@@ -61,7 +63,8 @@ class Rule(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """The rules in their order, and the program that is to ask people, "" for any."""
+    """The rules in their order, the program that is to ask people, "" for any, and `locks`."""
 
     rules: tuple[Rule, ...] = ()
     pinentry: str = ""
+    locks: Locks = Locks()

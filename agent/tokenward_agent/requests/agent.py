@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from tokenward_agent.harden import Report
     from tokenward_agent.requests.gate import Gate
     from tokenward_agent.requests.sharing import Sharing
+    from tokenward_agent.session.auto_lock import AutoLock
     from tokenward_agent.settings import Settings
     from tokenward_agent.store.children import Children
     from tokenward_agent.store.found import Found
-    from tokenward_agent.store.locking import Locking
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
@@ -39,7 +39,7 @@ class AgentRequests:
         arena: Arena,
         vaults: Vaults,
         opening: Opening,
-        locking: Locking,
+        auto_lock: AutoLock,
         children: Children,
         log: AuditLog,
         gate: Gate,
@@ -51,7 +51,7 @@ class AgentRequests:
         self._arena = arena
         self._vaults = vaults
         self._opening = opening
-        self._locking = locking
+        self._auto_lock = auto_lock
         self._children = children
         self._log = log
         self._gate = gate
@@ -96,11 +96,11 @@ class AgentRequests:
             state=self._settings.state,
             socket=self._settings.address,
             started=self._started,
-            locked=self._locking.locked,
+            locked=self._opening.locked,
             vaults=[
                 vault_overview(
                     vault,
-                    locked=self._locking.locked,
+                    locked=self._opening.locked,
                     count=len(self._vaults.all_records(vault.provider)),
                     note=self._opening.notes.get(vault.provider),
                     handed=self._opening.handed,
@@ -115,6 +115,7 @@ class AgentRequests:
             },
             protections=protections(self._report, self._arena),
             policy=self._policy_overview(),
+            locks=self._auto_lock.overview(),
             shares=self._sharing.overview(),
         )
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 class Dispatch:
-    """Answers the requests to an agent that serves `directory`."""
+    """Answers the requests to an agent that serves `directory`; `asked` hears of each before."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Dispatch:
         arena: Arena,
         fetch: Fetches,
         recorder: Recorder,
+        asked: Callable[[str], None],
         quick: Mapping[str, Quick],
         slow: Mapping[str, Slow],
     ) -> None:
@@ -60,11 +61,13 @@ class Dispatch:
         self._arena = arena
         self._fetch = fetch
         self._recorder = recorder
+        self._asked = asked
         self._quick = quick
         self._slow = slow
 
     def __call__(self, request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
         """Answer a request, or return what will; `body` is only valid during this call."""
+        self._asked(request.op)
         answer = self._begun(request, body)
         if isinstance(answer, Answer):
             self._recorder.decided(request, answer)

@@ -11,12 +11,19 @@ from time import time
 from tokenward import directories
 from tokenward.commands.share import shown
 from tokenward.connection import AgentAbsent
-from tokenward.layout import ago, columns, counted, listed, timestamp
+from tokenward.layout import ago, columns, counted, listed, span, timestamp
 from tokenward.setup import journal
 from tokenward_protocol import VERSION
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
+_REASONS = {
+    "sleep": "sleep",
+    "screen": "a locked screen",
+    "logout": "log-out",
+    "idle": "idleness",
+}
+
 if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
@@ -56,11 +63,13 @@ def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     """Return the JSON: the same keys whether an agent runs or not."""
     keys = (
         *("pid", "version", "wire", "socket", "state", "locked", "vaults", "memory", "log"),
-        *("policy", "protections", "shares"),
+        *("policy", "locks", "protections", "shares"),
     )
     found = {key: None if header is None else header.get(key) for key in keys}
     if header is not None:
         found["shares"] = [shown(share) for share in header["shares"]]
+        if (locks := header.get("locks")) and (last := locks["last"]):
+            found["locks"] = {**locks, "last": {**last, "time": timestamp(last["time"])}}
     return {
         "running": header is not None,
         "client_version": VERSION,
@@ -73,6 +82,7 @@ def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
 def overview(header: dict[str, Any], now: float) -> list[str]:
     """Return the lines that say what the agent answered."""
     version = header["version"]
+    locks = header.get("locks")  # which an older agent does not have
     skew = "" if version == VERSION else f", this command {VERSION}"
     lines = columns(
         [
@@ -84,6 +94,7 @@ def overview(header: dict[str, Any], now: float) -> list[str]:
             ("socket", header["socket"]),
             ("log", _log(header["log"])),
             ("policy", policy_in_short(header["policy"])),
+            *([("locks itself", locks_in_short(locks, now))] if locks else ()),
         ]
     )
     lines += ["", "vaults"] + [f"  {line}" for line in columns(_vaults(header["vaults"]))]
@@ -123,6 +134,27 @@ def policy_in_short(policy: dict[str, Any]) -> str:
     if policy["problem"]:
         return f"nothing is handed out: {policy['file']} {policy['problem']}"
     return f"{counted(policy['rules'], 'rule')} in {policy['file']}" if policy["rules"] else "none"
+
+
+def locks_in_short(locks: dict[str, Any], now: float) -> str:
+    """Say upon what the agent locks by itself, and what it last did.
+
+    A log-out that nobody tells of is nobody's wish, and left out; a locked screen is one.
+    """
+    upon = []
+    if locks["sleep"]:
+        upon.append("before sleep" if "logind" in locks["sleep"] else "after sleep")
+    if locks["screen"] is not None:
+        unseen = "" if locks["screen"] else " (which nobody tells of here)"
+        upon.append(f"when the screen is locked{unseen}")
+    if locks["logout"]:
+        upon.append("at log-out")
+    if locks["idle"]:
+        upon.append(f"after {span(locks['idle'])} of idleness")
+    text = listed(upon) if upon else "no"
+    if last := locks["last"]:
+        text += f"; last {ago(last['time'], now)} ({_REASONS.get(last['why'], last['why'])})"
+    return text
 
 
 def _vaults(vaults: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:

@@ -1,0 +1,198 @@
+"""A real agent on real buses: what it is told there of the session, and locks upon."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from agents import Agent, NotDone
+from buses import PATIENCE, LogindStandIn, Program, bus
+
+from tokenward_agent.session.logind import MANAGER, PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+URL = "https://index.example/team/"
+MINE, OTHERS = f"{PATH}/session/c1", f"{PATH}/session/c2"
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A directory whose name is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="tw") as name:
+        yield Path(name)
+
+
+@contextmanager
+def agent_with(root: Path, settings: str = "") -> Generator[Agent]:
+    """Run an agent whose buses lie in `root`, there or not, with something stored."""
+    config = root / "config.toml"
+    config.write_text(settings)
+    environment = {
+        "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={root}/system",
+        "DBUS_SESSION_BUS_ADDRESS": f"unix:path={root}/session",
+        "TOKENWARD_CONFIG": str(config),
+    }
+    agent = Agent(root, environment)
+    try:
+        agent.ask("create", b"correct horse", provider="disabled", slot="passphrase")
+        agent.ask("login", b"secret", service=URL, username="ana", provider="disabled")
+        yield agent
+    finally:
+        assert agent.running, agent.errors.read_text()
+        agent.end(signal.SIGKILL)
+        assert agent.errors.read_text() == ""
+
+
+@contextmanager
+def logind(root: Path) -> Generator[LogindStandIn]:
+    with bus(root / "system") as address, LogindStandIn(address) as stand_in:
+        stand_in.sessions = {MINE: os.getuid(), OTHERS: os.getuid() + 1}
+        yield stand_in
+
+
+def status(agent: Agent) -> dict[str, Any]:
+    return agent.ask("status")
+
+
+def is_open(agent: Agent) -> bool:
+    states: dict[str, str] = {each["provider"]: each["state"] for each in status(agent)["vaults"]}
+    return states["disabled"] == "open"
+
+
+def closed_by(agent: Agent) -> str:
+    """Wait until a lock has closed the vault, and return why."""
+    give_up = time.monotonic() + PATIENCE
+    while is_open(agent):
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    return str(status(agent)["locks"]["last"]["why"])
+
+
+def reopen(agent: Agent) -> None:
+    agent.ask("unlock", b"correct horse")
+    assert is_open(agent)
+
+
+def test_keys_are_gone_before_the_machine_may_sleep(root: Path) -> None:
+    with logind(root) as told, agent_with(root) as agent:
+        for night in (1, 2):
+            told.held(night)
+            told.tell("PrepareForSleep", "b", True)
+            told.released()
+            assert not is_open(agent)
+            with pytest.raises(NotDone, match="locked"):
+                agent.fetch(URL)
+            told.tell("PrepareForSleep", "b", False)
+            reopen(agent)
+        told.held(3)
+        assert told.holds
+        assert status(agent)["locked"] is False  # only `auth lock` lasts until `auth unlock`
+        assert status(agent)["locks"]["sleep"] == ["logind", "clock"]
+
+
+def test_a_locked_screen_locks_if_that_is_wanted_and_another_users_never(root: Path) -> None:
+    with logind(root) as told, agent_with(root, "lock-on-screen-lock = true") as agent:
+        told.held()
+        told.lock_session(OTHERS)
+        told.say_locked(OTHERS, locked=True)
+        told.say_locked(MINE, locked=False)
+        told.caught_up()
+        assert is_open(agent)
+        told.lock_session(MINE)
+        assert closed_by(agent) == "screen"
+        reopen(agent)
+        told.say_locked(MINE, locked=True)
+        assert closed_by(agent) == "screen"
+        reopen(agent)
+        (root / "config.toml").write_text("lock-on-screen-lock = false\nlock-on-sleep = false\n")
+        told.released()  # the change is seen, and the machine not held awake for nothing
+        told.lock_session(MINE)
+        told.caught_up()
+        assert is_open(agent)
+        assert status(agent)["locks"]["sleep"] is None
+
+
+def test_the_end_of_the_last_session_locks_and_that_of_another_does_not(root: Path) -> None:
+    with logind(root) as told, agent_with(root) as agent:
+        told.held()
+        told.caught_up()
+        told.tell("SessionRemoved", "so", "c3", f"{PATH}/session/c3")
+        told.caught_up()
+        assert is_open(agent)
+        told.state = "closing"  # the session waits for a process that stayed, which is the agent
+        told.tell("SessionRemoved", "so", "c1", MINE)
+        assert closed_by(agent) == "logout"
+        reopen(agent)
+        told.state = ""
+        told.caught_up()  # nobody logged in since
+        assert is_open(agent)
+
+
+def test_nobody_but_the_owner_of_loginds_name_is_believed(root: Path) -> None:
+    with logind(root) as told, agent_with(root) as agent:
+        told.held()
+        told.caught_up()
+        impostor = Program(f"unix:path={root}/system")
+        for to in ("", told.client):
+            name = f"{MANAGER}.PrepareForSleep"
+            impostor.signal(PATH, name, "b", True, to=to)
+        impostor.signal(
+            "/org/freedesktop/DBus",
+            "org.freedesktop.DBus.NameOwnerChanged",
+            "sss",
+            *("org.freedesktop.login1", "", impostor.connection.unique_name),
+            to=told.client,
+        )
+        impostor.close()
+        told.caught_up()
+        assert is_open(agent)
+        assert told.holds
+
+
+def test_a_bus_that_ends_and_comes_back_is_watched_again(root: Path) -> None:
+    with agent_with(root) as agent:
+        assert status(agent)["locks"]["sleep"] == ["clock"]
+        for _ in range(2):
+            with logind(root) as told:
+                told.held()
+            assert is_open(agent)  # that the system's bus ends says nothing of the session
+        with bus(root / "system") as address:
+            with LogindStandIn(address) as first:
+                first.held()
+            with LogindStandIn(address) as second:  # the bus stayed, and logind was restarted
+                second.held()
+                second.tell("PrepareForSleep", "b", True)
+                second.released()
+                assert not is_open(agent)
+
+
+@pytest.mark.parametrize("name", ["org.freedesktop.ScreenSaver", "org.gnome.ScreenSaver"])
+def test_a_screen_saver_locks_and_the_end_of_the_sessions_bus_does(root: Path, name: str) -> None:
+    with ExitStack() as stack:
+        session = ExitStack()
+        address = session.enter_context(bus(root / "session"))
+        stack.callback(session.close)
+        agent = stack.enter_context(agent_with(root, "lock-on-screen-lock = true"))
+        saver = Program(address, name)
+        stack.callback(saver.close)
+        give_up = time.monotonic() + PATIENCE
+        while is_open(agent):  # it says so until it is heard: nothing tells when that begins
+            assert time.monotonic() < give_up
+            saver.signal("/ScreenSaver", f"{name}.ActiveChanged", "b", True)
+            time.sleep(0.02)
+        assert status(agent)["locks"]["last"]["why"] == "screen"
+        assert status(agent)["locks"]["screen"] == ["session bus"]
+        reopen(agent)
+        saver.signal("/ScreenSaver", f"{name}.ActiveChanged", "b", False)
+        other = "org.mate.ScreenSaver"
+        saver.signal("/", f"{other}.ActiveChanged", "b", True)
+        session.close()  # which comes after all that, so that it would have been said before
+        assert closed_by(agent) == "logout"
