@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run until stopped. Returns 0 after a stop or where another agent serves, else 2."""
+    if sys.stderr is None:  # started by Windows, without a window
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as it runs
     try:
         report = harden()
     except HardenError as error:
@@ -35,20 +37,21 @@ def main() -> int:
         handed = taken(os.environ)
     except InheritedError as error:
         return _fail(str(error))
-    if handed is not None and not accepts(handed):
+    if sys.platform != "win32" and handed is not None and not accepts(handed):
         from tokenward_agent.worker import outside
 
         return outside.serve(handed)
     sys.modules["ssl"] = None  # type: ignore[assignment]  # the documented way to have an import fail; asyncio works without
     from tokenward_agent.notices import Notices
     from tokenward_agent.settings import SettingsError, parse, read
-    from tokenward_agent.wire.socket_place import AlreadyRunning, PlaceError, SocketPlace
+    from tokenward_agent.wire.local import Place
+    from tokenward_agent.wire.place import AlreadyRunning, PlaceError
 
     options = parse(sys.argv[1:])
     notices = Notices(os.environ)
     try:
         settings = read(options)
-        place = SocketPlace(settings.socket, handed)
+        place = Place(settings.socket, handed)
     except AlreadyRunning:
         return _leave(options.ready_fd, handed, notices)
     except (SettingsError, PlaceError) as error:

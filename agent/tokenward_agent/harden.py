@@ -2,7 +2,7 @@
 
 Called first in every mode, in the agent and in each of its workers, before anything heavy is
 imported and before any secret is read: what holds a secret must not have been readable a moment
-earlier. Imports only ctypes, os, resource and sys, all of which are cheap.
+earlier. Imports only ctypes, os, sys and on Unix resource, all of which are cheap.
 
 In force afterwards, where the system has it:
 
@@ -12,7 +12,9 @@ In force afterwards, where the system has it:
 - no new privileges (Linux): no set-uid program can be started from here, not by a child either;
 - memory-deny-write-execute (Linux 6.6): no page is ever both writable and executable. Never with
   inheritance: a ``keyring`` program that runs on node, Java or .NET would die of it;
-- debuggers denied (macOS, ``PT_DENY_ATTACH``).
+- debuggers denied (macOS, ``PT_DENY_ATTACH``);
+- an access list of its own that lets nobody read its memory, and no dump or box for a crash
+  (Windows; windows/process.py).
 
 A tracer that is already there is refused, once, and there is no switch to allow one. (On macOS the
 kernel does it: a traced process that denies debuggers is ended on the spot.)
@@ -28,8 +30,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import sys
+
+if sys.platform != "win32":
+    import resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,22 +80,41 @@ def harden() -> Report:
     secret in here could be read by any program of the same user.
     """
     report = Report()
-    report.note("core limit 0", _no_core())
-    libc = ctypes.CDLL(None, use_errno=True)
-    if sys.platform == "linux":
-        _linux(libc, report)
-    elif sys.platform == "darwin":
-        failed = libc.ptrace(_PT_DENY_ATTACH, 0, None, 0)
-        report.note("debuggers denied", _errno_text() if failed else None)
+    if sys.platform == "win32":
+        _windows(report)
+    else:
+        report.note("core limit 0", _no_core())
+        libc = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "linux":
+            _linux(libc, report)
+        elif sys.platform == "darwin":
+            failed = libc.ptrace(_PT_DENY_ATTACH, 0, None, 0)
+            report.note("debuggers denied", _errno_text() if failed else None)
     report.note("remote debugging off", _remote_debugging())
     return report
 
 
+def _windows(report: Report) -> None:
+    if sys.platform == "win32":
+        from tokenward_agent.windows.process import close_process, has_debugger
+
+        try:
+            close_process()
+        except OSError as error:
+            report.note("closed to this user", error.strerror)
+        else:
+            report.note("closed to this user", None)
+        if has_debugger():
+            raise HardenError("A debugger is attached to this process; it will not hold secrets.")
+        report.note("no tracer", None)
+
+
 def _no_core() -> str | None:
-    try:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (OSError, ValueError) as error:
-        return str(error)
+    if sys.platform != "win32":
+        try:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        except (OSError, ValueError) as error:
+            return str(error)
     return None
 
 
@@ -121,7 +144,7 @@ def refuse_tracer(status_path: str) -> None:
     said and nothing is raised: the tracer would have to have been there before `harden` ran.
     """
     try:
-        status = os.open(status_path, os.O_RDONLY | os.O_CLOEXEC)
+        status = os.open(status_path, os.O_RDONLY)
     except OSError:
         return
     try:

@@ -28,6 +28,8 @@ class InheritedError(Exception):
 
 def taken(environ: MutableMapping[str, str]) -> socket.socket | None:
     """Return the socket that was handed to this process, None if none was. Raises InheritedError."""
+    if sys.platform == "win32":
+        return None
     numbers = _by_systemd(environ)
     if sys.platform == "darwin" and not numbers:
         numbers = by_launchd(ctypes.CDLL(None))
@@ -48,7 +50,7 @@ def taken(environ: MutableMapping[str, str]) -> socket.socket | None:
 
 def accepts(handed: socket.socket) -> bool:
     """Tell whether clients connect to this socket, so that an agent is to serve it."""
-    if sys.platform == "darwin":
+    if sys.platform != "linux":
         return True  # launchd has no others for us, and not every macOS can be asked
     return bool(handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 

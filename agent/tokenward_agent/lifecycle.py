@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import resource
 import signal
 import sys
 
@@ -26,6 +25,7 @@ from tokenward_agent.faults import fault
 from tokenward_agent.parts import Parts
 from tokenward_agent.quiet import Quiet
 from tokenward_agent.session.watching import Watching
+from tokenward_agent.system import new_loop, raise_descriptors, when_ended
 from tokenward_agent.wire.server import MAX_CONNECTIONS, RESERVED, Server
 from tokenward_protocol import VERSION
 
@@ -36,30 +36,28 @@ if TYPE_CHECKING:
     from tokenward_agent.harden import Report
     from tokenward_agent.notices import Notices
     from tokenward_agent.settings import Settings
-    from tokenward_agent.wire.socket_place import SocketPlace
+    from tokenward_agent.wire.local import Place
 
 LOOK_AROUND_SECONDS = 5
 """How often an agent looks whether its socket and directory are still its own, and it is needed."""
 
 
-def run(settings: Settings, place: SocketPlace, report: Report, notices: Notices) -> int:
+def run(settings: Settings, place: Place, report: Report, notices: Notices) -> int:
     """Serve until stopped; return the exit code."""
     try:
-        asyncio.run(_serve(settings, place, report, notices))
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(_serve(settings, place, report, notices))
     finally:
         place.release()
     return 0
 
 
-async def _serve(settings: Settings, place: SocketPlace, report: Report, notices: Notices) -> None:
+async def _serve(settings: Settings, place: Place, report: Report, notices: Notices) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_report_fault)
-    _raise_limit()
+    raise_descriptors(MAX_CONNECTIONS + RESERVED)
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    # Where the starter ignored it, the kernel would reap workers before they are waited for.
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    when_ended(loop, stop.set)
     arena = Arena()
     if arena.kind.startswith("unlocked"):
         _, _, why = arena.kind.partition(": ")
@@ -94,17 +92,6 @@ async def _serve(settings: Settings, place: SocketPlace, report: Report, notices
     parts.adopted.forget()
 
 
-def _raise_limit() -> None:
-    """Let this process have a descriptor for every connection, as far as it may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_CONNECTIONS + RESERVED
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):  # macOS has a lower limit of its own
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 def _say_ready(settings: Settings) -> None:
     if settings.ready is not None:
         with contextlib.suppress(BrokenPipeError):  # whoever waited gave up; others will come
@@ -134,7 +121,7 @@ def _tell(notices: Notices, parts: Parts) -> set[asyncio.Task[None]]:
         reloads.add(task := loop.create_task(reload()))
         task.add_done_callback(reloads.discard)
 
-    if notices.wanted:
+    if sys.platform != "win32" and notices.wanted:
         loop.add_signal_handler(signal.SIGHUP, begin)
         parts.vaults.when_changed = status
         status()
@@ -150,7 +137,7 @@ def _locked(parts: Parts) -> bool:
 
 async def _watch(
     settings: Settings,
-    place: SocketPlace,
+    place: Place,
     parts: Parts,
     quiet: Quiet,
     watching: Watching,

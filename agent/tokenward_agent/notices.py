@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -30,9 +31,9 @@ class Notices:
 
     def tell(self, *lines: str) -> None:
         """Tell it; a manager that does not listen misses it."""
-        if not self._address:
+        if sys.platform == "win32" or not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
             try:
                 out.connect(self._address)
                 out.send("\n".join(lines).encode())
@@ -47,6 +48,8 @@ class Notices:
 
     def reloading(self) -> None:
         """Tell that what `ready` will end has begun."""
+        if sys.platform == "win32":
+            return
         microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self.tell("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import pwd
 import sys
 
-from tokenward_agent.wire.socket_place import own_directory, runtime_directory
+from tokenward_agent.wire.local import address, own_directory
 from tokenward_protocol import VERSION, durations, places
 
 
@@ -82,8 +81,7 @@ def read(options: argparse.Namespace) -> Settings:
     _make(state)
     socket = options.socket or os.environ.get("TOKENWARD_SOCK")
     if not socket:
-        name = places.socket_name(directory, ordinary)
-        socket = os.path.join(runtime_directory(os.path.realpath(base)), name)
+        socket = address(os.path.realpath(base), directory, ordinary)
     if not os.path.isabs(socket):
         raise SettingsError(f"The socket {socket} is not an absolute path.")
     config = os.environ.get("TOKENWARD_CONFIG") or (
@@ -128,9 +126,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _home() -> str:
+    if sys.platform == "win32":
+        return os.path.expanduser("~")
     home = os.environ.get("HOME")
     if home and os.path.isabs(home):
         return home
+    import pwd
+
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:

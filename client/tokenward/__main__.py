@@ -37,6 +37,8 @@ def main() -> int:
 
 
 def _shortest(service: str) -> int | None:
+    if sys.platform == "win32":
+        return None
     from tokenward import hot
 
     return hot.run(service)

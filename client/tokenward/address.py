@@ -9,14 +9,17 @@ Nothing is ever made or looked for in bare /tmp, where anybody can be first.
 from __future__ import annotations
 
 import os
-import stat
 import sys
+
+assert sys.platform != "win32"
+
+import stat
 
 from tokenward_protocol import places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 def runtime_directory(environ: Mapping[str, str], state: str) -> str | None:
@@ -78,6 +81,16 @@ def is_private(path: str) -> bool:
         and found.st_uid == os.geteuid()
         and stat.S_IMODE(found.st_mode) == 0o700
     )
+
+
+def addresses(base: str, directory: str, ordinary: str) -> Iterator[str]:
+    """Yield the sockets at which the agent of `directory` may be, likeliest first.
+
+    The user's ordinary directory has the plain name, unless the agent of another home took it.
+    """
+    if directory == ordinary:
+        yield f"{base}/{places.SOCKET}"
+    yield f"{base}/{places.directory_tag(directory)}.sock"
 
 
 def home(environ: Mapping[str, str]) -> str | None:

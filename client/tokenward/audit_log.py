@@ -14,6 +14,7 @@ import stat
 from datetime import UTC, datetime
 
 from tokenward.layout import listed, span
+from tokenward.system import SAFE
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -48,9 +49,7 @@ class LogReader:
 
     def _lines(self, name: str) -> Iterator[Line]:
         try:
-            file = os.open(
-                os.path.join(self._folder, name), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
-            )
+            file = os.open(os.path.join(self._folder, name), os.O_RDONLY | SAFE)
         except OSError:
             return
         if not stat.S_ISREG(os.fstat(file).st_mode):

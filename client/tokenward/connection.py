@@ -13,14 +13,19 @@ import os
 import sys
 from time import monotonic, sleep
 
-from tokenward import address
+from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward.exchange import ANSWER_SECONDS, AgentError, AgentLost, Answer, Connection
-from tokenward.stream import AgentAbsent, AgentUnreachable, open_stream
+from tokenward.stream import open_stream
 from tokenward_protocol import places
+
+if sys.platform == "win32":
+    from tokenward import pipe_address as address
+else:
+    from tokenward import address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = [
     "ANSWER_SECONDS",
@@ -69,7 +74,7 @@ def connect(
         raise _absent(start)
     for _ in range(_ROUNDS):
         free = None
-        for path in _paths(base, directory, ordinary):
+        for path in address.addresses(base, directory, ordinary):
             try:
                 found = _greeted(path, directory) if start else _awake(path, directory, environ)
             except AgentAbsent:
@@ -90,16 +95,6 @@ def connect(
                 raise _absent(start)
             _start(free, directory, state, environ)
     raise AgentUnreachable("The agent cannot be reached.", "`auth agent restart`")
-
-
-def _paths(base: str, directory: str, ordinary: str) -> Iterator[str]:
-    """Yield the sockets at which the agent of `directory` may be, likeliest first.
-
-    The user's ordinary directory has the plain name, unless the agent of another home took it.
-    """
-    if directory == ordinary:
-        yield f"{base}/{places.SOCKET}"
-    yield f"{base}/{places.directory_tag(directory)}.sock"
 
 
 def _connect_to(path: str) -> Connection:

@@ -40,11 +40,13 @@ class Directories:
     @property
     def state_folder(self) -> str:
         """The folder of this credentials directory in the state directory."""
-        return f"{self.state}/{places.directory_tag(self.credentials)}"
+        return os.path.join(self.state, places.directory_tag(self.credentials))
 
 
 def home(environ: Mapping[str, str]) -> str:
     """Return the user's home directory: $HOME, else what the system knows of the user."""
+    if sys.platform == "win32":
+        return os.path.expanduser("~")
     if found := environ.get("HOME"):
         return found
     import pwd

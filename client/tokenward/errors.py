@@ -11,6 +11,14 @@ class CommandError(Exception):
         self.hint = hint
 
 
+class AgentUnreachable(CommandError):  # noqa: N818 - a state of the world, and the name says it
+    """There is no talking to the agent."""
+
+
+class AgentAbsent(AgentUnreachable):
+    """Nobody listens at the address: the one case that starting an agent mends."""
+
+
 def sayable(word: str) -> bool:
     """Tell whether a message may quote a word that was typed: it can hardly be a secret.
 

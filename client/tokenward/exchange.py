@@ -11,8 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from time import monotonic
 
-from tokenward.errors import CommandError
-from tokenward.stream import AgentUnreachable
+from tokenward.errors import AgentUnreachable, CommandError
 from tokenward_protocol import VERSION
 from tokenward_protocol.errors import LocalError, RemoteError
 from tokenward_protocol.frames import PREFIX, cut, frame

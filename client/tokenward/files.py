@@ -10,6 +10,7 @@ import os
 import stat
 
 from tokenward.errors import CommandError
+from tokenward.system import SETTINGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,4 +61,4 @@ def upward(directory: str) -> Iterator[str]:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+    return os.open(path, flags | SETTINGS)

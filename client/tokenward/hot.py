@@ -11,6 +11,7 @@ different answers. It steps aside where
 - SERVICE is a name that files define, carries a password, or deserves a word to the person;
 - there is no agent, it is not ours, or its answer is anything but the secret.
 
+There is none on Windows, where loading what a pipe needs costs more than this route saves.
 The secret goes from the socket to standard output as bytes.
 """
 
@@ -18,11 +19,14 @@ from __future__ import annotations
 
 import os
 import sys
+
+assert sys.platform != "win32"
+
 from time import monotonic
 
 from tokenward import address
 from tokenward.errors import CommandError
-from tokenward.stream import open_stream
+from tokenward.socket_stream import open_stream
 from tokenward_protocol import WIRE_VERSION, places
 from tokenward_protocol.errors import ProtocolError
 from tokenward_protocol.frames import PREFIX, cut, frame

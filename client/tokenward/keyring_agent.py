@@ -47,7 +47,7 @@ def address() -> tuple[str, str | None] | None:
     environ = os.environ
     if given := environ.get("TOKENWARD_SOCK"):
         return given, None
-    if os.name != "posix":
+    if sys.platform == "win32":
         return None
     state = _xdg("XDG_STATE_HOME", ".local/state", "tokenward")
     chosen = environ.get("TOKENWARD_DIR")
@@ -91,7 +91,7 @@ def config_file() -> str:
 def content(path: str) -> bytes:
     """Return the beginning of a settings file, b"" where there is none."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
             return os.read(file, 65536)
         finally:
@@ -101,6 +101,8 @@ def content(path: str) -> bytes:
 
 
 def _is_private(path: str) -> bool:
+    if sys.platform == "win32":
+        return False
     try:
         found = os.lstat(path)
     except OSError:
@@ -120,7 +122,9 @@ def fetched(
     that could be stored, and ValueError, LookupError, TypeError or RecursionError where what
     answers is none.
     """
-    from _socket import AF_UNIX, SOCK_STREAM, SOL_SOCKET, socket, timeout
+    if sys.platform == "win32":
+        raise ConnectionRefusedError(path)
+    import _socket
 
     given = [(key, value) for key, value in asked.items() if value is not None]
     header = bytes([0x83 + len(given)]) + b"\xa1v\x01\xa2id\x01\xa2op\xa5fetch"
@@ -129,11 +133,13 @@ def fetched(
     size = len(header)
     request = (2 + size).to_bytes(4, "big") + size.to_bytes(2, "big") + header
     deadline = monotonic() + seconds
-    connection = socket(AF_UNIX, SOCK_STREAM)
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         owner = os.stat(path).st_uid
         _connect(connection, path, deadline)
-        level, option, size = (0, 1, 76) if sys.platform == "darwin" else (SOL_SOCKET, 17, 12)
+        level, option, size = (
+            (0, 1, 76) if sys.platform == "darwin" else (_socket.SOL_SOCKET, 17, 12)
+        )
         server = int.from_bytes(connection.getsockopt(level, option, size)[4:8], sys.byteorder)
         if asked["dir"] and not {owner, server} <= {os.geteuid(), 0}:
             raise PermissionError(path)  # somebody else's agent; one that was named may be
@@ -148,7 +154,7 @@ def fetched(
             if not (more := connection.recv(65536)):
                 raise ConnectionAbortedError(path)
             data += more
-    except timeout:  # its own class up to Python 3.9
+    except _socket.timeout:  # its own class up to Python 3.9
         raise TimeoutError(path) from None
     except KeyboardInterrupt:
         if "attended" in asked:  # a question is on this terminal: it goes when nobody waits

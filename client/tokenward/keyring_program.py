@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import sys
 
+from tokenward.system import uid
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +64,7 @@ def _objection(folder: str, path: str, cwd: str) -> str | None:
 
 def _is_in_other_hands(found: os.stat_result) -> bool:
     """Tell whether others than root, the user and the administrators of macOS may write."""
-    own = {0, os.geteuid()}
+    own = {0, uid()}
     groups = own | {80} if sys.platform == "darwin" else own
     shared = 0o002 if found.st_gid in groups else 0o022
     return found.st_uid not in own or bool(found.st_mode & shared)

@@ -1,4 +1,4 @@
-"""One line typed on a terminal without being shown.
+"""The terminal that questions are asked on, and a line typed there without being shown.
 
 The terminal's own line editor is off meanwhile, because it cuts a line after 4,095 bytes and
 there are longer tokens; backspace, Ctrl-U and Ctrl-D work here as the terminal is set up. What was
@@ -11,6 +11,10 @@ However this ends - an answer, Ctrl-C, a signal, Ctrl-Z - the terminal is as it 
 from __future__ import annotations
 
 import os
+import sys
+
+assert sys.platform != "win32"
+
 import signal
 import termios
 from contextlib import contextmanager
@@ -68,22 +72,48 @@ class Line:
             pass
 
 
-def hidden_line(tty: int, question: str) -> bytes:
-    """Ask on the terminal `tty` (a descriptor) and return what was typed, without its newline.
+class Console:
+    """The terminal of this process, whatever its streams are. Raises OSError if it has none."""
 
-    Raises EOFError where the input ends first; KeyboardInterrupt passes through.
-    """
-    before: list[Any] = termios.tcgetattr(tty)
-    control = before[_CONTROL]
-    line = Line(control[termios.VERASE], control[termios.VKILL], control[termios.VEOF])
-    with _silent(tty, before, question.encode("utf-8", "replace")):
-        while True:
-            data = os.read(tty, 4096)
-            if not data:
-                raise EOFError
-            whole = line.feed(data)
-            if whole is not None:
-                return whole
+    def __init__(self) -> None:
+        self._tty = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._tty)
+
+    def line(self, question: str) -> bytes:
+        """Ask and return what was typed. Raises EOFError where the input ends first."""
+        os.write(self._tty, question.encode("utf-8", "replace"))
+        answer = b""
+        try:
+            while not answer.endswith(b"\n"):
+                data = os.read(self._tty, 4096)
+                if not data:
+                    os.write(self._tty, b"\n")
+                    raise EOFError
+                answer += data
+        except KeyboardInterrupt:
+            os.write(self._tty, b"\n")
+            raise
+        return answer
+
+    def hidden_line(self, question: str) -> bytes:
+        """Ask and return what was typed, not shown, without its newline.
+
+        Raises EOFError where the input ends first; KeyboardInterrupt passes through.
+        """
+        before: list[Any] = termios.tcgetattr(self._tty)
+        control = before[_CONTROL]
+        line = Line(control[termios.VERASE], control[termios.VKILL], control[termios.VEOF])
+        with _silent(self._tty, before, question.encode("utf-8", "replace")):
+            while True:
+                data = os.read(self._tty, 4096)
+                if not data:
+                    raise EOFError
+                whole = line.feed(data)
+                if whole is not None:
+                    return whole
 
 
 @contextmanager

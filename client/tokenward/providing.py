@@ -6,6 +6,8 @@ be used is said and passed over; without either, the agent chooses by what is th
 
 from __future__ import annotations
 
+import sys
+
 from tokenward import keyring_program
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from tokenward.session import Session
 
 _SLOT = {"keyring": "keyring", "subprocess": "program"}
+_BY_ITSELF = "dpapi" if sys.platform == "win32" else "key-file"
 
 
 class Home:
@@ -39,10 +42,16 @@ class Home:
         slot = _SLOT.get(self.provider)
         if slot is None:
             passphrase = _passphrase(session) or b""
-            slot = "passphrase" if passphrase else "key-file"
+            slot = "passphrase" if passphrase else _BY_ITSELF
         wanted: dict[str, Any] = session_variables(session.environ)
         wanted |= {"provider": self.provider, "slot": slot, "program": self._program}
         session.ask("create", passphrase, offer=True, **wanted)
+        if slot == "dpapi":
+            session.terminal.say(
+                "The vault opens by DPAPI, for this user of Windows: it protects copies of your files,"
+                " and nothing from programs that run as you."
+            )
+            session.terminal.hint("`auth passphrase set` protects it by a passphrase")
         if slot == "key-file":
             session.terminal.say(
                 "The vault opens with a key file in your state directory: it protects copies of the"
@@ -82,9 +91,10 @@ def find_home(session: Session, flag: str | None) -> Home:
 
 
 def _passphrase(session: Session) -> bytes | None:
-    """Return the new vault's passphrase; None for a key file instead."""
+    """Return the new vault's passphrase; None for what needs none."""
     if not session.terminal.is_there():
         return given_passphrase(session.environ)
+    instead = "DPAPI" if sys.platform == "win32" else "a key file"
     return new_passphrase(
-        session, "New passphrase for the vault (empty: a key file):", may_be_empty=True
+        session, f"New passphrase for the vault (empty: {instead}):", may_be_empty=True
     )

@@ -7,7 +7,10 @@ before it takes the name. Where that fails the old one is as it was and nothing 
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
+
+from tokenward.system import CLOSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,21 +32,22 @@ def replace(
     """
     folder, name = os.path.split(path)
     temporary = f"{folder or os.curdir}/.{name}.{os.urandom(8).hex()}.tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | CLOSED
     file = os.open(temporary, flags, 0o600)
     try:
         try:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(file, rest) :]
-            if group is not None and os.fstat(file).st_gid != group:
-                os.fchown(file, -1, group)
-            os.fchmod(file, mode)
+            if sys.platform != "win32":
+                if group is not None and os.fstat(file).st_gid != group:
+                    os.fchown(file, -1, group)
+                os.fchmod(file, mode)
             os.fsync(file)
         finally:
             os.close(file)
         before()
-        os.rename(temporary, path)
+        os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
@@ -66,6 +70,8 @@ def _is_temporary(name: str, of: str) -> bool:
 
 def sync(folder: str) -> None:
     """Have the folder remember its new entry also after a power cut, where that can be had."""
+    if sys.platform == "win32":
+        return  # it keeps a journal of its folders, and has no call for one
     with suppress(OSError):
         directory = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -7,6 +7,7 @@ and opens keyrings, on the screen and by the bus that a request names.
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def screen(environ: Mapping[str, str]) -> dict[str, str | bool]:
     found: dict[str, str | bool] = {"attended": True, **session_variables(environ)}
     if term := environ.get("TERM"):
         found["term"] = term
+    if sys.platform == "win32":
+        return found
     for descriptor in (0, 1, 2):
         try:
             found["tty"] = os.ttyname(descriptor)

@@ -1,141 +1,20 @@
 """One byte stream to an agent, and whose agent it is: all that depends on the operating system.
 
-`open_stream` is the seam. On Linux and macOS it is a Unix socket; a system with another way to
-reach an agent needs another `open_stream` and nothing else.
-
-Before a stream is handed out, the socket's owner and the server's user id are looked at; what to
-do about a stranger is the caller's to say. The server's process id is never looked at: under
-socket activation it is the service manager's.
-
-`_socket` and not `socket`: the module around it costs more than everything else that the shortest
-command does (docs/adr/0002 has the figures).
+`open_stream` is the seam: a Unix socket on Linux and macOS, a named pipe on Windows. What it
+returns has `send`, `receive`, `withdraw` and `close`. `stranger` is the user of an owner other than
+us and the system's own (root), or None; what to do about one is the caller's to say. A `deadline`
+is a moment of `time.monotonic`; past it, TimeoutError. A peer that is gone is another OSError.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-from _socket import AF_UNIX, SHUT_WR, SOCK_STREAM, SOL_SOCKET, socket
-from time import monotonic, sleep
 
-from tokenward.errors import CommandError
-from tokenward_protocol.places import MAX_SOCKET_PATH
+if sys.platform == "win32":
+    from tokenward.pipe_stream import PipeStream as Stream
+    from tokenward.pipe_stream import open_stream
+else:
+    from tokenward.socket_stream import SocketStream as Stream
+    from tokenward.socket_stream import open_stream
 
-CONNECT_SECONDS = 2.0
-WITHDRAW_SECONDS = 1.0
-"""How long an agent may take to let somebody in."""
-
-_SO_PEERCRED = 17  # linux; struct ucred: pid, uid, gid
-_LOCAL_PEERCRED = 1  # macOS, at level SOL_LOCAL 0; struct xucred: version, uid, groups
-_UID = slice(4, 8)  # the uid has the same place in both
-
-
-class AgentUnreachable(CommandError):  # noqa: N818 - a state of the world, and the name says it
-    """There is no talking to the agent."""
-
-
-class AgentAbsent(AgentUnreachable):
-    """Nobody listens at the address: the one case that starting an agent mends."""
-
-
-class Stream:
-    """A connected stream. `stranger` is the user id of an owner other than us and root, or None.
-
-    `deadline` is a moment of `time.monotonic`; past it, TimeoutError. A peer that is gone is
-    another OSError.
-    """
-
-    __slots__ = ("_socket", "stranger")
-
-    def __init__(self, connected: socket, stranger: int | None) -> None:
-        self._socket = connected
-        self.stranger = stranger
-
-    def send(self, data: bytes, deadline: float) -> None:
-        """Send all of `data`."""
-        self._socket.settimeout(_remaining(deadline))
-        self._socket.sendall(data)
-
-    def receive(self, deadline: float) -> bytes:
-        """Return some bytes as soon as there are any; b"" at the end of the stream."""
-        self._socket.settimeout(_remaining(deadline))
-        return self._socket.recv(65536)
-
-    def withdraw(self) -> None:
-        """Say that nobody waits any more, and wait a moment until what was begun has ended."""
-        try:
-            self._socket.shutdown(SHUT_WR)
-            self._socket.settimeout(WITHDRAW_SECONDS)
-            self._socket.recv(1)
-        except OSError:
-            return  # it is gone already, or takes too long
-
-    def close(self) -> None:
-        """Hang up; that needs no farewell."""
-        self._socket.close()
-
-
-def open_stream(path: str) -> Stream:
-    """Connect to the agent's address.
-
-    Raises AgentAbsent where nobody listens, AgentUnreachable for everything else that is wrong.
-    """
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH.get(sys.platform, 103):
-        raise AgentUnreachable(
-            f"The path of the agent's socket is too long for the system: {path}.",
-            "set XDG_RUNTIME_DIR to a shorter directory",
-        )
-    connected = socket(AF_UNIX, SOCK_STREAM)
-    try:
-        owner = os.stat(path).st_uid
-        _connect(connected, path)
-        return Stream(connected, _stranger(owner, _server(connected)))
-    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-        connected.close()
-        raise AgentAbsent("No agent is running.", "`auth agent start` starts it") from None
-    except TimeoutError:
-        connected.close()
-        raise AgentUnreachable(
-            f"The agent at {path} lets nobody in.", "`auth agent restart`"
-        ) from None
-    except OSError as error:
-        connected.close()
-        raise AgentUnreachable(
-            f"The agent at {path} cannot be reached: {error.strerror}."
-        ) from None
-
-
-def _connect(connecting: socket, path: str) -> None:
-    """Connect, waiting where so many ask at once that the kernel turns some away (EAGAIN)."""
-    deadline = monotonic() + CONNECT_SECONDS
-    while True:
-        connecting.settimeout(_remaining(deadline))
-        try:
-            connecting.connect(path)
-        except BlockingIOError:
-            sleep(0.005)
-        else:
-            return
-
-
-def _server(connected: socket) -> int:
-    """Return the user id of whoever listens."""
-    if sys.platform == "darwin":
-        credentials = connected.getsockopt(0, _LOCAL_PEERCRED, 76)
-    else:
-        credentials = connected.getsockopt(SOL_SOCKET, _SO_PEERCRED, 12)
-    return int.from_bytes(credentials[_UID], sys.byteorder)
-
-
-def _stranger(owner: int, server: int) -> int | None:
-    trusted = (os.geteuid(), 0)
-    if server not in trusted:
-        return server
-    return owner if owner not in trusted else None
-
-
-def _remaining(deadline: float) -> float:
-    left = deadline - monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
+__all__ = ["Stream", "open_stream"]

@@ -11,7 +11,7 @@ Style of what is said:
 - What was done and hints go to stderr; data (a secret, JSON, a path, a table) goes to stdout
   alone. `-q` silences what was done, never an error and never data; `-v` adds where things came
   from. No secret is ever in what is said.
-- Questions are asked on /dev/tty, so that a redirected stdin or stdout does not matter. *On a
+- Questions are asked on /dev/tty (the console on Windows), so that a redirected stdin or stdout does not matter. *On a
   terminal* means that stderr is one and /dev/tty opens; elsewhere nobody is asked.
 - Colour only where stderr is a terminal that can show it, and never in data.
 """
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 
 from tokenward.errors import CommandError
 from tokenward.layout import columns, escaped
@@ -28,6 +29,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import TextIO
+
+    if sys.platform == "win32":
+        from tokenward.windows.console import Console
+    else:
+        from tokenward.prompt import Console
 
 _RED, _CYAN, _YELLOW, _OFF = "\x1b[1;31m", "\x1b[36m", "\x1b[33m", "\x1b[0m"
 
@@ -141,7 +147,7 @@ class Terminal:
         if not self.attended or not _is_terminal(sys.stderr):
             return False
         try:
-            os.close(_open_tty())
+            _console().close()
         except OSError:
             return False
         return True
@@ -151,45 +157,35 @@ class Terminal:
 
         Raises CommandError where the input ends without an answer.
         """
-        tty = _open_tty()
-        try:
-            os.write(tty, f"{escaped(question)} ".encode("utf-8", "replace"))
-            answer = b""
-            while not answer.endswith(b"\n"):
-                data = os.read(tty, 4096)
-                if not data:
-                    os.write(tty, b"\n")
-                    raise _unanswered()
-                answer += data
-            return _text(answer).strip()
-        except KeyboardInterrupt:
-            os.write(tty, b"\n")
-            raise
-        finally:
-            os.close(tty)
+        with closing(_console()) as console:
+            try:
+                return _text(console.line(f"{escaped(question)} ")).strip()
+            except EOFError:
+                raise _unanswered() from None
 
     def ask_secret(self, question: str) -> str:
         """Ask for one line that is not shown; it is returned as typed.
 
         Raises CommandError where the input ends without an answer.
         """
-        from tokenward.prompt import hidden_line
-
-        tty = _open_tty()
-        try:
-            return _text(hidden_line(tty, f"{escaped(question)} "))
-        except EOFError:
-            raise _unanswered() from None
-        finally:
-            os.close(tty)
+        with closing(_console()) as console:
+            try:
+                return _text(console.hidden_line(f"{escaped(question)} "))
+            except EOFError:
+                raise _unanswered() from None
 
     def confirm(self, question: str) -> bool:
         """Ask yes or no; anything but a yes is no."""
         return self.ask(f"{question} [y/N]").lower() in {"y", "yes"}
 
 
-def _open_tty() -> int:
-    return os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+def _console() -> Console:
+    """Return where questions are asked. Raises OSError where that is nowhere."""
+    if sys.platform == "win32":
+        from tokenward.windows.console import Console
+    else:
+        from tokenward.prompt import Console
+    return Console()
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

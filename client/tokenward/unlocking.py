@@ -18,6 +18,7 @@ from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.layout import listed
 from tokenward.screen import session_variables
+from tokenward.system import open_to_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def passphrase_of(path: str, hint: str) -> bytes:
     try:
         with open(path, "rb") as file:
             found = os.fstat(file.fileno())
-            if found.st_mode & 0o077 and stat.S_ISREG(found.st_mode):
+            if open_to_others(found.st_mode) and stat.S_ISREG(found.st_mode):
                 raise CommandError(
                     f"The passphrase file {path} can be read by others.", f"`chmod 600 {path}`"
                 )

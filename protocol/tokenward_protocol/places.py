@@ -19,6 +19,9 @@ SOCKET = "agent.sock"
 DARWIN_USER_TEMP_DIR = 65537
 """macOS' _CS_DARWIN_USER_TEMP_DIR, for os.confstr, which has no name for it."""
 
+PIPES = "\\\\.\\pipe\\"
+"""What the name of every pipe on Windows begins with."""
+
 MAX_SOCKET_PATH = {"darwin": 103, "linux": 107}
 """Bytes that fit into sockaddr_un.sun_path beside its NUL."""
 
@@ -41,6 +44,9 @@ def config_directory(platform: str, environ: Mapping[str, str], home: str) -> st
 def _user_directory(
     platform: str, environ: Mapping[str, str], home: str, variable: str, default: str
 ) -> str:
+    if platform == "win32":
+        base = environ.get("LOCALAPPDATA", "") or f"{home}\\AppData\\Local"
+        return base.rstrip("\\") + f"\\{APP}"
     base = environ.get(variable, "")
     if not base.startswith("/"):  # the XDG specification: a relative one is to be ignored
         base = home + ("/Library/Application Support" if platform == "darwin" else default)
@@ -80,3 +86,9 @@ def directory_tag(resolved: str) -> str:
 def socket_name(directory: str, ordinary: str) -> str:
     """Return the socket's file name for a credentials directory; both have links resolved."""
     return SOCKET if directory == ordinary else f"{directory_tag(directory)}.sock"
+
+
+def pipe_name(sid: str, directory: str, ordinary: str) -> str:
+    """Return the name of the pipe of an agent on Windows, given its user's SID."""
+    name = "agent" if directory == ordinary else directory_tag(directory)
+    return f"{PIPES}{APP}-{sid}-{name}"

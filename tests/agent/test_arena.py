@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenward_agent.arena import Arena, ArenaFull, can_hibernate, wipe
+from tokenward_agent.arena import Arena, ArenaFull, wipe
+from tokenward_agent.locked_memory import can_hibernate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 KINDS = {
-    "memfd_secret": "arena.can_hibernate = lambda state, swaps: False",
-    "mlock": "arena.can_hibernate = lambda state, swaps: True",
+    "memfd_secret": "locked_memory.can_hibernate = lambda state, swaps: False",
+    "mlock": "locked_memory.can_hibernate = lambda state, swaps: True",
 }
 
 
 def start(kind: str, program: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run *program* with an arena `a` of *kind* in a process of its own."""
-    setup = f"import os, sys\nfrom tokenward_agent import arena\n{KINDS[kind]}\n"
+    setup = f"import os, sys\nfrom tokenward_agent import arena, locked_memory\n{KINDS[kind]}\n"
     made = f"a = arena.Arena(1 << 16)\nif a.kind != {kind!r}: sys.exit(77)\n"
     argv = [sys.executable, "-I", "-c", setup + made + program]
     result = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=cwd)
@@ -242,7 +243,7 @@ import resource
 resource.setrlimit(resource.RLIMIT_MEMLOCK, (4096, 4096))
 if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)
 for hibernates in (False, True):
-    arena.can_hibernate = lambda state, swaps: hibernates
+    locked_memory.can_hibernate = lambda state, swaps: hibernates
     print(arena.Arena(1 << 20).kind)
 """
     kinds = start("mlock", program).stdout.splitlines()

@@ -16,17 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_agent.asking import peer as peers
+from tokenward_agent.asking import proc
 from tokenward_agent.asking.asker import UNKNOWN, Asker
 from tokenward_agent.asking.other_systems import chain_of
 from tokenward_agent.asking.peer import Peer
-from tokenward_agent.asking.process import (
-    ARGUMENT_BYTES,
-    Process,
-    parse_stat,
-    terminal_name,
-    unit_of,
-)
+from tokenward_agent.asking.proc import ARGUMENT_BYTES, parse_stat, unit_of
+from tokenward_agent.asking.process import Process, terminal_name
 from tokenward_agent.asking.program import program_of
 
 if TYPE_CHECKING:
@@ -145,7 +140,7 @@ def test_a_process_that_got_the_number_of_the_peer_is_not_taken_for_it(
 ) -> None:
     """The next number that the kernel gives is set to that of a peer that has ended."""
     if not handle:
-        monkeypatch.setattr(peers, "_SO_PEERPIDFD", 9999)
+        monkeypatch.setattr(proc, "_SO_PEERPIDFD", 9999)
     process = subprocess.Popen([sys.executable, "-c", CONNECT, listener.getsockname()])
     sock, _ = listener.accept()
     with sock:
@@ -182,7 +177,7 @@ def _with_number(pid: int) -> subprocess.Popen[bytes]:
 def test_without_a_handle_a_peer_that_was_there_before_is_known(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "_SO_PEERPIDFD", 9999)
+    monkeypatch.setattr(proc, "_SO_PEERPIDFD", 9999)
     with asking(listener, sys.executable, "-c", STAY) as peer:
         assert peer.asker.chain[0].process.argv[1] == "-c"
 

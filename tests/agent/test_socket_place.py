@@ -15,12 +15,8 @@ import pytest
 
 from tokenward_agent import settings
 from tokenward_agent.settings import SettingsError
-from tokenward_agent.wire.socket_place import (
-    AlreadyRunning,
-    PlaceError,
-    SocketPlace,
-    runtime_directory,
-)
+from tokenward_agent.wire.place import AlreadyRunning, PlaceError
+from tokenward_agent.wire.socket_place import SocketPlace, runtime_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

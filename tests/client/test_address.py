@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tokenward import address
-from tokenward.stream import AgentAbsent, AgentUnreachable, open_stream
+from tokenward.errors import AgentAbsent, AgentUnreachable
+from tokenward.socket_stream import open_stream
 from tokenward_protocol import places
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")

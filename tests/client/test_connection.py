@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from reference_agent import ReferenceAgent, done, refused
 
-from tokenward import exchange, stream
+from tokenward import exchange, socket_stream
 from tokenward.connection import (
     AgentAbsent,
     AgentError,
@@ -217,7 +217,7 @@ def test_half_an_answer_and_a_hang_up_is_said(half: Callable[..., Connection], c
 def test_an_agent_that_lets_nobody_in_is_given_up(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(socket_stream, "CONNECT_SECONDS", 0.1)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(place.socket))
         listener.listen(0)

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tokenward import starter
-from tokenward.stream import AgentUnreachable
+from tokenward.errors import AgentUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ HOT = {
     "tokenward.address",
     "tokenward.errors",
     "tokenward.hot",
-    "tokenward.stream",
+    "tokenward.socket_stream",
     "tokenward_protocol",
     "tokenward_protocol.errors",
     "tokenward_protocol.frames",

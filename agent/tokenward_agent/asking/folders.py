@@ -11,6 +11,7 @@ import stat
 import tomllib
 
 from tokenward_agent.asking.distribution import is_name
+from tokenward_agent.files import SETTINGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Folders:
 
 
 def _text(path: str) -> str:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    file = os.open(path, os.O_RDONLY | SETTINGS)
     with open(file, "rb") as stream:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or found.st_size > PYPROJECT_BYTES:

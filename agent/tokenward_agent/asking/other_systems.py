@@ -6,13 +6,26 @@ is looked at once more after everything was read, so that none that took its num
 
 from __future__ import annotations
 
+import struct
+
 import psutil
 
 from tokenward_agent.asking.process import MOST, Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
+    from typing import Final
+
+_LOCAL_PEERPID: Final = 2  # sys/un.h of macOS, at level SOL_LOCAL 0
+
+
+def chain_behind(sock: socket.socket, accepted: float) -> tuple[Process, ...]:
+    """Return the chain of whoever connected. `accepted` is in seconds since 1970. Raises OSError."""
+    size = struct.calcsize("i")
+    (pid,) = struct.unpack("i", sock.getsockopt(0, _LOCAL_PEERPID, size))
+    return chain_of(pid, accepted)
 
 
 def chain_of(pid: int, accepted: float) -> tuple[Process, ...]:

@@ -1,35 +1,29 @@
 """The process at the other end of a connection, held on to so that no other can pass for it.
 
-The kernel remembers which process connected. SO_PEERPIDFD (Linux 6.5) gives a handle on that very
-process, whenever it is asked for; a number alone may belong to another one by then. It is asked for
-when somebody needs to know and given back at once: a connection costs no second descriptor. Where
-there is no such handle, a process counts only if it was there before the connection was accepted.
-
-Refuses to guess: a peer that has ended, that cannot be read or that lives out of sight (another
-process namespace) is unknown, which is a normal case and no error. What it does not stop: a process
-of the same user that runs the real twine to ask in its name, or becomes it after it has connected.
+How that is done is each system's own (proc.py, other_systems.py, windows_process.py). Refuses to
+guess: a peer that has ended, that cannot be read or that lives out of sight (another process
+namespace) is unknown, which is a normal case and no error. What it does not stop: a process of the
+same user that runs the real twine to ask in its name, or becomes it after it has connected.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import select
-import socket
-import struct
 import sys
 import time
 
 from tokenward_agent.asking.asker import UNKNOWN, Asker
-from tokenward_agent.asking.process import Process, chain
+
+if sys.platform == "linux":
+    from tokenward_agent.asking.proc import chain_behind
+elif sys.platform == "win32":
+    from tokenward_agent.asking.windows_process import chain_behind
+else:
+    from tokenward_agent.asking.other_systems import chain_behind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping
-    from typing import Final
-
-_SO_PEERPIDFD: Final = 77  # asm-generic/socket.h; not in Python's socket module before 3.14
-_LOCAL_PEERPID: Final = 2  # sys/un.h of macOS, at level SOL_LOCAL 0
 
 
 class Peer:
@@ -41,7 +35,7 @@ class Peer:
         self._sock = sock
         self._asker: Asker | None = None
         self._described: str | None = None
-        self._accepted = _since_boot()
+        self._accepted = _now()
 
     @property
     def asker(self) -> Asker:
@@ -52,7 +46,9 @@ class Peer:
 
     @property
     def descriptor(self) -> int | None:
-        """The connection's own descriptor, None once it is closed."""
+        """The connection's own descriptor, None once it is closed, and where it has none."""
+        if sys.platform == "win32":
+            return None
         number = self._sock.fileno()
         return None if number < 0 else number
 
@@ -64,43 +60,13 @@ class Peer:
 
     def _look(self) -> Asker:
         try:
-            if sys.platform == "linux":
-                return Asker.of(self._on_linux())
-            from tokenward_agent.asking.other_systems import chain_of
-
-            size = struct.calcsize("i")
-            (pid,) = struct.unpack("i", self._sock.getsockopt(0, _LOCAL_PEERPID, size))
-            return Asker.of(chain_of(pid, time.time() - (_since_boot() - self._accepted)))
+            return Asker.of(chain_behind(self._sock, self._accepted))
         except (OSError, MemoryError):
             return UNKNOWN
 
-    def _on_linux(self) -> tuple[Process, ...]:
-        credentials = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        pid = int.from_bytes(credentials[:4], sys.byteorder)
-        try:
-            handle = self._sock.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD, 4)
-        except OSError as error:
-            if error.errno != errno.ENOPROTOOPT:
-                raise  # it has ended
-            return chain(pid, self._was_there)
-        pidfd = int.from_bytes(handle, sys.byteorder)
-        try:
-            return chain(pid, lambda _process: _lives(pidfd))
-        finally:
-            os.close(pidfd)
 
-    def _was_there(self, process: Process) -> bool:
-        """Tell whether a process is old enough to have made the connection."""
-        return process.started / os.sysconf("SC_CLK_TCK") <= self._accepted
-
-
-def _lives(pidfd: int) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return not poll.poll(0)
-
-
-def _since_boot() -> float:
-    """Return seconds by the clock that /proc counts the beginning of processes by."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
+def _now() -> float:
+    """Return seconds by the clock that the system counts the beginning of processes by."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.time()

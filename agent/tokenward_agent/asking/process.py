@@ -1,32 +1,21 @@
-"""One process as /proc shows it, and the processes above it, each read without mistaking it.
+"""One process as it was seen, whatever system it was seen on.
 
-A process is read through a descriptor of its folder in /proc, which belongs to that process and to
-none that gets its number later: once it has ended, every read through it fails. So only the opening
-of the folder, which goes by number, has to be checked: for the first process by whoever holds it
-(peer.py), for a parent by asking its child, after the opening, whether that is still its parent.
-
-Source of the formats: proc_pid_stat(5), proc_pid_cmdline(5), proc_pid_cgroup(5). All text in here
-is what the process itself chose to say; it is bounded here and escaped where it is shown. What
-cannot be read (another user's process, one that is closed to others) is empty, never an error.
+All text in here is what the process itself chose to say; it is bounded where it is read and escaped
+where it is shown. What cannot be read is empty, never an error.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Final
 
 MOST: Final = 8
 """Processes of a chain that are looked at, the asking one among them."""
-
-ARGUMENT_BYTES: Final = 128 * 1024
-"""Bytes of a command line that are read; a longer one is not judged at all."""
-
-_PARENT, _TERMINAL, _BEGAN = 4 - 3, 7 - 3, 22 - 3
 
 
 class Process(NamedTuple):
@@ -48,110 +37,14 @@ class Process(NamedTuple):
     unit: str = ""
 
 
-def parse_stat(data: bytes) -> Process:
-    """Return what /proc/PID/stat says. Raises ValueError, IndexError for anything else.
-
-    The name stands in parentheses and may hold any byte, a parenthesis too; so it ends at the last.
-    """
-    before, _, rest = data.rpartition(b") ")
-    pid, _, name = before.partition(b" (")
-    fields = rest.split(
-        None, _BEGAN + 1
-    )  # fields are numbered from one; the third is the first here
-    terminal, began = int(fields[_TERMINAL]), int(fields[_BEGAN])
-    return Process(int(pid), int(fields[_PARENT]), began, terminal, os.fsdecode(name))
-
-
-def unit_of(data: bytes) -> str:
-    """Return the innermost service or scope that /proc/PID/cgroup names, "" if there is none."""
-    for line in data.splitlines():
-        number, _, path = line.partition(b"::")
-        if number == b"0":
-            parts = os.fsdecode(path).split("/")
-            return next((p for p in reversed(parts) if p.endswith((".service", ".scope"))), "")
-    return ""
-
-
 def terminal_name(device: int) -> str:
     """Name the terminal of a device number as /dev does, "" for none and for what is unknown.
 
     Source: Documentation/admin-guide/devices.txt of Linux.
     """
+    if sys.platform == "win32":
+        return ""
     major = os.major(device)
     if 136 <= major <= 143:
         return f"pts/{(major - 136) * 256 + os.minor(device)}"
     return f"tty{os.minor(device)}" if major == 4 and os.minor(device) < 64 else ""
-
-
-def chain(pid: int, is_it: Callable[[Process], bool]) -> tuple[Process, ...]:
-    """Return a process and those above it, up to its terminal's program or the first process.
-
-    `is_it` is asked once the folder of `pid` is open, and has to tell whether that is the process
-    that was meant. Empty where it is not, or where it ended before it had been read.
-    """
-    found: list[Process] = []
-    below = -1
-    try:
-        while pid > 1 and len(found) < MOST:
-            folder = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                process = parse_stat(_content(folder, "stat"))
-                ours = is_it(process) if below < 0 else _parent(below) == pid
-                if not ours:
-                    break
-                found.append(_looked_into(folder, process, first=below < 0))
-            finally:
-                if below >= 0:
-                    os.close(below)
-                below = folder
-            if _is_above_terminal(found):
-                break
-            pid = process.parent
-    except (OSError, ValueError, IndexError):
-        pass  # it ended, or /proc is hidden: what was read of those below it stands
-    finally:
-        if below >= 0:
-            os.close(below)
-    return tuple(found)
-
-
-def _is_above_terminal(found: list[Process]) -> bool:
-    """Tell whether the last one gave the others their terminal: an emulator, tmux, sshd."""
-    return found[-1].terminal != found[0].terminal and found[0].terminal != 0
-
-
-def _parent(folder: int) -> int:
-    return int(_content(folder, "stat").rpartition(b") ")[2].split(None, _PARENT + 1)[_PARENT])
-
-
-def _looked_into(folder: int, process: Process, *, first: bool) -> Process:
-    argv = _content_if_any(folder, "cmdline", ARGUMENT_BYTES)
-    return process._replace(
-        exe=_link(folder, "exe"),
-        cwd=_link(folder, "cwd"),
-        argv=tuple(os.fsdecode(argv).removesuffix("\0").split("\0")) if argv else (),
-        whole=0 < len(argv) < ARGUMENT_BYTES,
-        unit=unit_of(_content_if_any(folder, "cgroup", 4096)) if first else "",
-    )
-
-
-def _content(folder: int, name: str, size: int = 4096) -> bytes:
-    file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        return os.read(file, size)
-    finally:
-        os.close(file)
-
-
-def _content_if_any(folder: int, name: str, size: int) -> bytes:
-    try:
-        return _content(folder, name, size)
-    except PermissionError:
-        return b""
-
-
-def _link(folder: int, name: str) -> str:
-    try:
-        return os.readlink(name, dir_fd=folder)
-    except PermissionError:
-        return ""

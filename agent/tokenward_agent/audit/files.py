@@ -16,6 +16,9 @@ import errno
 import os
 import re
 import stat
+import sys
+
+from tokenward_agent.files import opened, sync, sync_folder, uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +86,8 @@ class LogFiles:
         if last:
             with contextlib.suppress(OSError):
                 self._open(last, os.O_RDWR)
-                return os.pread(self._file, TAIL_BYTES, max(self.size - TAIL_BYTES, 0))
+                os.lseek(self._file, max(self.size - TAIL_BYTES, 0), os.SEEK_SET)
+                return os.read(self._file, TAIL_BYTES)
         self._open(last + 1, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         return b""
 
@@ -100,13 +104,13 @@ class LogFiles:
         raise FileExistsError(errno.EEXIST, "the next files are there already")
 
     def _open(self, number: int, flags: int) -> None:
-        safe = os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        file = os.open(self.path(number), flags | safe, 0o600)
+        file = opened(self.path(number), flags | os.O_APPEND)
         found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != uid() or found.st_nlink != 1:
             os.close(file)
             raise FileExistsError(self.path(number))
-        os.fchmod(file, 0o600)
+        if sys.platform != "win32":
+            os.fchmod(file, 0o600)
         self.close()
         self._file, self.number, self.size = file, number, found.st_size
         self._path = self.path(number)
@@ -123,16 +127,15 @@ class LogFiles:
         for number in list(self._unsynced):
             self._unsynced.discard(number)
             with contextlib.suppress(FileNotFoundError):
-                _sync(self.path(number), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                sync(self.path(number))
         if self._made:
-            _sync(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+            sync_folder(self.folder)
             self._made = False
 
     def content(self, number: int, most: int) -> bytes:
         """Return what a file holds, `most` bytes of it; b"" for what cannot be read or is none."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            file = os.open(self.path(number), flags)
+            file = opened(self.path(number), os.O_RDONLY)
         except OSError:
             return b""
         try:
@@ -157,11 +160,3 @@ class LogFiles:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-
-
-def _sync(path: str, flags: int) -> None:
-    file = os.open(path, flags | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

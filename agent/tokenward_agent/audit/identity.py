@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from socket import gethostname
 
+from tokenward_agent.files import SETTINGS
 from tokenward_agent.vault.vouched import NAME_DIGITS
 
 _MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")  # machine-id(5)
@@ -24,11 +26,11 @@ def log_name(state: str) -> str:
 def _machine() -> str:
     for path in _MACHINE_IDS:
         try:
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            file = os.open(path, os.O_RDONLY | SETTINGS)
         except OSError:
             continue
         try:
             return os.fsdecode(os.read(file, 64).strip())
         finally:
             os.close(file)
-    return os.uname().nodename
+    return gethostname()

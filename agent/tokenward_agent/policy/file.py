@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import stat
 
+from tokenward_agent.files import SETTINGS
 from tokenward_agent.policy.deciding import possible
 from tokenward_agent.policy.rule import DENY, Policy
 
@@ -78,7 +79,7 @@ class PolicyFile:
 
 def _policy(path: str) -> Policy:
     """Read a file. Raises OSError, ValueError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(path, os.O_RDONLY | SETTINGS)
     with open(descriptor, "rb") as file:
         kind = os.fstat(descriptor).st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):  # /dev/null is an empty file

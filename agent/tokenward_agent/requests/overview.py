@@ -28,6 +28,7 @@ OPENED_BY = {
     "keyring": "whoever can read the item {username} of {service} in the system keyring",
     "program": "whoever can have {program} print the item {username} of {service}",
     "passphrase": "whoever knows the passphrase",
+    "dpapi": "whoever runs programs as this user of Windows",
     "key-file": "whoever can read the key file in the state folder",
 }
 """Who can open a vault that has a slot of this kind, without asking the agent."""

@@ -9,13 +9,13 @@ of it is remembered. The way to the other side is ssh's or the container's.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from typing import NamedTuple
 
 from tokenward_agent.asking.peer import Peer
 from tokenward_agent.consent.question import spelled
 from tokenward_agent.failure import Failure
+from tokenward_agent.files import uid
 from tokenward_agent.policy.rule import Terms
 from tokenward_agent.requests.case import Case
 from tokenward_agent.requests.naming import stored_as
@@ -24,8 +24,8 @@ from tokenward_agent.requests.shared import Share
 from tokenward_agent.vault.lifetime import LONGEST
 from tokenward_agent.wire.answer import Answer, done
 from tokenward_agent.wire.door import Door
-from tokenward_agent.wire.shared_place import SharedPlace
-from tokenward_agent.wire.socket_place import PlaceError
+from tokenward_agent.wire.local import SharedPlace
+from tokenward_agent.wire.place import PlaceError
 from tokenward_protocol.index_tokens import LEAST_TTL, names_in
 
 TYPE_CHECKING = False
@@ -140,7 +140,7 @@ class Sharing:
 
     def _begin(self, share: Share, uids: tuple[int, ...], lifetime: int | None) -> None:
         assert self._server is not None  # noqa: S101 - for the type checkers; nobody asks before
-        admitted = {os.geteuid(), 0, *uids}
+        admitted = {uid(), 0, *uids}
         before = self._open.get(share.path)
         if before is not None and not before.place.still_ours():  # somebody took its socket away
             self._end(share.path)

@@ -11,6 +11,7 @@ import asyncio
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.found import overtaken
+from tokenward_agent.store.key_files import BY_ITSELF
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.vault.format import Header, new_vault_id
 from tokenward_agent.vault.record import SECRET_BYTES
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 SLOTS_OF = {
     "keyring": ("keyring",),
     "subprocess": ("program",),
-    "disabled": ("passphrase", "key-file"),
+    "disabled": ("passphrase", BY_ITSELF),
 }
 """The slots that a vault may be made with, by the provider that is asked for."""
 
@@ -143,7 +144,7 @@ class Creation:
         return vault
 
     async def remove_passphrase(self, session: Mapping[str, str]) -> Vault:
-        """Put a key file in the place of the `disabled` vault's passphrase; return the vault.
+        """Put what needs nobody in the place of the `disabled` vault's passphrase; return the vault.
 
         Raises Failure: `refused` if it has none, else as `create`.
         """
@@ -157,7 +158,7 @@ class Creation:
                     "The vault of `disabled` has no passphrase.",
                     "`auth status` shows what opens it",
                 )
-            await self._replace(vault, "key-file", session, None)
+            await self._replace(vault, BY_ITSELF, session, None)
         return vault
 
     async def _replace(
@@ -170,7 +171,7 @@ class Creation:
         """
         vault_id = _id(vault)
         before = vault.header.slots if vault.header is not None else ()
-        kept = next((slot for slot in before if slot.kind == kind == "key-file"), None)
+        kept = next((slot for slot in before if slot.kind == kind == BY_ITSELF), None)
         if kept is not None:
             params, key = dict(kept.params), await self._keys.get(kept, vault_id, session)
         else:

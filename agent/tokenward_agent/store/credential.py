@@ -11,6 +11,7 @@ import contextlib
 import os
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.files import read_into
 from tokenward_agent.store.state_files import open_plain
 
 TYPE_CHECKING = False
@@ -52,7 +53,7 @@ class Credential:
                 raise _unreadable("it is empty" if not size else "it is too long")
             block = self._arena.take(size)
             try:
-                got = os.readv(file, [block])
+                got = read_into(file, block)
                 yield block[: got - (block[got - 1] == 0x0A)]
             finally:
                 self._arena.give(block)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.files import opened, sync_folder
 
 
 class LockMarker:
@@ -37,15 +38,12 @@ class LockMarker:
             ) from None
 
     def _write(self) -> None:
-        for path, flags in (
-            (self._path, os.O_WRONLY | os.O_CREAT),
-            (os.path.dirname(self._path), os.O_RDONLY | os.O_DIRECTORY),
-        ):
-            file = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-            try:
-                os.fsync(file)
-            finally:
-                os.close(file)
+        file = opened(self._path, os.O_WRONLY | os.O_CREAT)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+        sync_folder(os.path.dirname(self._path))
 
     def remove(self) -> None:
         """Remove it. Raises Failure."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.slot import Slot
     from tokenward_agent.vault.vault import Vault
 
-UNATTENDED = ("key-file", "keyring", "program", "passphrase")
+UNATTENDED = ("key-file", "dpapi", "keyring", "program", "passphrase")
 """The slots that ask nobody, in the order in which they are tried; the last with a credential alone."""
 
 RETRY_SECONDS = 5

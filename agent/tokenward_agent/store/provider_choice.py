@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.files import uid
 from tokenward_agent.store.providers import objection, probe_keyring, remember, remembered
 
 TYPE_CHECKING = False
@@ -73,7 +74,7 @@ class ProviderChoice:
         path = wanted or (str(slot.params["program"]) if slot is not None else None)
         if path is None:
             raise Failure("provider", "No `keyring` program is named, and none is known.", _ELSE)
-        problem = objection(path, os.geteuid()) if os.path.isabs(path) else "is no path"
+        problem = objection(path, uid()) if os.path.isabs(path) else "is no path"
         if problem is not None:
             raise Failure("provider", f"The program {path} is not run: it {problem}.", _ELSE)
         return path

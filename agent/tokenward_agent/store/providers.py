@@ -20,6 +20,7 @@ import stat
 import sys
 
 import tokenward_agent
+from tokenward_agent.files import CLOSED
 from tokenward_agent.store.state_files import read_object, replace
 from tokenward_agent.worker.runner import WorkerError, run
 
@@ -108,6 +109,8 @@ def objection(program: str, uid: int) -> str | None:
 
     To be asked before every run.
     """
+    if sys.platform == "win32":
+        return "is not judged on Windows, where nobody's permissions say who can change it"
     real = os.path.realpath(program)
     if _in_virtual_environment(program):
         return "belongs to a virtual environment"
@@ -157,7 +160,7 @@ def _is_ours(real: str) -> bool:
     if _inside(real, os.path.dirname(os.path.realpath(tokenward_agent.__path__[0]))):
         return True
     try:
-        file = os.open(real, os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(real, os.O_RDONLY | CLOSED)
     except OSError:
         return False
     try:

@@ -1,13 +1,10 @@
-"""Where the key of each slot comes from: a file, a keyring, a `keyring` program, a passphrase.
+"""Where the key of each slot comes from: a file, DPAPI, a keyring, a program, a passphrase.
 
 A key is fetched into a block of the locked arena, which whoever asked gives back; it is never an
 object in this process. Keyrings, programs and the stretching of a passphrase run in a worker with
 a deadline, so that none of them can hold up anything else.
 
 A passphrase may come from a person, with the request, or from the service manager (credential.py).
-
-A key file lies in the state folder of the credentials directory and never in it: a copy of that
-directory alone opens nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +13,7 @@ import contextlib
 import os
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.state_files import open_plain, replace
+from tokenward_agent.store.key_files import KeyFiles
 from tokenward_agent.vault.sealing import KEY_SIZE, fill_random
 from tokenward_agent.vault.slot import ARGON2ID, SALT_SIZE, Slot
 from tokenward_agent.worker.runner import WorkerError, run
@@ -28,6 +25,8 @@ if TYPE_CHECKING:
     from tokenward_agent.arena import Arena
     from tokenward_agent.store.credential import Credential
     from tokenward_agent.vault.slot import Param
+
+_IN_FILES = ("key-file", "dpapi")
 
 ITEM = "tokenward"
 """The service under which a system keyring has our items; the user name is the vault's id."""
@@ -46,7 +45,7 @@ class SlotKeys:
     """Gets, makes and removes the keys of slots."""
 
     def __init__(self, state: str, arena: Arena, credential: Credential) -> None:
-        self._state = state
+        self._files = KeyFiles(state)
         self._arena = arena
         self.credential = credential
 
@@ -76,8 +75,8 @@ class SlotKeys:
             )
         key = self._arena.take(KEY_SIZE)
         try:
-            if slot.kind == "key-file":
-                self._read_key_file(vault_id, key)
+            if slot.kind in _IN_FILES:
+                self._files.read(slot.kind, vault_id, key)
             elif slot.kind == "passphrase" and passphrase is not None:
                 await self._stretch(slot.params, passphrase, key)
             elif slot.kind == "passphrase":
@@ -119,8 +118,8 @@ class SlotKeys:
                 await self._stretch(params, passphrase, key)
                 return params, key
             fill_random(key)
-            if kind == "key-file":
-                self._write_key_file(vault_id, key)
+            if kind in _IN_FILES:
+                self._files.write(kind, vault_id, key)
             else:
                 await self._ask_keyring("set", params, session, key, ATTENDED_SECONDS)
                 slot = Slot(kind, params, b"")
@@ -134,9 +133,8 @@ class SlotKeys:
 
     async def forget(self, slot: Slot, vault_id: str, session: Mapping[str, str]) -> None:
         """Remove the key of a slot that is no more; what cannot be removed opens nothing now."""
-        if slot.kind == "key-file":
-            with contextlib.suppress(OSError):
-                os.unlink(self._key_file(vault_id))
+        if slot.kind in _IN_FILES:
+            self._files.remove(slot.kind, vault_id)
         elif slot.kind in {"keyring", "program"}:
             with contextlib.suppress(Failure):
                 await self._ask_keyring("delete", slot.params, session, None, UNATTENDED_SECONDS)
@@ -172,32 +170,3 @@ class SlotKeys:
             await run(self._arena, job, header, secret, into, seconds, session or {})
         except WorkerError as error:
             raise Failure("provider", str(error), error.hint) from None
-
-    def _key_file(self, vault_id: str) -> str:
-        return os.path.join(self._state, f"{vault_id}.key")
-
-    def _read_key_file(self, vault_id: str, key: memoryview) -> None:
-        path = self._key_file(vault_id)
-        try:
-            file = open_plain(path)
-            try:
-                whole = os.readv(file, [key]) == KEY_SIZE and not os.read(file, 1)
-            finally:
-                os.close(file)
-        except OSError as error:
-            raise Failure(
-                "provider",
-                f"The key file {path} cannot be read: {error.strerror}.",
-                "put it back from a backup, or move the vault away and log in anew",
-            ) from None
-        if not whole:
-            raise Failure("provider", f"The key file {path} is not {KEY_SIZE} bytes long.")
-
-    def _write_key_file(self, vault_id: str, key: memoryview) -> None:
-        path = self._key_file(vault_id)
-        try:
-            replace(path, key)
-        except OSError as error:
-            raise Failure(
-                "provider", f"The key file {path} cannot be written: {error.strerror}."
-            ) from None

@@ -13,6 +13,8 @@ import json
 import os
 import stat
 
+from tokenward_agent.files import opened, sync_folder
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
@@ -23,7 +25,7 @@ MAX_SIZE: Final = 16 << 20
 
 def open_plain(path: str) -> int:
     """Open a file for reading. Raises OSError, also where it is a link or no plain file."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    file = opened(path, os.O_RDONLY)
     if stat.S_ISREG(os.fstat(file).st_mode):
         return file
     os.close(file)
@@ -45,8 +47,8 @@ def replace(path: str, data: bytes | memoryview) -> None:
     fresh = f"{path}.{os.urandom(4).hex()}.tmp"
     try:
         _write(fresh, data)
-        os.rename(fresh, path)
-        _sync(os.path.dirname(path))
+        os.replace(fresh, path)
+        sync_folder(os.path.dirname(path))
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(fresh)
@@ -54,7 +56,7 @@ def replace(path: str, data: bytes | memoryview) -> None:
 
 
 def _write(path: str, data: bytes | memoryview) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    file = opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         view = memoryview(data)
         while view:
@@ -62,11 +64,3 @@ def _write(path: str, data: bytes | memoryview) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-
-
-def _sync(folder: str) -> None:
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -13,6 +13,7 @@ to leave unauthenticated bytes behind: where opening fails, the output is wiped.
 from __future__ import annotations
 
 import os
+import sys
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -93,11 +94,12 @@ def open_listing(key: Buffer, sealed: Buffer, aad: bytes) -> bytes:
 
 
 def fill_random(view: memoryview) -> None:
-    """Fill *view* with random bytes, straight from the kernel into it.
+    """Fill *view* with random bytes, straight from the system into it. Raises OSError."""
+    if sys.platform == "win32":
+        from tokenward_agent.windows import memory
 
-    Needs ``/dev/urandom`` and readv (Linux, macOS); elsewhere it raises OSError or AttributeError
-    instead of taking a way that leaves a copy. Raises OSError if the device cannot be read.
-    """
+        memory.fill_random(view)
+        return
     device = os.open("/dev/urandom", os.O_RDONLY | os.O_CLOEXEC)
     try:
         filled = 0

@@ -10,6 +10,7 @@ keyring    an item of the system keyring, base64           service, username: th
 program    the same, read by a ``keyring`` program         program (absolute path), service, username
 passphrase Argon2id (RFC 9106) of the passphrase, 32 bytes salt (16 bytes), memory (KiB), passes, lanes
 key-file   the 32 bytes of a file outside of the directory none
+dpapi      the same, as DPAPI protects them on Windows     none
 ========== =============================================== ====================================
 
 The parameters are part of what the seal is bound to, and bounded whenever they are read: a hostile
@@ -43,6 +44,7 @@ PARAMETERS: Final = {
     "program": ("program", "service", "username"),
     "passphrase": ("salt", "memory", "passes", "lanes"),
     "key-file": (),
+    "dpapi": (),
 }
 """The parameters of each kind, in the order in which the seal is bound to them."""
 

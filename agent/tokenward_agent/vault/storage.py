@@ -5,29 +5,31 @@ fsyncs the directory, all under a lock file of its own; so whenever the machine 
 either the one before or the one after. The generation before is kept as ``NAME.previous``, for
 damage, unless the caller says that it holds something that was removed.
 
-The directory and the files must be this user's, plain, and closed to others (0700, 0600). No link
+The directory and the files must be this user's, plain, and closed to others (folder.py). No link
 is followed below the directory, whose own path the caller has resolved. Everything is done
 relative to one open directory, so a directory that is moved in between is not mixed with another.
 Reading takes no lock and works in a read-only directory. What the system refuses becomes a
 VaultError. Temporary files of saves that died are removed under the lock, where none can be alive.
 """
 
-# Everything is relative to an open directory, which pathlib cannot be.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
-import stat
+import sys
 import time
 
-from tokenward_agent.vault.errors import VaultError, explain, explained
-from tokenward_agent.vault.storage_writer import SAFE, Writer
+from tokenward_agent.vault.errors import VaultError, explained
+from tokenward_agent.vault.storage_writer import Writer
+
+if sys.platform == "win32":
+    from tokenward_agent.vault.windows_folder import WindowsFolder as Folder
+else:
+    from tokenward_agent.vault.folder import Folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Final
 
 PATIENCE: Final = 10.0
@@ -62,78 +64,40 @@ class Storage:
         with explained("write", self.path):
             os.makedirs(self.directory, mode=0o700, exist_ok=True)
         with contextlib.ExitStack() as stack:
-            directory = self._open_directory()
-            stack.callback(_close, directory)
+            folder = stack.enter_context(contextlib.closing(Folder(self.directory)))
             with explained("write", self.path):
-                lock = os.open(
-                    f"{self.name}.lock", os.O_RDWR | os.O_CREAT | SAFE, 0o600, dir_fd=directory
-                )
+                lock = folder.open(f"{self.name}.lock", os.O_RDWR | os.O_CREAT)
             stack.callback(_close, lock)
-            _check(os.fstat(lock), f"{self.path}.lock", stat.S_ISREG, "a plain file", "600")
-            _wait(lock, self.path)
-            yield Writer(directory, self.name, self.path)
+            folder.check(lock, f"{self.path}.lock")
+            _wait(folder, lock, self.path)
+            yield Writer(folder, self.name, self.path)
 
     def _read(self, name: str, most: int) -> bytes | None:
         path = os.path.join(self.directory, name)
         with contextlib.ExitStack() as stack:
             try:
-                directory = self._open_directory()
+                folder = stack.enter_context(contextlib.closing(Folder(self.directory)))
             except VaultError as error:
                 if isinstance(error.__cause__, FileNotFoundError):
                     return None
                 raise
-            stack.callback(_close, directory)
             with explained("read", path):
                 try:
-                    file = os.open(name, os.O_RDONLY | SAFE, dir_fd=directory)
+                    file = folder.open(name, os.O_RDONLY)
                 except FileNotFoundError:
                     return None
                 stack.callback(_close, file)
-                found = os.fstat(file)
-                _check(found, path, stat.S_ISREG, "a plain file", "600")
+                found = folder.check(file, path)
                 with open(file, "rb", closefd=False) as stream:
                     return stream.read(min(most, found.st_size))
 
-    def _open_directory(self) -> int:
-        with explained("open", self.directory):
-            found = os.lstat(self.directory)
-            _check(found, self.directory, stat.S_ISDIR, "a directory", "700")
-            directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | SAFE)
-        try:
-            _check(os.fstat(directory), self.directory, stat.S_ISDIR, "a directory", "700")
-        except BaseException:
-            os.close(directory)
-            raise
-        return directory
 
-
-def _check(
-    found: os.stat_result, path: str, is_kind: Callable[[int], bool], kind: str, mode: str
-) -> None:
-    if stat.S_ISLNK(found.st_mode):
-        raise explain(OSError(errno.ELOOP, ""), "open", path)
-    if not is_kind(found.st_mode):
-        raise VaultError("vault", f"{path} is not {kind}.", "move it out of the way")
-    if found.st_uid != os.geteuid():
-        raise VaultError(
-            "vault",
-            f"{path} belongs to another user (uid {found.st_uid}).",
-            f"`chown {os.geteuid()} {path}` as root gives it to you",
-        )
-    if found.st_mode & 0o077:
-        raise VaultError(
-            "vault",
-            f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):o}).",
-            f"`chmod {mode} {path}`",
-        )
-
-
-def _wait(lock: int, path: str) -> None:
+def _wait(folder: Folder, lock: int, path: str) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         with explained("lock", path):
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                folder.lock(lock)
             except BlockingIOError:
                 time.sleep(0.005)  # a thread's, and only while another process is saving
             else:

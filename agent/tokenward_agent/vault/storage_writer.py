@@ -6,30 +6,33 @@ anybody hears that it is done. Whatever takes something away takes with it every
 still holds it: previous, damaged, and what saves that died left behind.
 """
 
-# Everything is relative to an open directory, which pathlib cannot be.
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
-import stat
+import sys
 
 from tokenward_agent.vault.errors import VaultError, explained
+
+if sys.platform == "win32":
+    from tokenward_agent.vault.windows_folder import WindowsFolder as Folder
+    from tokenward_agent.vault.windows_folder import sync
+else:
+    from tokenward_agent.vault.folder import Folder, sync
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO must not stop us
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class Writer:
     """What may be done to the file while its lock is held."""
 
-    def __init__(self, directory: int, name: str, path: str) -> None:
-        self._directory = directory
+    def __init__(self, folder: Folder, name: str, path: str) -> None:
+        self._folder = folder
         self._name = name
         self._path = path
         self._mark = f".{name}."  # of a temporary file: .NAME.RANDOM.tmp
@@ -51,10 +54,10 @@ class Writer:
                     self._keep()
                 elif keep_previous is not None:
                     self._forget()
-                self._rename(fresh, self._name)
+                self._folder.rename(fresh, self._name)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    self._remove(fresh)
+                    self._folder.remove(fresh)
                 raise
         self._confirm()
 
@@ -67,49 +70,38 @@ class Writer:
         with explained("write", self._path):
             self._sweep()
             with contextlib.suppress(FileNotFoundError):
-                self._rename(self._name, kept)
-                self._close_to_others(kept)
-            self._rename(f"{self._name}.previous", self._name)
+                self._folder.rename(self._name, kept)
+                self._folder.close_to_others(kept)
+            self._folder.rename(f"{self._name}.previous", self._name)
         self._confirm()
-
-    def _close_to_others(self, name: str) -> None:
-        with contextlib.suppress(OSError):  # a link, or another user's: it is out of the way
-            file = os.open(name, os.O_RDONLY | SAFE, dir_fd=self._directory)
-            try:
-                if stat.S_ISREG(os.fstat(file).st_mode):
-                    os.fchmod(file, 0o600)
-            finally:
-                os.close(file)
 
     def _confirm(self) -> None:
         """Have the directory on the disk."""
         try:
-            _sync(self._directory)
+            self._folder.sync()
         except OSError as error:
-            if error.errno != errno.EINVAL:  # a file system that cannot do this for a directory
-                raise VaultError(
-                    "vault",
-                    f"{self._path} was written, but the disk did not confirm that it will stay: "
-                    f"{os.strerror(error.errno or 0)}.",
-                    "check the disk, then do it again",
-                ) from error
+            raise VaultError(
+                "vault",
+                f"{self._path} was written, but the disk did not confirm that it will stay: "
+                f"{os.strerror(error.errno or 0)}.",
+                "check the disk, then do it again",
+            ) from error
 
     def _sweep(self) -> None:
-        for name in os.listdir(self._directory):
+        for name in self._folder.names():
             if name.startswith(self._mark) and name.endswith(".tmp"):
-                self._remove(name)
+                self._folder.remove(name)
 
     def _temporary(self) -> str:
         return f"{self._mark}{os.urandom(8).hex()}.tmp"
 
     def _write(self, name: str, data: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | SAFE
-        file = os.open(name, flags, 0o600, dir_fd=self._directory)
+        file = self._folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             view = memoryview(data)
             while view:
                 view = view[os.write(file, view) :]
-            _sync(file)
+            sync(file)
         finally:
             os.close(file)
 
@@ -117,39 +109,20 @@ class Writer:
         """Give the file a second name, in one step: the last previous one is there until then."""
         link = self._temporary()
         try:
-            os.link(self._name, link, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-            self._rename(link, f"{self._name}.previous")
+            self._folder.link(self._name, link)
+            self._folder.rename(link, f"{self._name}.previous")
         except FileNotFoundError:
             return  # the first save
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
         finally:
-            self._remove(link)  # rename leaves it where both names are of one file already
-
-    def _rename(self, source: str, target: str) -> None:
-        os.rename(source, target, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+            self._folder.remove(link)  # rename leaves it where both names are of one file already
 
     def _forget(self) -> None:
         """Remove every older file: none may still hold what is being taken away."""
-        self._remove(f"{self._name}.previous")
-        for name in os.listdir(self._directory):
+        self._folder.remove(f"{self._name}.previous")
+        for name in self._folder.names():
             if name.startswith(f"{self._name}.damaged-"):
                 with contextlib.suppress(IsADirectoryError):
-                    self._remove(name)
-
-    def _remove(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._directory)
-
-
-def _sync(file: int) -> None:
-    full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync stops at the disk's own cache
-    if full is not None:
-        try:
-            fcntl.fcntl(file, full)
-        except OSError:
-            pass  # a file system that has none: fsync is all there is
-        else:
-            return
-    os.fsync(file)
+                    self._folder.remove(name)

@@ -7,9 +7,9 @@ nobody else out.
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
+from tokenward_agent.files import uid
 from tokenward_agent.wire import peer
 
 TYPE_CHECKING = False
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     Admits = Callable[[int], bool]
 
 
-def own_user(uid: int) -> bool:
+def own_user(asker: int) -> bool:
     """Tell whether a peer is the agent's own user."""
-    return peer.admitted(uid, os.geteuid())
+    return peer.admitted(asker, uid())
 
 
 def nobody(_sock: socket.socket) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import resource
 import select
+import sys
 
 from tokenward_agent.arena import ArenaFull
 from tokenward_agent.failure import Failure
+from tokenward_agent.system import descriptors
 from tokenward_agent.wire import peer
 from tokenward_agent.wire.answer import Answer, not_done
 from tokenward_agent.wire.connection import Connection
@@ -64,8 +65,8 @@ class Server:
         self.came = 0
         """How many were let in so far."""
         self._tasks: set[asyncio.Task[None]] = set()
-        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._room = min(MAX_CONNECTIONS, descriptors - min(RESERVED, descriptors // 2))
+        most = descriptors()
+        self._room = min(MAX_CONNECTIONS, most - min(RESERVED, most // 2))
         self.open(Door(listener, dispatch, meet))
 
     @property
@@ -109,6 +110,8 @@ class Server:
 
     def _somebody_waits(self, door: Door) -> bool:
         """Tell whether there is anybody to accept: without a descriptor `accept` does not say."""
+        if sys.platform == "win32":
+            return False  # handles do not run out, and a pipe has somebody or has not
         waiting = select.poll()
         waiting.register(door.listener.fileno(), select.POLLIN)
         return bool(waiting.poll(0))

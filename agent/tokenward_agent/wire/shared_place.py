@@ -7,11 +7,16 @@ error holds the path: it is what somebody typed.
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import contextlib
 import os
 import socket
 
-from tokenward_agent.wire.socket_place import AlreadyRunning, PlaceError, clear, identity
+from tokenward_agent.wire.place import AlreadyRunning, PlaceError
+from tokenward_agent.wire.socket_place import clear, identity
 
 
 class SharedPlace:

@@ -23,15 +23,18 @@ import socket
 import stat
 import sys
 
+from tokenward_agent.wire.place import AlreadyRunning, PlaceError
 from tokenward_protocol import places
 
-
-class PlaceError(Exception):
-    """The socket cannot be made; the text is one sentence for the user."""
+assert sys.platform != "win32"  # noqa: S101 - it is what type checkers read
 
 
-class AlreadyRunning(Exception):  # noqa: N818 - no error: somebody else serves
-    """Another agent serves this address."""
+def address(state: str, directory: str, ordinary: str) -> str:
+    """Return where the agent of a credentials directory listens, by itself.
+
+    `state` is the user's state directory. Raises PlaceError if there is no place for a socket.
+    """
+    return f"{runtime_directory(state)}/{places.socket_name(directory, ordinary)}"
 
 
 def runtime_directory(state: str) -> str:

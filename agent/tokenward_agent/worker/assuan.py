@@ -7,6 +7,10 @@ and `%0A`, so that no text of anybody's can become a command. What a pinentry sa
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import os
 
 from tokenward_agent.worker.waiting import Patience, Stopped

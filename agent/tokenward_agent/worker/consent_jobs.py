@@ -18,6 +18,10 @@ others said of themselves is escaped before it is shown.
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import os
 import subprocess
 import time
@@ -117,8 +121,8 @@ def _started(header: Header, arguments: list[str]) -> subprocess.Popen[bytes]:
 def _by_pinentry(
     process: subprocess.Popen[bytes], text: str, header: Header, patience: Patience
 ) -> str:
-    assert process.stdin is not None  # noqa: S101 - for the type checkers; both are pipes
-    assert process.stdout is not None  # noqa: S101 - likewise
+    assert process.stdin is not None
+    assert process.stdout is not None
     code = 0
     try:
         pinentry = Pinentry(process.stdin.fileno(), process.stdout.fileno(), patience)
@@ -174,8 +178,8 @@ def _flavor(pinentry: Pinentry) -> str:
 def _by_field(
     process: subprocess.Popen[bytes], _text: str, _header: Header, patience: Patience
 ) -> str:
-    assert process.stdin is not None  # noqa: S101 - for the type checkers; both are pipes
-    assert process.stdout is not None  # noqa: S101 - likewise
+    assert process.stdin is not None
+    assert process.stdout is not None
     process.stdin.close()
     typed = b""
     while more := patience.read(process.stdout.fileno(), _MOST_TYPED):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-_ENVIRONMENT: Final = frozenset(
+_ENVIRONMENT = frozenset(
     [
         "HOME",
         "USER",
@@ -23,6 +25,11 @@ _ENVIRONMENT: Final = frozenset(
         "PYTHON_KEYRING_BACKEND",
     ]
 )
+if sys.platform == "win32":  # without these a program does not find Windows, or its user's folders
+    _ENVIRONMENT |= {
+        *("SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP"),
+        *("USERPROFILE", "USERNAME", "USERDOMAIN", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA"),
+    }
 _ENVIRONMENT_PREFIXES: Final = ("LC_", "XDG_")
 _SESSION: Final = frozenset(
     [

@@ -105,6 +105,8 @@ def work(header: Header, secret: bytes) -> tuple[Header, bytes]:
 
         return program_jobs.work(job, header, secret)
     if job.startswith("consent-"):
+        if sys.platform == "win32":
+            raise JobError("no-screen", "There is no program here that asks a person.")
         from tokenward_agent.worker import consent_jobs
 
         return consent_jobs.work(job, header, secret)
@@ -125,8 +127,7 @@ def main() -> None:
     if "environ" in header:  # started by a service manager, in an environment of its own
         os.environ.clear()
         os.environ.update(header["environ"])
-    signal.signal(signal.SIGALRM, lambda _number, _frame: os.killpg(0, signal.SIGKILL))
-    signal.alarm(int(header["seconds"]) + _GRACE_SECONDS)
+    _end_in(int(header["seconds"]) + _GRACE_SECONDS)
     try:
         answer, result = work(header, secret)
     except JobError as error:
@@ -138,6 +139,19 @@ def main() -> None:
         write_answer(1, {"ok": False, **failure, "hint": ""})
     else:
         write_answer(1, {"ok": True, **answer}, result)
+
+
+def _end_in(seconds: int) -> None:
+    """End this process in so many seconds, with all that it started."""
+    if sys.platform == "win32":  # the agent's job object ends what this one started
+        from threading import Timer
+
+        timer = Timer(seconds, os._exit, (1,))
+        timer.daemon = True
+        timer.start()
+    else:
+        signal.signal(signal.SIGALRM, lambda _number, _frame: os.killpg(0, signal.SIGKILL))
+        signal.alarm(seconds)
 
 
 def _argon2id(header: Header, passphrase: bytes) -> bytes:

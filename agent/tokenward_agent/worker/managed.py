@@ -10,6 +10,10 @@ child this agent is.
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import os
 import socket
 import struct
@@ -53,6 +57,8 @@ def connected(path: str, watched: int | None) -> socket.socket:
 
 def server(connection: socket.socket) -> int:
     """Return the process at the other end: that listened there, or that connected to us."""
+    if sys.platform != "linux":
+        raise NotImplementedError  # only systemd starts workers
     size = _CREDENTIALS.size
     found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     return int(_CREDENTIALS.unpack(found)[0])

@@ -9,12 +9,15 @@ descriptor 3. It ends with all that it has started when the agent hangs up.
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import contextlib
 import os
 import select
 import signal
 import socket
-import sys
 import threading
 import time
 

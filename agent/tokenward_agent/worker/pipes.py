@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+
+assert sys.platform != "win32"  # noqa: S101 - it is what type checkers read
 
 
 async def write(descriptor: int, data: memoryview) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import sys
 import termios
 import time
 
 from tokenward_agent.worker.main import JobError
+
+assert sys.platform != "win32"  # noqa: S101 - it is what type checkers read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

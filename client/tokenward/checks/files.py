@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+import sys
 
 from tokenward.checks.finding import ok, problem, warning
 from tokenward.layout import counted
+from tokenward.system import open_to_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +54,10 @@ def directory(check: str, path: str, uid: int) -> Iterator[Finding]:
     yield from filter(None, wrongs)
     if not wrong and not any(wrongs):
         inside = f" and the {counted(len(files), 'file')} in it" if files else ""
-        yield ok(check, f"Nobody else can get at {path}{inside}.")
+        if sys.platform == "win32":
+            yield ok(check, f"{path}{inside} can be opened by whoever can open the folder above.")
+        else:
+            yield ok(check, f"Nobody else can get at {path}{inside}.")
 
 
 def _file(check: str, entry: os.DirEntry[str], uid: int) -> Finding | None:
@@ -69,7 +74,7 @@ def _wrong(check: str, path: str, found: os.stat_result, uid: int, mode: str) ->
     if found.st_uid != uid:
         owner = f"belongs to the user with number {found.st_uid}"
         return problem(check, f"{path} {owner}.", f"`sudo chown {uid} {shlex.quote(path)}`")
-    if found.st_mode & 0o077:
+    if open_to_others(found.st_mode):
         is_open = f"is open to others (mode {stat.S_IMODE(found.st_mode):o})"
         return problem(check, f"{path} {is_open}.", f"`chmod {mode} {shlex.quote(path)}`")
     return None

@@ -15,6 +15,7 @@ from tokenward.checks.finding import ok, problem, warning
 from tokenward.errors import CommandError
 from tokenward.layout import listed
 from tokenward.sources.document import opened
+from tokenward.system import open_to_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def findings(environ: Mapping[str, str], home: str, known: Known) -> Iterator[Fi
 def _finding(source: str, path: str, places: list[str]) -> Finding:
     message = f"{path} has the secret of {listed(places)} in plain text"
     mode = stat.S_IMODE(os.stat(path).st_mode)
-    if mode & 0o077:
+    if open_to_others(mode):
         return problem(
             CHECK,
             f"{message}, and others can read it (mode {mode:o}).",

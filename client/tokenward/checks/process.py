@@ -1,15 +1,17 @@
 """Whether the agent's process keeps its promises: tried on it, from outside, as this user.
 
-What it says of itself counts only where nothing can be tried. Linux alone shows a process to
-others; elsewhere the agent's own report is all there is.
+What it says of itself counts only where nothing can be tried. Linux shows a process to others, and
+Windows says what may be done to one; elsewhere the agent's own report is all there is.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
 
 from tokenward.checks.finding import ok, problem, warning
+from tokenward.system import CLOSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +27,14 @@ _RESTART = "`auth agent restart`, and report it if it stays so"
 def closed(pid: int, uid: int, proc: str = "/proc") -> Iterator[Finding]:
     """Try to read the agent's memory and environment, and to list its descriptors."""
     check = "process"
+    if sys.platform == "win32":
+        from tokenward.windows.running import may_be_read
+
+        if may_be_read(pid):
+            yield problem(check, "Other programs of yours can read the agent's memory.", _RESTART)
+        else:
+            yield ok(check, "The agent's memory cannot be read by you.")
+        return
     if not os.path.isdir(f"{proc}/self"):
         return
     if uid == 0:
@@ -58,7 +68,7 @@ def closed(pid: int, uid: int, proc: str = "/proc") -> Iterator[Finding]:
 def _open(path: str) -> int | None:
     """Return why a file cannot be opened, or None if it can."""
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        os.close(os.open(path, os.O_RDONLY | CLOSED))
     except OSError as error:
         return error.errno
     return None
@@ -88,6 +98,8 @@ def memory(kind: str, limits_text: str) -> Finding:
         return ok("memory", "Secrets are in memory that not even the kernel maps (memfd_secret).")
     if kind == "mlock":
         return ok("memory", "Secrets are in locked memory, which is never swapped (mlock).")
+    if kind == "VirtualLock":
+        return ok("memory", "Secrets are in locked memory, which is never swapped (VirtualLock).")
     limit = _limit(limits_text, "Max locked memory")
     allowed = f" (lock limit {limit[1]})" if limit else ""
     return warning(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
-from time import monotonic
 
 from tokenward import minted, services, starter
 from tokenward.connection import AgentAbsent, connect
@@ -13,12 +11,15 @@ from tokenward.errors import CommandError
 from tokenward.layout import listed
 from tokenward.services import installing
 
+if sys.platform == "win32":
+    from tokenward.windows.running import Running
+else:
+    from tokenward.running import Running
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
-
-    from psutil import Process
 
     from tokenward.connection import Connection
     from tokenward.session import Session
@@ -98,19 +99,14 @@ def _restart(session: Session) -> None:
 
 def _end(session: Session) -> int | None:
     """Stop the agent and wait until its process is gone; its pid, or None if none ran."""
-    import psutil
-
     connection = _running(session)
     if connection is None:
         return None
     pid = int(connection.greeting["pid"])
-    try:
-        process = psutil.Process(pid)
-    except psutil.NoSuchProcess:  # it runs where we see no processes of its kind
-        process = None
+    process = Running(pid)
     tokens = _minted(connection)
     connection.stop()
-    if process is not None and not _has_ended(process):
+    if not process.has_ended(STOP_SECONDS):
         raise CommandError(
             f"The agent (pid {pid}) was told to stop, and still runs.", f"`kill {pid}`"
         )
@@ -124,22 +120,6 @@ def _minted(connection: Connection) -> list[minted.Minted]:
         return minted.held(connection.ask)
     except CommandError:
         return []
-
-
-def _has_ended(process: Process) -> bool:
-    """Wait for a process to end. It may never be reaped: in a container, init may not do that."""
-    import psutil
-
-    deadline = monotonic() + STOP_SECONDS
-    while monotonic() < deadline:
-        with suppress(psutil.TimeoutExpired):
-            process.wait(0.02)
-            return True
-        with suppress(psutil.NoSuchProcess):
-            if process.status() != psutil.STATUS_ZOMBIE:
-                continue
-        return True
-    return False
 
 
 def _status(session: Session) -> None:

@@ -7,13 +7,12 @@ and could be better.
 
 from __future__ import annotations
 
-import os
 import site
 import sys
 import sysconfig
 from time import time
 
-from tokenward import directories
+from tokenward import directories, system
 from tokenward.checks import (
     files,
     log,
@@ -105,7 +104,7 @@ def _examined(session: Session) -> Iterator[Finding]:
 
 def _directories(session: Session) -> Iterator[Finding]:
     places = session.settings.directories
-    uid = os.geteuid()
+    uid = system.uid()
     yield from files.directory("credentials", places.credentials, uid)
     yield from files.directory("state", places.state, uid)
     yield from files.directory("state", places.state_folder, uid)
@@ -120,7 +119,7 @@ def _agent(status: dict[str, Any]) -> Iterator[Finding]:
         yield warning(
             "agent", f"The agent is {version}, this command {VERSION}.", "`auth agent restart`"
         )
-    yield from process.closed(pid, os.geteuid())
+    yield from process.closed(pid, system.uid())
     limits = _text(f"/proc/{pid}/limits")
     yield from process.limits(limits)
     yield process.memory(str(status["protections"].get("memory", "unknown")), limits)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 from tokenward import lookup, poetry_sources, usage
 from tokenward.connection import AgentError
@@ -174,8 +175,12 @@ def _is_clear(
 
 def _become(program: list[str], environ: Mapping[str, str]) -> NoReturn:
     """Put the program in the place of this process. Raises CommandError where it cannot be run."""
-    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python; a program expects to die of them
-        signal.signal(ignored, signal.SIG_DFL)
+    if sys.platform != "win32":
+        for ignored in (
+            signal.SIGPIPE,
+            signal.SIGXFSZ,
+        ):  # by Python; programs expect to die of them
+            signal.signal(ignored, signal.SIG_DFL)
     name = os.path.basename(program[0])
     name = name if sayable(name) else "The program"
     try:

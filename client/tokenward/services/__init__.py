@@ -33,6 +33,7 @@ class Service(NamedTuple):
     """What is installed: its `files`, and the `socket` that it says.
 
     `listening`: connecting to that socket starts the agent. `running`: it has been started.
+    A `socket` of "" is one that is started when the user logs on, and not looked after further.
     """
 
     files: list[str]
@@ -76,6 +77,10 @@ def here(environ: Mapping[str, str]) -> Manager | None:
         from tokenward.services import launchd
 
         return launchd.found(environ)
+    if sys.platform == "win32":
+        from tokenward.services import windows
+
+        return windows.found(environ)
     return None
 
 

@@ -10,10 +10,14 @@ from __future__ import annotations
 import os
 import sys
 
-from tokenward import address, starter
+from tokenward import starter
 from tokenward.errors import CommandError
 from tokenward.services import Job
-from tokenward_protocol import places
+
+if sys.platform == "win32":
+    from tokenward import pipe_address as address
+else:
+    from tokenward import address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,13 +52,12 @@ def job(directories: Directories, environ: Mapping[str, str]) -> Job:
     if directories.credentials != directories.ordinary:
         variables["TOKENWARD_DIR"] = directories.credentials
     command = [*starter.interpreter(), "-m", "tokenward_agent"]
-    return Job(command, f"{base}/{_name(directories)}", variables)
+    return Job(command, _first(base, directories), variables)
 
 
 def own_socket(directories: Directories, environ: Mapping[str, str]) -> str:
     """Return where the agent of these directories listens, however it is started."""
-    base = address.runtime_directory(environ, directories.state)
-    return f"{base}/{_name(directories)}"
+    return _first(str(address.runtime_directory(environ, directories.state)), directories)
 
 
 def is_so(manager: Manager, wanted: Job) -> bool:
@@ -79,6 +82,8 @@ def described(
     name: str, service: Service, directories: Directories, environ: Mapping[str, str]
 ) -> str:
     """Return the line about an installed service; `name` is the manager's."""
+    if not service.socket:
+        return f"{name} starts it when you log on."
     if service.socket != own_socket(directories, environ):
         return f"{name} looks after the agent of other credentials, at {service.socket}."
     if service.listening:
@@ -86,5 +91,5 @@ def described(
     return f"{name} is to look after it, but does not listen; `auth agent install` mends that."
 
 
-def _name(directories: Directories) -> str:
-    return places.socket_name(directories.credentials, directories.ordinary)
+def _first(base: str, directories: Directories) -> str:
+    return next(address.addresses(base, directories.credentials, directories.ordinary))

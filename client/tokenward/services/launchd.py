@@ -11,6 +11,10 @@ user, as over ssh.
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import os
 import plistlib
 import re
@@ -21,6 +25,7 @@ from tokenward import address, directories, files
 from tokenward.errors import CommandError
 from tokenward.services import Job, Service
 from tokenward.setup import writing
+from tokenward.system import uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +61,7 @@ class Launchd:
     def __init__(self, program: str, kind: str, environ: Mapping[str, str]) -> None:
         self._program = program
         self._kind = kind
-        self._domain = f"{kind}/{os.geteuid()}"
+        self._domain = f"{kind}/{uid()}"
         self._target = f"{self._domain}/{LABEL}"
         self._path = f"{directories.home(environ)}/Library/LaunchAgents/{LABEL}.plist"
 

@@ -18,6 +18,7 @@ from tokenward import directories, files
 from tokenward.errors import CommandError
 from tokenward.services import Job, Service
 from tokenward.setup import writing
+from tokenward.system import uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _SECONDS = 60
 
 def found(environ: Mapping[str, str]) -> Systemd | None:
     """Return the user's manager, None where none answers or could be told anything."""
-    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid()}"
     if not os.path.exists(f"{runtime}/systemd/private"):
         return None
     program = shutil.which("systemctl", path=environ.get("PATH"))

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from contextlib import contextmanager, suppress
 
 from tokenward.errors import CommandError
 from tokenward.replacing import replace, sync, unfinished
+from tokenward.system import open_to_others, uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,9 +83,9 @@ def make_private(folder: str, names: set[str] | None = None) -> None:
     """
     try:
         found = os.lstat(folder)
-        if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
+        if found.st_uid != uid() or not stat.S_ISDIR(found.st_mode):
             raise CommandError(f"{folder} is no folder of your own.", f"`ls -ld {folder}`")
-        if found.st_mode & 0o077:
+        if open_to_others(found.st_mode):
             os.chmod(folder, 0o700)
         others = names is not None and {*os.listdir(folder)} - names
     except FileNotFoundError:
@@ -104,6 +106,10 @@ def alone_in(folder: str) -> Iterator[None]:
     The folder itself is locked, so that nothing of it is left; where it lies on a file system that
     locks no folders, nobody waits.
     """
+    if sys.platform == "win32":  # locks no folders
+        make_folders(f"{folder}/")
+        yield
+        return
     descriptor = _locked(folder)
     try:
         yield
@@ -112,6 +118,8 @@ def alone_in(folder: str) -> Iterator[None]:
 
 
 def _locked(folder: str) -> int:
+    if sys.platform == "win32":
+        raise NotImplementedError
     import fcntl
 
     while True:
@@ -144,7 +152,7 @@ def _mode_of_own(path: str, target: str) -> int | None:
             if place == target and not os.path.islink(path):
                 return None
             continue
-        if found.st_uid != os.geteuid():
+        if found.st_uid != uid():
             raise CommandError(f"{place} belongs to another user.", f"`ls -l {place}`")
     found = os.lstat(target)
     if not stat.S_ISREG(found.st_mode):

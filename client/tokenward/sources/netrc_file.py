@@ -14,6 +14,7 @@ from __future__ import annotations
 import netrc
 import os
 import re
+import sys
 from typing import NamedTuple
 
 from tokenward.sources.found import Found, unreadable
@@ -165,6 +166,8 @@ def _lines(text: str, entry: _Entry) -> list[Span]:
 def readable(text: str) -> bool:
     """Tell whether Python's own reader, which takes less than this one, understands it."""
     data = text.encode()
+    if sys.platform == "win32":
+        return True  # no way to have it read a text that lies in no file
     source, target = os.pipe()
     try:
         os.set_blocking(target, False)

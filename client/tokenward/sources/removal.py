@@ -8,15 +8,16 @@ file stay. No copy is kept.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
+import sys
 from contextlib import contextmanager
 
 from tokenward.errors import CommandError
 from tokenward.files import read
 from tokenward.replacing import replace
 from tokenward.sources.netrc_file import readable
+from tokenward.system import CLOSED, open_to_others, uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,13 +60,13 @@ def remove(document: Document, settled: Iterable[Found]) -> bool:
             f"{document.path} cannot be written, so it has the secret still: {error.strerror}.",
             "make that possible and do it again",
         ) from None
-    return bool(found.st_mode & 0o077)
+    return open_to_others(found.st_mode)
 
 
 def _judge(shown: str, path: str, found: os.stat_result) -> None:
     """Refuse a file that is not the user's alone to change."""
     for place, owner in ((path, found.st_uid), (os.path.dirname(path), None)):
-        if (os.stat(place).st_uid if owner is None else owner) != os.geteuid():
+        if (os.stat(place).st_uid if owner is None else owner) != uid():
             raise CommandError(
                 f"{shown} was left as it is: {place} belongs to somebody else.",
                 "its owner can take the secret out",
@@ -93,12 +94,24 @@ def _locked(document: Document) -> Iterator[None]:
     if document.source != "uv":
         yield
         return
-    file = os.open(f"{document.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = os.open(f"{document.path}.lock", os.O_RDWR | os.O_CREAT | CLOSED, 0o600)
     try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            _lock(file)
+        except OSError:
             raise CommandError(f"{document.path} is in use by uv.", "do it again") from None
         yield
     finally:
         os.close(file)
+
+
+def _lock(file: int) -> None:
+    """Lock an open file as uv does. Raises OSError where somebody else has it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,6 +10,7 @@ is given up after `SECONDS`.
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -156,6 +157,9 @@ def _deadline(place: str) -> Iterator[None]:
     def give_up(_number: int, _frame: FrameType | None) -> None:
         raise CommandError(f"No answer came from {place} within {SECONDS} seconds.")
 
+    if sys.platform == "win32":  # no alarms; the Credential Store of Windows does not wait either
+        yield
+        return
     before = signal.signal(signal.SIGALRM, give_up)
     signal.alarm(SECONDS)
     try:

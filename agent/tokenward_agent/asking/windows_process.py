@@ -1,0 +1,40 @@
+"""The process at the other end of a pipe, as Windows shows it.
+
+Windows says which process opened the pipe, by number; it counts if it began before the connection
+was accepted. Its parents and its command line come from psutil; where psutil cannot look, what it
+runs is known all the same.
+"""
+
+from __future__ import annotations
+
+import sys
+
+assert sys.platform == "win32"
+
+import os
+from typing import cast
+
+import psutil
+
+from tokenward_agent.asking.other_systems import chain_of
+from tokenward_agent.asking.process import Process
+from tokenward_agent.windows.process import program_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+    from tokenward_agent.windows.pipe import Pipe
+
+
+def chain_behind(sock: socket.socket, accepted: float) -> tuple[Process, ...]:
+    """Return the chain of whoever connected. `accepted` is in seconds since 1970. Raises OSError."""
+    pid = cast("Pipe", sock).client()
+    path, began = program_of(pid)
+    if began > accepted:
+        return ()
+    try:
+        found = chain_of(pid, accepted)
+    except (psutil.Error, OSError):
+        found = ()
+    return found or (Process(pid, 0, 0, 0, os.path.basename(path), path),)

@@ -1,0 +1,1 @@
+"""What only Windows has: its pipes, descriptors, locked pages and jobs, called through ctypes."""

@@ -1,0 +1,69 @@
+"""The loop of Windows, waiting for pipes as the loops of other systems wait for sockets.
+
+asyncio's own has no `add_reader`: it moves bytes, into objects of its own, where an agent must have
+them in locked memory. So a read of nothing is begun, which ends when there is something, and
+whoever waits then reads it. Nothing of asyncio's is replaced.
+
+There is no `add_writer`: a pipe takes an answer at once (pipe.py).
+"""
+
+from __future__ import annotations
+
+import sys
+
+assert sys.platform == "win32"
+
+import asyncio
+import contextlib
+from asyncio.windows_events import IocpProactor
+
+from tokenward_agent.windows.pipe import ENDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tokenward_agent.windows.pipe import Pipe, PipeListener
+
+
+class PipeLoop(asyncio.ProactorEventLoop):
+    """A proactor's loop with `add_reader` for pipes and their listeners."""
+
+    def __init__(self) -> None:
+        self._iocp = IocpProactor()
+        super().__init__(self._iocp)
+        self._readers: dict[int, asyncio.Task[None]] = {}
+
+    def add_reader(  # type: ignore[override]  # any callable with its arguments
+        self, fd: Any, callback: Callable[..., Any], *args: Any
+    ) -> None:
+        """Call back whenever there is something at the end with this number, until removed."""
+        self.remove_reader(fd)
+        watch = self._watch(fd, ENDS[fd], callback, args)
+        self._readers[fd] = self.create_task(watch)
+
+    def remove_reader(self, fd: Any) -> bool:
+        """Wait for that end no more; tell whether anybody did."""
+        reader = self._readers.pop(fd, None)
+        if reader is None:
+            return False
+        if reader is not asyncio.current_task(self):
+            reader.cancel()
+        return True
+
+    def remove_writer(self, fd: Any) -> bool:  # noqa: ARG002 - nobody ever waits to write
+        """Tell that nobody waited to write."""
+        return False
+
+    async def _watch(
+        self, number: int, end: Pipe | PipeListener, callback: Callable[..., Any], args: Any
+    ) -> None:
+        me = asyncio.current_task(self)
+        while self._readers.get(number) is me:
+            with contextlib.suppress(OSError):  # its other end is gone: whoever reads will see
+                await end.came(self._iocp)
+            try:
+                callback(*args)
+            except Exception as error:  # noqa: BLE001 - as the loop itself does with any callback's
+                self.call_exception_handler({"message": "A reader failed.", "exception": error})

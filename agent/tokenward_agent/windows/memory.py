@@ -1,0 +1,46 @@
+"""Memory that is not swapped, and random bytes that go straight into it.
+
+``VirtualLock`` keeps pages in memory while this process runs; what it may lock is bounded by its
+working set, which is raised first. Such pages are in a dump, so the process is closed to dumps
+(process.py). Where locking is refused the memory is ``unlocked: REASON``.
+"""
+
+from __future__ import annotations
+
+import sys
+
+assert sys.platform == "win32"
+
+import ctypes
+import mmap
+
+from tokenward_agent.windows import calls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+_BESIDES: Final = 16 << 20
+"""Bytes of the working set that are left to everything else."""
+
+_SYSTEM_PREFERRED: Final = 2  # BCRYPT_USE_SYSTEM_PREFERRED_RNG
+
+
+def map_locked(size: int) -> tuple[mmap.mmap, str]:
+    """Map *size* bytes, whole pages; return them and what protects them."""
+    memory = mmap.mmap(-1, size)
+    least = size + _BESIDES
+    locked = calls.working_set(calls.current_process(), least, 2 * least) and calls.virtual_lock(
+        _address(memory), size
+    )
+    return memory, "VirtualLock" if locked else f"unlocked: {calls.failed().strerror}"
+
+
+def fill_random(view: memoryview) -> None:
+    """Fill *view* with random bytes of the system's. Raises OSError."""
+    if len(view) and calls.fill_random(None, _address(view), len(view), _SYSTEM_PREFERRED):
+        raise OSError("Windows has no random bytes.")
+
+
+def _address(memory: mmap.mmap | memoryview) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))

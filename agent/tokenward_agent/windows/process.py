@@ -1,0 +1,81 @@
+"""This process, closed to others of its user; and what is to be seen of another one.
+
+In force after `close_process`:
+
+- the process' own access list lets nobody read its memory, attach to it, duplicate its handles or
+  start a thread in it, its owner included, who could otherwise rewrite the list: what is left is to
+  end it, to wait for it and to see what program it is;
+- no error box and no dump of Windows' error reporting for a crash.
+
+A debugger that is there already is refused. Administrators with the privilege to debug pass by any
+access list, and nothing here is against them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+assert sys.platform == "win32"
+
+import ctypes
+from ctypes import wintypes
+
+from tokenward_agent.windows import calls
+from tokenward_agent.windows.security import Descriptor, own_sid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+_DACL: Final = 0x80000004  # DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION
+_RIGHTS: Final = 0x00101001
+"""SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_TERMINATE."""
+
+_QUIET: Final = 0x8003  # SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX
+_PATH: Final = 32768
+_TICKS: Final = 10_000_000  # a FILETIME counts tenths of microseconds
+_TO_1970: Final = 11_644_473_600  # seconds from 1601, where it begins
+
+
+def closed_to(sid: str) -> str:
+    """Return the access list of a process that its own user may only end and look at (SDDL).
+
+    OW is whoever owns it: without that entry an owner may always change the list.
+    """
+    return f"D:P(A;;{_RIGHTS:#x};;;{sid})(A;;{_RIGHTS:#x};;;OW)"
+
+
+def close_process() -> None:
+    """Let nobody of this user into this process. Raises OSError."""
+    calls.set_error_mode(_QUIET)
+    descriptor = Descriptor(closed_to(own_sid()))
+    if not calls.set_kernel_object_security(calls.current_process(), _DACL, descriptor.address):
+        raise calls.failed()
+
+
+def has_debugger() -> bool:
+    """Tell whether a debugger is attached to this process."""
+    found = wintypes.BOOL()
+    calls.debugger_present(calls.current_process(), found)
+    return bool(found.value)
+
+
+def program_of(pid: int) -> tuple[str, float]:
+    """Return the path of what a process runs, and when it began, in seconds since 1970.
+
+    Raises OSError where it has ended or may not be looked at.
+    """
+    process = calls.open_process(calls.PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
+    if not process:
+        raise calls.failed()
+    try:
+        path = ctypes.create_unicode_buffer(_PATH)
+        began, other = wintypes.FILETIME(), wintypes.FILETIME()
+        if not calls.image_name(process, 0, path, wintypes.DWORD(_PATH)):
+            raise calls.failed()
+        if not calls.process_times(process, began, other, other, other):
+            raise calls.failed()
+    finally:
+        calls.close_handle(process)
+    ticks = began.dwHighDateTime << 32 | began.dwLowDateTime
+    return path.value, ticks / _TICKS - _TO_1970

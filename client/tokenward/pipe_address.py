@@ -1,0 +1,44 @@
+"""Where this user's agent listens on Windows: at a pipe whose name holds the user's SID.
+
+There is no directory to be found or made: whoever asks looks at whose the pipe is (pipe_stream.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+assert sys.platform == "win32"
+
+from tokenward.errors import AgentUnreachable
+from tokenward.windows.security import own_sid
+from tokenward_protocol import places
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def runtime_directory(_environ: Mapping[str, str], _state: str) -> str | None:
+    """Return what the names of this user's pipes are made of. Raises AgentUnreachable."""
+    try:
+        return own_sid()
+    except OSError as error:
+        raise AgentUnreachable(
+            f"Windows does not say who this user is: {error.strerror}."
+        ) from None
+
+
+made_runtime_directory = runtime_directory
+
+
+def addresses(base: str, directory: str, ordinary: str) -> Iterator[str]:
+    """Yield the pipes at which the agent of `directory` may be, likeliest first."""
+    if directory == ordinary:
+        yield places.pipe_name(base, directory, ordinary)
+    yield places.pipe_name(base, directory, "")
+
+
+def home(_environ: Mapping[str, str]) -> str | None:
+    """Return the user's home directory."""
+    return os.path.expanduser("~")

@@ -1,0 +1,88 @@
+"""A process that goes on when we are gone: started with next to nothing of ours, until it speaks.
+
+It gets no console, so that closing ours does not end it, no part in a job that ends with us, where
+that is allowed, no input, and of our handles the three that it is given. It says its one line on
+standard output.
+"""
+
+from __future__ import annotations
+
+import sys
+
+assert sys.platform == "win32"
+
+import subprocess
+from contextlib import suppress
+from threading import Thread
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Final
+
+NEEDED: Final = frozenset(
+    [
+        *("SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP"),
+        *("USERPROFILE", "USERNAME", "USERDOMAIN", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA"),
+    ]
+)
+"""Variables without which programs do not find Windows, or their user's folders."""
+
+_FLAGS: Final = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+_READY: Final = ("--ready-fd", "1")
+
+
+class Spawned:
+    """`command`, told by the option `--ready-fd` where to speak; stderr goes to `log`."""
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str], log: int | None) -> None:
+        """Start it. Raises OSError."""
+        try:
+            self._process = _started(
+                command, environ, log, _FLAGS | subprocess.CREATE_BREAKAWAY_FROM_JOB
+            )
+        except PermissionError:  # our job lets nobody out
+            self._process = _started(command, environ, log, _FLAGS)
+
+    def first_line(self, deadline: float) -> str:
+        """Return the line that it writes, without its end; "" where none comes in time."""
+        said: list[bytes] = []
+        reader = Thread(target=self._read, args=(said,), daemon=True)
+        reader.start()
+        reader.join(max(0, deadline - monotonic()))
+        line = said[0] if said else b""
+        if not line.endswith(b"\n"):
+            return ""
+        return line.decode("utf-8", "replace").strip()
+
+    def _read(self, said: list[bytes]) -> None:
+        if self._process.stdout is not None:
+            said.append(self._process.stdout.readline())
+            self._process.stdout.close()
+
+    def leave(self) -> None:
+        """Let it go its own way."""
+        self._process.returncode = 0  # else Popen warns that it still runs, which it is to do
+
+    def kill(self) -> None:
+        """End it."""
+        with suppress(OSError):
+            self._process.kill()
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        self._process.wait()
+
+
+def _started(
+    command: Sequence[str], environ: Mapping[str, str], log: int | None, flags: int
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*command, *_READY],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if log is None else log,
+        env=dict(environ),
+        creationflags=flags,
+    )
