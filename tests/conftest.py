@@ -8,6 +8,7 @@ moment, not about the code, so nothing may fail for it.
 
 from __future__ import annotations
 
+import ctypes
 import sys
 
 import pytest
@@ -21,10 +22,15 @@ settings.register_profile(
 settings.load_profile("unhurried")
 
 
+def is_wine() -> bool:
+    """Tell whether this Windows is Wine, which is not asked to keep all of Windows' promises."""
+    return sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what is marked with another system than this."""
     for marker, platform in SYSTEMS.items():
         elsewhere = pytest.mark.skip(reason=f"needs {marker}")
-        for item in items if sys.platform != platform else []:
+        for item in items if sys.platform != platform or is_wine() else []:
             if item.get_closest_marker(marker):
                 item.add_marker(elsewhere)
