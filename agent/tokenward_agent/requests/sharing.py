@@ -9,6 +9,7 @@ of it is remembered. The way to the other side is ssh's or the container's.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from typing import NamedTuple
 
