@@ -22,6 +22,7 @@ from tokenward_agent.asking.peer import Peer
 from tokenward_agent.clock import SystemClock
 from tokenward_agent.failure import Failure
 from tokenward_agent.faults import fault
+from tokenward_agent.files import uid
 from tokenward_agent.parts import Parts
 from tokenward_agent.quiet import Quiet
 from tokenward_agent.session.watching import Watching
@@ -75,7 +76,7 @@ async def _serve(settings: Settings, place: Place, report: Report, notices: Noti
     quiet = Quiet(
         settings.idle if place.handed else None, server, parts.vaults.clock, parts.agent.expendable
     )
-    watching = Watching(parts.auto_lock, os.environ, os.getuid())
+    watching = Watching(parts.auto_lock, os.environ, uid())
     watch = loop.create_task(_watch(settings, place, parts, quiet, watching, stop))
     await stop.wait()
     notices.tell("STOPPING=1")
