@@ -334,17 +334,24 @@ def test_in_a_window_a_yes_takes_more_than_enter(
             asking = asyncio.create_task(
                 person.answer(LINES, Screen(variables, "", ""), named, loop.time() + SECONDS, None)
             )
-            await asyncio.to_thread(seen.window)
+            while not asking.done() and not await asyncio.to_thread(seen.windows):
+                await asyncio.wait([asking], timeout=0.05)
             while not asking.done():  # until it has the keyboard
                 await asyncio.to_thread(seen.press, *keys)
                 await asyncio.wait([asking], timeout=0.3)
             return await asking
 
-        found = asyncio.run(ask())
-        for _ in range(5):  # what was typed before the window had the keyboard is lost: a no
-            if found == answered or not keys[0].startswith("text:"):
+        found = ""
+        # gcr's prompter now and then fails on a bus that is new, and what is typed before its window
+        # has the keyboard is lost, which makes a no.
+        for last in (False,) * 4 + (True,) if named == "pinentry-gnome3" else (True,):
+            try:
+                found = asyncio.run(ask())
+            except Failure:
+                if last:
+                    raise
+            if found == answered:
                 break
-            found = asyncio.run(ask())
         assert found == answered
 
 

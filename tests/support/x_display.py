@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -37,15 +36,9 @@ class Display:
             timeout=PATIENCE,
         )
 
-    def window(self) -> str:
-        """Wait until a window can be seen, and return its number."""
-        give_up = time.monotonic() + PATIENCE
-        while time.monotonic() < give_up:
-            found = self.run("xdotool", "search", "--onlyvisible", "--name", ".").stdout.split()
-            if found:
-                return found[-1]
-            time.sleep(0.05)
-        raise AssertionError("no window came")
+    def windows(self) -> list[str]:
+        """Return the numbers of the windows that can be seen."""
+        return self.run("xdotool", "search", "--onlyvisible", "--name", ".").stdout.split()
 
     def press(self, *keys: str) -> None:
         """Press keys, as xdotool names them; what is a text of its own is typed."""
