@@ -49,6 +49,10 @@ class SystemClock:
         Between the looks at them this process may be stopped for long; looking at the one that
         stands still in sleep last makes the difference too small then, never too large.
         """
+        if sys.platform == "win32":
+            from tokenward_agent.windows import sleep
+
+            return sleep.slept()
         asleep_too = _asleep_too()
         return max(asleep_too - time.monotonic(), 0.0)
 

@@ -106,6 +106,24 @@ def test_what_needs_unix_sockets_is_refused_in_a_sentence(user: User) -> None:
     assert "error: A share is a Unix socket" in refused.err
 
 
+def test_what_there_is_not_is_said_and_nothing_is_written(user: User) -> None:
+    said = user.auth("setup")
+    assert said.status == 2
+    assert "error: There is nothing on Windows yet" in said.err
+
+
+def test_a_rule_that_asks_gives_nothing_where_nobody_can_be_asked(
+    new_user: Callable[[], User],
+) -> None:
+    user = new_user()
+    assert login(user, "asked").status == 0
+    config = user.root / "Local" / "tokenward" / "config.toml"
+    config.write_text('[[policy]]\ndecide = "ask"\n')
+    refused = user.auth("token", url("asked"))
+    assert (refused.status, refused.out) == (2, "")
+    assert "error: Nobody can be asked" in refused.err
+
+
 def test_the_doctor_finds_nothing_that_is_no_matter_on_windows(user: User) -> None:
     login(user, "doctor")
     found = json.loads(user.auth("doctor", "--format", "json").out)["findings"]

@@ -121,3 +121,11 @@ def test_the_structures_have_the_sizes_of_the_headers() -> None:
     assert ctypes.sizeof(calls.SecurityAttributes) == 24
     assert ctypes.sizeof(calls.Blob) == 16
     assert ctypes.sizeof(job._Limits) == 144
+
+
+def test_a_machine_does_not_sleep_between_two_looks() -> None:
+    from tokenward_agent.clock import SystemClock
+
+    first = SystemClock().slept()
+    assert first >= 0
+    assert SystemClock().slept() - first < 1

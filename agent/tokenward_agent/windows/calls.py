@@ -128,6 +128,10 @@ def mutex(name: str, attributes: SecurityAttributes) -> int | None:
     return handle
 
 
+# Time since the machine started: with its sleep, in milliseconds, and without, in 100 nanoseconds.
+tick_count = _call(_kernel32, "GetTickCount64", ctypes.c_uint64)
+unbiased_time = _call(_kernel32, "QueryUnbiasedInterruptTime", BOOL, POINTER(ctypes.c_uint64))
+
 # Memory.
 working_set = _call(_kernel32, "SetProcessWorkingSetSize", BOOL, HANDLE, c_size_t, c_size_t)
 virtual_lock = _call(_kernel32, "VirtualLock", BOOL, c_void_p, c_size_t)

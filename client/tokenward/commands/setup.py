@@ -7,6 +7,7 @@ left alone, the rest is written, and the exit status is 2.
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 
 from tokenward import directories, listing, usage
@@ -53,6 +54,11 @@ def describe(parser: Parser, _command: str) -> None:
 
 def run(arguments: Namespace, session: Session) -> None:
     """Set up, or undo it; raises CommandError if a file had to be left alone."""
+    if sys.platform == "win32":
+        raise CommandError(
+            "There is nothing on Windows yet that could be set up for tools.",
+            "install tokenward beside a tool, and the library `keyring` finds it there",
+        )
     outcome = Outcome()
     if arguments.undo:
         _undo(session, parts.undone(arguments.tools), outcome)

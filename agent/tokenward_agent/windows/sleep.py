@@ -1,0 +1,19 @@
+"""How long this machine has slept: the difference between two clocks, one of which goes on then."""
+
+from __future__ import annotations
+
+import sys
+
+assert sys.platform == "win32"
+
+import ctypes
+
+from tokenward_agent.windows import calls
+
+
+def slept() -> float:
+    """Return seconds spent asleep since the machine started; too little rather than too much."""
+    asleep_too, awake = float(calls.tick_count()) / 1000, ctypes.c_uint64()
+    if not calls.unbiased_time(awake):  # looked at last: this process may be stopped in between
+        return 0.0
+    return max(asleep_too - awake.value / 10_000_000, 0.0)
