@@ -81,6 +81,8 @@ GOOD: dict[str, list[list[str]]] = {
     "agent stop": [[]],
     "agent restart": [[]],
     "agent status": [["--format", "json"]],
+    "agent install": [[], ["--format", "json"]],
+    "agent uninstall": [[], ["--format", "json"]],
     "agent run": [["--format", "json"]],
     "trust": [["project"]],
     "share": [
