@@ -1,4 +1,8 @@
-"""The session that a request names: a bus, a display, a terminal, as a worker needs them."""
+"""The session that a request names: a bus, a display, a terminal, as a worker needs them.
+
+What would be more than that counts as not named: a bus whose address has a program started
+(`unixexec:`) or leads to another machine, and what no variable can hold.
+"""
 
 from __future__ import annotations
 
@@ -19,4 +23,9 @@ _SESSION: Final = {
 def session(request: Request) -> dict[str, str]:
     """Return the asker's session as environment variables for a worker."""
     found = ((variable, request.text(name)) for name, variable in _SESSION.items())
-    return {variable: value for variable, value in found if value}
+    return {variable: value for variable, value in found if value and _is_fit(variable, value)}
+
+
+def _is_fit(variable: str, value: str) -> bool:
+    buses = value.split(";") if variable == "DBUS_SESSION_BUS_ADDRESS" else ()
+    return "\0" not in value and all(bus.startswith("unix:") for bus in buses if bus)
