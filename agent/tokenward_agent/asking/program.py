@@ -24,6 +24,12 @@ _WITH_VALUE: Final = {"python": "WX", "pypy": "WX", "node": "r", "ruby": "IrC", 
 """Options of one letter whose value may be the next word."""
 
 
+_ATTACHED: Final = {"ruby": "EFKTWix", "perl": "CDFMVdimx"}
+"""Those behind which there may be a value in the same word alone."""
+_CODE: Final = {"node": "ep", "ruby": "e", "perl": "eE"}
+"""Options of one letter that have a text run, where it is not `c`."""
+
+
 class Program(NamedTuple):
     """What runs: a `name` for people, and the `arguments` behind it.
 
@@ -85,9 +91,19 @@ def _module(argv: tuple[str, ...], at: int) -> tuple[str, int] | None:
 
 
 def _is_code(kind: str, word: str) -> bool:
-    """Tell whether the program itself follows: `python -c`, `sh -c`, `perl -e`."""
-    letters = "e" if kind in {"node", "ruby", "perl"} else "c"
-    return not word.startswith("--") and word.endswith(letters)
+    """Tell whether the program itself is in the words: `python -c`, `sh -ce`, `perl -E`, `node -p`.
+
+    Letters may stand together, and the text right behind its letter; behind one with a value all is
+    that value.
+    """
+    if word.startswith("--"):
+        return word.partition("=")[0] in {"--eval", "--print"}
+    for letter in word[1:]:
+        if letter in _CODE.get(kind, "c"):
+            return True
+        if letter in _WITH_VALUE.get(kind, "") + _ATTACHED.get(kind, ""):
+            return False
+    return False
 
 
 def _of_script(path: str) -> str:
