@@ -20,13 +20,13 @@ STRICTNESS = {ALLOW: 0, ASK: 1, DENY: 2}
 
 def subject(
     tool: frozenset[str] = TWINE,
-    above: frozenset[str] = NOBODY,
+    around: frozenset[str] = NOBODY,
     service: str = PYPI,
     username: str = "__token__",
     purpose: str = "publish",
     projects: frozenset[str] = frozenset({"mine"}),
 ) -> Subject:
-    return Subject(tool, above, service, username, purpose, projects)
+    return Subject(tool, around, service, username, purpose, projects)
 
 
 def word(*rules: Rule, **about: frozenset[str] | str) -> str:
@@ -49,10 +49,10 @@ def test_a_program_is_meant_by_its_name_and_by_its_paths(name: str) -> None:
 
 
 def test_what_a_denied_program_starts_is_denied_too_and_what_an_allowed_one_starts_is_not() -> None:
-    above = frozenset({"agent-of-somebody", "bash"})
-    assert word(Rule(DENY, programs=("agent-of-somebody",)), above=above) == DENY
-    assert word(Rule(ASK, programs=("agent-of-somebody",)), above=above) == ASK
-    assert word(Rule(ALLOW, programs=("bash",)), Rule(DENY), above=above) == DENY
+    around = frozenset({"agent-of-somebody", "bash"})
+    assert word(Rule(DENY, programs=("agent-of-somebody",)), around=around) == DENY
+    assert word(Rule(ASK, programs=("agent-of-somebody",)), around=around) == ASK
+    assert word(Rule(ALLOW, programs=("bash",)), Rule(DENY), around=around) == DENY
 
 
 @pytest.mark.parametrize("decide_", [ALLOW, ASK, DENY])
@@ -144,7 +144,7 @@ SUBJECTS = st.builds(
     st.frozensets(st.sampled_from(NAMES)),
 )
 LESS: list[dict[str, Any]] = [
-    {"tool": NOBODY, "above": NOBODY},
+    {"tool": NOBODY, "around": NOBODY},
     {"purpose": ""},
     {"projects": NOBODY},
 ]

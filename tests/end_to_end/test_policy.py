@@ -43,6 +43,30 @@ def test_what_a_denied_program_starts_is_denied_too(stored: Home) -> None:
     assert SECRET not in stored.run(script).stdout
 
 
+def test_a_program_that_asks_for_others_is_denied_where_a_rule_means_it(stored: Home) -> None:
+    stored.done("setup", "keyring", "--yes")
+    keyring = (stored.path / ".local/bin/keyring", "get", URL, "ana")
+    assert SECRET in stored.run(*keyring).stdout
+    for program in ("keyring", str(keyring[0])):
+        rules(stored, f'[[policy]]\nprogram = "{program}"\ndecide = "deny"\n')
+        assert SECRET not in stored.run(*keyring).stdout
+    assert SECRET in stored.done("token", URL)
+
+
+def test_a_policy_whose_link_leads_nowhere_lets_nothing_through(stored: Home) -> None:
+    rules(stored, "")
+    config = stored.path / ".config/tokenward/config.toml"
+    config.rename(stored.path / "kept.toml")
+    config.symlink_to(stored.path / "kept.toml")
+    assert SECRET in stored.done("token", URL)
+    (stored.path / "kept.toml").unlink()
+    refused = stored.auth("token", URL)
+    assert refused.returncode == 2
+    assert f"The file {config} cannot be read" in refused.stderr
+    config.unlink()
+    assert SECRET in stored.done("token", URL)
+
+
 def test_publishing_and_installing_are_told_apart_and_so_are_projects(stored: Home) -> None:
     command = tool(stored, "twine")
     rules(

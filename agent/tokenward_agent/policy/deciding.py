@@ -9,7 +9,7 @@ A rule that allows has to cover all that is asked for, one that asks or denies o
 
 | | `allow` is meant for | `ask` and `deny` are meant for |
 | --- | --- | --- |
-| program | the tool that asks | the tool, and whatever was started by the program |
+| program | the tool that asks | the tool, whatever was started by the program, and whatever asks through it |
 | project | requests for no other projects | requests for any of the projects |
 | service | credentials for it or what lies below | likewise; perhaps one for something above |
 
@@ -39,12 +39,13 @@ class Subject(NamedTuple):
     """A request as rules see it.
 
     `tool` has the name and the absolute paths of the tool that asks, and is empty where that is
-    not known; `above` likewise of the programs that started it. `service` and `username` are those
+    not known; `around` likewise of the programs that started it, and of those that it asks through, such
+    as `keyring`. `service` and `username` are those
     of the stored credential; `purpose` is "" and `projects` (normalised) empty where unknown.
     """
 
     tool: frozenset[str]
-    above: frozenset[str]
+    around: frozenset[str]
     service: str
     username: str
     purpose: str
@@ -141,7 +142,7 @@ def _program(wanted: tuple[str, ...], subject: Subject, *, allows: bool) -> int:
         return YES
     if not subject.tool:
         return MAYBE
-    seen = subject.tool if allows else subject.tool | subject.above
+    seen = subject.tool if allows else subject.tool | subject.around
     return NO if seen.isdisjoint(wanted) else YES
 
 

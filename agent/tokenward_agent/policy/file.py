@@ -3,7 +3,7 @@
 The agent's own environment says which file that is; no request does, so that nobody chooses the
 policy that is for them. It is looked at before every decision, which costs one call of the system,
 and read again when it is another file or was changed. A file that is not there has no policy. One
-that is there and cannot be read or obeyed lets nothing through until it can: what it is meant to
+that is there, be it as a link, and cannot be read or obeyed lets nothing through until it can: what it is meant to
 forbid is not known.
 """
 
@@ -51,8 +51,9 @@ class PolicyFile:
         """Read the file if it is not what it was; `now` is in seconds since 1970."""
         try:
             found = os.stat(self.path)
-        except (FileNotFoundError, NotADirectoryError):
-            self._take(Policy(), "", None)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            leads_nowhere = os.path.islink(self.path)
+            self._take(Policy(), _unreadable(error) if leads_nowhere else "", None)
             return
         except OSError as error:
             self._take(Policy(), _unreadable(error), None)

@@ -50,10 +50,10 @@ class Case:
         """The case as rules see it. A tool whose program cannot be read is not known."""
         tool, chain = self._asker.tool, self._asker.chain
         known = tool is not None and bool(tool.process.exe)
-        above = chain[chain.index(tool) + 1 :] if tool is not None else ()
+        others = (link for link in chain if link is not tool)
         return Subject(
             _names(tool) if tool is not None and known else frozenset(),
-            frozenset().union(*map(_names, above)),
+            frozenset().union(*map(_names, others)),
             self._record.service,
             self._record.username,
             self._purpose,
