@@ -55,6 +55,14 @@ def test_what_a_denied_program_starts_is_denied_too_and_what_an_allowed_one_star
     assert word(Rule(ALLOW, programs=("bash",)), Rule(DENY), around=around) == DENY
 
 
+def test_where_more_programs_stand_above_than_are_looked_at_one_of_them_may_be_meant() -> None:
+    known = subject()._replace(whole=False)
+    assert decide((Rule(DENY, programs=("helper",)),), known).word == ASK
+    assert decide((Rule(DENY, programs=("twine",)),), known).word == DENY
+    assert decide((Rule(DENY, programs=("helper",)), Rule(DENY)), known).word == DENY
+    assert decide((Rule(ALLOW, programs=("helper",)), Rule(DENY)), known).word == DENY
+
+
 @pytest.mark.parametrize("decide_", [ALLOW, ASK, DENY])
 def test_a_program_that_cannot_be_looked_at_is_asked_about_where_a_rule_names_programs(
     decide_: str,
@@ -146,6 +154,7 @@ SUBJECTS = st.builds(
 LESS: list[dict[str, Any]] = [
     {"tool": NOBODY, "around": NOBODY},
     {"purpose": ""},
+    {"whole": False},
     {"projects": NOBODY},
 ]
 POLICIES = st.lists(all_rules(), max_size=6)

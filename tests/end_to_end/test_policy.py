@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,21 @@ def test_a_policy_whose_link_leads_nowhere_lets_nothing_through(stored: Home) ->
     assert f"The file {config} cannot be read" in refused.stderr
     config.unlink()
     assert SECRET in stored.done("token", URL)
+
+
+def test_a_denied_program_gets_nothing_from_behind_as_many_shells_as_there_may_be(
+    stored: Home,
+) -> None:
+    script, call = stored.path / "helper", f"auth token {URL}"
+    for _ in range(10):
+        call = f"sh -c {shlex.quote(call + '; :')}"
+    script.write_text(f"#!/bin/sh\n{call}\n")
+    script.chmod(0o700)
+    assert SECRET in stored.run(script).stdout
+    rules(stored, '[[policy]]\nprogram = "helper"\ndecide = "deny"\n')
+    result = stored.run(script)
+    assert result.stdout == ""
+    assert "Nobody can be asked about giving auth" in result.stderr
 
 
 def test_publishing_and_installing_are_told_apart_and_so_are_projects(stored: Home) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tokenward_agent.asking.process import Process, terminal_name
+from tokenward_agent.asking.process import MOST, Process, terminal_name
 from tokenward_agent.asking.program import Program, program_of
 
 TYPE_CHECKING = False
@@ -56,6 +56,14 @@ class Asker(NamedTuple):
             if not self._is_go_between(at):
                 return link
         return self.chain[0] if self.chain else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nobody stands above the chain who was not looked at, for all that is known."""
+        if len(self.chain) < MOST:
+            return True
+        first, last = self.chain[0].process, self.chain[-1].process
+        return last.parent <= 1 or 0 != first.terminal != last.terminal
 
     def _is_go_between(self, at: int) -> bool:
         program = self.chain[at].program

@@ -40,7 +40,7 @@ class Subject(NamedTuple):
 
     `tool` has the name and the absolute paths of the tool that asks, and is empty where that is
     not known; `around` likewise of the programs that started it, and of those that it asks through, such
-    as `keyring`. `service` and `username` are those
+    as `keyring`, of which `whole` says whether those are all. `service` and `username` are those
     of the stored credential; `purpose` is "" and `projects` (normalised) empty where unknown.
     """
 
@@ -50,6 +50,7 @@ class Subject(NamedTuple):
     username: str
     purpose: str
     projects: frozenset[str]
+    whole: bool = True
 
 
 class Decision(NamedTuple):
@@ -143,7 +144,9 @@ def _program(wanted: tuple[str, ...], subject: Subject, *, allows: bool) -> int:
     if not subject.tool:
         return MAYBE
     seen = subject.tool if allows else subject.tool | subject.around
-    return NO if seen.isdisjoint(wanted) else YES
+    if not seen.isdisjoint(wanted):
+        return YES
+    return NO if allows or subject.whole else MAYBE
 
 
 def _project(wanted: tuple[str, ...], given: frozenset[str], *, allows: bool) -> int:

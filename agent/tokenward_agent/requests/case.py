@@ -58,6 +58,7 @@ class Case:
             self._record.username,
             self._purpose,
             frozenset(self._projects),
+            self._asker.is_whole,
         )
 
     @property
