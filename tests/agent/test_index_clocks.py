@@ -61,6 +61,15 @@ def agent(tmp_path: Path) -> Iterator[Asked]:
         yield Asked(tmp_path, runner)
 
 
+@pytest.mark.parametrize(("moved", "ahead"), [(1, 99), (-1, 100)])
+def test_of_a_second_that_is_in_doubt_a_child_ends_early(
+    agent: Asked, moved: int, ahead: int
+) -> None:
+    agent.saw(100)
+    agent.clock.wall_now += moved
+    assert agent.fetch(ttl=900)[1] == agent.clock.wall() + ahead + 900
+
+
 @pytest.mark.parametrize("ahead", [0, 1, 3 * 3600, -3 * 3600, FARTHEST, -FARTHEST])
 def test_a_child_ends_by_the_clock_of_its_index_and_that_is_told_by_ours(
     agent: Asked, ahead: int

@@ -89,6 +89,20 @@ def test_a_share_hands_out_children_whatever_the_policy_says_and_no_longer_ones(
     asyncio.run(main())
 
 
+def test_a_policy_that_cannot_be_obeyed_ends_what_is_shared_until_it_can(tmp_path: Path) -> None:
+    async def main() -> None:
+        engine, server = await serving(tmp_path)
+        path = str((await engine.ask("share", service=PYPI))[0]["socket"])
+        engine.config.write_text('[[policy]]\ndecide = "alow"\n')
+        assert (await asked(path, "fetch", service=PYPI))["code"] == "refused"
+        engine.config.write_text('[[policy]]\ndecide = "allow"\n')
+        assert (await asked(path, "fetch", service=PYPI))["ok"]
+        engine.sharing.close()
+        await server.close()
+
+    asyncio.run(main())
+
+
 def test_a_timer_takes_the_socket_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         engine, server = await serving(tmp_path)
