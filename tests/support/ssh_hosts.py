@@ -1,7 +1,7 @@
 """Two hosts on this machine, each in a network of its own, with a real sshd on one of them.
 
-The one with sshd sees nothing of /tmp but a folder of its own, so that what is there of the other
-one has come by ssh. Needs root, iproute2 and the Debian package openssh-server.
+The one with sshd sees nothing of /tmp but a folder of its own and this checkout, so that what else is
+there of the other one has come by ssh. Needs root, iproute2 and the Debian package openssh-server.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ needs_ssh_hosts = [
 ]
 HERE, THERE = "10.99.0.1", "10.99.0.2"
 _PATIENCE = 30
+_CHECKOUT = Path(__file__).parents[2]
 
 _CONFIG = """
 HostKey {folder}/host
@@ -42,11 +43,13 @@ PasswordAuthentication no
 _THERE = """
 set -e
 mount -t tmpfs none /run
-mkdir -m 755 /run/sshd
-mount --bind "$1" /mnt
+mkdir -m 755 /run/sshd /run/own /run/checkout
+mount --bind "$1" /run/own
+mount --bind "$2" /run/checkout
 mount -t tmpfs -o mode=1777 none /tmp
-mkdir -p "$1"
-mount --bind /mnt "$1"
+mkdir -p "$1" "$2"
+mount --bind /run/own "$1"
+mount --bind /run/checkout "$2"
 ip link set lo up
 echo ready
 read go
@@ -102,7 +105,7 @@ class SshHosts:
     def _parted(self, script: str) -> subprocess.Popen[str]:
         command = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script]
         host = subprocess.Popen(
-            [*command, "sh", str(self.folder)],
+            [*command, "sh", str(self.folder), str(_CHECKOUT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
