@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,3 +58,10 @@ def test_the_same_program_is_the_same_script_and_a_module_in_the_same_folder(pee
     one = case(peer, "python3", "-m", "twine").who.program
     assert one is not None
     assert one != case(peer, "python3", "-m", "twine", cwd="/tmp").who.program
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel says who has which terminal")
+def test_a_terminal_that_a_request_names_is_not_used(peer: Peer) -> None:
+    asked = case(peer, "helper")
+    asked._request.arguments["tty"] = "/dev/pts/99"
+    assert asked.screen.tty == ""
