@@ -1,5 +1,8 @@
 """Tokens of trusted publishing: minted, kept in the agent's memory alone, revoked when they leave it.
 
+A command that is typed in the job mints another one in time (`renew`). Nobody else can: the agent has
+neither a network connection nor what lets the job ask for identity tokens.
+
 Revoking one takes no question and no option: it was made for this run, and ends in minutes. So a
 failure is only a warning, and holds up neither a logout nor the end of the agent.
 """
@@ -20,11 +23,16 @@ from tokenward_protocol.urls import FIXED, display
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
     from tokenward.connection import Answer
     from tokenward.names import Service
     from tokenward.session import Session
+
+
+RENEWED_SECONDS = 300
+"""How soon a token has to end for another to be minted: an upload may take some minutes."""
 
 
 class Minted:
@@ -41,38 +49,13 @@ class Minted:
 def log_in(arguments: Namespace, session: Session, service: Service) -> None:
     """Mint a token for this CI job, and have the agent keep it in memory. Raises CommandError."""
     _refuse_beside(arguments, service)
-    from tokenward import tokens
-    from tokenward.indexes import trusted_publishing
-    from tokenward.indexes.place import place_of
-    from tokenward.indexes.web import Web
-
     key = service.publish_key
     if key not in FIXED.values():
         raise CommandError(
             "`--trusted-publishing` is for pypi and testpypi alone.",
             "another index could have an identity token made that is meant for these",
         )
-    web = Web(session.environ, time)
-    place = place_of(key)
-    identity = trusted_publishing.identity(trusted_publishing.audience(web, place))
-    session.terminal.detail(
-        f"The identity token says: {trusted_publishing.claims(identity) or 'nothing'}."
-    )
-    new = trusted_publishing.mint(web, place, identity)
-    for notice in web.notices():
-        session.terminal.warn(notice)
-    index_clock.tell(session, key, web)
-    token = tokens.checked(key, TOKEN_USER, new.token).secret
-    header = session.ask(
-        "login",
-        check_secret(token),
-        offer=True,
-        service=key,
-        username=TOKEN_USER,
-        lifetime=new.seconds,
-        memory=True,
-    ).header
-    end = int(time()) + new.seconds
+    header, end = _mint(session, key)
     session.terminal.say(
         f"Keeping {credential(TOKEN_USER, key)} in memory alone; it ends {ahead(end, time() - 1)}."
     )
@@ -93,6 +76,58 @@ def log_in(arguments: Namespace, session: Session, service: Service) -> None:
             "stored": [stored],
         }
     )
+
+
+def renew(session: Session, key: str) -> bool:
+    """Mint another token for a service where the one in memory ends soon; tell whether that was done.
+
+    Where it fails a warning says so: the old one is good for a while.
+    """
+    try:
+        found = session.ask("describe", service=key, username=TOKEN_USER).header
+    except AgentError:
+        return False  # it ended just now
+    if found["provider"] != MEMORY or found["expires"] - time() > RENEWED_SECONDS:
+        return False
+    name = capital(credential(TOKEN_USER, key))
+    try:
+        _, end = _mint(session, key)
+    except CommandError as failed:
+        soon = ahead(found["expires"], time() - 1)
+        session.terminal.warn(f"{name} was not minted anew, and ends {soon}: {failed}")
+        return False
+    session.terminal.say(f"{name} was minted anew; it ends {ahead(end, time() - 1)}.")
+    return True
+
+
+def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
+    """Mint a token and have the agent keep it; return the agent's answer and the token's end."""
+    from tokenward import tokens
+    from tokenward.indexes import trusted_publishing
+    from tokenward.indexes.place import place_of
+    from tokenward.indexes.web import Web
+
+    web = Web(session.environ, time)
+    place = place_of(key)
+    identity = trusted_publishing.identity(trusted_publishing.audience(web, place))
+    session.terminal.detail(
+        f"The identity token says: {trusted_publishing.claims(identity) or 'nothing'}."
+    )
+    new = trusted_publishing.mint(web, place, identity)
+    for notice in web.notices():
+        session.terminal.warn(notice)
+    index_clock.tell(session, key, web)
+    token = tokens.checked(key, TOKEN_USER, new.token).secret
+    header = session.ask(
+        "login",
+        check_secret(token),
+        offer=True,
+        service=key,
+        username=TOKEN_USER,
+        lifetime=new.seconds,
+        memory=True,
+    ).header
+    return header, int(time()) + new.seconds
 
 
 def _refuse_beside(arguments: Namespace, service: Service) -> None:

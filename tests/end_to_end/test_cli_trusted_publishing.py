@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from home import PROGRAMS, Home
+from macaroons import raw_of
 from names_server import BEARER, CI, Seen
 from real_names import RealNames, needs_namespaces
 from trusted_index import identity_token
@@ -144,9 +145,38 @@ def test_logging_in_again_mints_another(job: Job) -> None:
     assert job.done("token").stdout != before
 
 
-def gitlab(audience: str, repository: str = "owner/project", ends: int = 300) -> dict[str, str]:
+PRINTED = ("exec", "--", "printenv", "UV_PUBLISH_TOKEN")
+
+
+def test_exec_mints_another_where_the_token_ends_within_minutes(job: Job) -> None:
+    job.done(*LOGIN, **gitlab("pypi", "owner/hasty", job="renewed"))
+    before = job.done("token").stdout
+    job.names.seen()
+    renewed = job.done(*PRINTED)
+    assert "The token for pypi was minted anew; it ends in 15 minutes.\n" in renewed.stderr
+    assert ("POST", f"{OIDC}/mint-token", 200) in job.asked()
+    after = job.done("token").stdout
+    assert after != before
+    assert raw_of(renewed.stdout.strip()).startswith(raw_of(after.strip())[:-40])  # of the new one
+    again = job.done(*PRINTED)
+    assert (again.stderr, job.asked()) == ("", [])
+
+
+def test_exec_goes_on_with_a_token_that_cannot_be_renewed(job: Job) -> None:
+    variables = gitlab("pypi", "owner/hasty", job="not renewed")
+    job.done(*LOGIN, **variables)
+    goes_on = job.done(*PRINTED, **variables)
+    assert goes_on.stdout.startswith("pypi-")
+    assert "warning: The token for pypi was not minted anew, and ends in 3 minutes: upload" in (
+        goes_on.stderr
+    )
+
+
+def gitlab(
+    audience: str, repository: str = "owner/project", ends: int = 300, job: str = "a job of GitLab"
+) -> dict[str, str]:
     """Return what GitLab gives a job that asks for one identity token."""
-    token = identity_token(audience, "a job of GitLab", repository, ends)
+    token = identity_token(audience, job, repository, ends)
     return {"GITLAB_CI": "true", "PYPI_ID_TOKEN": token, "TESTPYPI_ID_TOKEN": token}
 
 

@@ -21,6 +21,7 @@ from tokenward.exec_environment import Access, Index, child_environment, variabl
 from tokenward.layout import credential, listed
 from tokenward.names import elsewhere
 from tokenward.narrowing import width
+from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
@@ -126,7 +127,9 @@ def _index(service: Service, session: Session, asked: Width) -> Index:
     return Index(publish, install, uv, poetry)
 
 
-def _access(service: Service, session: Session, asked: Width) -> Access | None:
+def _access(
+    service: Service, session: Session, asked: Width, *, may_renew: bool = True
+) -> Access | None:
     try:
         found = lookup.find(session, service, service.username, offer=True, width=asked)
     except AgentError as refused:
@@ -137,6 +140,11 @@ def _access(service: Service, session: Session, asked: Width) -> Access | None:
         raise CommandError(str(refused), hint) from None
     if found is None:
         return None
+    if may_renew and found.where == ("provider", MEMORY):
+        from tokenward import minted
+
+        if minted.renew(session, found.service):
+            return _access(service, session, asked, may_renew=False)
     kind, place = found.where
     session.terminal.detail(
         f"From the {kind} {place}: {credential(found.username, found.service)}."

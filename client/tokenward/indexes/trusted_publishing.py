@@ -8,7 +8,7 @@ index says itself whom the identity token is to be for, and another one could na
 then hold what PyPI takes.
 
 Nobody can do this for a job but the job: the agent has neither a network connection nor the CI
-system's variables, so it renews nothing. The command that mints can be given again.
+system's variables.
 """
 
 from __future__ import annotations
