@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Self
 
 import pexpect  # type: ignore[import-untyped]  # ships no types
@@ -60,6 +61,9 @@ class Typist:
         """Wait for the end, which has to be `status`, and return all that was shown."""
         self._child.expect(pexpect.EOF)
         self.shown += str(self._child.before)
+        give_up = time.monotonic() + PATIENCE  # a program may let go of the terminal before it ends
+        while self._child.isalive() and time.monotonic() < give_up:
+            time.sleep(0.005)
         self._child.close()
         assert self._child.exitstatus == status, self.shown
         return re.sub("\r+\n", "\n", self.shown)
