@@ -39,13 +39,13 @@ from tokenward_agent.worker.assuan import (
     Refused,
     fitted,
 )
-from tokenward_agent.worker.main import WATCHED, JobError
+from tokenward_agent.worker.job import WATCHED, JobError
 from tokenward_agent.worker.waiting import Console, Patience, Stopped
 
 if TYPE_CHECKING:
     from typing import Final
 
-    from tokenward_agent.worker.main import Header
+    from tokenward_agent.worker.job import Header
 
 _EARLIER: Final = 3
 """Seconds before the agent's deadline at which this one ends what it started, to tidy up."""

@@ -18,7 +18,7 @@ import msgpack
 
 from tokenward_agent.worker import managed
 from tokenward_agent.worker.errors import WorkerError
-from tokenward_agent.worker.main import MAX_HEADER, WATCHED
+from tokenward_agent.worker.job import MAX_HEADER, WATCHED
 from tokenward_agent.worker.pipes import read, read_into, write
 
 TYPE_CHECKING = False

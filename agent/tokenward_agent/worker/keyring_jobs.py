@@ -22,7 +22,7 @@ import keyring.core
 import keyring.errors
 from keyring.compat.py312 import metadata
 
-from tokenward_agent.worker.main import JobError, decode_key, encode_key
+from tokenward_agent.worker.job import JobError, decode_key, encode_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from keyring.backend import KeyringBackend
 
-    from tokenward_agent.worker.main import Header
+    from tokenward_agent.worker.job import Header
 
 _SYSTEM: Final = {
     "keyring.backends.macOS": "Keychain",

@@ -23,33 +23,22 @@ is gone a moment later.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import signal
 import sys
+
+if __name__ == "__main__":
+    sys.path.extend(sys.argv[1:])  # what follows is there
+
+from tokenward_agent.worker.job import KEY_SIZE, MAX_HEADER, MAX_SECRET, JobError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    Header = dict[str, Any]
+    from tokenward_agent.worker.job import Header
 
-KEY_SIZE: Final = 32
-MAX_HEADER: Final = 64 * 1024
-MAX_SECRET: Final = 64 * 1024
-WATCHED: Final = 3
-"""The descriptor of whoever asks, in a worker that is to see when they hang up."""
 _GRACE_SECONDS: Final = 2  # the agent's own deadline comes first
-
-
-class JobError(Exception):
-    """A job failed: a `code`, one sentence, and the command that helps if there is one."""
-
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.hint = hint
 
 
 def read_request(descriptor: int) -> tuple[Header, bytes]:
@@ -73,22 +62,6 @@ def write_answer(descriptor: int, header: Header, secret: bytes = b"") -> None:
     rest = memoryview(len(packed).to_bytes(4, "big") + packed + secret)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-
-
-def encode_key(key: bytes) -> bytes:
-    """Return *key* as the item of a keyring holds it: base64 (RFC 4648), since items are text."""
-    return base64.b64encode(key)
-
-
-def decode_key(value: str | bytes, where: str) -> bytes:
-    """Return the key that an item holds. Raises JobError."""
-    try:
-        key = base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_SIZE:
-        raise JobError("keyring-failed", f"What {where} answered is not a vault's key.")
-    return key
 
 
 def work(header: Header, secret: bytes) -> tuple[Header, bytes]:
@@ -179,9 +152,5 @@ def _read(descriptor: int, size: int) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.path.extend(sys.argv[1:])
     sys.argv[0] = "tokenward"  # the name that KWallet shows to the person whom it asks
-    # The jobs import this module by its name, and must not get a second JobError.
-    from tokenward_agent.worker.main import main as serve
-
-    serve()
+    main()

@@ -21,7 +21,8 @@ import socket
 import threading
 import time
 
-from tokenward_agent.worker.main import WATCHED, main
+from tokenward_agent.worker.job import WATCHED
+from tokenward_agent.worker.main import main
 from tokenward_agent.worker.managed import server
 
 TYPE_CHECKING = False

@@ -18,12 +18,12 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from tokenward_agent.worker.main import MAX_SECRET, JobError, decode_key, encode_key
+from tokenward_agent.worker.job import MAX_SECRET, JobError, decode_key, encode_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenward_agent.worker.main import Header
+    from tokenward_agent.worker.job import Header
 
 
 def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:

@@ -12,7 +12,7 @@ import sys
 import termios
 import time
 
-from tokenward_agent.worker.main import JobError
+from tokenward_agent.worker.job import JobError
 
 assert sys.platform != "win32"  # noqa: S101 - it is what type checkers read
 

@@ -19,7 +19,7 @@ import msgpack
 
 from tokenward_agent.windows.job import Job
 from tokenward_agent.worker.errors import WorkerError
-from tokenward_agent.worker.main import MAX_HEADER
+from tokenward_agent.worker.job import MAX_HEADER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
