@@ -50,11 +50,13 @@ class Narrowed(NamedTuple):
 
 def width(projects: list[str] | None, ttl: int | None, *, otherwise: Width) -> Width:
     """Return what options ask for, *otherwise* if nothing. Raises CommandError for a bad name."""
+    if not projects and ttl is None:
+        return otherwise
     from tokenward_protocol.caveats import normalised
     from tokenward_protocol.index_tokens import LEAST_TTL
 
     try:
-        names = tuple(dict.fromkeys(normalised(name) for name in projects or ()))
+        names = tuple(dict.fromkeys(normalised(name) for name in projects or []))
     except ValueError:
         raise CommandError(
             "A project's name has letters and digits, and `.`, `-`, `_` between them.",
@@ -62,7 +64,7 @@ def width(projects: list[str] | None, ttl: int | None, *, otherwise: Width) -> W
         ) from None
     if ttl is not None and ttl < LEAST_TTL:
         raise CommandError("A narrowed token lives for a minute at least.", "`--ttl 15m`")
-    return Width(False, names, ttl) if names or ttl is not None else otherwise
+    return Width(False, names, ttl)
 
 
 def seen(secret: bytes) -> IndexToken | None:
