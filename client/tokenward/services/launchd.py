@@ -18,12 +18,12 @@ assert sys.platform != "win32"
 import os
 import plistlib
 import re
-import subprocess
 from time import monotonic, sleep
 
 from tokenward import address, directories, files
 from tokenward.errors import CommandError
 from tokenward.services import Job, Service
+from tokenward.services.control import Control
 from tokenward.setup import writing
 from tokenward.system import uid
 
@@ -59,15 +59,16 @@ class Launchd:
     name = "launchd"
 
     def __init__(self, program: str, kind: str, environ: Mapping[str, str]) -> None:
-        self._program = program
         self._kind = kind
         self._domain = f"{kind}/{uid()}"
+        look = f"`launchctl print {self._domain}`"
+        self._launchctl = Control([program], "launchctl", _SECONDS, look=look)
         self._target = f"{self._domain}/{LABEL}"
         self._path = f"{directories.home(environ)}/Library/LaunchAgents/{LABEL}.plist"
 
     def answers(self) -> bool:
         """Tell whether there is such a domain."""
-        return self._ask("print", self._domain).returncode == 0
+        return self._launchctl.ask("print", self._domain).returncode == 0
 
     def install(self, job: Job) -> list[str]:
         """As `Manager.install` has it."""
@@ -81,8 +82,8 @@ class Launchd:
             writing.make_folders(self._path)
             writing.write(self._path, text.decode(), 0o644)
             self._unload()
-            self._tell("enable", self._target)  # it may have been disabled by hand
-            self._tell("bootstrap", self._domain, self._path)
+            self._launchctl.tell("enable", self._target)  # it may have been disabled by hand
+            self._launchctl.tell("bootstrap", self._domain, self._path)
         except CommandError:
             self.uninstall()
             raise
@@ -106,7 +107,7 @@ class Launchd:
             socket = plistlib.loads(text)["Sockets"]["Listener"]["SockPathName"]
         except (ValueError, LookupError, TypeError, plistlib.InvalidFileException):
             return None
-        answer = self._ask("print", self._target)
+        answer = self._launchctl.ask("print", self._target)
         return Service(
             files=[self._path],
             socket=socket,
@@ -129,41 +130,18 @@ class Launchd:
 
     def _unload(self) -> None:
         """Have launchd end the job and forget it, if it knows it; a new one is refused until then."""
-        if self._ask("print", self._target).returncode != 0:
+        if self._launchctl.ask("print", self._target).returncode != 0:
             return
-        self._ask("bootout", self._target)  # says "in progress" where it does not wait itself
+        self._launchctl.ask(
+            "bootout", self._target
+        )  # says "in progress" where it does not wait itself
         deadline = monotonic() + _SECONDS
-        while self._ask("print", self._target).returncode == 0:
+        while self._launchctl.ask("print", self._target).returncode == 0:
             if monotonic() > deadline:
                 raise CommandError(
                     f"The job {LABEL} is not ended by launchd.", f"`launchctl print {self._target}`"
                 )
             sleep(0.1)
-
-    def _tell(self, *arguments: str) -> None:
-        answer = self._ask(*arguments)
-        if answer.returncode != 0:
-            said = answer.stderr.strip().splitlines()
-            why = f": {said[0].rstrip('.')}" if said else ""
-            raise CommandError(
-                f"`launchctl {arguments[0]}` failed{why}.", f"`launchctl print {self._domain}`"
-            )
-
-    def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        try:
-            return subprocess.run(
-                [self._program, *arguments],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            raise CommandError(f"`launchctl {arguments[0]}` does not end.") from None
-        except OSError as error:
-            raise CommandError(f"`launchctl` cannot be run: {error.strerror}.") from None
 
 
 def _leave_swept(socket: str) -> None:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 
 from tokenward import directories, files
 from tokenward.errors import CommandError
 from tokenward.services import Job, Service
+from tokenward.services.control import Control
 from tokenward.setup import writing
 from tokenward.system import uid
 
@@ -50,8 +50,14 @@ class Systemd:
     name = "systemd"
 
     def __init__(self, program: str, runtime: str, environ: Mapping[str, str]) -> None:
-        self._command = [program, "--user", "--no-pager"]
-        self._environ = {**environ, "XDG_RUNTIME_DIR": runtime, "LC_ALL": "C"}
+        self._systemctl = Control(
+            [program, "--user", "--no-pager"],
+            "systemctl --user",
+            _SECONDS,
+            look="`systemctl --user status`",
+            stuck="`systemctl --user list-jobs`",
+            environ={**environ, "XDG_RUNTIME_DIR": runtime, "LC_ALL": "C"},
+        )
         self._folder = f"{_config(environ)}/systemd/user"
 
     def install(self, job: Job) -> list[str]:
@@ -66,9 +72,9 @@ class Systemd:
             for path in changed:
                 writing.make_folders(path)
                 writing.write(path, texts[path], 0o644)
-            self._tell("daemon-reload")
-            self._tell("stop", *UNITS[:3])
-            self._tell("enable", "--quiet", "--now", SOCKET)
+            self._systemctl.tell("daemon-reload")
+            self._systemctl.tell("stop", *UNITS[:3])
+            self._systemctl.tell("enable", "--quiet", "--now", SOCKET)
         except CommandError:
             self.uninstall()
             raise
@@ -80,12 +86,14 @@ class Systemd:
         if not there:
             self._refuse_strangers()
             return []
-        self._tell("disable", "--quiet", "--now", SOCKET)
-        self._tell("stop", SERVICE, "tokenward-worker.socket", "tokenward-worker@*.service")
+        self._systemctl.tell("disable", "--quiet", "--now", SOCKET)
+        self._systemctl.tell(
+            "stop", SERVICE, "tokenward-worker.socket", "tokenward-worker@*.service"
+        )
         for path in there:
             writing.remove(path)
-        self._tell("daemon-reload")
-        self._ask("reset-failed", *UNITS[:3])  # a failure where nothing has failed
+        self._systemctl.tell("daemon-reload")
+        self._systemctl.ask("reset-failed", *UNITS[:3])  # a failure where nothing has failed
         if writing.remove_folder(self._folder):
             writing.remove_folder(os.path.dirname(self._folder))
         return there
@@ -93,7 +101,7 @@ class Systemd:
     def service(self) -> Service | None:
         """As `Manager.service` has it."""
         wanted = "--property=LoadState,ActiveState,FragmentPath,Listen"
-        answer = self._ask("show", wanted, *UNITS[:3])
+        answer = self._systemctl.ask("show", wanted, *UNITS[:3])
         if answer.returncode != 0:
             return None
         units = [_properties(block) for block in answer.stdout.split("\n\n")]
@@ -128,35 +136,6 @@ class Systemd:
                 f"{service.files[0]} is not what `auth agent install` wrote.",
                 f"`systemctl --user disable --now {SOCKET}`",
             )
-
-    def _tell(self, *arguments: str) -> None:
-        answer = self._ask(*arguments)
-        if answer.returncode != 0:
-            said = answer.stderr.strip().splitlines()
-            why = f": {said[0].rstrip('.')}" if said else ""
-            raise CommandError(
-                f"`systemctl --user {arguments[0]}` failed{why}.", "`systemctl --user status`"
-            )
-
-    def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [*self._command, *arguments]
-        try:
-            return subprocess.run(
-                command,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            raise CommandError(
-                f"`systemctl --user {arguments[0]}` does not end.", "`systemctl --user list-jobs`"
-            ) from None
-        except OSError as error:
-            raise CommandError(f"`systemctl` cannot be run: {error.strerror}.") from None
 
 
 def written(unit: str, job: Job) -> str:
