@@ -13,8 +13,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from figures import Row, interleaved, milliseconds, noise
-from home import PROGRAMS, Home
 from whole_process import prints, seconds
+
+from support.home import PROGRAMS, Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

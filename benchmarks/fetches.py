@@ -12,11 +12,12 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from client import Client, checked, fresh_seconds
 from echo import echo_server
 from figures import Row, interleaved, milliseconds, noise, percentile
 from machine import AGENT, CLIENT, PINNED, awake, core
 from served import FEW, served
+
+from client import Client, checked, fresh_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

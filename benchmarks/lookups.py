@@ -16,11 +16,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from figures import Row, interleaved, milliseconds, noise, percentile
-from home import PROGRAMS, Home
 from system_keyring import missing, system_keyring
 from whole_process import prints, seconds
 
 import tokenward
+from support.home import PROGRAMS, Home
 from tokenward.keyring_script import MODULE, module, program
 
 if TYPE_CHECKING:

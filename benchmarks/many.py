@@ -9,16 +9,18 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from client import checked, login
 from figures import Row, interleaved, milliseconds, noise
 from machine import CLIENT, awake, core
 from served import FEW, MANY, served
 
+from client import checked, login
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from client import Client
     from served import Served
+
+    from client import Client
 
 _WHAT = "10,000 stored credentials against 10"
 _BLOCK = 50

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(1, str(ROOT / "tests" / "support"))
+sys.path.insert(1, str(ROOT / "tests"))
 
 import asking  # noqa: E402 (as all of these, it needs what the line above finds)
 import commands  # noqa: E402 (it needs what the line above finds, as all of these do)

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents import Agent
-from client import Client, asking
 from fill import fill
 from machine import AGENT, core
+
+from client import Client, asking
+from support.agents.process import Agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

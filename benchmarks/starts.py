@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from commands import SECRET, SERVICE
 from figures import Row, interleaved
 from fill import fill
-from home import PROGRAMS, Home
 from served import FEW, MANY
 from system_keyring import missing, system_keyring
 from whole_process import prints, seconds
+
+from support.home import PROGRAMS, Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

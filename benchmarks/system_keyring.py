@@ -29,7 +29,9 @@ def system_keyring() -> Iterator[dict[str, str] | None]:
     if missing():
         yield None
         return
-    from secret_service import gnome_keyring  # it needs packages that only Linux has
+    from support.systems.desktop_keyrings import (
+        gnome_keyring,  # it needs packages that only Linux has
+    )
 
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder,

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-from home import Home  # noqa: E402 (found by the line above)
-from index_server import IndexServer  # noqa: E402 (likewise)
+from support.home import Home  # noqa: E402 (found by the line above)
+from support.servers.index_server import IndexServer  # noqa: E402 (likewise)
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess

@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from start_up import HOT, loaded
+
+from support.inspection.loaded_modules import HOT, loaded
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {

@@ -7,8 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from shells import BASH_COMPLETION, Fish, Typed, bash, bash_with_its_package, zsh
 
+from support.systems.completing_shells import (
+    BASH_COMPLETION,
+    Fish,
+    Typed,
+    bash,
+    bash_with_its_package,
+    zsh,
+)
 from tokenward import cli, sources
 from tokenward.setup.parts import TOOLS
 

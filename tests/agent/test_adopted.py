@@ -7,8 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import Engine
 
+from support.agents.in_process import Engine
 from tokenward_agent.failure import Gone
 from tokenward_agent.store import adopted
 

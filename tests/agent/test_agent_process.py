@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from agents import COMMAND, Agent, NotDone, Wire
 
+from support.agents.process import COMMAND, Agent, NotDone, Wire
 from tokenward_protocol.frames import frame
 from tokenward_protocol.messages import request
 

@@ -12,10 +12,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import START, Engine, ManualClock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.agents.in_process import START, Engine, ManualClock
 from tokenward_agent.arena import Arena
 from tokenward_agent.audit import log as logs
 from tokenward_agent.audit.chain import LABEL, Chain

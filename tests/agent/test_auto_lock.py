@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import Engine
 
+from support.agents.in_process import Engine
 from tokenward_agent.clock import SystemClock
 from tokenward_agent.policy.locks import Locks, read
 from tokenward_agent.policy.reading import PolicyError

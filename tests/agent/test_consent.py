@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from x_display import MISSING, Display, display
 
+from support.systems.x_display import MISSING, Display, display
 from tokenward_agent.arena import Arena
 from tokenward_agent.asking.asker import Asker
 from tokenward_agent.asking.process import Process

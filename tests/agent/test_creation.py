@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import Engine, on_disk
 
+from support.agents.in_process import Engine, on_disk
 from tokenward_agent.failure import Failure
 from tokenward_agent.vault.errors import VaultError, WrongKey
 from tokenward_agent.vault.format import parse_body, parse_head

@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import Engine
 
+from support.agents.in_process import Engine
 from tokenward_agent.faults import fault
 from tokenward_agent.lifecycle import _report_fault
 

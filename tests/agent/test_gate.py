@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import Engine
 
+from support.agents.in_process import Engine
 from tokenward_agent.asking.peer import Peer
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request

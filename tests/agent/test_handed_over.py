@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from agents import NotDone, Wire
-from engine import ManualClock
-from processes import PATIENCE
 
+from support.agents.in_process import ManualClock
+from support.agents.process import NotDone, Wire
+from support.inspection.process_figures import PATIENCE
 from tokenward_agent.inherited import InheritedError, accepts, taken
 from tokenward_agent.notices import Notices
 from tokenward_agent.quiet import Quiet

@@ -7,11 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import START, Engine, ManualClock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from macaroons import caveats_of, token_of
 
+from support.agents.in_process import START, Engine, ManualClock
+from support.macaroons import caveats_of, token_of
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.index_clocks import FARTHEST, MOST, IndexClocks
 

@@ -10,8 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from secret_service import close_wallet, kwallet
 
+from support.systems.desktop_keyrings import close_wallet, kwallet
 from tokenward_agent.arena import Arena
 from tokenward_agent.store.providers import probe_keyring
 from tokenward_agent.worker.runner import WorkerError, run

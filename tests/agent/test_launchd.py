@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from agents import Wire
-from processes import PATIENCE
 
+from support.agents.process import Wire
+from support.inspection.process_figures import PATIENCE
 from tokenward_agent.inherited import InheritedError, by_launchd, taken
 from tokenward_agent.launchd import descriptors
 

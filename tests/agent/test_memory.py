@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import Engine, on_disk
-from macaroons import caveats_of, token_of
 
+from support.agents.in_process import Engine, on_disk
+from support.macaroons import caveats_of, token_of
 from tokenward_agent.failure import Gone
 
 if TYPE_CHECKING:

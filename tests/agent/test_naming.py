@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import Engine
 
+from support.agents.in_process import Engine
 from tokenward_agent.failure import Failure
 from tokenward_agent.requests.naming import is_named, named, places, stored_as
 from tokenward_agent.store.lookup import Ambiguous

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import START, Engine
-from macaroons import IDENTIFIER, caveats_of, token_of
 
+from support.agents.in_process import START, Engine
+from support.macaroons import IDENTIFIER, caveats_of, token_of
 from tokenward_agent.asking.evidence import Evidence
 from tokenward_agent.asking.folders import Folders
 from tokenward_agent.failure import Gone

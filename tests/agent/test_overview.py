@@ -7,10 +7,10 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import Engine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.agents.in_process import Engine
 from tokenward_agent.requests.overview import page
 from tokenward_agent.store.found import Found
 from tokenward_agent.store.lookup import Ambiguous, Index, candidates, find

@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import START, Engine
-from macaroons import caveats_of, token_of
+
+from support.agents.in_process import START, Engine
+from support.macaroons import caveats_of, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import Engine
-from keyring_program import keyring_program
-from secret_service import gnome_keyring, hanging_keyring
 
+from support.agents.in_process import Engine
+from support.systems.desktop_keyrings import gnome_keyring, hanging_keyring
+from support.tools.keyring_program import keyring_program
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.providers import Probe, remember, remembered
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine import Engine
-from macaroons import token_of
 
+from support.agents.in_process import Engine
+from support.macaroons import token_of
 from tokenward_agent.wire.server import Server
 from tokenward_protocol.frames import PREFIX, frame, sizes
 from tokenward_protocol.messages import request

@@ -8,8 +8,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from secret_service import Session, bus_session, gnome_keyring, hanging_keyring
 
+from support.systems.desktop_keyrings import Session, bus_session, gnome_keyring, hanging_keyring
 from tokenward_agent.arena import Arena
 from tokenward_agent.store.providers import probe_keyring
 from tokenward_agent.worker.runner import WorkerError, run

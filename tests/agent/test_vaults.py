@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import START, Engine, ManualClock
 
+from support.agents.in_process import START, Engine, ManualClock
 from tokenward_agent.failure import Gone
 from tokenward_agent.store.lookup import Ambiguous
 

@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from engine import Engine
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from support.agents.in_process import Engine
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.lookup import Ambiguous
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from reference_agent import ReferenceAgent, done, refused
 
+from support.agents.reference import ReferenceAgent, done, refused
 from tokenward import exchange, socket_stream
 from tokenward.connection import (
     AgentAbsent,

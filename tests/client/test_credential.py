@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from macaroons import caveats_of, token_of
-from reference_agent import served_here
 
 import tokenward
+from support.agents.reference import served_here
+from support.macaroons import caveats_of, token_of
 from tokenward.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from reference_agent import ReferenceAgent
+    from support.agents.reference import ReferenceAgent
 
 SERVICE = "https://index.example/legacy/"
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from reference_agent import ReferenceAgent, done, refused
-from start_up import HOT as LISTED
 
+from support.agents.reference import ReferenceAgent, done, refused
+from support.inspection.loaded_modules import HOT as LISTED
 from tokenward import hot
 from tokenward_protocol import places
 from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI

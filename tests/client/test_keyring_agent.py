@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference_agent import made_home, served_here
 
+from support.agents.reference import made_home, served_here
 from tokenward import address, keyring_agent
 from tokenward.keyring_client import Refused, _without_secrets, is_index
 from tokenward_protocol import places

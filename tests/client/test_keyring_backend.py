@@ -14,8 +14,8 @@ import keyring.core
 import keyring.errors
 import pytest
 from keyring.backends import chainer, fail, null
-from reference_agent import made_home, refused, served_here
 
+from support.agents.reference import made_home, refused, served_here
 from tokenward import keyring_client
 from tokenward.keyring_backend import Keyring
 from tokenward.setup import draft
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from reference_agent import ReferenceAgent
+    from support.agents.reference import ReferenceAgent
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
 SERVICE = "https://index.example/legacy/"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
 
 ROOT = Path(__file__).resolve().parents[2]
-DOUBLE = ROOT / "tests" / "support" / "launchctl_double.py"
+DOUBLE = ROOT / "tests" / "support" / "systems" / "launchctl_double.py"
 KEYS: dict[str, Any] = {
     "Label": str,
     "ProgramArguments": [str],

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from macaroons import token_of
 
+from support.macaroons import token_of
 from tokenward.checks import tokens
 from tokenward.token_facts import OLD_DAYS, advice, end, facts, width
 from tokenward_protocol.index_tokens import described, of_text

@@ -8,9 +8,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from loopback import Loopback, Response
-from trusted_index import identity_token
 
+from support.servers.http_server import Loopback, Response
+from support.servers.trusted_publishing import identity_token
 from tokenward.errors import CommandError
 from tokenward.indexes import trusted_publishing
 from tokenward.indexes.place import WAREHOUSE, Place

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback import Loopback, Response
 
+from support.servers.http_server import Loopback, Response
 from tokenward.indexes.web import MOST_BYTES, SLOW_SECONDS, Web, WebError, ahead_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from home import Home
-from index_server import IndexServer
+
+from support.home import Home
+from support.servers.index_server import IndexServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from macaroons import token_of
+
+from support.macaroons import token_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from home import Home
+    from support.home import Home
 
 HOT = "import sys; from tokenward.__main__ import main; sys.exit(main())"
 FULL = "import sys; from tokenward import cli; sys.exit(cli.main(sys.argv[1:]))"

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from home import PROGRAMS
+
+from support.home import PROGRAMS
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 URL = "https://h.example/"
 

@@ -8,12 +8,13 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import pytest
-from index_apis import Anaconda, GitLab, Pages
-from loopback import Loopback, Request, Response, basic
+
+from support.servers.http_server import Loopback, Request, Response, basic
+from support.servers.index_apis import Anaconda, GitLab, Pages
 
 if TYPE_CHECKING:
-    from home import Home
-    from index_server import IndexServer
+    from support.home import Home
+    from support.servers.index_server import IndexServer
 
 GLPAT = "glpat-an-access-token-of-gitlab"
 SECRET = "a password of alice's"

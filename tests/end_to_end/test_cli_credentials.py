@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from home import PROGRAMS
-from macaroons import token_of
+
+from support.home import PROGRAMS
+from support.macaroons import token_of
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 URL = "https://h.example/"
 PYPI, TESTPYPI = "https://upload.pypi.org/legacy/", "https://test.pypi.org/legacy/"

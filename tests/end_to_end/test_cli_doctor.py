@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from home import PROGRAMS
-from secret_service import gnome_keyring
-from users import become, give, other_users
+
+from support.home import PROGRAMS
+from support.systems.desktop_keyrings import gnome_keyring
+from support.systems.other_users import become, give, other_users
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 URL = "https://index.example/"

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from home import PROGRAMS
-from macaroons import caveats_of, token_of
-from typist import Typist
+
+from support.home import PROGRAMS
+from support.macaroons import caveats_of, token_of
+from support.terminal import Typist
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 URL = "https://h.example/"
 TOKEN = token_of("pypi.org")

@@ -8,18 +8,18 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from home import PROGRAMS
-from macaroons import token_of
-from secret_service import gnome_keyring
-from typist import Typist
 
+from support.home import PROGRAMS
+from support.macaroons import token_of
+from support.systems.desktop_keyrings import gnome_keyring
+from support.terminal import Typist
 from tokenward.connection import connect
 from tokenward.export_file import Entry, parse, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from home import Home
+    from support.home import Home
 
 PASSPHRASE = "open sesame"
 LOGINS = {

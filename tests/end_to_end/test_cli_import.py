@@ -7,16 +7,17 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from home import PROGRAMS
-from macaroons import token_of
-from secret_service import gnome_keyring
-from typist import Typist
+
+from support.home import PROGRAMS
+from support.macaroons import token_of
+from support.systems.desktop_keyrings import gnome_keyring
+from support.terminal import Typist
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from home import Home
-    from index_server import IndexServer
+    from support.home import Home
+    from support.servers.index_server import IndexServer
 
 TOKEN, TEST_TOKEN = token_of("pypi.org"), token_of("test.pypi.org")
 URL = "https://ours.example/"

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from home import PROGRAMS
-from typist import Typist
+
+from support.home import PROGRAMS
+from support.terminal import Typist
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 URL = "https://index.example/"

@@ -10,11 +10,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from home import PROGRAMS
-from macaroons import IDENTIFIER, caveats_of, token_of
+
+from support.home import PROGRAMS
+from support.macaroons import IDENTIFIER, caveats_of, token_of
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 URL, PYPI = "https://index.example/", "https://upload.pypi.org/legacy/"
 TOKEN = token_of("pypi.org", IDENTIFIER, '[3,"a user"]')

@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from home import PROGRAMS
-from keyring_program import keyring_program
-from macaroons import token_of
-from secret_service import bus_session, gnome_keyring, hanging_keyring
+
+from support.home import PROGRAMS
+from support.macaroons import token_of
+from support.systems.desktop_keyrings import bus_session, gnome_keyring, hanging_keyring
+from support.tools.keyring_program import keyring_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from home import Home
-    from secret_service import Session
+    from support.home import Home
+    from support.systems.desktop_keyrings import Session
 
 pytestmark = [
     pytest.mark.gnome_keyring,

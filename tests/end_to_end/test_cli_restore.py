@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from typist import Typist
+from support.terminal import Typist
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from home import Home
+    from support.home import Home
 
 FIRST, SECOND = "https://a.example/", "https://b.example/"
 

@@ -6,14 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from index_apis import Anaconda, GitLab, JFrog
-from loopback import Loopback, Response
-from macaroons import IDENTIFIER, token_of
+
+from support.macaroons import IDENTIFIER, token_of
+from support.servers.http_server import Loopback, Response
+from support.servers.index_apis import Anaconda, GitLab, JFrog
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
-    from home import Home
+    from support.home import Home
 
 GLPAT = "glpat-an-access-token-of-gitlab"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"

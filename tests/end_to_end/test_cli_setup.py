@@ -8,13 +8,14 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from home import PROGRAMS
-from typist import Typist
+
+from support.home import PROGRAMS
+from support.terminal import Typist
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from home import Home
+    from support.home import Home
 
 SECRET = "marked-secret"
 PIP_CONF = f"# mine\n[global]\nindex-url = https://u:{SECRET}@h.example/simple/\ntimeout = 7\n"

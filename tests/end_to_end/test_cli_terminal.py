@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from typist import Shell, Typist
+
+from support.terminal import Shell, Typist
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 URL = "https://h.example/"
 CTRL_C, CTRL_D, CTRL_Z = "\x03", "\x04", "\x1a"

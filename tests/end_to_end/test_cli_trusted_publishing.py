@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from home import PROGRAMS, Home
-from macaroons import raw_of
-from names_server import BEARER, CI, Seen
-from real_names import RealNames, needs_namespaces
-from trusted_index import identity_token
-from wheels import NAME, write_wheel
+
+from support.home import PROGRAMS, Home
+from support.macaroons import raw_of
+from support.servers.real_names_server import BEARER, CI, Seen
+from support.servers.trusted_publishing import identity_token
+from support.systems.real_names import RealNames, needs_namespaces
+from support.tools.wheels import NAME, write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -242,7 +243,7 @@ def test_what_trusted_publishing_decides_is_not_decided_beside_it(
 
 
 def test_a_token_that_is_stored_is_not_replaced_by_one_for_minutes(job: Job) -> None:
-    from names_server import token
+    from support.servers.real_names_server import token
 
     job.home.done("login", "--token", "-", stdin=f"{token('upload.pypi.org')}\n")
     result = job.auth(*LOGIN)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from home import Home
+    from support.home import Home
 
 URL = "https://h.example/"
 

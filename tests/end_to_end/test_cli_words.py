@@ -6,10 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from home import PROGRAMS
+
+from support.home import PROGRAMS
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 SECRET = "a-secret-that-poetry-keeps"
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from judged import SECRET, TOOL, URL, lines, rules, tool
-from macaroons import token_of
-from typist import Shell, Typist
+
+from support.macaroons import token_of
+from support.policy import SECRET, TOOL, URL, lines, rules, tool
+from support.terminal import Shell, Typist
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 CURSES, TTY = Path("/usr/bin/pinentry-curses"), Path("/usr/bin/pinentry-tty")
 TAB, ENTER, ESCAPE, CTRL_C = "\t", "\r", "\x1b", "\x03"

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from index_server import IndexServer
-from wheels import NAME, write_wheel
+
+from support.servers.index_server import IndexServer
+from support.tools.wheels import NAME, write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from home import Home
+    from support.home import Home
 
 USERS = {"one": "alice", "two": "bob"}
 

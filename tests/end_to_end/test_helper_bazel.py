@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from typist import Typist
+
+from support.terminal import Typist
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
-    from home import Home
+    from support.home import Home
 
 CTRL_D = "\x04"
 MISS: dict[str, Any] = {"headers": {}}

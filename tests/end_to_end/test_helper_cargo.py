@@ -6,15 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cargo_registry import CRATE, cargo_registry
-from other_tools import give_cargo
+
+from support.servers.cargo_registry import CRATE, cargo_registry
+from support.tools.system_tools import give_cargo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from subprocess import CompletedProcess
 
-    from home import Home
-    from loopback import Loopback
+    from support.home import Home
+    from support.servers.http_server import Loopback
 
 TOKEN = "a token of the registry"
 GIT_HUB_INDEX = "https://github.com/rust-lang/crates.io-index"

@@ -6,16 +6,17 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from docker_registry import IMAGE, docker_registry
-from loopback import basic
-from other_tools import give
+
+from support.servers.docker_registry import IMAGE, docker_registry
+from support.servers.http_server import basic
+from support.tools.system_tools import give
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from subprocess import CompletedProcess
 
-    from home import Home
-    from loopback import Loopback
+    from support.home import Home
+    from support.servers.http_server import Loopback
 
 MISS = "credentials not found in native keychain\n"
 HUB = "https://index.docker.io/v1/"

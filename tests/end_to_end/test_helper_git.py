@@ -7,16 +7,17 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from git_server import git_server
-from loopback import basic
-from other_tools import give
+
+from support.servers.git_server import git_server
+from support.servers.http_server import basic
+from support.tools.system_tools import give
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from subprocess import CompletedProcess
 
-    from home import Home
-    from loopback import Loopback
+    from support.home import Home
+    from support.servers.http_server import Loopback
 
 
 @pytest.fixture

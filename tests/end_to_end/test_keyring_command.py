@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from reference_agent import ReferenceAgent
 
 import tokenward
+from support.agents.reference import ReferenceAgent
 from tokenward.keyring_script import program
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
-    from home import Home
+    from support.home import Home
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keyring.backend
 import keyring.errors
 import pytest
-from home import Home
 from keyring.testing.backend import BackendBasicTests
 
+from support.home import Home
 from tokenward import keyring_backend
 from tokenward.keyring_script import MODULE, module
 

@@ -19,7 +19,7 @@ from tokenward.services.launchd import LABEL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from home import Home
+    from support.home import Home
 
 pytestmark = pytest.mark.macos
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from macaroons import caveats_of, token_of
-from other_tools import give
+
+from support.macaroons import caveats_of, token_of
+from support.tools.system_tools import give
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
-    from home import Home
+    from support.home import Home
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "node"
 URL = "https://h.example/"

@@ -8,10 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from judged import SECRET, URL, lines, rules, tool
+
+from support.policy import SECRET, URL, lines, rules, tool
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a peer is read in /proc")
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from wheels import NAME, write_wheel
+
+from support.tools.wheels import NAME, write_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
-    from home import Home
-    from index_server import IndexServer
+    from support.home import Home
+    from support.servers.index_server import IndexServer
 
 
 @pytest.fixture

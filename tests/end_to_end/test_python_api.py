@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from macaroons import caveats_of, token_of
+from support.macaroons import caveats_of, token_of
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 URL = "https://h.example/"
 PROGRAM = """\

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from keyring_program import keyring_program
-from secret_service import gnome_keyring
-from wheels import write_wheel
+
+from support.systems.desktop_keyrings import gnome_keyring
+from support.tools.keyring_program import keyring_program
+from support.tools.wheels import write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from home import Home
-    from index_server import IndexServer
+    from support.home import Home
+    from support.servers.index_server import IndexServer
 
 ASKS = "import keyring; print(type(keyring.get_keyring()).__module__)"
 URL = "https://h.example/"

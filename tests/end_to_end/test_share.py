@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from home import PROGRAMS
-from judged import TOOL, rules
-from macaroons import caveats_of as caveat_texts
-from macaroons import token_of
-from ssh_hosts import SshHosts, needs_ssh_hosts
-from users import SOMEBODY, become, other_users
+
+from support.home import PROGRAMS
+from support.macaroons import caveats_of as caveat_texts
+from support.macaroons import token_of
+from support.policy import TOOL, rules
+from support.systems.other_users import SOMEBODY, become, other_users
+from support.systems.ssh_hosts import SshHosts, needs_ssh_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from home import Home
+    from support.home import Home
 
 PYPI, OTHER = "https://upload.pypi.org/legacy/", "https://other.example/"
 TOKEN = token_of("pypi.org", "shared")

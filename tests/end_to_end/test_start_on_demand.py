@@ -6,10 +6,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from home import PROGRAMS
+from support.home import PROGRAMS
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 SERVICE = "https://index.example/"
 DEAF_TO_CHILDREN = """

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from start_up import HOT, KEYRING, loaded
+
+from support.inspection.loaded_modules import HOT, KEYRING, loaded
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 COMMAND = """
 import os, sys

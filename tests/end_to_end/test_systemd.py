@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from home import PROGRAMS
-from keyring_program import keyring_program
-from typist import Typist
-from user_manager import RUNTIME, UserManager, needs_user_manager
-from users import give
+
+from support.home import PROGRAMS
+from support.systems.other_users import give
+from support.systems.systemd_user import RUNTIME, UserManager, needs_user_manager
+from support.terminal import Typist
+from support.tools.keyring_program import keyring_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from home import Home
+
+from support.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

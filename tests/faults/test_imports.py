@@ -8,13 +8,14 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from home import PROGRAMS
-from strace import traces
+
+from support.home import PROGRAMS
+from support.inspection.strace import traces
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from home import Home
+    from support.home import Home
 
 URL, MARK = "https://ours.example/", "marked"
 TEXT = (

@@ -11,8 +11,9 @@ import signal
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from agents import Agent, NotDone
-from strace import Strace, traces
+
+from support.agents.process import Agent, NotDone
+from support.inspection.strace import Strace, traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,10 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from agents import Agent
-from engine import Engine
-from forensics import data_keys, left_behind, stretched
+
+from support.agents.in_process import Engine
+from support.agents.process import Agent
+from support.inspection.vault_leftovers import data_keys, left_behind, stretched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,13 +13,14 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from home import PROGRAMS
+
+from support.home import PROGRAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from home import Home
+    from support.home import Home
 
 FIRST, SECOND = "https://a.example/", "https://b.example/"
 NOBODY = 65534

@@ -6,8 +6,8 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from agents import Agent, NotDone
 
+from support.agents.process import Agent, NotDone
 from tokenward_agent.vault.errors import RESTORE
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from agents import Agent, NotDone
-from strace import Strace, traces
+
+from support.agents.process import Agent, NotDone
+from support.inspection.strace import Strace, traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

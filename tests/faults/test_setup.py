@@ -9,7 +9,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from home import PROGRAMS, Home
+
+from support.home import PROGRAMS, Home
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,10 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from agents import Agent, NotDone
-from keyring_program import keyring_program
-from strace import Strace, traces
+
+from support.agents.process import Agent, NotDone
+from support.inspection.strace import Strace, traces
+from support.tools.keyring_program import keyring_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from agents import COMMAND, Agent, NotDone, Wire
 
+from support.agents.process import COMMAND, Agent, NotDone, Wire
 from tokenward_protocol.places import directory_tag
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from agents import Agent, NotDone
+from support.agents.process import Agent, NotDone
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "support"))
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ def guided(target: str, seconds: int, corpus: Path, found: Path) -> None:
     """Let libFuzzer search; it ends the process."""
     atheris: Any = importlib.import_module("atheris")  # without types, and not on every machine
     with atheris.instrument_imports(include=["tokenward_agent", "tokenward_protocol"]):
-        from fuzz_targets import TARGETS, seeds
+        from support.fuzz_targets import TARGETS, seeds
     for seed in seeds(target):
         (corpus / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
     options = [
@@ -45,7 +45,7 @@ def guided(target: str, seconds: int, corpus: Path, found: Path) -> None:
 
 def blind(target: str, seconds: int, found: Path) -> int:
     """Change the seeds at random and keep nothing but what went wrong."""
-    from fuzz_targets import TARGETS, seeds
+    from support.fuzz_targets import TARGETS, seeds
 
     run: Callable[[bytes], None] = TARGETS[target]
     beginnings, choose, runs = seeds(target), random.Random(), 0

@@ -24,18 +24,17 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "support"))
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
-from agents import Agent, NotDone
-from bad_clients import ATTACKS, BIG_SERVICE, silence
-from good_client import SECRET, SERVICE, Fetch, GoodClient
-from processes import (
+from support.agents.bad_clients import ATTACKS, BIG_SERVICE, silence
+from support.agents.good_client import SECRET, SERVICE, Fetch, GoodClient
+from support.agents.process import Agent, NotDone
+from support.inspection.process_figures import (
     anonymous_memory,
     children,
     descriptors,
     settled_descriptors,
 )
-
 from tokenward_protocol.frames import MAX_BODY
 
 if TYPE_CHECKING:

@@ -10,18 +10,23 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
-from agents import Agent
-from bad_clients import ATTACKS, BIG_SERVICE, silence
-from good_client import SECRET, SERVICE, GoodClient
-from processes import anonymous_memory, children, descriptors, settled_descriptors
 
+from support.agents.bad_clients import ATTACKS, BIG_SERVICE, silence
+from support.agents.good_client import SECRET, SERVICE, GoodClient
+from support.agents.process import Agent
+from support.inspection.process_figures import (
+    anonymous_memory,
+    children,
+    descriptors,
+    settled_descriptors,
+)
 from tokenward_protocol.frames import MAX_BODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from good_client import Fetch
+    from support.agents.good_client import Fetch
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0,

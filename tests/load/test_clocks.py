@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from agents import Agent, NotDone
+
+from support.agents.process import Agent, NotDone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

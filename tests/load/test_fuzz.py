@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from fuzz_targets import TARGETS, seeds
+
+from support.fuzz_targets import TARGETS, seeds
 
 FUZZ = Path(__file__).parent / "fuzz.py"
 SECONDS = 10

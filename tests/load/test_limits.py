@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from agents import Agent, NotDone, Wire
-from bad_clients import connections
-from good_client import SECRET, SERVICE, GoodClient
+
+from support.agents.bad_clients import connections
+from support.agents.good_client import SECRET, SERVICE, GoodClient
+from support.agents.process import Agent, NotDone, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

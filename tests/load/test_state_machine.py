@@ -12,10 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine import Engine, ManualClock
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from support.agents.in_process import Engine, ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from home import PROGRAMS, Home
+
+from support.home import PROGRAMS, Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

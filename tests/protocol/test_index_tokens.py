@@ -10,8 +10,8 @@ import pypitoken
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from macaroons import IDENTIFIER, ROOT_KEY, caveats_of, letters, raw_of, token_of
 
+from support.macaroons import IDENTIFIER, ROOT_KEY, caveats_of, letters, raw_of, token_of
 from tokenward_protocol.caveats import LATEST, Restrictions, normalised, restrictions
 from tokenward_protocol.index_tokens import (
     Child,

@@ -9,8 +9,8 @@ import pymacaroons
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from macaroons import IDENTIFIER, ROOT_KEY, caveats_of, letters, raw_of, token_of
 
+from support.macaroons import IDENTIFIER, ROOT_KEY, caveats_of, letters, raw_of, token_of
 from tokenward_protocol.macaroons import (
     MAX_TOKEN,
     SPARE,

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from agents import Agent, NotDone
-from macaroons import caveats_of, raw_of, token_of
-from memory import WITHOUT_MEMFD_SECRET, copies, dumped_copies, slices
-from users import other_users
+
+from support.agents.process import Agent, NotDone
+from support.inspection.process_memory import WITHOUT_MEMFD_SECRET, copies, dumped_copies, slices
+from support.macaroons import caveats_of, raw_of, token_of
+from support.systems.other_users import other_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

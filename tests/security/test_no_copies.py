@@ -23,14 +23,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from agents import Agent, NotDone
-from bad_clients import HEADERS
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from memory import WITHOUT_MEMFD_SECRET, copies, dumped_copies, locked, slices
-from processes import children
-from secret_service import gnome_keyring
-from users import other_users
 
+from support.agents.bad_clients import HEADERS
+from support.agents.process import Agent, NotDone
+from support.inspection.process_figures import children
+from support.inspection.process_memory import (
+    WITHOUT_MEMFD_SECRET,
+    copies,
+    dumped_copies,
+    locked,
+    slices,
+)
+from support.systems.desktop_keyrings import gnome_keyring
+from support.systems.other_users import other_users
 from tokenward_agent.vault.format import parse_head
 from tokenward_agent.vault.slot import unwrap_into
 from tokenward_protocol.frames import frame
@@ -40,7 +46,7 @@ from tokenward_protocol.packing import pack
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from secret_service import Session
+    from support.systems.desktop_keyrings import Session
 
 pytestmark = [pytest.mark.root, other_users]
 

@@ -15,8 +15,8 @@ import pickle
 from typing import TYPE_CHECKING
 
 import pytest
-from home import PROGRAMS, Home
 
+from support.home import PROGRAMS, Home
 from tokenward import cli
 from tokenward.credential import Credential
 from tokenward.exchange import Answer

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from agents import Agent
-from home import PROGRAMS, Home
-from memory import copies, dumped_copies, slices
-from processes import children
-from users import become, give, other_users
 
 import tokenward_agent
+from support.agents.process import Agent
+from support.home import PROGRAMS, Home
+from support.inspection.process_figures import children
+from support.inspection.process_memory import copies, dumped_copies, slices
+from support.systems.other_users import become, give, other_users
 from tokenward_agent.worker.runner import _command
 from tokenward_protocol.frames import frame
 from tokenward_protocol.messages import request

@@ -10,11 +10,11 @@ opens holds. The seeds are the vectors in tests/vectors.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import msgpack
 
+from support import TESTS
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.format import parse_body, parse_head, serialise
 from tokenward_agent.vault.sealing import seal
@@ -24,7 +24,7 @@ from tokenward_protocol.frames import MAX_BODY, MAX_FRAME, PREFIX, cut
 from tokenward_protocol.messages import CODES, OPS, request
 from tokenward_protocol.packing import pack, unpack
 
-VECTORS = Path(__file__).resolve().parent.parent / "vectors"
+VECTORS = TESTS / "vectors"
 _WORKED: dict[str, Any] = json.loads((VECTORS / "vault-worked.json").read_text(encoding="utf-8"))
 _KEY = bytes.fromhex(_WORKED["data_key"])
 _FILE = bytes.fromhex(_WORKED["file"])

@@ -18,16 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pexpect  # type: ignore[import-untyped]  # ships no types
-from devpi_server import DevpiServer
-from home import PROGRAMS, Home
-from recording_proxy import RecordingProxy
-from tool_environments import programs
-from wheels import write_named
+
+from support import CHECKOUT
+from support.home import PROGRAMS, Home
+from support.servers.devpi_server import DevpiServer
+from support.servers.recording_proxy import RecordingProxy
+from support.tools.environments import programs
+from support.tools.wheels import write_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "TOUR.md"
+PAGE = CHECKOUT / "docs" / "TOUR.md"
 PINENTRY = Path("/usr/bin/pinentry-tty")
 PATIENCE = 60  # seconds until something is on the screen
 PROMPT = "$ "

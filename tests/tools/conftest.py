@@ -6,18 +6,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from devpi_server import DevpiServer
-from home import Home
-from index_server import IndexServer
-from recording_proxy import RecordingProxy
-from tool_stage import Stage
-from workshop import ALICE, SECRET
+
+from support.home import Home
+from support.servers.devpi_server import DevpiServer
+from support.servers.index_server import IndexServer
+from support.servers.recording_proxy import RecordingProxy
+from support.tools.stage import Stage
+from support.tools.tool_home import ALICE, SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from tool_stage import Index
+    from support.tools.stage import Index
 
     Stages = Callable[[str], AbstractContextManager[Stage]]
 

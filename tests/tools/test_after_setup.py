@@ -6,12 +6,13 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from installing import uv_project
-from publishing import flit_project
-from workshop import said
+
+from support.tools.installing import uv_project
+from support.tools.publishing import flit_project
+from support.tools.tool_home import said
 
 if TYPE_CHECKING:
-    from tool_stage import Stage
+    from support.tools.stage import Stage
 
 pytestmark = pytest.mark.tools
 

@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from workshop import ALICE, SECRET, WRONG
+
+from support.tools.tool_home import ALICE, SECRET, WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from tool_stage import Stage
+    from support.tools.stage import Stage
 
 pytestmark = pytest.mark.tools
 

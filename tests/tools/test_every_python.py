@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tool_environments import programs
 
+from support.tools.environments import programs
 from tokenward.keyring_script import MODULE, module
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 pytestmark = pytest.mark.tools
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from home import PROGRAMS
-from tool_environments import programs
-from wheels import MODULE
-from workshop import ALICE, SECRET, said
+
+from support.home import PROGRAMS
+from support.tools.environments import programs
+from support.tools.tool_home import ALICE, SECRET, said
+from support.tools.wheels import MODULE
 
 if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
-    from index_server import IndexServer
-    from tool_stage import Stage
+    from support.servers.index_server import IndexServer
+    from support.tools.stage import Stage
 
     Done = CompletedProcess[str]
 

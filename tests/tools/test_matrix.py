@@ -7,18 +7,19 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
-from foreign_keyring import set_up_foreign_keyring
-from installing import INSTALLING
-from publishing import PUBLISHING
-from workshop import ALICE, SECRET, WRONG, said
+
+from support.tools.foreign_keyring import set_up_foreign_keyring
+from support.tools.installing import INSTALLING
+from support.tools.publishing import PUBLISHING
+from support.tools.tool_home import ALICE, SECRET, WRONG, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from subprocess import CompletedProcess
 
-    from flows import Flow
-    from tool_stage import Stage
+    from support.tools.flow import Flow
+    from support.tools.stage import Stage
 
     End = tuple[int, list[str]]
     Stages = Callable[[str], AbstractContextManager[Stage]]

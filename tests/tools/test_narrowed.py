@@ -12,14 +12,14 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from devpi_server import FAKETIME, DevpiServer
-from home import PROGRAMS, Home
-from recording_proxy import RecordingProxy
-from tool_environments import programs
-from tool_stage import Stage
-from wheels import write_named
-from workshop import ALICE, SECRET, said
 
+from support.home import PROGRAMS, Home
+from support.servers.devpi_server import FAKETIME, DevpiServer
+from support.servers.recording_proxy import RecordingProxy
+from support.tools.environments import programs
+from support.tools.stage import Stage
+from support.tools.tool_home import ALICE, SECRET, said
+from support.tools.wheels import write_named
 from tokenward_protocol.index_tokens import child_of_text, of_text, plan
 
 if TYPE_CHECKING:

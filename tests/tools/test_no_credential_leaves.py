@@ -10,17 +10,18 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from home import Home
-from names_server import PRIVATE
-from real_names import RealNames, needs_namespaces
-from recording_proxy import RecordingProxy
-from workshop import ALICE, SECRET, Workshop, said
+
+from support.home import Home
+from support.servers.real_names_server import PRIVATE
+from support.servers.recording_proxy import RecordingProxy
+from support.systems.real_names import RealNames, needs_namespaces
+from support.tools.tool_home import ALICE, SECRET, Workshop, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from subprocess import CompletedProcess
 
-    from tool_stage import Stage
+    from support.tools.stage import Stage
 
     Done = CompletedProcess[str]
 

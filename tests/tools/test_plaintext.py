@@ -12,13 +12,14 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from workshop import SECRET, Workshop, said
+
+from support.tools.tool_home import SECRET, Workshop, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from subprocess import CompletedProcess
 
-    from home import Home
+    from support.home import Home
 
     Done = CompletedProcess[str]
 

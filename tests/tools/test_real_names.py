@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from home import PROGRAMS, Home
-from macaroons import token_of
-from names_server import ACCOUNT, PRIVATE, Seen, token
-from real_names import RealNames, needs_namespaces
-from tool_environments import programs
-from wheels import NAME
-from workshop import Workshop, said
+
+from support.home import PROGRAMS, Home
+from support.macaroons import token_of
+from support.servers.real_names_server import ACCOUNT, PRIVATE, Seen, token
+from support.systems.real_names import RealNames, needs_namespaces
+from support.tools.environments import programs
+from support.tools.tool_home import Workshop, said
+from support.tools.wheels import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

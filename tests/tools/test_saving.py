@@ -6,17 +6,18 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from installing import INSTALLING
-from publishing import flit_project
-from tool_environments import programs
-from typist import Typist
-from workshop import ALICE, SECRET
+
+from support.terminal import Typist
+from support.tools.environments import programs
+from support.tools.installing import INSTALLING
+from support.tools.publishing import flit_project
+from support.tools.tool_home import ALICE, SECRET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from index_server import IndexServer
-    from tool_stage import Stage
+    from support.servers.index_server import IndexServer
+    from support.tools.stage import Stage
 
 pytestmark = pytest.mark.tools
 

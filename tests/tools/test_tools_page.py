@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from installing import INSTALLING
-from publishing import PUBLISHING
+from support.tools.installing import INSTALLING
+from support.tools.publishing import PUBLISHING
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "TOOLS.md"
 

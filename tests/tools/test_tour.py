@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
-import tour
+
+from support import TESTS, tour
 
 pytestmark = [
     pytest.mark.tools,
@@ -19,6 +21,7 @@ def test_the_tour_is_what_happens_when_it_is_taken() -> None:
     # In a process of its own: the page names the program in which the terminal is.
     taken = subprocess.run(
         [sys.executable, tour.__file__, "--print"],
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
         capture_output=True,
         text=True,
         check=False,

@@ -18,13 +18,13 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from windows_user import User
+    from support.systems.windows_user import User
 
 
 @pytest.fixture(scope="module")
 def new_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], User]]:
     """Make users, each with an agent of their own, which has ended when the module has."""
-    from windows_user import User
+    from support.systems.windows_user import User
 
     made: list[User] = []
 

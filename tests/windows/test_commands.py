@@ -18,7 +18,7 @@ from tokenward.windows.security import own_sid
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from windows_user import Done, User
+    from support.systems.windows_user import Done, User
 
 DISABLED = ("--keyring-provider", "disabled")
 

@@ -19,7 +19,7 @@ from tokenward.services.windows import KEY, VALUE, LogOn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from windows_user import User
+    from support.systems.windows_user import User
 
 
 def written() -> str | None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from agents import Agent, NotDone
-from buses import PATIENCE, LogindStandIn, Program, bus
 
+from support.agents.process import Agent, NotDone
+from support.systems.message_buses import PATIENCE, LogindStandIn, Program, bus
 from tokenward_agent.session.logind import MANAGER, PATH
 
 if TYPE_CHECKING:

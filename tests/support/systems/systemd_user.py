@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
-from home import PROGRAMS
-from processes import PATIENCE, children
-from users import OPENED, SOMEBODY, closed_above_interpreter
+
+from support.home import PROGRAMS
+from support.inspection.process_figures import PATIENCE, children
+from support.systems.other_users import OPENED, SOMEBODY, closed_above_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

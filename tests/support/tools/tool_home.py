@@ -11,14 +11,14 @@ import base64
 import secrets
 from typing import TYPE_CHECKING
 
-from tool_environments import programs
-from wheels import write_wheel
+from support.tools.environments import programs
+from support.tools.wheels import write_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
-    from home import Home
+    from support.home import Home
 
 ALICE = "alice"
 SECRET = f"marked-{secrets.token_hex(12)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workshop import Workshop
+    from support.tools.tool_home import Workshop
 
 BACKEND = """\
 from keyring.backend import KeyringBackend

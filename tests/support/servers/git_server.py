@@ -6,7 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from loopback import Loopback, Request, Response, basic
+from support.servers.http_server import Loopback, Request, Response, basic
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,6 +1,6 @@
 """The APIs of indexes that revoke and describe tokens, as their documentation has them.
 
-Each is a function of a request for `loopback.Loopback`, and knows its tokens: those that are left
+Each is a function of a request for `http_server.Loopback`, and knows its tokens: those that are left
 are still valid.
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from loopback import Response
+from support.servers.http_server import Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from loopback import Request
+    from support.servers.http_server import Request
 
 JSON = {"Content-Type": "application/json"}
 

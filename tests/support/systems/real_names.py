@@ -16,10 +16,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import names_server
 import pytest
-from authority import write_certificates
-from names_server import NAMES, Seen
+
+from support import TESTS
+from support.servers.certificates import write_certificates
+from support.servers.real_names_server import NAMES, Seen
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -43,7 +44,7 @@ _INSIDE = """
 set -e
 ip link set lo up
 mount --bind "$1/hosts" /etc/hosts
-exec "$2" "$3" "$1"
+exec "$2" -m support.servers.real_names_server "$1"
 """
 
 
@@ -69,12 +70,12 @@ class RealNames:
         self._process = subprocess.Popen(
             [
                 *("unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", _INSIDE),
-                *("sh", folder, sys.executable, names_server.__file__),
+                *("sh", folder, sys.executable),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             start_new_session=True,
-            env={"PATH": PATH},
+            env={"PATH": PATH, "PYTHONPATH": str(TESTS)},
         )
         if self._process.stdout is None or not self._process.stdout.readline():
             self._stop()

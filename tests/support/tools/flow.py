@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from subprocess import CompletedProcess
 
-    from tool_stage import Stage
+    from support.tools.stage import Stage
 
 
 class Flow(NamedTuple):

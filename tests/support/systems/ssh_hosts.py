@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
-from real_names import needs_namespaces
+
+from support import CHECKOUT
+from support.systems.real_names import needs_namespaces
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,7 +30,6 @@ needs_ssh_hosts = [
 ]
 HERE, THERE = "10.99.0.1", "10.99.0.2"
 _PATIENCE = 30
-_CHECKOUT = Path(__file__).parents[2]
 
 _CONFIG = """
 HostKey {folder}/host
@@ -105,7 +106,7 @@ class SshHosts:
     def _parted(self, script: str) -> subprocess.Popen[str]:
         command = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script]
         host = subprocess.Popen(
-            [*command, "sh", str(self.folder), str(_CHECKOUT)],
+            [*command, "sh", str(self.folder), str(CHECKOUT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

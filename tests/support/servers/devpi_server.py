@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from recording_proxy import UnixConnection
-from tool_environments import programs
+from support.servers.recording_proxy import UnixConnection
+from support.tools.environments import programs
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 
 def give(home: Home, tool: str, *beside: str) -> None:

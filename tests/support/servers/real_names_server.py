@@ -20,9 +20,9 @@ from threading import Lock, Thread
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from macaroons import caveats_of, token_of
-from recording_proxy import basic
-from trusted_index import TrustedIndex, identity_token
+from support.macaroons import caveats_of, token_of
+from support.servers.recording_proxy import basic
+from support.servers.trusted_publishing import TrustedIndex, identity_token
 
 KEYS = {"upload.pypi.org": b"the root key of one", "test.pypi.org": b"the root key of the other"}
 LOCATIONS = {"upload.pypi.org": "pypi.org", "test.pypi.org": "test.pypi.org"}

@@ -13,7 +13,7 @@ import json
 import time
 from typing import Any
 
-from macaroons import raw_of, token_of
+from support.macaroons import raw_of, token_of
 
 KEY = b"what the CI system and the index share here"
 PUBLISHER = "owner/project"

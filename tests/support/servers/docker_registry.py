@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
-from loopback import Loopback, Request, Response, basic
+from support.servers.http_server import Loopback, Request, Response, basic
 
 IMAGE = "team/image:1"
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from home import Home
+    from support.home import Home
 
 URL = "https://index.example/"
 SECRET = "a-secret-that-nobody-sees"

@@ -17,9 +17,10 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-VERSIONS = ROOT / "tests" / "tools" / "versions.toml"
-PLACE = ROOT / "build" / "tools"
+from support import CHECKOUT
+
+VERSIONS = CHECKOUT / "tests" / "tools" / "versions.toml"
+PLACE = CHECKOUT / "build" / "tools"
 COMPLETE = "complete"  # a file in an environment whose making was not interrupted
 
 

@@ -7,7 +7,7 @@ import json
 import tarfile
 from hashlib import sha256
 
-from loopback import Loopback, Request, Response
+from support.servers.http_server import Loopback, Request, Response
 
 CRATE = "ward-greeting"
 

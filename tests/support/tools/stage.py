@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from wheels import NAME
-from workshop import ALICE, Workshop
+from support.tools.tool_home import ALICE, Workshop
+from support.tools.wheels import NAME
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
 
-    from home import Home
-    from recording_proxy import RecordingProxy, Request
+    from support.home import Home
+    from support.servers.recording_proxy import RecordingProxy, Request
 
 
 class Index(Protocol):

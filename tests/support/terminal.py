@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Self
 
 import pexpect  # type: ignore[import-untyped]  # ships no types
-from home import PROGRAMS
+
+from support.home import PROGRAMS
 
 if TYPE_CHECKING:
     from pathlib import Path

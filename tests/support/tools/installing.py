@@ -9,16 +9,16 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from flows import Flow
-from index_server import IndexServer
-from wheels import BUILT, MODULE, write_backend
-from workshop import ALICE
+from support.servers.index_server import IndexServer
+from support.tools.flow import Flow
+from support.tools.tool_home import ALICE
+from support.tools.wheels import BUILT, MODULE, write_backend
 
 if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
-    from tool_stage import Stage
+    from support.tools.stage import Stage
 
     Done = CompletedProcess[str]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flows import Flow
-from tool_stage import Stage
-from workshop import ALICE
+from support.tools.flow import Flow
+from support.tools.stage import Stage
+from support.tools.tool_home import ALICE
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pexpect  # type: ignore[import-untyped]  # ships no types
-from home import PROGRAMS
+
+from support import CHECKOUT
+from support.home import PROGRAMS
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-SHARE = Path(__file__).resolve().parents[2] / "share"
+SHARE = CHECKOUT / "share"
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 PATIENCE = 15  # seconds
 ALL_MATCHES = "\x1b*"  # insert-completions in readline; the zsh here has the same key for it

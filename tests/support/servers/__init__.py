@@ -1,0 +1,1 @@
+"""Servers on loopback: package indexes, registries of other tools, and what stands before them."""
