@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parent.parent
 HIDDEN = {".venv", ".git", ".pytest_cache", "node_modules"}
 PAGES = sorted(
@@ -66,7 +68,7 @@ def test_every_command_of_the_readme_exists_with_its_options(line: str) -> None:
     if "--" in words:
         words = words[: words.index("--")]  # what follows is another program's
     done = subprocess.run(
-        [AUTH, *words[1:], "--help"], capture_output=True, text=True, check=False, timeout=60
+        [AUTH, *words[1:], "--help"], capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
     for option in (word for word in words if word.startswith("-") and word != "-"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.agents.in_process import Engine
+from support.waiting import until_in_loop
 from tokenward_agent.failure import Gone
 from tokenward_agent.store import adopted
 
@@ -64,8 +65,7 @@ class Backend:
         return path.read_text().splitlines() if path.exists() else []
 
     async def was_asked(self) -> None:
-        while not self.asked:  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.01)
+        await until_in_loop(lambda: self.asked)
 
     def stuck(self, *, on: bool) -> None:
         path = self.folder / "stuck"

@@ -9,66 +9,30 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from support.agents.process import COMMAND, Agent, NotDone, Wire
+from support.inspection.process_figures import (
+    anonymous_memory,
+    children,
+    descriptors,
+    settled_descriptors,
+)
+from support.waiting import PATIENCE, until
 from tokenward_protocol.frames import frame
 from tokenward_protocol.messages import request
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 URL = "https://index.example/team/"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
-@pytest.fixture
-def root() -> Iterator[Path]:
-    """A directory whose name is short enough for a socket."""
-    with tempfile.TemporaryDirectory(prefix="tw") as name:
-        yield Path(name)
-
-
-@pytest.fixture
-def agent(root: Path) -> Iterator[Agent]:
-    agent = Agent(root)
-    yield agent
-    agent.end(signal.SIGKILL)
-
-
 def stored(agent: Agent, secret: bytes = b"secret") -> None:
-    agent.ask("create", provider="disabled", slot="key-file")
-    agent.ask("login", secret, service=URL, username="ana", provider="disabled")
-
-
-def descriptors(agent: Agent) -> int:
-    return len(list(Path(f"/proc/{agent.pid}/fd").iterdir()))
-
-
-def children(agent: Agent) -> str:
-    return Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text()
-
-
-def settled(agent: Agent, wanted: int) -> int:
-    """Return the number of descriptors once it is `wanted`, or what it is after many answers."""
-    for _ in range(500):
-        if descriptors(agent) <= wanted:
-            break
-        agent.ask("hello")
-    return descriptors(agent)
-
-
-def memory(agent: Agent) -> int:
-    """Return the agent's own memory in KiB."""
-    for line in Path(f"/proc/{agent.pid}/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1])
-    raise AssertionError
+    agent.create_vault()
+    agent.log_in(URL, secret)
 
 
 def start(root: Path, *wrapper: str) -> tuple[subprocess.Popen[bytes], int]:
@@ -98,43 +62,45 @@ def said(ready: int) -> bytes:
 # Start.
 
 
-def test_a_second_agent_says_that_one_is_running_and_leaves(agent: Agent, root: Path) -> None:
-    second, ready = start(root)
+def test_a_second_agent_says_that_one_is_running_and_leaves(
+    agent: Agent, short_folder: Path
+) -> None:
+    second, ready = start(short_folder)
     assert said(ready) == b"running\n"
-    assert second.wait(10) == 0
+    assert second.wait(PATIENCE) == 0
     second.communicate()
     assert agent.ask("hello")["pid"] == agent.pid
 
 
-def test_of_agents_started_at_the_same_instant_exactly_one_serves(root: Path) -> None:
-    (root / "run").mkdir(mode=0o700)
+def test_of_agents_started_at_the_same_instant_exactly_one_serves(short_folder: Path) -> None:
+    (short_folder / "run").mkdir(mode=0o700)
     for _ in range(10):
-        started = [start(root) for _ in range(2)]
+        started = [start(short_folder) for _ in range(2)]
         words = [said(ready) for _, ready in started]
         assert sorted(words) == [b"ready\n", b"running\n"]
         (serving,) = (p for (p, _), word in zip(started, words, strict=True) if word == b"ready\n")
-        wire = Wire(root / "run" / "agent.sock")
+        wire = Wire(short_folder / "run" / "agent.sock")
         assert wire.ask("hello")["pid"] == serving.pid
         wire.close()
         serving.kill()
         for process, _ in started:
-            process.communicate(timeout=10)
+            process.communicate(timeout=PATIENCE)
 
 
-def test_whoever_is_told_that_one_is_running_is_answered(root: Path) -> None:
-    (root / "run").mkdir(mode=0o700)
-    first, first_ready = start(root)
-    while not (root / "run" / "agent.sock").exists():
-        assert first.poll() is None
-    second, second_ready = start(root)
+def test_whoever_is_told_that_one_is_running_is_answered(short_folder: Path) -> None:
+    (short_folder / "run").mkdir(mode=0o700)
+    first, first_ready = start(short_folder)
+    until(lambda: (short_folder / "run" / "agent.sock").exists() or first.poll() is not None)
+    assert first.poll() is None
+    second, second_ready = start(short_folder)
     assert said(second_ready) == b"running\n"
-    wire = Wire(root / "run" / "agent.sock")
+    wire = Wire(short_folder / "run" / "agent.sock")
     assert wire.ask("hello")["pid"] == first.pid
     wire.close()
     assert said(first_ready) == b"ready\n"
     first.kill()
     for process in (first, second):
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
 
 
 @LINUX
@@ -157,7 +123,7 @@ def test_nothing_of_its_starter_hangs_on_to_the_agent(agent: Agent) -> None:
 
 @LINUX
 def test_the_agent_has_nothing_in_it_that_could_open_a_network_connection(
-    agent: Agent, root: Path
+    agent: Agent, short_folder: Path
 ) -> None:
     stored(agent)
     agent.ask("status")
@@ -174,13 +140,13 @@ def test_the_agent_has_nothing_in_it_that_could_open_a_network_connection(
         assert "libssl" not in maps
 
 
-def test_another_credentials_directory_is_not_this_agents(agent: Agent, root: Path) -> None:
+def test_another_credentials_directory_is_not_this_agents(agent: Agent, short_folder: Path) -> None:
     stored(agent)
     with pytest.raises(NotDone) as error:
-        agent.ask("logout", service=URL, dir=str(root / "other"))
+        agent.ask("logout", service=URL, dir=str(short_folder / "other"))
     assert error.value.code == "other-directory"
     with pytest.raises(NotDone):
-        agent.ask("stop", dir=str(root / "other"))
+        agent.ask("stop", dir=str(short_folder / "other"))
     assert agent.fetch(URL) == b"secret"
     assert agent.ask("hello", dir=str(agent.directory.resolve()))["ok"] is True
 
@@ -188,10 +154,10 @@ def test_another_credentials_directory_is_not_this_agents(agent: Agent, root: Pa
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="acts as another user")
 def test_another_user_is_not_answered_even_where_all_doors_stand_open(
-    agent: Agent, root: Path
+    agent: Agent, short_folder: Path
 ) -> None:
     stored(agent)
-    for path in (root, root / "run"):
+    for path in (short_folder, short_folder / "run"):
         path.chmod(0o777)
     agent.socket.chmod(0o777)
     asking = frame(request("fetch", 1, {"service": URL}))
@@ -206,7 +172,7 @@ def test_another_user_is_not_answered_even_where_all_doors_stand_open(
         "print('turned away')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-c", program], capture_output=True, check=True, timeout=30
+        [sys.executable, "-I", "-c", program], capture_output=True, check=True, timeout=PATIENCE
     )
     assert done.stdout == b"turned away\n"
     assert agent.fetch(URL) == b"secret"
@@ -226,27 +192,27 @@ tokenward_agent.__main__.main()
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="acts as another user")
-def test_root_is_not_answered_by_an_agent_of_a_user(root: Path) -> None:
-    root.chmod(0o755)
+def test_root_is_not_answered_by_an_agent_of_a_user(short_folder: Path) -> None:
+    short_folder.chmod(0o755)
     for name in ("run", "home"):
-        (root / name).mkdir(mode=0o700)
-        os.chown(root / name, 12345, 12345)
+        (short_folder / name).mkdir(mode=0o700)
+        os.chown(short_folder / name, 12345, 12345)
     ready, theirs = os.pipe()
-    path = root / "run" / "agent.sock"
+    path = short_folder / "run" / "agent.sock"
     with subprocess.Popen(
         [
             *(sys.executable, "-I", "-c", AS_ANOTHER_USER),
-            *("--directory", str(root / "home/c"), "--state", str(root / "home/s")),
+            *("--directory", str(short_folder / "home/c"), "--state", str(short_folder / "home/s")),
             *("--socket", str(path), "--ready-fd", str(theirs)),
         ],
-        env={"HOME": str(root / "home"), "PATH": os.environ["PATH"]},
+        env={"HOME": str(short_folder / "home"), "PATH": os.environ["PATH"]},
         pass_fds=[theirs],
         stdin=subprocess.DEVNULL,
     ) as process:
         os.close(theirs)
         assert said(ready) == b"ready\n"
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(10)
+            client.settimeout(PATIENCE)
             client.connect(str(path))
             heard = b""
             with suppress(BrokenPipeError, ConnectionResetError):
@@ -274,7 +240,7 @@ def test_a_signal_ends_it_and_takes_the_socket_away(number: int, agent: Agent) -
 
 def test_a_stop_is_answered_before_the_end(agent: Agent) -> None:
     assert agent.ask("stop")["pid"] == agent.pid
-    assert agent.ended(10) == 0
+    assert agent.ended() == 0
     assert not agent.socket.exists()
     agent.start()
 
@@ -286,10 +252,10 @@ def test_after_a_kill_the_next_one_starts_and_answers(agent: Agent) -> None:
         assert agent.fetch(URL) == b"secret"
 
 
-def test_agents_that_nobody_would_find_end(root: Path) -> None:
+def test_agents_that_nobody_would_find_end(short_folder: Path) -> None:
     agents: dict[str, Agent] = {}
     for what in ("socket removed", "socket replaced", "directory removed", "directory replaced"):
-        place = root / what.replace(" ", "-")
+        place = short_folder / what.replace(" ", "-")
         place.mkdir()
         agents[what] = agent = Agent(place)
         stored(agent)
@@ -307,14 +273,14 @@ def test_agents_that_nobody_would_find_end(root: Path) -> None:
             agent.directory.mkdir(mode=0o700)
     for what, agent in agents.items():
         try:
-            assert agent.ended(10) == 0, what
+            assert agent.ended() == 0, what
             assert agent.socket.exists() == (what == "socket replaced")
         finally:
             agent.end(signal.SIGKILL)
 
 
-def test_an_agent_without_standard_streams_works(root: Path) -> None:
-    (root / "run").mkdir(mode=0o700)
+def test_an_agent_without_standard_streams_works(short_folder: Path) -> None:
+    (short_folder / "run").mkdir(mode=0o700)
     ready, theirs = os.pipe()
     number = theirs + 20
     os.dup2(theirs, number)
@@ -324,23 +290,23 @@ def test_an_agent_without_standard_streams_works(root: Path) -> None:
             "/bin/sh",
             "-c",
             (
-                f"exec {quoted} --directory {root}/credentials --state {root}/state"
-                f" --socket {root}/run/agent.sock --ready-fd {number} 0<&- 1>&- 2>&-"
+                f"exec {quoted} --directory {short_folder}/credentials --state {short_folder}/state"
+                f" --socket {short_folder}/run/agent.sock --ready-fd {number} 0<&- 1>&- 2>&-"
             ),
         ],
-        env={"HOME": str(root), "PATH": os.environ["PATH"]},
+        env={"HOME": str(short_folder), "PATH": os.environ["PATH"]},
         pass_fds=[number],
     ) as process:
         os.close(theirs)
         os.close(number)
         assert said(ready) == b"ready\n"
-        wire = Wire(root / "run" / "agent.sock")
+        wire = Wire(short_folder / "run" / "agent.sock")
         wire.ask("create", b"some passphrase", provider="disabled", slot="passphrase")
         wire.ask("login", b"secret", service=URL, username="ana")
         assert wire.ask_whole("fetch", service=URL)[1] == b"secret"
         wire.close()
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 # What it stands.
@@ -393,18 +359,19 @@ def test_a_state_directory_that_vanished_keeps_no_fetch_from_being_answered(agen
 
 
 @LINUX
-def test_a_directory_whose_name_is_no_utf_8_is_told_as_well_as_it_can_be(root: Path) -> None:
-    place = root / os.fsdecode(b"caf\xe9")
+def test_a_directory_whose_name_is_no_utf_8_is_told_as_well_as_it_can_be(
+    short_folder: Path,
+) -> None:
+    place = short_folder / os.fsdecode(b"caf\xe9")
     place.mkdir()
-    agent = Agent(place)
-    stored(agent)
-    assert str(agent.ask("hello")["directory"]).endswith("caf\\udce9/credentials")
-    (agent.directory / "disabled.vault.lock").chmod(0o644)
-    with pytest.raises(NotDone) as error:
-        agent.ask("login", b"x", service=URL, username="ana", provider="disabled")
-    assert error.value.code == "vault"
-    assert agent.fetch(URL) == b"secret"
-    agent.end()
+    with Agent(place) as agent:
+        stored(agent)
+        assert str(agent.ask("hello")["directory"]).endswith("caf\\udce9/credentials")
+        (agent.directory / "disabled.vault.lock").chmod(0o644)
+        with pytest.raises(NotDone) as error:
+            agent.log_in(URL, b"x")
+        assert error.value.code == "vault"
+        assert agent.fetch(URL) == b"secret"
 
 
 @LINUX
@@ -413,7 +380,7 @@ def test_three_thousand_connections_are_taken_and_a_good_client_is_answered(agen
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     crowd = []
-    before = descriptors(agent)
+    before = descriptors(agent.pid)
     try:
         for _ in range(3000):
             client = socket.socket(socket.AF_UNIX)
@@ -422,19 +389,21 @@ def test_three_thousand_connections_are_taken_and_a_good_client_is_answered(agen
         assert agent.fetch(URL) == b"secret"
         agent.ask("login", b"other", service=URL, username="bob")
         agent.ask("passphrase", b"some passphrase", action="set")  # a worker needs pipes
-        assert descriptors(agent) <= before + 2048 + 8
+        assert descriptors(agent.pid) <= before + 2048 + 8
     finally:
         for client in crowd:
             client.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert settled(agent, before) <= before
+    assert settled_descriptors(agent.pid, before) <= before
 
 
 @LINUX
-def test_with_few_descriptors_the_longest_idle_give_way_and_it_can_still_store(root: Path) -> None:
-    (root / "run").mkdir(mode=0o700)
-    path = root / "run" / "agent.sock"
-    process, ready = start(root, "prlimit", "--nofile=160:160")
+def test_with_few_descriptors_the_longest_idle_give_way_and_it_can_still_store(
+    short_folder: Path,
+) -> None:
+    (short_folder / "run").mkdir(mode=0o700)
+    path = short_folder / "run" / "agent.sock"
+    process, ready = start(short_folder, "prlimit", "--nofile=160:160")
     assert said(ready) == b"ready\n"
     crowd = []
     for _ in range(300):
@@ -450,7 +419,7 @@ def test_with_few_descriptors_the_longest_idle_give_way_and_it_can_still_store(r
     for each in (wire.sock, late.sock, *crowd):
         each.close()
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
 
 
 @LINUX
@@ -476,17 +445,13 @@ def test_neither_memory_nor_descriptors_nor_processes_grow_with_use(agent: Agent
         agent.ask("list")
 
     round_of_everything()
-    memory_before, before = memory(agent), descriptors(agent)
+    memory_before, before = anonymous_memory(agent.pid), descriptors(agent.pid)
     round_of_everything()
     agent.ask("passphrase", b"some passphrase", action="set", keep=True)
     agent.ask("hello")
-    assert memory(agent) - memory_before <= 4096
-    assert settled(agent, before) <= before
-    for _ in range(200):
-        if not children(agent):
-            break
-        agent.ask("hello")
-    assert children(agent) == ""
+    assert anonymous_memory(agent.pid) - memory_before <= 4
+    assert settled_descriptors(agent.pid, before) <= before
+    until(lambda: not children(agent.pid))
     wire.close()
 
 
@@ -500,14 +465,14 @@ class Vault(keyring.backend.KeyringBackend):
 """
 
 
-def test_a_stuck_keyring_keeps_nobody_else_waiting(root: Path) -> None:
-    config = root / "config" / "python_keyring"
+def test_a_stuck_keyring_keeps_nobody_else_waiting(short_folder: Path) -> None:
+    config = short_folder / "config" / "python_keyring"
     config.mkdir(parents=True)
-    (root / "sleeper.py").write_text(SLEEPER)
+    (short_folder / "sleeper.py").write_text(SLEEPER)
     (config / "keyringrc.cfg").write_text(
-        f"[backend]\ndefault-keyring=sleeper.Vault\nkeyring-path={root}\n"
+        f"[backend]\ndefault-keyring=sleeper.Vault\nkeyring-path={short_folder}\n"
     )
-    agent = Agent(root, {"XDG_CONFIG_HOME": str(config.parent)})
+    agent = Agent(short_folder, {"XDG_CONFIG_HOME": str(config.parent)})
     stored(agent)
     asking = agent.wire()
     asking.send(frame(request("create", 1, {"provider": "keyring", "slot": "keyring"})))

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.waiting import PATIENCE
 from tokenward_agent.asking import proc
 from tokenward_agent.asking.asker import UNKNOWN, Asker
 from tokenward_agent.asking.other_systems import chain_of
@@ -37,7 +38,7 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(tmp_path / "s"))
         sock.listen()
-        sock.settimeout(30)
+        sock.settimeout(PATIENCE)
         yield sock
 
 
@@ -54,7 +55,7 @@ def asking(listener: socket.socket, *command: str, **keywords: Any) -> Iterator[
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 @LINUX
@@ -118,7 +119,7 @@ def test_a_peer_that_ended_is_unknown(listener: socket.socket) -> None:
     process = subprocess.Popen([sys.executable, "-c", CONNECT, listener.getsockname()])
     sock, _ = listener.accept()
     with sock:
-        process.wait(30)
+        process.wait(PATIENCE)
         assert Peer(sock).asker == UNKNOWN
         assert Peer(sock).asker.described() == {"program": "unknown"}
 
@@ -130,7 +131,7 @@ def test_a_peer_that_ended_and_was_not_reaped_is_unknown(listener: socket.socket
     with sock:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert Peer(sock).asker == UNKNOWN
-    process.wait(30)
+    process.wait(PATIENCE)
 
 
 @LINUX
@@ -145,7 +146,7 @@ def test_a_process_that_got_the_number_of_the_peer_is_not_taken_for_it(
     sock, _ = listener.accept()
     with sock:
         peer = Peer(sock)
-        process.wait(30)
+        process.wait(PATIENCE)
         if not handle:
             time.sleep(0.05)  # /proc tells beginnings in hundredths of a second
         impostor = _with_number(process.pid)
@@ -155,7 +156,7 @@ def test_a_process_that_got_the_number_of_the_peer_is_not_taken_for_it(
             assert peer.asker == UNKNOWN
         finally:
             impostor.kill()
-            impostor.wait(30)
+            impostor.wait(PATIENCE)
 
 
 def _with_number(pid: int) -> subprocess.Popen[bytes]:
@@ -169,7 +170,7 @@ def _with_number(pid: int) -> subprocess.Popen[bytes]:
         if process.pid == pid:
             return process
         process.kill()
-        process.wait(30)
+        process.wait(PATIENCE)
     pytest.skip("other processes take the number again and again")
 
 
@@ -194,7 +195,7 @@ def test_a_parent_that_ended_is_not_replaced_by_whoever_has_its_number(
     process = subprocess.Popen(
         [sys.executable, "-c", outer, listener.getsockname()], stdin=subprocess.PIPE
     )
-    process.wait(30)
+    process.wait(PATIENCE)
     assert process.stdin is not None
     os.write(process.stdin.fileno(), b"1")
     sock, _ = listener.accept()
@@ -372,5 +373,5 @@ def test_where_there_is_no_proc_the_same_is_seen() -> None:
         assert chain[0].cwd == str(Path.cwd())
         assert chain_of(child.pid, time.time() - 3600) == ()  # it came after the connection
         child.kill()
-        child.wait(30)
+        child.wait(PATIENCE)
         assert chain_of(child.pid, time.time()) == ()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.waiting import until_in_loop
 from tokenward_agent.arena import Arena
 from tokenward_agent.failure import Failure, Gone
 from tokenward_agent.wire import connection, server
@@ -257,9 +258,7 @@ def test_a_disconnect_at_any_byte_leaves_nothing_behind(tmp_path: Path) -> None:
                 await writer.drain()
                 writer.close()
                 await asyncio.sleep(0)
-            async with asyncio.timeout(10):
-                while served.arena.free != served.quiet:  # noqa: ASYNC110 - nothing tells us
-                    await asyncio.sleep(0.01)
+            await until_in_loop(lambda: served.arena.free == served.quiet)
 
     asyncio.run(main())
 

@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.systems.x_display import MISSING, Display, display
+from support.waiting import PATIENCE, until
 from tokenward_agent.arena import Arena
 from tokenward_agent.asking.asker import Asker
 from tokenward_agent.asking.process import Process
@@ -96,7 +97,7 @@ class Console:
         """Wait for the question, then type; return what was on the screen."""
 
         async def work() -> str:
-            seen, give_up = "", time.monotonic() + 30
+            seen, give_up = "", time.monotonic() + PATIENCE
             while "Allow>" not in seen and "]? " not in seen:
                 assert time.monotonic() < give_up, seen
                 seen += await asyncio.to_thread(self.read)
@@ -252,10 +253,7 @@ def test_a_program_that_hangs_is_dead_at_the_deadline_with_all_that_it_started(
     )
     assert answer(path, NOWHERE, seconds=5)[0] == "late"
     pid = int((tmp_path / "pid").read_text())
-    give_up = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < give_up:
-        time.sleep(0.05)
-    assert not Path(f"/proc/{pid}").exists()
+    until(lambda: not Path(f"/proc/{pid}").exists())
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.agents.in_process import Engine
+from support.waiting import until_in_loop
 from tokenward_agent.asking.peer import Peer
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request
@@ -54,11 +55,7 @@ class Asked:
 
     async def is_open(self) -> None:
         """Wait until a question is."""
-        for _ in range(3000):
-            if self.questions:
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError("nobody was asked")
+        await until_in_loop(lambda: self.questions)
 
     async def fetch(self, **arguments: str | int | bool) -> dict[str, Any]:
         given: dict[str, str | int | bool] = {"service": URL, "attended": True, "display": ":7"}

@@ -14,7 +14,7 @@ import pytest
 
 from support.agents.in_process import ManualClock
 from support.agents.process import NotDone, Wire
-from support.inspection.process_figures import PATIENCE
+from support.waiting import PATIENCE, until
 from tokenward_agent.inherited import InheritedError, accepts, taken
 from tokenward_agent.notices import Notices
 from tokenward_agent.quiet import Quiet
@@ -44,7 +44,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "run").mkdir(mode=0o700)
     return tmp_path
 
@@ -83,20 +83,20 @@ def listening(path: Path) -> socket.socket:
 
 
 @needs_activate
-def test_it_serves_the_socket_whatever_its_name_and_mode_and_leaves_it_there(home: Path) -> None:
-    path = home / "any.sock"
+def test_it_serves_the_socket_whatever_its_name_and_mode_and_leaves_it_there(folder: Path) -> None:
+    path = folder / "any.sock"
     process = subprocess.Popen(
         [
             *(ACTIVATE, f"--listen={path}", "--fdname=whatever"),
-            *(f"--setenv={name}={value}" for name, value in environment(home).items()),
+            *(f"--setenv={name}={value}" for name, value in environment(folder).items()),
             *("--setenv=TOKENWARD_IDLE_EXIT=1s", *COMMAND),
         ],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        while not path.exists():
-            assert process.poll() is None
+        until(lambda: path.exists() or process.poll() is not None)
+        assert process.poll() is None
         wire = Wire(path)
         status = wire.ask("status")
         assert (status["socket"], status["pid"]) == (str(path), process.pid)
@@ -109,11 +109,11 @@ def test_it_serves_the_socket_whatever_its_name_and_mode_and_leaves_it_there(hom
         process.wait()
 
 
-def test_whoever_waits_at_an_address_that_cannot_be_served_is_told_why(home: Path) -> None:
+def test_whoever_waits_at_an_address_that_cannot_be_served_is_told_why(folder: Path) -> None:
     """Else the manager, which sees them wait, would start one agent after the other."""
-    with listening(home / "agent.sock") as sock:
-        waiting = Wire(home / "agent.sock")
-        with handed(home, sock, TOKENWARD_DIR="not/absolute") as process:
+    with listening(folder / "agent.sock") as sock:
+        waiting = Wire(folder / "agent.sock")
+        with handed(folder, sock, TOKENWARD_DIR="not/absolute") as process:
             with pytest.raises(NotDone, match="is not an absolute path"):
                 _unasked(waiting)
             assert process.wait(PATIENCE) == 2
@@ -125,8 +125,8 @@ def _unasked(wire: Wire) -> None:
     raise NotDone(header)
 
 
-def test_more_than_one_descriptor_is_refused(home: Path) -> None:
-    with listening(home / "agent.sock") as sock, handed(home, sock, count="2") as process:
+def test_more_than_one_descriptor_is_refused(folder: Path) -> None:
+    with listening(folder / "agent.sock") as sock, handed(folder, sock, count="2") as process:
         _, said = process.communicate(timeout=PATIENCE)
     assert said == (
         "tokenward-agent: The service manager handed over 2 descriptors instead of one.\n"
@@ -134,15 +134,15 @@ def test_more_than_one_descriptor_is_refused(home: Path) -> None:
     assert process.returncode == 2
 
 
-def test_what_is_no_unix_stream_socket_is_refused(home: Path) -> None:
-    with socket.socket(socket.AF_INET) as sock, handed(home, sock) as process:
+def test_what_is_no_unix_stream_socket_is_refused(folder: Path) -> None:
+    with socket.socket(socket.AF_INET) as sock, handed(folder, sock) as process:
         _, said = process.communicate(timeout=PATIENCE)
     assert "is no Unix stream socket" in said
 
 
-def test_a_connected_socket_is_a_job_and_done_for_nobody_but_the_agents_unit(home: Path) -> None:
+def test_a_connected_socket_is_a_job_and_done_for_nobody_but_the_agents_unit(folder: Path) -> None:
     ours, theirs = socket.socketpair()
-    with ours, theirs, handed(home, theirs) as process:
+    with ours, theirs, handed(folder, theirs) as process:
         theirs.close()
         assert process.wait(PATIENCE) == 2
         assert ours.recv(1) == b""

@@ -56,65 +56,65 @@ class Asked:
 
 
 @pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Asked]:
+def holder(tmp_path: Path) -> Iterator[Asked]:
     with asyncio.Runner() as runner:
         yield Asked(tmp_path, runner)
 
 
 @pytest.mark.parametrize(("moved", "ahead"), [(1, 99), (-1, 100)])
 def test_of_a_second_that_is_in_doubt_a_child_ends_early(
-    agent: Asked, moved: int, ahead: int
+    holder: Asked, moved: int, ahead: int
 ) -> None:
-    agent.saw(100)
-    agent.clock.wall_now += moved
-    assert agent.fetch(ttl=900)[1] == agent.clock.wall() + ahead + 900
+    holder.saw(100)
+    holder.clock.wall_now += moved
+    assert holder.fetch(ttl=900)[1] == holder.clock.wall() + ahead + 900
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3 * 3600, -3 * 3600, FARTHEST, -FARTHEST])
 def test_a_child_ends_by_the_clock_of_its_index_and_that_is_told_by_ours(
-    agent: Asked, ahead: int
+    holder: Asked, ahead: int
 ) -> None:
-    assert agent.saw(ahead)["ahead"] == ahead
-    header, end = agent.fetch(ttl=900)
+    assert holder.saw(ahead)["ahead"] == ahead
+    header, end = holder.fetch(ttl=900)
     assert end == START + ahead + 900
     assert header["expires"] == START + 900
 
 
-def test_a_stored_token_ends_by_the_clock_of_its_index_too(agent: Asked) -> None:
+def test_a_stored_token_ends_by_the_clock_of_its_index_too(holder: Asked) -> None:
     token = token_of("pypi.org", "y", f"[0,{START + 500},0]")
     named = {"service": PYPI, "username": "__token__", "provider": "disabled"}
-    agent._runner.run(agent.engine.ask("login", token.encode(), **named))
-    agent.saw(-600)
-    assert agent.fetch()[1] == START + 500
-    assert agent.fetch()[0]["expires"] == START + 1100
-    agent.clock.pass_by(600)
-    assert agent.fetch()[0]["ok"] is True
-    agent.saw(500)
-    header, _ = agent.ask("fetch", service=PYPI)
+    holder._runner.run(holder.engine.ask("login", token.encode(), **named))
+    holder.saw(-600)
+    assert holder.fetch()[1] == START + 500
+    assert holder.fetch()[0]["expires"] == START + 1100
+    holder.clock.pass_by(600)
+    assert holder.fetch()[0]["ok"] is True
+    holder.saw(500)
+    header, _ = holder.ask("fetch", service=PYPI)
     assert (header["code"], header["message"]) == ("refused", "The stored token has expired.")
 
 
-def test_a_login_ends_by_ours(agent: Asked) -> None:
+def test_a_login_ends_by_ours(holder: Asked) -> None:
     token = token_of("pypi.org", "y")
     named: dict[str, Any] = {"service": PYPI, "username": "__token__", "provider": "disabled"}
-    agent._runner.run(agent.engine.ask("login", token.encode(), lifetime=100, **named))
-    agent.saw(3600)
-    header, end = agent.fetch()
+    holder._runner.run(holder.engine.ask("login", token.encode(), lifetime=100, **named))
+    holder.saw(3600)
+    header, end = holder.fetch()
     assert (header["expires"], end) == (START + 100, START + 3700)
 
 
-def test_what_nobody_can_mean_is_refused_and_what_is_zero_is_forgotten(agent: Asked) -> None:
-    agent.saw(60)
+def test_what_nobody_can_mean_is_refused_and_what_is_zero_is_forgotten(holder: Asked) -> None:
+    holder.saw(60)
     for ahead in (FARTHEST + 1, -FARTHEST - 1):
-        assert agent.saw(ahead)["code"] == "bad-request"
-    assert agent.fetch(ttl=60)[1] == START + 120
-    agent.saw(0)
-    assert agent.fetch(ttl=60)[1] == START + 60
+        assert holder.saw(ahead)["code"] == "bad-request"
+    assert holder.fetch(ttl=60)[1] == START + 120
+    holder.saw(0)
+    assert holder.fetch(ttl=60)[1] == START + 60
 
 
-def test_what_was_seen_is_written_down(agent: Asked) -> None:
-    agent.saw(-7200)
-    (path,) = (agent.engine.state / "audit").glob("*.jsonl")
+def test_what_was_seen_is_written_down(holder: Asked) -> None:
+    holder.saw(-7200)
+    (path,) = (holder.engine.state / "audit").glob("*.jsonl")
     line = json.loads(path.read_text().splitlines()[-1])
     assert (line["event"], line["service"], line["ahead"]) == ("clock", PYPI, -7200)
 
@@ -156,11 +156,11 @@ EVENTS = st.lists(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(st.integers(-FARTHEST, FARTHEST), st.integers(0, 12), EVENTS, st.sampled_from([60, 900, 0]))
 def test_no_child_lives_longer_than_asked_by_the_clock_of_its_index(
-    agent: Asked, ahead: int, late: int, events: list[tuple[int, int]], ttl: int
+    holder: Asked, ahead: int, late: int, events: list[tuple[int, int]], ttl: int
 ) -> None:
     """`late` is by how much what is seen is behind what is: an answer takes its time."""
-    clock = agent.clock
-    agent.saw(0)
+    clock = holder.clock
+    holder.saw(0)
     there = clock.wall() + ahead  # the index's clock, which nobody here can read
     seen = set_since = 0
     known = False
@@ -173,10 +173,10 @@ def test_no_child_lives_longer_than_asked_by_the_clock_of_its_index(
             set_since += seconds
         elif abs(there - late - clock.wall()) <= FARTHEST:
             seen = there - late - clock.wall()
-            agent.saw(seen)
+            holder.saw(seen)
             known, set_since = True, 0
         known = known and abs(set_since) <= 1 and seen != 0
-        _, end = agent.fetch(**({"ttl": ttl} if ttl else {}))
+        _, end = holder.fetch(**({"ttl": ttl} if ttl else {}))
         if known:
             assert there + (ttl or 3600) - late - 2 <= end <= there + (ttl or 3600)
         else:

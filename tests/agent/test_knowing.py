@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.waiting import PATIENCE
 from tokenward_agent.asking.evidence import NOTHING
 from tokenward_agent.asking.folders import Folders
 from tokenward_agent.asking.peer import Peer
@@ -38,7 +39,7 @@ def fetch_of(project: Path, tool: str, *arguments: str) -> Iterator[Request]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(project / "sock"))
         listener.listen()
-        listener.settimeout(30)
+        listener.settimeout(PATIENCE)
         process = subprocess.Popen(
             [sys.executable, project / tool, *arguments], cwd=project, stdin=subprocess.PIPE
         )

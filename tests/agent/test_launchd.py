@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.agents.process import Wire
-from support.inspection.process_figures import PATIENCE
+from support.waiting import PATIENCE
 from tokenward_agent.inherited import InheritedError, by_launchd, taken
 from tokenward_agent.launchd import descriptors
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.agents.in_process import Engine
+from support.waiting import PATIENCE
 from tokenward_agent.failure import Failure
 from tokenward_agent.store import locking, opening
 
@@ -445,10 +446,10 @@ def test_a_stuck_worker_keeps_no_other_vault_closed(
         monkeypatch.setattr(engine.keys, "get", stuck)
         opening = asyncio.create_task(engine.opening.open_unattended())
         await asyncio.sleep(0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert (await engine.ask("fetch", service=URL))[1] == b"secret"
         login = engine.ask("login", b"x", service=URL, username="bob", provider="disabled")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert (await login)[0]["ok"] is True
             header_, _ = await engine.ask(
                 "fetch", service="https://other.example/", provider="disabled"

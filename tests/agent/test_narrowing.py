@@ -68,15 +68,15 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture
-def agent(tmp_path: Path, runner: asyncio.Runner) -> Asked:
+def holder(tmp_path: Path, runner: asyncio.Runner) -> Asked:
     """An agent that holds TOKEN for PyPI."""
     found = Asked(tmp_path, runner)
     assert found.login(PYPI, TOKEN)["ok"] is True
     return found
 
 
-def test_a_fetch_that_asks_for_nothing_gets_a_child_for_an_hour(agent: Asked) -> None:
-    header, child = agent.fetch()
+def test_a_fetch_that_asks_for_nothing_gets_a_child_for_an_hour(holder: Asked) -> None:
+    header, child = holder.fetch()
     assert caveats(child) == ['[3,"a user"]', f"[0,{START + 3600},0]"]
     assert (header["narrowed"], header["expires"], header["projects"]) == (
         True,
@@ -85,21 +85,21 @@ def test_a_fetch_that_asks_for_nothing_gets_a_child_for_an_hour(agent: Asked) ->
     )
 
 
-def test_a_child_is_as_narrow_as_it_was_asked_for(agent: Asked) -> None:
-    header, child = agent.fetch(projects="My_Pkg two", ttl=60)
+def test_a_child_is_as_narrow_as_it_was_asked_for(holder: Asked) -> None:
+    header, child = holder.fetch(projects="My_Pkg two", ttl=60)
     assert caveats(child)[1:] == [f"[0,{START + 60},0]", '[1,["my-pkg","two"]]']
     assert header["expires"] == START + 60
     assert header["projects"] == ["my-pkg", "two"]
 
 
-def test_devpi_gets_a_child_in_its_own_dialect(agent: Asked) -> None:
-    agent.login(DEVPI, token_of("", "user-abc", prefix="devpi-"))
-    _, child = agent.fetch(DEVPI, projects="one")
+def test_devpi_gets_a_child_in_its_own_dialect(holder: Asked) -> None:
+    holder.login(DEVPI, token_of("", "user-abc", prefix="devpi-"))
+    _, child = holder.fetch(DEVPI, projects="one")
     assert caveats(child) == [f"expires={START + 3600}", "projects=one"]
 
 
-def test_the_whole_is_handed_out_to_who_asks_for_it(agent: Asked) -> None:
-    header, token = agent.fetch(whole=True)
+def test_the_whole_is_handed_out_to_who_asks_for_it(holder: Asked) -> None:
+    header, token = holder.fetch(whole=True)
     assert token == TOKEN
     assert (header["narrowed"], header["expires"], header["projects"]) == (False, None, None)
 
@@ -118,13 +118,13 @@ def test_the_whole_is_handed_out_to_who_asks_for_it(agent: Asked) -> None:
     ],
     ids=lambda secret: f"{secret[:20]} of {len(secret)}",
 )
-def test_what_cannot_be_narrowed_is_handed_out_as_it_is(agent: Asked, secret: str) -> None:
-    agent.login(OTHER, secret)
-    header, found = agent.fetch(OTHER)
+def test_what_cannot_be_narrowed_is_handed_out_as_it_is(holder: Asked, secret: str) -> None:
+    holder.login(OTHER, secret)
+    header, found = holder.fetch(OTHER)
     assert found == secret
     assert header["narrowed"] is False
     for wish in ({"projects": "one"}, {"ttl": 60}):
-        refused, found = agent.fetch(OTHER, **wish)
+        refused, found = holder.fetch(OTHER, **wish)
         assert refused["code"] == "refused"
         assert "cannot be narrowed" in refused["message"]
         assert found == ""
@@ -135,34 +135,34 @@ def test_what_cannot_be_narrowed_is_handed_out_as_it_is(agent: Asked, secret: st
     [(f"[0,{START},0]", "has expired"), (f"[0,{START + 900},{START + 61}]", "not valid yet")],
 )
 def test_a_token_that_an_index_would_refuse_is_not_sent_to_fail_there(
-    agent: Asked, caveat: str, reason: str
+    holder: Asked, caveat: str, reason: str
 ) -> None:
-    agent.login(PYPI, token_of("pypi.org", "x", caveat))
-    header, body = agent.fetch()
+    holder.login(PYPI, token_of("pypi.org", "x", caveat))
+    header, body = holder.fetch()
     assert (header["code"], body) == ("refused", "")
     assert reason in header["message"]
-    assert agent.fetch(whole=True)[0]["ok"] is True
+    assert holder.fetch(whole=True)[0]["ok"] is True
 
 
-def test_a_child_for_a_project_that_its_parent_is_not_for_is_refused(agent: Asked) -> None:
-    agent.login(PYPI, BOUND)
-    header, _ = agent.fetch(projects="three")
+def test_a_child_for_a_project_that_its_parent_is_not_for_is_refused(holder: Asked) -> None:
+    holder.login(PYPI, BOUND)
+    header, _ = holder.fetch(projects="three")
     assert header["code"] == "refused"
     assert "is for one and two alone, and not for three" in header["message"]
-    header, child = agent.fetch(projects="two")
+    header, child = holder.fetch(projects="two")
     assert header["projects"] == ["two"]
     assert caveats(child)[-1] == '[1,["two"]]'
-    header, _ = agent.fetch()
+    header, _ = holder.fetch()
     assert header["projects"] == ["one", "two"]
 
 
-def test_a_child_does_not_outlive_its_login(agent: Asked) -> None:
-    agent.login(PYPI, TOKEN, lifetime=100)
-    header, child = agent.fetch()
+def test_a_child_does_not_outlive_its_login(holder: Asked) -> None:
+    holder.login(PYPI, TOKEN, lifetime=100)
+    header, child = holder.fetch()
     assert header["expires"] == START + 100
     assert caveats(child)[-1] == f"[0,{START + 100},0]"
-    agent.engine.clock.pass_by(100)
-    assert agent.fetch()[0]["code"] == "not-found"
+    holder.engine.clock.pass_by(100)
+    assert holder.fetch()[0]["code"] == "not-found"
 
 
 @pytest.mark.parametrize(
@@ -179,15 +179,15 @@ def test_a_child_does_not_outlive_its_login(agent: Asked) -> None:
     ],
     ids=str,
 )
-def test_a_wish_that_cannot_be_meant_is_refused(agent: Asked, wish: dict[str, Any]) -> None:
-    header, body = agent.fetch(**wish)
+def test_a_wish_that_cannot_be_meant_is_refused(holder: Asked, wish: dict[str, Any]) -> None:
+    header, body = holder.fetch(**wish)
     assert (header["code"], body) == ("bad-request", "")
 
 
-def test_each_fetch_gets_a_child_of_its_own_time(agent: Asked) -> None:
-    first = agent.fetch()[1]
-    agent.engine.clock.pass_by(1)
-    second = agent.fetch()[1]
+def test_each_fetch_gets_a_child_of_its_own_time(holder: Asked) -> None:
+    first = holder.fetch()[1]
+    holder.engine.clock.pass_by(1)
+    second = holder.fetch()[1]
     assert first != second
 
 
@@ -207,9 +207,9 @@ class Known(Knowing):
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "after a look"])
 def test_what_is_known_narrows_what_was_not_asked_for_and_never_the_whole(
-    agent: Asked, runner: asyncio.Runner, at_once: bool
+    holder: Asked, runner: asyncio.Runner, at_once: bool
 ) -> None:
-    engine = agent.engine
+    engine = holder.engine
     known = Known("two", at_once=at_once)
     fetch = Fetch(
         engine.vaults, engine.opening, engine.adopted, engine.children, known, engine.gate
@@ -223,40 +223,40 @@ def test_what_is_known_narrows_what_was_not_asked_for_and_never_the_whole(
     assert limits() == (["two"], "files")
     assert limits(projects="one") == (["one"], "asked")
     assert limits(whole=True) == (None, None)
-    agent.login(PYPI, token_of("pypi.org", "for three", '[1,["three"]]'))
+    holder.login(PYPI, token_of("pypi.org", "for three", '[1,["three"]]'))
     assert limits() == (["three"], None)
-    agent.login(PYPI, "a password")
+    holder.login(PYPI, "a password")
     assert limits() == (None, None)
 
 
 # A child never replaces its parent.
 
 
-def test_a_tool_that_saves_what_it_got_leaves_the_parent_in_place(agent: Asked) -> None:
-    _, child = agent.fetch(projects="one")
-    header = agent.login(PYPI, child)
+def test_a_tool_that_saves_what_it_got_leaves_the_parent_in_place(holder: Asked) -> None:
+    _, child = holder.fetch(projects="one")
+    header = holder.login(PYPI, child)
     assert (header["ok"], header["kept"], header["replaced"]) == (True, True, False)
-    assert agent.fetch(whole=True)[1] == TOKEN
-    agent.login(DEVPI, token_of("", "user-abc", prefix="devpi-"))
-    _, child = agent.fetch(DEVPI)
-    assert agent.login(f"{DEVPI}below/", child)["kept"] is True
-    assert len(agent.engine.disabled.records) == 2
+    assert holder.fetch(whole=True)[1] == TOKEN
+    holder.login(DEVPI, token_of("", "user-abc", prefix="devpi-"))
+    _, child = holder.fetch(DEVPI)
+    assert holder.login(f"{DEVPI}below/", child)["kept"] is True
+    assert len(holder.engine.disabled.records) == 2
 
 
-def test_another_token_or_a_wider_one_takes_the_place(agent: Asked) -> None:
+def test_another_token_or_a_wider_one_takes_the_place(holder: Asked) -> None:
     other = token_of("pypi.org", "another", '[3,"a user"]', '[1,["one"]]')
-    header = agent.login(PYPI, other)
+    header = holder.login(PYPI, other)
     assert (header["kept"], header["replaced"]) == (False, True)
     for wider in (token_of("pypi.org", "another", '[3,"a user"]'), token_of("pypi.org", "another")):
-        assert agent.login(PYPI, wider)["kept"] is False
-        assert agent.fetch(whole=True)[1] == wider
+        assert holder.login(PYPI, wider)["kept"] is False
+        assert holder.fetch(whole=True)[1] == wider
 
 
-def test_a_child_of_somebody_elses_is_stored(agent: Asked) -> None:
-    _, child = agent.fetch()
-    header = agent.login(PYPI, child, username="ana")
+def test_a_child_of_somebody_elses_is_stored(holder: Asked) -> None:
+    _, child = holder.fetch()
+    header = holder.login(PYPI, child, username="ana")
     assert header["kept"] is False
-    header = agent.login(OTHER, child)
+    header = holder.login(OTHER, child)
     assert header["kept"] is False
 
 
@@ -264,45 +264,45 @@ def test_a_child_of_somebody_elses_is_stored(agent: Asked) -> None:
 
 
 def test_a_sealed_token_is_used_and_never_shown(
-    agent: Asked, tmp_path: Path, runner: asyncio.Runner
+    holder: Asked, tmp_path: Path, runner: asyncio.Runner
 ) -> None:
-    assert agent.login(PYPI, TOKEN, sealed=True)["ok"] is True
-    header, body = agent.fetch(whole=True)
+    assert holder.login(PYPI, TOKEN, sealed=True)["ok"] is True
+    header, body = holder.fetch(whole=True)
     assert (header["code"], body) == ("refused", "")
     assert "sealed" in header["message"]
-    assert caveats(agent.fetch()[1])
+    assert caveats(holder.fetch()[1])
     again = Asked(tmp_path, runner)
     assert again.fetch(whole=True)[0]["code"] == "refused"
     assert caveats(again.fetch()[1])
 
 
-def test_only_what_can_be_narrowed_is_sealed(agent: Asked) -> None:
+def test_only_what_can_be_narrowed_is_sealed(holder: Asked) -> None:
     for secret in ("a password", token_of("index.example"), TOKEN[:-4]):
-        header = agent.login(OTHER, secret, sealed=True)
+        header = holder.login(OTHER, secret, sealed=True)
         assert header["code"] == "refused"
         assert "cannot be narrowed" in header["message"]
-    header, _ = agent.ask(
+    header, _ = holder.ask(
         "login", service=OTHER, username="u", provider="keyring", adopt=OTHER, sealed=True
     )
     assert header["code"] == "refused"
-    assert len(agent.engine.disabled.records) == 1
+    assert len(holder.engine.disabled.records) == 1
 
 
-def test_a_new_login_says_anew_whether_it_is_sealed(agent: Asked) -> None:
-    agent.login(PYPI, TOKEN, sealed=True)
-    agent.login(PYPI, token_of("pypi.org", "another"))
-    assert agent.fetch(whole=True)[0]["ok"] is True
+def test_a_new_login_says_anew_whether_it_is_sealed(holder: Asked) -> None:
+    holder.login(PYPI, TOKEN, sealed=True)
+    holder.login(PYPI, token_of("pypi.org", "another"))
+    assert holder.fetch(whole=True)[0]["ok"] is True
 
 
 # What is said of a token.
 
 
-def test_a_description_has_all_that_is_visible_and_no_identifier(agent: Asked) -> None:
+def test_a_description_has_all_that_is_visible_and_no_identifier(holder: Asked) -> None:
     token = token_of(
         "test.pypi.org", IDENTIFIER, '[4,"publisher",null]', '[2,["id"]]', "[0,1790000900,5]", "?"
     )
-    agent.login(TESTPYPI, token, sealed=True)
-    header, body = agent.ask("describe", service=TESTPYPI)
+    holder.login(TESTPYPI, token, sealed=True)
+    header, body = holder.ask("describe", service=TESTPYPI)
     assert body == ""
     assert header["sealed"] is True
     assert header["token"] == {
@@ -326,18 +326,18 @@ def test_a_description_has_all_that_is_visible_and_no_identifier(agent: Asked) -
     assert IDENTIFIER not in repr(header)
 
 
-def test_a_description_of_a_password_says_that_it_is_no_token(agent: Asked) -> None:
-    agent.login(OTHER, "a password", lifetime=50)
-    header, body = agent.ask("describe", service=OTHER)
+def test_a_description_of_a_password_says_that_it_is_no_token(holder: Asked) -> None:
+    holder.login(OTHER, "a password", lifetime=50)
+    header, body = holder.ask("describe", service=OTHER)
     assert (header["token"], header["expires"], body) == (None, START + 50, "")
-    assert agent.ask("describe", service="https://none.example/")[0]["code"] == "not-found"
+    assert holder.ask("describe", service="https://none.example/")[0]["code"] == "not-found"
 
 
-def test_a_list_says_how_wide_each_token_is(agent: Asked) -> None:
-    agent.login(TESTPYPI, token_of("test.pypi.org", "x", '[1,["one","two"]]'))
-    agent.login(DEVPI, token_of("", "user-x", prefix="devpi-"))
-    agent.login(OTHER, "a password")
-    header: Any = agent.ask("list")[0]
+def test_a_list_says_how_wide_each_token_is(holder: Asked) -> None:
+    holder.login(TESTPYPI, token_of("test.pypi.org", "x", '[1,["one","two"]]'))
+    holder.login(DEVPI, token_of("", "user-x", prefix="devpi-"))
+    holder.login(OTHER, "a password")
+    header: Any = holder.ask("list")[0]
     tokens = {entry["service"]: entry["token"] for entry in header["entries"]}
     assert tokens[OTHER] is None
     assert tokens[TESTPYPI]["projects"] == ["one", "two"]
@@ -345,19 +345,19 @@ def test_a_list_says_how_wide_each_token_is(agent: Asked) -> None:
     assert wide == {PYPI: (False, True), TESTPYPI: (True, True), DEVPI: (False, False)}
 
 
-def test_a_lock_makes_a_child_that_waits_to_be_sent_unreadable(agent: Asked) -> None:
-    answer = agent.engine.dispatch(Request("fetch", 1, "", {"service": PYPI}), memoryview(b""))
+def test_a_lock_makes_a_child_that_waits_to_be_sent_unreadable(holder: Asked) -> None:
+    answer = holder.engine.dispatch(Request("fetch", 1, "", {"service": PYPI}), memoryview(b""))
     assert isinstance(answer, Answer)
     assert answer.secret is not None
-    agent.ask("lock")
+    holder.ask("lock")
     with pytest.raises(Gone):
         answer.secret.open_into(memoryview(bytearray(answer.secret.size)))
 
 
-def test_nothing_is_left_in_the_regions_that_children_are_made_in(agent: Asked) -> None:
-    agent.fetch(projects="one")
-    agent.fetch(TESTPYPI)
-    agent.ask("describe", service=PYPI)
-    held = bytes(agent.engine.arena.view)
+def test_nothing_is_left_in_the_regions_that_children_are_made_in(holder: Asked) -> None:
+    holder.fetch(projects="one")
+    holder.fetch(TESTPYPI)
+    holder.ask("describe", service=PYPI)
+    held = bytes(holder.engine.arena.view)
     assert TOKEN.encode()[:24] not in held
     assert IDENTIFIER.encode() not in held

@@ -13,6 +13,7 @@ import pytest
 
 from support.agents.in_process import Engine
 from support.macaroons import token_of
+from support.waiting import PATIENCE
 from tokenward_agent.wire.server import Server
 from tokenward_protocol.frames import PREFIX, frame, sizes
 from tokenward_protocol.messages import request
@@ -194,7 +195,7 @@ def test_a_share_whose_socket_cannot_be_taken_away_answers_nobody_all_the_same(
         with monkeypatch.context() as patched:
             patched.setattr(os, "unlink", refuse)
             assert (await engine.ask("unshare"))[0]["stopped"] == [path]
-        assert await asyncio.wait_for(inside.read(), 30) == b""
+        assert await asyncio.wait_for(inside.read(), PATIENCE) == b""
         assert there(path)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_unix_connection(path)
@@ -215,7 +216,7 @@ def test_a_share_whose_socket_somebody_took_away_ends_where_another_takes_its_pl
         taken_away(at)
         header, _ = await engine.ask("share", service=PYPI, at=at, projects="mine")
         assert header["socket"] == at
-        assert await asyncio.wait_for(inside.read(), 30) == b""
+        assert await asyncio.wait_for(inside.read(), PATIENCE) == b""
         assert (await asked(at, "fetch", service=PYPI))["projects"] == ["mine"]
         assert (await engine.ask("share", service=PYPI, at=at))[0]["code"] == "refused"
         assert (await engine.ask("unshare"))[0]["stopped"] == [at]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.waiting import PATIENCE
 from tokenward_agent import settings
 from tokenward_agent.settings import SettingsError
 from tokenward_agent.wire.place import AlreadyRunning, PlaceError
@@ -260,7 +261,7 @@ def test_what_is_wrong_at_the_start_is_one_sentence_and_exit_code_2(
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert done.returncode == 2
     assert done.stdout == ""

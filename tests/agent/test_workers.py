@@ -8,13 +8,13 @@ import gc
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from support.waiting import until, until_in_loop
 from tokenward_agent.arena import Arena
 from tokenward_agent.worker.environment import environment
 from tokenward_agent.worker.runner import WorkerError, _command, run
@@ -58,10 +58,8 @@ def refused(arena: Arena, job: str, header: dict[str, Any], **options: Any) -> W
 
 
 def gone(pid: int) -> bool:
-    """Wait for a process to have been reaped; the suite's own limit is the only deadline."""
-    while psutil.pid_exists(pid):
-        time.sleep(0.01)
-    return True
+    """Wait for a process to have been reaped."""
+    return until(lambda: not psutil.pid_exists(pid))
 
 
 def test_a_passphrase_is_stretched_as_rfc_9106_says(arena: Arena) -> None:
@@ -128,15 +126,13 @@ time.sleep(600)
 
 
 async def told(path: Path) -> list[int]:
-    while not path.exists():  # noqa: ASYNC110, ASYNC240 - another process cannot set an event
-        await asyncio.sleep(0.01)
+    await until_in_loop(path.exists)
     return [int(word) for word in path.read_text().split()]  # noqa: ASYNC240 - a line
 
 
 async def reaped(pid: int) -> None:
     """Let the loop run until it has reaped its child."""
-    while psutil.pid_exists(pid):  # noqa: ASYNC110 - the system sets no event
-        await asyncio.sleep(0.01)
+    await until_in_loop(lambda: not psutil.pid_exists(pid))
 
 
 def descriptors() -> int:

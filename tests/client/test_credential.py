@@ -21,12 +21,12 @@ SERVICE = "https://index.example/legacy/"
 
 
 @pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReferenceAgent]:
+def reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReferenceAgent]:
     with served_here(tmp_path, monkeypatch, {(SERVICE, "alice"): b"made-up-secret"}) as it:
         yield it
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_get_returns_a_credential_whose_repr_has_no_secret() -> None:
     found = tokenward.get(SERVICE)
     assert found is not None
@@ -35,7 +35,7 @@ def test_get_returns_a_credential_whose_repr_has_no_secret() -> None:
     assert tokenward.get(SERVICE, username="carol") is None
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_get_asks_environment_agent_pypirc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".pypirc").write_text("[pypi]\nusername = __token__\npassword = from-the-file\n")
     found = tokenward.get("pypi")
@@ -48,7 +48,7 @@ def test_get_asks_environment_agent_pypirc(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_get_narrows_what_a_variable_holds_where_it_is_asked_to(
-    monkeypatch: pytest.MonkeyPatch, agent: ReferenceAgent
+    monkeypatch: pytest.MonkeyPatch, reference: ReferenceAgent
 ) -> None:
     monkeypatch.setenv("UV_PUBLISH_TOKEN", token_of("pypi.org"))
     whole = tokenward.get("pypi")
@@ -60,7 +60,7 @@ def test_get_narrows_what_a_variable_holds_where_it_is_asked_to(
 
 
 def test_get_refuses_what_it_cannot_narrow(
-    monkeypatch: pytest.MonkeyPatch, agent: ReferenceAgent
+    monkeypatch: pytest.MonkeyPatch, reference: ReferenceAgent
 ) -> None:
     monkeypatch.setenv("UV_PUBLISH_TOKEN", "a-token-of-an-unknown-kind")
     with pytest.raises(CommandError, match="cannot be narrowed"):

@@ -103,7 +103,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 @pytest.fixture
-def agent(desk: Desk) -> Iterator[ReferenceAgent]:
+def reference(desk: Desk) -> Iterator[ReferenceAgent]:
     with ReferenceAgent(desk.socket, desk.directory, SECRETS) as it:
         yield it
 
@@ -123,7 +123,7 @@ def agent(desk: Desk) -> Iterator[ReferenceAgent]:
     ],
     ids=" ".join,
 )
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_both_routes_print_the_same_secret_and_a_newline(desk: Desk, argv: list[str]) -> None:
     found = desk.both(*argv)
     assert found.returncode == 0
@@ -152,7 +152,7 @@ def test_both_routes_print_the_same_secret_and_a_newline(desk: Desk, argv: list[
         "x" * 5000,
     ],
 )
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_both_routes_refuse_or_explain_the_same(desk: Desk, service: str) -> None:
     desk.both("token", service)
     assert desk.steps_aside("token", service)
@@ -187,13 +187,13 @@ def test_an_option_is_for_the_full_route(monkeypatch: pytest.MonkeyPatch, option
         "UV_NO_CONFIG",
     ],
 )
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_a_variable_that_may_have_a_say_takes_the_full_route(desk: Desk, name: str) -> None:
     assert desk.steps_aside("token", **{name: "/dev/null"})
     assert not desk.steps_aside("token", **{name: ""})
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_a_token_of_the_environment_goes_first(desk: Desk) -> None:
     found = desk.both("token", UV_PUBLISH_TOKEN="pypi-from-the-environment")
     assert found.stdout == b"pypi-from-the-environment\n"
@@ -211,7 +211,7 @@ def test_a_token_of_the_environment_goes_first(desk: Desk) -> None:
         '"\\x61" = 1',
     ],
 )
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_a_file_that_may_move_the_credentials_takes_the_full_route(
     desk: Desk, path: str, text: str
 ) -> None:
@@ -221,7 +221,7 @@ def test_a_file_that_may_move_the_credentials_takes_the_full_route(
     assert desk.steps_aside("token")
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_the_named_configuration_file_counts_instead_of_the_usual_one(desk: Desk) -> None:
     desk.write(".config/tokenward/config.toml", "auth-cache-dir = '/x'")
     desk.write("mine.toml", "")
@@ -230,7 +230,7 @@ def test_the_named_configuration_file_counts_instead_of_the_usual_one(desk: Desk
     assert desk.steps_aside("token", TOKENWARD_CONFIG=str(desk.root / "mine.toml"))
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_a_trusted_project_takes_the_full_route(desk: Desk) -> None:
     state = Path(places.state_directory(sys.platform, desk.environ, str(desk.root)))
     state.mkdir(parents=True)
@@ -238,7 +238,7 @@ def test_a_trusted_project_takes_the_full_route(desk: Desk) -> None:
     assert desk.steps_aside("token")
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_settings_that_are_no_plain_file_take_the_full_route(desk: Desk) -> None:
     (desk.root / ".config/tokenward/config.toml").mkdir(parents=True)
     assert desk.steps_aside("token")
@@ -272,27 +272,29 @@ def test_a_broken_answer_takes_the_full_route(desk: Desk, kind: str) -> None:
         assert desk.steps_aside("token")
 
 
-def test_a_runtime_directory_open_to_others_is_not_used(desk: Desk, agent: ReferenceAgent) -> None:
+def test_a_runtime_directory_open_to_others_is_not_used(
+    desk: Desk, reference: ReferenceAgent
+) -> None:
     desk.socket.parent.chmod(0o755)
     assert desk.steps_aside("token")
-    assert agent.connections == 0
+    assert reference.connections == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
-def test_a_socket_of_another_user_is_sent_nothing(desk: Desk, agent: ReferenceAgent) -> None:
+def test_a_socket_of_another_user_is_sent_nothing(desk: Desk, reference: ReferenceAgent) -> None:
     os.chown(desk.socket, 4242, 4242)
     assert desk.steps_aside("token")
-    assert agent.requests == []
+    assert reference.requests == []
 
 
-def test_another_directory_has_its_own_agent(desk: Desk, agent: ReferenceAgent) -> None:
+def test_another_directory_has_its_own_agent(desk: Desk, reference: ReferenceAgent) -> None:
     other = str(desk.root / "other")
     path = desk.socket.with_name(f"{places.directory_tag(other)}.sock")
     with ReferenceAgent(path, other, {(PYPI, "__token__"): b"the other"}):
         found = desk.both("token", TOKENWARD_DIR=other)
         assert found.stdout == b"the other\n"
         assert not desk.steps_aside("token", TOKENWARD_DIR=other)
-    assert agent.requests == []
+    assert reference.requests == []
 
 
 def test_the_named_socket_is_asked_without_a_directory(desk: Desk) -> None:
@@ -303,7 +305,7 @@ def test_the_named_socket_is_asked_without_a_directory(desk: Desk) -> None:
         assert all("dir" not in request for request in mine.requests)
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_a_closed_standard_output_gets_nothing_and_fails(desk: Desk) -> None:
     for program in (HOT, FULL):
         done = subprocess.run(
@@ -316,7 +318,7 @@ def test_a_closed_standard_output_gets_nothing_and_fails(desk: Desk) -> None:
         assert TOKEN not in done.stdout + done.stderr
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_a_full_disk_is_said(desk: Desk) -> None:
     if not os.path.exists("/dev/full"):  # noqa: PTH110
         pytest.skip("no /dev/full")
@@ -332,7 +334,7 @@ def test_a_full_disk_is_said(desk: Desk) -> None:
     assert b"No space left" in done.stderr
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_a_reader_that_has_gone_is_no_accident(desk: Desk) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
@@ -359,7 +361,7 @@ def test_the_two_fixed_names_mean_the_same_on_both_routes() -> None:
     ("service", "allowed"),
     [("pypi", LIGHT), ("https://alice@index.example/", LIGHT | FOR_URLS)],
 )
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_the_shortest_route_loads_nothing_else(desk: Desk, service: str, allowed: set[str]) -> None:
     program = (
         "import json, sys; before = {*sys.modules}; from tokenward.__main__ import _shortest;"

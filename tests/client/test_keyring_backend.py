@@ -76,7 +76,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReferenceAgent]:
+def reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReferenceAgent]:
     with served_here(tmp_path, monkeypatch, SECRETS) as it:
         yield it
 
@@ -95,7 +95,7 @@ def stored(home: Path) -> None:
     (folder / "disabled.vault").touch()
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 @pytest.mark.parametrize("username", [None, "", "alice"])
 @pytest.mark.parametrize("spelling", [SERVICE, "https://INDEX.example:443/legacy"])
 def test_a_url_in_any_spelling_finds_its_credential(spelling: str, username: str | None) -> None:
@@ -104,34 +104,34 @@ def test_a_url_in_any_spelling_finds_its_credential(spelling: str, username: str
     assert (found.username, found.password) == ("alice", "made-up-secret")
 
 
-def test_what_may_be_a_secret_in_a_url_is_not_sent(agent: ReferenceAgent) -> None:
+def test_what_may_be_a_secret_in_a_url_is_not_sent(reference: ReferenceAgent) -> None:
     asked = "https://al%69ce:pass@index.example/legacy/?token=secret#also"
     found = backend().get_credential(asked, None)
     assert found is not None
-    assert agent.requests[-1]["spelling"] == SERVICE
-    assert agent.requests[-1]["username"] == "alice"
+    assert reference.requests[-1]["spelling"] == SERVICE
+    assert reference.requests[-1]["username"] == "alice"
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_a_password_is_of_that_very_user() -> None:
     assert backend().get_password(SERVICE, "alice") == "made-up-secret"
     assert backend().get_password(SERVICE, "__token__") is None
     assert backend().get_password(SERVICE, "") is None
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_an_empty_secret_is_one() -> None:
     assert backend().get_password("empty", "") == ""
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_a_secret_that_is_no_text_is_none() -> None:
     assert backend().get_password(SERVICE, "robot") is None
 
 
-def test_a_bare_host_is_not_answered_from_a_url(agent: ReferenceAgent) -> None:
+def test_a_bare_host_is_not_answered_from_a_url(reference: ReferenceAgent) -> None:
     assert backend().get_credential("index.example", None) is None
-    assert agent.requests[-1]["spelling"] == "index.example"
+    assert reference.requests[-1]["spelling"] == "index.example"
     assert backend().get_password("opaque", "bob") == "another"
 
 
@@ -143,7 +143,7 @@ LONG = "x" * 100_000
     ["https://", "http://plain.example/", "https://h\\x", "\udcff", LONG, f"{SERVICE}{LONG}"],
     ids=range(6),
 )
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_what_is_no_service_is_nothing_and_no_accident(service: str) -> None:
     assert backend().get_credential(service, None) is None
     assert backend().get_password(SERVICE, LONG) is None
@@ -151,11 +151,11 @@ def test_what_is_no_service_is_nothing_and_no_accident(service: str) -> None:
 
 @pytest.mark.parametrize("userinfo", ["other.example\\", "a@b", "a b", "a\tb"])
 def test_what_another_program_may_take_for_the_host_is_no_user_info(
-    agent: ReferenceAgent, userinfo: str
+    reference: ReferenceAgent, userinfo: str
 ) -> None:
     url = f"https://{userinfo}@index.example/legacy/"
     assert backend().get_password(url, "alice") is None
-    assert agent.requests == []
+    assert reference.requests == []
 
 
 @pytest.mark.parametrize("service", [SERVICE, "h.example:80", "index.example", "pdm-pypi-x", "app"])
@@ -188,17 +188,17 @@ def test_an_agent_that_was_named_and_is_not_there_answers_nothing(
 
 
 def test_a_locked_vault_is_none_to_read_and_an_index_nobody_elses_to_answer(
-    agent: ReferenceAgent, other: Other
+    reference: ReferenceAgent, other: Other
 ) -> None:
     other.held = {(SERVICE, "alice"): "stale", ("mail", "me"): "mine"}
-    agent.instead = lambda r: refused(r, "locked", "It is locked.")
+    reference.instead = lambda r: refused(r, "locked", "It is locked.")
     assert backend().get_password(SERVICE, "alice") is None
     assert backend().get_credential(SERVICE, "alice") is None
     assert backend().get_password("mail", "me") == "mine"
 
 
-def test_of_several_accounts_none_is_guessed(agent: ReferenceAgent) -> None:
-    agent.instead = lambda r: refused(r, "ambiguous", usernames=["ann", "bob"])
+def test_of_several_accounts_none_is_guessed(reference: ReferenceAgent) -> None:
+    reference.instead = lambda r: refused(r, "ambiguous", usernames=["ann", "bob"])
     assert backend().get_credential(SERVICE, None) is None
 
 
@@ -208,28 +208,28 @@ NESTED = b"\0\0\xea\x62\xea\x60" + b"\x91" * 60_000
 @pytest.mark.parametrize(
     "answer", [b"", b"\0\0\0\3\0\1\xc1", b"\0\0\0\2\0\0", b"\xff" * 40, NESTED], ids=range(5)
 )
-def test_whatever_breaks_the_protocol_is_none(agent: ReferenceAgent, answer: bytes) -> None:
-    agent.instead = lambda _: answer
+def test_whatever_breaks_the_protocol_is_none(reference: ReferenceAgent, answer: bytes) -> None:
+    reference.instead = lambda _: answer
     assert backend().get_password(SERVICE, "alice") is None
 
 
 def test_an_agent_that_does_not_answer_is_waited_for_once(
-    agent: ReferenceAgent, monkeypatch: pytest.MonkeyPatch
+    reference: ReferenceAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keyring_client, "READ_SECONDS", 0.1)
-    agent.instead = lambda _: b"\0"
+    reference.instead = lambda _: b"\0"
     assert backend().get_credential(SERVICE, None) is None
     assert backend().get_password(SERVICE, "alice") is None
-    assert len(agent.requests) == 1
+    assert len(reference.requests) == 1
     monkeypatch.setattr(keyring_client, "_SILENT", [0.0])
-    agent.instead = lambda _: None
+    reference.instead = lambda _: None
     assert backend().get_password(SERVICE, "alice") == "made-up-secret"
 
 
 # Whom it asks next.
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_a_miss_goes_to_the_keyring_that_would_be_there_without_us(other: Other) -> None:
     other.held = {("https://mail.example/", "me"): "mine"}
     assert backend().get_password("https://mail.example/", "me") == "mine"
@@ -240,7 +240,7 @@ def test_a_miss_goes_to_the_keyring_that_would_be_there_without_us(other: Other)
     assert SERVICE not in other.asked
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_what_is_no_indexs_is_stored_and_removed_there(other: Other) -> None:
     backend().set_password("mail", "me", "new")
     assert other.held == {("mail", "me"): "new"}
@@ -250,7 +250,7 @@ def test_what_is_no_indexs_is_stored_and_removed_there(other: Other) -> None:
         backend().delete_password("mail", "me")
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_several_others_are_asked_in_keyrings_order_and_each_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -262,7 +262,7 @@ def test_several_others_are_asked_in_keyrings_order_and_each_once(
     assert (first.asked, second.asked) == (["mail"], ["mail"])
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_one_that_stands_above_keyrings_chain_is_asked_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -284,7 +284,7 @@ def test_a_backend_that_the_user_chose_is_the_next(monkeypatch: pytest.MonkeyPat
     assert backend().get_password("mail", "me") is None
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_we_are_never_the_next(other: Other, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "tokenward.keyring_backend.Keyring")
     other.held = {("mail", "me"): "mine"}
@@ -331,7 +331,7 @@ def test_a_backend_that_keyringrc_chose_before_us_is_the_next(
     assert sys.path.count(str(tmp_path)) == 1
 
 
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 @pytest.mark.parametrize("way", ["setting", "property"])
 def test_exclusive_asks_nobody_else(
     other: Other, way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -353,7 +353,7 @@ def test_exclusive_asks_nobody_else(
         "[services]\nkeyring-exclusive=true",
     ],
 )
-@pytest.mark.usefixtures("agent")
+@pytest.mark.usefixtures("reference")
 def test_only_the_setting_itself_makes_it_exclusive(
     other: Other, text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -364,13 +364,13 @@ def test_only_the_setting_itself_makes_it_exclusive(
 
 
 def test_another_directory_that_settings_choose_is_not_answered_for_by_the_ordinary_agent(
-    agent: ReferenceAgent, tmp_path: Path
+    reference: ReferenceAgent, tmp_path: Path
 ) -> None:
     folder = tmp_path / ".config/tokenward"
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text('auth-cache-dir = "~/elsewhere"\n')
     assert backend().get_password(SERVICE, "alice") is None
-    assert agent.requests == []
+    assert reference.requests == []
 
 
 def test_a_directory_of_the_environment_has_a_socket_of_its_own(

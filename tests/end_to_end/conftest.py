@@ -6,18 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.home import Home
 from support.servers.index_server import IndexServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    """A private home; the agent that a test starts in it ends with the test."""
-    with Home() as it:
-        yield it
 
 
 @pytest.fixture

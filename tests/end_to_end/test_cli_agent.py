@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -12,6 +11,8 @@ import psutil
 import pytest
 
 from support.home import PROGRAMS
+from support.inspection.process_figures import is_running
+from support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from support.home import Home
@@ -19,43 +20,32 @@ if TYPE_CHECKING:
 URL = "https://h.example/"
 
 
-def answer(home: Home, *arguments: str, **variables: str) -> dict[str, Any]:
-    found = json.loads(home.done(*arguments, "--format", "json", **variables))
-    assert isinstance(found, dict)
-    return found
-
-
 def test_status_of_no_agent_is_an_answer(home: Home) -> None:
     nothing = dict.fromkeys(("pid", "locked", "version", "socket", "service"))
-    assert answer(home, "agent", "status") == {"running": False, **nothing}
+    assert home.answer("agent", "status") == {"running": False, **nothing}
     assert home.done("agent", "status") == "The agent is not running.\n"
 
 
-def is_running(pid: int) -> bool:
-    """A process that ended may stay in the table for as long as init likes."""
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-
 def test_start_and_stop_say_what_was_so_already(home: Home) -> None:
-    first = answer(home, "agent", "start")
-    again = answer(home, "agent", "start")
+    first = home.answer("agent", "start")
+    again = home.answer("agent", "start")
     assert (first["started"], again["started"], first["pid"]) == (True, False, again["pid"])
     assert is_running(first["pid"])
-    assert answer(home, "agent", "stop")["stopped"] == first["pid"]
+    assert home.answer("agent", "stop")["stopped"] == first["pid"]
     assert not is_running(first["pid"])
-    assert answer(home, "agent", "stop")["stopped"] is None
+    assert home.answer("agent", "stop")["stopped"] is None
 
 
 def test_restart_starts_another_process(home: Home) -> None:
-    first = answer(home, "agent", "start")["pid"]
-    found = answer(home, "agent", "restart")
+    first = home.answer("agent", "start")["pid"]
+    found = home.answer("agent", "restart")
     assert found["stopped"] == first != found["pid"]
     assert home.agent_pid() == found["pid"]
 
 
 def test_status_knows_version_and_address(home: Home) -> None:
     home.done("agent", "start")
-    found = answer(home, "agent", "status")
+    found = home.answer("agent", "status")
     assert found["socket"] == f"{home.path}/run/tokenward/agent.sock"
     assert (found["running"], found["locked"]) == (True, False)
     assert home.done("--version") == f"tokenward {found['version']}\n"
@@ -67,7 +57,7 @@ def test_status_says_upon_what_the_agent_locks_by_itself(home: Home) -> None:
     config.write_text('lock-on-screen-lock = true\nlock-after-idle = "8h"\n')
     variables = {"TOKENWARD_CONFIG": str(config)}
     home.done("agent", "start", **variables)
-    found = answer(home, "status", **variables)["locks"]
+    found = home.answer("status", **variables)["locks"]
     assert (found["sleep"][-1], found["idle"], found["last"]) == ("clock", 28800, None)
     (line,) = (
         each
@@ -83,7 +73,7 @@ def test_starting_by_hand_is_no_start_on_demand(home: Home) -> None:
     assert result.returncode == 2
     assert "TOKENWARD_NO_AUTOSTART" in result.stderr
     assert home.agent_pid() is None
-    assert answer(home, "agent", "start", TOKENWARD_NO_AUTOSTART="1")["started"] is True
+    assert home.answer("agent", "start", TOKENWARD_NO_AUTOSTART="1")["started"] is True
 
 
 def test_run_is_the_agent_itself_until_it_is_interrupted(home: Home) -> None:
@@ -101,7 +91,7 @@ def test_run_is_the_agent_itself_until_it_is_interrupted(home: Home) -> None:
         assert "`auth agent stop`" in home.auth("agent", "run").stderr
         home.done("login", URL, "--token", "t", TOKENWARD_NO_AUTOSTART="1")
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) in {0, -signal.SIGINT}
+        assert process.wait(PATIENCE) in {0, -signal.SIGINT}
     finally:
         process.kill()
         _, errors = process.communicate()
@@ -110,14 +100,14 @@ def test_run_is_the_agent_itself_until_it_is_interrupted(home: Home) -> None:
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="launchd always answers")
 def test_where_no_service_manager_answers_that_is_said_and_nothing_changes(home: Home) -> None:
-    pid = answer(home, "agent", "start")["pid"]
+    pid = home.answer("agent", "start")["pid"]
     nothing: dict[str, Any] = {"manager": None, "installed": False, "written": [], "pid": None}
-    assert answer(home, "agent", "install") == nothing
+    assert home.answer("agent", "install") == nothing
     said = home.auth("agent", "install")
     assert said.returncode == 0
     assert said.stderr.startswith("No service manager answers here that tokenward knows; ")
     removed: dict[str, Any] = {"manager": None, "installed": False, "removed": []}
-    assert answer(home, "agent", "uninstall") == removed
+    assert home.answer("agent", "uninstall") == removed
     assert home.agent_pid() == pid
 
 
@@ -127,5 +117,5 @@ def test_an_agent_that_was_killed_is_started_again_by_the_next_command(home: Hom
     assert pid is not None
     process = psutil.Process(pid)
     process.kill()
-    process.wait(20)
+    process.wait(PATIENCE)
     assert home.done("token", URL) == "t\n"

@@ -20,10 +20,6 @@ GLPAT = "glpat-an-access-token-of-gitlab"
 SECRET = "a password of alice's"
 
 
-def log_in(home: Home, url: str, secret: str = SECRET, *options: str) -> None:
-    home.done("login", url, "-u", "alice", "--password", "-", *options, stdin=f"{secret}\n")
-
-
 def checked(home: Home, url: str) -> tuple[str, str, str]:
     found = json.loads(home.auth("token", url, "--check", "--format", "json").stdout)
     return found["check"], found["message"], found["unproven"]
@@ -31,7 +27,7 @@ def checked(home: Home, url: str) -> tuple[str, str, str]:
 
 def test_a_real_index_takes_the_right_password_alone(home: Home, index: IndexServer) -> None:
     password = "correct horse battery staple"
-    log_in(home, index.url, password, "--check")
+    home.log_in(index.url, password, "--check")
     result = home.auth("token", index.url, "--check")
     assert result.returncode == 0
     host = index.url.split("/")[2]
@@ -51,7 +47,7 @@ def test_a_real_index_takes_the_right_password_alone(home: Home, index: IndexSer
 
 def test_a_refusal_of_what_is_stored_is_a_failure_and_data(home: Home) -> None:
     with Loopback(Pages([])) as server:
-        log_in(home, server.url)
+        home.log_in(server.url, SECRET)
         result = home.auth("token", server.url, "--check", "--format", "json")
     assert result.returncode == 2
     assert json.loads(result.stdout)["check"] == "refused"
@@ -60,7 +56,7 @@ def test_a_refusal_of_what_is_stored_is_a_failure_and_data(home: Home) -> None:
 
 def test_an_index_that_is_open_to_everybody_proves_nothing(home: Home) -> None:
     with Loopback(Pages([basic("alice", SECRET)], everybody=True)) as server:
-        log_in(home, server.url)
+        home.log_in(server.url, SECRET)
         state, message, _ = checked(home, server.url)
     assert state == "unknown"
     assert "is shown to everybody" in message
@@ -69,7 +65,7 @@ def test_an_index_that_is_open_to_everybody_proves_nothing(home: Home) -> None:
 
 def test_a_place_without_a_list_of_projects_proves_nothing(home: Home) -> None:
     with Loopback(lambda _: Response(404)) as server:
-        log_in(home, server.url, SECRET, "--check")  # nothing speaks against it
+        home.log_in(server.url, SECRET, "--check")  # nothing speaks against it
         state, message, _ = checked(home, server.url)
     assert state == "unknown"
     assert "(status 404)" in message
@@ -79,7 +75,7 @@ def test_a_redirect_proves_nothing_and_leads_the_secret_nowhere(home: Home) -> N
     with Loopback(lambda _: Response(200)) as elsewhere:
         moved = Response(302, headers={"Location": f"{elsewhere.url}simple/"})
         with Loopback(lambda _: moved) as server:
-            log_in(home, server.url)
+            home.log_in(server.url, SECRET)
             assert checked(home, server.url)[0] == "unknown"
     assert elsewhere.requests == []
 
@@ -87,7 +83,7 @@ def test_a_redirect_proves_nothing_and_leads_the_secret_nowhere(home: Home) -> N
 def test_a_token_of_gitlab_describes_itself(home: Home) -> None:
     with Loopback(GitLab(GLPAT)) as server:
         url = server.url + GitLab.INDEX
-        log_in(home, url, GLPAT)
+        home.log_in(url, GLPAT)
         state, message, unproven = checked(home, url)
         assert state == "accepted"
         assert message == f"{server.netloc} takes the token (scopes api; until 2027-01-31)."
@@ -100,7 +96,7 @@ def test_a_token_of_gitlab_describes_itself(home: Home) -> None:
 def test_a_token_of_gitlab_that_is_not_active_is_refused(home: Home) -> None:
     with Loopback(lambda _: Response(200, b'{"active": false}')) as server:
         url = server.url + GitLab.INDEX
-        log_in(home, url, GLPAT)
+        home.log_in(url, GLPAT)
         assert checked(home, url)[0] == "refused"
 
 
@@ -109,7 +105,7 @@ def test_a_token_of_anaconda_says_whose_it_is(home: Home) -> None:
     config.parent.mkdir(parents=True, exist_ok=True)
     with Loopback(Anaconda("0123456789abcdef")) as server:
         config.write_text(f'[services.ours]\nurl = "{server.url}"\nkind = "anaconda"\n')
-        log_in(home, "ours", "0123456789abcdef")
+        home.log_in("ours", "0123456789abcdef")
         assert checked(home, "ours")[1] == f"{server.netloc} takes the token as that of alice."
 
 
@@ -117,7 +113,7 @@ def test_a_token_of_anaconda_says_whose_it_is(home: Home) -> None:
 def test_an_answer_that_nobody_documents_harms_nothing(home: Home, answer: bytes) -> None:
     with Loopback(lambda _: Response(200, answer)) as server:
         url = server.url + GitLab.INDEX
-        log_in(home, url, GLPAT)
+        home.log_in(url, GLPAT)
         result = home.auth("token", url, "--check")
     assert "Traceback" not in result.stderr
     assert "\x1b" not in result.stderr + result.stdout
@@ -127,7 +123,7 @@ def test_words_of_an_index_move_no_cursor(home: Home) -> None:
     fields = {"active": True, "scopes": ["\x1b[2J"], "expires_at": "\u202e2027"}
     with Loopback(lambda _: Response(200, json.dumps(fields).encode())) as server:
         url = server.url + GitLab.INDEX
-        log_in(home, url, GLPAT)
+        home.log_in(url, GLPAT)
         result = home.auth("token", url, "--check")
     assert "\\x1b[2J" in result.stdout
     assert "\\u202e2027" in result.stdout
@@ -144,7 +140,7 @@ def test_an_index_that_is_not_there_stores_nothing(home: Home) -> None:
 
 def test_without_the_option_nobody_is_asked(home: Home) -> None:
     with Loopback(Pages([])) as server:
-        log_in(home, server.url)
+        home.log_in(server.url, SECRET)
         home.done("token", server.url)
     assert server.requests == []
 
@@ -159,7 +155,7 @@ def test_a_clock_that_differs_is_said(home: Home) -> None:
     assert f"warning: The clock here is 2 hours behind that of {server.netloc}" in result.stderr
     for said in (result.stderr, again.stderr):
         assert f"Tokens narrowed for {server.url} end by its clock from now on." in said
-    found = json.loads(home.done("log", "--format", "json"))["lines"]
+    found = home.log_lines()
     seen = [line["ahead"] for line in found if line["event"] == "clock"]
     assert [7200 < ahead <= 7300 for ahead in seen] == [True, True]
 

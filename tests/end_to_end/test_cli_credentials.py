@@ -33,13 +33,6 @@ def failure(home: Home, *arguments: str, **keywords: Any) -> str:
     return result.stderr
 
 
-def answer(home: Home, *arguments: str, **keywords: Any) -> dict[str, Any]:
-    """Run a command that has to succeed with `--format json`, and return its one object."""
-    found = json.loads(home.done(*arguments, "--format", "json", **keywords))
-    assert isinstance(found, dict)
-    return found
-
-
 # The interface that the user asked for.
 
 
@@ -102,7 +95,7 @@ def test_seed_logout_removes_the_credential_and_says_where_to_revoke_it(home: Ho
 def test_seed_logout_all_removes_every_service(home: Home) -> None:
     home.done("login", "--token", TOKEN)
     home.done("login", URL, "-u", "alice", "--password", "a")
-    assert answer(home, "logout", "--all")["count"] == 2
+    assert home.answer("logout", "--all")["count"] == 2
     assert home.done("list") == ""
     told = failure(home, "logout", "--all")
     assert told == "error: Nothing is stored, so nothing was removed.\n"
@@ -112,7 +105,7 @@ def test_seed_token_prints_the_secret_alone_or_json(home: Home) -> None:
     home.done("login", "--token", TOKEN, "--lifetime", "1h")
     result = home.auth("token", "pypi", "--format", "text")
     assert (result.stdout, result.stderr) == (f"{TOKEN}\n", "")
-    found = answer(home, "token", "pypi")
+    found = home.answer("token", "pypi")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found.pop("expires"))
     assert found == {
         "service": PYPI,
@@ -157,7 +150,7 @@ def test_seed_the_environment_answers_before_the_agent(
     home: Home, variables: dict[str, str], username: str, variable: str
 ) -> None:
     home.done("login", "--token", token_of("pypi.org", "another"))
-    found = answer(home, "token", **variables)
+    found = home.answer("token", **variables)
     assert (found["token"], found["username"]) == (TOKEN, username)
     assert (found["source"], found["variable"]) == ("environment", variable)
     assert home.done("token", **variables) == f"{TOKEN}\n"
@@ -176,7 +169,7 @@ def test_seed_pypirc_answers_last(home: Home) -> None:
         "[distutils]\nindex-servers = corp\n"
         f"[corp]\nrepository = {URL}\nusername = alice\npassword = from-file\n"
     )
-    found = answer(home, "token", "corp")
+    found = home.answer("token", "corp")
     assert (found["token"], found["source"]) == ("from-file", "pypirc")
     assert found["file"] == str(home.path / ".pypirc")
     home.done("login", "corp", "--password", "from-agent")
@@ -200,7 +193,7 @@ def test_seed_what_is_stored_can_be_audited_without_showing_it(home: Home) -> No
         re.MULTILINE,
     )
     assert TOKEN not in table
-    (entry,) = answer(home, "list")["credentials"]
+    (entry,) = home.answer("list")["credentials"]
     assert entry["service"] == PYPI
     assert TOKEN not in json.dumps(entry)
 
@@ -209,7 +202,7 @@ def test_seed_turning_the_keyring_off_for_a_while(home: Home) -> None:
     home.done("login", "--token", TOKEN, "--keyring-provider", "disabled")
     assert home.done("token", "--keyring-provider", "disabled") == f"{TOKEN}\n"
     home.done("login", URL, "--token", "x", UV_KEYRING_PROVIDER="disabled")
-    assert {e["provider"] for e in answer(home, "list")["credentials"]} == {"disabled"}
+    assert {e["provider"] for e in home.answer("list")["credentials"]} == {"disabled"}
 
 
 def test_seed_logging_in_again_replaces_the_credential(home: Home) -> None:
@@ -231,9 +224,9 @@ def test_a_name_with_two_urls_is_stored_and_removed_under_both(home: Home) -> No
         'publish-url = "https://up.example/legacy/"\n'
     )
     keys = ["https://h.example/a/", "https://up.example/legacy/"]
-    assert [s["service"] for s in answer(home, "login", "corp", "--token", "t")["stored"]] == keys
+    assert [s["service"] for s in home.answer("login", "corp", "--token", "t")["stored"]] == keys
     assert home.done("token", "https://up.example/legacy/") == "t\n"
-    assert [r["service"] for r in answer(home, "logout", "corp")["removed"]] == keys
+    assert [r["service"] for r in home.answer("logout", "corp")["removed"]] == keys
     failure(home, "logout", "corp")
 
 
@@ -260,7 +253,7 @@ def test_logout_of_all_accounts_of_a_service(home: Home) -> None:
     for name in ("alice", "bob"):
         home.done("login", URL, "-u", name, "--password", name)
     home.done("login", "--token", TOKEN)
-    assert answer(home, "logout", URL, "--all")["count"] == 2
+    assert home.answer("logout", URL, "--all")["count"] == 2
     assert home.done("token") == f"{TOKEN}\n"
     assert "exclude" in failure(home, "logout", URL, "--all", "-u", "alice")
 
@@ -307,7 +300,7 @@ def test_unicode_is_kept_in_everything(home: Home) -> None:
     home.done("login", "https://bücher.example/weiß", "-u", "Jürgen 日本", "--password", "pä§ß 🔑")
     assert home.done("token", "https://xn--bcher-kva.example/wei%C3%9F") == "pä§ß 🔑\n"
     assert "Jürgen 日本" in home.done("list")
-    found = answer(home, "token", "xn--bcher-kva.example/wei%C3%9F", LC_ALL="C", PYTHONUTF8="0")
+    found = home.answer("token", "xn--bcher-kva.example/wei%C3%9F", LC_ALL="C", PYTHONUTF8="0")
     assert (found["username"], found["token"]) == ("Jürgen 日本", "pä§ß 🔑")
 
 

@@ -37,7 +37,7 @@ def examined(home: Home, status: int, **variables: str) -> dict[str, list[dict[s
 
 
 def login(home: Home, **variables: str) -> None:
-    home.done("login", URL, "-u", "ana", "--password", "-", stdin="marked\n", **variables)
+    home.log_in(URL, "marked", username="ana", **variables)
 
 
 def test_a_home_in_order_has_no_problem(home: Home) -> None:
@@ -112,7 +112,7 @@ def test_a_token_in_pypirc_is_named_and_not_shown(home: Home) -> None:
 @pytest.mark.gnome_keyring
 def test_the_system_keyring_is_asked_now_and_not_remembered(home: Home) -> None:
     with gnome_keyring(home.path / "desktop") as session:
-        home.environment["DBUS_SESSION_BUS_ADDRESS"] = session.environ["DBUS_SESSION_BUS_ADDRESS"]
+        session.join(home.environment)
         login(home)
         assert examined(home, 0)["keyring"][0]["message"] == "The system keyring answers."
     assert examined(home, 2)["keyring"][0]["state"] == "problem"

@@ -210,7 +210,7 @@ def test_a_program_that_cannot_be_run_is_a_sentence(
 
 
 def test_a_secret_with_a_zero_byte_is_a_sentence(home: Home) -> None:
-    home.done("login", URL, "-u", "alice", "--password", "-", stdin="a\0b\n")
+    home.log_in(URL, "a\0b")
     said = failure(home, "--index", URL)
     assert f"No variable can hold the password of alice for {URL}: there is a zero byte" in said
 

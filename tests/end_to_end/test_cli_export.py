@@ -13,6 +13,7 @@ from support.home import PROGRAMS
 from support.macaroons import token_of
 from support.systems.desktop_keyrings import gnome_keyring
 from support.terminal import Typist
+from support.waiting import PATIENCE
 from tokenward.connection import connect
 from tokenward.export_file import Entry, parse, sealed
 
@@ -132,7 +133,7 @@ def test_an_export_goes_by_a_pipe_to_another_home(filled: Home, key: str) -> Non
         env=filled.environment,
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert out.stdout.startswith(b"tokenward-export 1\n")
     filled.environment["TOKENWARD_DIR"] = str(filled.path / "other")
@@ -142,7 +143,7 @@ def test_an_export_goes_by_a_pipe_to_another_home(filled: Home, key: str) -> Non
         input=out.stdout,
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert back.returncode == 0, back.stderr
     assert everything(filled) == before
@@ -268,7 +269,7 @@ def test_what_is_to_be_restored_is_said_once(home: Home) -> None:
 def test_what_is_adopted_is_adopted_again_where_its_keyring_is_read(home: Home, key: str) -> None:
     url = "https://h.example/"
     with gnome_keyring(home.path / "desktop") as session:
-        home.environment["DBUS_SESSION_BUS_ADDRESS"] = session.environ["DBUS_SESSION_BUS_ADDRESS"]
+        session.join(home.environment)
         kept = ("secret-tool", "store", "--label", "a", "service", url, "username", "alice")
         assert home.run(*kept, stdin=MARK).returncode == 0
         home.done("login", url, "-u", "alice", "--adopt")

@@ -280,7 +280,7 @@ def test_a_keyring_is_asked_for_what_is_known_and_gives_it_up(home: Home) -> Non
     )
     home.environment["TOKENWARD_CONFIG"] = str(home.path / "config.toml")
     with gnome_keyring(home.path / "desktop") as session:
-        home.environment["DBUS_SESSION_BUS_ADDRESS"] = session.environ["DBUS_SESSION_BUS_ADDRESS"]
+        session.join(home.environment)
         for service, user in (
             ("https://upload.pypi.org/legacy/", "__token__"),
             ("ours.example", "alice"),
@@ -308,7 +308,7 @@ def test_an_adopted_credential_is_never_taken_out_of_its_keyring(home: Home) -> 
     (home.path / "config.toml").write_text(f'[services.ours]\nurl = "{URL}"\nusername = "alice"\n')
     home.environment["TOKENWARD_CONFIG"] = str(home.path / "config.toml")
     with gnome_keyring(home.path / "desktop") as session:
-        home.environment["DBUS_SESSION_BUS_ADDRESS"] = session.environ["DBUS_SESSION_BUS_ADDRESS"]
+        session.join(home.environment)
         stored = ("secret-tool", "store", "--label", "a", "service", URL, "username", "alice")
         assert home.run(*stored, stdin=MARK).returncode == 0
         home.done("login", URL, "-u", "alice", "--adopt")

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support.home import PROGRAMS
 from support.terminal import Typist
+from support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from support.home import Home
@@ -23,19 +24,11 @@ URL = "https://index.example/"
 
 
 def login(home: Home) -> None:
-    home.done("login", URL, "-u", "ana", "--password", "-", stdin="marked\n")
-
-
-def entries(home: Home, *arguments: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(home.done("log", "--format", "json", *arguments))[
-        "lines"
-    ]
-    return found
+    home.log_in(URL, "marked", username="ana")
 
 
 def file(home: Home) -> Path:
-    status = json.loads(home.done("status", "--format", "json"))
-    return Path(status["log"]["folder"]) / "00000001.jsonl"
+    return Path(home.answer("status")["log"]["folder"]) / "00000001.jsonl"
 
 
 @LINUX
@@ -61,19 +54,19 @@ def test_a_person_sees_who_asked_for_what_and_what_was_decided(home: Home) -> No
     assert rows[5].split()[2:] == ["auth", "lock", "done"]
     assert rows[6].endswith("refused: locked")
     assert "marked" not in shown
-    told = entries(home)[3]["who"]
+    told = home.log_lines()[3]["who"]
     assert told["script"] == str(tool)
     assert told["cwd"] == str(home.path)
 
 
 def test_lines_are_chosen_by_time_and_service(home: Home) -> None:
     login(home)
-    home.done("login", "https://other.example/", "-u", "bob", "--password", "-", stdin="x\n")
+    home.log_in("https://other.example/", "x", username="bob")
     home.done("token", URL)
-    about = entries(home, "--service", f"{URL}simple/")
+    about = home.log_lines("--service", f"{URL}simple/")
     assert [line["event"] for line in about] == ["login", "fetch"]
-    assert entries(home, "--since", "1h") == entries(home)
-    assert entries(home, "--since", "2999-01-01") == []
+    assert home.log_lines("--since", "1h") == home.log_lines()
+    assert home.log_lines("--since", "2999-01-01") == []
     assert "no such line" in home.auth("log", "--since", "2999-01-01").stderr
     refused = home.auth("log", "--since", "yesterday")
     assert refused.returncode == 2
@@ -83,7 +76,7 @@ def test_lines_are_chosen_by_time_and_service(home: Home) -> None:
 def test_a_log_is_read_where_no_agent_runs(home: Home) -> None:
     login(home)
     home.done("agent", "stop")
-    assert [line["event"] for line in entries(home)][-2:] == ["stop", "end"]
+    assert [line["event"] for line in home.log_lines()][-2:] == ["stop", "end"]
     assert home.agent_pid() is None
 
 
@@ -156,7 +149,7 @@ def test_following_in_json_is_an_object_a_line(home: Home) -> None:
         home.done("token", URL)
         events.append(json.loads(process.stdout.readline())["event"])
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     assert events == ["start", "create", "login", "fetch"]
 
 

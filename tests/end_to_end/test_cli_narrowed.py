@@ -7,7 +7,7 @@ import json
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -30,11 +30,6 @@ def child(text: str) -> list[str]:
     return found[1:]
 
 
-def answer(home: Home, *arguments: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(home.done(*arguments, "--format", "json"))
-    return found
-
-
 def failure(home: Home, *arguments: str, stdin: str = "") -> str:
     result = home.auth(*arguments, stdin=stdin)
     assert (result.returncode, result.stdout) == (2, "")
@@ -46,7 +41,7 @@ def test_token_prints_the_whole_where_nothing_else_is_asked_for(home: Home) -> N
     home.done("login", "--token", TOKEN)
     assert home.done("token") == f"{TOKEN}\n"
     assert home.done("token", "-v") == f"{TOKEN}\n"
-    assert answer(home, "token")["expires"] is None
+    assert home.answer("token")["expires"] is None
 
 
 def test_token_prints_a_child_for_a_project_and_a_time(home: Home) -> None:
@@ -54,7 +49,7 @@ def test_token_prints_a_child_for_a_project_and_a_time(home: Home) -> None:
     expiry, projects = child(home.done("token", "--project", "My_Pkg", "--ttl", "15m"))
     assert projects == '[1,["my-pkg"]]'
     assert 890 < json.loads(expiry)[1] - time.time() < 901
-    found = answer(home, "token", "--project", "b", "--project", "A")
+    found = home.answer("token", "--project", "b", "--project", "A")
     assert found["projects"] == ["b", "a"]
     assert child(found["token"])[1] == '[1,["b","a"]]'
 
@@ -172,7 +167,7 @@ def test_a_sealed_token_is_used_and_never_shown(home: Home) -> None:
     for ask in (("token",), ("token", "-v"), ("token", "--format", "json")):
         assert "is sealed: it is used and never shown" in failure(home, *ask)
     assert child(home.done("token", "--ttl", "5m"))
-    assert answer(home, "list")["credentials"][0]["sealed"] is True
+    assert home.answer("list")["credentials"][0]["sealed"] is True
     home.done("agent", "restart")
     assert "is sealed" in failure(home, "token")
 
@@ -180,7 +175,7 @@ def test_a_sealed_token_is_used_and_never_shown(home: Home) -> None:
 def test_only_what_can_be_narrowed_is_sealed(home: Home) -> None:
     said = failure(home, "login", URL, "-u", "ana", "--password", "-", "--sealed", stdin="s3cret\n")
     assert "only they can be sealed" in said
-    assert answer(home, "list")["credentials"] == []
+    assert home.answer("list")["credentials"] == []
 
 
 def test_a_tool_that_saves_what_it_got_replaces_nothing(home: Home) -> None:
@@ -199,7 +194,7 @@ def test_a_description_says_what_is_visible_and_shows_nothing_to_use(home: Home)
     assert "made by             test.pypi.org\n" in table
     assert "good for            one and two\n" in table
     assert "(2096-10-02T07:06:40Z)\n" in table
-    found = answer(home, "token", "testpypi", "--describe")
+    found = home.answer("token", "testpypi", "--describe")
     assert found["token"]["projects"] == ["one", "two"]
     assert found["token"]["expires"] == "2096-10-02T07:06:40Z"
     for shown in (table, json.dumps(found)):

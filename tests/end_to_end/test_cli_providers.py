@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -37,16 +36,11 @@ SUBPROCESS = ("--keyring-provider", "subprocess")
 DISABLED = ("--keyring-provider", "disabled")
 
 
-def join(home: Home, session: Session) -> None:
-    """Let what runs in this home reach a session's bus from now on."""
-    home.environment["DBUS_SESSION_BUS_ADDRESS"] = session.environ["DBUS_SESSION_BUS_ADDRESS"]
-
-
 @pytest.fixture
 def desktop(home: Home) -> Iterator[Session]:
     """A session with an unlocked gnome-keyring, which the home can reach."""
     with gnome_keyring(home.path / "desktop") as session:
-        join(home, session)
+        session.join(home.environment)
         yield session
 
 
@@ -60,42 +54,13 @@ def programs(home: Home) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def said(home: Home, *arguments: str, stdin: str = "", **variables: str) -> str:
-    """Run a command that has to succeed and return what it tells a person."""
-    return _told(0, home, *arguments, stdin=stdin, **variables)
-
-
-def refused(home: Home, *arguments: str, stdin: str = "", **variables: str) -> str:
-    """Run a command that has to fail and return what it tells a person."""
-    return _told(2, home, *arguments, stdin=stdin, **variables)
-
-
-def _told(status: int, home: Home, *arguments: str, stdin: str, **variables: str) -> str:
-    result = home.auth(*arguments, stdin=stdin, **variables)
-    assert result.returncode == status, result
-    assert "Traceback" not in result.stderr
-    return result.stderr
-
-
-def answer(home: Home, *arguments: str) -> dict[str, Any]:
-    found = json.loads(home.done(*arguments, "--format", "json"))
-    assert isinstance(found, dict)
-    return found
-
-
-def vault(home: Home, provider: str) -> dict[str, Any]:
-    (found,) = [v for v in answer(home, "status")["vaults"] if v["provider"] == provider]
-    assert isinstance(found, dict)
-    return found
-
-
 def slots(home: Home) -> list[str]:
-    return [slot["kind"] for slot in vault(home, "keyring")["slots"]]
+    return [slot["kind"] for slot in home.vault("keyring")["slots"]]
 
 
 def holders(home: Home) -> dict[str, str]:
     """Return the provider of each service that is stored."""
-    return {one["service"]: one["provider"] for one in answer(home, "list")["credentials"]}
+    return {one["service"]: one["provider"] for one in home.answer("list")["credentials"]}
 
 
 def crash(home: Home) -> None:
@@ -119,10 +84,10 @@ def keep(home: Home, service: str, username: str, password: str) -> None:
 def test_the_first_login_takes_a_keyring_that_is_there_and_says_so(
     home: Home, desktop: Session
 ) -> None:
-    told = said(home, "login", "--token", TOKEN)
+    told = home.said("login", "--token", TOKEN)
     assert told == "Stored the token for pypi (provider: keyring).\n"
     assert slots(home) == ["keyring"]
-    assert vault(home, "disabled")["state"] == "absent"
+    assert home.vault("disabled")["state"] == "absent"
     assert "in the system keyring" in home.done("status")
     assert home.done("token") == f"{TOKEN}\n"
 
@@ -148,10 +113,10 @@ def test_no_item_in_the_keyring_holds_a_token(home: Home, desktop: Session) -> N
 
 def test_a_lock_holds_though_the_keyring_would_open_the_vault(home: Home, desktop: Session) -> None:
     home.done("login", "--token", TOKEN)
-    assert "Locked: keyring." in said(home, "lock")
+    assert "Locked: keyring." in home.said("lock")
     home.done("agent", "restart")
-    assert "`auth unlock`" in refused(home, "token")
-    assert "Open: keyring." in said(home, "unlock")
+    assert "`auth unlock`" in home.refused("token")
+    assert "Open: keyring." in home.said("unlock")
     assert home.done("token") == f"{TOKEN}\n"
 
 
@@ -159,21 +124,21 @@ def test_a_locked_keyring_closes_its_own_vault_and_no_other(home: Home, desktop:
     home.done("login", URL, "--token", "in the keyring's vault")
     desktop.lock()
     home.done("agent", "restart")
-    told = refused(home, "token", URL)
+    told = home.refused("token", URL)
     assert "error: The vault of `keyring` is not open: The system keyring is locked.\n" in told
     assert "hint: `auth unlock`\n" in told
-    assert "`keyring`" in refused(home, "logout", URL)
-    assert "`keyring`" in refused(home, "login", URL, "--token", "t")
-    assert "(provider: disabled)" in said(home, "login", OTHER, "--token", "meanwhile", *DISABLED)
+    assert "`keyring`" in home.refused("logout", URL)
+    assert "`keyring`" in home.refused("login", URL, "--token", "t")
+    assert "(provider: disabled)" in home.said("login", OTHER, "--token", "meanwhile", *DISABLED)
     assert home.done("token", OTHER) == "meanwhile\n"
-    assert "locked" in vault(home, "keyring")["note"]
-    assert "keyring" in said(home, "list")
+    assert "locked" in home.vault("keyring")["note"]
+    assert "keyring" in home.said("list")
     assert holders(home) == {OTHER: "disabled"}
-    told = said(home, "unlock")
+    told = home.said("unlock")
     assert "The vault of `keyring` stays closed: The system keyring is locked." in told
 
     desktop.unlock()
-    assert "Open: keyring and disabled." in said(home, "unlock")
+    assert "Open: keyring and disabled." in home.said("unlock")
     assert home.done("token", URL) == "in the keyring's vault\n"
     assert holders(home) == {URL: "keyring", OTHER: "disabled"}
 
@@ -182,7 +147,7 @@ def test_an_unlocked_keyring_heals_without_a_word(home: Home, desktop: Session) 
     home.done("login", URL, "--token", "t")
     desktop.lock()
     home.done("agent", "restart")
-    refused(home, "token", URL)
+    home.refused("token", URL)
     desktop.unlock()
     assert home.done("token", URL) == "t\n"
 
@@ -191,7 +156,7 @@ def test_a_keyring_that_is_locked_at_the_first_login_is_not_used(
     home: Home, desktop: Session
 ) -> None:
     desktop.lock()
-    told = said(home, "login", "--token", TOKEN)
+    told = home.said("login", "--token", TOKEN)
     assert "The system keyring is locked; using the disabled provider." in told
     assert "(provider: disabled)" in told
     assert home.done("token") == f"{TOKEN}\n"
@@ -199,7 +164,7 @@ def test_a_keyring_that_is_locked_at_the_first_login_is_not_used(
 
 def test_a_locked_keyring_that_is_insisted_on_stores_nothing(home: Home, desktop: Session) -> None:
     desktop.lock()
-    told = refused(home, "login", "--token", TOKEN, *KEYRING)
+    told = home.refused("login", "--token", TOKEN, *KEYRING)
     assert "error: The system keyring is locked.\n" in told
     assert "`--keyring-provider disabled`" in told
     assert not list(home.path.rglob("*.vault"))
@@ -212,38 +177,38 @@ def test_a_locked_keyring_that_is_insisted_on_stores_nothing(home: Home, desktop
 def test_without_a_keyring_the_fall_back_is_said_once(home: Home, bus: bool) -> None:
     with bus_session(home.path / "desktop") as session:
         if bus:
-            join(home, session)
-        told = said(home, "login", "--token", TOKEN)
+            session.join(home.environment)
+        told = home.said("login", "--token", TOKEN)
         assert told.count("using the disabled provider.") == 1
         assert ("no D-Bus session" in told) is not bus
         home.done("agent", "restart")
-        told = said(home, "login", URL, "--token", "t")
+        told = home.said("login", URL, "--token", "t")
         assert told == "Stored the token for https://h.example/ (provider: disabled).\n"
 
 
 def test_a_keyring_that_hangs_is_given_up_and_remembered(home: Home) -> None:
     with hanging_keyring(home.path / "desktop") as session:
-        join(home, session)
-        told = said(home, "login", "--token", TOKEN)
+        session.join(home.environment)
+        told = home.said("login", "--token", TOKEN)
         assert "did not answer within 3 seconds; using the disabled provider." in told
         home.done("agent", "restart")
-        assert "keyring" not in said(home, "login", URL, "--token", "t")
+        assert "keyring" not in home.said("login", URL, "--token", "t")
         assert home.done("token", URL) == "t\n"
 
 
 def test_a_keyring_that_hangs_closes_its_own_vault_and_no_other(home: Home) -> None:
     with gnome_keyring(home.path / "desktop") as session:
-        join(home, session)
+        session.join(home.environment)
         home.done("login", URL, "--token", "in the keyring's vault")
         home.done("login", OTHER, "--token", "t", *DISABLED)
     with hanging_keyring(home.path / "another") as session:
-        join(home, session)
+        session.join(home.environment)
         home.done("agent", "restart")
         assert home.done("token", OTHER) == "t\n"
-        assert "The vault of `keyring` is not open: The system keyring did" in refused(
-            home, "token", URL
+        assert "The vault of `keyring` is not open: The system keyring did" in home.refused(
+            "token", URL
         )
-        assert "within 3 seconds" in vault(home, "keyring")["note"]
+        assert "within 3 seconds" in home.vault("keyring")["note"]
 
 
 # The provider `subprocess`.
@@ -251,7 +216,7 @@ def test_a_keyring_that_hangs_closes_its_own_vault_and_no_other(home: Home) -> N
 
 def test_a_foreign_program_opens_the_vault_after_a_restart(home: Home, programs: Path) -> None:
     program = keyring_program(programs)
-    told = said(home, "login", URL, "--token", "s3cret", *SUBPROCESS)
+    told = home.said("login", URL, "--token", "s3cret", *SUBPROCESS)
     assert "(provider: subprocess)" in told
     assert slots(home) == ["program"]
     assert str(program) in home.done("status")
@@ -262,8 +227,8 @@ def test_a_foreign_program_opens_the_vault_after_a_restart(home: Home, programs:
     assert len(base64.b64decode(item.read_text())) == 32
     program.unlink()
     home.done("agent", "restart")
-    refused(home, "token", URL)
-    assert str(program) in vault(home, "keyring")["note"]
+    home.refused("token", URL)
+    assert str(program) in home.vault("keyring")["note"]
 
 
 def test_a_foreign_program_is_a_second_way_into_the_keyrings_vault(
@@ -303,14 +268,14 @@ def test_a_program_that_somebody_else_may_have_put_there_is_not_run(
     elif place == "ours":
         program.write_text("#!/bin/sh\n# the `keyring` program of tokenward\n")
     home.environment["PATH"] = f"{folder}:{home.environment['PATH']}"
-    told = refused(home, "login", URL, "--token", "s3cret", *SUBPROCESS)
+    told = home.refused("login", URL, "--token", "s3cret", *SUBPROCESS)
     assert f"error: No `keyring` program on PATH may be run: {program} {sentence}" in told
     assert "`--keyring-provider disabled`" in told
     assert not list(home.path.rglob("*.vault"))
 
 
 def test_without_a_foreign_program_subprocess_cannot_be_insisted_on(home: Home) -> None:
-    told = refused(home, "login", URL, "--token", "s3cret", *SUBPROCESS)
+    told = home.refused("login", URL, "--token", "s3cret", *SUBPROCESS)
     assert "`keyring` program" in told
 
 
@@ -321,26 +286,26 @@ def test_a_variable_and_config_toml_choose_and_the_option_goes_first(
     home: Home, desktop: Session
 ) -> None:
     login = ("login", URL, "--token", "t")
-    assert "(provider: disabled)" in said(home, *login, UV_KEYRING_PROVIDER="disabled")
-    assert "(provider: keyring)" in said(home, *login, UV_KEYRING_PROVIDER="keyring")
+    assert "(provider: disabled)" in home.said(*login, UV_KEYRING_PROVIDER="disabled")
+    assert "(provider: keyring)" in home.said(*login, UV_KEYRING_PROVIDER="keyring")
     settings = Path(home.environment["XDG_CONFIG_HOME"]) / "tokenward" / "config.toml"
     settings.parent.mkdir()
     settings.write_text('keyring-provider = "disabled"\n')
-    assert "(provider: disabled)" in said(home, *login, UV_KEYRING_PROVIDER="keyring")
-    assert "(provider: keyring)" in said(home, *login, *KEYRING)
+    assert "(provider: disabled)" in home.said(*login, UV_KEYRING_PROVIDER="keyring")
+    assert "(provider: keyring)" in home.said(*login, *KEYRING)
     settings.write_text('keyring-provider = "plaintext"\n')
-    assert "names no provider" in refused(home, *login)
+    assert "names no provider" in home.refused(*login)
 
 
 def test_subprocess_as_uv_means_it_chooses_nothing_without_a_foreign_program(
     home: Home, desktop: Session, programs: Path
 ) -> None:
     login = ("login", URL, "--token", "t")
-    assert "(provider: keyring)" in said(home, *login, UV_KEYRING_PROVIDER="subprocess")
+    assert "(provider: keyring)" in home.said(*login, UV_KEYRING_PROVIDER="subprocess")
     keyring_program(programs).write_text("#!/bin/sh\n# tokenward's own\n")
-    assert "(provider: keyring)" in said(home, *login, UV_KEYRING_PROVIDER="subprocess")
+    assert "(provider: keyring)" in home.said(*login, UV_KEYRING_PROVIDER="subprocess")
     keyring_program(programs)
-    assert "(provider: subprocess)" in said(home, *login, UV_KEYRING_PROVIDER="subprocess")
+    assert "(provider: subprocess)" in home.said(*login, UV_KEYRING_PROVIDER="subprocess")
 
 
 # Two vaults.
@@ -348,11 +313,11 @@ def test_subprocess_as_uv_means_it_chooses_nothing_without_a_foreign_program(
 
 def test_the_latest_login_wins_over_both_vaults(home: Home, desktop: Session) -> None:
     home.done("login", URL, "--token", "first")
-    assert "Replaced" in said(home, "login", URL, "--token", "second", *DISABLED)
+    assert "Replaced" in home.said("login", URL, "--token", "second", *DISABLED)
     assert home.done("token", URL) == "second\n"
     assert holders(home) == {URL: "disabled"}
-    refused(home, "token", URL, *KEYRING)
-    assert "Replaced" in said(home, "login", URL, "--token", "third", *KEYRING)
+    home.refused("token", URL, *KEYRING)
+    assert "Replaced" in home.said("login", URL, "--token", "third", *KEYRING)
     assert home.done("token", URL) == "third\n"
     assert holders(home) == {URL: "keyring"}
 
@@ -388,14 +353,14 @@ def test_token_and_logout_with_a_provider_look_in_its_vault_alone(
     assert home.done("token", URL, *KEYRING) == "one\n"
     assert home.done("token", OTHER, *DISABLED) == "two\n"
     for service, provider in ((URL, DISABLED), (OTHER, KEYRING)):
-        assert f"by the provider {provider[1]}" in refused(home, "token", service, *provider)
-        assert "error: No credential" in refused(home, "logout", service, *provider)
+        assert f"by the provider {provider[1]}" in home.refused("token", service, *provider)
+        assert "error: No credential" in home.refused("logout", service, *provider)
     home.done("logout", "--all", *KEYRING)
     assert holders(home) == {OTHER: "disabled"}
     desktop.lock()
     home.done("agent", "restart")
-    assert "error: No credential" in refused(home, "token", URL, *DISABLED)
-    assert "is not open" in refused(home, "token", URL, *KEYRING)
+    assert "error: No credential" in home.refused("token", URL, *DISABLED)
+    assert "is not open" in home.refused("token", URL, *KEYRING)
 
 
 def test_a_passphrase_says_what_it_does_not_protect(home: Home, desktop: Session) -> None:
@@ -406,11 +371,11 @@ def test_a_passphrase_says_what_it_does_not_protect(home: Home, desktop: Session
     phrase.write_text("phrase\n")
     given = {"TOKENWARD_PASSPHRASE_FILE": str(phrase)}
     elsewhere = "2 credentials lie in the vault of `keyring`, which opens to whoever can read"
-    assert elsewhere in said(home, "passphrase", "set", **given)
-    assert elsewhere in said(home, "passphrase", "remove", **given)
+    assert elsewhere in home.said("passphrase", "set", **given)
+    assert elsewhere in home.said("passphrase", "remove", **given)
     desktop.lock()
     home.done("agent", "restart")
-    told = said(home, "passphrase", "set", **given)
+    told = home.said("passphrase", "set", **given)
     assert "What is stored in the vault of `keyring` is not counted" in told
     assert "in the system keyring" in told
 
@@ -422,9 +387,9 @@ def test_an_adopted_credential_is_read_where_it_is_and_never_removed_unasked(
     home: Home, desktop: Session
 ) -> None:
     keep(home, URL, "alice", "from the keyring")
-    told = said(home, "login", URL, "-u", "alice", "--adopt")
+    told = home.said("login", URL, "-u", "alice", "--adopt")
     assert "Adopted the password of alice for https://h.example/" in told
-    assert answer(home, "list")["credentials"][0]["adopted"] is True
+    assert home.answer("list")["credentials"][0]["adopted"] is True
     assert home.done("token", URL) == "from the keyring\n"
     assert b"from the keyring" not in b"".join(
         path.read_bytes() for path in home.path.rglob("*.vault*")
@@ -434,7 +399,7 @@ def test_an_adopted_credential_is_read_where_it_is_and_never_removed_unasked(
     home.done("agent", "restart")
     assert home.done("token", URL) == "changed there\n"
     home.done("logout", URL)
-    refused(home, "token", URL)
+    home.refused("token", URL)
     assert b"changed there" in desktop.items().values()
     home.done("login", URL, "-u", "alice", "--adopt")
     home.done("logout", URL, "--purge")
@@ -468,9 +433,9 @@ def test_the_library_and_its_program_keep_what_can_be_adopted(home: Home, deskto
 
 def test_what_no_keyring_has_is_not_adopted(home: Home, desktop: Session) -> None:
     keep(home, URL, "alice", "hers")
-    told = refused(home, "login", URL, "-u", "bob", "--adopt")
+    told = home.refused("login", URL, "-u", "bob", "--adopt")
     assert "error: No keyring has a password of bob for https://h.example/.\n" in told
-    assert answer(home, "list")["credentials"] == []
+    assert home.answer("list")["credentials"] == []
 
 
 def test_a_foreign_program_may_have_what_is_adopted(home: Home, programs: Path) -> None:
@@ -478,13 +443,13 @@ def test_a_foreign_program_may_have_what_is_adopted(home: Home, programs: Path) 
     home.run(program, "set", URL, "alice", stdin="from the program")
     home.done("login", URL, "-u", "alice", "--adopt", *SUBPROCESS)
     assert home.done("token", URL) == "from the program\n"
-    told = refused(home, "login", URL, "-u", "bob", "--adopt", *SUBPROCESS)
+    told = home.refused("login", URL, "-u", "bob", "--adopt", *SUBPROCESS)
     assert f"error: The program {program} has no password of bob" in told
     home.done("logout", URL, "--purge")
     assert not [path for path in programs.glob("item-*") if "alice" in path.name]
 
 
 def test_where_no_keyring_can_be_read_nothing_is_adopted(home: Home) -> None:
-    told = refused(home, "login", URL, "-u", "alice", "--adopt")
+    told = home.refused("login", URL, "-u", "alice", "--adopt")
     assert "needs a provider that reads keyrings" in told
-    assert answer(home, "list")["credentials"] == []
+    assert home.answer("list")["credentials"] == []

@@ -20,10 +20,6 @@ GLPAT = "glpat-an-access-token-of-gitlab"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
 
 
-def log_in(home: Home, url: str, secret: str, username: str = "alice") -> None:
-    home.done("login", url, "-u", username, "--password", "-", stdin=f"{secret}\n")
-
-
 def is_stored(home: Home, url: str, username: str = "alice") -> bool:
     return home.auth("token", url, "-u", username).returncode == 0
 
@@ -38,7 +34,7 @@ def test_a_token_of_gitlab_is_revoked_and_removed(home: Home) -> None:
     api = GitLab(GLPAT)
     with Loopback(api) as server:
         url = server.url + GitLab.INDEX
-        log_in(home, url, GLPAT)
+        home.log_in(url, GLPAT)
         result = home.auth("logout", url, "--revoke")
     assert result.returncode == 0, result.stderr
     assert result.stderr == (
@@ -53,7 +49,7 @@ def test_an_access_token_of_jfrog_is_revoked_and_removed(home: Home) -> None:
     api = JFrog(JWT)
     with Loopback(api) as server:
         url = server.url + JFrog.INDEX
-        log_in(home, url, JWT)
+        home.log_in(url, JWT)
         found = json.loads(home.done("logout", url, "--revoke", "--format", "json"))
     assert found == {
         "removed": [{"service": url, "username": "alice", "provider": "disabled", "revoked": True}],
@@ -69,7 +65,7 @@ def test_a_token_of_an_anaconda_server_that_the_users_file_names_is_revoked(home
         config = home.path / ".config/tokenward/config.toml"
         config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text(f'[services.ours]\nurl = "{server.url}x/"\nkind = "anaconda"\n')
-        log_in(home, "ours", "0123456789abcdef")
+        home.log_in("ours", "0123456789abcdef")
         assert home.auth("logout", "ours", "--revoke").returncode == 0
     assert api.tokens == set()
 
@@ -77,7 +73,7 @@ def test_a_token_of_an_anaconda_server_that_the_users_file_names_is_revoked(home
 def test_without_the_option_nothing_is_asked_and_the_option_is_named(home: Home) -> None:
     with Loopback(GitLab(GLPAT)) as server:
         url = server.url + GitLab.INDEX
-        log_in(home, url, GLPAT)
+        home.log_in(url, GLPAT)
         result = home.auth("logout", url)
     assert result.returncode == 0
     assert "hint: `--revoke` would have revoked it there, if it is a token\n" in result.stderr
@@ -94,7 +90,7 @@ def test_what_could_not_be_revoked_stays_unless_it_is_to_be_forgotten(
         lambda _: Response(status, headers={"Location": "http://127.0.0.1:1/"})
     ) as server:
         url = server.url + GitLab.INDEX
-        log_in(home, url, GLPAT)
+        home.log_in(url, GLPAT)
         result = home.auth("logout", url, "--revoke", "--format", "json")
         assert result.returncode == 2
         assert f"The password of alice for {url} was not revoked at its index: " in result.stderr
@@ -114,7 +110,7 @@ def test_what_could_not_be_revoked_stays_unless_it_is_to_be_forgotten(
 def test_a_host_that_is_not_there_keeps_the_credential_too(home: Home) -> None:
     with Loopback(GitLab(GLPAT)) as server:
         url = server.url + GitLab.INDEX
-    log_in(home, url, GLPAT)
+    home.log_in(url, GLPAT)
     result = home.auth("logout", url, "--revoke")
     assert result.returncode == 2
     assert "cannot be asked: Connection refused." in result.stderr
@@ -135,7 +131,7 @@ def test_what_cannot_be_revoked_is_removed_and_sent_nowhere(
 ) -> None:
     with Loopback(lambda _: Response(200)) as server:
         url = server.url + index
-        log_in(home, url, secret)
+        home.log_in(url, secret)
         result = home.auth("logout", url, "--revoke")
     assert result.returncode == 0, result.stderr
     assert why in result.stderr
@@ -190,8 +186,8 @@ def test_every_account_is_revoked_and_one_failure_keeps_its_own(home: Home) -> N
     with Loopback(api) as server:
         url, other = server.url + GitLab.INDEX, server.url + JFrog.INDEX
         for number in (1, 2, 3):
-            log_in(home, url, f"{GLPAT}{number}", f"user{number}")
-        log_in(home, other, "a password")
+            home.log_in(url, f"{GLPAT}{number}", username=f"user{number}")
+        home.log_in(other, "a password")
         result = home.auth("logout", url, "--all", "--revoke", "--format", "json")
         assert result.returncode == 2
         assert [entry["username"] for entry in object_of(result)["removed"]] == ["user1", "user2"]
@@ -210,7 +206,7 @@ def test_a_secret_that_is_stored_under_two_urls_is_revoked_once(home: Home) -> N
         config = home.path / ".config/tokenward/config.toml"
         config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text(f'[services.ours]\nurl = "{index}"\npublish-url = "{uploads}"\n')
-        log_in(home, "ours", GLPAT)
+        home.log_in("ours", GLPAT)
         result = home.auth("logout", "ours", "--revoke")
     assert result.returncode == 0, result.stderr
     assert len(server.requests) == 1
@@ -221,7 +217,7 @@ def test_only_what_lies_at_the_url_itself_is_revoked(home: Home) -> None:
     api = GitLab(GLPAT)
     with Loopback(api) as server:
         url = server.url + GitLab.INDEX
-        log_in(home, url, GLPAT)
+        home.log_in(url, GLPAT)
         result = home.auth("logout", f"{url}below/", "--revoke")
         assert result.returncode == 2
         assert "No credential is stored for" in result.stderr
@@ -232,7 +228,7 @@ def test_a_logout_of_several_accounts_with_none_named_asks_which(home: Home) -> 
     with Loopback(GitLab(GLPAT)) as server:
         url = server.url + GitLab.INDEX
         for name in ("alice", "bob"):
-            log_in(home, url, GLPAT, name)
+            home.log_in(url, GLPAT, username=name)
         result = home.auth("logout", url, "--revoke")
     assert result.returncode == 2
     assert "alice and bob" in result.stderr
@@ -241,7 +237,7 @@ def test_a_logout_of_several_accounts_with_none_named_asks_which(home: Home) -> 
 
 def test_everything_cannot_be_revoked_while_a_vault_is_closed(home: Home) -> None:
     with Loopback(GitLab(GLPAT)) as server:
-        log_in(home, server.url + GitLab.INDEX, GLPAT)
+        home.log_in(server.url + GitLab.INDEX, GLPAT)
         home.done("lock")
         result = home.auth("logout", "--all", "--revoke")
     assert result.returncode == 2

@@ -11,6 +11,7 @@ import pytest
 
 from support.home import PROGRAMS
 from support.terminal import Typist
+from support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,7 +212,7 @@ def test_several_that_are_run_at_once_are_one_and_are_undone_as_one(home: Home) 
     several = [
         subprocess.Popen(command, env=home.environment, start_new_session=True) for _ in range(4)
     ]
-    assert [one.wait(60) for one in several] == [0] * 4
+    assert [one.wait(PATIENCE) for one in several] == [0] * 4
     assert setup(home, "keyring", "uv", "pip", "hatch")["written"] == []
     setup(home, "--undo")
     assert tree(home) == before
@@ -341,7 +342,7 @@ def test_the_user_names_that_the_agent_knows_go_into_the_publish_urls(home: Home
     place(home, ".config/uv/uv.toml", f'{UV_TOML}\npublish-url = "https://h.example/up/"\n')
     told = home.auth("setup", "uv").stderr
     assert "No user name is known for the index mine in uv.toml" in told
-    home.done("login", "https://h.example/", "-u", "alice", "--password", "-", stdin=f"{SECRET}\n")
+    home.log_in("https://h.example/", SECRET)
     setup(home, "uv")
     text = (home.path / ".config/uv/uv.toml").read_text()
     assert 'publish-url = "https://alice@h.example/up/"' in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,29 +11,6 @@ if TYPE_CHECKING:
     from support.home import Home
 
 URL = "https://h.example/"
-
-
-def answer(home: Home, *arguments: str, **variables: str) -> dict[str, Any]:
-    found = json.loads(home.done(*arguments, "--format", "json", **variables))
-    assert isinstance(found, dict)
-    return found
-
-
-def said(home: Home, *arguments: str, **variables: str) -> str:
-    """Run a command that has to succeed and return what it tells a person."""
-    return _told(0, home, *arguments, **variables)
-
-
-def refused(home: Home, *arguments: str, **variables: str) -> str:
-    """Run a command that has to fail and return what it tells a person."""
-    return _told(2, home, *arguments, **variables)
-
-
-def _told(status: int, home: Home, *arguments: str, **variables: str) -> str:
-    result = home.auth(*arguments, **variables)
-    assert result.returncode == status, result
-    assert "Traceback" not in result.stderr
-    return result.stderr
 
 
 def phrase(home: Home, text: str = "phrase") -> dict[str, str]:
@@ -44,18 +21,12 @@ def phrase(home: Home, text: str = "phrase") -> dict[str, str]:
     return {"TOKENWARD_PASSPHRASE_FILE": str(file)}
 
 
-def vault(home: Home, provider: str = "disabled") -> dict[str, Any]:
-    (found,) = [v for v in answer(home, "status")["vaults"] if v["provider"] == provider]
-    assert isinstance(found, dict)
-    return found
-
-
 def kinds(home: Home) -> list[str]:
-    return [slot["kind"] for slot in vault(home)["slots"]]
+    return [slot["kind"] for slot in home.vault()["slots"]]
 
 
 def test_status_without_an_agent_starts_none(home: Home) -> None:
-    found = answer(home, "status")
+    found = home.answer("status")
     assert (found["running"], found["pid"], found["vaults"]) == (False, None, None)
     assert found["directory"] == home.done("dir").removesuffix("\n")
     assert "not running" in home.done("status")
@@ -64,9 +35,9 @@ def test_status_without_an_agent_starts_none(home: Home) -> None:
 
 def test_status_says_who_can_open_a_vault(home: Home) -> None:
     home.done("login", URL, "--token", "s3cret")
-    found = answer(home, "status")
+    found = home.answer("status")
     assert (found["running"], found["locked"]) == (True, False)
-    assert (vault(home)["state"], vault(home)["count"], kinds(home)) == ("open", 1, ["key-file"])
+    assert (home.vault()["state"], home.vault()["count"], kinds(home)) == ("open", 1, ["key-file"])
     text = home.done("status")
     assert "1 credential " in text
     assert "whoever can read the key file" in text
@@ -74,49 +45,49 @@ def test_status_says_who_can_open_a_vault(home: Home) -> None:
 
 
 def test_status_has_the_same_keys_with_and_without_an_agent(home: Home) -> None:
-    before = answer(home, "status").keys()
+    before = home.answer("status").keys()
     home.done("agent", "start")
-    assert answer(home, "status").keys() == before
+    assert home.answer("status").keys() == before
 
 
 def test_a_key_file_is_called_what_it_is_once(home: Home) -> None:
-    assert "key file" in said(home, "login", URL, "--token", "a")
-    assert "key file" not in said(home, "login", URL, "--token", "b")
+    assert "key file" in home.said("login", URL, "--token", "a")
+    assert "key file" not in home.said("login", URL, "--token", "b")
 
 
 def test_a_provider_that_is_insisted_on_and_not_there_stores_nothing(home: Home) -> None:
-    assert "D-Bus" in refused(home, "login", URL, "--token", "t", "--keyring-provider", "keyring")
-    refused(home, "login", URL, "--token", "t", "--keyring-provider", "subprocess")
+    assert "D-Bus" in home.refused("login", URL, "--token", "t", "--keyring-provider", "keyring")
+    home.refused("login", URL, "--token", "t", "--keyring-provider", "subprocess")
     assert not list(home.path.rglob("*.vault"))
 
 
 def test_a_provider_that_settings_name_and_that_is_not_there_is_passed_over(home: Home) -> None:
-    told = said(home, "login", URL, "--token", "t", UV_KEYRING_PROVIDER="keyring")
+    told = home.said("login", URL, "--token", "t", UV_KEYRING_PROVIDER="keyring")
     assert "warning: UV_KEYRING_PROVIDER names the provider keyring" in told
     assert "(provider: disabled)" in told
 
 
 def test_a_lock_holds_until_unlock_even_over_a_restart(home: Home) -> None:
     home.done("login", URL, "--token", "t")
-    assert "Locked: disabled." in said(home, "lock")
-    assert "Locked already." in said(home, "lock")
+    assert "Locked: disabled." in home.said("lock")
+    assert "Locked already." in home.said("lock")
     home.done("agent", "restart")
-    told = refused(home, "token", URL)
+    told = home.refused("token", URL)
     assert "error:" in told
     assert "`auth unlock`" in told
-    refused(home, "login", URL, "--token", "u")
-    refused(home, "logout", URL)
-    assert answer(home, "agent", "status")["locked"] is True
-    assert "Open: disabled." in said(home, "unlock")
-    assert "Open already: disabled." in said(home, "unlock")
+    home.refused("login", URL, "--token", "u")
+    home.refused("logout", URL)
+    assert home.answer("agent", "status")["locked"] is True
+    assert "Open: disabled." in home.said("unlock")
+    assert "Open already: disabled." in home.said("unlock")
     assert home.done("token", URL) == "t\n"
 
 
 def test_locking_before_anything_is_stored_locks(home: Home) -> None:
-    assert "there is no vault yet" in said(home, "lock")
-    assert answer(home, "agent", "status")["locked"] is True
-    assert "There is no vault yet." in said(home, "unlock")
-    assert answer(home, "agent", "status")["locked"] is False
+    assert "there is no vault yet" in home.said("lock")
+    assert home.answer("agent", "status")["locked"] is True
+    assert "There is no vault yet." in home.said("unlock")
+    assert home.answer("agent", "status")["locked"] is False
 
 
 def test_a_passphrase_for_the_vault_may_come_from_a_file(home: Home) -> None:
@@ -124,7 +95,7 @@ def test_a_passphrase_for_the_vault_may_come_from_a_file(home: Home) -> None:
     home.done("login", URL, "--token", "t", **variables)
     assert kinds(home) == ["passphrase"]
     home.done("agent", "restart")
-    assert "`auth unlock`" in refused(home, "token", URL)
+    assert "`auth unlock`" in home.refused("token", URL)
     assert home.done("token", URL, **variables) == "t\n"
     assert home.done("token", URL) == "t\n"
 
@@ -135,55 +106,55 @@ def test_a_passphrase_may_come_from_a_program(home: Home) -> None:
     program = home.path / "ask"
     program.write_text("#!/bin/sh\necho phrase\n")
     program.chmod(0o700)
-    assert "Open: disabled." in said(home, "unlock", TOKENWARD_ASKPASS=str(program))
+    assert "Open: disabled." in home.said("unlock", TOKENWARD_ASKPASS=str(program))
 
 
 def test_a_wrong_passphrase_opens_nothing(home: Home) -> None:
     home.done("login", URL, "--token", "t", **phrase(home))
     home.done("lock")
-    told = refused(home, "unlock", **phrase(home, "wrong"))
+    told = home.refused("unlock", **phrase(home, "wrong"))
     assert "passphrase" in told
     assert "wrong\n" not in told
-    assert vault(home)["state"] == "locked"
+    assert home.vault()["state"] == "locked"
 
 
 def test_a_passphrase_in_the_environment_does_not_end_a_lock(home: Home) -> None:
     variables = phrase(home)
     home.done("login", URL, "--token", "t", **variables)
     home.done("lock")
-    refused(home, "token", URL, **variables)
-    said(home, "unlock", **variables)
+    home.refused("token", URL, **variables)
+    home.said("unlock", **variables)
     assert home.done("token", URL) == "t\n"
 
 
 def test_unlocking_without_a_way_to_ask_says_what_is_needed(home: Home) -> None:
     home.done("login", URL, "--token", "t", **phrase(home))
     home.done("lock")
-    assert "passphrase" in refused(home, "unlock")
+    assert "passphrase" in home.refused("unlock")
 
 
 def test_a_list_names_the_vaults_that_it_does_not_show(home: Home) -> None:
     variables = phrase(home)
     home.done("login", URL, "--token", "t", **variables)
     home.done("agent", "restart")
-    assert "it is not open" in said(home, "list")
-    assert answer(home, "list")["closed"] == ["disabled"]
-    assert len(answer(home, "list", **variables)["credentials"]) == 1
+    assert "it is not open" in home.said("list")
+    assert home.answer("list")["closed"] == ["disabled"]
+    assert len(home.answer("list", **variables)["credentials"]) == 1
 
 
 def test_a_new_passphrase_takes_the_place_of_the_key_file(home: Home) -> None:
     home.done("login", URL, "--token", "t")
-    told = said(home, "passphrase", "set", **phrase(home))
+    told = home.said("passphrase", "set", **phrase(home))
     assert "and with nothing else" in told
     assert kinds(home) == ["passphrase"]
     home.done("agent", "restart")
-    refused(home, "token", URL)
+    home.refused("token", URL)
     assert home.done("token", URL, **phrase(home)) == "t\n"
 
 
 def test_the_key_file_may_be_kept_beside_the_passphrase(home: Home) -> None:
     home.done("login", URL, "--token", "t")
-    assert "as it did before" in said(home, "passphrase", "set", "--keep-slots", **phrase(home))
+    assert "as it did before" in home.said("passphrase", "set", "--keep-slots", **phrase(home))
     assert set(kinds(home)) == {"passphrase", "key-file"}
     assert "also opens without the passphrase" in home.done("status")
     home.done("agent", "restart")
@@ -192,9 +163,9 @@ def test_the_key_file_may_be_kept_beside_the_passphrase(home: Home) -> None:
 
 def test_removing_the_passphrase_puts_a_key_file_in_its_place(home: Home) -> None:
     home.done("login", URL, "--token", "t", **phrase(home))
-    assert "a key file now" in said(home, "passphrase", "remove")
+    assert "a key file now" in home.said("passphrase", "remove")
     assert kinds(home) == ["key-file"]
-    assert "has no passphrase" in said(home, "passphrase", "remove")
+    assert "has no passphrase" in home.said("passphrase", "remove")
     home.done("agent", "restart")
     assert home.done("token", URL) == "t\n"
 
@@ -206,26 +177,26 @@ def test_a_new_vault_may_begin_with_its_passphrase(home: Home) -> None:
 
 
 def test_a_new_passphrase_is_not_guessed_where_nobody_can_be_asked(home: Home) -> None:
-    assert "no terminal" in refused(home, "passphrase", "set")
+    assert "no terminal" in home.refused("passphrase", "set")
 
 
 def test_a_projects_directory_is_obeyed_once_it_is_trusted(home: Home) -> None:
     project = home.path / "uv.toml"
     project.write_text('auth-cache-dir = "vaults"\n')
     before = home.done("dir")
-    assert f"`auth trust {home.path}`" in said(home, "dir", "-v")
-    assert str(project) in said(home, "trust", ".")
+    assert f"`auth trust {home.path}`" in home.said("dir", "-v")
+    assert str(project) in home.said("trust", ".")
     assert home.done("dir") == f"{home.path}/vaults\n" != before
-    assert "trusted already" in said(home, "trust", ".")
+    assert "trusted already" in home.said("trust", ".")
     project.write_text('auth-cache-dir = "elsewhere"\n')
     assert home.done("dir") == before
 
 
 def test_trusting_a_directory_without_settings_is_an_error(home: Home) -> None:
-    refused(home, "trust", "/")
+    home.refused("trust", "/")
 
 
 def test_a_projects_name_for_an_index_is_shown_before_it_is_used(home: Home) -> None:
     (home.path / "uv.toml").write_text('[[index]]\nname = "corp"\nurl = "https://h.example/"\n')
-    told = said(home, "login", "corp", "--token", "t")
+    told = home.said("login", "corp", "--token", "t")
     assert f"corp is https://h.example/ ({home.path}/uv.toml)" in told

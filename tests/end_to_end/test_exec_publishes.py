@@ -37,12 +37,8 @@ def indexes(home: Home) -> Iterator[dict[str, IndexServer]]:
         settings.write_text(text)
         for name, it in found.items():
             user = USERS[name]
-            home.done("login", name, "-u", user, "--password", "-", stdin=f"{it.accounts[user]}\n")
+            home.log_in(name, it.accounts[user], username=user)
         yield found
-
-
-def published(index: IndexServer) -> list[str]:
-    return [path.name for path in index.packages.iterdir()]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +62,7 @@ def test_an_upload_goes_to_the_first_index_and_the_second_hears_nothing(
     options = ("--index", first, "--index", second)
     result = home.auth("exec", *options, "--", *upload, str(wheel), UV_PUBLISH_TOKEN="old")
     assert result.returncode == 0, result.stderr
-    assert published(indexes[first]) == [NAME]
+    assert indexes[first].published() == [NAME]
     assert indexes[second].requests() == []
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from support.home import Home
 
+TEAM = "https://h.example/team"
 CTRL_D = "\x04"
 MISS: dict[str, Any] = {"headers": {}}
 
@@ -35,12 +36,8 @@ def basic(both: str) -> dict[str, Any]:
     return {"headers": {"Authorization": [f"Basic {base64.b64encode(both.encode()).decode()}"]}}
 
 
-def log_in(home: Home, user: str, *options: str) -> None:
-    home.done("login", "https://h.example/team", "-u", user, "--password", "pässword", *options)
-
-
 def test_it_answers_for_the_url_and_what_lies_below(home: Home) -> None:
-    log_in(home, "alice")
+    home.log_in(TEAM, "pässword")
     assert answer(home, "https://h.example/team/a-1.tar.gz?x=1") == basic("alice:pässword")
     assert answer(home, "https://h.example/other") == MISS
     assert answer(home, "https://h.example:8443/team/") == MISS
@@ -52,7 +49,7 @@ def test_a_token_has_its_usual_user_name(home: Home) -> None:
 
 
 def test_the_user_name_in_the_uri_says_whose_and_a_password_there_says_nothing(home: Home) -> None:
-    log_in(home, "alice")
+    home.log_in(TEAM, "pässword")
     assert answer(home, "https://alice:other@h.example/team/") == basic("alice:pässword")
     assert answer(home, "https://bob@h.example/team/") == MISS
 
@@ -61,12 +58,12 @@ def test_the_user_name_in_the_uri_says_whose_and_a_password_there_says_nothing(h
     "uri", ["http://h.example/team/", "file:///etc/passwd", "s3://h.example/team/", "https://[/"]
 )
 def test_what_can_have_no_credential_is_a_miss(home: Home, uri: str) -> None:
-    log_in(home, "alice")
+    home.log_in(TEAM, "pässword")
     assert answer(home, uri) == MISS
 
 
 def test_an_end_is_said_so_that_the_tool_can_keep_it_until_then(home: Home) -> None:
-    log_in(home, "alice", "--lifetime", "1h")
+    home.log_in(TEAM, "pässword", "--lifetime", "1h")
     expires = answer(home, "https://h.example/team/")["expires"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", expires)
     left = datetime.fromisoformat(expires) - datetime.now(UTC)
@@ -79,7 +76,7 @@ def test_the_environment_goes_first_and_pypirc_last(home: Home) -> None:
         "[c]\nrepository = https://h.example/team/\nusername = carol\npassword = c\n"
     )
     assert answer(home, "https://h.example/team/") == basic("carol:c")
-    log_in(home, "alice")
+    home.log_in(TEAM, "pässword")
     given = {"UV_PUBLISH_URL": "https://h.example/team/", "UV_PUBLISH_TOKEN": "e"}
     assert answer(home, "https://h.example/team/") == basic("alice:pässword")
     assert answer(home, "https://h.example/team/", **given) == basic("__token__:e")
@@ -104,8 +101,8 @@ def test_what_is_no_request_is_an_error(home: Home, stdin: str, said: str) -> No
 
 
 def test_several_accounts_are_an_error_that_says_how_to_choose(home: Home) -> None:
-    log_in(home, "alice")
-    log_in(home, "bob")
+    home.log_in(TEAM, "pässword")
+    home.log_in(TEAM, "pässword", username="bob")
     result = ask(home, '{"uri": "https://h.example/team/"}')
     assert (result.returncode, result.stdout) == (2, "")
     assert "alice and bob" in result.stderr
@@ -113,7 +110,7 @@ def test_several_accounts_are_an_error_that_says_how_to_choose(home: Home) -> No
 
 
 def test_a_user_name_with_a_colon_is_an_error(home: Home) -> None:
-    log_in(home, "a:b")
+    home.log_in(TEAM, "pässword", username="a:b")
     result = ask(home, '{"uri": "https://h.example/team/"}')
     assert (result.returncode, result.stdout) == (2, "")
     assert "colon" in result.stderr
@@ -135,7 +132,7 @@ def test_a_closed_vault_is_opened_by_the_environment_and_nobody_is_asked(home: H
 
 
 def test_a_locked_vault_is_an_error_and_no_miss(home: Home) -> None:
-    log_in(home, "alice")
+    home.log_in(TEAM, "pässword")
     home.done("lock")
     result = ask(home, '{"uri": "https://h.example/team/"}')
     assert (result.returncode, result.stdout) == (2, "")

@@ -34,7 +34,7 @@ def registry(home: Home) -> Iterator[Loopback]:
         yield it
 
 
-def log_in(home: Home, server: str, password: str) -> CompletedProcess[str]:
+def docker_login(home: Home, server: str, password: str) -> CompletedProcess[str]:
     command = ("docker", "login", server, "--username", "alice", "--password-stdin")
     return home.run(*command, stdin=password)
 
@@ -71,7 +71,7 @@ def listed(home: Home) -> dict[str, str]:
 
 
 def test_docker_login_stores_here_and_docker_reads_it_back(home: Home, registry: Loopback) -> None:
-    assert log_in(home, registry.netloc, "pw").returncode == 0
+    assert docker_login(home, registry.netloc, "pw").returncode == 0
     assert home.done("token", registry.url) == "pw\n"
     config = json.loads((home.path / ".docker" / "config.json").read_text())
     assert config["auths"] == {registry.netloc: {}}
@@ -86,12 +86,12 @@ def test_a_login_at_the_command_line_serves_docker_too(home: Home, registry: Loo
 
 
 def test_a_login_that_the_registry_refuses_stores_nothing(home: Home, registry: Loopback) -> None:
-    assert log_in(home, registry.netloc, "wrong").returncode != 0
+    assert docker_login(home, registry.netloc, "wrong").returncode != 0
     assert ask(home, "get", registry.netloc) == (1, MISS)
 
 
 def test_docker_logout_removes_it(home: Home, registry: Loopback) -> None:
-    log_in(home, registry.netloc, "pw")
+    docker_login(home, registry.netloc, "pw")
     result = home.run("docker", "logout", registry.netloc)
     assert (result.returncode, result.stderr) == (0, "")
     assert inspect(home, registry).returncode != 0
@@ -100,9 +100,9 @@ def test_docker_logout_removes_it(home: Home, registry: Loopback) -> None:
 
 
 def test_docker_says_that_the_vault_is_locked(home: Home, registry: Loopback) -> None:
-    log_in(home, registry.netloc, "pw")
+    docker_login(home, registry.netloc, "pw")
     home.done("lock")
-    result = log_in(home, registry.netloc, "pw")
+    result = docker_login(home, registry.netloc, "pw")
     assert result.returncode != 0
     assert "`auth unlock`" in result.stderr
 

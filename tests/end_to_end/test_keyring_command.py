@@ -15,6 +15,7 @@ import pytest
 
 import tokenward
 from support.agents.reference import ReferenceAgent
+from support.waiting import PATIENCE
 from tokenward.keyring_script import program
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def test_it_is_interrupted_without_a_word(keyring: Keyring) -> None:
             text=True,
             start_new_session=True,
         )
-        assert asked.wait(20)
+        assert asked.wait(PATIENCE)
         os.killpg(running.pid, signal.SIGINT)  # as a terminal does
         assert running.communicate() == ("", "")
         assert running.returncode in {-signal.SIGINT, 130}

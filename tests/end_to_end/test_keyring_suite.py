@@ -93,7 +93,7 @@ def test_a_first_set_makes_the_vault_and_the_next_process_finds_it(home: Home) -
 
 
 def test_a_locked_vault_stays_locked_for_tools(home: Home) -> None:
-    home.done("login", "https://h.example", "-u", "ann", "--password", "-", stdin="made-up\n")
+    home.log_in("https://h.example", "made-up", username="ann")
     home.done("lock")
     program = "import keyring; print(keyring.get_password('https://h.example', 'ann'))"
     assert home.run(sys.executable, "-c", program).stdout == "None\n"
@@ -121,7 +121,7 @@ def test_no_passphrase_of_the_environment_opens_a_vault_for_a_tool(
 
 
 def test_many_threads_that_ask_at_once_start_one_agent_and_all_are_answered(home: Home) -> None:
-    home.done("login", "https://h.example", "-u", "ann", "--password", "-", stdin="made-up\n")
+    home.log_in("https://h.example", "made-up", username="ann")
     home.done("agent", "stop")
     program = """
 import keyring

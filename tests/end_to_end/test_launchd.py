@@ -9,11 +9,11 @@ import json
 import os
 import signal
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.waiting import until
 from tokenward.services.launchd import LABEL
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.macos
 
 URL = "https://index.example/simple/"
-PATIENCE = 60  # seconds
 
 
 @pytest.fixture
@@ -58,10 +57,7 @@ def test_the_next_request_is_answered_after_a_kill(installed: Home) -> None:
     pid = installed.agent_pid()
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    give_up = time.monotonic() + PATIENCE
-    while status(installed)["pid"] == pid:
-        assert time.monotonic() < give_up
-        time.sleep(0.1)
+    until(lambda: status(installed)["pid"] != pid)
     assert installed.done("token", URL) == "t-1\n"
     assert installed.agent_pid() != pid
 

@@ -49,38 +49,34 @@ def said(home: Home, client: Path, *arguments: str, **variables: str) -> str:
     return result.stderr
 
 
-def log_in(home: Home, user: str, password: str) -> None:
-    home.done("login", URL, "-u", user, "--password", "-", stdin=f"{password}\n")
-
-
 def test_it_prints_user_name_and_secret(home: Home, client: Path) -> None:
-    log_in(home, "alice", "pässword")
+    home.log_in(URL, "pässword")
     result = ask(home, client, f"{URL}team/")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "alice\npässword\n"
 
 
 def test_it_reads_a_secret_of_the_longest_kind(home: Home, client: Path) -> None:
-    log_in(home, "alice", "x" * 65_536)
+    home.log_in(URL, "x" * 65_536)
     assert ask(home, client, URL).stdout == f"alice\n{'x' * 65_536}\n"
 
 
 def test_the_url_may_be_spelled_in_any_way(home: Home, client: Path) -> None:
-    log_in(home, "alice", "a")
+    home.log_in(URL, "a")
     for url in ("HTTPS://H.EXAMPLE:443", "https://h.example/./team?x=1#y", "https://h.example./"):
         assert ask(home, client, url).stdout == "alice\na\n"
 
 
 def test_the_user_name_says_whose(home: Home, client: Path) -> None:
-    log_in(home, "alice", "a")
-    log_in(home, "bob@corp", "b")
+    home.log_in(URL, "a")
+    home.log_in(URL, "b", username="bob@corp")
     assert ask(home, client, URL, "bob@corp").stdout == "bob@corp\nb\n"
     assert ask(home, client, "https://bob%40corp:x@h.example/").stdout == "bob@corp\nb\n"
     assert "hint: name one of alice, bob@corp" in said(home, client, URL)
 
 
 def test_what_the_agent_says_is_handed_on(home: Home, client: Path) -> None:
-    log_in(home, "alice", "a")
+    home.log_in(URL, "a")
     assert "error: Nothing is stored for" in said(home, client, "https://other.example/")
     home.done("lock")
     assert "hint: `auth unlock`" in said(home, client, URL)
@@ -108,21 +104,21 @@ def test_it_finds_the_agent_where_another_home_took_the_plain_name(
     other = {"XDG_DATA_HOME": f"{home.path}/elsewhere"}
     home.done("agent", "start", **other)
     try:
-        log_in(home, "alice", "a")
+        home.log_in(URL, "a")
         assert ask(home, client, URL).stdout == "alice\na\n"
     finally:
         home.done("agent", "stop", **other)
 
 
 def test_it_asks_the_agent_that_it_is_told_to_ask(home: Home, client: Path) -> None:
-    log_in(home, "alice", "a")
+    home.log_in(URL, "a")
     status = json.loads(home.done("agent", "status", "--format", "json"))
     elsewhere = {"XDG_RUNTIME_DIR": "", "TOKENWARD_SOCK": status["socket"]}
     assert ask(home, client, URL, **elsewhere).stdout == "alice\na\n"
 
 
 def test_it_sends_nothing_where_others_may_put_a_socket(home: Home, client: Path) -> None:
-    log_in(home, "alice", "a")
+    home.log_in(URL, "a")
     run = home.path / "run" / "tokenward"
     socket = {"TOKENWARD_SOCK": f"{run}/agent.sock"}
     run.chmod(0o777)

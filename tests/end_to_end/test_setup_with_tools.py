@@ -40,19 +40,10 @@ def wheel(tmp_path: Path) -> Path:
     return write_wheel(tmp_path)
 
 
-def log_in(home: Home, index: IndexServer) -> None:
-    given = f"{index.accounts['alice']}\n"
-    home.done("login", index.url, "-u", "alice", "--password", "-", stdin=given)
-
-
 def uv_toml(home: Home, text: str) -> None:
     path = home.path / ".config" / "uv" / "uv.toml"
     path.parent.mkdir()
     path.write_text(text)
-
-
-def published(index: IndexServer) -> list[str]:
-    return [path.name for path in index.packages.iterdir()]
 
 
 def environment(folder: Path, *, with_us: bool) -> Path:
@@ -74,20 +65,20 @@ def test_uv_publishes_to_an_index_by_its_name(home: Home, index: IndexServer, wh
         home,
         f'[[index]]\nname = "ours"\nurl = "{index.simple}"\npublish-url = "{index.url}"\n',
     )
-    log_in(home, index)
+    home.log_in(index.url, index.accounts["alice"])
     home.done("setup")
     done = home.run("uv", "publish", "--index", "ours", wheel)
     assert done.returncode == 0, done.stderr
-    assert published(index) == [wheel.name]
+    assert index.published() == [wheel.name]
 
 
 def test_uv_publishes_without_a_word(home: Home, index: IndexServer, wheel: Path) -> None:
     uv_toml(home, f'publish-url = "{index.url}"\n')
-    log_in(home, index)
+    home.log_in(index.url, index.accounts["alice"])
     home.done("setup")
     done = home.run("uv", "publish", wheel)
     assert done.returncode == 0, done.stderr
-    assert published(index) == [wheel.name]
+    assert index.published() == [wheel.name]
     assert not any("oidc" in line for line in index.requests())
 
 
@@ -96,7 +87,7 @@ def test_uv_installs_from_an_index_of_the_users_own(
 ) -> None:
     shutil.copy(wheel, index.packages)
     uv_toml(home, f'[[index]]\nname = "ours"\nurl = "{index.simple}"\ndefault = true\n')
-    log_in(home, index)
+    home.log_in(index.url, index.accounts["alice"])
     home.done("setup")
     done = home.run("uv", "pip", "install", "--no-deps", "--target", "site", "ward-greeting")
     assert done.returncode == 0, done.stderr
@@ -120,7 +111,7 @@ def test_pip_installs_with_and_without_somebody_to_ask(
     home: Home, index: IndexServer, wheel: Path, more: tuple[str, ...]
 ) -> None:
     shutil.copy(wheel, index.packages)
-    log_in(home, index)
+    home.log_in(index.url, index.accounts["alice"])
     home.done("setup")
     where = ("--no-deps", "--no-cache-dir", "--target", "site", "--index-url", index.simple)
     done = home.run("pip", "install", *more, *where, "ward-greeting")
@@ -131,12 +122,12 @@ def test_pip_installs_with_and_without_somebody_to_ask(
 def test_twine_asks_the_copy_in_the_state_directory(
     home: Home, index: IndexServer, wheel: Path
 ) -> None:
-    log_in(home, index)
+    home.log_in(index.url, index.accounts["alice"])
     home.done("setup")
     assert home.run(sys.executable, "-c", ASKS).stdout == "tokenward_keyring\n"
     done = home.run("twine", "upload", "--non-interactive", "--repository-url", index.url, wheel)
     assert done.returncode == 0, done.stdout
-    assert published(index) == [wheel.name]
+    assert index.published() == [wheel.name]
     home.done("setup", "--undo")
     assert not (home.path / ".local" / "state" / "tokenward" / "keyring").exists()
 
@@ -145,7 +136,7 @@ def test_twine_asks_the_copy_in_the_state_directory(
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a D-Bus session")
 def test_logging_in_goes_on_working_with_the_system_keyring(home: Home) -> None:
     with gnome_keyring(home.path / "desktop") as session:
-        home.environment["DBUS_SESSION_BUS_ADDRESS"] = session.environ["DBUS_SESSION_BUS_ADDRESS"]
+        session.join(home.environment)
         home.done("setup")
         given = ("login", URL, "-u", "ana", "--password", "-", "--keyring-provider", "keyring")
         home.done(*given, stdin="marked\n")
@@ -167,7 +158,7 @@ def programs(home: Home) -> Iterator[Path]:
 def test_logging_in_does_not_take_what_uv_was_told_for_a_choice(home: Home, programs: Path) -> None:
     keyring_program(programs)
     home.done("setup")
-    home.done("login", URL, "-u", "ana", "--password", "-", stdin="marked\n")
+    home.log_in(URL, "marked", username="ana")
     assert json.loads(home.done("list", "--format", "json"))["credentials"][0]["provider"] == (
         "disabled"
     )
@@ -182,7 +173,7 @@ def test_a_keyring_program_that_reads_our_configuration_still_keeps_the_vaults_k
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m keyring "$@"\n')
     program.chmod(0o755)
     with gnome_keyring(home.path / "desktop") as session:
-        home.environment["DBUS_SESSION_BUS_ADDRESS"] = session.environ["DBUS_SESSION_BUS_ADDRESS"]
+        session.join(home.environment)
         home.done("setup")
         given = ("login", URL, "-u", "ana", "--password", "-", "--keyring-provider", "subprocess")
         home.done(*given, stdin="marked\n")
@@ -210,7 +201,7 @@ def test_a_tool_without_us_beside_it_is_served_and_outlives_our_removal(
     assert [done.returncode for done in before] == [1, 1]
 
     assert home.run(ours, "-m", "tokenward", "setup").returncode == 0
-    log_in(home, index)
+    home.log_in(index.url, index.accounts["alice"])
     assert home.run(tool, "-c", ASKS).stdout == "tokenward_keyring\n"
     for words in (upload, install):
         done = home.run(tool, *words)

@@ -17,6 +17,7 @@ from support.macaroons import token_of
 from support.policy import TOOL, rules
 from support.systems.other_users import SOMEBODY, become, other_users
 from support.systems.ssh_hosts import SshHosts, needs_ssh_hosts
+from support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ def test_it_prints_the_path_and_hands_out_narrowed_tokens_alone(stored: Home) ->
         token = by(stored, path, *asked).stdout.strip()
         assert token != TOKEN
         assert [1, ["mine"]] in caveats_of(token)
-    line = json.loads(stored.done("log", "--format", "json"))["lines"][-1]
+    line = stored.log_lines()[-1]
     assert (line["event"], line["share"], line["projects"]) == ("fetch", path, ["mine"])
 
 
@@ -126,7 +127,7 @@ def test_who_was_let_in_is_hung_up_on_when_it_is_stopped(stored: Home) -> None:
     path = shared(stored)["socket"]
     with socket.socket(socket.AF_UNIX) as inside:
         inside.connect(path)
-        inside.settimeout(30)
+        inside.settimeout(PATIENCE)
         stored.done("share", "--stop")
         assert inside.recv(1) == b""
 
@@ -219,7 +220,7 @@ def test_another_user_is_let_in_if_it_was_named(stored: Home) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE,
         )
 
     named = shared(stored, "--at", str(open_ / "named.sock"), "--uid", str(SOMEBODY))
@@ -270,11 +271,11 @@ def test_root_of_a_container_has_it_through_a_folder_that_it_may_only_read(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert [1, ["mine"]] in caveats_of(found.stdout.strip()), found.stderr
     assert Path(path).exists()
-    line = json.loads(stored.done("log", "--format", "json"))["lines"][-1]
+    line = stored.log_lines()[-1]
     assert (line["share"], line["decision"]) == (path, "given")
 
 
@@ -301,7 +302,7 @@ def test_another_host_has_it_by_ssh_as_long_as_the_connection_stands(
     assert hosts.run("test", "-e", path).returncode == 1  # it is another host
     found = hosts.run(f"TOKENWARD_SOCK={remote}", f"{PROGRAMS}/auth", "token", options=forwarded)
     assert [1, ["mine"]] in caveats_of(found.stdout.strip()), found.stderr
-    line = json.loads(stored.done("log", "--format", "json"))["lines"][-1]
+    line = stored.log_lines()[-1]
     assert (line["share"], line["who"]["program"], line["projects"]) == (path, "ssh", ["mine"])
     gone = hosts.run(f"TOKENWARD_SOCK={remote}", f"{PROGRAMS}/auth", "token")
     assert gone.returncode == 2

@@ -20,7 +20,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def test_six_commands_at_once_start_one_agent_and_are_all_answered(home: Home) -> None:
-    home.done("login", SERVICE, "-u", "alice", "--password", "-", stdin="made-up-secret\n")
+    home.log_in(SERVICE, "made-up-secret")
     home.done("agent", "stop")
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: home.auth("token", SERVICE), range(6)))
@@ -31,7 +31,7 @@ def test_six_commands_at_once_start_one_agent_and_are_all_answered(home: Home) -
 
 
 def test_an_agent_that_was_stopped_comes_back_with_the_next_command(home: Home) -> None:
-    home.done("login", SERVICE, "-u", "alice", "--password", "-", stdin="made-up-secret\n")
+    home.log_in(SERVICE, "made-up-secret")
     home.done("agent", "stop")
     assert home.auth("token", SERVICE, TOKENWARD_NO_AUTOSTART="1").returncode == 2
     assert home.done("token", SERVICE) == "made-up-secret\n"

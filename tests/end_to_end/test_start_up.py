@@ -35,7 +35,7 @@ URL = "https://pypi.example/team"
 
 @pytest.mark.parametrize("service", [URL, f"{URL}/simple/", "https://alice@pypi.example/team/"])
 def test_a_whole_token_command_loads_only_what_is_listed(home: Home, service: str) -> None:
-    home.done("login", URL, "-u", "alice", "--password", "-", stdin="a secret\n")
+    home.log_in(URL, "a secret")
     extra = loaded(COMMAND, "token", service, environment=home.environment) - loaded("pass")
     assert extra - HOT - {"tokenward.__main__"} == set()
 
@@ -43,13 +43,13 @@ def test_a_whole_token_command_loads_only_what_is_listed(home: Home, service: st
 def test_another_directory_of_credentials_takes_the_shortest_route_too(home: Home) -> None:
     place = home.environment | {"TOKENWARD_DIR": str(home.path / "second")}
     home.environment = place
-    home.done("login", URL, "-u", "alice", "--password", "-", stdin="a secret\n")
+    home.log_in(URL, "a secret")
     extra = loaded(COMMAND, "token", URL, environment=place) - loaded("pass")
     assert "tokenward.cli" not in extra
 
 
 def test_the_keyring_program_loads_only_what_is_listed(home: Home) -> None:
-    home.done("login", URL, "-u", "alice", "--password", "-", stdin="a secret\n")
+    home.log_in(URL, "a secret")
     code = "import sys; from tokenward.keyring_command import main; main(sys.argv[1:])"
     words = ("get", f"{URL}/simple/", "alice")
     extra = loaded(code, *words, environment=home.environment) - loaded("pass")

@@ -37,23 +37,19 @@ class Change(NamedTuple):
 
 
 def begin_with_a_key_file(agent: Agent) -> None:
-    agent.ask("create", provider="disabled", slot="key-file")
-    log_in(agent)
+    agent.create_vault()
+    agent.log_in(SERVICE, SECRET)
 
 
 def begin_with_a_passphrase(agent: Agent) -> None:
     agent.ask("create", PHRASE, provider="disabled", slot="passphrase")
-    log_in(agent)
-
-
-def log_in(agent: Agent) -> None:
-    agent.ask("login", SECRET, service=SERVICE, username="ana", provider="disabled")
+    agent.log_in(SERVICE, SECRET)
 
 
 CHANGES = {
     "a new vault with a key file": Change(
         lambda _agent: None,
-        lambda agent: agent.ask("create", provider="disabled", slot="key-file"),
+        lambda agent: agent.create_vault(),
         None,
         after=False,
     ),
@@ -111,7 +107,7 @@ class Scene:
             try:
                 self.change.make(self.agent)
             except (AssertionError, OSError):
-                assert self.agent.ended(10) == -signal.SIGKILL
+                assert self.agent.ended() == -signal.SIGKILL
                 return False
         return True
 
@@ -119,9 +115,9 @@ class Scene:
 @pytest.fixture(params=CHANGES)
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     found = Scene(tmp_path, CHANGES[request.param])
-    found.agent.start()
-    yield found
-    found.agent.end(signal.SIGKILL)
+    with found.agent:
+        found.agent.start()
+        yield found
 
 
 def needs_the_passphrase(agent: Agent) -> bool | None:
@@ -155,5 +151,5 @@ def test_an_agent_killed_while_keys_change_leaves_a_vault_that_opens_one_way_or_
             assert scene.agent.fetch(SERVICE) == SECRET
         elif needs is None:
             change.make(scene.agent)
-        log_in(scene.agent)
+        scene.agent.log_in(SERVICE, SECRET)
         assert list(scene.agent.directory.glob(".*")) == []

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.agents.in_process import Engine
-from support.agents.process import Agent
 from support.inspection.vault_leftovers import data_keys, left_behind, stretched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from support.agents.process import Agent
 
 GONE, STAYS = "https://gone.example/", "https://stays.example/"
 SECRET, OTHER = b"pypi-the-secret-that-goes", b"pypi-the-one-that-stays"
@@ -43,24 +42,14 @@ class Thief:
 
 
 @pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Agent]:
-    it = Agent(tmp_path)
-    it.ask("create", provider="disabled", slot="key-file")
-    log_in(it, GONE, SECRET)
-    log_in(it, STAYS, OTHER)
-    yield it
-    it.end(signal.SIGKILL)
-
-
-@pytest.fixture
 def thief(agent: Agent) -> Thief:
+    """Whoever sees all files and has had all keys since there were two credentials."""
+    agent.create_vault()
+    agent.log_in(GONE, SECRET)
+    agent.log_in(STAYS, OTHER)
     it = Thief(agent.directory, agent.state)
     it.collects()
     return it
-
-
-def log_in(agent: Agent, service: str, secret: bytes) -> None:
-    agent.ask("login", secret, service=service, username="ana", provider="disabled")
 
 
 def strewn(directory: Path, name: str = "disabled.vault") -> set[str]:
@@ -93,7 +82,7 @@ def test_after_a_login_in_its_place_the_former_secret_is_in_no_file(
     agent: Agent, thief: Thief
 ) -> None:
     strewn(agent.directory)
-    log_in(agent, GONE, b"another")
+    agent.log_in(GONE, b"another")
     assert thief.finds(SECRET) == []
 
 

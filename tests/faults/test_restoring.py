@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +10,7 @@ from support.agents.process import Agent, NotDone
 from tokenward_agent.vault.errors import RESTORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tokenward_protocol.packing import Value
@@ -19,19 +18,12 @@ if TYPE_CHECKING:
 FIRST, SECOND = "https://a.example/", "https://b.example/"
 
 
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Agent]:
-    """An agent with two credentials, the second of which the generation before lacks."""
-    it = Agent(tmp_path)
-    it.ask("create", provider="disabled", slot="key-file")
-    log_in(it, FIRST, b"first")
-    log_in(it, SECOND, b"second")
-    yield it
-    it.end(signal.SIGKILL)
-
-
-def log_in(agent: Agent, service: str, secret: bytes) -> None:
-    agent.ask("login", secret, service=service, username="ana", provider="disabled")
+@pytest.fixture(autouse=True)
+def stored(agent: Agent) -> None:
+    """Two credentials, the second of which the generation before lacks."""
+    agent.create_vault()
+    agent.log_in(FIRST, b"first")
+    agent.log_in(SECOND, b"second")
 
 
 def vault(agent: Agent) -> Path:
@@ -131,7 +123,7 @@ def test_a_damaged_vault_is_refused_left_alone_and_its_previous_generation_offer
     assert [str(path) for path in kept(agent)] == [answer["kept"]]
     assert kept(agent)[0].read_bytes() == data
     assert kept(agent)[0].stat().st_mode & 0o777 == 0o600
-    log_in(agent, SECOND, b"again")
+    agent.log_in(SECOND, b"again")
     agent.restart()
     assert (agent.fetch(FIRST), agent.fetch(SECOND)) == (b"first", b"again")
 
@@ -245,7 +237,7 @@ def test_what_was_logged_out_comes_back_neither_from_previous_nor_from_a_damaged
     agent.start()
     restore(agent)
     assert len(kept(agent)) == 1
-    log_in(agent, SECOND, b"again")
+    agent.log_in(SECOND, b"again")
     assert len(kept(agent)) == 1  # it may be wanted until something is taken away
     agent.ask("logout", service=FIRST)
     assert sorted(path.name for path in agent.directory.iterdir()) == [
@@ -263,8 +255,8 @@ def test_an_old_passphrase_comes_back_from_nowhere(agent: Agent) -> None:
 
 def test_a_vault_that_a_passphrase_opens_is_restored_closed(agent: Agent) -> None:
     agent.ask("passphrase", b"phrase", action="set")
-    log_in(agent, FIRST, b"newer")
-    log_in(agent, "https://c.example/", b"third")
+    agent.log_in(FIRST, b"newer")
+    agent.log_in("https://c.example/", b"third")
     agent.end()
     data = vault(agent).read_bytes()
     vault(agent).write_bytes(one_bit_in_the_body(data))

@@ -48,10 +48,6 @@ def held(agent: Agent) -> Held:
     return {name: agent.fetch(*name) for name in names}
 
 
-def log_in(agent: Agent, name: str, secret: bytes) -> None:
-    agent.ask("login", secret, service=SERVICE.format(name), username="ana", provider="disabled")
-
-
 class Change:
     """One change to a vault that holds BEFORE, what that makes of it, and what it calls."""
 
@@ -68,12 +64,14 @@ def entry(name: str, secret: bytes) -> Held:
 BEFORE = entry("a", b"secret-a") | entry("b", b"secret-b")
 CHANGES = {
     "a new login": Change(
-        lambda agent: log_in(agent, "c", b"secret-c"),
+        lambda agent: agent.log_in(SERVICE.format("c"), b"secret-c"),
         BEFORE | entry("c", b"secret-c"),
         [*OF_A_SAVE, "linkat"],
     ),
     "a login in the place of one": Change(
-        lambda agent: log_in(agent, "b", b"another"), BEFORE | entry("b", b"another"), OF_A_SAVE
+        lambda agent: agent.log_in(SERVICE.format("b"), b"another"),
+        BEFORE | entry("b", b"another"),
+        OF_A_SAVE,
     ),
     "a logout": Change(
         lambda agent: agent.ask("logout", service=SERVICE.format("b")),
@@ -98,9 +96,9 @@ class Scene:
         self.root = root
         self.log = root / "strace.log"
         self.agent = Agent(root)
-        self.agent.ask("create", provider="disabled", slot="key-file")
-        log_in(self.agent, "a", b"secret-a")
-        log_in(self.agent, "b", b"secret-b")
+        self.agent.create_vault()
+        self.agent.log_in(SERVICE.format("a"), b"secret-a")
+        self.agent.log_in(SERVICE.format("b"), b"secret-b")
         self.agent.end()
         self._kept = root / "kept"
         shutil.copytree(self.agent.directory, self._kept)
@@ -128,9 +126,9 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     found = Scene(tmp_path_factory.mktemp("saves"))
-    found.agent.start()
-    yield found
-    found.agent.end(signal.SIGKILL)
+    with found.agent:
+        found.agent.start()
+        yield found
 
 
 def made_under(scene: Scene, change: Change, call: str, fault: str, number: int) -> NotDone | None:
@@ -154,7 +152,7 @@ def killed_at(scene: Scene, change: Change, call: str, number: int) -> None:
     with Strace(agent.pid, scene.log, *options, main=False):
         with pytest.raises((AssertionError, OSError)):  # it hangs up
             change.make(agent)
-        assert agent.ended(10) == -signal.SIGKILL
+        assert agent.ended() == -signal.SIGKILL
     agent.restart()
 
 
@@ -199,7 +197,7 @@ def test_an_agent_killed_at_a_call_leaves_what_was_or_what_was_to_be(
         killed_at(scene, change, call, number)
         found = held(scene.agent)
         assert found in (BEFORE, change.after), (call, number)
-        log_in(scene.agent, "next", b"next")
+        scene.agent.log_in(SERVICE.format("next"), b"next")
         assert held(scene.agent) == found | entry("next", b"next")
         assert left(scene) == []
 
@@ -219,7 +217,7 @@ def test_a_call_that_fails_is_a_sentence_and_leaves_what_was_or_what_was_to_be(
             assert said["code"] in {"vault", "read-only"}, (call, number, said)
             assert str(said["message"]).endswith("."), said
             assert said["hint"], said
-        log_in(scene.agent, "next", b"next")  # it goes on
+        scene.agent.log_in(SERVICE.format("next"), b"next")  # it goes on
         scene.agent.restart()
         found = held(scene.agent)
         after, before = (each | entry("next", b"next") for each in (change.after, BEFORE))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +14,7 @@ from support.inspection.strace import Strace, traces
 from support.tools.keyring_program import keyring_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 URL, OTHER = "https://index.example/", "https://other.example/"
@@ -39,15 +38,11 @@ INSTEAD: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Agent]:
+def filled(agent: Agent) -> Agent:
     """An agent with one credential, in a vault that a key file opens."""
-    agent = Agent(tmp_path)
-    try:
-        agent.ask("create", provider="disabled", slot="key-file")
-        agent.ask("login", b"secret", service=URL, username="u", provider="disabled")
-        yield agent
-    finally:
-        agent.end(signal.SIGKILL)
+    agent.create_vault()
+    agent.log_in(URL, b"secret")
+    return agent
 
 
 def folder(agent: Agent) -> Path:
@@ -56,13 +51,12 @@ def folder(agent: Agent) -> Path:
 
 
 @pytest.mark.parametrize("what", INSTEAD)
-def test_what_is_no_key_file_is_named_and_keeps_nobody_waiting(what: str, agent: Agent) -> None:
-    (key,) = folder(agent).glob("*.key")
+def test_what_is_no_key_file_is_named_and_keeps_nobody_waiting(what: str, filled: Agent) -> None:
+    (key,) = folder(filled).glob("*.key")
     kept = key.rename(key.with_suffix(".kept"))
     INSTEAD[what](key)
-    agent.restart()
-    wire = agent.wire()
-    wire.sock.settimeout(10)
+    filled.restart()
+    wire = filled.wire()
     assert wire.ask("hello")["ok"] is True
     with pytest.raises(NotDone) as refused:
         wire.ask("fetch", service=URL)
@@ -71,19 +65,20 @@ def test_what_is_no_key_file_is_named_and_keeps_nobody_waiting(what: str, agent:
     wire.close()
     key.rmdir() if what == "a directory" else key.unlink()
     kept.rename(key)
-    agent.ask("unlock")
-    assert agent.fetch(URL) == b"secret"
-    assert agent.errors.read_text() == ""
+    filled.ask("unlock")
+    assert filled.fetch(URL) == b"secret"
+    assert filled.errors.read_text() == ""
 
 
 @pytest.mark.parametrize("what", INSTEAD)
 @pytest.mark.parametrize("name", ["disabled.tombstones.json", "probe.json", "locked"])
-def test_what_is_no_memory_of_ours_keeps_nobody_waiting(name: str, what: str, agent: Agent) -> None:
-    path = folder(agent) / name
+def test_what_is_no_memory_of_ours_keeps_nobody_waiting(
+    name: str, what: str, filled: Agent
+) -> None:
+    path = folder(filled) / name
     INSTEAD[what](path)
-    agent.restart()
-    wire = agent.wire()
-    wire.sock.settimeout(10)
+    filled.restart()
+    wire = filled.wire()
     if name == "locked":  # whatever lies there, it is a lock
         with pytest.raises(NotDone, match="locked: "):
             wire.ask("fetch", service=URL)
@@ -96,13 +91,13 @@ def test_what_is_no_memory_of_ours_keeps_nobody_waiting(name: str, what: str, ag
         wire.ask("login", b"other", service=OTHER, username="u", provider="disabled")
         wire.ask("logout", service=OTHER)
     wire.close()
-    assert agent.errors.read_text() == ""
+    assert filled.errors.read_text() == ""
 
 
 @traces
-def test_a_lock_is_answered_after_its_marker_is_on_the_disk(agent: Agent, tmp_path: Path) -> None:
-    with Strace(agent.pid, tmp_path / "strace.log", "-e", "trace=openat,fsync,sendto") as strace:
-        agent.ask("lock")
+def test_a_lock_is_answered_after_its_marker_is_on_the_disk(filled: Agent, tmp_path: Path) -> None:
+    with Strace(filled.pid, tmp_path / "strace.log", "-e", "trace=openat,fsync,sendto") as strace:
+        filled.ask("lock")
     marker = strace.text().partition("/locked")[2]  # before it, what a vault is to know of the log
     file, directory, *rest, answer = re.findall(r"(?m)^\d+ +(fsync|sendto)\(", marker)
     assert (file, directory, answer) == ("fsync", "fsync", "sendto")
@@ -110,55 +105,51 @@ def test_a_lock_is_answered_after_its_marker_is_on_the_disk(agent: Agent, tmp_pa
 
 
 @traces
-def test_what_was_logged_out_is_noted_on_the_disk_before_it_leaves_a_vault(tmp_path: Path) -> None:
+def test_what_was_logged_out_is_noted_on_the_disk_before_it_leaves_a_vault(
+    agent: Agent, tmp_path: Path
+) -> None:
     """Where the other vault is closed, and may hold an older one."""
     program = keyring_program(tmp_path)
-    agent = Agent(tmp_path)
-    try:
-        agent.ask("create", provider="subprocess", slot="program", program=str(program))
-        agent.ask("create", b"phrase", provider="disabled", slot="passphrase")
-        agent.restart()
-        agent.ask("login", b"secret", service=URL, username="u", provider="subprocess")
-        calls = "trace=fsync,rename,renameat,sendto"
-        with Strace(agent.pid, tmp_path / "strace.log", "-e", calls) as strace:
-            agent.ask("logout", service=URL)
-        assert [name for _, name in strace.calls() if name != "sendto"] == [
-            *("fsync", "rename", "fsync"),  # the note
-            *("fsync", "fsync", "renameat", "fsync"),  # the log, the vault
-        ]
-        assert strace.calls()[-1][1] == "sendto"
-    finally:
-        agent.end(signal.SIGKILL)
+    agent.ask("create", provider="subprocess", slot="program", program=str(program))
+    agent.ask("create", b"phrase", provider="disabled", slot="passphrase")
+    agent.restart()
+    agent.ask("login", b"secret", service=URL, username="u", provider="subprocess")
+    calls = "trace=fsync,rename,renameat,sendto"
+    with Strace(agent.pid, tmp_path / "strace.log", "-e", calls) as strace:
+        agent.ask("logout", service=URL)
+    assert [name for _, name in strace.calls() if name != "sendto"] == [
+        *("fsync", "rename", "fsync"),  # the note
+        *("fsync", "fsync", "renameat", "fsync"),  # the log, the vault
+    ]
+    assert strace.calls()[-1][1] == "sendto"
 
 
 @traces
-def test_a_key_file_is_on_the_disk_before_the_vault_that_needs_it(tmp_path: Path) -> None:
-    agent = Agent(tmp_path)
-    try:
-        calls = "trace=fsync,rename,renameat"
-        with Strace(agent.pid, tmp_path / "strace.log", "-e", calls) as strace:
-            agent.ask("create", provider="disabled", slot="key-file")
-        assert [name for _, name in strace.calls()] == [
-            *("fsync", "rename", "fsync"),  # the key
-            *("fsync", "fsync"),  # the audit log, whose first line was the start, and its folder
-            *("fsync", "renameat", "fsync"),  # the vault
-        ]
-    finally:
-        agent.end(signal.SIGKILL)
+def test_a_key_file_is_on_the_disk_before_the_vault_that_needs_it(
+    agent: Agent, tmp_path: Path
+) -> None:
+    calls = "trace=fsync,rename,renameat"
+    with Strace(agent.pid, tmp_path / "strace.log", "-e", calls) as strace:
+        agent.create_vault()
+    assert [name for _, name in strace.calls()] == [
+        *("fsync", "rename", "fsync"),  # the key
+        *("fsync", "fsync"),  # the audit log, whose first line was the start, and its folder
+        *("fsync", "renameat", "fsync"),  # the vault
+    ]
 
 
 @traces
 def test_a_key_file_that_the_disk_does_not_give_is_named_with_the_reason(
-    agent: Agent, tmp_path: Path
+    filled: Agent, tmp_path: Path
 ) -> None:
-    (key,) = folder(agent).glob("*.key")
-    agent.ask("lock")
+    (key,) = folder(filled).glob("*.key")
+    filled.ask("lock")
     options = ("-e", "trace=readv", "-e", "inject=readv:error=EIO")
-    with Strace(agent.pid, tmp_path / "strace.log", *options) as strace:
-        closed = agent.ask("unlock")["closed"]
+    with Strace(filled.pid, tmp_path / "strace.log", *options) as strace:
+        closed = filled.ask("unlock")["closed"]
     assert "(INJECTED)" in strace.text()
     assert isinstance(closed, list)
     assert f"{key} cannot be read: Input/output error" in str(closed[0])
-    agent.ask("unlock")
-    assert agent.fetch(URL) == b"secret"
-    assert agent.errors.read_text() == ""
+    filled.ask("unlock")
+    assert filled.fetch(URL) == b"secret"
+    assert filled.errors.read_text() == ""

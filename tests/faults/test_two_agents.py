@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.agents.process import COMMAND, Agent, NotDone, Wire
+from support.waiting import PATIENCE
 from tokenward_protocol.places import directory_tag
 
 if TYPE_CHECKING:
@@ -49,17 +50,13 @@ def test_of_two_agents_started_at_the_same_instant_exactly_one_serves(tmp_path: 
         both = [Starting(tmp_path), Starting(tmp_path)]
         said = {agent.said(): agent.process for agent in both}
         assert set(said) == {"ready", "running"}, (number, said)
-        assert said["running"].wait(30) == 0
+        assert said["running"].wait(PATIENCE) == 0
         wire = Wire(tmp_path / "run" / "agent.sock")
         assert wire.ask("hello")["pid"] == said["ready"].pid
         wire.close()
         # Every other one leaves its socket behind, for the next two to find.
         said["ready"].send_signal(signal.SIGKILL if number % 2 else signal.SIGTERM)
-        said["ready"].wait(30)
-
-
-def log_in(agent: Agent, service: str, secret: bytes) -> None:
-    agent.ask("login", secret, service=service, username="ana", provider="disabled")
+        said["ready"].wait(PATIENCE)
 
 
 def listed(agent: Agent) -> set[str]:
@@ -91,9 +88,8 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Agent
     for home in homes:
         home.mkdir(mode=0o700)
     with contextlib.ExitStack() as stack:
-        first = Agent(homes[0])
-        stack.callback(first.end, signal.SIGKILL)
-        first.ask("create", provider="disabled", slot="key-file")
+        first = stack.enter_context(Agent(homes[0]))
+        first.create_vault()
         other = homes[1] / "credentials"
         other.mkdir(mode=0o700)
         if request.param == "a link":
@@ -106,8 +102,7 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Agent
         folder.mkdir(mode=0o700, parents=True)
         folder.parent.chmod(0o700)
         shutil.copy(key, folder)
-        second = Agent(homes[1])
-        stack.callback(second.end, signal.SIGKILL)
+        second = stack.enter_context(Agent(homes[1]))
         assert first.pid != second.pid
         yield first, second
 
@@ -118,7 +113,7 @@ def test_two_agents_on_one_vault_lose_no_write_of_each_other(both: tuple[Agent, 
     def write(number: int) -> None:
         try:
             for at in range(LOGINS):
-                log_in(both[number], f"https://{number}-{at}.example/", b"%d" % at)
+                both[number].log_in(f"https://{number}-{at}.example/", b"%d" % at)
                 if at % 3 == 0:
                     both[number].ask("logout", service=f"https://{number}-{at}.example/")
         except BaseException as error:  # noqa: BLE001 - told by the thread that waits
@@ -141,14 +136,14 @@ def test_an_agent_whose_vault_got_another_key_writes_nothing_over_it(
     both: tuple[Agent, Agent],
 ) -> None:
     first, second = both
-    log_in(first, "https://a.example/", b"a")
-    log_in(second, "https://b.example/", b"b")
+    first.log_in("https://a.example/", b"a")
+    second.log_in("https://b.example/", b"b")
     first.ask("passphrase", b"phrase", action="set")
     with pytest.raises(NotDone) as caught:
-        log_in(second, "https://c.example/", b"c")
+        second.log_in("https://c.example/", b"c")
     assert "was replaced while it was in use; nothing was written." in str(caught.value)
     assert "auth lock" in str(caught.value.header["hint"])
     second.ask("lock")
     second.ask("unlock", b"phrase")
-    log_in(second, "https://c.example/", b"c")
+    second.log_in("https://c.example/", b"c")
     assert listed(second) == {f"https://{name}.example/" for name in "abc"}

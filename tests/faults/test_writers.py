@@ -52,7 +52,7 @@ class OnDemand:
         """Kill it, wherever it is."""
         with self._starting:
             os.kill(self.agent.pid, signal.SIGKILL)
-            self.agent.ended(10)
+            self.agent.ended()
         self.kills += 1
 
 
@@ -90,7 +90,7 @@ def hold(agent: Agent, service: str) -> bytes | None:
 def test_no_acknowledged_change_is_lost_however_often_the_agent_is_killed(tmp_path: Path) -> None:
     demand = OnDemand(tmp_path)
     agent = demand.agent
-    agent.ask("create", provider="disabled", slot="key-file")
+    agent.create_vault()
     end = time.monotonic() + SECONDS
     failed: list[BaseException] = []
 

@@ -197,7 +197,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak-", dir="/tmp") as folder:
         agent = Agent(Path(folder).resolve())
         try:
-            agent.ask("create", provider="disabled", slot="key-file")
+            agent.create_vault()
             for service, secret in ((SERVICE, SECRET), (BIG_SERVICE, b"x" * MAX_BODY)):
                 agent.ask("login", secret, service=service, username="u", provider="disabled")
             soak = Soak(agent, seconds)

@@ -40,17 +40,17 @@ MAY_GROW = 4.0  # MiB
 
 
 @pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Agent]:
+def crowded(short_folder: Path) -> Iterator[Agent]:
+    """An agent that, as its clients, may have many descriptors, and holds what these ask for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
-    agent = Agent(tmp_path)
     try:
-        agent.ask("create", provider="disabled", slot="key-file")
-        for service, secret in ((SERVICE, SECRET), (BIG_SERVICE, b"x" * MAX_BODY)):
-            agent.ask("login", secret, service=service, username="u", provider="disabled")
-        yield agent
+        with Agent(short_folder) as agent:
+            agent.create_vault()
+            agent.log_in(SERVICE, SECRET)
+            agent.log_in(BIG_SERVICE, b"x" * MAX_BODY)
+            yield agent
     finally:
-        agent.end()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
@@ -60,24 +60,24 @@ def seconds(fetches: list[Fetch]) -> list[float]:
     return [fetch.seconds for fetch in fetches]
 
 
-def test_bad_clients_leave_nothing_behind_and_keep_nobody_waiting(agent: Agent) -> None:
+def test_bad_clients_leave_nothing_behind_and_keep_nobody_waiting(crowded: Agent) -> None:
     memory, busy = [], []
-    with GoodClient(agent.socket) as good:
+    with GoodClient(crowded.socket) as good:
         time.sleep(1)
         quiet = median(seconds(good.report()))
-        before = descriptors(agent.pid)
+        before = descriptors(crowded.pid)
         for _ in range(ROUNDS):
-            silence(agent.socket)
+            silence(crowded.socket)
             assert max(seconds(good.report())) < LONGEST
             for attack in ATTACKS:
-                attack(agent.socket)
+                attack(crowded.socket)
                 meanwhile = seconds(good.report())
                 assert max(meanwhile) < LONGEST, attack.__name__
                 busy += meanwhile
-            assert settled_descriptors(agent.pid, before) <= before
-            memory.append(anonymous_memory(agent.pid))
+            assert settled_descriptors(crowded.pid, before) <= before
+            memory.append(anonymous_memory(crowded.pid))
     assert median(busy) < SLOWER * quiet
     assert max(memory) - memory[0] < MAY_GROW, memory
-    assert children(agent.pid) == []
-    assert agent.errors.read_text() == ""
-    assert agent.fetch(SERVICE) == SECRET
+    assert children(crowded.pid) == []
+    assert crowded.errors.read_text() == ""
+    assert crowded.fetch(SERVICE) == SECRET

@@ -36,22 +36,20 @@ def shift(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def agent(tmp_path: Path, shift: Path) -> Iterator[Agent]:
+def shifted(short_folder: Path, shift: Path) -> Iterator[Agent]:
+    """An agent whose wall clock is off by what `shift` says, with a credential that has a lifetime."""
     environment = {
         "LD_PRELOAD": str(FAKETIME or ""),
         "FAKETIME_TIMESTAMP_FILE": str(shift),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
-    agent = Agent(tmp_path, environment)
-    try:
-        agent.ask("create", provider="disabled", slot="key-file")
+    with Agent(short_folder, environment) as agent:
+        agent.create_vault()
         agent.ask(
             "login", b"x", service=SERVICE, username="u", provider="disabled", lifetime=LIFETIME
         )
         yield agent
-    finally:
-        agent.end()
 
 
 def there(agent: Agent) -> bool:
@@ -66,73 +64,73 @@ def there(agent: Agent) -> bool:
 
 def saved(agent: Agent) -> None:
     """Have the vault written once more, and with it that what is over is gone."""
-    agent.ask("login", b"y", service="https://b.example/", username="u", provider="disabled")
+    agent.log_in("https://b.example/", b"y")
 
 
 @needs_faketime
 def test_a_wall_clock_set_ahead_ends_a_lifetime_and_set_back_it_revives_nothing(
-    agent: Agent, shift: Path
+    shifted: Agent, shift: Path
 ) -> None:
     for moved in ("-10d", "+50m", "-1d", "+0"):
         shift.write_text(moved)
-        assert there(agent), moved
+        assert there(shifted), moved
     for moved in ("+61m", "+0", "-10d"):
         shift.write_text(moved)
-        assert not there(agent), moved
-    saved(agent)
-    agent.restart()
-    assert not there(agent)
+        assert not there(shifted), moved
+    saved(shifted)
+    shifted.restart()
+    assert not there(shifted)
 
 
 @needs_faketime
-def test_a_wall_clock_that_jumps_stops_nothing_else(agent: Agent, shift: Path) -> None:
+def test_a_wall_clock_that_jumps_stops_nothing_else(shifted: Agent, shift: Path) -> None:
     for moved in ("-20y", "+20y", "+0"):
         shift.write_text(moved)
         service = f"https://{moved[1:]}.example/"
-        agent.ask("login", b"y", service=service, username="u", provider="disabled")
-        assert agent.fetch(service) == b"y"
-        agent.ask("lock")
-        agent.ask("unlock")
-        agent.restart()
-        assert agent.fetch(service) == b"y"
+        shifted.log_in(service, b"y")
+        assert shifted.fetch(service) == b"y"
+        shifted.ask("lock")
+        shifted.ask("unlock")
+        shifted.restart()
+        assert shifted.fetch(service) == b"y"
 
 
 @needs_namespaces
-def test_time_asleep_counts(agent: Agent) -> None:
-    agent.before = asleep(LIFETIME - 600)
-    agent.restart()
-    assert there(agent)
-    agent.before = asleep(LIFETIME + 1)
-    agent.restart()
-    assert not there(agent)
-    saved(agent)
-    agent.before = ()
-    agent.restart()
-    assert not there(agent)
+def test_time_asleep_counts(shifted: Agent) -> None:
+    shifted.before = asleep(LIFETIME - 600)
+    shifted.restart()
+    assert there(shifted)
+    shifted.before = asleep(LIFETIME + 1)
+    shifted.restart()
+    assert not there(shifted)
+    saved(shifted)
+    shifted.before = ()
+    shifted.restart()
+    assert not there(shifted)
 
 
 @needs_namespaces
 @pytest.mark.parametrize("name", ["00000000-1111-2222-3333-444444444444\n", ""])
 def test_after_a_reboot_the_boot_clock_says_nothing(
-    name: str, agent: Agent, tmp_path: Path
+    name: str, shifted: Agent, tmp_path: Path
 ) -> None:
     boot = tmp_path / "boot_id"
     boot.write_text(name)
-    agent.before = (*asleep(LIFETIME + 1), "--mount", "sh", "-c", OTHER_BOOT, str(boot))
-    agent.restart()
-    assert there(agent)
+    shifted.before = (*asleep(LIFETIME + 1), "--mount", "sh", "-c", OTHER_BOOT, str(boot))
+    shifted.restart()
+    assert there(shifted)
 
 
 @needs_namespaces
 @needs_faketime
-def test_after_a_reboot_the_wall_clock_decides(agent: Agent, shift: Path, tmp_path: Path) -> None:
+def test_after_a_reboot_the_wall_clock_decides(shifted: Agent, shift: Path, tmp_path: Path) -> None:
     boot = tmp_path / "boot_id"
     boot.write_text("00000000-1111-2222-3333-444444444444\n")
-    agent.before = ("unshare", "--mount", "sh", "-c", OTHER_BOOT, str(boot))
-    agent.end()
+    shifted.before = ("unshare", "--mount", "sh", "-c", OTHER_BOOT, str(boot))
+    shifted.end()
     shift.write_text("+61m")
-    agent.start()
-    assert not there(agent)
+    shifted.start()
+    assert not there(shifted)
 
 
 def asleep(seconds: int) -> tuple[str, ...]:

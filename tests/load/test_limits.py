@@ -30,15 +30,10 @@ needs_memory_groups = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Agent]:
-    agent = Agent(tmp_path)
-    try:
-        agent.ask("create", provider="disabled", slot="key-file")
-        login(agent, SERVICE, SECRET)
-        yield agent
-    finally:
-        agent.end()
+@pytest.fixture(autouse=True)
+def stored(agent: Agent) -> None:
+    agent.create_vault()
+    login(agent, SERVICE, SECRET)
 
 
 @pytest.fixture

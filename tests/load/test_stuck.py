@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import time
-from typing import TYPE_CHECKING
 
 import psutil
-import pytest
 
 from support.home import PROGRAMS, Home
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from support.waiting import until
 
 URL = "https://h.example/"
-PATIENCE = 20  # seconds for what has to come about
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    with Home() as it:
-        yield it
 
 
 def test_a_stuck_prompt_holds_up_nobody_else(home: Home) -> None:
@@ -41,10 +29,7 @@ def test_a_stuck_prompt_holds_up_nobody_else(home: Home) -> None:
     )
     with stuck:
         try:
-            give_up = time.monotonic() + PATIENCE
-            while not asked.exists():
-                assert time.monotonic() < give_up
-                time.sleep(0.02)
+            until(asked.exists)
             home.done("unlock", TOKENWARD_PASSPHRASE_FILE=str(phrase))
             assert home.done("token", URL).strip() == "t"
             assert stuck.poll() is None

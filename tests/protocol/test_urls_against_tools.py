@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
+from support.waiting import PATIENCE
 from tokenward_protocol.urls import PYPI, TESTPYPI, ServiceError, parse
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def of_uv(text: str, folder: Path) -> Origin | None:
             env=environment,
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=60,
+            timeout=PATIENCE,
         )
         if store.exists():
             service = tomllib.loads(store.read_text())["credential"][0]["service"]

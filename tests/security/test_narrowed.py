@@ -11,22 +11,20 @@ import hashlib
 import hmac
 import json
 import secrets
-import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.agents.process import Agent, NotDone
-from support.inspection.process_memory import WITHOUT_MEMFD_SECRET, copies, dumped_copies, slices
+from support.inspection.process_memory import BEFORE, copies, dumped_copies, slices
 from support.macaroons import caveats_of, raw_of, token_of
 from support.systems.other_users import other_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = [pytest.mark.root, other_users]
 
@@ -42,24 +40,16 @@ os.write(1, b"ready")
 os.read(0, 1)
 """
 PYPI, DEVPI = "https://upload.pypi.org/legacy/", "https://devpi.example/root/dev/"
-BEFORE = {
-    "memfd_secret": [],
-    "mlock": [sys.executable, "-I", "-c", WITHOUT_MEMFD_SECRET],
-}
 
 
 @pytest.fixture(params=BEFORE)
-def agent(request: pytest.FixtureRequest) -> Iterator[Agent]:
-    root = Path(tempfile.mkdtemp(prefix="tw", dir="/tmp"))
-    found = Agent(root, None, BEFORE[request.param])
-    try:
+def signing(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[Agent]:
+    """An agent that can make children, with an arena of each kind."""
+    with Agent(short_folder, None, BEFORE[request.param]) as found:
         if found.ask("status")["protections"]["memory"] != request.param:  # type: ignore[index, call-overload]
             pytest.skip(f"this system does not grant {request.param}")
-        found.ask("create", provider="disabled", slot="key-file")
+        found.create_vault()
         yield found
-    finally:
-        found.end()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def needles(token: str, signed: list[bytes]) -> list[bytes]:
@@ -93,21 +83,21 @@ def test_no_signature_is_left_by_a_process_that_made_some_and_nothing_else() -> 
 
 @pytest.mark.parametrize("dialect", ["pypi", "devpi"])
 def test_nothing_of_a_token_is_left_after_children_were_made_of_it(
-    agent: Agent, dialect: str, tmp_path: Path
+    signing: Agent, dialect: str, tmp_path: Path
 ) -> None:
     identifier = secrets.token_hex(18)
     if dialect == "pypi":
         service, parent = PYPI, token_of("pypi.org", identifier, f'[3,"{secrets.token_hex(18)}"]')
     else:
         service, parent = DEVPI, token_of("", identifier, "allowed=upload", prefix="devpi-")
-    agent.ask("login", parent.encode(), service=service, username="__token__")
+    signing.ask("login", parent.encode(), service=service, username="__token__")
     looked_for = [identifier.encode()[:18], identifier.encode()[18:]]
     for number in range(20):
         arguments: dict[str, Any] = {"service": service, "ttl": 60 + number}
         project = f"project-{number}"
         if number % 2:
             arguments["projects"] = project
-        header, body = agent.ask_whole("fetch", **arguments)
+        header, body = signing.ask_whole("fetch", **arguments)
         assert header["narrowed"] is True
         assert caveats_of(body.decode())
         end = header["expires"]
@@ -122,33 +112,33 @@ def test_nothing_of_a_token_is_left_after_children_were_made_of_it(
         assert between[-1] == raw_of(body.decode())[-16:], "these are not the signatures in between"
         looked_for += between + slices(body)
     looked_for = [*dict.fromkeys(looked_for)]
-    agent.ask("describe", service=service)
-    agent.ask("list")
-    again = agent.ask_whole("fetch", service=service, projects="one")[1]
-    assert agent.ask("login", again, service=service, username="__token__")["kept"] is True
+    signing.ask("describe", service=service)
+    signing.ask("list")
+    again = signing.ask_whole("fetch", service=service, projects="one")[1]
+    assert signing.ask("login", again, service=service, username="__token__")["kept"] is True
     looked_for += slices(again)
     wishes: list[dict[str, Any]] = [{"projects": "-"}, {"ttl": 1}, {"whole": True, "ttl": 60}]
     for wrong in wishes:
         with pytest.raises(NotDone):
-            agent.ask("fetch", service=service, **wrong)
-    assert agent.fetch(service) != parent.encode()
-    assert copies(agent.pid, looked_for) == 0
-    assert dumped_copies(agent.pid, looked_for, tmp_path) in {0, None}
-    assert agent.ask_whole("fetch", service=service, whole=True)[1] == parent.encode()
-    assert copies(agent.pid, looked_for) == 0
+            signing.ask("fetch", service=service, **wrong)
+    assert signing.fetch(service) != parent.encode()
+    assert copies(signing.pid, looked_for) == 0
+    assert dumped_copies(signing.pid, looked_for, tmp_path) in {0, None}
+    assert signing.ask_whole("fetch", service=service, whole=True)[1] == parent.encode()
+    assert copies(signing.pid, looked_for) == 0
 
 
-def test_nothing_of_a_token_is_left_where_one_cannot_be_narrowed(agent: Agent) -> None:
+def test_nothing_of_a_token_is_left_where_one_cannot_be_narrowed(signing: Agent) -> None:
     looked_for: list[bytes] = []
     for caveat in ("[0,1,0]", '[1,["other"]]', "[0,99999999999,99999999998]"):
         parent = token_of("pypi.org", secrets.token_hex(18), caveat)
-        agent.ask("login", parent.encode(), service=PYPI, username="__token__")
+        signing.ask("login", parent.encode(), service=PYPI, username="__token__")
         with pytest.raises(NotDone) as caught:
-            agent.ask("fetch", service=PYPI, projects="one")
+            signing.ask("fetch", service=PYPI, projects="one")
         assert caught.value.code == "refused"
         looked_for += needles(parent, [])
     cut = token_of("pypi.org", secrets.token_hex(18))[:-6]
-    agent.ask("login", cut.encode(), service=PYPI, username="__token__")
-    assert agent.fetch(PYPI) == cut.encode()
+    signing.ask("login", cut.encode(), service=PYPI, username="__token__")
+    assert signing.fetch(PYPI) == cut.encode()
     looked_for += slices(cut.encode()) + slices(raw_of(cut + "A" * (-len(cut[5:]) % 4)))[:1]
-    assert copies(agent.pid, looked_for) == 0
+    assert copies(signing.pid, looked_for) == 0

@@ -18,7 +18,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,7 @@ from support.agents.bad_clients import HEADERS
 from support.agents.process import Agent, NotDone
 from support.inspection.process_figures import children
 from support.inspection.process_memory import (
-    WITHOUT_MEMFD_SECRET,
+    BEFORE,
     copies,
     dumped_copies,
     locked,
@@ -37,6 +36,7 @@ from support.inspection.process_memory import (
 )
 from support.systems.desktop_keyrings import gnome_keyring
 from support.systems.other_users import other_users
+from support.waiting import until
 from tokenward_agent.vault.format import parse_head
 from tokenward_agent.vault.slot import unwrap_into
 from tokenward_protocol.frames import frame
@@ -50,17 +50,12 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, other_users]
 
-PATIENCE = 20  # seconds for what has to come about
 URL, OTHER = "https://index.example/team/", "https://other.example/"
 PROVIDERS = {
     "key-file": ("disabled", "key-file"),
     "passphrase": ("disabled", "passphrase"),
     "keyring": ("keyring", "keyring"),
     "program": ("subprocess", "program"),
-}
-BEFORE = {
-    "memfd_secret": [],
-    "mlock": [sys.executable, "-I", "-c", WITHOUT_MEMFD_SECRET],
 }
 KEYRING_PROGRAM = """#!/bin/sh
 case "$2" in https:*) file="{folder}/adopted" ;; *) file="{folder}/item" ;; esac
@@ -215,8 +210,7 @@ def life(request: pytest.FixtureRequest, folder: Path) -> Iterator[Life]:
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         session = stack.enter_context(gnome_keyring(root / "s")) if slot == "keyring" else None
-        agent = Agent(root, session.environ if session else None, BEFORE[kind])
-        stack.callback(agent.end)
+        agent = stack.enter_context(Agent(root, session.environ if session else None, BEFORE[kind]))
         found = Life(agent, slot, folder, session)
         if found.kind != kind:
             pytest.skip(f"this system grants {found.kind}")
@@ -344,13 +338,13 @@ def test_no_secret_is_left_in_memory_by_what_fails_or_is_broken_off(life: Life) 
         wire.send(frame(request("unlock", 1, {**_bus(life)}), life.passphrase))
         wire.close()
     agent.ask("unlock", life.passphrase, **_bus(life))  # passphrases are tried one after the other
-    settle(agent)
+    until(lambda: not children(agent.pid))
     life.none_after("an unlock that nobody waits for")
     agent.ask("lock")
     if life.slot != "key-file":  # all others have a worker, which dies with the key in its hands
         wire = agent.wire()
         wire.send(frame(request("unlock", 1, {**_bus(life)}), life.passphrase))
-        os.kill(one_child(agent), signal.SIGKILL)
+        os.kill(until(lambda: children(agent.pid))[0], signal.SIGKILL)
         wire.answer()
         wire.close()
         life.none_after("an unlock whose worker died")
@@ -412,23 +406,6 @@ def test_no_secret_that_is_over_is_left_in_memory(life: Life) -> None:
         agent.ask("passphrase", fresh, action="set")
         life.none_after("a new passphrase")
     life.none_in_a_core()
-
-
-def settle(agent: Agent) -> None:
-    """Wait until no worker is left."""
-    give_up = time.monotonic() + PATIENCE
-    while children(agent.pid):
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
-
-
-def one_child(agent: Agent) -> int:
-    """Wait for a worker and return its pid."""
-    give_up = time.monotonic() + PATIENCE
-    while not (found := children(agent.pid)):
-        assert time.monotonic() < give_up
-        time.sleep(0.001)
-    return found[0]
 
 
 def _bus(life: Life) -> dict[str, str]:

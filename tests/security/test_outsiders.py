@@ -10,28 +10,28 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import tokenward_agent
-from support.agents.process import Agent
 from support.home import PROGRAMS, Home
 from support.inspection.process_figures import children
 from support.inspection.process_memory import copies, dumped_copies, slices
 from support.systems.other_users import become, give, other_users
+from support.waiting import until
 from tokenward_agent.worker.runner import _command
 from tokenward_protocol.frames import frame
 from tokenward_protocol.messages import request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from support.agents.process import Agent
 
 pytestmark = [pytest.mark.root, other_users]
 
-PATIENCE = 20  # seconds for what has to come about
 ATTEMPTS = """
 import ctypes, json, os, sys
 target = int(sys.argv[1])
@@ -75,13 +75,6 @@ def attempts_on(pid: int) -> set[str]:
     command = [*become(), sys.executable, "-I", "-c", ATTEMPTS, str(pid)]
     found: list[str] = json.loads(subprocess.check_output(command, text=True))
     return set(found)
-
-
-def await_(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -141,7 +134,7 @@ def test_an_agent_in_the_foreground_is_closed_to_its_own_user(
         stdin=subprocess.DEVNULL,
     ) as agent:
         socket = Path(users_home.environment["XDG_RUNTIME_DIR"]) / "tokenward" / "agent.sock"
-        await_(socket.exists)
+        until(socket.exists)
         assert attempts_on(agent.pid) == set()
         agent.terminate()
 
@@ -151,7 +144,7 @@ def test_a_worker_is_closed_to_its_own_user_before_it_reads_anything() -> None:
         [*become(), *_command("argon2id")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         place = Path(f"/proc/{process.pid}")
-        await_(lambda: (place / "syscall").read_text().startswith("0 0x0 "))  # read(0, ...)
+        until(lambda: (place / "syscall").read_text().startswith("0 0x0 "))  # read(0, ...)
         assert "worker/main.py" in (place / "cmdline").read_text()
         assert attempts_on(process.pid) == set()
         assert "NoNewPrivs:\t1" in (place / "status").read_text()
@@ -159,30 +152,26 @@ def test_a_worker_is_closed_to_its_own_user_before_it_reads_anything() -> None:
 
 
 def test_a_passphrase_is_in_neither_the_arguments_nor_the_environment_of_its_worker(
-    tmp_path: Path,
+    agent: Agent,
 ) -> None:
     passphrase = b"a marked passphrase that nobody else has"
-    agent = Agent(tmp_path)
     seen = b""
-    try:
-        wire = agent.wire()
-        wire.send(
-            frame(request("create", 1, {"provider": "disabled", "slot": "passphrase"}), passphrase)
-        )
+    wire = agent.wire()
+    wire.send(
+        frame(request("create", 1, {"provider": "disabled", "slot": "passphrase"}), passphrase)
+    )
 
-        def is_seen() -> bool:
-            nonlocal seen
-            for child in children(agent.pid):
-                place = Path(f"/proc/{child}")
-                seen = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
-            return b"worker/main.py" in seen
+    def is_seen() -> bool:
+        nonlocal seen
+        for child in children(agent.pid):
+            place = Path(f"/proc/{child}")
+            seen = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
+        return b"worker/main.py" in seen
 
-        await_(is_seen)
-        assert wire.answer()[0]["ok"] is True
-        wire.close()
-        await_(lambda: not children(agent.pid))  # a zombie would stay
-    finally:
-        agent.end()
+    until(is_seen)
+    assert wire.answer()[0]["ok"] is True
+    wire.close()
+    until(lambda: not children(agent.pid))  # a zombie would stay
     assert str(Path(tokenward_agent.__path__[0]).parent).encode() in seen
     assert b"marked" not in seen
 

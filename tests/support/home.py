@@ -13,10 +13,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+from support.inspection.process_figures import is_running
+from support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,7 +30,6 @@ PLACES = {
     "XDG_RUNTIME_DIR": "run",
     "XDG_STATE_HOME": ".local/state",
 }
-PATIENCE = 20  # seconds that an agent gets to end by itself
 
 
 class Home:
@@ -70,7 +70,7 @@ class Home:
             text=True,
             capture_output=True,
             check=False,
-            timeout=120,
+            timeout=2 * PATIENCE,
             start_new_session=True,
         )
 
@@ -85,6 +85,44 @@ class Home:
         result = self.auth(*arguments, stdin=stdin, **variables)
         assert result.returncode == 0, result.stderr
         return result.stdout
+
+    def said(self, *arguments: str, stdin: str = "", **variables: str) -> str:
+        """Run `auth`, which has to succeed, and return what it tells a person on stderr."""
+        return self._told(0, *arguments, stdin=stdin, **variables)
+
+    def refused(self, *arguments: str, stdin: str = "", **variables: str) -> str:
+        """Run `auth`, which has to refuse, and return what it tells a person on stderr."""
+        return self._told(2, *arguments, stdin=stdin, **variables)
+
+    def _told(self, status: int, *arguments: str, stdin: str, **variables: str) -> str:
+        result = self.auth(*arguments, stdin=stdin, **variables)
+        assert result.returncode == status, result
+        assert "Traceback" not in result.stderr
+        return result.stderr
+
+    def answer(self, *arguments: str, stdin: str = "", **variables: str) -> dict[str, Any]:
+        """Run `auth` with `--format json`, which has to succeed, and return its one object."""
+        found = json.loads(self.done(*arguments, "--format", "json", stdin=stdin, **variables))
+        assert isinstance(found, dict)
+        return found
+
+    def log_in(
+        self, service: str, secret: str, *options: str, username: str = "alice", **variables: str
+    ) -> None:
+        """Store a password, which goes in by stdin, as scripts do it."""
+        command = ("login", service, "-u", username, "--password", "-", *options)
+        self.done(*command, stdin=f"{secret}\n", **variables)
+
+    def vault(self, provider: str = "disabled") -> dict[str, Any]:
+        """Return what `auth status` says of a provider's vault."""
+        (found,) = [it for it in self.answer("status")["vaults"] if it["provider"] == provider]
+        assert isinstance(found, dict)
+        return found
+
+    def log_lines(self, *arguments: str) -> list[dict[str, Any]]:
+        """Return the lines of the log, oldest first, or those that `arguments` ask for."""
+        found: list[dict[str, Any]] = self.answer("log", *arguments)["lines"]
+        return found
 
     def agent_pid(self) -> int | None:
         """Return the pid of the agent that answers in this home, None if none does."""
@@ -104,26 +142,15 @@ class Home:
         try:
             if pid := self.agent_pid():
                 self.auth("agent", "stop")
-                _end(pid)
+                _ended(pid)
         finally:
             shutil.rmtree(self.path, ignore_errors=True)
 
 
-def _end(pid: int) -> None:
+def _ended(pid: int) -> None:
     """Wait for a process that was told to end; kill it, and complain, if it does not."""
-    give_up = time.monotonic() + PATIENCE
-    with suppress(ProcessLookupError):
-        while time.monotonic() < give_up:
-            os.kill(pid, 0)
-            if _is_zombie(pid):
-                return  # it waits for a parent that may be slow to look
-            time.sleep(0.02)
-        os.kill(pid, signal.SIGKILL)
-        raise AssertionError(f"the agent with pid {pid} did not end when told to stop")
-
-
-def _is_zombie(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return False  # no such file system, or no such process by now
+        until(lambda: not is_running(pid), lambda: f"the agent {pid} did not end when told to stop")
+    except AssertionError:
+        os.kill(pid, signal.SIGKILL)
+        raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ def rules(home: Home, text: str) -> None:
 
 def lines(home: Home) -> list[dict[str, Any]]:
     """Return what the log says of fetches."""
-    found = json.loads(home.done("log", "--format", "json"))["lines"]
+    found = home.log_lines()
     return [line for line in found if line["event"] == "fetch"]
 
 

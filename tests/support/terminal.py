@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING, Self
 
 import pexpect  # type: ignore[import-untyped]  # ships no types
 
 from support.home import PROGRAMS
+from support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
         environment: dict[str, str]
         path: Path
-
-
-PATIENCE = 30  # seconds
 
 
 class Typist:
@@ -62,9 +59,7 @@ class Typist:
         """Wait for the end, which has to be `status`, and return all that was shown."""
         self._child.expect(pexpect.EOF)
         self.shown += str(self._child.before)
-        give_up = time.monotonic() + PATIENCE  # a program may let go of the terminal before it ends
-        while self._child.isalive() and time.monotonic() < give_up:
-            time.sleep(0.005)
+        until(lambda: not self._child.isalive())  # it may let go of the terminal before it ends
         self._child.close()
         assert self._child.exitstatus == status, self.shown
         return re.sub("\r+\n", "\n", self.shown)

@@ -11,7 +11,6 @@ out what is different at every run.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -25,13 +24,13 @@ from support.servers.devpi_server import DevpiServer
 from support.servers.recording_proxy import RecordingProxy
 from support.tools.environments import programs
 from support.tools.wheels import write_named
+from support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = CHECKOUT / "docs" / "TOUR.md"
 PINENTRY = Path("/usr/bin/pinentry-tty")
-PATIENCE = 60  # seconds until something is on the screen
 PROMPT = "$ "
 
 POLICY = """\
@@ -212,7 +211,7 @@ def _chapters(screen: Screen, home: Home, server: DevpiServer, url: str) -> Iter
 
 def _given(home: Home) -> list[dict[str, Any]]:
     """Return the lines of the log about what was handed out."""
-    lines: list[dict[str, Any]] = json.loads(home.done("log", "--format", "json"))["lines"]
+    lines: list[dict[str, Any]] = home.log_lines()
     return [line for line in lines if line.get("decision") == "given"]
 
 

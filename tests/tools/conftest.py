@@ -11,6 +11,7 @@ from support.home import Home
 from support.servers.devpi_server import DevpiServer
 from support.servers.index_server import IndexServer
 from support.servers.recording_proxy import RecordingProxy
+from support.systems.real_names import RealNames
 from support.tools.stage import Stage
 from support.tools.tool_home import ALICE, SECRET
 
@@ -37,6 +38,13 @@ def devpi() -> Iterator[DevpiServer]:
         yield it
 
 
+@pytest.fixture(scope="module")
+def names() -> Iterator[RealNames]:
+    """A machine in which the names of the real indexes lead to a server of our own."""
+    with RealNames() as it:
+        yield it
+
+
 @pytest.fixture(scope="session")
 def stages(request: pytest.FixtureRequest) -> Stages:
     """Make stages: each a home of its own before an empty index, at a port of its own."""
@@ -48,13 +56,6 @@ def stages(request: pytest.FixtureRequest) -> Stages:
             yield Stage(home, server, front)
 
     return stage
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    """A private home; the agent that a test starts in it ends with the test."""
-    with Home() as it:
-        yield it
 
 
 @pytest.fixture

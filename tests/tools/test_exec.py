@@ -8,6 +8,7 @@ import pytest
 
 from support.home import PROGRAMS
 from support.tools.environments import programs
+from support.tools.publishing import FLIT_PYPROJECT
 from support.tools.tool_home import ALICE, SECRET, said
 from support.tools.wheels import MODULE
 
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
     Done = CompletedProcess[str]
 
 pytestmark = pytest.mark.tools
-PYPROJECT = """\
-[build-system]
-requires = ["flit_core"]
-build-backend = "flit_core.buildapi"
-[project]
-name = "ward-greeting"
-version = "1.0"
-description = "for tests"
-requires-python = ">=3.11"
-"""
 PUBLISHING = [
     ("twine", "upload", "--non-interactive", "dist/*"),
     ("uv", "publish"),
@@ -57,7 +48,7 @@ def run(at: Stage, *command: str | Path) -> Done:
 
 @every_command
 def test_a_tool_publishes_with_what_exec_gives_it(command: tuple[str, ...], stage: Stage) -> None:
-    (stage.project / "pyproject.toml").write_text(PYPROJECT)
+    (stage.project / "pyproject.toml").write_text(FLIT_PYPROJECT)
     (stage.project / MODULE).write_text('"""hello"""\n')
     stage.log_in(stage.url)
     result = run(stage, *command)

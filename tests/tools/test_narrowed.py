@@ -7,7 +7,6 @@ that was written by others, and an upload is done by twine.
 from __future__ import annotations
 
 import base64
-import json
 import time
 from typing import TYPE_CHECKING
 
@@ -42,11 +41,11 @@ def at(server: DevpiServer) -> Iterator[Stage]:
         yield Stage(home, server, front)
 
 
-def log_in(at: Stage, server: DevpiServer, **restrictions: object) -> str:
+def store_token(at: Stage, server: DevpiServer, **restrictions: object) -> str:
     """Store a token for the index; a server of devpi wants the user's name beside it."""
     token = server.token(**restrictions)
     url = f"{at.url}{at.index}/"
-    at.home.done("login", url, "-u", ALICE, "--password", "-", stdin=f"{token}\n")
+    at.home.log_in(url, token, username=ALICE)
     return token
 
 
@@ -58,7 +57,7 @@ def publish(at: Stage, *options: str) -> CompletedProcess[str]:
 
 
 def test_an_upload_of_the_right_project_is_taken(at: Stage, server: DevpiServer) -> None:
-    token = log_in(at, server)
+    token = store_token(at, server)
     result = publish(at, "--project", "Ward.Greeting", "--ttl", "5m")
     assert result.returncode == 0, said(result)
     assert at.published()
@@ -68,7 +67,7 @@ def test_an_upload_of_the_right_project_is_taken(at: Stage, server: DevpiServer)
 def test_an_upload_of_another_project_is_refused_by_the_server(
     at: Stage, server: DevpiServer
 ) -> None:
-    log_in(at, server)
+    store_token(at, server)
     result = publish(at, "--project", "another")
     assert result.returncode != 0
     assert "403" in said(result)
@@ -78,7 +77,7 @@ def test_an_upload_of_another_project_is_refused_by_the_server(
 def test_an_upload_with_nothing_said_is_taken_and_still_without_the_stored_token(
     at: Stage, server: DevpiServer
 ) -> None:
-    token = log_in(at, server)
+    token = store_token(at, server)
     assert publish(at).returncode == 0
     assert at.published()
     index = ("--index", f"{at.url}{at.index}/")
@@ -91,13 +90,13 @@ def test_an_upload_with_nothing_said_is_taken_and_still_without_the_stored_token
 def test_twine_gets_a_token_for_the_project_that_it_uploads_and_nobody_has_to_say_which(
     at: Stage, server: DevpiServer
 ) -> None:
-    log_in(at, server)
+    store_token(at, server)
     at.set_up("twine")
     url = f"{at.url}{at.index}/"
     twine = ("twine", "twine", "upload", "--non-interactive", "--repository-url", url)
     assert at.run(*twine, at.wheel).returncode == 0
     assert at.published()
-    events = json.loads(at.home.done("log", "--format", "json"))["lines"]
+    events = at.home.log_lines()
     given = [each for each in events if each["event"] == "fetch"]
     assert given
     for each in given:
@@ -107,7 +106,7 @@ def test_twine_gets_a_token_for_the_project_that_it_uploads_and_nobody_has_to_sa
 def test_a_token_that_the_server_bound_to_a_project_is_not_asked_for_another(
     at: Stage, server: DevpiServer
 ) -> None:
-    log_in(at, server, projects=[PROJECT])
+    store_token(at, server, projects=[PROJECT])
     refused = publish(at, "--project", "another")
     assert refused.returncode == 2
     assert f"is for {PROJECT} alone, and not for another" in refused.stderr
@@ -144,7 +143,7 @@ def test_a_server_whose_clock_is_hours_ahead_takes_children_once_it_was_checked(
         url = f"{at.url}{at.index}/"
         services = f'[services.ours]\nurl = "{url}"\nkind = "devpi"\n'
         at.write(".config/tokenward/config.toml", services)
-        log_in(at, server)
+        store_token(at, server)
         dead = publish(at)
         assert dead.returncode != 0
         assert "403" in said(dead)
@@ -179,7 +178,7 @@ def test_no_upload_fails_for_what_is_known_of_it(
     sent: dict[str, list[str]],
     limits: list[str],
 ) -> None:
-    log_in(at, server)
+    store_token(at, server)
     at.set_up("twine", "uv")
     (at.project / "pyproject.toml").write_text('[project]\nname = "ward-one"\nversion = "1.0"\n')
     for folder, files in sent.items():
@@ -190,7 +189,7 @@ def test_no_upload_fails_for_what_is_known_of_it(
     result = at.run(*(url if word == "URL" else word for word in command))
     assert result.returncode == 0, said(result)
     assert all(server.holds(file) for files in sent.values() for file in files)
-    events = json.loads(at.home.done("log", "--format", "json"))["lines"]
+    events = at.home.log_lines()
     given = [each for each in events if each["event"] == "fetch"]
     assert given
     for each in given:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.tools.tool_home import SECRET, Workshop, said
+from support.tools.tool_home import SECRET, ToolHome, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,85 +27,85 @@ pytestmark = pytest.mark.tools
 INDEX = "https://index.example/"
 
 
-def poetry_token(at: Workshop) -> Done:
+def poetry_token(at: ToolHome) -> Done:
     return at.run("poetry", "poetry", "config", "pypi-token.ours", SECRET)
 
 
-def poetry_password(at: Workshop) -> Done:
+def poetry_password(at: ToolHome) -> Done:
     return at.run("poetry", "poetry", "config", "http-basic.ours", "alice", SECRET)
 
 
-def pdm_password(at: Workshop) -> Done:
+def pdm_password(at: ToolHome) -> Done:
     at.write(".config/pdm/config.toml", f'[repository.ours]\nurl = "{INDEX}"\nusername = "alice"\n')
     return at.run("pdm", "pdm", "config", "repository.ours.password", SECRET)
 
 
-def no_agent(at: Workshop) -> None:
+def no_agent(at: ToolHome) -> None:
     at.home.done("agent", "stop")
     at.home.environment["TOKENWARD_NO_AUTOSTART"] = "1"
 
 
-def locked(at: Workshop) -> None:
+def locked(at: ToolHome) -> None:
     at.home.done("lock")
 
 
-WAYS: list[Callable[[Workshop], Done]] = [poetry_token, poetry_password, pdm_password]
+WAYS: list[Callable[[ToolHome], Done]] = [poetry_token, poetry_password, pdm_password]
 every_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 poetrys = pytest.mark.parametrize("way", WAYS[:2], ids=lambda way: way.__name__)
 shut = pytest.mark.parametrize("shut", [no_agent, locked], ids=lambda way: way.__name__)
 
 
 @pytest.fixture
-def workshop(home: Home) -> Workshop:
+def tool_home(home: Home) -> ToolHome:
     """A home in which something is stored already, so that there is something to lock."""
-    it = Workshop(home)
+    it = ToolHome(home)
     it.set_up()
-    home.done("login", INDEX, "-u", "somebody", "--password", "-", stdin="else\n")
+    home.log_in(INDEX, "else", username="somebody")
     return it
 
 
 @every_way
 def test_what_a_tool_is_told_to_keep_is_a_login(
-    way: Callable[[Workshop], Done], workshop: Workshop
+    way: Callable[[ToolHome], Done], tool_home: ToolHome
 ) -> None:
-    result = way(workshop)
+    result = way(tool_home)
     assert result.returncode == 0, said(result)
-    assert not workshop.leaks()
-    listed = json.loads(workshop.home.done("list", "--format", "json"))["credentials"]
+    assert not tool_home.leaks()
+    listed = json.loads(tool_home.home.done("list", "--format", "json"))["credentials"]
     (stored,) = [entry for entry in listed if entry["username"] != "somebody"]
-    keyring = workshop.home.path / ".local/bin/keyring"
-    found = workshop.home.run(keyring, "get", stored["service"], stored["username"])
+    keyring = tool_home.home.path / ".local/bin/keyring"
+    found = tool_home.home.run(keyring, "get", stored["service"], stored["username"])
     assert found.stdout.strip() == SECRET
 
 
 @every_way
 def test_the_first_thing_that_is_ever_stored_may_come_from_a_tool(
-    way: Callable[[Workshop], Done], home: Home
+    way: Callable[[ToolHome], Done], home: Home
 ) -> None:
-    workshop = Workshop(home)
-    workshop.set_up()
-    result = way(workshop)
+    tool_home = ToolHome(home)
+    tool_home.set_up()
+    result = way(tool_home)
     assert result.returncode == 0, said(result)
-    assert not workshop.leaks()
+    assert not tool_home.leaks()
     assert json.loads(home.done("list", "--format", "json"))["credentials"]
 
 
 @shut
 @poetrys
 def test_poetry_says_that_it_could_not_and_writes_nothing(
-    way: Callable[[Workshop], Done], shut: Callable[[Workshop], None], workshop: Workshop
+    way: Callable[[ToolHome], Done], shut: Callable[[ToolHome], None], tool_home: ToolHome
 ) -> None:
-    shut(workshop)
-    result = way(workshop)
+    shut(tool_home)
+    result = way(tool_home)
     assert result.returncode != 0
     assert SECRET not in said(result)
-    assert not workshop.leaks()
+    assert not tool_home.leaks()
 
 
 @shut
 def test_pdm_falls_back_to_its_own_file(
-    shut: Callable[[Workshop], None], workshop: Workshop
+    shut: Callable[[ToolHome], None], tool_home: ToolHome
 ) -> None:
-    shut(workshop)
-    assert pdm_password(workshop).returncode == 0
-    assert workshop.leaks() == [workshop.home.path / ".config/pdm/config.toml"]
+    shut(tool_home)
+    assert pdm_password(tool_home).returncode == 0
+    assert tool_home.leaks() == [tool_home.home.path / ".config/pdm/config.toml"]

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import os
-import signal
-import tempfile
-import time
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.agents.process import Agent, NotDone
-from support.systems.message_buses import PATIENCE, LogindStandIn, Program, bus
+from support.systems.message_buses import LogindStandIn, Program, bus
+from support.waiting import until
 from tokenward_agent.session.logind import MANAGER, PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
+    from pathlib import Path
 
 URL = "https://index.example/team/"
 MINE, OTHERS = f"{PATH}/session/c1", f"{PATH}/session/c2"
-
-
-@pytest.fixture
-def root() -> Iterator[Path]:
-    """A directory whose name is short enough for sockets."""
-    with tempfile.TemporaryDirectory(prefix="tw") as name:
-        yield Path(name)
 
 
 @contextmanager
@@ -40,15 +31,12 @@ def agent_with(root: Path, settings: str = "") -> Generator[Agent]:
         "DBUS_SESSION_BUS_ADDRESS": f"unix:path={root}/session",
         "TOKENWARD_CONFIG": str(config),
     }
-    agent = Agent(root, environment)
-    try:
+    with Agent(root, environment) as agent:
         agent.ask("create", b"correct horse", provider="disabled", slot="passphrase")
-        agent.ask("login", b"secret", service=URL, username="ana", provider="disabled")
+        agent.log_in(URL, b"secret")
         yield agent
-    finally:
         assert agent.running, agent.errors.read_text()
-        agent.end(signal.SIGKILL)
-        assert agent.errors.read_text() == ""
+    assert agent.errors.read_text() == ""
 
 
 @contextmanager
@@ -69,10 +57,7 @@ def is_open(agent: Agent) -> bool:
 
 def closed_by(agent: Agent) -> str:
     """Wait until a lock has closed the vault, and return why."""
-    give_up = time.monotonic() + PATIENCE
-    while is_open(agent):
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    until(lambda: not is_open(agent))
     return str(status(agent)["locks"]["last"]["why"])
 
 
@@ -81,8 +66,8 @@ def reopen(agent: Agent) -> None:
     assert is_open(agent)
 
 
-def test_keys_are_gone_before_the_machine_may_sleep(root: Path) -> None:
-    with logind(root) as told, agent_with(root) as agent:
+def test_keys_are_gone_before_the_machine_may_sleep(short_folder: Path) -> None:
+    with logind(short_folder) as told, agent_with(short_folder) as agent:
         for night in (1, 2):
             told.held(night)
             told.tell("PrepareForSleep", "b", True)
@@ -98,8 +83,13 @@ def test_keys_are_gone_before_the_machine_may_sleep(root: Path) -> None:
         assert status(agent)["locks"]["sleep"] == ["logind", "clock"]
 
 
-def test_a_locked_screen_locks_if_that_is_wanted_and_another_users_never(root: Path) -> None:
-    with logind(root) as told, agent_with(root, "lock-on-screen-lock = true") as agent:
+def test_a_locked_screen_locks_if_that_is_wanted_and_another_users_never(
+    short_folder: Path,
+) -> None:
+    with (
+        logind(short_folder) as told,
+        agent_with(short_folder, "lock-on-screen-lock = true") as agent,
+    ):
         told.held()
         told.lock_session(OTHERS)
         told.say_locked(OTHERS, locked=True)
@@ -112,7 +102,9 @@ def test_a_locked_screen_locks_if_that_is_wanted_and_another_users_never(root: P
         told.say_locked(MINE, locked=True)
         assert closed_by(agent) == "screen"
         reopen(agent)
-        (root / "config.toml").write_text("lock-on-screen-lock = false\nlock-on-sleep = false\n")
+        (short_folder / "config.toml").write_text(
+            "lock-on-screen-lock = false\nlock-on-sleep = false\n"
+        )
         told.released()  # the change is seen, and the machine not held awake for nothing
         told.lock_session(MINE)
         told.caught_up()
@@ -120,8 +112,8 @@ def test_a_locked_screen_locks_if_that_is_wanted_and_another_users_never(root: P
         assert status(agent)["locks"]["sleep"] is None
 
 
-def test_the_end_of_the_last_session_locks_and_that_of_another_does_not(root: Path) -> None:
-    with logind(root) as told, agent_with(root) as agent:
+def test_the_end_of_the_last_session_locks_and_that_of_another_does_not(short_folder: Path) -> None:
+    with logind(short_folder) as told, agent_with(short_folder) as agent:
         told.held()
         told.caught_up()
         told.tell("SessionRemoved", "so", "c3", f"{PATH}/session/c3")
@@ -136,11 +128,11 @@ def test_the_end_of_the_last_session_locks_and_that_of_another_does_not(root: Pa
         assert is_open(agent)
 
 
-def test_nobody_but_the_owner_of_loginds_name_is_believed(root: Path) -> None:
-    with logind(root) as told, agent_with(root) as agent:
+def test_nobody_but_the_owner_of_loginds_name_is_believed(short_folder: Path) -> None:
+    with logind(short_folder) as told, agent_with(short_folder) as agent:
         told.held()
         told.caught_up()
-        impostor = Program(f"unix:path={root}/system")
+        impostor = Program(f"unix:path={short_folder}/system")
         for to in ("", told.client):
             name = f"{MANAGER}.PrepareForSleep"
             impostor.signal(PATH, name, "b", True, to=to)
@@ -157,14 +149,14 @@ def test_nobody_but_the_owner_of_loginds_name_is_believed(root: Path) -> None:
         assert told.holds
 
 
-def test_a_bus_that_ends_and_comes_back_is_watched_again(root: Path) -> None:
-    with agent_with(root) as agent:
+def test_a_bus_that_ends_and_comes_back_is_watched_again(short_folder: Path) -> None:
+    with agent_with(short_folder) as agent:
         assert status(agent)["locks"]["sleep"] == ["clock"]
         for _ in range(2):
-            with logind(root) as told:
+            with logind(short_folder) as told:
                 told.held()
             assert is_open(agent)  # that the system's bus ends says nothing of the session
-        with bus(root / "system") as address:
+        with bus(short_folder / "system") as address:
             with LogindStandIn(address) as first:
                 first.held()
             with LogindStandIn(address) as second:  # the bus stayed, and logind was restarted
@@ -175,19 +167,22 @@ def test_a_bus_that_ends_and_comes_back_is_watched_again(root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["org.freedesktop.ScreenSaver", "org.gnome.ScreenSaver"])
-def test_a_screen_saver_locks_and_the_end_of_the_sessions_bus_does(root: Path, name: str) -> None:
+def test_a_screen_saver_locks_and_the_end_of_the_sessions_bus_does(
+    short_folder: Path, name: str
+) -> None:
     with ExitStack() as stack:
         session = ExitStack()
-        address = session.enter_context(bus(root / "session"))
+        address = session.enter_context(bus(short_folder / "session"))
         stack.callback(session.close)
-        agent = stack.enter_context(agent_with(root, "lock-on-screen-lock = true"))
+        agent = stack.enter_context(agent_with(short_folder, "lock-on-screen-lock = true"))
         saver = Program(address, name)
         stack.callback(saver.close)
-        give_up = time.monotonic() + PATIENCE
-        while is_open(agent):  # it says so until it is heard: nothing tells when that begins
-            assert time.monotonic() < give_up
+
+        def is_heard() -> bool:
             saver.signal("/ScreenSaver", f"{name}.ActiveChanged", "b", True)
-            time.sleep(0.02)
+            return not is_open(agent)
+
+        until(is_heard)  # nothing tells when it begins to listen
         assert status(agent)["locks"]["last"]["why"] == "screen"
         assert status(agent)["locks"]["screen"] == ["session bus"]
         reopen(agent)

@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from support.waiting import PATIENCE
 from tokenward_protocol.frames import MAX_BODY, PREFIX, frame, sizes
 from tokenward_protocol.messages import request
 from tokenward_protocol.packing import pack, unpack
@@ -56,7 +57,7 @@ def connected(path: Path) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
     try:
         sock.connect(str(path))
-        sock.settimeout(30)
+        sock.settimeout(PATIENCE)
     except BaseException:
         sock.close()
         raise

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SERVICE = "https://good.example/"
 SECRET = b"pypi-what-a-good-client-asks-for"
 PAUSE = 0.002  # seconds between two requests
-PATIENCE = 30  # seconds for an answer
+ANSWER_SECONDS = 30  # more is no answer
 
 
 class Fetch(NamedTuple):
@@ -96,7 +96,7 @@ class _Fetching:
         sock = socket.socket(socket.AF_UNIX)
         try:
             sock.connect(self._path)
-            sock.settimeout(PATIENCE)
+            sock.settimeout(ANSWER_SECONDS)
         except BaseException:
             sock.close()
             raise

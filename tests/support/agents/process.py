@@ -11,8 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from support.waiting import PATIENCE
 from tokenward_protocol.frames import PREFIX, frame, sizes
 from tokenward_protocol.messages import request
 from tokenward_protocol.packing import unpack
@@ -20,6 +21,7 @@ from tokenward_protocol.packing import unpack
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from types import TracebackType
 
     from tokenward_protocol.packing import Value
 
@@ -45,7 +47,7 @@ class Wire:
         except OSError:
             self.sock.close()
             raise
-        self.sock.settimeout(30)
+        self.sock.settimeout(PATIENCE)
         self.number = 0
 
     def close(self) -> None:
@@ -88,9 +90,9 @@ class Wire:
 
 
 class Agent:
-    """One agent process, started by us and ended by its pid.
+    """One agent process below `root`, started by us and killed at the end of the `with` block.
 
-    `before` is a command that it is started by, such as `prlimit`, which has to become it.
+    `root` has a short path, for the socket's sake. `before` is a command that it is started by, such as `prlimit`, which has to become it.
     """
 
     def __init__(
@@ -153,6 +155,14 @@ class Agent:
         finally:
             wire.close()
 
+    def create_vault(self) -> None:
+        """Make the vault of the provider `disabled`, which a key file opens."""
+        self.ask("create", provider="disabled", slot="key-file")
+
+    def log_in(self, service: str, secret: bytes, username: str = "ana") -> None:
+        """Store a credential in that vault."""
+        self.ask("login", secret, service=service, username=username, provider="disabled")
+
     def fetch(
         self, service: str, username: str | None = None, provider: str | None = None
     ) -> bytes:
@@ -163,7 +173,7 @@ class Agent:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(number)
-        code = self._process.wait(10)
+        code = self._process.wait(PATIENCE)
         self._process = None
         return code
 
@@ -171,11 +181,23 @@ class Agent:
         self.end(number)
         self.start()
 
-    def ended(self, seconds: float) -> int:
+    def ended(self) -> int:
         """Wait for the process to end by itself; return its exit code."""
         assert self._process is not None
-        return self._process.wait(seconds)
+        return self._process.wait(PATIENCE)
 
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self.end(signal.SIGKILL)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import suppress
 from pathlib import Path
 
-PATIENCE = 20  # seconds for what has to come about
+import psutil
+
+from support.waiting import until
 
 
 def anonymous_memory(pid: int) -> float:
@@ -22,10 +24,17 @@ def descriptors(pid: int) -> int:
 
 def settled_descriptors(pid: int, wanted: int) -> int:
     """Wait until it has no more descriptors than `wanted`, for a while; return how many it has."""
-    give_up = time.monotonic() + PATIENCE
-    while (count := descriptors(pid)) > wanted and time.monotonic() < give_up:
-        time.sleep(0.05)
-    return count
+    with suppress(AssertionError):  # the caller says what is too many
+        until(lambda: descriptors(pid) <= wanted)
+    return descriptors(pid)
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether it has not ended: one that has may stay in the table for as long as init likes."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def children(pid: int) -> list[int]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+
+from support.waiting import PATIENCE
 
 WITHOUT_MEMFD_SECRET = """
 import ctypes, os, struct, sys
@@ -23,6 +26,12 @@ assert libc.prctl(22, 2, ctypes.c_char_p(filter_), 0, 0) == 0
 os.execv(sys.argv[1], sys.argv[1:])
 """
 """A program that becomes another one, which gets an arena that root can read."""
+
+BEFORE: dict[str, list[str]] = {
+    "memfd_secret": [],
+    "mlock": [sys.executable, "-I", "-c", WITHOUT_MEMFD_SECRET],
+}
+"""What an agent is started by for each kind of arena."""
 
 _CHUNK = 1 << 20
 
@@ -63,7 +72,7 @@ def dumped_copies(pid: int, needles: list[bytes], folder: Path) -> int | None:
         ["gcore", "-o", str(folder / "core"), str(pid)],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=2 * PATIENCE,
     )
     core = folder / f"core.{pid}"
     data = core.read_bytes()

@@ -59,6 +59,10 @@ class IndexServer:
             path.unlink()
         return ""
 
+    def published(self) -> list[str]:
+        """Return the names of the files that were uploaded."""
+        return [path.name for path in self.packages.iterdir()]
+
     def holds(self, file: str) -> bool:
         """Tell whether it has the file."""
         return (self.packages / file).exists()

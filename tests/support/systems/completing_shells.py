@@ -16,13 +16,13 @@ import pexpect  # type: ignore[import-untyped]  # ships no types
 
 from support import CHECKOUT
 from support.home import PROGRAMS
+from support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 SHARE = CHECKOUT / "share"
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
-PATIENCE = 15  # seconds
 ALL_MATCHES = "\x1b*"  # insert-completions in readline; the zsh here has the same key for it
 LINE_START = "\x01"
 PROMPT = "ready> "

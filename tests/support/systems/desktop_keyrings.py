@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +24,8 @@ from jeepney import (  # type: ignore[import-untyped] # it has no annotations
 from jeepney.io.blocking import open_dbus_connection  # type: ignore[import-untyped] # likewise
 from jeepney.wrappers import unwrap_msg  # type: ignore[import-untyped] # likewise
 from secretstorage.exceptions import SecretStorageException
+
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -56,6 +57,10 @@ class Session:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = dict(environ)
+
+    def join(self, environment: dict[str, str]) -> None:
+        """Let programs with this environment reach the session's bus from now on."""
+        environment["DBUS_SESSION_BUS_ADDRESS"] = self.environ["DBUS_SESSION_BUS_ADDRESS"]
 
     def locked(self) -> bool:
         """Tell whether the default collection is locked."""
@@ -140,8 +145,7 @@ def gnome_keyring(folder: Path) -> Generator[Session]:
         pytest.skip("needs the package gnome-keyring")
     command = ["gnome-keyring-daemon", "--unlock", "--foreground", "--components=secrets"]
     with bus_session(folder) as session, _running(command, session.environ, PASSWORD):
-        while not _serves(session):  # it has no other way to say that it is ready
-            time.sleep(0.02)
+        until(lambda: _serves(session))  # it has no other way to say that it is ready
         yield session
 
 
@@ -164,8 +168,7 @@ def kwallet(folder: Path) -> Generator[Session]:
             "[D-BUS Service]\nName=org.kde.kwalletd5\nExec=/bin/false\n"
         )
         with _running(["kwalletd5"], session.environ):
-            while not _kwallet(session, "isEnabled"):
-                time.sleep(0.02)
+            until(lambda: _kwallet(session, "isEnabled"))
             _kwallet(session, "pamOpen", "sayi", ("kdewallet", bytes(56), 0))
             yield session
 

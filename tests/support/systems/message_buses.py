@@ -27,6 +27,7 @@ from jeepney import (  # type: ignore[import-untyped] # it has no annotations
 from jeepney.io.blocking import open_dbus_connection  # type: ignore[import-untyped] # likewise
 from jeepney.wrappers import unwrap_msg  # type: ignore[import-untyped] # likewise
 
+from support.waiting import PATIENCE
 from tokenward_agent.session.logind import MANAGER, NAME, PATH, PROPERTIES, SESSION
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configura
 <policy context="default"><allow send_destination="*"/><allow receive_sender="*"/>
 <allow own="*"/></policy></busconfig>
 """
-PATIENCE = 60
-"""Seconds that what is waited for may take on a busy machine."""
 
 
 @contextlib.contextmanager

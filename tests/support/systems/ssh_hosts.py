@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -17,6 +16,7 @@ import pytest
 
 from support import CHECKOUT
 from support.systems.real_names import needs_namespaces
+from support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,7 +29,6 @@ needs_ssh_hosts = [
     ),
 ]
 HERE, THERE = "10.99.0.1", "10.99.0.2"
-_PATIENCE = 30
 
 _CONFIG = """
 HostKey {folder}/host
@@ -117,10 +116,7 @@ class SshHosts:
         return host
 
     def _wait(self) -> None:
-        give_up = time.monotonic() + _PATIENCE
-        while self.run("true").returncode != 0:
-            assert time.monotonic() < give_up, "no sshd answers"
-            time.sleep(0.1)
+        until(lambda: self.run("true").returncode == 0, lambda: "no sshd answers")
 
     def run(self, *command: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """Run a command over there, with more options of ssh's."""
@@ -129,7 +125,7 @@ class SshHosts:
             capture_output=True,
             text=True,
             check=False,
-            timeout=_PATIENCE,
+            timeout=PATIENCE,
         )
 
     def __exit__(
@@ -148,4 +144,4 @@ class SshHosts:
 
 
 def _done(*command: str) -> None:
-    subprocess.run(command, check=True, timeout=_PATIENCE)
+    subprocess.run(command, check=True, timeout=PATIENCE)

@@ -13,15 +13,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
 from support.home import PROGRAMS
-from support.inspection.process_figures import PATIENCE, children
+from support.inspection.process_figures import children
 from support.systems.other_users import OPENED, SOMEBODY, closed_above_interpreter
+from support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,10 +155,7 @@ class UserManager:
 
     def until(self, so: Callable[[], bool]) -> None:
         """Wait for a state that comes about."""
-        give_up = time.monotonic() + PATIENCE
-        while not so():
-            assert time.monotonic() < give_up, self.journal.read_text(errors="replace")
-            time.sleep(0.05)
+        until(so, lambda: self.journal.read_text(errors="replace"))
 
     def run(
         self, *command: str | Path, stdin: str = "", **variables: str
@@ -170,7 +168,7 @@ class UserManager:
             text=True,
             capture_output=True,
             check=False,
-            timeout=120,
+            timeout=2 * PATIENCE,
         )
 
     def auth(self, *arguments: str, stdin: str = "", **variables: str) -> str:
@@ -215,13 +213,16 @@ class UserManager:
         if hasattr(self, "_session"):
             self._session.kill()
             self._session.wait()
-        give_up = time.monotonic() + PATIENCE
-        while self._cgroup.exists() and time.monotonic() < give_up:
-            try:
-                _remove(self._cgroup)
-            except OSError:  # its last process is just ending
-                time.sleep(0.05)
-        shutil.rmtree(self.path)
+        try:
+            until(self._is_removed)
+        finally:
+            shutil.rmtree(self.path)
+
+    def _is_removed(self) -> bool:
+        """Remove the session's cgroup, unless its last process is just ending."""
+        with suppress(OSError):
+            _remove(self._cgroup)
+        return not self._cgroup.exists()
 
 
 def _remove(cgroup: Path) -> None:

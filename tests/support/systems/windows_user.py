@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PATIENCE = 120
-"""Seconds for one command, on a machine that is busy with other things."""
+COMMAND_SECONDS = 120
+"""Seconds for one command, which takes far longer under Wine, on a machine that is busy as well."""
 
 
 class Done(NamedTuple):
@@ -70,7 +70,7 @@ class User:
             capture_output=True,
             env=self.environ,
             check=False,
-            timeout=PATIENCE,
+            timeout=COMMAND_SECONDS,
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -12,12 +12,13 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from support.waiting import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 MISSING = [name for name in ("Xvfb", "xauth", "xdotool") if shutil.which(name) is None]
-PATIENCE = 30
 
 
 class Display:

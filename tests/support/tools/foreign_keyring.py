@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from support.tools.tool_home import Workshop
+    from support.tools.tool_home import ToolHome
 
 BACKEND = """\
 from keyring.backend import KeyringBackend
@@ -44,7 +44,7 @@ esac
 
 
 def set_up_foreign_keyring(
-    at: Workshop, username: str, password: str | None, tools: tuple[str, ...]
+    at: ToolHome, username: str, password: str | None, tools: tuple[str, ...]
 ) -> None:
     """Have tools ask it, by the same settings that `auth setup` makes for them to ask us."""
     at.write(".foreign/foreign.py", BACKEND.format(account=(username, password)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from support.tools.flow import Flow
 from support.tools.stage import Stage
-from support.tools.tool_home import ALICE
+from support.tools.tool_home import ALICE, ToolHome
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
@@ -24,6 +24,11 @@ version = "1.0"
 description = "for tests"
 requires-python = ">=3.11"
 """
+FLIT_PYPROJECT = f"""\
+[build-system]
+requires = ["flit_core"]
+build-backend = "flit_core.buildapi"
+{PYPROJECT}"""
 
 
 def twine_by_url(at: Stage) -> Done:
@@ -113,10 +118,9 @@ def devpi(at: Stage) -> Done:
     return done if done.returncode else at.run("devpi-client", "devpi", "upload", at.wheel)
 
 
-def flit_project(at: Stage) -> None:
+def flit_project(at: ToolHome) -> None:
     """Make the project one that flit builds."""
-    backend = '[build-system]\nrequires = ["flit_core"]\nbuild-backend = "flit_core.buildapi"\n'
-    (at.project / "pyproject.toml").write_text(backend + PYPROJECT)
+    (at.project / "pyproject.toml").write_text(FLIT_PYPROJECT)
     (at.project / "ward_greeting.py").write_text('"""hello"""\n')
 
 

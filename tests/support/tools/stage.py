@@ -1,10 +1,10 @@
-"""Where a tool is tried: a workshop, and an index before which every request is written down."""
+"""Where a tool is tried: a home for tools, and an index before which every request is written down."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from support.tools.tool_home import ALICE, Workshop
+from support.tools.tool_home import ALICE, ToolHome
 from support.tools.wheels import NAME
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Index(Protocol):
         ...
 
 
-class Stage(Workshop):
+class Stage(ToolHome):
     """One home before one index; what a test does here is undone by making the next one.
 
     `url` is the server's root, where pypiserver takes uploads, and `simple` where installers look;

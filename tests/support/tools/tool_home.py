@@ -25,7 +25,7 @@ SECRET = f"marked-{secrets.token_hex(12)}"
 WRONG = f"marked-{secrets.token_hex(12)}"
 
 
-class Workshop:
+class ToolHome:
     """One home with one project. `inside`, if given, goes before each tool's command with its folder."""
 
     def __init__(self, home: Home, inside: tuple[str, ...] = ()) -> None:
@@ -62,7 +62,7 @@ class Workshop:
 
     def log_in(self, service: str, secret: str = SECRET) -> None:
         """Log alice in."""
-        self.home.done("login", service, "-u", ALICE, "--password", "-", stdin=f"{secret}\n")
+        self.home.log_in(service, secret, username=ALICE)
 
     def leaks(self) -> list[Path]:
         """Return the files below the home that hold one of the secrets, plain or as Basic has it."""
