@@ -14,7 +14,7 @@ import pytest
 from support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
-HIDDEN = {".venv", ".git", ".pytest_cache", "node_modules"}
+HIDDEN = {".venv", ".git", ".pytest_cache", "build", "node_modules"}
 PAGES = sorted(
     path for path in ROOT.rglob("*.md") if not HIDDEN & set(path.relative_to(ROOT).parts)
 )

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.tools
         (SECRET, "accepted", f"takes the credential of {ALICE}."),
         (WRONG, "refused", "does not take"),
     ],
+    ids=["right", "wrong"],
 )
 def test_a_devpi_server_says_whom_it_takes_us_for(
     stages: Callable[[str], AbstractContextManager[Stage]], secret: str, state: str, said: str
