@@ -41,8 +41,13 @@ class Display:
         """Return the numbers of the windows that can be seen."""
         return self.run("xdotool", "search", "--onlyvisible", "--name", ".").stdout.split()
 
-    def press(self, *keys: str) -> None:
-        """Press keys, as xdotool names them; what is a text of its own is typed."""
+    def press(self, window: str, *keys: str) -> None:
+        """Press keys, as xdotool names them, in a window; what is a text of its own is typed.
+
+        No window manager gives a new window the keyboard, and what is pressed before it has it is lost.
+        """
+        focused = self.run("xdotool", "windowfocus", "--sync", window)
+        assert not focused.returncode, focused.stderr
         for key in keys:
             how = ["type", key.removeprefix("text:")] if key.startswith("text:") else ["key", key]
             self.run("xdotool", *how)
@@ -58,6 +63,7 @@ def display(folder: Path) -> Iterator[Display]:
         [
             *("Xvfb", "-displayfd", str(theirs), "-auth", str(authority)),
             *("-nolisten", "tcp", "-screen", "0", "900x500x24"),
+            "-noreset",  # else it starts anew when its last client goes, and turns away the next
         ],
         pass_fds=[theirs],
         stderr=subprocess.DEVNULL,
