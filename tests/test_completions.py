@@ -59,6 +59,8 @@ SHELLS = {
     "zsh": (zsh, shutil.which("zsh")),
 }
 
+pytestmark = pytest.mark.xdist_group("completions")
+
 
 @pytest.fixture(
     scope="module",

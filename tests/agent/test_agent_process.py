@@ -104,8 +104,7 @@ def test_whoever_is_told_that_one_is_running_is_answered(short_folder: Path) -> 
 
 
 @LINUX
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look into a hardened process")
+@pytest.mark.root("looks into a hardened process")
 def test_nothing_of_its_starter_hangs_on_to_the_agent(agent: Agent) -> None:
     agent.ask("hello")  # it has said that it is ready, and closed what it said it on
     place = Path(f"/proc/{agent.pid}")
@@ -151,8 +150,7 @@ def test_another_credentials_directory_is_not_this_agents(agent: Agent, short_fo
     assert agent.ask("hello", dir=str(agent.directory.resolve()))["ok"] is True
 
 
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another user")
+@pytest.mark.root("becomes another user")
 def test_another_user_is_not_answered_even_where_all_doors_stand_open(
     agent: Agent, short_folder: Path
 ) -> None:
@@ -190,8 +188,7 @@ tokenward_agent.__main__.main()
 """
 
 
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another user")
+@pytest.mark.root("becomes another user")
 def test_root_is_not_answered_by_an_agent_of_a_user(short_folder: Path) -> None:
     short_folder.chmod(0o755)
     for name in ("run", "home"):
@@ -317,8 +314,7 @@ def mount(path: Path, *options: str) -> None:
 
 
 @LINUX
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a directory read-only")
+@pytest.mark.root("mounts a directory read-only")
 def test_from_a_read_only_directory_it_fetches_and_says_why_it_cannot_store(
     agent: Agent,
 ) -> None:

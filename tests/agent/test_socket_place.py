@@ -133,7 +133,7 @@ def test_a_directory_that_is_open_to_others_is_refused_with_the_command_that_men
     assert not list(run.iterdir())
 
 
-@pytest.mark.skipif(not ROOT, reason="only root can give a directory away")
+@pytest.mark.root("gives a directory away")
 def test_a_directory_of_another_user_is_refused(run: Path) -> None:
     os.chown(run, 12345, 12345)
     with pytest.raises(PlaceError, match="belongs to another user"):

@@ -6,13 +6,13 @@ import contextlib
 import errno
 import os
 import re
-import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.inspection.strace import traced
 from tokenward_agent.vault import storage as storage_of
 from tokenward_agent.vault.errors import VaultError, explain
 from tokenward_agent.vault.storage import Storage
@@ -22,11 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST = 1 << 20
-root = pytest.mark.skipif(
-    os.geteuid() != 0 or sys.platform != "linux", reason="mounts and chowns as root on Linux"
-)
-
-traced = pytest.mark.skipif(shutil.which("strace") is None, reason="injects faults with strace")
+root = pytest.mark.root("mounts, and gives files away")
 
 
 @pytest.fixture

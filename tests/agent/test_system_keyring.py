@@ -30,6 +30,8 @@ class {name}(keyring.backend.KeyringBackend):
         raise AssertionError("must not be asked")
 """
 
+pytestmark = pytest.mark.xdist_group("system keyring")
+
 
 @pytest.fixture(scope="module")
 def desktop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Session]:

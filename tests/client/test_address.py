@@ -43,7 +43,7 @@ def test_a_directory_of_another_mode_is_not(tmp_path: Path, mode: int) -> None:
     assert not address.is_private(str(tmp_path / "tokenward"))
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="takes root")
+@pytest.mark.root("gives a directory away")
 def test_a_directory_of_another_user_is_not(tmp_path: Path) -> None:
     os.chown(private(tmp_path / "tokenward"), 4242, 4242)
     assert not address.is_private(str(tmp_path / "tokenward"))

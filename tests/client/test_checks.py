@@ -65,8 +65,7 @@ def test_what_is_open_to_others_is_mended_by_the_command_that_is_named(
     assert states(files.directory("credentials", str(folder), UID)) == ["ok"]
 
 
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+@pytest.mark.root("gives files away")
 @pytest.mark.parametrize("name", [".", "a vault"])
 def test_what_belongs_to_somebody_else_is_a_problem(name: str, tmp_path: Path) -> None:
     folder = private(tmp_path / "c")

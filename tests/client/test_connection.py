@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
 SERVICE = "https://index.example/"
 SECRETS = {(SERVICE, "alice"): b"made-up-secret"}
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes root to be two users")
+two_users = pytest.mark.root("is two users at once")
 
 
 class Place:
@@ -417,7 +417,7 @@ def stranger(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     os.waitpid(child, 0)
 
 
-@needs_root
+@two_users
 def test_another_users_agent_at_the_named_socket_is_asked_to_fetch_and_nothing_else(
     place: Place, stranger: tuple[Path, Path]
 ) -> None:
@@ -432,7 +432,7 @@ def test_another_users_agent_at_the_named_socket_is_asked_to_fetch_and_nothing_e
     assert seen.read_text().split() == ["fetch"]
 
 
-@needs_root
+@two_users
 def test_another_users_agent_at_our_own_address_is_sent_nothing(
     place: Place, stranger: tuple[Path, Path]
 ) -> None:

@@ -26,6 +26,8 @@ ENTRIES = [
     Entry("https://h.example/", "alice", 3, None, "keyring", None),
 ]
 
+pytestmark = pytest.mark.xdist_group("export file")
+
 
 @pytest.fixture(scope="module")
 def data() -> bytes:

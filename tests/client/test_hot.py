@@ -280,7 +280,7 @@ def test_a_runtime_directory_open_to_others_is_not_used(
     assert reference.connections == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
+@pytest.mark.root("gives a socket away")
 def test_a_socket_of_another_user_is_sent_nothing(desk: Desk, reference: ReferenceAgent) -> None:
     os.chown(desk.socket, 4242, 4242)
     assert desk.steps_aside("token")

@@ -49,8 +49,7 @@ def test_the_mode_stays_and_whether_others_could_read_is_told(file: Path) -> Non
     assert [path.name for path in file.parent.iterdir()] == [".pypirc"]
 
 
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file another group")
+@pytest.mark.root("gives a file another group")
 def test_the_group_stays(file: Path) -> None:
     os.chown(file, 0, 12345)
     document = opened(file)
@@ -67,8 +66,7 @@ def test_a_link_stays_a_link_to_the_file_that_was_changed(file: Path) -> None:
     assert real.read_text() == LEFT
 
 
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+@pytest.mark.root("gives files away")
 @pytest.mark.parametrize("name", ["theirs", "theirs/file"])
 def test_no_link_is_followed_to_what_is_somebody_elses(name: str, file: Path) -> None:
     folder = file.with_name("theirs")

@@ -118,7 +118,6 @@ def test_the_system_keyring_is_asked_now_and_not_remembered(home: Home) -> None:
     assert examined(home, 2)["keyring"][0]["state"] == "problem"
 
 
-@pytest.mark.root
 @other_users
 def test_an_ordinary_user_is_shown_that_the_agent_cannot_be_read(home: Home) -> None:
     give(home.path)
@@ -133,7 +132,6 @@ def test_an_ordinary_user_is_shown_that_the_agent_cannot_be_read(home: Home) -> 
         home.run(*auth, "agent", "stop")
 
 
-@pytest.mark.root
 @other_users
 def test_memory_that_could_not_be_locked_is_a_warning(home: Home) -> None:
     give(home.path)

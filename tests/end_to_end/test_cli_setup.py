@@ -267,8 +267,7 @@ def test_a_link_that_leads_nowhere_is_refused(home: Home) -> None:
     assert setup(home, status=2)["refused"] == [".config/pip/pip.conf"]
 
 
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="makes a file of another user")
+@pytest.mark.root("gives files away")
 def test_a_file_of_another_user_is_refused(home: Home) -> None:
     pip = place(home, ".config/pip/pip.conf", PIP_CONF)
     os.chown(pip, 12345, 12345)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from subprocess import CompletedProcess
 
-pytestmark = needs_namespaces
+pytestmark = [needs_namespaces, pytest.mark.xdist_group("trusted publishing")]
 
 PYPI = "https://upload.pypi.org/legacy/"
 OIDC = "https://upload.pypi.org/_/oidc"

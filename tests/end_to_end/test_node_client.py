@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "node"
 URL = "https://h.example/"
 
+pytestmark = pytest.mark.xdist_group("node")
+
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -285,14 +285,7 @@ def hosts() -> Iterator[SshHosts]:
         yield found
 
 
-def marked(test: Any) -> Any:
-    """Mark a test by all that two hosts need."""
-    for mark in needs_ssh_hosts:
-        test = mark(test)
-    return test
-
-
-@marked
+@needs_ssh_hosts
 def test_another_host_has_it_by_ssh_as_long_as_the_connection_stands(
     stored: Home, hosts: SshHosts
 ) -> None:
@@ -308,7 +301,7 @@ def test_another_host_has_it_by_ssh_as_long_as_the_connection_stands(
     assert gone.returncode == 2
 
 
-@marked
+@needs_ssh_hosts
 def test_a_tool_on_another_host_has_it_too_and_lists_nothing(stored: Home, hosts: SshHosts) -> None:
     path = shared(stored, "--project", "mine")["socket"]
     remote = f"{hosts.folder}/tokenward.sock"

@@ -25,7 +25,7 @@ from support.tools.keyring_program import keyring_program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = needs_user_manager
+pytestmark = [needs_user_manager, pytest.mark.xdist_group("systemd")]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 URL = "https://index.example/simple/"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.home import PROGRAMS
-from support.inspection.strace import traces
+from support.inspection.strace import traced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +38,7 @@ def injected(home: Home, fault: str) -> subprocess.CompletedProcess[str]:
     return home.run(*strace, PROGRAMS / "auth", "import", "pypirc", "--remove")
 
 
-@traces
+@traced
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
@@ -60,7 +59,7 @@ def test_a_file_that_cannot_be_replaced_keeps_its_secret_and_says_so(
     assert home.done("token", URL) == f"{MARK}\n"
 
 
-@traces
+@traced
 def test_killed_between_storing_and_removing_it_can_be_done_again(home: Home, pypirc: Path) -> None:
     result = injected(home, "rename:signal=SIGKILL:when=1")
     assert result.returncode != 0
@@ -74,15 +73,14 @@ def test_killed_between_storing_and_removing_it_can_be_done_again(home: Home, py
     assert home.done("token", URL) == f"{MARK}\n"
 
 
-@traces
+@traced
 def test_killed_before_it_stores_nothing_has_happened(home: Home, pypirc: Path) -> None:
     result = injected(home, "connect:signal=SIGKILL:when=1")
     assert result.returncode != 0
     assert pypirc.read_text() == TEXT
 
 
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("chattr"), reason="needs chattr as root")
+@pytest.mark.root("makes a file unchangeable", able=lambda: shutil.which("chattr"), needs="chattr")
 def test_a_file_that_may_not_be_changed_keeps_its_secret(home: Home, pypirc: Path) -> None:
     if subprocess.run(["chattr", "+i", pypirc], capture_output=True, check=False).returncode:
         pytest.skip("this file system has no such attribute")

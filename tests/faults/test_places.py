@@ -9,7 +9,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
 
 FIRST, SECOND = "https://a.example/", "https://b.example/"
 NOBODY = 65534
-root = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0, reason="mounts and chowns as root on Linux"
-)
+root = pytest.mark.root("mounts, and gives files away")
 
 
 def credentials(home: Home) -> Path:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = traces
+pytestmark = [traces, pytest.mark.xdist_group("saves")]
 
 SERVICE = "https://{}.example/"
 OF_A_SAVE = ["openat", "flock", "getdents64", "read", "write", "fsync", "renameat", "unlinkat"]

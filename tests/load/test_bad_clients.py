@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import resource
-import sys
 import time
 from statistics import median
 from typing import TYPE_CHECKING
@@ -28,10 +26,7 @@ if TYPE_CHECKING:
 
     from support.agents.good_client import Fetch
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0,
-    reason="needs root on Linux to count the descriptors of a hardened process",
-)
+pytestmark = pytest.mark.root("counts the descriptors of a hardened process")
 
 ROUNDS = 3
 LONGEST = 2.0  # seconds that a good client may wait

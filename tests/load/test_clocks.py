@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +18,7 @@ FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 OTHER_BOOT = 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"'
 
 needs_faketime = pytest.mark.skipif(FAKETIME is None, reason="needs the package faketime")
-needs_namespaces = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0 or shutil.which("unshare") is None,
-    reason="needs root on Linux for clocks and boots of its own",
-)
+of_another_boot = pytest.mark.root("gives a process a boot of its own")
 
 
 @pytest.fixture
@@ -95,7 +89,7 @@ def test_a_wall_clock_that_jumps_stops_nothing_else(shifted: Agent, shift: Path)
         assert shifted.fetch(service) == b"y"
 
 
-@needs_namespaces
+@of_another_boot
 def test_time_asleep_counts(shifted: Agent) -> None:
     shifted.before = asleep(LIFETIME - 600)
     shifted.restart()
@@ -109,7 +103,7 @@ def test_time_asleep_counts(shifted: Agent) -> None:
     assert not there(shifted)
 
 
-@needs_namespaces
+@of_another_boot
 @pytest.mark.parametrize("name", ["00000000-1111-2222-3333-444444444444\n", ""])
 def test_after_a_reboot_the_boot_clock_says_nothing(
     name: str, shifted: Agent, tmp_path: Path
@@ -121,7 +115,7 @@ def test_after_a_reboot_the_boot_clock_says_nothing(
     assert there(shifted)
 
 
-@needs_namespaces
+@of_another_boot
 @needs_faketime
 def test_after_a_reboot_the_wall_clock_decides(shifted: Agent, shift: Path, tmp_path: Path) -> None:
     boot = tmp_path / "boot_id"

@@ -25,8 +25,10 @@ pytestmark = pytest.mark.skipif(
 
 NEW = "https://new.example/"
 MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")
-needs_memory_groups = pytest.mark.skipif(
-    os.geteuid() != 0 or not MEMORY_GROUPS.is_dir(), reason="needs root and memory cgroups (v1)"
+in_a_memory_group = pytest.mark.root(
+    "limits the memory of a process's children",
+    able=MEMORY_GROUPS.is_dir,
+    needs="memory cgroups (v1)",
 )
 
 
@@ -94,7 +96,7 @@ def test_without_memory_to_spare_a_refusal_is_said_and_nothing_is_lost(
     assert agent.errors.read_text() == ""
 
 
-@needs_memory_groups
+@in_a_memory_group
 def test_a_worker_that_finds_no_memory_dies_alone(agent: Agent) -> None:
     group = MEMORY_GROUPS / f"tokenward-test-{os.getpid()}"
     group.mkdir()

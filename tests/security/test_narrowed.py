@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.root, other_users]
+pytestmark = other_users
 
 SIGNING = """
 import os

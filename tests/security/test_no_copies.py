@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from support.systems.desktop_keyrings import Session
 
-pytestmark = [pytest.mark.root, other_users]
+pytestmark = other_users
 
 URL, OTHER = "https://index.example/team/", "https://other.example/"
 PROVIDERS = {

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from support.agents.process import Agent
 
-pytestmark = [pytest.mark.root, other_users]
+pytestmark = other_users
 
 ATTEMPTS = """
 import ctypes, json, os, sys

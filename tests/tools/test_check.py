@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from support.tools.stage import Stage
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.xdist_group("devpi")]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.tools
 FLOWS = PUBLISHING + INSTALLING
-every_flow = pytest.mark.parametrize("flow", FLOWS, ids=[flow.title for flow in FLOWS])
+every_flow = pytest.mark.parametrize(
+    "flow",
+    [
+        pytest.param(
+            flow,
+            id=flow.title,
+            marks=pytest.mark.xdist_group("devpi" if flow.server == "devpi" else flow.title),
+        )
+        for flow in FLOWS
+    ],
+)
+"""The tests of one flow are run by one process, which finds out once how it ends without us."""
 
 PASSING = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|.*[━⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏].*|.* \d+%$", re.MULTILINE)
 """Colours, and the lines of a progress bar, which differ from run to run."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Done = CompletedProcess[str]
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.xdist_group("no credential leaves")]
 
 
 def uv_always(at: ToolHome, root: str) -> Done:

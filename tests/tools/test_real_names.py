@@ -19,7 +19,7 @@ from support.tools.wheels import NAME
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.tools, needs_namespaces]
+pytestmark = [pytest.mark.tools, needs_namespaces, pytest.mark.xdist_group("real names")]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "TOOLS.md"
 PYPI = "https://upload.pypi.org/legacy/"

@@ -6,11 +6,9 @@ are injected into one thread's n-th call of a name and gone when strace is.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -19,9 +17,9 @@ import pytest
 if TYPE_CHECKING:
     from types import TracebackType
 
-traces = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0 or shutil.which("strace") is None,
-    reason="attaches strace to an agent, which takes root",
+traced = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+traces = pytest.mark.root(
+    "attaches strace to an agent", able=lambda: shutil.which("strace"), needs="strace"
 )
 
 DETACH_SECONDS = 0.5

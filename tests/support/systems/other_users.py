@@ -7,7 +7,6 @@ closed to others, the new process gets a view of its own in which it is open; no
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from functools import cache
@@ -17,10 +16,7 @@ import pytest
 
 SOMEBODY = 12345
 
-other_users = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0 or shutil.which("setpriv") is None,
-    reason="only root can become another user",
-)
+other_users = pytest.mark.root("becomes another user")
 
 OPENED = """
 set -e

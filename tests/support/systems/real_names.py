@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -28,16 +29,17 @@ if TYPE_CHECKING:
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def _can_part() -> bool:
-    """Tell whether namespaces can be had, which takes root, and a container that lets it."""
-    if sys.platform != "linux" or shutil.which("ip", path=PATH) is None:
+@cache
+def can_part() -> bool:
+    """Tell whether namespaces can be had, which a container may not allow."""
+    if shutil.which("ip", path=PATH) is None:
         return False
     tried = ["unshare", "--net", "--mount", "true"]
     return subprocess.run(tried, check=False, capture_output=True).returncode == 0
 
 
-needs_namespaces = pytest.mark.skipif(
-    not _can_part(), reason="only root on Linux, with iproute2, can give names another meaning"
+needs_namespaces = pytest.mark.root(
+    "gives names another meaning", able=can_part, needs="iproute2 and namespaces"
 )
 
 _INSIDE = """

@@ -15,19 +15,22 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from support import CHECKOUT
-from support.systems.real_names import needs_namespaces
+from support.systems.real_names import can_part
 from support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 SSHD = "/usr/sbin/sshd"
-needs_ssh_hosts = [
-    needs_namespaces,
-    pytest.mark.skipif(
-        not Path(SSHD).exists() or shutil.which("ssh") is None, reason="needs openssh-server"
-    ),
-]
+
+
+def _can_make_hosts() -> bool:
+    return can_part() and Path(SSHD).exists() and shutil.which("ssh") is not None
+
+
+needs_ssh_hosts = pytest.mark.root(
+    "makes hosts of its own", able=_can_make_hosts, needs="iproute2, namespaces and openssh-server"
+)
 HERE, THERE = "10.99.0.1", "10.99.0.2"
 
 _CONFIG = """

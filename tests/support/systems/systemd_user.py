@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -59,9 +59,10 @@ def _cgroups() -> Path | None:
     return None
 
 
+@cache
 def _can_log_in() -> bool:
     """Tell whether namespaces and cgroups can be had, which a container may not allow."""
-    if sys.platform != "linux" or os.geteuid() != 0 or not MANAGER.exists():
+    if not MANAGER.exists():
         return False
     if (cgroups := _cgroups()) is None or not _can_make(cgroups):
         return False
@@ -80,8 +81,8 @@ def _can_make(cgroups: Path) -> bool:
     return True
 
 
-needs_user_manager = pytest.mark.skipif(
-    not _can_log_in(), reason="only root, with Debian's systemd and cgroup v2, can log somebody in"
+needs_user_manager = pytest.mark.root(
+    "logs a user in", able=_can_log_in, needs="Debian's systemd, namespaces and cgroup v2"
 )
 
 
