@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from support.home import Home
 
 TESTS = Path(__file__).parent
-LONGEST = {name: at for at, name in enumerate(["security", "tools", "faults", "load", "end_to_end"])}
+LONGEST = {
+    name: at for at, name in enumerate(["security", "tools", "faults", "load", "end_to_end"])
+}
 SYSTEMS = {"macos": "darwin", "windows": "win32"}
 
 settings.register_profile(
