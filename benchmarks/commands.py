@@ -15,7 +15,8 @@ from figures import Row, interleaved, milliseconds, noise
 from system_keyring import missing, system_keyring
 from whole_process import prints, seconds
 
-from support.home import PROGRAMS, Home
+from support.auth_commands import PROGRAMS
+from support.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,8 @@ from system_keyring import missing, system_keyring
 from whole_process import prints, seconds
 
 import tokenward
-from support.home import PROGRAMS, Home
+from support.auth_commands import PROGRAMS
+from support.home import Home
 from tokenward.keyring_script import MODULE, module, program
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from served import FEW, MANY
 from system_keyring import missing, system_keyring
 from whole_process import prints, seconds
 
-from support.home import PROGRAMS, Home
+from support.auth_commands import PROGRAMS
+from support.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

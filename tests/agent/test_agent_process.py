@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from support.agents.process import COMMAND, Agent, NotDone, Wire
-from support.inspection.process_figures import (
+from support.inspection.processes import (
     anonymous_memory,
     children,
     descriptors,
@@ -407,7 +407,7 @@ def test_with_few_descriptors_the_longest_idle_give_way_and_it_can_still_store(
         crowd.append(client)
         client.connect(str(path))
     wire = Wire(path)
-    wire.ask("create", provider="disabled", slot="key-file")
+    wire.create_vault()
     wire.ask("login", b"secret", service=URL, username="ana")
     wire.ask("passphrase", b"some passphrase", action="set")  # a worker needs pipes
     late = Wire(path)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from support.home import PROGRAMS
-from support.inspection.process_figures import is_running
+from support.auth_commands import PROGRAMS
+from support.inspection.processes import is_running
 from support.waiting import PATIENCE
 
 if TYPE_CHECKING:

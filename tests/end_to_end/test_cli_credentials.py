@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.macaroons import token_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.systems.desktop_keyrings import gnome_keyring
 from support.systems.other_users import become, give, other_users
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.macaroons import token_of
 from support.systems.desktop_keyrings import gnome_keyring
 from support.terminal import Typist
@@ -68,7 +68,7 @@ def states(home: Home, file: str, key: str, *arguments: str, status: int = 0) ->
 
 def everything(home: Home) -> dict[tuple[str, str], str]:
     """Return each secret, fetched by its own service and user name."""
-    listed: list[dict[str, Any]] = json.loads(home.done("list", "--format", "json"))["credentials"]
+    listed: list[dict[str, Any]] = home.answer("list")["credentials"]
     return {
         (one["service"], one["username"]): home.done("token", one["service"], "-u", one["username"])
         for one in listed
@@ -172,7 +172,7 @@ def test_a_lifetime_keeps_its_end_and_what_is_over_stays_away(home: Home, key: s
         ],
     )
     assert states(home, file, key) == ["stored", "expired"]
-    (one,) = json.loads(home.done("list", "--format", "json"))["credentials"]
+    (one,) = home.answer("list")["credentials"]
     assert one["expires"][:16] in {"2100-01-01T00:00", "2099-12-31T23:59"}
     told = done(home, "restore", file, "--passphrase-file", key)
     assert "Not restored, for it has expired: the password of u for https://b.example/." in told
@@ -280,7 +280,7 @@ def test_what_is_adopted_is_adopted_again_where_its_keyring_is_read(home: Home, 
         assert states(home, "b", key) == ["already"]
         home.done("logout", "--all")
         assert states(home, "b", key) == ["stored"]
-        assert json.loads(home.done("list", "--format", "json"))["credentials"][0]["adopted"]
+        assert home.answer("list")["credentials"][0]["adopted"]
         assert home.done("token", url) == f"{MARK}\n"
     home.done("agent", "stop")
     del home.environment["DBUS_SESSION_BUS_ADDRESS"]

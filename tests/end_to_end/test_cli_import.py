@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.macaroons import token_of
 from support.systems.desktop_keyrings import gnome_keyring
 from support.terminal import Typist

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.terminal import Typist
 from support.waiting import PATIENCE
 
@@ -86,7 +86,7 @@ def test_a_log_that_is_whole_is_said_to_be(home: Home) -> None:
     result = home.auth("log", "--verify")
     assert result.returncode == 0
     assert "No line was changed" in result.stderr
-    told = json.loads(home.done("log", "--verify", "--format", "json"))
+    told = home.answer("log", "--verify")
     assert (told["problems"], told["count"], told["lost"]) == ([], 0, 0)
     assert told["lines"] == told["vouched"] + told["unanchored"] == 4
     assert home.auth("log", "--verify", "--follow").returncode == 2
@@ -159,7 +159,7 @@ def test_a_locked_agent_cannot_say_whether_the_log_is_whole(home: Home) -> None:
     result = home.auth("log", "--verify")
     assert result.returncode == 2
     assert "hint: `auth unlock`" in result.stderr
-    findings = json.loads(home.done("doctor", "--format", "json"))["findings"]
+    findings = home.answer("doctor")["findings"]
     assert [one["state"] for one in findings if one["check"] == "log"] == ["warning"]
 
 

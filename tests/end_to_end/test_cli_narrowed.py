@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.macaroons import IDENTIFIER, caveats_of, token_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.macaroons import token_of
 from support.systems.desktop_keyrings import bus_session, gnome_keyring, hanging_keyring
 from support.tools.keyring_program import keyring_program

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from support.terminal import Typist
@@ -50,7 +49,7 @@ def test_a_damaged_vault_says_what_helps_and_that_helps(home: Home) -> None:
 
 def test_what_came_back_is_one_json_object(home: Home) -> None:
     damaged(home)
-    found = json.loads(home.done("restore", "--previous", "--format", "json"))
+    found = home.answer("restore", "--previous")
     assert found["kept"].startswith(f"{vault(home)}.damaged-20")
     assert (found["provider"], found["generation"], found["count"]) == ("disabled", 2, 1)
     assert found["saved"].endswith("Z")

@@ -50,7 +50,7 @@ def test_an_access_token_of_jfrog_is_revoked_and_removed(home: Home) -> None:
     with Loopback(api) as server:
         url = server.url + JFrog.INDEX
         home.log_in(url, JWT)
-        found = json.loads(home.done("logout", url, "--revoke", "--format", "json"))
+        found = home.answer("logout", url, "--revoke")
     assert found == {
         "removed": [{"service": url, "username": "alice", "provider": "disabled", "revoked": True}],
         "count": 1,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.terminal import Typist
 from support.waiting import PATIENCE
 
@@ -358,10 +358,10 @@ def doctor(home: Home, **variables: str) -> dict[str, str]:
 
 def test_doctor_and_status_tell_whether_it_is_in_force(home: Home) -> None:
     assert doctor(home)["state"] == "warning"
-    assert json.loads(home.done("status", "--format", "json"))["setup"] == []
+    assert home.answer("status")["setup"] == []
     setup(home)
     assert doctor(home)["state"] == "ok"
-    assert json.loads(home.done("status", "--format", "json"))["setup"] == ["keyring", "uv", "pip"]
+    assert home.answer("status")["setup"] == ["keyring", "uv", "pip"]
     assert "set up (keyring, uv, pip)" in home.done("status")
     module = home.path / EVERYTHING[0]
     module.write_text(module.read_text() + "\n")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.home import PROGRAMS, Home
+from support.auth_commands import PROGRAMS
 from support.macaroons import raw_of
 from support.servers.real_names_server import BEARER, CI, Seen
 from support.servers.trusted_publishing import identity_token
@@ -17,6 +17,8 @@ from support.tools.wheels import NAME, write_wheel
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from subprocess import CompletedProcess
+
+    from support.home import Home
 
 pytestmark = [needs_namespaces, pytest.mark.xdist_group("trusted publishing")]
 

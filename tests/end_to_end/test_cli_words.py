@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 
 if TYPE_CHECKING:
     from support.home import Home
@@ -31,11 +30,11 @@ def home_with_a_vault(home: Home) -> Home:
 def test_a_word_is_shown_and_logged_out_as_it_is_listed(home_with_a_vault: Home, word: str) -> None:
     home = home_with_a_vault
     keep(home, word)
-    listed = json.loads(home.done("list", "--format", "json"))["credentials"]
+    listed = home.answer("list")["credentials"]
     assert word in [each["service"] for each in listed]
-    found = json.loads(home.done("token", word, "--format", "json"))
+    found = home.answer("token", word)
     assert (found["service"], found["username"], found["token"]) == (word, "ana", SECRET)
-    removed = json.loads(home.done("logout", word, "--format", "json"))["removed"]
+    removed = home.answer("logout", word)["removed"]
     assert [each["service"] for each in removed] == [word]
     assert home.auth("token", word).returncode == 2
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
@@ -53,7 +52,7 @@ def quiet(home: Home, operation: str, text: str, **variables: str) -> str:
 
 
 def stored(home: Home) -> list[tuple[str, str]]:
-    listed = json.loads(home.done("list", "--format", "json"))["credentials"]
+    listed = home.answer("list")["credentials"]
     return [(entry["service"], entry["username"]) for entry in listed]
 
 
@@ -188,7 +187,7 @@ def test_a_password_that_is_over_is_not_stored_and_one_that_ends_is_until_then(h
     quiet(home, "store", said.format(1))
     assert stored(home) == []
     ask(home, "store", said.format(int(time.time()) + 3600))
-    assert json.loads(home.done("list", "--format", "json"))["credentials"][0]["expires"]
+    assert home.answer("list")["credentials"][0]["expires"]
 
 
 def test_erase_means_this_user_and_this_password(home: Home) -> None:

@@ -5,7 +5,6 @@ There is one job of that name for a user, so nothing is done where it is there a
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -42,7 +41,7 @@ def installed(home: Home) -> Iterator[Home]:
 
 
 def status(home: Home) -> dict[str, object]:
-    found = json.loads(home.done("agent", "status", "--format", "json"))
+    found = home.answer("agent", "status")
     assert isinstance(found, dict)
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -114,7 +113,7 @@ def test_it_finds_the_agent_where_another_home_took_the_plain_name(
 
 def test_it_asks_the_agent_that_it_is_told_to_ask(home: Home, client: Path) -> None:
     home.log_in(URL, "a")
-    status = json.loads(home.done("agent", "status", "--format", "json"))
+    status = home.answer("agent", "status")
     elsewhere = {"XDG_RUNTIME_DIR": "", "TOKENWARD_SOCK": status["socket"]}
     assert ask(home, client, URL, **elsewhere).stdout == "alice\na\n"
 

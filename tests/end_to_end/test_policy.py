@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -154,7 +153,7 @@ def test_lists_and_log_say_what_the_policy_makes_of_it(stored: Home) -> None:
     assert heading.split()[-1] == "POLICY"
     assert row.endswith("allow, deny")
     assert "denied by line 1 of the policy" in stored.done("log")
-    (entry,) = json.loads(stored.done("list", "--format", "json"))["credentials"]
+    (entry,) = stored.answer("list")["credentials"]
     assert entry["policy"] == ["allow", "deny"]
     line: dict[str, Any] = lines(stored)[-1]
     assert (line["decision"], line["code"], line["rule"]) == ("refused", "refused", 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -159,9 +158,7 @@ def test_logging_in_does_not_take_what_uv_was_told_for_a_choice(home: Home, prog
     keyring_program(programs)
     home.done("setup")
     home.log_in(URL, "marked", username="ana")
-    assert json.loads(home.done("list", "--format", "json"))["credentials"][0]["provider"] == (
-        "disabled"
-    )
+    assert home.answer("list")["credentials"][0]["provider"] == ("disabled")
 
 
 @pytest.mark.gnome_keyring

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.macaroons import caveats_of as caveat_texts
 from support.macaroons import token_of
 from support.policy import TOOL, rules
@@ -89,7 +89,7 @@ def test_nothing_but_that_credential_can_be_had_or_done_there(stored: Home) -> N
         assert result.returncode == 2, command
         assert "hands out one credential and does nothing else" in result.stderr, command
     assert by(stored, path, "login", OTHER, "-u", "x", "--password", "-", "x").returncode == 2
-    assert len(json.loads(stored.done("list", "--format", "json"))["credentials"]) == 2
+    assert len(stored.answer("list")["credentials"]) == 2
 
 
 def test_a_share_is_narrower_than_what_is_asked_there_and_never_wider(stored: Home) -> None:
@@ -120,7 +120,7 @@ def test_it_ends_with_the_agent_and_is_not_remembered(stored: Home) -> None:
     path = shared(stored)["socket"]
     stored.done("agent", "restart")
     assert not Path(path).exists()
-    assert json.loads(stored.done("status", "--format", "json"))["shares"] == []
+    assert stored.answer("status")["shares"] == []
 
 
 def test_who_was_let_in_is_hung_up_on_when_it_is_stopped(stored: Home) -> None:

@@ -6,7 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 
 if TYPE_CHECKING:
     from support.home import Home

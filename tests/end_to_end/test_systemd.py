@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.systems.other_users import give
 from support.systems.systemd_user import RUNTIME, UserManager, needs_user_manager
 from support.terminal import Typist
@@ -56,16 +56,10 @@ def session() -> Iterator[UserManager]:
 @pytest.fixture
 def user(session: UserManager) -> Iterator[UserManager]:
     """A session in which the agent is installed, and nothing stored."""
-    session.auth("agent", "install")
+    session.done("agent", "install")
     yield session
-    session.auth("agent", "uninstall")
+    session.done("agent", "uninstall")
     session.forget()
-
-
-def answer(user: UserManager, *arguments: str) -> dict[str, object]:
-    found = json.loads(user.auth(*arguments, "--format", "json"))
-    assert isinstance(found, dict)
-    return found
 
 
 def ended(user: UserManager) -> None:
@@ -99,11 +93,11 @@ def test_installing_says_what_it_did_and_uninstalling_undoes_it(session: UserMan
     session.run("mkdir", str(ours.parent))
     session.run("touch", str(ours))
     before = files(session)
-    assert json.loads(session.auth(*LOGIN, "--format", "json"))["provider"] == "disabled"
-    on_demand = answer(session, "agent", "status")
+    assert session.answer(*LOGIN)["provider"] == "disabled"
+    on_demand = session.answer("agent", "status")
     assert on_demand["service"] is None
 
-    found = answer(session, "agent", "install")
+    found = session.answer("agent", "install")
     assert (found["manager"], found["installed"]) == ("systemd", True)
     written = found["written"]
     assert isinstance(written, list)
@@ -113,37 +107,37 @@ def test_installing_says_what_it_did_and_uninstalling_undoes_it(session: UserMan
     assert found["pid"] not in {None, on_demand["pid"]}
     assert session.shows(AGENT, "MainPID") == str(found["pid"])
     assert session.shows(SOCKET, "UnitFileState") == "enabled"
-    assert session.auth("token", URL) == "t-1\n"
+    assert session.done("token", URL) == "t-1\n"
 
-    again = answer(session, "agent", "install")
+    again = session.answer("agent", "install")
     assert (again["written"], again["pid"]) == ([], found["pid"])
     mode = session.run("stat", "-c", "%a %F", f"{RUNTIME}/tokenward", ADDRESS).stdout
     assert mode == "700 directory\n600 socket\n"
 
-    removed = answer(session, "agent", "uninstall")["removed"]
+    removed = session.answer("agent", "uninstall")["removed"]
     assert sorted(removed if isinstance(removed, list) else []) == sorted(written)
     assert files(session) == before
-    assert answer(session, "agent", "status")["service"] is None
+    assert session.answer("agent", "status")["service"] is None
     assert session.systemctl("list-units", "--all", "--quiet", "tokenward*").strip() == ""
-    assert session.auth("token", URL) == "t-1\n"  # started on demand, as ever
-    session.auth("agent", "stop")
-    assert answer(session, "agent", "uninstall")["removed"] == []
+    assert session.done("token", URL) == "t-1\n"  # started on demand, as ever
+    session.done("agent", "stop")
+    assert session.answer("agent", "uninstall")["removed"] == []
     session.forget()
 
 
 def test_what_is_written_is_for_the_directories_of_whoever_installs(session: UserManager) -> None:
     other = {"TOKENWARD_DIR": f"{session.path}/mine", "XDG_STATE_HOME": f"{session.path}/a 100% b"}
-    session.auth("agent", "install", **other)
-    session.auth(*LOGIN, **other)
-    socket = json.loads(session.auth("agent", "status", "--format", "json", **other))["socket"]
+    session.done("agent", "install", **other)
+    session.done(*LOGIN, **other)
+    socket = session.answer("agent", "status", **other)["socket"]
     assert session.shows(SOCKET, "Listen") == f"{socket} (Stream)"
     assert {path.name for path in session.path.iterdir()} >= {"mine", "a 100% b"}
-    status = session.auth("agent", "status")
+    status = session.done("agent", "status")
     assert status.splitlines()[0] == "The agent is not running."
     assert f"looks after the agent of other credentials, at {socket}." in status
-    assert session.run(PROGRAMS / "auth", "token", URL).returncode == 2
-    session.auth("agent", "stop")
-    session.auth("agent", "uninstall")
+    assert session.auth("token", URL).returncode == 2
+    session.done("agent", "stop")
+    session.done("agent", "uninstall")
     session.forget()
 
 
@@ -151,20 +145,20 @@ def test_a_unit_that_was_changed_is_written_anew(user: UserManager) -> None:
     unit = user.path / ".config/systemd/user/tokenward.service"
     before = unit.read_text()
     user.run("sed", "-i", "s/^NoNewPrivileges=.*/NoNewPrivileges=no/", str(unit))
-    assert answer(user, "agent", "install")["written"] == [str(unit)]
+    assert user.answer("agent", "install")["written"] == [str(unit)]
     assert unit.read_text() == before
 
 
 def test_where_the_unit_starts_nothing_the_agent_is_started_on_demand(user: UserManager) -> None:
-    user.auth(*LOGIN)
+    user.done(*LOGIN)
     with changed(user, "ExecStart=", "ExecStart=/nowhere/python", "StartLimitBurst=2"):
-        assert "index.example" in user.auth("list")
+        assert "index.example" in user.done("list")
         assert user.shows(SOCKET, "ActiveState") == "failed"
-        assert user.auth("token", URL) == "t-1\n"
-        assert "does not listen" in user.auth("agent", "status")
-        assert "does not listen" in user.run(PROGRAMS / "auth", "doctor").stdout
-        user.auth("agent", "stop")
-    assert answer(user, "agent", "install")["written"] == []
+        assert user.done("token", URL) == "t-1\n"
+        assert "does not listen" in user.done("agent", "status")
+        assert "does not listen" in user.auth("doctor").stdout
+        user.done("agent", "stop")
+    assert user.answer("agent", "install")["written"] == []
     assert user.shows(SOCKET, "ActiveState") == "active"
 
 
@@ -172,7 +166,7 @@ def test_a_strangers_unit_stays_and_nothing_is_written(session: UserManager) -> 
     folder = session.path / ".config/systemd/user"
     session.run("mkdir", "-p", str(folder))
     session.run("sh", "-c", f"echo '[Service]' >{folder}/tokenward.service")
-    result = session.run(PROGRAMS / "auth", "agent", "install")
+    result = session.auth("agent", "install")
     assert result.returncode == 2
     assert "tokenward.service is there already" in result.stderr
     assert [path.name for path in folder.iterdir()] == ["tokenward.service"]
@@ -187,9 +181,9 @@ def test_the_units_of_a_distribution_do_and_are_not_taken_away(session: UserMana
         session.run("sh", "-c", f"cat >'{folder}/{unit.name}'", stdin=text)
     session.systemctl("daemon-reload")
     session.systemctl("enable", "--now", SOCKET)
-    session.auth(*LOGIN)
+    session.done(*LOGIN)
     assert session.shows(AGENT, "ActiveState") == "active"
-    result = session.run(PROGRAMS / "auth", "agent", "uninstall")
+    result = session.auth("agent", "uninstall")
     assert result.returncode == 2
     assert f"`systemctl --user disable --now {SOCKET}`" in result.stderr
     session.systemctl("disable", "--now", SOCKET)
@@ -199,7 +193,7 @@ def test_the_units_of_a_distribution_do_and_are_not_taken_away(session: UserMana
 
 def test_a_program_that_does_not_start_is_not_kept(session: UserManager) -> None:
     """`/proc` in the place of the state directory, which cannot be made there."""
-    result = session.run(PROGRAMS / "auth", "agent", "install", XDG_STATE_HOME="/proc/none")
+    result = session.auth("agent", "install", XDG_STATE_HOME="/proc/none")
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert files(session) == ""
@@ -211,37 +205,37 @@ def test_the_first_request_starts_it_and_asking_whether_it_runs_does_not(
 ) -> None:
     user.systemctl("stop", AGENT)
     for _ in range(2):
-        found = answer(user, "agent", "status")
+        found = user.answer("agent", "status")
         assert (found["running"], found["pid"]) == (False, None)
         service = found["service"]
         assert isinstance(service, dict)
         assert (service["listening"], service["socket"]) == (True, ADDRESS)
-    assert answer(user, "status")["running"] is False
-    assert answer(user, "agent", "stop")["stopped"] is None
-    by_hand = user.run(PROGRAMS / "auth", "agent", "run")
+    assert user.answer("status")["running"] is False
+    assert user.answer("agent", "stop")["stopped"] is None
+    by_hand = user.auth("agent", "run")
     assert (by_hand.returncode, "`auth agent uninstall`" in by_hand.stderr) == (2, True)
     assert user.shows(AGENT, "ActiveState") == "inactive"
 
-    user.auth(*LOGIN)
+    user.done(*LOGIN)
     pid = int(user.shows(AGENT, "MainPID"))
-    assert answer(user, "agent", "status")["pid"] == pid
-    assert answer(user, "agent", "restart")["stopped"] == pid
-    assert user.auth("token", URL, TOKENWARD_NO_AUTOSTART="1") == "t-1\n"
+    assert user.answer("agent", "status")["pid"] == pid
+    assert user.answer("agent", "restart")["stopped"] == pid
+    assert user.done("token", URL, TOKENWARD_NO_AUTOSTART="1") == "t-1\n"
     assert user.shows(AGENT, "MainPID") not in {"0", str(pid)}
-    assert answer(user, "agent", "stop")["running"] is False
+    assert user.answer("agent", "stop")["running"] is False
     ended(user)
     assert user.shows(SOCKET, "ActiveState") == "active"
 
 
 def test_it_is_confined_as_the_unit_says(user: UserManager) -> None:
-    user.auth("list")
+    user.done("list")
     pid = user.shows(AGENT, "MainPID")
     status = dict(line.split(":\t", 1) for line in user.proc(pid, "status").splitlines())
     assert (status["NoNewPrivs"], status["Seccomp"], status["Umask"]) == ("1", "2", "0077")
     limits = user.proc(pid, "limits").splitlines()
     (core,) = [line.split() for line in limits if line.startswith("Max core file size")]
     assert core[4:6] == ["0", "0"]
-    protections = answer(user, "status")["protections"]
+    protections = user.answer("status")["protections"]
     assert isinstance(protections, dict)
     assert protections.pop("memory")
     assert set(protections.values()) == {"in force"}
@@ -250,13 +244,13 @@ def test_it_is_confined_as_the_unit_says(user: UserManager) -> None:
 @pytest.mark.skipif(shutil.which("gdb") is None, reason="needs gdb")
 def test_the_agent_itself_can_open_unix_sockets_alone(user: UserManager) -> None:
     """Root, who can do everything, has the running agent try it."""
-    user.auth("list")
+    user.done("list")
     opened = [f"print ((int(*)(int,int,int))socket)({family},1,0) >= 0" for family in (1, 2, 10)]
     tries = [word for each in opened for word in ("-ex", each)]
     gdb = ["gdb", "-nx", "-batch", "-p", user.shows(AGENT, "MainPID"), *tries]
     said = subprocess.run([*user.inside_as_root, *gdb], capture_output=True, text=True, check=True)
     assert re.findall(r"^\$\d = (\d)$", said.stdout, re.MULTILINE) == ["1", "0", "0"]
-    user.auth("agent", "restart")  # one descriptor of it is nobody's
+    user.done("agent", "restart")  # one descriptor of it is nobody's
 
 
 def test_what_runs_in_the_agents_unit_has_no_network(user: UserManager) -> None:
@@ -271,44 +265,44 @@ def test_what_runs_in_the_agents_unit_has_no_network(user: UserManager) -> None:
 
 
 def test_a_killed_agent_is_back_with_all_that_opens_by_itself(user: UserManager) -> None:
-    user.auth(*LOGIN)
+    user.done(*LOGIN)
     pid = user.shows(AGENT, "MainPID")
     for _ in range(2):
         user.run("kill", "-KILL", pid)
-        assert user.auth("token", URL) == "t-1\n"
+        assert user.done("token", URL) == "t-1\n"
         user.until(lambda: user.shows(AGENT, "MainPID") not in {pid, "0"})  # noqa: B023 - at once
         pid = user.shows(AGENT, "MainPID")
     assert user.shows(AGENT, "NRestarts") == "2"
 
 
 def test_nobody_asks_it_goes_and_the_socket_stays(user: UserManager) -> None:
-    user.auth(*LOGIN)
+    user.done(*LOGIN)
     with changed(user, "Environment=TOKENWARD_IDLE_EXIT=1s"):
-        assert user.auth("token", URL) == "t-1\n"
+        assert user.done("token", URL) == "t-1\n"
         ended(user)
         assert user.shows(AGENT, "Result") == "success"
         assert user.shows(SOCKET, "ActiveState") == "active"
-        assert user.auth("token", URL) == "t-1\n"
+        assert user.done("token", URL) == "t-1\n"
 
 
 def test_a_reload_is_a_lock_and_the_status_says_which(user: UserManager) -> None:
-    user.auth(*LOGIN)
+    user.done(*LOGIN)
     assert user.shows(AGENT, "StatusText") == "unlocked"
     user.systemctl("reload", AGENT)
     user.until(lambda: user.shows(AGENT, "StatusText") == "locked")
     assert user.shows(AGENT, "ActiveState") == "active"
-    assert "`auth unlock`" in user.run(PROGRAMS / "auth", "token", URL).stderr
-    user.auth("agent", "restart")
+    assert "`auth unlock`" in user.auth("token", URL).stderr
+    user.done("agent", "restart")
     user.until(lambda: user.shows(AGENT, "StatusText") == "locked")
-    user.auth("unlock")
+    user.done("unlock")
     user.until(lambda: user.shows(AGENT, "StatusText") == "unlocked")
-    assert user.auth("token", URL) == "t-1\n"
+    assert user.done("token", URL) == "t-1\n"
     events = [line["event"] for line in log(user)]
     assert "lock" in events
 
 
 def log(user: UserManager) -> list[dict[str, object]]:
-    found = answer(user, "log")["lines"]
+    found = user.log_lines()
     assert isinstance(found, list)
     return found
 
@@ -325,7 +319,7 @@ def test_an_agent_whose_address_is_taken_ends_at_once_and_says_why(user: UserMan
         assert found == ["success", "0", "0"]
         said = (user.path / "errors").read_text().splitlines()
         assert set(said) == {"tokenward-agent: Another agent serves this address."}
-        user.auth(*LOGIN)
+        user.done(*LOGIN)
 
 
 def test_a_keyring_that_needs_the_network_is_asked_outside_of_the_filters(
@@ -343,9 +337,9 @@ def test_a_keyring_that_needs_the_network_is_asked_outside_of_the_filters(
     (programs / "keyring").chmod(0o755)
     give(programs)
     path = f"{programs}:{user.environment['PATH']}"
-    user.auth("login", URL, "--token", "t-2", "--keyring-provider", "subprocess", PATH=path)
-    user.auth("agent", "restart", PATH=path)
-    assert user.auth("token", URL, PATH=path) == "t-2\n"
+    user.done("login", URL, "--token", "t-2", "--keyring-provider", "subprocess", PATH=path)
+    user.done("agent", "restart", PATH=path)
+    assert user.done("token", URL, PATH=path) == "t-2\n"
     assert set(Path(found).read_text().split()) == {"network"}
     user.until(lambda: "tokenward-worker@" not in user.systemctl("list-units", "--all", "--plain"))
 
@@ -364,9 +358,9 @@ def test_the_system_keyring_is_asked_outside_of_the_filters(user: UserManager) -
     user.systemctl("set-environment", bus)
     login = ("login", URL, "--token", "t-4", "--keyring-provider", "keyring")
     variables = dict([bus.split("=", 1)])
-    user.until(lambda: user.run(PROGRAMS / "auth", *login, **variables).returncode == 0)
-    user.auth("agent", "restart")
-    assert user.auth("token", URL) == "t-4\n"
+    user.until(lambda: user.auth(*login, **variables).returncode == 0)
+    user.done("agent", "restart")
+    assert user.done("token", URL) == "t-4\n"
     (vault,) = [it for it in vaults(user) if it["state"] == "open"]
     assert vault["provider"] == "keyring"
     user.systemctl("unset-environment", "DBUS_SESSION_BUS_ADDRESS")
@@ -374,7 +368,7 @@ def test_the_system_keyring_is_asked_outside_of_the_filters(user: UserManager) -
 
 
 def vaults(user: UserManager) -> list[dict[str, object]]:
-    found = answer(user, "status")["vaults"]
+    found = user.answer("status")["vaults"]
     assert isinstance(found, list)
     return found
 
@@ -382,34 +376,34 @@ def vaults(user: UserManager) -> list[dict[str, object]]:
 def test_a_passphrase_that_the_manager_hands_over_asks_nobody(user: UserManager) -> None:
     phrase = user.path / "phrase"
     user.run("sh", "-c", f"umask 077; echo correct horse >{phrase}")
-    user.auth("passphrase", "set", TOKENWARD_PASSPHRASE_FILE=str(phrase))
-    user.auth(*LOGIN)
-    user.auth("agent", "restart")
-    assert user.run(PROGRAMS / "auth", "token", URL).returncode == 2
+    user.done("passphrase", "set", TOKENWARD_PASSPHRASE_FILE=str(phrase))
+    user.done(*LOGIN)
+    user.done("agent", "restart")
+    assert user.auth("token", URL).returncode == 2
     with changed(user, f"LoadCredential=tokenward-passphrase:{phrase}"):
-        assert user.auth("token", URL) == "t-1\n"
-        assert "or can read where the service manager has it from" in user.auth("status")
+        assert user.done("token", URL) == "t-1\n"
+        assert "or can read where the service manager has it from" in user.done("status")
         assert user.shows(AGENT, "StatusText") == "unlocked"
-        assert answer(user, "agent", "restart")["running"] is True
-        assert user.auth("token", URL) == "t-1\n"
+        assert user.answer("agent", "restart")["running"] is True
+        assert user.done("token", URL) == "t-1\n"
         user.run("sh", "-c", f"echo another one >{phrase}")
-        user.auth("agent", "restart")
-        refused = user.run(PROGRAMS / "auth", "token", URL)
+        user.done("agent", "restart")
+        refused = user.auth("token", URL)
         assert "The credential `tokenward-passphrase` of the slot `passphrase` does not fit" in (
             refused.stderr
         )
         user.run("sh", "-c", f"echo correct horse >{phrase}")
-        user.auth("unlock", TOKENWARD_PASSPHRASE_FILE=str(phrase))
+        user.done("unlock", TOKENWARD_PASSPHRASE_FILE=str(phrase))
 
 
 def test_where_no_worker_is_to_be_had_that_is_said(user: UserManager) -> None:
-    user.auth("list")
+    user.done("list")
     user.systemctl("stop", "tokenward-worker.socket")
     assert user.shows(AGENT, "ActiveState") == "active"
     login = ("login", URL, "--token", "t-5", "--keyring-provider", "keyring")
-    refused = user.run(PROGRAMS / "auth", *login)
+    refused = user.auth(*login)
     assert "starts no worker at" in refused.stderr
-    user.auth("agent", "restart")
+    user.done("agent", "restart")
     assert user.shows("tokenward-worker.socket", "ActiveState") == "active"
 
 
@@ -423,7 +417,7 @@ class Person(Typist):
     not Path("/usr/bin/pinentry-curses").exists(), reason="needs Debian's pinentry-curses"
 )
 def test_a_person_is_asked_on_their_terminal_by_a_worker_outside(user: UserManager) -> None:
-    user.auth(*LOGIN)
+    user.done(*LOGIN)
     user.run("mkdir", "-p", f"{user.path}/.config/tokenward")
     policy = '[[policy]]\ndecide = "ask"\n'
     user.run("sh", "-c", f"cat >{user.path}/.config/tokenward/config.toml", stdin=policy)
@@ -437,7 +431,7 @@ def test_a_person_is_asked_on_their_terminal_by_a_worker_outside(user: UserManag
 
 
 def test_a_worker_does_nothing_for_anybody_but_the_agent(user: UserManager) -> None:
-    user.auth("list")
+    user.done("list")
     ask = (
         "import socket; s = socket.socket(socket.AF_UNIX); s.settimeout(30);"
         f"s.connect('{RUNTIME}/tokenward/worker.sock'); s.send(b'x'); print(s.recv(1))"
@@ -447,7 +441,7 @@ def test_a_worker_does_nothing_for_anybody_but_the_agent(user: UserManager) -> N
 
 
 def test_an_agent_sends_nothing_to_a_worker_that_is_not_the_managers(user: UserManager) -> None:
-    user.auth("list")
+    user.done("list")
     with changed(user, f"Environment=TOKENWARD_WORKERS={RUNTIME}/mine.sock"):
         listen = (
             "import socket; s = socket.socket(socket.AF_UNIX);"
@@ -463,12 +457,12 @@ def test_an_agent_sends_nothing_to_a_worker_that_is_not_the_managers(user: UserM
 
 
 def test_a_newer_version_takes_over_without_anybody_being_asked(user: UserManager) -> None:
-    user.auth(*LOGIN)
+    user.done(*LOGIN)
     older = "import tokenward_protocol as p; p.VERSION = '0.0.1'; import tokenward_agent.__main__ as m; m.main()"
     with changed(user, "ExecStart=", f'{PYTHON} "{older}"'):
-        assert user.auth("token", URL) == "t-1\n"
+        assert user.done("token", URL) == "t-1\n"
         pid = user.shows(AGENT, "MainPID")
-        assert answer(user, "agent", "status")["version"] == "0.0.1"
+        assert user.answer("agent", "status")["version"] == "0.0.1"
         # The files are the new ones now; the agent that runs is the old one.
         user.run("rm", str(user.path / ".config/systemd/user/tokenward.service.d/test.conf"))
         user.systemctl("daemon-reload")
@@ -476,14 +470,14 @@ def test_a_newer_version_takes_over_without_anybody_being_asked(user: UserManage
             0
         )
         assert user.shows(AGENT, "MainPID") not in {"0", pid}
-        assert answer(user, "agent", "status")["version"] != "0.0.1"
-        assert user.auth("token", URL) == "t-1\n"
+        assert user.answer("agent", "status")["version"] != "0.0.1"
+        assert user.done("token", URL) == "t-1\n"
 
 
 def test_logging_out_ends_it_in_good_order() -> None:
     with UserManager() as user:
-        user.auth("agent", "install")
-        user.auth(*LOGIN)
+        user.done("agent", "install")
+        user.done(*LOGIN)
         state = next((user.path / ".local/state/tokenward").iterdir())
         user.log_out()
         (written,) = (state / "audit").iterdir()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.home import PROGRAMS, Home
+from support.auth_commands import PROGRAMS
+from support.home import Home
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -88,7 +88,7 @@ def test_what_is_no_memory_of_ours_keeps_nobody_waiting(
     else:
         assert wire.ask("fetch", service=URL)["ok"] is True
         assert wire.ask("prepare")["provider"] == "disabled"
-        wire.ask("login", b"other", service=OTHER, username="u", provider="disabled")
+        wire.log_in(OTHER, b"other")
         wire.ask("logout", service=OTHER)
     wire.close()
     assert filled.errors.read_text() == ""

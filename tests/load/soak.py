@@ -29,7 +29,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 from support.agents.bad_clients import ATTACKS, BIG_SERVICE, silence
 from support.agents.good_client import SECRET, SERVICE, Fetch, GoodClient
 from support.agents.process import Agent, NotDone
-from support.inspection.process_figures import (
+from support.inspection.processes import (
     anonymous_memory,
     children,
     descriptors,
@@ -194,17 +194,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("minutes", type=float, metavar="MINUTES")
     seconds = parser.parse_args().minutes * 60
-    with tempfile.TemporaryDirectory(prefix="soak-", dir="/tmp") as folder:
-        agent = Agent(Path(folder).resolve())
-        try:
-            agent.create_vault()
-            for service, secret in ((SERVICE, SECRET), (BIG_SERVICE, b"x" * MAX_BODY)):
-                agent.ask("login", secret, service=service, username="u", provider="disabled")
-            soak = Soak(agent, seconds)
-            fetches, memory, files = soak.run(seconds)
-            lost, said = soak.lost(), agent.errors.read_text()
-        finally:
-            agent.end()
+    with (
+        tempfile.TemporaryDirectory(prefix="soak-", dir="/tmp") as folder,
+        Agent(Path(folder).resolve()) as agent,
+    ):
+        agent.create_vault()
+        agent.log_in(SERVICE, SECRET)
+        agent.log_in(BIG_SERVICE, b"x" * MAX_BODY)
+        soak = Soak(agent, seconds)
+        fetches, memory, files = soak.run(seconds)
+        lost, said = soak.lost(), agent.errors.read_text()
     return report(soak, fetches, memory, files, lost, said)
 
 

@@ -12,7 +12,7 @@ import pytest
 from support.agents.bad_clients import ATTACKS, BIG_SERVICE, silence
 from support.agents.good_client import SECRET, SERVICE, GoodClient
 from support.agents.process import Agent
-from support.inspection.process_figures import (
+from support.inspection.processes import (
     anonymous_memory,
     children,
     descriptors,

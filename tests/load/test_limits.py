@@ -35,7 +35,7 @@ in_a_memory_group = pytest.mark.root(
 @pytest.fixture(autouse=True)
 def stored(agent: Agent) -> None:
     agent.create_vault()
-    login(agent, SERVICE, SECRET)
+    agent.log_in(SERVICE, SECRET)
 
 
 @pytest.fixture
@@ -46,15 +46,11 @@ def held(agent: Agent) -> Iterator[Wire]:
         yield wire
 
 
-def login(agent: Agent | Wire, service: str, secret: bytes) -> None:
-    agent.ask("login", secret, service=service, username="u", provider="disabled")
-
-
 def test_idle_connections_leave_descriptors_for_saving_and_for_workers(agent: Agent) -> None:
     agent.before = ("prlimit", "--nofile=256:256")
     agent.restart()
     with connections(agent.socket, 400), GoodClient(agent.socket) as good:
-        login(agent, NEW, b"new")
+        agent.log_in(NEW, b"new")
         agent.ask("passphrase", b"a passphrase", action="set")  # stretched in a worker
         assert {fetch.wrong for fetch in good.report()} == {""}
     agent.restart()
@@ -69,10 +65,10 @@ def test_without_a_descriptor_to_spare_what_needs_none_is_answered_and_the_rest_
     resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (3, usual[1]))
     assert held.ask_whole("fetch", service=SERVICE)[1] == SECRET
     with pytest.raises(NotDone) as refused:
-        login(held, NEW, b"new")
+        held.log_in(NEW, b"new")
     assert refused.value.code == "busy"
     resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, usual)
-    login(agent, NEW, b"new")
+    agent.log_in(NEW, b"new")
     assert (agent.fetch(NEW), agent.fetch(SERVICE)) == (b"new", SECRET)
 
 
@@ -84,13 +80,13 @@ def test_without_memory_to_spare_a_refusal_is_said_and_nothing_is_lost(
     said = set()
     for number in range(40):
         try:
-            login(held, f"https://{number}.example/", bytes(65536))
+            held.log_in(f"https://{number}.example/", bytes(65536))
         except NotDone as refused:
             said.add(refused.code)
     assert said == {"busy"}
     assert held.ask_whole("fetch", service=SERVICE)[1] == SECRET
     resource.prlimit(agent.pid, resource.RLIMIT_AS, usual)
-    login(agent, NEW, b"new")
+    agent.log_in(NEW, b"new")
     agent.restart()
     assert (agent.fetch(NEW), agent.fetch(SERVICE)) == (b"new", SECRET)
     assert agent.errors.read_text() == ""

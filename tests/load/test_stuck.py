@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+from typing import TYPE_CHECKING
 
 import psutil
 
-from support.home import PROGRAMS, Home
+from support.auth_commands import PROGRAMS
 from support.waiting import until
+
+if TYPE_CHECKING:
+    from support.home import Home
 
 URL = "https://h.example/"
 

@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from support.agents.bad_clients import HEADERS
 from support.agents.process import Agent, NotDone
-from support.inspection.process_figures import children
 from support.inspection.process_memory import (
     BEFORE,
     copies,
@@ -34,6 +33,7 @@ from support.inspection.process_memory import (
     locked,
     slices,
 )
+from support.inspection.processes import children
 from support.systems.desktop_keyrings import gnome_keyring
 from support.systems.other_users import other_users
 from support.waiting import until

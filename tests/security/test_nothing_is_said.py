@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.home import PROGRAMS, Home
+from support.auth_commands import PROGRAMS
+from support.home import Home
 from tokenward import cli
 from tokenward.credential import Credential
 from tokenward.exchange import Answer

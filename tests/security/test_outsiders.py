@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tokenward_agent
-from support.home import PROGRAMS, Home
-from support.inspection.process_figures import children
+from support.auth_commands import PROGRAMS
+from support.home import Home
 from support.inspection.process_memory import copies, dumped_copies, slices
+from support.inspection.processes import children
 from support.systems.other_users import become, give, other_users
 from support.waiting import until
 from tokenward_agent.worker.runner import _command

@@ -1,6 +1,7 @@
 """What tests share: `from support.home import Home`. Fixtures for all are in tests/conftest.py.
 
-- `home`, `terminal`, `policy`: a user's home, a person at a terminal, a policy with what it is about.
+- `home`, `terminal`, `policy`: a user's home, a person at a terminal, a policy with what it is about;
+  `auth_commands` is what all kinds of users ask of `auth`.
 - `waiting`: `until(condition)`, the one way to wait for something.
 - `agents`: an agent as a process, within the test or made up; clients that behave, or do not.
 - `servers`: indexes, registries and other servers on loopback.

@@ -6,7 +6,6 @@ system keyring answers; a test that wants one adds its variables to `environment
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -14,15 +13,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
-from support.inspection.process_figures import is_running
+from support.auth_commands import PROGRAMS, AuthCommands
+from support.inspection.processes import is_running
 from support.waiting import PATIENCE, until
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
-PROGRAMS = Path(sys.executable).parent
 PLACES = {
     "XDG_CACHE_HOME": ".cache",
     "XDG_CONFIG_HOME": ".config",
@@ -32,7 +28,7 @@ PLACES = {
 }
 
 
-class Home:
+class Home(AuthCommands):
     """A home under /tmp, where a socket's path stays short enough; the agent in it ends with it."""
 
     def __init__(self) -> None:
@@ -74,71 +70,10 @@ class Home:
             start_new_session=True,
         )
 
-    def auth(
-        self, *arguments: str, stdin: str = "", **variables: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run the real `auth` with `arguments`; whatever it exits with."""
-        return self.run(PROGRAMS / "auth", *arguments, stdin=stdin, **variables)
-
-    def done(self, *arguments: str, stdin: str = "", **variables: str) -> str:
-        """Run `auth`, which has to succeed, and return its stdout."""
-        result = self.auth(*arguments, stdin=stdin, **variables)
-        assert result.returncode == 0, result.stderr
-        return result.stdout
-
-    def said(self, *arguments: str, stdin: str = "", **variables: str) -> str:
-        """Run `auth`, which has to succeed, and return what it tells a person on stderr."""
-        return self._told(0, *arguments, stdin=stdin, **variables)
-
-    def refused(self, *arguments: str, stdin: str = "", **variables: str) -> str:
-        """Run `auth`, which has to refuse, and return what it tells a person on stderr."""
-        return self._told(2, *arguments, stdin=stdin, **variables)
-
-    def _told(self, status: int, *arguments: str, stdin: str, **variables: str) -> str:
-        result = self.auth(*arguments, stdin=stdin, **variables)
-        assert result.returncode == status, result
-        assert "Traceback" not in result.stderr
-        return result.stderr
-
-    def answer(self, *arguments: str, stdin: str = "", **variables: str) -> dict[str, Any]:
-        """Run `auth` with `--format json`, which has to succeed, and return its one object."""
-        found = json.loads(self.done(*arguments, "--format", "json", stdin=stdin, **variables))
-        assert isinstance(found, dict)
-        return found
-
-    def log_in(
-        self, service: str, secret: str, *options: str, username: str = "alice", **variables: str
-    ) -> None:
-        """Store a password, which goes in by stdin, as scripts do it."""
-        command = ("login", service, "-u", username, "--password", "-", *options)
-        self.done(*command, stdin=f"{secret}\n", **variables)
-
-    def vault(self, provider: str = "disabled") -> dict[str, Any]:
-        """Return what `auth status` says of a provider's vault."""
-        (found,) = [it for it in self.answer("status")["vaults"] if it["provider"] == provider]
-        assert isinstance(found, dict)
-        return found
-
-    def log_lines(self, *arguments: str) -> list[dict[str, Any]]:
-        """Return the lines of the log, oldest first, or those that `arguments` ask for."""
-        found: list[dict[str, Any]] = self.answer("log", *arguments)["lines"]
-        return found
-
-    def agent_pid(self) -> int | None:
-        """Return the pid of the agent that answers in this home, None if none does."""
-        status = self.auth("agent", "status", "--format", "json")
-        pid = json.loads(status.stdout or "{}").get("pid")
-        return pid if isinstance(pid, int) else None
-
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             if pid := self.agent_pid():
                 self.auth("agent", "stop")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import pexpect  # type: ignore[import-untyped]  # ships no types
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:

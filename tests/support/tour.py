@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pexpect  # type: ignore[import-untyped]  # ships no types
 
 from support import CHECKOUT
-from support.home import PROGRAMS, Home
+from support.auth_commands import PROGRAMS
+from support.home import Home
 from support.servers.devpi_server import DevpiServer
 from support.servers.recording_proxy import RecordingProxy
 from support.tools.environments import programs

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PATIENCE = 60
 """Seconds until something is taken for stuck: the limit of whatever a test waits for."""
 
-PAUSE = 0.01
+PAUSE = 0.005
 """Seconds between two looks."""
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.tools.environments import programs
 from support.tools.publishing import FLIT_PYPROJECT
 from support.tools.tool_home import ALICE, SECRET, said

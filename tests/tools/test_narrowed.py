@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.home import PROGRAMS, Home
+from support.auth_commands import PROGRAMS
+from support.home import Home
 from support.servers.devpi_server import FAKETIME, DevpiServer
 from support.servers.recording_proxy import RecordingProxy
 from support.tools.environments import programs

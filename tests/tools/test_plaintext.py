@@ -8,7 +8,6 @@ be configured with. docs/TOOLS.md says so.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,7 +70,7 @@ def test_what_a_tool_is_told_to_keep_is_a_login(
     result = way(tool_home)
     assert result.returncode == 0, said(result)
     assert not tool_home.leaks()
-    listed = json.loads(tool_home.home.done("list", "--format", "json"))["credentials"]
+    listed = tool_home.home.answer("list")["credentials"]
     (stored,) = [entry for entry in listed if entry["username"] != "somebody"]
     keyring = tool_home.home.path / ".local/bin/keyring"
     found = tool_home.home.run(keyring, "get", stored["service"], stored["username"])
@@ -87,7 +86,7 @@ def test_the_first_thing_that_is_ever_stored_may_come_from_a_tool(
     result = way(tool_home)
     assert result.returncode == 0, said(result)
     assert not tool_home.leaks()
-    assert json.loads(home.done("list", "--format", "json"))["credentials"]
+    assert home.answer("list")["credentials"]
 
 
 @shut

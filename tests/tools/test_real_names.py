@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from support.home import PROGRAMS, Home
+from support.auth_commands import PROGRAMS
+from support.home import Home
 from support.macaroons import token_of
 from support.servers.real_names_server import ACCOUNT, PRIVATE, Seen, token
 from support.systems.real_names import RealNames, needs_namespaces

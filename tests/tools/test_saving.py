@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,7 +35,7 @@ class Terminal(Typist):
 def saved(at: Stage) -> str:
     """Return the service of the one credential that is stored now, which is alice's."""
     assert not at.leaks()
-    (stored,) = json.loads(at.home.done("list", "--format", "json"))["credentials"]
+    (stored,) = at.home.answer("list")["credentials"]
     keyring = at.home.path / ".local/bin/keyring"
     assert at.home.run(keyring, "get", stored["service"], ALICE).stdout.strip() == SECRET
     return str(stored["service"])
@@ -90,4 +89,4 @@ def test_what_pip_saved_is_removed_by_the_keyring_program(stage: Stage) -> None:
     stage.home.run(keyring, "set", "127.0.0.1:8080", ALICE, stdin=SECRET)
     assert saved(stage) == "127.0.0.1:8080"
     assert stage.home.run(keyring, "del", "127.0.0.1:8080", ALICE).returncode == 0
-    assert json.loads(stage.home.done("list", "--format", "json"))["credentials"] == []
+    assert stage.home.answer("list")["credentials"] == []

@@ -21,7 +21,6 @@ from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 SERVICE = "https://good.example/"
 SECRET = b"pypi-what-a-good-client-asks-for"
@@ -60,12 +59,7 @@ class GoodClient:
         self.report()  # it is there, and has loaded all it needs
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.communicate()
 

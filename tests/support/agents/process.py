@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
 from support.waiting import PATIENCE
@@ -21,7 +22,6 @@ from tokenward_protocol.packing import unpack
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from tokenward_protocol.packing import Value
 
@@ -37,7 +37,33 @@ class NotDone(Exception):  # noqa: N818 - the protocol's own word would be "not 
         self.header = header
 
 
-class Wire:
+class Asking(ABC):
+    """What a test asks an agent, however it is connected. Raises NotDone."""
+
+    @abstractmethod
+    def ask_whole(
+        self, op: str, body: bytes = b"", **arguments: Value
+    ) -> tuple[dict[str, Value], bytes]:
+        """Put a request; return the answer's header and body."""
+
+    def ask(self, op: str, body: bytes = b"", **arguments: Value) -> dict[str, Value]:
+        return self.ask_whole(op, body, **arguments)[0]
+
+    def create_vault(self) -> None:
+        """Make the vault of the provider `disabled`, which a key file opens."""
+        self.ask("create", provider="disabled", slot="key-file")
+
+    def log_in(self, service: str, secret: bytes, username: str = "ana") -> None:
+        """Store a credential in that vault."""
+        self.ask("login", secret, service=service, username=username, provider="disabled")
+
+    def fetch(
+        self, service: str, username: str | None = None, provider: str | None = None
+    ) -> bytes:
+        return self.ask_whole("fetch", service=service, username=username, provider=provider)[1]
+
+
+class Wire(Asking):
     """One blocking connection that says whatever bytes a test wants."""
 
     def __init__(self, path: Path) -> None:
@@ -73,10 +99,6 @@ class Wire:
         rest = self.read(whole - PREFIX)
         return unpack(rest[:header]), rest[header:]
 
-    def ask(self, op: str, body: bytes = b"", **arguments: Value) -> dict[str, Value]:
-        header, _ = self.ask_whole(op, body, **arguments)
-        return header
-
     def ask_whole(
         self, op: str, body: bytes = b"", **arguments: Value
     ) -> tuple[dict[str, Value], bytes]:
@@ -89,7 +111,7 @@ class Wire:
         return header, answer
 
 
-class Agent:
+class Agent(Asking):
     """One agent process below `root`, started by us and killed at the end of the `with` block.
 
     `root` has a short path, for the socket's sake. `before` is a command that it is started by, such as `prlimit`, which has to become it.
@@ -143,9 +165,6 @@ class Agent:
     def wire(self) -> Wire:
         return Wire(self.socket)
 
-    def ask(self, op: str, body: bytes = b"", **arguments: Value) -> dict[str, Value]:
-        return self.ask_whole(op, body, **arguments)[0]
-
     def ask_whole(
         self, op: str, body: bytes = b"", **arguments: Value
     ) -> tuple[dict[str, Value], bytes]:
@@ -154,19 +173,6 @@ class Agent:
             return wire.ask_whole(op, body, **arguments)
         finally:
             wire.close()
-
-    def create_vault(self) -> None:
-        """Make the vault of the provider `disabled`, which a key file opens."""
-        self.ask("create", provider="disabled", slot="key-file")
-
-    def log_in(self, service: str, secret: bytes, username: str = "ana") -> None:
-        """Store a credential in that vault."""
-        self.ask("login", secret, service=service, username=username, provider="disabled")
-
-    def fetch(
-        self, service: str, username: str | None = None, provider: str | None = None
-    ) -> bytes:
-        return self.ask_whole("fetch", service=service, username=username, provider=provider)[1]
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """End the process; return its exit code."""
@@ -193,11 +199,6 @@ class Agent:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self.end(signal.SIGKILL)

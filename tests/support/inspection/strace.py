@@ -10,12 +10,9 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import pytest
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 traced = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 traces = pytest.mark.root(
@@ -59,12 +56,7 @@ class Strace:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()  # it lets go of the agent
         try:
             self._process.communicate(timeout=DETACH_SECONDS)

@@ -11,13 +11,10 @@ import json
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from support.servers.recording_proxy import UnixConnection
 from support.tools.environments import programs
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 LISTENS = "Serving on "  # what its log says once it does
@@ -112,12 +109,7 @@ class DevpiServer:
         self._session = str(answer["result"]["password"])
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop()
         self._folder.cleanup()
 

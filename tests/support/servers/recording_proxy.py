@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from email.message import Message
     from pathlib import Path
-    from types import TracebackType
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding"}
 
@@ -54,12 +53,7 @@ class RecordingProxy:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

@@ -10,16 +10,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import pexpect  # type: ignore[import-untyped]  # ships no types
 
 from support import CHECKOUT
-from support.home import PROGRAMS
+from support.auth_commands import PROGRAMS
 from support.waiting import PATIENCE
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 SHARE = CHECKOUT / "share"
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
@@ -58,12 +55,7 @@ class Typed:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._shell.close(force=True)
 
 

@@ -15,16 +15,13 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import pytest
 
 from support import TESTS
 from support.servers.certificates import write_certificates
 from support.servers.real_names_server import NAMES, Seen
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -92,12 +89,7 @@ class RealNames:
         os.truncate(self._log, 0)
         return [Seen(**json.loads(line)) for line in lines]
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop()
         self._folder.cleanup()
 

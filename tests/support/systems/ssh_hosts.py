@@ -10,16 +10,13 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import pytest
 
 from support import CHECKOUT
 from support.systems.real_names import can_part
 from support.waiting import PATIENCE, until
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 SSHD = "/usr/sbin/sshd"
 
@@ -131,12 +128,7 @@ class SshHosts:
             timeout=PATIENCE,
         )
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def _end(self) -> None:

@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from support.home import PROGRAMS
-from support.inspection.process_figures import children
+from support.auth_commands import PROGRAMS, AuthCommands
+from support.inspection.processes import children
 from support.systems.other_users import OPENED, SOMEBODY, closed_above_interpreter
 from support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 MANAGER = Path("/usr/lib/systemd/systemd")
 SYSTEMCTL = "/usr/bin/systemctl"
@@ -86,7 +85,7 @@ needs_user_manager = pytest.mark.root(
 )
 
 
-class UserManager:
+class UserManager(AuthCommands):
     """One session. `inside` goes before a command that is to be run in it; `path` is the home."""
 
     def __enter__(self) -> Self:
@@ -150,13 +149,13 @@ class UserManager:
         self.until(self._serves)
 
     def _serves(self) -> bool:
-        assert self._session.poll() is None, self.journal.read_text(errors="replace")
+        assert self._session.poll() is None, self.more_said()
         state = self.run(SYSTEMCTL, "--user", "is-system-running").stdout.strip()
         return state in {"running", "degraded"}
 
     def until(self, so: Callable[[], bool]) -> None:
         """Wait for a state that comes about."""
-        until(so, lambda: self.journal.read_text(errors="replace"))
+        until(so, self.more_said)
 
     def run(
         self, *command: str | Path, stdin: str = "", **variables: str
@@ -172,16 +171,13 @@ class UserManager:
             timeout=2 * PATIENCE,
         )
 
-    def auth(self, *arguments: str, stdin: str = "", **variables: str) -> str:
-        """Run `auth`, which has to succeed; return its stdout."""
-        result = self.run(PROGRAMS / "auth", *arguments, stdin=stdin, **variables)
-        assert result.returncode == 0, result.stderr + self.journal.read_text(errors="replace")
-        return result.stdout
+    def more_said(self) -> str:
+        return self.journal.read_text(errors="replace")
 
     def systemctl(self, *arguments: str) -> str:
         """Run `systemctl --user`, which has to succeed; return its stdout."""
         result = self.run(SYSTEMCTL, "--user", "--no-pager", *arguments)
-        assert result.returncode == 0, result.stderr + self.journal.read_text(errors="replace")
+        assert result.returncode == 0, result.stderr + self.more_said()
         return result.stdout
 
     def forget(self) -> None:
@@ -202,12 +198,7 @@ class UserManager:
         self.run(SYSTEMCTL, "--user", "exit")
         self._session.wait(PATIENCE)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def _end(self) -> None:
