@@ -162,6 +162,98 @@ def test_what_is_over_and_could_not_be_removed_goes_with_the_next_save(tmp_path:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("again", ["killed", "locked"])
+@pytest.mark.parametrize("refused", [False, True], ids=["", "read-only"])
+def test_what_was_told_to_be_over_stays_so_when_the_clock_is_set_back(
+    again: str, refused: bool, tmp_path: Path
+) -> None:
+    """Whatever becomes of its removal: the agent is killed before it, or the disk refuses it."""
+
+    async def main() -> None:
+        engine = Engine(tmp_path)
+        await engine.make("disabled")
+        await engine.login(URL, b"brief", lifetime=60)
+        await engine.login(DEEPER, b"lasting")
+        if refused:
+            engine.directory.chmod(0o755)
+        engine.clock.wall_now += 60
+        assert engine.fetch(URL) is None
+        if refused:
+            await asyncio.gather(*engine.changes._sweeps)
+            engine.directory.chmod(0o700)
+        engine.clock.wall_now -= 60
+        if again == "locked":
+            engine.locking.close()
+        else:
+            engine = Engine(tmp_path, engine.clock)
+        await engine.open("disabled")
+        assert engine.fetch(URL) is None
+        assert engine.fetch(DEEPER) == b"lasting"
+        assert [record.service for record in engine.disabled.records.values()] == [DEEPER]
+
+    asyncio.run(main())
+
+
+def test_what_was_over_stays_so_over_a_lock_though_nothing_can_be_written(tmp_path: Path) -> None:
+    async def main() -> None:
+        engine = Engine(tmp_path)
+        await engine.make("disabled")
+        await engine.login(URL, b"brief", lifetime=60)
+        engine.directory.chmod(0o755)
+        tombstones = engine.state / "disabled.tombstones.json"
+        tombstones.mkdir()  # nothing takes its place
+        engine.clock.wall_now += 60
+        assert engine.fetch(URL) is None
+        await asyncio.gather(*engine.changes._sweeps)
+        engine.clock.wall_now -= 60
+        engine.locking.close()
+        engine.directory.chmod(0o700)
+        await engine.open("disabled")
+        assert engine.fetch(URL) is None
+
+    asyncio.run(main())
+
+
+def test_a_login_in_the_place_of_what_was_over_outlives_it_whatever_the_clock_says(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        engine = Engine(tmp_path)
+        await engine.make("disabled")
+        await engine.login(URL, b"brief", lifetime=60)
+        engine.directory.chmod(0o755)
+        engine.clock.wall_now += 60
+        assert engine.fetch(URL) is None
+        await asyncio.gather(*engine.changes._sweeps)
+        engine.directory.chmod(0o700)
+        engine.clock.wall_now -= 60  # the second in which the first login was
+        await engine.login(DEEPER, b"lasting")
+        await engine.login(URL, b"anew")
+        again = Engine(tmp_path, engine.clock)
+        await again.open("disabled")
+        assert again.fetch(URL) == b"anew"
+
+    asyncio.run(main())
+
+
+def test_what_is_over_is_noted_once_and_the_note_goes_with_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        engine = Engine(tmp_path)
+        await engine.make("disabled")
+        await engine.login(URL, b"brief", lifetime=60)
+        engine.clock.pass_by(60)
+        notes = engine.state / "disabled.tombstones.json"
+        assert engine.fetch(URL) is None
+        first = notes.stat()
+        assert engine.fetch(URL) is None
+        assert notes.stat().st_ino == first.st_ino
+        assert b"index.example" not in notes.read_bytes()
+        await asyncio.gather(*engine.changes._sweeps)
+        assert not notes.exists()
+
+    asyncio.run(main())
+
+
 def test_a_miss_names_the_vault_that_is_not_open_and_is_never_a_miss(tmp_path: Path) -> None:
     async def main() -> None:
         engine = Engine(tmp_path)

@@ -71,8 +71,26 @@ def test_a_wall_clock_set_ahead_ends_a_lifetime_and_set_back_it_revives_nothing(
     for moved in ("+61m", "+0", "-10d"):
         shift.write_text(moved)
         assert not there(shifted), moved
-    saved(shifted)
     shifted.restart()
+    assert not there(shifted)
+
+
+@needs_faketime
+@pytest.mark.parametrize("after", ["lock", "kill"])
+def test_a_lock_or_a_kill_at_once_revives_nothing_either(
+    after: str, shifted: Agent, shift: Path
+) -> None:
+    wire = shifted.wire()
+    shift.write_text("+61m")
+    with pytest.raises(NotDone, match="not-found"):
+        wire.ask("fetch", service=SERVICE)
+    shift.write_text("+0")
+    if after == "lock":
+        wire.ask("lock")
+        wire.ask("unlock")
+    else:
+        shifted.restart()
+    wire.close()
     assert not there(shifted)
 
 

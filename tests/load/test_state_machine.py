@@ -288,3 +288,17 @@ AgentAndModel.TestCase.settings = settings(
     max_examples=150, stateful_step_count=40, deadline=None, report_multiple_bugs=False
 )
 TestAgentAndModel = AgentAndModel.TestCase
+
+
+def test_a_lock_right_after_a_clock_was_set_back_revives_nothing() -> None:
+    """What Hypothesis found: an end that was seen, whose removal a lock came before."""
+    machine = AgentAndModel()
+    try:
+        machine.make_the_vaults()
+        machine.login("https://a.example/", "__token__", b"", "keyring", 43)
+        machine.the_wall_clock_is_set(94)
+        machine.the_wall_clock_is_set(-52)
+        machine.lock_by_itself()
+        machine.logout_all(None)
+    finally:
+        machine.teardown()

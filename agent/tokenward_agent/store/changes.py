@@ -31,7 +31,7 @@ class Changes:
         self._vaults = vaults
         self._tombstones = {each: Tombstones(state, each) for each in vaults.each}
         self._sweeps: set[asyncio.Task[None]] = set()
-        vaults.when_over = self._sweep_later
+        vaults.when_over = self._over
 
     async def login(
         self,
@@ -162,7 +162,7 @@ class Changes:
         In whole seconds two logins may fall together, and a wall clock may be set back; the order
         must still show when both vaults are open again.
         """
-        moments = [wall]
+        moments = [wall, self._tombstones[vault.provider].after(key)]
         for other in self._vaults.each.values():
             moments.append(other.seen if other.state == "open" else other.seen + 1)
             if other is not vault and key in other.records:
@@ -174,8 +174,8 @@ class Changes:
 
         `changing` must be held, and nothing awaited since the vault was opened.
         """
-        tombstones = self._tombstones[vault.provider]
-        self._vaults.hide(vault, tombstones.cover(vault.records.values()))
+        buried = self._tombstones[vault.provider].cover(vault.records.values())
+        self._vaults.hide(vault, buried)
         others = [each for each in self._vaults.each.values() if each is not vault]
         for other in others:
             for key in vault.records.keys() & other.records.keys():
@@ -185,10 +185,7 @@ class Changes:
                 stale = other if late else vault
                 self._vaults.hide(stale, [stale.records[key]])
         for each in (vault, *others):
-            if self._vaults.has_hidden(each):
-                await self._clear(each)
-        if not self._vaults.has_hidden(vault):
-            tombstones.clear()
+            await self._settle(each)
 
     async def _clear(self, vault: Vault) -> None:
         """Remove what is hidden from the disk; where that refuses, the next save does it."""
@@ -205,16 +202,25 @@ class Changes:
 
         await self._vaults.save(vault, change, wall)
 
-    def _sweep_later(self, vault: Vault) -> None:
-        """Remove what is over from the disk, as soon as no other change is under way."""
+    def _over(self, vault: Vault, records: list[Record]) -> None:
+        """Note what is over, now; remove it as soon as no other change is under way."""
+        with contextlib.suppress(OSError):  # then it is known until this agent ends
+            self._tombstones[vault.provider].bury(records)
         task = asyncio.get_running_loop().create_task(self._sweep(vault))
         self._sweeps.add(task)
         task.add_done_callback(self._sweeps.discard)
 
     async def _sweep(self, vault: Vault) -> None:
         async with self._vaults.changing:
-            if self._vaults.has_hidden(vault):
-                await self._clear(vault)
+            if vault.state == "open":
+                await self._settle(vault)
+
+    async def _settle(self, vault: Vault) -> None:
+        """Have an open vault hold nothing that answers nothing; then nothing needs to be noted."""
+        if self._vaults.has_hidden(vault):
+            await self._clear(vault)
+        if vault.state == "open" and not self._vaults.has_hidden(vault):
+            self._tombstones[vault.provider].clear()
 
     def require_open(self, provider: str) -> None:
         """Raise Failure, `no-vault` or `locked`, if nothing can be stored in a provider's vault."""

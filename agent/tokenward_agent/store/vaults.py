@@ -5,7 +5,7 @@ A credential lives in the vault of its provider (`subprocess` is another way int
 vault was closed then, the older record is removed when it opens, before it answers anything.
 
 Expired records answer nothing from the second on that they are over, and leave the disk with the
-next save that can be made. A miss while a vault that could hold the answer is not open is never
+next save that can be made. Before anybody is told so it is noted: no clock brings them back. A miss while a vault that could hold the answer is not open is never
 called a miss. Changes are in changes.py, opening in opening.py; everything in here is
 quick and runs on the loop.
 """
@@ -61,7 +61,7 @@ class Vaults:
         self.notes: dict[str, str] = {}  # why a vault could not be opened, by its provider
         self.closings = 0
         """How often a vault was closed: whoever began before and waited, compares."""
-        self.when_over: Callable[[Vault], None] = lambda _vault: None
+        self.when_over: Callable[[Vault, list[Record]], None] = lambda _vault, _over: None
         self.when_changed: Callable[[], None] = lambda: None  # opened, closed, locked or unlocked
         for vault in self.each.values():
             vault.adopt_look(vault.look())
@@ -228,7 +228,7 @@ class Vaults:
             over = self._over(vault, now)
             self.hide(vault, over)
             if over:
-                self.when_over(vault)
+                self.when_over(vault, over)
         self._note_ends()
 
     def _over(self, holder: Vault | MemoryRecords, now: Now) -> list[Record]:
