@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tokenward_agent.harden import HardenError, harden
+from tokenward_agent.harden import HardenError, deafen, harden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run until stopped. Returns 0 after a stop or where another agent serves, else 2."""
+    deafen()
     if sys.stderr is None:  # started by Windows, without a window
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as it runs
     try:

@@ -2,7 +2,10 @@
 
 Called first in every mode, in the agent and in each of its workers, before anything heavy is
 imported and before any secret is read: what holds a secret must not have been readable a moment
-earlier. Imports only ctypes, os, sys and on Unix resource, all of which are cheap.
+earlier. Imports only contextlib, ctypes, os, sys and on Unix resource, all of which are cheap.
+
+Where Python would run code that another process gives it (PEP 768, from 3.14 on), `deafen` comes
+before: that can be refused at the start alone, and whoever started this process may not have done it.
 
 In force afterwards, where the system has it:
 
@@ -23,11 +26,13 @@ What this does not protect against: root; code of the same user that *asks* the 
 takes its address or replaces its files; whoever can change this interpreter or its libraries; and
 ``cmdline`` and ``status``, which stay readable, so that nothing secret may ever stand in an argument.
 On macOS a process of the same user may still ask the kernel for this one's task port where System
-Integrity Protection does not guard the interpreter.
+Integrity Protection does not guard the interpreter. On Windows no process can begin anew: there an
+agent whose starter did not refuse such code reports it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -47,6 +52,9 @@ _PR_SET_MDWE: Final = 65
 _MDWE_REFUSE_EXEC_GAIN: Final = 1
 _MDWE_NO_INHERIT: Final = 2
 _PT_DENY_ATTACH: Final = 31  # sys/ptrace.h of macOS
+
+DEAF: Final = "disable-remote-debug"
+"""The value of Python's option -X; one that it does not know it ignores without a word."""
 
 
 class HardenError(Exception):
@@ -71,6 +79,19 @@ class Report:
             self.in_force.append(name)
         else:
             self.refused.append(f"{name}: {problem}")
+
+
+def deafen() -> None:
+    """Have this process refuse code of other processes: begin anew, with the option that says so.
+
+    It stays the same process, with its arguments, environment and descriptors; all that it has done
+    before is done again. Where that cannot be, `harden` reports it.
+    """
+    told = DEAF in sys._xoptions  # noqa: SLF001 - documented, for all its underscore
+    if sys.platform == "win32" or told or _remote_debugging() is None or not sys.executable:
+        return
+    with contextlib.suppress(OSError):
+        os.execv(sys.executable, [sys.executable, "-X", DEAF, *sys.orig_argv[1:]])
 
 
 def harden() -> Report:
@@ -165,7 +186,7 @@ def _remote_debugging() -> str | None:
     enabled = getattr(sys, "is_remote_debug_enabled", None)
     if enabled is None or not enabled():
         return None
-    return "start Python with -X disable_remote_debug"
+    return f"Python was started without `-X {DEAF}`"
 
 
 def _errno_text() -> str:

@@ -107,7 +107,7 @@ def interpreter() -> list[str]:
 
     From 3.14 on also deaf to code that another process would have it run (PEP 768).
     """
-    deaf = ["-X", "disable_remote_debug"] if sys.version_info >= (3, 14) else []
+    deaf = ["-X", "disable-remote-debug"] if sys.version_info >= (3, 14) else []
     return [sys.executable, "-I", *deaf]
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from remote_debugging import needs_remote_exec
 
 from tokenward_agent.harden import HardenError, Report, refuse_tracer
 
@@ -245,11 +246,24 @@ main()
 """
 
 
-@pytest.mark.parametrize(("enabled", "told"), [(True, "refused"), (False, "in_force")])
-def test_it_is_told_whether_python_would_run_code_from_outside(*, enabled: bool, told: str) -> None:
-    program = (
-        f"import sys; sys.is_remote_debug_enabled = lambda: {enabled}\n"
-        f"from tokenward_agent.harden import harden; print(*harden().{told}, sep='\\n')"
-    )
-    said = subprocess.check_output([sys.executable, "-I", "-c", program], text=True)
+@needs_remote_exec
+@pytest.mark.parametrize(
+    ("options", "told"), [((), "refused"), (("-X", "disable-remote-debug"), "in_force")]
+)
+def test_it_is_told_whether_python_would_run_code_from_outside(
+    options: tuple[str, ...], told: str
+) -> None:
+    program = f"from tokenward_agent.harden import harden; print(*harden().{told}, sep='\\n')"
+    said = subprocess.check_output([sys.executable, "-I", *options, "-c", program], text=True)
     assert "remote debugging off" in said
+
+
+@needs_remote_exec
+def test_where_the_process_cannot_begin_anew_that_is_told() -> None:
+    for executable in ("/nowhere", None):
+        program = (
+            f"import sys; sys.executable = {executable!r}\n"
+            "from tokenward_agent.harden import deafen, harden; deafen(); print(*harden().refused)"
+        )
+        said = subprocess.check_output([sys.executable, "-I", "-c", program], text=True)
+        assert "remote debugging off" in said

@@ -13,11 +13,12 @@ from typing import Any
 
 import psutil
 import pytest
+from remote_debugging import is_deaf, needs_remote_exec
 
 from support.waiting import until, until_in_loop
 from tokenward_agent.arena import Arena
 from tokenward_agent.worker.environment import environment
-from tokenward_agent.worker.runner import WorkerError, _command, run
+from tokenward_agent.worker.runner import _WORKER, WorkerError, _command, run
 
 KEY = bytes(range(32))
 ARGON2ID = {"salt": b"somesalt", "memory": 256, "passes": 2, "lanes": 1}
@@ -324,15 +325,11 @@ def test_a_worker_gets_the_variables_of_a_session_and_no_others() -> None:
     }
 
 
-def test_from_python_3_14_on_a_worker_is_deaf_to_code_from_outside(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for version, deaf in (((3, 13, 9), False), ((3, 14, 0), True)):
-        monkeypatch.setattr(sys, "version_info", version)
-        for job in ("argon2id", "keyring-get"):
-            command = _command(job)
-            assert ("disable_remote_debug" in command) == deaf
-            assert command.index("-I") == 1
+@needs_remote_exec
+@pytest.mark.parametrize("job", ["argon2id", "keyring-get"])
+def test_a_worker_is_deaf_to_code_from_outside(job: str) -> None:
+    command = _command(job)
+    assert is_deaf(command[: command.index(_WORKER)])
 
 
 def test_a_keyring_backend_that_the_user_chose_is_passed_on() -> None:

@@ -160,6 +160,9 @@ def test_a_protection_that_the_system_refuses_is_named() -> None:
     (found,) = process.refused(told)
     assert found.state == "warning"
     assert "no writable and executable memory (Invalid argument)" in found.message
+    assert "kernel" in found.hint
+    (found,) = process.refused({"remote debugging off": "refused: Python was started without it"})
+    assert found.hint == "`auth agent restart`"
 
 
 # The machine.

@@ -183,6 +183,9 @@ def test_the_units_of_a_distribution_do_and_are_not_taken_away(session: UserMana
     session.systemctl("enable", "--now", SOCKET)
     session.done(*LOGIN)
     assert session.shows(AGENT, "ActiveState") == "active"
+    protections = answer(session, "status")["protections"]
+    assert isinstance(protections, dict)
+    assert protections["remote debugging off"] == "in force"
     result = session.auth("agent", "uninstall")
     assert result.returncode == 2
     assert f"`systemctl --user disable --now {SOCKET}`" in result.stderr

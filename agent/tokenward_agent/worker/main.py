@@ -88,8 +88,9 @@ def work(header: Header, secret: bytes) -> tuple[Header, bytes]:
 
 def main() -> None:
     """Serve the one request of this process."""
-    from tokenward_agent.harden import HardenError, harden
+    from tokenward_agent.harden import HardenError, deafen, harden
 
+    deafen()
     os.chdir("/")
     try:
         harden()

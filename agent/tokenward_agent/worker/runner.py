@@ -21,6 +21,7 @@ import cryptography
 import msgpack
 
 import tokenward_agent
+from tokenward_agent.harden import DEAF
 from tokenward_agent.worker.environment import environment
 from tokenward_agent.worker.errors import WorkerError
 
@@ -104,5 +105,5 @@ async def run(
 def _command(job: str) -> list[str]:
     flags = ["-I", "-S"] if job in _WITHOUT_SITE else ["-I"]
     if sys.version_info >= (3, 14):
-        flags += ["-X", "disable_remote_debug"]
+        flags += ["-X", DEAF]
     return [sys.executable, *flags, _WORKER, *_SOURCES]

@@ -116,5 +116,7 @@ def refused(protections: Mapping[str, str]) -> Iterator[Finding]:
             yield warning(
                 "protections",
                 f"This system refuses a protection: {name} ({state.removeprefix('refused: ')}).",
-                "a newer kernel may have it",
+                "`auth agent restart`"
+                if name == "remote debugging off"
+                else "a newer kernel may have it",
             )
