@@ -31,12 +31,22 @@ def registry(home: Home) -> Iterator[Loopback]:
     config.write_text('{"credsStore": "tokenward"}')
     home.environment["DOCKER_HOST"] = f"unix://{home.path}/no-engine"
     with docker_registry("alice", "pw") as it:
+        certificate = home.path / "registry.pem"
+        certificate.write_bytes(it.certificate)
+        home.environment["SSL_CERT_FILE"] = str(certificate)
         yield it
 
 
 def docker_login(home: Home, server: str, password: str) -> CompletedProcess[str]:
+    """Run `docker login`; whatever it exits with."""
     command = ("docker", "login", server, "--username", "alice", "--password-stdin")
     return home.run(*command, stdin=password)
+
+
+def logged_in(home: Home, registry: Loopback) -> None:
+    result = docker_login(home, registry.netloc, "pw")
+    assert result.returncode == 0, result.stderr
+    assert home.done("token", registry.url) == "pw\n"
 
 
 def inspect(home: Home, registry: Loopback) -> CompletedProcess[str]:
@@ -71,8 +81,7 @@ def listed(home: Home) -> dict[str, str]:
 
 
 def test_docker_login_stores_here_and_docker_reads_it_back(home: Home, registry: Loopback) -> None:
-    assert docker_login(home, registry.netloc, "pw").returncode == 0
-    assert home.done("token", registry.url) == "pw\n"
+    logged_in(home, registry)
     config = json.loads((home.path / ".docker" / "config.json").read_text())
     assert config["auths"] == {registry.netloc: {}}
     result = inspect(home, registry)
@@ -91,7 +100,8 @@ def test_a_login_that_the_registry_refuses_stores_nothing(home: Home, registry: 
 
 
 def test_docker_logout_removes_it(home: Home, registry: Loopback) -> None:
-    docker_login(home, registry.netloc, "pw")
+    logged_in(home, registry)
+    assert inspect(home, registry).returncode == 0
     result = home.run("docker", "logout", registry.netloc)
     assert (result.returncode, result.stderr) == (0, "")
     assert inspect(home, registry).returncode != 0
@@ -100,7 +110,7 @@ def test_docker_logout_removes_it(home: Home, registry: Loopback) -> None:
 
 
 def test_docker_says_that_the_vault_is_locked(home: Home, registry: Loopback) -> None:
-    docker_login(home, registry.netloc, "pw")
+    logged_in(home, registry)
     home.done("lock")
     result = docker_login(home, registry.netloc, "pw")
     assert result.returncode != 0

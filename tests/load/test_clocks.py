@@ -21,20 +21,30 @@ needs_faketime = pytest.mark.skipif(FAKETIME is None, reason="needs the package 
 of_another_boot = pytest.mark.root("gives a process a boot of its own")
 
 
-@pytest.fixture
-def shift(tmp_path: Path) -> Path:
-    """What the wall clock is off by, where faketime looks each time that it is asked."""
-    path = tmp_path / "shift"
-    path.write_text("+0")
-    return path
+class Shift:
+    """What the wall clock is off by, in a file where faketime looks each time that it is asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.set("+0")
+
+    def set(self, moved: str) -> None:
+        """Replace the file: an agent that looks while it is written finds no clock at all."""
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(moved)
+        fresh.replace(self.path)
 
 
 @pytest.fixture
-def shifted(short_folder: Path, shift: Path) -> Iterator[Agent]:
-    """An agent whose wall clock is off by what `shift` says, with a credential that has a lifetime."""
+def shift(tmp_path: Path) -> Shift:
+    return Shift(tmp_path / "shift")
+
+
+@pytest.fixture
+def shifted(short_folder: Path, shift: Shift) -> Iterator[Agent]:
     environment = {
         "LD_PRELOAD": str(FAKETIME or ""),
-        "FAKETIME_TIMESTAMP_FILE": str(shift),
+        "FAKETIME_TIMESTAMP_FILE": str(shift.path),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
@@ -63,13 +73,13 @@ def saved(agent: Agent) -> None:
 
 @needs_faketime
 def test_a_wall_clock_set_ahead_ends_a_lifetime_and_set_back_it_revives_nothing(
-    shifted: Agent, shift: Path
+    shifted: Agent, shift: Shift
 ) -> None:
     for moved in ("-10d", "+50m", "-1d", "+0"):
-        shift.write_text(moved)
+        shift.set(moved)
         assert there(shifted), moved
     for moved in ("+61m", "+0", "-10d"):
-        shift.write_text(moved)
+        shift.set(moved)
         assert not there(shifted), moved
     shifted.restart()
     assert not there(shifted)
@@ -78,13 +88,13 @@ def test_a_wall_clock_set_ahead_ends_a_lifetime_and_set_back_it_revives_nothing(
 @needs_faketime
 @pytest.mark.parametrize("after", ["lock", "kill"])
 def test_a_lock_or_a_kill_at_once_revives_nothing_either(
-    after: str, shifted: Agent, shift: Path
+    after: str, shifted: Agent, shift: Shift
 ) -> None:
     wire = shifted.wire()
-    shift.write_text("+61m")
+    shift.set("+61m")
     with pytest.raises(NotDone, match="not-found"):
         wire.ask("fetch", service=SERVICE)
-    shift.write_text("+0")
+    shift.set("+0")
     if after == "lock":
         wire.ask("lock")
         wire.ask("unlock")
@@ -95,9 +105,9 @@ def test_a_lock_or_a_kill_at_once_revives_nothing_either(
 
 
 @needs_faketime
-def test_a_wall_clock_that_jumps_stops_nothing_else(shifted: Agent, shift: Path) -> None:
+def test_a_wall_clock_that_jumps_stops_nothing_else(shifted: Agent, shift: Shift) -> None:
     for moved in ("-20y", "+20y", "+0"):
-        shift.write_text(moved)
+        shift.set(moved)
         service = f"https://{moved[1:]}.example/"
         shifted.log_in(service, b"y")
         assert shifted.fetch(service) == b"y"
@@ -135,12 +145,12 @@ def test_after_a_reboot_the_boot_clock_says_nothing(
 
 @of_another_boot
 @needs_faketime
-def test_after_a_reboot_the_wall_clock_decides(shifted: Agent, shift: Path, tmp_path: Path) -> None:
+def test_after_a_reboot_the_wall_clock_decides(shifted: Agent, shift: Shift, tmp_path: Path) -> None:
     boot = tmp_path / "boot_id"
     boot.write_text("00000000-1111-2222-3333-444444444444\n")
     shifted.before = ("unshare", "--mount", "sh", "-c", OTHER_BOOT, str(boot))
     shifted.end()
-    shift.write_text("+61m")
+    shift.set("+61m")
     shifted.start()
     assert not there(shifted)
 

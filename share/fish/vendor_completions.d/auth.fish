@@ -8,7 +8,7 @@ function __auth_command
     set -l words (commandline -opc)
     set -e words[1]
     while set -q words[1]
-        if test $ended = no; and string match -q -- '-?*' $words[1]
+        if test $ended = no; and string match -qr -- '^-.' $words[1]
             switch $words[1]
                 case --
                     set ended yes

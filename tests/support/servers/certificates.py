@@ -1,4 +1,7 @@
-"""An authority for certificates that lives for one run, and the certificate of its one server."""
+"""An authority for certificates that lives for one run, and the certificate of its one server.
+
+Both have what RFC 5280 wants of them, since Python verifies strictly from 3.13 on.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,37 @@ from cryptography.x509.oid import NameOID
 if TYPE_CHECKING:
     from pathlib import Path
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 def write_certificates(folder: Path, names: list[str]) -> Path:
     """Write `server.pem`, key and certificate for `names`; return the authority's certificate."""
     root_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root_name = _name("an authority for one run")
+    identifier = x509.SubjectKeyIdentifier.from_public_key(root_key.public_key())
     root = (
         _builder(root_name, root_name, root_key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_SIGNS_CERTIFICATES, critical=True)
+        .add_extension(identifier, critical=False)
         .sign(root_key, hashes.SHA256())
     )
+    signed_by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
     server = (
         _builder(_name(names[0]), root_name, server_key)
         .add_extension(alternatives, critical=False)
+        .add_extension(signed_by, critical=False)
         .sign(root_key, hashes.SHA256())
     )
     authority = folder / "authority.pem"

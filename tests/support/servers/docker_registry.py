@@ -15,7 +15,8 @@ _CONFIG = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers"}}'
 def docker_registry(username: str, password: str) -> Loopback:
     """Return a registry of one image, for whoever knows the password.
 
-    It speaks TLS, which is all that `docker manifest` does; on loopback docker asks for no name.
+    It speaks TLS, which is all that `docker manifest` does. Older dockers look at no certificate on
+    loopback; those from 28.5 on have to be told to trust it.
     """
 
     def answer(request: Request) -> Response:

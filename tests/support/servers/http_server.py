@@ -49,7 +49,7 @@ class Response(NamedTuple):
 class Loopback:
     """A server that answers by `answer`; `requests` has every request so far.
 
-    With `tls` it has a certificate that nobody knows, for clients that do not look.
+    With `tls` it has a certificate of its own making, `certificate` in PEM for clients that look.
     """
 
     def __init__(self, answer: Callable[[Request], Response], *, tls: bool = False) -> None:
@@ -85,8 +85,10 @@ class Loopback:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._scheme = "https" if tls else "http"
+        self.certificate = b""
         if tls:
-            self._server.socket = _context().wrap_socket(self._server.socket, server_side=True)
+            context, self.certificate = _context()
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
@@ -116,8 +118,8 @@ def basic(username: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
-def _context() -> ssl.SSLContext:
-    """Return a server's side with a key and a certificate of its own making."""
+def _context() -> tuple[ssl.SSLContext, bytes]:
+    """Return a server's side with a key and a certificate of its own making, and that."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
     now = datetime.now(UTC)
@@ -138,4 +140,4 @@ def _context() -> ssl.SSLContext:
     with tempfile.NamedTemporaryFile() as file:  # the one way in which ssl takes them
         Path(file.name).write_bytes(private + certificate.public_bytes(pem))
         context.load_cert_chain(file.name)
-    return context
+    return context, certificate.public_bytes(pem)

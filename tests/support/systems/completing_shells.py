@@ -68,7 +68,11 @@ class Fish:
         shutil.copytree(SHARE / "fish" / "vendor_completions.d", scripts)
 
     def offers(self, line: str) -> set[str]:
-        """Return what may stand in the place of the last word of `line`, or after its blank."""
+        """Return what may stand in the place of the last word of `line`, or after its blank.
+
+        Of all that somehow fits, which is what fish 4.0 lists, those are shown at a terminal that
+        begin with the word, if any do.
+        """
         done = subprocess.run(
             ["fish", "-c", f"complete -C {line!r}"],
             cwd=self._folder,
@@ -79,7 +83,8 @@ class Fish:
             timeout=PATIENCE,
         )
         assert not done.stderr
-        return {offered.partition("\t")[0] for offered in done.stdout.splitlines()}
+        fitting = {offered.partition("\t")[0] for offered in done.stdout.splitlines()}
+        return {each for each in fitting if each.startswith(line.rpartition(" ")[2])} or fitting
 
     def __enter__(self) -> Self:
         return self
