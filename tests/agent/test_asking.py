@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.inspection.processes import own_descriptors
 
 from support.waiting import PATIENCE
 from tokenward_agent.asking import proc
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 CONNECT = "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
 STAY = f"{CONNECT} sys.stdin.read()"
+WAITING = "print('ready', flush=True); input()"
 
 
 @pytest.fixture
@@ -217,9 +219,9 @@ def test_it_is_looked_at_once(listener: socket.socket) -> None:
 @LINUX
 def test_no_descriptor_is_kept(listener: socket.socket) -> None:
     with asking(listener, sys.executable, "-c", STAY) as peer:
-        before = list(Path("/proc/self/fd").iterdir())
+        before = own_descriptors()
         assert peer.asker.chain
-        assert len(list(Path("/proc/self/fd").iterdir())) == len(before)
+        assert own_descriptors() == before
 
 
 @LINUX
@@ -364,11 +366,13 @@ def test_any_command_line_has_a_name_of_bounded_length(argv: list[str], exe: str
 def test_where_there_is_no_proc_the_same_is_seen() -> None:
     """By psutil, which runs here as well."""
     with subprocess.Popen(
-        [sys.executable, "-c", "input()", "word"], stdin=subprocess.PIPE
+        [sys.executable, "-c", WAITING, "word"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline()  # its command line may be empty for a moment after its start
         chain = chain_of(child.pid, time.time())
         assert [each.pid for each in chain[:2]] == [child.pid, os.getpid()]
-        assert chain[0].argv[1:] == ("-c", "input()", "word")
+        assert chain[0].argv[1:] == ("-c", WAITING, "word")
         assert chain[0].exe == os.path.realpath(sys.executable)
         assert chain[0].cwd == str(Path.cwd())
         assert chain_of(child.pid, time.time() - 3600) == ()  # it came after the connection

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from remote_debugging import needs_remote_exec
+from support.inspection.remote_debugging import needs_remote_exec
 
 from tokenward_agent.harden import HardenError, Report, refuse_tracer
 

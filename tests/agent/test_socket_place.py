@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.inspection.processes import own_descriptors
 
 from support.waiting import PATIENCE
 from tokenward_agent import settings
@@ -160,11 +161,11 @@ def test_a_socket_that_was_replaced_is_not_removed_at_the_end(run: Path) -> None
 
 def test_a_refused_address_leaves_no_descriptor_behind(run: Path) -> None:
     (run / "agent.sock").mkdir()
-    before = len(list(Path("/dev/fd").iterdir()))
+    before = own_descriptors()
     for _ in range(5):
         with pytest.raises(PlaceError):
             SocketPlace(str(run / "agent.sock"))
-    assert len(list(Path("/dev/fd").iterdir())) == before
+    assert own_descriptors() == before
 
 
 def test_the_first_usable_runtime_directory_is_taken(

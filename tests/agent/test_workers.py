@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
 import os
 import subprocess
 import sys
@@ -13,7 +12,8 @@ from typing import Any
 
 import psutil
 import pytest
-from remote_debugging import is_deaf, needs_remote_exec
+from support.inspection.processes import own_descriptors
+from support.inspection.remote_debugging import is_deaf, needs_remote_exec
 
 from support.waiting import until, until_in_loop
 from tokenward_agent.arena import Arena
@@ -136,17 +136,12 @@ async def reaped(pid: int) -> None:
     await until_in_loop(lambda: not psutil.pid_exists(pid))
 
 
-def descriptors() -> int:
-    gc.collect()  # what earlier tests left to the collector is not this one's
-    return psutil.Process().num_fds()
-
-
 def test_a_hung_worker_is_killed_at_its_deadline_with_all_that_it_started(
     arena: Arena, tmp_path: Path
 ) -> None:
     numbers = tmp_path / "numbers"
     path = program(tmp_path, HANG.format(told=str(numbers)))
-    before = descriptors()
+    before = own_descriptors()
 
     async def hanging() -> list[int]:
         with pytest.raises(WorkerError, match="within 5 seconds") as error:
@@ -157,13 +152,13 @@ def test_a_hung_worker_is_killed_at_its_deadline_with_all_that_it_started(
         return pids
 
     assert all(gone(pid) for pid in asyncio.run(hanging()))
-    assert descriptors() == before
+    assert own_descriptors() == before
 
 
 def test_a_cancelled_job_leaves_nothing_behind(arena: Arena, tmp_path: Path) -> None:
     numbers = tmp_path / "numbers"
     path = program(tmp_path, HANG.format(told=str(numbers)))
-    before = descriptors()
+    before = own_descriptors()
 
     async def cancelling() -> list[int]:
         job = run(arena, "program-get", {"program": path, **ITEM}, None, None, 600, {})
@@ -176,7 +171,7 @@ def test_a_cancelled_job_leaves_nothing_behind(arena: Arena, tmp_path: Path) -> 
         return pids
 
     assert all(gone(pid) for pid in asyncio.run(cancelling()))
-    assert descriptors() == before
+    assert own_descriptors() == before
     assert arena.free == len(arena.view)
 
 

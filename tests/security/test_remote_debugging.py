@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from agents import COMMAND, Agent
-from home import PROGRAMS
+from support.agents.process import COMMAND, Agent
+from support.auth_commands import PROGRAMS
 from processes import PATIENCE
 from remote_debugging import needs_remote_exec
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.inspection.processes import own_descriptors
 
 from tokenward_agent.session import frames
 from tokenward_agent.session.address import sockets
@@ -98,16 +99,12 @@ def place() -> Iterator[Path]:
         yield Path(name) / "bus"
 
 
-def descriptors() -> int:
-    return len(list(Path("/dev/fd").iterdir()))
-
-
 def ended_by(place: Path, *answers: bytes, with_each: int = 0) -> BusError:
     """Let a bus answer our lines and calls so, then hang up; return what became of listening.
 
     With each byte of the last answer come so many descriptors.
     """
-    before = descriptors()
+    before = own_descriptors()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(place))
     listener.listen()
@@ -143,7 +140,7 @@ def ended_by(place: Path, *answers: bytes, with_each: int = 0) -> BusError:
     server.join()
     listener.close()
     place.unlink()
-    assert descriptors() == before
+    assert own_descriptors() == before
     return error
 
 
