@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.inspection.processes import own_descriptors
 
+from support.inspection.processes import own_descriptors
 from support.waiting import PATIENCE
 from tokenward_agent.asking import proc
 from tokenward_agent.asking.asker import UNKNOWN, Asker

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from support.inspection.remote_debugging import needs_remote_exec
 
+from support.inspection.remote_debugging import needs_remote_exec
 from tokenward_agent.harden import HardenError, Report, refuse_tracer
 
 if TYPE_CHECKING:

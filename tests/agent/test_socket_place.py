@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.inspection.processes import own_descriptors
 
+from support.inspection.processes import own_descriptors
 from support.waiting import PATIENCE
 from tokenward_agent import settings
 from tokenward_agent.settings import SettingsError

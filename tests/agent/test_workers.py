@@ -12,9 +12,9 @@ from typing import Any
 
 import psutil
 import pytest
+
 from support.inspection.processes import own_descriptors
 from support.inspection.remote_debugging import is_deaf, needs_remote_exec
-
 from support.waiting import until, until_in_loop
 from tokenward_agent.arena import Arena
 from tokenward_agent.worker.environment import environment

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from support.inspection.remote_debugging import is_deaf, needs_remote_exec
 
+from support.inspection.remote_debugging import is_deaf, needs_remote_exec
 from tokenward import starter
 from tokenward.errors import AgentUnreachable
 

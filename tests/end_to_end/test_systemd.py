@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.auth_commands import PROGRAMS
-from support.systems.other_users import give
-from support.systems.systemd_user import RUNTIME, UserManager, needs_user_manager
+from support.systems.other_users import SOMEBODY, give
+from support.systems.systemd_user import MANAGER, RUNTIME, UserManager, needs_user_manager
 from support.terminal import Typist
 from support.tools.keyring_program import keyring_program
 
@@ -397,6 +397,54 @@ def test_a_passphrase_that_the_manager_hands_over_asks_nobody(user: UserManager)
         )
         user.run("sh", "-c", f"echo correct horse >{phrase}")
         user.done("unlock", TOKENWARD_PASSPHRASE_FILE=str(phrase))
+
+
+def systemd_version() -> int:
+    """Return the version of the manager, 0 where none is."""
+    if not MANAGER.exists():
+        return 0
+    said = subprocess.run([str(MANAGER), "--version"], capture_output=True, text=True, check=True)
+    return int(said.stdout.split()[1])
+
+
+def as_root(user: UserManager, script: str) -> None:
+    subprocess.run([*user.inside_as_root, "sh", "-ec", script], check=True, capture_output=True)
+
+
+@contextmanager
+def decrypting(user: UserManager) -> Iterator[None]:
+    """Have somebody decrypt credentials for users, as systemd-creds.socket of the system does."""
+    socket = "/run/systemd/io.systemd.Credentials"
+    listen = f"systemd-socket-activate --accept --fdname=varlink -l {socket} systemd-creds"
+    script = f"echo $$ >/run/decrypting; exec {listen}"
+    with subprocess.Popen(
+        [*user.inside_as_root, "sh", "-c", script], stderr=subprocess.DEVNULL
+    ):
+        try:
+            user.until(lambda: user.run("test", "-S", socket).returncode == 0)
+            as_root(user, f"chmod 666 {socket}")
+            yield
+        finally:
+            as_root(user, "kill $(cat /run/decrypting)")
+
+
+@pytest.mark.skipif(
+    systemd_version() < 258, reason="systemd before 258 decrypts none for units of users"
+)
+def test_a_passphrase_that_is_encrypted_on_the_disk_is_handed_over(user: UserManager) -> None:
+    phrase, sealed = user.path / "phrase", user.path / "phrase.cred"
+    user.run("sh", "-c", f"umask 077; printf 'correct horse' >{phrase}")
+    user.auth("passphrase", "set", TOKENWARD_PASSPHRASE_FILE=str(phrase))
+    user.auth(*LOGIN)
+    encrypt = f"systemd-creds encrypt --user --uid={SOMEBODY} --name=tokenward-passphrase"
+    as_root(
+        user,
+        "mount -t tmpfs none /var/lib/systemd\n"  # where the machine's own key would lie
+        f"{encrypt} --with-key=host {phrase} {sealed}; chown {SOMEBODY} {sealed}; rm {phrase}",
+    )
+    with decrypting(user), changed(user, f"LoadCredentialEncrypted=tokenward-passphrase:{sealed}"):
+        assert user.auth("token", URL) == "t-1\n"
+        assert b"correct horse" not in sealed.read_bytes()
 
 
 def test_where_no_worker_is_to_be_had_that_is_said(user: UserManager) -> None:

@@ -145,7 +145,9 @@ def test_after_a_reboot_the_boot_clock_says_nothing(
 
 @of_another_boot
 @needs_faketime
-def test_after_a_reboot_the_wall_clock_decides(shifted: Agent, shift: Shift, tmp_path: Path) -> None:
+def test_after_a_reboot_the_wall_clock_decides(
+    shifted: Agent, shift: Shift, tmp_path: Path
+) -> None:
     boot = tmp_path / "boot_id"
     boot.write_text("00000000-1111-2222-3333-444444444444\n")
     shifted.before = ("unshare", "--mount", "sh", "-c", OTHER_BOOT, str(boot))

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.agents.process import COMMAND, Agent
-from support.auth_commands import PROGRAMS
 from processes import PATIENCE
 from remote_debugging import needs_remote_exec
 
+from support.agents.process import COMMAND, Agent
+from support.auth_commands import PROGRAMS
 from tokenward import starter
 from tokenward_agent.worker.runner import _SOURCES, _WORKER, _command
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.inspection.processes import own_descriptors
 
+from support.inspection.processes import own_descriptors
 from tokenward_agent.session import frames
 from tokenward_agent.session.address import sockets
 from tokenward_agent.session.bus import MAX_WAITING, Bus, BusError, BusGone
