@@ -90,8 +90,9 @@ def deafen() -> None:
     told = DEAF in sys._xoptions  # noqa: SLF001 - documented, for all its underscore
     if sys.platform == "win32" or told or _remote_debugging() is None or not sys.executable:
         return
+    command = [sys.executable, "-X", DEAF, *sys.orig_argv[1:]]
     with contextlib.suppress(OSError):
-        os.execv(sys.executable, [sys.executable, "-X", DEAF, *sys.orig_argv[1:]])
+        os.execv(sys.executable, command)  # noqa: S606 - it becomes itself, with one option more
 
 
 def harden() -> Report:

@@ -183,8 +183,7 @@ def test_the_units_of_a_distribution_do_and_are_not_taken_away(session: UserMana
     session.systemctl("enable", "--now", SOCKET)
     session.done(*LOGIN)
     assert session.shows(AGENT, "ActiveState") == "active"
-    protections = answer(session, "status")["protections"]
-    assert isinstance(protections, dict)
+    protections = session.answer("status")["protections"]
     assert protections["remote debugging off"] == "in force"
     result = session.auth("agent", "uninstall")
     assert result.returncode == 2
@@ -417,9 +416,7 @@ def decrypting(user: UserManager) -> Iterator[None]:
     socket = "/run/systemd/io.systemd.Credentials"
     listen = f"systemd-socket-activate --accept --fdname=varlink -l {socket} systemd-creds"
     script = f"echo $$ >/run/decrypting; exec {listen}"
-    with subprocess.Popen(
-        [*user.inside_as_root, "sh", "-c", script], stderr=subprocess.DEVNULL
-    ):
+    with subprocess.Popen([*user.inside_as_root, "sh", "-c", script], stderr=subprocess.DEVNULL):
         try:
             user.until(lambda: user.run("test", "-S", socket).returncode == 0)
             as_root(user, f"chmod 666 {socket}")
@@ -434,8 +431,8 @@ def decrypting(user: UserManager) -> Iterator[None]:
 def test_a_passphrase_that_is_encrypted_on_the_disk_is_handed_over(user: UserManager) -> None:
     phrase, sealed = user.path / "phrase", user.path / "phrase.cred"
     user.run("sh", "-c", f"umask 077; printf 'correct horse' >{phrase}")
-    user.auth("passphrase", "set", TOKENWARD_PASSPHRASE_FILE=str(phrase))
-    user.auth(*LOGIN)
+    user.done("passphrase", "set", TOKENWARD_PASSPHRASE_FILE=str(phrase))
+    user.done(*LOGIN)
     encrypt = f"systemd-creds encrypt --user --uid={SOMEBODY} --name=tokenward-passphrase"
     as_root(
         user,
@@ -443,7 +440,7 @@ def test_a_passphrase_that_is_encrypted_on_the_disk_is_handed_over(user: UserMan
         f"{encrypt} --with-key=host {phrase} {sealed}; chown {SOMEBODY} {sealed}; rm {phrase}",
     )
     with decrypting(user), changed(user, f"LoadCredentialEncrypted=tokenward-passphrase:{sealed}"):
-        assert user.auth("token", URL) == "t-1\n"
+        assert user.done("token", URL) == "t-1\n"
         assert b"correct horse" not in sealed.read_bytes()
 
 

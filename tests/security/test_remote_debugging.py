@@ -8,23 +8,18 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from processes import PATIENCE
-from remote_debugging import needs_remote_exec
 
 from support.agents.process import COMMAND, Agent
 from support.auth_commands import PROGRAMS
+from support.inspection.remote_debugging import needs_remote_exec
+from support.waiting import until
 from tokenward import starter
 from tokenward_agent.worker.runner import _SOURCES, _WORKER, _command
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-pytestmark = [pytest.mark.root, needs_remote_exec]
+pytestmark = [pytest.mark.root("attaches to a process"), needs_remote_exec]
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY_POINT = str(PROGRAMS / "tokenward-agent")
@@ -40,13 +35,6 @@ WORKERS = {
     "by the agent, with site": _command("keyring-get"),
     "told nothing": [sys.executable, "-I", _WORKER, *_SOURCES],
 }
-
-
-def until(so: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while not so():
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
 
 
 def inject(pid: int, folder: Path) -> Path:
@@ -77,7 +65,7 @@ def test_code_is_run_in_a_process_that_is_not_closed_to_it(tmp_path: Path) -> No
 def test_an_agent_runs_no_code_of_others(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agents.COMMAND", AGENTS[how])
+    monkeypatch.setattr("support.agents.process.COMMAND", AGENTS[how])
     agent = Agent(tmp_path)
     try:
         status = agent.ask("status")

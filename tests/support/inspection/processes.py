@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,7 +26,7 @@ def descriptors(pid: int) -> int:
 def own_descriptors() -> int:
     """Return how many this process has open, without what earlier tests left to the collector."""
     gc.collect()
-    return len(os.listdir("/dev/fd"))
+    return len(list(Path("/dev/fd").iterdir()))
 
 
 def settled_descriptors(pid: int, wanted: int) -> int:
