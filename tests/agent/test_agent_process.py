@@ -23,6 +23,7 @@ from support.inspection.processes import (
     settled_descriptors,
 )
 from support.waiting import PATIENCE, until
+from tokenward_agent.harden import DEAF
 from tokenward_protocol.frames import frame
 from tokenward_protocol.messages import request
 
@@ -198,7 +199,8 @@ def test_root_is_not_answered_by_an_agent_of_a_user(short_folder: Path) -> None:
     path = short_folder / "run" / "agent.sock"
     with subprocess.Popen(
         [
-            *(sys.executable, "-I", "-c", AS_ANOTHER_USER),
+            # With what it would begin anew for, in a process that has become another user.
+            *(sys.executable, "-I", "-X", DEAF, "-c", AS_ANOTHER_USER),
             *("--directory", str(short_folder / "home/c"), "--state", str(short_folder / "home/s")),
             *("--socket", str(path), "--ready-fd", str(theirs)),
         ],

@@ -38,9 +38,11 @@ MANAGED = {
     "TimeoutStopSec=20",
     "Environment=TOKENWARD_IDLE_EXIT=30m",
     "Environment=TOKENWARD_WORKERS=%t/tokenward/worker.sock",
+    "Environment=PYTHON_DISABLE_REMOTE_DEBUG=1",
 }
 WORKER = {
     "ExecStart=/usr/bin/tokenward-agent",
+    "Environment=PYTHON_DISABLE_REMOTE_DEBUG=1",
     "StandardOutput=null",
     "StandardError=null",
     "TimeoutStopSec=5",
