@@ -30,6 +30,7 @@ from tokenward_agent.store.children import Children
 from tokenward_agent.store.creation import Creation
 from tokenward_agent.store.credential import Credential
 from tokenward_agent.store.index_clocks import IndexClocks
+from tokenward_agent.store.keyring_program import KeyringProgram
 from tokenward_agent.store.lock_marker import LockMarker
 from tokenward_agent.store.locking import Locking
 from tokenward_agent.store.opening import Opening
@@ -66,20 +67,21 @@ class Parts:
         state = settings.state
         marker = LockMarker(state)
         self.vaults = Vaults(settings.directory, arena, clock)
-        self.keys = SlotKeys(state, arena, Credential(settings.credentials, arena))
+        self.policy = PolicyFile(settings.config)
+        program = KeyringProgram(state, arena, self._configured_program)
+        self.keys = SlotKeys(state, arena, Credential(settings.credentials, arena), program)
         self.changes = Changes(self.vaults, state)
         self.opening = Opening(self.vaults, self.changes, self.keys, marker)
         self.locking = Locking(self.vaults, self.opening, marker)
         self.creation = Creation(self.vaults, self.changes, self.keys, arena)
-        self.choice = ProviderChoice(self.vaults, state, arena)
+        self.choice = ProviderChoice(self.vaults, state, arena, program)
         memory = ProcessKey(arena)
-        self.adopted = AdoptedSecrets(arena, clock, memory, self.choice.program)
+        self.adopted = AdoptedSecrets(arena, clock, memory, program)
         self.children = Children(arena, memory, IndexClocks(clock))
         self.log = AuditLog(state, arena, clock)
         self.anchoring = Anchoring(self.vaults, self.log)
         self.recorder = Recorder(self.log, self.anchoring)
         knowing = Knowing(Folders())
-        self.policy = PolicyFile(settings.config)
         self.auto_lock = AutoLock(
             clock,
             self.policy,
@@ -119,6 +121,7 @@ class Parts:
             self.locking,
             self.creation,
             self.choice,
+            program,
             self.adopted,
             Restoring(self.vaults, self.opening),
         )
@@ -150,6 +153,11 @@ class Parts:
                 "log": LogRequests(self.log, self.vaults, self.opening, arena).log,
             },
         )
+
+    def _configured_program(self) -> str:
+        """Return the `keyring` program that config.toml names now, "" for none."""
+        self.policy.look(self.vaults.clock.wall())
+        return self.policy.policy.keyring_program
 
     def _close(self) -> None:
         """Destroy what a lock destroys."""

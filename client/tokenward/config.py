@@ -4,6 +4,7 @@
     keyring-provider = "disabled"       # keyring, subprocess or disabled
     keyring-exclusive = true            # let tools' keyring ask nobody else (keyring_backend.py)
     pinentry = "/usr/bin/pinentry-qt"   # what the agent asks people by
+    keyring-program = "/opt/bin/keyring"  # the provider subprocess runs this one
     lock-on-screen-lock = true          # and lock-on-sleep, lock-on-logout, lock-after-idle = "8h"
 
     [services.internal]                 # a name for an index; at least one of the URLs
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _FIXED = {env_form(name) for name in FIXED}
 _LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-idle")
-_OF_THE_AGENT = ("pinentry", "policy", *_LOCKS)
+_OF_THE_AGENT = ("pinentry", "keyring-program", "policy", *_LOCKS)
 _KNOWN = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", *_OF_THE_AGENT)
 
 

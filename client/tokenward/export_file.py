@@ -30,7 +30,7 @@ MAX_FILE = 64 * 1024 * 1024
 MAX_HEADER = 1024
 _SALT, _NONCE, _TAG, _SUM = 16, 12, 16, 32
 _ARGON2ID = {"memory": 64 * 1024, "passes": 3, "lanes": 4}
-_LIMITS = {"memory": (8 * 1024, 1024 * 1024), "passes": (1, 16), "lanes": (1, 16)}
+_LIMITS = {"memory": (8 * 1024, 256 * 1024), "passes": (1, 8), "lanes": (1, 16)}
 _TIMES = 2**53 - 1
 
 

@@ -131,16 +131,21 @@ def asked_twice(terminal: Terminal, question: str, *, may_be_empty: bool) -> byt
 
 
 def unlock(
-    session: Session, provider: str | None = None, *, attended: bool = True
+    session: Session,
+    provider: str | None = None,
+    *,
+    attended: bool = True,
+    program: str | None = None,
 ) -> dict[str, Any]:
     """Open a provider's vault, or all of them, and return the agent's answer.
 
     First what needs nobody; then, where a passphrase is missing, by the environment's or by asking.
-    Where it is not `attended` no keyring is given the time to ask a person. Raises AgentError and
-    CommandError.
+    Where it is not `attended` no keyring is given the time to ask a person; `program` is the
+    `keyring` program that is to be the chosen one. Raises AgentError and CommandError.
     """
     arguments: dict[str, Any] = {"provider": provider, **session_variables(session.environ)}
     arguments["attended"] = attended or None
+    arguments["program"] = program
     header: dict[str, Any] | None = None
     refused: AgentError | None = None
     try:

@@ -83,7 +83,7 @@ OPS = {
         {"provider": TEXT + "!", "slot": TEXT + "!", "program": TEXT, **_SESSION}, MAY_HAVE_BODY
     ),
     "lock": Op({}),
-    "unlock": Op({"provider": TEXT, "attended": FLAG, **_SESSION}, MAY_HAVE_BODY),
+    "unlock": Op({"provider": TEXT, "program": TEXT, "attended": FLAG, **_SESSION}, MAY_HAVE_BODY),
     "passphrase": Op({"action": TEXT + "!", "keep": FLAG}, MAY_HAVE_BODY),
     "restore": Op({"provider": TEXT + "!", "previous": FLAG + "!", "anyway": FLAG}),
     "log": Op({"verify": FLAG + "!"}),

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.agents.in_process import Engine, on_disk
+from support.tools.keyring_program import keyring_program
 from tokenward_agent.failure import Failure
+from tokenward_agent.store import slot_keys
 from tokenward_agent.vault.errors import VaultError, WrongKey
 from tokenward_agent.vault.format import parse_body, parse_head
 from tokenward_agent.vault.sealing import Tampered, open_into
@@ -327,13 +329,19 @@ def test_a_key_file_that_cannot_be_taken_away_is_no_mistake_of_ours(tmp_path: Pa
 def test_the_slots_of_one_vault_do_not_share_an_item_of_the_keyring(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    items: dict[tuple[str, str], bytes] = {}
+    items: dict[object, bytes] = {}
+    program = keyring_program(tmp_path)
 
     async def keyring(
-        doing: str, params: Any, _session: object, key: memoryview | None, _seconds: float
+        doing: str,
+        kind: str,
+        vault_id: str,
+        _session: object,
+        key: memoryview | None,
+        _seconds: float,
     ) -> None:
         """Keep items as a desktop's keyring does, whichever way it is asked."""
-        item = params["service"], params["username"]
+        item = tuple(slot_keys.item(kind, vault_id).items())
         if key is not None and doing == "set":
             items[item] = bytes(key)
         elif key is not None:
@@ -343,7 +351,7 @@ def test_the_slots_of_one_vault_do_not_share_an_item_of_the_keyring(
         engine = Engine(tmp_path)
         monkeypatch.setattr(engine.keys, "_ask_keyring", keyring)
         await engine.creation.create("keyring", "keyring", {}, NOTHING, None)
-        await engine.creation.create("subprocess", "program", {}, NOTHING, "/usr/bin/keyring")
+        await engine.creation.create("subprocess", "program", {}, NOTHING, str(program))
         assert len(items) == 2
         header = engine.keyring.header
         assert header is not None

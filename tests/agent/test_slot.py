@@ -90,3 +90,14 @@ def test_what_could_not_be_read_back_is_not_made(kind: str, change: dict[str, An
 def test_what_is_no_slot_is_refused(values: object) -> None:
     with pytest.raises(ValueError):
         from_values(values)
+
+
+@pytest.mark.parametrize(("name", "most"), [("memory", 256 * 1024), ("passes", 8), ("lanes", 16)])
+def test_no_slot_asks_for_more_than_ten_times_the_usual_work(name: str, most: int) -> None:
+    """Nothing vouches for a slot when its passphrase is stretched; a service manager's is at once."""
+    params = {**PARAMS["passphrase"], name: most}
+    slot = wrap("passphrase", params, SLOT_KEY, DATA_KEY, ID)
+    with pytest.raises(ValueError, match=name):
+        from_values({**to_values(slot), name: most + 1})
+    usual = ARGON2ID["memory"] * ARGON2ID["passes"]
+    assert 11 * usual > 256 * 1024 * 8

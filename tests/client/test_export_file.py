@@ -115,7 +115,8 @@ HEADER = {"created": 1, "salt": bytes(16), "memory": 8192, "passes": 1, "lanes":
     "change",
     [
         {"memory": 8191},
-        {"memory": 2**20 + 1},
+        {"memory": 2**18 + 1},
+        {"passes": 9},
         {"passes": 0},
         {"lanes": 17},
         {"lanes": True},

@@ -17,6 +17,9 @@ from support.auth_commands import PROGRAMS
 from support.macaroons import token_of
 from support.systems.desktop_keyrings import bus_session, gnome_keyring, hanging_keyring
 from support.tools.keyring_program import keyring_program
+from tokenward_agent.vault.body import Body
+from tokenward_agent.vault.format import Header, serialise
+from tokenward_agent.vault.slot import wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -242,6 +245,48 @@ def test_a_foreign_program_is_a_second_way_into_the_keyrings_vault(
     home.done("agent", "restart")
     assert home.done("token", URL) == "one\n"
     assert home.done("token", OTHER) == "two\n"
+
+
+def test_a_vault_that_somebody_put_there_runs_nothing(home: Home, programs: Path) -> None:
+    ran, name = home.path / "ran", "0123456789abcdef" * 2
+    evil = programs / "evil\x1b[2Jkeyring"
+    evil.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    evil.chmod(0o755)
+    directory = Path(home.done("dir").strip())
+    directory.mkdir(mode=0o700, exist_ok=True)
+    for program, service in (("/usr/bin/make", f"--eval=$(shell touch {ran})"), (str(evil), "s")):
+        params = {"program": program, "service": service, "username": "x"}
+        slot = wrap("program", params, bytes(32), bytes(32), name)
+        vault = directory / "keyring.vault"
+        vault.write_bytes(serialise(Header(name, "keyring", 1, 0, (slot,)), Body({}), bytes(32)))
+        vault.chmod(0o600)
+        for command in (["list"], ["token", URL], ["unlock"], ["status"], ["doctor"],
+                        ["login", URL, "--token", "t"], ["passphrase", "set"],
+                        ["restore", "--previous"], ["unlock", *SUBPROCESS]):  # fmt: skip
+            told = home.auth(*command)
+            assert "Traceback" not in told.stderr
+            assert "\x1b" not in told.stdout + told.stderr
+        assert "chosen" in home.refused("unlock") or "tokenward does not keep" in home.refused(
+            "unlock"
+        )
+        home.done("agent", "restart")
+    assert not ran.exists()
+
+
+def test_a_vault_from_elsewhere_opens_by_the_program_on_path_once_that_is_said(
+    home: Home, programs: Path
+) -> None:
+    keyring_program(programs)
+    home.done("login", URL, "--token", "s3cret", *SUBPROCESS)
+    for path in home.path.rglob("keyring-program.json"):
+        path.unlink()
+    home.done("agent", "restart")
+    told = home.refused("token", URL)
+    assert "which nobody chose on this machine" in told
+    assert "hint: `auth unlock --keyring-provider subprocess` chooses the one on your PATH" in told
+    home.done("unlock", *SUBPROCESS)
+    home.done("agent", "restart")
+    assert home.done("token", URL) == "s3cret\n"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The user's `config.toml` as the agent reads it: for its policy and locks alone, and never half of it.
+"""The user's `config.toml` as the agent reads it: for policy, locks and `keyring-program`, never half.
 
 The agent's own environment says which file that is; no request does, so that nobody chooses the
 policy that is for them. It is looked at before every decision, which costs one call of the system,
@@ -26,7 +26,7 @@ MAX_SIZE: Final = 1024 * 1024
 _SETTLED: Final = 2
 """Seconds after which a change of a file shows in its times: some disks count whole seconds."""
 
-_TELLING: Final = (b"policy", b"lock-", b"\\u", b"\\U", b"\\x")
+_TELLING: Final = (b"policy", b"lock-", b"keyring-program", b"\\u", b"\\U", b"\\x")
 """What a file holds that tells the agent anything, or an escape in which it could be spelled."""
 
 _Identity = tuple[int, int, int, int, int]

@@ -12,7 +12,7 @@
     ttl = "15m"             # of `allow` and `ask`: children end within that
     narrow = false          # of `allow` and `ask`: as it is stored, unless somebody asks for less
 
-and, on top, `pinentry = "/usr/bin/pinentry-qt"`, the program that asks, and when to lock (locks.py). Each key takes a text, and those that say for whom a rule is meant a list of texts as well. A rule
+and, on top, `pinentry = "/usr/bin/pinentry-qt"`, the program that asks, `keyring-program`, the one that keeps keys, and when to lock (locks.py). Each key takes a text, and those that say for whom a rule is meant a list of texts as well. A rule
 that could never be obeyed as written is an error, since half a policy is worse than none. No
 message holds anything of a value. Pure; tomllib is imported here and by nobody before.
 """
@@ -88,6 +88,9 @@ def read(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
     pinentry = table.get("pinentry", "")
     if not isinstance(pinentry, str) or ("/" in pinentry and not pinentry.startswith("/")):
         raise PolicyError("has a `pinentry` that is neither a name nor an absolute path")
+    program = table.get("keyring-program", "")
+    if not isinstance(program, str) or (program and not program.startswith("/")):
+        raise PolicyError("has a `keyring-program` that is no absolute path")
     try:
         when = locks.read(table)
     except ValueError as error:
@@ -98,7 +101,7 @@ def read(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
         )
         for number, (entry, start) in enumerate(zip(entries, starts, strict=True), 1)
     )
-    return Policy(tuple(rules), pinentry, when)
+    return Policy(tuple(rules), pinentry, when, program)
 
 
 class _Reader:

@@ -63,8 +63,9 @@ class Rule(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """The rules in their order, the program that is to ask people, "" for any, and `locks`."""
+    """The rules in their order, the programs to ask people and to keep keys, "" for any, and `locks`."""
 
     rules: tuple[Rule, ...] = ()
     pinentry: str = ""
     locks: Locks = Locks()
+    keyring_program: str = ""

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.creation import Creation
+    from tokenward_agent.store.keyring_program import KeyringProgram
     from tokenward_agent.store.locking import Locking
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.provider_choice import ProviderChoice
@@ -31,6 +32,7 @@ class VaultRequests:
         locking: Locking,
         creation: Creation,
         choice: ProviderChoice,
+        program: KeyringProgram,
         adopted: AdoptedSecrets,
         restoring: Restoring,
     ) -> None:
@@ -39,6 +41,7 @@ class VaultRequests:
         self._locking = locking
         self._creation = creation
         self._choice = choice
+        self._program = program
         self._adopted = adopted
         self._restoring = restoring
 
@@ -65,7 +68,7 @@ class VaultRequests:
         provider, slot = str(request.arguments["provider"]), str(request.arguments["slot"])
         program = request.text("program")
         if slot == "program":
-            program = self._choice.program(program)
+            program = self._program.judged(program)
         await self._creation.create(provider, slot, session(request), body, program)
         return done(request.number, provider=provider, slot=slot)
 
@@ -81,7 +84,9 @@ class VaultRequests:
         return done(request.number, locked=locked)
 
     async def unlock(self, request: Request, body: memoryview) -> Answer:
-        """Open what can be opened."""
+        """Open what can be opened; a `program` that is named is the chosen one from now on."""
+        if named := request.text("program"):
+            self._program.choose(named, self._vaults.each["keyring"].header)
         left = await self._locking.unlock(
             request.text("provider"),
             body or None,
@@ -96,6 +101,7 @@ class VaultRequests:
                 "provider": vault.provider,
                 "needs": self._opening.needs(vault),
                 "note": str(vault.problem or self._opening.notes.get(vault.provider, "")),
+                "hint": self._opening.hints.get(vault.provider, ""),
             }
             for vault in left
         ]

@@ -26,11 +26,11 @@ from tokenward_agent.worker.runner import WorkerError, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.clock import Clock
+    from tokenward_agent.store.keyring_program import KeyringProgram
     from tokenward_agent.store.process_key import ProcessKey
     from tokenward_agent.vault.record import Key, Record
 
@@ -54,7 +54,7 @@ class AdoptedSecrets:
     """Reads and keeps the adopted secrets of one agent."""
 
     def __init__(
-        self, arena: Arena, clock: Clock, key: ProcessKey, program: Callable[[str | None], str]
+        self, arena: Arena, clock: Clock, key: ProcessKey, program: KeyringProgram
     ) -> None:
         self._arena = arena
         self._clock = clock
@@ -139,13 +139,11 @@ class AdoptedSecrets:
             header["services"] = spellings(adopted.spelling, record.service)
         else:
             header["service"] = spelling
-        job = "keyring"
-        if adopted.reader == "subprocess":
-            job = "program"
-            header["program"] = self._program(None)
         try:
+            if adopted.reader == "subprocess":
+                return await self._program.run(doing, header, None, into, ATTENDED_SECONDS, {})
             return await run(
-                self._arena, f"{job}-{doing}", header, None, into, ATTENDED_SECONDS, {}
+                self._arena, f"keyring-{doing}", header, None, into, ATTENDED_SECONDS, {}
             )
         except WorkerError as error:
             code = "not-found" if error.code == "not-found" else "provider"

@@ -52,7 +52,7 @@ class Opening:
         self._openings: dict[str, asyncio.Task[None]] = {}  # under way, by provider
         self._settled = 0.0  # when what is open answers alone, by the loop's clock
         self._failed: dict[str, int] = {}
-        self.notes = vaults.notes
+        self.notes, self.hints = vaults.notes, vaults.hints
         """Why a vault could not be opened, by its provider."""
 
     @property
@@ -147,10 +147,12 @@ class Opening:
             except Failure as error:
                 if closings != self._vaults.closings:
                     return False
-                self.notes[vault.provider] = str(error)
+                # A program that is not run will not be by unlocking: its own hint says what helps.
+                hint = error.hint if slot.kind == "program" else ""
+                self._note(vault.provider, str(error), hint)
             except WrongKey:
                 what = f"The credential `{NAME}`" if slot.kind == "passphrase" else "The key"
-                self.notes[vault.provider] = f"{what} of the slot `{slot.kind}` does not fit."
+                self._note(vault.provider, f"{what} of the slot `{slot.kind}` does not fit.", "")
             else:
                 return True
         return False
@@ -178,6 +180,13 @@ class Opening:
                 await self._vaults.change(vault, lambda: vault.open(slot.kind, key))
                 await self._changes.opened(vault)
         self.notes.pop(vault.provider, None)
+        self.hints.pop(vault.provider, None)
+
+    def _note(self, provider: str, why: str, hint: str) -> None:
+        self.notes[provider] = why
+        self.hints.pop(provider, None)
+        if hint:
+            self.hints[provider] = hint
 
     def needs(self, vault: Vault) -> str:
         """Say what opening a vault takes: `nothing` of anybody, or a `passphrase`.

@@ -1,4 +1,4 @@
-"""Which provider a new credential gets, and which `keyring` program may be run.
+"""Which provider a new credential gets.
 
 A provider that was named is taken or refused, never replaced by another. Where none was named it
 is `keyring` if that vault is there already, or if a real system keyring answers; otherwise
@@ -7,17 +7,15 @@ is `keyring` if that vault is there already, or if a real system keyring answers
 
 from __future__ import annotations
 
-import os
-
 from tokenward_agent.failure import Failure
-from tokenward_agent.files import uid
-from tokenward_agent.store.providers import objection, probe_keyring, remember, remembered
+from tokenward_agent.store.providers import probe_keyring, remember, remembered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenward_agent.arena import Arena
+    from tokenward_agent.store.keyring_program import KeyringProgram
     from tokenward_agent.store.providers import Probe
     from tokenward_agent.store.vaults import Vaults
 
@@ -27,10 +25,11 @@ _ELSE = "use `--keyring-provider disabled`"
 class ProviderChoice:
     """Chooses for one agent. It looks for no program: whoever asks names one, on his own PATH."""
 
-    def __init__(self, vaults: Vaults, state: str, arena: Arena) -> None:
+    def __init__(self, vaults: Vaults, state: str, arena: Arena, program: KeyringProgram) -> None:
         self._vaults = vaults
         self._state = state
         self._arena = arena
+        self._program = program
 
     async def choose(
         self, named: str | None, program: str | None, session: Mapping[str, str], *, probe: bool
@@ -43,7 +42,7 @@ class ProviderChoice:
         if named == "disabled":
             return named, None
         if named == "subprocess":
-            self.program(program)
+            self._program.judged(program)
             return named, None
         if vault.state != "absent" and not probe:
             return "keyring", None
@@ -63,18 +62,3 @@ class ProviderChoice:
         probe = await probe_keyring(self._arena, session, now)
         remember(self._state, probe)
         return probe
-
-    def program(self, wanted: str | None) -> str:
-        """Return the `keyring` program to run: `wanted`, else the one that opens the vault.
-
-        Raises Failure with code `provider` if there is none, or it should not be run.
-        """
-        header = self._vaults.each["keyring"].header
-        slot = header.slot("program") if header is not None else None
-        path = wanted or (str(slot.params["program"]) if slot is not None else None)
-        if path is None:
-            raise Failure("provider", "No `keyring` program is named, and none is known.", _ELSE)
-        problem = objection(path, uid()) if os.path.isabs(path) else "is no path"
-        if problem is not None:
-            raise Failure("provider", f"The program {path} is not run: it {problem}.", _ELSE)
-        return path

@@ -1,5 +1,8 @@
 """Where the key of each slot comes from: a file, DPAPI, a keyring, a program, a passphrase.
 
+What a keyring is asked for has names that are ours, whatever a vault says: its header vouches for
+nothing before the vault is open. A program is the one that the user chose (keyring_program.py).
+
 A key is fetched into a block of the locked arena, which whoever asked gives back; it is never an
 object in this process. Keyrings, programs and the stretching of a passphrase run in a worker with
 a deadline, so that none of them can hold up anything else.
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.store.credential import Credential
+    from tokenward_agent.store.keyring_program import KeyringProgram
     from tokenward_agent.vault.slot import Param
 
 _IN_FILES = ("key-file", "dpapi")
@@ -41,13 +45,22 @@ ARGON2ID_SECONDS = 30.0
 """For stretching a passphrase, on a slow machine under load."""
 
 
+def item(kind: str, vault_id: str) -> dict[str, str]:
+    """Return the names under which a keyring or a program keeps the key of a vault."""
+    # Not one name for both: the program may well keep it in the same keyring.
+    return {"service": ITEM, "username": f"{vault_id}-program" if kind == "program" else vault_id}
+
+
 class SlotKeys:
     """Gets, makes and removes the keys of slots."""
 
-    def __init__(self, state: str, arena: Arena, credential: Credential) -> None:
+    def __init__(
+        self, state: str, arena: Arena, credential: Credential, program: KeyringProgram
+    ) -> None:
         self._files = KeyFiles(state)
         self._arena = arena
         self.credential = credential
+        self._program = program
 
     @contextlib.contextmanager
     def lent(self, key: memoryview) -> Iterator[memoryview]:
@@ -83,7 +96,8 @@ class SlotKeys:
                 with self.credential.lent() as handed:
                     await self._stretch(slot.params, handed, key)
             else:
-                await self._ask_keyring("get", slot.params, session, key, seconds)
+                self._vouch(slot, vault_id)
+                await self._ask_keyring("get", slot.kind, vault_id, session, key, seconds)
         except BaseException:
             self._arena.give(key)
             raise
@@ -107,11 +121,9 @@ class SlotKeys:
                 raise Failure("passphrase-needed", "The vault needs a new passphrase.")
             params = {"salt": os.urandom(SALT_SIZE), **ARGON2ID}
         elif kind == "program":
-            # Not the name of the slot `keyring`: the program may well keep it in the same keyring.
-            name = f"{vault_id}-program"
-            params = {"program": program or "", "service": ITEM, "username": name}
+            params = {"program": self._program.choose(program, None), **item(kind, vault_id)}
         elif kind == "keyring":
-            params = {"service": ITEM, "username": vault_id}
+            params = {**item(kind, vault_id)}
         key = self._arena.take(KEY_SIZE)
         try:
             if kind == "passphrase" and passphrase is not None:
@@ -121,7 +133,7 @@ class SlotKeys:
             if kind in _IN_FILES:
                 self._files.write(kind, vault_id, key)
             else:
-                await self._ask_keyring("set", params, session, key, ATTENDED_SECONDS)
+                await self._ask_keyring("set", kind, vault_id, session, key, ATTENDED_SECONDS)
                 slot = Slot(kind, params, b"")
                 with self.lent(await self.get(slot, vault_id, session)) as check:
                     if check != key:
@@ -137,36 +149,47 @@ class SlotKeys:
             self._files.remove(slot.kind, vault_id)
         elif slot.kind in {"keyring", "program"}:
             with contextlib.suppress(Failure):
-                await self._ask_keyring("delete", slot.params, session, None, UNATTENDED_SECONDS)
+                self._vouch(slot, vault_id)
+                await self._ask_keyring(
+                    "delete", slot.kind, vault_id, session, None, UNATTENDED_SECONDS
+                )
+
+    def _vouch(self, slot: Slot, vault_id: str) -> None:
+        """Raise Failure unless a slot says what one of ours would."""
+        if any(slot.params[key] != value for key, value in item(slot.kind, vault_id).items()):
+            raise Failure(
+                "provider",
+                "The vault names an item of the keyring that tokenward does not keep there.",
+                "put a backup of the vault in its place, or move it away and log in anew",
+            )
+        if slot.kind == "program":
+            self._program.vouch(slot.params["program"])
 
     async def _stretch(
         self, params: Mapping[str, Param], passphrase: memoryview, key: memoryview
     ) -> None:
         header = {name: params[name] for name in ("salt", "memory", "passes", "lanes")}
-        await self._work("argon2id", header, passphrase, key, ARGON2ID_SECONDS)
+        try:
+            await run(self._arena, "argon2id", header, passphrase, key, ARGON2ID_SECONDS, {})
+        except WorkerError as error:
+            raise Failure("provider", str(error), error.hint) from None
 
     async def _ask_keyring(
         self,
         doing: str,
-        params: Mapping[str, Param],
+        kind: str,
+        vault_id: str,
         session: Mapping[str, str],
         key: memoryview | None,
         seconds: float,
     ) -> None:
-        job = "program" if "program" in params else "keyring"
         secret, into = (key, None) if doing == "set" else (None, key)
-        await self._work(f"{job}-{doing}", dict(params), secret, into, seconds, session)
-
-    async def _work(
-        self,
-        job: str,
-        header: dict[str, Param],
-        secret: memoryview | None,
-        into: memoryview | None,
-        seconds: float,
-        session: Mapping[str, str] | None = None,
-    ) -> None:
+        header = item(kind, vault_id)
         try:
-            await run(self._arena, job, header, secret, into, seconds, session or {})
+            if kind == "program":
+                await self._program.run(doing, header, secret, into, seconds, session)
+            else:
+                job = f"keyring-{doing}"
+                await run(self._arena, job, header, secret, into, seconds, session)
         except WorkerError as error:
             raise Failure("provider", str(error), error.hint) from None

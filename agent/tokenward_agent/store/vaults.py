@@ -59,6 +59,7 @@ class Vaults:
         self._hidden: dict[str, dict[Key, int]] = {provider: {} for provider in self.each}
         self._first_end = Now(_NEVER, _NEVER, "")
         self.notes: dict[str, str] = {}  # why a vault could not be opened, by its provider
+        self.hints: dict[str, str] = {}  # and what helps, where that is known
         self.closings = 0
         """How often a vault was closed: whoever began before and waited, compares."""
         self.when_over: Callable[[Vault, list[Record]], None] = lambda _vault, _over: None
@@ -131,7 +132,8 @@ class Vaults:
             these = " and ".join(f"`{name}`" for name in names)
             why = next((f": {self.notes[n]}" for v in shut if (n := v.provider) in self.notes), ".")
             what = f"The vault of {these} is not open{why}"
-            return Failure("locked", what, "`auth unlock`", vaults=names)
+            hint = next((self.hints[n] for n in names if n in self.hints), "`auth unlock`")
+            return Failure("locked", what, hint, vaults=names)
         what = f"Nothing is stored for {service}." if service else "Nothing is stored."
         return Failure("not-found", what, "`auth login`")
 

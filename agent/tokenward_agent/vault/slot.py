@@ -14,7 +14,8 @@ dpapi      the same, as DPAPI protects them on Windows     none
 ========== =============================================== ====================================
 
 The parameters are part of what the seal is bound to, and bounded whenever they are read: a hostile
-file can make nobody ask for a terabyte, nor for a program that is not an absolute path.
+file can make nobody ask for a terabyte. What they name is not believed before the vault is open:
+the agent runs no program and asks for no item because a slot says so (store/slot_keys.py).
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ SALT_SIZE: Final = 16
 ARGON2ID: Final[Mapping[str, int]] = {"memory": 64 * 1024, "passes": 3, "lanes": 4}
 """What a new passphrase is stretched with; about 0.15 s on two cores of 2023."""
 
-_LIMITS: Final = {"memory": (8 * 1024, 1024 * 1024), "passes": (1, 16), "lanes": (1, 16)}
+_LIMITS: Final = {"memory": (8 * 1024, 256 * 1024), "passes": (1, 8), "lanes": (1, 16)}
+"""A vault's header is believed this far before anything vouches for it: ten times the usual work."""
+
 _TEXT_BYTES: Final = {"service": 255, "username": 255, "program": 4096}
 PARAMETERS: Final = {
     "keyring": ("service", "username"),

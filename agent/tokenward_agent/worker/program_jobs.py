@@ -3,7 +3,8 @@
 The interface is that of the library's own command, which other programs copy: ``get SERVICE USER``
 prints the password, ``set SERVICE USER`` reads it from stdin, ``del SERVICE USER`` removes it, and
 ``--mode creds get SERVICE`` prints user name and password on a line each. A miss is
-exit status 1 with nothing printed.
+exit status 1 with nothing printed. A service or a user name that begins with ``-`` would be an option
+there, and no program is run with one.
 
 The program is named by an absolute path, runs in `/` with stdin at `/dev/null`, and shares the
 worker's process group, which ends at the agent's deadline. What it writes to stderr is dropped,
@@ -40,7 +41,7 @@ def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
 
 def _get(header: Header, _secret: bytes) -> bytes:
     program = header["program"]
-    printed = _run(program, ["get", header["service"], header["username"]])
+    printed = _run(program, ["get"], _item(header))
     if printed is None:
         raise JobError("not-found", f"The program {program} does not have the vault's key.")
     return decode_key(printed, f"the program {program}")
@@ -49,14 +50,14 @@ def _get(header: Header, _secret: bytes) -> bytes:
 def _set(header: Header, secret: bytes) -> bytes:
     value = encode_key(secret) + b"\n"
     program = header["program"]
-    if _run(program, ["set", header["service"], header["username"]], value) is None:
+    if _run(program, ["set"], _item(header), value) is None:
         raise JobError("program-failed", f"The program {program} did not store the vault's key.")
     return b""
 
 
 def _delete(header: Header, _secret: bytes) -> bytes:
     program = header["program"]
-    if _run(program, ["del", header["service"], header["username"]]) is None:
+    if _run(program, ["del"], _item(header)) is None:
         raise JobError("not-found", f"The program {program} does not have the vault's key.")
     return b""
 
@@ -66,11 +67,11 @@ def _read(header: Header) -> tuple[Header, bytes]:
     program, username = header["program"], header.get("username")
     for service in header["services"]:
         if username is not None:
-            printed = _run(program, ["get", service, username])
+            printed = _run(program, ["get"], [service, username])
             if printed is not None:
                 return {"service": service, "username": username}, printed
             continue
-        printed = _run(program, ["--mode", "creds", "get", service])
+        printed = _run(program, ["--mode", "creds", "get"], [service])
         if printed is None:
             continue
         name, newline, password = printed.partition(b"\n")
@@ -84,12 +85,24 @@ def _read(header: Header) -> tuple[Header, bytes]:
     )
 
 
-def _run(program: str, arguments: list[str], given: bytes | None = None) -> bytes | None:
+def _item(header: Header) -> list[str]:
+    return [header["service"], header["username"]]
+
+
+def _run(
+    program: str, doing: list[str], names: list[str], given: bytes | None = None
+) -> bytes | None:
     """Return what the program printed, without the last line's end, or None for a miss."""
+    if any(name.startswith("-") for name in names):
+        raise JobError(
+            "program-failed",
+            f"The program {program} is asked for no name that begins with `-`.",
+            "choose another provider by `--keyring-provider`",
+        )
     stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
     try:
         process = subprocess.Popen(
-            [program, *arguments],
+            [program, *doing, *names],
             env={**os.environ, "KEYRING_PROPERTY_ASIDE": "1"},
             stdin=stdin,
             stdout=subprocess.PIPE,

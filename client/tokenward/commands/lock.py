@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenward import unlocking, usage
+from tokenward import keyring_program, unlocking, usage
 from tokenward.errors import CommandError
 from tokenward.layout import listed
 
@@ -50,12 +50,17 @@ def _lock(session: Session) -> None:
 def _unlock(provider: str | None, session: Session) -> None:
     before = session.plain("status").header
     was_open = {v["provider"] for v in before["vaults"] if v["state"] == "open"}
-    header = unlocking.unlock(session, provider)
+    program = None
+    if provider == "subprocess":  # whoever says so by hand chooses the program on PATH
+        program, _ = keyring_program.find(session.environ, session.settings.cwd)
+    header = unlocking.unlock(session, provider, program=program)
     opened = [str(name) for name in header["opened"]]
     for vault in header["closed"]:
         asks = "a passphrase" if vault["needs"] == "passphrase" else "another try"
         reason = str(vault["note"]) or f"It needs {asks}."
         session.terminal.warn(f"The vault of `{vault['provider']}` stays closed: {reason}")
+        if vault.get("hint"):  # an older agent says none
+            session.terminal.hint(str(vault["hint"]))
     if header["closed"] and not opened:
         raise CommandError("No vault could be opened.", "`auth status` shows what each one needs")
     if opened:
