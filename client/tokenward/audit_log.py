@@ -2,7 +2,7 @@
 
 docs/AUDIT.md has the format. Reading proves nothing: whether a line is what the agent wrote, the
 agent alone can tell (`auth log --verify`). What cannot be read as a line is counted and passed
-over. Whatever a line says about programs is what they said of themselves.
+over, and so is one that is longer than any agent writes. Whatever a line says about programs is what they said of themselves.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import re
 import stat
 from datetime import UTC, datetime
 
-from tokenward.layout import listed, span
+from tokenward.errors import CommandError
+from tokenward.layout import counted, listed, span
 from tokenward.system import SAFE
 from tokenward_protocol.urls import display
 
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 
     Line = dict[str, Any]
 
+LONGEST = 64 * 1024
+"""Bytes of the longest line that any agent wrote."""
+
 HEADING = ("WHEN", "WHO", "WHAT", "SERVICE", "PROJECT", "DECISION")
 
-_NAME = re.compile(r"[0-9]{8,15}\.jsonl")
+_NAME = re.compile(r"([0-9]{8}|[1-9][0-9]{8,11})\.jsonl")
 
 
 class LogReader:
@@ -35,11 +39,27 @@ class LogReader:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._read: dict[str, int] = {}  # how far, by the file's name
+        self._first: dict[str, int] = {}  # the number of the first line that is there, by chain
         self.unreadable = 0
         """Lines that were no lines."""
+        self.since: str | None = None
+        """The time of the first line that is there."""
+
+    @property
+    def gone(self) -> int:
+        """How many lines at least were removed with files that were full: a chain counts its own."""
+        return sum(n - 1 for n in self._first.values())
 
     def lines(self) -> Iterator[Line]:
-        """Yield every line that was not read before, in the order in which they were written."""
+        """Yield every line that was not read before, in the order in which they were written.
+
+        Raises CommandError where the folder is a link.
+        """
+        if os.path.islink(self._folder):
+            raise CommandError(
+                f"{self._folder} is a link, and no log is read or written through one.",
+                "move it out of the way",
+            )
         try:
             names = sorted(filter(_NAME.fullmatch, os.listdir(self._folder)), key=_number)
         except FileNotFoundError:
@@ -57,15 +77,22 @@ class LogReader:
             return
         with open(file, "rb") as stream:
             stream.seek(self._read.get(name, 0))
-            for text in stream:
-                if not text.endswith(b"\n"):
+            while text := stream.readline(LONGEST + 1):
+                if not text.endswith(b"\n") and len(text) <= LONGEST:
                     break  # it is being written
                 self._read[name] = self._read.get(name, 0) + len(text)
                 line = _parsed(text)
                 if line is not None:
+                    self._note(line)
                     yield line
                 elif text.strip():
                     self.unreadable += 1
+
+    def _note(self, line: Line) -> None:
+        self.since = self.since or str(line["time"])
+        chain, n = line.get("chain"), line.get("n")
+        if isinstance(chain, str) and isinstance(n, int):
+            self._first.setdefault(chain, max(n, 1))
 
 
 def _number(name: str) -> int:
@@ -99,12 +126,24 @@ def shown(line: Line) -> dict[str, Any]:
     return {k: v for k, v in line.items() if k not in {"chain", "n", "mac", "file"}}
 
 
+def reach(since: str | None, gone: int, *, least: bool) -> str:
+    """Say how far back a log goes, "" where it goes back to its beginning."""
+    if since is None or not gone:
+        return ""
+    lines = f"{'at least ' if least else ''}{counted(gone, 'line')}"
+    return f"The log goes back to {_shown(since)}; {lines} before that gave way to newer ones."
+
+
+def _shown(time: str) -> str:
+    moment = datetime.fromisoformat(time).replace(tzinfo=UTC).astimezone()
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
 def row(line: Line) -> tuple[str, ...]:
     """Return a line for a person, in the columns of `HEADING`."""
-    moment = datetime.fromisoformat(line["time"]).replace(tzinfo=UTC).astimezone()
     projects = line.get("projects")
     return (
-        f"{moment:%Y-%m-%d %H:%M:%S}",
+        _shown(line["time"]),
         who(line.get("who")),
         str(line["event"]),
         _service(line),

@@ -235,7 +235,7 @@ def test_a_program_is_judged_before_each_run(
 
     async def main() -> None:
         engine = await stored(tmp_path, program)
-        adopted = {"service": "https://own.example/", "username": "ana"}
+        adopted: dict[str, Any] = {"service": "https://own.example/", "username": "ana"}
         header, _ = await engine.ask(
             "login", provider="subprocess", adopt="https://own.example/", **adopted
         )
@@ -356,7 +356,7 @@ def test_a_damaged_choice_is_none(text: str, tmp_path: Path) -> None:
 def test_the_key_of_the_planted_vault_would_have_opened_it(tmp_path: Path, folder: Path) -> None:
     """Show that the vaults above are refused for what they say, and not for being broken."""
     program = noting(folder)
-    keep(program, *OURS.values(), base64.b64encode(KEY).decode())
+    keep(program, OURS["service"], OURS["username"], base64.b64encode(KEY).decode())
 
     async def main() -> None:
         engine = Engine(tmp_path)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokenward.audit_log import LogReader, is_about, row, shown, when
+from tokenward.audit_log import LONGEST, LogReader, is_about, reach, row, shown, when
+from tokenward.errors import CommandError
 from tokenward.usage import moment
 
 if TYPE_CHECKING:
@@ -143,3 +144,31 @@ def test_since_is_a_length_of_time_or_a_moment() -> None:
     assert abs(moment("2h") - (time() - 7200)) < 60
     assert moment("2026-01-31T12:00:00Z") == when(line()) == moment("2026-01-31T13:00+01:00")
     assert moment("2026-01-31") < moment("2026-02-01T00:00")
+
+
+def test_how_far_back_a_log_goes_is_known_by_the_numbers_of_its_chains(tmp_path: Path) -> None:
+    path = tmp_path / "00000007.jsonl"
+    written(path, line(chain="a", n=11, time="2026-01-31T11:00:00Z"), line(chain="a", n=12))
+    written(path, line(chain="b", n=1), line(chain="b", n=2), line(chain="c", n=5), line(n="x"))
+    reader = LogReader(str(tmp_path))
+    assert len(list(reader.lines())) == 6
+    assert (reader.since, reader.gone) == ("2026-01-31T11:00:00Z", 14)
+    sentence = reach(reader.since, reader.gone, least=True)
+    assert "at least 14 lines before that gave way to newer ones." in sentence
+    assert reach("2026-01-31T11:00:00Z", 0, least=True) == reach(None, 3, least=False) == ""
+
+
+def test_a_folder_that_is_a_link_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "aside").mkdir()
+    written(tmp_path / "aside" / "00000001.jsonl", line())
+    (tmp_path / "audit").symlink_to(tmp_path / "aside")
+    with pytest.raises(CommandError, match="is a link"):
+        list(LogReader(str(tmp_path / "audit")).lines())
+
+
+def test_a_line_without_end_is_not_taken_into_memory_whole(tmp_path: Path) -> None:
+    path = tmp_path / "00000001.jsonl"
+    written(path, line(a=1), b"x" * (3 * LONGEST) + b"\n", line(a=2))
+    reader = LogReader(str(tmp_path))
+    assert [each["a"] for each in reader.lines()] == [1, 2]
+    assert reader.unreadable > 0

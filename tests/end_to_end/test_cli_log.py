@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.agents.process import NotDone, Wire
 from support.auth_commands import PROGRAMS
 from support.terminal import Typist
 from support.waiting import PATIENCE
@@ -169,6 +170,64 @@ def test_a_log_that_cannot_be_written_is_said_by_status_and_doctor(home: Home) -
     folder.rename(folder.parent / "aside")
     folder.write_text("in the way")
     assert home.done("token", URL) == "marked\n"
-    assert "cannot be written: Not a directory (1 line so far)" in home.done("status")
+    assert "audit is not a directory (1 line so far)" in home.done("status")
     findings = json.loads(home.auth("doctor", "--format", "json").stdout)["findings"]
     assert "problem" in [one["state"] for one in findings if one["check"] == "log"]
+
+
+def test_what_was_pushed_out_of_the_log_is_said(home: Home) -> None:
+    login(home)
+    connection = Wire(home.path / "run" / "tokenward" / "agent.sock")
+    named: dict[str, Any] = {"spelling": f"{URL}{'x' * 1900}", "username": "u" * 1000}
+    connection.ask("login", b"s", provider="disabled", **named)
+    for _ in range(3000):
+        connection.ask("fetch", **named)
+    connection.close()
+    told = home.answer("log")
+    assert told["gone"] > 0
+    assert told["lines"][0]["time"] == told["since"]
+    verified = home.answer("log", "--verify")
+    assert (verified["gone"], verified["since"]) == (told["gone"], told["since"])
+    for command in (["log"], ["log", "--verify"], ["log", "--since", "1h"]):
+        said = home.said(*command)
+        assert "The log goes back to " in said
+        assert f"{told['gone']} lines before that gave way to newer ones." in said
+    assert "gave way to newer ones" in home.auth("doctor").stdout
+
+
+def test_what_lies_among_the_files_of_the_log_is_said(home: Home) -> None:
+    login(home)
+    (file(home).parent / "evil\x1b.jsonl").write_text("{}")
+    assert "evil\\x1b.jsonl is no file of the log." in home.said("log", "--verify")
+    assert "evil\\x1b.jsonl is no file of the log." in home.auth("doctor").stdout
+
+
+def test_a_link_in_the_place_of_the_log_is_said(home: Home) -> None:
+    login(home)
+    place = file(home).parent
+    home.done("agent", "stop")
+    place.rename(home.path / "aside")
+    place.symlink_to(home.path / "aside")
+    before = {path: path.stat().st_size for path in (home.path / "aside").iterdir()}
+    home.done("token", URL)
+    assert "is a link" in home.refused("log")
+    assert str(place) in home.refused("log", "--verify")
+    assert str(place) in str(home.answer("status")["log"]["problem"])
+    assert {path: path.stat().st_size for path in (home.path / "aside").iterdir()} == before
+
+
+def test_a_stranger_at_a_shared_socket_leaves_a_log_that_is_whole(home: Home) -> None:
+    login(home)
+    home.done("share", "--service", URL, "--whole", "--at", str(home.path / "shared"))
+    connection = Wire(home.path / "shared")
+    for letter in ("\x01", "\u2028", "\U0010ffff", '"'):
+        for op, body in (("logout", b""), ("login", b"x")):
+            size = 2040 // len(letter.encode())
+            named: dict[str, Any] = {"spelling": "x://" + letter * size, "username": letter * (size // 2)}
+            with pytest.raises(NotDone):
+                connection.ask(op, body, **named)
+    connection.close()
+    verified = home.answer("log", "--verify")
+    assert (verified["count"], verified["problems"]) == (0, [])
+    assert max(map(len, file(home).read_bytes().splitlines())) <= 8192
+    assert any(line.get("share") and line["decision"] == "refused" for line in home.log_lines())

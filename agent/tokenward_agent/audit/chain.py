@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from tokenward_agent.arena import Arena
+    from tokenward_agent.audit.lines import Line
     from tokenward_agent.vault.sealing import Buffer
 
 LABEL: Final = b"tokenward audit"
@@ -132,3 +133,31 @@ class Chain:
         with self._turn:
             self.has_first = False
             self._first[:] = _NOTHING
+
+
+class Keys:
+    """The keys of one chain, one after the other; never back behind a line that was right.
+
+    What claims to be a line far ahead is tried, for `steps` in all, and the way back is kept.
+    """
+
+    def __init__(self, keys: memoryview, reached: int, steps: int) -> None:
+        self._right, self._key, self._spare = (keys[at : at + 32] for at in (0, 32, 64))
+        self._reached = reached
+        self._steps = steps
+
+    def signed(self, line: Line) -> bool:
+        """Tell whether a line bears the signature of its number."""
+        ahead = line.n - 1 - self._reached
+        if not 0 <= ahead <= self._steps:
+            return False
+        self._steps -= ahead
+        self._key[:] = self._right
+        for _ in range(ahead):
+            next_key(self._key, self._spare)
+            self._key, self._spare = self._spare, self._key
+        if mac_of(self._key, line.signed) != line.mac:
+            return False
+        self._right, self._key = self._key, self._right
+        self._reached = line.n - 1
+        return True

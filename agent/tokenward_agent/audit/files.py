@@ -5,8 +5,10 @@ is one `write` to a descriptor that appends; it is in the kernel's hands when th
 outlives this process, and is on the disk when a vault that knows of it is (`sync`). Before each
 line the file is looked for where it should be: one that was moved, removed or replaced is left.
 
-What lies there and is no plain file of this user is passed over, never followed and never waited
-for. Nothing here knows what a line says.
+The folder is this user's and no link, or nothing is written and nothing read; one that was opened to
+others is closed again. What lies there and is no plain file of this user, or has another name, is
+passed over, never followed and never waited for, and `strays` names it. Nothing here knows what a
+line says.
 """
 
 from __future__ import annotations
@@ -18,10 +20,17 @@ import re
 import stat
 import sys
 
-from tokenward_agent.files import opened, sync, sync_folder, uid
+from tokenward_agent.files import SAFE, sync, uid
+from tokenward_agent.vault.errors import VaultError
+
+if sys.platform == "win32":
+    from tokenward_agent.vault.windows_folder import WindowsFolder as Folder
+else:
+    from tokenward_agent.vault.folder import Folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Final
 
 FILE_BYTES: Final = 1 << 20
@@ -33,7 +42,8 @@ FILES: Final = 8
 TAIL_BYTES: Final = FILE_BYTES
 """Bytes of a file's end that are looked at when an agent goes on with it."""
 
-_NAME: Final = re.compile(r"([0-9]{8,15})\.jsonl")
+_NAME: Final = re.compile(r"([0-9]{8}|[1-9][0-9]{8,11})\.jsonl")
+"""A number has one name, and there is room above the highest."""
 
 
 class LogFiles:
@@ -51,15 +61,35 @@ class LogFiles:
 
     def path(self, number: int) -> str:
         """Return the path of a file by its number."""
-        return os.path.join(self.folder, f"{number:08}.jsonl")
+        return os.path.join(self.folder, _name(number))
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[Folder]:
+        """Open the folder. Raises VaultError, also where it is a link or somebody else's."""
+        with contextlib.suppress(OSError):  # which the look behind it says better
+            _close_to_others(self.folder)
+        place = Folder(self.folder)
+        try:
+            yield place
+        finally:
+            place.close()
 
     def numbers(self) -> list[int]:
-        """Return the numbers of the files that are there, in order. Raises OSError."""
-        try:
-            names = os.listdir(self.folder)
-        except FileNotFoundError:
+        """Return the numbers of the files that are there, in order. Raises OSError, VaultError."""
+        if not os.path.lexists(self.folder):
             return []
-        return sorted(int(found[1]) for name in names if (found := _NAME.fullmatch(name)))
+        with self._place() as place:
+            return _numbers(place.names())
+
+    def strays(self) -> list[str]:
+        """Return the names of what lies there and is no file of a log, in order."""
+        found = []
+        with contextlib.suppress(OSError, VaultError), self._place() as place:
+            for name in sorted(place.names()):
+                status = os.lstat(os.path.join(self.folder, name))
+                if _NAME.fullmatch(name) is None or not _is_ours(status):
+                    found.append(name.encode(errors="backslashreplace").decode())
+        return found
 
     @property
     def usable(self) -> bool:
@@ -67,46 +97,54 @@ class LogFiles:
         if self._file < 0:
             return False
         try:
-            found = os.lstat(self._path)
+            place, found = os.lstat(self.folder), os.lstat(self._path)
         except OSError:
             return False
         self.size = found.st_size
-        return (found.st_dev, found.st_ino) == self._identity
+        private = sys.platform == "win32" or not place.st_mode & 0o077
+        return (
+            private
+            and stat.S_ISDIR(place.st_mode)
+            and (found.st_dev, found.st_ino) == self._identity
+        )
 
     def open_last(self) -> bytes:
         """Open the file that is to be written on, and return the end of it.
 
-        A file that cannot be used is left alone, and the next number begins. Raises OSError.
+        A file that cannot be used is left alone, and the next number begins. Raises OSError,
+        VaultError.
         """
         with contextlib.suppress(FileExistsError):
             os.mkdir(
                 self.folder, 0o700
             )  # and not the folder above: an agent that lost it is to say so
-        last = max(self.numbers(), default=0)
-        if last:
-            with contextlib.suppress(OSError):
-                self._open(last, os.O_RDWR)
-                os.lseek(self._file, max(self.size - TAIL_BYTES, 0), os.SEEK_SET)
-                return os.read(self._file, TAIL_BYTES)
-        self._open(last + 1, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        with self._place() as place:
+            last = max(_numbers(place.names()), default=0)
+            if last:
+                with contextlib.suppress(OSError):
+                    self._open(place, last, os.O_RDWR)
+                    os.lseek(self._file, max(self.size - TAIL_BYTES, 0), os.SEEK_SET)
+                    return os.read(self._file, TAIL_BYTES)
+            self._open(place, last + 1, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         return b""
 
     def open_next(self) -> None:
-        """Go on with a new file. Raises OSError, and then the file before stays open.
+        """Go on with a new file. Raises OSError, VaultError; then the file before stays open.
 
         A number that somebody else took is passed over, and none is believed: a file with a high
         number would make all others look old.
         """
-        for number in range(self.number + 1, self.number + FILES):
-            with contextlib.suppress(FileExistsError):
-                self._open(number, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-                return
+        with self._place() as place:
+            for number in range(self.number + 1, self.number + FILES):
+                with contextlib.suppress(FileExistsError):
+                    self._open(place, number, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+                    return
         raise FileExistsError(errno.EEXIST, "the next files are there already")
 
-    def _open(self, number: int, flags: int) -> None:
-        file = opened(self.path(number), flags | os.O_APPEND)
+    def _open(self, place: Folder, number: int, flags: int) -> None:
+        file = place.open(_name(number), flags | os.O_APPEND)
         found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != uid() or found.st_nlink != 1:
+        if not _is_ours(found):
             os.close(file)
             raise FileExistsError(self.path(number))
         if sys.platform != "win32":
@@ -129,14 +167,16 @@ class LogFiles:
             with contextlib.suppress(FileNotFoundError):
                 sync(self.path(number))
         if self._made:
-            sync_folder(self.folder)
+            with self._place() as place:
+                place.sync()
             self._made = False
 
     def content(self, number: int, most: int) -> bytes:
         """Return what a file holds, `most` bytes of it; b"" for what cannot be read or is none."""
         try:
-            file = opened(self.path(number), os.O_RDONLY)
-        except OSError:
+            with self._place() as place:
+                file = place.open(_name(number), os.O_RDONLY)
+        except (OSError, VaultError):
             return b""
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
@@ -150,13 +190,37 @@ class LogFiles:
 
     def remove_before(self, number: int) -> None:
         """Remove the files below a number, as far as that can be done."""
-        with contextlib.suppress(OSError):
-            for each in self.numbers():
+        with contextlib.suppress(OSError, VaultError), self._place() as place:
+            for each in _numbers(place.names()):
                 if each < number:
-                    os.unlink(self.path(each))
+                    place.remove(_name(each))
 
     def close(self) -> None:
         """Let go of the open file."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _name(number: int) -> str:
+    return f"{number:08}.jsonl"
+
+
+def _numbers(names: list[str]) -> list[int]:
+    return sorted(int(found[1]) for name in names if (found := _NAME.fullmatch(name)))
+
+
+def _close_to_others(folder: str) -> None:
+    """Close a folder of this user's: a log that stopped since it is open would be worse."""
+    if sys.platform != "win32":
+        found = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | SAFE)
+        try:
+            status = os.fstat(found)
+            if status.st_uid == uid() and status.st_mode & 0o077:
+                os.fchmod(found, 0o700)
+        finally:
+            os.close(found)
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_uid == uid() and found.st_nlink == 1

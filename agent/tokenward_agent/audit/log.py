@@ -17,6 +17,7 @@ from tokenward_agent.audit.chain import Chain
 from tokenward_agent.audit.files import FILE_BYTES, FILES, LogFiles
 from tokenward_agent.audit.identity import log_name
 from tokenward_agent.audit.lines import moment, read, unsigned, whole
+from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.vouched import CHAINS
 
 TYPE_CHECKING = False
@@ -62,6 +63,9 @@ class AuditLog:
             self.lost += 1
             reason = os.strerror(getattr(error, "errno", None) or errno.ENOMEM)
             self.problem = f"The audit log in {self.files.folder} cannot be written: {reason}."
+        except VaultError as error:  # what the folder is that lies there
+            self.lost += 1
+            self.problem = f"The audit log cannot be written: {error.message}"
         else:
             self.lost, self.problem = 0, None
 
@@ -71,15 +75,14 @@ class AuditLog:
             self._enter(files.open_last())
         if files.size >= FILE_BYTES:
             self._go_on()
-        extra: dict[str, object] = {}
+        extra: dict[str, object] = {}  # of the log itself
         if self._entering is not None:
             extra["file"] = self._entering
         if self.lost:
             extra["lost"] = self.lost
         if self._torn:
             extra["torn"] = True
-        said = {**fields, **extra} if extra else fields
-        line = unsigned(chain.name, chain.lines + 1, self._now(), event, who, said)
+        line = unsigned(chain.name, chain.lines + 1, self._now(), event, who, fields, extra)
         mac = chain.sign(line)
         data = b"\n" + whole(line, mac) if self._torn else whole(line, mac)
         short = len(data) - files.append(data)
@@ -142,7 +145,7 @@ class AuditLog:
         mark = self.chain.mark()
         try:
             self.files.sync()
-        except OSError:
+        except (OSError, VaultError):
             self.chain.unmark()
             return None
         return functools.partial(self._vouched, mark)

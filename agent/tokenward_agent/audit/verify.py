@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tokenward_agent.audit.chain import mac_of, next_key
+from tokenward_agent.audit.chain import Keys
 from tokenward_agent.audit.lines import Line, read
 
 TYPE_CHECKING = False
@@ -46,6 +46,7 @@ class Report:
 
     `lines` are there, `vouched` of them are signed and vouched for, `unanchored` could be cut off
     unnoticed or are of a chain that no vault knows, and `lost` could not be written at the time.
+    They go back to `since`, as the first line has it, and `gone` lines before that are known of.
     """
 
     def __init__(self) -> None:
@@ -53,6 +54,8 @@ class Report:
         self.vouched = 0
         self.unanchored = 0
         self.lost = 0
+        self.since: str | None = None
+        self.gone = 0
         self.problems: list[str] = []
 
 
@@ -72,6 +75,7 @@ class _Verification:
         for number, data in files:
             self._parse(number, data)
         self.report.lines = len(self._lines)
+        self._reach()
         by_chain: dict[str, list[Line]] = {name: [] for name in known}
         for line in self._lines:
             by_chain.setdefault(line.chain, []).append(line)
@@ -97,12 +101,23 @@ class _Verification:
             elif text:
                 self._fragments.append((len(self._lines), number, at))
 
+    def _reach(self) -> None:
+        """Find how far back the lines go: each has a number, and full files are removed."""
+        if self._lines:
+            since = self._lines[0].values.get("time")
+            self.report.since = since if isinstance(since, str) else None
+        first: dict[str, int] = {}
+        for line in self._lines:
+            first[line.chain] = min(line.n, first.get(line.chain, line.n))
+        whole = (known.lines for name, known in self._known.items() if name not in first)
+        self.report.gone = sum(whole) + sum(n - 1 for n in first.values())
+
     def _amiss(self, sentence: str) -> None:
         self.report.problems.append(sentence)
 
     def _signatures(self, known: Known, lines: list[Line]) -> None:
         """Sort out the lines of a chain that bear the right signature in the right order."""
-        keys = _Keys(known.keys, known.first, STEPS + known.lines + len(lines))
+        keys = Keys(known.keys, known.first, STEPS + known.lines + len(lines))
         before = 0
         for line in lines:
             if line.n <= before:
@@ -192,34 +207,6 @@ class _Verification:
                 self.report.unanchored += 1
             elif not (behind.values.get("torn") and (behind.chain, behind.n) in self._good):
                 self._amiss(f"Line {at} of {file:08}.jsonl is not a line of the log.")
-
-
-class _Keys:
-    """The keys of one chain, one after the other; never back behind a line that was right.
-
-    What claims to be a line far ahead is tried, for `steps` in all, and the way back is kept.
-    """
-
-    def __init__(self, keys: memoryview, reached: int, steps: int) -> None:
-        self._right, self._key, self._spare = (keys[at : at + 32] for at in (0, 32, 64))
-        self._reached = reached
-        self._steps = steps
-
-    def signed(self, line: Line) -> bool:
-        """Tell whether a line bears the signature of its number."""
-        ahead = line.n - 1 - self._reached
-        if not 0 <= ahead <= self._steps:
-            return False
-        self._steps -= ahead
-        self._key[:] = self._right
-        for _ in range(ahead):
-            next_key(self._key, self._spare)
-            self._key, self._spare = self._spare, self._key
-        if mac_of(self._key, line.signed) != line.mac:
-            return False
-        self._right, self._key = self._key, self._right
-        self._reached = line.n - 1
-        return True
 
 
 def _entry(line: Line) -> dict[str, object]:

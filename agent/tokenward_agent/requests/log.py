@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 
 from tokenward_agent.audit.files import FILE_BYTES, FILES
-from tokenward_agent.audit.lines import LINE_BYTES
+from tokenward_agent.audit.lines import READ_BYTES
 from tokenward_agent.audit.verify import KEYS_SIZE, NAMED, Known, verify
 from tokenward_agent.failure import Failure
+from tokenward_agent.requests.overview import fitting
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.sealing import KEY_SIZE
 from tokenward_agent.wire.answer import Answer, done
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
-_MOST_BYTES: Final = 2 * FILE_BYTES + LINE_BYTES
+_MOST_BYTES: Final = 2 * FILE_BYTES + READ_BYTES
 _MOST_FILES: Final = 4 * FILES
+_STRAYS_BYTES: Final = 2048
 
 
 class LogRequests:
@@ -54,6 +56,7 @@ class LogRequests:
             raise self._vaults.miss(None, None)
         async with self._one:
             report, elsewhere = await self._verified()
+            strays = fitting(await asyncio.to_thread(self._log.files.strays), _STRAYS_BYTES)
         problems: list[Value] = [*report.problems[:NAMED]]
         closed: list[Value] = [vault.provider for vault in shut]
         return done(
@@ -63,7 +66,10 @@ class LogRequests:
             vouched=report.vouched,
             unanchored=report.unanchored,
             lost=report.lost + self._log.lost,
+            since=report.since,
+            gone=report.gone,
             elsewhere=elsewhere,
+            strays=strays,
             problems=problems,
             count=len(report.problems),
             closed=closed,
@@ -84,7 +90,7 @@ class LogRequests:
         room = self._arena.take(KEYS_SIZE * (len(entries) + 1))
         try:
             report = await asyncio.to_thread(self._look, entries, live, room)
-        except VaultError as error:  # it was locked meanwhile
+        except VaultError as error:  # it was locked meanwhile, or the folder is none of ours
             raise Failure(error.code, error.message, error.hint) from None
         finally:
             self._arena.give(room)
@@ -108,12 +114,9 @@ class LogRequests:
             room[-KEYS_SIZE : -KEYS_SIZE + KEY_SIZE]
         ):
             known[live[0]] = Known(0, room[-KEYS_SIZE:], *live[1:])
-        return verify(self._files(), known)
-
-    def _files(self) -> list[tuple[int, bytes]]:
         files = self._log.files
         try:
             numbers = files.numbers()[-_MOST_FILES:]
         except OSError:
-            return []
-        return [(number, files.content(number, _MOST_BYTES)) for number in numbers]
+            numbers = []
+        return verify([(number, files.content(number, _MOST_BYTES)) for number in numbers], known)

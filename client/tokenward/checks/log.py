@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenward.checks.finding import ok, problem, warning
-from tokenward.commands.log import summary
+from tokenward.commands.log import stray, summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,3 +26,5 @@ def findings(status: dict[str, Any], verified: dict[str, Any] | None) -> Iterato
         yield problem("log", f"{first}{more}.", "`auth log --verify`")
     else:
         yield ok("log", summary(verified))
+    for sentence in stray(verified):
+        yield warning("log", sentence, "move it out of there")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from time import sleep
 
-from tokenward.audit_log import HEADING, LogReader, is_about, row, shown, when
+from tokenward.audit_log import HEADING, LogReader, is_about, reach, row, shown, when
 from tokenward.connection import AgentAbsent
 from tokenward.errors import CommandError
 from tokenward.layout import columns, counted, listed
@@ -69,9 +69,12 @@ def run(arguments: Namespace, session: Session) -> None:
         for line in found:
             session.done(shown(line))
     elif session.json:
-        session.done({"lines": [shown(line) for line in found]})
+        lines = [shown(line) for line in found]
+        session.done({"lines": lines, "since": reader.since, "gone": reader.gone})
     else:
         _show(found, arguments, session)
+        if back := reach(reader.since, reader.gone, least=True):
+            session.terminal.say(back)
     if reader.unreadable:
         session.terminal.warn(f"The log holds {counted(reader.unreadable, 'line')} that are none.")
         session.terminal.hint("`auth log --verify`")
@@ -132,7 +135,7 @@ def _verify(session: Session) -> None:
     answer = session.ask("log", verify=True, offer=True).header
     told = {key: value for key, value in answer.items() if key not in {"id", "ok"}}
     session.done(told)
-    for sentence in answer["problems"]:
+    for sentence in (*answer["problems"], *stray(answer)):
         session.terminal.warn(sentence)
     if answer["count"]:
         raise CommandError(
@@ -147,9 +150,16 @@ def _verify(session: Session) -> None:
 
 
 def summary(answer: dict[str, Any]) -> str:
-    """Say in one sentence that a log is whole, and as far as what."""
+    """Say that a log is whole, as far as what, and how far back it goes."""
     text = f"No line was changed, moved, inserted or taken away: {answer['vouched']} of"
-    return f"{text} {counted(answer['lines'], 'line')} are vouched for."
+    text = f"{text} {counted(answer['lines'], 'line')} are vouched for."
+    return f"{text} {reach(answer.get('since'), answer.get('gone', 0), least=False)}".rstrip()
+
+
+def stray(answer: dict[str, Any]) -> list[str]:
+    """Say what lies among the files of the log and is none of them."""
+    folder = answer["folder"]
+    return [f"{folder}/{name} is no file of the log." for name in answer.get("strays", ())]
 
 
 def notes(answer: dict[str, Any]) -> list[str]:
