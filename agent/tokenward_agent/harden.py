@@ -44,14 +44,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-_PR_GET_DUMPABLE: Final = 3  # linux/prctl.h
+_PR_GET_DUMPABLE: Final = 3  # linux/prctl.h, the same on every architecture
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _PR_GET_NO_NEW_PRIVS: Final = 39
 _PR_SET_MDWE: Final = 65
 _MDWE_REFUSE_EXEC_GAIN: Final = 1
 _MDWE_NO_INHERIT: Final = 2
-_PT_DENY_ATTACH: Final = 31  # sys/ptrace.h of macOS
+_PT_DENY_ATTACH: Final = 31  # sys/ptrace.h of macOS, the same on every Mac
 
 DEAF: Final = "disable-remote-debug"
 """The value of Python's option -X; one that it does not know it ignores without a word."""

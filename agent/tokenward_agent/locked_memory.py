@@ -26,8 +26,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-_SYS_MEMFD_SECRET: Final = 447  # the same number on every architecture that has it
-_MLOCK_ONFAULT: Final = 1  # linux/mman.h, as the next one, which is not in 3.11's mmap
+_SYS_MEMFD_SECRET: Final = 447
+_HAVE_MEMFD_SECRET: Final = frozenset({"x86_64", "aarch64", "riscv64", "loongarch64", "s390x"})
+"""Machines on which that is its number; on others it may be that of another call."""
+
+_MLOCK_ONFAULT: Final = 1  # asm-generic/mman-common.h, as the next one, which Python does not have
 _MADV_WIPEONFORK: Final = 18
 _MADV_ZERO_WIRED_PAGES: Final = 6  # sys/mman.h of macOS: wiped when unmapped
 
@@ -73,6 +76,8 @@ def _raise_limit() -> None:
 
 def _secret_map(libc: ctypes.CDLL, size: int) -> mmap.mmap | None:
     """Map secret memory, or return None: an old kernel, a filter, or the lock limit (at mmap)."""
+    if os.uname().machine not in _HAVE_MEMFD_SECRET:
+        return None
     descriptor = libc.syscall(_SYS_MEMFD_SECRET, os.O_CLOEXEC)
     if descriptor < 0:
         return None

@@ -24,6 +24,8 @@ _SCREEN = {
     "xauthority": "XAUTHORITY",
     "term": "TERM",
 }
+_LOCAL_PEERCRED = 1  # sys/un.h of macOS, at level SOL_LOCAL 0; one for every Mac, like the next
+_CS_DARWIN_USER_TEMP_DIR = 65537  # unistd.h
 _TEXT, _MAP, _ARRAY = 0xA0, 0x80, 0x90
 _CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
 _WIDE = {
@@ -63,7 +65,7 @@ def address() -> tuple[str, str | None] | None:
     directory = os.path.realpath(chosen or ordinary)
     shared = [environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.geteuid()}"]
     if sys.platform == "darwin":
-        shared[1] = os.confstr(65537) or ""  # _CS_DARWIN_USER_TEMP_DIR
+        shared[1] = os.confstr(_CS_DARWIN_USER_TEMP_DIR) or ""
     places = [f"{base.rstrip('/')}/tokenward" for base in shared if base.startswith("/")]
     place = next(filter(_is_private, places), f"{state}/run")
     name = "agent"
@@ -137,11 +139,14 @@ def fetched(
     try:
         owner = os.stat(path).st_uid
         _connect(connection, path, deadline)
-        level, option, size = (
-            (0, 1, 76) if sys.platform == "darwin" else (_socket.SOL_SOCKET, 17, 12)
-        )
-        server = int.from_bytes(connection.getsockopt(level, option, size)[4:8], sys.byteorder)
-        if asked["dir"] and not {owner, server} <= {os.geteuid(), 0}:
+        if sys.platform == "darwin":
+            credentials = connection.getsockopt(0, _LOCAL_PEERCRED, 76)
+            whole = len(credentials) == 76
+        else:
+            credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+            whole = len(credentials) == 12
+        server = int.from_bytes(credentials[4:8], sys.byteorder)
+        if not whole or (asked["dir"] and not {owner, server} <= {os.geteuid(), 0}):
             raise PermissionError(path)  # somebody else's agent; one that was named may be
         connection.sendall(request)
         data = b""
@@ -158,7 +163,7 @@ def fetched(
         raise TimeoutError(path) from None
     except KeyboardInterrupt:
         if "attended" in asked:  # a question is on this terminal: it goes when nobody waits
-            connection.shutdown(1)
+            connection.shutdown(_socket.SHUT_WR)
             connection.settimeout(1)
             connection.recv(1)
         raise

@@ -5,7 +5,8 @@ do about a stranger is the caller's to say. The server's process id is never loo
 socket activation it is the service manager's.
 
 `_socket` and not `socket`: the module around it costs more than everything else that the shortest
-command does (docs/adr/0002 has the figures).
+command does (docs/adr/0002 has the figures). What the kernel is asked by is the platform's own number,
+which differs between architectures, and an answer of another length is none.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from time import monotonic, sleep
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward_protocol.places import MAX_SOCKET_PATH
 
+if sys.platform != "darwin":
+    from _socket import SO_PEERCRED
+
 CONNECT_SECONDS = 2.0
 WITHDRAW_SECONDS = 1.0
 """How long an agent may take to let somebody in."""
 
-_SO_PEERCRED = 17  # linux; struct ucred: pid, uid, gid
-_LOCAL_PEERCRED = 1  # macOS, at level SOL_LOCAL 0; struct xucred: version, uid, groups
+_LOCAL_PEERCRED = 1  # sys/un.h of macOS, at level SOL_LOCAL 0; one for every Mac
+_UCRED, _XUCRED = 12, 76  # bytes of struct ucred (pid, uid, gid) and xucred (version, uid, groups)
 _UID = slice(4, 8)  # the uid has the same place in both
 
 
@@ -107,11 +111,15 @@ def _connect(connecting: socket, path: str) -> None:
 
 
 def _server(connected: socket) -> int:
-    """Return the user id of whoever listens."""
+    """Return the user id of whoever listens. Raises OSError where the kernel does not say."""
     if sys.platform == "darwin":
-        credentials = connected.getsockopt(0, _LOCAL_PEERCRED, 76)
+        size = _XUCRED
+        credentials = connected.getsockopt(0, _LOCAL_PEERCRED, size)
     else:
-        credentials = connected.getsockopt(SOL_SOCKET, _SO_PEERCRED, 12)
+        size = _UCRED
+        credentials = connected.getsockopt(SOL_SOCKET, SO_PEERCRED, size)
+    if len(credentials) != size:
+        raise OSError(0, "the system does not say whose it is")
     return int.from_bytes(credentials[_UID], sys.byteorder)
 
 

@@ -223,7 +223,10 @@ def test_a_stranger_at_a_shared_socket_leaves_a_log_that_is_whole(home: Home) ->
     for letter in ("\x01", "\u2028", "\U0010ffff", '"'):
         for op, body in (("logout", b""), ("login", b"x")):
             size = 2040 // len(letter.encode())
-            named: dict[str, Any] = {"spelling": "x://" + letter * size, "username": letter * (size // 2)}
+            named: dict[str, Any] = {
+                "spelling": "x://" + letter * size,
+                "username": letter * (size // 2),
+            }
             with pytest.raises(NotDone):
                 connection.ask(op, body, **named)
     connection.close()

@@ -6,11 +6,10 @@ is looked at once more after everything was read, so that none that took its num
 
 from __future__ import annotations
 
-import struct
-
 import psutil
 
 from tokenward_agent.asking.process import MOST, Process
+from tokenward_agent.peer_credentials import number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,14 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-_LOCAL_PEERPID: Final = 2  # sys/un.h of macOS, at level SOL_LOCAL 0
+_LOCAL_PEERPID: Final = 2  # sys/un.h of macOS, at level SOL_LOCAL 0; one for every Mac
 
 
 def chain_behind(sock: socket.socket, accepted: float) -> tuple[Process, ...]:
     """Return the chain of whoever connected. `accepted` is in seconds since 1970. Raises OSError."""
-    size = struct.calcsize("i")
-    (pid,) = struct.unpack("i", sock.getsockopt(0, _LOCAL_PEERPID, size))
-    return chain_of(pid, accepted)
+    return chain_of(number(sock, 0, _LOCAL_PEERPID), accepted)
 
 
 def chain_of(pid: int, accepted: float) -> tuple[Process, ...]:

@@ -23,6 +23,7 @@ import socket
 import sys
 
 from tokenward_agent.asking.process import MOST, Process
+from tokenward_agent.peer_credentials import number, pid_and_uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 assert sys.platform == "linux"  # noqa: S101 - it is what type checkers read
 
-_SO_PEERPIDFD: Final = 77  # asm-generic/socket.h; not in Python's socket module before 3.14
+_PEERPIDFD: Final = {0x0040: 0x0056, 0x4011: 0x404B}  # asm/socket.h of SPARC and PA-RISC
+_SO_PEERPIDFD: Final = getattr(socket, "SO_PEERPIDFD", _PEERPIDFD.get(socket.SO_PEERCRED, 77))
+"""By what SO_PEERCRED is an architecture shows; all others have 77. Not in Python's socket before 3.14."""
+
 ARGUMENT_BYTES: Final = 128 * 1024
 """Bytes of a command line that are read; a longer one is not judged at all."""
 
@@ -40,16 +44,14 @@ _PARENT, _TERMINAL, _BEGAN = 4 - 3, 7 - 3, 22 - 3
 
 def chain_behind(sock: socket.socket, accepted: float) -> tuple[Process, ...]:
     """Return the chain of whoever connected. `accepted` is in seconds since boot. Raises OSError."""
-    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    pid = int.from_bytes(credentials[:4], sys.byteorder)
+    pid, _ = pid_and_uid(sock)
     try:
-        handle = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD, 4)
+        pidfd = number(sock, socket.SOL_SOCKET, _SO_PEERPIDFD)
     except OSError as error:
         if error.errno != errno.ENOPROTOOPT:
             raise  # it has ended
         ticks = os.sysconf("SC_CLK_TCK")
         return chain(pid, lambda process: process.started / ticks <= accepted)
-    pidfd = int.from_bytes(handle, sys.byteorder)
     try:
         return chain(pid, lambda _process: _lives(pidfd))
     finally:

@@ -6,23 +6,20 @@ it was. It refuses to guess: a system that cannot say is an OSError, and the pee
 
 from __future__ import annotations
 
-import socket
-import struct
 import sys
 
-_LOCAL_PEERCRED = 1  # sys/un.h of macOS, at level SOL_LOCAL 0
-_XUCRED = struct.Struct("@IIh")  # version, uid, number of groups; sys/ucred.h
+from tokenward_agent.peer_credentials import uid_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
 
 
 def uid(connection: socket.socket) -> int:
     """Return the peer's effective user id. Raises OSError where the kernel does not say."""
     if sys.platform == "win32":
         return 0  # nobody but the user that `files.uid` stands for can open the pipe
-    if sys.platform == "darwin":
-        credentials = connection.getsockopt(0, _LOCAL_PEERCRED, 76)
-        return int(_XUCRED.unpack_from(credentials)[1])
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int.from_bytes(credentials[4:8], sys.byteorder)
+    return uid_of(connection)
 
 
 def admitted(peer: int, own: int) -> bool:

@@ -16,7 +16,8 @@ assert sys.platform != "win32"
 
 import os
 import socket
-import struct
+
+from tokenward_agent.peer_credentials import pid_and_uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ WORKERS: Final = "TOKENWARD_WORKERS"
 
 _OUTSIDE: Final = frozenset({"keyring", "program", "consent"})
 """How jobs begin that need more than the agent may have."""
-
-_CREDENTIALS: Final = struct.Struct("=iII")  # struct ucred: pid, uid, gid
 
 
 def address(job: str, environ: Mapping[str, str]) -> str:
@@ -59,6 +58,4 @@ def server(connection: socket.socket) -> int:
     """Return the process at the other end: that listened there, or that connected to us."""
     if sys.platform != "linux":
         raise NotImplementedError  # only systemd starts workers
-    size = _CREDENTIALS.size
-    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    return int(_CREDENTIALS.unpack(found)[0])
+    return pid_and_uid(connection)[0]
