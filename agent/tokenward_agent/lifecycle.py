@@ -124,7 +124,13 @@ def _tell(notices: Notices, parts: Parts) -> set[asyncio.Task[None]]:
 
     if sys.platform != "win32" and notices.wanted:
         loop.add_signal_handler(signal.SIGHUP, begin)
-        parts.vaults.when_changed = status
+        look = parts.vaults.when_changed
+
+        def changed() -> None:
+            look()
+            status()
+
+        parts.vaults.when_changed = changed
         status()
         notices.ready()
     return reloads

@@ -19,7 +19,14 @@ from tokenward_agent.requests.gate import Gate
 from tokenward_agent.requests.knowing import Knowing
 from tokenward_agent.requests.log import LogRequests
 from tokenward_agent.requests.recording import Recorder
-from tokenward_agent.requests.shared import SharedFetch, SharedGate, Unknowing, quick
+from tokenward_agent.requests.share_life import ShareLife
+from tokenward_agent.requests.shared import (
+    SharedFetch,
+    SharedGate,
+    Unknowing,
+    Unopening,
+    quick,
+)
 from tokenward_agent.requests.sharing import Sharing
 from tokenward_agent.requests.vaults import VaultRequests
 from tokenward_agent.session.auto_lock import AutoLock
@@ -94,11 +101,16 @@ class Parts:
         fetch = Fetch(self.vaults, self.opening, self.adopted, self.children, knowing, self.gate)
         self.sharing = Sharing(
             self.vaults,
+            ShareLife(self.vaults, self.opening, self.policy),
             self.children,
             fetch,
             self._dispatch_of,
+            lambda path, why: self.recorder.event(
+                "unshare", decision="done", stopped=[path], why=why
+            ),
             os.path.dirname(settings.socket),
         )
+        self.vaults.when_changed = self.sharing.look
         self.agent = agent = AgentRequests(
             settings,
             report,
@@ -141,13 +153,13 @@ class Parts:
             slow={
                 "describe": fetch.describe,
                 "list": agent.list,
-                "login": credentials.login,
-                "logout": credentials.logout,
+                "login": self.sharing.telling(credentials.login),
+                "logout": self.sharing.telling(credentials.logout),
                 "prepare": vaults.prepare,
                 "create": vaults.create,
-                "lock": self.recorder.before(vaults.lock),
+                "lock": self.recorder.before(self.sharing.telling(vaults.lock)),
                 "unlock": vaults.unlock,
-                "passphrase": vaults.passphrase,
+                "passphrase": self.sharing.telling(vaults.passphrase),
                 "restore": vaults.restore,
                 "share": self.sharing.share,
                 "log": LogRequests(self.log, self.vaults, self.opening, arena).log,
@@ -166,14 +178,14 @@ class Parts:
 
     def _dispatch_of(self, share: Share) -> Dispatch:
         """Make what answers at a shared socket."""
-        gate = SharedGate(self.policy, self.vaults.clock, share)
-        fetch = Fetch(self.vaults, self.opening, self.adopted, self.children, Unknowing(), gate)
+        gate = SharedGate(self.gate, self.vaults.clock, share)
+        fetch = Fetch(self.vaults, Unopening(), self.adopted, self.children, Unknowing(), gate)
         return Dispatch(
             self._settings.directory,
             self._arena,
-            SharedFetch(share, fetch, self.vaults.clock),
+            SharedFetch(share, fetch, self.vaults.clock, self.sharing.require),
             Recorder(self.log, self.anchoring, share.path),
-            self.auto_lock.asked,
+            lambda _op: self.auto_lock.asked(""),  # whoever asks there keeps no vault open
             quick=quick(),
             slow={},
         )

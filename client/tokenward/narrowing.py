@@ -53,7 +53,7 @@ def width(projects: list[str] | None, ttl: int | None, *, otherwise: Width) -> W
     if not projects and ttl is None:
         return otherwise
     from tokenward_protocol.caveats import normalised
-    from tokenward_protocol.index_tokens import LEAST_TTL
+    from tokenward_protocol.index_tokens import LEAST_TTL, MOST_TTL
 
     try:
         names = tuple(dict.fromkeys(normalised(name) for name in projects or []))
@@ -64,6 +64,9 @@ def width(projects: list[str] | None, ttl: int | None, *, otherwise: Width) -> W
         ) from None
     if ttl is not None and ttl < LEAST_TTL:
         raise CommandError("A narrowed token lives for a minute at least.", "`--ttl 15m`")
+    if ttl is not None and ttl > MOST_TTL:
+        days = MOST_TTL // 86400
+        raise CommandError(f"A narrowed token lives for {days} days at most.", f"`--ttl {days}d`")
     return Width(False, names, ttl)
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _PATIENCE = {"prepare": 30.0, "create": 120.0, "unlock": 120.0, "passphrase": 120.0, "login": 120.0}
 """Seconds that requests may take which wait for a disk, a key derivation or a system keyring."""
 
+_ENDING = {"login", "logout", "lock", "passphrase"}
+"""Requests that may end what is shared."""
+
 CONSENT_SECONDS = 75.0
 """The same for one that waits for a person, whom the agent gives a minute."""
 
@@ -95,7 +98,7 @@ class Session:
         if op in {"fetch", "share"} and arguments.get("attended"):
             timeout = CONSENT_SECONDS
         try:
-            return self.connection.ask(op, body, timeout=timeout, **arguments)
+            answer = self.connection.ask(op, body, timeout=timeout, **arguments)
         except AgentError as refused:
             if refused.code != "ambiguous":
                 raise
@@ -106,6 +109,10 @@ class Session:
                 "name one with `--username`",
                 refused.header,
             ) from None
+        if op in _ENDING and (stopped := answer.header.get("stopped")):
+            shared = listed([str(path) for path in stopped])
+            self.terminal.warn(f"What was shared at {shared} has ended with that.")
+        return answer
 
     def ask(self, op: str, body: bytes = b"", *, offer: bool = False, **arguments: Any) -> Answer:
         """Ask the agent, opening a closed vault and having a person agree on the way.

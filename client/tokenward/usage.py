@@ -11,6 +11,7 @@ import sys
 
 from tokenward.errors import CommandError, sayable
 from tokenward.layout import listed
+from tokenward.once import Once
 from tokenward_protocol import VERSION, durations
 from tokenward_protocol.messages import PROVIDERS
 
@@ -47,6 +48,8 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=_Formatter,
         )
+        for name in None, "store":
+            self.register("action", name, Once)
         if sys.version_info >= (3, 14):
             self.color = False  # help is data too
         add = self.add_argument_group("options of every command").add_argument

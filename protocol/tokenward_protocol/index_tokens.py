@@ -53,6 +53,12 @@ DEFAULT_TTL: Final = 3600
 LEAST_TTL: Final = 60
 """Seconds: below that, clocks that differ a little would make children that are dead when born."""
 
+MOST_TTL: Final = 366 * 86400
+"""Seconds: a child that lives longer than a year would be as good as what it was made of."""
+
+MOST_SEALED_TTL: Final = 86400
+"""Seconds: the same of what is never shown. A day is enough for whatever uses it, and ends it all."""
+
 _LEEWAY: Final = 60
 """Seconds: a token that begins so soon may have begun by the clock of its index."""
 
@@ -157,22 +163,28 @@ def plan(
         raise Unfit("The stored token has expired.", "`auth login` stores a new one")
     if held.not_before is not None and held.not_before > now + _LEEWAY:
         raise Unfit("The stored token is not valid yet.", "`auth token --describe` says from when")
-    names = tuple(dict.fromkeys(projects))
     if held.projects is not None:
-        beyond = [name for name in names if name not in held.projects]
+        beyond = [name for name in projects if name not in held.projects]
         if beyond:
             raise Unfit(
                 f"The stored token is for {_listed(held.projects)} alone, and not for"
                 f" {_listed(beyond)}.",
                 "ask for what it is for, or log in with another token",
             )
-        likely = [name for name in likely if name in held.projects]
-    names = names or tuple(dict.fromkeys(likely))
+    names = named_by_child(held.projects, projects, likely)
     end = end if held.expires is None else min(end, held.expires)
     caveats = [expiry(token.dialect, end)]
     if names:
         caveats.append(confinement(token.dialect, names))
     return Child(tuple(caveats), end, names or held.projects, bool(names))
+
+
+def named_by_child(
+    held: Sequence[str] | None, projects: Sequence[str], likely: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the projects that a child names, as `plan` has it; its parent is for those `held`."""
+    known = (name for name in likely if held is None or name in held)
+    return tuple(dict.fromkeys(projects or known))
 
 
 def child_size(token: IndexToken, child: Child) -> int:

@@ -11,11 +11,12 @@ from support.agents.in_process import START, Engine
 from support.macaroons import IDENTIFIER, caveats_of, token_of
 from tokenward_agent.asking.evidence import Evidence
 from tokenward_agent.asking.folders import Folders
-from tokenward_agent.failure import Gone
+from tokenward_agent.failure import Failure, Gone
 from tokenward_agent.requests.fetch import Fetch
 from tokenward_agent.requests.knowing import Knowing
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request
+from tokenward_protocol.index_tokens import MOST_SEALED_TTL, MOST_TTL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -229,6 +230,50 @@ def test_what_is_known_narrows_what_was_not_asked_for_and_never_the_whole(
     assert limits() == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("held", "given"),
+    [
+        ("", ["mine"]),  # good for all projects, and narrowed to the one that is uploaded
+        ('[1,["mine","other"]]', ["mine"]),
+        ('[1,["other"]]', None),
+        ('[1,["other","third"]]', None),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "after a look"])
+def test_an_upload_that_the_policy_allows_gets_no_token_for_what_it_does_not_allow(
+    holder: Asked, runner: asyncio.Runner, held: str, given: list[str] | None, *, at_once: bool
+) -> None:
+    engine, known = holder.engine, Known("mine", at_once=at_once)
+    holder.login(PYPI, token_of("pypi.org", "held", *filter(None, [held])))
+    engine.config.write_text(
+        '[[policy]]\nproject = "mine"\ndecide = "allow"\n[[policy]]\ndecide = "deny"\n'
+    )
+    fetch = Fetch(
+        engine.vaults, engine.opening, engine.adopted, engine.children, known, engine.gate
+    )
+
+    def limits() -> Any:
+        request = Request("fetch", 1, "", {"service": PYPI})
+        answer = fetch.now(request) or runner.run(fetch.later(request, memoryview(b"")))
+        return answer.values["projects"]
+
+    if given is None:
+        with pytest.raises(Failure) as failed:
+            limits()
+        assert failed.value.code == "refused"
+    else:
+        assert limits() == given
+
+
+def test_the_whole_is_judged_by_what_it_is_good_for(holder: Asked) -> None:
+    holder.login(PYPI, BOUND)
+    for project, ok in (("two", False), ("three", True)):
+        holder.engine.config.write_text(f'[[policy]]\nproject = "{project}"\ndecide = "deny"\n')
+        for wish in {"whole": True}, {"ttl": 60}, {}:
+            assert holder.fetch(**wish)[0]["ok"] is ok
+        assert holder.fetch(projects="one")[0]["ok"]
+
+
 # A child never replaces its parent.
 
 
@@ -292,6 +337,35 @@ def test_a_new_login_says_anew_whether_it_is_sealed(holder: Asked) -> None:
     holder.login(PYPI, TOKEN, sealed=True)
     holder.login(PYPI, token_of("pypi.org", "another"))
     assert holder.fetch(whole=True)[0]["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("sealed", "ttl", "code"),
+    [
+        (True, MOST_SEALED_TTL, None),
+        (True, MOST_SEALED_TTL + 1, "refused"),
+        (False, MOST_SEALED_TTL + 1, None),
+        (False, MOST_TTL, None),
+        (False, MOST_TTL + 1, "bad-request"),
+        (False, 36500 * 86400, "bad-request"),
+    ],
+)
+def test_a_child_lives_for_a_year_at_most_and_one_of_a_sealed_token_for_a_day(
+    holder: Asked, ttl: int, code: str | None, *, sealed: bool
+) -> None:
+    holder.login(PYPI, TOKEN, sealed=sealed)
+    header, body = holder.fetch(ttl=ttl)
+    assert header.get("code") == code
+    if code is None:
+        assert caveats(body)[-1] == f"[0,{START + ttl},0]"
+    else:
+        assert ("one day at most" if sealed else "366 days at most") in header["message"]
+
+
+def test_no_rule_has_a_child_of_a_sealed_token_live_longer(holder: Asked) -> None:
+    holder.login(PYPI, TOKEN, sealed=True)
+    holder.engine.config.write_text('[[policy]]\ndecide = "allow"\nttl = "30d"\n')
+    assert holder.fetch()[0]["expires"] == START + MOST_SEALED_TTL
 
 
 # What is said of a token.

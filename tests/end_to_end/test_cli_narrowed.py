@@ -149,6 +149,7 @@ def test_what_cannot_be_narrowed_is_an_error_where_that_is_asked_for(home: Home)
         (("--project", "a b"), "A project's name"),
         (("--project", ""), "A project's name"),
         (("--ttl", "59s"), "a minute at least"),
+        (("--ttl", "36500d"), "lives for 366 days at most"),
         (("--ttl", "5"), "`--ttl` has a wrong value"),
         (("--describe", "--ttl", "5m"), "takes neither"),
     ],
@@ -167,6 +168,12 @@ def test_a_sealed_token_is_used_and_never_shown(home: Home) -> None:
     for ask in (("token",), ("token", "-v"), ("token", "--format", "json")):
         assert "is sealed: it is used and never shown" in failure(home, *ask)
     assert child(home.done("token", "--ttl", "5m"))
+    assert child(home.done("token", "--ttl", "24h"))
+    for longer in "25h", "366d":
+        assert "lives for one day at most" in failure(home, "token", "--ttl", longer)
+        assert "lives for one day at most" in failure(
+            home, "token", "--project", "p", "--ttl", longer
+        )
     assert home.answer("list")["credentials"][0]["sealed"] is True
     home.done("agent", "restart")
     assert "is sealed" in failure(home, "token")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.macaroons import caveats_of, token_of
 from support.policy import SECRET, URL, lines, rules, tool
 
 if TYPE_CHECKING:
@@ -95,6 +96,20 @@ def test_publishing_and_installing_are_told_apart_and_so_are_projects(stored: Ho
     assert stored.run(*command, "upload", mine, both).stdout == "nothing\n"
     (stored.path / "pip").write_text((stored.path / "twine").read_text())
     assert SECRET in stored.run(sys.executable, stored.path / "pip", "install", "mine").stdout
+
+
+def test_an_upload_that_is_allowed_gets_no_token_for_another_project(home: Home) -> None:
+    """What is judged is what leaves: the token that is stored is for another project alone."""
+    command = (*tool(home, "twine"), "upload", "dist/mine-1.0.tar.gz")
+    rules(home, '[[policy]]\nproject = "mine"\ndecide = "allow"\n[[policy]]\ndecide = "deny"\n')
+    for projects, given in ("mine,other", True), ("other", False):
+        token = token_of("", "user-abc", f"projects={projects}", prefix="devpi-")
+        home.done("login", URL, "-u", "ana", "--password", "-", stdin=token)
+        printed = home.run(*command).stdout
+        assert ("devpi-" in printed) is given
+        if given:
+            assert "projects=mine" in (caveats_of(printed.split()[1]) or ())
+    assert lines(home)[-1]["decision"] == "refused"
 
 
 def test_a_rate_ends_what_goes_through_and_says_so(stored: Home) -> None:

@@ -117,10 +117,46 @@ def test_it_ends_when_it_is_stopped_and_the_others_go_on(stored: Home) -> None:
 
 
 def test_it_ends_with_the_agent_and_is_not_remembered(stored: Home) -> None:
-    path = shared(stored)["socket"]
-    stored.done("agent", "restart")
+    path = shared(stored, "--project", "mine")["socket"]
+    told = stored.auth("agent", "restart").stderr
+    assert f"What was shared at {path} is gone: pypi (mine)." in told
+    assert "hint: `auth share` shares it again" in told
     assert not Path(path).exists()
     assert stored.answer("status")["shares"] == []
+    path = shared(stored)["socket"]
+    assert stored.answer("agent", "stop")["unshared"] == [path]
+    assert stored.answer("agent", "stop")["unshared"] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "stdin"),
+    [
+        (("login", "pypi", "--token", "-"), token_of("pypi.org", "wider")),
+        (("logout", "pypi"), ""),
+        (("lock",), ""),
+    ],
+)
+def test_it_ends_with_its_login_and_with_a_lock_and_that_is_said(
+    stored: Home, command: tuple[str, ...], stdin: str
+) -> None:
+    path = shared(stored, "--project", "mine")["socket"]
+    found = stored.auth(*command, stdin=stdin)
+    assert found.returncode == 0
+    assert f"What was shared at {path} has ended with that." in found.stderr
+    stored.done("unlock")
+    assert by(stored, path, "token").returncode == 2
+    assert stored.answer("status")["shares"] == []
+
+
+@pytest.mark.parametrize("ttl", ["20d", "36500d"])
+def test_no_time_that_is_asked_for_there_makes_a_longer_token(stored: Home, ttl: str) -> None:
+    path = shared(stored)["socket"]
+    within = by(stored, path, "token", "--ttl", ttl)
+    if within.returncode == 0:
+        ends = caveats_of(within.stdout.strip())[0][1]
+        usual = caveats_of(by(stored, path, "token").stdout.strip())[0][1]
+        assert abs(ends - usual) < PATIENCE
+    assert (within.returncode == 0) is (ttl == "20d")
 
 
 def test_who_was_let_in_is_hung_up_on_when_it_is_stopped(stored: Home) -> None:
@@ -157,6 +193,8 @@ def test_what_cannot_be_narrowed_is_shared_whole_or_not_at_all(stored: Home) -> 
         ),
         (("--service", "https://nothing.example/"), "is stored"),
         (("--service", "pypi", "--whole", "--project", "x"), "not limited to projects"),
+        (("--service", "pypi", "--service", OTHER), f"these are named: pypi and {OTHER}."),
+        (("--service", "pypi", "--ttl", "1h", "--ttl", "8h"), "`--ttl` is given twice."),
         (("--service", "pypi", "--stop"), "`--stop` takes `--at` and nothing else."),
         (("--stop", "--at", "/tmp/nothing"), "Nothing is shared there."),
     ],

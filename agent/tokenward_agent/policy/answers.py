@@ -3,7 +3,8 @@
 An answer holds for the very process that asked, for a minute, so that a tool which asks for user
 name and secret one after the other, or once more after a no, leads to one question. A yes holds
 longer where the rule says `remember`: for the same program, credential, purpose and projects. Either
-is a yes to what was asked for and to nothing wider: the whole, or a share, is asked about anew. What
+is a yes to what would go out and to nothing else: the whole, a share, or what another login has put
+in the place of the credential, is asked about anew. What
 runs a text instead of a file (`python -c`), and what could not be looked at, is never the same
 program. Everything is forgotten by `forget`, and with the agent.
 
@@ -32,7 +33,7 @@ MOST_QUESTIONS: Final = 10
 class What(NamedTuple):
     """What is asked for: the stored credential's service and user name, what for, which projects.
 
-    `width` is all else that makes what goes out wider or narrower, whatever the request calls it.
+    `width` is what goes out: of which login, in which form, how wide and for how long.
     """
 
     service: str

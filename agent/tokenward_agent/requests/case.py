@@ -1,7 +1,7 @@
 """One fetch as the policy and a person see it: who asks, for which credential, for what.
 
 Everything in here is made of what the kernel says about the asking processes and of the record that
-would answer; of the request itself only the screen is taken, and whatever narrows what it gets.
+would answer, and of what would go out; of the request itself only the screen is taken.
 """
 
 from __future__ import annotations
@@ -23,15 +23,10 @@ from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from tokenward_agent.asking.asker import Asker, Link
+    from tokenward_agent.requests.grants import Grant
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
-
-
-_WIDTHS: Final = ("whole", "ttl", "lifetime", "uids")
-"""Arguments, beside `projects`, by which more or less is asked for."""
 
 
 class Case:
@@ -76,11 +71,10 @@ class Case:
             (process.exe, runs) if same else None,
         )
 
-    @property
-    def what(self) -> What:
-        """What is asked for."""
-        request, record = self._request, self._record
-        width = (request.op, *map(request.arguments.get, _WIDTHS))
+    def what(self, grant: Grant, bounds: tuple[object, ...]) -> What:
+        """Return what a yes is to: what would go out, and what else it is bound to."""
+        record = self._record
+        width = (grant, *bounds)
         return What(record.service, record.username, self._purpose, self._projects, width)
 
     @property

@@ -4,73 +4,38 @@ That is the request that everything else is for. The answer of an open vault is 
 that read the request; one that has to wait, for a vault that needs nobody, for a keyring that keeps
 an adopted credential, for a look at what is to be uploaded or for a person who has to agree, is a
 coroutine. Both requests find alike; only what hands a secret out is for the policy to judge.
+
+What is judged is what goes out: the secret is there before the policy and a person are asked about it.
+Should another one be there afterwards, nothing goes out.
 """
 
 from __future__ import annotations
 
-from functools import partial
-
 from tokenward_agent.asking.evidence import NOTHING
 from tokenward_agent.consent.question import spelled
-from tokenward_agent.failure import Failure
+from tokenward_agent.requests.grants import Grant, exchanged
 from tokenward_agent.requests.naming import named, places, require_canonical
-from tokenward_agent.requests.narrowing import narrowed, wish
+from tokenward_agent.requests.narrowing import Going, wish
 from tokenward_agent.requests.overview import full
 from tokenward_agent.wire.answer import Answer, done
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
     from tokenward_agent.asking.evidence import Evidence
-    from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.policy.rule import Terms
+    from tokenward_agent.failure import Failure
     from tokenward_agent.requests.gate import Passed
-    from tokenward_agent.requests.narrowing import Wish
+    from tokenward_agent.requests.roles import Gets, Judges, Knows, Opens
     from tokenward_agent.store.adopted import AdoptedSecrets
-    from tokenward_agent.store.children import Children, Sealed
+    from tokenward_agent.store.children import Children, Made, Sealed
     from tokenward_agent.store.found import Found
-    from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
-    Gets = Callable[[Found, Terms], str]
-
-    class Knows(Protocol):
-        """Says for which projects a fetch is."""
-
-        def at_once(self, request: Request, /) -> Evidence | None:
-            """Return what is known, None where that takes a while."""
-            ...
-
-        async def found(self, request: Request, /) -> Evidence:
-            """Return what is known, after a while."""
-            ...
-
-    class Judges(Protocol):
-        """Lets a fetch through or raises Failure; None where a person has to be asked."""
-
-        file: PolicyFile
-
-        def at_once(
-            self, request: Request, record: Record, projects: tuple[str, ...], /
-        ) -> Passed | None:
-            """Judge a fetch of a record that is known to be for these projects."""
-            ...
-
-        async def asked(
-            self,
-            request: Request,
-            record: Record,
-            projects: tuple[str, ...],
-            gets: Callable[[Terms], str],
-            /,
-        ) -> Passed:
-            """Have a person asked."""
-            ...
+    GoingOf = Callable[[Record, Sealed], Going]
 
 
 class Fetch:
@@ -82,7 +47,7 @@ class Fetch:
     def __init__(
         self,
         vaults: Vaults,
-        opening: Opening,
+        opening: Opens,
         adopted: AdoptedSecrets,
         children: Children,
         knowing: Knows,
@@ -108,24 +73,41 @@ class Fetch:
             raise self._miss(request)
         if found.record.adopted is not None:
             return None
-        passed = self._gate.at_once(request, found.record, asked.projects or known.projects)
+        going = Going(self._children, found.record, found.sealed(), asked, known.projects)
+        passed = self._gate.at_once(request, going)
         if passed is None:
             return None
-        return self._handed_out(request, asked, known, passed, found, found.sealed())
+        return self._handed_out(request, known, passed, found, going)
 
     async def later(self, request: Request, _body: memoryview) -> Answer:
         """Answer once disk, keyring and person were asked, and vaults that need nobody are open."""
         asked = wish(request)
         known = NOTHING if asked.settled else await self._knowing.found(request)
-        found, passed = await self._let_through(
-            request, asked.projects or known.projects, partial(self._gets, asked)
-        )
-        return self._handed_out(request, asked, known, passed, found, await self.secret(found))
 
-    async def granted(self, request: Request, projects: tuple[str, ...], gets: Gets) -> Found:
-        """Return what answers, once the policy and, where it says so, a person let it go."""
-        found, _passed = await self._let_through(request, projects, gets)
-        return found
+        def going_of(record: Record, secret: Sealed) -> Going:
+            return Going(self._children, record, secret, asked, known.projects)
+
+        found, going, passed = await self.granted(request, going_of, _gets)
+        return self._handed_out(request, known, passed, found, going)
+
+    async def granted(
+        self, request: Request, going_of: GoingOf, gets: Gets
+    ) -> tuple[Found, Going, Passed]:
+        """Return what would go out, once the policy and, where it says so, a person let it.
+
+        Nothing is waited for between that and the return. Raises Failure.
+        """
+        found, secret = await self._ready(request)
+        going = going_of(found.record, secret)
+        passed = self._gate.at_once(request, going)
+        if passed is not None:
+            return found, going, passed
+        passed = await self._gate.asked(request, going, gets)
+        found, secret = await self._ready(request)
+        again = going_of(found.record, secret)
+        if passed.grant is not None:
+            passed.grant.require(again.under(passed.terms))
+        return found, again, passed
 
     async def describe(self, request: Request, _body: memoryview) -> Answer:
         """Say what is visible of a credential, and nothing that could be used."""
@@ -154,20 +136,20 @@ class Fetch:
             raise self._miss(request)
         return found
 
-    async def _let_through(
-        self, request: Request, projects: tuple[str, ...], gets: Gets
-    ) -> tuple[Found, Passed]:
+    async def _ready(self, request: Request) -> tuple[Found, Sealed]:
+        """Return what answers and its secret, read where it is kept.
+
+        No keyring is asked for somebody whom the policy denies whatever is in it.
+        """
         found = await self._looked_up(request)
-        passed = self._gate.at_once(request, found.record, projects)
-        if passed is not None:
-            return found, passed
-        passed = await self._gate.asked(
-            request, found.record, projects, lambda terms: gets(found, terms)
-        )
-        again = await self._looked_up(request)
-        if again.record.key != found.record.key:
-            raise Failure("busy", "Another credential answers now.", "try again")
-        return again, passed
+        if found.record.adopted is None:
+            return found, found.sealed()
+        self._gate.denies(request, found.record)
+        secret = await self._adopted.secret(found.record)
+        again = self._find(request)
+        if again is None or again.record.login != found.record.login:
+            raise exchanged()
+        return again, secret
 
     async def secret(self, found: Found) -> Sealed:
         """Return what was found, read where it is kept."""
@@ -175,28 +157,17 @@ class Fetch:
             return found.sealed()
         return await self._adopted.secret(found.record)
 
-    def _gets(self, asked: Wish, found: Found, terms: Terms) -> str:
-        """Say what would be handed out under such terms."""
-        narrows = False
-        if asked.narrows(terms, found.record) and found.record.adopted is None:
-            token = self._children.seen(found.sealed())
-            narrows = token is not None and token.narrows
-        if narrows:
-            return f"a token that ends within {spelled(asked.seconds(terms))}"
-        return "the credential itself"
-
     def _handed_out(
-        self,
-        request: Request,
-        asked: Wish,
-        known: Evidence,
-        passed: Passed,
-        found: Found,
-        secret: Sealed,
+        self, request: Request, known: Evidence, passed: Passed, found: Found, going: Going
     ) -> Answer:
-        """Answer with a child of a secret, or with the secret itself. Raises Failure."""
+        """Answer with a child of a secret, or with the secret itself. Raises Failure.
+
+        This is the one place by which a secret leaves, and it leaves as it was granted or not at all.
+        """
         record, now = found.record, self._vaults.clock.wall()
-        made = narrowed(self._children, secret, record, asked, passed.terms, now, known.projects)
+        made = going.made(passed.terms, now)
+        if passed.grant is not None:
+            passed.grant.require(_going_out(passed.grant, record, made, now))
         found.vault.use(record, now)
         values: dict[str, Value] = {
             "service": record.service,
@@ -211,10 +182,24 @@ class Fetch:
             "consent": passed.consent,
         }
         if made is None:
-            return done(request.number, secret, **values)
+            return done(request.number, going.secret, **values)
         child = made.child
         values["expires"] = made.expires
         values["projects"] = None if child.projects is None else [*child.projects]
         if child.limited:
-            values["evidence"] = "asked" if asked.projects else known.word
+            values["evidence"] = known.word or "asked"
         return done(request.number, made.secret, **values)
+
+
+def _going_out(granted: Grant, record: Record, made: Made | None, now: int) -> Grant:
+    """Describe what is on its way out; what is not narrowed is as wide as it was when it was seen."""
+    if made is None:
+        return Grant(record.login, True, granted.projects, None)
+    return Grant(record.login, False, made.child.projects, made.expires - now)
+
+
+def _gets(grant: Grant) -> list[str]:
+    """Say to a person what would be handed out."""
+    if grant.seconds is None:
+        return ["the credential itself"]
+    return [f"a token that ends within {spelled(grant.seconds)}"]

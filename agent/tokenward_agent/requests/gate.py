@@ -1,11 +1,12 @@
 """Whether a fetch may have what it asks for: the user's policy, and where that says so a person.
 
-The policy is looked at for every fetch. Where there is none, nothing else happens here. What lets a
-fetch through is told with the answer, and what does not is a Failure; both name the rule's line, so
-that the log says what decided.
+The policy is looked at for every fetch, and judges what would go out. Where there is none, nothing
+else happens here. What lets a fetch through is told with the answer, and what does not is a Failure;
+both name the rule's line, so that the log says what decided.
 
 A question goes to the screen of whoever asks. Refuses to ask where the request is not `attended`:
-a client that does not wait for a person would be gone before the answer.
+a client that does not wait for a person would be gone before the answer. A yes is to what would have
+gone out when it was asked for, under the policy and the keys of that moment.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tokenward_agent.policy.answers import MOST_QUESTIONS, Answers
 from tokenward_agent.policy.deciding import decide
 from tokenward_agent.policy.rule import ASK, DENY, Terms
 from tokenward_agent.requests.case import Case
+from tokenward_agent.requests.grants import judged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from tokenward_agent.policy.deciding import Decision
     from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.policy.rule import Rule
+    from tokenward_agent.requests.grants import Grant
+    from tokenward_agent.requests.narrowing import Going
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
@@ -36,12 +40,14 @@ if TYPE_CHECKING:
 class Passed(NamedTuple):
     """Why a fetch goes through: the line of the rule and how a person agreed, None for neither.
 
-    `consent` is `asked` or `remembered`; `terms` say how narrow it goes out.
+    `consent` is `asked` or `remembered`; `terms` say how narrow it goes out. `grant` is what may go
+    out, None where nobody judges that.
     """
 
     rule: int | None = None
     consent: str | None = None
     terms: Terms = Terms()
+    grant: Grant | None = None
 
 
 FREELY: Final = Passed()
@@ -74,32 +80,39 @@ class Gate:
         """Tell whether a person has agreed to something, or a rate was used, that still counts."""
         return self._answers.hold(self._vaults.clock.boot())
 
-    def at_once(self, request: Request, record: Record, projects: tuple[str, ...]) -> Passed | None:
-        """Say what lets a fetch of a record through, None where a person has to be asked first.
+    def denies(self, request: Request, record: Record) -> None:
+        """Raise Failure where nothing of a record is handed out, whatever would go out."""
+        decision = decide(self._rules(), Case(request, record, ()).subject)
+        if decision.word == DENY:
+            raise self._denied(decision, Case(request, record, ()))
 
-        `projects` are those that it is known to be for. Raises Failure.
+    def at_once(self, request: Request, going: Going) -> Passed | None:
+        """Say what lets a fetch through, None where a person has to be asked first.
+
+        Raises Failure.
         """
-        rules = readable(self.file, self._vaults.clock.wall())
-        state = (self.file.changes, self._vaults.closings)
-        if state != self._state:  # what was agreed to was agreed to under other rules, or is closed
-            self._state = state
-            self._answers.forget()
+        rules = self._rules()
         if not rules:
             return FREELY
-        return self._judged(Case(request, record, projects))
+        case = Case(request, going.record, going.wanted_for)
+        decision, grant = judged(rules, case.subject, going)
+        if decision.word == DENY:
+            raise self._denied(decision, case)
+        if decision.word != ASK:
+            return self._through(decision, grant, None)
+        known = self._answers.known(case.who, case.what(grant, going.bounds), self._now())
+        if known is None:
+            return None
+        return self._answered(decision, grant, case, "remembered", yes=known)
 
     async def asked(
-        self,
-        request: Request,
-        record: Record,
-        projects: tuple[str, ...],
-        gets: Callable[[Terms], str],
+        self, request: Request, going: Going, gets: Callable[[Grant], list[str]]
     ) -> Passed:
         """Have a person asked where `at_once` says so. Raises Failure.
 
-        `gets` says what would be handed out under such terms.
+        `gets` says what would be handed out, in lines of which the first follows upon "It gets".
         """
-        case = Case(request, record, projects)
+        case = Case(request, going.record, going.wanted_for)
         if not request.flag("attended"):
             raise Failure(
                 "consent",
@@ -116,49 +129,66 @@ class Gate:
             )
         async with self._person.turn() as end:
             # By now the answer to another question may settle this one, or the policy be another.
-            passed = self.at_once(request, record, projects)
+            passed = self.at_once(request, going)
             if passed is not None:
                 return passed
-            decision = decide(self.file.policy.rules, case.subject)
+            decision, grant = judged(self.file.policy.rules, case.subject, going)
             if not self._answers.may_ask(self._now()):
                 often = f"Nobody is asked more than {MOST_QUESTIONS} times a minute"
                 raise self._refused(decision, often, "wait a minute")
             remember = decision.rule.remember if decision.rule and decision.certain else 0
-            lines = [*case.question(gets(decision.terms)), lasting(remember)]
+            first, *more = gets(grant)
+            lines = [*case.question(first), *more, lasting(remember)]
             named = self._pinentry or self.file.policy.pinentry
+            state = self._state
             answer = await self._person.answer(lines, screen, named, end, case.descriptor)
             if answer not in {"yes", "no"}:
                 raise self._refused(decision, f"Nobody answered about giving {case.wanted}")
             yes = answer == "yes"
-            self._answers.keep(case.who, case.what, yes=yes, remember=remember, now=self._now())
-            return self._answered(decision, case, "asked", yes=yes)
+            self._rules()
+            if yes and state != self._state:
+                raise Failure(
+                    "busy",
+                    "The policy was changed or a vault locked while somebody was asked.",
+                    "try again",
+                )
+            what = case.what(grant, going.bounds)
+            self._answers.keep(case.who, what, yes=yes, remember=remember, now=self._now())
+            return self._answered(decision, grant, case, "asked", yes=yes)
 
-    def _judged(self, case: Case) -> Passed | None:
-        decision = decide(self.file.policy.rules, case.subject)
-        if decision.word == DENY:
-            raise self._refused(decision, f"The policy denies {case.wanted}")
-        if decision.word != ASK:
-            return self._through(decision, None)
-        known = self._answers.known(case.who, case.what, self._now())
-        return None if known is None else self._answered(decision, case, "remembered", yes=known)
+    def may_use(self, decision: Decision) -> bool:
+        """Tell whether the rate of the rule that decided lets one more through; count it if so."""
+        return decision.rule is None or self._answers.may_use(decision.rule, self._now())
 
-    def _answered(self, decision: Decision, case: Case, how: str, *, yes: bool) -> Passed:
+    def _rules(self) -> tuple[Rule, ...]:
+        """Return the rules in force, having forgotten what holds no more. Raises Failure."""
+        rules = readable(self.file, self._vaults.clock.wall())
+        state = (self.file.changes, self._vaults.closings)
+        if state != self._state:  # what was agreed to was agreed to under other rules, or is closed
+            self._state = state
+            self._answers.forget()
+        return rules
+
+    def _answered(
+        self, decision: Decision, grant: Grant, case: Case, how: str, *, yes: bool
+    ) -> Passed:
         if not yes:
             raise self._refused(
                 decision, f"Somebody was asked and denied {case.wanted}", consent=how
             )
-        return self._through(decision, how)
+        return self._through(decision, grant, how)
 
-    def _through(self, decision: Decision, consent: str | None) -> Passed:
+    def _through(self, decision: Decision, grant: Grant, consent: str | None) -> Passed:
         rule = decision.rule
-        if rule is None:
-            return Passed(terms=decision.terms)
-        if rule.rate is not None and not self._answers.may_use(rule, self._now()):
+        if rule is not None and rule.rate is not None and not self.may_use(decision):
             often = (
                 f"The policy gives no more than {rule.rate.times} in {spelled(rule.rate.seconds)}"
             )
             raise self._refused(decision, often, "wait")
-        return Passed(rule.line, consent, decision.terms)
+        return Passed(rule and rule.line, consent, decision.terms, grant)
+
+    def _denied(self, decision: Decision, case: Case) -> Failure:
+        return self._refused(decision, f"The policy denies {case.wanted}")
 
     def _refused(
         self, decision: Decision, what: str, hint: str = "", consent: str | None = None

@@ -3,16 +3,29 @@
 Whoever asks for nothing gets a child where there can be one, for an hour; so a tool need not know
 that there is such a thing. The user's policy may say a shorter time, or that what is stored goes out
 as it is; a shorter time binds whoever asks for a longer one. Where there can be no child a wish is
-refused, with the reason, instead of being forgotten.
+refused, with the reason, instead of being forgotten; so is one for a child that would outlive what
+any may live.
+
+What would go out is known before it does (`Going`), so that the policy and a person judge that.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
+from tokenward_agent.consent.question import spelled
 from tokenward_agent.failure import Failure
-from tokenward_agent.vault.lifetime import LONGEST
-from tokenward_protocol.index_tokens import DEFAULT_TTL, LEAST_TTL, Unfit, names_in
+from tokenward_agent.requests.grants import Grant
+from tokenward_protocol.index_tokens import (
+    DEFAULT_TTL,
+    LEAST_TTL,
+    MOST_SEALED_TTL,
+    MOST_TTL,
+    Unfit,
+    named_by_child,
+    names_in,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +33,7 @@ if TYPE_CHECKING:
     from tokenward_agent.store.children import Children, Made, Sealed
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
+    from tokenward_protocol.index_tokens import IndexToken
 
 
 class Wish(NamedTuple):
@@ -52,8 +66,8 @@ class Wish(NamedTuple):
 def wish(request: Request) -> Wish:
     """Return what a fetch asks for. Raises Failure with code `bad-request`."""
     ttl, projects = request.count("ttl"), request.text("projects")
-    if ttl is not None and not LEAST_TTL <= ttl <= LONGEST:
-        raise Failure("bad-request", "A token lives from a minute to a hundred years.")
+    if ttl is not None and ttl < LEAST_TTL:
+        raise Failure("bad-request", "A narrowed token lives for a minute at least.")
     try:
         names = () if projects is None else names_in(projects)
     except ValueError as error:
@@ -64,40 +78,103 @@ def wish(request: Request) -> Wish:
     return found
 
 
-def narrowed(
-    children: Children,
-    secret: Sealed,
-    record: Record,
-    asked: Wish,
-    terms: Terms,
-    now: int,
-    likely: tuple[str, ...],
-) -> Made | None:
-    """Return the child of a record's secret that is asked for, None where it goes out as it is.
+class Going:
+    """What a wish gets of a record's secret, under whatever terms.
 
-    `likely` projects are what the asker seems to be about. Raises Failure with code `refused`.
+    `likely` projects are what the asker seems to be about. `bounds` is what else a yes to it is
+    bound to.
     """
-    if asked.whole and record.never_shown:
-        raise Failure(
-            "refused",
-            f"The token for {record.service} is sealed: it is used and never shown.",
-            "add `--ttl` or `--project` for a narrower one",
-        )
-    if not asked.narrows(terms, record):
-        return None
-    end = now + asked.seconds(terms)
-    if record.expires is not None:
-        end = min(end, record.expires.wall_end)
-    try:
-        ahead = children.clocks.ahead(record.service)
-        made = children.make(secret, now, end, asked.projects, likely, ahead)
-    except Unfit as error:
-        raise Failure("refused", str(error), error.hint) from None
-    if made is None and (asked.explicit or record.never_shown):
-        raise Failure(
-            "refused",
-            f"What is stored for {record.service} cannot be narrowed: only tokens of PyPI, TestPyPI"
-            " and devpi can.",
-            "leave `--project` and `--ttl` out",
-        )
-    return made
+
+    def __init__(
+        self,
+        children: Children,
+        record: Record,
+        secret: Sealed,
+        asked: Wish,
+        likely: tuple[str, ...] = (),
+        bounds: tuple[object, ...] = ("fetch",),
+    ) -> None:
+        self._children = children
+        self._asked = asked
+        self._likely = likely
+        self.record = record
+        self.secret = secret
+        self.bounds = bounds
+
+    @property
+    def whole(self) -> bool:
+        """Whether what is stored was asked for, as it is."""
+        return self._asked.whole
+
+    @property
+    def wanted_for(self) -> tuple[str, ...]:
+        """The projects that it is asked for, or seems to be wanted for."""
+        return self._asked.projects or self._likely
+
+    @cached_property
+    def token(self) -> IndexToken | None:
+        """What is visible of the secret, None if it is no token of an index. Raises Gone."""
+        return self._children.seen(self.secret)
+
+    def under(self, terms: Terms) -> Grant:
+        """Describe what would go out. Raises Gone."""
+        token, login = self.token, self.record.login
+        held = None if token is None else token.restrictions.projects
+        if token is None or not token.narrows or not self._asked.narrows(terms, self.record):
+            return Grant(login, True, held, None)
+        names = named_by_child(held, self._asked.projects, self._likely)
+        return Grant(login, False, names or held, self._seconds(terms))
+
+    def require_possible(self) -> None:
+        """Raise Failure where what was asked for is more than may ever go out."""
+        asked, record = self._asked, self.record
+        if asked.whole and record.never_shown:
+            raise Failure(
+                "refused",
+                f"The token for {record.service} is sealed: it is used and never shown.",
+                "add `--ttl` or `--project` for a narrower one",
+            )
+        if asked.ttl is None or asked.ttl <= (most := longest(record)):
+            return
+        if record.never_shown:
+            raise Failure(
+                "refused",
+                f"The token for {record.service} is sealed: what is made of it lives for"
+                f" {spelled(most)} at most.",
+                "a shorter `--ttl`",
+            )
+        raise Failure("bad-request", f"A narrowed token lives for {spelled(most)} at most.")
+
+    def made(self, terms: Terms, now: int) -> Made | None:
+        """Return the child that goes out, None where what is stored goes out as it is.
+
+        Raises Failure with code `refused`, and Gone.
+        """
+        self.require_possible()
+        asked, record = self._asked, self.record
+        if not asked.narrows(terms, record):
+            return None
+        end = now + self._seconds(terms)
+        if record.expires is not None:
+            end = min(end, record.expires.wall_end)
+        try:
+            ahead = self._children.clocks.ahead(record.service)
+            made = self._children.make(self.secret, now, end, asked.projects, self._likely, ahead)
+        except Unfit as error:
+            raise Failure("refused", str(error), error.hint) from None
+        if made is None and (asked.explicit or record.never_shown):
+            raise Failure(
+                "refused",
+                f"What is stored for {record.service} cannot be narrowed: only tokens of PyPI,"
+                " TestPyPI and devpi can.",
+                "leave `--project` and `--ttl` out",
+            )
+        return made
+
+    def _seconds(self, terms: Terms) -> int:
+        return min(self._asked.seconds(terms), longest(self.record))
+
+
+def longest(record: Record) -> int:
+    """Return for how many seconds a child of a record may live at most."""
+    return MOST_SEALED_TTL if record.never_shown else MOST_TTL

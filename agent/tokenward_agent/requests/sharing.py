@@ -1,43 +1,43 @@
 """The requests about shared sockets: `share` and `unshare`.
 
-A share is one more socket of the agent, for one credential and for whom a user id admits: a
+A share is one more socket of the agent, for one login's credential and for whom a user id admits: a
 container, a job, or another host at the end of `ssh -R`. It hands out narrowed tokens, unless the
-whole is shared on purpose, and is gone at its end, when it is stopped, and with the agent; nothing
-of it is remembered. The way to the other side is ssh's or the container's.
+whole is shared on purpose. When it ends stands in share_life.py; nothing of it is remembered. The way
+to the other side is ssh's or the container's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from typing import NamedTuple
 
 from tokenward_agent.asking.peer import Peer
-from tokenward_agent.consent.question import spelled
 from tokenward_agent.failure import Failure
 from tokenward_agent.files import uid
-from tokenward_agent.policy.rule import Terms
 from tokenward_agent.requests.case import Case
 from tokenward_agent.requests.naming import stored_as
-from tokenward_agent.requests.narrowing import Wish, narrowed
+from tokenward_agent.requests.narrowing import Going
+from tokenward_agent.requests.share_wish import share_wish
 from tokenward_agent.requests.shared import Share
-from tokenward_agent.vault.lifetime import LONGEST
 from tokenward_agent.wire.answer import Answer, done
 from tokenward_agent.wire.door import Door
 from tokenward_agent.wire.local import SharedPlace
 from tokenward_agent.wire.place import PlaceError
-from tokenward_protocol.index_tokens import LEAST_TTL, names_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
+    from tokenward_agent.requests.dispatch import Slow
     from tokenward_agent.requests.fetch import Fetch
-    from tokenward_agent.store.children import Children
-    from tokenward_agent.store.found import Found
+    from tokenward_agent.requests.gate import Passed
+    from tokenward_agent.requests.grants import Grant
+    from tokenward_agent.requests.share_life import ShareLife
+    from tokenward_agent.store.children import Children, Sealed
     from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.door import Dispatch
     from tokenward_agent.wire.request import Request
     from tokenward_agent.wire.server import Server
@@ -58,20 +58,27 @@ class _Open(NamedTuple):
 
 
 class Sharing:
-    """The shares of one agent. `folder` is where they lie unless somebody says otherwise."""
+    """The shares of one agent. `folder` is where they lie unless somebody says otherwise.
+
+    `note` hears of each that ends unasked, and why.
+    """
 
     def __init__(
         self,
         vaults: Vaults,
+        life: ShareLife,
         children: Children,
         fetch: Fetch,
         dispatch: Callable[[Share], Dispatch],
+        note: Callable[[str, str], None],
         folder: str,
     ) -> None:
         self._vaults = vaults
+        self._life = life
         self._children = children
         self._fetch = fetch
         self._dispatch = dispatch
+        self._note = note
         self._folder = folder
         self._server: Server | None = None
         self._open: dict[str, _Open] = {}
@@ -82,29 +89,46 @@ class Sharing:
 
     async def share(self, request: Request, _body: memoryview) -> Answer:
         """Open a socket that hands out one credential. Raises Failure."""
-        projects, whole, lifetime = _projects(request), request.flag("whole"), _lifetime(request)
-        if whole and projects:
-            raise Failure("bad-request", "What is shared whole is not limited to projects.")
-        uids, at = _uids(request), _at(request)
+        asked = share_wish(request)
+        path = asked.at or f"{self._folder}/share-{secrets.token_hex(8)}.sock"
         scope = stored_as(request)
-        found = await self._fetch.granted(
-            request, projects, lambda _found, _terms: _described(lifetime, whole=whole)
+        bounds = ("share", path, asked.uids, asked.lifetime)
+
+        def going_of(record: Record, secret: Sealed) -> Going:
+            return Going(self._children, record, secret, asked.width, bounds=bounds)
+
+        found, going, passed = await self._fetch.granted(
+            request, going_of, lambda grant: asked.described(grant, path)
         )
-        await self._check(found, projects, whole=whole)
+        projects, lifetime = asked.width.projects, asked.lifetime
+        grant = self._granted(going, passed)
         if len(self._open) >= MOST_SHARES:
             raise Failure("busy", "Too much is shared already.", "`auth share --stop`")
-        now = self._vaults.clock.boot()
         share = Share(
-            at or f"{self._folder}/share-{secrets.token_hex(8)}.sock",
-            found.record.key,
+            path,
+            grant,
             scope,
             projects,
-            whole,
-            None if lifetime is None else now + lifetime,
+            found.vault.provider,
+            None if lifetime is None else self._vaults.clock.boot() + lifetime,
             Case(request, found.record, projects).subject,
+            None if passed.consent is None else self._life.policy.changes,
         )
-        self._begin(share, uids, lifetime)
+        self._begin(share, asked.uids, lifetime)
         return done(request.number, None, **self._told(share.path))
+
+    def _granted(self, going: Going, passed: Passed) -> Grant:
+        """Return what a share may hand out. Raises Failure where that could never be."""
+        grant = going.under(passed.terms)
+        if grant.whole and not going.whole:
+            raise Failure(
+                "refused",
+                f"What is stored for {going.record.service} cannot be narrowed: only tokens of PyPI,"
+                " TestPyPI and devpi can.",
+                "`--whole` shares it as it is",
+            )
+        going.made(passed.terms, self._vaults.clock.wall())
+        return grant
 
     def unshare(self, request: Request) -> Answer:
         """Close one shared socket, or all. Raises Failure."""
@@ -125,19 +149,31 @@ class Sharing:
         for path in list(self._open):
             self._end(path)
 
-    async def _check(self, found: Found, projects: tuple[str, ...], *, whole: bool) -> None:
-        """Refuse what could never be handed out like this. Raises Failure."""
-        record, secret = found.record, await self._fetch.secret(found)
-        token = self._children.seen(secret)
-        if not whole and (token is None or not token.narrows):
-            raise Failure(
-                "refused",
-                f"What is stored for {record.service} cannot be narrowed: only tokens of PyPI,"
-                " TestPyPI and devpi can.",
-                "`--whole` shares it as it is",
-            )
-        asked = Wish(whole, None if whole else LEAST_TTL, projects)
-        narrowed(self._children, secret, record, asked, Terms(), self._vaults.clock.wall(), ())
+    def telling(self, handler: Slow) -> Slow:
+        """Have the answer of what may end shares say which ones it did."""
+
+        async def told(request: Request, body: memoryview) -> Answer:
+            before = list(self._open)
+            answer = await handler(request, body)
+            ended: list[Value] = [path for path in before if path not in self._open]
+            return Answer({**answer.values, "stopped": ended}, answer.secret) if ended else answer
+
+        return told
+
+    def look(self) -> None:
+        """End what is over; to be called when anything has become of a vault."""
+        for path, held in list(self._open.items()):
+            if why := self._life.over(held.share):
+                self._end(path)
+                self._note(path, why)
+
+    def require(self, share: Share) -> None:
+        """Raise Failure where a share is over, or its vault is not open."""
+        try:
+            self._life.require(share)
+        except Failure:
+            asyncio.get_running_loop().call_soon(self.look)  # it may hang up on whoever asks
+            raise
 
     def _begin(self, share: Share, uids: tuple[int, ...], lifetime: int | None) -> None:
         assert self._server is not None  # noqa: S101 - for the type checkers; nobody asks before
@@ -177,47 +213,9 @@ class Sharing:
         return {
             "socket": path,
             "service": held.share.scope,
-            "username": held.share.key[1],
+            "username": held.share.grant.login.username,
             "projects": [*held.share.projects] or None,
-            "whole": held.share.whole,
+            "whole": held.share.grant.whole,
             "ends": held.ends,
             "uids": [*held.uids],
         }
-
-
-def _projects(request: Request) -> tuple[str, ...]:
-    text = request.text("projects")
-    try:
-        return () if text is None else names_in(text)
-    except ValueError as error:
-        raise Failure("bad-request", f"A project cannot be meant: {error}.") from None
-
-
-def _lifetime(request: Request) -> int | None:
-    lifetime = request.count("lifetime")
-    if lifetime is not None and not LEAST_TTL <= lifetime <= LONGEST:
-        raise Failure("bad-request", "A share lives from a minute to a hundred years.")
-    return lifetime
-
-
-def _uids(request: Request) -> tuple[int, ...]:
-    """Return the further user ids that are let in."""
-    text = request.text("uids") or ""
-    if not all(word.isascii() and word.isdigit() and len(word) < 11 for word in text.split()):
-        raise Failure("bad-request", "A user id is a number.")
-    return tuple(dict.fromkeys(map(int, text.split())))
-
-
-def _at(request: Request) -> str | None:
-    """Return where the socket is to be."""
-    at = request.text("at")
-    if at is not None and (not os.path.isabs(at) or "\0" in at):
-        raise Failure("bad-request", "The place of a shared socket is an absolute path.")
-    return at
-
-
-def _described(lifetime: int | None, *, whole: bool) -> str:
-    """Say what a person agrees to."""
-    time = "until it is stopped" if lifetime is None else f"for {spelled(lifetime)}"
-    what = "the credential itself" if whole else "narrowed tokens of it"
-    return f"a socket that hands out {what} to others, {time}"

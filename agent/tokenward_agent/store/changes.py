@@ -75,6 +75,7 @@ class Changes:
                     vaults.hide(other, [other.records[record.key]])
                     await self._clear(other)
             vaults.drop_from_memory(found.record for found in older if found.vault is vaults.memory)
+            vaults.when_changed()
         return max((each.record for each in older), key=lambda each: each.created, default=None)
 
     def keep_in_memory(
@@ -102,6 +103,7 @@ class Changes:
             vaults.keep_in_memory(Record(service, username, now.wall, None, end, None, sealed))
         except ValueError as error:
             raise Failure("bad-request", f"This cannot be kept: {error}.") from None
+        vaults.when_changed()
         return here[0].record if here else None
 
     async def logout(
@@ -130,6 +132,7 @@ class Changes:
                     self._bury(records)
                     await self._remove(vault, records)
             vaults.drop_from_memory(each.record for each in meant if each.vault is vaults.memory)
+            vaults.when_changed()
         return meant
 
     def _bury(self, records: list[Record]) -> None:

@@ -114,8 +114,10 @@ class Locking:
     async def lock(self) -> list[Vault]:
         """Destroy the keys of every vault, now and until `unlock`; return those that are there."""
         self.close()
-        self._marker.leave()
-        self._vaults.when_changed()
+        try:
+            self._marker.leave()
+        finally:  # it is locked, though it may not last
+            self._vaults.when_changed()
         return [vault for vault in self._vaults.each.values() if vault.state != "absent"]
 
     def close(self) -> None:

@@ -40,6 +40,23 @@ class Adopted(NamedTuple):
     spelling: str
 
 
+class Login(NamedTuple):
+    """One login, told from every other: one of the same account in the same second is another.
+
+    No secret is sealed alike twice. So what got a new data key, as `auth passphrase set` makes one,
+    counts as another login, too.
+    """
+
+    service: str
+    username: str
+    created: int
+    adopted: Adopted | None
+    sealed: bytes | None
+
+    def __repr__(self) -> str:
+        return f"Login({self.service!r}, {self.username!r}, {self.created})"
+
+
 class Record(NamedTuple):
     """A stored credential; exactly one of `adopted` and `secret` is there. Times in seconds.
 
@@ -64,6 +81,11 @@ class Record(NamedTuple):
     def key(self) -> Key:
         """What names the record in its vault."""
         return self.service, self.username
+
+    @property
+    def login(self) -> Login:
+        """The login that it is of; using or saving it makes it no other."""
+        return Login(self.service, self.username, self.created, self.adopted, self.secret)
 
 
 def secret_context(vault_id: str, service: str, username: str) -> bytes:

@@ -10,6 +10,7 @@ from tokenward.connection import AgentAbsent, connect
 from tokenward.errors import CommandError
 from tokenward.layout import listed
 from tokenward.services import installing
+from tokenward_protocol.urls import display
 
 if sys.platform == "win32":
     from tokenward.windows.running import Running
@@ -82,36 +83,61 @@ def _started(session: Session) -> Connection:
 
 
 def _stop(session: Session) -> None:
-    pid = _end(session)
+    pid, shares = _end(session)
     if pid is None:
         session.terminal.say("The agent is not running.")
     else:
         session.terminal.say(f"The agent was stopped (pid {pid}).")
-    session.done({"running": False, "pid": None, "stopped": pid})
+    _say_gone(shares, session)
+    gone = [share["socket"] for share in shares]
+    session.done({"running": False, "pid": None, "stopped": pid, "unshared": gone})
 
 
 def _restart(session: Session) -> None:
-    before = _end(session)
+    before, shares = _end(session)
     pid = _started(session).greeting["pid"]
     session.terminal.say(f"The agent was {'re' if before else ''}started (pid {pid}).")
-    session.done({"running": True, "pid": pid, "stopped": before})
+    _say_gone(shares, session)
+    gone = [share["socket"] for share in shares]
+    session.done({"running": True, "pid": pid, "stopped": before, "unshared": gone})
 
 
-def _end(session: Session) -> int | None:
-    """Stop the agent and wait until its process is gone; its pid, or None if none ran."""
+def _say_gone(shares: list[dict[str, Any]], session: Session) -> None:
+    """Say what was shared and is gone with the agent, which remembers nothing of it."""
+    for share in shares:
+        limits = f" ({listed(share['projects'])})" if share["projects"] else ""
+        service = display(share["service"])
+        session.terminal.warn(f"What was shared at {share['socket']} is gone: {service}{limits}.")
+    if shares:
+        session.terminal.hint("`auth share` shares it again")
+
+
+def _end(session: Session) -> tuple[int | None, list[dict[str, Any]]]:
+    """Stop the agent and wait until its process is gone.
+
+    Return its pid, None if none ran, and what it shared.
+    """
     connection = _running(session)
     if connection is None:
-        return None
+        return None, []
     pid = int(connection.greeting["pid"])
     process = Running(pid)
-    tokens = _minted(connection)
+    tokens, shares = _minted(connection), _shared(connection)
     connection.stop()
     if not process.has_ended(STOP_SECONDS):
         raise CommandError(
             f"The agent (pid {pid}) was told to stop, and still runs.", f"`kill {pid}`"
         )
     minted.burn(session, tokens)
-    return pid
+    return pid, shares
+
+
+def _shared(connection: Connection) -> list[dict[str, Any]]:
+    """Return what ends with the agent; one that does not answer is stopped, too."""
+    try:
+        return list(connection.ask("status").header.get("shares", []))
+    except CommandError:
+        return []
 
 
 def _minted(connection: Connection) -> list[minted.Minted]:
@@ -159,7 +185,7 @@ def _install(session: Session) -> None:
         session.done({"manager": None, "installed": False, "written": [], "pid": None})
         return
     job = installing.job(session.settings.directories, session.environ)
-    stopped = None if installing.is_so(manager, job) else _end(session)
+    stopped, shares = (None, []) if installing.is_so(manager, job) else _end(session)
     written = manager.install(job)
     try:
         pid = _started(session).greeting["pid"]
@@ -171,6 +197,7 @@ def _install(session: Session) -> None:
         ) from None
     if stopped is not None:
         session.terminal.say(f"The agent that ran was stopped (pid {stopped}).")
+    _say_gone(shares, session)
     for path in written:
         session.terminal.say(f"Written: {path}.")
     already = "" if written else " already"
@@ -185,7 +212,7 @@ def _uninstall(session: Session) -> None:
     manager = services.here(session.environ)
     removed: list[str] = []
     if manager is not None and manager.service() is not None:
-        _end(session)
+        _say_gone(_end(session)[1], session)
         removed = manager.uninstall()
     if removed:
         session.terminal.say(f"Removed: {listed(removed)}.")

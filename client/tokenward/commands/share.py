@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
     parser.add_argument(
-        "--service", metavar="SERVICE", help="whose credential is handed out; one has to be named"
+        "--service",
+        action="append",
+        metavar="SERVICE",
+        help="whose credential is handed out; one has to be named, and no more",
     )
     usage.add_username(parser, "whose, where there are several accounts")
     parser.add_argument(
@@ -70,7 +73,13 @@ def run(arguments: Namespace, session: Session) -> None:
         return
     if arguments.service is None:
         raise CommandError("What is to be shared is not named.", "`auth share --service pypi`")
-    service = session.service(arguments.service)
+    service, *others = map(session.service, arguments.service)
+    if others:
+        named = listed([display(each.publish_key) for each in (service, *others)])
+        raise CommandError(
+            f"A shared socket hands out one credential, and these are named: {named}.",
+            "one `auth share` for each of them",
+        )
     session.agree_to(service, "Share its credential?", "Nothing is shared.")
     asked = width(arguments.project, None, otherwise=TOOL)
     answer = session.ask(

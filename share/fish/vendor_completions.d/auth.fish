@@ -105,7 +105,7 @@ complete -c auth -n '__auth_is "exec"' -l index -x -a 'pypi testpypi' -d 'an ind
 complete -c auth -n '__auth_is "exec"' -l project -x -d 'a token for this project alone; may be repeated'
 complete -c auth -n '__auth_is "exec"' -l ttl -x -d 'a token that ends after 15m, 1h ...'
 complete -c auth -n '__auth_is "exec" once' -a '(__fish_complete_command)'
-complete -c auth -n '__auth_is "share"' -l service -x -a 'pypi testpypi' -d 'whose credential is handed out; one has to be named'
+complete -c auth -n '__auth_is "share"' -l service -x -a 'pypi testpypi' -d 'whose credential is handed out; one has to be named, and no more'
 complete -c auth -n '__auth_is "share"' -s u -l username -x -d 'whose, where there are several accounts'
 complete -c auth -n '__auth_is "share"' -l project -x -d 'tokens for this project alone; may be repeated'
 complete -c auth -n '__auth_is "share"' -l ttl -x -d 'end after 15m, 8h ... (default: never)'

@@ -1,0 +1,79 @@
+"""What a share is asked for: of what width, for how long, for whom and where; and how that is said.
+
+The person who is asked is told all of it, and a yes is bound to all of it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from tokenward_agent.consent.question import short, spelled
+from tokenward_agent.failure import Failure
+from tokenward_agent.requests.narrowing import Wish
+from tokenward_agent.vault.lifetime import LONGEST
+from tokenward_protocol.index_tokens import DEFAULT_TTL, LEAST_TTL, names_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward_agent.requests.grants import Grant
+    from tokenward_agent.wire.request import Request
+
+
+class ShareWish(NamedTuple):
+    """A socket `at` a path (None: wherever) for so many seconds (None: until it is stopped).
+
+    `uids` are let in beside the user and root. `width` is what each fetch there gets at most.
+    """
+
+    at: str | None
+    lifetime: int | None
+    uids: tuple[int, ...]
+    width: Wish
+
+    def described(self, grant: Grant, path: str) -> list[str]:
+        """Say what a person agrees to."""
+        time = "until it is stopped" if self.lifetime is None else f"for {spelled(self.lifetime)}"
+        what = "the credential itself" if grant.whole else "narrowed tokens of it"
+        users = ", ".join(map(str, self.uids)) if self.uids else "no others"
+        return [
+            f"a socket that hands out {what} to others, {time}",
+            f"Place of the socket, and of no other: {short(path)}",
+            f"User ids that are let in beside you and root: {users}",
+        ]
+
+
+def share_wish(request: Request) -> ShareWish:
+    """Return what a share is asked for. Raises Failure with code `bad-request`."""
+    lifetime, whole = request.count("lifetime"), request.flag("whole")
+    if lifetime is not None and not LEAST_TTL <= lifetime <= LONGEST:
+        raise Failure("bad-request", "A share lives from a minute to a hundred years.")
+    projects = _projects(request)
+    if whole and projects:
+        raise Failure("bad-request", "What is shared whole is not limited to projects.")
+    seconds = None if whole else min(DEFAULT_TTL, lifetime or DEFAULT_TTL)
+    return ShareWish(_at(request), lifetime, _uids(request), Wish(whole, seconds, projects))
+
+
+def _projects(request: Request) -> tuple[str, ...]:
+    text = request.text("projects")
+    try:
+        return () if text is None else names_in(text)
+    except ValueError as error:
+        raise Failure("bad-request", f"A project cannot be meant: {error}.") from None
+
+
+def _uids(request: Request) -> tuple[int, ...]:
+    """Return the further user ids that are let in."""
+    text = request.text("uids") or ""
+    if not all(word.isascii() and word.isdigit() and len(word) < 11 for word in text.split()):
+        raise Failure("bad-request", "A user id is a number.")
+    return tuple(dict.fromkeys(map(int, text.split())))
+
+
+def _at(request: Request) -> str | None:
+    """Return where the socket is to be."""
+    at = request.text("at")
+    if at is not None and (not os.path.isabs(at) or "\0" in at):
+        raise Failure("bad-request", "The place of a shared socket is an absolute path.")
+    return at
