@@ -42,6 +42,10 @@ def main() -> int:
         from tokenward_agent.worker import outside
 
         return outside.serve(handed)
+    from tokenward_agent.user_namespace import ALL_IDS, ids
+
+    if sys.platform == "linux" and ids() < ALL_IDS:
+        report.withdraw("not dumpable", "whoever is outside of this user namespace can look in")
     sys.modules["ssl"] = None  # type: ignore[assignment]  # the documented way to have an import fail; asyncio works without
     from tokenward_agent.notices import Notices
     from tokenward_agent.settings import SettingsError, parse, read
@@ -52,9 +56,9 @@ def main() -> int:
     notices = Notices(os.environ)
     try:
         settings = read(options)
-        place = Place(settings.socket, handed)
-    except AlreadyRunning:
-        return _leave(options.ready_fd, handed, notices)
+        place = Place(settings.socket, handed, settings.state)
+    except AlreadyRunning as error:
+        return _leave(f"Another agent serves {error}.", options.ready_fd, handed, notices)
     except (SettingsError, PlaceError) as error:
         return _fail(str(error), options.ready_fd, handed)
     settings.address = place.path
@@ -64,9 +68,8 @@ def main() -> int:
     return run(settings, place, report, notices)
 
 
-def _leave(ready: int | None, handed: socket | None, notices: Notices) -> int:
+def _leave(sentence: str, ready: int | None, handed: socket | None, notices: Notices) -> int:
     """End where another agent serves: no failure, so that no manager tries again."""
-    sentence = "Another agent serves this address."
     if ready is not None:
         os.write(ready, b"running\n")
         return 0

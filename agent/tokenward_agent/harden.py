@@ -25,6 +25,8 @@ kernel does it: a traced process that denies debuggers is ended on the spot.)
 What this does not protect against: root; code of the same user that *asks* the agent, kills it,
 takes its address or replaces its files; whoever can change this interpreter or its libraries; and
 ``cmdline`` and ``status``, which stay readable, so that nothing secret may ever stand in an argument.
+Within a user namespace it holds for those who are in it: its owner outside, who may be any program of
+the same user, has every right over this process (`withdraw` says so).
 On macOS a process of the same user may still ask the kernel for this one's task port where System
 Integrity Protection does not guard the interpreter. On Windows no process can begin anew: there an
 agent whose starter did not refuse such code reports it.
@@ -79,6 +81,11 @@ class Report:
             self.in_force.append(name)
         else:
             self.refused.append(f"{name}: {problem}")
+
+    def withdraw(self, name: str, problem: str) -> None:
+        """Note that what is in force for some has a *problem* all the same."""
+        self.in_force.remove(name)
+        self.note(name, problem)
 
 
 def deafen() -> None:

@@ -159,6 +159,7 @@ async def _watch(
         await parts.auto_lock.look_around()
         watching.look()
         await asyncio.sleep(min(LOOK_AROUND_SECONDS, settings.idle or LOOK_AROUND_SECONDS))
+        parts.opening.elsewhere.look(thoroughly=True)
         parts.vaults.drop_expired()
         parts.vaults.when_changed()  # a lock marker may have come or gone by another hand
         began = began or _inode(settings.directory)

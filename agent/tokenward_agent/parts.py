@@ -97,6 +97,7 @@ class Parts:
             vouch=self.anchoring.now,
             close=self._close,
         )
+        self.opening.elsewhere.when_locked = self._locked_elsewhere
         self.gate = Gate(self.policy, Person(arena), self.vaults, settings.pinentry)
         fetch = Fetch(self.vaults, self.opening, self.adopted, self.children, knowing, self.gate)
         self.sharing = Sharing(
@@ -140,6 +141,7 @@ class Parts:
         self.dispatch = Dispatch(
             settings.directory,
             arena,
+            self.opening.elsewhere,
             fetch,
             self.recorder,
             self.auto_lock.asked,
@@ -176,13 +178,26 @@ class Parts:
         self.adopted.forget()
         self.locking.close()
 
+    def _locked_elsewhere(self) -> None:
+        """Lock because another agent of the directory did."""
+        self.recorder.event("lock", decision="done", why="elsewhere")
+        self._close()
+
     def _dispatch_of(self, share: Share) -> Dispatch:
         """Make what answers at a shared socket."""
         gate = SharedGate(self.gate, self.vaults.clock, share)
-        fetch = Fetch(self.vaults, Unopening(), self.adopted, self.children, Unknowing(), gate)
+        fetch = Fetch(
+            self.vaults,
+            Unopening(self.opening.elsewhere),
+            self.adopted,
+            self.children,
+            Unknowing(),
+            gate,
+        )
         return Dispatch(
             self._settings.directory,
             self._arena,
+            self.opening.elsewhere,
             SharedFetch(share, fetch, self.vaults.clock, self.sharing.require),
             Recorder(self.log, self.anchoring, share.path),
             lambda _op: self.auto_lock.asked(""),  # whoever asks there keeps no vault open

@@ -11,8 +11,9 @@ import argparse
 import os
 import sys
 
+from tokenward_agent import namespace_mark, own_folders, user_namespace
 from tokenward_agent.wire.local import address, own_directory
-from tokenward_protocol import VERSION, durations, places
+from tokenward_protocol import VERSION, durations, ground, places
 
 
 class SettingsError(Exception):
@@ -77,8 +78,11 @@ def read(options: argparse.Namespace) -> Settings:
     if not os.path.isabs(directory):
         raise SettingsError(f"The credentials directory {directory} is not an absolute path.")
     directory = os.path.realpath(directory)
-    state = os.path.join(os.path.realpath(base), places.directory_tag(directory))
+    tag = places.directory_tag(directory)
+    _require(directory, os.path.join(base, tag))
+    state = os.path.join(os.path.realpath(base), tag)
     _make(state)
+    _stay_outside(directory, state)
     socket = options.socket or os.environ.get("TOKENWARD_SOCK")
     if not socket:
         socket = address(os.path.realpath(base), directory, ordinary)
@@ -87,6 +91,9 @@ def read(options: argparse.Namespace) -> Settings:
     config = os.environ.get("TOKENWARD_CONFIG") or (
         f"{places.config_directory(sys.platform, os.environ, home)}/config.toml"
     )
+    for path in (socket, config):
+        if not ground.is_text(path):
+            raise SettingsError(f"The path {ground.shown(path)} is not valid UTF-8.")
     pinentry = os.environ.get("TOKENWARD_PINENTRY", "")
     idle = _idle(os.environ.get("TOKENWARD_IDLE_EXIT", ""))
     return Settings(
@@ -141,9 +148,33 @@ def _home() -> str:
         ) from None
 
 
+def _require(*paths: str) -> None:
+    """Refuse places that are not safe, before anything is made there. Raises SettingsError."""
+    if found := own_folders.objection(*paths):
+        raise SettingsError(f"{found.sentence}; {found.hint}.")
+
+
+def _stay_outside(directory: str, state: str) -> None:
+    """Refuse, in a user namespace, a directory of agents outside of it. Raises SettingsError.
+
+    Whoever made the namespace has every right in it, and reads what an agent there holds. So each
+    directory remembers the widest place that it was used from, by how many user ids that has.
+    """
+    here = user_namespace.ids()
+    there = namespace_mark.widest(state)
+    if there > here:
+        raise SettingsError(
+            f"{directory} is used by an agent outside of this user namespace, and the secrets of one"
+            " in here could be read from there; start the agent outside, or let TOKENWARD_DIR name a"
+            " directory for in here."
+        )
+    if there < here:
+        namespace_mark.leave(state, here)
+
+
 def _make(state: str) -> None:
     try:
-        os.makedirs(os.path.dirname(state), mode=0o700, exist_ok=True)
+        own_folders.make(os.path.dirname(state))
     except OSError as error:
         raise SettingsError(f"The directory {state} cannot be made: {error.strerror}.") from None
     own_directory(state)

@@ -63,9 +63,11 @@ def _first_made(candidates: list[str]) -> str | None:
             continue
         if _made(candidate):
             return candidate
+    from tokenward import own_folders
+
     try:
-        os.makedirs(os.path.dirname(last), mode=0o700, exist_ok=True)
-    except OSError:
+        own_folders.make(os.path.dirname(last))
+    except (OSError, own_folders.UnsafePlaceError):
         return None
     return last if _made(last) else None
 

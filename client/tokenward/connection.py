@@ -4,15 +4,18 @@
         answer = agent.ask("fetch", service="https://index.example/")
 
 Which agent that is: the one that `$TOKENWARD_SOCK` names, else the one at this user's own address
-for the directory. How it is talked to is in exchange.py.
+for the directory, else the one that recorded its address in the directory's state folder, which may
+have been started in another environment. How it is talked to is in exchange.py.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from time import monotonic, sleep
 
+from tokenward import own_folders, recorded
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward.exchange import ANSWER_SECONDS, AgentError, AgentLost, Answer, Connection
 from tokenward.stream import open_stream
@@ -25,7 +28,7 @@ else:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = [
     "ANSWER_SECONDS",
@@ -62,6 +65,9 @@ def connect(
         raise AgentUnreachable("This user has no home directory.", "set HOME")
     state = places.state_directory(sys.platform, environ, home)
     ordinary = os.path.realpath(places.data_directory(sys.platform, environ, home))
+    folder = f"{state}/{places.directory_tag(directory)}"
+    if found := own_folders.objection(directory, folder):
+        raise AgentUnreachable(f"{found.sentence}.", found.hint)
     may_start = start and environ.get("TOKENWARD_NO_AUTOSTART", "") in {"", "0"}
     look = address.made_runtime_directory if may_start else address.runtime_directory
     base = look(environ, state)
@@ -70,31 +76,92 @@ def connect(
             f"There is no private directory for the agent's socket, and {state}/run cannot be one.",
             f"`chmod 700 {state}/run`, or set XDG_RUNTIME_DIR to a directory of your own",
         )
-    if base is None:
-        raise _absent(start)
+    own = [] if base is None else [*address.addresses(base, directory, ordinary)]
+    search = _Search(directory, own, folder, environ, start=start)
     for _ in range(_ROUNDS):
-        free = None
-        for path in address.addresses(base, directory, ordinary):
-            try:
-                found = _greeted(path, directory) if start else _awake(path, directory, environ)
-            except AgentAbsent:
-                free = free or path
-                continue
-            except AgentLost:
-                break  # it was just ending, or its manager has given up: who is there now?
-            if found is None:
-                continue  # it serves another directory
-            if not (replace and may_start and found.may_be_replaced()):
-                return found
-            found.stop()  # where a manager listens, its new agent is met in the next round
-            break
-        else:
-            if free is None:
-                break
+        met = search.met()
+        if isinstance(met, str):
             if not may_start:
                 raise _absent(start)
-            _start(free, directory, state, environ)
+            _start(met, directory, state, environ, folder)
+        elif met is not None:
+            if not (replace and may_start and met.may_be_replaced()):
+                return met
+            met.stop()  # where a manager listens, its new agent is met in the next round
+    if elsewhere := recorded.address(folder):
+        raise AgentUnreachable(
+            f"The agent of {directory} runs on this host and cannot be reached from here; it says"
+            f" that it listens at {elsewhere}.",
+            "end it where it can be reached by `auth agent stop`",
+        )
     raise AgentUnreachable("The agent cannot be reached.", "`auth agent restart`")
+
+
+class _Search:
+    """Looks for the agent of a directory: at the addresses of this environment, `own`, likeliest first.
+
+    Then where it says that it is: its word lies in `folder`, and is looked up last, since nearly always
+    somebody answers before.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        own: list[str],
+        folder: str,
+        environ: Mapping[str, str],
+        *,
+        start: bool,
+    ) -> None:
+        self._directory = directory
+        self._own = own
+        self._folder = folder
+        self._environ = environ
+        self._start = start
+
+    def met(self) -> Connection | str | None:
+        """Return a connection, or where an agent can be started; None where it is worth another look.
+
+        Raises AgentUnreachable (AgentAbsent: there is no address at all), AgentError.
+        """
+        free = busy = None
+        for path in _addresses(self._own, self._folder):
+            try:
+                if (found := self._greeted(path)) is not None:
+                    return found
+            except AgentAbsent:
+                free = free or (path if path in self._own else None)
+            except AgentLost:
+                return None  # it was just ending, or its manager has given up: who is there now?
+            except AgentError as error:
+                if error.code != "busy":
+                    raise
+                busy = error  # an agent elsewhere has the directory: the next address may be its
+        if busy is not None:
+            raise busy
+        if free is None and not self._own:
+            raise _absent(self._start)
+        return free
+
+    def _greeted(self, path: str) -> Connection | None:
+        """Connect to an agent; None where it serves another directory, or is not what it says."""
+        if path in self._own:
+            if not self._start:
+                return _awake(path, self._directory, self._environ)
+            return _greeted(path, self._directory)
+        try:
+            return _greeted(path, self._directory)
+        except AgentLost:
+            raise
+        except AgentUnreachable:
+            return None
+
+
+def _addresses(own: list[str], folder: str) -> Iterator[str]:
+    yield from own
+    elsewhere = recorded.address(folder)
+    if elsewhere is not None and elsewhere not in own:
+        yield elsewhere
 
 
 def _connect_to(path: str) -> Connection:
@@ -144,7 +211,7 @@ def _awake(path: str, directory: str, environ: Mapping[str, str]) -> Connection 
     return _greeted(path, directory)
 
 
-def _start(path: str, directory: str, state: str, environ: Mapping[str, str]) -> None:
+def _start(path: str, directory: str, state: str, environ: Mapping[str, str], folder: str) -> None:
     """Start an agent; where another one is just starting or ending, wait a moment for it."""
     from tokenward.starter import RUNNING, start
 
@@ -152,12 +219,11 @@ def _start(path: str, directory: str, state: str, environ: Mapping[str, str]) ->
         return
     deadline = monotonic() + 1
     while monotonic() < deadline:
-        try:
-            open_stream(path).close()
-        except AgentAbsent:
-            sleep(0.02)
-        else:
-            return
+        for there in _addresses([path], folder):
+            with suppress(AgentUnreachable):
+                open_stream(there).close()
+                return
+        sleep(0.02)
 
 
 def _absent(wanted: bool) -> AgentAbsent:

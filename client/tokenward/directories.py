@@ -6,7 +6,9 @@
 | state | the user's state directory; one folder in it per credentials directory |
 | configuration | the user's configuration directory; `$TOKENWARD_CONFIG` names another file |
 
-Nothing here reads or makes a file; only links are resolved. An empty variable counts as not set.
+Nothing here reads or makes a file; only links are resolved. An empty variable counts as not set. A
+path that is not UTF-8 is refused here, before anything is made: it could be said neither to an agent
+nor in the settings of other tools.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import os
 import sys
 
 from tokenward.errors import CommandError
-from tokenward_protocol import places
+from tokenward_protocol import ground, places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,11 +50,11 @@ def home(environ: Mapping[str, str]) -> str:
     if sys.platform == "win32":
         return os.path.expanduser("~")
     if found := environ.get("HOME"):
-        return found
+        return _said(found)
     import pwd
 
     try:
-        return pwd.getpwuid(os.getuid()).pw_dir
+        return _said(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
         raise CommandError("This user has no home directory.", "set HOME") from None
 
@@ -60,13 +62,13 @@ def home(environ: Mapping[str, str]) -> str:
 def config_file(environ: Mapping[str, str]) -> str:
     """Return the path of config.toml, there or not."""
     if named := environ.get("TOKENWARD_CONFIG"):
-        return os.path.abspath(named)
-    return f"{places.config_directory(sys.platform, environ, home(environ))}/config.toml"
+        return _said(os.path.abspath(named))
+    return f"{_said(places.config_directory(sys.platform, environ, home(environ)))}/config.toml"
 
 
 def state(environ: Mapping[str, str]) -> str:
     """Return the state directory."""
-    return places.state_directory(sys.platform, environ, home(environ))
+    return _said(places.state_directory(sys.platform, environ, home(environ)))
 
 
 def locate(environ: Mapping[str, str], setting: str | None = None, file: str = "") -> Directories:
@@ -79,7 +81,17 @@ def locate(environ: Mapping[str, str], setting: str | None = None, file: str = "
         credentials, chosen_by = os.path.realpath(written), f"auth-cache-dir in {file}"
     else:
         credentials, chosen_by = ordinary, ""
-    return Directories(credentials, ordinary, state(environ), chosen_by)
+    return Directories(_said(credentials), _said(ordinary), state(environ), chosen_by)
+
+
+def _said(path: str) -> str:
+    """Return a path that can be said everywhere. Raises CommandError for one that cannot."""
+    if not ground.is_text(path):
+        raise CommandError(
+            f"The path {ground.shown(path)} is not valid UTF-8, so nothing is kept there.",
+            "rename it, or set HOME, TOKENWARD_DIR or the XDG_* variables to another one",
+        )
+    return path
 
 
 def expanded(path: str, file: str, home: str) -> str:

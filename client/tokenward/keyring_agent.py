@@ -68,12 +68,34 @@ def address() -> tuple[str, str | None] | None:
         shared[1] = os.confstr(_CS_DARWIN_USER_TEMP_DIR) or ""
     places = [f"{base.rstrip('/')}/tokenward" for base in shared if base.startswith("/")]
     place = next(filter(_is_private, places), f"{state}/run")
-    name = "agent"
-    if directory != ordinary:
-        from hashlib import sha256
-
-        name = sha256(os.fsencode(directory)).hexdigest()[:16]
+    name = "agent" if directory == ordinary else _tag(directory)
     return f"{place}/{name}.sock", directory
+
+
+def recorded(directory: str) -> str | None:
+    """Return where the agent of a directory says that it is: it may be of another environment."""
+    if sys.platform == "win32":
+        return None
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            host = f"{file.read().strip()}-{os.readlink('/proc/self/ns/pid')[5:-1]}"
+    except OSError:
+        host = _tag(os.uname().nodename)
+    path = _xdg("XDG_STATE_HOME", ".local/state", f"tokenward/{_tag(directory)}/agent-{host}")
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    if found.st_uid != os.geteuid() or found.st_mode != 0o100600:
+        return None
+    told, end, _ = content(path).decode(errors="replace").partition("\n")
+    return told if end and told.startswith("/") else None
+
+
+def _tag(text: str) -> str:
+    from hashlib import sha256
+
+    return sha256(os.fsencode(text)).hexdigest()[:16]
 
 
 def _xdg(variable: str, default: str, name: str, *, mac: bool = True) -> str:

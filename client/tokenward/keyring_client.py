@@ -14,7 +14,7 @@ import sys
 from _thread import allocate_lock
 from time import monotonic
 
-from tokenward.keyring_agent import address, fetched, screen
+from tokenward.keyring_agent import address, fetched, recorded, screen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,21 +107,34 @@ def _asked(service: str, username: str | None) -> tuple[str, str] | None:
     where = address()
     if where is None:
         raise _Absent
-    asked: dict[str, str | bool | None] = {"spelling": service, "username": username}
+    socket, directory = where
+    asked: dict[str, str | bool | None]
+    asked = {"spelling": service, "username": username, "dir": directory}
     try:
-        header, body = _agreed(where[0], {**asked, "dir": where[1]})
+        return _answered(socket, asked)
+    except _Absent:
+        elsewhere = recorded(directory) if directory else None
+        if elsewhere and elsewhere != socket:
+            return _answered(elsewhere, asked)
+        vaults = [f"{directory}/{name}.vault" for name in ("keyring", "disabled")]
+        if directory and not any(map(os.path.lexists, vaults)):
+            return None  # nothing was ever stored: no reason to start anything
+        raise
+
+
+def _answered(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str] | None:
+    """Ask the agent at a socket. Raises Shut; _Absent where none is, or another one is meant."""
+    try:
+        header, body = _agreed(socket, asked)
         if header["ok"]:
             return header["username"], body.decode()
         if header["code"] in NOTHING:
             return None
-        if header["code"] in {"other-directory", "version"}:
+        if header["code"] in {"other-directory", "version", "busy"}:
             raise _Absent
     except (UnicodeError, OverflowError):
         return None  # a keyring holds text alone, and what is stored is shorter
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-        vaults = [f"{where[1]}/{name}.vault" for name in ("keyring", "disabled")]
-        if where[1] and not any(map(os.path.lexists, vaults)):
-            return None  # nothing was ever stored: no reason to start anything
         raise _Absent from None
     except TimeoutError:
         _SILENT[0] = monotonic() + REST_SECONDS

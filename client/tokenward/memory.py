@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tokenward import own_folders
 from tokenward.errors import CommandError
 from tokenward.files import read
 from tokenward.replacing import replace
@@ -33,7 +34,7 @@ class Memory:
     def save(self, known: dict[str, str]) -> None:
         """Remember this and nothing else. Raises CommandError where it cannot be written."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            own_folders.make(str(self._path.parent))
             replace(str(self._path), json.dumps(known, indent=1, sort_keys=True).encode())
         except OSError as error:
             raise CommandError(f"{self._path} cannot be written: {error.strerror}.") from None

@@ -12,6 +12,7 @@ import os
 import sys
 from time import monotonic
 
+from tokenward import own_folders
 from tokenward.errors import AgentUnreachable
 from tokenward.system import SAFE
 
@@ -120,9 +121,9 @@ def _open_log(state: str) -> int | None:
     """Open the log for appending; None where that is not possible, which keeps nobody from work."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | SAFE
     try:
-        os.makedirs(state, mode=0o700, exist_ok=True)
+        own_folders.make(state)
         log = os.open(log_path(state), flags, 0o600)
-    except OSError:
+    except (OSError, own_folders.UnsafePlaceError):
         return None
     if os.fstat(log).st_size > MAX_LOG:
         os.ftruncate(log, 0)

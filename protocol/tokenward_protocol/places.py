@@ -83,6 +83,17 @@ def directory_tag(resolved: str) -> str:
     return sha256(resolved.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+def record_name(boot: str, namespace: str, node: str) -> str:
+    """Return the name, in a directory's state folder, of what tells where its agent of this host is.
+
+    A host is a boot of a kernel and a namespace of process ids: `boot` is what
+    /proc/sys/kernel/random/boot_id holds, `namespace` what the link /proc/self/ns/pid says. Where
+    there is none of them (""), the name of the host, `node`, stands for both.
+    """
+    number = "".join(filter(str.isdigit, namespace))
+    return f"agent-{boot.strip()}-{number}" if boot and number else f"agent-{directory_tag(node)}"
+
+
 def socket_name(directory: str, ordinary: str) -> str:
     """Return the socket's file name for a credentials directory; both have links resolved."""
     return SOCKET if directory == ordinary else f"{directory_tag(directory)}.sock"

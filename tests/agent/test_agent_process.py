@@ -357,19 +357,20 @@ def test_a_state_directory_that_vanished_keeps_no_fetch_from_being_answered(agen
 
 
 @LINUX
-def test_a_directory_whose_name_is_no_utf_8_is_told_as_well_as_it_can_be(
-    short_folder: Path,
+@pytest.mark.parametrize("option", ["--directory", "--state", "--socket"])
+def test_a_place_whose_name_is_no_utf_8_is_refused_before_anything_is_made(
+    option: str, short_folder: Path
 ) -> None:
-    place = short_folder / os.fsdecode(b"caf\xe9")
-    place.mkdir()
-    with Agent(place) as agent:
-        stored(agent)
-        assert str(agent.ask("hello")["directory"]).endswith("caf\\udce9/credentials")
-        (agent.directory / "disabled.vault.lock").chmod(0o644)
-        with pytest.raises(NotDone) as error:
-            agent.log_in(URL, b"x")
-        assert error.value.code == "vault"
-        assert agent.fetch(URL) == b"secret"
+    places = {it: short_folder / it[2:] / "x" for it in ("--directory", "--state", "--socket")}
+    places[option] = short_folder / os.fsdecode(b"caf\xe9")
+    options = [text for name, path in places.items() for text in (name, str(path))]
+    done = subprocess.run(
+        [*COMMAND, *options], env={"HOME": str(short_folder)}, capture_output=True, check=False
+    )
+    assert b"/caf\\xe9" in done.stderr
+    assert b"is not valid UTF-8" in done.stderr
+    if option != "--socket":
+        assert list(short_folder.iterdir()) == []
 
 
 @LINUX

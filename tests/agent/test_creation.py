@@ -152,6 +152,51 @@ def test_two_creations_at_once_make_one_vault_and_leave_one_key(tmp_path: Path) 
     asyncio.run(main())
 
 
+def test_of_two_first_logins_with_two_passphrases_one_is_told(tmp_path: Path) -> None:
+    async def main() -> None:
+        engine = Engine(tmp_path)
+        made = [
+            engine.creation.create("disabled", "passphrase", {}, each, None) for each in (OLD, NEW)
+        ]
+        results = await asyncio.gather(*made, return_exceptions=True)
+        (told,) = [it for it in results if it is not None]
+        assert isinstance(told, Failure)
+        assert told.code == "refused"
+        right, wrong = (OLD, NEW) if results[0] is None else (NEW, OLD)
+        engine.locking.close()
+        assert await code_of(engine.locking.unlock(None, wrong, {})) == "wrong-passphrase"
+        assert await engine.locking.unlock(None, right, {}) == []
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "code"),
+    [
+        (("passphrase", OLD), ("passphrase", OLD), None),
+        (("key-file", NOTHING), ("key-file", NOTHING), None),
+        (("passphrase", OLD), ("passphrase", NEW), "refused"),
+        (("passphrase", OLD), ("key-file", NOTHING), "refused"),
+        (("key-file", NOTHING), ("passphrase", OLD), "refused"),
+    ],
+)
+def test_who_chose_what_another_chose_too_goes_on_and_all_others_are_told(
+    first: tuple[str, memoryview], then: tuple[str, memoryview], code: str | None, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        engine = Engine(tmp_path)
+        await engine.creation.create("disabled", first[0], {}, first[1], None)
+        before = (engine.directory / "disabled.vault").read_bytes()
+        again = engine.creation.create("disabled", then[0], {}, then[1], None)
+        if code is None:
+            await again
+        else:
+            assert await code_of(again) == code
+        assert (engine.directory / "disabled.vault").read_bytes() == before
+
+    asyncio.run(main())
+
+
 def test_a_vault_that_cannot_be_written_leaves_no_key_behind(tmp_path: Path) -> None:
     async def main() -> None:
         engine = Engine(tmp_path)

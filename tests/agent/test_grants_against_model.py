@@ -280,6 +280,6 @@ class Machine(RuleBasedStateMachine):
 
 
 def test_nothing_goes_out_that_was_not_granted_longer_or_wider() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has no types for it
+    run_state_machine_as_test(
         Machine, settings=settings(max_examples=80, stateful_step_count=20, deadline=None)
     )

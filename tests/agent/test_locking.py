@@ -346,6 +346,40 @@ def test_a_penalty_delays_nobody_but_the_next_passphrase(
     asyncio.run(main())
 
 
+def test_no_try_waits_for_the_penalty_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def main() -> None:
+        engine = await with_passphrase(tmp_path)
+        turn = asyncio.Event()
+
+        async def sleep(seconds: float) -> None:
+            waited.append(seconds)
+            if len(waited) <= 8:
+                await turn.wait()  # the wrong ones have their penalty still before them
+
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "sleep", sleep)
+            wrong = [asyncio.create_task(engine.locking.unlock(None, WRONG, {})) for _ in range(8)]
+            while len(waited) < 8:
+                await turn_of_the_loop()
+            assert await engine.locking.unlock(None, PASSPHRASE, {}) == []
+            assert engine.fetch(URL) == b"secret"
+            turn.set()
+            await asyncio.gather(*wrong, return_exceptions=True)
+
+    asyncio.run(main())
+    assert len(waited) == 9
+
+
+async def turn_of_the_loop() -> None:
+    moment = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(moment.set_result, None)
+    await moment
+
+
 def test_a_wrong_passphrase_for_one_vault_leaves_the_other_one_open_and_the_lock_ended(
     tmp_path: Path,
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from support.agents.in_process import Engine, on_disk
 from support.macaroons import caveats_of, token_of
 from tokenward_agent.failure import Gone
+from tokenward_agent.store import memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -111,6 +112,28 @@ def test_the_next_one_takes_its_place(tmp_path: Path) -> None:
         assert (await keep(engine, b"another", lifetime=900))["replaced"] is True
         engine.clock.pass_by(60)
         assert engine.fetch(PYPI) == b"another"
+
+    on(tmp_path, story)
+
+
+@pytest.mark.parametrize(("size", "most"), [(100, memory.MOST), (60_000, 69)])
+def test_there_are_only_so_many_of_them(size: int, most: int, tmp_path: Path) -> None:
+    async def keep_at(engine: Engine, number: int) -> dict[str, Value]:
+        service = f"https://{number}.example/"
+        answer, _ = await engine.ask(
+            "login", b"x" * size, service=service, username=USER, lifetime=900, memory=True
+        )
+        return answer
+
+    async def story(engine: Engine) -> None:
+        for number in range(most):
+            assert (await keep_at(engine, number))["ok"] is True, number
+        refused = await keep_at(engine, most)
+        assert refused["code"] == "busy"
+        assert "`auth logout`" in str(refused["hint"])
+        assert (await keep_at(engine, 0))["ok"] is True  # in the place of one that is there
+        await engine.ask("logout", service="https://0.example/", username=USER)
+        assert (await keep_at(engine, most))["ok"] is True
 
     on(tmp_path, story)
 

@@ -17,6 +17,7 @@ from support.inspection.processes import own_descriptors
 from support.inspection.remote_debugging import is_deaf, needs_remote_exec
 from support.waiting import until, until_in_loop
 from tokenward_agent.arena import Arena
+from tokenward_agent.worker import runner
 from tokenward_agent.worker.environment import environment
 from tokenward_agent.worker.runner import _WORKER, WorkerError, _command, run
 
@@ -117,6 +118,15 @@ def test_a_worker_that_dies_is_an_error(arena: Arena, tmp_path: Path) -> None:
 
 
 # A program that starts another one, tells the numbers of both and its worker's, and hangs.
+COUNT = """
+mine = os.path.join({folder!r}, str(os.getpid()))
+open(mine, "w").close()
+time.sleep(0.2)  # the others may come meanwhile
+with open(os.path.dirname({folder!r}) + "/seen", "a") as file: print(len(os.listdir({folder!r})), file=file)
+os.unlink(mine)
+print("x")
+"""
+
 HANG = """
 child = os.fork()
 if child == 0: time.sleep(600)
@@ -191,6 +201,27 @@ def test_one_stuck_worker_does_not_hold_up_another(arena: Arena, tmp_path: Path)
         return unfinished
 
     assert asyncio.run(beside())
+
+
+def test_of_one_kind_so_many_run_at_once_and_the_others_wait_their_turn(
+    arena: Arena, tmp_path: Path
+) -> None:
+    path = program(tmp_path, COUNT.format(folder=str(tmp_path / "running")))
+    (tmp_path / "running").mkdir()
+    most = runner.AT_ONCE["program"]
+
+    async def crowd() -> list[Any]:
+        into = [arena.take(64) for _ in range(3 * most)]
+        jobs = [
+            run(arena, "program-get", {"program": path, **ITEM}, None, it, 50, {}) for it in into
+        ]
+        return await asyncio.gather(*jobs, return_exceptions=True)
+
+    found = asyncio.run(crowd())
+    assert len(found) == 3 * most
+    highest = [int(text) for text in (tmp_path / "seen").read_text().split()]
+    assert len(highest) == 3 * most  # each of them ran
+    assert 1 < max(highest) <= most
 
 
 def test_a_worker_ends_itself_when_the_agent_is_gone(tmp_path: Path) -> None:

@@ -145,13 +145,13 @@ WRONG = {
         lambda home: os.chown(credentials(home), NOBODY, -1),
         lambda home: os.chown(credentials(home), 0, -1),
         "{directory} belongs to another user (uid 65534).",
-        "`chown 0 {directory}` as root gives it to you",
+        "move it away, since they can change it: `mv {directory} {directory}.theirs` as root",
     ),
     "a vault of another user": Wrong(
         lambda home: os.chown(vault(home), NOBODY, -1),
         lambda home: os.chown(vault(home), 0, -1),
         "{vault} belongs to another user (uid 65534).",
-        "`chown 0 {vault}` as root gives it to you",
+        "move it away, since they can change it: `mv {vault} {vault}.theirs` as root",
     ),
 }
 

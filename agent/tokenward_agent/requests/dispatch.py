@@ -1,7 +1,8 @@
 """From a request to its answer, whatever happens in between.
 
-Quick requests are answered in the callback that read them. What waits for a disk, a keyring or a
-key derivation becomes a coroutine; its secret, if it has one, stays in a block of the locked arena
+Before each answer it is looked what other agents of the directory did (store/elsewhere.py). Quick
+requests are answered in the callback that read them. What waits for a disk, a keyring or a key
+derivation becomes a coroutine; its secret, if it has one, stays in a block of the locked arena
 until it is done. Every failure becomes an answer here; a mistake of ours is told by its kind and
 place alone.
 """
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.requests.recording import Recorder
+    from tokenward_agent.store.elsewhere import Elsewhere
     from tokenward_agent.wire.request import Request
 
     Quick = Callable[[Request], Answer]
@@ -51,6 +53,7 @@ class Dispatch:
         self,
         directory: str,
         arena: Arena,
+        elsewhere: Elsewhere,
         fetch: Fetches,
         recorder: Recorder,
         asked: Callable[[str], None],
@@ -59,6 +62,7 @@ class Dispatch:
     ) -> None:
         self._directory = directory
         self._arena = arena
+        self._elsewhere = elsewhere
         self._fetch = fetch
         self._recorder = recorder
         self._asked = asked
@@ -79,6 +83,8 @@ class Dispatch:
                 raise Failure("other-directory", "The agent serves another credentials directory.")
             if request.arguments.get("provider", "disabled") not in PROVIDERS:
                 raise Failure("bad-request", f"A provider is one of {', '.join(PROVIDERS)}.")
+            if self._elsewhere.look():
+                return self._slowly(self._caught_up, request, body)
             if request.op == "fetch":
                 return self._fetch.now(request) or self._slowly(self._fetch.later, request, body)
             quick = self._quick.get(request.op)
@@ -87,6 +93,14 @@ class Dispatch:
             return self._slowly(self._slow[request.op], request, body)
         except Exception as error:  # noqa: BLE001 - every request is answered
             return not_done(request.number, _failure(error))
+
+    async def _caught_up(self, request: Request, body: memoryview) -> Answer:
+        """Answer once what other agents saved was read."""
+        await self._elsewhere.catch_up()
+        if request.op == "fetch":
+            return await self._fetch.later(request, body)
+        quick = self._quick.get(request.op)
+        return await self._slow[request.op](request, body) if quick is None else quick(request)
 
     def _slowly(self, handler: Slow, request: Request, body: memoryview) -> Awaitable[Answer]:
         """Take the body over, so that the handler may run after this callback."""

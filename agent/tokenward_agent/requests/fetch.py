@@ -103,6 +103,8 @@ class Fetch:
         if passed is not None:
             return found, going, passed
         passed = await self._gate.asked(request, going, gets)
+        if self._opening.elsewhere.look():
+            await self._opening.elsewhere.catch_up()
         found, secret = await self._ready(request)
         again = going_of(found.record, secret)
         if passed.grant is not None:

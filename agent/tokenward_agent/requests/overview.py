@@ -97,6 +97,7 @@ def vault_overview(
         "count": count if vault.state == "open" else None,
         "slots": slots,
         "note": note if vault.problem is None else vault.problem.message,
+        "hint": "" if vault.problem is None else vault.problem.hint,
     }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenward_agent.requests.gate import Passed
     from tokenward_agent.requests.grants import Grant
     from tokenward_agent.requests.narrowing import Going
+    from tokenward_agent.store.elsewhere import Elsewhere
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
 
@@ -35,7 +36,9 @@ class Knows(Protocol):
 
 
 class Opens(Protocol):
-    """Opens vaults that need nobody."""
+    """Opens vaults that need nobody; `elsewhere` knows what other agents did to them."""
+
+    elsewhere: Elsewhere
 
     def settling(self, provider: str | None, /) -> bool:
         """Tell whether some are being opened."""

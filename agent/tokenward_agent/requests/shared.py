@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tokenward_agent.requests.gate import Gate
     from tokenward_agent.requests.grants import Grant
     from tokenward_agent.requests.narrowing import Going
+    from tokenward_agent.store.elsewhere import Elsewhere
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.answer import Answer
 
@@ -129,7 +130,10 @@ class Unknowing:
 
 
 class Unopening:
-    """Opens no vault: whoever asks from elsewhere ends no lock."""
+    """Opens no vault: who asks at a shared socket ends no lock."""
+
+    def __init__(self, elsewhere: Elsewhere) -> None:
+        self.elsewhere = elsewhere
 
     def settling(self, _provider: str | None = None) -> bool:
         """Wait for none."""

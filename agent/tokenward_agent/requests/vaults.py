@@ -101,7 +101,9 @@ class VaultRequests:
                 "provider": vault.provider,
                 "needs": self._opening.needs(vault),
                 "note": str(vault.problem or self._opening.notes.get(vault.provider, "")),
-                "hint": self._opening.hints.get(vault.provider, ""),
+                "hint": self._opening.hints.get(vault.provider, "")
+                if vault.problem is None
+                else vault.problem.hint,
             }
             for vault in left
         ]

@@ -96,6 +96,12 @@ class Changes:
                 " in memory alone does not take its place.",
                 "`auth logout` removes the stored one",
             )
+        if not vaults.memory.has_room((service, username), len(secret)):
+            raise Failure(
+                "busy",
+                "As many credentials as may be are kept in memory alone.",
+                "`auth logout` removes those that are over with, and `auth lock` all of them",
+            )
         now = vaults.now()
         end = Lifetime.beginning(now, lifetime)
         sealed = vaults.memory.seal(service, username, secret)

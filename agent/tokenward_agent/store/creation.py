@@ -8,15 +8,17 @@ too many and never one too few.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.found import overtaken
 from tokenward_agent.store.key_files import BY_ITSELF
 from tokenward_agent.store.vaults import VAULT_OF
+from tokenward_agent.vault.errors import WrongKey
 from tokenward_agent.vault.format import Header, new_vault_id
 from tokenward_agent.vault.record import SECRET_BYTES
 from tokenward_agent.vault.sealing import KEY_SIZE
-from tokenward_agent.vault.slot import Slot
+from tokenward_agent.vault.slot import Slot, unwrap_into
 from tokenward_agent.vault.slot_changes import add_slot, rekey
 
 TYPE_CHECKING = False
@@ -76,6 +78,9 @@ class Creation:
         program: str | None,
     ) -> None:
         vault = self._vaults.each[VAULT_OF[provider]]
+        if vault.state == "open" and provider == "disabled":
+            await self._require_chosen(vault, kind, passphrase)
+            return
         if vault.state == "open":
             if vault.header is None or vault.header.slot(kind) is None:
                 await self._add(vault, kind, session, passphrase, program)
@@ -97,6 +102,30 @@ class Creation:
         except Failure:
             await self._forget_unless_made(vault, Slot(kind, params, b""), vault_id, session)
             raise
+
+    async def _require_chosen(self, vault: Vault, kind: str, passphrase: memoryview) -> None:
+        """Refuse whoever chose how a new vault is to open while another login made one. Raises Failure.
+
+        What both chose alike is no difference: a key file, or the same passphrase.
+        """
+        slot = vault.header.slot(kind) if vault.header is not None else None
+        if slot is not None and kind == BY_ITSELF:
+            return
+        if slot is not None:
+            key = await self._keys.get(slot, _id(vault), {}, passphrase)
+            with (
+                self._keys.lent(key),
+                self._keys.lent(self._arena.take(KEY_SIZE)) as scratch,
+                contextlib.suppress(WrongKey),
+            ):
+                unwrap_into(slot, key, _id(vault), scratch)
+                return
+        raise Failure(
+            "refused",
+            "Another login has just made the vault of `disabled`, which does not open with what was"
+            " chosen here.",
+            "log in again: nothing was stored, and the vault opens with what was chosen there",
+        )
 
     async def _forget_unless_made(
         self, vault: Vault, slot: Slot, vault_id: str, session: Mapping[str, str]

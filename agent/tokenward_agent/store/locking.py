@@ -2,8 +2,9 @@
 
 - `lock` destroys the keys of every vault and leaves a marker in the state folder, so that it holds
   over restart and reboot until `unlock`.
-- A wrong passphrase makes the next try wait, 0.1 s for each failure, 10 s at most; tries wait for
-  each other, and nothing else waits for them.
+- A wrong passphrase makes the next try wait, 0.1 s for each failure, 10 s at most. No try waits for
+  another one's penalty, and nothing else waits for any; what keys are derived at once is bounded
+  where workers are started.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ class Locking:
         self._opening = opening
         self._marker = marker
         self._failures = 0
-        self._trying = asyncio.Lock()
 
     @property
     def locked(self) -> bool:
@@ -93,19 +93,21 @@ class Locking:
         slot = vault.header.slot("passphrase") if vault.header is not None else None
         if slot is None:
             return
-        async with self._trying:
-            await asyncio.sleep(min(self._failures * PENALTY_SECONDS, LONGEST_PENALTY_SECONDS))
-            try:
-                await self._opening.open(vault, slot, {}, passphrase, closings)
-            except WrongKey:
-                self._failures += 1
-                raise Failure(
-                    "wrong-passphrase", "The passphrase does not open the vault.", "`auth unlock`"
-                ) from None
-            self._failures = 0
+        await asyncio.sleep(min(self._failures * PENALTY_SECONDS, LONGEST_PENALTY_SECONDS))
+        try:
+            await self._opening.open(vault, slot, {}, passphrase, closings)
+        except WrongKey:
+            self._failures += 1
+            raise Failure(
+                "wrong-passphrase", "The passphrase does not open the vault.", "`auth unlock`"
+            ) from None
+        self._failures = 0
 
     def _unmark(self, provider: str | None) -> None:
         """End the lock, once something was opened or there is nothing to open."""
+        if self._marker.is_new():  # another agent has locked meanwhile
+            self.close()
+            return
         vaults = self._vaults.of(provider)
         if any(each.state == "open" for each in vaults) or not self._vaults.not_open(None):
             self._marker.remove()

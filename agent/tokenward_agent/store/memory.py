@@ -2,7 +2,8 @@
 
 They are for tokens that live for minutes, as those of trusted publishing do. Each has an end. Their
 secrets are sealed under a key of this process, and a lock destroys that, so that what waits to be
-sent is gone, too. To a lookup they are what a vault's records are, and stand before those.
+sent is gone, too. To a lookup they are what a vault's records are, and stand before those. There are
+`MOST` at a time, with `MOST_BYTES` of secrets: no vault's size keeps them few.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from tokenward_protocol.messages import MEMORY
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Final
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.vault.record import Key, Record
+
+MOST: Final = 256
+MOST_BYTES: Final = 4 << 20
 
 
 class MemoryRecords:
@@ -49,6 +54,12 @@ class MemoryRecords:
             return open_into(self._key, record.secret or b"", place, out)
         except Tampered:
             raise Gone from None
+
+    def has_room(self, key: Key, size: int) -> bool:
+        """Tell whether a record with a secret of `size` bytes can be kept beside the others."""
+        others = [each for each in self._records.values() if each.key != key]
+        held = sum(len(each.secret or b"") for each in others)
+        return len(others) < MOST and held + size <= MOST_BYTES
 
     def put(self, record: Record) -> None:
         """Keep a record, in the place of the one before. Raises ValueError if a vault would."""

@@ -14,6 +14,7 @@ import asyncio
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.credential import NAME
+from tokenward_agent.store.elsewhere import Elsewhere
 from tokenward_agent.store.found import overtaken
 from tokenward_agent.store.slot_keys import UNATTENDED_SECONDS
 from tokenward_agent.vault.errors import Damaged, WrongKey
@@ -49,6 +50,8 @@ class Opening:
         self._changes = changes
         self._keys = keys
         self._marker = marker
+        self.elsewhere = Elsewhere(vaults, changes, marker)
+        """Looks what other agents did; whoever answers after a while looks again."""
         self._openings: dict[str, asyncio.Task[None]] = {}  # under way, by provider
         self._settled = 0.0  # when what is open answers alone, by the loop's clock
         self._failed: dict[str, int] = {}

@@ -118,7 +118,9 @@ def _check(
         raise VaultError(
             "vault",
             f"{path} belongs to another user (uid {found.st_uid}).",
-            f"`chown {os.geteuid()} {path}` as root gives it to you",
+            f"`chown {os.geteuid()} {path}` as root gives it to you"
+            if found.st_uid == 0
+            else f"move it away, since they can change it: `mv {path} {path}.theirs` as root",
         )
     if found.st_mode & 0o077:
         raise VaultError(

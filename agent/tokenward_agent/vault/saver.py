@@ -62,7 +62,7 @@ class VaultSaver:
         not hold, and what *change* raises; then nothing was written.
         """
         with self._storage.locked() as writer:
-            old, before = self._newest(known)
+            _, old, _, before, _ = self.newest(known)
             new, after = change(old, before._replace(records=dict(before.records)))
             for key, record in after.records.items():
                 if record is not before.records.get(key):
@@ -77,8 +77,8 @@ class VaultSaver:
         nonce = head_of(data, self._storage.path, self._provider).nonce
         return Prepared(known.epoch, new, nonce, after, new_key)
 
-    def _newest(self, known: Prepared) -> tuple[Header, Body]:
-        """Return what is on the disk, from memory if nobody else has written it."""
+    def newest(self, known: Prepared) -> Prepared:
+        """Return what is on the disk, from memory if nobody else has written it. Raises VaultError."""
         path = self._storage.path
         head = read_head(self._storage, self._provider)
         if head is None:
@@ -88,11 +88,12 @@ class VaultSaver:
                 "put it back, or start anew with `auth agent restart`",
             )
         if (head.header, head.nonce) == (known.header, known.nonce):
-            return known.header, known.body
+            return known
         sealed = read(self._storage, self._provider)
         with self._key.use(known.epoch) as key:
             try:
-                return sealed.head.header, sealed.body(key)
+                head = sealed.head
+                return Prepared(known.epoch, head.header, head.nonce, sealed.body(key))
             except VaultError as error:
                 raise VaultError(
                     "vault",

@@ -19,6 +19,7 @@ import os
 import sys
 import time
 
+from tokenward_agent import own_folders
 from tokenward_agent.vault.errors import VaultError, explained
 from tokenward_agent.vault.storage_writer import Writer
 
@@ -55,6 +56,10 @@ class Storage:
         """Return the generation before in the same way."""
         return self._read(f"{self.name}.previous", most)
 
+    def is_absent(self) -> bool:
+        """Tell whether it is certain that there is neither a file nor a generation before it."""
+        return all(map(_is_missing, (self.path, f"{self.path}.previous")))
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[Writer]:
         """Hold the file's lock, alone among all processes; make the directory if it is not there.
@@ -62,7 +67,7 @@ class Storage:
         Raises VaultError if it cannot be written, or with code `busy` after PATIENCE seconds.
         """
         with explained("write", self.path):
-            os.makedirs(self.directory, mode=0o700, exist_ok=True)
+            own_folders.make(self.directory)
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(contextlib.closing(Folder(self.directory)))
             with explained("write", self.path):
@@ -90,6 +95,16 @@ class Storage:
                 found = folder.check(file, path)
                 with open(file, "rb", closefd=False) as stream:
                     return stream.read(min(most, found.st_size))
+
+
+def _is_missing(path: str) -> bool:
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass  # it cannot be known
+    return False
 
 
 def _wait(folder: Folder, lock: int, path: str) -> None:

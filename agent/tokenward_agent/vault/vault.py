@@ -5,9 +5,7 @@ sealed secrets. Closing wipes the key; what is left opens to nothing.
 
 Whatever touches the disk is made to run in a thread: it changes nothing here and returns a
 `Prepared`, which the caller `adopt`s on the thread that reads the records. One such pair at a time for each vault; reading and `close` need not wait. A vault that was closed
-meanwhile stays closed: the save is on the disk, and `adopt` tells that it was not taken over.
-
-saver.py says what a save keeps to, and why a change may be made more than once.
+meanwhile stays closed: the save is on the disk, and `adopt` tells that it was not taken over. saver.py says what a save keeps to, and why a change may be made more than once.
 """
 
 from __future__ import annotations
@@ -161,7 +159,9 @@ class Vault:
         try:
             head = read_head(self.storage, self.provider)
         except VaultError as error:
-            return error
+            return (
+                None if self.storage.is_absent() else error
+            )  # the folder is wrong, and holds none
         return None if head is None else head.header
 
     def create(
@@ -224,14 +224,8 @@ class Vault:
         )
 
     def write(self, change: WholeChange, now: int, new_key: memoryview | None = None) -> Prepared:
-        """Write what *change* makes of header and records, under *new_key* if that fills one.
-
-        Raises as `save` does.
-        """
-        used = dict(self._used)
-        header = self.header
-        if header is None or not self._key.held:
-            raise self._key.missing()
+        """Do as `save` for header and records, under *new_key* if *change* fills that."""
+        used, known = dict(self._used), self._known()
 
         def vouching(header: Header, body: Body) -> tuple[Header, Body]:
             header, body = change(header, body.with_uses(used))
@@ -241,10 +235,16 @@ class Vault:
                 body = body._replace(chains=chains)
             return header, body
 
-        known = Prepared(self._key.epoch, header, self._nonce, self._body)
         return self._saver.save(known, vouching, now, new_key)
 
-    def _id(self) -> str:
-        if self.header is None:
+    def reread(self) -> Prepared:
+        """Read what another agent saved since, for an `adopt`. Raises VaultError."""
+        return self._saver.newest(self._known())
+
+    def _known(self) -> Prepared:
+        if self.header is None or not self._key.held:
             raise self._key.missing()
-        return self.header.vault_id
+        return Prepared(self._key.epoch, self.header, self._nonce, self._body)
+
+    def _id(self) -> str:
+        return self._known().header.vault_id

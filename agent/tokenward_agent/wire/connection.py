@@ -55,9 +55,9 @@ class Connection:
         self._readable()
 
     @property
-    def holds(self) -> bool:
-        """Whether it keeps something in the arena: a frame that is not whole, or not its turn."""
-        return self._block is not None
+    def held(self) -> int:
+        """Bytes that it keeps in the arena: of a frame that is not whole, or not its turn."""
+        return 0 if self._block is None else len(self._block)
 
     def close(self) -> None:
         """Hang up; wipes what is held."""

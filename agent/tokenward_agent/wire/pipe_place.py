@@ -55,8 +55,10 @@ def own_directory(path: str) -> str:
 class PipePlace:
     """One address, held by this process from `__init__` to `release`."""
 
-    def __init__(self, path: str, _handed: socket.socket | None = None) -> None:
-        """Take the name; no service manager hands pipes over.
+    def __init__(
+        self, path: str, _handed: socket.socket | None = None, _state: str | None = None
+    ) -> None:
+        """Take the name; no service manager hands pipes over, and no variable says another one.
 
         Raises AlreadyRunning if another agent holds the address, PlaceError if it cannot be had.
         """
@@ -68,7 +70,7 @@ class PipePlace:
             descriptor = Descriptor(one_user(own_sid()))
             self._lock = calls.mutex(path.removeprefix(places.PIPES), descriptor.attributes)
             if self._lock is None:
-                raise AlreadyRunning(path)
+                raise AlreadyRunning("this address")
             self._pipe = PipeListener(path, descriptor)
         except OSError as error:
             raise PlaceError(f"The pipe {path} cannot be made: {error.strerror}.") from None

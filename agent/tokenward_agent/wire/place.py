@@ -8,4 +8,4 @@ class PlaceError(Exception):
 
 
 class AlreadyRunning(Exception):  # noqa: N818 - no error: somebody else serves
-    """Another agent serves this address."""
+    """Another agent serves what the text names: this address, or this credentials directory."""

@@ -4,7 +4,8 @@ Rules:
 
 - the directory is ours, mode 0700 from the moment it is made, and no link;
 - one agent holds the lock file beside the socket for as long as it lives; the kernel lets go of
-  it however the agent ends, so nothing stale is left to judge;
+  it however the agent ends, so nothing stale is left to judge. It holds its directory's record, too
+  (record.py), so that agents of two addresses do not serve one credentials directory;
 - a socket that is there already is asked before it is removed: if somebody answers, it stays.
   Only a socket is ever removed, and at the end only the one that was made here;
 - mode 0600 from the moment it exists.
@@ -16,17 +17,20 @@ agents have the same address to themselves, whoever started them.
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import errno
 import fcntl
 import os
 import socket
 import stat
-import sys
 
+from tokenward_agent import own_folders
 from tokenward_agent.wire.place import AlreadyRunning, PlaceError
+from tokenward_agent.wire.record import Record
 from tokenward_protocol import places
-
-assert sys.platform != "win32"  # noqa: S101 - it is what type checkers read
 
 
 def address(state: str, directory: str, ordinary: str) -> str:
@@ -56,7 +60,7 @@ def runtime_directory(state: str) -> str:
                 return own_directory(candidate)
         except (OSError, PlaceError):
             continue
-    os.makedirs(os.path.dirname(last), mode=0o700, exist_ok=True)
+    own_folders.make(os.path.dirname(last))
     return own_directory(last)
 
 
@@ -84,11 +88,25 @@ def own_directory(path: str) -> str:
 class SocketPlace:
     """One address, held by this process from `__init__` to `release`."""
 
-    def __init__(self, path: str, handed: socket.socket | None = None) -> None:
+    def __init__(
+        self, path: str, handed: socket.socket | None = None, state: str | None = None
+    ) -> None:
         """Take the lock of the address `path`, and bind there unless a listener was `handed` over.
 
-        Raises AlreadyRunning if another agent holds the address, PlaceError if it cannot be had.
+        `state` is the state folder of the directory that is to be served, in which it is recorded.
+        Raises AlreadyRunning if another agent holds the address or serves the directory, PlaceError
+        if it cannot be had.
         """
+        self._record = None if state is None else Record(state)
+        try:
+            self._take(path, handed)
+        except BaseException:
+            self._forget()
+            raise
+        if self._record is not None:
+            self._record.tell(self.path)
+
+    def _take(self, path: str, handed: socket.socket | None) -> None:
         self.path = path
         self.handed = handed is not None
         limit = places.MAX_SOCKET_PATH.get(sys.platform, 103)
@@ -125,6 +143,10 @@ class SocketPlace:
         self.listener.close()
         os.close(self._lock)
 
+    def _forget(self) -> None:
+        if self._record is not None:
+            self._record.release()
+
     def still_ours(self) -> bool:
         """Tell whether the socket that clients find at the address is the one that is served.
 
@@ -139,6 +161,7 @@ class SocketPlace:
         if not self.handed and self.still_ours():
             os.unlink(self.path)
         self._abandon()
+        self._forget()
 
 
 def identity(path: str) -> tuple[int, int] | None:
@@ -162,7 +185,7 @@ def _locked(path: str) -> int:
     except OSError as error:
         os.close(descriptor)
         if error.errno in {errno.EAGAIN, errno.EACCES}:
-            raise AlreadyRunning(path) from None
+            raise AlreadyRunning("this address") from None
         raise PlaceError(f"The lock file {path} cannot be locked: {error.strerror}.") from None
     return descriptor
 
@@ -184,4 +207,4 @@ def clear(path: str) -> None:
             return
         except (TimeoutError, BlockingIOError):  # somebody's queue is full
             pass
-    raise AlreadyRunning(path)
+    raise AlreadyRunning("this address")

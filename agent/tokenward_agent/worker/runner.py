@@ -7,6 +7,8 @@ blocks the loop, and however a job ends (answer, failure, deadline, cancellation
 group is killed, both pipes are closed and the process is reaped.
 
 Where a service manager keeps the agent from what a job needs, the worker is not its child (managed.py).
+Of each kind a few run at once, `AT_ONCE`; the others wait for their turn within their own deadlines,
+so that a stuck keyring holds up those who ask a keyring, and many askers do not fill the machine.
 A worker gets a short list of environment variables, nothing secret in its arguments, no descriptor
 but three (and one to watch, where somebody may hang up), and ``/`` as its directory. It refuses nothing and judges nothing: that is for the caller.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import weakref
 
 import cryptography
 import msgpack
@@ -47,6 +50,13 @@ _SOURCES: Final = dict.fromkeys(
     os.path.dirname(package.__path__[0]) for package in (tokenward_agent, msgpack, cryptography)
 )
 """Where a worker that runs without site finds its packages; each once, in this order."""
+
+AT_ONCE: Final = {"argon2id": 2, "keyring": 8, "program": 8, "consent": 16}
+"""How many workers of a kind there are at a time; a key derivation alone takes 64 MiB."""
+
+_TURNS: Final[
+    weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]]
+] = weakref.WeakKeyDictionary()
 
 _WITHOUT_SITE: Final = {"argon2id"}  # needs no plugins, and starts in half the time without
 
@@ -87,7 +97,7 @@ async def run(
         request[: 4 + len(packed)] = len(packed).to_bytes(4, "big") + packed
         if secret is not None:
             request[4 + len(packed) :] = secret
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds), _turn(job):
             answer = await converse(_command(job), environ, request, into, watched, manager)
     except TimeoutError:
         who = _ASKED.get(job.partition("-")[0], "A worker process")
@@ -100,6 +110,15 @@ async def run(
     if not answer["ok"]:
         raise WorkerError(answer["code"], answer["message"], answer["hint"])
     return answer
+
+
+def _turn(job: str) -> asyncio.Semaphore:
+    """Return what lets so many jobs of a kind run at once in this loop."""
+    kind = job.partition("-")[0]
+    turns = _TURNS.setdefault(asyncio.get_running_loop(), {})
+    if kind not in turns:
+        turns[kind] = asyncio.Semaphore(AT_ONCE.get(kind, 8))
+    return turns[kind]
 
 
 def _command(job: str) -> list[str]:

@@ -1,6 +1,8 @@
 """Whether what we keep is closed to everybody else: directories 700, files 600, all of it ours.
 
-Looked at by lstat, so that a link shows as one; nothing is opened and nothing is changed. Also
+Looked at by lstat, so that a link shows as one; nothing is opened and nothing is changed. So are the
+folders above, by the rules that refuse a place (own_folders.py). What another user has put there is
+to be moved away, and never made ours: only what is root's may be taken over. Also
 found here: temporary files that a write which died left behind, which are no danger and no use.
 """
 
@@ -11,8 +13,9 @@ import shlex
 import stat
 import sys
 
+from tokenward import own_folders
 from tokenward.checks.finding import ok, problem, warning
-from tokenward.layout import counted
+from tokenward.layout import counted, listed
 from tokenward.system import open_to_others
 
 TYPE_CHECKING = False
@@ -23,6 +26,18 @@ if TYPE_CHECKING:
 
 STALE_SECONDS = 3600
 """Age past which a temporary file is nobody's any more: no save takes that long."""
+
+
+def above(check: str, *paths: str) -> Iterator[Finding]:
+    """Judge the folders above these paths."""
+    if found := own_folders.objection(*paths):
+        yield problem(check, f"{found.sentence}.", found.hint)
+    elif shared := own_folders.group_writable(*paths):
+        yield warning(
+            check,
+            f"A group can put something else in the place of what lies below {listed(shared)}.",
+            f"`chmod g-w {shlex.join(shared)}`, unless the group is yours alone",
+        )
 
 
 def directory(check: str, path: str, uid: int) -> Iterator[Finding]:
@@ -73,7 +88,14 @@ def _wrong(check: str, path: str, found: os.stat_result, uid: int, mode: str) ->
     """Return what is wrong with the owner or the mode of `path`, None if nothing is."""
     if found.st_uid != uid:
         owner = f"belongs to the user with number {found.st_uid}"
-        return problem(check, f"{path} {owner}.", f"`sudo chown {uid} {shlex.quote(path)}`")
+        quoted = shlex.quote(path)
+        if found.st_uid == 0:
+            return problem(check, f"{path} {owner}.", f"`sudo chown {uid} {quoted}`")
+        return problem(
+            check,
+            f"{path} {owner}, who can change what is in it.",
+            f"use nothing that lies there; `sudo mv {quoted} {quoted}.theirs`",
+        )
     if open_to_others(found.st_mode):
         is_open = f"is open to others (mode {stat.S_IMODE(found.st_mode):o})"
         return problem(check, f"{path} {is_open}.", f"`chmod {mode} {shlex.quote(path)}`")

@@ -109,6 +109,13 @@ def memory(kind: str, limits_text: str) -> Finding:
     )
 
 
+HELPS = {
+    "not dumpable": "run the agent outside of it",  # refused in a user namespace alone
+    "remote debugging off": "`auth agent restart`",
+}
+"""What helps where a protection is refused."""
+
+
 def refused(protections: Mapping[str, str]) -> Iterator[Finding]:
     """Name the protections that this system does not have."""
     for name, state in protections.items():
@@ -116,7 +123,5 @@ def refused(protections: Mapping[str, str]) -> Iterator[Finding]:
             yield warning(
                 "protections",
                 f"This system refuses a protection: {name} ({state.removeprefix('refused: ')}).",
-                "`auth agent restart`"
-                if name == "remote debugging off"
-                else "a newer kernel may have it",
+                HELPS.get(name, "a newer kernel may have it"),
             )

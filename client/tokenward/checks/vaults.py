@@ -15,16 +15,20 @@ if TYPE_CHECKING:
 
 def openers(vaults: list[dict[str, Any]]) -> Iterator[Finding]:
     """Say of each vault who opens it without asking the agent."""
+    told = set()
     for vault in vaults:
         name, state = vault["provider"], vault["state"]
         if state == "absent":
             continue
         if state == "broken":
-            yield problem(
-                "vaults",
-                f"The vault of `{name}` cannot be used: {str(vault['note']).rstrip('.')}.",
-                f"`auth restore --previous --keyring-provider {name}`",
-            )
+            if vault["note"] not in told:  # where the folder is wrong, it is so for both
+                told.add(vault["note"])
+                restored = f"`auth restore --previous --keyring-provider {name}`"
+                yield problem(
+                    "vaults",
+                    f"The vault of `{name}` cannot be used: {str(vault['note']).rstrip('.')}.",
+                    str(vault.get("hint", restored)) or restored,
+                )
             continue
         who = listed([str(slot["detail"]) for slot in vault["slots"]])
         kinds = {slot["kind"] for slot in vault["slots"]}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from tokenward import own_folders
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -27,9 +29,7 @@ def run(_arguments: Namespace, session: Session) -> None:
     if found.chosen_by:
         session.terminal.detail(f"Chosen by {found.chosen_by}.")
     try:
-        os.makedirs(found.credentials, mode=0o700)
-    except FileExistsError:
-        pass
+        own_folders.make(found.credentials)
     except OSError as failed:
         session.terminal.detail(f"{found.credentials} cannot be made: {failed.strerror}.")
     if not session.json:

@@ -105,6 +105,8 @@ def _examined(session: Session) -> Iterator[Finding]:
 def _directories(session: Session) -> Iterator[Finding]:
     places = session.settings.directories
     uid = system.uid()
+    config = directories.config_file(session.environ)
+    yield from files.above("folders", places.credentials, places.state_folder, config)
     yield from files.directory("credentials", places.credentials, uid)
     yield from files.directory("state", places.state, uid)
     yield from files.directory("state", places.state_folder, uid)

@@ -46,8 +46,23 @@ def run(_arguments: Namespace, session: Session) -> None:
         session.terminal.say("Nothing is stored yet.")
         session.terminal.hint("`auth login`")
     if closed:
-        names = listed([f"`{provider}`" for provider in closed])
-        session.terminal.warn(f"What the vault of {names} holds is not shown: it is not open.")
+        _tell_closed(closed, session)
+
+
+def _tell_closed(closed: list[str], session: Session) -> None:
+    """Say of each vault that is not shown why not, and what helps."""
+    found = session.plain("status").header["vaults"]
+    broken = {
+        it["provider"]: (it["note"], it.get("hint")) for it in found if it["state"] == "broken"
+    }
+    for why, hint in dict.fromkeys(broken.values()):
+        names = listed([f"`{provider}`" for provider in broken if broken[provider] == (why, hint)])
+        session.terminal.warn(f"What the vault of {names} holds is not shown: {why}")
+        session.terminal.hint(str(hint or ""))
+    if shut := [f"`{provider}`" for provider in closed if provider not in broken]:
+        session.terminal.warn(
+            f"What the vault of {listed(shut)} holds is not shown: it is not open."
+        )
         session.terminal.hint("`auth unlock`")
 
 

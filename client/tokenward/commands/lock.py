@@ -55,12 +55,14 @@ def _unlock(provider: str | None, session: Session) -> None:
         program, _ = keyring_program.find(session.environ, session.settings.cwd)
     header = unlocking.unlock(session, provider, program=program)
     opened = [str(name) for name in header["opened"]]
+    told = {(str(vault["note"]), str(vault.get("hint", ""))) for vault in header["closed"]}
+    if len(told) == 1 and not opened and (found := told.pop())[1]:
+        raise CommandError(*found)  # what is wrong with the file or its folder, as everywhere
     for vault in header["closed"]:
         asks = "a passphrase" if vault["needs"] == "passphrase" else "another try"
         reason = str(vault["note"]) or f"It needs {asks}."
         session.terminal.warn(f"The vault of `{vault['provider']}` stays closed: {reason}")
-        if vault.get("hint"):  # an older agent says none
-            session.terminal.hint(str(vault["hint"]))
+        session.terminal.hint(str(vault.get("hint", "")))  # an older agent says none
     if header["closed"] and not opened:
         raise CommandError("No vault could be opened.", "`auth status` shows what each one needs")
     if opened:

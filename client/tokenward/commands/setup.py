@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from tokenward import directories, listing, usage
+from tokenward import directories, listing, own_folders, usage
 from tokenward.errors import CommandError
 from tokenward.layout import counted
 from tokenward.setup import parts, work
@@ -80,9 +80,12 @@ def _undo(session: Session, chosen: list[str], outcome: Outcome) -> None:
 
 def _set_up(session: Session, chosen: list[str], outcome: Outcome, *, yes: bool) -> None:
     state = directories.state(session.environ)
+    steps = [*parts.steps(chosen, session.environ, _accounts(session))]
+    credentials = directories.locate(session.environ).credentials
+    own_folders.require(credentials, f"{state}/.", *(step.path for step in steps))
     journal = Journal(state)
     looks = []
-    for step in parts.steps(chosen, session.environ, _accounts(session)):
+    for step in steps:
         try:
             looks.append(_look(step, journal, session, yes=yes))
         except CommandError as error:

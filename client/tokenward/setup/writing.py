@@ -11,6 +11,7 @@ import stat
 import sys
 from contextlib import contextmanager, suppress
 
+from tokenward import own_folders
 from tokenward.errors import CommandError
 from tokenward.replacing import replace, sync, unfinished
 from tokenward.system import open_to_others, uid
@@ -59,21 +60,16 @@ def forget_unfinished(path: str) -> None:
 
 def missing_folders(path: str) -> list[str]:
     """Return the folders above a file that are not there, the highest first."""
-    missing: list[str] = []
-    while not os.path.isdir(path := os.path.dirname(path)):
-        missing.insert(0, path)
-    return missing
+    return own_folders.missing(os.path.dirname(path))
 
 
 def make_folders(path: str) -> None:
     """Make the folders above a file, for nobody else. Raises CommandError."""
-    for folder in missing_folders(path):
-        try:
-            os.mkdir(folder, 0o700)
-        except FileExistsError:
-            pass
-        except OSError as error:
-            raise _failed(folder, "made", error) from None
+    folder = os.path.dirname(path)
+    try:
+        own_folders.make(folder)
+    except OSError as error:
+        raise _failed(error.filename or folder, "made", error) from None
 
 
 def make_private(folder: str, names: set[str] | None = None) -> None:

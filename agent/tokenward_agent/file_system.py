@@ -1,0 +1,41 @@
+"""Whether a folder lies on a file system of this machine, where no other host can change anything.
+
+By what /proc/self/mountinfo says (proc_pid_mountinfo(5)). What is not known to be local is not: network
+file systems, FUSE, what a virtual machine shares with its host, and every system but Linux.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+_LOCAL: Final = frozenset(
+    {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "tmpfs"}
+    | {"xfs", "zfs"}
+)
+
+
+def is_local(folder: str, mounts: str = "/proc/self/mountinfo") -> bool:
+    """Tell whether the file system of an absolute path is known to be one of this machine."""
+    try:
+        with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return False
+    path, best, kind = os.path.realpath(folder), "", ""
+    for line in lines:
+        fields, _, more = line.partition(" - ")
+        point = _unescaped(fields.split()[4])
+        above = f"{path}/".startswith(f"{point.rstrip('/')}/")
+        if above and len(point) >= len(best):  # of two at one place the later one is seen
+            best, kind = point, more.split()[0]
+    return kind in _LOCAL
+
+
+def _unescaped(point: str) -> str:
+    for code in ("040", "011", "012", "134"):
+        point = point.replace(f"\\{code}", chr(int(code, 8)))
+    return point

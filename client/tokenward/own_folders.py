@@ -1,0 +1,83 @@
+"""Folders of our own: judged before anything is made in them, and made for nobody else.
+
+The rules are ground.py's. Whoever is about to make, or to believe, something in a folder asks
+`require` first, so that a place that is not safe is refused before anything is there; every folder
+comes from `make`, which closes each one that it makes, those above included, whatever the umask.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+from tokenward.errors import CommandError
+from tokenward_protocol.ground import Way, Who
+from tokenward_protocol.user_ids import ALL_IDS, mapped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward_protocol.ground import Objection
+
+
+class UnsafePlaceError(CommandError):
+    """Nothing of ours is kept there."""
+
+
+def way() -> Way:
+    """Return what judges the way to a path, as this process sees it. Not for Windows."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    groups = frozenset({*os.getgroups(), os.getegid()})
+    ids, overflow = ALL_IDS, 65534
+    with suppress(OSError, ValueError, IndexError):
+        ids = mapped(_text("/proc/self/uid_map"))
+        overflow = int(_text("/proc/sys/kernel/overflowuid"))
+    return Way(Who(os.geteuid(), groups, ids, overflow), os.lstat, os.readlink)
+
+
+def objection(*paths: str) -> Objection | None:
+    """Return why nothing of ours is to lie at one of these absolute paths."""
+    if sys.platform == "win32":
+        return None
+    judge = way()
+    return next(filter(None, map(judge.objection, paths)), None)
+
+
+def group_writable(*paths: str) -> list[str]:
+    """Return the folders above these paths that a group can write in, each once."""
+    if sys.platform == "win32":
+        return []
+    judge = way()
+    return list(dict.fromkeys(place for path in paths for place in judge.group_writable(path)))
+
+
+def require(*paths: str) -> None:
+    """Refuse places that are not safe. Raises UnsafePlaceError."""
+    if found := objection(*paths):
+        raise UnsafePlaceError(f"{found.sentence}.", found.hint)
+
+
+def make(path: str) -> None:
+    """Make a folder, and those above that are missing, for nobody else.
+
+    Raises UnsafePlaceError, and OSError.
+    """
+    require(path)
+    for folder in missing(path):
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+
+
+def missing(path: str) -> list[str]:
+    """Return which of a folder and those above it are not there, the highest first."""
+    found: list[str] = []
+    while path and not os.path.isdir(path) and path != os.path.dirname(path):
+        found.insert(0, path)
+        path = os.path.dirname(path)
+    return found
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.read()

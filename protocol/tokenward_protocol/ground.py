@@ -1,0 +1,164 @@
+"""Whether the folders above ours are in good hands: the rules, computed from what the caller reads.
+
+What is kept is as safe as the folders above it: whoever may rename one of them puts another tree in
+its place. So each entry on the way there is judged, links one by one:
+
+- it belongs to the user or to root. Inside of a user namespace the ids that exist outside of it
+  alone, root's among them, all show as the overflow id, which counts as root there;
+- not everybody can write in it, unless its sticky bit keeps them to what is theirs;
+- group 0 that may write, with the user in it, makes a folder root's, whoever has it: so the homes of
+  containers are made that run under any user id (OpenShift).
+
+What a group can write is for `auth doctor` to warn of, and refused nowhere. A path that is no UTF-8
+is refused, since it cannot be said on the wire nor in settings.
+
+Pure: `Way` gets the functions that look.
+"""
+
+from __future__ import annotations
+
+import stat
+from typing import NamedTuple
+
+from tokenward_protocol.user_ids import ALL_IDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+
+MAX_LINKS = 40
+"""Links on one way, as the kernel has it: path_resolution(7)."""
+
+OWN_PLACES = (
+    "set HOME, or TOKENWARD_DIR and the XDG_* variables, to directories of your own"
+    " (`sudo -H` does that for root)"
+)
+
+
+class Objection(NamedTuple):
+    """Why nothing is kept there, as a sentence without its full stop, and what helps."""
+
+    sentence: str
+    hint: str
+
+
+class Who(NamedTuple):
+    """The user: `mapped` is how many ids exist where they are, `overflow` what the others show as."""
+
+    uid: int
+    groups: frozenset[int]
+    mapped: int = ALL_IDS
+    overflow: int = 65534
+
+    @property
+    def nobody(self) -> bool:
+        """Whether this id stands for all those that have none here, so that it tells nobody apart."""
+        return self.mapped < ALL_IDS and self.uid == self.overflow
+
+    def trusts(self, owner: int) -> bool:
+        """Tell whether what belongs to `owner` is in good hands."""
+        outside = self.mapped < ALL_IDS and owner == self.overflow
+        return owner in {self.uid, 0} or outside
+
+
+class Way:
+    """The way to paths on one system, as `who` sees it."""
+
+    def __init__(
+        self,
+        who: Who,
+        lstat: Callable[[str], os.stat_result],
+        readlink: Callable[[str], str],
+    ) -> None:
+        self._who = who
+        self._lstat = lstat
+        self._readlink = readlink
+
+    def objection(self, path: str) -> Objection | None:
+        """Return why nothing of ours is to lie at an absolute path, None where it may."""
+        if not is_text(path):
+            return Objection(
+                f"The path {shown(path)} is not valid UTF-8",
+                "rename it, or set HOME, TOKENWARD_DIR or the XDG_* variables to another one",
+            )
+        if self._who.nobody:
+            return Objection(
+                f"The user id {self._who.uid} stands for every user that has none in this user"
+                " namespace",
+                "give yourself an id there: `unshare --map-current-user`",
+            )
+        for place, found in self.above(path):
+            if problem := self._wrong(place, found):
+                return problem
+        return None
+
+    def group_writable(self, path: str) -> list[str]:
+        """Return the folders above a path that a group can write in."""
+        return [
+            place
+            for place, found in self.above(path)
+            if stat.S_ISDIR(found.st_mode) and found.st_mode & 0o1020 == 0o020
+        ]
+
+    def above(self, path: str) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield what the way to a path leads over, links included, as far as it is there."""
+        yield from self._walked(path.rpartition("/")[0].split("/"))
+
+    def _walked(self, names: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+        here, links = "", 0
+        while True:
+            try:
+                found = self._lstat(here or "/")
+            except OSError:
+                return
+            yield here or "/", found
+            if stat.S_ISLNK(found.st_mode):
+                links += 1
+                if links > MAX_LINKS:
+                    return
+                try:
+                    target = self._readlink(here)
+                except OSError:
+                    return
+                here = "" if target.startswith("/") else here.rpartition("/")[0]
+                names = target.split("/") + names
+            while names and names[0] in {"", "."}:
+                del names[0]
+            if not names:
+                return
+            name = names.pop(0)
+            here = here.rpartition("/")[0] if name == ".." else f"{here}/{name}"
+
+    def _wrong(self, place: str, found: os.stat_result) -> Objection | None:
+        if not (self._who.trusts(found.st_uid) or self._is_of_roots_group(found)):
+            return Objection(
+                f"{place} belongs to another user (uid {found.st_uid}), so nothing of yours is kept"
+                " below it",
+                OWN_PLACES,
+            )
+        if stat.S_ISDIR(found.st_mode) and found.st_mode & 0o1002 == 0o002:
+            return Objection(
+                f"All users can write in {place}, so any of them could put something else in the"
+                " place of what lies below it",
+                f"`chmod o-w {place}`, as root where it is root's; until then {OWN_PLACES}",
+            )
+        return None
+
+    def _is_of_roots_group(self, found: os.stat_result) -> bool:
+        writable = found.st_gid == 0 and found.st_mode & 0o020
+        return bool(writable) and self._who.uid != 0 and 0 in self._who.groups
+
+
+def is_text(path: str) -> bool:
+    """Tell whether a path can be said: it is valid UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def shown(path: str) -> str:
+    """Return a path as it can be printed, whatever it holds."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
