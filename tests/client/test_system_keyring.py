@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from typing import TYPE_CHECKING
 
 import keyring.errors
 import pytest
 from keyring.backend import KeyringBackend
 
+from tokenward import keyring_script
 from tokenward.errors import CommandError
 from tokenward.sources import system_keyring
 from tokenward.sources.known import Index, Known
 from tokenward.sources.system_keyring import Items, backends
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PYPI = "https://upload.pypi.org/legacy/"
 KNOWN = Known([Index("https://h.example/team/simple/", "ours", "alice")])
@@ -108,9 +114,18 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @pytest.mark.parametrize(
-    "backend", ["tokenward.keyring_backend.Keyring", "keyring.backends.chainer.ChainerBackend"]
+    "backend",
+    [
+        "tokenward.keyring_backend.Keyring",
+        f"{keyring_script.MODULE}.Keyring",  # which `auth setup` configures
+        "keyring.backends.chainer.ChainerBackend",
+    ],
 )
-def test_our_own_backend_is_never_asked(backend: str, configured: pytest.MonkeyPatch) -> None:
+def test_our_own_backend_is_never_asked(
+    backend: str, configured: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / f"{keyring_script.MODULE}.py").write_text(keyring_script.module(sys.executable))
+    configured.syspath_prepend(tmp_path)
     configured.setenv("PYTHON_KEYRING_BACKEND", backend)
     modules = [type(one).__module__ for one in backends()]
     assert not [name for name in modules if name.startswith(("tokenward", "keyring.backends.c"))]

@@ -14,6 +14,7 @@ import sys
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from tokenward import keyring_script
 from tokenward.errors import CommandError
 from tokenward.layout import listed
 from tokenward.sources.found import Found
@@ -33,7 +34,7 @@ SECONDS = 60
 
 _USER = "__token__"
 _OFF = ("keyring.backends.fail", "keyring.backends.null")
-_NOT_ASKED = ("tokenward", "keyring.backends.chainer", *_OFF)
+_NOT_ASKED = ("tokenward", keyring_script.MODULE, "keyring.backends.chainer", *_OFF)
 
 
 class Items:
