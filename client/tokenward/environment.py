@@ -5,10 +5,12 @@
 | `UV_INDEX_TOKEN_<NAME>`, else `UV_INDEX_<NAME>_USERNAME` and `…_PASSWORD` | the URL of NAME |
 | `UV_PUBLISH_TOKEN`, else `UV_PUBLISH_USERNAME` and `UV_PUBLISH_PASSWORD` | `UV_PUBLISH_URL`, else the publish URL of `UV_PUBLISH_INDEX`, else pypi |
 
-A URL answers for itself and what lies below it; the longest such URL wins, and an index's own
-variables win over the general ones. A token's user name is `__token__`. Asked for another user
-name, a variable does not answer; an empty one counts as not set. Pure: the environment and the
-known names are arguments, and names are asked for only where a variable needs them.
+What NAME stands for is for the user's own files to say, never for a project's: a checkout would
+have the secret answer for a URL of its own. A URL answers for itself and what lies below it; the
+longest such URL wins, and an index's own variables win over the general ones. A token's user name
+is `__token__`. Asked for another user name, a variable does not answer; an empty one counts as not
+set. Pure: the environment and the known names are arguments, and names are asked for only where a
+variable needs them.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ def find(
 ) -> Bound | None:
     """Choose the credential of the environment that answers for `key` and `username`, or None.
 
-    `names` is called only where a variable is named after an index; what it raises passes on.
+    `names` returns those of the user's own files. It is called only where a variable is named after an index; what it raises passes on.
     `say` gets a sentence for each variable that is set but can answer for nothing.
     """
     able = [
@@ -67,17 +69,22 @@ def is_concerned(environ: Mapping[str, str]) -> bool:
 def _of_indexes(
     environ: Mapping[str, str], names: Callable[[], Names], say: Callable[[str], None]
 ) -> Iterator[Bound]:
-    if not any(_names_an_index(variable) and value for variable, value in environ.items()):
+    given = {variable for variable in environ if environ[variable] and _names_an_index(variable)}
+    if not given:
         return
-    for form, service in names().by_variable().items():
-        if token := environ.get(f"UV_INDEX_TOKEN_{form}"):
-            yield Bound(service.key, TOKEN_USER, token, f"UV_INDEX_TOKEN_{form}")
+    known = names().by_variable()
+    for variable in sorted(given - {name for form in known for name in _variables_of(form)}):
+        say(f"{variable} is not used: no file of yours has one index by that name.")
+    for form, service in known.items():
+        for_token, for_password = _variables_of(form)
+        if token := environ.get(for_token):
+            yield Bound(service.key, TOKEN_USER, token, for_token)
         user = environ.get(f"UV_INDEX_{form}_USERNAME")
-        password = environ.get(f"UV_INDEX_{form}_PASSWORD")
+        password = environ.get(for_password)
         if user and password:
-            yield Bound(service.key, user, password, f"UV_INDEX_{form}_PASSWORD")
+            yield Bound(service.key, user, password, for_password)
         elif password:
-            say(f"UV_INDEX_{form}_PASSWORD is not used: UV_INDEX_{form}_USERNAME is not set.")
+            say(f"{for_password} is not used: UV_INDEX_{form}_USERNAME is not set.")
 
 
 def _of_publishing(
@@ -110,6 +117,10 @@ def _publish_target(
     if name := environ.get("UV_PUBLISH_INDEX"):
         return names().resolve(name).publish_key, None
     return PYPI, None
+
+
+def _variables_of(form: str) -> tuple[str, str]:
+    return f"UV_INDEX_TOKEN_{form}", f"UV_INDEX_{form}_PASSWORD"
 
 
 def _names_an_index(variable: str) -> bool:

@@ -1,58 +1,163 @@
-"""Where a publish tool's own command line would send what `auth exec` gave it.
+"""What CMD's own words would do with what `auth exec` gives it: `refusal` is the one that decides.
 
-Some tools let an option choose another place for an upload and go on using user name and secret
-from the environment. Such a command is refused before it starts. The others need no watching:
-`twine -r` and `maturin -r` give way to the URL in the environment, `uv publish --index` and `flit
---repository` do not go together with it, and poetry has its variables by name.
+A publish tool takes user name and secret from the environment and lets an option, or a variable
+that is set on the way, choose another place for them. No list of such options is complete: tools
+take abbreviations and several letters in one word, and are started under many spellings. So what is
+not known to stay is refused:
 
-What is seen is the command that `auth exec` was given, also as `python -m twine` or behind `uvx`,
-with its options in full; not what a script, a Makefile or a nox session starts.
+- a URL behind the word that starts a tool's upload, unless it is the index's own, or one where uv
+  only looks (`--check-url`);
+- wherever it stands, what may be short for `--repository-url` or `--publish-url`, unless the
+  index's URL follows;
+- in an upload by pdm or hatch, whose `-r` takes a name, what may be short for `--repository` or
+  holds an `r` among short options, unless what follows means the index;
+- a variable with the URL of an upload, given another value or taken away;
+- `--emit-index-url`, by which uv writes the credential into its output.
+
+A command line within a word (`sh -c`, `env -S`) is read too. What stands in a script, a Makefile or
+a tool's own settings is not.
 """
 
 from __future__ import annotations
 
+import re
+
+from tokenward.exec_environment import is_upload_url
 from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, ServiceError, is_name, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_OPTIONS = {
-    "twine": ("--repository-url",),
-    "uv": ("--publish-url",),
-    "pdm": ("-r", "--repository"),
-    "hatch": ("-r", "--repo"),
-    "maturin": ("--repository-url",),
-}
-"""The options that choose the place and leave the secret."""
+_TOOLS = {"twine", "uv", "pdm", "hatch", "maturin", "flit", "poetry"}
+_BY_NAME = {"pdm", "hatch"}
+_UPLOADS = {"publish", "upload"}
+_PLACES = {"--repository-": "--repository-url", "--publish-": "--publish-url"}
+"""The options that choose the place and leave the secret, behind what no other option begins with."""
 
-_COMMANDS = {"publish", "upload"}
 _NAMES = {**FIXED, "main": PYPI, "test": TESTPYPI}
 """What pdm and hatch call the two; nobody else's name can be known here."""
 
+_FILE = re.compile(r".*\.(whl|zip|gz|asc|attestation)")
+_UV_RESOLVES = {"lock", "sync", "add", "remove", "tree", "export", "run"}
+_UV_OTHER_SETTINGS = re.compile(
+    r"--(directory|project|config-file|no-config|script|gui-script|default-index|index-url)(=.*)?"
+    r"|-[A-Za-z]*[si].*|-|.*\.pyw?"
+)
+"""By what uv reads other settings than those of this folder, or has another default index."""
 
-def leads_elsewhere(program: Sequence[str], key: str) -> str | None:
-    """Return the tool and the option that would have an upload leave `key`, or None.
 
-    `key` is the service in its canonical spelling that the secret is for.
+def refusal(program: Sequence[str], key: str) -> str | None:
+    """Return the words of CMD that would have a secret leave `key`, or None.
+
+    `key` is the service in its canonical spelling that the secret for uploads is for. No value of
+    an option is in what is returned.
     """
-    for at, word in enumerate(program):
-        tool = word.rpartition("/")[2]
-        rest = program[at + 1 :]
-        if tool in _OPTIONS and not _COMMANDS.isdisjoint(rest):
-            for option, value in _given(rest, _OPTIONS[tool]):
-                if _key(value) != key:
-                    return f"{tool} {option}"
+    every = [word for words in _command_lines(program) for word in words]
+    tools, is_upload = _tools(every), not _UPLOADS.isdisjoint(every)
+    for at, words in enumerate(_command_lines(program)):
+        # Words beside a line may be handed to it: `sh -c 'pdm publish "$@"' -- -r NAME`.
+        own = (tools, is_upload) if at == 0 else (_tools(words), not _UPLOADS.isdisjoint(words))
+        if found := _refusal(words, key, own[0] if own[1] else set()):
+            return found
     return None
 
 
-def _given(words: Sequence[str], options: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for word, behind in zip(words, [*words[1:], ""], strict=True):
-        for option in options:
-            if word == option:
-                yield option, behind
-            elif word.startswith(f"{option}=" if option.startswith("--") else option):
-                yield option, word[len(option) :].removeprefix("=")
+def _refusal(words: Sequence[str], key: str, uploading: set[str]) -> str | None:
+    """Judge one command line; `uploading` are the tools of it, where it is an upload."""
+    is_behind = False
+    for before, word, behind in zip(["", *words], words, [*words[1:], ""], strict=False):
+        option, equals, value = word.partition("=")
+        if option == "--emit-index-url":
+            return option
+        if variable := _changed(word, behind):
+            return variable
+        if any(option.startswith(own) and it.startswith(option) for own, it in _PLACES.items()):
+            if _key(value if equals else behind) != key:
+                return option
+        elif uploading & _BY_NAME and (place := _place_by_name(word)) is not None:
+            if _key(place or behind) != key:
+                return option if word.startswith("--") else option[: option.find("r") + 1]
+        elif is_behind and "--check-url" not in {before, option} and _leaves(word, key):
+            return "the URL"
+        is_behind |= bool(uploading) and word in _UPLOADS
+    return None
+
+
+def runs(program: Sequence[str], tool: str) -> bool:
+    """Tell whether CMD itself is `tool`, by whatever path."""
+    return bool(program) and _tool(program[0]) == tool
+
+
+def mentions(program: Sequence[str], tool: str) -> bool:
+    """Tell whether `tool` is among the words of CMD."""
+    return any(tool in _tools(words) for words in _command_lines(program))
+
+
+def uploads(program: Sequence[str]) -> bool:
+    """Tell whether one of the words of CMD starts an upload."""
+    return any(not _UPLOADS.isdisjoint(words) for words in _command_lines(program))
+
+
+def reads_what_is_here(program: Sequence[str]) -> bool:
+    """Tell whether CMD is uv at work on the project of this folder, by the settings of this folder."""
+    arguments = program[1:]
+    return (
+        runs(program, "uv")
+        and not _UV_RESOLVES.isdisjoint(arguments)
+        and not any(_UV_OTHER_SETTINGS.fullmatch(word) for word in arguments)
+    )
+
+
+def _command_lines(program: Sequence[str]) -> Iterator[list[str]]:
+    """Yield CMD, then each command line that stands within one of its words."""
+    yield list(program)
+    for word in program:
+        if re.search(r"\s", word):
+            for line in re.split(r"[;&|\n()]+", word):
+                yield re.split(r"[\s'\"`]+", line.strip())
+
+
+def _tools(words: Sequence[str]) -> set[str]:
+    return {name for word in words if (name := _tool(word))}
+
+
+def _tool(word: str) -> str | None:
+    """Return the publish tool that a word names: `twine@6`, `-mtwine`, `/x/twine.exe`, `twine>=6`."""
+    if _FILE.fullmatch(word):
+        return None
+    name = re.split(r"[/\\]", word)[-1].lower().removeprefix("-m")
+    name = re.split(r"[^a-z]", name)[0]
+    return name if name in _TOOLS else None
+
+
+def _changed(word: str, behind: str) -> str | None:
+    """Return the variable of an upload's URL that a word sets, or takes from the environment."""
+    name, equals, value = word.partition("=")
+    if equals and name == "--unset":
+        name = value
+    elif word in {"-u", "--unset", "unset"}:
+        name = behind
+    elif not equals:
+        name = word.removeprefix("-u")
+        name = name if name != word else ""
+    return name if is_upload_url(name) else None
+
+
+def _place_by_name(word: str) -> str | None:
+    """Return what a word chooses as the place of an upload, "" where the next one does, else None."""
+    option, _, value = word.partition("=")
+    if option.startswith("--r") and "--repository".startswith(option):
+        return value
+    if word.startswith("-") and not word.startswith("--") and "r" in word:
+        return word.partition("r")[2].removeprefix("=")
+    return None
+
+
+def _leaves(word: str, key: str) -> bool:
+    """Tell whether a URL in a word is that of another place."""
+    url = re.search(r"[A-Za-z0-9+.-]*://.*", word)
+    return url is not None and _key(url[0]) != key
 
 
 def _key(place: str) -> str | None:

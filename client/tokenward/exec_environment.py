@@ -3,17 +3,23 @@
 | variables | carry |
 | --- | --- |
 | URL, user name and secret of twine, uv, pdm, hatch, flit, maturin | uploads to the first index |
-| `POETRY_REPOSITORIES_<NAME>_URL`, `POETRY_PYPI_TOKEN_<NAME>`, `POETRY_HTTP_BASIC_<NAME>_…` | uploads to, and installs from, each that has a name |
-| `UV_INDEX_<NAME>_USERNAME`, `UV_INDEX_<NAME>_PASSWORD` | installs from each that has a name |
+| `POETRY_REPOSITORIES_<NAME>_URL`, with the account in it or `POETRY_PYPI_TOKEN_<NAME>` beside it | uploads to each that has a name |
 | `PIP_INDEX_URL`; `PIP_EXTRA_INDEX_URL` | installs from the first; from the others |
+| `UV_EXTRA_INDEX_URL`, `UV_INDEX_URL` | installs by uv (exec_uv.py) |
 
 A secret never stands without its URL, so that a tool which was told of another index elsewhere (a
-.pypirc, a project) does not send it there. Only installs by uv and poetry have no URL beside them:
-a name that could mean another place to them is not to be given here. Whatever else the environment says about
-indexes is taken out: an old password would answer for a new URL. Pure: values in, a mapping out.
+.pypirc, a project) does not send it there. What a tool looks up by a name is set only where the
+same environment fixes the URL of that name: a checkout's files give names to URLs of their own.
+Whatever else the environment says about indexes is taken out: an old password would answer for a
+new URL. Pure: values in, a mapping out.
 
-Left out on purpose: `UV_INDEX` and `UV_DEFAULT_INDEX`, which change what a project resolves to, and
-`PDM_PYPI_…`, which pdm applies to whatever source a project calls pypi.
+Left out on purpose:
+
+- `UV_INDEX_<NAME>_…`, and `POETRY_HTTP_BASIC_<NAME>_…`, which poetry sends to the source that a
+  project calls NAME, `POETRY_REPOSITORIES_<NAME>_URL` or not. For installs poetry has nothing else.
+- `UV_INDEX` and `UV_DEFAULT_INDEX`, which come before what a project says, and which `uv add` writes
+  into it.
+- `PDM_PYPI_…`, which pdm applies to whatever source a project calls pypi.
 """
 
 from __future__ import annotations
@@ -41,23 +47,20 @@ class Access:
 class Index:
     """One index: where uploads go and where installs come from; None where nothing is to be set.
 
-    Its name is spelled as in variables: `uv` for uv and `poetry` for poetry, None where the index
-    has no name or the tool could take it for another index.
+    `name` is spelled as in variables, None where the index has none.
     """
 
-    __slots__ = ("install", "poetry", "publish", "uv")
+    __slots__ = ("install", "name", "publish")
 
     def __init__(
         self,
         publish: Access | None,
         install: Access | None,
-        uv: str | None = None,
-        poetry: str | None = None,
+        name: str | None = None,
     ) -> None:
         self.publish = publish
         self.install = install
-        self.uv = uv
-        self.poetry = poetry
+        self.name = name
 
 
 _UPLOADS = (
@@ -98,31 +101,45 @@ def speaks_of_an_index(variable: str) -> bool:
     return upper in _ONE_VALUE or _BY_NAME.fullmatch(upper) is not None
 
 
-def variables(indexes: Sequence[Index]) -> dict[str, str]:
-    """Return what the tools are to find, for the first index and the others."""
+def is_upload_url(variable: str) -> bool:
+    """Tell whether a tool sends a secret of another variable to the URL in this one."""
+    urls = {url for url, _, _ in _UPLOADS}
+    return variable in urls or re.fullmatch(r"POETRY_REPOSITORIES_.+_URL", variable) is not None
+
+
+def variables(indexes: Sequence[Index], *, pdm: bool = True) -> dict[str, str]:
+    """Return what the tools but uv are to find, for the first index and the others.
+
+    `pdm`: nothing but the environment says where pdm publishes.
+    """
     found: dict[str, str] = {}
     if indexes and indexes[0].publish:
-        found.update(_uploads(indexes[0].publish))
+        found.update(_uploads(indexes[0].publish, pdm=pdm))
     for index in indexes:
         found.update(_poetry(index))
-        if index.install and index.uv:
-            found[f"UV_INDEX_{index.uv}_USERNAME"] = index.install.username
-            found[f"UV_INDEX_{index.uv}_PASSWORD"] = index.install.secret
     if indexes and indexes[0].install:
-        found["PIP_INDEX_URL"] = _with_user_info(indexes[0].install)
-    if extra := [_with_user_info(index.install) for index in indexes[1:] if index.install]:
+        found["PIP_INDEX_URL"] = with_user_info(indexes[0].install)
+    if extra := [with_user_info(index.install) for index in indexes[1:] if index.install]:
         found["PIP_EXTRA_INDEX_URL"] = " ".join(extra)
     return found
 
 
-def child_environment(environ: Mapping[str, str], indexes: Sequence[Index]) -> dict[str, str]:
-    """Return `environ` with the variables for these indexes and no other ones of their kind."""
+def child_environment(environ: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
+    """Return `environ` with the variables `found` and no other ones of their kind."""
     kept = {name: value for name, value in environ.items() if not speaks_of_an_index(name)}
-    return kept | variables(indexes)
+    return {**kept, **found}
 
 
-def _uploads(access: Access) -> Iterator[tuple[str, str]]:
+def with_user_info(access: Access) -> str:
+    """Return the URL with user name and secret in it."""
+    scheme, _, rest = access.url.partition("://")
+    return f"{scheme}://{_quoted(access.username)}:{_quoted(access.secret)}@{rest}"
+
+
+def _uploads(access: Access, *, pdm: bool) -> Iterator[tuple[str, str]]:
     for url, username, secret in _UPLOADS:
+        if url.startswith("PDM_") and not pdm:
+            continue
         yield url, access.url
         if access.username == TOKEN_USER and url in _TOKENS:
             yield _TOKENS[url], access.secret
@@ -132,22 +149,15 @@ def _uploads(access: Access) -> Iterator[tuple[str, str]]:
 
 
 def _poetry(index: Index) -> Iterator[tuple[str, str]]:
-    """Yield poetry's: it prefers a token for uploads, and has one account for them and installs."""
-    access, name = index.publish, index.poetry
+    """Yield poetry's, which are for uploads: the URL of this variable is above a project's."""
+    access, name = index.publish, index.name
     if access is None or name is None:
         return
-    yield f"POETRY_REPOSITORIES_{name}_URL", access.url
     if access.username == TOKEN_USER:
+        yield f"POETRY_REPOSITORIES_{name}_URL", access.url
         yield f"POETRY_PYPI_TOKEN_{name}", access.secret
-        access = index.install
-    if access is not None:
-        yield f"POETRY_HTTP_BASIC_{name}_USERNAME", access.username
-        yield f"POETRY_HTTP_BASIC_{name}_PASSWORD", access.secret
-
-
-def _with_user_info(access: Access) -> str:
-    scheme, _, rest = access.url.partition("://")
-    return f"{scheme}://{_quoted(access.username)}:{_quoted(access.secret)}@{rest}"
+    else:
+        yield f"POETRY_REPOSITORIES_{name}_URL", with_user_info(access)
 
 
 def _quoted(text: str) -> str:

@@ -135,7 +135,7 @@ def _from_environment(
         session.environ,
         service.key,
         username,
-        lambda: session.settings.names,
+        lambda: session.settings.own_names,
         session.terminal.detail,
     )
     if bound is None:

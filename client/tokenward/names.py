@@ -163,23 +163,6 @@ def resolve(text: str, names: Callable[[], Names]) -> Service:
     return _typed(text)
 
 
-def elsewhere(service: Service, definitions: Sequence[Definition]) -> Definition | None:
-    """Return the definition by which the service's name, in a variable, would mean another index.
-
-    That is one with a URL that no credential for the service is for, or that is none at all.
-    """
-    form = env_form(service.name or "")
-    for found in definitions:
-        if found.url and env_form(found.name) == form:
-            try:
-                key = parse(found.url).key
-            except ServiceError:
-                return found
-            if not key.startswith(service.logout_keys):
-                return found
-    return None
-
-
 def _fixed(name: str) -> Service:
     key = FIXED[name]
     return Service(key, key, key, key, name=name)

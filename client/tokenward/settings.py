@@ -7,6 +7,7 @@ Every file is read at most once, and only when something in it is needed.
 | credentials directory | `TOKENWARD_DIR`, `config.toml`, a trusted project, user, system `uv.toml` |
 | provider | the flag, `config.toml`, `UV_KEYRING_PROVIDER`, a trusted project, user, system `uv.toml` |
 | names | `config.toml`, `~/.pypirc`, user and system `uv.toml`; then the project |
+| names by which a variable may hold a secret | the same, without what lies by the working directory |
 
 A project that has not been trusted (trust.py) defines names and nothing else; what it would choose
 is in `notices`. A project file that cannot be read is in there too and defines nothing, as with
@@ -58,6 +59,7 @@ class Settings:
         self.environ = environ
         self.cwd = cwd
         self.notices: list[str] = []
+        self._project_is_broken = False
 
     @cached_property
     def config(self) -> config.Config:
@@ -75,6 +77,7 @@ class Settings:
         try:
             return uv_settings.project(self.environ, self.cwd)
         except CommandError as error:
+            self._project_is_broken = True
             self.notices.append(f"{str(error).removesuffix('.')}, so it defines nothing here.")
             return None
 
@@ -84,6 +87,31 @@ class Settings:
         user = [*self.config.definitions, *(server.definition for server in self.pypirc)]
         user += [one for found in self._users_uv for one in found.definitions]
         return Names(user, self.project.definitions if self.project else ())
+
+    @cached_property
+    def own_names(self) -> Names:
+        """The names that bind variables: of the user's files alone, wherever the command runs.
+
+        A project would have a variable's secret answer for a URL of the project's. So would a file
+        that the environment names by a path from the working directory.
+        """
+        found = [server.definition for server in self.pypirc]
+        if _is_fixed(self.environ.get("TOKENWARD_CONFIG")):
+            found = [*self.config.definitions, *found]
+        if _is_fixed(self.environ.get("UV_CONFIG_FILE")):
+            found += [one for file in self._users_uv for one in file.definitions]
+        return Names(found)
+
+    @cached_property
+    def uv(self) -> list[UvSettings] | None:
+        """What uv reads here, strongest first; None where some of it cannot be read."""
+        project = self.project
+        if self._project_is_broken:
+            return None
+        try:
+            return [*([project] if project else []), *self._users_uv]
+        except CommandError:
+            return None
 
     @property
     def unnamed_indexes(self) -> list[str]:
@@ -173,3 +201,8 @@ class Settings:
             f"{project.file} sets {said}, which only `auth trust {os.path.dirname(project.file)}` allows."
         )
         return self._users_uv
+
+
+def _is_fixed(path: str | None) -> bool:
+    """Tell whether the working directory has no say in which file this is."""
+    return not path or os.path.isabs(path)

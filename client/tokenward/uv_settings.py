@@ -31,7 +31,17 @@ if TYPE_CHECKING:
 class UvSettings:
     """What one of uv's files says about indexes and credentials."""
 
-    __slots__ = ("auth_cache_dir", "data", "definitions", "file", "keyring_provider", "unnamed")
+    __slots__ = (
+        "auth_cache_dir",
+        "data",
+        "definitions",
+        "explicit",
+        "file",
+        "has_default",
+        "keyring_provider",
+        "searched",
+        "unnamed",
+    )
 
     def __init__(
         self,
@@ -41,6 +51,9 @@ class UvSettings:
         unnamed: tuple[str, ...] = (),
         keyring_provider: str | None = None,
         auth_cache_dir: str | None = None,
+        searched: tuple[str, ...] = (),
+        explicit: tuple[str, ...] = (),
+        has_default: bool = False,
     ) -> None:
         self.file = file
         self.data = data
@@ -48,6 +61,9 @@ class UvSettings:
         self.unnamed = unnamed
         self.keyring_provider = keyring_provider
         self.auth_cache_dir = auth_cache_dir
+        self.searched = searched
+        self.explicit = explicit
+        self.has_default = has_default
 
     @property
     def chosen_provider(self) -> str | None:
@@ -108,13 +124,20 @@ def parse(table: dict[str, Any], path: str, data: bytes) -> UvSettings:
     """Pick out what concerns us. uv owns the format: what has another shape is passed over."""
     definitions: list[Definition] = []
     unnamed: list[str] = []
+    indexes: dict[bool, list[str]] = {True: [], False: []}  # whether for some packages alone
+    has_default = _text(table, "index-url") is not None
     index = table.get("index")
     for entry in index if isinstance(index, list) else [index]:
         if isinstance(entry, str):
             unnamed.append(entry)
+            indexes[False].append(entry)
         elif isinstance(entry, dict):
             name, url = _text(entry, "name"), _text(entry, "url")
             publish_url = _text(entry, "publish-url")
+            is_explicit = entry.get("explicit") is True
+            has_default |= entry.get("default") is True and not is_explicit
+            if url:
+                indexes[is_explicit].append(url)
             if name and (url or publish_url):
                 definitions.append(Definition(name, url or publish_url or "", path, publish_url))
             elif url:
@@ -122,7 +145,9 @@ def parse(table: dict[str, Any], path: str, data: bytes) -> UvSettings:
     for key in ("index-url", "extra-index-url", "extra-index-urls"):
         value = table.get(key)
         values = value if isinstance(value, list) else [value]
-        unnamed += [url for url in values if isinstance(url, str)]
+        legacy = [url for url in values if isinstance(url, str)]
+        unnamed += legacy
+        indexes[False] += legacy
     return UvSettings(
         path,
         data,
@@ -130,6 +155,9 @@ def parse(table: dict[str, Any], path: str, data: bytes) -> UvSettings:
         tuple(unnamed),
         _text(table, "keyring-provider"),
         _text(table, "auth-cache-dir"),
+        tuple(indexes[False]),
+        tuple(indexes[True]),
+        has_default,
     )
 
 

@@ -30,13 +30,13 @@ def token(name: str) -> Access:
 
 
 INDEXES = {
-    "a": Index(account("a"), account("a"), "A", "A"),
-    "b": Index(token("b"), token("b"), "B_2", "B_2"),
-    "c": Index(token("c"), None, None, "C"),
+    "a": Index(account("a"), account("a"), "A"),
+    "b": Index(token("b"), token("b"), "B_2"),
+    "c": Index(token("c"), None, "C"),
     "d": Index(account("d"), account("d")),
-    "e": Index(account("e", "legacy/"), account("e", "simple/"), "E", None),
-    "f": Index(None, account("f"), "F", "F"),
-    "g": Index(token("g"), account("g"), "G", "G"),
+    "e": Index(account("e", "legacy/"), account("e", "simple/"), "E"),
+    "f": Index(None, account("f"), "F"),
+    "g": Index(token("g"), account("g"), "G"),
 }
 """Each has a letter of its own in whatever belongs to it."""
 
@@ -50,7 +50,7 @@ def owner(text: str) -> str:
     return found.pop() if found else ""
 
 
-def pip_indexes(urls: str) -> list[tuple[str, str]]:
+def in_urls(urls: str) -> list[tuple[str, str]]:
     """Return whose secret is in each of the URLs, and whose host it goes to."""
     found = re.findall(r"https://\S+?:secret-of-(\w)@(\w)\.example/\S*", urls)
     assert len(found) == len(urls.split())
@@ -67,18 +67,22 @@ def test_no_secret_stands_beside_the_url_of_another_index(names: tuple[str, str]
         assert len({owner(value) for value in group} - {""}) <= 1
         assert bool(group) == (url in found)  # never without the URL
     for name in set(found) - grouped:
-        if name.startswith("PIP_"):
-            assert all(secret == host for secret, host in pip_indexes(found[name]))
+        if by_name := re.fullmatch(r"POETRY_PYPI_TOKEN_(.+)", name):
+            url = found[f"POETRY_REPOSITORIES_{by_name[1]}_URL"]
+            assert owner(found[name]) == owner(url)
+        elif "secret" in found[name]:
+            assert all(secret == host for secret, host in in_urls(found[name]))
         else:
-            by_name = re.fullmatch(
-                r"(?:UV_INDEX|POETRY_[A-Z]+_[A-Z]+|POETRY_REPOSITORIES)_([A-G])_?.*", name
-            )
-            assert by_name, name
-            assert owner(found[name]) in {by_name[1].lower(), ""}
-    poetry = {n for n in found if n.startswith(("POETRY_PYPI", "POETRY_HTTP"))}
-    for name in poetry:
-        form = re.sub(r"^POETRY_(PYPI_TOKEN|HTTP_BASIC)_|_(USERNAME|PASSWORD)$", "", name)
-        assert f"POETRY_REPOSITORIES_{form}_URL" in found
+            assert re.fullmatch(r"POETRY_REPOSITORIES_.+_URL", name)
+
+
+@pytest.mark.parametrize("names", PAIRS)
+def test_no_secret_is_in_a_variable_that_a_project_can_give_a_url(names: tuple[str, str]) -> None:
+    """Whatever else a tool takes by a name would be the next case: none is set but these."""
+    found = variables([INDEXES[name] for name in names])
+    singles = {name for url, others in PAIRED.items() for name in (url, *others)}
+    for name in set(found) - singles - {"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"}:
+        assert re.fullmatch(r"POETRY_(PYPI_TOKEN_.+|REPOSITORIES_.+_URL)", name)
 
 
 @pytest.mark.parametrize("names", PAIRS)
@@ -89,7 +93,7 @@ def test_variables_of_one_value_are_for_the_first_index_or_not_there(
     for url, others in PAIRED.items():
         for name in (url, *others):
             assert owner(found.get(name, "")) in {names[0], ""}
-    assert pip_indexes(found.get("PIP_INDEX_URL", "")) in ([(names[0], names[0])], [])
+    assert in_urls(found.get("PIP_INDEX_URL", "")) in ([(names[0], names[0])], [])
 
 
 def test_an_account_is_in_the_variables_that_each_tool_reads() -> None:
@@ -97,11 +101,7 @@ def test_an_account_is_in_the_variables_that_each_tool_reads() -> None:
     for url, (username, secret, *_) in PAIRED.items():
         assert found[url] == "https://a.example/"
         assert (found[username], found[secret]) == ("user-of-a", "secret-of-a")
-    assert found["UV_INDEX_A_USERNAME"] == "user-of-a"
-    assert found["UV_INDEX_A_PASSWORD"] == "secret-of-a"
-    assert found["POETRY_REPOSITORIES_A_URL"] == "https://a.example/"
-    assert found["POETRY_HTTP_BASIC_A_USERNAME"] == "user-of-a"
-    assert found["POETRY_HTTP_BASIC_A_PASSWORD"] == "secret-of-a"
+    assert found["POETRY_REPOSITORIES_A_URL"] == "https://user-of-a:secret-of-a@a.example/"
     assert found["PIP_INDEX_URL"] == "https://user-of-a:secret-of-a@a.example/"
     assert not {"UV_PUBLISH_TOKEN", "MATURIN_PYPI_TOKEN", "PIP_EXTRA_INDEX_URL"} & set(found)
 
@@ -118,8 +118,7 @@ def test_a_token_is_where_tools_want_one_and_nothing_that_excludes_it() -> None:
 def test_uploads_and_installs_of_one_index_get_what_is_for_each() -> None:
     found = variables([INDEXES["g"], INDEXES["e"]])
     assert found["POETRY_PYPI_TOKEN_G"] == "secret-of-g"
-    assert found["POETRY_HTTP_BASIC_G_USERNAME"] == "user-of-g"
-    assert found["UV_INDEX_G_USERNAME"] == "user-of-g"
+    assert found["POETRY_REPOSITORIES_G_URL"] == "https://g.example/"
     assert found["TWINE_USERNAME"] == "__token__"
     assert found["PIP_EXTRA_INDEX_URL"] == "https://user-of-e:secret-of-e@e.example/simple/"
 
@@ -157,7 +156,7 @@ INHERITED = [
 @pytest.mark.parametrize("name", INHERITED)
 @pytest.mark.parametrize("index", INDEXES)
 def test_nothing_inherited_names_or_opens_another_index(name: str, index: str) -> None:
-    found = child_environment({name: "old"}, [INDEXES[index]])
+    found = child_environment({name: "old"}, variables([INDEXES[index]]))
     assert "old" not in found.values()
 
 
@@ -176,7 +175,7 @@ def test_everything_else_is_passed_on_untouched() -> None:
         "HATCH_INDEX_CA_CERT": "/ca.pem",
         "ODD": "\udcff",
     }
-    found = child_environment(kept, [INDEXES["a"]])
+    found = child_environment(kept, variables([INDEXES["a"]]))
     assert {name: found[name] for name in kept} == kept
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tokenward.definition import Definition, env_form
 from tokenward.errors import CommandError
-from tokenward.names import Names, Service, elsewhere, resolve
+from tokenward.names import Names, Service, resolve
 from tokenward_protocol.urls import PYPI, TESTPYPI
 
 INDEX = Definition(
@@ -172,28 +172,6 @@ def test_a_variable_form_that_two_names_share_stands_for_neither() -> None:
     assert set(Names([one, two]).by_variable()) == {"PYPI", "TESTPYPI"}
     assert Names([one], [one]).by_variable()["MY_INDEX"].key == "https://one.example/"
     assert "MY_INDEX" not in Names([one], [two]).by_variable()
-
-
-@pytest.mark.parametrize(
-    ("name", "url", "is_elsewhere"),
-    [
-        ("internal", "https://index.example/simple/", False),
-        ("INTERNAL", "https://index.example/simple/+x/", False),
-        ("internal", "https://index.example/legacy", False),
-        ("internal", "https://index.example:444/simple/", True),
-        ("internal", "http://index.example/simple/", True),
-        ("internal", "https://evil.example/", True),
-        ("internal", "file:///srv/packages", True),
-        ("internal", "", False),
-        ("other", "https://evil.example/", False),
-    ],
-)
-def test_a_name_that_means_another_index_somewhere_is_found(
-    name: str, url: str, is_elsewhere: bool
-) -> None:
-    service = by_name("internal", [INDEX])
-    other = Definition(name, url, "f")
-    assert elsewhere(service, [INDEX, other]) is (other if is_elsewhere else None)
 
 
 def test_uploads_have_their_own_url_and_pypi_has_but_one() -> None:

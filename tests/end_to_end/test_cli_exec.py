@@ -70,8 +70,6 @@ def test_a_name_has_one_credential_for_uploads_and_another_for_installs(home: Ho
     found = environment(home, "--index", "my-corp")
     assert found["TWINE_REPOSITORY_URL"] == "https://up.example/legacy"
     assert found["TWINE_PASSWORD"] == found["POETRY_PYPI_TOKEN_MY_CORP"] == "w"
-    assert found["UV_INDEX_MY_CORP_USERNAME"] == "reader"
-    assert found["UV_INDEX_MY_CORP_PASSWORD"] == "r"
     assert found["PIP_INDEX_URL"] == "https://reader:r@h.example/simple/"
 
 
@@ -84,7 +82,7 @@ def test_one_of_the_two_is_enough_and_the_missing_one_is_said(home: Home) -> Non
     result = home.auth("exec", "--index", "corp", "--", *SHOW)
     assert "warning: No credential for https://up.example/legacy/ is stored" in result.stderr
     found = json.loads(result.stdout)
-    assert found["UV_INDEX_CORP_PASSWORD"] == "r"
+    assert found["PIP_INDEX_URL"] == "https://reader:r@h.example/simple/"
     assert not [name for name in found if name.startswith(("TWINE_", "UV_PUBLISH", "POETRY_"))]
 
 
@@ -151,7 +149,7 @@ def test_an_upload_that_would_take_the_secret_elsewhere_is_not_started(home: Hom
     home.done("login", "--token", TOKEN)
     result = home.auth("exec", "hatch", "publish", "-r", "test")
     assert result.returncode == 2
-    assert "`hatch -r` would send the credential for pypi elsewhere." in result.stderr
+    assert "`-r` would send the credential for pypi elsewhere." in result.stderr
 
 
 def test_two_names_that_are_one_in_variables_are_refused(home: Home) -> None:
@@ -161,29 +159,62 @@ def test_two_names_that_are_one_in_variables_are_refused(home: Home) -> None:
     )
 
 
-def test_a_name_that_another_file_of_the_users_has_for_another_url_is_not_used(home: Home) -> None:
-    configure(home, f'[services.corp]\nurl = "{URL}"\n')
-    uv = Path(home.environment["XDG_CONFIG_HOME"]) / "uv" / "uv.toml"
-    uv.parent.mkdir()
-    uv.write_text('[[index]]\nname = "corp"\nurl = "https://other.example/simple/"\n')
-    home.done("login", "corp", "-u", "alice", "--password", "pw")
-    result = home.auth("exec", "--index", "corp", "--", *SHOW)
-    assert f"uv gets nothing for corp: by that name {uv} has another URL." in result.stderr
+UV_SETTINGS = {
+    "an index of the project": (
+        "pyproject.toml",
+        f'[[tool.uv.index]]\nname = "x"\nurl = "{URL}"\n',
+    ),
+    "a uv.toml": ("uv.toml", f'[[index]]\nurl = "{URL}"\n'),
+    "a page below": ("uv.toml", f'index = [{{ name = "corp", url = "{URL}team/simple" }}]\n'),
+    "an older spelling": ("uv.toml", f'extra-index-url = ["{URL}"]\n'),
+    "for some packages": ("uv.toml", f'[[index]]\nname = "y"\nurl = "{URL}"\nexplicit = true\n'),
+}
+
+
+@pytest.mark.parametrize("where", UV_SETTINGS)
+def test_uv_gets_the_credential_beside_the_url_that_its_settings_have(
+    home: Home, where: str
+) -> None:
+    file, text = UV_SETTINGS[where]
+    (home.path / file).write_text(text)
+    home.done("login", URL, "-u", "alice", "--password", "pw")
+    result = home.auth("exec", "--index", URL, "--", *SHOW)
     found = json.loads(result.stdout)
-    assert found["TWINE_PASSWORD"] == found["POETRY_HTTP_BASIC_CORP_PASSWORD"] == "pw"
-    assert not [name for name in found if name.startswith("UV_INDEX_")]
+    page = "team/simple/" if "team" in text else ""
+    assert found["UV_EXTRA_INDEX_URL"] == f"https://alice:pw@h.example/{page}"
+    assert ("uv may take packages" in result.stderr) == ("explicit" in text)
+    assert not [name for name in found if name.startswith("UV_INDEX")]
 
 
-def test_poetry_gets_nothing_for_a_name_that_its_project_has_for_another_url(home: Home) -> None:
-    configure(home, f'[services.corp]\nurl = "{URL}"\n')
-    home.done("login", "corp", "-u", "alice", "--password", "pw")
-    project = home.path / "pyproject.toml"
-    project.write_text('[[tool.poetry.source]]\nname = "corp"\nurl = "https://other.example/"\n')
-    found = environment(home, "--index", "corp")
-    assert found["UV_INDEX_CORP_PASSWORD"] == "pw"
-    assert not [name for name in found if name.startswith("POETRY_")]
-    project.write_text(f'[[tool.poetry.source]]\nname = "corp"\nurl = "{URL}simple/"\n')
-    assert environment(home, "--index", "corp")["POETRY_HTTP_BASIC_CORP_PASSWORD"] == "pw"
+@pytest.mark.parametrize("user", ["bob", ""])
+def test_uv_gets_nothing_for_the_account_of_another_or_for_what_it_does_not_use(
+    home: Home, user: str
+) -> None:
+    url = URL.replace("//", "//bob@") if user else "https://other.example/"
+    (home.path / "uv.toml").write_text(f'[[index]]\nname = "corp"\nurl = "{url}"\n')
+    home.done("login", URL, "-u", "alice", "--password", "pw")
+    found = environment(home, "--index", URL)
+    assert not [name for name in found if name.startswith(("UV_INDEX", "UV_EXTRA"))]
+
+
+@pytest.mark.parametrize(
+    "text", ['publish = ["-r", "https://other.example/"]', 'publish = "-v"', "= broken"]
+)
+def test_pdm_gets_nothing_where_a_project_has_options_for_its_uploads(
+    home: Home, text: str
+) -> None:
+    home.done("login", URL, "-u", "alice", "--password", "pw")
+    (home.path / "pyproject.toml").write_text(f"[tool.pdm.options]\n{text}\n")
+    below = home.path / "below"
+    below.mkdir()
+    pdm = below / "pdm"
+    pdm.write_text("#!/bin/sh\nenv\n")
+    pdm.chmod(0o700)
+    for command in ((str(pdm), "publish"), (str(pdm), "publish", "-pbelow"), ("env",)):
+        result = home.auth("exec", "--index", URL, "--", *command)
+        assert "PDM_PUBLISH" not in result.stdout
+        assert "TWINE_PASSWORD=pw" in result.stdout
+        assert ("Nothing is set for pdm" in result.stderr) == (command != ("env",))
 
 
 @pytest.mark.parametrize(
@@ -314,7 +345,7 @@ def test_a_projects_name_is_shown_and_asked_about_where_somebody_is_there(home: 
     home.done("login", URL, "-u", "alice", "--password", "s3cret")
     result = home.auth("exec", "--index", "theirs", "--", *SHOW)
     assert f"theirs is {URL}simple/ ({project})." in result.stderr
-    assert json.loads(result.stdout)["UV_INDEX_THEIRS_PASSWORD"] == "s3cret"
+    assert json.loads(result.stdout)["TWINE_PASSWORD"] == "s3cret"
     asked = ("exec", "--index", "theirs", "--", "touch", "started")
     shown = Typist(home, *asked).answers("Use its credential? [y/N]", "n").leaves(2)
     assert "Nothing was started." in shown

@@ -3,7 +3,8 @@
 The program takes this process's place, so that signals, the terminal and the exit status are its
 own without anything here in between, and the secret was never in an argument, in a file or in the
 environment of `auth` itself. If a credential is missing, nothing is started. Which variables there
-are, and that none of them can send one index's secret to another, is for exec_environment.py.
+are, and that none of them can send one index's secret to another, is for exec_environment.py and
+exec_uv.py; what CMD's own words would change about that, for exec_command.py.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ import os
 import signal
 import sys
 
-from tokenward import lookup, poetry_sources, usage
+from tokenward import exec_command, exec_uv, lookup, pdm_options, usage
 from tokenward.connection import AgentError
 from tokenward.definition import env_form
 from tokenward.errors import CommandError, sayable
-from tokenward.exec_command import leads_elsewhere
 from tokenward.exec_environment import Access, Index, child_environment, variables
 from tokenward.layout import credential, listed
-from tokenward.names import elsewhere
 from tokenward.narrowing import width
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import FIXED, display
@@ -27,10 +26,9 @@ from tokenward_protocol.urls import FIXED, display
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import NoReturn
 
-    from tokenward.definition import Definition
     from tokenward.names import Service
     from tokenward.narrowing import Width
     from tokenward.session import Session
@@ -62,18 +60,18 @@ def run(arguments: Namespace, session: Session) -> None:
     if not program or not program[0]:
         raise CommandError("The command to run is missing.", "`auth exec -- twine upload dist/*`")
     services = _services(arguments.index or ["pypi"], session)
-    if option := leads_elsewhere(program, services[0].publish_key):
+    if words := exec_command.refusal(program, services[0].publish_key):
         raise CommandError(
-            f"`{option}` would send the credential for {display(services[0].publish_key)} elsewhere.",
+            f"`{words}` would send the credential for {display(services[0].publish_key)} elsewhere.",
             "leave it out; the first `--index` of `auth exec` says where an upload goes",
         )
     for service in services:
         session.agree_to(service, "Use its credential?", "Nothing was started.")
     asked = width(arguments.project, arguments.ttl, otherwise=lookup.TOOL)
     indexes = [_index(service, session, asked) for service in services]
-    environ = child_environment(session.environ, indexes)
-    names = sorted(variables(indexes))
-    session.terminal.detail(f"Set for {os.path.basename(program[0])}: {listed(names)}.")
+    found = _found(program, indexes, session)
+    environ = child_environment(session.environ, found)
+    session.terminal.detail(f"Set for {os.path.basename(program[0])}: {listed(sorted(found))}.")
     if gone := sorted(set(session.environ) - set(environ)):
         session.terminal.detail(f"Taken out of its environment: {listed(gone)}.")
     session.tell_notices()
@@ -91,7 +89,7 @@ def _services(given: list[str], session: Session) -> list[Service]:
         if service.name is None:
             if len(found) > 1 and service is not next(iter(found.values())):
                 session.terminal.warn(
-                    f"{service.url} has no name, so that as a further index it reaches pip alone."
+                    f"{service.url} has no name, so that as a further index it reaches pip and uv alone."
                 )
             continue
         other = forms.setdefault(env_form(service.name), service)
@@ -123,8 +121,7 @@ def _index(service: Service, session: Session, asked: Width) -> Index:
             )
     if service.key in FIXED.values():
         install = None  # everybody may install from there
-    uv, poetry = _names(service, session)
-    return Index(publish, install, uv, poetry)
+    return Index(publish, install, service.name and env_form(service.name))
 
 
 def _access(
@@ -155,30 +152,38 @@ def _access(
     return Access(service.url, found.username, found.text)
 
 
-def _names(service: Service, session: Session) -> tuple[str | None, str | None]:
-    """Return the index's name in variables, for uv and for poetry; None where it misleads one."""
-    if service.name is None:
-        return None, None
-    form = env_form(service.name)
-    sources = poetry_sources.of_project(session.settings.cwd)
-    files = session.settings.names.definitions if service.file else ()
-    return (
-        form if service.file and _is_clear(service, "uv", files, session) else None,
-        form if _is_clear(service, "poetry", sources, session) else None,
+def _found(program: Sequence[str], indexes: Sequence[Index], session: Session) -> dict[str, str]:
+    """Return the variables for CMD; say what is left out, and what may change."""
+    warn, environ = session.terminal.warn, session.environ
+    options = pdm_options.chosen_by(_places(program, session))
+    if options and exec_command.mentions(program, "pdm"):
+        warn(f"Nothing is set for pdm: {options} may have it publish elsewhere.")
+    installs = [index.install for index in indexes if index.install]
+    is_upload = exec_command.uploads(program)
+    if installs and exec_command.mentions(program, "poetry") and not is_upload:
+        warn("Nothing is set for poetry's installs: by a name, another index could get it, too.")
+        session.terminal.hint("`auth setup`, after which poetry finds it by the index's URL")
+    read = session.settings.uv
+    is_elsewhere = any(environ.get(name) for name in exec_uv.OTHER_SETTINGS)
+    uv, unsettled = exec_uv.variables(
+        installs,
+        exec_uv.Search(read or ()),
+        is_uv=exec_command.runs(program, "uv"),
+        is_known=read is not None and not is_elsewhere and exec_command.reads_what_is_here(program),
     )
+    for url in unsettled:
+        warn(f"From {url} uv may take packages that it would find elsewhere without `auth exec`.")
+    return variables(indexes, pdm=options is None) | uv
 
 
-def _is_clear(
-    service: Service, tool: str, definitions: Sequence[Definition], session: Session
-) -> bool:
-    """Tell whether the name can only mean this index; say it if not."""
-    other = elsewhere(service, definitions)
-    if other is None:
-        return True
-    session.terminal.warn(
-        f"{tool} gets nothing for {service.name}: by that name {other.file} has another URL."
-    )
-    return False
+def _places(program: Sequence[str], session: Session) -> Iterator[str]:
+    """Yield every folder that CMD may be about: where it runs, and whatever its words name."""
+    cwd = session.settings.cwd
+    yield cwd
+    for word in (session.environ.get("PDM_PROJECT", ""), *program):
+        for text in (word, word.partition("=")[2], word[2:]):
+            if text and "\0" not in text:
+                yield os.path.join(cwd, text)
 
 
 def _become(program: list[str], environ: Mapping[str, str]) -> NoReturn:
