@@ -118,7 +118,7 @@ class Machine(RuleBasedStateMachine):
     async def answer(self, lines: list[str], *_: Any) -> str:
         """Answer for a person, who may take so long that something happens meanwhile."""
         (gets,) = [line for line in lines if line.startswith("It gets ")]
-        login = self.current
+        login, self.asked_now = self.current, True
         if self.exchange:
             kind, self.exchange = self.exchange, ""
             await self.stored(kind)
@@ -218,10 +218,11 @@ class Machine(RuleBasedStateMachine):
     def share(self, whole: bool, projects: str, lifetime: int | None) -> None:
         names = None if whole else projects or None
         wants = {"whole": whole, "projects": names, "lifetime": lifetime}
+        self.asked_now = False
         header, _ = self.run(self.ask("share", **wants))
         if header["ok"]:
-            agreed, end = self.policy == "asks", header["ends"]
-            self.shares[header["socket"]] = Shared(self.current, whole, names or "", end, agreed)
+            shared = Shared(self.current, whole, names or "", header["ends"], self.asked_now)
+            self.shares[header["socket"]] = shared
 
     @rule(ttl=TTLS, projects=PROJECTS, whole=st.booleans())
     def fetch(self, ttl: int | None, projects: str, whole: bool) -> None:
@@ -234,7 +235,8 @@ class Machine(RuleBasedStateMachine):
         assert out.login == before == self.current
         if self.policy == "no two" and not whole and self.kind != "password":
             assert out.projects is None or "two" not in out.projects
-        if self.policy == "asks":
+        assert header["consent"] or self.policy != "asks"
+        if header["consent"]:
             named = self.asked_for.get("projects", "")
             assert any(
                 yes.login == out.login

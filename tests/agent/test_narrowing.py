@@ -269,7 +269,8 @@ def test_the_whole_is_judged_by_what_it_is_good_for(holder: Asked) -> None:
     holder.login(PYPI, BOUND)
     for project, ok in (("two", False), ("three", True)):
         holder.engine.config.write_text(f'[[policy]]\nproject = "{project}"\ndecide = "deny"\n')
-        for wish in {"whole": True}, {"ttl": 60}, {}:
+        wishes: list[dict[str, Any]] = [{"whole": True}, {"ttl": 60}, {}]
+        for wish in wishes:
             assert holder.fetch(**wish)[0]["ok"] is ok
         assert holder.fetch(projects="one")[0]["ok"]
 
