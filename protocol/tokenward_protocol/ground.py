@@ -24,8 +24,27 @@ from tokenward_protocol.user_ids import ALL_IDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator
+    from typing import Protocol
+
+    class Found(Protocol):
+        """What lstat(2) says of an entry: inode(7)."""
+
+        @property
+        def st_mode(self) -> int:
+            """Kind and mode."""
+            ...
+
+        @property
+        def st_uid(self) -> int:
+            """Its owner."""
+            ...
+
+        @property
+        def st_gid(self) -> int:
+            """Its group."""
+            ...
+
 
 MAX_LINKS = 40
 """Links on one way, as the kernel has it: path_resolution(7)."""
@@ -68,7 +87,7 @@ class Way:
     def __init__(
         self,
         who: Who,
-        lstat: Callable[[str], os.stat_result],
+        lstat: Callable[[str], Found],
         readlink: Callable[[str], str],
     ) -> None:
         self._who = who
@@ -101,11 +120,11 @@ class Way:
             if stat.S_ISDIR(found.st_mode) and found.st_mode & 0o1020 == 0o020
         ]
 
-    def above(self, path: str) -> Iterator[tuple[str, os.stat_result]]:
+    def above(self, path: str) -> Iterator[tuple[str, Found]]:
         """Yield what the way to a path leads over, links included, as far as it is there."""
         yield from self._walked(path.rpartition("/")[0].split("/"))
 
-    def _walked(self, names: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    def _walked(self, names: list[str]) -> Iterator[tuple[str, Found]]:
         here, links = "", 0
         while True:
             try:
@@ -130,7 +149,7 @@ class Way:
             name = names.pop(0)
             here = here.rpartition("/")[0] if name == ".." else f"{here}/{name}"
 
-    def _wrong(self, place: str, found: os.stat_result) -> Objection | None:
+    def _wrong(self, place: str, found: Found) -> Objection | None:
         if not (self._who.trusts(found.st_uid) or self._is_of_roots_group(found)):
             return Objection(
                 f"{place} belongs to another user (uid {found.st_uid}), so nothing of yours is kept"
@@ -145,7 +164,7 @@ class Way:
             )
         return None
 
-    def _is_of_roots_group(self, found: os.stat_result) -> bool:
+    def _is_of_roots_group(self, found: Found) -> bool:
         writable = found.st_gid == 0 and found.st_mode & 0o020
         return bool(writable) and self._who.uid != 0 and 0 in self._who.groups
 

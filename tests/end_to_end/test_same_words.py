@@ -41,10 +41,10 @@ WRONG = {
         "`chmod 600 {vault}`",
     ),
     "a damaged vault": Wrong(
-        cut_off, "{vault} cannot be read: it was cut off", "`auth restore --previous`"
+        cut_off, "{vault} cannot be read: it was cut off", "`auth restore --previous"
     ),
     "a lost vault": Wrong(
-        lambda vault: vault.unlink(), "{vault} is missing", "`auth restore --previous`"
+        lambda vault: vault.unlink(), "{vault} is missing", "`auth restore --previous"
     ),
 }
 
@@ -65,7 +65,7 @@ def test_every_command_has_the_words_of_the_others(what: str, home: Home) -> Non
         assert hint in said, (command, said)
         assert "auth unlock`" not in said, (command, said)
         assert "`keyring` " not in said.replace("`keyring` program", ""), (command, said)
-        if WRONG[what].hint != "`auth restore --previous`":
+        if WRONG[what].hint != "`auth restore --previous":
             assert "auth restore" not in said, (command, said)
         assert said.count("Traceback") == 0
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.agents.process import COMMAND, Agent, NotDone
-from support.waiting import until
+from support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,12 @@ def test_a_second_agent_of_one_host_does_not_start(short_folder: Path) -> None:
         options = ["--directory", str(here.directory), "--state", str(here.state)]
         options += ["--socket", str(here.socket.with_name("there.sock"))]
         done = subprocess.run(
-            [*COMMAND, *options], env=here.environment, capture_output=True, text=True, check=False
+            [*COMMAND, *options],
+            env=here.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
         )
         assert done.stderr == "tokenward-agent: Another agent serves this credentials directory.\n"
         assert done.returncode == 0

@@ -98,7 +98,7 @@ class Dispatch:
         """Answer once what other agents saved was read."""
         await self._elsewhere.catch_up()
         if request.op == "fetch":
-            return await self._fetch.later(request, body)
+            return self._fetch.now(request) or await self._fetch.later(request, body)
         quick = self._quick.get(request.op)
         return await self._slow[request.op](request, body) if quick is None else quick(request)
 

@@ -25,6 +25,7 @@ import time
 from tokenward_agent.failure import Failure
 from tokenward_agent.file_system import is_local
 from tokenward_agent.files import SAFE
+from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.format import Header
 
 TYPE_CHECKING = False
@@ -64,24 +65,37 @@ class Elsewhere:
             return False
         if self._marker.is_new():
             self.when_locked()
-        behind = any(_stamp(vault) != self._stamps[n] for n, vault in self._vaults.each.items())
+        behind = any(map(self._is_behind, self._vaults.each.values()))
         quiet = changed is not None and max(changed) < time.time_ns() - SETTLED_NS
         self._settled = changed if quiet and not behind else None
         return behind
 
+    def _is_behind(self, vault: Vault) -> bool:
+        """Tell whether an open vault has to be read; of others, and of own saves, a head is enough."""
+        stamp = _stamp(vault)  # before it is read: what comes later is seen the next time
+        if stamp == self._stamps[vault.provider]:
+            return False
+        if vault.state != "open":
+            vault.adopt_look(vault.look())
+        else:
+            try:
+                if not vault.is_newest():
+                    return True
+            except VaultError:
+                return True
+        self._stamps[vault.provider] = stamp
+        return False
+
     async def catch_up(self) -> None:
         """Read what was saved since."""
         async with self._vaults.changing:
-            for name, vault in self._vaults.each.items():
-                stamp = _stamp(vault)  # before it is read: what comes later is seen the next time
-                if stamp != self._stamps[name]:
+            for vault in self._vaults.each.values():
+                stamp = _stamp(vault)
+                if self._is_behind(vault):
                     await self._read(vault)
-                    self._stamps[name] = stamp
+                    self._stamps[vault.provider] = stamp
 
     async def _read(self, vault: Vault) -> None:
-        if vault.state != "open":
-            vault.adopt_look(vault.look())
-            return
         try:
             await self._vaults.change(vault, vault.reread)
             await self._changes.opened(vault)

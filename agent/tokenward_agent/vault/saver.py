@@ -77,18 +77,22 @@ class VaultSaver:
         nonce = head_of(data, self._storage.path, self._provider).nonce
         return Prepared(known.epoch, new, nonce, after, new_key)
 
+    def is_newest(self, known: Prepared) -> bool:
+        """Tell whether the file is what is known. Raises VaultError."""
+        head = read_head(self._storage, self._provider)
+        return head is not None and (head.header, head.nonce) == (known.header, known.nonce)
+
     def newest(self, known: Prepared) -> Prepared:
         """Return what is on the disk, from memory if nobody else has written it. Raises VaultError."""
         path = self._storage.path
-        head = read_head(self._storage, self._provider)
-        if head is None:
+        if self.is_newest(known):
+            return known
+        if read_head(self._storage, self._provider) is None:
             raise VaultError(
                 "vault",
                 f"{path} was removed while it was in use; nothing was written.",
                 "put it back, or start anew with `auth agent restart`",
             )
-        if (head.header, head.nonce) == (known.header, known.nonce):
-            return known
         sealed = read(self._storage, self._provider)
         with self._key.use(known.epoch) as key:
             try:

@@ -125,8 +125,7 @@ class Vault:
     def close(self) -> None:
         """Wipe the data key and forget the records; a vault that is not open stays what it is."""
         self._key.wipe()
-        self._body = Body({})
-        self._used = {}
+        self._body, self._used = Body({}), {}
         if self.state == "open":
             self.state = "closed"
 
@@ -152,8 +151,6 @@ class Vault:
         else:
             self.state, self.header = "closed", found
 
-    # What a thread does.
-
     def look(self) -> Header | VaultError | None:
         """Read the header: how the vault opens, why it cannot be read, or None if it is absent."""
         try:
@@ -171,8 +168,7 @@ class Vault:
 
         Raises VaultError if there is a file already or it cannot be written.
         """
-        epoch = self._key.epoch
-        vault_id = vault_id or new_vault_id()
+        epoch, vault_id = self._key.epoch, vault_id or new_vault_id()
         with self.storage.locked() as writer:
             if read_head(self.storage, self.provider) is not None:
                 path = self.storage.path
@@ -236,6 +232,10 @@ class Vault:
             return header, body
 
         return self._saver.save(known, vouching, now, new_key)
+
+    def is_newest(self) -> bool:
+        """Tell whether the file is as it was read or written last. Raises VaultError."""
+        return self._saver.is_newest(self._known())
 
     def reread(self) -> Prepared:
         """Read what another agent saved since, for an `adopt`. Raises VaultError."""

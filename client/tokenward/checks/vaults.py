@@ -23,11 +23,12 @@ def openers(vaults: list[dict[str, Any]]) -> Iterator[Finding]:
         if state == "broken":
             if vault["note"] not in told:  # where the folder is wrong, it is so for both
                 told.add(vault["note"])
+                hint = str(vault.get("hint") or "`auth restore`")
                 restored = f"`auth restore --previous --keyring-provider {name}`"
                 yield problem(
                     "vaults",
                     f"The vault of `{name}` cannot be used: {str(vault['note']).rstrip('.')}.",
-                    str(vault.get("hint", restored)) or restored,
+                    restored if "auth restore" in hint else hint,
                 )
             continue
         who = listed([str(slot["detail"]) for slot in vault["slots"]])
