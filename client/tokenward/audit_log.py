@@ -145,7 +145,7 @@ def row(line: Line) -> tuple[str, ...]:
     return (
         _shown(line["time"]),
         who(line.get("who")),
-        str(line["event"]),
+        f"{line['event']} ({line['purpose']})" if line.get("purpose") else str(line["event"]),
         _service(line),
         ", ".join(map(str, projects)) if isinstance(projects, list) else "",
         _decision(line),
@@ -182,7 +182,7 @@ def _decision(line: Line) -> str:
         return f"denied {when_asked} (line {line.get('rule', '?')} of the policy)"
     if line.get("rule") and line.get("code"):
         text = f"denied by line {line['rule']} of the policy"
-    elif line.get("code"):
+    elif line.get("code") not in {None, text}:
         text += f": {line['code']}"
     if isinstance(expires, int) and text == "given":
         text += f" for {span(expires - when(line) + 1)}"  # a second may have gone by meanwhile

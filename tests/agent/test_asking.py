@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.agents.asking import CONNECT, STAY, asking, listening
 from support.inspection.processes import own_descriptors
 from support.waiting import PATIENCE
 from tokenward_agent.asking import proc
@@ -27,37 +27,17 @@ from tokenward_agent.asking.process import Process, terminal_name
 from tokenward_agent.asking.program import program_of
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-CONNECT = "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
-STAY = f"{CONNECT} sys.stdin.read()"
 WAITING = "print('ready', flush=True); input()"
 
 
 @pytest.fixture
 def listener(tmp_path: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.bind(str(tmp_path / "s"))
-        sock.listen()
-        sock.settimeout(PATIENCE)
+    with listening(tmp_path / "s") as sock:
         yield sock
-
-
-@contextmanager
-def asking(listener: socket.socket, *command: str, **keywords: Any) -> Iterator[Peer]:
-    """Start a command that connects, and lend the peer that it is."""
-    process = subprocess.Popen(
-        [*command, listener.getsockname()], stdin=subprocess.PIPE, **keywords
-    )
-    try:
-        sock, _ = listener.accept()
-        with sock:
-            yield Peer(sock)
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(PATIENCE)
 
 
 @LINUX
@@ -99,6 +79,14 @@ def test_a_go_between_asks_for_the_tool_that_started_it(
     with asking(listener, sys.executable, str(tool)) as peer:
         told = peer.asker.described()
         assert (told["program"], told["through"]) == ("uvish", ["keyring"])
+        assert told["connected"] == {
+            "pid": peer.asker.chain[0].process.pid,
+            "exe": os.path.realpath(sys.executable),
+            "script": str(tmp_path / "keyring"),
+            "cwd": str(Path.cwd()),
+        }
+        assert peer.described(str)
+        assert peer.wanted == "keyring for uvish"
 
 
 @LINUX
@@ -114,6 +102,9 @@ def test_the_shell_script_of_setup_is_looked_through(
         told = peer.asker.described()
         assert told["program"] == "pipish"
         assert told["through"] == [told["through"][0], "keyring"]  # type: ignore[index]  # a list
+        connected = told["connected"]
+        assert connected["pid"] == peer.asker.chain[0].process.pid  # type: ignore[index]  # a map
+        assert connected["script"] == str(program)  # type: ignore[index]  # likewise
 
 
 @LINUX
@@ -305,7 +296,14 @@ PYTHON = "/usr/bin/python3.11"
             "",
             ["-m", "b"],
         ),
-        (["python", "--check-hash-based-pycs", "x.py"], PYTHON, "x", "/home/ana/src/x.py", "", []),
+        (
+            ["python", "--check-hash-based-pycs", "always", "x.py"],
+            PYTHON,
+            "x",
+            "/home/ana/src/x.py",
+            "",
+            [],
+        ),
         (
             ["python", "-c", "code", "-m", "twine"],
             PYTHON,
@@ -343,6 +341,18 @@ PYTHON = "/usr/bin/python3.11"
         (["node", "-p", "x"], "/usr/bin/node", "node", "", "", ["x"]),
         (["perl", "-E", "x"], "/usr/bin/perl", "perl", "", "", ["x"]),
         (["perl", "-MFile::Spec", "/b/tool"], "/usr/bin/perl", "tool", "/b/tool", "", []),
+        (["bash", "-eo", "pipefail", "/b/t.sh", "x"], "/bin/bash", "t.sh", "/b/t.sh", "", ["x"]),
+        (["bash", "--rcfile", "F", "/b/t.sh"], "/bin/bash", "t.sh", "/b/t.sh", "", []),
+        (["bash", "--init-file", "/F"], "/bin/bash", "bash", "", "", []),
+        (["bash", "-eOo", "extglob", "pipefail", "/b/t"], "/bin/bash", "t", "/b/t", "", []),
+        (["zsh", "-oerrexit", "/b/t"], "/bin/zsh", "t", "/b/t", "", []),
+        (["sh", "/b/t"], "/bin/busybox", "t", "/b/t", "", []),
+        (["busybox", "sh", "-e", "/b/t"], "/bin/busybox", "t", "/b/t", "", []),
+        (["-bash"], "/bin/bash", "bash", "", "", []),
+        (["node", "--require", "/a", "-r", "/b", "/t.js"], "/bin/node", "t.js", "/t.js", "", []),
+        (["perl", "-I", "/lib", "-wT", "/b/t"], "/bin/perl", "t", "/b/t", "", []),
+        (["python3", "/b/t"], "/opt/helper", "helper", "", "", ["/b/t"]),
+        (["python3", "/b/t"], "/P.framework/MacOS/Python", "t", "/b/t", "", []),
         (["bash", "-ceu", "x", "/b/tool"], "/bin/bash", "bash", "", "", ["x", "/b/tool"]),
         ([], "", "x", "", "", []),
     ],

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_agent.policy.deciding import MAYBE, NO, YES, Decision, Subject, decide, is_meant
+from tokenward_agent.policy.deciding import (
+    BARRED,
+    MAYBE,
+    NO,
+    YES,
+    Decision,
+    Subject,
+    decide,
+    is_meant,
+)
 from tokenward_agent.policy.rule import ALLOW, ASK, DECISIONS, DENY, PURPOSES, Rule, Terms
 from tokenward_agent.requests.narrowing import Wish
 
@@ -55,21 +64,42 @@ def test_what_a_denied_program_starts_is_denied_too_and_what_an_allowed_one_star
     assert word(Rule(ALLOW, programs=("bash",)), Rule(DENY), around=around) == DENY
 
 
-def test_where_more_programs_stand_above_than_are_looked_at_one_of_them_may_be_meant() -> None:
-    known = subject()._replace(whole=False)
-    assert decide((Rule(DENY, programs=("helper",)),), known).word == ASK
-    assert decide((Rule(DENY, programs=("twine",)),), known).word == DENY
-    assert decide((Rule(DENY, programs=("helper",)), Rule(DENY)), known).word == DENY
-    assert decide((Rule(ALLOW, programs=("helper",)), Rule(DENY)), known).word == DENY
+def unknown(tool: frozenset[str] = NOBODY, **about: Any) -> Subject:
+    return subject(tool, **about)._replace(known=False)
 
 
-@pytest.mark.parametrize("decide_", [ALLOW, ASK, DENY])
-def test_a_program_that_cannot_be_looked_at_is_asked_about_where_a_rule_names_programs(
-    decide_: str,
+@pytest.mark.parametrize("tool", [NOBODY, TWINE])
+def test_who_is_not_wholly_known_is_allowed_by_no_name_and_denied_by_each(
+    tool: frozenset[str],
 ) -> None:
-    other = DENY if decide_ == ALLOW else ALLOW
-    rules = (Rule(decide_, programs=("twine",)), Rule(other))
-    assert decide(rules, subject(tool=NOBODY)) == Decision(ASK, rules[0], certain=False)
+    asked = unknown(tool)
+    assert decide((Rule(DENY, programs=("helper",)),), asked).word == DENY
+    assert decide((Rule(DENY, programs=("/opt/helper",)), Rule(ALLOW)), asked).word == DENY
+    assert decide((Rule(ALLOW, programs=("twine",)), Rule(DENY)), asked).word == DENY
+    assert decide((Rule(ALLOW, programs=("twine",)), Rule(ASK)), asked).word == ASK
+    assert decide((Rule(ASK, programs=("helper",)),), asked).word == ASK
+    assert decide((Rule(ASK, programs=("helper",)), Rule(DENY)), asked).word == ASK
+
+
+def test_nor_is_a_yes_to_such_a_question_remembered_for_a_program() -> None:
+    rule = Rule(ASK, programs=("helper",), remember=60)
+    assert decide((rule,), unknown()) == Decision(ASK, rule, certain=False)
+
+
+def test_a_rule_that_denies_a_program_for_something_is_not_for_everything() -> None:
+    rule = Rule(DENY, programs=("helper",), purposes=("publish",))
+    words = [
+        decide((rule,), unknown(purpose=purpose)).word for purpose in ("publish", "install", "")
+    ]
+    assert words == [DENY, ALLOW, ASK]
+
+
+def test_what_a_command_line_names_that_cannot_be_read_may_be_meant() -> None:
+    known = subject()._replace(hints=frozenset({"helper", "deploy.sh"}))
+    assert decide((Rule(DENY, programs=("/opt/bin/helper",)),), known).word == ASK
+    assert decide((Rule(DENY, programs=("deploy.sh",)),), known).word == ASK
+    assert decide((Rule(DENY, programs=("/opt/bin/other",)),), known).word == ALLOW
+    assert decide((Rule(ALLOW, programs=("/opt/bin/helper",)), Rule(DENY)), known).word == DENY
 
 
 def test_where_nothing_depends_on_who_it_is_nobody_is_asked() -> None:
@@ -155,11 +185,14 @@ SUBJECTS = st.builds(
     st.sampled_from(NAMES),
     st.sampled_from(["", *PURPOSES]),
     st.frozensets(st.sampled_from(NAMES)),
+    st.just(True),
+    st.frozensets(st.sampled_from(["a", "b", "c"])),
 )
 LESS: list[dict[str, Any]] = [
     {"tool": NOBODY, "around": NOBODY},
     {"purpose": ""},
-    {"whole": False},
+    {"known": False},
+    {"known": False, "around": NOBODY, "hints": NOBODY},
     {"projects": NOBODY},
 ]
 POLICIES = st.lists(all_rules(), max_size=6)
@@ -196,6 +229,8 @@ def test_a_rule_that_is_meant_for_sure_says_what_becomes_of_it(rule: Rule, asked
     decision = decide([rule], asked)
     if meant == YES:
         assert decision == Decision(rule.decide, rule, terms=rule.terms)
+    elif meant == BARRED:
+        assert (decision.word, decision.rule) == (ALLOW, None)
     elif meant == NO:
         assert decision == Decision(ALLOW, None)
     else:
@@ -222,7 +257,6 @@ def test_where_another_rule_may_be_meant_it_is_as_narrow_as_either_has_it() -> N
         ((long,), Terms(7200), Terms(3600)),
         ((long, short), Terms(7200), Terms(900)),
         ((freely, short), Terms(narrow=False), Terms(900)),
-        ((Rule(DENY, programs=("twine",)), Rule(ASK, terms=Terms(narrow=False))), Terms(), Terms(narrow=False)),
     ):  # fmt: skip
         assert decide(rules, subject()).terms == known
         assert decide(rules, subject(tool=NOBODY)).terms == unknown

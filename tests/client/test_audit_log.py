@@ -83,6 +83,22 @@ def test_what_is_no_file_is_passed_over_and_not_waited_for(tmp_path: Path) -> No
             ("x", "fetch", URL, "", "refused: locked"),
         ),
         (
+            {"who": {"program": "auth"}, "decision": "given", "purpose": "exec: uv publish"},
+            ("auth", "fetch (exec: uv publish)", "", "", "given"),
+        ),
+        (
+            {"decision": "refused", "code": "refused"},
+            ("", "fetch", "", "", "refused"),
+        ),
+        (
+            {"decision": "refused", "code": "refused", "why": "sealed"},
+            ("", "fetch", "", "", "refused: sealed"),
+        ),
+        (
+            {"decision": "refused", "code": "refused", "rule": 7, "why": "no answer"},
+            ("", "fetch", "", "", "denied by line 7 of the policy: no answer"),
+        ),
+        (
             {"event": "logout", "decision": "done", "count": 12},
             ("", "logout", "12 credentials", "", "done"),
         ),

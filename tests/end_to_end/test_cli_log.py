@@ -60,6 +60,40 @@ def test_a_person_sees_who_asked_for_what_and_what_was_decided(home: Home) -> No
     assert told["cwd"] == str(home.path)
 
 
+@LINUX
+def test_what_a_secret_was_wanted_for_is_said_in_words(home: Home) -> None:
+    login(home)
+    phrase = home.path / "phrase"
+    phrase.write_text("a long enough passphrase")
+    phrase.chmod(0o600)
+    uv = home.path / "uv"
+    uv.write_text("#!/bin/sh\n")
+    uv.chmod(0o700)
+    home.done("token", URL)
+    home.done("exec", "--index", URL, "--", str(uv), "publish", "hunter2")
+    home.done("export", "backup", "--passphrase-file", str(phrase))
+    script = home.path / "keyring"
+    script.write_text(f"import keyring; keyring.get_credential({URL!r}, None)")
+    assert home.run(PROGRAMS / "python", script).returncode == 0
+    by = [line for line in home.log_lines() if line["event"] == "fetch"]
+    assert [line["purpose"] for line in by[:3]] == ["printed", "exec: uv publish", "export"]
+    assert by[3]["purpose"].startswith("keyring for ")
+    assert by[3]["who"]["connected"]["script"] == str(script)
+    assert by[3]["who"]["connected"]["cwd"] == str(home.path)
+    assert by[3]["who"]["connected"]["pid"] != by[3]["who"]["pid"]
+    shown = home.done("log")
+    assert all(f"fetch ({words})" in shown for words in ("printed", "exec: uv publish", "export"))
+    assert "hunter2" not in shown + str(home.log_lines())
+
+
+def test_a_refusal_says_why_and_not_the_same_word_twice(home: Home) -> None:
+    login(home)
+    assert home.auth("token", URL, "--ttl", "15m").returncode == 2
+    shown = home.done("log")
+    assert "refused: cannot be narrowed" in shown
+    assert "refused: refused" not in shown
+
+
 def test_lines_are_chosen_by_time_and_service(home: Home) -> None:
     login(home)
     home.log_in("https://other.example/", "x", username="bob")

@@ -72,16 +72,20 @@ def test_a_policy_whose_link_leads_nowhere_lets_nothing_through(stored: Home) ->
 def test_a_denied_program_gets_nothing_from_behind_as_many_shells_as_there_may_be(
     stored: Home,
 ) -> None:
-    script, call = stored.path / "helper", f"auth token {URL}"
-    for _ in range(10):
-        call = f"sh -c {shlex.quote(call + '; :')}"
-    script.write_text(f"#!/bin/sh\n{call}\n")
-    script.chmod(0o700)
-    assert SECRET in stored.run(script).stdout
-    rules(stored, '[[policy]]\nprogram = "helper"\ndecide = "deny"\n')
-    result = stored.run(script)
-    assert result.stdout == ""
-    assert "Nobody can be asked about giving auth" in result.stderr
+    nest, helper = stored.path / "nest", stored.path / "helper"
+    nest.write_text(
+        f'[ "$1" -gt 0 ] || auth token {URL}\n[ "$1" -eq 0 ] || sh "$0" $(($1 - 1))\n:\n'
+    )
+    for deep in (10, 50):
+        helper.write_text(f"#!/bin/sh\nsh {shlex.quote(str(nest))} {deep}\n:\n")
+        helper.chmod(0o700)
+        rules(stored, "")
+        assert SECRET in stored.run(helper).stdout
+        rules(stored, '[[policy]]\nprogram = "helper"\ndecide = "deny"\n')
+        result = stored.run(helper)
+        assert result.stdout == ""
+        assert "The policy denies auth" in result.stderr
+        assert ("not wholly known who asks" in result.stderr) is (deep == 50)
 
 
 def test_publishing_and_installing_are_told_apart_and_so_are_projects(stored: Home) -> None:

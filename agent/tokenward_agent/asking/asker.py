@@ -4,14 +4,18 @@ Some programs ask for another one: `keyring` and this project's relay are starte
 wants the credential. They are *go-betweens*; the `tool` is the first that is none. A go-between is
 told by its name, which any program may take; so the whole chain is kept and shown, and nothing is
 allowed to a chain because of the go-between in it.
+
+A chain is `known` where nothing of it could be somebody else: each process could be looked into, of
+each it is told what it runs, and none stands above that was not looked at. A tool that runs a text
+is not known either; in a process above it a text is nothing that could have a name.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from tokenward_agent.asking.process import MOST, Process, terminal_name
-from tokenward_agent.asking.program import Program, program_of
+from tokenward_agent.asking.process import Process, is_above_terminal, terminal_name
+from tokenward_agent.asking.program import Program, hints_of, program_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +34,9 @@ GO_BETWEENS: Final = frozenset(
 
 TEXT: Final = 256
 """Characters of a path that the record keeps."""
+
+PARENTS: Final = 8
+"""Processes above the tool, and of those that it asks through, that the record names."""
 
 
 class Link(NamedTuple):
@@ -58,17 +65,23 @@ class Asker(NamedTuple):
         return self.chain[0] if self.chain else None
 
     @property
-    def is_whole(self) -> bool:
-        """Whether nobody stands above the chain who was not looked at, for all that is known."""
-        if len(self.chain) < MOST:
-            return True
+    def is_known(self) -> bool:
+        """Whether it is known who asks, and who stands above."""
+        tool = self.tool
+        if tool is None or tool.program.is_text or not tool.process.exe:
+            return False
         first, last = self.chain[0].process, self.chain[-1].process
-        return last.parent <= 1 or 0 != first.terminal != last.terminal
+        ended = last.parent <= 1 or is_above_terminal(last, first)
+        return ended and all(map(_is_sure, self.chain))
+
+    def hints(self) -> frozenset[str]:
+        """Return names of files that may be run there beside what the processes are known by."""
+        return frozenset().union(*(hints_of(*link) for link in self.chain))
 
     def _is_go_between(self, at: int) -> bool:
         program = self.chain[at].program
         # The `keyring` of `auth setup` is a shell script that has Python run a few lines.
-        child = program.is_code and at + 1 < len(self.chain) and self._is_go_between(at + 1)
+        child = program.is_text and at + 1 < len(self.chain) and self._is_go_between(at + 1)
         return program.name in GO_BETWEENS or child
 
     def described(self) -> dict[str, object]:
@@ -86,10 +99,31 @@ class Asker(NamedTuple):
             "cwd": tool.process.cwd[:TEXT],
             "terminal": next(filter(None, terminals), ""),
             "unit": self.chain[0].process.unit[:TEXT],
-            "through": [link.program.name for link in self.chain[:at]],
-            "parents": [link.program.name for link in self.chain[at + 1 :]],
+            "through": [link.program.name for link in self.chain[:at]][:PARENTS],
+            "parents": [link.program.name for link in self.chain[at + 1 :]][:PARENTS],
+            "connected": self._connected(at),
+            "unknown": not self.is_known,
         }
         return {key: value for key, value in found.items() if value}
+
+    def _connected(self, at: int) -> dict[str, object]:
+        """Return what the record keeps of who connected for the tool, the so many-th of the chain."""
+        if not at:
+            return {}
+        process = self.chain[0].process
+        scripts = (link.program.script or link.program.module for link in self.chain[:at])
+        found = {
+            "pid": process.pid,
+            "exe": process.exe[:TEXT],
+            "script": next(filter(None, scripts), "")[:TEXT],
+            "cwd": process.cwd[:TEXT],
+        }
+        return {key: value for key, value in found.items() if value}
+
+
+def _is_sure(link: Link) -> bool:
+    """Tell whether a process runs what it seems to; of root's own nothing but that can be told."""
+    return not link.process.closed and (link.program.is_known or not link.process.exe)
 
 
 UNKNOWN: Final = Asker(())

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
+_ROOTS: Final = {"root", r"NT AUTHORITY\SYSTEM"}
 _LOCAL_PEERPID: Final = 2  # sys/un.h of macOS, at level SOL_LOCAL 0; one for every Mac
 
 
@@ -38,6 +39,8 @@ def chain_of(pid: int, accepted: float) -> tuple[Process, ...]:
             latest = process.create_time()
             found.append(_read(process))
             process = process.parent()  # psutil itself compares the times of parent and child
+            if process is None:
+                found[-1] = found[-1]._replace(parent=0)
         if psutil.Process(pid).create_time() != began:
             return ()
     except psutil.Error:
@@ -47,16 +50,18 @@ def chain_of(pid: int, accepted: float) -> tuple[Process, ...]:
 
 def _read(process: psutil.Process) -> Process:
     with process.oneshot():
+        exe = _or_nothing(process.exe)
         return Process(
             process.pid,
             process.ppid(),
             0,
             0,
             process.name(),
-            _or_nothing(process.exe),
+            exe,
             _or_nothing(process.cwd),
             tuple(_or_nothing(lambda: "\0".join(process.cmdline())).split("\0")),
             whole=True,
+            closed=not exe and _or_nothing(process.username) not in _ROOTS,
         )
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 
 from tokenward_agent.asking.asker import UNKNOWN, Asker
+from tokenward_agent.asking.wanting import wanted_for
 
 if sys.platform == "linux":
     from tokenward_agent.asking.proc import chain_behind
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
 class Peer:
     """The other end of a connected socket, as the connection knew it when it was accepted."""
 
-    __slots__ = ("_accepted", "_asker", "_described", "_sock")
+    __slots__ = ("_accepted", "_asker", "_described", "_hints", "_sock", "wanted")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._asker: Asker | None = None
         self._described: str | None = None
+        self._hints: tuple[Asker, frozenset[str]] | None = None
+        self.wanted = ""
+        """What it wants a credential for, in words, once it was described; "" if not known."""
         self._accepted = _now()
 
     @property
@@ -55,8 +59,17 @@ class Peer:
     def described(self, encode: Callable[[Mapping[str, object]], str]) -> str:
         """Return `asker.described()` as text, made once."""
         if self._described is None:
+            self.wanted = wanted_for(self.asker)
             self._described = encode(self.asker.described())
         return self._described
+
+    @property
+    def hints(self) -> frozenset[str]:
+        """What `asker.hints()` says, made once."""
+        asker = self.asker
+        if self._hints is None or self._hints[0] is not asker:
+            self._hints = asker, asker.hints()
+        return self._hints[1]
 
     def _look(self) -> Asker:
         try:

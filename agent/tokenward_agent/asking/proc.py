@@ -10,24 +10,28 @@ process, whenever it is asked for; a number alone may belong to another one by t
 when somebody needs to know and given back at once: a connection costs no second descriptor. Where
 there is no such handle, a process counts only if it was there before the connection was accepted.
 
-Source of the formats: proc_pid_stat(5), proc_pid_cmdline(5), proc_pid_cgroup(5). What cannot be
-read (another user's process, one that is closed to others) is empty, never an error.
+Source of the formats: proc_pid_stat(5), proc_pid_cmdline(5), proc_pid_cgroup(5),
+proc_pid_status(5). What cannot be read (another user's process, one that is closed to others) is
+empty, never an error. Root's own are a normal case above a login, cron or sudo, and not held against
+whoever they started; every other process that cannot be looked into is `closed`. A chain that ends
+before its terminal's program or the first process has a parent that was not seen (asker.py).
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
 import socket
 import sys
 
-from tokenward_agent.asking.process import MOST, Process
+from tokenward_agent.asking.process import MOST, Process, is_above_terminal
 from tokenward_agent.peer_credentials import number, pid_and_uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Final
 
 assert sys.platform == "linux"  # noqa: S101 - it is what type checkers read
@@ -39,7 +43,8 @@ _SO_PEERPIDFD: Final = getattr(socket, "SO_PEERPIDFD", _PEERPIDFD.get(socket.SO_
 ARGUMENT_BYTES: Final = 128 * 1024
 """Bytes of a command line that are read; a longer one is not judged at all."""
 
-_PARENT, _TERMINAL, _BEGAN = 4 - 3, 7 - 3, 22 - 3
+_PARENT, _TERMINAL, _FLAGS, _BEGAN = 4 - 3, 7 - 3, 9 - 3, 22 - 3
+_FORKED: Final = 0x40  # PF_FORKNOEXEC of linux/sched.h: it runs what its parent runs
 
 
 def chain_behind(sock: socket.socket, accepted: float) -> tuple[Process, ...]:
@@ -109,20 +114,27 @@ def chain(pid: int, is_it: Callable[[Process], bool]) -> tuple[Process, ...]:
                 if below >= 0:
                     os.close(below)
                 below = folder
-            if _is_above_terminal(found):
+            if is_above_terminal(process, found[0]):
                 break
             pid = process.parent
     except (OSError, ValueError, IndexError):
-        pass  # it ended, or /proc is hidden: what was read of those below it stands
+        pass  # it ended, or /proc is hidden: the last one that was read has a parent that was not
     finally:
         if below >= 0:
             os.close(below)
     return tuple(found)
 
 
-def _is_above_terminal(found: list[Process]) -> bool:
-    """Tell whether the last one gave the others their terminal: an emulator, tmux, sshd."""
-    return found[-1].terminal != found[0].terminal and found[0].terminal != 0
+@contextlib.contextmanager
+def lend(process: Process) -> Iterator[int]:
+    """Lend the folder in /proc of a process that was seen before. Raises OSError if it ended."""
+    folder = os.open(f"/proc/{process.pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if parse_stat(_content(folder, "stat")).started != process.started:
+            raise ProcessLookupError
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def _parent(folder: int) -> int:
@@ -131,13 +143,41 @@ def _parent(folder: int) -> int:
 
 def _looked_into(folder: int, process: Process, *, first: bool) -> Process:
     argv = _content_if_any(folder, "cmdline", ARGUMENT_BYTES)
+    exe = _link(folder, "exe")
     return process._replace(
-        exe=_link(folder, "exe"),
+        exe=exe,
         cwd=_link(folder, "cwd"),
         argv=tuple(os.fsdecode(argv).removesuffix("\0").split("\0")) if argv else (),
         whole=0 < len(argv) < ARGUMENT_BYTES,
         unit=unit_of(_content_if_any(folder, "cgroup", 4096)) if first else "",
+        closed=not exe and not _runs_roots(folder, process.parent),
     )
+
+
+def _runs_roots(folder: int, parent: int) -> bool:
+    """Tell whether a process runs a program of root's: as root, or in a process that root's forked.
+
+    The latter is what sshd does for a session: it becomes the user without starting a program. That
+    does not count below the first process, to which every process comes whose parent ended.
+    """
+    if _user(folder) == 0:
+        return True
+    flags = int(_content(folder, "stat").rpartition(b") ")[2].split(None, _FLAGS + 1)[_FLAGS])
+    if parent <= 1 or not flags & _FORKED:
+        return False
+    above = os.open(f"/proc/{parent}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _user(above) == 0 and _parent(folder) == parent
+    finally:
+        os.close(above)
+
+
+def _user(folder: int) -> int:
+    """Return the effective user id, which a closed process cannot hide; -1 where it is not told."""
+    for line in _content(folder, "status").splitlines():
+        if line.startswith(b"Uid:"):
+            return int(line.split()[2])
+    return -1
 
 
 def _content(folder: int, name: str, size: int = 4096) -> bytes:
@@ -158,5 +198,5 @@ def _content_if_any(folder: int, name: str, size: int) -> bytes:
 def _link(folder: int, name: str) -> str:
     try:
         return os.readlink(name, dir_fd=folder)
-    except PermissionError:
+    except (PermissionError, FileNotFoundError):  # the latter: only threads of it are left
         return ""

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-MOST: Final = 8
+MOST: Final = 32
 """Processes of a chain that are looked at, the asking one among them."""
 
 
@@ -22,7 +22,9 @@ class Process(NamedTuple):
     """A process as it was seen; "" and () stand for what could not be.
 
     `started` is in clock ticks since boot and `terminal` the number of its device, 0 for none.
-    `whole` tells whether `argv` is all of the command line. `unit` is that of the first of a chain.
+    `parent` is 0 where there is none. `whole` tells whether `argv` is all of the command line. `unit`
+    is that of the first of a chain. `closed` says that it could not be looked into and is not root's:
+    what runs there is only what it says of itself.
     """
 
     pid: int
@@ -35,6 +37,12 @@ class Process(NamedTuple):
     argv: tuple[str, ...] = ()
     whole: bool = False
     unit: str = ""
+    closed: bool = False
+
+
+def is_above_terminal(last: Process, first: Process) -> bool:
+    """Tell whether a process gave the first of its chain its terminal: an emulator, tmux, sshd."""
+    return first.terminal not in {last.terminal, 0}
 
 
 def terminal_name(device: int) -> str:

@@ -2,108 +2,162 @@
 
 `/usr/bin/python3 -I /home/ana/.local/bin/twine upload` is twine to a person, and so it is here.
 Pure. A process says about itself what it likes: this names it and is no proof of what it is.
+
+Where the name cannot be told for sure the program is not known: an option that interpreters.py does
+not have, a command line that could not be read to its end, a program that goes by the name of an
+interpreter and is none of those. What is made of that is said by whoever asks (requests/case.py).
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from typing import NamedTuple
 
+from tokenward_agent.asking.interpreters import (
+    MODULE,
+    MULTI_CALL,
+    TEXT,
+    UNKNOWN,
+    is_descriptor,
+    kind_of,
+    run_of,
+)
+from tokenward_agent.asking.purpose import is_tool
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Final
 
     from tokenward_agent.asking.process import Process
 
-_INTERPRETERS: Final = re.compile(
-    r"(python|pypy|node|ruby|perl|bash|dash|zsh|sh)[0-9.]*(-(32|64|dbg))?(\.exe)?"
+_COMPILED: Final = frozenset(
+    {"bazel", "bazelisk", "buildah", "cargo", "docker", "git", "git-remote-http", "hatch"}
+    | {"git-remote-https", "maturin", "micromamba", "pixi", "podman", "rattler-build", "rye"}
+    | {"skopeo", "uv", "uvx"}
 )
-_PYTHONS: Final = ("python", "pypy")
-_WITH_VALUE: Final = {"python": "WX", "pypy": "WX", "node": "r", "ruby": "IrC", "perl": "I"}
-"""Options of one letter whose value may be the next word."""
+"""Programs that are what their file is, and run no other text or file in its place."""
 
-
-_ATTACHED: Final = {"ruby": "EFKTWix", "perl": "CDFMVdimx"}
-"""Those behind which there may be a value in the same word alone."""
-_CODE: Final = {"node": "ep", "ruby": "e", "perl": "eE"}
-"""Options of one letter that have a text run, where it is not `c`."""
+_DELETED: Final = " (deleted)"
+_BY_NAME: Final = ""
+_APART: Final = re.compile(r"[\s;&|()<>{}$=\"'`]+")
 
 
 class Program(NamedTuple):
     """What runs: a `name` for people, and the `arguments` behind it.
 
     `script` is the absolute path of what an interpreter runs and `module` the name, "" if it runs
-    none; `is_code` says that it runs a text that stands in its command line.
+    none; `is_text` says that it runs a text instead of either. Of what is not known (`is_known`)
+    the name is at best one of several.
     """
 
     name: str
     script: str
     module: str
     arguments: tuple[str, ...]
-    is_code: bool = False
+    is_text: bool = False
+    is_known: bool = True
 
 
 def program_of(process: Process) -> Program:
     """Name what a process runs, by what can be seen of it."""
-    argv = process.argv
-    kind = interpreter(process)
+    kind, argv = _called(process)
     if kind is None or not argv:
-        name = os.path.basename(process.exe.removesuffix(" (deleted)")) or process.name
-        return Program(_short(name), "", "", argv[1:])
-    at = 1
-    while at < len(argv):
-        word = argv[at]
-        if kind in _PYTHONS and word.startswith("-") and (module := _module(argv, at)) is not None:
-            name, behind = module
-            return Program(_short(name.removesuffix(".__main__")), "", name, argv[behind:])
-        if word == "--":
-            at += 1
-            break
-        if not word.startswith("-") or word == "-":
-            break
-        if _is_code(kind, word):
-            return Program(kind, "", "", argv[at + 1 :], is_code=True)
-        at += 2 if word[-1] in _WITH_VALUE.get(kind, "") and len(word) == 2 else 1
-    if at >= len(argv) or argv[at] == "-":
-        return Program(kind, "", "", argv[at + 1 :])
-    script = os.path.normpath(os.path.join(process.cwd, argv[at]))
-    return Program(_of_script(script), script, "", argv[at + 1 :])
+        name = os.path.basename(_file(process)) or process.name
+        text = process.exe.startswith("/memfd:")
+        known = process.whole and (not argv or argv[0].endswith(name) or _claimed(argv) is None)
+        return Program(_short(name), "", "", argv[1:], is_text=text, is_known=known)
+    run = run_of(kind, argv)
+    behind, known = argv[run.behind :], process.whole
+    if run.what == MODULE:
+        name = run.word.removesuffix(".__main__")
+        return Program(_short(name), "", run.word, behind, is_known=known)
+    if run.what == TEXT:
+        return Program(kind, "", "", behind, is_text=True, is_known=known)
+    if run.what == UNKNOWN:
+        return Program(kind, "", "", argv[1:], is_known=False)
+    script = os.path.normpath(os.path.join(process.cwd, run.word))
+    if is_descriptor(script):
+        return Program(kind, "", "", behind, is_text=True, is_known=known)
+    known = known and os.path.isabs(script)
+    return Program(_of_script(script), script, "", behind, is_known=known)
 
 
-def interpreter(process: Process) -> str | None:
-    """Return the kind of interpreter that a process is, such as `python`; None if it is none."""
-    for path in (process.exe, *process.argv[:1]):
-        found = _INTERPRETERS.fullmatch(os.path.basename(path.removesuffix(" (deleted)")))
-        if found is not None:
-            return found[1]
-    return None
+def lasting_name(process: Process, program: Program) -> str | None:
+    """Name what runs as it can be told again in a later process, None where that cannot be.
 
-
-def _module(argv: tuple[str, ...], at: int) -> tuple[str, int] | None:
-    """Return the module that `-m` names, also as `-Im` or `-mNAME`, and what stands behind it."""
-    flags, found, name = argv[at][1:].partition("m")
-    if not found or argv[at].startswith("--") or set(flags) - set("bBdEhiIOPqRsSuvVx"):
-        return None
-    if name:
-        return name, at + 1
-    return (argv[at + 1], at + 2) if at + 1 < len(argv) else None
-
-
-def _is_code(kind: str, word: str) -> bool:
-    """Tell whether the program itself is in the words: `python -c`, `sh -ce`, `perl -E`, `node -p`.
-
-    Letters may stand together, and the text right behind its letter; behind one with a value all is
-    that value.
+    It is "" where the process' own file is all of it. No text is the same one twice, nor is what an
+    interpreter runs that is in no table here (php, java, the dynamic linker): so every program
+    counts as one unless it is known to be none. A script may be one too (pdb, coverage, pytest), and
+    is the same one with the same arguments alone, unless it is a tool that this agent knows.
     """
-    if word.startswith("--"):
-        return word.partition("=")[0] in {"--eval", "--print"}
-    for letter in word[1:]:
-        if letter in _CODE.get(kind, "c"):
-            return True
-        if letter in _WITH_VALUE.get(kind, "") + _ATTACHED.get(kind, ""):
-            return False
-    return False
+    file = _file(process)
+    if not program.is_known or program.is_text or not file or file != process.exe:
+        return None
+    if program.script or program.module:
+        if not process.cwd:
+            return None
+        # A module is looked for in the folder first, and is another one elsewhere.
+        runs = program.script or f"{program.module} in {process.cwd}"
+        words = () if is_tool(program.name) else (process.cwd, program.arguments)
+        return f"{runs} with {hash(words)}" if words else runs
+    name = os.path.basename(file).removesuffix(".exe")
+    return "" if name in _COMPILED else None
+
+
+def hints_of(process: Process, program: Program) -> frozenset[str]:
+    """Return names of files that it may run beside what it is known by.
+
+    Those are what its command line names, where nobody knows what that means: the words of a text,
+    and of a program that is in no table and may be an interpreter (`php helper.php`, `ld.so helper`).
+    And a script that is not named by its whole path, as it may be one of another folder: a shell
+    looks on PATH, and a process may have changed its folder since.
+    """
+    if program.script:
+        named: Iterable[str] = () if program.script in process.argv else (program.script,)
+    elif program.module or os.path.basename(_file(process)) in _COMPILED:
+        named = ()
+    else:
+        parts = (part for word in process.argv[1:] for part in _APART.split(word))
+        named = (part for part in parts if "/" in part or "." in part)
+    found: set[str] = set()
+    for path in named:
+        name = path.rpartition("/")[2]
+        found |= {name, name.removesuffix(".py")}
+    return frozenset(found)
+
+
+def _called(process: Process) -> tuple[str | None, tuple[str, ...]]:
+    """Return which interpreter a process is, None for none, and the words that it was given.
+
+    Its file says so; what it calls itself counts where the file cannot be seen, and for a file that
+    is many programs by their names.
+    """
+    argv = process.argv
+    kind = _kind_of_file(process.exe)
+    if kind != _BY_NAME:
+        return kind, argv
+    if process.exe and len(argv) > 1 and os.path.basename(argv[0]) in MULTI_CALL:
+        argv = argv[1:]
+    return (_claimed(argv) if argv else None), argv
+
+
+@functools.lru_cache(maxsize=1024)
+def _kind_of_file(exe: str) -> str | None:
+    """Return which interpreter a file is, _BY_NAME where what it calls itself says so."""
+    file = exe.removesuffix(_DELETED)
+    return _BY_NAME if not file or os.path.basename(file) in MULTI_CALL else kind_of(file)
+
+
+def _claimed(argv: tuple[str, ...]) -> str | None:
+    return kind_of(argv[0].removeprefix("-"))  # login shells begin with a dash
+
+
+def _file(process: Process) -> str:
+    """Return the path of a process' file, the one that it had where it was removed since."""
+    return process.exe.removesuffix(_DELETED)
 
 
 def _of_script(path: str) -> str:

@@ -31,6 +31,13 @@ _FETCHES: Final = re.compile(
 )
 """Programs whose other commands take something from an index, if they go to one at all."""
 
+_OTHERS: Final = frozenset({"auth", "tokenward", "keyring"})
+
+
+def is_tool(name: str) -> bool:
+    """Tell whether a program goes by the name of one that is known to run nothing else in its place."""
+    return name in _SENDS or name in _OTHERS or _FETCHES.fullmatch(name) is not None
+
 
 def purpose_of(asker: Asker) -> str:
     """Return `publish`, `install`, or "" where it is not known."""

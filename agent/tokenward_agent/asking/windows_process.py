@@ -2,7 +2,7 @@
 
 Windows says which process opened the pipe, by number; it counts if it began before the connection
 was accepted. Its parents and its command line come from psutil; where psutil cannot look, what it
-runs is known all the same.
+runs is known all the same, and not what started it.
 """
 
 from __future__ import annotations
@@ -37,4 +37,4 @@ def chain_behind(sock: socket.socket, accepted: float) -> tuple[Process, ...]:
         found = chain_of(pid, accepted)
     except (psutil.Error, OSError):
         found = ()
-    return found or (Process(pid, 0, 0, 0, os.path.basename(path), path),)
+    return found or (Process(pid, 0, 0, 0, os.path.basename(path), path, closed=True),)

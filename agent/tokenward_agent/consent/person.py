@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SECONDS: Final = 60
 """From the request to its end, whatever happens."""
 
+NOBODY_ASKED: Final = "nobody could be asked"
+"""What the log says then."""
+
 _LEAST: Final = 15
 """Seconds that there have to be left for reading a question."""
 
@@ -83,6 +86,7 @@ class Person:
                 "refused",
                 "No program was found that can ask a person here.",
                 "install a pinentry, or name one by `pinentry` in config.toml",
+                why=NOBODY_ASKED,
             )
         left = int(end - asyncio.get_running_loop().time())
         header = {
@@ -98,6 +102,6 @@ class Person:
         except WorkerError as error:
             if error.code == "timeout":
                 return "late"
-            raise Failure("refused", str(error), error.hint) from None
+            raise Failure("refused", str(error), error.hint, why=NOBODY_ASKED) from None
         answer: str = found["answer"]
         return answer

@@ -5,8 +5,9 @@ name and secret one after the other, or once more after a no, leads to one quest
 longer where the rule says `remember`: for the same program, credential, purpose and projects. Either
 is a yes to what would go out and to nothing else: the whole, a share, or what another login has put
 in the place of the credential, is asked about anew. What
-runs a text instead of a file (`python -c`), and what could not be looked at, is never the same
-program. Everything is forgotten by `forget`, and with the agent.
+runs a text instead of a file (`python -c`), what may be an interpreter that is not in the list, and
+what could not be looked at is never the same program. Everything is forgotten by `forget`, and with the
+agent.
 
 Times are seconds of a clock that is never set and counts sleep.
 """
@@ -46,10 +47,10 @@ class What(NamedTuple):
 class Who(NamedTuple):
     """Who asks: `process` is one process and no later one, `program` whatever runs the same.
 
-    None where that cannot be said.
+    A process that has become another program is another one. None where that cannot be said.
     """
 
-    process: tuple[int, int] | None
+    process: tuple[int, ...] | None
     program: tuple[str, str] | None
 
 

@@ -5,11 +5,14 @@ command line does not say which project is published. Then both answers are work
 rule and that of the rules behind it. Where they are the same nothing depends on it; where they are
 not, a person is to be asked. So ignorance never turns `deny` into `allow`, nor `ask`.
 
+Who asks is held to more, since a program can see to it that it is not known: whoever is not wholly
+known is meant by no rule that allows a program and by each that denies one.
+
 A rule that allows has to cover all that is asked for, one that asks or denies only a part of it:
 
 | | `allow` is meant for | `ask` and `deny` are meant for |
 | --- | --- | --- |
-| program | the tool that asks | the tool, whatever was started by the program, and whatever asks through it |
+| program | the tool that asks | the tool, whatever was started by the program, and whatever asks through it; perhaps what names it in a command line that nobody here can read |
 | project | requests for no other projects | requests for any of the projects |
 | service | credentials for it or what lies below | likewise; perhaps one for something above |
 
@@ -22,6 +25,7 @@ makes anything go through that did not before. Pure.
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 from tokenward_agent.policy.rule import ALLOW, ASK, DECISIONS, DENY, Rule, Terms
@@ -32,16 +36,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
 
-NO, MAYBE, YES = range(3)
+NO, BARRED, MAYBE, YES = range(4)
+"""BARRED: it would be meant for a program that is not known to be the one: it bounds, and allows not."""
 
 
 class Subject(NamedTuple):
     """A request as rules see it.
 
-    `tool` has the name and the absolute paths of the tool that asks, and is empty where that is
-    not known; `around` likewise of the programs that started it, and of those that it asks through, such
-    as `keyring`, of which `whole` says whether those are all. `service` and `username` are those
-    of the stored credential; `purpose` is "" and `projects` (normalised) empty where unknown.
+    `tool` has the name and the absolute paths of the tool that asks, `around` likewise those of the
+    programs that started it, and of those that it asks through, such as `keyring`; `known` says whether
+    that is all, and true for as far as that can be told. `hints` are names of files that may be run
+    there as well. `service` and `username` are those of the stored credential; `purpose` is "" and
+    `projects` (normalised) empty where unknown.
     """
 
     tool: frozenset[str]
@@ -50,7 +56,8 @@ class Subject(NamedTuple):
     username: str
     purpose: str
     projects: frozenset[str]
-    whole: bool = True
+    known: bool = True
+    hints: frozenset[str] = frozenset()
 
 
 class Decision(NamedTuple):
@@ -71,20 +78,20 @@ DEFAULT: Final = Decision(ALLOW, None)
 
 def decide(rules: Iterable[Rule], subject: Subject) -> Decision:
     """Return what these rules, in their order, say to a request."""
-    perhaps: list[Rule] = []
+    perhaps: list[tuple[Rule, int]] = []
     decision = DEFAULT
     for rule in rules:
         meant = is_meant(rule, subject)
         if meant == YES:
             decision = Decision(rule.decide, rule, terms=rule.terms)
             break
-        if meant == MAYBE:
-            perhaps.append(rule)
+        if meant != NO:
+            perhaps.append((rule, meant))
     terms = decision.terms
-    for rule in reversed(perhaps):
+    for rule, meant in reversed(perhaps):
         if rule.decide != DENY:
             terms = _narrower(terms, rule.terms)
-        if decision.word != rule.decide:
+        if meant == MAYBE and decision.word != rule.decide:
             decision = Decision(ASK, rule, certain=False)
     return decision._replace(terms=terms)
 
@@ -110,13 +117,13 @@ def possible(rules: Iterable[Rule], service: str, username: str) -> tuple[str, .
 
 
 def is_meant(rule: Rule, subject: Subject) -> int:
-    """Tell whether a rule is meant for a request: NO, MAYBE or YES."""
+    """Tell whether a rule is meant for a request: NO, BARRED, MAYBE or YES."""
     allows = rule.decide == ALLOW
     return min(
         _one_of(rule.usernames, subject.username),
         _service(rule.services, subject.service),
         _purpose(rule.purposes, subject.purpose),
-        _program(rule.programs, subject, allows=allows),
+        _program(rule.programs, subject, rule.decide),
         _project(rule.projects, subject.projects, allows=allows),
     )
 
@@ -138,15 +145,17 @@ def _purpose(wanted: tuple[str, ...], given: str) -> int:
     return MAYBE if wanted and not given else _one_of(wanted, given)
 
 
-def _program(wanted: tuple[str, ...], subject: Subject, *, allows: bool) -> int:
+def _program(wanted: tuple[str, ...], subject: Subject, decide: str) -> int:
     if not wanted:
         return YES
-    if not subject.tool:
-        return MAYBE
-    seen = subject.tool if allows else subject.tool | subject.around
-    if not seen.isdisjoint(wanted):
+    known = subject.known and bool(subject.tool)
+    if decide == ALLOW:
+        return BARRED if not known else NO if subject.tool.isdisjoint(wanted) else YES
+    if not (subject.tool | subject.around).isdisjoint(wanted):
         return YES
-    return NO if allows or subject.whole else MAYBE
+    if not known:
+        return YES if decide == DENY else MAYBE
+    return NO if subject.hints.isdisjoint(map(os.path.basename, wanted)) else MAYBE
 
 
 def _project(wanted: tuple[str, ...], given: frozenset[str], *, allows: bool) -> int:

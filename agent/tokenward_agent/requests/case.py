@@ -11,8 +11,7 @@ from functools import cached_property
 
 from tokenward_agent.asking.asker import UNKNOWN
 from tokenward_agent.asking.peer import Peer
-from tokenward_agent.asking.process import terminal_name
-from tokenward_agent.asking.program import interpreter
+from tokenward_agent.asking.program import lasting_name
 from tokenward_agent.asking.purpose import purpose_of
 from tokenward_agent.consent.person import Screen
 from tokenward_agent.consent.question import name_of, question, short
@@ -20,6 +19,9 @@ from tokenward_agent.policy.answers import What, Who
 from tokenward_agent.policy.deciding import Subject
 from tokenward_agent.requests.screen import session
 from tokenward_protocol.urls import display
+
+if sys.platform == "linux":
+    from tokenward_agent.asking.terminals import terminal_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,37 +40,35 @@ class Case:
         self._projects = tuple(sorted(projects))
         peer = request.peer
         self._asker: Asker = peer.asker if isinstance(peer, Peer) else UNKNOWN
+        self._hints: frozenset[str] = peer.hints if isinstance(peer, Peer) else frozenset()
         self._purpose = purpose_of(self._asker)
 
-    @property
+    @cached_property
     def subject(self) -> Subject:
-        """The case as rules see it. A tool whose program cannot be read is not known."""
+        """The case as rules see it."""
         tool, chain = self._asker.tool, self._asker.chain
-        known = tool is not None and bool(tool.process.exe)
-        others = (link for link in chain if link is not tool)
         return Subject(
-            _names(tool) if tool is not None and known else frozenset(),
-            frozenset().union(*map(_names, others)),
+            frozenset() if tool is None else _names(tool),
+            frozenset().union(*(_names(link) for link in chain if link is not tool)),
             self._record.service,
             self._record.username,
             self._purpose,
             frozenset(self._projects),
-            self._asker.is_whole,
+            self._asker.is_known,
+            self._hints,
         )
 
-    @property
+    @cached_property
     def who(self) -> Who:
         """Who asks, as far as an answer to one question can hold for another."""
         tool = self._asker.tool
         if tool is None:
             return Who(None, None)
-        process, program = tool
-        # A module is looked for in the folder first: it is another one elsewhere.
-        runs = program.script or (program.module and f"{program.module} in {process.cwd}")
-        same = process.exe and (runs or interpreter(process) is None)
+        process = tool.process
+        runs = lasting_name(*tool) if self.subject.known else None
         return Who(
-            (process.pid, process.started) if process.started else None,
-            (process.exe, runs) if same else None,
+            (process.pid, process.started, hash(process)) if process.started else None,
+            None if runs is None else (process.exe, runs),
         )
 
     def what(self, grant: Grant, bounds: tuple[object, ...]) -> What:
@@ -87,13 +87,12 @@ class Case:
     def screen(self) -> Screen:
         """Where a person can be asked.
 
-        The terminal is the one that the kernel says the asking processes have, so that none can
-        have a question put on another one's; where the kernel does not say, the one that is named.
+        The terminal is the one that the asking processes have for certain, so that none can have a
+        question put on another one's; where the system does not say, the one that is named.
         """
-        terminals = (terminal_name(link.process.terminal) for link in self._asker.chain)
-        name = next(filter(None, terminals), "")
-        tty = f"/dev/{name}" if name else ""
-        if sys.platform != "linux":
+        if sys.platform == "linux":
+            tty = terminal_of(self._asker)
+        else:
             tty = self._request.text("tty") or ""
         return Screen(session(self._request), tty, self._request.text("term") or "")
 

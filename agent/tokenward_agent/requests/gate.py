@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tokenward_agent.consent.person import NOBODY_ASKED
 from tokenward_agent.consent.question import lasting, spelled
 from tokenward_agent.failure import Failure
 from tokenward_agent.policy.answers import MOST_QUESTIONS, Answers
@@ -52,6 +53,8 @@ class Passed(NamedTuple):
 
 FREELY: Final = Passed()
 
+_UNKNOWN: Final = "it is not wholly known who asks, and then each rule that denies a program counts"
+
 
 def readable(file: PolicyFile, now: int) -> tuple[Rule, ...]:
     """Return the rules in force. Raises Failure where they cannot be obeyed; `now` as for `look`."""
@@ -61,6 +64,7 @@ def readable(file: PolicyFile, now: int) -> tuple[Rule, ...]:
             "refused",
             f"The file {file.path} {file.problem}, so that its policy is not known.",
             "nothing is handed out until it is mended",
+            why="the policy cannot be obeyed",
         )
     return file.policy.rules
 
@@ -126,6 +130,7 @@ class Gate:
                 f"Nobody can be asked about giving {case.wanted}: there is neither a terminal nor a"
                 " display.",
                 f"a rule in {self.file.path} can allow it",
+                why=NOBODY_ASKED,
             )
         async with self._person.turn() as end:
             # By now the answer to another question may settle this one, or the policy be another.
@@ -135,7 +140,7 @@ class Gate:
             decision, grant = judged(self.file.policy.rules, case.subject, going)
             if not self._answers.may_ask(self._now()):
                 often = f"Nobody is asked more than {MOST_QUESTIONS} times a minute"
-                raise self._refused(decision, often, "wait a minute")
+                raise self._refused(decision, often, "wait a minute", why="too many questions")
             remember = decision.rule.remember if decision.rule and decision.certain else 0
             first, *more = gets(grant)
             lines = [*case.question(first), *more, lasting(remember)]
@@ -143,7 +148,8 @@ class Gate:
             state = self._state
             answer = await self._person.answer(lines, screen, named, end, case.descriptor)
             if answer not in {"yes", "no"}:
-                raise self._refused(decision, f"Nobody answered about giving {case.wanted}")
+                silence = f"Nobody answered about giving {case.wanted}"
+                raise self._refused(decision, silence, why="no answer")
             yes = answer == "yes"
             self._rules()
             if yes and state != self._state:
@@ -184,18 +190,19 @@ class Gate:
             often = (
                 f"The policy gives no more than {rule.rate.times} in {spelled(rule.rate.seconds)}"
             )
-            raise self._refused(decision, often, "wait")
+            raise self._refused(decision, often, "wait", why="too often")
         return Passed(rule and rule.line, consent, decision.terms, grant)
 
     def _denied(self, decision: Decision, case: Case) -> Failure:
-        return self._refused(decision, f"The policy denies {case.wanted}")
+        hint = "" if case.subject.known else _UNKNOWN
+        return self._refused(decision, f"The policy denies {case.wanted}", hint)
 
     def _refused(
-        self, decision: Decision, what: str, hint: str = "", consent: str | None = None
+        self, decision: Decision, what: str, hint: str = "", **more: str | None
     ) -> Failure:
         line = 0 if decision.rule is None else decision.rule.line
         where = f"line {line} of {self.file.path}" if line else self.file.path
-        return Failure("refused", f"{what} ({where}).", hint, rule=line or None, consent=consent)
+        return Failure("refused", f"{what} ({where}).", hint, rule=line or None, **more)
 
     def _now(self) -> int:
         return self._vaults.clock.boot()

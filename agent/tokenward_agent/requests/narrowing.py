@@ -133,6 +133,7 @@ class Going:
                 "refused",
                 f"The token for {record.service} is sealed: it is used and never shown.",
                 "add `--ttl` or `--project` for a narrower one",
+                why="sealed",
             )
         if asked.ttl is None or asked.ttl <= (most := longest(record)):
             return
@@ -142,6 +143,7 @@ class Going:
                 f"The token for {record.service} is sealed: what is made of it lives for"
                 f" {spelled(most)} at most.",
                 "a shorter `--ttl`",
+                why="sealed",
             )
         raise Failure("bad-request", f"A narrowed token lives for {spelled(most)} at most.")
 
@@ -161,13 +163,14 @@ class Going:
             ahead = self._children.clocks.ahead(record.service)
             made = self._children.make(self.secret, now, end, asked.projects, self._likely, ahead)
         except Unfit as error:
-            raise Failure("refused", str(error), error.hint) from None
+            raise Failure("refused", str(error), error.hint, why="cannot be so narrow") from None
         if made is None and (asked.explicit or record.never_shown):
             raise Failure(
                 "refused",
                 f"What is stored for {record.service} cannot be narrowed: only tokens of PyPI,"
                 " TestPyPI and devpi can.",
                 "leave `--project` and `--ttl` out",
+                why="cannot be narrowed",
             )
         return made
 

@@ -76,8 +76,11 @@ class Recorder:
         return recorded
 
     def _write(self, event: str, request: Request, facts: dict[str, object]) -> None:
-        peer = request.peer
-        who = peer.described(encoded) if isinstance(peer, Peer) else ""
+        peer, who = request.peer, ""
+        if isinstance(peer, Peer):
+            who = peer.described(encoded)
+            if event == "fetch" and peer.wanted and not self._share:
+                facts["purpose"] = peer.wanted
         if self._share:
             facts["share"] = self._share
         self._log.write(event, who, facts)
@@ -91,7 +94,7 @@ def _facts(request: Request, answer: Answer) -> dict[str, object]:
         service = request.text("service") or request.text("spelling") or ""
         if "://" in service:
             facts["service"] = service
-        for key in ("rule", "consent"):
+        for key in ("rule", "consent", "why"):
             if values.get(key):
                 facts[key] = values[key]
         return facts

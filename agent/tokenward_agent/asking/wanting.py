@@ -1,0 +1,86 @@
+"""What a credential was wanted for, in the words of whoever reads the log.
+
+    printed             `auth token`
+    exec: uv publish    `auth exec -- uv publish`
+    export              `auth export`, and so on for every command of `auth`
+    keyring for pip     a program that asks for the one that started it
+    publish, install    a tool that asks by itself, as far as its command says it (purpose.py)
+
+A command that `auth exec` runs is told by the name of its program; of its words only one that the
+table of commands in here has, since any other might be a secret. Pure.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tokenward_agent.asking.purpose import purpose_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
+    from tokenward_agent.asking.asker import Asker
+
+_OURS: Final = frozenset({"auth", "tokenward"})
+_PLAIN: Final = frozenset(
+    {"check", "doctor", "export", "helper", "import", "list", "login", "logout", "passphrase"}
+    | {"refresh", "restore", "setup", "share", "uninstall"}
+)
+"""Commands of `auth` whose own word says it."""
+
+_COMMANDS: Final = frozenset(
+    {"add", "build", "download", "install", "lock", "publish", "push", "register", "run", "sync"}
+    | {"update", "upgrade", "upload"}
+)
+_VALUED: Final = frozenset({"--color", "--format", "--index", "--project", "--ttl"})
+_FLAGS: Final = frozenset({"-q", "--quiet", "-v", "--verbose", "--env", "--read-only"})
+_MOST: Final = 64
+
+
+def wanted_for(asker: Asker) -> str:
+    """Say it, "" where it is not known."""
+    tool = asker.tool
+    if tool is None:
+        return ""
+    first = asker.chain[0]
+    if first.program.name in _OURS:
+        return _by_command(first.program.arguments)
+    if first is not tool:
+        through = [link.program.name for link in asker.chain[: asker.chain.index(tool)]]
+        return f"{through[-1]} for {tool.program.name}"
+    return purpose_of(asker)
+
+
+def _by_command(words: Sequence[str]) -> str:
+    command, *rest = _behind_options(words) or ("",)
+    if command == "token":
+        return "printed"
+    if command == "exec":
+        return _run(_behind_options(rest))
+    return command if command in _PLAIN else ""
+
+
+def _run(words: Sequence[str]) -> str:
+    """Name the command that `auth exec` runs."""
+    if not words:
+        return "exec"
+    name = os.path.basename(words[0])[:_MOST]
+    command = next((word for word in words[1:] if not word.startswith("-")), "")
+    return f"exec: {name} {command}" if command in _COMMANDS else f"exec: {name}"
+
+
+def _behind_options(words: Sequence[str]) -> Sequence[str]:
+    """Return what stands behind the options of `auth`, () where one is among them that it has not."""
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        option, equals, _ = words[at].partition("=")
+        at += 1
+        if option == "--":
+            break
+        if option in _VALUED:
+            at += not equals
+        elif option not in _FLAGS:
+            return ()
+    return words[at:]

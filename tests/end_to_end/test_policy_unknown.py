@@ -1,0 +1,99 @@
+"""Who is not wholly known gets nothing by a name, and each rule that denies a program counts."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.policy import SECRET, TOOL, URL, lines, rules
+
+if TYPE_CHECKING:
+    from support.home import Home
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a peer is read in /proc")
+
+DENIED = '[[policy]]\nprogram = "{}"\ndecide = "deny"\n'
+
+
+@pytest.fixture
+def stored(home: Home) -> Home:
+    home.done("login", URL, "-u", "ana", "--password", "-", stdin=SECRET)
+    return home
+
+
+FORMS = [
+    "bash -eo pipefail {0}",
+    "bash --noprofile --norc -eo pipefail {0}",
+    "bash -e -o pipefail {0}",
+    "bash --rcfile /dev/null {0}",
+    "bash --init-file /dev/null -x {0}",
+    "bash -O extglob -- {0}",
+    "bash +o history -eOo extglob pipefail {0}",
+    "sh -euo noglob {0}",
+    "env -S 'bash -eo pipefail' {0}",
+    "env -i PATH=$PATH HOME=$HOME XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR bash -eo pipefail {0}",
+    "nice -n 5 bash -eo pipefail {0}",
+    "timeout 60 bash -eo pipefail {0}",
+    "cd / && bash ~/deploy.sh",
+    "bash deploy.sh",
+    "bash < {0}",
+    "bash -c '. ./deploy.sh; :'",
+    "bash -c 'exec /bin/bash {0}'",
+    "/lib64/ld-linux-x86-64.so.2 /bin/bash {0}",
+    "bash -o nosuch {0}; bash --debugger -eo pipefail {0}",
+]
+"""Ways of running a script that GitHub Actions, editors, shebang lines and people have."""
+
+SAME_NAME = {"bash < {0}"}
+"""Those in which nothing says the name: what asks is known, as for every other text above it."""
+
+
+@pytest.mark.parametrize("form", sorted({*FORMS} - SAME_NAME))
+def test_what_a_denied_script_starts_is_denied_however_the_script_is_started(
+    stored: Home, form: str
+) -> None:
+    script = stored.path / "deploy.sh"
+    script.write_text(f"auth token {URL}; :\n")
+    command = form.format(shlex.quote(str(script)))
+    assert SECRET in stored.run("bash", "-c", f"{command}\n:").stdout
+    for name in "deploy.sh", str(script):
+        rules(stored, DENIED.format(name))
+        assert SECRET not in stored.run("bash", "-c", f"{command}\n:").stdout
+
+
+TEXTS = ["{0} -c {1}", "{0} - <<< {1}", "{0} <(echo {1})", "{0} -I /dev/stdin <<< {1}"]
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_a_text_is_allowed_by_no_name_and_denied_by_each(stored: Home, form: str) -> None:
+    stored.done("setup", "keyring", "--yes")
+    command = form.format(sys.executable, shlex.quote(TOOL.format(url=URL)))
+
+    def gets() -> bool:
+        return SECRET in stored.run("bash", "-c", f"{command}\n:").stdout
+
+    assert gets()
+    rules(stored, '[[policy]]\nprogram = "python"\ndecide = "allow"\n[[policy]]\ndecide = "deny"\n')
+    assert not gets()
+    rules(stored, DENIED.format("/opt/helper/bin/helper"))
+    assert not gets()
+    assert lines(stored)[-1]["who"]["unknown"] is True
+    assert SECRET in stored.done("token", URL)  # which is known, though a text runs above it
+
+
+def test_a_yes_for_a_text_holds_for_no_other(stored: Home) -> None:
+    stored.done("setup", "keyring", "--yes")
+    yes = stored.path / "my-askpass"
+    yes.write_text('#!/bin/sh\necho >>"$HOME/asked"; echo yes\n')
+    yes.chmod(0o700)
+    rules(stored, f'pinentry = "{yes}"\n[[policy]]\ndecide = "ask"\nremember = "8h"\n')
+    code = TOOL.format(url=URL)
+    for _ in range(2):
+        shown = stored.run(
+            *("bash", "-c", '"$0" <(echo "$1")\n:', sys.executable, code), DISPLAY=":7"
+        )
+        assert SECRET in shown.stdout
+    assert [line.get("consent") for line in lines(stored)[-2:]] == ["asked", "asked"]
