@@ -29,11 +29,13 @@ MESSAGE_AND_HINT: dict[str, tuple[int | None, int | None]] = {
     "AgentLost": (0, 1),
     "AgentUnreachable": (0, 1),
     "CommandError": (0, 1),
+    "Expired": (0, 1),
     "Failure": (1, 2),
     "HardenError": (0, None),
     "InheritedError": (0, None),
     "JobError": (1, 2),
     "LocalError": (1, None),
+    "NotAdmitted": (0, 1),
     "PartError": (None, 1),  # its first argument is the end of a sentence
     "PlaceError": (0, None),
     "RemoteError": (1, None),

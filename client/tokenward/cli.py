@@ -11,7 +11,7 @@ import os
 
 from tokenward.errors import CommandError, sayable
 from tokenward.terminal import OutputClosedError, Terminal
-from tokenward.usage import Parser, Shown
+from tokenward.usage import COLORS, Parser, Shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ SERVICE is pypi (the default), testpypi, an index's URL, or a name from your con
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line, without the program's name; return the exit status."""
-    terminal = Terminal(os.environ)
+    terminal = Terminal(os.environ, color=_color_of(argv))
     try:
         command, rest = command_of(argv)
         parser = parser_of(command)
@@ -177,6 +177,7 @@ def _run(command: str, arguments: Namespace, terminal: Terminal) -> None:
         _module(command).run(arguments, session)
     finally:
         session.tell_notices()
+        session.close()
 
 
 def _print(terminal: Terminal, text: str) -> int:
@@ -188,6 +189,17 @@ def _print(terminal: Terminal, text: str) -> int:
         terminal.fail(str(failed))
         return FAILED
     return DONE
+
+
+def _color_of(argv: Sequence[str]) -> str:
+    """Return the colour that a command line asks for, though nothing else of it may be readable."""
+    ours = list(argv[: argv.index("--")] if "--" in argv else argv)
+    for word, value in zip(ours, [*ours[1:], ""], strict=True):
+        name, equals, said = word.partition("=")
+        said = said if equals else value
+        if name == "--color" and said in COLORS:
+            return said
+    return "auto"
 
 
 def _quotable(word: str) -> str:

@@ -8,12 +8,13 @@ what has expired is left out.
 
 from __future__ import annotations
 
+from tokenward import tokens
 from tokenward.errors import CommandError
 from tokenward.export_file import Entry
-from tokenward.layout import credential, listed
+from tokenward.layout import capital, credential, listed
 from tokenward.listing import stored
 from tokenward.storing import fetched
-from tokenward.takeover import Outcome
+from tokenward.takeover import FAILED, Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +61,14 @@ def bring_back(takeover: Takeover, entry: Entry, now: int) -> Outcome:
     if entry.secret is None:
         return takeover.adopt(entry.service, entry.username, entry.provider)
     lifetime = None if entry.expires is None else entry.expires - now
+    name = credential(entry.username, entry.service)
+    over = Outcome(EXPIRED, f"Not restored, for it has expired: {name}.")
     if lifetime is not None and lifetime <= 0:
-        name = credential(entry.username, entry.service)
-        return Outcome(EXPIRED, f"Not restored, for it has expired: {name}.")
-    return takeover.take(entry.service, entry.username, entry.secret, lifetime=lifetime)
+        return over
+    try:
+        body, _ = tokens.checked((entry.service,), entry.username, entry.secret)
+    except tokens.ExpiredError:
+        return over
+    except CommandError as refused:
+        return Outcome(FAILED, f"{capital(name)} is not restored: {refused}", refused.hint)
+    return takeover.take(entry.service, entry.username, body, lifetime=lifetime)

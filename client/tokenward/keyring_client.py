@@ -208,6 +208,9 @@ def relay(
         raise Refused("absent", "tokenward does not answer (`auth doctor` may say why).") from None
     if "code" in answer:
         raise Refused(answer["code"], answer["message"])
+    for note in answer.get("notes", ()):
+        if sys.stderr is not None:
+            sys.stderr.write(f"keyring: {note}\n")
     return answer
 
 

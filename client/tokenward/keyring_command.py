@@ -97,14 +97,36 @@ def _get(service: str, username: str | None, options: dict[str, str]) -> int:
 def _set(service: str, username: str) -> int:
     if not _is_here(service, username):
         return PASS_ON
-    if sys.stdin is None or not sys.stdin.isatty():
-        password = "" if sys.stdin is None else sys.stdin.buffer.read().decode("utf-8", "replace")
-        password = password.removesuffix("\n").removesuffix("\r")
-    else:
-        from getpass import getpass
+    from tokenward.errors import CommandError
+    from tokenward.secrets_input import MAX_INPUT, is_typed, stdin, text_of
 
-        password = getpass(f"Password for '{username}' in '{service}': ")
+    try:
+        if is_typed():
+            password = _typed(f"Password for '{username}' in '{service}': ")
+        else:
+            password = text_of(stdin(MAX_INPUT))
+    except CommandError as failed:
+        sys.stderr.write(f"keyring: {failed}{f' ({failed.hint})' if failed.hint else ''}\n")
+        return FAILED
     return _relayed("set", service, username, password)
+
+
+def _typed(question: str) -> str:
+    """Ask for a secret on the terminal. Raises CommandError."""
+    from tokenward.errors import CommandError
+    from tokenward.secrets_input import one_line
+
+    if sys.platform == "win32":
+        from tokenward.windows.console import Console
+    else:
+        from tokenward.prompt import Console
+    try:
+        return one_line(Console().hidden_line(question), "The answer").decode()
+    except (OSError, EOFError):
+        why = "There is no answer: the secret is typed on a terminal, or comes by stdin."
+    except UnicodeDecodeError:
+        why = "What was typed is not UTF-8."
+    raise CommandError(why)
 
 
 def _del(service: str, username: str) -> int:

@@ -4,8 +4,8 @@
 
 One JSON object comes by stdin (`service`, `username`, `password`; the last two may be null; for a
 `get` that a person may be asked about `attended` and the screen, as in a fetch), one
-goes to stdout: `username` and `password` for `get`, nothing for a change that was made, `code` and
-`message` where it was not. Copies of older versions rely on this, so keys are only ever added.
+goes to stdout: `username` and `password` for `get`, `notes` (sentences for a person) for a `set` that
+was made, nothing for a `del`, `code` and `message` where it was not. Copies of older versions rely on this, so keys are only ever added.
 
 Settings are obeyed and an agent is started as by any command, but a tool is at work here and no
 person: nobody is asked anything here, and no passphrase is used to open a vault. A `set` makes the
@@ -17,12 +17,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import closing
 
+from tokenward import tokens
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.providing import find_home
 from tokenward.session import Session
 from tokenward.terminal import Terminal
+from tokenward_protocol.urls import ServiceError, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 def main() -> int:
     """Do what the command line and stdin ask for; whatever comes of it is JSON on stdout."""
     try:
-        answer = _OPS[sys.argv[1]](_session(), json.load(sys.stdin))
+        with closing(_session()) as session:
+            answer = _OPS[sys.argv[1]](session, json.load(sys.stdin))
     except UnicodeError:
         answer = {"code": "bad-request", "message": "The secret is not text."}
     except CommandError as failed:
@@ -61,16 +65,25 @@ def _get(session: Session, asked: Asked) -> Asked:
 
 
 def _set(session: Session, asked: Asked) -> Asked:
+    found = tokens.checked((_key(asked["service"]),), asked["username"], asked["password"])
     home = find_home(session, None)
     home.make(session)
-    session.plain(
+    header = session.plain(
         "login",
-        asked["password"].encode(),
+        found.body,
         spelling=asked["service"],
         username=asked["username"],
         provider=home.provider,
-    )
-    return {}
+    ).header
+    return {"notes": [*found.notices, *map(str, header["notes"])]}
+
+
+def _key(spelling: str) -> str:
+    """Return what the agent stores under: the key of a URL, and all else as it is."""
+    try:
+        return parse(spelling).key if "://" in spelling else spelling
+    except ServiceError:
+        return spelling
 
 
 def _del(session: Session, asked: Asked) -> Asked:

@@ -90,7 +90,14 @@ def credential(username: str, service: str) -> str:
     """Name a credential: "the token for pypi", "the password of alice for https://h.example/"."""
     if username == "__token__":
         return f"the token for {display(service)}"
-    return f"the password of {username} for {display(service)}"
+    return f"the password{whose(username)} for {display(service)}"
+
+
+def whose(username: str | None) -> str:
+    """Say whose a credential is, behind a noun: " of alice"; None: not known."""
+    if username is None:
+        return ""
+    return f" of {username}" if username else " without a user name"
 
 
 def capital(text: str) -> str:

@@ -16,7 +16,7 @@ from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.layout import ahead, capital, credential, timestamp
 from tokenward.listing import every
-from tokenward.secrets_input import TOKEN_USER, check_secret
+from tokenward.secrets_input import TOKEN_USER
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import FIXED, display
 
@@ -117,10 +117,10 @@ def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
     for notice in web.notices():
         session.terminal.warn(notice)
     index_clock.tell(session, key, web)
-    token = tokens.checked(key, TOKEN_USER, new.token).secret
+    token = tokens.checked((key,), TOKEN_USER, new.token).body
     header = session.ask(
         "login",
-        check_secret(token),
+        token,
         offer=True,
         service=key,
         username=TOKEN_USER,
@@ -134,6 +134,8 @@ def _refuse_beside(arguments: Namespace, service: Service) -> None:
     """Refuse what trusted publishing decides by itself."""
     given = {
         "--username": arguments.username or service.username,
+        "--no-username": arguments.no_username,
+        "--no-password": arguments.no_password,
         "--token": arguments.token,
         "--password": arguments.password or service.password,
         "--keyring-provider": arguments.keyring_provider,

@@ -2,20 +2,26 @@
 
 Said twice is an error even where both say the same, so that a script never depends on which one
 wins. `-` as a secret is one line of stdin, trimmed; a value on the command line is kept as it is.
-Pure but for `line_of`, which reads the stream that it is given.
+
+Whatever holds a secret in one line (stdin, a passphrase file, what a program prints) is read by
+`one_line`. Pure but for `stdin`, which reads that.
 """
 
 from __future__ import annotations
 
-from tokenward.errors import CommandError
+import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import BinaryIO
+from tokenward.errors import CommandError
+from tokenward.system import without_core
 
 TOKEN_USER = "__token__"  # noqa: S105 - the user name that every index knows tokens by
 MAX_SECRET = 64 * 1024
 """Bytes of the longest secret: the body of one frame."""
+
+MAX_INPUT = 2 * MAX_SECRET
+"""Bytes of stdin that are read for one: what is longer is refused with what is said of it."""
+
+_MARK = b"\xef\xbb\xbf"  # Windows begins UTF-8 with it
 
 
 class Given:
@@ -37,13 +43,24 @@ class Given:
         return self.stdin or self.secret is not None
 
 
-def username(flag: str | None, in_url: str | None) -> str | None:
-    """Return the user name that is meant; CommandError if it is given twice."""
+def username(
+    flag: str | None, in_url: str | None, url_password: str | None = None, *, none: bool = False
+) -> str | None:
+    """Return the user name that is meant, "" for an empty one (`none`: `--no-username`).
+
+    None where it is not said. A URL with a password alone says that it is empty. CommandError where
+    it is said twice.
+    """
     if flag is not None and in_url is not None:
         raise CommandError(
             "The user name is given both in the URL and by `--username`.", "leave one of them out"
         )
-    return in_url if flag is None else flag
+    found = in_url if flag is None else flag
+    if none and found is not None:
+        raise CommandError("`--no-username` is given beside a user name.", "leave one of them out")
+    if found is None and (none or url_password is not None):
+        return ""
+    return found
 
 
 def credential(
@@ -53,11 +70,19 @@ def credential(
     token_flag: str | None,
     url_username: str | None,
     url_password: str | None,
+    no_username: bool = False,
+    no_password: bool = False,
 ) -> Given:
     """Return what `login` was given. Raises CommandError for whatever contradicts itself."""
     if token_flag is not None:
-        for flag, value in (("--username", username_flag), ("--password", password_flag)):
-            if value is not None:
+        beside = {
+            "--username": username_flag is not None,
+            "--password": password_flag is not None,
+            "--no-username": no_username,
+            "--no-password": no_password,
+        }
+        for flag, given in beside.items():
+            if given:
                 raise CommandError(
                     f"`--token` and `{flag}` exclude each other.",
                     f"a token's user name is {TOKEN_USER}; give the token alone",
@@ -68,7 +93,14 @@ def credential(
                 "leave one of them out",
             )
         return _given(TOKEN_USER, token_flag)
-    name = username(username_flag, url_username)
+    name = username(username_flag, url_username, url_password, none=no_username)
+    if no_password:
+        if password_flag is not None or url_password is not None or no_username:
+            raise CommandError(
+                "`--no-password` is given beside a password or `--no-username`.",
+                "leave one of them out",
+            )
+        return Given(name, "", stdin=False)
     if password_flag is not None and url_password is not None:
         raise CommandError(
             "The password is given both in the URL and by `--password`.", "leave one of them out"
@@ -82,21 +114,64 @@ def _given(name: str | None, value: str) -> Given:
     return Given(name, None, stdin=True) if value == "-" else Given(name, value, stdin=False)
 
 
-def line_of(stream: BinaryIO) -> str:
-    """Read one line, at most `MAX_SECRET` bytes of UTF-8, and trim it.
-
-    Raises CommandError for anything that is none.
-    """
-    line = stream.readline(MAX_SECRET + 3)
+def is_typed() -> bool:
+    """Tell whether a person types what stdin holds, so that a secret is asked for unseen instead."""
     try:
-        text = line.decode().strip()
-    except UnicodeDecodeError:
-        text = None
-    if text is None:  # outside the handler: the exception holds what was read
-        raise CommandError("What stdin holds is not UTF-8 text.")
+        return sys.stdin is not None and sys.stdin.isatty()
+    except (OSError, ValueError):  # closed
+        return False
+
+
+def stdin(limit: int, *, line: bool = False) -> bytes:
+    """Read stdin to its end, or one line of it, at most `limit` bytes. Raises CommandError."""
+    if sys.stdin is None:
+        raise CommandError("Standard input is closed, so there is nothing to read.")
+    without_core()
+    try:
+        stream = sys.stdin.buffer
+        data = (stream.readline(limit + 1) if line else stream.read(limit + 1)) or b""
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is not open for reading"
+        raise CommandError(f"Standard input cannot be read: {why}.") from None
+    if len(data) > limit:
+        raise CommandError(f"Standard input holds more than {limit} bytes.")
+    return data
+
+
+def one_line(data: bytes, what: str) -> bytes:
+    """Return the one line that a file, stdin or a program holds, without its end.
+
+    A byte order mark before it is no part of it. A second line is refused, since only one of them
+    could be meant. Raises CommandError; `what` begins the sentence.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise CommandError(f"{what} is UTF-16 text, by its byte order mark.", "write it in UTF-8")
+    data = data.removeprefix(_MARK).removesuffix(b"\n").removesuffix(b"\r")
+    if data.replace(b"\r", b"\n").partition(b"\n")[2].strip():
+        raise CommandError(f"{what} holds more than one line.", "a secret is one line")
+    return data
+
+
+def line_of(data: bytes) -> str:
+    """Return the one line that stdin holds, trimmed. Raises CommandError for anything that is none."""
+    text = text_of(data).strip()
     if not text:
-        raise CommandError("Standard input holds no secret.", "its first line is read for `-`")
+        raise CommandError("Standard input holds no secret.", "it is one line for `-`")
     return text
+
+
+def text_of(data: bytes) -> str:
+    """Return the one line that stdin holds, with its blanks. Raises CommandError if there is none."""
+    if not data:
+        raise CommandError("Standard input holds no secret.", "it is one line")
+    line = one_line(data, "Standard input")
+    if b"\0" in line:
+        raise CommandError("What stdin holds has NUL bytes, so it is no UTF-8 text.")
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        pass  # raised below: the exception holds what was read
+    raise CommandError("What stdin holds is not UTF-8 text.", "write it in UTF-8")
 
 
 def check_secret(secret: str) -> bytes:

@@ -42,6 +42,7 @@ class Session:
         self.terminal = terminal
         self.environ = environ
         self.json = json
+        self._connections: list[Connection] = []
         self._told = 0
 
     @cached_property
@@ -85,12 +86,14 @@ class Session:
         Only for a person is an older agent replaced on the way.
         """
         replace = start and self.terminal.attended
-        return connect(self.directory, start=start, replace=replace, environ=self.environ)
+        found = connect(self.directory, start=start, replace=replace, environ=self.environ)
+        self._connections.append(found)
+        return found
 
     def close(self) -> None:
-        """Hang up, if anybody was called: for whoever goes on living."""
-        if "connection" in vars(self):
-            self.connection.close()
+        """Hang up, if anybody was called."""
+        for each in self._connections:
+            each.close()
 
     def plain(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
         """Ask the agent once; raises AgentError."""
@@ -102,11 +105,13 @@ class Session:
         except AgentError as refused:
             if refused.code != "ambiguous":
                 raise
-            accounts = listed([str(name) for name in refused.header.get("usernames", [])])
+            names = [str(name) for name in refused.header.get("usernames", [])]
+            accounts = listed([name or "one without a user name" for name in names])
+            which = "`--username`" if all(names) else "`--username` or `--no-username`"
             raise AgentError(
                 refused.code,
                 f"{str(refused).rstrip('.')}: {accounts}.",
-                "name one with `--username`",
+                f"name one with {which}",
                 refused.header,
             ) from None
         if op in _ENDING and (stopped := answer.header.get("stopped")):

@@ -25,6 +25,9 @@ if sys.platform == "win32":
         """Tell that a file's mode says nothing."""
         return False
 
+    def without_core() -> None:
+        """Do nothing: Windows writes no cores."""
+
 else:
     CLOSED = os.O_CLOEXEC
     """Flags for a descriptor that no program inherits."""
@@ -42,3 +45,10 @@ else:
     def open_to_others(mode: int) -> bool:
         """Tell whether a file of this mode may be read or changed by others than its owner."""
         return bool(mode & 0o077)
+
+    def without_core() -> None:
+        """Have no core written of this process: there is a secret in it from now on."""
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))

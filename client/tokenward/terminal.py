@@ -20,14 +20,15 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 
 from tokenward.errors import CommandError
 from tokenward.layout import columns, escaped
+from tokenward.secrets_input import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import TextIO
 
     if sys.platform == "win32":
@@ -57,6 +58,8 @@ class Terminal:
         verbose: bool = False,
     ) -> None:
         self.attended = True
+        self._span: ExitStack | None = None
+        self._held: Console | None = None  # where nothing that is typed is shown now
         self._quiet = quiet
         self._verbose = verbose
         self._colored = color == "always" or (
@@ -142,13 +145,40 @@ class Terminal:
 
     # Questions.
 
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Show nothing that is typed from the first secret on; what is typed ahead is lost."""
+        if self._span is not None:
+            yield
+            return
+        with ExitStack() as span:
+            self._span = span
+            try:
+                yield
+            finally:
+                self._span = self._held = None
+
+    @contextmanager
+    def _asking(self, *, unseen: bool) -> Iterator[Console]:
+        """Yield where questions are asked. Raises CommandError where that is nowhere."""
+        if self._held is not None:
+            yield self._held
+            return
+        with ExitStack() as stack:
+            console = stack.enter_context(closing(_console()))
+            if unseen and self._span is not None:
+                stack.enter_context(console.unseen())
+                self._span.push(stack.pop_all())
+                self._held = console
+            yield console
+
     def is_there(self) -> bool:
         """Tell whether somebody can be asked."""
         if not self.attended or not _is_terminal(sys.stderr):
             return False
         try:
             _console().close()
-        except OSError:
+        except CommandError:
             return False
         return True
 
@@ -157,22 +187,23 @@ class Terminal:
 
         Raises CommandError where the input ends without an answer.
         """
-        with closing(_console()) as console:
+        with self._asking(unseen=False) as console:
             try:
                 return _text(console.line(f"{escaped(question)} ")).strip()
             except EOFError:
                 raise _unanswered() from None
 
-    def ask_secret(self, question: str) -> str:
+    def ask_secret(self, question: str, *, alone: bool = False) -> str:
         """Ask for one line that is not shown; it is returned as typed.
 
-        Raises CommandError where the input ends without an answer.
+        Raises CommandError where the input ends without an answer, or with `alone` more came with it.
         """
-        with closing(_console()) as console:
+        with self._asking(unseen=True) as console:
             try:
-                return _text(console.hidden_line(f"{escaped(question)} "))
+                typed = console.hidden_line(f"{escaped(question)} ")
             except EOFError:
                 raise _unanswered() from None
+        return _text(one_line(typed if alone else typed.partition(b"\n")[0], "The answer"))
 
     def confirm(self, question: str) -> bool:
         """Ask yes or no; anything but a yes is no."""
@@ -180,18 +211,23 @@ class Terminal:
 
 
 def _console() -> Console:
-    """Return where questions are asked. Raises OSError where that is nowhere."""
+    """Return where questions are asked. Raises CommandError where that is nowhere."""
     if sys.platform == "win32":
         from tokenward.windows.console import Console
     else:
         from tokenward.prompt import Console
-    return Console()
+    try:
+        return Console()
+    except OSError:
+        raise CommandError(
+            "There is no terminal to ask on.", "write the secret to stdin, as a pipe or a file"
+        ) from None
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
     try:
         return stream is not None and stream.isatty()
-    except ValueError:  # closed
+    except (OSError, ValueError):  # closed
         return False
 
 

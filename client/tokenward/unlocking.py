@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.layout import listed
 from tokenward.screen import session_variables
-from tokenward.system import open_to_others
+from tokenward.secrets_input import MAX_INPUT, one_line
+from tokenward.system import open_to_others, uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,14 +59,25 @@ def passphrase_of(path: str, hint: str) -> bytes:
             found = os.fstat(file.fileno())
             if open_to_others(found.st_mode) and stat.S_ISREG(found.st_mode):
                 raise CommandError(
-                    f"The passphrase file {path} can be read by others.", f"`chmod 600 {path}`"
+                    f"The passphrase file {path} can be read by others.",
+                    f"`chmod 600 {path}`"
+                    if _is_ours_to_change(file.fileno(), found.st_uid)
+                    else f"it was put there for you: have it mounted with mode 0400 for uid {uid()},"
+                    f" or `install -m 600 {path} COPY` and name the copy",
                 )
-            data = file.read(MAX_PASSPHRASE + 2)
+            data = file.read(MAX_INPUT)
     except OSError as failed:
         raise CommandError(
             f"The passphrase file {path} cannot be read: {failed.strerror}.", hint
         ) from None
     return _usable(data, f"The passphrase file {path}")
+
+
+def _is_ours_to_change(file: int, owner: int) -> bool:
+    """Tell whether its user can change a file's mode: not so for what a container engine mounts."""
+    if sys.platform == "win32":
+        return True
+    return uid() in {owner, 0} and not os.fstatvfs(file).f_flag & os.ST_RDONLY
 
 
 def _from_program(program: str) -> bytes:
@@ -87,8 +100,8 @@ def _from_program(program: str) -> bytes:
 
 
 def _usable(data: bytes, what: str) -> bytes:
-    """Strip one newline and refuse what cannot be a passphrase."""
-    data = data.removesuffix(b"\n").removesuffix(b"\r")
+    """Return the one line, and refuse what cannot be a passphrase."""
+    data = one_line(data, what)
     if not data:
         raise CommandError(f"{what} holds no passphrase.")
     if len(data) > MAX_PASSPHRASE:
@@ -117,16 +130,17 @@ def asked_twice(terminal: Terminal, question: str, *, may_be_empty: bool) -> byt
 
     Raises CommandError where a person gives none.
     """
-    for _ in range(TRIES):
-        first = terminal.ask_secret(question)
-        if not first and may_be_empty:
-            return None
-        if not first:
-            terminal.say("The passphrase must not be empty.")
-        elif terminal.ask_secret("The same again:") == first:
-            return _usable(first.encode(), "The answer")
-        else:
-            terminal.say("The two were not the same.")
+    with terminal.unseen():
+        for _ in range(TRIES):
+            first = terminal.ask_secret(question)
+            if not first and may_be_empty:
+                return None
+            if not first:
+                terminal.say("The passphrase must not be empty.")
+            elif terminal.ask_secret("The same again:") == first:
+                return _usable(first.encode(), "The answer")
+            else:
+                terminal.say("The two were not the same.")
     raise CommandError("No new passphrase was given.")
 
 
@@ -167,16 +181,17 @@ def unlock(
 
 
 def _ask_passphrase(session: Session, arguments: dict[str, Any]) -> dict[str, Any]:
-    for left in reversed(range(TRIES)):
-        typed = session.terminal.ask_secret("Passphrase:")
-        if not typed:
-            raise CommandError("No passphrase was given.", "`auth unlock`")
-        try:
-            return session.plain("unlock", typed.encode(), **arguments).header
-        except AgentError as refused:
-            if refused.code != "wrong-passphrase" or not left:
-                raise
-            session.terminal.say("That is not the passphrase.")
+    with session.terminal.unseen():
+        for left in reversed(range(TRIES)):
+            typed = session.terminal.ask_secret("Passphrase:")
+            if not typed:
+                raise CommandError("No passphrase was given.", "`auth unlock`")
+            try:
+                return session.plain("unlock", typed.encode(), **arguments).header
+            except AgentError as refused:
+                if refused.code != "wrong-passphrase" or not left:
+                    raise
+                session.terminal.say("That is not the passphrase.")
     raise AssertionError("the last try returns or raises")
 
 

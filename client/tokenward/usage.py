@@ -201,13 +201,21 @@ def add_width(parser: Parser) -> None:
 
 
 def add_username(parser: Parser, what: str) -> None:
-    """Add `-u/--username`; an empty one is an error."""
-    parser.add_argument("-u", "--username", type=_not_empty, metavar="NAME", help=what)
+    """Add `-u/--username`, of which an empty one is an error, and what says that there is none."""
+    parser.add_argument(
+        "-u", "--username", type=_not_empty("--no-username"), metavar="NAME", help=what
+    )
+    parser.add_argument(
+        "--no-username",
+        action="store_true",
+        help="the user name is empty, as where an index wants a token as password alone",
+    )
 
 
 def add_secret(parser: Parser, *flags: str, what: str) -> None:
     """Add an option that holds a secret; an empty one is an error."""
-    parser.add_argument(*flags, type=_not_empty, metavar="SECRET", help=what)
+    instead = "--no-password" if "--password" in flags else ""
+    parser.add_argument(*flags, type=_not_empty(instead), metavar="SECRET", help=what)
 
 
 def add_provider(parser: Parser, what: str) -> None:
@@ -219,13 +227,20 @@ def add_passphrase_file(parser: Parser) -> None:
     """Add `--passphrase-file`: where the passphrase of an export is."""
     parser.add_argument(
         "--passphrase-file",
-        type=_not_empty,
+        type=_not_empty(),
         metavar="PATH",
         help="the export's passphrase is in this private file; else it is asked for",
     )
 
 
-def _not_empty(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("is empty")
-    return text
+def _not_empty(instead: str = "") -> Callable[[str], str]:
+    """Return the type of an option whose value is there; `instead` says that there is none."""
+
+    def read(text: str) -> str:
+        if not text:
+            raise argparse.ArgumentTypeError(
+                f"is empty; where there is none, `{instead}` says so" if instead else "is empty"
+            )
+        return text
+
+    return read

@@ -107,11 +107,13 @@ def test_a_lock_ends_it_also_where_it_waits_to_be_sent(tmp_path: Path) -> None:
 
 
 def test_the_next_one_takes_its_place(tmp_path: Path) -> None:
+    another = token_of("pypi.org", "another").encode()
+
     async def story(engine: Engine) -> None:
         await keep(engine, lifetime=60)
-        assert (await keep(engine, b"another", lifetime=900))["replaced"] is True
+        assert (await keep(engine, another, lifetime=900))["replaced"] is True
         engine.clock.pass_by(60)
-        assert engine.fetch(PYPI) == b"another"
+        assert engine.fetch(PYPI) == another
 
     on(tmp_path, story)
 

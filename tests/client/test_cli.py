@@ -117,8 +117,16 @@ def test_the_overview_of_a_group_names_its_commands_alone() -> None:
             "`--keyring-provider` must be keyring, subprocess or disabled.",
             "`auth login --help`",
         ),
-        (["login", "--username", ""], "`--username` is empty.", "`auth login --help`"),
-        (["login", "--password="], "`--password` is empty.", "`auth login --help`"),
+        (
+            ["login", "--username", ""],
+            "`--username` is empty; where there is none, `--no-username` says so.",
+            "`auth login --help`",
+        ),
+        (
+            ["login", "--password="],
+            "`--password` is empty; where there is none, `--no-password` says so.",
+            "`auth login --help`",
+        ),
         (["login", "-t", ""], "`--token` is empty.", "`auth login --help`"),
         (["trust"], "`DIR` is missing.", "`auth trust --help`"),
         (["list", "--quiet=yes"], "`--quiet` takes no value.", "`auth list --help`"),

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 
 from tokenward.errors import CommandError
-from tokenward.secrets_input import MAX_SECRET, Given, check_secret, credential, line_of, username
+from tokenward.secrets_input import (
+    MAX_SECRET,
+    Given,
+    check_secret,
+    credential,
+    line_of,
+    text_of,
+    username,
+)
 
 
 def given(
@@ -88,16 +96,38 @@ def test_a_value_on_the_command_line_is_kept_as_it_is() -> None:
     assert given(u="a", p=" b\n").secret == " b\n"
 
 
-@pytest.mark.parametrize("data", [b"sec ret\n", b"  sec ret \r\nmore\n", b"sec ret"])
+@pytest.mark.parametrize(
+    "data", [b"sec ret\n", b"  sec ret \r\n\r\n \n", b"sec ret", b"\xef\xbb\xbfsec ret\r\n"]
+)
 def test_stdin_is_one_line_trimmed(data: bytes) -> None:
-    assert line_of(io.BytesIO(data)) == "sec ret"
+    assert line_of(data) == "sec ret"
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", b"  \nsecond\n", b"\xff\xfe\n"])
-def test_stdin_without_a_secret_is_an_error(data: bytes) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"\n", b"  \nsecond\n", b"\xff\xfe\n", b"p\xe4ss\n", b"\xef\xbb\xbf\n"),
+        *("secret\n".encode(each) for each in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")),
+        *(b"first\nsecond\n", b"first\n\nsecond", b"first\rsecond", b"\r\n\r\nsecond"),
+    ],
+)
+def test_stdin_without_a_secret_or_with_two_is_an_error(data: bytes) -> None:
     with pytest.raises(CommandError) as caught:
-        line_of(io.BytesIO(data))
+        line_of(data)
     assert caught.value.__context__ is None
+    assert "second" not in str(caught.value)
+
+
+@given_any(st.binary(max_size=60))
+def test_whatever_bytes_come_exactly_the_one_line_of_them_is_read_or_none(data: bytes) -> None:
+    try:
+        text = text_of(data)
+    except CommandError:
+        return
+    assert text.encode() in data
+    without = data.replace(text.encode(), b"", 1)
+    assert without.removeprefix(b"\xef\xbb\xbf") in {b"", b"\n", b"\r\n", b"\r"}
+    assert not text.replace("\r", "\n").partition("\n")[2].strip("\r\n \t\v\f")
 
 
 def test_the_longest_secret_fits_and_a_longer_one_is_an_error() -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokenward import tokens
 from tokenward.errors import CommandError
-from tokenward.tokens import Checked, checked, maker
+from tokenward.tokens import Checked, ExpiredError
+from tokenward_protocol.admission import ROOM, NotAdmitted, admitted
 from tokenward_protocol.urls import PYPI, TESTPYPI
 
 ELSEWHERE = "https://index.example/"
@@ -48,6 +51,14 @@ OF_PYPI = token("pypi.org", '[1,["project"]]', "[0,1900000000,0]")
 OF_TESTPYPI = token("test.pypi.org")
 
 
+def checked(key: str, username: str, secret: str) -> Checked:
+    return tokens.checked((key,), username, secret)
+
+
+def said(found: Checked) -> str:
+    return " ".join(found.notices)
+
+
 def refused(key: str, secret: str) -> str:
     with pytest.raises(CommandError) as caught:
         checked(key, "__token__", secret)
@@ -59,12 +70,12 @@ def refused(key: str, secret: str) -> str:
 
 @pytest.mark.parametrize(("key", "secret"), [(PYPI, OF_PYPI), (TESTPYPI, OF_TESTPYPI)])
 def test_seed_api_token_of_the_right_index_is_stored_as_it_is(key: str, secret: str) -> None:
-    assert checked(key, "__token__", secret) == Checked(secret, "")
+    assert checked(key, "__token__", secret) == Checked(secret.encode())
 
 
 def test_a_token_with_long_caveats_is_one() -> None:
     secret = token("pypi.org", '[1,["' + "x" * 5000 + '"]]')
-    assert checked(PYPI, "__token__", secret).secret == secret
+    assert checked(PYPI, "__token__", secret).body == secret.encode()
 
 
 @pytest.mark.parametrize(
@@ -98,7 +109,6 @@ def test_seed_a_token_for_another_index_is_explained() -> None:
         OF_PYPI[:-20],
         OF_PYPI[:40],
         OF_PYPI + "AAAA",
-        OF_PYPI + "\n",
         OF_PYPI + "=",
         OF_PYPI[:60] + " " + OF_PYPI[60:],
         OF_PYPI[:60] + "ä" + OF_PYPI[61:],
@@ -111,13 +121,15 @@ def test_a_truncated_or_damaged_token_is_refused(secret: str) -> None:
 
 
 def test_every_cut_of_a_token_is_noticed() -> None:
-    assert all(maker(OF_PYPI[:length]) is None for length in range(len(OF_PYPI)))
+    for length in range(len(OF_PYPI)):
+        with pytest.raises(CommandError):
+            checked(PYPI, "__token__", OF_PYPI[:length])
 
 
 def test_a_testpypi_prefix_is_taken_off_and_said() -> None:
     found = checked(TESTPYPI, "__token__", "testpypi-" + OF_TESTPYPI.removeprefix("pypi-"))
-    assert found.secret == OF_TESTPYPI
-    assert "testpypi-" in found.notice
+    assert found.body == OF_TESTPYPI.encode()
+    assert "testpypi-" in said(found)
 
 
 def test_a_testpypi_prefix_before_anything_else_is_refused() -> None:
@@ -130,40 +142,131 @@ def test_a_testpypi_prefix_before_anything_else_is_refused() -> None:
 @pytest.mark.parametrize("key", [PYPI, TESTPYPI])
 def test_a_user_and_password_is_stored_with_a_warning(key: str) -> None:
     found = checked(key, "alice", "hunter2")
-    assert found.secret == "hunter2"
-    assert "refuse" in found.notice
+    assert found.body == b"hunter2"
+    assert "refuse" in said(found)
 
 
 @pytest.mark.parametrize("secret", ["x", "", "pypi-short", "ghp_x", "\n", token("index.example")])
 def test_elsewhere_any_secret_is_welcome(secret: str) -> None:
-    assert checked(ELSEWHERE, "__token__", secret) == Checked(secret, "")
+    assert checked(ELSEWHERE, "__token__", secret) == Checked(secret.encode())
 
 
 @pytest.mark.parametrize("username", ["__token__", "alice"])
 def test_a_token_of_pypi_for_another_host_is_one_warning(username: str) -> None:
-    assert "token of pypi" in checked(ELSEWHERE, username, OF_PYPI).notice
-    assert "token of testpypi" in checked(ELSEWHERE, username, OF_TESTPYPI).notice
-    assert checked(ELSEWHERE, username, OF_PYPI).secret == OF_PYPI
+    assert "token of pypi" in said(checked(ELSEWHERE, username, OF_PYPI))
+    assert "token of testpypi" in said(checked(ELSEWHERE, username, OF_TESTPYPI))
+    assert checked(ELSEWHERE, username, OF_PYPI).body == OF_PYPI.encode()
 
 
 def test_the_repr_of_what_is_checked_holds_no_secret() -> None:
     assert OF_PYPI not in repr(checked(PYPI, "__token__", OF_PYPI))
 
 
-@given(st.binary(max_size=300))
-def test_any_bytes_are_a_macaroon_or_none_and_nothing_else_happens(raw: bytes) -> None:
-    maker("pypi-" + base64.urlsafe_b64encode(raw).decode().rstrip("="))
+AROUND = [*" \t\r\n\"'`", "\ufeff", "\u200b", "\xa0", "\u201c", "\u201d", "' ", '"\r\n']
 
 
-@given(st.integers(0, 300), st.integers(0, 255))
-def test_a_changed_byte_leaves_a_macaroon_or_none_and_nothing_else_happens(
-    at: int, value: int
+@pytest.mark.parametrize("key", [PYPI, ELSEWHERE])
+@pytest.mark.parametrize("before", ["", *AROUND])
+@pytest.mark.parametrize("behind", AROUND)
+def test_what_was_copied_along_with_a_token_is_left_out_and_said(
+    key: str, before: str, behind: str
+) -> None:
+    found = checked(key, "__token__", before + OF_PYPI + behind)
+    assert found.body == OF_PYPI.encode()
+    assert "left out" in said(found)
+
+
+@pytest.mark.parametrize("secret", [" a b ", '"quoted"', "'x'", "\u201cx\u201d", "\ta"])
+def test_a_password_elsewhere_is_stored_to_the_byte_and_quotes_are_pointed_out(secret: str) -> None:
+    found = checked(ELSEWHERE, "alice", secret)
+    assert found.body == secret.encode()
+    assert ("quote" in said(found)) is (secret[0] in "\"'")
+
+
+NOW = 1_790_000_000
+
+
+def jwt(payload: str) -> str:
+    def letters(text: str) -> str:
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    return ".".join([letters('{"alg":"RS256"}'), letters(payload), letters("signature")])
+
+
+ENDED = [
+    (PYPI, token("pypi.org", "[0,1000000000,0]")),
+    (TESTPYPI, "testpypi-" + token("test.pypi.org", '[1,["p"]]', "[0,1,0]")[5:]),
+    (ELSEWHERE, token("pypi.org", "[0,1000000000,0]")),
+    (ELSEWHERE, token("index.example", '{"nbf":0,"exp":5}')),
+    (ELSEWHERE, "devpi-" + token(None, "expires=1000000000")[5:]),
+    (ELSEWHERE, jwt('{"exp":1000000000}')),
+    (ELSEWHERE, jwt('{"sub":"a","exp":1e9}')),
+    (ELSEWHERE, '"' + jwt('{"exp":0}') + '"\n'),
+    (ELSEWHERE, jwt('{"exp":-1.5}')),
+]
+
+
+@pytest.mark.parametrize(("key", "secret"), ENDED, ids=map(str, range(len(ENDED))))
+@pytest.mark.parametrize("username", ["__token__", "alice", ""])
+def test_what_has_expired_is_refused_wherever_it_is_for(
+    key: str, secret: str, username: str
+) -> None:
+    if secret.startswith("testpypi-") and username != "__token__":
+        return  # then it is a password
+    with pytest.raises(ExpiredError, match="has expired"):
+        checked(key, username, secret)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        *('{"exp":99999999999}', "{}", "[]", '{"exp":null}', '{"exp":true}', '{"exp":"1"}'),
+        *(
+            '{"exp":NaN}',
+            '{"exp":-Infinity}',
+            '{"a":{"exp":1}}',
+            "not json",
+            '{"exp":1',
+            "[" * 9000,
+        ),
+    ],
+)
+def test_a_jwt_that_does_not_say_that_it_is_over_is_stored(payload: str) -> None:
+    assert checked(ELSEWHERE, "alice", jwt(payload)) == Checked(jwt(payload).encode())
+
+
+def test_what_no_text_can_be_is_refused_without_a_traceback() -> None:
+    for key in (PYPI, ELSEWHERE):
+        for secret in ("\udcff", "pypi-\ud800", "a" * 70_000):
+            assert refused(key, secret)
+
+
+SECRETS = st.binary(max_size=300) | st.binary(max_size=200).map(
+    lambda raw: b"pypi-" + base64.urlsafe_b64encode(raw).rstrip(b"=")
+)
+
+
+@given(st.sampled_from([PYPI, TESTPYPI, ELSEWHERE]), st.sampled_from(["__token__", "a"]), SECRETS)
+def test_whatever_bytes_come_these_are_stored_or_a_sentence_says_otherwise(
+    key: str, username: str, secret: bytes
+) -> None:
+    room = memoryview(bytearray(ROOM))
+    try:
+        found = admitted(key, username, memoryview(secret), room, NOW)
+    except NotAdmitted:
+        return
+    kept = secret[found.start : found.stop]
+    assert kept == secret or found.changed
+    again = admitted(key, username, memoryview(kept), room, NOW)
+    assert (again.start, again.stop, again.changed) == (0, len(kept), "")  # judged twice is once
+
+
+@given(st.integers(0, 300), st.integers(0, 255), st.sampled_from([PYPI, TESTPYPI, ELSEWHERE]))
+def test_a_changed_byte_leaves_a_token_or_none_and_nothing_else_happens(
+    at: int, value: int, key: str
 ) -> None:
     raw = bytearray(macaroon("pypi.org", '[1,["project"]]'))
     raw[at % len(raw)] = value
-    maker("pypi-" + base64.urlsafe_b64encode(raw).decode().rstrip("="))
-
-
-@given(st.text(max_size=40), st.lists(st.text(max_size=200), max_size=4))
-def test_the_maker_of_any_macaroon_is_its_location(location: str, caveats: list[str]) -> None:
-    assert maker(token(location, *caveats)) == location
+    secret = "pypi-" + base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    with suppress(CommandError):
+        assert checked(key, "__token__", secret).body == secret.encode()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tokenward import unlocking
 from tokenward.errors import CommandError
 from tokenward.screen import session_variables
 from tokenward.unlocking import MAX_PASSPHRASE, given_passphrase
@@ -37,6 +38,7 @@ def test_without_variables_there_is_no_passphrase() -> None:
         (b"phrase", b"phrase"),
         (b"phrase\n", b"phrase"),
         (b"phrase\r\n", b"phrase"),
+        (b"\xef\xbb\xbfphrase\r\n", b"phrase"),
         (b" two words \n\n", b" two words \n"),
         ("pässwörd\n".encode(), "pässwörd".encode()),
     ],
@@ -68,7 +70,13 @@ def test_a_pipe_may_hold_the_passphrase(tmp_path: Path) -> None:
         os.close(reading)
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", b"x" * (MAX_PASSPHRASE + 1)])
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"\n", b"\xef\xbb\xbf\r\n", b"x" * (MAX_PASSPHRASE + 1)),
+        *(b"first\nsecond", b"first\r\nsecond\r\n", b"\nsecond"),
+    ],
+)
 def test_a_file_without_a_usable_passphrase_is_an_error(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(CommandError, match="holds"):
         given_passphrase(private(tmp_path / "p", data))
@@ -103,3 +111,16 @@ def test_a_program_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -
 def test_the_agent_is_told_of_the_askers_session_and_nothing_else() -> None:
     environ = {"DISPLAY": ":1", "WAYLAND_DISPLAY": "", "HOME": "/h", "XAUTHORITY": "/x"}
     assert session_variables(environ) == {"display": ":1", "xauthority": "/x"}
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o440])
+def test_a_file_that_a_container_engine_mounted_is_refused_with_what_helps_there(
+    tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner is root or another, so that a `chmod` would be refused."""
+    monkeypatch.setattr(unlocking, "uid", lambda: os.geteuid() + 1000)
+    with pytest.raises(CommandError, match="can be read by others") as caught:
+        given_passphrase(private(tmp_path / "p", b"phrase", mode))
+    assert "chmod" not in caught.value.hint
+    assert f"mode 0400 for uid {os.geteuid() + 1000}" in caught.value.hint
+    assert "`install -m 600 " in caught.value.hint

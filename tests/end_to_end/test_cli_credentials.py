@@ -64,7 +64,7 @@ def test_seed_login_with_user_name_and_password(home: Home) -> None:
 
 
 def test_seed_login_without_a_terminal_reads_the_secret_from_stdin(home: Home) -> None:
-    home.done("login", URL, "-u", "alice", "--password", "-", stdin="  s3cret \nmore\n")
+    home.done("login", URL, "-u", "alice", "--password", "-", stdin="  s3cret \n\n")
     assert home.done("token", URL) == "s3cret\n"
     home.done("login", URL, "--token", "-", stdin="t0ken\r\n")
     assert home.done("token", URL) == "t0ken\n"

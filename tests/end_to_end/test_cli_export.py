@@ -218,10 +218,24 @@ def test_only_an_export_is_written_over(filled: Home, key: str) -> None:
         assert told.startswith(f"error: {name} is there and no "), told
     assert (filled.path / "thesis.txt").read_text() == "years of work"
     before = (filled.path / "b").read_bytes()
-    done(filled, "export", "b", "--passphrase-file", key)
+    told = done(filled, "export", "b", "--passphrase-file", key, status=2)
+    assert "b holds an export already" in told
+    assert "`--yes`" in told
+    assert (filled.path / "b").read_bytes() == before
+    done(filled, "export", "b", "--passphrase-file", key, "--yes")
     assert (filled.path / "b").read_bytes() != before
     told = done(filled, "export", "none/b", "--passphrase-file", key, status=2)
     assert told.startswith("error: none/b cannot be written: No such file or directory.")
+
+
+def test_an_older_export_is_asked_about_on_a_terminal(filled: Home, key: str) -> None:
+    done(filled, "export", "b", "--passphrase-file", key)
+    before = (filled.path / "b").read_bytes()
+    typist = Typist(filled, "export", "b", "--passphrase-file", key)
+    assert "Nothing was exported." in typist.answers("Write over it?", "n").leaves(2)
+    assert (filled.path / "b").read_bytes() == before
+    Typist(filled, "export", "b", "--passphrase-file", key).answers("over it?", "y").leaves(0)
+    assert (filled.path / "b").read_bytes() != before
 
 
 def test_an_export_is_complete_or_is_none(filled: Home, key: str) -> None:

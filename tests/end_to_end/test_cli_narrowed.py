@@ -217,13 +217,14 @@ def test_what_a_variable_holds_is_described_likewise(home: Home) -> None:
     assert "No credential for pypi is stored." in failure(home, "token", "--describe")
 
 
-def test_a_login_says_what_it_replaces_and_what_has_expired(home: Home) -> None:
+def test_a_login_says_what_it_replaces_and_never_replaces_by_what_has_expired(home: Home) -> None:
     home.done("login", "--token", TOKEN)
     over = token_of("pypi.org", "over", "[0,1690000000,0]")
-    result = home.auth("login", "--token", over)
+    assert "The token has expired" in failure(home, "login", "--token", over)
+    assert home.done("token") == f"{TOKEN}\n"
+    other = token_of("pypi.org", "other")
+    result = home.auth("login", "--token", other)
     assert "Replaced the token for pypi that was stored just now" in result.stderr
-    assert "warning: This token expired" in result.stderr
-    assert "The stored token has expired." in failure(home, "token", "--ttl", "5m")
 
 
 def test_list_and_doctor_name_what_should_be_replaced_and_where(home: Home) -> None:

@@ -130,15 +130,23 @@ def test_nothing_of_a_token_is_left_after_children_were_made_of_it(
 
 def test_nothing_of_a_token_is_left_where_one_cannot_be_narrowed(signing: Agent) -> None:
     looked_for: list[bytes] = []
-    for caveat in ("[0,1,0]", '[1,["other"]]', "[0,99999999999,99999999998]"):
+    for caveat in ('[1,["other"]]', "[0,99999999999,99999999998]"):
         parent = token_of("pypi.org", secrets.token_hex(18), caveat)
         signing.ask("login", parent.encode(), service=PYPI, username="__token__")
         with pytest.raises(NotDone) as caught:
             signing.ask("fetch", service=PYPI, projects="one")
         assert caught.value.code == "refused"
         looked_for += needles(parent, [])
+    over = token_of("pypi.org", secrets.token_hex(18), "[0,1,0]")
     cut = token_of("pypi.org", secrets.token_hex(18))[:-6]
-    signing.ask("login", cut.encode(), service=PYPI, username="__token__")
-    assert signing.fetch(PYPI) == cut.encode()
+    for wrong in (over, cut, f'"{over}"', f"testpypi-{cut}"):  # what is not even stored
+        with pytest.raises(NotDone) as caught:
+            signing.ask("login", wrong.encode(), service=PYPI, username="__token__")
+        assert caught.value.code == "refused"
+    looked_for += needles(over, [])
+    assert signing.ask_whole("fetch", service=PYPI, whole=True)[1] == parent.encode()
+    elsewhere = "https://index.example/"
+    signing.ask("login", cut.encode(), service=elsewhere, username="__token__")
+    assert signing.fetch(elsewhere) == cut.encode()
     looked_for += slices(cut.encode()) + slices(raw_of(cut + "A" * (-len(cut[5:]) % 4)))[:1]
     assert copies(signing.pid, looked_for) == 0

@@ -70,7 +70,7 @@ GOOD: dict[str, list[list[str]]] = {
     ],
     "list": [[], ["--format", "json"]],
     "import": [[], [*FILES, "--dry-run"], [*FILES, "--format", "json"], [*FILES, "--remove"]],
-    "export": [[*EXPORT], [*EXPORT, "--format", "json"]],
+    "export": [[*EXPORT], [*EXPORT, "--yes", "--format", "json"]],
     "dir": [[], ["--format", "json"]],
     "status": [[], ["--format", "json"]],
     "lock": [[]],

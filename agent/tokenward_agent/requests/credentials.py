@@ -1,4 +1,8 @@
-"""The requests that store and remove credentials: `login` and `logout`."""
+"""The requests that store and remove credentials: `login` and `logout`.
+
+`login` is the one way into a vault, whoever brings a secret, so every secret is judged here
+(admission.py), also where its client has done so before: what is not admitted changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from tokenward_agent.requests.overview import page
 from tokenward_agent.store.lookup import candidates
 from tokenward_agent.vault.record import Adopted, Record
 from tokenward_agent.wire.answer import Answer, done
+from tokenward_protocol.admission import NotAdmitted
 from tokenward_protocol.messages import MEMORY
 
 TYPE_CHECKING = False
@@ -51,13 +56,16 @@ class CredentialRequests:
         service, username = stored_as(request), str(request.arguments["username"])
         if adopt is not None and body:
             raise Failure("bad-request", "A login has either a secret or `adopt`.")
+        notes: list[Value] = []
+        if adopt is None:
+            body, changed = self._admitted(service, username, body)
+            notes += [changed] if changed else []
         if request.flag("memory"):
             return self._keep_in_memory(request, service, username, body)
         sealed = request.flag("sealed")
         if sealed:
             self._require_narrowable(service, body)
         await self._opening.open_what_opens(provider)
-        notes: list[Value] = []
         if provider is None:
             provider, note = await self._choice.choose(None, None, {}, probe=False)
             notes += [note] if note else []
@@ -95,6 +103,14 @@ class CredentialRequests:
             provider=provider,
             notes=notes,
         )
+
+    def _admitted(self, service: str, username: str, body: memoryview) -> tuple[memoryview, str]:
+        """Return the part of a secret that is to be stored, and a sentence about what is not."""
+        try:
+            found = self._children.judged(service, username, body, self._vaults.clock.wall())
+        except NotAdmitted as no:
+            raise Failure("refused", str(no), no.hint) from None
+        return body[found.start : found.stop], found.changed
 
     def _require_narrowable(self, service: str, body: memoryview) -> None:
         """Raise Failure if a token could not be used without being shown."""

@@ -18,6 +18,7 @@ from tokenward_agent.arena import wipe
 from tokenward_agent.keyed_hash import mac_into
 from tokenward_agent.store.process_key import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.vault.sealing import context
+from tokenward_protocol.admission import Admitted, admitted
 from tokenward_protocol.index_tokens import Child, child_size, plan, read, same_origin, write_child
 from tokenward_protocol.macaroons import MAX_TOKEN, SPARE
 
@@ -90,6 +91,14 @@ class Children:
         """Return what is visible of a secret that lies open in *body*."""
         with self._wiped():
             return _read(body, self._out)
+
+    def judged(self, service: str, username: str, body: memoryview, now: int) -> Admitted:
+        """Judge a secret that lies open in *body* and is to be stored. Raises NotAdmitted.
+
+        By the index's clock, as far as that is known; `now` is in seconds since 1970 by the one here.
+        """
+        with self._wiped():
+            return admitted(service, username, body, self._raw, now + self.clocks.ahead(service))
 
     def descends(self, body: memoryview, secret: Sealed) -> bool:
         """Tell whether *body* is of the same issue as a secret, and narrower. Raises Gone."""

@@ -1,8 +1,9 @@
 """A passphrase that the service manager hands to the agent: LoadCredential= of systemd.exec(5).
 
 It is a file in the folder that ``CREDENTIALS_DIRECTORY`` names, which only this unit's processes see
-and which is gone with it. With it the vault's passphrase asks nobody. One newline at its end is not
-part of it, as in the file that the client reads.
+and which is gone with it. With it the vault's passphrase asks nobody. It is read as the client reads
+the same file (`one_line` in secrets_input.py), but where it lies: one line's end and a byte order mark
+are no part of it, and of two lines nobody can say which is meant.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ NAME: Final = "tokenward-passphrase"
 
 MAX_SIZE: Final = 64 * 1024
 """Bytes of the longest passphrase, as on the wire."""
+
+_MARK = bytes((0xEF, 0xBB, 0xBF))
+_UTF16 = (bytes((0xFF, 0xFE)), bytes((0xFE, 0xFF)))
+_ENDS, _BLANKS = b"\r\n", b" \t\r\n\v\f"
 
 
 class Credential:
@@ -54,11 +59,27 @@ class Credential:
             block = self._arena.take(size)
             try:
                 got = read_into(file, block)
-                yield block[: got - (block[got - 1] == 0x0A)]
+                yield _one_line(block[:got])
             finally:
                 self._arena.give(block)
         finally:
             os.close(file)
+
+
+def _one_line(block: memoryview) -> memoryview:
+    if block[:2] in _UTF16:
+        raise _unreadable("it is UTF-16 text")
+    if block[: len(_MARK)] == _MARK:
+        block = block[len(_MARK) :]
+    for end in b"\n\r":
+        if block and block[-1] == end:
+            block = block[:-1]
+    if not block:
+        raise _unreadable("it is empty")
+    first = next((at for at, byte in enumerate(block) if byte in _ENDS), len(block))
+    if any(byte not in _BLANKS for byte in block[first:]):
+        raise _unreadable("it holds more than one line")
+    return block
 
 
 def _unreadable(why: str) -> Failure:

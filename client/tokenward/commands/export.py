@@ -1,7 +1,8 @@
 """`auth export FILE`: everything that is stored, in one file that opens by a passphrase anywhere.
 
 The passphrase is the export's own; that of the vault is not used, nor the variables that lead to
-it, since a backup should open where they are unknown. A file that is no export is never overwritten.
+it, since a backup should open where they are unknown. A file that is no export is never overwritten,
+and an older export, which may hold more, only after a yes.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def describe(parser: Parser, _command: str) -> None:
         parser, "file", "FILE", metavar="FILE", help="the file to write; - is stdout"
     )
     usage.add_passphrase_file(parser)
+    parser.add_argument("--yes", action="store_true", help="write over an older export; never ask")
     parser.examples(
         "auth export backup.tokenward           ask for a passphrase, and write the file",
         "auth restore backup.tokenward          bring it back, here or on another machine",
@@ -45,14 +47,19 @@ def run(arguments: Namespace, session: Session) -> None:
     from tokenward import export_file, exporting
 
     path = arguments.file
-    _judge(path, session)
+    agreed = _judge(path, session) and _agree_to_replace(path, session, yes=arguments.yes)
+
+    def judge_again() -> None:
+        if _judge(path, session) and not agreed:
+            raise CommandError(f"{path} was made just now.", "nothing was exported; do it again")
+
     entries = exporting.collect(session)
     data = export_file.sealed(entries, _passphrase(arguments, session), int(time()))
     if path == STDOUT:
         _to_stdout(data)
     else:
         try:
-            replace(os.path.abspath(path), data, before=lambda: _judge(path, session))
+            replace(os.path.abspath(path), data, before=judge_again)
         except OSError as error:
             raise CommandError(
                 f"{path} cannot be written: {error.strerror}.", "nothing was exported"
@@ -68,8 +75,22 @@ def run(arguments: Namespace, session: Session) -> None:
     session.done({"file": path, "count": len(entries), "adopted": adopted})
 
 
-def _judge(path: str, session: Session) -> None:
-    """Refuse a place that must not be written to, before anything is asked."""
+def _agree_to_replace(path: str, session: Session, *, yes: bool) -> bool:
+    """Have a person agree that an older export is lost. Raises CommandError where that is a no."""
+    if not yes:
+        if not session.terminal.is_there():
+            raise CommandError(
+                f"{path} holds an export already, perhaps of more than is stored now.",
+                "name another file, or write over it with `--yes`",
+            )
+        session.terminal.say(f"{path} holds an export already.")
+        if not session.terminal.confirm("Write over it?"):
+            raise CommandError("Nothing was exported.", "name another file")
+    return True
+
+
+def _judge(path: str, session: Session) -> bool:
+    """Refuse a place that must not be written to; tell whether an older export is there."""
     from tokenward.export_file import MAGIC, is_export
 
     if path == STDOUT:
@@ -79,7 +100,7 @@ def _judge(path: str, session: Session) -> None:
             raise CommandError(
                 "An export is not written to a terminal.", "name a file, or redirect stdout"
             )
-        return
+        return False
     try:
         found = os.lstat(path)
         if not stat.S_ISREG(found.st_mode):
@@ -87,13 +108,14 @@ def _judge(path: str, session: Session) -> None:
         with open(path, "rb") as file:
             start = file.read(len(MAGIC))
     except FileNotFoundError:
-        return
+        return False
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}.", "") from None
     if not is_export(start):
         raise CommandError(
             f"{path} is there and no export, so it is left alone.", "name another file"
         )
+    return True
 
 
 def _passphrase(arguments: Namespace, session: Session) -> bytes:

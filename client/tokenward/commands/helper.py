@@ -43,7 +43,7 @@ def describe(parser: Parser, _command: str) -> None:
 def run(_arguments: Namespace, session: Session) -> None:
     """Answer one request."""
     session.terminal.attended = False
-    uri = bazel.uri_of(program.text_of(program.stdin()))
+    uri = bazel.uri_of(program.text())
     service = credentials.service_of(uri)
     found = (
         None

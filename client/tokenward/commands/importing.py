@@ -7,7 +7,7 @@ over stays where it is.
 
 from __future__ import annotations
 
-from tokenward import directories, secrets_input, sources, tokens, usage
+from tokenward import directories, sources, tokens, usage
 from tokenward.errors import CommandError
 from tokenward.layout import counted, credential
 from tokenward.sources import removal
@@ -193,13 +193,12 @@ class _Import:
     def _outcome(self, origin: Document | Items, found: Found, key: str) -> Outcome:
         """Check one as a login would, and take it over."""
         try:
-            checked = tokens.checked(key, found.username, found.secret)
-            body = secrets_input.check_secret(checked.secret)
+            checked = tokens.checked((key,), found.username, found.secret)
         except CommandError as refused:
             return Outcome(FAILED, str(refused), refused.hint)
         source = f", from {found.place} in {origin.path}"
-        outcome = self._takeover.take(key, found.username, body, origin=source)
-        outcome.notice = checked.notice
+        outcome = self._takeover.take(key, found.username, checked.body, origin=source)
+        outcome.notice = " ".join(checked.notices)
         return outcome
 
     def _tell(self, row: Row) -> None:

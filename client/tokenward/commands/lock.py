@@ -9,6 +9,7 @@ from tokenward.layout import listed
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Any
 
     from tokenward.session import Session
     from tokenward.usage import Parser
@@ -47,8 +48,21 @@ def _lock(session: Session) -> None:
     session.done({"locked": True, "vaults": locked})
 
 
+def _require_a_vault(provider: str | None, vaults: list[dict[str, Any]]) -> None:
+    """Raise CommandError where one provider's vault is meant and only another is there."""
+    name = "keyring" if provider == "subprocess" else provider
+    there = [str(vault["provider"]) for vault in vaults if vault["state"] != "absent"]
+    if provider is None or not there or {provider, name} & set(there):
+        return
+    raise CommandError(
+        f"There is no vault of `{provider}`, so nothing was opened.",
+        f"`auth unlock --keyring-provider {there[0]}` opens the one that is there",
+    )
+
+
 def _unlock(provider: str | None, session: Session) -> None:
     before = session.plain("status").header
+    _require_a_vault(provider, before["vaults"])
     was_open = {v["provider"] for v in before["vaults"] if v["state"] == "open"}
     program = None
     if provider == "subprocess":  # whoever says so by hand chooses the program on PATH

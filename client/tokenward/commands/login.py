@@ -6,7 +6,6 @@ or stored, so that an interrupted login leaves nothing behind.
 
 from __future__ import annotations
 
-import sys
 from time import time
 
 from tokenward import minted, secrets_input, tokens, usage
@@ -34,6 +33,11 @@ def describe(parser: Parser, _command: str) -> None:
     usage.add_username(parser, "the user name; asked for if missing")
     usage.add_secret(parser, "-t", "--token", what="an API token; - reads a line of stdin")
     usage.add_secret(parser, "--password", what="the password; - reads a line of stdin")
+    parser.add_argument(
+        "--no-password",
+        action="store_true",
+        help="the password is empty, as where an index wants a token as user name alone",
+    )
     usage.add_provider(parser, "where to keep it, else by what is there")
     parser.add_argument(
         "--lifetime", type=usage.lifetime, metavar="TIME", help="forget it after 90m, 8h, 7d ..."
@@ -58,8 +62,10 @@ def describe(parser: Parser, _command: str) -> None:
     )
     parser.examples(
         "auth login                                 ask for a token of PyPI",
-        "auth login testpypi --token - < file       the token is the first line of a file",
+        "auth login testpypi --token - < file       the token is the one line of a file",
         "auth login https://h.example -u alice      ask for alice's password",
+        "auth login https://h.example --no-username --password -    a token as password alone",
+        "auth login https://h.example -u TOKEN --no-password        a token as user name alone",
         "auth login pypi --token - --lifetime 8h    forget it after a working day",
         "auth login pypi --sealed                   use it, and never show it again",
         "auth login pypi --trusted-publishing       in CI, with nothing stored anywhere",
@@ -75,6 +81,8 @@ def run(arguments: Namespace, session: Session) -> None:
         token_flag=arguments.token,
         url_username=service.username,
         url_password=service.password,
+        no_username=arguments.no_username,
+        no_password=arguments.no_password,
     )
     session.agree_to(service, "Log in there?", "Nothing was stored.")
     if arguments.trusted_publishing:
@@ -85,19 +93,20 @@ def run(arguments: Namespace, session: Session) -> None:
         return
     _check_answerable(service, given, session)
     if given.secret is not None and given.username is not None:
-        _checked(service, given.username, given.secret)  # wrong ones fail before all else
-    username, secret = _complete(service, given, session)
-    secret, notices = _checked(service, username, secret)
-    body = secrets_input.check_secret(secret)
-    if arguments.sealed:
-        _require_narrowable(body)
-    state = None
-    if arguments.check:
-        from tokenward.verifying import require
+        # wrong ones fail before all else
+        tokens.checked(service.login_keys, given.username, given.secret)
+    with session.terminal.unseen():
+        username, secret = _complete(service, given, session)
+        body, notices = tokens.checked(service.login_keys, username, secret)
+        if arguments.sealed:
+            _require_narrowable(body)
+        state = None
+        if arguments.check:
+            from tokenward.verifying import require
 
-        state = require(session, service.login_keys[0], username, secret)
-    home = find_home(session, arguments.keyring_provider)
-    home.make(session)
+            state = require(session, service.login_keys[0], username, body.decode())
+        home = find_home(session, arguments.keyring_provider)
+        home.make(session)
     _store(arguments, service, username, session, home, body, state)
     for notice in notices:
         session.terminal.warn(notice)
@@ -110,7 +119,8 @@ def _check_answerable(service: Service, given: Given, session: Session) -> None:
     if given.username is None and service.default_username is None:
         if given.has_secret:
             raise CommandError(
-                "A password is given, but no user name.", "add `--username`, or use `--token`"
+                "A password is given, but no user name.",
+                "add `--username` or `--no-username`, or use `--token`",
             )
         raise CommandError(
             f"No credential for {display(service.key)} is given, and there is no terminal to ask.",
@@ -125,32 +135,25 @@ def _check_answerable(service: Service, given: Given, session: Session) -> None:
 def _complete(service: Service, given: Given, session: Session) -> tuple[str, str]:
     """Return user name and secret, with what is missing asked for or read."""
     terminal, name = session.terminal, display(service.publish_key)
-    username = given.username or service.default_username
+    username = service.default_username if given.username is None else given.username
     if username is None and service.publish_key in FIXED.values() and not given.has_secret:
         username = TOKEN_USER  # these two take tokens alone
     if username is None:
         username = terminal.ask(f"User name for {name} (empty: an API token):") or TOKEN_USER
     if given.secret is not None:
         return username, given.secret
-    if given.stdin and sys.stdin is not None and not sys.stdin.isatty():
-        return username, secrets_input.line_of(sys.stdin.buffer)
-    what = "API token" if username == TOKEN_USER else f"Password of {username}"
-    secret = terminal.ask_secret(f"{what} for {name} (not shown):")
+    if given.stdin and not secrets_input.is_typed():
+        return username, secrets_input.line_of(secrets_input.stdin(secrets_input.MAX_INPUT))
+    what = f"Password of {username}" if username else "Password"
+    what = "API token" if username == TOKEN_USER else what
+    secret = terminal.ask_secret(f"{what} for {name} (not shown):", alone=True)
     if username == TOKEN_USER:
         secret = secret.strip()  # copied from a page; no token has blanks around it
     if not secret:
-        raise CommandError("Nothing was typed, so nothing was stored.")
+        raise CommandError(
+            "Nothing was typed, so nothing was stored.", "`--no-password` stores an empty one"
+        )
     return username, secret
-
-
-def _checked(service: Service, username: str, secret: str) -> tuple[str, list[str]]:
-    """Return the secret as it is to be stored, and what is to be said about it."""
-    notices = []
-    for key in service.login_keys:
-        found = tokens.checked(key, username, secret)
-        secret = found.secret
-        notices.append(found.notice)
-    return secret, list(dict.fromkeys(notices))
 
 
 def _require_narrowable(secret: bytes) -> None:
@@ -175,7 +178,7 @@ def _adopt(arguments: Namespace, service: Service, given: Given, session: Sessio
             "`--adopt` and `--check` exclude each other.", "`auth token --check` does it afterwards"
         )
     if given.username is None:
-        raise CommandError("`--adopt` needs the user name.", "add `--username`")
+        raise CommandError("`--adopt` needs the user name.", "add `--username`, or `--no-username`")
     home = find_home(session, arguments.keyring_provider)
     home.make(session)
     _store(arguments, service, given.username, session, home, b"")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tokenward import minted, secrets_input, usage, words
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
-from tokenward.layout import capital, counted, credential
+from tokenward.layout import capital, counted, credential, whose
 from tokenward.secrets_input import TOKEN_USER
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import display
@@ -56,9 +56,10 @@ def describe(parser: Parser, _command: str) -> None:
 
 def run(arguments: Namespace, session: Session) -> None:
     """Remove it, and say where it is still valid."""
-    if arguments.all and arguments.username is not None:
+    if arguments.all and (arguments.username is not None or arguments.no_username):
+        option = "--no-username" if arguments.no_username else "--username"
         raise CommandError(
-            "`--all` and `--username` exclude each other.", "`--all` removes every account"
+            f"`--all` and `{option}` exclude each other.", "`--all` removes every account"
         )
     if arguments.forget and not arguments.revoke:
         raise CommandError(
@@ -67,7 +68,9 @@ def run(arguments: Namespace, session: Session) -> None:
     keys, username = None, None
     if not arguments.all or arguments.service is not None:
         service = words.service(session, arguments.service, arguments.keyring_provider)
-        username = secrets_input.username(arguments.username, service.username)
+        username = secrets_input.username(
+            arguments.username, service.username, service.password, none=arguments.no_username
+        )
         if arguments.all and username is not None:
             raise CommandError("`--all` and a user name in the URL exclude each other.")
         keys = service.logout_keys
@@ -176,7 +179,7 @@ def _remove(
 def _nothing(keys: tuple[str, ...] | None, username: str | None) -> CommandError:
     if keys is None:
         return CommandError("Nothing is stored, so nothing was removed.")
-    who = "" if username is None else f" of {username}"
+    who = whose(username)
     return CommandError(
         f"No credential{who} is stored for {display(keys[0])}.",
         "`auth list` shows what is stored",

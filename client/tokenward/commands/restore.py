@@ -9,7 +9,6 @@ Nothing that was logged out comes back, for no older generation is kept of such 
 
 from __future__ import annotations
 
-import sys
 from time import time
 
 from tokenward import unlocking, usage
@@ -17,6 +16,7 @@ from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.files import read
 from tokenward.layout import ago, counted, listed, timestamp
+from tokenward.secrets_input import stdin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,10 +123,7 @@ def _opened(arguments: Namespace, session: Session) -> list[Entry]:
     from tokenward.export_file import MAX_FILE, WrongPassphraseError, parse
 
     path = arguments.file
-    if path == "-":
-        data = sys.stdin.buffer.read(MAX_FILE + 1) if sys.stdin is not None else b""
-    else:
-        data = read(path, MAX_FILE)
+    data = stdin(MAX_FILE) if path == "-" else read(path, MAX_FILE)
     if data is None:
         raise CommandError(f"There is no file {path}.")
     sealed = parse(data, "standard input" if path == "-" else path)
@@ -140,13 +137,15 @@ def _opened(arguments: Namespace, session: Session) -> list[Entry]:
             "There is no terminal to ask for the export's passphrase.",
             "`--passphrase-file` names a private file that holds it",
         )
-    for left in reversed(range(unlocking.TRIES)):
-        try:
-            return sealed.open(session.terminal.ask_secret("Passphrase of the export:").encode())
-        except WrongPassphraseError as wrong:
-            if not left:
-                raise
-            session.terminal.say(str(wrong))
+    with session.terminal.unseen():
+        for left in reversed(range(unlocking.TRIES)):
+            typed = session.terminal.ask_secret("Passphrase of the export:")
+            try:
+                return sealed.open(typed.encode())
+            except WrongPassphraseError as wrong:
+                if not left:
+                    raise
+                session.terminal.say(str(wrong))
     raise AssertionError("the last try returns or raises")
 
 

@@ -86,7 +86,7 @@ def run(arguments: Namespace, session: Session) -> None:
         "share",
         offer=True,
         service=service.publish_key,
-        username=arguments.username or service.username,
+        username="" if arguments.no_username else arguments.username or service.username,
         projects=" ".join(asked.projects) or None,
         lifetime=arguments.ttl,
         at=at,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from time import time
 
-from tokenward import lookup, secrets_input, usage, words
+from tokenward import layout, lookup, secrets_input, usage, words
 from tokenward.errors import CommandError
 from tokenward.layout import credential, timestamp
 from tokenward.narrowing import Width, width
@@ -58,7 +58,9 @@ def run(arguments: Namespace, session: Session) -> None:
     """Print it."""
     provider = arguments.keyring_provider
     service = words.service(session, arguments.service, provider)
-    username = secrets_input.username(arguments.username, service.username)
+    username = secrets_input.username(
+        arguments.username, service.username, service.password, none=arguments.no_username
+    )
     asked = width(arguments.project, arguments.ttl, otherwise=Width(whole=not arguments.check))
     if arguments.describe:
         if asked.explicit:
@@ -143,7 +145,7 @@ def _check(session: Session, found: lookup.Found, again: Callable[[], lookup.Fou
 
 def _nothing(service: Service, username: str | None, provider: str | None) -> CommandError:
     name = display(service.key)
-    who = "" if username is None else f" of {username}"
+    who = layout.whose(username)
     where = "" if provider is None else f" by the provider {provider}"
     login = f"`auth login {service.name or service.key}`"
     return CommandError(f"No credential{who} for {name} is stored{where}.", login)

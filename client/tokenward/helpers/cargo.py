@@ -56,7 +56,7 @@ def _work(session: Session) -> int:
             " in ~/.cargo/config.toml",
         )
     session.terminal.json({"v": [1]})
-    while line := program.text_of(program.stdin(), line=True):
+    for line in program.lines():
         session.terminal.json(answer(line, session))
     return 0
 

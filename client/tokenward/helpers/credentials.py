@@ -13,7 +13,6 @@ from tokenward import lookup, names, tokens
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.providing import find_home
-from tokenward.secrets_input import check_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,18 +51,18 @@ def keep(
 
     `lifetime` is in seconds.
     """
-    checked = tokens.checked(service.key, username, secret)
+    checked = tokens.checked((service.key,), username, secret)
     home = find_home(session, None)
     home.make(session)
     header = session.ask(
         "login",
-        check_secret(checked.secret),
+        checked.body,
         service=service.key,
         username=username,
         provider=home.provider,
         lifetime=lifetime,
     ).header
-    for note in (checked.notice, *header["notes"]):
+    for note in (*checked.notices, *header["notes"]):
         session.terminal.warn(str(note))
 
 

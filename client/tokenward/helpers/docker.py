@@ -45,7 +45,7 @@ def _work(session: Session) -> int:
                 "`docker-credential-tokenward` is run by docker, with get, store, erase or list.",
                 'write "credsStore": "tokenward" into ~/.docker/config.json',
             )
-        answer = run(sys.argv[1], program.text_of(program.stdin()), session)
+        answer = run(sys.argv[1], program.text(), session)
     except CommandError as failed:
         session.terminal.data(program.line_of(failed))
         return FAILED

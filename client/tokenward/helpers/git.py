@@ -42,7 +42,7 @@ def _work(session: Session) -> int:
             "`git-credential-tokenward` is run by git, with get, store or erase.",
             "`git config --global credential.helper tokenward`",
         )
-    run(sys.argv[1], program.text_of(program.stdin()), session)
+    run(sys.argv[1], program.text(), session)
     return 0
 
 
@@ -61,12 +61,12 @@ def run(operation: str, text: str, session: Session) -> None:
             session.terminal.data(answer(found))
     elif operation == "erase":
         credentials.give_up(session, service, username, password)
-    elif username and password:
-        known = credentials.find(session, service, username)
+    elif password is not None and "username" in said and (username or password):
+        known = credentials.find(session, service, said["username"])
         lifetime = _lifetime(said.get("password_expiry_utc"), int(time()))
         is_over = lifetime is not None and lifetime <= 0
         if not is_over and (known is None or known.secret != password.encode()):
-            credentials.keep(session, service, username, password, lifetime)
+            credentials.keep(session, service, said["username"], password, lifetime)
 
 
 def attributes(text: str) -> dict[str, str]:

@@ -7,16 +7,16 @@ of the client; a tool that has one line for them gets sentence and hint in one.
 from __future__ import annotations
 
 import os
-import sys
+from contextlib import closing
 
 from tokenward.errors import CommandError
+from tokenward.secrets_input import stdin
 from tokenward.session import Session
 from tokenward.terminal import OutputClosedError, Terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import BinaryIO
+    from collections.abc import Callable, Iterator
 
 FAILED = 2
 
@@ -32,7 +32,8 @@ def run(work: Callable[[Session], int]) -> int:
     terminal = Terminal(os.environ)
     terminal.attended = False
     try:
-        return work(Session(terminal, os.environ, json=False))
+        with closing(Session(terminal, os.environ, json=False)) as session:
+            return work(session)
     except CommandError as failed:
         terminal.fail(str(failed), failed.hint)
     except KeyboardInterrupt:
@@ -42,23 +43,23 @@ def run(work: Callable[[Session], int]) -> int:
     return FAILED
 
 
-def text_of(stream: BinaryIO, *, line: bool = False) -> str:
-    """Read stdin to its end, or one line of it. Raises CommandError for what is no text."""
-    data = stream.readline(MAX_INPUT + 1) if line else stream.read(MAX_INPUT + 1)
-    if len(data) > MAX_INPUT:
-        raise CommandError(f"Standard input holds more than {MAX_INPUT} bytes.")
+def text() -> str:
+    """Read stdin to its end. Raises CommandError for what is no text."""
+    return _decoded(stdin(MAX_INPUT))
+
+
+def lines() -> Iterator[str]:
+    """Yield the lines of stdin as they come. Raises CommandError for what is no text."""
+    while line := stdin(MAX_INPUT, line=True):
+        yield _decoded(line)
+
+
+def _decoded(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
         pass  # raised below: the exception would hold what was read
     raise CommandError("What stdin holds is not UTF-8 text.")
-
-
-def stdin() -> BinaryIO:
-    """Return the stream that the tool writes to. Raises CommandError where it is closed."""
-    if sys.stdin is None:
-        raise CommandError("Standard input is closed, so there is nothing to read.")
-    return sys.stdin.buffer
 
 
 def line_of(error: CommandError) -> str:

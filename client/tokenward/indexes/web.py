@@ -16,10 +16,12 @@ import json
 import os
 import re
 import ssl
+from concurrent.futures import Future
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from math import floor
 from socket import gaierror
+from threading import Thread
 from urllib.error import URLError
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
 
@@ -31,10 +33,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from email.message import Message
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 TIMEOUT_SECONDS = 20
-"""For a connection to be made, and for each piece of an answer to come."""
+"""For all of a request: a host that sends a byte now and then holds nobody up for longer."""
 
 MOST_BYTES = 256 * 1024
 """Of an answer; more is not read."""
@@ -123,10 +127,13 @@ class Web:
             opener.add_handler(HTTPSHandler(context=self._context()))
         request = Request(url, data, headers, method=method)  # noqa: S310 - https, or this machine
         began = self._now()
-        try:
+
+        def ask() -> tuple[int, bytes, str | None]:
             with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
-                body = response.read(MOST_BYTES)
-                status, said = int(response.status), _date(response.headers)
+                return int(response.status), response.read(MOST_BYTES), _date(response.headers)
+
+        try:
+            status, body, said = _in_time(ask)
         except (OSError, HTTPException, ValueError) as error:
             failed = f"{host} cannot be asked: {_reason(error)}."
         else:
@@ -160,6 +167,23 @@ class Web:
             side = "behind" if skew > 0 else "ahead of"
             notice = f"The clock here is {span(abs(skew))} {side} that of {host}, so that tokens end early or late."
         self._skews.setdefault(host, notice)
+
+
+def _in_time(work: Callable[[], T]) -> T:
+    """Return what `work` returns, or raise what it raises; TimeoutError where that takes too long.
+
+    What is not done by then is left to itself: the command is about to end.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except Exception as error:  # noqa: BLE001 - raised below, where it is waited for
+            done.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return done.result(TIMEOUT_SECONDS)
 
 
 def ahead_of(moment: float | None, began: float, ended: float) -> int | None:

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from tokenward.setup import toml
 from tokenward.setup.draft import NOTE
-from tokenward.setup.step import Settings
+from tokenward.setup.step import NotUnderstoodError, Settings
 from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, ServiceError, parse
 
 TYPE_CHECKING = False
@@ -58,14 +58,16 @@ def is_ours(data: bytes) -> bool:
 
 def _edit(draft: Draft, accounts: Accounts, *, over: bool) -> list[str]:
     said = toml.parsed(draft.text)
+    tables = said.get("index", [])
+    if not isinstance(tables, list):
+        raise NotUnderstoodError  # one URL, or what no uv reads: no table can stand beside it
     if said.get("trusted-publishing") != "always":
         url = _with_username(said.get("publish-url", PYPI), accounts)
         if url is not None:
             toml.put(draft, "publish-url", url, over=True)
     toml.put(draft, *_PROVIDER, over=over)
     notes: list[str] = []
-    tables = said.get("index", [])
-    for number, table in enumerate(tables if isinstance(tables, list) else []):
+    for number, table in enumerate(tables):
         if isinstance(table, dict):
             notes += _edit_index(draft, number, table, accounts)
     if not any(isinstance(table, dict) and table.get("name") == "testpypi" for table in tables):

@@ -18,7 +18,7 @@ class Found:
     """One credential. `place` names it within its file, for a person; no secret is in the repr.
 
     `services` are the keys to store it under. `problem` and `hint` say why it cannot be taken over
-    as it is, or are ""; there may be no key then. `spans` are what has to go from the text so that
+    as it is, or are ""; a `username` of "" is one that is empty, None none at all; there may be no key then. `spans` are what has to go from the text so that
     the secret is gone; () where it cannot be cut out by itself. `foreign`: for all that is known it
     belongs to no index.
     """
@@ -39,7 +39,7 @@ class Found:
         hint: str = "",
         foreign: bool = False,
     ) -> None:
-        if not problem and not username:
+        if not problem and username is None:
             problem = f"{place} has no user name."
         self.place = place
         self.services = tuple(services)
@@ -65,7 +65,9 @@ def at_url(place: str, url: str, username: str | None, secret: str, spans: Seque
         problem, hint = str(refused), refused.hint
         return Found(place, (), username, secret, spans, problem=problem, hint=hint)
     key = strip_index_suffix(parsed.key)
-    return Found(place, (key,), username or parsed.username, secret, spans)
+    if username is None:
+        username = "" if parsed.username is None and parsed.password else parsed.username
+    return Found(place, (key,), username, secret, spans)
 
 
 def unreadable(path: str, line: int | None) -> CommandError:

@@ -1,7 +1,7 @@
 """pip's configuration: passwords in the URLs of `index-url` and `extra-index-url`.
 
 What goes is the user name with the password: pip would send a name that stands alone with an empty
-password, and with neither it asks a keyring. The files of the user and of an active virtual environment count;
+password, and with neither it asks a keyring. A user name that is a token is a secret, too. The files of the user and of an active virtual environment count;
 those of the system are not the user's own.
 
 https://pip.pypa.io/en/stable/topics/configuration/
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 _KEYS = {"index-url", "extra-index-url"}
 _URL = re.compile(r"\w+://\S+")
-_SECRET = re.compile(r"\w+://([^\s:/?#]*:([^\s/?#]+)@)")
+_USERINFO = re.compile(r"\w+://([^\s:/?#]*)(:?)([^\s/?#]*)@")
+_TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9._~+=-]{20,}")
+"""A user name that is rather a token: some indexes want it there, and no password at all."""
 
 
 def files(environ: Mapping[str, str], home: str) -> list[str]:
@@ -55,9 +57,10 @@ def look(text: str, path: str, _known: Known) -> list[Found]:
         raise unreadable(path, getattr(error, "lineno", None)) from None
     found: list[Found] = []
     for place, url, start in _urls(text):
-        if secret := _SECRET.match(url):
-            span = (start + secret.start(1), start + secret.end(1))
-            found.append(at_url(place, url, None, unquote(secret[2]), (span,)))
+        said = _USERINFO.match(url)
+        if said and (said[3] or (said[1] and (said[2] or _TOKEN.fullmatch(unquote(said[1]))))):
+            span = (start + said.start(1), start + said.end())
+            found.append(at_url(place, url, None, unquote(said[3]), (span,)))
     return found
 
 

@@ -34,6 +34,7 @@ class Console:
         except OSError:
             self._input.close()
             raise
+        self._before: int | None = None  # the console's mode while nothing is shown
 
     def close(self) -> None:
         """Let go of it."""
@@ -42,6 +43,16 @@ class Console:
 
     def line(self, question: str) -> bytes:
         """Ask and return what was typed. Raises EOFError where the input ends first."""
+        before = self._before
+        if before is not None:
+            calls.set_console_mode(self._handle(), before)
+        try:
+            return self._line(question)
+        finally:
+            if before is not None:
+                calls.set_console_mode(self._handle(), before & ~_ECHO)
+
+    def _line(self, question: str) -> bytes:
         self._output.write(question.encode("utf-8", "replace"))
         answer = b""
         while not answer.endswith(b"\n"):
@@ -56,17 +67,30 @@ class Console:
 
         Raises EOFError where the input ends first; KeyboardInterrupt passes through.
         """
-        with self._silent():
-            return self.line(question).rstrip(b"\r\n")
+        if self._before is not None:
+            return self._hidden_line(question)
+        with self.unseen():
+            return self._hidden_line(question)
+
+    def _hidden_line(self, question: str) -> bytes:
+        try:
+            return self._line(question).rstrip(b"\r\n")
+        finally:
+            self._output.write(b"\n")
 
     @contextmanager
-    def _silent(self) -> Iterator[None]:
-        handle, mode = msvcrt.get_osfhandle(self._input.fileno()), wintypes.DWORD()
-        if not calls.console_mode(handle, mode):
+    def unseen(self) -> Iterator[None]:
+        """Show nothing of what is typed in here, between two questions neither."""
+        mode = wintypes.DWORD()
+        if not calls.console_mode(self._handle(), mode):
             raise calls.failed()
-        calls.set_console_mode(handle, mode.value & ~_ECHO)
+        calls.set_console_mode(self._handle(), mode.value & ~_ECHO)
+        self._before = mode.value
         try:
             yield
         finally:
-            calls.set_console_mode(handle, mode.value)
-            self._output.write(b"\n")
+            self._before = None
+            calls.set_console_mode(self._handle(), mode.value)
+
+    def _handle(self) -> int:
+        return msvcrt.get_osfhandle(self._input.fileno())

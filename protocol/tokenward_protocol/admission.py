@@ -1,0 +1,230 @@
+"""What may go into a vault: the one judgement of a secret, whoever brings it and by whichever way.
+
+Agent and client ask the same function: the agent before anything is stored, for every way in there
+is; the client before it makes a vault, asks an index or compares, so that what is wrong is said
+early. It finds, in this order,
+
+- what was copied along: blanks and quotes around a token are no part of it. They go where what is
+  between them is a token, or where only a token can be meant (pypi and testpypi); anywhere else a
+  secret is stored to the byte, and they are pointed out;
+- what pypi or testpypi would surely refuse: another prefix, a truncated token, one that another
+  index made. Which index made a token stands in its location, which is not signed: that is help for
+  people and no protection;
+- what has ended, by the token's own words (a macaroon's caveat, a JWT's `exp`): it would take the
+  place of one that is good.
+
+A secret is only ever a view here, and what is to be stored is a part of that view. No secret, and
+no part of one, is in a message. What a JWT says in its middle is no secret, so it may be an object.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from tokenward_protocol.base64url import decode_into, decoded_size
+from tokenward_protocol.caveats import LATEST
+from tokenward_protocol.index_tokens import read
+from tokenward_protocol.macaroons import MAX_TOKEN, SPARE
+from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, display
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from tokenward_protocol.index_tokens import IndexToken
+
+PREFIX: Final = b"pypi-"
+TOKEN_USER: Final = "__token__"  # noqa: S105 - the user name that every index knows tokens by
+ROOM: Final = MAX_TOKEN + SPARE
+"""Bytes of the buffer that `admitted` decodes into."""
+
+PAGES: Final = {
+    PYPI: "https://pypi.org/manage/account/token/",
+    TESTPYPI: "https://test.pypi.org/manage/account/token/",
+}
+"""Where a person makes and revokes tokens."""
+
+_TESTPYPI_PREFIX = b"testpypi-"
+_HOSTS = {"pypi.org": PYPI, "test.pypi.org": TESTPYPI}
+_STRANGERS = {
+    b"ghp_": "a GitHub token",
+    b"github_pat_": "a GitHub token",
+    b"glpat-": "a GitLab token",
+    b"devpi-": "a devpi token",
+}
+_BLANKS = (
+    *(bytes((each,)) for each in b" \t\r\n\v\f\0"),
+    b"\xc2\xa0",
+    b"\xe2\x80\x8b",
+    b"\xef\xbb\xbf",
+)
+_QUOTES = (
+    b'"',
+    b"'",
+    b"`",
+    *(each.encode() for each in "\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"),
+)
+_AROUND = _BLANKS + _QUOTES
+
+
+class NotAdmitted(Exception):  # noqa: N818 - what it says
+    """A secret that is not to be stored; the text is a sentence, `hint` says what helps."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Expired(NotAdmitted):
+    """What is to be stored has ended."""
+
+
+class Admitted(NamedTuple):
+    """The part from `start` to `stop` is to be stored.
+
+    `changed` is a sentence about what was left out, `notice` about what else is worth knowing; "".
+    """
+
+    start: int
+    stop: int
+    changed: str = ""
+    notice: str = ""
+
+
+def admitted(
+    service: str, username: str, secret: memoryview, room: memoryview, now: int
+) -> Admitted:
+    """Judge a secret for a service, which is a key; `now` is in seconds since 1970.
+
+    *room* needs `ROOM` bytes, and holds a decoded token afterwards. Raises NotAdmitted.
+    """
+    fixed = service in FIXED.values()
+    start, stop = _bare(secret)
+    token = _read(secret[start:stop], room)
+    claims = _claims(secret[start:stop]) if token is None else {}
+    changed = ""
+    if start or stop < len(secret):
+        if (fixed and username == TOKEN_USER) or token is not None or claims is not None:
+            changed = "The blanks or quotes around the token were left out."
+        else:
+            start, stop = 0, len(secret)
+    if fixed and username == TOKEN_USER:
+        if _begins(secret[start:stop], _TESTPYPI_PREFIX):
+            start += len(_TESTPYPI_PREFIX) - len(PREFIX)  # both end alike
+            token = _read(secret[start:stop], room)
+            if token is None or _HOSTS.get(token.location) != TESTPYPI:
+                raise NotAdmitted(
+                    "The token begins with testpypi-, and what follows was not made by testpypi.",
+                    f"copy all of it anew from {PAGES[TESTPYPI]}",
+                )
+            changed = (
+                "It was stored without its testpypi- prefix: testpypi's tokens begin with pypi-,"
+                " too."
+            )
+        _judge(service, secret[start:stop], token)
+    end = _end(claims or {}) if token is None else token.restrictions.expires
+    if end is not None and end <= now:
+        page = PAGES.get(service)
+        raise Expired(
+            "The token has expired, by what it says itself.",
+            f"make one at {page}" if page else "get a new one where this one came from",
+        )
+    return Admitted(start, stop, changed, _notice(service, username, secret, token))
+
+
+def _bare(secret: memoryview) -> tuple[int, int]:
+    """Return where what stands between blanks and quotes begins and ends."""
+    start, stop = 0, len(secret)
+    while start < stop and (size := _at_start(secret[start:stop])):
+        start += size
+    while start < stop and (size := _at_end(secret[start:stop])):
+        stop -= size
+    return start, stop
+
+
+def _at_start(view: memoryview) -> int:
+    return next((len(each) for each in _AROUND if _begins(view, each)), 0)
+
+
+def _at_end(view: memoryview) -> int:
+    return next((len(each) for each in _AROUND if view[-len(each) :] == each), 0)
+
+
+def _begins(view: memoryview, word: bytes) -> bool:
+    return view[: len(word)] == word
+
+
+def _read(text: memoryview, room: memoryview) -> IndexToken | None:
+    try:
+        return read(text, room)
+    except ValueError:
+        return None
+
+
+def _judge(service: str, text: memoryview, token: IndexToken | None) -> None:
+    """Raise NotAdmitted where pypi or testpypi would surely refuse a token."""
+    name = display(service)
+    if not _begins(text, PREFIX):
+        stranger = next((what for word, what in _STRANGERS.items() if _begins(text, word)), "")
+        raise NotAdmitted(
+            f"This is {stranger}: a token of {name} begins with pypi-."
+            if stranger
+            else f"A token of {name} begins with pypi-, and this one does not.",
+            f"make one at {PAGES[service]}",
+        )
+    if token is None:
+        raise NotAdmitted(
+            "The token is truncated or damaged: it begins as one, but does not end as one.",
+            f"copy all of it; {PAGES[service]} makes a new one",
+        )
+    maker = _HOSTS.get(token.location)
+    if maker is None:
+        raise NotAdmitted(
+            f"The token was made by another index than {name}.", f"make one at {PAGES[service]}"
+        )
+    if maker != service:
+        raise NotAdmitted(
+            f"The token was made by {display(maker)}, and {name} does not know it.",
+            f"`auth login {display(maker)}` stores it where it belongs",
+        )
+
+
+def _claims(text: memoryview) -> dict[str, object] | None:
+    """Return what a JWT (RFC 7519) says, None for what is none."""
+    if not _begins(text, b"eyJ"):  # how every JSON object begins in base64
+        return None
+    dots = [at for at, byte in enumerate(text) if byte == 0x2E]
+    if len(dots) != 2:
+        return None
+    payload = text[dots[0] + 1 : dots[1]]
+    try:
+        raw = bytearray(decoded_size(len(payload)) + SPARE)
+        size = decode_into(payload, memoryview(raw))
+        claims = json.loads(raw[:size])
+    except (ValueError, RecursionError):
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+def _end(claims: dict[str, object]) -> int | None:
+    """Return when a JWT ends, None where it does not say so."""
+    end = claims.get("exp")
+    # It may have a fraction; and Python reads NaN and Infinity, and whole numbers of any length.
+    if not isinstance(end, int | float) or isinstance(end, bool) or not abs(end) < LATEST:
+        return None
+    return int(end)
+
+
+def _notice(service: str, username: str, secret: memoryview, token: IndexToken | None) -> str:
+    if service in PAGES:
+        if username == TOKEN_USER:
+            return ""
+        return f"{display(service)} takes API tokens only: it will refuse a user name and password."
+    maker = _HOSTS.get(token.location) if token is not None else None
+    if maker is not None:
+        return f"This is a token of {display(maker)}, and it is stored for {service}."
+    ends = (secret[:1], secret[-1:])
+    if len(secret) > 1 and ends[0] == ends[1] and any(ends[0] == each for each in _QUOTES):
+        return "The secret begins and ends with a quote, and both were stored with it."
+    return ""
