@@ -12,13 +12,14 @@ import pytest
 
 import tokenward
 from support.auth_commands import PROGRAMS
-from support.home import Home
 from support.macaroons import token_of
 from tokenward.keyring_script import program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from subprocess import CompletedProcess
+
+    from support.home import Home
 
     Entry = Callable[[Home, str, str, str], "CompletedProcess[str]"]
 
