@@ -33,8 +33,10 @@ def asker(*lines: str) -> Asker:
         (["/b/auth exec -- uv publish dist/x"], "exec: uv publish"),
         (["/b/auth exec --index corp --ttl=15m /opt/bin/uv -q publish"], "exec: uv publish"),
         (["/b/auth -q exec twine upload dist/x"], "exec: twine upload"),
-        (["/b/auth exec -- mytool hunter2 --password hunter2"], "exec: mytool"),
-        (["/b/auth exec -- env TOKEN=hunter2 publish"], "exec: env"),
+        (["/b/auth exec -- mytool hunter2 --password hunter2"], "exec"),
+        (["/b/auth exec -- env TOKEN=hunter2 publish"], "exec"),
+        (["/b/auth exec --index u hunter2"], "exec"),
+        (["/b/auth exec -- nox -s hunter2"], "exec: nox"),
         (["/b/auth exec"], "exec"),
         (["/b/auth exec --new hunter2 -- uv publish"], "exec"),
         (["/b/auth export b.tokenward"], "export"),
@@ -53,8 +55,7 @@ def test_it_is_said_as_whoever_reads_the_log_would(lines: list[str], words: str)
 
 
 @given(st.lists(st.text("hunter2-=/ x", max_size=9), max_size=6))
-def test_no_argument_is_said_but_a_program_and_a_known_command(words: list[str]) -> None:
+def test_no_argument_is_said_but_a_known_program_and_command(words: list[str]) -> None:
     for line in ("auth", "auth exec --", "auth token", "twine"):
         said = wanted_for(asker(f"/b/{line} {' '.join(words)}"))
-        given_names = {word.rpartition("/")[2] for word in " ".join(words).split()}
-        assert said in {"", "printed", "exec"} | {f"exec: {name}" for name in given_names}
+        assert said in {"", "printed", "exec"}

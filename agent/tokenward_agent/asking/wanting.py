@@ -6,15 +6,15 @@
     keyring for pip     a program that asks for the one that started it
     publish, install    a tool that asks by itself, as far as its command says it (purpose.py)
 
-A command that `auth exec` runs is told by the name of its program; of its words only one that the
-table of commands in here has, since any other might be a secret. Pure.
+A command that `auth exec` runs is told by the name of its program and a word behind it, each if it is
+in a table: any other word might be a secret in the wrong place. Pure.
 """
 
 from __future__ import annotations
 
 import os
 
-from tokenward_agent.asking.purpose import purpose_of
+from tokenward_agent.asking.purpose import is_tool, purpose_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ _COMMANDS: Final = frozenset(
 )
 _VALUED: Final = frozenset({"--color", "--format", "--index", "--project", "--ttl"})
 _FLAGS: Final = frozenset({"-q", "--quiet", "-v", "--verbose", "--env", "--read-only"})
-_MOST: Final = 64
+_PROGRAMS: Final = frozenset(
+    {"bash", "bazel", "conda", "docker", "git", "hatchling", "just", "make", "mamba", "micromamba"}
+    | {"nox", "npm", "pixi", "podman", "python", "python3", "rye", "sh", "tox", "zsh"}
+)
 
 
 def wanted_for(asker: Asker) -> str:
@@ -66,7 +69,9 @@ def _run(words: Sequence[str]) -> str:
     """Name the command that `auth exec` runs."""
     if not words:
         return "exec"
-    name = os.path.basename(words[0])[:_MOST]
+    name = os.path.basename(words[0])
+    if not is_tool(name) and name not in _PROGRAMS:
+        return "exec"
     command = next((word for word in words[1:] if not word.startswith("-")), "")
     return f"exec: {name} {command}" if command in _COMMANDS else f"exec: {name}"
 
