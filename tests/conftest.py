@@ -93,16 +93,16 @@ def home() -> Iterator[Home]:
 
 
 @pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder whose path is short enough for a socket in it, which that of `tmp_path` may not be."""
-    with tempfile.TemporaryDirectory(prefix="tw") as name:
-        yield Path(name)
+def tmp_path() -> Iterator[Path]:
+    """A folder of the test's own, instead of pytest's, whose path may be too long for a socket in it."""
+    with tempfile.TemporaryDirectory(prefix="tw", ignore_cleanup_errors=True) as name:
+        yield Path(name).resolve()
 
 
 @pytest.fixture
-def agent(short_folder: Path) -> Iterator[Agent]:
-    """A real agent below `short_folder`, in which nothing is stored and no vault is made."""
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    """A real agent below `tmp_path`, in which nothing is stored and no vault is made."""
     from support.agents.process import Agent
 
-    with Agent(short_folder) as it:
+    with Agent(tmp_path) as it:
         yield it

@@ -18,7 +18,6 @@ PACKAGES = {
     "tokenward": ROOT / "client" / "tokenward",
 }
 MODULES = sorted(path for folder in PACKAGES.values() for path in folder.rglob("*.py"))
-LONGEST = 250  # lines: past that a file holds more than one noun
 
 WORLD = {
     *("asyncio", "ctypes", "fcntl", "getpass", "glob", "http", "io", "logging", "mmap"),
@@ -128,11 +127,6 @@ def test_only_the_agents_workers_know_the_keyring_library() -> None:
 
 def test_every_module_begins_by_saying_what_it_is_for() -> None:
     assert [named(path) for path in MODULES if not ast.get_docstring(tree(path))] == []
-
-
-def test_every_module_is_short_enough_to_be_about_one_thing() -> None:
-    lines = {named(path): len(path.read_text().splitlines()) for path in MODULES}
-    assert {name: count for name, count in lines.items() if count > LONGEST} == {}
 
 
 def test_the_hot_path_loads_only_what_is_listed() -> None:

@@ -63,24 +63,22 @@ def said(ready: int) -> bytes:
 # Start.
 
 
-def test_a_second_agent_says_that_one_is_running_and_leaves(
-    agent: Agent, short_folder: Path
-) -> None:
-    second, ready = start(short_folder)
+def test_a_second_agent_says_that_one_is_running_and_leaves(agent: Agent, tmp_path: Path) -> None:
+    second, ready = start(tmp_path)
     assert said(ready) == b"running\n"
     assert second.wait(PATIENCE) == 0
     second.communicate()
     assert agent.ask("hello")["pid"] == agent.pid
 
 
-def test_of_agents_started_at_the_same_instant_exactly_one_serves(short_folder: Path) -> None:
-    (short_folder / "run").mkdir(mode=0o700)
+def test_of_agents_started_at_the_same_instant_exactly_one_serves(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir(mode=0o700)
     for _ in range(10):
-        started = [start(short_folder) for _ in range(2)]
+        started = [start(tmp_path) for _ in range(2)]
         words = [said(ready) for _, ready in started]
         assert sorted(words) == [b"ready\n", b"running\n"]
         (serving,) = (p for (p, _), word in zip(started, words, strict=True) if word == b"ready\n")
-        wire = Wire(short_folder / "run" / "agent.sock")
+        wire = Wire(tmp_path / "run" / "agent.sock")
         assert wire.ask("hello")["pid"] == serving.pid
         wire.close()
         serving.kill()
@@ -88,14 +86,14 @@ def test_of_agents_started_at_the_same_instant_exactly_one_serves(short_folder: 
             process.communicate(timeout=PATIENCE)
 
 
-def test_whoever_is_told_that_one_is_running_is_answered(short_folder: Path) -> None:
-    (short_folder / "run").mkdir(mode=0o700)
-    first, first_ready = start(short_folder)
-    until(lambda: (short_folder / "run" / "agent.sock").exists() or first.poll() is not None)
+def test_whoever_is_told_that_one_is_running_is_answered(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir(mode=0o700)
+    first, first_ready = start(tmp_path)
+    until(lambda: (tmp_path / "run" / "agent.sock").exists() or first.poll() is not None)
     assert first.poll() is None
-    second, second_ready = start(short_folder)
+    second, second_ready = start(tmp_path)
     assert said(second_ready) == b"running\n"
-    wire = Wire(short_folder / "run" / "agent.sock")
+    wire = Wire(tmp_path / "run" / "agent.sock")
     assert wire.ask("hello")["pid"] == first.pid
     wire.close()
     assert said(first_ready) == b"ready\n"
@@ -123,7 +121,7 @@ def test_nothing_of_its_starter_hangs_on_to_the_agent(agent: Agent) -> None:
 
 @LINUX
 def test_the_agent_has_nothing_in_it_that_could_open_a_network_connection(
-    agent: Agent, short_folder: Path
+    agent: Agent, tmp_path: Path
 ) -> None:
     stored(agent)
     agent.ask("status")
@@ -140,23 +138,23 @@ def test_the_agent_has_nothing_in_it_that_could_open_a_network_connection(
         assert "libssl" not in maps
 
 
-def test_another_credentials_directory_is_not_this_agents(agent: Agent, short_folder: Path) -> None:
+def test_another_credentials_directory_is_not_this_agents(agent: Agent, tmp_path: Path) -> None:
     stored(agent)
     with pytest.raises(NotDone) as error:
-        agent.ask("logout", service=URL, dir=str(short_folder / "other"))
+        agent.ask("logout", service=URL, dir=str(tmp_path / "other"))
     assert error.value.code == "other-directory"
     with pytest.raises(NotDone):
-        agent.ask("stop", dir=str(short_folder / "other"))
+        agent.ask("stop", dir=str(tmp_path / "other"))
     assert agent.fetch(URL) == b"secret"
     assert agent.ask("hello", dir=str(agent.directory.resolve()))["ok"] is True
 
 
 @pytest.mark.root("becomes another user")
 def test_another_user_is_not_answered_even_where_all_doors_stand_open(
-    agent: Agent, short_folder: Path
+    agent: Agent, tmp_path: Path
 ) -> None:
     stored(agent)
-    for path in (short_folder, short_folder / "run"):
+    for path in (tmp_path, tmp_path / "run"):
         path.chmod(0o777)
     agent.socket.chmod(0o777)
     asking = frame(request("fetch", 1, {"service": URL}))
@@ -190,21 +188,21 @@ tokenward_agent.__main__.main()
 
 
 @pytest.mark.root("becomes another user")
-def test_root_is_not_answered_by_an_agent_of_a_user(short_folder: Path) -> None:
-    short_folder.chmod(0o755)
+def test_root_is_not_answered_by_an_agent_of_a_user(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
     for name in ("run", "home"):
-        (short_folder / name).mkdir(mode=0o700)
-        os.chown(short_folder / name, 12345, 12345)
+        (tmp_path / name).mkdir(mode=0o700)
+        os.chown(tmp_path / name, 12345, 12345)
     ready, theirs = os.pipe()
-    path = short_folder / "run" / "agent.sock"
+    path = tmp_path / "run" / "agent.sock"
     with subprocess.Popen(
         [
             # With what it would begin anew for, in a process that has become another user.
             *(sys.executable, "-I", "-X", DEAF, "-c", AS_ANOTHER_USER),
-            *("--directory", str(short_folder / "home/c"), "--state", str(short_folder / "home/s")),
+            *("--directory", str(tmp_path / "home/c"), "--state", str(tmp_path / "home/s")),
             *("--socket", str(path), "--ready-fd", str(theirs)),
         ],
-        env={"HOME": str(short_folder / "home"), "PATH": os.environ["PATH"]},
+        env={"HOME": str(tmp_path / "home"), "PATH": os.environ["PATH"]},
         pass_fds=[theirs],
         stdin=subprocess.DEVNULL,
     ) as process:
@@ -251,10 +249,10 @@ def test_after_a_kill_the_next_one_starts_and_answers(agent: Agent) -> None:
         assert agent.fetch(URL) == b"secret"
 
 
-def test_agents_that_nobody_would_find_end(short_folder: Path) -> None:
+def test_agents_that_nobody_would_find_end(tmp_path: Path) -> None:
     agents: dict[str, Agent] = {}
     for what in ("socket removed", "socket replaced", "directory removed", "directory replaced"):
-        place = short_folder / what.replace(" ", "-")
+        place = tmp_path / what.replace(" ", "-")
         place.mkdir()
         agents[what] = agent = Agent(place)
         stored(agent)
@@ -278,8 +276,8 @@ def test_agents_that_nobody_would_find_end(short_folder: Path) -> None:
             agent.end(signal.SIGKILL)
 
 
-def test_an_agent_without_standard_streams_works(short_folder: Path) -> None:
-    (short_folder / "run").mkdir(mode=0o700)
+def test_an_agent_without_standard_streams_works(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir(mode=0o700)
     ready, theirs = os.pipe()
     number = theirs + 20
     os.dup2(theirs, number)
@@ -289,17 +287,17 @@ def test_an_agent_without_standard_streams_works(short_folder: Path) -> None:
             "/bin/sh",
             "-c",
             (
-                f"exec {quoted} --directory {short_folder}/credentials --state {short_folder}/state"
-                f" --socket {short_folder}/run/agent.sock --ready-fd {number} 0<&- 1>&- 2>&-"
+                f"exec {quoted} --directory {tmp_path}/credentials --state {tmp_path}/state"
+                f" --socket {tmp_path}/run/agent.sock --ready-fd {number} 0<&- 1>&- 2>&-"
             ),
         ],
-        env={"HOME": str(short_folder), "PATH": os.environ["PATH"]},
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
         pass_fds=[number],
     ) as process:
         os.close(theirs)
         os.close(number)
         assert said(ready) == b"ready\n"
-        wire = Wire(short_folder / "run" / "agent.sock")
+        wire = Wire(tmp_path / "run" / "agent.sock")
         wire.ask("create", b"some passphrase", provider="disabled", slot="passphrase")
         wire.ask("login", b"secret", service=URL, username="ana")
         assert wire.ask_whole("fetch", service=URL)[1] == b"secret"
@@ -359,18 +357,18 @@ def test_a_state_directory_that_vanished_keeps_no_fetch_from_being_answered(agen
 @LINUX
 @pytest.mark.parametrize("option", ["--directory", "--state", "--socket"])
 def test_a_place_whose_name_is_no_utf_8_is_refused_before_anything_is_made(
-    option: str, short_folder: Path
+    option: str, tmp_path: Path
 ) -> None:
-    places = {it: short_folder / it[2:] / "x" for it in ("--directory", "--state", "--socket")}
-    places[option] = short_folder / os.fsdecode(b"caf\xe9")
+    places = {it: tmp_path / it[2:] / "x" for it in ("--directory", "--state", "--socket")}
+    places[option] = tmp_path / os.fsdecode(b"caf\xe9")
     options = [text for name, path in places.items() for text in (name, str(path))]
     done = subprocess.run(
-        [*COMMAND, *options], env={"HOME": str(short_folder)}, capture_output=True, check=False
+        [*COMMAND, *options], env={"HOME": str(tmp_path)}, capture_output=True, check=False
     )
     assert b"/caf\\xe9" in done.stderr
     assert b"is not valid UTF-8" in done.stderr
     if option != "--socket":
-        assert list(short_folder.iterdir()) == []
+        assert list(tmp_path.iterdir()) == []
 
 
 @LINUX
@@ -398,11 +396,11 @@ def test_three_thousand_connections_are_taken_and_a_good_client_is_answered(agen
 
 @LINUX
 def test_with_few_descriptors_the_longest_idle_give_way_and_it_can_still_store(
-    short_folder: Path,
+    tmp_path: Path,
 ) -> None:
-    (short_folder / "run").mkdir(mode=0o700)
-    path = short_folder / "run" / "agent.sock"
-    process, ready = start(short_folder, "prlimit", "--nofile=160:160")
+    (tmp_path / "run").mkdir(mode=0o700)
+    path = tmp_path / "run" / "agent.sock"
+    process, ready = start(tmp_path, "prlimit", "--nofile=160:160")
     assert said(ready) == b"ready\n"
     crowd = []
     for _ in range(300):
@@ -464,14 +462,14 @@ class Vault(keyring.backend.KeyringBackend):
 """
 
 
-def test_a_stuck_keyring_keeps_nobody_else_waiting(short_folder: Path) -> None:
-    config = short_folder / "config" / "python_keyring"
+def test_a_stuck_keyring_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    config = tmp_path / "config" / "python_keyring"
     config.mkdir(parents=True)
-    (short_folder / "sleeper.py").write_text(SLEEPER)
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
     (config / "keyringrc.cfg").write_text(
-        f"[backend]\ndefault-keyring=sleeper.Vault\nkeyring-path={short_folder}\n"
+        f"[backend]\ndefault-keyring=sleeper.Vault\nkeyring-path={tmp_path}\n"
     )
-    agent = Agent(short_folder, {"XDG_CONFIG_HOME": str(config.parent)})
+    agent = Agent(tmp_path, {"XDG_CONFIG_HOME": str(config.parent)})
     stored(agent)
     asking = agent.wire()
     asking.send(frame(request("create", 1, {"provider": "keyring", "slot": "keyring"})))

@@ -101,10 +101,10 @@ LARGE = frame(
 
 
 def test_half_requests_of_guests_break_no_login_of_the_owner_that_comes_in_parts(
-    short_folder: Path,
+    tmp_path: Path,
 ) -> None:
     async def main() -> None:
-        async with serving(short_folder, most=31) as served:
+        async with serving(tmp_path, most=31) as served:
             owner = await served.connect("own")
             quiet = served.arena.free
             await owner.send(LARGE[:40_000])
@@ -119,9 +119,9 @@ def test_half_requests_of_guests_break_no_login_of_the_owner_that_comes_in_parts
     asyncio.run(main())
 
 
-def test_a_full_listener_closes_its_own_oldest_connection(short_folder: Path) -> None:
+def test_a_full_listener_closes_its_own_oldest_connection(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serving(short_folder) as served:
+        async with serving(tmp_path) as served:
             owner = await served.connect("own")
             others = [await served.connect("guest-1") for _ in range(4)]
             for each in (owner, *others):
@@ -136,12 +136,12 @@ def test_a_full_listener_closes_its_own_oldest_connection(short_folder: Path) ->
 
 
 def test_guests_leave_the_owner_room_however_many_listeners_there_are(
-    short_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 12)
 
     async def main() -> None:
-        async with serving(short_folder) as served:
+        async with serving(tmp_path) as served:
             first = [await served.connect("guest-0") for _ in range(3)]
             for each in first:
                 assert await each.is_answered()
@@ -160,10 +160,10 @@ def test_guests_leave_the_owner_room_however_many_listeners_there_are(
 
 
 def test_without_descriptors_a_guest_is_no_reason_to_hang_up_on_the_owner(
-    short_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def main() -> None:
-        async with serving(short_folder) as served:
+        async with serving(tmp_path) as served:
             owner = await served.connect("own")
             assert await owner.is_answered()
             guest = socket.socket(socket.AF_UNIX)
@@ -172,7 +172,7 @@ def test_without_descriptors_a_guest_is_no_reason_to_hang_up_on_the_owner(
             monkeypatch.setattr(served.server, "_pause", paused := _Calls())
             try:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (guest.fileno() + 1, hard))
-                guest.connect(str(short_folder / "guest-0"))
+                guest.connect(str(tmp_path / "guest-0"))
                 await until_in_loop(lambda: paused.count)
                 assert await owner.is_answered()
             finally:
@@ -190,9 +190,9 @@ class _Calls:
         self.count += 1
 
 
-def test_a_guest_cannot_hold_more_than_a_fetch_is_long(short_folder: Path) -> None:
+def test_a_guest_cannot_hold_more_than_a_fetch_is_long(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serving(short_folder) as served:
+        async with serving(tmp_path) as served:
             guest = await served.connect("guest-0")
             await guest.send(LARGE[:-1])
             assert await guest.is_gone()

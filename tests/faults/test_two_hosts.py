@@ -29,18 +29,18 @@ ELSEWHERE = 'mount --bind "$1" /proc/sys/kernel/random/boot_id; shift; exec "$@"
 
 
 @pytest.fixture
-def hosts(short_folder: Path) -> Iterator[tuple[Agent, Agent]]:
+def hosts(tmp_path: Path) -> Iterator[tuple[Agent, Agent]]:
     """Two agents of one directory and one state folder, with a vault that a key file opens."""
-    boot = short_folder / "boot_id"
+    boot = tmp_path / "boot_id"
     boot.write_text("00000000-1111-2222-3333-444444444444\n")
     there = ("unshare", "--mount", "sh", "-c", ELSEWHERE, "sh", str(boot))
     if subprocess.run([*there, "true"], check=False).returncode:
         pytest.skip("this system does not let us mount")
-    with Agent(short_folder) as here:
+    with Agent(tmp_path) as here:
         here.create_vault()
         here.log_in(URL, b"first")
         socket = here.socket.with_name("there.sock")
-        with Other(short_folder, socket, there) as other:
+        with Other(tmp_path, socket, there) as other:
             assert other.pid != here.pid
             assert other.fetch(URL) == b"first"
             yield here, other
@@ -64,8 +64,8 @@ def code_of(agent: Agent) -> object:
     return caught.value.code
 
 
-def test_a_second_agent_of_one_host_does_not_start(short_folder: Path) -> None:
-    with Agent(short_folder) as here:
+def test_a_second_agent_of_one_host_does_not_start(tmp_path: Path) -> None:
+    with Agent(tmp_path) as here:
         options = ["--directory", str(here.directory), "--state", str(here.state)]
         options += ["--socket", str(here.socket.with_name("there.sock"))]
         done = subprocess.run(

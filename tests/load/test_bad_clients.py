@@ -30,12 +30,12 @@ MAY_GROW = 4.0  # MiB
 
 
 @pytest.fixture
-def crowded(short_folder: Path) -> Iterator[Agent]:
+def crowded(tmp_path: Path) -> Iterator[Agent]:
     """An agent that, as its clients, may have many descriptors, and holds what these ask for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     try:
-        with Agent(short_folder) as agent:
+        with Agent(tmp_path) as agent:
             agent.create_vault()
             agent.log_in(SERVICE, SECRET)
             agent.log_in(BIG_SERVICE, b"x" * MAX_BODY)

@@ -41,14 +41,14 @@ def shift(tmp_path: Path) -> Shift:
 
 
 @pytest.fixture
-def shifted(short_folder: Path, shift: Shift) -> Iterator[Agent]:
+def shifted(tmp_path: Path, shift: Shift) -> Iterator[Agent]:
     environment = {
         "LD_PRELOAD": str(FAKETIME or ""),
         "FAKETIME_TIMESTAMP_FILE": str(shift.path),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
-    with Agent(short_folder, environment) as agent:
+    with Agent(tmp_path, environment) as agent:
         agent.create_vault()
         agent.ask(
             "login", b"x", service=SERVICE, username="u", provider="disabled", lifetime=LIFETIME

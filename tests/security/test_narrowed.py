@@ -43,9 +43,9 @@ PYPI, DEVPI = "https://upload.pypi.org/legacy/", "https://devpi.example/root/dev
 
 
 @pytest.fixture(params=BEFORE)
-def signing(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[Agent]:
+def signing(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agent]:
     """An agent that can make children, with an arena of each kind."""
-    with Agent(short_folder, None, BEFORE[request.param]) as found:
+    with Agent(tmp_path, None, BEFORE[request.param]) as found:
         if found.ask("status")["protections"]["memory"] != request.param:  # type: ignore[index, call-overload]
             pytest.skip(f"this system does not grant {request.param}")
         found.create_vault()

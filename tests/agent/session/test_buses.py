@@ -66,8 +66,8 @@ def reopen(agent: Agent) -> None:
     assert is_open(agent)
 
 
-def test_keys_are_gone_before_the_machine_may_sleep(short_folder: Path) -> None:
-    with logind(short_folder) as told, agent_with(short_folder) as agent:
+def test_keys_are_gone_before_the_machine_may_sleep(tmp_path: Path) -> None:
+    with logind(tmp_path) as told, agent_with(tmp_path) as agent:
         for night in (1, 2):
             told.held(night)
             told.tell("PrepareForSleep", "b", True)
@@ -84,11 +84,11 @@ def test_keys_are_gone_before_the_machine_may_sleep(short_folder: Path) -> None:
 
 
 def test_a_locked_screen_locks_if_that_is_wanted_and_another_users_never(
-    short_folder: Path,
+    tmp_path: Path,
 ) -> None:
     with (
-        logind(short_folder) as told,
-        agent_with(short_folder, "lock-on-screen-lock = true") as agent,
+        logind(tmp_path) as told,
+        agent_with(tmp_path, "lock-on-screen-lock = true") as agent,
     ):
         told.held()
         told.lock_session(OTHERS)
@@ -102,7 +102,7 @@ def test_a_locked_screen_locks_if_that_is_wanted_and_another_users_never(
         told.say_locked(MINE, locked=True)
         assert closed_by(agent) == "screen"
         reopen(agent)
-        (short_folder / "config.toml").write_text(
+        (tmp_path / "config.toml").write_text(
             "lock-on-screen-lock = false\nlock-on-sleep = false\n"
         )
         told.released()  # the change is seen, and the machine not held awake for nothing
@@ -112,8 +112,8 @@ def test_a_locked_screen_locks_if_that_is_wanted_and_another_users_never(
         assert status(agent)["locks"]["sleep"] is None
 
 
-def test_the_end_of_the_last_session_locks_and_that_of_another_does_not(short_folder: Path) -> None:
-    with logind(short_folder) as told, agent_with(short_folder) as agent:
+def test_the_end_of_the_last_session_locks_and_that_of_another_does_not(tmp_path: Path) -> None:
+    with logind(tmp_path) as told, agent_with(tmp_path) as agent:
         told.held()
         told.caught_up()
         told.tell("SessionRemoved", "so", "c3", f"{PATH}/session/c3")
@@ -128,11 +128,11 @@ def test_the_end_of_the_last_session_locks_and_that_of_another_does_not(short_fo
         assert is_open(agent)
 
 
-def test_nobody_but_the_owner_of_loginds_name_is_believed(short_folder: Path) -> None:
-    with logind(short_folder) as told, agent_with(short_folder) as agent:
+def test_nobody_but_the_owner_of_loginds_name_is_believed(tmp_path: Path) -> None:
+    with logind(tmp_path) as told, agent_with(tmp_path) as agent:
         told.held()
         told.caught_up()
-        impostor = Program(f"unix:path={short_folder}/system")
+        impostor = Program(f"unix:path={tmp_path}/system")
         for to in ("", told.client):
             name = f"{MANAGER}.PrepareForSleep"
             impostor.signal(PATH, name, "b", True, to=to)
@@ -149,14 +149,14 @@ def test_nobody_but_the_owner_of_loginds_name_is_believed(short_folder: Path) ->
         assert told.holds
 
 
-def test_a_bus_that_ends_and_comes_back_is_watched_again(short_folder: Path) -> None:
-    with agent_with(short_folder) as agent:
+def test_a_bus_that_ends_and_comes_back_is_watched_again(tmp_path: Path) -> None:
+    with agent_with(tmp_path) as agent:
         assert status(agent)["locks"]["sleep"] == ["clock"]
         for _ in range(2):
-            with logind(short_folder) as told:
+            with logind(tmp_path) as told:
                 told.held()
             assert is_open(agent)  # that the system's bus ends says nothing of the session
-        with bus(short_folder / "system") as address:
+        with bus(tmp_path / "system") as address:
             with LogindStandIn(address) as first:
                 first.held()
             with LogindStandIn(address) as second:  # the bus stayed, and logind was restarted
@@ -168,13 +168,13 @@ def test_a_bus_that_ends_and_comes_back_is_watched_again(short_folder: Path) -> 
 
 @pytest.mark.parametrize("name", ["org.freedesktop.ScreenSaver", "org.gnome.ScreenSaver"])
 def test_a_screen_saver_locks_and_the_end_of_the_sessions_bus_does(
-    short_folder: Path, name: str
+    tmp_path: Path, name: str
 ) -> None:
     with ExitStack() as stack:
         session = ExitStack()
-        address = session.enter_context(bus(short_folder / "session"))
+        address = session.enter_context(bus(tmp_path / "session"))
         stack.callback(session.close)
-        agent = stack.enter_context(agent_with(short_folder, "lock-on-screen-lock = true"))
+        agent = stack.enter_context(agent_with(tmp_path, "lock-on-screen-lock = true"))
         saver = Program(address, name)
         stack.callback(saver.close)
 
