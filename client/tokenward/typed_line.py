@@ -23,6 +23,7 @@ class Line:
         self._kill, self._end, self._word = kill, end, word
         self._typed = bytearray()
         self._key: bytearray | None = None  # what came behind an escape character
+        self._in_character = False  # whether the last byte is part of a character of several
         self.passed_over = False
         self.behind = b""
 
@@ -52,6 +53,7 @@ class Line:
                 self.behind = data[at + 1 :]
                 return bytes(self._typed)
             if self._key is not None and byte != _ESCAPE:
+                self._in_character = False
                 self._more_of_key(byte)
             elif byte == _ESCAPE:
                 self.passed_over |= self._key is not None
@@ -72,9 +74,12 @@ class Line:
         elif char == self._word:
             bare = bytes(self._typed).rstrip()
             del self._typed[max(bare.rfind(b" "), bare.rfind(b"\t")) + 1 :]
-        elif byte < 0x20:
-            self.passed_over = True
+        elif byte < 0x20 or (byte & 0xC0 == 0x80 and not self._in_character):
+            self.passed_over = (
+                True  # a key, or the rest of a character that began as one: Alt and é
+            )
         else:
+            self._in_character = byte >= 0x80
             self._typed.append(byte)
 
     def _more_of_key(self, byte: int) -> None:

@@ -274,7 +274,7 @@ def test_one_that_stands_above_keyrings_chain_is_asked_alone(
     assert low.asked == []
 
 
-@pytest.mark.usefixtures("agent", "other")
+@pytest.mark.usefixtures("reference", "other")
 def test_a_backend_that_the_user_chose_is_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = Other()
     chosen.held = {("mail", "me"): "chosen's"}
@@ -306,7 +306,7 @@ class Keyring(KeyringBackend):
 """
 
 
-@pytest.mark.usefixtures("agent", "other")
+@pytest.mark.usefixtures("reference", "other")
 @pytest.mark.parametrize(
     "before",
     [

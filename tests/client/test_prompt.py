@@ -95,6 +95,12 @@ def test_escape_alone_takes_nothing_of_what_is_typed_after_it() -> None:
     assert line.feed(b"ret\n") == b"secret"
 
 
+@pytest.mark.parametrize("key", ["\x1b\xe9", "\x1bO\u20ac", "\x1b\x1b\U0001f511"])
+def test_of_a_character_that_is_typed_with_alt_no_byte_is_left(key: str) -> None:
+    assert typed(b"sec", key.encode(), b"ret\n") == b"secret"
+    assert typed("\xe9\u20ac".encode(), key.encode(), b"\n") == "\xe9\u20ac".encode()
+
+
 def test_a_word_can_be_taken_back() -> None:
     assert typed(b"one two " + WORD + b"three\n") == b"one three"
     assert typed(b"wrong" + WORD + b"right\n") == b"right"

@@ -181,6 +181,11 @@ def test_nobody_else_can_put_a_module_beside_the_backend(home: Home) -> None:
     for each in (folder, folder.parent):
         each.chmod(0o777)
     planted = place(home, ".local/state/tokenward/keyring/json.py", "raise SystemExit('planted')\n")
+    before = tree(home)
+    assert f"All users can write in {folder.parent}" in home.refused("setup", "keyring")
+    assert tree(home) == before
+    for each in (folder, folder.parent):
+        each.chmod(0o755)
     assert setup(home, "keyring", status=2)["refused"] == EVERYTHING[:2]
     assert planted.exists()
     planted.unlink()

@@ -315,12 +315,12 @@ def test_an_agent_whose_address_is_taken_ends_at_once_and_says_why(user: UserMan
     with changed(user, f"StandardError=append:{user.path}/errors"):
         held = user.run("flock", lock, *(PROGRAMS / "auth", "token", URL))
         assert held.returncode == 2
-        assert "Another agent serves this credentials directory." in held.stderr
+        assert "Another agent serves this address." in held.stderr
         ended(user)
         found = [user.shows(AGENT, name) for name in ("Result", "ExecMainStatus", "NRestarts")]
         assert found == ["success", "0", "0"]
         said = (user.path / "errors").read_text().splitlines()
-        assert set(said) == {"tokenward-agent: Another agent serves this credentials directory."}
+        assert set(said) == {"tokenward-agent: Another agent serves this address."}
         user.done(*LOGIN)
 
 

@@ -36,6 +36,7 @@ class Typist:
             encoding="utf-8",
             timeout=PATIENCE,
             dimensions=(24, 200),
+            use_poll=True,  # select(2) takes no descriptor above 1023
         )
         self._child.delaybeforesend = None
         self.shown = ""
@@ -54,6 +55,15 @@ class Typist:
     def answers(self, question: str, answer: str) -> Self:
         """Wait for `question` and answer it."""
         return self.sees(question).types(f"{answer}\r")
+
+    def answers_unseen(self, question: str, secret: str) -> Self:
+        """Wait for `question` and for the terminal to show nothing of the answer, and give it.
+
+        A program that asks first and hides the line then throws away what was typed in between.
+        """
+        self.sees(question)
+        until(lambda: not self.echoes())
+        return self.types(f"{secret}\r")
 
     def leaves(self, status: int) -> str:
         """Wait for the end, which has to be `status`, and return all that was shown."""

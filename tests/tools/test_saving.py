@@ -46,7 +46,7 @@ def test_pip_saves_and_does_not_ask_again(stage: Stage, pypiserver: IndexServer)
     stage.set_up()
     install = ("install", "--target", "site", "--index-url", stage.simple, "ward-greeting")
     pip = Terminal(stage, "pip-with-keyring", "pip", *install)
-    pip.answers("User for 127.0.0.1", ALICE).answers("Password:", SECRET)
+    pip.answers("User for 127.0.0.1", ALICE).answers_unseen("Password:", SECRET)
     pip.answers("Save credentials to keyring [y/N]:", "y").leaves(0)
     assert saved(stage) == f"127.0.0.1:{stage.front.port}"
     (again,) = [flow for flow in INSTALLING if flow.title == "pip by import"]
@@ -59,7 +59,7 @@ def test_pdm_saves(stage: Stage) -> None:
     publish = ("publish", "--no-build", "-r", stage.url)
     (stage.project / "pyproject.toml").write_text('[project]\nname = "p"\nversion = "1.0"\n')
     pdm = Terminal(stage, "pdm", "pdm", *publish)
-    pdm.answers("Username:", ALICE).answers("Password:", SECRET)
+    pdm.answers("Username:", ALICE).answers_unseen("Password:", SECRET)
     pdm.answers("Save credentials to keyring?", "y").leaves(0)
     assert stage.published()
     assert saved(stage) == f"127.0.0.1:{stage.front.port}"
@@ -68,7 +68,7 @@ def test_pdm_saves(stage: Stage) -> None:
 def test_hatch_saves(stage: Stage) -> None:
     stage.set_up()
     hatch = Terminal(stage, "hatch", "hatch", "publish", "-r", stage.url)
-    hatch.answers("Username for", ALICE).answers("Password / Token", SECRET).leaves(0)
+    hatch.answers("Username for", ALICE).answers_unseen("Password / Token", SECRET).leaves(0)
     assert stage.published()
     assert saved(stage) == stage.url
 
@@ -78,7 +78,7 @@ def test_flit_saves(stage: Stage) -> None:
     flit_project(stage)
     stage.home.environment["FLIT_INDEX_URL"] = stage.url
     flit = Terminal(stage, "flit", "flit", "publish", "--format", "wheel")
-    flit.answers("Username:", ALICE).answers("Password:", SECRET).leaves(0)
+    flit.answers("Username:", ALICE).answers_unseen("Password:", SECRET).leaves(0)
     assert stage.published()
     assert saved(stage) == stage.url
 

@@ -221,8 +221,10 @@ def _by_shell(kind: str, argv: tuple[str, ...]) -> Run:
                 at += 1
             elif letter == "c":
                 command = True
+            elif letter == "s" and word[0] == "+" and kind not in {"bash", "rbash", "dash", "zsh"}:
+                return Run(UNKNOWN, "", 1)  # takes -s back, or is another -s, by the kind of shell
             elif letter == "s":
-                standard_input = True
+                standard_input = word[0] == "-" or kind in {"bash", "rbash"}
             elif letter not in flags:
                 return Run(UNKNOWN, "", 1)
     if command or standard_input or at >= len(argv) or not argv[at]:

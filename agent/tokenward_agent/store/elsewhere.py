@@ -17,7 +17,6 @@ for `SETTLED_NS`, within which two changes may have the same time. docs/RELIABIL
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
@@ -53,14 +52,13 @@ class Elsewhere:
         self._marker = marker
         self.when_locked: Callable[[], None] = lambda: None
         self._stamps = {name: _stamp(vault) for name, vault in vaults.each.items()}
-        self._directory = vaults.directory
-        self._state = _opened(marker.folder)  # as the log's files are; no directory is kept busy
-        self._local = self._state is not None and is_local(vaults.directory)
-        self._settled: tuple[int, int] | None = None
+        self._folders = marker.folder, vaults.directory
+        self._local = sys.platform != "win32" and all(map(is_local, self._folders))
+        self._settled: tuple[int, ...] | None = None
 
     def look(self, *, thoroughly: bool = False) -> bool:
         """Obey a lock that is new; tell whether a vault has to be read before anything is said."""
-        changed = (_changed(self._state), _changed(self._directory)) if self._local else None
+        changed = tuple(map(_changed, self._folders)) if self._local else None
         if changed is not None and changed == self._settled and not thoroughly:
             return False
         if self._marker.is_new():
@@ -108,18 +106,8 @@ class Elsewhere:
                 self._vaults.notes[vault.provider] = f"{path} got another key while it was in use."
 
 
-def _opened(folder: str) -> int | None:
-    """Open a folder of a local file system; None where that is no use."""
-    if sys.platform != "win32" and is_local(folder):
-        with contextlib.suppress(OSError):
-            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | SAFE)
-    return None
-
-
-def _changed(folder: str | int | None) -> int:
+def _changed(folder: str) -> int:
     """Return when a folder was changed last, in nanoseconds; 0 where there is none."""
-    if folder is None:
-        return 0
     try:
         return os.stat(folder).st_ctime_ns
     except OSError:
