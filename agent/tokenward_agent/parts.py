@@ -73,7 +73,7 @@ class Parts:
         self._arena = arena
         state = settings.state
         marker = LockMarker(state)
-        self.vaults = Vaults(settings.directory, arena, clock)
+        self.vaults = Vaults(settings.directory, state, arena, clock)
         self.policy = PolicyFile(settings.config)
         program = KeyringProgram(state, arena, self._configured_program)
         self.keys = SlotKeys(state, arena, Credential(settings.credentials, arena), program)

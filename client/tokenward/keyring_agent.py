@@ -37,6 +37,8 @@ _WIDE = {
 }
 """msgpack's forms with a number behind the first byte: their kind (-1: signed) and its width."""
 
+_VAULTS = ("keyring", "disabled")
+
 _LONGEST = 4 + 256 * 1024
 """Bytes of the longest frame, its length included."""
 
@@ -92,6 +94,47 @@ def recorded(directory: str) -> str | None:
     return told if end and told.startswith("/") else None
 
 
+def listed(directory: str, service: str) -> bool:
+    """Tell by the agent's list whether anything is stored where a service is; False without one.
+
+    True also where that cannot be told without the rules for URLs (ADR 21).
+    """
+    import json
+    from hashlib import blake2s
+
+    path = _xdg("XDG_STATE_HOME", ".local/state", f"tokenward/{_tag(directory)}/stored.json")
+    try:
+        held = json.loads(content(path, 1 << 24))
+        key = bytes.fromhex(held["key"])
+        origins = {each for name in _VAULTS if name in held for each in held[name]["origins"]}
+    except (ValueError, LookupError, TypeError):
+        return False
+    here = _origin(service)
+    names = {service, here or service}
+    texts = (name.encode(errors="surrogatepass") for name in names)
+    hashes = {blake2s(each, key=key, digest_size=16).hexdigest() for each in texts}
+    return here is None or not hashes.isdisjoint(origins)
+
+
+def _origin(service: str) -> str | None:
+    """Return scheme, host and port as the agent spells them; None where that takes more than this."""
+    scheme, mark, rest = service.partition("://")
+    if not mark:
+        return service
+    authority = rest.partition("?")[0].partition("#")[0].partition("/")[0].rpartition("@")[2]
+    host, colon, port = authority.lower().partition(":")
+    host = host.removesuffix(".")
+    usual = "443" if scheme.lower() == "https" else "80"
+    if not host.isascii() or not host.replace(".", "").replace("-", "").isalnum():
+        return None
+    if colon and not (port.isascii() and port.isdigit() and len(port) < 6):
+        return None
+    port = "" if int(port or usual) == int(usual) else f":{int(port)}"
+    if not port and scheme.lower() == "https" and host in {"pypi.org", "www.pypi.org"}:
+        host = "upload.pypi.org"
+    return f"{scheme.lower()}://{host}{port}"
+
+
 def _tag(text: str) -> str:
     from hashlib import sha256
 
@@ -112,12 +155,12 @@ def config_file() -> str:
     return named or _xdg("XDG_CONFIG_HOME", ".config", "tokenward/config.toml")
 
 
-def content(path: str) -> bytes:
-    """Return the beginning of a settings file, b"" where there is none."""
+def content(path: str, most: int = 65536) -> bytes:
+    """Return the beginning of a file, b"" where there is none."""
     try:
         file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
-            return os.read(file, 65536)
+            return os.read(file, most)
         finally:
             os.close(file)
     except OSError:

@@ -1,7 +1,8 @@
 """tokenward as a backend of the `keyring` library, through which twine, pip, poetry and others ask.
 
 Reads never fail. A miss, and what is no index's, goes to the backend that keyring would have
-chosen without this one; while the vault is locked, an index's is nobody else's to answer. A change
+chosen without this one, and so does what was never stored here, whatever state the vault is in;
+while that is locked, what is stored in it is nobody else's to answer. A change
 of what is an index's, or is stored here already, is a login or a logout.
 
 For tools that do not have tokenward installed beside them `auth setup keyring` writes this and
@@ -19,7 +20,7 @@ from keyring import backend
 from keyring.backend import KeyringBackend
 
 from tokenward.keyring_agent import config_file, content
-from tokenward.keyring_client import NOTHING, Refused, Shut, ask, is_index, relay
+from tokenward.keyring_client import Refused, Shut, ask, is_index, relay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,10 +83,10 @@ class Keyring(KeyringBackend):
             try:
                 relay("del", service, username)
             except Refused as error:
-                why = why if error.code in NOTHING else error
+                why = error if error.stored else why
             else:
                 return
-        for other in self._others() if why.code in NOTHING else ():
+        for other in self._others() if not why.stored else ():
             with suppress(NotImplementedError):
                 other.delete_password(service, username)
                 return
@@ -99,8 +100,8 @@ class Keyring(KeyringBackend):
             return None, self._others()
         try:
             found = ask(service, username)
-        except Shut:
-            return None, [] if is_index(service) else self._others()
+        except Shut as shut:
+            return None, [] if shut.stored and is_index(service) else self._others()
         return found, [] if found else self._others()
 
     def _is_here(self, service: str, username: str) -> bool:

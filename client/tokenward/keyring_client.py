@@ -14,7 +14,7 @@ import sys
 from _thread import allocate_lock
 from time import monotonic
 
-from tokenward.keyring_agent import address, fetched, recorded, screen
+from tokenward.keyring_agent import address, fetched, listed, recorded, screen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ CONSENT_SECONDS = 75.0
 NOTHING = {"not-found", "no-vault", "bad-request", "too-large"}
 """The codes of answers that say that there is no such credential."""
 
+_NO_AGENT = {"absent", "failed"}
+"""The relay's own codes, where no agent answered it."""
+
 _SILENT = [0.0]  # until when, by `monotonic`
 _TURN = allocate_lock()
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
@@ -43,7 +46,15 @@ _OF_TOOLS = ("poetry-repository-", "pdm-repository-", "pdm-pypi-")
 
 
 class Shut(Exception):  # noqa: N818 - a state of the world
-    """Nobody can say: locked, several accounts, or no agent and none can be started."""
+    """Nobody can say: locked, several accounts, or no agent and none can be started.
+
+    `stored` is False where it is certain, or all that is known, that nothing is stored there; the
+    text is what to say to a person, "" for nothing.
+    """
+
+    def __init__(self, said: str = "", *, stored: bool = True) -> None:
+        super().__init__(said)
+        self.stored = stored
 
 
 class _Absent(Exception):  # noqa: N818 - a state of the world
@@ -51,11 +62,15 @@ class _Absent(Exception):  # noqa: N818 - a state of the world
 
 
 class Refused(Exception):  # noqa: N818 - an answer
-    """The relay did not do it. `code` is the protocol's; the text is a sentence and its hint."""
+    """The relay did not do it. `code` is the protocol's; the text is a sentence and its hint.
 
-    def __init__(self, code: str, sentence: str) -> None:
+    `stored` is as in `Shut`.
+    """
+
+    def __init__(self, code: str, sentence: str, *, stored: bool = True) -> None:
         super().__init__(sentence)
         self.code = code
+        self.stored = stored and code not in NOTHING
 
 
 def is_index(service: str) -> bool:
@@ -88,10 +103,10 @@ def ask(service: str, username: str | None) -> tuple[str, str] | None:
     except Refused:
         return None
     if environ.get("TOKENWARD_SOCK") or environ.get("TOKENWARD_NO_AUTOSTART", "0") not in {"", "0"}:
-        raise Shut
+        raise _alone(service)
     # One thread starts the agent, and those that waited for it find it running.
     if not _TURN.acquire(timeout=READ_SECONDS):
-        raise Shut
+        raise _alone(service)
     try:
         return _asked(service, username)
     except _Absent:
@@ -103,7 +118,7 @@ def ask(service: str, username: str | None) -> tuple[str, str] | None:
 def _asked(service: str, username: str | None) -> tuple[str, str] | None:
     """Ask the agent that runs. Raises Shut; _Absent where none does, or another one is meant."""
     if monotonic() < _SILENT[0]:
-        raise Shut
+        raise _alone(service)
     where = address()
     if where is None:
         raise _Absent
@@ -132,6 +147,7 @@ def _answered(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, st
             return None
         if header["code"] in {"other-directory", "version", "busy"}:
             raise _Absent
+        raise _shut(header["code"], f"{header['message']} ({header['hint']})", header.get("stored"))
     except (UnicodeError, OverflowError):
         return None  # a keyring holds text alone, and what is stored is shorter
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
@@ -140,7 +156,19 @@ def _answered(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, st
         _SILENT[0] = monotonic() + REST_SECONDS
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         pass
-    raise Shut
+    raise _alone(str(asked["spelling"]))
+
+
+def _shut(code: str, said: str, stored: object) -> Shut:
+    """Return what an answer says that is no miss; of a vault that is not open a person hears."""
+    return Shut(said if code in {"locked", "vault"} else "", stored=stored is not False)
+
+
+def _alone(service: str) -> Shut:
+    """Return what is known where no agent answers: what its list says of the own directory."""
+    where = address()
+    stored = bool(where and where[1] and listed(where[1], service))
+    return Shut("No agent of tokenward answers (`auth doctor` may say why).", stored=stored)
 
 
 def _relayed(service: str, username: str | None) -> tuple[str, str] | None:
@@ -151,7 +179,9 @@ def _relayed(service: str, username: str | None) -> tuple[str, str] | None:
             return None
         if refused.code == "absent":
             _SILENT[0] = monotonic() + REST_SECONDS
-        raise Shut from None
+        if refused.code in _NO_AGENT:
+            raise _alone(service) from None
+        raise _shut(refused.code, str(refused), refused.stored) from None
     return answer["username"], answer["password"]
 
 
@@ -205,9 +235,13 @@ def relay(
         )
         answer = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
-        raise Refused("absent", "tokenward does not answer (`auth doctor` may say why).") from None
+        answer = {"code": "absent"}
+        answer["message"] = "tokenward does not answer (`auth doctor` may say why)."
     if "code" in answer:
-        raise Refused(answer["code"], answer["message"])
+        stored = answer.get("stored")
+        if answer["code"] in _NO_AGENT:
+            stored = _alone(service).stored
+        raise Refused(answer["code"], answer["message"], stored=stored is not False)
     for note in answer.get("notes", ()):
         if sys.stderr is not None:
             sys.stderr.write(f"keyring: {note}\n")

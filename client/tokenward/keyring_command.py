@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tokenward.keyring_client import NOTHING, Refused, Shut, ask, is_index, relay
+from tokenward.keyring_client import Refused, Shut, ask, is_index, relay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def _get(service: str, username: str | None, options: dict[str, str]) -> int:
         return PASS_ON  # an error, which the real program words
     try:
         found = ask(service, (username or None) if creds else username)
-    except Shut:
-        return FAILED if is_index(service) else PASS_ON
+    except Shut as shut:
+        return FAILED if shut.stored and is_index(service) else PASS_ON
     if found is None:
         return PASS_ON
     text = "\n".join(found) if creds else found[1]
@@ -144,7 +144,7 @@ def _relayed(op: str, service: str, username: str, password: str | None = None) 
     try:
         relay(op, service, username, password)
     except Refused as refused:
-        if op == "del" and refused.code in NOTHING:
+        if op == "del" and not refused.stored:
             return PASS_ON
         sys.stderr.write(f"keyring: {refused}\n")
         return FAILED

@@ -5,7 +5,7 @@
 One JSON object comes by stdin (`service`, `username`, `password`; the last two may be null; for a
 `get` that a person may be asked about `attended` and the screen, as in a fetch), one
 goes to stdout: `username` and `password` for `get`, `notes` (sentences for a person) for a `set` that
-was made, nothing for a `del`, `code` and `message` where it was not. Copies of older versions rely on this, so keys are only ever added.
+was made, nothing for a `del`, `code`, `message` and, as the agent says it, `stored` where it was not. Copies of older versions rely on this, so keys are only ever added.
 
 Settings are obeyed and an agent is started as by any command, but a tool is at work here and no
 person: nobody is asked anything here, and no passphrase is used to open a vault. A `set` makes the
@@ -47,6 +47,8 @@ def main() -> int:
             "code": code,
             "message": f"{failed} ({failed.hint})" if failed.hint else str(failed),
         }
+        if isinstance(failed, AgentError) and "stored" in failed.header:
+            answer["stored"] = failed.header["stored"]
     json.dump(answer, sys.stdout)
     return 0
 

@@ -5,8 +5,10 @@ What it stores, and keyring's own suite, are in tests/end_to_end/test_keyring_su
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from hashlib import blake2s
 from typing import TYPE_CHECKING
 
 import keyring.backend
@@ -19,6 +21,7 @@ from support.agents.reference import made_home, refused, served_here
 from tokenward import keyring_client
 from tokenward.keyring_backend import Keyring
 from tokenward.setup import draft
+from tokenward_protocol.places import directory_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -187,14 +190,83 @@ def test_an_agent_that_was_named_and_is_not_there_answers_nothing(
     assert backend().get_password(SERVICE, "alice") is None
 
 
-def test_a_locked_vault_is_none_to_read_and_an_index_nobody_elses_to_answer(
-    reference: ReferenceAgent, other: Other
+@pytest.mark.parametrize("more", [{}, {"stored": None}, {"stored": True}], ids=str)
+@pytest.mark.parametrize("code", ["locked", "vault"])
+def test_a_locked_vault_is_none_to_read_and_what_is_in_it_nobody_elses_to_answer(
+    code: str, more: dict[str, bool | None], reference: ReferenceAgent, other: Other
 ) -> None:
     other.held = {(SERVICE, "alice"): "stale", ("mail", "me"): "mine"}
-    reference.instead = lambda r: refused(r, "locked", "It is locked.")
+    reference.instead = lambda r: refused(r, code, "It is locked.", **more)
     assert backend().get_password(SERVICE, "alice") is None
     assert backend().get_credential(SERVICE, "alice") is None
     assert backend().get_password("mail", "me") == "mine"
+
+
+@pytest.mark.parametrize("code", ["locked", "vault"])
+def test_what_was_never_stored_is_the_others_to_answer_whatever_the_vault_is(
+    code: str, reference: ReferenceAgent, other: Other
+) -> None:
+    other.held = {(SERVICE, "alice"): "theirs"}
+    reference.instead = lambda r: refused(r, code, "It is locked.", stored=False)
+    assert backend().get_password(SERVICE, "alice") == "theirs"
+    found = backend().get_credential(SERVICE, "alice")
+    assert found is not None
+    assert found.password == "theirs"
+
+
+def test_a_named_agent_that_is_gone_silences_nobody(
+    other: Other, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other.held = {(SERVICE, "alice"): "theirs"}
+    monkeypatch.setenv("TOKENWARD_SOCK", str(tmp_path / "share.sock"))
+    assert backend().get_password(SERVICE, "alice") == "theirs"
+    (tmp_path / "share.sock").touch()
+    assert backend().get_password(SERVICE, "alice") == "theirs"
+
+
+def noted(home: Path, *origins: str) -> None:
+    """Leave the list of an agent that is not there, for a vault that is."""
+    stored(home)
+    directory = os.path.realpath(home / ".local/share/tokenward")
+    folder = home / ".local/state/tokenward" / directory_tag(directory)
+    folder.mkdir(parents=True)
+    key = bytes(16)
+    hashes = [blake2s(each.encode(), key=key, digest_size=16).hexdigest() for each in origins]
+    held = {"key": key.hex(), "disabled": {"vault": "", "generation": 1, "origins": hashes}}
+    (folder / "stored.json").write_text(json.dumps(held))
+
+
+@pytest.mark.parametrize(
+    ("service", "theirs"),
+    [
+        ("https://index.example/any/where", False),
+        ("https://INDEX.example.:443/", False),
+        ("https://pypi.org/simple/", False),
+        ("https://index.example:8443/legacy/", True),
+        ("https://other.example/", True),
+        ("https://testpypi.example/", True),
+        ("pdm-pypi-x", False),
+        ("pdm-pypi-y", True),
+        ("https://b\u00fccher.example/", False),  # it may be one of those: that takes IDNA
+        ("https://[0:0::1]/", False),
+        (f"https://index.example:{'9' * 5000}/", False),
+        ("pdm-pypi-\udcff", True),
+    ],
+)
+def test_without_an_agent_its_list_says_what_is_not_the_others(
+    service: str, theirs: bool, other: Other, tmp_path: Path
+) -> None:
+    other.held = {(service, "alice"): "theirs"}
+    noted(tmp_path, "https://index.example", "https://upload.pypi.org", "pdm-pypi-x")
+    assert backend().get_password(service, "alice") == ("theirs" if theirs else None)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"key": "zz"}', '{"key": "00", "disabled": 1}'])
+def test_a_list_that_is_none_silences_nobody(text: str, other: Other, tmp_path: Path) -> None:
+    other.held = {(SERVICE, "alice"): "theirs"}
+    noted(tmp_path)
+    next((tmp_path / ".local/state/tokenward").glob("*/stored.json")).write_text(text)
+    assert backend().get_password(SERVICE, "alice") == "theirs"
 
 
 def test_of_several_accounts_none_is_guessed(reference: ReferenceAgent) -> None:

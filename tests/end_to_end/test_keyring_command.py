@@ -164,6 +164,23 @@ def test_a_locked_vault_is_said_to_nobody_who_reads(alice: Keyring) -> None:
     assert "`auth unlock`" in failed.stderr
 
 
+def test_what_was_never_stored_is_the_next_keyrings_while_the_vault_is_locked(
+    alice: Keyring,
+) -> None:
+    alice.put_behind()
+    alice.home.done("lock")
+    for words in (("get", "https://other.example/", "bob"), ("del", "https://other.example/", "bob")):
+        found = alice(*words)
+        assert (found.returncode, found.stdout) == (3, f"next: {' '.join(words)}\n")
+    alice.home.done("agent", "stop")
+    found = alice("get", "https://other.example/", "bob", TOKENWARD_NO_AUTOSTART="1")
+    assert (found.returncode, found.stdout) == (3, "next: get https://other.example/ bob\n")
+    assert alice("get", URL, "alice", TOKENWARD_NO_AUTOSTART="1").stdout == ""
+    assert alice("get", URL, "alice").stdout == ""
+    gone = alice("get", URL, "alice", TOKENWARD_SOCK=str(alice.home.path / "gone.sock"))
+    assert (gone.returncode, gone.stdout) == (3, f"next: get {URL} alice\n")
+
+
 def test_the_agent_is_started_where_it_may_be(alice: Keyring) -> None:
     alice.home.done("agent", "stop")
     assert alice("get", URL, "alice", TOKENWARD_NO_AUTOSTART="1").stdout == ""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from tokenward_agent.asking.evidence import NOTHING
 from tokenward_agent.consent.question import spelled
 from tokenward_agent.requests.grants import Grant, exchanged
-from tokenward_agent.requests.naming import named, places, require_canonical
+from tokenward_agent.requests.naming import named, require_canonical, wanted
 from tokenward_agent.requests.narrowing import Going, wish
 from tokenward_agent.requests.overview import full
 from tokenward_agent.wire.answer import Answer, done
@@ -118,15 +118,21 @@ class Fetch:
         return done(request.number, None, **full(found, token, self._gate.file))
 
     def _find(self, request: Request) -> Found | None:
-        return self._vaults.find(
-            places(request), request.text("username"), request.text("provider")
-        )
+        places, beside, _ = wanted(request)
+        user, provider = request.text("username"), request.text("provider")
+        found = self._vaults.find(places, user, provider, beside)
+        service = request.text("service")
+        if found is not None and service is not None and not service.startswith(found.record.service):
+            require_canonical(service)  # what lies above one is found by no other spelling
+        return found
 
     def _miss(self, request: Request) -> Failure:
         service = request.text("service")
         if service is not None:
             require_canonical(service)  # looked at here alone: every hit is one
-        return self._vaults.miss(named(request), request.text("provider"))
+        return self._vaults.miss(
+            named(request), request.text("provider"), wanted(request).origins
+        )
 
     async def _looked_up(self, request: Request) -> Found:
         """Open what needs nobody and look again."""

@@ -7,8 +7,11 @@ any spelling stands for its key, and all else (a URL that no credential may go t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.lookup import candidates
+from tokenward_agent.store.stored_origins import origin
 from tokenward_protocol.urls import ServiceError, is_canonical, parse, strip_index_suffix
 
 TYPE_CHECKING = False
@@ -31,13 +34,47 @@ def named(request: Request) -> str:
     return str(service if spelling is None else spelling)
 
 
+class Wanted(NamedTuple):
+    """Whose entries may answer a request.
+
+    `places` are the services, the best first; `beside` the origins at which the only entry of a user
+    who was named does else; `origins` all that an answer could be stored under.
+    """
+
+    places: Iterable[str]
+    beside: tuple[str, ...]
+    origins: tuple[str, ...]
+
+
+def wanted(request: Request) -> Wanted:
+    """Return whose entries may answer the request. Raises Failure."""
+    name = named(request)
+    key = name if request.text("spelling") is None and "://" in name else _key(name)
+    if key and "/" not in key.partition("://")[2]:
+        require_canonical(key)  # where the host ends is not to be guessed
+    if key:
+        here = origin(key)
+        return Wanted(candidates(key), (here,), (here,))
+    beside = _plain_origins(name)
+    return Wanted((name,), beside, (name, *beside))
+
+
 def places(request: Request) -> Iterable[str]:
     """Return the services whose entries may answer the request, the best first. Raises Failure."""
-    name = named(request)
-    if request.text("spelling") is None:
-        return candidates(name)
-    key = _key(name)
-    return candidates(key) if key else (name,)
+    return wanted(request).places
+
+
+def _plain_origins(name: str) -> tuple[str, ...]:
+    """Return where `host:port` may have an entry that answers for it: at http alone.
+
+    uv asks by `host:port` for URLs of either scheme. A secret that was stored for https might then
+    go to an http URL; one that was stored for http has gone there ever since.
+    """
+    host, colon, port = name.rpartition(":")
+    if not colon or not port.isdigit() or any(mark in name for mark in "/@?#"):
+        return ()
+    key = _key(f"http://{host}:{port}/")
+    return (origin(key),) if key else ()
 
 
 def stored_as(request: Request) -> str:

@@ -43,6 +43,7 @@ class ShareLife:
                 "The vault that holds what is shared here is not open.",
                 "`auth unlock` on its host",
                 vaults=[vault.provider],
+                stored=True,
             )
 
     def over(self, share: Share) -> str:

@@ -12,6 +12,7 @@ import contextlib
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.lookup import choose
+from tokenward_agent.store.stored_origins import origin
 from tokenward_agent.store.tombstones import Tombstones
 from tokenward_agent.store.vaults import VAULT_OF, Vaults
 from tokenward_agent.vault.lifetime import LONGEST, Lifetime
@@ -131,7 +132,7 @@ class Changes:
                 meant = self._meant(vaults.at(service, provider), service, username, every=every)
             shut = vaults.not_open(provider)
             if not meant or (every and shut):
-                raise vaults.miss(service, provider)
+                raise vaults.miss(service, provider, () if service is None else (origin(service),))
             for vault in vaults.each.values():
                 records = [found.record for found in meant if found.vault is vault]
                 if records:

@@ -45,4 +45,4 @@ class SecretOfRecord:
 
 def overtaken() -> Failure:
     """Return what to say to whoever was waiting to use a vault when a lock came."""
-    return Failure("locked", "The vault was locked meanwhile.", "`auth unlock`")
+    return Failure("locked", "The vault was locked meanwhile.", "`auth unlock`", stored=None)

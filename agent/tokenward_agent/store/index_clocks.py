@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.store.stored_origins import origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class IndexClocks:
         ahead = now - self._clock.wall()
         if abs(ahead) > FARTHEST:
             raise Failure("bad-request", "The clock of an index differs by a day at most.")
-        index = _index(service)
+        index = origin(service)
         self._seen.pop(index, None)
         if ahead:
             self._seen[index] = _Seen(ahead, self._since_start())
@@ -61,7 +62,7 @@ class IndexClocks:
 
     def ahead(self, service: str) -> int:
         """Return the seconds by which a service's index is ahead, 0 where that is not known."""
-        index = _index(service)
+        index = origin(service)
         seen = self._seen.get(index)
         if seen is None:
             return 0
@@ -73,8 +74,3 @@ class IndexClocks:
 
     def _since_start(self) -> int:
         return self._clock.wall() - self._clock.boot()
-
-
-def _index(service: str) -> str:
-    """Return scheme, host and port of a key: one machine, one clock. What is no URL is its own."""
-    return "/".join(service.split("/", 3)[:3])

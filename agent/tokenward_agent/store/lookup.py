@@ -2,14 +2,16 @@
 
 Without a user name the longest path that holds any entry decides alone: `__token__` if it is
 stored there, else the only account there, else nobody does and the caller is told who competes.
-With one, only that user's entries compete and the longest path wins. Never a guess, never a
-shorter path. An opaque service is matched by itself alone.
+With one, only that user's entries compete and the longest path wins; where none lies above what is
+asked for, the only entry of that very user at that origin answers, because some indexes keep their
+files beside themselves. Never a guess, never a shorter path. An opaque service is matched by itself.
 
 Pure; a lookup costs one dictionary access a path segment, whatever the number of records.
 """
 
 from __future__ import annotations
 
+from tokenward_agent.store.stored_origins import origin
 from tokenward_protocol.urls import prefixes
 
 TYPE_CHECKING = False
@@ -34,10 +36,11 @@ class Ambiguous(Exception):  # noqa: N818 - an answer to a question
 class Index:
     """The records of one vault by service."""
 
-    __slots__ = ("_by_service", "size")
+    __slots__ = ("_by_account", "_by_service", "size")
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._by_service: dict[str, tuple[Record, ...]] = {}
+        self._by_account: dict[tuple[str, str], tuple[Record, ...]] = {}  # by origin and user
         self.size = 0
         for record in records:
             self.put(record)
@@ -58,10 +61,16 @@ class Index:
         """Return the records of exactly this service."""
         return self._by_service.get(service, ())
 
+    def of(self, origin: str, username: str) -> tuple[Record, ...]:
+        """Return the records of a user at an origin, whatever their paths."""
+        return self._by_account.get((origin, username), ())
+
     def put(self, record: Record) -> None:
         """Add a record, in the place of the one of the same service and user name."""
         others = self._take_out(record.service, record.username)
         self._by_service[record.service] = (*others, record)
+        account = origin(record.service), record.username
+        self._by_account[account] = (*self._by_account.get(account, ()), record)
         self.size += 1
 
     def drop(self, service: str, username: str) -> None:
@@ -77,6 +86,12 @@ class Index:
         here = self._by_service.get(service, ())
         others = tuple(record for record in here if record.username != username)
         self.size -= len(here) - len(others)
+        account = origin(service), username
+        kept = tuple(r for r in self._by_account.get(account, ()) if r.service != service)
+        if kept:
+            self._by_account[account] = kept
+        else:
+            self._by_account.pop(account, None)
         return others
 
 
@@ -85,8 +100,16 @@ def candidates(service: str) -> Iterable[str]:
     return prefixes(service) if "://" in service else (service,)
 
 
-def find(indexes: list[Index], places: Iterable[str], username: str | None) -> Record | None:
-    """Return the record of the first of `places` that answers, None if none does. Raises Ambiguous."""
+def find(
+    indexes: list[Index],
+    places: Iterable[str],
+    username: str | None,
+    beside: Iterable[str] = (),
+) -> Record | None:
+    """Return the record of the first of `places` that answers, None if none does. Raises Ambiguous.
+
+    `beside` are the origins at which the only entry of a user who was named answers else.
+    """
     for place in places:
         here: dict[str, Record] = {}
         for index in indexes:
@@ -97,7 +120,14 @@ def find(indexes: list[Index], places: Iterable[str], username: str | None) -> R
                 return choose(place, list(here.values()))
             if username in here:
                 return here[username]
-    return None
+    if username is None:
+        return None
+    of_user: dict[str, Record] = {}
+    for index in indexes:
+        for place in beside:
+            for record in index.of(place, username):
+                of_user.setdefault(record.service, record)
+    return next(iter(of_user.values())) if len(of_user) == 1 else None
 
 
 def choose(service: str, here: list[Record]) -> Record:

@@ -44,23 +44,30 @@ def read_object(path: str) -> dict[str, object]:
 
 def replace(path: str, data: bytes | memoryview) -> None:
     """Put *data* in the file's place, closed to others. Raises OSError; then it is as it was."""
+    put(path, data, lasting=True)
+
+
+def put(path: str, data: bytes | memoryview, *, lasting: bool = False) -> None:
+    """Do as `replace`, but wait for no disk unless it is to be `lasting`. Raises OSError."""
     fresh = f"{path}.{os.urandom(4).hex()}.tmp"
     try:
-        _write(fresh, data)
+        _write(fresh, data, lasting=lasting)
         os.replace(fresh, path)
-        sync_folder(os.path.dirname(path))
+        if lasting:
+            sync_folder(os.path.dirname(path))
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(fresh)
         raise
 
 
-def _write(path: str, data: bytes | memoryview) -> None:
+def _write(path: str, data: bytes | memoryview, *, lasting: bool) -> None:
     file = opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(file, view) :]
-        os.fsync(file)
+        if lasting:
+            os.fsync(file)
     finally:
         os.close(file)

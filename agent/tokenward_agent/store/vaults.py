@@ -19,6 +19,7 @@ from tokenward_agent.failure import Failure
 from tokenward_agent.store.found import Found, overtaken
 from tokenward_agent.store.lookup import Index, find
 from tokenward_agent.store.memory import MemoryRecords
+from tokenward_agent.store.stored_origins import StoredOrigins
 from tokenward_agent.vault.errors import Damaged, VaultError
 from tokenward_agent.vault.lifetime import Now
 from tokenward_agent.vault.sealing import KEY_SIZE
@@ -43,9 +44,9 @@ _NEVER = 1 << 62
 
 
 class Vaults:
-    """Both vaults of `directory`, which need not exist yet."""
+    """Both vaults of `directory`, which need not exist yet; `state` is its state folder."""
 
-    def __init__(self, directory: str, arena: Arena, clock: Clock) -> None:
+    def __init__(self, directory: str, state: str, arena: Arena, clock: Clock) -> None:
         self.directory = directory
         self.clock = clock
         self.each = {
@@ -56,6 +57,7 @@ class Vaults:
         self.changing = asyncio.Lock()
         """Held by whoever is between reading a vault and adopting what a thread made of it."""
         self._indexes = {provider: Index() for provider in (MEMORY, *self.each)}
+        self._stored = StoredOrigins(state)
         self._hidden: dict[str, dict[Key, int]] = {provider: {} for provider in self.each}
         self._first_end = Now(_NEVER, _NEVER, "")
         self.notes: dict[str, str] = {}  # why a vault could not be opened, by its provider
@@ -75,11 +77,20 @@ class Vaults:
         """Return the vaults that a request is about: one provider's, or all."""
         return [self.each[VAULT_OF[provider]]] if provider else list(self.each.values())
 
-    def find(self, places: Iterable[str], user: str | None, provider: str | None) -> Found | None:
-        """Return what answers from the open vaults, at the first of `places`. Raises Ambiguous."""
+    def find(
+        self,
+        places: Iterable[str],
+        user: str | None,
+        provider: str | None,
+        beside: Iterable[str] = (),
+    ) -> Found | None:
+        """Return what answers from the open vaults, at the first of `places`. Raises Ambiguous.
+
+        Where nothing does, the only entry of this very user at the origins `beside` answers.
+        """
         self.drop_expired()
         holders = self._holding(provider)
-        record = find([self._indexes[each.provider] for each in holders], places, user)
+        record = find([self._indexes[each.provider] for each in holders], places, user, beside)
         if record is None:
             return None
         return next(
@@ -121,19 +132,26 @@ class Vaults:
             for vault in self.each.values()
         )
 
-    def miss(self, service: str | None, provider: str | None) -> Failure:
-        """Return what to say where nothing was found."""
+    def miss(
+        self, service: str | None, provider: str | None, origins: Iterable[str] = ()
+    ) -> Failure:
+        """Return what to say where nothing was found for the service, which is of these origins.
+
+        Where a vault that is not open could have it, `stored` says whether one has anything there.
+        """
         shut = self.not_open(provider)
+        stored = self._stored.has(shut, origins) if shut else None
         for vault in shut:
             if vault.problem is not None:
-                return Failure(vault.problem.code, vault.problem.message, vault.problem.hint)
+                found = vault.problem
+                return Failure(found.code, found.message, found.hint, stored=stored)
         if shut:
             names: list[Value] = [vault.provider for vault in shut]
             these = " and ".join(f"`{name}`" for name in names)
             why = next((f": {self.notes[n]}" for v in shut if (n := v.provider) in self.notes), ".")
             what = f"The vault of {these} is not open{why}"
             hint = next((self.hints[n] for n in names if n in self.hints), "`auth unlock`")
-            return Failure("locked", what, hint, vaults=names)
+            return Failure("locked", what, hint, vaults=names, stored=stored)
         what = f"Nothing is stored for {service}." if service else "Nothing is stored."
         return Failure("not-found", what, "`auth login`")
 
@@ -180,6 +198,7 @@ class Vaults:
             record = vault.records.get(key)
             if record is not None and record.created == created:
                 index.drop(*key)
+        self._stored.note(vault, {record.service for record in index})
         self._first_end = Now(0, 0, "")
         self.when_changed()
 

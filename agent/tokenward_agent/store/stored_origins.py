@@ -1,0 +1,99 @@
+"""Which origins have something in a vault, known while that is closed: a list of keyed hashes.
+
+What was never stored here is others' to answer, and a closed vault cannot tell what it holds. So
+the state folder has, for each vault, a keyed hash of every origin (scheme, host and port) or opaque
+service in it, with the vault's id and its generation. It is written whenever an open vault was read
+or saved. A list of another vault or generation tells nothing: the file was changed elsewhere, or a
+backup took its place. Because a stale list is known by that, it need not survive a power cut.
+
+The key lies beside the hashes: who can read the file can try names of hosts against it, and learns
+neither paths nor user names. It is no protection of anything, and nothing is released by it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+
+from tokenward_agent.store.state_files import put, read_object
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Final
+
+    from tokenward_agent.vault.vault import Vault
+
+NAME: Final = "stored.json"
+"""What the file is called in the state folder; small clients read it, too."""
+
+_SIZE: Final = 16
+
+
+class StoredOrigins:
+    """The list of one credentials directory, whose state folder is `state`."""
+
+    def __init__(self, state: str) -> None:
+        self._path = os.path.join(state, NAME)
+
+    def note(self, vault: Vault, services: Iterable[str]) -> None:
+        """Remember what an open vault holds. Where that cannot be written, it is not known."""
+        if vault.header is None:
+            return
+        held = read_object(self._path)
+        key = _key(held)
+        if key is None:
+            key = os.urandom(_SIZE)
+            held = {"key": key.hex()}
+        held[vault.provider] = {
+            "vault": vault.header.vault_id,
+            "generation": vault.header.generation,
+            "origins": sorted({_hash(key, origin(each)) for each in services}),
+        }
+        with contextlib.suppress(OSError):
+            put(self._path, json.dumps(held).encode())
+
+    def has(self, vaults: Iterable[Vault], wanted: Iterable[str]) -> bool | None:
+        """Tell whether one of these vaults holds anything for these origins; None if that is not known."""
+        held = read_object(self._path)
+        key = _key(held)
+        if key is None:
+            return None
+        hashes = {_hash(key, each) for each in wanted}
+        known: list[bool | None] = [_holds(held.get(v.provider), v, hashes) for v in vaults]
+        if True in known:
+            return True
+        return None if None in known or not hashes else False
+
+
+def origin(service: str) -> str:
+    """Return scheme, host and port of a key: one machine. What is no URL is its own."""
+    return "/".join(service.split("/", 3)[:3]) if "://" in service else service
+
+
+def _holds(listed: object, vault: Vault, hashes: set[str]) -> bool | None:
+    if not isinstance(listed, dict) or not isinstance(listed.get("origins"), list):
+        return None
+    if any(each in hashes for each in listed["origins"]):
+        return True  # also by an old list: to be silent once too often harms less
+    header = vault.header
+    if header is not None and (listed.get("vault"), listed.get("generation")) != (
+        header.vault_id,
+        header.generation,
+    ):
+        return None
+    return False
+
+
+def _key(held: dict[str, object]) -> bytes | None:
+    try:
+        key = bytes.fromhex(str(held.get("key")))
+    except ValueError:
+        return None
+    return key if len(key) == _SIZE else None
+
+
+def _hash(key: bytes, text: str) -> str:
+    return hashlib.blake2s(text.encode(), key=key, digest_size=_SIZE).hexdigest()
