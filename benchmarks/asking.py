@@ -68,7 +68,7 @@ def _taken() -> tuple[list[float], list[float], int, int]:
     with tempfile.TemporaryDirectory(prefix="bench-") as state:
         arena, clock = Arena(1 << 20), SystemClock()
         log = AuditLog(state, arena, clock)
-        recorder = Recorder(log, Anchoring(Vaults(state, arena, clock), log))
+        recorder = Recorder(log, Anchoring(Vaults(state, state, arena, clock), log))
         ours, theirs = socket.socketpair()
         with ours, theirs:
             request = Request("fetch", 1, "", {})

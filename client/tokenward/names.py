@@ -92,6 +92,10 @@ class Service:
         keys = (strip_index_suffix(self.key), strip_index_suffix(self.publish_key))
         return tuple(dict.fromkeys(keys))
 
+    def typed(self, key: str) -> str:
+        """Return one of the `logout_keys` as it was typed, with a final `/simple/`."""
+        return next((k for k in (self.key, self.publish_key) if strip_index_suffix(k) == key), key)
+
     @property
     def login_keys(self) -> tuple[str, ...]:
         """The keys to store under: not those that another one of them covers."""

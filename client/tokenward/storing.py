@@ -25,25 +25,30 @@ def store(
     adopt: str | None = None,
     sealed: bool = False,
     origin: str = "",
+    typed: str = "",
 ) -> dict[str, Any]:
     """Store under one key, say so, and return the agent's answer. Raises AgentError.
 
     `lifetime` is in seconds; with `adopt`, the service as it was typed, there is no body; `origin`
-    is what to say about where it came from. What is a narrower form of the token that is stored is
+    is what to say about where it came from. With a key as it was `typed` the agent decides whether its
+    `/simple/` counts; the answer's `service` is where it is. What is a narrower form of the token that is stored is
     not stored: then the answer's `kept` is true.
     """
     header: dict[str, Any] = session.ask(
         "login",
         body,
         offer=True,
-        service=key,
+        service=None if typed else key,
+        spelling=typed or None,
         username=username,
         provider=provider,
         lifetime=lifetime,
         adopt=adopt,
         sealed=sealed or None,
     ).header
-    session.terminal.say(_outcome(header, adopt, credential(username, key) + origin, sealed=sealed))
+    header.setdefault("service", key)  # an older agent's has none
+    what = credential(username, header["service"]) + origin
+    session.terminal.say(_outcome(header, adopt, what, sealed=sealed))
     for note in header["notes"]:
         session.terminal.say(str(note))
     return header

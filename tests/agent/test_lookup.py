@@ -19,7 +19,14 @@ from tokenward_agent.wire.request import Request
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOSTS = ["a.example", "b.example", "a.example:8443", "localhost:8080", "localhost", "127.0.0.1:8080"]
+HOSTS = [
+    "a.example",
+    "b.example",
+    "a.example:8443",
+    "localhost:8080",
+    "localhost",
+    "127.0.0.1:8080",
+]
 PATHS = ["", "team/", "team/deep/", "files/", "Team/"]
 USERS = ["ana", "bob", "__token__"]
 
@@ -53,7 +60,9 @@ def test_no_entry_of_another_origin_or_user_ever_answers(
     username: str | None,
 ) -> None:
     try:
-        found = answer([Index(record(*key) for key in each) for each in (one, two)], asked, username)
+        found = answer(
+            [Index(record(*key) for key in each) for each in (one, two)], asked, username
+        )
     except Ambiguous:
         assert username is None
         return
@@ -114,11 +123,12 @@ def test_files_beside_an_index_get_the_only_entry_of_the_user_who_was_named(
         engine = Engine(tmp_path)
         await engine.make("disabled")
         await engine.login(GROUP, b"made-up", username="alice")
-        who = {} if username is None else {"username": username}
-        answer, body = await engine.ask("fetch", spelling=spelling, whole=True, **who)
+        who: dict[str, str | int | bool] = {"spelling": spelling, "whole": True}
+        who |= {} if username is None else {"username": username}
+        answer, body = await engine.ask("fetch", b"", **who)
         assert (answer["ok"], body) == (there, b"made-up" if there else b"")
         await engine.login("https://gitlab.example/api/v4/groups/8/", b"other", username="alice")
-        answer, _ = await engine.ask("fetch", spelling=spelling, whole=True, **who)
+        answer, _ = await engine.ask("fetch", b"", **who)
         assert not answer["ok"]
 
     asyncio.run(main())

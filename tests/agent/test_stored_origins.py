@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MINE, OTHER = "https://nexus.example/team/", "https://cloud.example/simple/"
 
 
-async def stored(engine: Engine, spelling: str, **more: str) -> Value:
-    answer, _ = await engine.ask("fetch", spelling=spelling, **more)
+async def stored(engine: Engine, spelling: str) -> Value:
+    answer, _ = await engine.ask("fetch", spelling=spelling)
     assert answer["code"] == "locked"
     return answer["stored"]
 

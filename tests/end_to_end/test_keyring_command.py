@@ -169,7 +169,10 @@ def test_what_was_never_stored_is_the_next_keyrings_while_the_vault_is_locked(
 ) -> None:
     alice.put_behind()
     alice.home.done("lock")
-    for words in (("get", "https://other.example/", "bob"), ("del", "https://other.example/", "bob")):
+    for words in (
+        ("get", "https://other.example/", "bob"),
+        ("del", "https://other.example/", "bob"),
+    ):
         found = alice(*words)
         assert (found.returncode, found.stdout) == (3, f"next: {' '.join(words)}\n")
     alice.home.done("agent", "stop")

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.requests.naming import is_named, stored_as
+from tokenward_agent.requests.naming import changed, is_named
 from tokenward_agent.requests.overview import page
-from tokenward_agent.store.lookup import candidates
+from tokenward_agent.store.lookup import TOKEN_USER, candidates
 from tokenward_agent.vault.record import Adopted, Record
 from tokenward_agent.wire.answer import Answer, done
 from tokenward_protocol.admission import NotAdmitted
@@ -53,19 +53,22 @@ class CredentialRequests:
     async def login(self, request: Request, body: memoryview) -> Answer:
         """Store the secret in `body`, or adopt one that a keyring has."""
         adopt, provider = request.text("adopt"), request.text("provider")
-        service, username = stored_as(request), str(request.arguments["username"])
+        username = str(request.arguments["username"])
         if adopt is not None and body:
             raise Failure("bad-request", "A login has either a secret or `adopt`.")
         notes: list[Value] = []
+        typed, service = changed(request)
         if adopt is None:
-            body, changed = self._admitted(service, username, body)
-            notes += [changed] if changed else []
+            body, other = self._admitted(service, username, body)
+            notes += [other] if other else []
         if request.flag("memory"):
             return self._keep_in_memory(request, service, username, body)
         sealed = request.flag("sealed")
         if sealed:
             self._require_narrowable(service, body)
         await self._opening.open_what_opens(provider)
+        if self._users(typed) & {username} or self._users(service) - {username}:
+            service = typed  # two accounts that were told apart stay so
         if provider is None:
             provider, note = await self._choice.choose(None, None, {}, probe=False)
             notes += [note] if note else []
@@ -73,7 +76,7 @@ class CredentialRequests:
             await self._see_adopted(service, username, provider, adopt)
         parent = self._parent(service, username, body)
         if parent is not None:
-            return self._stored(request, parent.vault.provider, notes, None, kept=True)
+            return self._stored(request, service, parent.vault.provider, notes, None, kept=True)
         before = await self._changes.login(
             service,
             username,
@@ -84,11 +87,31 @@ class CredentialRequests:
             never_shown=sealed,
         )
         self._adopted.drop((service, username))
-        return self._stored(request, provider, notes, before)
+        if before is None:
+            notes += self._rivals(service, username)
+        return self._stored(request, service, provider, notes, before)
+
+    def _users(self, service: str) -> set[str]:
+        """Return who has an entry at exactly this service."""
+        return {found.record.username for found in self._vaults.at(service, None)}
+
+    def _rivals(self, service: str, username: str) -> list[Value]:
+        """Say that a login makes it unclear who is meant where no user is named, if it does."""
+        others = sorted(self._users(service) - {username})
+        if not others or TOKEN_USER in {username, *others} or "://" not in service:
+            return []
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        text = (
+            f"An account of {others[0] or 'an empty user name'}{more} is stored for {service}, too:"
+            " a tool that names no user now gets none of them. Put the user name into its URL, or log"
+            " in by the longer URL of what only one of them is for."
+        )
+        return [text]
 
     def _stored(
         self,
         request: Request,
+        service: str,
         provider: str,
         notes: list[Value],
         before: Record | None,
@@ -100,6 +123,7 @@ class CredentialRequests:
             replaced=before is not None,
             before=None if before is None else before.created,
             kept=kept,
+            service=service,
             provider=provider,
             notes=notes,
         )
@@ -143,7 +167,7 @@ class CredentialRequests:
         if self._opening.locked:
             raise Failure("locked", "The agent is locked.", "`auth unlock`")
         before = self._changes.keep_in_memory(service, username, body, lifetime)
-        return self._stored(request, MEMORY, [], before)
+        return self._stored(request, service, MEMORY, [], before)
 
     async def _see_adopted(self, service: str, username: str, provider: str, spelling: str) -> None:
         """Read a credential that is to be adopted, so that nothing is stored where there is none."""
@@ -161,9 +185,14 @@ class CredentialRequests:
         """Remove credentials, and say which."""
         provider = request.text("provider")
         await self._opening.open_what_opens(provider)
+        user, service = request.text("username"), None
+        if is_named(request):
+            typed, service = changed(request)
+            if self._users(typed) & ({user} if user is not None else self._users(typed)):
+                service = typed
         removed = await self._changes.logout(
-            stored_as(request) if is_named(request) else None,
-            request.text("username"),
+            service,
+            user,
             provider=provider,
             every=request.flag("all"),
         )

@@ -122,7 +122,11 @@ class Fetch:
         user, provider = request.text("username"), request.text("provider")
         found = self._vaults.find(places, user, provider, beside)
         service = request.text("service")
-        if found is not None and service is not None and not service.startswith(found.record.service):
+        if (
+            found is not None
+            and service is not None
+            and not service.startswith(found.record.service)
+        ):
             require_canonical(service)  # what lies above one is found by no other spelling
         return found
 
@@ -130,9 +134,7 @@ class Fetch:
         service = request.text("service")
         if service is not None:
             require_canonical(service)  # looked at here alone: every hit is one
-        return self._vaults.miss(
-            named(request), request.text("provider"), wanted(request).origins
-        )
+        return self._vaults.miss(named(request), request.text("provider"), wanted(request).origins)
 
     async def _looked_up(self, request: Request) -> Found:
         """Open what needs nobody and look again."""

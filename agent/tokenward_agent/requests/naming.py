@@ -79,12 +79,20 @@ def _plain_origins(name: str) -> tuple[str, ...]:
 
 def stored_as(request: Request) -> str:
     """Return the service of the entry that a change is about, without `/simple/`. Raises Failure."""
+    return changed(request)[1]
+
+
+def changed(request: Request) -> tuple[str, str]:
+    """Return what a change is about as it was spelled, and without `/simple/`. Raises Failure.
+
+    Both are one where the service is named by its key: then whoever asks has decided.
+    """
     name = named(request)
     if request.text("spelling") is None:
         require_canonical(name)
-        return name
-    key = _key(name)
-    return strip_index_suffix(key) if key else name
+        return name, name
+    key = _key(name) or name
+    return key, strip_index_suffix(key)
 
 
 def require_canonical(service: str) -> None:

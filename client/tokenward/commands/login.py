@@ -206,9 +206,10 @@ def _store(
             lifetime=arguments.lifetime,
             adopt=(arguments.service or key) if arguments.adopt else None,
             sealed=arguments.sealed,
+            typed=service.typed(key),
         )
         provider = str(header["provider"])
-        stored.append({"service": key, **{k: header[k] for k in ("replaced", "kept")}})
+        stored.append({k: header[k] for k in ("service", "replaced", "kept")})
     end = None if arguments.lifetime is None else int(time()) + arguments.lifetime
     if end is not None:
         session.terminal.say(f"It is forgotten {ahead(end, time() - 1)}.")

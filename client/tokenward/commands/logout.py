@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
 
+    from tokenward.names import Service
     from tokenward.session import Session
     from tokenward.usage import Parser
 
@@ -65,7 +66,9 @@ def run(arguments: Namespace, session: Session) -> None:
         raise CommandError(
             "`--forget` goes with `--revoke`.", "a logout without `--revoke` removes in any case"
         )
-    keys, username = None, None
+    keys: tuple[str, ...] | None = None
+    username: str | None = None
+    service: Service | None = None
     if not arguments.all or arguments.service is not None:
         service = words.service(session, arguments.service, arguments.keyring_provider)
         username = secrets_input.username(
@@ -78,7 +81,7 @@ def run(arguments: Namespace, session: Session) -> None:
         _revoke(arguments, session, keys, username)
         return
     tokens = minted.held(session.plain, keys)
-    removed, count = _remove_all(arguments, session, keys, username)
+    removed, count = _remove_all(arguments, session, keys, username, service)
     _say_removed(session, removed, count)
     gone = {entry["service"] for entry in removed if _is_minted(entry)}
     burnt = minted.burn(session, [token for token in tokens if token.service in gone])
@@ -134,14 +137,25 @@ def _revoke(
 
 
 def _remove_all(
-    arguments: Namespace, session: Session, keys: tuple[str, ...] | None, username: str | None
+    arguments: Namespace,
+    session: Session,
+    keys: tuple[str, ...] | None,
+    username: str | None,
+    service: Service | None,
 ) -> tuple[list[Entry], int]:
     """Remove under each of the keys, or everything; that one of them holds nothing is no failure."""
     removed: list[Entry] = []
     count = 0
     for key in keys or (None,):
         try:
-            found, number = _remove(arguments, session, key, username, every=arguments.all)
+            found, number = _remove(
+                arguments,
+                session,
+                key,
+                username,
+                every=arguments.all,
+                typed=service.typed(key) if service and key else None,
+            )
         except AgentError as refused:
             if refused.code != "not-found":
                 raise
@@ -162,10 +176,12 @@ def _remove(
     username: str | None,
     *,
     every: bool = False,
+    typed: str | None = None,
 ) -> tuple[list[Entry], int]:
     header = session.ask(
         "logout",
-        service=key,
+        service=None if typed else key,
+        spelling=typed,
         username=username,
         provider=arguments.keyring_provider,
         all=True if every else None,
