@@ -37,6 +37,13 @@ _WIDE = {
 }
 """msgpack's forms with a number behind the first byte: their kind (-1: signed) and its width."""
 
+TOOL = "TOKENWARD_KEYRING_FOR"
+"""By it the `keyring` script says for which process it asks."""
+
+_TOLD: set[str] = set()
+_MANY = 4096
+"""Bytes from which on the list of tools that were told begins anew."""
+
 _VAULTS = ("keyring", "disabled")
 
 _LONGEST = 4 + 256 * 1024
@@ -236,6 +243,41 @@ def fetched(
         connection.close()
     body = 6 + int.from_bytes(data[4:6], "big")
     return _read(data[:body], 6)[0], data[body:]
+
+
+def first_time() -> bool:
+    """Tell, once for each tool, whether it has been told yet that it gets nothing.
+
+    The tool is this process, or where that is a `keyring` program, whoever called it. Who was told is
+    in a file of the state folder, and where there is none known to this process alone.
+    """
+    me = os.environ.get(TOOL, "")
+    if not me.isdigit():
+        name = (sys.argv or [""])[0].replace("\\", "/").replace("/__main__.py", "")
+        me = str(
+            os.getppid() if name.rpartition("/")[2] in {"keyring", "keyring.exe"} else os.getpid()
+        )
+    stat = content(f"/proc/{me}/stat").rpartition(b")")[2].split()
+    me += "-".join(["", *(each.decode() for each in stat[19:20])])  # when it was started
+    if me in _TOLD:
+        return False
+    _TOLD.add(me)
+    path = _xdg("XDG_STATE_HOME", ".local/state", "tokenward/told")
+    line = f"{me}\n".encode()
+    before = content(path)
+    if line in before:
+        return False
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        flags |= os.O_TRUNC if len(before) > _MANY else os.O_APPEND
+        file = os.open(path, flags, 0o600)
+        try:
+            os.write(file, line)
+        finally:
+            os.close(file)
+    except OSError:
+        pass
+    return True
 
 
 def screen() -> dict[str, str | bool | None]:

@@ -20,7 +20,7 @@ from keyring import backend
 from keyring.backend import KeyringBackend
 
 from tokenward.keyring_agent import config_file, content
-from tokenward.keyring_client import Refused, Shut, ask, is_index, relay
+from tokenward.keyring_client import Refused, Shut, ask, is_index, relay, withheld
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Keyring(KeyringBackend):
         try:
             found = ask(service, username)
         except Shut as shut:
-            return None, [] if shut.stored and is_index(service) else self._others()
+            return None, [] if withheld(shut, service) else self._others()
         return found, [] if found else self._others()
 
     def _is_here(self, service: str, username: str) -> bool:

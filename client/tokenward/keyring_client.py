@@ -14,7 +14,7 @@ import sys
 from _thread import allocate_lock
 from time import monotonic
 
-from tokenward.keyring_agent import address, fetched, listed, recorded, screen
+from tokenward.keyring_agent import address, fetched, first_time, listed, recorded, screen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +55,18 @@ class Shut(Exception):  # noqa: N818 - a state of the world
     def __init__(self, said: str = "", *, stored: bool = True) -> None:
         super().__init__(said)
         self.stored = stored
+
+
+def withheld(shut: Shut, service: str) -> bool:
+    """Tell whether nobody else is to be asked instead; a person hears of it, once for each tool."""
+    if not shut.stored or not is_index(service):
+        return False
+    if str(shut) and sys.stderr is not None and first_time():
+        try:  # noqa: SIM105 - contextlib is not among what the hot path may load
+            sys.stderr.write(f"tokenward: {shut}\n")
+        except (OSError, ValueError):
+            pass  # it is closed, or a terminal that is gone
+    return True
 
 
 class _Absent(Exception):  # noqa: N818 - a state of the world
@@ -147,7 +159,8 @@ def _answered(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, st
             return None
         if header["code"] in {"other-directory", "version", "busy"}:
             raise _Absent
-        raise _shut(header["code"], f"{header['message']} ({header['hint']})", header.get("stored"))
+        said = f"{header['message']} ({header['hint']})" if header["hint"] else header["message"]
+        raise _shut(header["code"], said, header.get("stored"))
     except (UnicodeError, OverflowError):
         return None  # a keyring holds text alone, and what is stored is shorter
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tokenward.keyring_client import Refused, Shut, ask, is_index, relay
+from tokenward.keyring_client import Refused, Shut, ask, is_index, relay, withheld
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _get(service: str, username: str | None, options: dict[str, str]) -> int:
     try:
         found = ask(service, (username or None) if creds else username)
     except Shut as shut:
-        return FAILED if shut.stored and is_index(service) else PASS_ON
+        return FAILED if withheld(shut, service) else PASS_ON
     if found is None:
         return PASS_ON
     text = "\n".join(found) if creds else found[1]

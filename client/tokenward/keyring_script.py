@@ -38,7 +38,7 @@ python={python}
 package={package}
 
 if [ -x "$python" ]; then
-    "$python" -ISc '
+    TOKENWARD_KEYRING_FOR=$PPID "$python" -ISc '
 import sys
 sys.path.insert(0, sys.argv[1])
 try:

@@ -18,7 +18,7 @@ import pytest
 from keyring.backends import chainer, fail, null
 
 from support.agents.reference import made_home, refused, served_here
-from tokenward import keyring_client
+from tokenward import keyring_agent, keyring_client
 from tokenward.keyring_backend import Keyring
 from tokenward.setup import draft
 from tokenward_protocol.places import directory_tag
@@ -200,6 +200,43 @@ def test_a_locked_vault_is_none_to_read_and_what_is_in_it_nobody_elses_to_answer
     assert backend().get_password(SERVICE, "alice") is None
     assert backend().get_credential(SERVICE, "alice") is None
     assert backend().get_password("mail", "me") == "mine"
+
+
+def test_whoever_gets_nothing_because_a_vault_is_locked_is_told_once(
+    reference: ReferenceAgent,
+    other: Other,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".local/state/tokenward").mkdir(parents=True)
+    monkeypatch.setattr(keyring_agent, "_TOLD", set())
+    other.held = {("mail", "me"): "mine"}
+    reference.instead = lambda r: refused(r, "locked", "It is locked.", stored=False)
+    assert backend().get_password(SERVICE, "alice") is None
+    reference.instead = lambda r: refused(r, "locked", "It is locked.", stored=True)
+    assert backend().get_password("mail", "me") == "mine"
+    reference.instead = lambda r: refused(r, "ambiguous", "There are two.")
+    assert backend().get_credential(SERVICE, None) is None
+    assert capsys.readouterr().err == ""
+    reference.instead = lambda r: refused(r, "locked", "It is locked.", stored=True)
+    for _ in range(3):
+        assert backend().get_password(SERVICE, "alice") is None
+        assert backend().get_credential(SERVICE, None) is None
+    assert capsys.readouterr().err == "tokenward: It is locked. (h)\n"
+
+
+def test_a_state_folder_that_cannot_be_written_keeps_no_word_back(
+    reference: ReferenceAgent,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".local/state/tokenward/told").mkdir(parents=True)
+    monkeypatch.setattr(keyring_agent, "_TOLD", set())
+    reference.instead = lambda r: refused(r, "locked", "It is locked.")
+    assert backend().get_password(SERVICE, "alice") is None
+    assert capsys.readouterr().err == "tokenward: It is locked. (h)\n"
 
 
 @pytest.mark.parametrize("code", ["locked", "vault"])

@@ -154,11 +154,17 @@ def test_a_set_is_a_login_and_a_del_a_logout(keyring: Keyring) -> None:
     assert keyring("get", "https://h.example", "bob").returncode == 3
 
 
-def test_a_locked_vault_is_said_to_nobody_who_reads(alice: Keyring) -> None:
+def test_a_locked_vault_is_said_once_to_whoever_calls(alice: Keyring) -> None:
     alice.put_behind()
     alice.home.done("lock")
-    found = alice("get", URL, "alice")
-    assert (found.returncode, found.stdout, found.stderr) == (1, "", "")
+    said = "tokenward: The vault of `disabled` is not open. (`auth unlock`)\n"
+    for told in (said, "", ""):
+        found = alice("get", URL, "alice")
+        assert (found.returncode, found.stdout, found.stderr) == (1, "", told)
+    three = f"keyring get {URL} alice; keyring get {URL} alice; keyring get {URL}/file alice; :"
+    for _ in range(2):  # another tool each
+        tool = alice.home.run("sh", "-c", three, PATH=":".join(alice.folders))
+        assert (tool.stdout, tool.stderr) == ("", said)
     failed = alice("set", URL, "alice", stdin="new")
     assert failed.returncode == 1
     assert "`auth unlock`" in failed.stderr
