@@ -51,20 +51,20 @@ sys.exit(main(sys.argv[2:]))
     [ "$status" -eq 75 ] || exit "$status"
 fi
 
-# Only what lies behind this file on PATH, so that two of these cannot call each other for ever.
-found=
+# The first on PATH that is none of these, before this one or behind it: pip passes over that of its own
+# environment, whose plug-ins may have the answer. Once, so that two cannot call each other for ever.
+[ -z "$TOKENWARD_KEYRING_PASSED" ] || exit 1
 IFS=:
 set -f
 for folder in $PATH; do
-    [ -n "$folder" ] || folder=.
-    if [ "$folder/keyring" -ef "$0" ]; then
-        found=
-    elif [ -z "$found" ] && [ -f "$folder/keyring" ] && [ -x "$folder/keyring" ]; then
-        found=$folder/keyring
+    next=${{folder:-.}}/keyring
+    [ -f "$next" ] && [ -x "$next" ] && ! [ "$next" -ef "$0" ] || continue
+    if ! grep -qs '{mark}' "$next"; then
+        export TOKENWARD_KEYRING_PASSED=1
+        exec "$next" "$@"
     fi
 done
-[ -n "$found" ] || exit 1
-exec "$found" "$@"
+exit 1
 """
 
 
@@ -90,7 +90,7 @@ def module(python: str) -> str:
 
 def program(python: str, package: str) -> str:
     """Return the script; `package` is the folder in which the package `tokenward` lies."""
-    return _PROGRAM.format(python=shlex.quote(python), package=shlex.quote(package))
+    return _PROGRAM.format(python=shlex.quote(python), package=shlex.quote(package), mark=MARK)
 
 
 def _belongs_to_one_file(node: ast.stmt) -> bool:

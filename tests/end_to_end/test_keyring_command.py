@@ -217,6 +217,32 @@ def test_two_of_these_do_not_call_each_other_for_ever(alice: Keyring) -> None:
     assert alice("get", "https://other.example/", "alice").returncode == 1
 
 
+def test_one_that_comes_before_it_on_path_is_passed_on_to_as_well(alice: Keyring) -> None:
+    activated = alice.write("venv", NEXT)
+    alice.folders = [str(activated.parent), *alice.folders]
+    words = ("get", "https://other.example/", "alice")
+    found = alice.home.run(alice.path, *words, PATH=":".join(alice.folders))
+    assert (found.returncode, found.stdout) == (3, f"next: {' '.join(words)}\n")
+    assert alice.home.run(alice.path, "get", URL, "alice", PATH=":".join(alice.folders)).stdout
+
+
+def test_one_that_asks_us_in_turn_is_passed_on_to_once(alice: Keyring) -> None:
+    calls = alice.home.path / "calls"
+    asks_us = f'#!/bin/sh\necho called >> {calls}\nexec {alice.path} "$@"\n'
+    alice.folders.append(str(alice.write("other", asks_us).parent))
+    found = alice("get", "https://other.example/", "alice")
+    assert (found.returncode, found.stdout, found.stderr) == (1, "", "")
+    assert calls.read_text() == "called\n"
+
+
+def test_a_copy_of_it_does_not_stand_before_the_next(alice: Keyring) -> None:
+    copy = alice.write("copy", alice.path.read_text() + "\n")
+    alice.folders.append(str(copy.parent))
+    alice.put_behind()
+    words = ("get", "https://other.example/", "alice")
+    assert alice(*words).stdout == f"next: {' '.join(words)}\n"
+
+
 def test_nobody_elses_module_is_loaded(alice: Keyring) -> None:
     (alice.home.path / "json.py").write_text("raise SystemExit('not this one')")
     (alice.home.path / "os.py").write_text("raise SystemExit('not this one')")
