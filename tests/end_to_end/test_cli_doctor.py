@@ -143,3 +143,26 @@ def test_memory_that_could_not_be_locked_is_a_warning(home: Home) -> None:
         assert "lock limit 4096" in found["memory"]["message"]
     finally:
         home.run(*auth, "agent", "stop")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring", True),
+        ("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring", True),
+        ("PYTHON_KEYRING_BACKEND", "tokenward_keyring.Keyring", False),
+        ("PYTHON_KEYRING_BACKEND", "", False),
+        ("UV_KEYRING_PROVIDER", "disabled", True),
+        ("UV_KEYRING_PROVIDER", "subprocess", False),
+        ("PIP_KEYRING_PROVIDER", "disabled", True),
+        ("POETRY_KEYRING_ENABLED", "false", True),
+    ],
+)
+def test_a_variable_that_keeps_tools_from_asking_is_seen_here_and_by_setup(
+    variable: str, value: str, told: bool, home: Home
+) -> None:
+    said = home.auth("setup", "keyring", **{variable: value})
+    assert said.returncode == 0
+    assert (f"unset {variable}" in said.stderr) is told
+    found = examined(home, 0, **{variable: value})["tools"]
+    assert any(f"unset {variable}" in one["hint"] for one in found) is told

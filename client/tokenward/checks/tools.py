@@ -12,7 +12,7 @@ import sys
 from tokenward import directories, keyring_script
 from tokenward.checks.finding import ok, problem, warning
 from tokenward.errors import CommandError
-from tokenward.setup import ini, keyring_part, parts
+from tokenward.setup import ini, kept_away, keyring_part, parts
 from tokenward.setup.step import NotUnderstoodError, text_of
 
 TYPE_CHECKING = False
@@ -25,7 +25,9 @@ CHECK = "tools"
 
 
 def findings(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Look at keyringrc.cfg, the module that it names, and the program on PATH."""
+    """Look at the environment, keyringrc.cfg, the module that it names, and the program on PATH."""
+    for message, hint in kept_away.problems(environ):
+        yield warning(CHECK, message, hint)
     path = keyring_part.configuration(parts.config_folder(environ))
     try:
         text = text_of(path)

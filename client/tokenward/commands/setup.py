@@ -13,7 +13,7 @@ from contextlib import suppress
 from tokenward import directories, listing, own_folders, usage
 from tokenward.errors import CommandError
 from tokenward.layout import counted
-from tokenward.setup import parts, work
+from tokenward.setup import kept_away, parts, work
 from tokenward.setup.accounts import Accounts
 from tokenward.setup.journal import Journal, is_there, locked
 from tokenward.setup.step import NotUnderstoodError, Settings, StrangersWordError, Whole, look
@@ -163,9 +163,10 @@ def _tell_done(session: Session, chosen: list[str], looks: list[Look], outcome: 
     for seen in looks:
         for note in seen.notes:
             terminal.warn(note)
-    if problem := parts.program_problem(session.environ):
-        terminal.warn(problem[0])
-        terminal.hint(problem[1])
+    program = parts.program_problem(session.environ)
+    for message, hint in (*kept_away.problems(session.environ), *([program] if program else ())):
+        terminal.warn(message)
+        terminal.hint(hint)
     if outcome.written:
         done = f"Set up {', '.join(chosen)}"
         terminal.say(f"{done}: wrote {counted(len(outcome.written), 'file')}.")
