@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import configparser
 
 
+_NO_SERVERS = {"distutils", "server-login"}
+
+
 class Server:
     """One server of a .pypirc; the URL may hold a password, so neither is in the repr."""
 
@@ -59,8 +62,11 @@ def load(path: str) -> tuple[Server, ...]:
         raise CommandError(f"{path} is not UTF-8 text.") from None
 
 
-def parse(text: str, path: str) -> tuple[Server, ...]:
-    """Read the text of a .pypirc. Raises CommandError as `load`."""
+def parse(text: str, path: str, *, every: bool = False) -> tuple[Server, ...]:
+    """Read the text of a .pypirc; with `every` section that can be meant. Raises CommandError as `load`.
+
+    A secret lies in the file whether `index-servers` lists its section or not, or with a comma.
+    """
     import configparser
 
     parser = configparser.RawConfigParser()
@@ -70,6 +76,9 @@ def parse(text: str, path: str) -> tuple[Server, ...]:
         raise CommandError(f"{path} is malformed{_line(error)}.") from None
     defaults = parser["server-login"] if parser.has_section("server-login") else {}
     listed = parser.get("distutils", "index-servers", fallback=" ".join(FIXED)).split()
+    if every:
+        listed = [name.strip(",") for name in listed if name.strip(",")]
+        listed += [name for name in parser.sections() if name not in _NO_SERVERS]
     servers: list[Server] = []
     for name in dict.fromkeys(listed):
         section = parser[name] if parser.has_section(name) else {}

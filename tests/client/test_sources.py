@@ -92,6 +92,48 @@ def described(read: Document) -> list[tuple[str, tuple[str, ...], str, str]]:
     return [(f.place, f.services, f.username, f.secret) for f in read.found]
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (
+            (
+                "[distutils]\nindex-servers = corp\n[corp]\nrepository = https://h.example/\n"
+                "[other]\nrepository = https://o.example/\nusername = alice\npassword = made-up\n"
+            ),
+            (
+                "[distutils]\nindex-servers = corp\n[corp]\nrepository = https://h.example/\n"
+                "[other]\nrepository = https://o.example/\nusername = alice\n"
+            ),
+        ),
+        (
+            (
+                "[distutils]\nindex-servers = corp, o\n[o]\nrepository = https://o.example/\n"
+                "[corp]\nrepository = https://o.example/\nusername = alice\npassword = made-up\n"
+            ),
+            (
+                "[distutils]\nindex-servers = corp, o\n[o]\nrepository = https://o.example/\n"
+                "[corp]\nrepository = https://o.example/\nusername = alice\n"
+            ),
+        ),
+        (
+            "[distutils]\nindex-servers =\n    corp\n[corp]\nrepository = https://alice:made-up@o.example/\n",
+            "[distutils]\nindex-servers =\n    corp\n[corp]\nrepository = https://alice@o.example/\n",
+        ),
+        (
+            "[corp]\nrepository = https://:made%2Dup@o.example/\nusername = alice\n",
+            "[corp]\nrepository = https://o.example/\nusername = alice\n",
+        ),
+    ],
+    ids=["not listed", "with a comma", "in the URL", "alone in the URL"],
+)
+def test_a_password_in_a_pypirc_is_found_wherever_it_stands(text: str, left: str) -> None:
+    read = document("pypirc", text)
+    (found,) = read.found
+    assert (found.services, found.username) == (("https://o.example/",), "alice")
+    assert found.secret == "made-up"
+    assert read.without(read.found).decode() == left
+
+
 def test_a_pypirc_loses_the_lines_of_its_passwords() -> None:
     read = document("pypirc", PYPIRC)
     assert described(read) == [

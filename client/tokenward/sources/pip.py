@@ -20,6 +20,7 @@ from tokenward.errors import CommandError
 from tokenward.files import read
 from tokenward.sources.found import Found, at_url, unreadable
 from tokenward.sources.lines import ini
+from tokenward.sources.url_secrets import USERINFO
 from tokenward_protocol.urls import masked
 
 TYPE_CHECKING = False
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 _KEYS = {"index-url", "extra-index-url"}
 _URL = re.compile(r"\w+://\S+")
-_USERINFO = re.compile(r"\w+://([^\s:/?#]*)(:?)([^\s/?#]*)@")
 _TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9._~+=-]{20,}")
 """A user name that is rather a token: some indexes want it there, and no password at all."""
 
@@ -57,7 +57,7 @@ def look(text: str, path: str, _known: Known) -> list[Found]:
         raise unreadable(path, getattr(error, "lineno", None)) from None
     found: list[Found] = []
     for place, url, start in _urls(text):
-        said = _USERINFO.match(url)
+        said = USERINFO.match(url)
         if said and (said[3] or (said[1] and (said[2] or _TOKEN.fullmatch(unquote(said[1]))))):
             span = (start + said.start(1), start + said.end())
             found.append(at_url(place, url, None, unquote(said[3]), (span,)))

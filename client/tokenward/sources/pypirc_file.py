@@ -1,13 +1,18 @@
-"""`~/.pypirc`: each server with a password. What goes is the line of the password.
+"""`~/.pypirc`: each section with a password, and each `repository` that has one in its URL.
 
-The user name stays, which is what twine, flit and hatch ask a keyring by.
+What goes is the line of the password, or that part of the URL. The user name stays, which is what
+twine, flit and hatch ask a keyring by. A section that `index-servers` does not list counts, too:
+no tool uses it, and every one of them can read it.
 """
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from tokenward import pypirc
 from tokenward.sources.found import Found, at_url
 from tokenward.sources.lines import ini
+from tokenward.sources.url_secrets import USERINFO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +30,12 @@ def look(text: str, path: str, _known: Known) -> list[Found]:
     """Return what twine would find. Raises CommandError."""
     spans = {setting.names: setting.spans for setting in ini(text)}
     found: list[Found] = []
-    for server in pypirc.parse(text, path):
+    for server in pypirc.parse(text, path, every=True):
+        place = f"[{server.name}]"
+        for start, end in spans.get((server.name, "repository"), ()):
+            found += _in_url(f"{place} repository", text[start:end], start, server.username)
         if not server.password:
             continue
-        place = f"[{server.name}]"
         sections = (server.name, "DEFAULT", "server-login")
         where = next((s for name in sections if (s := spans.get((name, "password")))), ())
         if server.url:
@@ -37,3 +44,15 @@ def look(text: str, path: str, _known: Known) -> list[Found]:
             problem = f"{path} gives {server.name} no `repository`."
             found.append(Found(place, (), server.username, server.password, where, problem=problem))
     return found
+
+
+def _in_url(place: str, line: str, start: int, username: str | None) -> list[Found]:
+    said = USERINFO.search(line)
+    if said is None or not said[3]:
+        return []
+    url = line[said.start() :].split(maxsplit=1)[0]
+    user = unquote(said[1]) or username
+    # A name that is left alone is one that twine may ask a keyring by; nothing leaves no `@` either.
+    span = (said.start(2), said.end(3)) if said[1] else (said.start(1), said.end())
+    spans = ((start + span[0], start + span[1]),)
+    return [at_url(place, url, user, unquote(said[3]), spans)]
