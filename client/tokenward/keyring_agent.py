@@ -44,6 +44,7 @@ _TOLD: set[str] = set()
 _MANY = 4096
 """Bytes from which on the list of tools that were told begins anew."""
 
+_LONGEST_TEXT = 1024
 _VAULTS = ("keyring", "disabled")
 
 _LONGEST = 4 + 256 * 1024
@@ -278,6 +279,12 @@ def first_time() -> bool:
     except OSError:
         pass
     return True
+
+
+def bus() -> str | None:
+    """Return the session bus, for an agent that has none, or an old one, and whose keyring is there."""
+    address = os.environ.get(_SCREEN["bus"], "")
+    return address if address.isascii() and 0 < len(address) <= _LONGEST_TEXT else None
 
 
 def screen() -> dict[str, str | bool | None]:

@@ -14,7 +14,7 @@ import sys
 from _thread import allocate_lock
 from time import monotonic
 
-from tokenward.keyring_agent import address, fetched, first_time, listed, recorded, screen
+from tokenward.keyring_agent import address, bus, fetched, first_time, listed, recorded, screen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _asked(service: str, username: str | None) -> tuple[str, str] | None:
         raise _Absent
     socket, directory = where
     asked: dict[str, str | bool | None]
-    asked = {"spelling": service, "username": username, "dir": directory}
+    asked = {"spelling": service, "username": username, "dir": directory, "bus": bus()}
     try:
         return _answered(socket, asked)
     except _Absent:
@@ -233,6 +233,8 @@ def relay(
     service, username = _without_secrets(service, username)
     asked: dict[str, str | bool | None]
     asked = {"service": service, "username": username, "password": password}
+    if op == "get":
+        asked["bus"] = bus()
     if seconds is not None:
         asked.update(screen())
     usual = READ_SECONDS if op == "get" else WRITE_SECONDS

@@ -15,6 +15,7 @@ import pytest
 
 import tokenward
 from support.agents.reference import ReferenceAgent
+from support.systems.desktop_keyrings import gnome_keyring
 from support.waiting import PATIENCE
 from tokenward.keyring_script import program
 
@@ -168,6 +169,29 @@ def test_a_locked_vault_is_said_once_to_whoever_calls(alice: Keyring) -> None:
     failed = alice("set", URL, "alice", stdin="new")
     assert failed.returncode == 1
     assert "`auth unlock`" in failed.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a Secret Service")
+@pytest.mark.parametrize("own", [None, "unix:path=/nowhere/bus"], ids=["no bus", "an old bus"])
+@pytest.mark.parametrize("way", ["program", "backend"])
+def test_an_agent_without_a_bus_opens_its_keyring_by_that_of_the_tool(
+    way: str, own: str | None, keyring: Keyring, tmp_path: Path
+) -> None:
+    home = keyring.home
+    with gnome_keyring(tmp_path) as session:
+        there: dict[str, str] = {}
+        session.join(there)
+        words = ("login", URL, "-u", "alice", "--password", "made-up")
+        home.done(*words, "--keyring-provider", "keyring", **there)
+        home.done("agent", "stop")
+        home.done("agent", "start", **({} if own is None else {"DBUS_SESSION_BUS_ADDRESS": own}))
+        assert keyring("get", URL, "alice").stdout == ""
+        if way == "program":
+            assert keyring("get", URL, "alice", **there).stdout == "made-up\n"
+        else:
+            code = f"import keyring; print(keyring.get_password('{URL}', 'alice'))"
+            assert home.run(sys.executable, "-c", code, **there).stdout == "made-up\n"
+        home.done("agent", "stop")
 
 
 def test_what_was_never_stored_is_the_next_keyrings_while_the_vault_is_locked(

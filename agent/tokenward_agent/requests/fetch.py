@@ -17,6 +17,7 @@ from tokenward_agent.requests.grants import Grant, exchanged
 from tokenward_agent.requests.naming import named, require_canonical, wanted
 from tokenward_agent.requests.narrowing import Going, wish
 from tokenward_agent.requests.overview import full
+from tokenward_agent.requests.screen import bus
 from tokenward_agent.wire.answer import Answer, done
 
 TYPE_CHECKING = False
@@ -68,7 +69,7 @@ class Fetch:
             return None
         found = self._find(request)
         if found is None:
-            if self._opening.can_open(provider):
+            if self._opening.can_open(provider, bus(request)):
                 return None
             raise self._miss(request)
         if found.record.adopted is not None:
@@ -139,8 +140,8 @@ class Fetch:
     async def _looked_up(self, request: Request) -> Found:
         """Open what needs nobody and look again."""
         provider = request.text("provider")
-        if self._opening.can_open(provider):
-            await self._opening.open_unattended(provider, lambda: self._find(request))
+        if self._opening.can_open(provider, bus(request)):
+            await self._opening.open_unattended(provider, lambda: self._find(request), bus(request))
         found = self._find(request)
         if found is None:
             raise self._miss(request)

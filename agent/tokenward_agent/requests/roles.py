@@ -44,11 +44,13 @@ class Opens(Protocol):
         """Tell whether some are being opened."""
         ...
 
-    def can_open(self, provider: str | None, /) -> bool:
+    def can_open(self, provider: str | None, bus: str, /) -> bool:
         """Tell whether one can be opened now."""
         ...
 
-    async def open_unattended(self, provider: str | None, enough: Callable[[], object], /) -> None:
+    async def open_unattended(
+        self, provider: str | None, enough: Callable[[], object], bus: str, /
+    ) -> None:
         """Open them."""
         ...
 

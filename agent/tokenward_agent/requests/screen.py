@@ -26,6 +26,11 @@ def session(request: Request) -> dict[str, str]:
     return {variable: value for variable, value in found if value and _is_fit(variable, value)}
 
 
+def bus(request: Request) -> str:
+    """Return the asker's session bus, "" for none."""
+    return session(request).get(_SESSION["bus"], "")
+
+
 def _is_fit(variable: str, value: str) -> bool:
     buses = value.split(";") if variable == "DBUS_SESSION_BUS_ADDRESS" else ()
     return "\0" not in value and all(bus.startswith("unix:") for bus in buses if bus)

@@ -139,12 +139,15 @@ class Unopening:
         """Wait for none."""
         return False
 
-    def can_open(self, _provider: str | None = None) -> bool:
+    def can_open(self, _provider: str | None = None, _bus: str = "") -> bool:
         """Open none."""
         return False
 
     async def open_unattended(
-        self, _provider: str | None = None, _enough: Callable[[], object] = lambda: False
+        self,
+        _provider: str | None = None,
+        _enough: Callable[[], object] = lambda: False,
+        _bus: str = "",
     ) -> NoReturn:
         """Never called."""
         raise AssertionError("a shared socket opens nothing")

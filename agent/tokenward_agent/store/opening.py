@@ -36,6 +36,9 @@ UNATTENDED = ("key-file", "dpapi", "keyring", "program", "passphrase")
 RETRY_SECONDS = 5
 """From a failed try to open what needs nobody to the next: a stuck keyring costs its seconds."""
 
+_MOST_FAILURES = 100
+"""Whoever names a bus that is none makes an entry each time."""
+
 SETTLE_SECONDS = 1
 """From the beginning of an opening; a keyring that is well has answered by then."""
 
@@ -54,7 +57,7 @@ class Opening:
         """Looks what other agents did; whoever answers after a while looks again."""
         self._openings: dict[str, asyncio.Task[None]] = {}  # under way, by provider
         self._settled = 0.0  # when what is open answers alone, by the loop's clock
-        self._failed: dict[str, int] = {}
+        self._failed: dict[tuple[str, str], int] = {}  # when, by provider and asker's bus
         self.notes, self.hints = vaults.notes, vaults.hints
         """Why a vault could not be opened, by its provider."""
 
@@ -77,19 +80,24 @@ class Opening:
             key=lambda slot: UNATTENDED.index(slot.kind),
         )
 
-    def can_open(self, provider: str | None) -> bool:
-        """Tell whether a vault that is not open may be opened by itself, now."""
+    def can_open(self, provider: str | None, bus: str = "") -> bool:
+        """Tell whether a vault that is not open may be opened by itself, or by that bus, now."""
         for vault in self._vaults.of(provider):
             if vault.problem is not None and not isinstance(vault.problem, Damaged):
                 vault.adopt_look(vault.look())  # its mode or owner may have been set right
-        return not self.locked and any(map(self._openable, self._vaults.of(provider)))
+        return not self.locked and any(
+            self._openable(vault, bus) for vault in self._vaults.of(provider)
+        )
 
-    def _openable(self, vault: Vault) -> bool:
+    def _openable(self, vault: Vault, bus: str) -> bool:
         if vault.provider in self._openings:
             return True
-        failed = self._failed.get(vault.provider)
-        rested = failed is None or self._vaults.clock.boot() - failed >= RETRY_SECONDS
+        rested = self._rested(vault, "") or (bool(bus) and self._rested(vault, bus))
         return vault.state == "closed" and rested and bool(self.unattended(vault))
+
+    def _rested(self, vault: Vault, bus: str) -> bool:
+        failed = self._failed.get((vault.provider, bus))
+        return failed is None or self._vaults.clock.boot() - failed >= RETRY_SECONDS
 
     async def open_what_opens(self, provider: str | None) -> None:
         """Open, before a request that needs the vaults, those that need nobody."""
@@ -102,9 +110,14 @@ class Opening:
         return opening and asyncio.get_running_loop().time() < self._settled
 
     async def open_unattended(
-        self, provider: str | None = None, enough: Callable[[], object] = lambda: False
+        self,
+        provider: str | None = None,
+        enough: Callable[[], object] = lambda: False,
+        bus: str = "",
     ) -> None:
         """Open the vaults that need nobody; what cannot be opened says why in `notes`.
+
+        `bus` is the session bus of whoever asks, which has a keyring where the agent's own has none.
 
         All of them are begun, and those of `provider` are waited for: a moment in any case, since
         the better answer may be in any of them, then until there is `enough`; so a keyring that
@@ -112,9 +125,9 @@ class Opening:
         waits for the same try.
         """
         loop = asyncio.get_running_loop()
-        for vault in filter(self._openable, self._vaults.each.values()):
-            if vault.provider not in self._openings:
-                opening = loop.create_task(self._open_alone(vault, self._vaults.closings))
+        for vault in self._vaults.each.values():
+            if self._openable(vault, bus) and vault.provider not in self._openings:
+                opening = loop.create_task(self._open_alone(vault, self._vaults.closings, bus))
                 self._openings[vault.provider] = opening
                 self._settled = loop.time() + SETTLE_SECONDS
         names = [vault.provider for vault in self._vaults.of(provider)]
@@ -124,14 +137,24 @@ class Opening:
         while waiting and not enough():
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _open_alone(self, vault: Vault, closings: int) -> None:
-        opened = False
+    async def _open_alone(self, vault: Vault, closings: int, bus: str) -> None:
+        """Try the agent's own session, then the asker's bus."""
         try:
-            opened = await self.by_itself(vault, {}, closings)
+            for each in dict.fromkeys(("", bus)):
+                if not self._rested(vault, each):
+                    continue
+                self._failed[vault.provider, each] = self._vaults.clock.boot()
+                session = {"DBUS_SESSION_BUS_ADDRESS": each} if each else {}
+                if await self.by_itself(vault, session, closings):
+                    self._forgive(vault)
+                    return
         finally:
-            if not opened:
-                self._failed[vault.provider] = self._vaults.clock.boot()
+            if len(self._failed) > _MOST_FAILURES:
+                self._failed.clear()
             del self._openings[vault.provider]
+
+    def _forgive(self, vault: Vault) -> None:
+        self._failed = {key: when for key, when in self._failed.items() if key[0] != vault.provider}
 
     async def by_itself(
         self,
@@ -204,6 +227,6 @@ class Opening:
     def look_again(self, provider: str | None) -> None:
         """See a vault that was put there, or mended, since the last look."""
         for vault in self._vaults.of(provider):
-            self._failed.pop(vault.provider, None)
+            self._forgive(vault)
             if vault.state != "open":
                 vault.adopt_look(vault.look())
