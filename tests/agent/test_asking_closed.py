@@ -83,6 +83,16 @@ def test_what_a_closed_program_started_is_not(folder: Path, name: str) -> None:
     assert names[0] == "twine"
 
 
+@pytest.mark.parametrize(("name", "known"), [("open", True), ("closed", False)])
+def test_a_terminal_of_its_own_hides_nobody(folder: Path, name: str, known: bool) -> None:  # noqa: FBT001 - a case
+    """Whatever gives what it starts a terminal, whoever stands above that is looked at."""
+    terminal = "import pty, sys\npty.spawn([sys.executable, 'asks'])\n"
+    folder.joinpath("twine").rename(folder / "asks")
+    folder.joinpath("twine").write_text(terminal)
+    assert seen(folder, sys.executable, name)[0] is known
+    assert seen(folder, sys.executable, "open")[1][:3] == ["asks", "twine", "open"]
+
+
 def test_nor_what_a_program_started_whose_command_line_has_no_end(folder: Path) -> None:
     words = ["x" * 1000] * (ARGUMENT_BYTES // 1000 + 1)
     assert seen(folder, sys.executable, "open", *words[:9])[0]

@@ -88,6 +88,20 @@ def test_a_denied_program_gets_nothing_from_behind_as_many_shells_as_there_may_b
         assert ("not wholly known who asks" in result.stderr) is (deep == 50)
 
 
+def test_a_denied_program_gets_nothing_by_a_terminal_of_its_own(stored: Home) -> None:
+    """As `script`, an editor or a coding agent opens one for what it runs."""
+    command = f"import pty, sys; pty.spawn(['auth', 'token', {URL!r}])"
+    helper = stored.path / "helper"
+    helper.write_text(f"#!/bin/sh\n{sys.executable} -c {shlex.quote(command)}\n:\n")
+    helper.chmod(0o700)
+    rules(stored, "")
+    assert SECRET in stored.run(helper).stdout
+    rules(stored, '[[policy]]\nprogram = "helper"\ndecide = "deny"\n')
+    result = stored.run(helper)
+    assert SECRET not in result.stdout
+    assert "The policy denies auth" in result.stdout
+
+
 def test_publishing_and_installing_are_told_apart_and_so_are_projects(stored: Home) -> None:
     command = tool(stored, "twine")
     rules(

@@ -6,15 +6,17 @@ told by its name, which any program may take; so the whole chain is kept and sho
 allowed to a chain because of the go-between in it.
 
 A chain is `known` where nothing of it could be somebody else: each process could be looked into, of
-each it is told what it runs, and none stands above that was not looked at. A tool that runs a text
-is not known either; in a process above it a text is nothing that could have a name.
+each it is told what it runs, and none stands above that was not looked at. Above the program of its
+terminal one rule is milder: there a session's own manager may be closed (systemd's has a capability),
+and with `hidepid` nothing is shown of what root runs. A tool that runs a text is not known either; in a
+process above it a text is nothing that could have a name.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from tokenward_agent.asking.process import Process, is_above_terminal, terminal_name
+from tokenward_agent.asking.process import MOST, Process, is_above_terminal, terminal_name
 from tokenward_agent.asking.program import Program, hints_of, program_of
 
 TYPE_CHECKING = False
@@ -70,13 +72,20 @@ class Asker(NamedTuple):
         tool = self.tool
         if tool is None or tool.program.is_text or not tool.process.exe:
             return False
-        first, last = self.chain[0].process, self.chain[-1].process
-        ended = last.parent <= 1 or is_above_terminal(last, first)
-        return ended and all(map(_is_sure, self.chain))
+        last = self.chain[-1].process
+        ended = last.parent <= 1 or (len(self.chain) < MOST and self._gave_terminal(last))
+        return ended and all(_is_sure(e) or self._is_manager(e.process) for e in self.chain)
 
     def hints(self) -> frozenset[str]:
         """Return names of files that may be run there beside what the processes are known by."""
         return frozenset().union(*(hints_of(*link) for link in self.chain))
+
+    def _gave_terminal(self, process: Process) -> bool:
+        return is_above_terminal(process, self.chain[0].process)
+
+    def _is_manager(self, process: Process) -> bool:
+        """Tell whether a closed process may be what the system itself started a session with."""
+        return process.closed and process.parent <= 1 and self._gave_terminal(process)
 
     def _is_go_between(self, at: int) -> bool:
         program = self.chain[at].program

@@ -13,8 +13,9 @@ there is no such handle, a process counts only if it was there before the connec
 Source of the formats: proc_pid_stat(5), proc_pid_cmdline(5), proc_pid_cgroup(5),
 proc_pid_status(5). What cannot be read (another user's process, one that is closed to others) is
 empty, never an error. Root's own are a normal case above a login, cron or sudo, and not held against
-whoever they started; every other process that cannot be looked into is `closed`. A chain that ends
-before its terminal's program or the first process has a parent that was not seen (asker.py).
+whoever they started; every other process that cannot be looked into is `closed`. A chain goes on
+above the program of its terminal, as any program may give what it starts a terminal of its own; one that
+ends before the first process has a parent that was not seen (asker.py).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import select
 import socket
 import sys
 
-from tokenward_agent.asking.process import MOST, Process, is_above_terminal
+from tokenward_agent.asking.process import MOST, Process
 from tokenward_agent.peer_credentials import number, pid_and_uid
 
 TYPE_CHECKING = False
@@ -94,7 +95,7 @@ def unit_of(data: bytes) -> str:
 
 
 def chain(pid: int, is_it: Callable[[Process], bool]) -> tuple[Process, ...]:
-    """Return a process and those above it, up to its terminal's program or the first process.
+    """Return a process and those above it, up to the first process.
 
     `is_it` is asked once the folder of `pid` is open, and has to tell whether that is the process
     that was meant. Empty where it is not, or where it ended before it had been read.
@@ -114,8 +115,6 @@ def chain(pid: int, is_it: Callable[[Process], bool]) -> tuple[Process, ...]:
                 if below >= 0:
                     os.close(below)
                 below = folder
-            if is_above_terminal(process, found[0]):
-                break
             pid = process.parent
     except (OSError, ValueError, IndexError):
         pass  # it ended, or /proc is hidden: the last one that was read has a parent that was not
