@@ -181,6 +181,7 @@ class Parts:
     def _locked_elsewhere(self) -> None:
         """Lock because another agent of the directory did."""
         self.recorder.event("lock", decision="done", why="elsewhere")
+        self.sharing.end("lock")  # though that lock be over already
         self._close()
 
     def _dispatch_of(self, share: Share) -> Dispatch:

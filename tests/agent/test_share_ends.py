@@ -129,6 +129,13 @@ async def _lock_by_another_agent(engine: Engine) -> None:
     engine.vaults.when_changed()  # as it is every few seconds
 
 
+async def _lock_by_another_agent_that_is_over(engine: Engine) -> None:
+    other = Engine(engine.root, engine.clock)
+    await other.ask("lock")
+    await other.ask("unlock")
+    await engine.ask("fetch", service=PYPI)
+
+
 async def _an_end_of_the_record(engine: Engine) -> None:
     await engine.login(PYPI, WIDE, username="__token__", lifetime=60)
 
@@ -146,6 +153,7 @@ async def _an_end_of_the_record(engine: Engine) -> None:
         _lock,
         _lock_that_leaves_no_marker,
         _lock_by_another_agent,
+        _lock_by_another_agent_that_is_over,
         _an_end_of_the_record,
     ],
 )

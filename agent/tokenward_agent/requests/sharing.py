@@ -149,6 +149,12 @@ class Sharing:
         for path in list(self._open):
             self._end(path)
 
+    def end(self, why: str) -> None:
+        """End all of it, unasked."""
+        for path in list(self._open):
+            self._end(path)
+            self._note(path, why)
+
     def telling(self, handler: Slow) -> Slow:
         """Have the answer of what may end shares say which ones it did."""
 

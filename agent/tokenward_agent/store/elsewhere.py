@@ -4,7 +4,8 @@ There may be some: on another host that has the same home, in a container, or wi
 of their own. So before each answer it is looked whether the lock marker has come, and whether the
 vaults' files are those that were read or written last:
 
-- a marker that is new is a lock like one's own: keys and what is in memory alone are destroyed;
+- a marker that is new is a lock like one's own, though it be over by now: keys and what is in memory
+  alone are destroyed, and shares end;
 - a file that is another one is read before anything is answered. Where it has another key by now
   (a passphrase was set) the vault is closed, and opens as any other. Where it cannot be read, what
   is in memory goes on answering: that is what `auth restore` may have to save.
@@ -61,12 +62,18 @@ class Elsewhere:
         changed = tuple(map(_changed, self._folders)) if self._local else None
         if changed is not None and changed == self._settled and not thoroughly:
             return False
-        if self._marker.is_new():
-            self.when_locked()
+        self.obey()
         behind = any(map(self._is_behind, self._vaults.each.values()))
         quiet = changed is not None and max(changed) < time.time_ns() - SETTLED_NS
         self._settled = changed if quiet and not behind else None
         return behind
+
+    def obey(self) -> bool:
+        """Obey a lock of another agent that is new, even if it is over; tell whether there was one."""
+        new = self._marker.is_new()
+        if new:
+            self.when_locked()
+        return new
 
     def _is_behind(self, vault: Vault) -> bool:
         """Tell whether an open vault has to be read; of others, and of own saves, a head is enough."""

@@ -4,10 +4,12 @@ Whether it is there is looked up each time, so that agents of one directory and 
 it agree. One that could not be written is remembered for as long as this agent lives.
 
 One that another agent has left is new to this one, once: it is another file, or was touched since.
+What `unlock` takes away stays under another name, so that a lock that came and went is new as well.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -15,6 +17,8 @@ from tokenward_agent.failure import Failure
 from tokenward_agent.store import state_files
 
 _NAME = "locked"
+_OVER = "unlocked"
+"""The name of the last one that an `unlock` has ended."""
 
 
 class LockMarker:
@@ -24,7 +28,7 @@ class LockMarker:
         self.folder = state
         self._path = os.path.join(state, _NAME)
         self._unwritten = False
-        self._known = self._identity()
+        self._known = self._identities()
 
     @property
     def there(self) -> bool:
@@ -35,7 +39,7 @@ class LockMarker:
         """Leave it, on the disk when this returns. Raises Failure; it holds for this agent then."""
         try:
             self._write()
-            self._known = self._identity()
+            self._known = self._identities()
         except OSError as error:
             self._unwritten = True
             raise Failure(
@@ -47,23 +51,24 @@ class LockMarker:
 
     def is_new(self) -> bool:
         """Tell, once, that another agent has locked."""
-        known, self._known = self._known, self._identity()
-        return self._known is not None and self._known != known
+        known, self._known = self._known, self._identities()
+        return not self._known <= known
 
-    def _identity(self) -> tuple[int, int] | None:
-        """Return what tells one marker from another; the folder is opened, for network file systems."""
+    def _identities(self) -> set[tuple[int, int]]:
+        """Return what tells each marker that is there or was last from another one.
+
+        The folder is opened, for network file systems.
+        """
+        if sys.platform == "win32":
+            return _identities(self.folder, None)
         try:
-            if sys.platform == "win32":
-                found = os.lstat(self._path)
-            else:
-                folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                try:
-                    found = os.stat(_NAME, dir_fd=folder, follow_symlinks=False)
-                finally:
-                    os.close(folder)
+            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns
+            return set()
+        try:
+            return _identities("", folder)
+        finally:
+            os.close(folder)
 
     def _write(self) -> None:
         state_files.replace(self._path, b"")  # a new one each time, which others see
@@ -74,7 +79,7 @@ class LockMarker:
         if not self.there:  # a read-only file system refuses even to remove what is not there
             return
         try:
-            os.unlink(self._path)
+            os.replace(self._path, os.path.join(self.folder, _OVER))
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -84,3 +89,12 @@ class LockMarker:
                 f" {error.strerror}.",
                 "remove it, then `auth unlock`",
             ) from None
+
+
+def _identities(place: str, folder: int | None) -> set[tuple[int, int]]:
+    found: set[tuple[int, int]] = set()
+    for name in (_NAME, _OVER):
+        with contextlib.suppress(OSError):
+            status = os.stat(os.path.join(place, name), dir_fd=folder, follow_symlinks=False)
+            found.add((status.st_ino, status.st_mtime_ns))
+    return found

@@ -105,8 +105,7 @@ class Locking:
 
     def _unmark(self, provider: str | None) -> None:
         """End the lock, once something was opened or there is nothing to open."""
-        if self._marker.is_new():  # another agent has locked meanwhile
-            self.close()
+        if self._opening.elsewhere.obey():  # another agent has locked meanwhile
             return
         vaults = self._vaults.of(provider)
         if any(each.state == "open" for each in vaults) or not self._vaults.not_open(None):
