@@ -131,6 +131,8 @@ def test_a_process_that_has_become_another_program_is_another_one(peer: Peer) ->
         ("/usr/bin/bash", "bash deploy.sh", "deploy.sh"),
         ("/usr/bin/python3", "python3 tool.py", "tool"),
         ("/usr/bin/bash", "bash -c .|./deploy.sh;twine", "deploy.sh"),
+        ("/usr/bin/python3", "python3 -m pdb -c c helper.py", "helper"),
+        ("/usr/bin/python3", "python3 /b/coverage run ./helper", "helper"),
     ],
 )
 def test_what_it_may_run_beside_is_told(peer: Peer, exe: str, line: str, name: str) -> None:
@@ -139,6 +141,7 @@ def test_what_it_may_run_beside_is_told(peer: Peer, exe: str, line: str, name: s
 
 def test_what_is_known_by_its_whole_path_is_nothing_else(peer: Peer) -> None:
     assert case(peer, "python3", "/b/twine", "/x/helper").subject.hints == frozenset()
+    assert case(peer, "python3", "-m", "pip", "install", "./helper").subject.hints == frozenset()
     assert case(peer, "uv", "publish", "dist/helper", exe="/b/uv").subject.hints == frozenset()
 
 

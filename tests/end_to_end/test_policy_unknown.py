@@ -64,6 +64,16 @@ def test_what_a_denied_script_starts_is_denied_however_the_script_is_started(
         assert SECRET not in stored.run("bash", "-c", f"{command}\n:").stdout
 
 
+@pytest.mark.parametrize("form", ["-m pdb -c c {0}", "-m cProfile {0}", "-m trace --count {0}"])
+def test_a_denied_script_gets_nothing_by_a_module_that_runs_it(stored: Home, form: str) -> None:
+    script = stored.path / "deploy.py"
+    script.write_text(f"import subprocess\nsubprocess.run(['auth', 'token', {URL!r}])\n")
+    command = [sys.executable, *form.format(script).split()]
+    assert SECRET in stored.run(*command).stdout
+    rules(stored, DENIED.format("deploy"))
+    assert SECRET not in stored.run(*command).stdout
+
+
 TEXTS = ["{0} -c {1}", "{0} - <<< {1}", "{0} <(echo {1})", "{0} -I /dev/stdin <<< {1}"]
 
 

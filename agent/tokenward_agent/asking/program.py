@@ -28,7 +28,6 @@ from tokenward_agent.asking.purpose import is_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Final
 
     from tokenward_agent.asking.process import Process
@@ -110,18 +109,18 @@ def lasting_name(process: Process, program: Program) -> str | None:
 def hints_of(process: Process, program: Program) -> frozenset[str]:
     """Return names of files that it may run beside what it is known by.
 
-    Those are what its command line names, where nobody knows what that means: the words of a text,
-    and of a program that is in no table and may be an interpreter (`php helper.php`, `ld.so helper`).
-    And a script that is not named by its whole path, as it may be one of another folder: a shell
+    Those are what its command line names, where nobody knows what that means: the words of a text, of
+    a program that is in no table and may be an interpreter (`php helper.php`, `ld.so ./helper`), and of
+    a script or module that is no known tool and may be one, too (`python -m pdb helper.py`). And a script that is not named by its whole path, as it may be one of another folder: a shell
     looks on PATH, and a process may have changed its folder since.
     """
-    if program.script:
-        named: Iterable[str] = () if program.script in process.argv else (program.script,)
-    elif program.module or os.path.basename(_file(process)) in _COMPILED:
-        named = ()
-    else:
-        parts = (part for word in process.argv[1:] for part in _APART.split(word))
-        named = (part for part in parts if "/" in part or "." in part)
+    runs = program.script or program.module
+    known = is_tool(program.name) if runs else os.path.basename(_file(process)) in _COMPILED
+    words = program.arguments if runs else process.argv[1:]
+    parts = (part for word in (() if known else words) for part in _APART.split(word))
+    named = [part for part in parts if "/" in part or "." in part]
+    if program.script and program.script not in process.argv:
+        named.append(program.script)
     found: set[str] = set()
     for path in named:
         name = path.rpartition("/")[2]
