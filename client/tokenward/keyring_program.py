@@ -1,7 +1,7 @@
 """The user's own `keyring` program, for the provider `subprocess`.
 
 The first on PATH that nobody else can replace and that will still be there tomorrow: not in the
-working directory, where a checkout may have put it, not of a virtual environment, not ours, and
+working directory, where a checkout may have put it (a home is none), not of a virtual environment, not ours, and
 not in the hands of others. Its absolute path goes to the agent, which looks at it again, with
 everything above it, before each run, and never looks at a PATH itself.
 """
@@ -28,7 +28,7 @@ def find(environ: Mapping[str, str], cwd: str) -> tuple[str | None, list[str]]:
         path = f"{folder}/keyring"
         if not folder.startswith("/") or not os.path.isfile(path) or not os.access(path, os.X_OK):
             continue
-        problem = _objection(folder, path, cwd)
+        problem = _objection(folder, path, _checkout(environ, cwd))
         if problem is None:
             return path, refused
         refused.append(f"{path} {problem}")
@@ -42,9 +42,14 @@ def none_found(refused: list[str]) -> str:
     return f"No `keyring` program on PATH may be run: {'; '.join(refused)}."
 
 
-def _objection(folder: str, path: str, cwd: str) -> str | None:
+def _checkout(environ: Mapping[str, str], cwd: str) -> str:
+    """Return the working directory, "/" where that is no checkout: it is or holds the user's home."""
+    here, home = os.path.realpath(cwd), os.path.realpath(environ.get("HOME") or "/")
+    return "/" if f"{home}/".startswith(f"{here}/") else here
+
+
+def _objection(folder: str, path: str, here: str) -> str | None:
     """Return why a program is not the user's own, as the end of a sentence."""
-    here = os.path.realpath(cwd)
     for place in (folder, os.path.realpath(folder), os.path.realpath(path)):
         if here != "/" and f"{place}/".startswith(f"{here}/"):
             return "lies in the working directory"

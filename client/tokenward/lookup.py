@@ -196,7 +196,7 @@ def _early(header: dict[str, Any], width: Width, now: float) -> str:
         return ""
     return (
         f"The token for {display(header['service'])} ends {ahead(end, now - 1)}, before the time that"
-        " was asked for: what is stored or your policy allows no more."
+        " was asked for: what is stored, a share or your policy allows no more."
     )
 
 

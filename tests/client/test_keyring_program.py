@@ -54,6 +54,13 @@ def test_one_in_or_below_the_working_directory_does_not_count(folder: Path) -> N
     assert "in the working directory" in why(on_path(folder), str(folder.parent))
 
 
+def test_a_home_is_no_checkout(folder: Path, tmp_path: Path) -> None:
+    environ = on_path(folder) | {"HOME": str(tmp_path)}
+    for cwd in tmp_path, tmp_path.parent:
+        assert find(environ, str(cwd)) == (f"{folder}/keyring", [])
+    assert find(environ, str(folder.parent))[0] is None
+
+
 def test_a_link_into_the_working_directory_does_not_help(folder: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(folder)

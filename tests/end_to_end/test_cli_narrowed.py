@@ -103,7 +103,7 @@ def test_an_end_that_comes_before_the_one_asked_for_is_said(home: Home) -> None:
         told = home.auth(*command, "--ttl", "8h", *rest).stderr
         assert told == (
             "warning: The token for pypi ends in 15 minutes, before the time that was asked for:"
-            " what is stored or your policy allows no more.\n"
+            " what is stored, a share or your policy allows no more.\n"
         )
         assert home.auth(*command, "--ttl", "15m", *rest).stderr == ""
     assert home.auth("exec", "--", "true").stderr == ""

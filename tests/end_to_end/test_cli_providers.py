@@ -302,7 +302,7 @@ def test_a_vault_from_elsewhere_opens_by_the_program_on_path_once_that_is_said(
 def test_a_program_that_somebody_else_may_have_put_there_is_not_run(
     home: Home, programs: Path, place: str, sentence: str
 ) -> None:
-    folder = home.path / "bin" if place == "working directory" else programs / "bin"
+    folder = home.path / "checkout" if place == "working directory" else programs / "bin"
     folder.mkdir(mode=0o755)
     program = keyring_program(folder)
     program.chmod(0o757 if place == "changeable" else 0o755)
@@ -313,7 +313,10 @@ def test_a_program_that_somebody_else_may_have_put_there_is_not_run(
     elif place == "ours":
         program.write_text("#!/bin/sh\n# the `keyring` program of tokenward\n")
     home.environment["PATH"] = f"{folder}:{home.environment['PATH']}"
-    told = home.refused("login", URL, "--token", "s3cret", *SUBPROCESS)
+    command = (PROGRAMS / "auth", "login", URL, "--token", "s3cret", *SUBPROCESS)
+    result = home.run(*command, cwd=str(folder) if place == "working directory" else "")
+    told = result.stderr
+    assert result.returncode == 2
     assert f"error: No `keyring` program on PATH may be run: {program} {sentence}" in told
     assert "`--keyring-provider disabled`" in told
     assert not list(home.path.rglob("*.vault"))
