@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import base64
+import json
 import re
 import subprocess
 import tempfile
@@ -213,10 +214,31 @@ def test_a_vault_from_before_opens_once_the_program_is_chosen_by_hand_or_by_conf
         chosen.unlink()
         engine.config.write_text(f'keyring-program = "{program.path}"\n')
         assert (await Engine(tmp_path).ask("fetch", service=URL))[1] == b"secret"
-        engine.config.write_text(f'keyring-program = "{other.path}"\n')
+        chosen.write_text(json.dumps({"program": str(other.path)}))
+        engine.config.unlink()
         header, _ = await Engine(tmp_path).ask("fetch", service=URL)
         assert header["hint"] == "`keyring-program` in config.toml names the one to run"
         assert not other.was_run
+
+    run(main)
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_program_that_has_moved_is_run_where_config_says_that_it_is(
+    tmp_path: Path, folder: Path
+) -> None:
+    program = noting(folder)
+
+    async def main() -> None:
+        engine = await stored(tmp_path, program)
+        moved = program.path.rename(folder / "keyring")
+        header, _ = await Engine(tmp_path).ask("fetch", service=URL)
+        assert "not there any more" in str(header["message"])
+        engine.config.write_text(f'keyring-program = "{moved}"\n')
+        again = Engine(tmp_path)
+        assert (await again.ask("fetch", service=URL))[1] == b"secret"
+        await again.ask("lock")
+        assert (await again.ask("unlock", provider="subprocess"))[0]["opened"] == ["keyring"]
 
     run(main)
 

@@ -3,7 +3,8 @@
 It is the one that `config.toml` names by `keyring-program`, else the one that the user chose, which
 the state folder remembers. Nothing in the credentials directory names one: whoever can write there
 writes a vault's header, and nothing vouches for that before the vault is open. A vault that names
-another program than the chosen one stays closed, with a sentence that says so.
+another program than the chosen one stays closed, with a sentence that says so, unless config.toml
+says which one it is: then the name in the vault counts for nothing, and the program may have moved.
 
 Every run comes through `run`, which judges the program first, by what can be changed by whom now.
 """
@@ -66,7 +67,7 @@ class KeyringProgram:
         """
         path = self.judged(wanted)
         slot = header.slot("program") if header is not None else None
-        if slot is not None and slot.params["program"] != path:
+        if slot is not None and path not in {slot.params["program"], self._configured()}:
             raise Failure(
                 "provider", f"The vault names another `keyring` program than {path}.", _CONFIG
             )
@@ -80,8 +81,10 @@ class KeyringProgram:
         return path
 
     def vouch(self, named: object) -> None:
-        """Raise Failure unless the program that a vault names is the chosen one."""
+        """Raise Failure unless config.toml has a program, or the one that a vault names is chosen."""
         chosen = self.chosen
+        if self._configured():
+            return
         if chosen is None:
             raise Failure(
                 "provider",
