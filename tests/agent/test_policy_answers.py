@@ -67,6 +67,12 @@ def test_a_rate_is_of_any_stretch_of_time() -> None:
     assert all(answers.may_use(Rule(ASK), 0) for _ in range(100))
 
 
+def test_a_rule_that_moves_within_its_file_keeps_its_count() -> None:
+    answers, rule = Answers(), Rule(ASK, 3, rate=Rate(1, 60))
+    assert answers.may_use(rule, 0)
+    assert not answers.may_use(rule._replace(line=4), 1)
+
+
 def test_questions_have_a_rate_of_their_own() -> None:
     answers = Answers()
     assert [answers.may_ask(0) for _ in range(MOST_QUESTIONS + 1)] == [True] * MOST_QUESTIONS + [

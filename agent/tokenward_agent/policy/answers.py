@@ -93,7 +93,8 @@ class Answers:
         """Tell whether a rule's rate lets one more through, and count that if so."""
         if rule.rate is None:
             return True
-        used = self._used.setdefault(rule, deque())
+        same = rule._replace(line=0)  # though it has moved within its file
+        used = self._used.setdefault(same, deque())
         return _counted(used, rule.rate.times, rule.rate.seconds, now)
 
     def hold(self, now: int) -> bool:
