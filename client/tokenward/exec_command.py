@@ -70,7 +70,7 @@ def _refusal(words: Sequence[str], key: str, uploading: set[str]) -> str | None:
         option, equals, value = word.partition("=")
         if option == "--emit-index-url":
             return option
-        if variable := _changed(word, behind):
+        if variable := _changed(word, behind, key):
             return variable
         if any(option.startswith(own) and it.startswith(option) for own, it in _PLACES.items()):
             if _key(value if equals else behind) != key:
@@ -97,6 +97,16 @@ def mentions(program: Sequence[str], tool: str) -> bool:
 def uploads(program: Sequence[str]) -> bool:
     """Tell whether one of the words of CMD starts an upload."""
     return any(not _UPLOADS.isdisjoint(words) for words in _command_lines(program))
+
+
+def resolves(program: Sequence[str]) -> bool:
+    """Tell whether CMD may look for packages: it is not uv, or not at an upload alone."""
+    return not (runs(program, "uv") and uploads(program) and _UV_RESOLVES.isdisjoint(program))
+
+
+def words(program: Sequence[str]) -> list[str]:
+    """Return the words of CMD, and those of the command lines that stand within one of them."""
+    return [word for line in _command_lines(program) for word in line]
 
 
 def reads_what_is_here(program: Sequence[str]) -> bool:
@@ -131,9 +141,11 @@ def _tool(word: str) -> str | None:
     return name if name in _TOOLS else None
 
 
-def _changed(word: str, behind: str) -> str | None:
-    """Return the variable of an upload's URL that a word sets, or takes from the environment."""
+def _changed(word: str, behind: str, key: str) -> str | None:
+    """Return the variable of an upload's URL that a word sets to another, or takes away."""
     name, equals, value = word.partition("=")
+    if is_upload_url(name) and _key(value) == key:
+        return None
     if equals and name == "--unset":
         name = value
     elif word in {"-u", "--unset", "unset"}:

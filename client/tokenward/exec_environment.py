@@ -30,7 +30,7 @@ from tokenward.environment import TOKEN_USER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 
 class Access:
@@ -107,14 +107,14 @@ def is_upload_url(variable: str) -> bool:
     return variable in urls or re.fullmatch(r"POETRY_REPOSITORIES_.+_URL", variable) is not None
 
 
-def variables(indexes: Sequence[Index], *, pdm: bool = True) -> dict[str, str]:
-    """Return what the tools but uv are to find, for the first index and the others.
+def variables(indexes: Sequence[Index], *, without: Collection[str] = ()) -> dict[str, str]:
+    """Return what the tools are to find, for the first index and the others, but for uv's installs.
 
-    `pdm`: nothing but the environment says where pdm publishes.
+    The tools in `without` find nothing: something else than the environment says where they send it.
     """
     found: dict[str, str] = {}
     if indexes and indexes[0].publish:
-        found.update(_uploads(indexes[0].publish, pdm=pdm))
+        found.update(_uploads(indexes[0].publish, without))
     for index in indexes:
         found.update(_poetry(index))
     if indexes and indexes[0].install:
@@ -136,9 +136,9 @@ def with_user_info(access: Access) -> str:
     return f"{scheme}://{_quoted(access.username)}:{_quoted(access.secret)}@{rest}"
 
 
-def _uploads(access: Access, *, pdm: bool) -> Iterator[tuple[str, str]]:
+def _uploads(access: Access, without: Collection[str]) -> Iterator[tuple[str, str]]:
     for url, username, secret in _UPLOADS:
-        if url.startswith("PDM_") and not pdm:
+        if url.partition("_")[0].lower() in without:
             continue
         yield url, access.url
         if access.username == TOKEN_USER and url in _TOKENS:

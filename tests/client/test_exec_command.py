@@ -108,6 +108,7 @@ def test_every_abbreviation_under_every_start_is_refused(
     [
         "twine upload dist/x",
         "twine upload -r other dist/x",
+        f"env TWINE_REPOSITORY_URL={KEY} twine upload x",
         "twine upload --repository other dist/x",
         "twine upload dist/pdm-2.29.3-py3-none-any.whl -r other",
         "twine upload --repository-url https://H.example/legacy dist/x",

@@ -146,7 +146,7 @@ def execute(home: Home, checkout: Path, command: str, service: str) -> Completed
         "UV_NO_PYTHON_DOWNLOADS": "1",
         "UV_HTTP_RETRIES": "0",
     }
-    words = ("auth", "exec", "--index", service, "--", *command.split())
+    words = ("auth", "exec", "--index", service, "--", *command.split(" "))
     return home.run(*words, cwd=str(checkout), **variables)
 
 
@@ -189,6 +189,48 @@ def test_an_upload_goes_nowhere_else_whatever_a_project_says(
     text = f'{PROJECT}[tool.uv]\n{key} = "{evil.url}simple/"\n'
     (home.path / "pyproject.toml").write_text(text)
     wheel = write_wheel(home.path)
-    execute(home, home.path, f"uv publish --trusted-publishing never {wheel}", "corp")
+    result = execute(home, home.path, f"uv publish --trusted-publishing never {wheel}", "corp")
+    assert "uv may take packages" not in result.stderr
     assert set(evil.seen()) <= {None}
     assert [r.authorization for r in good.requests if r.method == "POST"] != [None]
+
+
+def proxies(url: str, good: str) -> dict[str, tuple[dict[str, str], str]]:
+    """Return files and a command of each checkout that has uv use another server as its proxy."""
+    proxy = f'http-proxy = "{url}"\n'
+    tool = f"{PROJECT}[tool.uv]\n{proxy}"
+    hidden = f'{PROJECT}[tool.uv]\n"http\\u002dproxy" = "{url}"\n'
+    default = f'[[tool.uv.index]]\nname = "q"\nurl = "{good}simple/"\ndefault = true\n'
+    script = "".join(f"# {line}\n" for line in f"[tool.uv]\n{proxy}{default}".splitlines())
+    publish = "uv publish --trusted-publishing never WHEEL"
+    return {
+        "project": ({"pyproject.toml": tool}, publish),
+        "escape": ({"pyproject.toml": hidden}, publish),
+        "uv.toml": ({"pyproject.toml": PROJECT, "uv.toml": proxy}, publish),
+        "--directory": ({"sub/pyproject.toml": tool}, f"uv --directory sub {publish[3:]}"),
+        "UV_PROJECT": ({"sub/pyproject.toml": tool}, f"env UV_PROJECT=sub {publish}"),
+        "cd": ({"sub/pyproject.toml": tool}, "sh -c " + f"cd sub && {publish}".replace(" ", "\t")),
+        "--config-file": ({"x": proxy}, f"{publish} --config-file x"),
+        "large": ({"pyproject.toml": f"{tool}#{'x' * 1024 * 1024}\n"}, publish),
+        "lock": ({"pyproject.toml": tool + default}, "uv lock"),
+        "script": ({"s.py": SCRIPT.format(script)}, "uv lock --script s.py"),
+        "make": ({"uv.toml": proxy, "Makefile": f"up:\n\t{publish}\n"}, "make up"),
+    }
+
+
+@pytest.mark.parametrize("case", list(proxies("", "")))
+def test_no_proxy_of_a_checkouts_choice_gets_the_password(
+    home: Home, good: Loopback, evil: Loopback, case: str
+) -> None:
+    wheel = str(write_wheel(home.path))
+    files, command = proxies(evil.url, good.url)[case]
+    checkout = home.path / "checkout"
+    for name, text in files.items():
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text(text.replace("WHEEL", wheel))
+    result = execute(home, checkout, command.replace("WHEEL", wheel), "corp")
+    assert set(evil.seen()) <= {None}, result
+    assert good.requests == []
+    assert "Traceback" not in result.stderr
+    if command.startswith("uv"):
+        assert "Nothing is set for uv" in result.stderr

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 
-from tokenward import exec_command, exec_uv, lookup, pdm_options, usage
+from tokenward import exec_command, exec_uv, lookup, project_options, usage
 from tokenward.connection import AgentError
 from tokenward.definition import env_form
 from tokenward.errors import CommandError, sayable
@@ -155,14 +155,28 @@ def _access(
 def _found(program: Sequence[str], indexes: Sequence[Index], session: Session) -> dict[str, str]:
     """Return the variables for CMD; say what is left out, and what may change."""
     warn, environ = session.terminal.warn, session.environ
-    options = pdm_options.chosen_by(_places(program, session))
-    if options and exec_command.mentions(program, "pdm"):
-        warn(f"Nothing is set for pdm: {options} may have it publish elsewhere.")
+    without: set[str] = set()
+    for tool, chosen in (
+        ("pdm", project_options.of_pdm(_places(program, session, "PDM_PROJECT"))),
+        ("uv", project_options.of_uv(_places(program, session, *exec_uv.OTHER_SETTINGS))),
+    ):
+        if chosen:
+            without.add(tool)
+            is_meant = exec_command.mentions(program, tool)
+            say = warn if is_meant else session.terminal.detail
+            say(f"Nothing is set for {tool}: {chosen} may have it send a secret elsewhere.")
+            if tool == "uv" and is_meant and exec_command.uploads(program):
+                raise CommandError(  # else it would go to PyPI, or to that proxy, without an account
+                    f"{chosen} has a proxy for uv, or cannot be read, so nothing was started.",
+                    "a proxy of your own belongs into HTTPS_PROXY or your own uv.toml",
+                )
     installs = [index.install for index in indexes if index.install]
     is_upload = exec_command.uploads(program)
     if installs and exec_command.mentions(program, "poetry") and not is_upload:
         warn("Nothing is set for poetry's installs: by a name, another index could get it, too.")
         session.terminal.hint("`auth setup`, after which poetry finds it by the index's URL")
+    if "uv" in without:
+        return variables(indexes, without=without)
     read = session.settings.uv
     is_elsewhere = any(environ.get(name) for name in exec_uv.OTHER_SETTINGS)
     uv, unsettled = exec_uv.variables(
@@ -171,16 +185,17 @@ def _found(program: Sequence[str], indexes: Sequence[Index], session: Session) -
         is_uv=exec_command.runs(program, "uv"),
         is_known=read is not None and not is_elsewhere and exec_command.reads_what_is_here(program),
     )
-    for url in unsettled:
+    for url in unsettled if exec_command.resolves(program) else ():
         warn(f"From {url} uv may take packages that it would find elsewhere without `auth exec`.")
-    return variables(indexes, pdm=options is None) | uv
+    return variables(indexes, without=without) | uv
 
 
-def _places(program: Sequence[str], session: Session) -> Iterator[str]:
-    """Yield every folder that CMD may be about: where it runs, and whatever its words name."""
+def _places(program: Sequence[str], session: Session, *by: str) -> Iterator[str]:
+    """Yield what CMD may be about: where it runs, and what its words and the variables `by` name."""
     cwd = session.settings.cwd
     yield cwd
-    for word in (session.environ.get("PDM_PROJECT", ""), *program):
+    named = (session.environ.get(name, "") for name in by)
+    for word in dict.fromkeys((*named, *exec_command.words(program))):
         for text in (word, word.partition("=")[2], word[2:]):
             if text and "\0" not in text:
                 yield os.path.join(cwd, text)
