@@ -141,15 +141,16 @@ def stdin(limit: int, *, line: bool = False) -> bytes:
 def one_line(data: bytes, what: str) -> bytes:
     """Return the one line that a file, stdin or a program holds, without its end.
 
-    A byte order mark before it is no part of it. A second line is refused, since only one of them
-    could be meant. Raises CommandError; `what` begins the sentence.
+    A byte order mark before it is no part of it, nor are empty lines behind it. A second line is
+    refused, since only one of them could be meant. Raises CommandError; `what` begins the sentence.
     """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise CommandError(f"{what} is UTF-16 text, by its byte order mark.", "write it in UTF-8")
-    data = data.removeprefix(_MARK).removesuffix(b"\n").removesuffix(b"\r")
-    if data.replace(b"\r", b"\n").partition(b"\n")[2].strip():
+    data = data.removeprefix(_MARK)
+    line, _, behind = data.replace(b"\r", b"\n").partition(b"\n")
+    if behind.strip():
         raise CommandError(f"{what} holds more than one line.", "a secret is one line")
-    return data
+    return line
 
 
 def line_of(data: bytes) -> str:

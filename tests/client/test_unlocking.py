@@ -39,11 +39,11 @@ def test_without_variables_there_is_no_passphrase() -> None:
         (b"phrase\n", b"phrase"),
         (b"phrase\r\n", b"phrase"),
         (b"\xef\xbb\xbfphrase\r\n", b"phrase"),
-        (b" two words \n\n", b" two words \n"),
+        (b" two words \n\n", b" two words "),
         ("pässwörd\n".encode(), "pässwörd".encode()),
     ],
 )
-def test_a_file_loses_one_newline_and_nothing_else(
+def test_a_file_loses_the_end_of_its_line_and_no_blanks(
     tmp_path: Path, data: bytes, passphrase: bytes
 ) -> None:
     assert given_passphrase(private(tmp_path / "p", data)) == passphrase

@@ -71,15 +71,12 @@ def _one_line(block: memoryview) -> memoryview:
         raise _unreadable("it is UTF-16 text")
     if block[: len(_MARK)] == _MARK:
         block = block[len(_MARK) :]
-    for end in b"\n\r":
-        if block and block[-1] == end:
-            block = block[:-1]
-    if not block:
-        raise _unreadable("it is empty")
-    first = next((at for at, byte in enumerate(block) if byte in _ENDS), len(block))
-    if any(byte not in _BLANKS for byte in block[first:]):
+    end = next((at for at, byte in enumerate(block) if byte in _ENDS), len(block))
+    if any(byte not in _BLANKS for byte in block[end:]):
         raise _unreadable("it holds more than one line")
-    return block
+    if not end:
+        raise _unreadable("it is empty")
+    return block[:end]
 
 
 def _unreadable(why: str) -> Failure:
