@@ -79,6 +79,22 @@ def test_on_a_terminal_an_empty_user_name_asks_for_the_password(home: Home) -> N
     assert home.answer("token", URL)["username"] == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "question", "is_told"),
+    [
+        (("pypi",), "API token for pypi (not shown):", False),
+        ((URL, "--no-username"), f"Password for {URL} (not shown):", False),
+        ((URL, "-u", "alice"), f"Password of alice for {URL} (not shown):", True),
+    ],
+)
+def test_an_empty_answer_is_told_of_the_option_where_that_is_one(
+    home: Home, words: tuple[str, ...], question: str, *, is_told: bool
+) -> None:
+    said = Typist(home, "login", *words).answers(question, "").leaves(2)
+    assert "Nothing was typed, so nothing was stored." in said
+    assert ("--no-password" in said) == is_told
+
+
 def test_import_takes_from_pip_what_has_one_part_alone(home: Home) -> None:
     token = "ghx1a2b3c4d5e6f7g8h9"
     file = home.path / "pip.conf"

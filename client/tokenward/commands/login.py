@@ -150,9 +150,9 @@ def _complete(service: Service, given: Given, session: Session) -> tuple[str, st
     if username == TOKEN_USER:
         secret = secret.strip()  # copied from a page; no token has blanks around it
     if not secret:
-        raise CommandError(
-            "Nothing was typed, so nothing was stored.", "`--no-password` stores an empty one"
-        )
+        may_be = username not in {TOKEN_USER, ""}
+        hint = "`--no-password` stores an empty one" if may_be else ""
+        raise CommandError("Nothing was typed, so nothing was stored.", hint)
     return username, secret
 
 
