@@ -72,10 +72,7 @@ def connect(
     look = address.made_runtime_directory if may_start else address.runtime_directory
     base = look(environ, state)
     if base is None and may_start:
-        raise AgentUnreachable(
-            f"There is no private directory for the agent's socket, and {state}/run cannot be one.",
-            f"`chmod 700 {state}/run`, or set XDG_RUNTIME_DIR to a directory of your own",
-        )
+        raise _no_place(f"{state}/run")
     own = [] if base is None else [*address.addresses(base, directory, ordinary)]
     search = _Search(directory, own, folder, environ, start=start)
     for _ in range(_ROUNDS):
@@ -95,6 +92,20 @@ def connect(
             "end it where it can be reached by `auth agent stop`",
         )
     raise AgentUnreachable("The agent cannot be reached.", "`auth agent restart`")
+
+
+def _no_place(last: str) -> AgentUnreachable:
+    """Say why there is no place for a socket, not even the last one that is tried."""
+    if missing := own_folders.missing(last):
+        return AgentUnreachable(
+            f"{missing[0]} cannot be made, so there is no private directory for the agent's socket.",
+            f"let this user write in {os.path.dirname(missing[0])}, or set HOME, or TOKENWARD_DIR and"
+            " the XDG_* variables, to directories where they may",
+        )
+    return AgentUnreachable(
+        f"There is no private directory for the agent's socket, and {last} cannot be one.",
+        f"`chmod 700 {last}`, or set XDG_RUNTIME_DIR to a directory of your own",
+    )
 
 
 class _Search:

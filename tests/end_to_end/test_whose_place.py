@@ -107,6 +107,28 @@ def test_directories_of_ones_own_are_the_way_out(fresh: Home) -> None:
         assert below(fresh) == set()
 
 
+@root
+@pytest.mark.parametrize("kept", ["/", "/nowhere"])
+def test_a_home_in_which_this_user_cannot_write_is_named(kept: str, fresh: Home) -> None:
+    """So containers begin that run under a user id of their own."""
+    done = fresh.run(*become(), AUTH, "login", URL, "--token", "x", HOME=kept, cwd="/")
+    assert done.returncode == 2
+    first = os.path.join(kept, ".local") if kept == "/" else kept
+    assert f"error: {first} cannot be made, so there is no private directory" in done.stderr
+    assert "hint: let this user write in /, or set HOME" in done.stderr
+
+
+@root
+def test_so_is_a_folder_that_this_user_has_closed_to_themselves(fresh: Home) -> None:
+    give(fresh.path)
+    closed = fresh.path / ".local" / "state" / "tokenward"
+    closed.mkdir(parents=True, mode=0)
+    give(fresh.path)
+    done = fresh.run(*become(), AUTH, "login", URL, "--token", "x")
+    assert f"error: {closed}/run cannot be made" in done.stderr
+    assert f"hint: let this user write in {closed}, or" in done.stderr
+
+
 # D5: folders that others can change.
 
 
