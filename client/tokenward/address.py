@@ -73,7 +73,10 @@ def _first_made(candidates: list[str]) -> str | None:
 
 
 def is_private(path: str) -> bool:
-    """Tell whether `path` is a directory, no link, ours, and closed to everybody else."""
+    """Tell whether `path` is a directory, no link, ours, and closed to everybody else.
+
+    Set-group-id, which mkdir(2) passes on from the folder above, opens it to nobody.
+    """
     try:
         found = os.lstat(path)
     except OSError:
@@ -81,7 +84,7 @@ def is_private(path: str) -> bool:
     return (
         stat.S_ISDIR(found.st_mode)
         and found.st_uid == os.geteuid()
-        and stat.S_IMODE(found.st_mode) == 0o700
+        and stat.S_IMODE(found.st_mode) & ~stat.S_ISGID == 0o700
     )
 
 

@@ -182,7 +182,7 @@ def _is_private(path: str) -> bool:
         found = os.lstat(path)
     except OSError:
         return False
-    return found.st_mode == 0o40700 and found.st_uid == os.geteuid()
+    return found.st_mode & ~0o2000 == 0o40700 and found.st_uid == os.geteuid()
 
 
 def fetched(

@@ -79,7 +79,7 @@ function userDirectory(env, variable, usual) {
 /** Whether `path` is a directory, no link, the user's own, and closed to everybody else. */
 function isPrivate(path) {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  return found?.isDirectory() && found.uid === process.geteuid() && (found.mode & 0o7777) === 0o700;
+  return found?.isDirectory() && found.uid === process.geteuid() && (found.mode & 0o5777) === 0o700;
 }
 
 function isTrusted(uid) {

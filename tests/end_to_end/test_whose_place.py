@@ -242,6 +242,14 @@ def test_group_writable_folders_are_the_doctors_to_warn_of(fresh: Home) -> None:
     assert f"{fresh.path}/.local" in told
 
 
+def test_a_home_that_hands_its_group_down_works(fresh: Home) -> None:
+    """Set-group-id, as shared and network homes have it: what is made below has it, too."""
+    fresh.path.chmod(0o2755)
+    works(fresh)
+    program = fresh.path / ".local" / "bin" / "keyring"
+    assert fresh.run(program, "get", URL, "__token__").stdout == "x\n"
+
+
 @root
 @pytest.mark.parametrize("owner", [0, 1001])
 def test_a_home_of_the_group_0_for_any_user_id_works(owner: int, fresh: Home) -> None:
