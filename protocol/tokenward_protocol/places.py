@@ -49,7 +49,9 @@ def _user_directory(
         return base.rstrip("\\") + f"\\{APP}"
     base = environ.get(variable, "")
     if not base.startswith("/"):  # the XDG specification: a relative one is to be ignored
-        base = home.rstrip("/") + ("/Library/Application Support" if platform == "darwin" else default)
+        base = home.rstrip("/") + (
+            "/Library/Application Support" if platform == "darwin" else default
+        )
     return f"{base.rstrip('/')}/{APP}"
 
 

@@ -84,7 +84,7 @@ def test_what_a_closed_program_started_is_not(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "known"), [("open", True), ("closed", False)])
-def test_a_terminal_of_its_own_hides_nobody(folder: Path, name: str, known: bool) -> None:  # noqa: FBT001 - a case
+def test_a_terminal_of_its_own_hides_nobody(folder: Path, name: str, known: bool) -> None:
     """Whatever gives what it starts a terminal, whoever stands above that is looked at."""
     terminal = "import pty, sys\npty.spawn([sys.executable, 'asks'])\n"
     folder.joinpath("twine").rename(folder / "asks")

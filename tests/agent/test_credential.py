@@ -48,7 +48,9 @@ def test_whatever_bytes_are_in_it_both_read_the_same(tmp_path: Path, data: bytes
     assert by_the_agent(tmp_path) == by_the_client(tmp_path)
 
 
-@pytest.mark.parametrize("data", [b"phrase", b"phrase\n", b"phrase\r\n", b"\xef\xbb\xbfphrase", b"phrase\n\n \n"])
+@pytest.mark.parametrize(
+    "data", [b"phrase", b"phrase\n", b"phrase\r\n", b"\xef\xbb\xbfphrase", b"phrase\n\n \n"]
+)
 def test_what_stands_around_the_line_is_no_part_of_it(tmp_path: Path, data: bytes) -> None:
     (tmp_path / NAME).write_bytes(data)
     assert by_the_agent(tmp_path) == b"phrase"
