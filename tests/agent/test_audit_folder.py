@@ -166,6 +166,8 @@ STRAYS: dict[str, Callable[[Path, Path], object]] = {
     "00000002.jsonl": lambda path, log: path.symlink_to(log),
     "00000003.jsonl": lambda path, _: os.mkfifo(path),
     "00000004.jsonl": lambda path, _: path.mkdir(),
+    "00000098.jsonl": lambda path, _: path.mkdir(),
+    "00000099.jsonl": lambda path, log: path.symlink_to(log),
     "audit": lambda path, _: path.mkdir(),
     "\x1b[2J": lambda path, _: path.write_text("x"),
     "\udcff": lambda path, _: path.write_text("x"),

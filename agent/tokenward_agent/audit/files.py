@@ -111,22 +111,30 @@ class LogFiles:
     def open_last(self) -> bytes:
         """Open the file that is to be written on, and return the end of it.
 
-        A file that cannot be used is left alone, and the next number begins. Raises OSError,
-        VaultError.
+        A file that cannot be used is left alone, and the next number begins. What is no file of a log
+        has no number: one with a high one would have all others removed. Raises OSError, VaultError.
         """
         with contextlib.suppress(FileExistsError):
             os.mkdir(
                 self.folder, 0o700
             )  # and not the folder above: an agent that lost it is to say so
         with self._place() as place:
-            last = max(_numbers(place.names()), default=0)
+            last = max(filter(self._is_file, _numbers(place.names())), default=0)
             if last:
                 with contextlib.suppress(OSError):
                     self._open(place, last, os.O_RDWR)
                     os.lseek(self._file, max(self.size - TAIL_BYTES, 0), os.SEEK_SET)
                     return os.read(self._file, TAIL_BYTES)
-            self._open(place, last + 1, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        self._open_behind(last)
         return b""
+
+    def _is_file(self, number: int) -> bool:
+        """Tell whether a plain file of this user has a number, with however many names."""
+        try:
+            found = os.lstat(self.path(number))
+        except OSError:
+            return False
+        return stat.S_ISREG(found.st_mode) and found.st_uid == uid()
 
     def open_next(self) -> None:
         """Go on with a new file. Raises OSError, VaultError; then the file before stays open.
@@ -134,8 +142,11 @@ class LogFiles:
         A number that somebody else took is passed over, and none is believed: a file with a high
         number would make all others look old.
         """
+        self._open_behind(self.number)
+
+    def _open_behind(self, last: int) -> None:
         with self._place() as place:
-            for number in range(self.number + 1, self.number + FILES):
+            for number in range(last + 1, last + FILES):
                 with contextlib.suppress(FileExistsError):
                     self._open(place, number, os.O_RDWR | os.O_CREAT | os.O_EXCL)
                     return
