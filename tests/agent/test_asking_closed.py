@@ -14,7 +14,9 @@ import pytest
 
 from support.systems.other_users import SOMEBODY, become, give, other_users
 from support.waiting import PATIENCE
+from tokenward_agent.asking.asker import Asker
 from tokenward_agent.asking.proc import ARGUMENT_BYTES
+from tokenward_agent.asking.process import Process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +93,16 @@ def test_a_terminal_of_its_own_hides_nobody(folder: Path, name: str, known: bool
     folder.joinpath("twine").write_text(terminal)
     assert seen(folder, sys.executable, name)[0] is known
     assert seen(folder, sys.executable, "open")[1][:3] == ["asks", "twine", "open"]
+
+
+def test_above_a_terminal_the_manager_of_a_session_may_be_closed() -> None:
+    """systemd's has a capability; it is a child of the first process, and others are not."""
+    tool = Process(9, 8, 1, 34816, "uv", "/b/uv", "/", ("uv",), whole=True)
+    window = Process(8, 7, 1, 0, "kitty", "/b/kitty", "/", ("kitty",), whole=True)
+    manager = Process(7, 1, 1, 0, "systemd", argv=("systemd", "--user"), whole=True, closed=True)
+    assert Asker.of((tool, window, manager)).is_known
+    assert not Asker.of((tool, window, manager._replace(parent=6))).is_known
+    assert not Asker.of((tool._replace(terminal=0), window, manager)).is_known
 
 
 def test_nor_what_a_program_started_whose_command_line_has_no_end(folder: Path) -> None:
