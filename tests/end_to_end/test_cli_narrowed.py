@@ -101,7 +101,8 @@ def test_an_end_that_comes_before_the_one_asked_for_is_said(home: Home) -> None:
     for command in (("token",), ("exec",)):
         rest = ("--", "true") if command == ("exec",) else ()
         told = home.auth(*command, "--ttl", "8h", *rest).stderr
-        assert told == (
+        # A machine that is busy looks at its clock a second later.
+        assert re.sub("in 14 minutes", "in 15 minutes", told) == (
             "warning: The token for pypi ends in 15 minutes, before the time that was asked for:"
             " what is stored, a share or your policy allows no more.\n"
         )
