@@ -69,6 +69,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def descriptors_are_enough() -> None:
+    """Take as many descriptors as the system lets this user have: some tests are crowds."""
+    if sys.platform != "win32":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+@pytest.fixture(scope="session", autouse=True)
 def signals_are_heard() -> None:
     """Let what the tests start hear each signal, whatever the caller of the tests ignores.
 

@@ -17,8 +17,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MARKER = b"tokenward"
-"""What stands in the first 4 KiB of every program of ours that is called `keyring`."""
+MARKERS = (b"`keyring` of tokenward", b"from tokenward.")
+"""One of them stands in the first 4 KiB of each program of ours that is called `keyring`. A path does
+not: a foreign one may lie below a folder that is named after us."""
 
 
 def find(environ: Mapping[str, str], cwd: str) -> tuple[str | None, list[str]]:
@@ -57,7 +58,8 @@ def _objection(folder: str, path: str, here: str) -> str | None:
         return "belongs to a virtual environment"
     try:
         with open(path, "rb") as file:
-            if MARKER in file.read(4096):
+            beginning = file.read(4096)
+            if any(marker in beginning for marker in MARKERS):
                 return "is tokenward's own"
         for place in (path, folder):
             if _is_in_other_hands(os.stat(place)):

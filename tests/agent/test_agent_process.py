@@ -371,7 +371,7 @@ def test_a_place_whose_name_is_no_utf_8_is_refused_before_anything_is_made(
         assert list(tmp_path.iterdir()) == []
 
 
-@LINUX
+@pytest.mark.root("counts the descriptors of a hardened process")
 def test_three_thousand_connections_are_taken_and_a_good_client_is_answered(agent: Agent) -> None:
     stored(agent)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -419,7 +419,7 @@ def test_with_few_descriptors_the_longest_idle_give_way_and_it_can_still_store(
     process.communicate(timeout=PATIENCE)
 
 
-@LINUX
+@pytest.mark.root("counts the descriptors of a hardened process")
 def test_neither_memory_nor_descriptors_nor_processes_grow_with_use(agent: Agent) -> None:
     stored(agent)
     wire = agent.wire()

@@ -102,6 +102,11 @@ def test_our_own_program_is_never_a_foreign_one(folder: Path) -> None:
     assert why(path) == "is tokenward's own"
 
 
+def test_a_foreign_one_below_a_folder_named_after_us_is_foreign(folder: Path) -> None:
+    path = program(folder, "#!/home/tokenward/tokenward/bin/python\nfrom keyring.cli import main\n")
+    assert why(path) is None
+
+
 def test_a_link_into_our_own_package_is_ours(folder: Path) -> None:
     import tokenward_agent
 

@@ -209,6 +209,7 @@ def test_an_adopted_credential_is_found_under_another_spelling(
     assert refused(arena, "keyring-read", other) == "not-found"
 
 
+@pytest.mark.root("reads the environment of a hardened process")
 def test_a_secret_is_in_neither_the_environment_nor_the_arguments_of_a_worker(
     desktop: Session, arena: Arena, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

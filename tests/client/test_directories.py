@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_tokenward_config_names_another_file(tmp_path: Path) -> None:
 
 
 def test_without_home_the_systems_word_counts() -> None:
-    assert directories.home({}) == os.path.expanduser(f"~{os.environ.get('USER', 'root')}")  # noqa: PTH111 - the oracle
+    assert directories.home({}) == pwd.getpwuid(os.geteuid()).pw_dir
 
 
 def test_each_credentials_directory_has_a_state_folder_of_its_own(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_refused_program_does_not_hide_a_good_one_behind_it(folder: Path, tmp_
 
 
 def test_our_own_does_not_count(folder: Path) -> None:
-    (folder / "keyring").write_text("#!/bin/sh\n# of tokenward\n")
+    (folder / "keyring").write_text("#!/bin/sh\n# The `keyring` of tokenward\n")
     assert "is tokenward's own" in why(on_path(folder))
 
 

@@ -350,7 +350,7 @@ def test_subprocess_as_uv_means_it_chooses_nothing_without_a_foreign_program(
 ) -> None:
     login = ("login", URL, "--token", "t")
     assert "(provider: keyring)" in home.said(*login, UV_KEYRING_PROVIDER="subprocess")
-    keyring_program(programs).write_text("#!/bin/sh\n# tokenward's own\n")
+    keyring_program(programs).write_text("#!/bin/sh\n# The `keyring` of tokenward\n")
     assert "(provider: keyring)" in home.said(*login, UV_KEYRING_PROVIDER="subprocess")
     keyring_program(programs)
     assert "(provider: subprocess)" in home.said(*login, UV_KEYRING_PROVIDER="subprocess")

@@ -148,7 +148,7 @@ def test_what_is_not_here_is_the_next_keyrings_with_its_words_input_and_status(
 def test_a_set_is_a_login_and_a_del_a_logout(keyring: Keyring) -> None:
     keyring.put_behind()
     assert keyring("set", "https://h.example/simple/", "bob", stdin="made-up\n\n").returncode == 0
-    assert keyring.home.done("token", "https://h.example", "-u", "bob") == "made-up\n\n"
+    assert keyring.home.done("token", "https://h.example", "-u", "bob") == "made-up\n"
     assert keyring("set", "h.example", "bob", stdin="opaque").returncode == 0
     assert keyring("get", "h.example", "bob").stdout == "opaque\n"
     assert keyring("del", "https://h.example", "bob").returncode == 0

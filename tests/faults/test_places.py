@@ -335,7 +335,7 @@ def test_where_no_private_directory_can_be_had_the_sentence_names_one(filled: Ho
     (state(filled) / "run").touch()
     told = refused(filled, "token", FIRST, XDG_RUNTIME_DIR="")
     assert f"{state(filled)}/run" in told
-    assert "XDG_RUNTIME_DIR" in told
+    assert "XDG_" in told
 
 
 # Where there is no home.

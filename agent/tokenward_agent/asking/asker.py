@@ -66,6 +66,15 @@ class Asker(NamedTuple):
                 return link
         return self.chain[0] if self.chain else None
 
+    def starters(self, tool: Link) -> list[str]:
+        """Name what started a tool of the chain, up to the program that gave it its terminal."""
+        names: list[str] = []
+        for link in self.chain[self.chain.index(tool) + 1 :]:
+            names.append(link.program.name)
+            if self._gave_terminal(link.process):
+                break
+        return names
+
     @property
     def is_known(self) -> bool:
         """Whether it is known who asks, and who stands above."""

@@ -42,8 +42,7 @@ def question(
         return lines
     runs = [tool.process.exe, tool.program.script or tool.program.module]
     lines.append("Program: " + " ".join(short(part) for part in runs if part))
-    starters = [link.program.name for link in asker.chain[asker.chain.index(tool) + 1 :]]
-    if starters:
+    if starters := asker.starters(tool):
         lines.append("Started by: " + ", ".join(map(short, starters[:_STARTERS])))
     if tool.process.cwd:
         lines.append("Folder: " + short(tool.process.cwd))

@@ -35,8 +35,9 @@ PROBE_SECONDS: Final = 3.0
 STALE_SECONDS: Final = 3600
 """Age after which a remembered answer that turned out wrong is asked for again."""
 
-MARKER: Final = b"tokenward"
-"""What stands in the first 4 KiB of every program of ours that is called ``keyring``."""
+MARKERS: Final = (b"`keyring` of tokenward", b"from tokenward.")
+"""One of them stands in the first 4 KiB of each program of ours that is called `keyring`. A path does
+not: a foreign one may lie below a folder that is named after us."""
 
 _FILE: Final = "probe.json"
 
@@ -164,7 +165,8 @@ def _is_ours(real: str) -> bool:
     except OSError:
         return False
     try:
-        return MARKER in os.read(file, 4096)
+        beginning = os.read(file, 4096)
+        return any(marker in beginning for marker in MARKERS)
     finally:
         os.close(file)
 
