@@ -268,7 +268,7 @@ def test_a_program_is_judged_before_each_run(
         elif now == "environment":
             (program.path.parent / "pyvenv.cfg").touch()
         else:
-            program.path.write_text(program.path.read_text() + "# tokenward\n")
+            program.path.write_text(program.path.read_text() + "# The `keyring` of tokenward\n")
         program.runs.unlink()
         if use == "adopted":
             header, _ = await engine.ask("fetch", **adopted)

@@ -104,7 +104,7 @@ def test_our_own_program_is_never_a_foreign_one(folder: Path) -> None:
 
 def test_a_foreign_one_below_a_folder_named_after_us_is_foreign(folder: Path) -> None:
     path = program(folder, "#!/home/tokenward/tokenward/bin/python\nfrom keyring.cli import main\n")
-    assert why(path) is None
+    assert objection(str(path), ME) is None
 
 
 def test_a_link_into_our_own_package_is_ours(folder: Path) -> None:

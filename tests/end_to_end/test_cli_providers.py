@@ -311,7 +311,7 @@ def test_a_program_that_somebody_else_may_have_put_there_is_not_run(
     elif place == "environment":
         (programs / "pyvenv.cfg").touch()
     elif place == "ours":
-        program.write_text("#!/bin/sh\n# the `keyring` program of tokenward\n")
+        program.write_text("#!/bin/sh\n# The `keyring` of tokenward\n")
     home.environment["PATH"] = f"{folder}:{home.environment['PATH']}"
     command = (PROGRAMS / "auth", "login", URL, "--token", "s3cret", *SUBPROCESS)
     result = home.run(*command, cwd=str(folder) if place == "working directory" else "")
