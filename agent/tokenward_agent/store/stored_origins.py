@@ -46,7 +46,7 @@ class StoredOrigins:
         key = _key(held)
         if key is None:
             key = os.urandom(_SIZE)
-            held = {"key": key.hex()}
+            held = dict[str, object](key=key.hex())
         held[vault.provider] = {
             "vault": vault.header.vault_id,
             "generation": vault.header.generation,
