@@ -120,6 +120,7 @@ def test_what_was_logged_out_is_noted_on_the_disk_before_it_leaves_a_vault(
     assert [name for _, name in strace.calls() if name != "sendto"] == [
         *("fsync", "rename", "fsync"),  # the note
         *("fsync", "fsync", "renameat", "fsync"),  # the log, the vault
+        "rename",  # the list of what is stored, which is as good as its vault's generation
     ]
     assert strace.calls()[-1][1] == "sendto"
 
@@ -135,6 +136,7 @@ def test_a_key_file_is_on_the_disk_before_the_vault_that_needs_it(
         *("fsync", "rename", "fsync"),  # the key
         *("fsync", "fsync"),  # the audit log, whose first line was the start, and its folder
         *("fsync", "renameat", "fsync"),  # the vault
+        "rename",  # the list of what is stored
     ]
 
 
