@@ -123,7 +123,7 @@ def test_no_line_is_written_or_read_through_what_is_no_folder_of_ours(
     asyncio.run(main())
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+@pytest.mark.root("gives a folder away")
 def test_a_folder_of_another_user_is_not_used(tmp_path: Path) -> None:
     async def main() -> None:
         (tmp_path / "state").mkdir(mode=0o700)

@@ -75,6 +75,7 @@ def test_whoever_has_it_open_is_asked_on_its_terminal(tmp_path: Path) -> None:
     os.close(theirs)
 
 
+@pytest.mark.root("mounts")
 @pytest.mark.parametrize("kept", ["open", "closed"])
 def test_nobody_is_asked_on_a_terminal_that_has_but_the_number_of_the_askers(
     tmp_path: Path, pair: tuple[int, int], kept: str

@@ -151,7 +151,7 @@ def test_a_link_in_the_place_of_the_record_is_named(home: Home) -> None:
     assert home.done("token", URL) == f"{SECRET}\n"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has other users' agents")
+@pytest.mark.root("becomes another user")
 def test_an_agent_of_somebody_else_at_the_recorded_address_is_sent_nothing(home: Home) -> None:
     """Somebody took the path that an agent which was killed had in a folder of theirs."""
     home.log_in(URL, SECRET)

@@ -18,7 +18,7 @@ from support.home import Home
 from support.systems.other_users import SOMEBODY, become, give
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
-root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has other users' homes")
+root = pytest.mark.root("becomes another user")
 AUTH, URL = PROGRAMS / "auth", "https://a.example/"
 EVERYTHING = [
     ("login", URL, "--token", "x"),

@@ -5,9 +5,7 @@ The second host is a mount namespace in which the kernel says another boot id.
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,9 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0, reason="mounts as root on Linux"
-)
+pytestmark = pytest.mark.root("mounts")
 URL = "https://a.example/"
 ELSEWHERE = 'mount --bind "$1" /proc/sys/kernel/random/boot_id; shift; exec "$@"'
 

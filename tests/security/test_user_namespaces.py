@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -38,9 +37,7 @@ pytestmark = pytest.mark.skipif(
     or subprocess.run([*IN_ONE, "true"], check=False, capture_output=True).returncode != 0,
     reason="this system has no user namespaces",
 )
-container = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0, reason="root maps many ids"
-)
+container = pytest.mark.root("maps many ids")
 AUTH = PROGRAMS / "auth"
 
 
