@@ -45,7 +45,7 @@ def main() -> int:
     from tokenward_agent.user_namespace import ALL_IDS, ids
 
     if sys.platform == "linux" and ids() < ALL_IDS:
-        report.withdraw("not dumpable", "whoever is outside of this user namespace can look in")
+        report.withdraw("not dumpable", "programs outside of this user namespace can look in")
     sys.modules["ssl"] = None  # type: ignore[assignment]  # the documented way to have an import fail; asyncio works without
     from tokenward_agent.notices import Notices
     from tokenward_agent.settings import SettingsError, parse, read

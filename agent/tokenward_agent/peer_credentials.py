@@ -26,7 +26,7 @@ _LOCAL_PEERCRED: Final = getattr(socket, "LOCAL_PEERCRED", 1)  # at SOL_LOCAL 0;
 def pid_and_uid(connection: socket.socket) -> tuple[int, int]:
     """Return process id and effective user id as of when they connected, on Linux. Raises OSError."""
     if sys.platform != "linux":
-        raise NotImplementedError
+        raise NotImplementedError  # type checkers read the rest for Linux alone
     pid, uid, _ = _UCRED.unpack(
         _answer(connection, socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     )

@@ -73,7 +73,7 @@ def test_with_a_directory_of_its_own_it_works_and_says_who_can_look_in(home: Hom
         assert inside(home, "token", URL, directory=own) == "inside\n"
         shown = inside(home, "status", directory=own)
         assert "not dumpable" in shown
-        assert "refused: whoever is outside of this user namespace can look in" in shown
+        assert "refused: programs outside of this user namespace can look in" in shown
         assert "refused" not in home.done("status")
         assert "not dumpable" in inside(home, "doctor", directory=own)
     finally:

@@ -2,7 +2,7 @@
 
 A table for each language has its options: those without a value, those whose value may be the next
 word, and those that have a text run. Refuses to guess: with an option that is not in the table
-nobody can tell which word is the script, so the answer is that it is not known (UNKNOWN). An option
+which word is the script cannot be told, so the answer is that it is not known (UNKNOWN). An option
 may be missing here for that reason alone: Ruby's `-C` and Perl's `-x` say in which folder the script
 is looked for, `-S` has it looked for on PATH, and Node's `--test` runs files by their names.
 
@@ -55,7 +55,7 @@ class _Options(NamedTuple):
     long_valued: frozenset[str] = frozenset()
     long_text: frozenset[str] = frozenset()
     reserved: frozenset[str] = frozenset()
-    """Words in the place of the script that are none."""
+    """Words that stand in the place of the script and name no file."""
 
 
 def _names(text: str) -> frozenset[str]:
