@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -124,13 +125,11 @@ def test_a_child_that_has_ended_is_refused_by_the_server(at: Stage, server: Devp
 
 def status(server: DevpiServer, token: str) -> int:
     """Return what the server says to a token."""
-    connection = server.connect()
-    try:
+    with closing(server.connect()) as connection:
         pair = base64.b64encode(f"{ALICE}:{token}".encode()).decode()
         connection.request("GET", "/+api", headers={"Authorization": f"Basic {pair}"})
-        return connection.getresponse().status
-    finally:
-        connection.close()
+        with connection.getresponse() as answer:
+            return answer.status
 
 
 @pytest.mark.skipif(FAKETIME is None, reason="needs the package faketime")

@@ -10,6 +10,7 @@ import base64
 import json
 import subprocess
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,12 +58,10 @@ class DevpiServer:
     def holds(self, file: str) -> bool:
         """Tell whether the index in use has the file."""
         project = file.partition("-")[0].replace("_", "-")
-        connection = self.connect()
-        try:
+        with closing(self.connect()) as connection:
             connection.request("GET", f"/{self.index}/+simple/{project}/")
-            return file in connection.getresponse().read().decode()
-        finally:
-            connection.close()
+            with connection.getresponse() as answer:
+                return file in answer.read().decode()
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="devpi-", dir="/tmp")
@@ -118,17 +117,14 @@ class DevpiServer:
         if self._session:
             pair = f"{self.user}:{self._session}".encode()
             headers["X-Devpi-Auth"] = base64.b64encode(pair).decode()
-        connection = self.connect()
-        try:
+        with closing(self.connect()) as connection:
             connection.request(method, path, json.dumps(content), headers)
-            answer = connection.getresponse()
-            said = answer.read()
-            if answer.status >= 400:
-                raise RuntimeError(f"devpi-server refused {method} {path}: {said!r}")
-            found: dict[str, Any] = json.loads(said)
-            return found
-        finally:
-            connection.close()
+            with connection.getresponse() as answer:
+                said = answer.read()
+        if answer.status >= 400:
+            raise RuntimeError(f"devpi-server refused {method} {path}: {said!r}")
+        found: dict[str, Any] = json.loads(said)
+        return found
 
     def _stop(self) -> None:
         self._process.terminate()

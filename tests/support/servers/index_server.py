@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from http.client import HTTPConnection
+from io import BytesIO
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any, Self
@@ -125,7 +126,13 @@ def serve(packages: str, accounts: str) -> None:
         authenticate=["download", "list", "update"],
         disable_fallback=True,
     )
-    with make_server("127.0.0.1", 0, application, _Threaded, _OneLine) as server:
+
+    def whole(environ: dict[str, Any], start: Any) -> Any:
+        """Read an upload before it is refused: closing a connection unread would lose the answer."""
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        return application({**environ, "wsgi.input": BytesIO(environ["wsgi.input"].read(length))}, start)
+
+    with make_server("127.0.0.1", 0, whole, _Threaded, _OneLine) as server:
         sys.stdout.write(f"{server.server_port}\n")
         sys.stdout.flush()
         server.serve_forever()

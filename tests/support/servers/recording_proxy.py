@@ -11,6 +11,7 @@ import base64
 import binascii
 import http.client
 import socket
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -92,14 +93,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        upstream = self.proxy.connect()
-        try:
+        with closing(self.proxy.connect()) as upstream:
             headers = {k: v for k, v in self.headers.items() if k.lower() not in HOP_BY_HOP}
             upstream.request(self.command, self.path, body, headers)
-            answer = upstream.getresponse()
-            content = answer.read()
-        finally:
-            upstream.close()
+            with upstream.getresponse() as answer:  # it outlives the connection where reading fails
+                content = answer.read()
         user, secret = basic(self.headers) or (None, self.headers.get("Authorization"))
         seen = Request(self.command, self.path, user, bool(secret), answer.status)
         self.proxy.requests.append(seen)
