@@ -50,11 +50,16 @@ class PolicyFile:
     def look(self, now: int) -> None:
         """Read the file if it is not what it was; `now` is in seconds since 1970."""
         try:
-            found = os.stat(self.path)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            leads_nowhere = os.path.islink(self.path)
-            self._take(Policy(), _unreadable(error) if leads_nowhere else "", None)
+            found = os.lstat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            self._take(Policy(), "", None)
             return
+        except OSError as error:
+            self._take(Policy(), _unreadable(error), None)
+            return
+        try:
+            if stat.S_ISLNK(found.st_mode):
+                found = os.stat(self.path)
         except OSError as error:
             self._take(Policy(), _unreadable(error), None)
             return

@@ -55,11 +55,11 @@ class Elsewhere:
         self._stamps = {name: _stamp(vault) for name, vault in vaults.each.items()}
         self._folders = marker.folder, vaults.directory
         self._local = sys.platform != "win32" and all(map(is_local, self._folders))
-        self._settled: tuple[int, ...] | None = None
+        self._settled: tuple[int, int] | None = None
 
     def look(self, *, thoroughly: bool = False) -> bool:
         """Obey a lock that is new; tell whether a vault has to be read before anything is said."""
-        changed = tuple(map(_changed, self._folders)) if self._local else None
+        changed = self._changed() if self._local else None
         if changed is not None and changed == self._settled and not thoroughly:
             return False
         self.obey()
@@ -67,6 +67,14 @@ class Elsewhere:
         quiet = changed is not None and max(changed) < time.time_ns() - SETTLED_NS
         self._settled = changed if quiet and not behind else None
         return behind
+
+    def _changed(self) -> tuple[int, int] | None:
+        """Return when each folder was changed last, in nanoseconds; None where one is missing."""
+        marks, vaults = self._folders
+        try:
+            return os.stat(marks).st_ctime_ns, os.stat(vaults).st_ctime_ns
+        except OSError:
+            return None
 
     def obey(self) -> bool:
         """Obey a lock of another agent that is new, even if it is over; tell whether there was one."""
@@ -111,14 +119,6 @@ class Elsewhere:
                 vault.adopt_look(found)
                 path = vault.storage.path
                 self._vaults.notes[vault.provider] = f"{path} got another key while it was in use."
-
-
-def _changed(folder: str) -> int:
-    """Return when a folder was changed last, in nanoseconds; 0 where there is none."""
-    try:
-        return os.stat(folder).st_ctime_ns
-    except OSError:
-        return 0
 
 
 def _opens(header: Header) -> tuple[object, ...]:
