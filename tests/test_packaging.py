@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+UNITS = ROOT / "client/tokenward/services/units"
 
 pytestmark = pytest.mark.xdist_group("packaging")
 
@@ -82,15 +83,6 @@ def test_the_wheel_holds_every_module_of_the_checkout(wheel: zipfile.ZipFile) ->
     assert {name for name in wheel.namelist() if name.endswith(".py")} == here
 
 
-def test_the_wheel_holds_the_units_as_they_are(wheel: zipfile.ZipFile) -> None:
-    units = {f"tokenward/services/units/{path.name}": path for path in (ROOT / "systemd").iterdir()}
-    found = {name for name in wheel.namelist() if "/units/" in name}
-    assert found == set(units)
-    assert {name: wheel.read(name) for name in found} == {
-        name: path.read_bytes() for name, path in units.items()
-    }
-
-
 def test_each_package_tells_type_checkers_that_it_is_typed(wheel: zipfile.ZipFile) -> None:
     assert {name for name in wheel.namelist() if name.endswith("py.typed")} == {
         "tokenward/py.typed",
@@ -127,10 +119,10 @@ def test_nothing_in_the_wheel_runs_when_an_interpreter_starts(wheel: zipfile.Zip
 
 
 def test_the_wheel_holds_what_service_managers_are_given(wheel: zipfile.ZipFile) -> None:
-    for link, folder in (("units", "systemd"), ("launch_agents", "launchd")):
-        here = {path.name: path.read_bytes() for path in (ROOT / folder).iterdir()}
-        place = f"tokenward/services/{link}/"
-        there = [name for name in wheel.namelist() if name.startswith(place)]
+    for folder in ("tokenward/services/units", "tokenward/services/launch_agents"):
+        here = {path.name: path.read_bytes() for path in (ROOT / "client" / folder).iterdir()}
+        there = [name for name in wheel.namelist() if name.startswith(f"{folder}/")]
+        assert here
         assert {PurePosixPath(name).name: wheel.read(name) for name in there} == here
 
 
@@ -214,7 +206,7 @@ def test_a_debian_package_works_where_it_is_unpacked(tmp_path: Path) -> None:
     assert "auth COMMAND --help" in done.stdout
     assert "/usr/share/man/man1/auth.1.gz\n" in done.stdout
     units = {path.name for path in (tmp_path / "unpacked/usr/lib/systemd/user").iterdir()}
-    assert units == {path.name for path in (ROOT / "systemd").iterdir()}
+    assert units == {path.name for path in UNITS.iterdir()}
 
 
 @pytest.mark.tools

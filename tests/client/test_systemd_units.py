@@ -12,7 +12,7 @@ import pytest
 from tokenward.errors import CommandError
 from tokenward.services import Job, systemd
 
-UNITS = Path(__file__).resolve().parent.parent.parent / "systemd"
+UNITS = Path(__file__).resolve().parent.parent.parent / "client/tokenward/services/units"
 
 CONFINED = {
     "UMask=0077",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = [needs_user_manager, pytest.mark.xdist_group("systemd")]
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+UNITS = Path(__file__).resolve().parent.parent.parent / "client/tokenward/services/units"
 URL = "https://index.example/simple/"
 LOGIN = ("login", URL, "--token", "t-1", "--keyring-provider", "disabled")
 AGENT, SOCKET = "tokenward.service", "tokenward.socket"
@@ -102,7 +102,7 @@ def test_installing_says_what_it_did_and_uninstalling_undoes_it(session: UserMan
     written = found["written"]
     assert isinstance(written, list)
     assert sorted(Path(path).name for path in written) == sorted(
-        path.name for path in (ROOT / "systemd").iterdir()
+        path.name for path in UNITS.iterdir()
     )
     assert found["pid"] not in {None, on_demand["pid"]}
     assert session.shows(AGENT, "MainPID") == str(found["pid"])
@@ -176,7 +176,7 @@ def test_a_strangers_unit_stays_and_nothing_is_written(session: UserManager) -> 
 def test_the_units_of_a_distribution_do_and_are_not_taken_away(session: UserManager) -> None:
     folder = session.path / ".local/share/systemd/user"
     session.run("mkdir", "-p", str(folder))
-    for unit in (ROOT / "systemd").iterdir():
+    for unit in UNITS.iterdir():
         text = unit.read_text().replace("/usr/bin/tokenward-agent", f"{PROGRAMS}/tokenward-agent")
         session.run("sh", "-c", f"cat >'{folder}/{unit.name}'", stdin=text)
     session.systemctl("daemon-reload")

@@ -93,7 +93,7 @@ def test_a_worker_runs_no_code_of_others(how: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("unit", ["tokenward.service", "tokenward-worker@.service"])
 def test_what_a_unit_starts_is_deaf_from_its_first_moment_on(unit: str, tmp_path: Path) -> None:
     """Not only once it has begun anew: the unit's own environment says so to its interpreter."""
-    lines = (ROOT / "systemd" / unit).read_text().splitlines()
+    lines = (ROOT / "client/tokenward/services/units" / unit).read_text().splitlines()
     said = [line.split("=", 1)[1] for line in lines if line.startswith("Environment=")]
     environment = dict(line.split("=", 1) for line in said)
     command = [line.split("=", 1)[1] for line in lines if line.startswith("ExecStart=")]
