@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import time
+import warnings
 from email.utils import formatdate
 from math import floor
 from typing import TYPE_CHECKING
@@ -99,6 +101,8 @@ def test_a_proxy_of_the_environment_is_asked_for_others(monkeypatch: pytest.Monk
         (request,) = proxy.requests
         assert request.method == "CONNECT"
         assert SECRET not in str(request.headers)
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()  # Python before 3.11.5 leaves the connection to a proxy open that has refused
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b"\xff", b"[" * 50_000, b'{"a":'])
