@@ -44,7 +44,7 @@ class Place:
         self.runtime = root / "run" / "tokenward"
         self.runtime.mkdir(mode=0o700, parents=True)
         data = places.data_directory(sys.platform, self.environ, str(root))
-        self.directory = os.path.realpath(data)  # noqa: PTH - as text, as on the wire
+        self.directory = os.path.realpath(data)
         self.socket = self.runtime / "agent.sock"
         self.own_socket = self.runtime / f"{places.directory_tag(self.directory)}.sock"
 

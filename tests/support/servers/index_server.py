@@ -130,7 +130,9 @@ def serve(packages: str, accounts: str) -> None:
     def whole(environ: dict[str, Any], start: Any) -> Any:
         """Read an upload before it is refused: closing a connection unread would lose the answer."""
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        return application({**environ, "wsgi.input": BytesIO(environ["wsgi.input"].read(length))}, start)
+        return application(
+            {**environ, "wsgi.input": BytesIO(environ["wsgi.input"].read(length))}, start
+        )
 
     with make_server("127.0.0.1", 0, whole, _Threaded, _OneLine) as server:
         sys.stdout.write(f"{server.server_port}\n")
