@@ -17,6 +17,7 @@ from support.waiting import until_in_loop
 from tokenward_agent.asking.peer import Peer
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request
+from tokenward_protocol.index_tokens import MOST_TTL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -115,6 +116,7 @@ def test_one_answer_settles_what_waited_for_its_turn_behind_that_question(tmp_pa
 def test_a_rule_that_came_while_it_waited_is_obeyed(tmp_path: Path) -> None:
     async def work(asked: Asked) -> None:
         asked.rules('decide = "ask"')
+        await asked.engine.login(URL, DEVPI.encode())
         both = [asyncio.create_task(asked.fetch(ttl=ttl)) for ttl in (60, 61)]
         await asked.is_open()
         asked.rules('decide = "deny"')
@@ -155,6 +157,7 @@ def test_nobody_is_asked_more_often_than_they_can_read(tmp_path: Path) -> None:
     async def work(asked: Asked) -> None:
         asked.rules('decide = "ask"')
         asked.answers("no")
+        await asked.engine.login(URL, DEVPI.encode())
         codes = [(await asked.fetch(projects=f"p{number}"))["code"] for number in range(12)]
         assert codes == ["refused"] * 12
         assert asked.questions == 10
@@ -292,6 +295,7 @@ def test_a_yes_to_a_share_is_told_for_whom_and_where_and_opens_that_one_socket(
         assert (await asked.share(at=here, uids="4711 4712", lifetime=3600))["ok"]
         for told in here, "4711, 4712", "narrowed tokens", "for one hour":
             assert told in asked.question
+        await asked.ask("unshare")
         asked.answers("no")
         others: list[dict[str, Any]]
         others = [{"at": str(tmp_path / "elsewhere.sock")}, {}, {"at": here, "uids": "4711 4713"}]
@@ -387,5 +391,94 @@ def test_nobody_who_is_denied_has_a_keyring_read(
         monkeypatch.setattr(asked.engine.adopted, "secret", never)
         asked.rules('decide = "deny"\nproject = "x"', 'decide = "deny"')
         assert (await asked.fetch())["code"] == "refused"
+
+    with_asked(tmp_path, work)
+
+
+# Deny, then what cannot be at all, then the rate, then the question.
+
+FOR_ONE = token_of("", "user-abc", "projects=one", prefix="devpi-")
+IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
+    ("a password", {"projects": "mine"}, "refused"),
+    (DEVPI, {"ttl": MOST_TTL + 1}, "bad-request"),
+    (FOR_ONE, {"projects": "two"}, "refused"),
+]
+
+
+@pytest.mark.parametrize(("secret", "wish", "code"), IMPOSSIBLE)
+def test_nobody_is_asked_about_what_cannot_be_and_no_rate_counts_it(
+    tmp_path: Path, secret: str, wish: dict[str, Any], code: str
+) -> None:
+    async def work(asked: Asked) -> None:
+        asked.rules('decide = "ask"\nrate = "1/1h"')
+        asked.answers("yes")
+        await asked.engine.login(URL, secret.encode())
+        for _ in range(2):
+            refused = await asked.fetch(**wish)
+            assert (refused["code"], refused.get("why") == "too often") == (code, False)
+        assert not asked.engine.gate.holds()
+        await asked.engine.login(URL, b"another password")
+        assert (await asked.fetch())["consent"] == "asked"
+        assert asked.questions == 1
+
+    with_asked(tmp_path, work)
+
+
+def test_what_is_denied_is_denied_though_it_could_not_be_at_all(tmp_path: Path) -> None:
+    async def work(asked: Asked) -> None:
+        asked.rules('decide = "deny"')
+        refused = await asked.fetch(projects="mine")
+        assert "denies" in refused["message"]
+
+    with_asked(tmp_path, work)
+
+
+def test_nobody_is_asked_where_the_rate_is_used_up(tmp_path: Path) -> None:
+    async def work(asked: Asked) -> None:
+        asked.rules('decide = "ask"\nrate = "1/1h"')
+        asked.answers("yes")
+        await asked.engine.login(URL, DEVPI.encode())
+        assert (await asked.fetch())["consent"] == "asked"
+        refused = await asked.fetch(projects="mine")
+        assert "no more than 1" in refused["message"]
+        assert asked.questions == 1
+
+    with_asked(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("secret", "wish", "why"),
+    [
+        ("a password", {}, "cannot be narrowed"),
+        (DEVPI, {"at": "/no/such/folder/s"}, "cannot be made"),
+    ],
+)
+def test_nobody_is_asked_about_a_share_that_cannot_be(
+    tmp_path: Path, secret: str, wish: dict[str, Any], why: str
+) -> None:
+    async def work(asked: Asked) -> None:
+        asked.rules('decide = "ask"\nrate = "1/1h"')
+        asked.answers("yes")
+        await asked.engine.login(URL, secret.encode())
+        server = served(asked.engine)
+        assert why in (await asked.share(**wish))["message"]
+        assert asked.questions == 0
+        assert not asked.engine.gate.holds()
+        await server.close()
+
+    with_asked(tmp_path, work)
+
+
+def test_a_rate_counts_no_fetch_at_a_share_that_cannot_be(tmp_path: Path) -> None:
+    async def work(asked: Asked) -> None:
+        server = served(asked.engine)
+        asked.rules('decide = "allow"\nrate = "2/1h"')
+        await asked.engine.login(URL, FOR_ONE.encode())
+        path = str((await asked.share())["socket"])
+        wishes: list[dict[str, Any]] = [{"projects": "two"}, {}, {}]
+        answers = [await asked_at(path, "fetch", service=URL, **wish) for wish in wishes]
+        assert [answer["ok"] for answer in answers] == [False, True, False]
+        asked.engine.sharing.close()
+        await server.close()
 
     with_asked(tmp_path, work)

@@ -43,6 +43,14 @@ def test_a_yes_that_is_remembered_holds_for_the_program_and_a_no_does_not() -> N
         assert answers.known(Who((8, 200), TWINE), other, 1) is None
 
 
+def used(answers: Answers, rule: Rule, now: int) -> bool:
+    """Make use of a rule if it lets one more through; tell whether it does."""
+    room = answers.may_use(rule, now)
+    if room:
+        answers.use(rule, now)
+    return room
+
+
 def test_of_nobody_known_nothing_is_kept() -> None:
     answers = Answers()
     answers.keep(Who(None, None), WHAT, yes=True, remember=900, now=0)
@@ -52,25 +60,25 @@ def test_of_nobody_known_nothing_is_kept() -> None:
 def test_what_is_forgotten_is_asked_again_and_what_was_counted_counts() -> None:
     answers, rule = Answers(), Rule(ASK, rate=Rate(1, 60))
     answers.keep(Who((7, 100), TWINE), WHAT, yes=True, remember=900, now=0)
-    assert answers.may_use(rule, 0)
+    assert used(answers, rule, 0)
     answers.forget()
     assert answers.known(Who((7, 100), TWINE), WHAT, 1) is None
-    assert not answers.may_use(rule, 59)
+    assert not used(answers, rule, 59)
 
 
 def test_a_rate_is_of_any_stretch_of_time() -> None:
     answers, rule = Answers(), Rule(ASK, rate=Rate(2, 60))
-    assert [answers.may_use(rule, now) for now in (0, 30, 59, 60, 89, 90)] == [
+    assert [used(answers, rule, now) for now in (0, 30, 59, 60, 89, 90)] == [
         *(True, True, False),
         *(True, False, True),
     ]
-    assert all(answers.may_use(Rule(ASK), 0) for _ in range(100))
+    assert all(used(answers, Rule(ASK), 0) for _ in range(100))
 
 
 def test_a_rule_that_moves_within_its_file_keeps_its_count() -> None:
     answers, rule = Answers(), Rule(ASK, 3, rate=Rate(1, 60))
-    assert answers.may_use(rule, 0)
-    assert not answers.may_use(rule._replace(line=4), 1)
+    assert used(answers, rule, 0)
+    assert not used(answers, rule._replace(line=4), 1)
 
 
 def test_questions_have_a_rate_of_their_own() -> None:
@@ -96,6 +104,6 @@ def test_what_still_counts_would_be_missed_and_what_is_over_would_not() -> None:
     assert answers.hold(899)
     assert not answers.hold(900)
     rule = Rule(line=1, decide=ASK, rate=Rate(2, 3600))
-    assert answers.may_use(rule, 1000)
+    assert used(answers, rule, 1000)
     assert answers.hold(4599)
     assert not answers.hold(4600)

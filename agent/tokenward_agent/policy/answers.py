@@ -87,15 +87,23 @@ class Answers:
 
     def may_ask(self, now: int) -> bool:
         """Tell whether one more question can be put to a person now, and count it if so."""
-        return _counted(self._questions, MOST_QUESTIONS, 60, now)
+        room = _room(self._questions, MOST_QUESTIONS, 60, now)
+        if room:
+            self._questions.append(now)
+        return room
 
     def may_use(self, rule: Rule, now: int) -> bool:
-        """Tell whether a rule's rate lets one more through, and count that if so."""
-        if rule.rate is None:
-            return True
-        same = rule._replace(line=0)  # though it has moved within its file
-        used = self._used.setdefault(same, deque())
-        return _counted(used, rule.rate.times, rule.rate.seconds, now)
+        """Tell whether a rule's rate lets one more through."""
+        return rule.rate is None or _room(self._times(rule), *rule.rate, now)
+
+    def use(self, rule: Rule, now: int) -> None:
+        """Count one more that a rule lets through."""
+        if rule.rate is not None:
+            self._times(rule).append(now)
+
+    def _times(self, rule: Rule) -> deque[int]:
+        """Return when a rule was made use of, though it has moved within its file."""
+        return self._used.setdefault(rule._replace(line=0), deque())
 
     def hold(self, now: int) -> bool:
         """Tell whether anything would be decided otherwise if all of this were not known."""
@@ -110,10 +118,8 @@ class Answers:
         self._held.clear()
 
 
-def _counted(times: deque[int], count: int, seconds: int, now: int) -> bool:
+def _room(times: deque[int], count: int, seconds: int, now: int) -> bool:
+    """Tell whether there is room for one more in a span of so many seconds."""
     while times and times[0] <= now - seconds:
         times.popleft()
-    if len(times) >= count:
-        return False
-    times.append(now)
-    return True
+    return len(times) < count

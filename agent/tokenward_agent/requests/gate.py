@@ -1,7 +1,8 @@
 """Whether a fetch may have what it asks for: the user's policy, and where that says so a person.
 
-The policy is looked at for every fetch, and judges what would go out. Where there is none, nothing
-else happens here. What lets a fetch through is told with the answer, and what does not is a Failure;
+The policy is looked at for every fetch, and judges what would go out. It is judged in this order: what
+is denied, what cannot go out at all, a rate that is used up, a question; so no rate counts, and nobody
+is asked about, what comes to nothing anyhow. Where there is no policy, nothing else happens here. What lets a fetch through is told with the answer, and what does not is a Failure;
 both name the rule's line, so that the log says what decided.
 
 A question goes to the screen of whoever asks. Refuses to ask where the request is not `attended`:
@@ -102,6 +103,8 @@ class Gate:
         decision, grant = judged(rules, case.subject, going)
         if decision.word == DENY:
             raise self._denied(decision, case)
+        going.require_possible(decision.terms, self._vaults.clock.wall())
+        self._require_within_rate(decision)
         if decision.word != ASK:
             return self._through(decision, grant, None)
         known = self._answers.known(case.who, case.what(grant, going.bounds), self._now())
@@ -163,8 +166,13 @@ class Gate:
             return self._answered(decision, grant, case, "asked", yes=yes)
 
     def may_use(self, decision: Decision) -> bool:
-        """Tell whether the rate of the rule that decided lets one more through; count it if so."""
+        """Tell whether the rate of the rule that decided lets one more through."""
         return decision.rule is None or self._answers.may_use(decision.rule, self._now())
+
+    def use(self, decision: Decision) -> None:
+        """Count one more that goes through."""
+        if decision.rule is not None:
+            self._answers.use(decision.rule, self._now())
 
     def _rules(self) -> tuple[Rule, ...]:
         """Return the rules in force, having forgotten what holds no more. Raises Failure."""
@@ -184,13 +192,18 @@ class Gate:
             )
         return self._through(decision, grant, how)
 
-    def _through(self, decision: Decision, grant: Grant, consent: str | None) -> Passed:
+    def _require_within_rate(self, decision: Decision) -> None:
         rule = decision.rule
         if rule is not None and rule.rate is not None and not self.may_use(decision):
             often = (
                 f"The policy gives no more than {rule.rate.times} in {spelled(rule.rate.seconds)}"
             )
             raise self._refused(decision, often, "wait", why="too often")
+
+    def _through(self, decision: Decision, grant: Grant, consent: str | None) -> Passed:
+        rule = decision.rule
+        self._require_within_rate(decision)  # others may have gone through since it was asked
+        self.use(decision)
         return Passed(rule and rule.line, consent, decision.terms, grant)
 
     def _denied(self, decision: Decision, case: Case) -> Failure:

@@ -6,13 +6,14 @@ as it is; a shorter time binds whoever asks for a longer one. Where there can be
 refused, with the reason, instead of being forgotten; so is one for a child that would outlive what
 any may live.
 
-What would go out is known before it does (`Going`), so that the policy and a person judge that.
+What would go out is known before it does (`Going`), so that the policy and a person judge that; so
+is whether anything can go out at all, so that no rate counts and nobody is asked about what cannot.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import NamedTuple
+from functools import cached_property, partial
+from typing import NamedTuple, TypeVar
 
 from tokenward_agent.consent.question import spelled
 from tokenward_agent.failure import Failure
@@ -23,17 +24,23 @@ from tokenward_protocol.index_tokens import (
     MOST_SEALED_TTL,
     MOST_TTL,
     Unfit,
+    child_size,
     named_by_child,
     names_in,
+    plan,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenward_agent.policy.rule import Terms
     from tokenward_agent.store.children import Children, Made, Sealed
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
-    from tokenward_protocol.index_tokens import IndexToken
+    from tokenward_protocol.index_tokens import Child, IndexToken
+
+_T = TypeVar("_T")
 
 
 class Wish(NamedTuple):
@@ -85,6 +92,9 @@ class Going:
     bound to.
     """
 
+    instead_of_whole = "add `--ttl` or `--project` for a narrower one"
+    instead_of_narrower = "leave `--project` and `--ttl` out"
+
     def __init__(
         self,
         children: Children,
@@ -125,14 +135,59 @@ class Going:
         names = named_by_child(held, self._asked.projects, self._likely)
         return Grant(login, False, names or held, self._seconds(terms))
 
-    def require_possible(self) -> None:
+    def require_possible(self, terms: Terms, now: int) -> None:
+        """Raise Failure where nothing could go out under such terms, and Gone."""
+        self._narrowed(terms, now, self._planned)
+
+    def made(self, terms: Terms, now: int) -> Made | None:
+        """Return the child that goes out, None where what is stored goes out as it is.
+
+        Raises Failure, and Gone.
+        """
+        return self._narrowed(terms, now, partial(self._children.make, self.secret))
+
+    def _planned(
+        self, now: int, end: int, projects: tuple[str, ...], likely: tuple[str, ...], ahead: int
+    ) -> Child | None:
+        """Plan the child that `Children.make` would make."""
+        token = self.token
+        if token is None or not token.narrows:
+            return None
+        child = plan(token, now + ahead, end + ahead, projects, likely)
+        child_size(token, child)
+        return child
+
+    def _narrowed(self, terms: Terms, now: int, narrower: Callable[..., _T | None]) -> _T | None:
+        self._require_within_bounds()
+        asked, record = self._asked, self.record
+        if not asked.narrows(terms, record):
+            return None
+        end = now + self._seconds(terms)
+        if record.expires is not None:
+            end = min(end, record.expires.wall_end)
+        try:
+            ahead = self._children.clocks.ahead(record.service)
+            made = narrower(now, end, asked.projects, self._likely, ahead)
+        except Unfit as error:
+            raise Failure("refused", str(error), error.hint, why="cannot be so narrow") from None
+        if made is None and (asked.explicit or record.never_shown):
+            raise Failure(
+                "refused",
+                f"What is stored for {record.service} cannot be narrowed: only tokens of PyPI,"
+                " TestPyPI and devpi can.",
+                self.instead_of_narrower,
+                why="cannot be narrowed",
+            )
+        return made
+
+    def _require_within_bounds(self) -> None:
         """Raise Failure where what was asked for is more than may ever go out."""
         asked, record = self._asked, self.record
         if asked.whole and record.never_shown:
             raise Failure(
                 "refused",
                 f"The token for {record.service} is sealed: it is used and never shown.",
-                "add `--ttl` or `--project` for a narrower one",
+                self.instead_of_whole,
                 why="sealed",
             )
         if asked.ttl is None or asked.ttl <= (most := longest(record)):
@@ -146,33 +201,6 @@ class Going:
                 why="sealed",
             )
         raise Failure("bad-request", f"A narrowed token lives for {spelled(most)} at most.")
-
-    def made(self, terms: Terms, now: int) -> Made | None:
-        """Return the child that goes out, None where what is stored goes out as it is.
-
-        Raises Failure with code `refused`, and Gone.
-        """
-        self.require_possible()
-        asked, record = self._asked, self.record
-        if not asked.narrows(terms, record):
-            return None
-        end = now + self._seconds(terms)
-        if record.expires is not None:
-            end = min(end, record.expires.wall_end)
-        try:
-            ahead = self._children.clocks.ahead(record.service)
-            made = self._children.make(self.secret, now, end, asked.projects, self._likely, ahead)
-        except Unfit as error:
-            raise Failure("refused", str(error), error.hint, why="cannot be so narrow") from None
-        if made is None and (asked.explicit or record.never_shown):
-            raise Failure(
-                "refused",
-                f"What is stored for {record.service} cannot be narrowed: only tokens of PyPI,"
-                " TestPyPI and devpi can.",
-                "leave `--project` and `--ttl` out",
-                why="cannot be narrowed",
-            )
-        return made
 
     def _seconds(self, terms: Terms) -> int:
         return min(self._asked.seconds(terms), longest(self.record))

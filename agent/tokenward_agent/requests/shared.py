@@ -177,16 +177,18 @@ class SharedGate:
         """Say what lets it through. Raises Failure."""
         self.denies(request, going.record)
         decision, _grant = judged(self.file.policy.rules, self._share.subject, going)
+        if decision.word == DENY or (decision.word == ASK and self._share.agreed is None):
+            raise self._refused(decision)
         left, terms = self._share.left(self._clock.boot()), decision.terms
         if left.seconds is not None:
             terms = terms._replace(ttl=min(terms.ttl or left.seconds, left.seconds))
+        going.require_possible(terms, self._clock.wall())
         left.require(going.under(terms))
-        if decision.word == DENY or (decision.word == ASK and self._share.agreed is None):
-            raise self._refused(decision)
         if not self._gate.may_use(decision):
             raise Failure(
                 "refused", "The policy gives no more for now.", "wait", rule=_line(decision)
             )
+        self._gate.use(decision)
         return Passed(_line(decision), None, terms, left)
 
     async def asked(self, _request: Request, _going: Going, _gets: object) -> NoReturn:

@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
+    from tokenward_agent.policy.rule import Terms
     from tokenward_agent.requests.dispatch import Slow
     from tokenward_agent.requests.fetch import Fetch
-    from tokenward_agent.requests.gate import Passed
-    from tokenward_agent.requests.grants import Grant
     from tokenward_agent.requests.share_life import ShareLife
     from tokenward_agent.store.children import Children, Sealed
     from tokenward_agent.store.vaults import Vaults
@@ -55,6 +54,19 @@ class _Open(NamedTuple):
     place: SharedPlace
     door: Door
     timer: asyncio.TimerHandle | None
+
+
+class _Shared(Going):
+    """What a share may hand out, as long as there is room for the share."""
+
+    instead_of_whole = "leave `--whole` out to share narrowed tokens of it"
+    instead_of_narrower = "`--whole` shares it as it is"
+    require_room: Callable[[], None]
+
+    def require_possible(self, terms: Terms, now: int) -> None:
+        """Raise Failure where nothing could go out under such terms, or not by a share."""
+        super().require_possible(terms, now)
+        self.require_room()
 
 
 class Sharing:
@@ -95,18 +107,18 @@ class Sharing:
         bounds = ("share", path, asked.uids, asked.lifetime)
 
         def going_of(record: Record, secret: Sealed) -> Going:
-            return Going(self._children, record, secret, asked.width, bounds=bounds)
+            going = _Shared(self._children, record, secret, asked.width, bounds=bounds)
+            going.require_room = lambda: self._require_room(path)
+            return going
 
         found, going, passed = await self._fetch.granted(
             request, going_of, lambda grant: asked.described(grant, path)
         )
         projects, lifetime = asked.width.projects, asked.lifetime
-        grant = self._granted(going, passed)
-        if len(self._open) >= MOST_SHARES:
-            raise Failure("busy", "Too much is shared already.", "`auth share --stop`")
+        going.require_possible(passed.terms, self._vaults.clock.wall())
         share = Share(
             path,
-            grant,
+            going.under(passed.terms),
             scope,
             projects,
             found.vault.provider,
@@ -117,18 +129,13 @@ class Sharing:
         self._begin(share, asked.uids, lifetime)
         return done(request.number, None, **self._told(share.path))
 
-    def _granted(self, going: Going, passed: Passed) -> Grant:
-        """Return what a share may hand out. Raises Failure where that could never be."""
-        grant = going.under(passed.terms)
-        if grant.whole and not going.whole:
-            raise Failure(
-                "refused",
-                f"What is stored for {going.record.service} cannot be narrowed: only tokens of PyPI,"
-                " TestPyPI and devpi can.",
-                "`--whole` shares it as it is",
-            )
-        going.made(passed.terms, self._vaults.clock.wall())
-        return grant
+    def _require_room(self, path: str) -> None:
+        """Raise Failure where one more share cannot be, or not in that place."""
+        if len(self._open) >= MOST_SHARES:
+            raise Failure("busy", "Too much is shared already.", "`auth share --stop`")
+        place = _bound(path, for_others=False)
+        place.listener.close()
+        place.release()
 
     def unshare(self, request: Request) -> Answer:
         """Close one shared socket, or all. Raises Failure."""
@@ -187,10 +194,7 @@ class Sharing:
         before = self._open.get(share.path)
         if before is not None and not before.place.still_ours():  # somebody took its socket away
             self._end(share.path)
-        try:
-            place = SharedPlace(share.path, for_others=bool(uids))
-        except PlaceError as error:
-            raise Failure("refused", str(error), "name another place by `--at`") from None
+        place = _bound(share.path, for_others=bool(uids))
         door = Door(
             place.listener,
             self._dispatch(share),
@@ -225,3 +229,11 @@ class Sharing:
             "ends": held.ends,
             "uids": [*held.uids],
         }
+
+
+def _bound(path: str, *, for_others: bool) -> SharedPlace:
+    """Bind a socket. Raises Failure."""
+    try:
+        return SharedPlace(path, for_others=for_others)
+    except PlaceError as error:
+        raise Failure("refused", str(error), "name another place by `--at`") from None
