@@ -44,6 +44,9 @@ class Credential:
 
 def find(url: str, username: str | None, project: str | None, ttl: int | None) -> Credential | None:
     """Return the credential for `url`, or None. Raises CommandError."""
+    _require_texts(url=url, username=username or "", project=project or "")
+    if ttl is not None and (type(ttl) is not int or ttl < 1):
+        raise CommandError("`ttl` is a number of whole seconds, above zero.", "`ttl=900`")
     asked = width(None if project is None else [project], ttl, otherwise=lookup.TOOL)
     terminal = Terminal(os.environ, quiet=True)
     terminal.attended = False
@@ -56,3 +59,14 @@ def find(url: str, username: str | None, project: str | None, ttl: int | None) -
                 raise
             raise CommandError(str(error), "pass one as `username`") from None
     return None if found is None else Credential(found.username, found.text, found.expires)
+
+
+def _require_texts(**arguments: object) -> None:
+    """Raise CommandError where a program gives what no command line could."""
+    for name, value in arguments.items():
+        if not isinstance(value, str):
+            raise CommandError(f"`{name}` is a text, and not a {type(value).__name__}.")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise CommandError(f"`{name}` is not valid Unicode.") from None

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from support.macaroons import caveats_of, token_of
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ print(json.dumps(answer))
 """
 
 
-def get(home: Home, *arguments: str | None, **variables: str) -> Any:
+def get(home: Home, *arguments: object, **variables: str) -> Any:
     """Return what `tokenward.get` returned, or sentence and hint of what it raised."""
     command = (sys.executable, "-I", "-c", PROGRAM, json.dumps(arguments))
     result = home.run(*command, **variables)
@@ -109,3 +111,24 @@ def test_a_passphrase_that_the_environment_leads_to_opens_the_vault(home: Home) 
 def test_what_is_no_service_is_said_in_a_sentence(home: Home) -> None:
     assert get(home, "http://h.example/")[0].endswith(" would send its credential unencrypted.")
     assert get(home, "nowhere")[0] == "No index is known as nowhere."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("pypi", None, None, "20d"), "`ttl` is a number of whole seconds, above zero."),
+        (("pypi", None, None, 900.5), "`ttl` is a number of whole seconds, above zero."),
+        (("pypi", None, None, True), "`ttl` is a number of whole seconds, above zero."),
+        (("pypi", None, None, -60), "`ttl` is a number of whole seconds, above zero."),
+        (("pypi", None, None, 10**30), "A narrowed token lives for 366 days at most"),
+        (("pypi", None, None, 59), "A narrowed token lives for a minute at least."),
+        (("pypi", None, ["mine"]), "`project` is a text, and not a list."),
+        (("pypi", None, "\ud800"), "`project` is not valid Unicode."),
+        (("pypi", 7), "`username` is a text, and not a int."),
+        ((None,), "`url` is a text, and not a NoneType."),
+    ],
+)
+def test_what_no_command_line_could_say_is_said_in_a_sentence(
+    home: Home, arguments: tuple[object, ...], said: str
+) -> None:
+    assert get(home, *arguments)[0].startswith(said)
