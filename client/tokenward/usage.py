@@ -12,7 +12,7 @@ import sys
 from tokenward.errors import CommandError, sayable
 from tokenward.layout import listed
 from tokenward.once import Once
-from tokenward_protocol import VERSION, durations
+from tokenward_protocol import VERSION, durations, user_ids
 from tokenward_protocol.messages import PROVIDERS
 
 TYPE_CHECKING = False
@@ -148,9 +148,12 @@ def lifetime(text: str) -> int:
 
 def user_id(text: str) -> int:
     """Read the value of `--uid`."""
-    if text.isascii() and text.isdigit() and len(text) <= 10:
-        return int(text)
-    raise argparse.ArgumentTypeError("is no user id, which is a number; `id -u NAME` prints one")
+    try:
+        return user_ids.user_id(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            "is no user id, which is a number; `id -u NAME` prints one"
+        ) from None
 
 
 def moment(text: str) -> float:

@@ -1,12 +1,21 @@
-"""How many user ids there are where a process runs: fewer inside of a user namespace than outside.
+"""Which user ids there are, and how many where a process runs: fewer inside of a user namespace.
 
-Pure, from what /proc/PID/uid_map holds (user_namespaces(7)).
+Pure, the latter from what /proc/PID/uid_map holds (user_namespaces(7)).
 """
 
 from __future__ import annotations
 
 ALL_IDS = 0xFFFFFFFF
-"""How many there are outside of all user namespaces."""
+"""How many there are outside of all user namespaces. That number itself, (uid_t) -1, is nobody's."""
+
+
+def user_id(text: str) -> int:
+    """Return the user id that a text stands for. Raises ValueError."""
+    if text.isascii() and text.isdigit() and len(text) <= len(str(ALL_IDS)):
+        found = int(text)
+        if found < ALL_IDS:
+            return found
+    raise ValueError("is not a user id")
 
 
 def mapped(uid_map: str) -> int:

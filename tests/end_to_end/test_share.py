@@ -185,6 +185,8 @@ def test_what_cannot_be_narrowed_is_shared_whole_or_not_at_all(stored: Home) -> 
         (("--service", "pypi", "--ttl", "5s"), "A share lives from a minute"),
         (("--service", "pypi", "--uid", "x"), "`--uid`"),
         (("--service", "pypi", "--uid=-1"), "is no user id"),
+        (("--service", "pypi", "--uid", "4294967295"), "is no user id"),  # (uid_t) -1: no one
+        (("--service", "pypi", "--uid", "9999999999"), "is no user id"),
         (("--service", "pypi", "--at", "/no/such/folder/s"), "cannot be made: No such file"),
         (("--service", "pypi", "--at", "/tmp"), "What is in that place already is no socket."),
         (

@@ -13,6 +13,7 @@ from tokenward_agent.failure import Failure
 from tokenward_agent.requests.narrowing import Wish
 from tokenward_agent.vault.lifetime import LONGEST
 from tokenward_protocol.index_tokens import DEFAULT_TTL, LEAST_TTL, names_in
+from tokenward_protocol.user_ids import ALL_IDS, user_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ def _projects(request: Request) -> tuple[str, ...]:
 
 def _uids(request: Request) -> tuple[int, ...]:
     """Return the further user ids that are let in."""
-    text = request.text("uids") or ""
-    if not all(word.isascii() and word.isdigit() and len(word) < 11 for word in text.split()):
-        raise Failure("bad-request", "A user id is a number.")
-    return tuple(dict.fromkeys(map(int, text.split())))
+    try:
+        return tuple(dict.fromkeys(map(user_id, (request.text("uids") or "").split())))
+    except ValueError:
+        raise Failure("bad-request", f"A user id is a number below {ALL_IDS}.") from None
 
 
 def _at(request: Request) -> str | None:
