@@ -66,7 +66,10 @@ def width(projects: list[str] | None, ttl: int | None, *, otherwise: Width) -> W
         raise CommandError("A narrowed token lives for a minute at least.", "`--ttl 15m`")
     if ttl is not None and ttl > MOST_TTL:
         days = MOST_TTL // 86400
-        raise CommandError(f"A narrowed token lives for {days} days at most.", f"`--ttl {days}d`")
+        raise CommandError(
+            f"A narrowed token lives for {days} days at most, and one of a sealed token for a day.",
+            "`--ttl 1d`",
+        )
     return Width(False, names, ttl)
 
 

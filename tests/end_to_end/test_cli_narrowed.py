@@ -180,6 +180,15 @@ def test_a_sealed_token_is_used_and_never_shown(home: Home) -> None:
     assert "is sealed" in failure(home, "token")
 
 
+def test_what_is_hinted_at_where_a_token_is_sealed_is_not_refused_in_turn(home: Home) -> None:
+    home.done("login", "--sealed", "--token", "-", stdin=f"{TOKEN}\n")
+    for asked in "36500d", "366d", "25h":
+        hint = failure(home, "token", "--ttl", asked).rpartition("hint: `--ttl ")[2]
+        assert home.auth("token", "--ttl", hint.split("`")[0]).returncode == 0
+    assert "hint: leave `--whole` out" in failure(home, "share", "--service", "pypi", "--whole")
+    home.done("share", "--service", "pypi")
+
+
 def test_only_what_can_be_narrowed_is_sealed(home: Home) -> None:
     said = failure(home, "login", URL, "-u", "ana", "--password", "-", "--sealed", stdin="s3cret\n")
     assert "only they can be sealed" in said

@@ -197,7 +197,7 @@ class Going:
                 "refused",
                 f"The token for {record.service} is sealed: what is made of it lives for"
                 f" {spelled(most)} at most.",
-                "a shorter `--ttl`",
+                f"`--ttl {most // 3600}h`",
                 why="sealed",
             )
         raise Failure("bad-request", f"A narrowed token lives for {spelled(most)} at most.")
