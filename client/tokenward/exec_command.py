@@ -9,12 +9,13 @@ not known to stay is refused:
   only looks (`--check-url`);
 - wherever it stands, what may be short for `--repository-url` or `--publish-url`, unless the
   index's URL follows;
-- in an upload by pdm or hatch, whose `-r` takes a name, what may be short for `--repository` or
-  holds an `r` among short options, unless what follows means the index;
+- behind the name of pdm or hatch in an upload by it, whose `-r` takes a name, what may be short for
+  `--repository` or holds an `r` among short options, unless what follows means the index;
 - a variable with the URL of an upload, given another value or taken away;
 - `--emit-index-url`, by which uv writes the credential into its output.
 
-A command line within a word (`sh -c`, `env -S`) is read too. What stands in a script, a Makefile or
+`pdm run twine` and `hatch run twine` are twine: what stands behind is its own. A command line within a
+word (`sh -c`, `env -S`) is read too. What stands in a script, a Makefile or
 a tool's own settings is not.
 """
 
@@ -35,6 +36,8 @@ _UPLOADS = {"publish", "upload"}
 _PLACES = {"--repository-": "--repository-url", "--publish-": "--publish-url"}
 """The options that choose the place and leave the secret, behind what no other option begins with."""
 
+_PYTHON = re.compile(r"(python|pypy)[\d.]*(\.exe)?")
+
 _NAMES = {**FIXED, "main": PYPI, "test": TESTPYPI}
 """What pdm and hatch call the two; nobody else's name can be known here."""
 
@@ -53,9 +56,10 @@ def refusal(program: Sequence[str], key: str) -> str | None:
     `key` is the service in its canonical spelling that the secret for uploads is for. No value of
     an option is in what is returned.
     """
-    every = [word for words in _command_lines(program) for word in words]
+    lines = [_launched(words) for words in _command_lines(program)]
+    every = [word for words in lines for word in words]
     tools, is_upload = _tools(every), not _UPLOADS.isdisjoint(every)
-    for at, words in enumerate(_command_lines(program)):
+    for at, words in enumerate(lines):
         # Words beside a line may be handed to it: `sh -c 'pdm publish "$@"' -- -r NAME`.
         own = (tools, is_upload) if at == 0 else (_tools(words), not _UPLOADS.isdisjoint(words))
         if found := _refusal(words, key, own[0] if own[1] else set()):
@@ -65,7 +69,7 @@ def refusal(program: Sequence[str], key: str) -> str | None:
 
 def _refusal(words: Sequence[str], key: str, uploading: set[str]) -> str | None:
     """Judge one command line; `uploading` are the tools of it, where it is an upload."""
-    is_behind = False
+    is_behind = by_name = False
     for before, word, behind in zip(["", *words], words, [*words[1:], ""], strict=False):
         option, equals, value = word.partition("=")
         if option == "--emit-index-url":
@@ -75,12 +79,13 @@ def _refusal(words: Sequence[str], key: str, uploading: set[str]) -> str | None:
         if any(option.startswith(own) and it.startswith(option) for own, it in _PLACES.items()):
             if _key(value if equals else behind) != key:
                 return option
-        elif uploading & _BY_NAME and (place := _place_by_name(word)) is not None:
+        elif by_name and (place := _place_by_name(word)) is not None:
             if _key(place or behind) != key:
                 return option if word.startswith("--") else option[: option.find("r") + 1]
         elif is_behind and "--check-url" not in {before, option} and _leaves(word, key):
             return "the URL"
         is_behind |= bool(uploading) and word in _UPLOADS
+        by_name |= any(mentions([word], tool) for tool in uploading & _BY_NAME)
     return None
 
 
@@ -126,6 +131,21 @@ def _command_lines(program: Sequence[str]) -> Iterator[list[str]]:
         if re.search(r"\s", word):
             for line in re.split(r"[;&|\n()]+", word):
                 yield re.split(r"[\s'\"`]+", line.strip())
+
+
+def _launched(words: Sequence[str]) -> list[str]:
+    """Leave out the `pdm run` and `hatch run` that stand before a tool, or before Python.
+
+    What else they run may be a script of the project, which starts what is not known.
+    """
+    found = list(words)
+    for at in reversed(range(len(words) - 2)):
+        launcher, does, what = words[at : at + 3]
+        command = what.rpartition(":")[2] if _tool(launcher) == "hatch" else what  # `ENV:twine`
+        known = _tool(command) or _PYTHON.fullmatch(command)
+        if _tool(launcher) in _BY_NAME and does == "run" and known:
+            found[at : at + 3] = [command]
+    return found
 
 
 def _tools(words: Sequence[str]) -> set[str]:
