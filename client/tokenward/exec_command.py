@@ -28,7 +28,7 @@ from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, ServiceError, is_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _TOOLS = {"twine", "uv", "pdm", "hatch", "maturin", "flit", "poetry"}
 _BY_NAME = {"pdm", "hatch"}
@@ -107,6 +107,17 @@ def uploads(program: Sequence[str]) -> bool:
 def resolves(program: Sequence[str]) -> bool:
     """Tell whether CMD may look for packages: it is not uv, or not at an upload alone."""
     return not (runs(program, "uv") and uploads(program) and _UV_RESOLVES.isdisjoint(program))
+
+
+def env_files(program: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """Return the files of variables that CMD names (`uv run --env-file`), as they are named there."""
+    every = words(program)
+    named = [environ.get("UV_ENV_FILE", "")]
+    for word, behind in zip(every, [*every[1:], ""], strict=True):
+        option, equals, value = word.partition("=")
+        if option in {"--env-file", "UV_ENV_FILE"}:
+            named.append(value if equals else behind)
+    return [name for text in named for name in text.split()]
 
 
 def words(program: Sequence[str]) -> list[str]:

@@ -89,6 +89,10 @@ _BY_NAME = re.compile(
     r"UV_INDEX_TOKEN_.+|UV_INDEX_.+_(USERNAME|PASSWORD)"
     r"|POETRY_(PYPI_TOKEN|HTTP_BASIC|REPOSITORIES)_.+"
 )
+_ON_THE_WAY = re.compile(
+    r"(UV|PIP|TWINE|PDM|HATCH|FLIT|POETRY|MATURIN|PIPENV)_.*"
+    r"|.*PROXY|.*CA_BUNDLE|SSL_CERT_(FILE|DIR)|NETRC|HOME|XDG_CONFIG_.*|.*SSLKEYLOGFILE"
+)
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -99,6 +103,15 @@ def speaks_of_an_index(variable: str) -> bool:
     """
     upper = variable.upper()
     return upper in _ONE_VALUE or _BY_NAME.fullmatch(upper) is not None
+
+
+def may_lead_elsewhere(variable: str) -> bool:
+    """Tell whether a file that sets a variable of this name could have a secret go elsewhere.
+
+    That is all that the tools read, and what says by which proxy, and what certificates are taken.
+    """
+    upper = variable.upper()
+    return speaks_of_an_index(variable) or _ON_THE_WAY.fullmatch(upper) is not None
 
 
 def is_upload_url(variable: str) -> bool:

@@ -6,6 +6,9 @@
 - uv sends everything through the `http-proxy` or `https-proxy` of a project's settings, whatever the
   environment says of proxies, and with `allow-insecure-host` beside it takes any certificate there.
 
+- `uv run --env-file FILE` sets what stands in FILE for itself and for what it runs: a proxy, or a
+  variable of another tool, that `auth exec` did not set. Then nothing is started.
+
 So a project with such options, or with settings that we cannot read, gives the tool nothing.
 
 https://pdm-project.org/latest/reference/configuration/
@@ -18,6 +21,7 @@ import os
 import re
 
 from tokenward.errors import CommandError
+from tokenward.exec_environment import may_lead_elsewhere
 from tokenward.files import parse_toml, read, upward
 
 TYPE_CHECKING = False
@@ -28,6 +32,8 @@ _PROXIES = ("http-proxy", "https-proxy")
 _WORDS = re.compile(rb"https?-proxy")
 _MARKS = re.compile(rb"https?-proxy|\\[uUx]")
 """What may speak of a proxy in a text that is no TOML to us: the words, or an escape in their place."""
+
+_SETS = re.compile(rb"([A-Za-z_][A-Za-z0-9_]*)[ \t'\"]*[=:]")
 
 _SCRIPT = re.compile(rb"^#[ \t]*///[ \t]*script", re.MULTILINE)
 _ARCHIVE = (".whl", ".zip", ".gz", ".asc", ".attestation")
@@ -51,6 +57,32 @@ def of_uv(places: Iterable[str]) -> str | None:
         if _has_proxy(path, "tool", "uv") or (path.endswith("uv.toml") and _has_proxy(path)):
             return path
     return next((path for path in places if os.path.isfile(path) and _speaks_of_proxy(path)), None)
+
+
+def of_env_files(names: Iterable[str], places: Iterable[str]) -> str | None:
+    """Return the first of some files of variables that may lead elsewhere or cannot be read, or None.
+
+    A name is looked at in each of `places` that is a folder.
+    """
+    folders = [place for place in places if os.path.isdir(place)]
+    for name in names:
+        paths = dict.fromkeys(os.path.join(folder, name) for folder in folders)
+        files = [path for path in paths if os.path.isfile(path)]
+        if not files:
+            return name
+        for path in files:
+            if _sets_what_leads_elsewhere(path):
+                return path
+    return None
+
+
+def _sets_what_leads_elsewhere(path: str) -> bool:
+    try:
+        data = read(path) or b""
+    except CommandError:
+        return True
+    lines = (line for line in data.split(b"\n") if not line.lstrip().startswith(b"#"))
+    return any(may_lead_elsewhere(name.decode()) for line in lines for name in _SETS.findall(line))
 
 
 def _projects(places: Iterable[str], *names: str) -> Iterable[str]:

@@ -219,6 +219,50 @@ def proxies(url: str, good: str) -> dict[str, tuple[dict[str, str], str]]:
     }
 
 
+FILES = {
+    "proxy": "A=1\nexport http_proxy = URL\n",
+    "all": "ALL_PROXY='URL'\n",
+    "quoted": '"HTTP_PROXY"=URL\n',
+    "index of the tool's own": "TWINE_CERT=x\nTWINE_PROXY=URL\n",
+    "uv's index": "UV_INDEX=corp=URLsimple/\n",
+    "pip's proxy": "PIP_PROXY=URL\n",
+    "not there": None,
+    "not text": "\0\nHTTP_PROXY=URL",
+}
+
+
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES)
+@pytest.mark.parametrize(
+    "command",
+    [
+        "uv run --no-project --env-file e RUN",
+        "uv run --no-project --env-file=e RUN",
+        "env UV_ENV_FILE=e uv run --no-project RUN",
+        "sh -c uv\trun\t--no-project\t--env-file\te\tRUN",
+        "uv --directory . run --no-project --env-file e RUN",
+    ],
+)
+def test_no_file_of_variables_takes_the_password_elsewhere(
+    home: Home, good: Loopback, evil: Loopback, command: str, text: str | None
+) -> None:
+    if text is not None:
+        (home.path / "e").write_text(text.replace("URL", evil.url))
+    run = f"twine upload --non-interactive {write_wheel(home.path)}"
+    run = run.replace(" ", "\t") if "\t" in command else run
+    result = execute(home, home.path, command.replace("RUN", run), "corp")
+    assert evil.requests == good.requests == []
+    assert "so nothing was started" in result.stderr
+
+
+def test_a_file_of_other_variables_is_let_through(home: Home, good: Loopback) -> None:
+    (home.path / "e").write_text(
+        "# my proxy is none\n#HTTP_PROXY=x\nDATABASE_URL=postgres://x/\nDEBUG=1\n"
+    )
+    run = f"twine upload --non-interactive {write_wheel(home.path)}"
+    execute(home, home.path, f"uv run --no-project --env-file e {run}", "corp")
+    assert [r.authorization for r in good.requests if r.method == "POST"] != []
+
+
 @pytest.mark.parametrize("case", list(proxies("", "")))
 def test_no_proxy_of_a_checkouts_choice_gets_the_password(
     home: Home, good: Loopback, evil: Loopback, case: str

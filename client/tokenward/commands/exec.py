@@ -156,6 +156,13 @@ def _found(program: Sequence[str], indexes: Sequence[Index], session: Session) -
     """Return the variables for CMD; say what is left out, and what may change."""
     warn, environ = session.terminal.warn, session.environ
     without: set[str] = set()
+    env_files = exec_command.env_files(program, environ)
+    if env_files and (chosen := project_options.of_env_files(env_files, _places(program, session))):
+        raise CommandError(
+            f"{chosen} sets variables that may have a secret go elsewhere, or cannot be read, so"
+            " nothing was started.",
+            "give what `--env-file` has for indexes, tools and proxies to `auth exec` itself",
+        )
     for tool, chosen in (
         ("pdm", project_options.of_pdm(_places(program, session, "PDM_PROJECT"))),
         ("uv", project_options.of_uv(_places(program, session, *exec_uv.OTHER_SETTINGS))),
