@@ -107,3 +107,34 @@ def test_a_yes_for_a_text_holds_for_no_other(stored: Home) -> None:
         )
         assert SECRET in shown.stdout
     assert [line.get("consent") for line in lines(stored)[-2:]] == ["asked", "asked"]
+
+
+READS = [
+    ("bash", "-c", "PATH=.:$PATH; source deploy"),
+    ("bash", "-c", "X=source; PATH=.:$PATH; $X deploy"),
+    ("bash", "-c", 'PATH=.:$PATH; source "$1"', "_", "deploy"),
+    (sys.executable, "-c", "import sys; sys.path.insert(0, '.'); import deploy"),
+    (sys.executable, "-c", "import sys; sys.path.insert(0, '.'); __import__('deploy')"),
+]
+
+
+@pytest.mark.parametrize("command", READS)
+@pytest.mark.parametrize("word", ["deny", "ask"])
+def test_what_a_text_reads_is_asked_about_and_it_is_said_which_rule_may_be_meant(
+    stored: Home, command: tuple[str, ...], word: str
+) -> None:
+    (stored.path / "deploy").write_text(f"auth token {URL}; :\n")
+    (stored.path / "deploy.py").write_text(
+        f"import subprocess\nsubprocess.run(['auth', 'token', {URL!r}])\n"
+    )
+    assert SECRET in stored.run(*command).stdout
+    rules(stored, f'[[policy]]\nprogram = "deploy"\ndecide = "{word}"\n')
+    result = stored.run(*command)
+    assert SECRET not in result.stdout
+    assert "cannot be told whether the one in line 1 is meant" in result.stderr
+
+
+def test_what_a_text_starts_is_known_by_itself(stored: Home) -> None:
+    rules(stored, DENIED.format("true"))
+    command = f"true --deploy; true && auth token {URL}; :"
+    assert SECRET in stored.run("bash", "-c", command).stdout

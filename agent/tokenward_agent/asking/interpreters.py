@@ -123,7 +123,7 @@ _BASH_LONGS: Final = _names(
     " pretty-print protected restricted verbose version wordexp"
 )
 _BASH_LONG_VALUED: Final = _names("init-file rcfile")
-_SHELLS: Final = frozenset({"bash", "rbash", "dash", "ash", "sh", "zsh"})
+SHELLS: Final = frozenset({"bash", "rbash", "dash", "ash", "sh", "zsh"})
 
 _NAME: Final = re.compile(
     r"(python|pypy|node|nodejs|ruby|perl|bash|rbash|dash|ash|zsh|sh)"
@@ -145,7 +145,7 @@ def kind_of(path: str) -> str | None:
 
 def run_of(kind: str, argv: tuple[str, ...]) -> Run:
     """Return what an interpreter of this kind, started so, runs."""
-    return _by_shell(kind, argv) if kind in _SHELLS else _by_getopt(_GETOPT[kind], argv)
+    return _by_shell(kind, argv) if kind in SHELLS else _by_getopt(_GETOPT[kind], argv)
 
 
 def is_descriptor(path: str) -> bool:

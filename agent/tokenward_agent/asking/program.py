@@ -18,6 +18,7 @@ from typing import NamedTuple
 from tokenward_agent.asking.interpreters import (
     MODULE,
     MULTI_CALL,
+    SHELLS,
     TEXT,
     UNKNOWN,
     is_descriptor,
@@ -41,6 +42,7 @@ _COMPILED: Final = frozenset(
 
 _DELETED: Final = " (deleted)"
 _BY_NAME: Final = ""
+_COMMANDS: Final = re.compile(r"[;&|()`\n]+")
 _APART: Final = re.compile(r"[\s;&|()<>{}$=\"'`]+")
 
 
@@ -109,7 +111,8 @@ def lasting_name(process: Process, program: Program) -> str | None:
 def hints_of(process: Process, program: Program) -> frozenset[str]:
     """Return names of files that it may run beside what it is known by.
 
-    Those are what its command line names, where nobody knows what that means: the words of a text, of
+    Those are what its command line names, where nobody knows what that means: the words of a text (each:
+    `source deploy`, `import deploy`; but for what a shell starts as a process of its own), of
     a program that is in no table and may be an interpreter (`php helper.php`, `ld.so ./helper`), and of
     a script or module that is no known tool and may be one, too (`python -m pdb helper.py`). And a script that is not named by its whole path, as it may be one of another folder: a shell
     looks on PATH, and a process may have changed its folder since.
@@ -119,6 +122,8 @@ def hints_of(process: Process, program: Program) -> frozenset[str]:
     words = program.arguments if runs else process.argv[1:]
     parts = (part for word in (() if known else words) for part in _APART.split(word))
     named = [part for part in parts if "/" in part or "." in part]
+    if program.is_text:
+        named += _words_of_text(process.argv[1:], is_shell=program.name in SHELLS)
     if program.script and program.script not in process.argv:
         named.append(program.script)
     found: set[str] = set()
@@ -126,6 +131,16 @@ def hints_of(process: Process, program: Program) -> frozenset[str]:
         name = path.rpartition("/")[2]
         found |= {name, name.removesuffix(".py")}
     return frozenset(found)
+
+
+def _words_of_text(argv: tuple[str, ...], *, is_shell: bool) -> list[str]:
+    """Return all words of a text; of a shell's commands but the first one, which is a process of its own."""
+    found: list[str] = []
+    for word in argv:
+        starts = is_shell and any(map(str.isspace, word))
+        for command in _COMMANDS.split(word):
+            found += [*filter(None, _APART.split(command))][starts:]
+    return found
 
 
 def _called(process: Process) -> tuple[str | None, tuple[str, ...]]:

@@ -54,7 +54,10 @@ class Passed(NamedTuple):
 
 FREELY: Final = Passed()
 
-_UNKNOWN: Final = "it is not wholly known who asks, and then each rule that denies a program counts"
+_UNKNOWN: Final = (
+    "it is not wholly known who asks: then each rule that denies a program counts, and none that"
+    " allows one"
+)
 
 
 def readable(file: PolicyFile, now: int) -> tuple[Rule, ...]:
@@ -132,7 +135,7 @@ class Gate:
                 "refused",
                 f"Nobody can be asked about giving {case.wanted}: there is neither a terminal nor a"
                 " display.",
-                f"a rule in {self.file.path} can allow it",
+                f"a rule in {self.file.path} can allow it{self._why_asked(case, going)}",
                 why=NOBODY_ASKED,
             )
         async with self._person.turn() as end:
@@ -182,6 +185,14 @@ class Gate:
             self._state = state
             self._answers.forget()
         return rules
+
+    def _why_asked(self, case: Case, going: Going) -> str:
+        """Say which rule it was of which nobody knows whether it is meant, "" where none was."""
+        decision, _ = judged(self.file.policy.rules, case.subject, going)
+        if decision.certain or decision.rule is None:
+            return ""
+        line = decision.rule.line
+        return f"; it is asked since it cannot be told whether the one in line {line} is meant"
 
     def _answered(
         self, decision: Decision, grant: Grant, case: Case, how: str, *, yes: bool
