@@ -246,13 +246,13 @@ def fetched(
     return _read(data[:body], 6)[0], data[body:]
 
 
-def first_time() -> bool:
+def first_time(me: str = "") -> bool:
     """Tell, once for each tool, whether it has been told yet that it gets nothing.
 
-    The tool is this process, or where that is a `keyring` program, whoever called it. Who was told is
-    in a file of the state folder, and where there is none known to this process alone.
+    The tool is `me` (a pid), else this process, or where that is a `keyring` program, whoever called
+    it. Who was told is in a file of the state folder, and where there is none known to this process alone.
     """
-    me = os.environ.get(TOOL, "")
+    me = me or os.environ.get(TOOL, "")
     if not me.isdigit():
         name = (sys.argv or [""])[0].replace("\\", "/").replace("/__main__.py", "")
         me = str(

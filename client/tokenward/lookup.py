@@ -4,6 +4,9 @@ The environment, the agent, the user's .pypirc: the first that has an answer dec
 answers for the URL that its credential is for and for what lies below, and for nothing else. Where
 a provider is named, its vault is asked and nothing else is.
 
+Where a vault is not open, or no agent answers, but nothing was ever stored at that origin, the others
+are asked as ever; what none of them has is the agent's word.
+
 What the agent hands out is a narrower token than it stores, where there can be one, unless the whole
 is asked for (narrowing.py). `described` finds alike, and returns no secret.
 """
@@ -13,8 +16,9 @@ from __future__ import annotations
 from time import time
 
 from tokenward import environment, pypirc
-from tokenward.connection import AgentError
+from tokenward.connection import AgentAbsent, AgentError
 from tokenward.errors import CommandError
+from tokenward.keyring_agent import listed as stored_there
 from tokenward.layout import ahead, listed
 from tokenward.narrowing import Width, narrowed, seen
 from tokenward_protocol.urls import display
@@ -89,9 +93,16 @@ def find(
     `offer`: a person at a terminal may be asked to end a lock.
     """
     found = None if provider else _from_environment(session, service, username, width)
+    withheld: CommandError | None = None
     if found is None:
         arguments = {"provider": provider, **width.arguments()}
-        answer = _asked(session, "fetch", service, username, arguments, offer=offer)
+        answer = None
+        try:
+            answer = _asked(session, "fetch", service, username, arguments, offer=offer)
+        except (AgentError, AgentAbsent) as refused:
+            if provider or not was_never_stored(session, service, refused):
+                raise
+            withheld = refused
         if answer is not None:
             if limits := _limits(answer.header):
                 session.terminal.detail(limits)
@@ -99,7 +110,18 @@ def find(
             return _from_agent(answer, width)
     if found is None and provider is None:
         found = _from_pypirc(session, service, username, width)
+    if found is None and withheld is not None:
+        raise withheld
     return found
+
+
+def was_never_stored(session: Session, service: Service, refused: CommandError) -> bool:
+    """Tell whether what kept an answer back has nothing to do with a service: nothing is stored there."""
+    if isinstance(refused, AgentError):
+        return refused.header.get("stored") is False
+    if not isinstance(refused, AgentAbsent):
+        return False
+    return session.directory is None or not stored_there(session.directory, service.key)
 
 
 def described(

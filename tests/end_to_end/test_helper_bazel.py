@@ -137,3 +137,24 @@ def test_a_locked_vault_is_an_error_and_no_miss(home: Home) -> None:
     result = ask(home, '{"uri": "https://h.example/team/"}')
     assert (result.returncode, result.stdout) == (2, "")
     assert "hint: `auth unlock`" in result.stderr
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_was_never_stored_is_a_miss_or_in_pypirc_whatever_a_vault_is(
+    home: Home, *, gone: bool
+) -> None:
+    home.log_in(TEAM, "pässword")
+    home.done("lock")
+    variables = {"TOKENWARD_SOCK": str(home.path / "gone.sock")} if gone else {}
+    assert answer(home, "https://never.example/", **variables) == MISS
+    (home.path / ".pypirc").write_text(
+        "[distutils]\nindex-servers = c\n"
+        "[c]\nrepository = https://never.example/\nusername = carol\npassword = c\n"
+    )
+    assert answer(home, "https://never.example/", **variables) == basic("carol:c")
+    shown = home.run(
+        *("auth", "exec", "--index", "https://never.example/", "--", "printenv", "TWINE_PASSWORD"),
+        **variables,
+    )
+    assert shown.stdout == "c\n", shown.stderr
+    assert "auth unlock" in ask(home, '{"uri": "https://h.example/team/"}').stderr

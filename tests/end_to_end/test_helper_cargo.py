@@ -193,3 +193,17 @@ def test_run_by_a_person_it_says_who_runs_it(home: Home) -> None:
     result = home.run("cargo-credential-tokenward")
     assert (result.returncode, result.stdout) == (2, "")
     assert "credential-provider" in result.stderr
+
+
+def test_a_locked_vault_keeps_no_other_provider_from_what_was_never_stored(
+    home: Home, registry: Loopback
+) -> None:
+    home.done("login", "https://other.example/", "--token", TOKEN)
+    home.done("lock")
+    assert get(home, "sparse+https://never.example/index/") == refused("not-found")
+    config = home.path / ".cargo/config.toml"
+    providers = '["cargo:token", "cargo-credential-tokenward"]'
+    text = config.read_text().replace('["cargo-credential-tokenward"]', providers)
+    config.write_text(f'{text}token = "{TOKEN}"\n')
+    result = cargo(home, "fetch")
+    assert result.returncode == 0, result.stderr

@@ -192,3 +192,12 @@ def test_run_by_a_person_it_says_who_runs_it(home: Home) -> None:
     result = home.run("docker-credential-tokenward")
     assert result.returncode == 1
     assert '"credsStore": "tokenward"' in result.stdout
+
+
+@pytest.mark.parametrize("server", ["never.example", HUB])
+def test_a_locked_vault_is_a_miss_for_what_was_never_stored(home: Home, server: str) -> None:
+    keep(home, "r.example", "ana", "x")
+    home.done("lock")
+    for operation in "get", "erase":
+        assert ask(home, operation, server) == (1, "credentials not found in native keychain\n")
+    assert "`auth unlock`" in ask(home, "get", "r.example")[1]

@@ -222,3 +222,37 @@ def test_run_by_a_person_it_says_who_runs_it(home: Home) -> None:
     result = home.run("git-credential-tokenward")
     assert result.returncode == 2
     assert "git config --global credential.helper tokenward" in result.stderr
+
+
+OTHER = "https://other.example/"
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_closed_vault_keeps_no_other_helper_from_what_was_never_stored(
+    home: Home, server: Loopback, *, gone: bool
+) -> None:
+    home.done("login", OTHER, "-u", "ana", "--password", "x")
+    home.done("lock")
+    variables = {"TOKENWARD_SOCK": str(home.path / "gone.sock")} if gone else {}
+    kept = home.path / ".git-credentials"
+    kept.write_text(f"http://alice:p%C3%A4ssword@{server.netloc}\n")
+    kept.chmod(0o600)
+    home.run("git", "config", "--global", "--add", "credential.helper", "store")
+    result = clone(home, server, **variables)
+    assert result.returncode == 0, result.stderr
+    assert quiet(home, "get", "protocol=https\nhost=never.example\n", **variables) == ""
+    assert quiet(home, "erase", "protocol=https\nhost=never.example\n", **variables) == ""
+
+
+def test_that_a_vault_is_locked_is_said_once_for_one_command(home: Home, server: Loopback) -> None:
+    home.done("login", server.url, "-u", "alice", "--password", "pässword")
+    home.done("lock")
+    kept = home.path / ".git-credentials"
+    kept.write_text(f"http://alice:p%C3%A4ssword@{server.netloc}\n")
+    kept.chmod(0o600)
+    home.run("git", "config", "--global", "--add", "credential.helper", "store")
+    url = f"{server.url}team/repo.git"
+    command = f"git clone {url} one && git clone {url} two"
+    for _ in range(2):
+        result = home.run("setsid", "sh", "-c", f"{command}; rm -r one two")
+        assert result.stderr.count("`auth unlock`") == 1, result.stderr

@@ -1,7 +1,8 @@
 """What a credential helper may do: look a credential up, keep one, and give one up again.
 
 A helper is run by another program, so nobody is asked anything; a passphrase that the environment
-leads to opens a vault that is merely closed. A URL under which nothing can be stored (another
+leads to opens a vault that is merely closed. Where nothing was ever stored a vault that is not open is a
+miss like any other, and so is an agent that is gone: the tool's other sources answer. A URL under which nothing can be stored (another
 scheme, `http` to another machine) is a miss. A credential is only given up where the one stored is
 the one that the tool means: under this very service, and with the refused secret where the tool
 says which.
@@ -10,7 +11,7 @@ says which.
 from __future__ import annotations
 
 from tokenward import lookup, names, tokens
-from tokenward.connection import AgentError
+from tokenward.connection import AgentAbsent, AgentError
 from tokenward.errors import CommandError
 from tokenward.providing import find_home
 
@@ -39,9 +40,15 @@ def find(session: Session, service: Service, username: str | None, which: str = 
     try:
         return lookup.find(session, service, username)
     except AgentError as error:
+        if lookup.was_never_stored(session, service, error):
+            return None
         if error.code != "ambiguous":
             raise
         raise CommandError(str(error), which) from None
+    except AgentAbsent as error:
+        if lookup.was_never_stored(session, service, error):
+            return None
+        raise
 
 
 def keep(
@@ -76,19 +83,24 @@ def give_up(
     if refused is not None:
         try:
             answer = session.ask("fetch", service=service.key, username=username)
-        except AgentError as error:
-            if error.code != "not-found":
+        except (AgentError, AgentAbsent) as error:
+            if not _is_miss(session, service, error):
                 raise
             return False
         if answer.body != refused.encode():
             return False
     try:
         session.ask("logout", service=service.key, username=username)
-    except AgentError as error:
-        if error.code != "not-found":
+    except (AgentError, AgentAbsent) as error:
+        if not _is_miss(session, service, error):
             raise
         return False
     return True
+
+
+def _is_miss(session: Session, service: Service, error: CommandError) -> bool:
+    missing = isinstance(error, AgentError) and error.code == "not-found"
+    return missing or lookup.was_never_stored(session, service, error)
 
 
 def stored(session: Session) -> tuple[set[tuple[str, str]], bool]:

@@ -3,7 +3,8 @@
 git writes lines of `key=value`, ended by an empty line or the end, and reads the same. The path is
 there only where `credential.useHttpPath` is set. An operation or attribute that is unknown is
 passed over, a miss is silence, and so git goes on to its next helper; `quit` is never said. Only
-what keeps a stored credential from being used is said, on stderr, where a person sees it.
+what keeps a stored credential from being used is said, on stderr, where a person sees it: once for all
+that one command of a shell starts, as git starts this for every repository and again to store.
 
 After each success git stores what it was handed, by us or by anybody. What we would answer anyway
 is not stored: that would make an entry for each path, keep what belongs to a variable or to
@@ -14,12 +15,15 @@ https://git-scm.com/docs/gitcredentials
 
 from __future__ import annotations
 
+import os
 import sys
 from time import time
 from urllib.parse import quote
 
+from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.helpers import credentials, program
+from tokenward.keyring_agent import first_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +46,17 @@ def _work(session: Session) -> int:
             "`git-credential-tokenward` is run by git, with get, store or erase.",
             "`git config --global credential.helper tokenward`",
         )
-    run(sys.argv[1], program.text(), session)
+    try:
+        run(sys.argv[1], program.text(), session)
+    except AgentError as refused:
+        if refused.code not in {"locked", "vault"} or first_time(_job()):
+            raise
     return 0
+
+
+def _job() -> str:
+    """Return the pid of what a shell or service started, which git and its helpers are of."""
+    return str(os.getppid() if sys.platform == "win32" else os.getpgrp())
 
 
 def run(operation: str, text: str, session: Session) -> None:
