@@ -27,7 +27,7 @@ export async function fetchCredential(url, username) {
       return { username: header.username, secret: body, expires: header.expires };
     } catch (refusal) {
       // The agent of another home may have taken the plain name; ours is at the next address then.
-      if (refusal.code !== "other-directory" && refusal.code !== "absent") throw refusal;
+      if (!["other-directory", "absent", "busy"].includes(refusal.code)) throw refusal;
     }
   }
   throw new Refusal("No agent is running.", "`auth agent start` starts it", "absent");

@@ -3,8 +3,8 @@
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { lstatSync, realpathSync, statSync } from "node:fs";
-import { homedir } from "node:os";
+import { lstatSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import { homedir, hostname } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
 
 import { Refusal } from "./refusal.js";
@@ -21,14 +21,37 @@ export function agentAddresses(env = process.env) {
   }
   const ordinary = resolved(userDirectory(env, "XDG_DATA_HOME", ".local/share"));
   const directory = env.TOKENWARD_DIR ? resolved(env.TOKENWARD_DIR) : ordinary;
+  const names = [`${tag(directory)}.sock`];
+  if (directory === ordinary) names.unshift("agent.sock");
   const runtime = runtimeDirectories(env).find(isPrivate);
-  if (runtime === undefined) {
-    return { directory, sockets: [] };
-  }
-  const tag = createHash("sha256").update(directory).digest("hex").slice(0, 16);
-  const own = join(runtime, `${tag}.sock`);
-  const sockets = directory === ordinary ? [join(runtime, "agent.sock"), own] : [own];
+  const sockets = runtime === undefined ? [] : names.map((name) => join(runtime, name));
+  const recorded = recordedAddress(join(stateDirectory(env), tag(directory)));
+  if (recorded !== undefined && !sockets.includes(recorded)) sockets.push(recorded);
   return { directory, sockets };
+}
+
+/** Where the agent of another environment says that it is, in the directory's state folder. */
+function recordedAddress(folder) {
+  let host;
+  try {
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "ascii").trim();
+    host = `${boot}-${readlinkSync("/proc/self/ns/pid").replace(/\D/g, "")}`;
+  } catch {
+    host = tag(hostname()); // another system than Linux
+  }
+  const file = join(folder, `agent-${host}`);
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  if (!found?.isFile() || found.uid !== process.geteuid() || found.mode & 0o022) return undefined;
+  const [address, end] = readFileSync(file, "utf8").split("\n");
+  return end !== undefined && isAbsolute(address) ? address : undefined;
+}
+
+function tag(text) {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
+
+function stateDirectory(env) {
+  return userDirectory(env, "XDG_STATE_HOME", ".local/state");
 }
 
 /**
@@ -65,8 +88,7 @@ function runtimeDirectories(env) {
   if (process.platform === "darwin") {
     found.push(execFileSync("/usr/bin/getconf", ["DARWIN_USER_TEMP_DIR"], { encoding: "utf8" }).trim());
   }
-  const state = userDirectory(env, "XDG_STATE_HOME", ".local/state");
-  return [...found.map((base) => join(base, APP)), join(state, "run")];
+  return [...found.map((base) => join(base, APP)), join(stateDirectory(env), "run")];
 }
 
 /** A directory of the user's, by the variable that names its parent, else below the home. */

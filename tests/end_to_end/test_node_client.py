@@ -125,7 +125,7 @@ def test_it_sends_nothing_where_others_may_put_a_socket(home: Home, client: Path
     run.chmod(0o777)
     try:
         assert "Others may write to" in said(home, client, URL, **socket)
-        assert "No agent" in said(home, client, URL)
+        assert "Others may write to" in said(home, client, URL)  # its record leads there, too
     finally:
         run.chmod(0o700)
     file = home.path / "file"
@@ -140,3 +140,15 @@ def test_at_a_shared_socket_it_gets_a_narrowed_token(home: Home, client: Path) -
     username, token = result.stdout.splitlines()
     assert username == "__token__"
     assert '[1,["mine"]]' in (caveats_of(token) or ())
+
+
+@pytest.mark.parametrize("runtime", ["", "elsewhere"])
+def test_it_finds_the_agent_of_another_environment(
+    home: Home, client: Path, runtime: str
+) -> None:
+    home.log_in(URL, "a")
+    there = {"XDG_RUNTIME_DIR": f"{home.path}/{runtime}" if runtime else ""}
+    assert ask(home, client, URL, **there).stdout == "alice\na\n"
+    (record,) = (home.path / ".local/state/tokenward").glob("*/agent-*")
+    record.chmod(0o666)  # anybody may have written it
+    assert "No agent" in said(home, client, URL, **there)
