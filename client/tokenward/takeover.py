@@ -60,6 +60,15 @@ class Takeover:
         entries: list[dict[str, Any]] = stored(session)[0]
         self.adopted = {(e["service"], e["username"]) for e in entries if e["adopted"]}
         self._sealed = {(e["service"], e["username"]) for e in entries if e["sealed"]}
+        self._stored = {(e["service"], e["username"]) for e in entries}
+
+    def place(self, key: str, typed: str, username: str) -> str:
+        """Return under which key one goes: with its `/simple/` where another account is at the other.
+
+        As the agent has it for a login; those without come first in a run.
+        """
+        others = any(at == key and user != username for at, user in self._stored)
+        return typed if others or (typed, username) in self._stored else key
 
     def take(
         self,
@@ -81,6 +90,7 @@ class Takeover:
             return Outcome(FAILED, str(refused), refused.hint)
         if outcome.state != DIFFERENT:
             self._done.add((key, username))
+        self._stored.add((key, username))
         return outcome
 
     def adopt(self, key: str, username: str, provider: str) -> Outcome:

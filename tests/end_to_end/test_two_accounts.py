@@ -52,3 +52,39 @@ def test_two_logins_of_a_host_in_a_netrc_are_warned_of(home: Home) -> None:
     said = home.auth("import", "netrc", "--host", "h.example")
     assert said.returncode == 0
     assert "a tool that names no user now gets none of them" in said.stderr
+
+
+def test_an_account_that_is_warned_of_is_told_apart_by_a_login_at_the_longer_url(
+    home: Home,
+) -> None:
+    home.done("login", SIMPLE, "-u", "reader", "--password", "made-up-2")
+    home.done("login", BARE, "-u", "deployer", "--password", "made-up-1")
+    assert home.auth("token", f"{BARE}/legacy/").returncode == 2
+    said = home.auth("login", SIMPLE, "-u", "reader", "--password", "made-up-3")
+    assert said.returncode == 0
+    assert f"Replaced the password of reader for {SIMPLE}" in said.stderr
+    assert "An account of" not in said.stderr
+    assert home.done("token", SIMPLE) == "made-up-3\n"
+    assert home.done("token", f"{BARE}/legacy/") == "made-up-1\n"
+    entries = [(e["service"], e["username"]) for e in home.answer("list")["credentials"]]
+    assert sorted(entries) == [(f"{BARE}/", "deployer"), (SIMPLE, "reader")]
+
+
+@pytest.mark.parametrize("order", [("reader", "deployer"), ("deployer", "reader")])
+def test_an_import_tells_an_index_and_its_uploads_apart_in_either_order(
+    home: Home, order: tuple[str, str]
+) -> None:
+    urls = {"reader": SIMPLE, "deployer": f"{BARE}/"}
+    sections = "".join(
+        f"[{user}]\nrepository = {urls[user]}\nusername = {user}\npassword = pw-{user}\n"
+        for user in order
+    )
+    servers = " ".join(order)
+    rc = home.path / ".pypirc"
+    rc.write_text(f"[distutils]\nindex-servers = {servers}\n{sections}")
+    rc.chmod(0o600)
+    said = home.auth("import", "pypirc", "--remove")
+    assert (said.returncode, "gets none of them" in said.stderr) == (0, False), said.stderr
+    assert home.done("token", SIMPLE) == "pw-reader\n"
+    assert home.done("token", f"{BARE}/legacy/") == "pw-deployer\n"
+    assert home.auth("import", "pypirc").returncode == 0

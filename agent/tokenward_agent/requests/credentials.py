@@ -67,8 +67,11 @@ class CredentialRequests:
         if sealed:
             self._require_narrowable(service, body)
         await self._opening.open_what_opens(provider)
+        moved = None
         if self._users(typed) & {username} or self._users(service) - {username}:
-            service = typed  # two accounts that were told apart stay so
+            # Two accounts that were told apart stay so, and one that shared a place leaves it.
+            moved = service if typed != service and username in self._users(service) else None
+            service = typed
         if provider is None:
             provider, note = await self._choice.choose(None, None, {}, probe=False)
             notes += [note] if note else []
@@ -87,6 +90,10 @@ class CredentialRequests:
             never_shown=sealed,
         )
         self._adopted.drop((service, username))
+        if moved is not None:
+            (left,) = await self._changes.logout(moved, username, provider=None, every=False)
+            self._adopted.drop(left.record.key)
+            before = before or left.record
         if before is None:
             notes += self._rivals(service, username)
         return self._stored(request, service, provider, notes, before)
@@ -104,7 +111,8 @@ class CredentialRequests:
         text = (
             f"An account of {others[0] or 'an empty user name'}{more} is stored for {service}, too:"
             " a tool that names no user now gets none of them. Put the user name into its URL, or log"
-            " in by the longer URL of what only one of them is for."
+            " in again by the longer URL of what only one of them is for, such as that of `/simple/`:"
+            " it then answers there alone."
         )
         return [text]
 

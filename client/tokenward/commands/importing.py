@@ -167,7 +167,9 @@ class _Import:
             raise CommandError("Not all that was asked for was done.")
 
     def _take_from(self, origin: Document | Items) -> None:
-        rows = [row for found in origin.found for row in self._taken(origin, found)]
+        # What has no `/simple/` comes first: another account's, which has one, then stays apart.
+        ordered = sorted(origin.found, key=lambda found: found.typed != found.services)
+        rows = [row for found in ordered for row in self._taken(origin, found)]
         self._rows += rows
         foreign = [row for row in rows if row.found.foreign]
         if foreign:
@@ -187,7 +189,8 @@ class _Import:
         if found.problem:
             yield Row(origin, found)
             return
-        for key in found.services:
+        for stripped, typed in zip(found.services, found.typed, strict=True):
+            key = self._takeover.place(stripped, typed, found.username)
             yield Row(origin, found, key, self._outcome(origin, found, key))
 
     def _outcome(self, origin: Document | Items, found: Found, key: str) -> Outcome:

@@ -17,14 +17,15 @@ Span = tuple[int, int]
 class Found:
     """One credential. `place` names it within its file, for a person; no secret is in the repr.
 
-    `services` are the keys to store it under. `problem` and `hint` say why it cannot be taken over
+    `services` are the keys to store it under, and `typed` the same with the `/simple/` that was there.
+    `problem` and `hint` say why it cannot be taken over
     as it is, or are ""; a `username` of "" is one that is empty, None none at all; there may be no key then. `spans` are what has to go from the text so that
     the secret is gone; () where it cannot be cut out by itself. `foreign`: for all that is known it
     belongs to no index.
     """
 
     __slots__ = (
-        "foreign", "hint", "place", "problem", "secret", "services", "spans", "username",
+        "foreign", "hint", "place", "problem", "secret", "services", "spans", "typed", "username",
     )  # fmt: skip
 
     def __init__(
@@ -38,11 +39,13 @@ class Found:
         problem: str = "",
         hint: str = "",
         foreign: bool = False,
+        typed: Sequence[str] = (),
     ) -> None:
         if not problem and username is None:
             problem = f"{place} has no user name."
         self.place = place
         self.services = tuple(services)
+        self.typed = tuple(typed or services)
         self.username = username or ""
         self.secret = secret
         self.spans = tuple(spans)
@@ -67,7 +70,7 @@ def at_url(place: str, url: str, username: str | None, secret: str, spans: Seque
     key = strip_index_suffix(parsed.key)
     if username is None:
         username = "" if parsed.username is None and parsed.password else parsed.username
-    return Found(place, (key,), username, secret, spans)
+    return Found(place, (key,), username, secret, spans, typed=(parsed.key,))
 
 
 def unreadable(path: str, line: int | None) -> CommandError:
