@@ -56,7 +56,9 @@ def _work(session: Session) -> int:
 
 def _job() -> str:
     """Return the pid of what a shell or service started, which git and its helpers are of."""
-    return str(os.getppid() if sys.platform == "win32" else os.getpgrp())
+    if sys.platform == "win32":
+        return str(os.getppid())
+    return str(os.getpgrp())
 
 
 def run(operation: str, text: str, session: Session) -> None:
