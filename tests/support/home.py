@@ -18,6 +18,9 @@ from typing import Self
 from support.auth_commands import PROGRAMS, AuthCommands
 from support.inspection.processes import is_running
 from support.waiting import PATIENCE, until
+from tokenward.connection import connect
+from tokenward.errors import CommandError
+from tokenward.settings import here
 
 PLACES = {
     "XDG_CACHE_HOME": ".cache",
@@ -75,11 +78,21 @@ class Home(AuthCommands):
 
     def __exit__(self, *_: object) -> None:
         try:
-            if pid := self.agent_pid():
-                self.auth("agent", "stop")
-                _ended(pid)
+            self._stop_agent()
         finally:
             shutil.rmtree(self.path, ignore_errors=True)
+
+    def _stop_agent(self) -> None:
+        """Stop the agent that `auth agent stop` would find, without two more processes to do it."""
+        try:
+            directory = here(self.environment).directories.credentials
+            agent = connect(directory, start=False, environ=self.environment)
+        except CommandError:  # none runs
+            return
+        with agent:
+            pid = int(agent.greeting["pid"])
+            agent.stop()
+        _ended(pid)
 
 
 def _ended(pid: int) -> None:
