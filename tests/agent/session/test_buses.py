@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.agents.process import Agent, NotDone
-from support.systems.message_buses import LogindStandIn, Program, bus
+from support.systems.message_buses import LogindStandIn, Onlooker, Program, bus
 from support.waiting import until
 from tokenward_agent.session.logind import MANAGER, PATH
 
@@ -174,16 +174,12 @@ def test_a_screen_saver_locks_and_the_end_of_the_sessions_bus_does(
         session = ExitStack()
         address = session.enter_context(bus(tmp_path / "session"))
         stack.callback(session.close)
+        onlooker = stack.enter_context(closing(Onlooker(address)))
         agent = stack.enter_context(agent_with(tmp_path, "lock-on-screen-lock = true"))
-        saver = Program(address, name)
-        stack.callback(saver.close)
-
-        def is_heard() -> bool:
-            saver.signal("/ScreenSaver", f"{name}.ActiveChanged", "b", True)
-            return not is_open(agent)
-
-        until(is_heard)  # nothing tells when it begins to listen
-        assert status(agent)["locks"]["last"]["why"] == "screen"
+        onlooker.sees_asked_for(name)
+        saver = stack.enter_context(closing(Program(address, name)))
+        saver.signal("/ScreenSaver", f"{name}.ActiveChanged", "b", True)
+        assert closed_by(agent) == "screen"
         assert status(agent)["locks"]["screen"] == ["session bus"]
         reopen(agent)
         saver.signal("/ScreenSaver", f"{name}.ActiveChanged", "b", False)

@@ -19,6 +19,7 @@ from jeepney import (  # type: ignore[import-untyped] # it has no annotations
     DBusAddress,
     HeaderFields,
     MessageType,
+    Monitoring,
     message_bus,
     new_error,
     new_method_return,
@@ -81,6 +82,20 @@ class Program:
 
     def close(self) -> None:
         self.connection.close()
+
+
+class Onlooker(Program):
+    """A monitor of a bus, which sees who asks it for the owners of names."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        rule = "type='method_call',member='GetNameOwner'"
+        unwrap_msg(self.connection.send_and_get_reply(Monitoring().BecomeMonitor([rule])))
+
+    def sees_asked_for(self, name: str) -> None:
+        """Wait until somebody asked for the owner of a name, whose signals are wanted by then."""
+        while self.connection.receive(timeout=PATIENCE).body != (name,):
+            pass
 
 
 class LogindStandIn:
