@@ -36,6 +36,7 @@ SYSTEMS = {"macos": "darwin", "windows": "win32"}
 settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
+settings.register_profile("quick", settings.get_profile("unhurried"), max_examples=25)
 settings.load_profile("unhurried")
 
 

@@ -7,7 +7,7 @@ import tomllib
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenward.setup import ini, pip_part, pypirc_part, toml, uv_part
@@ -103,6 +103,7 @@ def test_what_is_put_in_comes_out_byte_for_byte_and_a_second_time_nothing_is_put
 ) -> None:
     done = 0
 
+    @settings(max_examples=100)  # in the quick run, too: the count below is of them
     @given(texts(lines), st.booleans())
     def holds(text: str, over: bool) -> None:
         nonlocal done
