@@ -9,6 +9,7 @@ will speak. No file is parsed and nothing is started; where that is needed, othe
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from time import monotonic, sleep
 
@@ -102,8 +103,8 @@ def recorded(directory: str) -> str | None:
     return told if end and told.startswith("/") else None
 
 
-def listed(directory: str, service: str) -> bool:
-    """Tell by the agent's list whether anything is stored where a service is; False without one.
+def listed(directory: str, service: str) -> bool | None:
+    """Tell by the agent's list whether anything is stored where a service is; None without one.
 
     True also where that cannot be told without the rules for URLs (ADR 21).
     """
@@ -116,7 +117,7 @@ def listed(directory: str, service: str) -> bool:
         key = bytes.fromhex(held["key"])
         origins = {each for name in _VAULTS if name in held for each in held[name]["origins"]}
     except (ValueError, LookupError, TypeError):
-        return False
+        return None
     here = _origin(service)
     names = {service, here or service}
     texts = (name.encode(errors="surrogatepass") for name in names)
@@ -252,14 +253,9 @@ def first_time(me: str = "") -> bool:
     The tool is `me` (a pid), else this process, or where that is a `keyring` program, whoever called
     it. Who was told is in a file of the state folder, and where there is none known to this process alone.
     """
-    me = me or os.environ.get(TOOL, "")
-    if not me.isdigit():
-        name = (sys.argv or [""])[0].replace("\\", "/").replace("/__main__.py", "")
-        me = str(
-            os.getppid() if name.rpartition("/")[2] in {"keyring", "keyring.exe"} else os.getpid()
-        )
-    stat = content(f"/proc/{me}/stat").rpartition(b")")[2].split()
-    me += "-".join(["", *(each.decode() for each in stat[19:20])])  # when it was started
+    me = me or _tool()
+    told = content(f"/proc/{me}/stat").rpartition(b")")[2].split()
+    me += "-".join(["", *(each.decode() for each in told[19:20])])  # when it was started
     if me in _TOLD:
         return False
     _TOLD.add(me)
@@ -279,6 +275,40 @@ def first_time(me: str = "") -> bool:
     except OSError:
         pass
     return True
+
+
+def say(text: str) -> None:
+    """Write a line for a person to stderr; to the tool's, too, where it keeps its program's from sight.
+
+    So pip does, which runs `keyring` with a pipe for stderr and shows nobody what came by it.
+    """
+    line = f"tokenward: {text}\n"
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(line)
+        theirs = f"/proc/{_tool()}/fd/2"
+        own, there = os.fstat(2), os.stat(theirs)
+        kept = stat.S_ISFIFO(own.st_mode) and not os.path.samestat(own, os.fstat(1))
+        seen = stat.S_ISFIFO(there.st_mode) or stat.S_ISCHR(there.st_mode)
+        if kept and seen and not os.path.samestat(own, there):
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY  # where nobody reads, nobody is told
+            file = os.open(theirs, flags)
+            try:
+                os.write(file, line.encode(errors="replace"))
+            finally:
+                os.close(file)
+    except (OSError, ValueError, AttributeError):
+        pass  # it is closed, a terminal that is gone, or no Linux
+
+
+def _tool() -> str:
+    """Return the pid of the tool: this process, or whoever called it where it is a `keyring` program."""
+    me = os.environ.get(TOOL, "")
+    if me.isdigit():
+        return me
+    name = (sys.argv or [""])[0].replace("\\", "/").replace("/__main__.py", "")
+    called = name.rpartition("/")[2] in {"keyring", "keyring.exe"}
+    return str(os.getppid() if called else os.getpid())
 
 
 def bus() -> str | None:

@@ -14,7 +14,16 @@ import sys
 from _thread import allocate_lock
 from time import monotonic
 
-from tokenward.keyring_agent import address, bus, fetched, first_time, listed, recorded, screen
+from tokenward.keyring_agent import (
+    address,
+    bus,
+    fetched,
+    first_time,
+    listed,
+    recorded,
+    say,
+    screen,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,24 +58,22 @@ class Shut(Exception):  # noqa: N818 - a state of the world
     """Nobody can say: locked, several accounts, or no agent and none can be started.
 
     `stored` is False where it is certain, or all that is known, that nothing is stored there; the
-    text is what to say to a person, "" for nothing.
+    text is what to say to a person, "" for nothing, and `unknown` that it is said even so.
     """
 
-    def __init__(self, said: str = "", *, stored: bool = True) -> None:
+    def __init__(self, said: str = "", *, stored: bool = True, unknown: bool = False) -> None:
         super().__init__(said)
         self.stored = stored
+        self.unknown = unknown
 
 
 def withheld(shut: Shut, service: str) -> bool:
     """Tell whether nobody else is to be asked instead; a person hears of it, once for each tool."""
-    if not shut.stored or not is_index(service):
+    if not is_index(service):
         return False
-    if str(shut) and sys.stderr is not None and first_time():
-        try:  # noqa: SIM105 - contextlib is not among what the hot path may load
-            sys.stderr.write(f"tokenward: {shut}\n")
-        except (OSError, ValueError):
-            pass  # it is closed, or a terminal that is gone
-    return True
+    if str(shut) and (shut.stored or shut.unknown) and first_time():
+        say(str(shut))
+    return shut.stored
 
 
 class _Absent(Exception):  # noqa: N818 - a state of the world
@@ -177,11 +184,15 @@ def _shut(code: str, said: str, stored: object) -> Shut:
     return Shut(said if code in {"locked", "vault"} else "", stored=stored is not False)
 
 
-def _alone(service: str) -> Shut:
-    """Return what is known where no agent answers: what its list says of the own directory."""
+def _alone(service: str, why: str = "") -> Shut:
+    """Return what is known where no agent answers: what its list says of the own directory.
+
+    Where one does not start there is a `why`; without a list it is not known what it would have.
+    """
     where = address()
-    stored = bool(where and where[1] and listed(where[1], service))
-    return Shut("No agent of tokenward answers (`auth doctor` may say why).", stored=stored)
+    stored = listed(where[1], service) if where and where[1] else False
+    said = why or "No agent of tokenward answers (`auth doctor` may say why)."
+    return Shut(said, stored=bool(stored), unknown=bool(why) and stored is None)
 
 
 def _relayed(service: str, username: str | None) -> tuple[str, str] | None:
@@ -193,7 +204,7 @@ def _relayed(service: str, username: str | None) -> tuple[str, str] | None:
         if refused.code == "absent":
             _SILENT[0] = monotonic() + REST_SECONDS
         if refused.code in _NO_AGENT:
-            raise _alone(service) from None
+            raise _alone(service, str(refused) if refused.code == "failed" else "") from None
         raise _shut(refused.code, str(refused), refused.stored) from None
     return answer["username"], answer["password"]
 

@@ -166,6 +166,13 @@ def test_a_locked_vault_is_said_once_to_whoever_calls(alice: Keyring) -> None:
     for _ in range(2):  # another tool each
         tool = alice.home.run("sh", "-c", three, PATH=":".join(alice.folders))
         assert (tool.stdout, tool.stderr) == ("", said)
+    captures = (  # as pip does
+        "import subprocess; a = ['keyring', '--mode=creds', '--output=json', 'get', '" + URL + "'];"
+        "[subprocess.run(a, stdin=subprocess.DEVNULL, capture_output=True) for _ in range(2)]"
+    )
+    if sys.platform == "linux":
+        tool = alice.home.run(sys.executable, "-c", captures, PATH=":".join(alice.folders))
+        assert (tool.stdout, tool.stderr) == ("", said)
     failed = alice("set", URL, "alice", stdin="new")
     assert failed.returncode == 1
     assert "`auth unlock`" in failed.stderr
