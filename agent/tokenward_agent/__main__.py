@@ -56,7 +56,7 @@ def main() -> int:
     notices = Notices(os.environ)
     try:
         settings = read(options)
-        place = Place(settings.socket, handed, settings.state)
+        place = Place(settings.socket, handed, settings.state, settings.directory)
     except AlreadyRunning as error:
         return _leave(f"Another agent serves {error}.", options.ready_fd, handed, notices)
     except (SettingsError, PlaceError) as error:

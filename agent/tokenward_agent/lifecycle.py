@@ -27,6 +27,7 @@ from tokenward_agent.parts import Parts
 from tokenward_agent.quiet import Quiet
 from tokenward_agent.session.watching import Watching
 from tokenward_agent.system import new_loop, raise_descriptors, when_ended
+from tokenward_agent.wire.place import PlaceError
 from tokenward_agent.wire.server import MAX_CONNECTIONS, RESERVED, Server
 from tokenward_protocol import VERSION
 
@@ -69,6 +70,7 @@ async def _serve(settings: Settings, place: Place, report: Report, notices: Noti
     parts.recorder.event("start", version=VERSION, pid=os.getpid())
     server = Server(place.listener, arena, parts.dispatch, Peer)
     parts.sharing.serve(server)
+    _claim(place, parts, stop)
     opening = loop.create_task(parts.opening.open_what_opens(None))
     gc.freeze()  # what lives as long as the process is not looked through again
     _say_ready(settings)
@@ -99,6 +101,21 @@ def _say_ready(settings: Settings) -> None:
             os.write(settings.ready, b"ready\n")
         os.close(settings.ready)
         settings.ready = None
+
+
+def _claim(place: Place, parts: Parts, stop: asyncio.Event) -> None:
+    """Have the credentials directory claimed as soon as it is made; end where another agent has it."""
+    look = parts.vaults.when_changed
+
+    def changed() -> None:
+        look()
+        try:
+            place.claim()
+        except PlaceError as error:
+            sys.stderr.write(f"tokenward-agent: {error}\n")
+            stop.set()
+
+    parts.vaults.when_changed = changed
 
 
 def _tell(notices: Notices, parts: Parts) -> set[asyncio.Task[None]]:

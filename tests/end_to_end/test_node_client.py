@@ -143,9 +143,7 @@ def test_at_a_shared_socket_it_gets_a_narrowed_token(home: Home, client: Path) -
 
 
 @pytest.mark.parametrize("runtime", ["", "elsewhere"])
-def test_it_finds_the_agent_of_another_environment(
-    home: Home, client: Path, runtime: str
-) -> None:
+def test_it_finds_the_agent_of_another_environment(home: Home, client: Path, runtime: str) -> None:
     home.log_in(URL, "a")
     there = {"XDG_RUNTIME_DIR": f"{home.path}/{runtime}" if runtime else ""}
     assert ask(home, client, URL, **there).stdout == "alice\na\n"

@@ -185,3 +185,52 @@ def test_a_state_folder_that_lost_its_record_still_serves(home: Home) -> None:
     shutil.rmtree(home.path / "run")
     assert home.done("token", URL, XDG_RUNTIME_DIR="") == f"{SECRET}\n"
     home.done("agent", "stop", XDG_RUNTIME_DIR="")
+
+
+@pytest.fixture
+def elsewhere(home: Home) -> dict[str, str]:
+    """An environment with a state directory and a runtime directory of its own."""
+    for name in "other-run", "other-state":
+        (home.path / name).mkdir(mode=0o700)
+    return {
+        "XDG_STATE_HOME": f"{home.path}/other-state",
+        "XDG_RUNTIME_DIR": f"{home.path}/other-run",
+    }
+
+
+def test_an_agent_of_another_state_directory_does_not_serve_beside_one(
+    home: Home, elsewhere: dict[str, str]
+) -> None:
+    """It would hand out what was locked here, and not be found."""
+    home.log_in(URL, SECRET)
+    for command in (("token", URL), ("list",), ("lock",)):
+        said = home.refused(*command, **elsewhere)
+        assert "serves" in said
+        assert "set XDG_STATE_HOME as it is there" in said
+    assert home.answer("agent", "status", **elsewhere)["running"] is False
+    code = f"import keyring; print(keyring.get_password('{URL}', 'alice'))"
+    tool = home.run(sys.executable, "-c", code, **elsewhere)
+    assert tool.stdout == "None\n"
+    assert tool.stderr.count("set XDG_STATE_HOME as it is there") == 1
+    pid = home.agent_pid()
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not is_running(pid))
+    home.done("agent", "start", **elsewhere)  # the lock ends with its agent, however that ends
+    assert "set XDG_STATE_HOME" in home.refused("token", URL)
+    home.done("agent", "stop", **elsewhere)
+
+
+def test_of_two_agents_from_before_the_directory_one_goes_on(
+    home: Home, elsewhere: dict[str, str]
+) -> None:
+    for variables in {}, elsewhere:
+        home.done("agent", "start", **variables)
+    home.log_in(URL, SECRET)
+
+    def running() -> list[bool]:
+        return [home.answer("agent", "status", **more)["running"] for more in ({}, elsewhere)]
+
+    until(lambda: running().count(True) == 1)
+    for variables in {}, elsewhere:
+        home.auth("agent", "stop", **variables)

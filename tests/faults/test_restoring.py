@@ -241,6 +241,7 @@ def test_what_was_logged_out_comes_back_neither_from_previous_nor_from_a_damaged
     assert len(kept(agent)) == 1  # it may be wanted until something is taken away
     agent.ask("logout", service=FIRST)
     assert sorted(path.name for path in agent.directory.iterdir()) == [
+        "agent.lock",
         "disabled.vault",
         "disabled.vault.lock",
     ]

@@ -78,7 +78,15 @@ def bound(directory: Path, other: Path) -> None:
     subprocess.run(["mount", "--bind", directory, other], check=True)
 
 
-@pytest.fixture(params=["a link", pytest.param("a bind mount", marks=pytest.mark.root("mounts"))])
+OTHER_BOOT = 'mount --bind "$1" /proc/sys/kernel/random/boot_id; shift; exec "$@"'
+"""The second agent is one of another host: on one host the first keeps it from serving."""
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(how, marks=pytest.mark.root("mounts")) for how in ("a link", "a bind mount")
+    ]
+)
 def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Agent, Agent]]:
     """Two agents of two homes on one vault, which the second one sees at another path."""
     homes = [tmp_path / "one", tmp_path / "two"]
@@ -99,7 +107,10 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Agent
         folder.mkdir(mode=0o700, parents=True)
         folder.parent.chmod(0o700)
         shutil.copy(key, folder)
-        second = stack.enter_context(Agent(homes[1]))
+        boot = tmp_path / "boot_id"
+        boot.write_text("00000000-1111-2222-3333-444444444444\n")
+        there = ("unshare", "--mount", "sh", "-c", OTHER_BOOT, "sh", str(boot))
+        second = stack.enter_context(Agent(homes[1], before=there))
         assert first.pid != second.pid
         yield first, second
 

@@ -56,7 +56,11 @@ class PipePlace:
     """One address, held by this process from `__init__` to `release`."""
 
     def __init__(
-        self, path: str, _handed: socket.socket | None = None, _state: str | None = None
+        self,
+        path: str,
+        _handed: socket.socket | None = None,
+        _state: str | None = None,
+        _directory: str | None = None,
     ) -> None:
         """Take the name; no service manager hands pipes over, and no variable says another one.
 
@@ -75,6 +79,9 @@ class PipePlace:
         except OSError as error:
             raise PlaceError(f"The pipe {path} cannot be made: {error.strerror}.") from None
         self.listener = cast("socket.socket", self._pipe)  # it is used as one
+
+    def claim(self) -> None:
+        """Claim nothing: the name of a pipe depends on no variable."""
 
     def still_ours(self) -> bool:
         """Tell that clients find this agent: nobody can take the name of a pipe that is open."""

@@ -11,6 +11,10 @@ address. Rules:
 - where the folder cannot be written, or its file system locks nothing, an agent serves all the same,
   and is found at its environment's address alone;
 - records that nobody holds and that are older than `STALE_SECONDS` are those of hosts that went down.
+
+An agent of another state folder (XDG_STATE_HOME) would not be met there, and would not obey its locks.
+So an agent holds a `Claim` in the credentials directory as well, and does not serve one that another has.
+Nothing stands in that file, since nothing in the directory is believed: it is a lock and no address.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ assert sys.platform != "win32"
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import stat
 import time
@@ -72,6 +77,43 @@ class Record:
                 os.unlink(self.path)
         os.close(self._file)
         self._file = None
+
+
+class Claim:
+    """The lock of a credentials directory, by all agents of this host: a byte of a file there.
+
+    Which byte goes by the host's name, so that hosts and containers with one home have theirs.
+    """
+
+    def __init__(self, directory: str) -> None:
+        """Take nothing yet."""
+        self._directory = directory
+        self._file: int | None = None
+
+    def take(self) -> None:
+        """Lock it, where the directory is there and can be written. Raises PlaceError."""
+        if self._file is not None:
+            return
+        with contextlib.suppress(OSError):
+            self._file = opened(os.path.join(self._directory, "agent.lock"), os.O_RDWR | os.O_CREAT)
+        if self._file is None:
+            return
+        at = int.from_bytes(hashlib.blake2s(name().encode(), digest_size=6).digest(), "big")
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
+        except OSError as error:
+            self.release()
+            if error.errno in _HELD:
+                raise PlaceError(
+                    f"Another agent on this host serves {self._directory} and is not met from here:"
+                    " its state directory is another one; set XDG_STATE_HOME as it is there."
+                ) from None
+
+    def release(self) -> None:
+        """Let go of it. The file stays: whoever has it open holds the lock of that name."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 def name() -> str:

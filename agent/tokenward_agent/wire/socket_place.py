@@ -29,7 +29,7 @@ import stat
 
 from tokenward_agent import own_folders
 from tokenward_agent.wire.place import AlreadyRunning, PlaceError
-from tokenward_agent.wire.record import Record
+from tokenward_agent.wire.record import Claim, Record
 from tokenward_protocol import places
 
 
@@ -89,16 +89,22 @@ class SocketPlace:
     """One address, held by this process from `__init__` to `release`."""
 
     def __init__(
-        self, path: str, handed: socket.socket | None = None, state: str | None = None
+        self,
+        path: str,
+        handed: socket.socket | None = None,
+        state: str | None = None,
+        directory: str | None = None,
     ) -> None:
         """Take the lock of the address `path`, and bind there unless a listener was `handed` over.
 
-        `state` is the state folder of the directory that is to be served, in which it is recorded.
+        `state` is the state folder of the `directory` that is to be served, in which it is recorded.
         Raises AlreadyRunning if another agent holds the address or serves the directory, PlaceError
         if it cannot be had.
         """
         self._record = None if state is None else Record(state)
+        self._claim = None if directory is None else Claim(directory)
         try:
+            self.claim()
             self._take(path, handed)
         except BaseException:
             self._forget()
@@ -144,8 +150,15 @@ class SocketPlace:
         os.close(self._lock)
 
     def _forget(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
         if self._record is not None:
             self._record.release()
+
+    def claim(self) -> None:
+        """Claim the credentials directory, once that is there. Raises PlaceError where another did."""
+        if self._claim is not None:
+            self._claim.take()
 
     def still_ours(self) -> bool:
         """Tell whether the socket that clients find at the address is the one that is served.
