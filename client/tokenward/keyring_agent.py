@@ -286,6 +286,8 @@ def say(text: str) -> None:
     try:
         if sys.stderr is not None:
             sys.stderr.write(line)
+        if sys.platform == "win32":
+            return
         theirs = f"/proc/{_tool()}/fd/2"
         own, there = os.fstat(2), os.stat(theirs)
         kept = stat.S_ISFIFO(own.st_mode) and not os.path.samestat(own, os.fstat(1))
@@ -297,7 +299,7 @@ def say(text: str) -> None:
                 os.write(file, line.encode(errors="replace"))
             finally:
                 os.close(file)
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         pass  # it is closed, a terminal that is gone, or no Linux
 
 
