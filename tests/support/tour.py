@@ -1,9 +1,8 @@
-"""The tour of docs/TOUR.md, played on a real terminal before a real index, and told as it happened.
+"""The tour of docs/TOUR.md, run on a real terminal with a real index, and recorded.
 
 A shell on a pty, a devpi server that takes tokens, twine from an environment of its own, and the
-pinentry that asks on terminals. What the page shows is what stood on that terminal; only what would
-be different at every reader's is spelled in another way: home, port, interpreter. `likened` takes
-out what is different at every run.
+pinentry that asks on terminals. The page shows the terminal's output, except that home, port and interpreter, which differ for
+every reader, are replaced. `likened` takes out what differs at every run.
 
     scripts/tour                # writes the page
     scripts/tour --print        # shows what it would write
@@ -58,50 +57,49 @@ print("no luck" if found is None else "a credential!")
 BEGINNING = """\
 # A tour
 
-One evening with tokenward: log in once, publish two projects, see who had what, and say no to a
-program that has no business there. `scripts/tour` did all of it on a real terminal, with twine
-and a devpi server that takes tokens, and wrote down what was shown; a test does it again and
-compares.
+Log in once, publish two projects, see which program got what, and deny an unknown program's request.
+`scripts/tour` ran all of this on a real terminal, with twine and a devpi server that takes tokens, and
+recorded the output; a test runs it again and compares.
 """
 BEFORE_SETUP = """
 ## Once per user
 
-The tools have to find the agent. That is three small files, which `--undo` takes away:
+`auth setup` writes three small files, by which the tools find the agent. `--undo` removes them:
 """
 BEFORE_LOGIN = """
 ## Log in once
 
-`ours` is a name in `~/.pypirc`, where no secret is. The token is typed, or pasted, unseen:
+`ours` is a name in `~/.pypirc`, without a secret. You type or paste the token; it is not shown:
 """
 BEFORE_UPLOADS = """
 ## Publish twice
 
-twine is told neither a user nor a password:
+twine needs no user name and no password:
 """
 BEFORE_LOG = """
-What did twine have? Not the token. Each upload had children of it, which are good for that project
-alone and end within the hour. It is asked for twice, since twine wants a user name first:
+twine did not get the token. Each upload got attenuated tokens, which are good for that project alone and
+expire within the hour. There are two requests for each, since twine asks for the user name first:
 """
 BEFORE_POLICY = """
-## Somebody else
+## An unknown program
 
-twine may publish, and its tokens need no hour; about everything else you want to be asked. The
-agent reads these rules before its next answer:
+These rules let twine publish, with tokens for 15 minutes, and ask you about everything else. The agent
+reads them before its next answer:
 """
 BEFORE_STRANGER = """
-Then a program that you found somewhere asks as twine would, and you are shown who that is:
+Then a program that you downloaded asks as twine would, and the agent shows you what it is:
 """
 AFTER_STRANGER = """
-You typed `d`; no answer would have been a no as well. twine still publishes, unasked:
+You typed `d`; no answer would have denied, too. twine still publishes, without a prompt:
 """
 BEFORE_END = """
 ## What remains
 
-All of it is on record, in a file in which no change goes unnoticed:
+All of it is in the audit log, which is tamper-evident:
 """
 END = """
-[TOOLS.md](TOOLS.md) has the other tools, [NARROWING.md](NARROWING.md) what a child is good for,
-[POLICY.md](POLICY.md) the rules, and [AUDIT.md](AUDIT.md) what the record proves.
+Read on: [TOOLS.md](TOOLS.md) about other tools, [NARROWING.md](NARROWING.md) about attenuated tokens,
+[POLICY.md](POLICY.md) about the rules, and [AUDIT.md](AUDIT.md) about what the log proves.
 """
 
 
