@@ -114,26 +114,26 @@ MEMORY = "memory"
 """What an answer names in the place of a provider for a credential that rests nowhere."""
 
 CODES = {
-    "bad-frame": "the frame is malformed; the agent hangs up after this answer",
+    "bad-frame": "the frame is malformed; the agent closes the connection after this answer",
     "too-large": "the frame or a value is past its limit",
     "bad-header": "the header is not a map of the protocol's subset of msgpack",
     "bad-request": "an argument is missing, unknown, of another type or out of range",
     "unknown-op": "there is no such request",
     "version": "the agent does not speak this version; `supported` lists those that it does",
     "other-directory": "the agent serves another credentials directory; nothing was done",
-    "not-found": "nothing is stored that answers",
+    "not-found": "no stored credential answers",
     "ambiguous": "several accounts answer equally; `usernames` lists them, as far as they fit",
     "locked": "a vault that may hold the answer is closed or locked; `vaults` names them",
     "no-vault": "the vault does not exist yet; `provider` and `note` say which",
-    "passphrase-needed": "opening the vault takes a passphrase in the body",
+    "passphrase-needed": "the vault opens with a passphrase in the body",
     "wrong-passphrase": "the passphrase does not open the vault",
     "provider": "the provider cannot be used; the message says why",
     "vault": "a vault cannot be read or written; the message says why",
     "read-only": "the credentials directory cannot be written",
-    "consent": "a person has to agree first; ask again with `attended`",
-    "refused": "the agent does not do this for this asker or in this state",
-    "busy": "the agent cannot take this on now; try again",
-    "internal": "the agent made a mistake; its log has the place",
+    "consent": "the user has to approve first; ask again with `attended`",
+    "refused": "the agent does not do this for this peer or in this state",
+    "busy": "the agent cannot do this now; try again",
+    "internal": "an internal error of the agent; its log has the place",
 }
 """Every code of an answer that is not ok."""
 
