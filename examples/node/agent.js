@@ -14,7 +14,7 @@ const ANSWER_MS = 10_000;
 /**
  * Ask for the credential of an index by its URL, in any spelling; with `username`, here or in the
  * URL, for that account's. Resolves to { username, secret, expires }: the secret as a Buffer, the
- * end in seconds since 1970 or null. Rejects with a Refusal, whose `code` is the agent's.
+ * expiry in seconds since 1970 or null. Rejects with a Refusal, whose `code` is the agent's.
  */
 export async function fetchCredential(url, username) {
   const { spelling, named } = parted(url);
@@ -26,7 +26,7 @@ export async function fetchCredential(url, username) {
       const { header, body } = await ask(socket, request);
       return { username: header.username, secret: body, expires: header.expires };
     } catch (refusal) {
-      // The agent of another home may have taken the plain name; ours is at the next address then.
+      // The agent of another home may listen at the plain name; ours is then at the next address.
       if (!["other-directory", "absent", "busy"].includes(refusal.code)) throw refusal;
     }
   }
@@ -34,8 +34,8 @@ export async function fetchCredential(url, username) {
 }
 
 /**
- * Take off what is no part of a service: user info, query and fragment. Which spellings of the rest
- * mean the same is the agent's to say.
+ * Remove user info, query and fragment, which are not part of a service. The agent knows which
+ * spellings of the rest are equal.
  */
 function parted(url) {
   const parts = /^([^/?#]*:\/\/)(?:([^/?#]*)@)?([^?#]*)/.exec(url);
@@ -56,9 +56,9 @@ function decoded(text) {
 /** Send one request on a connection of its own and resolve to header and body of the answer. */
 async function ask(path, request) {
   const { header, body } = await exchange(path, frame(request));
-  // The agent answers an unreadable frame with the id 0, since it has read none.
+  // The agent answers an unreadable frame with the id 0.
   if (header.id !== request.id && !(header.id === 0 && header.ok === false)) {
-    throw new Refusal("The agent answered something that was not asked.");
+    throw new Refusal("The answer does not match the request.");
   }
   if (header.ok === true) return { header, body };
   const hint = header.usernames ? `name one of ${header.usernames.join(", ")}` : header.hint;
@@ -67,19 +67,19 @@ async function ask(path, request) {
 
 /** u32 length | u16 header length | header; a request of this client has no body. */
 function frame(request) {
-  const header = encode(request, { ignoreUndefined: true }); // what is absent is not nil
+  const header = encode(request, { ignoreUndefined: true }); // an absent key is not nil
   const start = Buffer.alloc(6);
   start.writeUInt32BE(2 + header.length, 0);
   start.writeUInt16BE(header.length, 4);
   return Buffer.concat([start, header]);
 }
 
-/** Cut a whole frame into header and body; null while it is not whole. */
+/** Split a complete frame into header and body; null while it is incomplete. */
 function cut(data) {
   if (data.length < 6) return null;
   const end = 4 + data.readUInt32BE(0);
   const body = 6 + data.readUInt16BE(4);
-  if (end > 4 + LARGEST || body > end) throw new Refusal("What answered is no agent.");
+  if (end > 4 + LARGEST || body > end) throw new Refusal("The answer is not an agent's.");
   if (data.length < end) return null;
   let header;
   try {
@@ -87,7 +87,7 @@ function cut(data) {
   } catch {
     header = null;
   }
-  if (header === null || typeof header !== "object") throw new Refusal("What answered is no agent.");
+  if (header === null || typeof header !== "object") throw new Refusal("The answer is not an agent's.");
   return { header, body: data.subarray(body, end) };
 }
 
@@ -109,7 +109,7 @@ function exchange(path, question) {
         done(reject, refusal);
       }
     });
-    socket.on("end", () => done(reject, new Refusal("The agent hung up.", "try again")));
+    socket.on("end", () => done(reject, new Refusal("The agent closed the connection.", "try again")));
     socket.on("error", (error) => {
       const absent = error.code === "ECONNREFUSED" || error.code === "ENOENT";
       const message = `The agent at ${path} cannot be reached (${error.code}).`;

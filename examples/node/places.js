@@ -1,4 +1,4 @@
-// Where the agent listens, and whether what is there may be talked to.
+// Where the agent listens, and whether that socket is safe to use.
 // docs/PROTOCOL.md, "Transport and who may speak".
 
 import { execFileSync } from "node:child_process";
@@ -55,12 +55,11 @@ function stateDirectory(env) {
 }
 
 /**
- * Throw unless the socket at `path` belongs to this user or to root; false where there is none.
+ * Throw unless the socket at `path` belongs to this user or to root; return false if it is absent.
  *
- * Node has no way to ask the kernel who listens (SO_PEERCRED, getpeereid). What it can see is the
- * socket's owner, who is whoever bound it, and its directory: as long as nobody else may write
- * there, nobody else can have put another socket in its place. A sticky directory, such as /tmp,
- * keeps others from that as well.
+ * Node cannot ask the kernel which user listens (SO_PEERCRED, getpeereid). It can check the socket's
+ * owner, which is the user that bound it, and the directory: if no other user can write there, no
+ * other user can have replaced the socket. A sticky directory, such as /tmp, prevents that as well.
  */
 export function isOurs(path) {
   let socket, folder;
@@ -69,14 +68,14 @@ export function isOurs(path) {
     folder = statSync(dirname(path));
   } catch (error) {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return false;
-    throw new Refusal(`The agent's socket ${path} cannot be looked at (${error.code}).`);
+    throw new Refusal(`The agent's socket ${path} cannot be checked (${error.code}).`);
   }
   if (!socket.isSocket() || !isTrusted(socket.uid)) {
-    throw new Refusal(`${path} is no socket of yours, so nothing was sent to it.`);
+    throw new Refusal(`${path} is not a socket of yours, so nothing was sent to it.`);
   }
   const others = folder.mode & 0o022 && !(folder.mode & 0o1000);
   if (!isTrusted(folder.uid) || others) {
-    throw new Refusal(`Others may write to ${dirname(path)}, so nothing was sent to ${path}.`);
+    throw new Refusal(`Other users can write to ${dirname(path)}, so nothing was sent to ${path}.`);
   }
   return true;
 }
@@ -98,7 +97,7 @@ function userDirectory(env, variable, usual) {
   return join(homedir(), process.platform === "darwin" ? "Library/Application Support" : usual, APP);
 }
 
-/** Whether `path` is a directory, no link, the user's own, and closed to everybody else. */
+/** Whether `path` is a directory, not a link, the user's own, and closed to other users. */
 function isPrivate(path) {
   const found = lstatSync(path, { throwIfNoEntry: false });
   return found?.isDirectory() && found.uid === process.geteuid() && (found.mode & 0o5777) === 0o700;
@@ -108,7 +107,7 @@ function isTrusted(uid) {
   return uid === process.geteuid() || uid === 0;
 }
 
-/** `path` with its links resolved; the end of it may not be there yet. */
+/** `path` with its links resolved; its last parts need not exist. */
 function resolved(path) {
   try {
     return realpathSync(path);

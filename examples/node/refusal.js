@@ -1,4 +1,4 @@
-// The one way in which something fails here.
+// The error of this example.
 
 /** Why there is no credential: `message` is a sentence, `hint` says what helps, or is "". */
 export class Refusal extends Error {
