@@ -124,13 +124,13 @@ def test_it_sends_nothing_where_others_may_put_a_socket(home: Home, client: Path
     socket = {"TOKENWARD_SOCK": f"{run}/agent.sock"}
     run.chmod(0o777)
     try:
-        assert "Others may write to" in said(home, client, URL, **socket)
-        assert "Others may write to" in said(home, client, URL)  # its record leads there, too
+        assert "Other users can write to" in said(home, client, URL, **socket)
+        assert "Other users can write to" in said(home, client, URL)  # its record leads there, too
     finally:
         run.chmod(0o700)
     file = home.path / "file"
     file.touch()
-    assert "is no socket of yours" in said(home, client, URL, TOKENWARD_SOCK=str(file))
+    assert "is not a socket of yours" in said(home, client, URL, TOKENWARD_SOCK=str(file))
 
 
 def test_at_a_shared_socket_it_gets_a_narrowed_token(home: Home, client: Path) -> None:
