@@ -1,20 +1,20 @@
-"""What may go into a vault: the one judgement of a secret, whoever brings it and by whichever way.
+"""The checks on a secret before it is stored, the same for every way to store one.
 
-Agent and client ask the same function: the agent before anything is stored, for every way in there
-is; the client before it makes a vault, asks an index or compares, so that what is wrong is said
-early. It finds, in this order,
+Agent and client call the same function: the agent before it stores anything; the client before it
+makes a vault, asks an index or compares, so that the user gets the error early. It checks, in this
+order,
 
-- what was copied along: blanks and quotes around a token are no part of it. They go where what is
-  between them is a token, or where only a token can be meant (pypi and testpypi); anywhere else a
-  secret is stored to the byte, and they are pointed out;
-- what pypi or testpypi would surely refuse: another prefix, a truncated token, one that another
-  index made. Which index made a token stands in its location, which is not signed: that is help for
-  people and no protection;
-- what has ended, by the token's own words (a macaroon's caveat, a JWT's `exp`): it would take the
-  place of one that is good.
+- blanks and quotes around a token, copied by mistake. They are removed if a token is between them, or
+  if the service accepts tokens only (pypi and testpypi). Any other secret is stored to the byte, with
+  a notice;
+- tokens that pypi or testpypi would surely refuse: another prefix, a truncated token, a token of
+  another index. The token's location names its index. It is not signed, so this check is a help for
+  the user and not a protection;
+- tokens that have expired, according to themselves (a macaroon's caveat, a JWT's `exp`): one would
+  replace a good token.
 
-A secret is only ever a view here, and what is to be stored is a part of that view. No secret, and
-no part of one, is in a message. What a JWT says in its middle is no secret, so it may be an object.
+A secret is only ever a view here, and the part to store is a part of that view. No message contains a
+secret or a part of one. The claims of a JWT are not secret, so they may be an object.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PAGES: Final = {
     PYPI: "https://pypi.org/manage/account/token/",
     TESTPYPI: "https://test.pypi.org/manage/account/token/",
 }
-"""Where a person makes and revokes tokens."""
+"""The pages on which users make and revoke tokens."""
 
 _TESTPYPI_PREFIX = b"testpypi-"
 _HOSTS = {"pypi.org": PYPI, "test.pypi.org": TESTPYPI}
@@ -69,7 +69,7 @@ _AROUND = _BLANKS + _QUOTES
 
 
 class NotAdmitted(Exception):  # noqa: N818 - what it says
-    """A secret that is not to be stored; the text is a sentence, `hint` says what helps."""
+    """A secret that must not be stored; the text is a sentence, `hint` says what helps."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -77,13 +77,13 @@ class NotAdmitted(Exception):  # noqa: N818 - what it says
 
 
 class Expired(NotAdmitted):
-    """What is to be stored has ended."""
+    """The token has expired."""
 
 
 class Admitted(NamedTuple):
-    """The part from `start` to `stop` is to be stored.
+    """The part of the secret to store: from `start` to `stop`.
 
-    `changed` is a sentence about what was left out, `notice` about what else is worth knowing; "".
+    `changed` is a sentence about what was removed, `notice` is a warning; either may be "".
     """
 
     start: int
@@ -95,7 +95,7 @@ class Admitted(NamedTuple):
 def admitted(
     service: str, username: str, secret: memoryview, room: memoryview, now: int
 ) -> Admitted:
-    """Judge a secret for a service, which is a key; `now` is in seconds since 1970.
+    """Check a secret for a service, which is a key; `now` is in seconds since 1970.
 
     *room* needs `ROOM` bytes, and holds a decoded token afterwards. Raises NotAdmitted.
     """
@@ -106,17 +106,17 @@ def admitted(
     changed = ""
     if start or stop < len(secret):
         if (fixed and username == TOKEN_USER) or token is not None or claims is not None:
-            changed = "The blanks or quotes around the token were left out."
+            changed = "The blanks or quotes around the token were removed."
         else:
             start, stop = 0, len(secret)
     if fixed and username == TOKEN_USER:
         if _begins(secret[start:stop], _TESTPYPI_PREFIX):
-            start += len(_TESTPYPI_PREFIX) - len(PREFIX)  # both end alike
+            start += len(_TESTPYPI_PREFIX) - len(PREFIX)  # both have the same end
             token = _read(secret[start:stop], room)
             if token is None or _HOSTS.get(token.location) != TESTPYPI:
                 raise NotAdmitted(
-                    "The token begins with testpypi-, and what follows was not made by testpypi.",
-                    f"copy all of it anew from {PAGES[TESTPYPI]}",
+                    "The token begins with testpypi-, but testpypi did not make the rest of it.",
+                    f"copy all of it again from {PAGES[TESTPYPI]}",
                 )
             changed = (
                 "It was stored without its testpypi- prefix: testpypi's tokens begin with pypi-,"
@@ -127,14 +127,14 @@ def admitted(
     if end is not None and end <= now:
         page = PAGES.get(service)
         raise Expired(
-            "The token has expired, by what it says itself.",
-            f"make one at {page}" if page else "get a new one where this one came from",
+            "The token has expired, according to itself.",
+            f"make one at {page}" if page else "get a new one from where you got this one",
         )
     return Admitted(start, stop, changed, _notice(service, username, secret, token))
 
 
 def _bare(secret: memoryview) -> tuple[int, int]:
-    """Return where what stands between blanks and quotes begins and ends."""
+    """Return the start and end of the text between blanks and quotes."""
     start, stop = 0, len(secret)
     while start < stop and (size := _at_start(secret[start:stop])):
         start += size
@@ -163,7 +163,7 @@ def _read(text: memoryview, room: memoryview) -> IndexToken | None:
 
 
 def _judge(service: str, text: memoryview, token: IndexToken | None) -> None:
-    """Raise NotAdmitted where pypi or testpypi would surely refuse a token."""
+    """Raise NotAdmitted if pypi or testpypi would surely refuse a token."""
     name = display(service)
     if not _begins(text, PREFIX):
         stranger = next((what for word, what in _STRANGERS.items() if _begins(text, word)), "")
@@ -175,13 +175,13 @@ def _judge(service: str, text: memoryview, token: IndexToken | None) -> None:
         )
     if token is None:
         raise NotAdmitted(
-            "The token is truncated or damaged: it begins as one, but does not end as one.",
+            "The token is truncated or damaged: it begins like a token, but does not end like one.",
             f"copy all of it; {PAGES[service]} makes a new one",
         )
     maker = _HOSTS.get(token.location)
     if maker is None:
         raise NotAdmitted(
-            f"The token was made by another index than {name}.", f"make one at {PAGES[service]}"
+            f"Another index than {name} made the token.", f"make one at {PAGES[service]}"
         )
     if maker != service:
         raise NotAdmitted(
@@ -191,8 +191,8 @@ def _judge(service: str, text: memoryview, token: IndexToken | None) -> None:
 
 
 def _claims(text: memoryview) -> dict[str, object] | None:
-    """Return what a JWT (RFC 7519) says, None for what is none."""
-    if not _begins(text, b"eyJ"):  # how every JSON object begins in base64
+    """Return the claims of a JWT (RFC 7519), None if the text is not a JWT."""
+    if not _begins(text, b"eyJ"):  # the base64 of `{"`, with which a JWT begins
         return None
     dots = [at for at, byte in enumerate(text) if byte == 0x2E]
     if len(dots) != 2:
@@ -208,9 +208,9 @@ def _claims(text: memoryview) -> dict[str, object] | None:
 
 
 def _end(claims: dict[str, object]) -> int | None:
-    """Return when a JWT ends, None where it does not say so."""
+    """Return when a JWT expires, None if it does not say so."""
     end = claims.get("exp")
-    # It may have a fraction; and Python reads NaN and Infinity, and whole numbers of any length.
+    # It may have a fraction; Python also reads NaN, Infinity, and integers of any length.
     if not isinstance(end, int | float) or isinstance(end, bool) or not abs(end) < LATEST:
         return None
     return int(end)

@@ -1,9 +1,9 @@
 """base64url without padding (RFC 4648, section 5), from one buffer into another.
 
-Written out here because `binascii` returns new objects, and keeps copies on the way: in the agent no
-object may hold what a token holds. Here a letter is only ever a number, and what comes out lies
-where the caller wants it. The bits of a last letter that stand for nothing are not looked at, as
-the indexes do not look at them; padding, blanks and every other letter are refused.
+Not `binascii`, since it returns new objects and keeps copies: in the agent no object may hold a
+token's content. Here a letter is only ever a number, and the result goes into the caller's buffer.
+The unused bits of the last letter are ignored, as the indexes ignore them. Padding, blanks and every
+other letter are refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Buffer = bytes | bytearray | memoryview
 
 _LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_NONE: Final = 1 << 24  # above all that four letters can stand for, whatever the others are
+_NONE: Final = 1 << 24  # greater than any value of four letters
 _VALUES: Final = [_NONE] * 256
 for _value, _letter in enumerate(_LETTERS):
     _VALUES[_letter] = _value
@@ -25,9 +25,9 @@ _AFTER: Final = [
 
 
 def decoded_size(letters: int) -> int:
-    """Return the number of bytes that so many letters stand for. Raises ValueError if it is none."""
+    """Return the number of bytes that so many letters encode. Raises ValueError for a wrong number."""
     if letters % 4 == 1:
-        raise ValueError("one letter stands alone")
+        raise ValueError("the number of letters is wrong")
     return letters * 3 // 4
 
 
@@ -37,10 +37,10 @@ def encoded_size(size: int) -> int:
 
 
 def decode_into(text: Buffer, out: memoryview) -> int:
-    """Write what *text* stands for to the start of *out*, and return how many bytes that is.
+    """Decode *text* to the start of *out*, and return the number of bytes.
 
-    *out* needs room for three bytes more than `decoded_size`. Raises ValueError for a letter that
-    is none, with part of it written.
+    *out* needs room for three bytes more than `decoded_size`. Raises ValueError for a wrong letter;
+    *out* then holds a part of the result.
     """
     size = decoded_size(len(text))
     values, second, third, first = _VALUES, *_AFTER
@@ -63,7 +63,7 @@ def decode_into(text: Buffer, out: memoryview) -> int:
 
 
 def encode_into(data: Buffer, out: memoryview) -> int:
-    """Write *data* in letters to the start of *out*, and return how many those are.
+    """Encode *data* to the start of *out*, and return the number of letters.
 
     *out* needs room for three letters more than `encoded_size`.
     """

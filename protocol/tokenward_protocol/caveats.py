@@ -1,4 +1,4 @@
-"""What the caveats of index tokens say, and how to write the two that a holder may add.
+"""The caveats of index tokens: reads all, and writes the two that a holder may add.
 
 Two dialects are known. PyPI's (tokens that begin with `pypi-`) is a compact JSON array of a tag and
 fields, as warehouse's ``macaroons/caveats`` reads it::
@@ -6,12 +6,12 @@ fields, as warehouse's ``macaroons/caveats`` reads it::
     [0, expires, not before]   [1, [project]]   [2, [project's id]]   [3, user's id]   [4, publisher's id]
 
 and until 2022 a JSON map. devpi's (`devpi-`, the plugin devpi-tokens) is a word, `=` and values
-with commas between: `expires=`, `not_before=`, `projects=`, `indexes=`, `allowed=`. All caveats hold
-at once; so two lists of projects leave what is in both.
+with commas between: `expires=`, `not_before=`, `projects=`, `indexes=`, `allowed=`. All caveats apply
+at once, so of two lists of projects those in both remain.
 
-Reading never fails: a caveat that is not understood is counted, and an index refuses the token for
-it. Nothing visible does not mean that a token may do everything: an index can keep restrictions to
-itself. Neither dialect is promised to stay; docs/NARROWING.md says what then.
+Reading never fails: an unknown caveat is counted, and an index refuses the token for it. A token
+without visible restrictions may still be restricted: an index can keep restrictions to itself. Either
+dialect may change; docs/NARROWING.md says what happens then.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ PYPI, DEVPI = "pypi", "devpi"
 """The dialects, by the word before the first `-` of a token."""
 
 LATEST: Final = (1 << 53) - 1
-"""An end later than this many seconds after 1970 is as good as none."""
+"""A later end, in seconds since 1970, counts as no end."""
 
 _NAME = re.compile("[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _RUNS = re.compile("[-_.]+")
 
 
 class Restrictions(NamedTuple):
-    """What is visible of a token's restrictions, all caveats taken together; None: nothing is.
+    """The visible restrictions of a token, all caveats together; None means no such restriction.
 
     Times are seconds since 1970. `projects` are normalised names. `user`, `project_ids` and
-    `publisher` are ids of the index ("": a user's, and it is not said whose); with a `publisher` the
+    `publisher` are ids of the index ("": a user's token that does not say whose); with a `publisher` the
     token is of trusted publishing.
-    `indexes` and `allowed` (permissions) are devpi's. `legacy`: a caveat of the old form is there.
-    `unknown` counts caveats that are not understood, `caveats` all of them.
+    `indexes` and `allowed` (permissions) are devpi's. `legacy`: it has a caveat of the old form.
+    `unknown` is the number of unknown caveats, `caveats` of all of them.
     """
 
     expires: int | None = None
@@ -61,7 +61,7 @@ class Restrictions(NamedTuple):
 
     @property
     def confined(self) -> bool:
-        """Whether the token is visibly not good for all that its owner may do."""
+        """Whether the token is visibly good for less than its owner may do."""
         return any(
             each is not None
             for each in (
@@ -75,21 +75,21 @@ class Restrictions(NamedTuple):
 
     @property
     def visible(self) -> bool:
-        """Whether the token says at all what it is good for, be it everything."""
+        """Whether the token shows what it is good for, even if that is everything."""
         return self.confined or self.user is not None
 
 
 def normalised(name: str) -> str:
-    """Return a project's name as indexes compare it. Raises ValueError if it is no name."""
+    """Return a project's name as indexes compare it. Raises ValueError if it is not a name."""
     if not _NAME.fullmatch(name):
-        raise ValueError("this is no project's name")
+        raise ValueError("this is not a project's name")
     return _RUNS.sub("-", name).lower()
 
 
 def expiry(dialect: str, end: int) -> bytes:
     """Return the caveat that ends a token at *end*, in seconds since 1970.
 
-    It says nothing of a beginning: an index whose clock is slow would refuse the token.
+    It sets no beginning: an index whose clock is slow would refuse the token.
     """
     return b"[0,%d,0]" % end if dialect == PYPI else b"expires=%d" % end
 
@@ -115,7 +115,7 @@ def restrictions(dialect: str, caveats: Iterable[memoryview]) -> Restrictions:
 
 
 def _both(one: Restrictions, other: Restrictions) -> Restrictions:
-    """Return what holds if both hold."""
+    """Return the restrictions that apply if both apply."""
     return Restrictions(
         _chosen(min, one.expires, other.expires),
         _chosen(max, one.not_before, other.not_before),
@@ -143,7 +143,7 @@ def _common(one: Names, other: Names) -> Names:
 def _pypi(text: str) -> Restrictions:
     match json.loads(text):
         case [tag, *_] if isinstance(tag, bool):
-            raise ValueError("a tag is no number")
+            raise ValueError("a tag is not a number")
         case [0, end, beginning, *_]:
             return Restrictions(_time(end), _time(beginning) or None)
         case [1, names, *_]:
@@ -184,13 +184,13 @@ def _devpi(text: str) -> Restrictions:
 
 def _time(value: Any) -> int:
     if type(value) is not int:
-        raise ValueError("a time is no number")
+        raise ValueError("a time is not a number")
     return min(max(value, 0), LATEST)
 
 
 def _texts(values: Any) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError("a caveat has something else than a list of texts")
+        raise ValueError("a caveat has no list of texts")
     return tuple(values)
 
 

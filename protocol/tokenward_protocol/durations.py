@@ -1,6 +1,6 @@
-"""Lengths of time as a person writes them: `90s`, `15m`, `8h`, `7d`, `2w`, or joined: `1h30m`.
+"""Lengths of time as users write them: `90s`, `15m`, `8h`, `7d`, `2w`, or joined: `1h30m`.
 
-A bare number is refused: nobody should have to guess whether 8 means seconds or hours.
+A bare number is refused: it does not say whether 8 means seconds or hours.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 LONGEST = 100 * 365 * 86400
-"""Seconds of the longest length of time that is taken: a hundred years."""
+"""The longest accepted length of time, in seconds: a hundred years."""
 
 
 def seconds(text: str) -> int:
-    """Return the whole seconds, at least 1, that `text` stands for.
+    """Return the length of time in whole seconds, at least 1.
 
-    Raises ValueError with one sentence for a person.
+    Raises ValueError with one sentence for the user.
     """
     total, digits = 0, ""
     for char in text:

@@ -1,15 +1,15 @@
-"""What can be wrong with a frame, a header or an answer, by whose fault it is.
+"""Errors of frames, headers and answers, by whose fault it is.
 
-`RemoteError` is raised for bytes that the other end should not have sent, `LocalError` for a
-message that we were asked to build and that the protocol forbids. Neither ever quotes a value
-that a peer sent: it might be a secret in the wrong place.
+`RemoteError` is for bytes that the peer should not have sent, `LocalError` for a message that our
+own caller asked for and that the protocol forbids. Neither ever quotes a value that a peer sent: it
+might be a secret in the wrong place.
 """
 
 from __future__ import annotations
 
 
 class ProtocolError(Exception):
-    """A frame or message breaks docs/PROTOCOL.md; `code` is the code of an error answer."""
+    """A frame or message breaks docs/PROTOCOL.md; `code` is that of an error answer."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -17,8 +17,8 @@ class ProtocolError(Exception):
 
 
 class RemoteError(ProtocolError):
-    """The other end broke the protocol."""
+    """The peer broke the protocol."""
 
 
 class LocalError(ProtocolError):
-    """We were asked to send what the protocol does not allow."""
+    """Our own caller asked for a message that the protocol does not allow."""

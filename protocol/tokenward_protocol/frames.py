@@ -1,4 +1,4 @@
-"""Frames: how one request or answer lies in a byte stream.
+"""Frames: one request or answer in a byte stream.
 
     u32 length | u16 header length | header | body
 
@@ -6,9 +6,9 @@ Both integers are big endian; `length` counts everything after itself. The heade
 msgpack map (packing.py) and holds no secret; the body is raw bytes and is where secrets travel,
 so that no parser ever has to touch one.
 
-Sans I/O: `cut` looks at bytes that are there and says how they divide; reading, writing,
-waiting and wiping are the caller's. It makes no copy of the bytes that it is shown, and it
-judges a length before anybody has reserved room for what the length claims.
+Sans I/O: `cut` finds the parts of the bytes that it gets; reading, writing, waiting and wiping are
+the caller's. It makes no copy of the bytes, and checks a length before the caller reserves memory for
+it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ MAX_BODY = 64 * 1024
 """Largest body, in bytes: the longest token seen in the field has 5,000 characters."""
 
 MAX_HEADER = 0xFFFF
-"""Largest header, in bytes: what its length field can say."""
+"""Largest header, in bytes: the maximum of its length field."""
 
 
 def sizes(prefix: bytes | bytearray | memoryview) -> tuple[int, int]:
     """Return (bytes of the whole frame, bytes of its header) from its first `PREFIX` bytes.
 
-    Raises RemoteError: code `bad-frame` where the header is longer than the frame, code
-    `too-large` for a frame or a body past its limit.
+    Raises RemoteError: code `bad-frame` if the header is longer than the frame, code `too-large`
+    for a frame or a body past its limit.
     """
     length = prefix[0] << 24 | prefix[1] << 16 | prefix[2] << 8 | prefix[3]
     header = prefix[4] << 8 | prefix[5]
@@ -46,7 +46,7 @@ def sizes(prefix: bytes | bytearray | memoryview) -> tuple[int, int]:
 
 
 def cut(view: memoryview) -> tuple[int, int] | None:
-    """Return where the first frame in `view` has its body and its end; None if it is not whole.
+    """Return the start of the first frame's body in `view`, and its end; None if it is incomplete.
 
     The header is `view[PREFIX:body]`, the body `view[body:end]`.
 
@@ -61,7 +61,7 @@ def cut(view: memoryview) -> tuple[int, int] | None:
 def prefix(header: int, body: int) -> bytes:
     """Return the two length fields for a header and a body of these lengths.
 
-    Raises LocalError with code `too-large` where a limit is passed.
+    Raises LocalError with code `too-large` past a limit.
     """
     if header > MAX_HEADER or body > MAX_BODY or 2 + header + body > MAX_FRAME:
         raise LocalError("too-large", "The message is too large for a frame.")
@@ -69,5 +69,5 @@ def prefix(header: int, body: int) -> bytes:
 
 
 def frame(header: bytes, body: bytes | bytearray | memoryview = b"") -> bytes:
-    """Return one whole frame, for a sender that may hold its body as bytes (a client)."""
+    """Return one whole frame, for a sender whose body may be bytes (a client)."""
     return prefix(len(header), len(body)) + header + bytes(body)

@@ -1,18 +1,18 @@
-"""Whether the folders above ours are in good hands: the rules, computed from what the caller reads.
+"""Whether the folders above ours can be trusted: the rules, computed from what the caller reads.
 
-What is kept is as safe as the folders above it: whoever may rename one of them puts another tree in
-its place. So each entry on the way there is judged, links one by one:
+A file is as safe as the folders above it: a user who can rename one of them can put another tree in
+its place. So each entry on the path is checked, links one by one:
 
-- it belongs to the user or to root. Inside of a user namespace the ids that exist outside of it
-  alone, root's among them, all show as the overflow id, which counts as root there;
-- not everybody can write in it, unless its sticky bit keeps them to what is theirs;
-- group 0 that may write, with the user in it, makes a folder root's, whoever has it: so the homes of
-  containers are made that run under any user id (OpenShift).
+- it belongs to the user or to root. Inside a user namespace the ids that exist only outside of it,
+  root's among them, all show as the overflow id, which counts as root there;
+- it is not writable for all users, unless its sticky bit protects the files of others;
+- a folder that group 0 can write, with the user in that group, counts as root's, no matter which user owns it: the
+  homes of containers that run under any user id (OpenShift) are like that.
 
-What a group can write is for `auth doctor` to warn of, and refused nowhere. A path that is no UTF-8
-is refused, since it cannot be said on the wire nor in settings.
+For a group-writable folder `auth doctor` warns; it is not refused. A path that is not UTF-8 is
+refused, since neither the wire nor settings can hold it.
 
-Pure: `Way` gets the functions that look.
+Pure: `Way` gets the functions that read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Found(Protocol):
-        """What lstat(2) says of an entry: inode(7)."""
+        """The result of lstat(2) on an entry: inode(7)."""
 
         @property
         def st_mode(self) -> int:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 MAX_LINKS = 40
-"""Links on one way, as the kernel has it: path_resolution(7)."""
+"""The most links on one path, as in the kernel: path_resolution(7)."""
 
 OWN_PLACES = (
     "set HOME, or TOKENWARD_DIR and the XDG_* variables, to directories of your own"
@@ -56,14 +56,14 @@ OWN_PLACES = (
 
 
 class Objection(NamedTuple):
-    """Why nothing is kept there, as a sentence without its full stop, and what helps."""
+    """Why nothing may be kept there: a sentence without its full stop, and a hint."""
 
     sentence: str
     hint: str
 
 
 class Who(NamedTuple):
-    """The user: `mapped` is how many ids exist where they are, `overflow` what the others show as."""
+    """The user: `mapped` is the number of ids in their user namespace, `overflow` stands for the others."""
 
     uid: int
     groups: frozenset[int]
@@ -72,17 +72,17 @@ class Who(NamedTuple):
 
     @property
     def nobody(self) -> bool:
-        """Whether this id stands for all those that have none here, so that it tells nobody apart."""
+        """Whether this is the overflow id, which stands for all users without an id here."""
         return self.mapped < ALL_IDS and self.uid == self.overflow
 
     def trusts(self, owner: int) -> bool:
-        """Tell whether what belongs to `owner` is in good hands."""
+        """Tell whether the files of `owner` can be trusted."""
         outside = self.mapped < ALL_IDS and owner == self.overflow
         return owner in {self.uid, 0} or outside
 
 
 class Way:
-    """The way to paths on one system, as `who` sees it."""
+    """The folders above paths on one system, as `who` sees them."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Way:
         self._readlink = readlink
 
     def objection(self, path: str) -> Objection | None:
-        """Return why nothing of ours is to lie at an absolute path, None where it may."""
+        """Return why nothing of ours may lie at an absolute path, None if it may."""
         if not is_text(path):
             return Objection(
                 f"The path {shown(path)} is not valid UTF-8",
@@ -103,7 +103,7 @@ class Way:
             )
         if self._who.nobody:
             return Objection(
-                f"The user id {self._who.uid} stands for every user that has none in this user"
+                f"The user id {self._who.uid} stands for every user without an id in this user"
                 " namespace",
                 "give yourself an id there: `unshare --map-current-user`",
             )
@@ -113,7 +113,7 @@ class Way:
         return None
 
     def group_writable(self, path: str) -> list[str]:
-        """Return the folders above a path that a group can write in."""
+        """Return the group-writable folders above a path."""
         return [
             place
             for place, found in self.above(path)
@@ -121,7 +121,7 @@ class Way:
         ]
 
     def above(self, path: str) -> Iterator[tuple[str, Found]]:
-        """Yield what the way to a path leads over, links included, as far as it is there."""
+        """Yield the existing entries above a path, links included."""
         yield from self._walked(path.rpartition("/")[0].split("/"))
 
     def _walked(self, names: list[str]) -> Iterator[tuple[str, Found]]:
@@ -158,9 +158,8 @@ class Way:
             )
         if stat.S_ISDIR(found.st_mode) and found.st_mode & 0o1002 == 0o002:
             return Objection(
-                f"All users can write in {place}, so any of them could put something else in the"
-                " place of what lies below it",
-                f"`chmod o-w {place}`, as root where it is root's; until then {OWN_PLACES}",
+                f"All users can write in {place}, so any of them could replace what lies below it",
+                f"`chmod o-w {place}`, as root if it is root's; until then {OWN_PLACES}",
             )
         return None
 
@@ -170,7 +169,7 @@ class Way:
 
 
 def is_text(path: str) -> bool:
-    """Tell whether a path can be said: it is valid UTF-8."""
+    """Tell whether a path is valid UTF-8."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -179,5 +178,5 @@ def is_text(path: str) -> bool:
 
 
 def shown(path: str) -> str:
-    """Return a path as it can be printed, whatever it holds."""
+    """Return a path in printable form, whatever it contains."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,13 +1,13 @@
-"""A token of PyPI, TestPyPI or devpi: what it is good for, and a narrower one made from it.
+"""Tokens of PyPI, TestPyPI or devpi: what they are good for, and attenuated tokens made of them.
 
-Such a token is a word that names the dialect, `-`, and a macaroon in base64url. Its holder can make
-*children* of it, each good for less than its parent, without asking the index: here an end comes
-first, then the projects. `plan` decides what a child says, and refuses at once what an index would
-refuse later: the child of a token that is over, or one for a project that its parent is not for.
-`write_child` makes it, within buffers of the caller's alone.
+Such a token is the name of the dialect, `-`, and a macaroon in base64url. Its holder can make
+*children* of it, each good for less than its parent, without asking the index. A child has an expiry
+first, then the projects. `plan` decides the content of a child, and refuses at once what an index would
+refuse later: a child of an expired token, or one for a project that its parent is not for.
+`write_child` makes it, in the caller's buffers alone.
 
-Which index made a token stands in its location. That is not signed, so it is help for people and no
-protection. Tokens in PyPI's dialect of indexes that are not known to read it are left whole.
+The token's location names its index. It is not signed, so it is a help for the user and not a
+protection. A token in PyPI's dialect is not attenuated if its index is not known to accept children.
 """
 
 from __future__ import annotations
@@ -48,25 +48,25 @@ LOCATIONS: Final = ("pypi.org", "test.pypi.org")
 """The indexes of PyPI's dialect that are known to accept children."""
 
 DEFAULT_TTL: Final = 3600
-"""Seconds that a child lives where nothing else is said: an upload of many files may take long."""
+"""A child's default lifetime in seconds: an upload of many files may take long."""
 
 LEAST_TTL: Final = 60
-"""Seconds: below that, clocks that differ a little would make children that are dead when born."""
+"""Seconds: with less, a small difference of clocks would make children that are dead from the start."""
 
 MOST_TTL: Final = 366 * 86400
-"""Seconds: a child that lives longer than a year would be as good as what it was made of."""
+"""Seconds: a child that lives longer than a year would be as good as its parent."""
 
 MOST_SEALED_TTL: Final = 86400
-"""Seconds: the same of what is never shown. A day is enough for whatever uses it, and ends it all."""
+"""Seconds: the same for a child of a token that is never shown."""
 
 _LEEWAY: Final = 60
-"""Seconds: a token that begins so soon may have begun by the clock of its index."""
+"""Seconds: a token that becomes valid this soon may be valid by the clock of its index."""
 
 _SHOWN: Final = 5
 
 
 class Unfit(Exception):  # noqa: N818 - what it says
-    """A child that would be good for nothing; the text is a sentence, `hint` says what helps."""
+    """A child that no index would accept; the text is a sentence, `hint` says what helps."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -74,7 +74,7 @@ class Unfit(Exception):  # noqa: N818 - what it says
 
 
 class IndexToken(NamedTuple):
-    """A token that was read: its `dialect`, its `location` ("" if it names none), and what it says.
+    """A token that was read; `location` is "" if it names no index.
 
     `size` is that of the macaroon in bytes.
     """
@@ -92,9 +92,9 @@ class IndexToken(NamedTuple):
 
 
 class Child(NamedTuple):
-    """What a child says: its caveats, its end, and its projects, None if it is limited to none.
+    """The content of a child: its caveats, its expiry, and its projects, None without a limit.
 
-    `limited` if it names the projects itself, rather than its parent alone.
+    `limited`: it names the projects itself; otherwise only its parent does.
     """
 
     caveats: tuple[bytes, ...]
@@ -106,7 +106,7 @@ class Child(NamedTuple):
 def read(text: memoryview, raw: memoryview) -> IndexToken:
     """Read a token; its macaroon is decoded into *raw*, which needs MAX_TOKEN bytes.
 
-    Raises ValueError if it is no macaroon behind a known prefix.
+    Raises ValueError if it is not a macaroon after a known prefix.
     """
     for dialect, prefix in PREFIXES.items():
         if text[: len(prefix)] == prefix:
@@ -121,7 +121,7 @@ def read(text: memoryview, raw: memoryview) -> IndexToken:
 
 
 def described(token: IndexToken) -> dict[str, Value]:
-    """Describe a token for a person or a program, as docs/PROTOCOL.md has it; no identifier."""
+    """Describe a token, as docs/PROTOCOL.md has it; without its identifier."""
     held = token.restrictions
     shown: dict[str, Value] = {
         key: list(value) if isinstance(value, tuple) else value
@@ -138,7 +138,7 @@ def described(token: IndexToken) -> dict[str, Value]:
 
 
 def same_origin(one: IndexToken, raw: memoryview, other: IndexToken, other_raw: memoryview) -> bool:
-    """Tell whether two tokens, decoded in *raw* and *other_raw*, are of one issue of one index."""
+    """Tell whether two tokens, decoded in *raw* and *other_raw*, are of the same issue of one index."""
     return (
         one.dialect == other.dialect
         and one.location == other.location
@@ -153,10 +153,10 @@ def plan(
     projects: Sequence[str] = (),
     likely: Sequence[str] = (),
 ) -> Child:
-    """Decide what a child says that is to end at *end* or before, by the index's clock.
+    """Decide the content of a child that expires at *end* or before, by the index's clock.
 
-    *projects* (normalised names) were asked for: it is good for no others. *likely* ones are what
-    somebody found out, and only ever narrow a token that is for them. Raises Unfit.
+    *projects* (normalised names) were asked for: it is good for no others. *likely* ones were detected;
+    they only limit a token that is for them. Raises Unfit.
     """
     held = token.restrictions
     if held.expires is not None and held.expires <= now:
@@ -169,7 +169,7 @@ def plan(
             raise Unfit(
                 f"The stored token is for {_listed(held.projects)} alone, and not for"
                 f" {_listed(beyond)}.",
-                "ask for what it is for, or log in with another token",
+                "ask for its projects, or log in with another token",
             )
     names = named_by_child(held.projects, projects, likely)
     end = end if held.expires is None else min(end, held.expires)
@@ -182,17 +182,17 @@ def plan(
 def named_by_child(
     held: Sequence[str] | None, projects: Sequence[str], likely: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the projects that a child names, as `plan` has it; its parent is for those `held`."""
+    """Return the projects that a child names, as in `plan`; its parent is for those `held`."""
     known = (name for name in likely if held is None or name in held)
     return tuple(dict.fromkeys(projects or known))
 
 
 def child_size(token: IndexToken, child: Child) -> int:
-    """Return the letters of a child of *token*. Raises Unfit if no index would read it."""
+    """Return the number of letters of a child of *token*. Raises Unfit if it is too long."""
     grown = grown_size(token.macaroon, child.caveats)
     size = len(PREFIXES[token.dialect]) + encoded_size(grown)
     if size > MAX_TOKEN:
-        raise Unfit("The narrowed token would be too long.", "ask for fewer projects at once")
+        raise Unfit("The attenuated token would be too long.", "ask for fewer projects at once")
     return size
 
 
@@ -210,12 +210,12 @@ def write_child(
 
 
 def of_text(secret: str) -> IndexToken:
-    """Read a token that a client holds. Raises ValueError."""
+    """Read a token from text, in a client. Raises ValueError."""
     return read(memoryview(secret.encode()), memoryview(bytearray(len(secret) + SPARE)))
 
 
 def child_of_text(secret: str, child: Child) -> str:
-    """Make a child of a token that a client holds. Raises ValueError, Unfit."""
+    """Make a child of a token in text, in a client. Raises ValueError, Unfit."""
     text = memoryview(secret.encode())
     raw, out = (memoryview(bytearray(MAX_TOKEN + SPARE)) for _ in range(2))
     token = read(text, raw)
@@ -224,7 +224,7 @@ def child_of_text(secret: str, child: Child) -> str:
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """Return the normalised names in a text with one blank between each two. Raises ValueError."""
+    """Return the normalised names in a text that separates them by one blank. Raises ValueError."""
     return tuple(dict.fromkeys(map(normalised, text.split(" "))))
 
 

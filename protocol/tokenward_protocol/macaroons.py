@@ -1,21 +1,21 @@
-"""A macaroon where it lies: read strictly, and narrowed by caveats, in the caller's memory.
+"""Macaroons in the caller's memory: reads them strictly, and attenuates them by caveats.
 
-Whoever holds a macaroon can append restrictions (*caveats*) to it without asking anybody, and
-nobody can take them off again: each caveat is signed with the signature before it, which is then
-thrown away. The format is version 2, binary, of libmacaroons' ``doc/format.txt``::
+The holder of a macaroon can append restrictions (*caveats*) to it without asking its index, and they
+cannot be removed: each caveat is signed with the signature before it, which is then discarded. The
+format is version 2, binary, of libmacaroons' ``doc/format.txt``::
 
     02 | 01 length location | 02 length identifier | 00 |
     for each caveat: 02 length data 00 | 00 | 06 20 signature (32 bytes)
 
-with lengths in LEB128, the location optional. In a token it is written in base64url behind a
-prefix. Nothing here makes an object of an identifier, of a signature or of the whole: what is read
-are places, and what is written goes into buffers that the caller owns and wipes. The keyed hash is
-handed in for the same reason.
+with lengths in LEB128, the location optional. In a token it is in base64url after a prefix. Nothing
+here makes an object of an identifier, of a signature or of the whole: reading returns positions, and
+writing goes into buffers that the caller owns and wipes. The keyed hash is an argument for the same
+reason.
 
-It refuses, with ValueError and without a word of what it read: anything cut off or left over, a
-length that is written longer than it need be, a field out of order, an empty identifier, and
-caveats that a third party has to discharge, which no index uses. It knows no root key, so it can
-neither make nor verify a macaroon. What a caveat means is caveats.py's to know.
+It refuses, with a ValueError that quotes nothing of its input: missing or extra bytes, a length that is
+longer than necessary, a field out of order, an empty identifier, and caveats that a third party has to
+discharge, which no index uses. It has no root key, so it can neither make nor verify a macaroon.
+caveats.py knows the meaning of a caveat.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     Mac = Callable[[memoryview, bytes, memoryview], None]
 
 MAX_TOKEN: Final = 8192
-"""Letters of the longest token that is read: a user's token has 179, hundreds of projects fit."""
+"""Letters of the longest accepted token: a user's token has 179, hundreds of projects fit."""
 
 SIGNATURE: Final = 32
 """Bytes of a signature: HMAC-SHA256."""
 
 SPARE: Final = 3
-"""Bytes that a buffer has to have beyond what is written into it."""
+"""Bytes that a buffer needs beyond those that are written into it."""
 
 _LOCATION, _IDENTIFIER, _CAVEAT, _SIGNATURE = 1, 2, 2, 6
-_LONGEST: Final = 1 << 14  # bytes of a caveat that is appended: two bytes of length
+_LONGEST: Final = 1 << 14  # bytes of an appended caveat: two bytes of length
 
 
 class Macaroon(NamedTuple):
-    """Where the parts of a macaroon lie, as (start, end); its next caveat belongs at `end`."""
+    """The positions of a macaroon's parts, as (start, end); its next caveat belongs at `end`."""
 
     location: Span
     identifier: Span
@@ -64,7 +64,7 @@ def parse(raw: memoryview) -> Macaroon:
 
 
 def unwrap(letters: memoryview, raw: memoryview) -> tuple[Macaroon, int]:
-    """Decode the *letters* of a token behind its prefix into *raw* and read them.
+    """Decode the *letters* of a token after its prefix into *raw* and read them.
 
     Returns the macaroon and its size. *raw* needs SPARE bytes more than that. Raises ValueError.
     """
@@ -81,7 +81,7 @@ def grown_size(found: Macaroon, caveats: Sequence[bytes]) -> int:
 
 
 def narrow(found: Macaroon, size: int, raw: memoryview, caveats: Sequence[bytes], mac: Mac) -> int:
-    """Append caveats to the macaroon of *size* bytes in *raw* where it lies; return its new size.
+    """Append caveats to the macaroon of *size* bytes in *raw*, in place; return its new size.
 
     *raw* needs `grown_size` bytes. Raises ValueError for a caveat that is empty or too long.
     """
@@ -99,10 +99,10 @@ def narrow(found: Macaroon, size: int, raw: memoryview, caveats: Sequence[bytes]
 
 
 def wrap_into(raw: memoryview, parent: memoryview, same: int, out: memoryview) -> int:
-    """Write a macaroon in letters to *out*, and return how many those are.
+    """Encode a macaroon to *out*, and return the number of letters.
 
-    Its first *same* bytes are those that the letters *parent* stand for, which are copied as they
-    are. *out* needs SPARE letters more than `encoded_size` says.
+    Its first *same* bytes are those of the letters *parent*, which are copied. *out* needs SPARE
+    letters more than `encoded_size`.
     """
     groups = same // 3
     head = groups * 4
@@ -111,7 +111,7 @@ def wrap_into(raw: memoryview, parent: memoryview, same: int, out: memoryview) -
 
 
 def plain_mac(key: memoryview, message: bytes, out: memoryview) -> None:
-    """Write HMAC-SHA256 to *out*, which may be *key*. Leaves copies to be overwritten by others."""
+    """Write HMAC-SHA256 to *out*, which may be *key*. Leaves copies in memory."""
     out[:] = hmac.digest(key, message, "sha256")
 
 
@@ -137,7 +137,7 @@ def _parse(raw: memoryview) -> Macaroon:
 
 
 def _field(raw: memoryview, at: int, kind: int) -> Span:
-    """Return where the data of the field at *at* lies."""
+    """Return the position of the data of the field at *at*."""
     if raw[at] != kind:
         raise ValueError("a field of a macaroon is missing or of another kind")
     length, at = raw[at + 1], at + 2

@@ -1,7 +1,7 @@
-"""The vocabulary: the requests, the arguments that each takes, the codes of answers.
+"""The vocabulary: the requests, their arguments, the codes of answers.
 
-It is data, so that the agent can judge a header in place against it, a client can build from
-it, and a test can hold docs/PROTOCOL.md to it. An argument that is not in here does not exist.
+It is data, so that the agent can check a header in place against it, a client can build a request
+from it, and a test can compare it with docs/PROTOCOL.md. Arguments that are not in here do not exist.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ MAX_SERVICE = 2048
 NO_BODY, MAY_HAVE_BODY, HAS_BODY = range(3)
 
 COMMON = {"v": COUNT, "id": COUNT, "op": TEXT, "dir": TEXT}
-"""What every request may carry; the first three it must."""
+"""The keys that every request may have; the first three are required."""
 
 _NAMED = {"service": SERVICE, "spelling": SPELLING}
-"""A service, by its key or as somebody spelled it: one of the two."""
+"""A service, by its key or in the user's spelling: one of the two."""
 
 _SESSION = {"bus": TEXT, "display": TEXT, "wayland": TEXT, "xauthority": TEXT}
-"""The asker's D-Bus address and displays, where a keyring may have to be opened or a person asked."""
+"""The client's D-Bus address and displays, to open a keyring or to prompt the user."""
 
 
 class Op:
@@ -108,10 +108,10 @@ OPS = {
 }
 
 PROVIDERS = ("keyring", "subprocess", "disabled")
-"""Where a credential may rest; `subprocess` is a way into the vault of `keyring`."""
+"""Where a credential may rest; `subprocess` is another way to open the vault of `keyring`."""
 
 MEMORY = "memory"
-"""What an answer names in the place of a provider for a credential that rests nowhere."""
+"""The provider in answers about a credential that is in memory alone."""
 
 CODES = {
     "bad-frame": "the frame is malformed; the agent closes the connection after this answer",
@@ -135,7 +135,7 @@ CODES = {
     "busy": "the agent cannot do this now; try again",
     "internal": "an internal error of the agent; its log has the place",
 }
-"""Every code of an answer that is not ok."""
+"""The codes of error answers."""
 
 
 def request(op: str, number: int, arguments: dict[str, Value]) -> bytes:

@@ -1,13 +1,13 @@
-"""The strict subset of msgpack that headers are written in.
+"""The strict subset of msgpack in which headers are written.
 
 nil, booleans, integers from -2**63 to 2**64-1, UTF-8 text, arrays, and maps with text for keys.
-Everything is written in its shortest form, byte for byte what the `msgpack` package writes; the
-reader takes any form that means one of these and refuses the rest: floats, binary and extension
-types (secrets travel in the body), duplicate keys, more than 16 levels, trailing bytes.
+Everything is written in its shortest form, byte for byte as the `msgpack` package writes it. The
+reader accepts any form of these values and refuses the rest: floats, binary and extension types
+(secrets travel in the body), duplicate keys, more than 16 levels, trailing bytes.
 
-Why not the package: its reader makes an object of every value before anybody can refuse it (a
-secret under an unknown key then lies about in memory), and loading it would cost the shortest
-command more than everything else that it does. docs/adr/0002 has the figures.
+Why not the package: its reader makes an object of every value before the caller can refuse it (a
+secret under an unknown key would then stay in memory), and loading it would cost the shortest command
+more than everything else that it does. docs/adr/0002 has the figures.
 
 Format: https://github.com/msgpack/msgpack/blob/master/spec.md
 """
@@ -30,7 +30,7 @@ _SIGNED = ((0xD0, 1), (0xD1, 2), (0xD2, 4), (0xD3, 8))
 
 
 def pack(value: Value) -> bytes:
-    """Write one value. Raises LocalError with code `bad-header` for what the subset lacks."""
+    """Write one value. Raises LocalError with code `bad-header` for types outside the subset."""
     out = bytearray()
     _write(out, value)
     return bytes(out)
@@ -95,7 +95,7 @@ def _write_integer(out: bytearray, value: int) -> None:
 
 
 class Reader:
-    """Reads values out of a buffer in place: `span` tells where a text lies without making it.
+    """Reads values from a buffer in place: `span` returns the position of a text without decoding it.
 
     Every method raises RemoteError with code `bad-header` for bytes outside the subset.
     """
@@ -107,7 +107,7 @@ class Reader:
         self.at = 0
 
     def _code(self) -> int:
-        """Read the byte that says what follows; most of a header is read by this one."""
+        """Read the type byte of the next value."""
         try:
             code = self.view[self.at]
         except IndexError:
@@ -210,12 +210,12 @@ class Reader:
 
 
 def truncated() -> RemoteError:
-    """Return the error for a value that goes on past the end of its header."""
+    """Return the error for a value that is longer than its header."""
     return RemoteError("bad-header", "A header ends in the middle of a value.")
 
 
 def unpack(data: bytes | bytearray | memoryview) -> dict[str, Value]:
-    """Read one whole header, for an end that may make objects of it (a client).
+    """Read one whole header, for a peer that may make objects of it (a client).
 
     Raises RemoteError with code `bad-header`.
     """

@@ -1,8 +1,8 @@
-"""Where the two ends look for each other, computed from what the caller has read.
+"""Where client and agent find each other, computed from what the caller has read.
 
-Pure: platform, user, environment and home directory are arguments, nothing is looked up. The
-full commands ask platformdirs for the same directories; a test holds the two equal, so that the
-shortest command need not load it.
+Pure: platform, user, environment and home directory are arguments. The full commands use
+platformdirs for the same directories; a test compares the two, so that the shortest command need
+not load it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ SOCKET = "agent.sock"
 """The socket of the agent that serves the user's ordinary credentials directory."""
 
 DARWIN_USER_TEMP_DIR = 65537
-"""macOS' _CS_DARWIN_USER_TEMP_DIR, for os.confstr, which has no name for it."""
+"""macOS' _CS_DARWIN_USER_TEMP_DIR, for os.confstr, which does not name it."""
 
 PIPES = "\\\\.\\pipe\\"
-"""What the name of every pipe on Windows begins with."""
+"""The prefix of every pipe's name on Windows."""
 
 MAX_SOCKET_PATH = {"darwin": 103, "linux": 107}
 """Bytes that fit into sockaddr_un.sun_path beside its NUL."""
@@ -48,7 +48,7 @@ def _user_directory(
         base = environ.get("LOCALAPPDATA", "") or f"{home}\\AppData\\Local"
         return base.rstrip("\\") + f"\\{APP}"
     base = environ.get(variable, "")
-    if not base.startswith("/"):  # the XDG specification: a relative one is to be ignored
+    if not base.startswith("/"):  # the XDG specification: a relative one is ignored
         base = home.rstrip("/") + (
             "/Library/Application Support" if platform == "darwin" else default
         )
@@ -58,10 +58,10 @@ def _user_directory(
 def runtime_directories(
     platform: str, uid: int, environ: Mapping[str, str], state: str, darwin_temp: str | None
 ) -> list[str]:
-    """Return where the agent's socket may lie, best first; the first usable one is it.
+    """Return the directories for the agent's socket, best first; the first usable one counts.
 
-    The last, in the state directory, is made where it is missing. Never bare /tmp, where anybody
-    can be first.
+    The last, in the state directory, is made if it is missing. Never bare /tmp, where any user can
+    be first.
     """
     found: list[str] = []
     base = environ.get("XDG_RUNTIME_DIR", "")
@@ -76,7 +76,7 @@ def runtime_directories(
 
 
 def directory_tag(resolved: str) -> str:
-    """Return the name that stands for a credentials directory whose links are resolved.
+    """Return the tag of a credentials directory whose links are resolved.
 
     It names the directory's state folder, and the socket of any but the ordinary one.
     """
@@ -86,11 +86,11 @@ def directory_tag(resolved: str) -> str:
 
 
 def record_name(boot: str, namespace: str, node: str) -> str:
-    """Return the name, in a directory's state folder, of what tells where its agent of this host is.
+    """Return the name of the file in the state folder that holds the address of this host's agent.
 
-    A host is a boot of a kernel and a namespace of process ids: `boot` is what
-    /proc/sys/kernel/random/boot_id holds, `namespace` what the link /proc/self/ns/pid says. Where
-    there is none of them (""), the name of the host, `node`, stands for both.
+    A host is a boot of a kernel and a namespace of process ids: `boot` is the content of
+    /proc/sys/kernel/random/boot_id, `namespace` the target of the link /proc/self/ns/pid. If either
+    is "", the name of the host, `node`, stands for both.
     """
     number = "".join(filter(str.isdigit, namespace))
     return f"agent-{boot.strip()}-{number}" if boot and number else f"agent-{directory_tag(node)}"

@@ -1,7 +1,7 @@
-"""Reading TOML that somebody wrote, with the line of a mistake and nothing else of the text.
+"""Reads TOML that a user wrote; an error names the line and quotes nothing of the text.
 
-What is wrong is told without a word of the file, which may hold passwords. Pure; what imports this
-pays for `tomllib`, so it is imported by whoever has a file to read.
+The file may hold passwords, so errors do not quote it. Pure. Importing this module imports `tomllib`,
+which is slow, so callers import it only when they have a file to read.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_PARTS = 32
-"""Parts of the longest key, as in `[tool.uv]`, which has two."""
+"""The most parts of a key; `[tool.uv]` has two."""
 
 _PART_AND_DOT = rb"(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+"
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """Return the table that a file's bytes hold.
+    """Return the table in a file's bytes.
 
-    Raises ValueError with what is wrong, worded to follow the file's name. A key of very many parts
-    is refused: it takes tomllib the square of their number, so that a file with a key of 100 KiB
-    would hold up its reader for half a minute.
+    Raises ValueError with a text that follows the file's name. A key of very many parts is refused:
+    tomllib takes time with the square of their number, half a minute for a key of 100 KiB.
     """
     if re.search(rb"(?<![\w.-])(?:%b){%d}" % (_PART_AND_DOT, MAX_PARTS), data):
         raise ValueError(f"has a key of more than {MAX_PARTS} parts")

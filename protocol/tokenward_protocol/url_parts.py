@@ -1,11 +1,11 @@
 """The pieces of a URL, each in its one canonical spelling: host, port, path, user info.
 
 RFC 3986 for paths and percent-coding, UTS 46 (non-transitional, by the package `idna`) for host
-names outside ASCII, RFC 5952 for IPv6. What WHATWG URL, RFC 3986 and inet_aton read in different
-ways is refused. urls.py says what the pieces are for and which of them make a difference.
+names outside ASCII, RFC 5952 for IPv6. Parts that WHATWG URL, RFC 3986 and inet_aton read
+differently are refused. urls.py puts the pieces together and says which of them make a difference.
 
 Every refusal is a `PartError` that quotes nothing of its input: in a mistyped URL the port may be a
-password. Nothing here looks at a whole URL.
+password.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HEX = "0123456789abcdefABCDEF"
 
 
 class PartError(Exception):
-    """What is wrong, to be said after the masked URL ("has no host"), and the hint that helps."""
+    """A predicate to print after the masked URL ("has no host"), and a hint."""
 
     def __init__(self, predicate: str, hint: str = "") -> None:
         super().__init__(predicate, hint)
@@ -26,11 +26,11 @@ class PartError(Exception):
 
 
 def host_and_port(authority: str) -> tuple[str, str]:
-    """Split and spell `host[:port]`: the port without leading zeros, "" for none."""
+    """Split and normalise `host[:port]`: the port without leading zeros, or ""."""
     if authority.startswith("["):
         inside, bracket, rest = authority[1:].partition("]")
         if not bracket or (rest and rest[0] != ":"):
-            raise PartError("has a bracket that belongs to no IPv6 address")
+            raise PartError("has a bracket without an IPv6 address")
         return _ipv6(inside), _port(rest[1:])
     host, _, port = authority.partition(":")
     if ":" in port:
@@ -41,7 +41,7 @@ def host_and_port(authority: str) -> tuple[str, str]:
 
 
 def path_key(path: str) -> str:
-    """Decode what is unreserved, encode what must be, remove dot segments, end with one slash."""
+    """Decode unreserved characters, encode others, remove dot segments, end with one slash."""
     if path.strip(_PATH):  # empty if every character may stand as itself
         path = _recoded(path)
     if "/." in path:
@@ -56,7 +56,7 @@ def path_key(path: str) -> str:
 
 
 def decoded(text: str) -> str:
-    """Percent-decode a user name or password; PartError where the bytes are no UTF-8."""
+    """Percent-decode a user name or password. Raises PartError if the bytes are not UTF-8."""
     if "%" not in text:
         return text
     plain, *coded = text.split("%")
@@ -68,7 +68,7 @@ def decoded(text: str) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         pass  # raised below: the exception's context would hold the bytes
-    raise PartError("has user info that is no UTF-8 once percent-decoded")
+    raise PartError("has user info that is not UTF-8 after percent-decoding")
 
 
 def _host(host: str) -> str:
@@ -82,14 +82,14 @@ def _host(host: str) -> str:
         raise PartError("has no valid host name")
     if _is_number(labels[-1]) and not (len(labels) == 4 and all(map(_is_octet, labels))):
         raise PartError(
-            "has a numeric host that programs read in different ways",
+            "has a numeric host that programs read differently",
             "write an IPv4 address as four decimal numbers",
         )
     return host
 
 
 def _is_number(label: str) -> bool:
-    """Tell whether a host that ends in `label` is IPv4 to WHATWG URL or to inet_aton."""
+    """Tell whether WHATWG URL or inet_aton reads a host that ends in `label` as IPv4."""
     return label.isdigit() or (label.startswith("0x") and not label[2:].strip(_HEX))
 
 
@@ -133,7 +133,7 @@ def _port(port: str) -> str:
     number = port.lstrip("0")
     if not (port.isascii() and port.isdigit() and 0 < len(number) <= 5 and int(number) <= 65535):
         raise PartError(
-            "has a port that is no number from 1 to 65535",
+            "has a port that is not a number from 1 to 65535",
             "in a user name or password write %2F for /, %3F for ? and %23 for #",
         )
     return number

@@ -1,4 +1,4 @@
-"""The canonical form of a service: which credential answers depends on it, so it has one spelling.
+"""The canonical form of a service, by which credentials are found.
 
 A *key* is `scheme://host[:port]/path/`, printable ASCII, always with one slash at its end:
 
@@ -11,12 +11,12 @@ trailing dot, trailing slashes, percent-coding of unreserved characters (RFC 398
 segments (5.2.4), query and fragment make no difference; path case does. User name and password
 are split off and never part of a key. The agent accepts no URL in any other spelling.
 
-What two programs might read as two different hosts is refused, not repaired: backslashes, blanks
-and control characters, percent signs in a host, a raw `@` in user info, numeric hosts other than
-a dotted quad. `http` is for `localhost`, `127.0.0.1` and `[::1]` alone.
+URLs that two programs might read as two different hosts are refused, not repaired: backslashes,
+blanks and control characters, percent signs in a host, a raw `@` in user info, numeric hosts other
+than a dotted quad. `http` is for `localhost`, `127.0.0.1` and `[::1]` alone.
 
-No message ever holds what stood before an `@` or behind a `?`: a password may stand there. Nothing
-here knows names other than the two fixed ones; configuration files do.
+No message ever contains the text before an `@` or after a `?`, which may be a password. This module
+knows only the two fixed names; the others are in configuration files.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MAX_KEY = 2048
 """Characters of the longest key."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-"""The only hosts that may be spoken to without TLS."""
+"""The only hosts that may be used without TLS."""
 
 _HOMES = {
     "pypi.org": PYPI,
@@ -47,7 +47,7 @@ _HOMES = {
 
 
 class ServiceError(ValueError):
-    """A text is no service. `str()` is one sentence without secrets, `hint` says what helps."""
+    """A text is not a service. `str()` is one sentence without secrets, `hint` says what helps."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -55,11 +55,11 @@ class ServiceError(ValueError):
 
 
 class ServiceURL:
-    """A parsed service: `key`, and what stood beside it.
+    """A parsed service: `key`, and the other parts of the text.
 
     `url` is the text without its user info and with a scheme, otherwise as typed: some servers
     care about a final slash. `username` and `password` are percent-decoded; an empty one is None.
-    `notice` is a sentence worth saying to a person, or "".
+    `notice` is a sentence for the user, or "".
     """
 
     __slots__ = ("key", "notice", "password", "url", "username")
@@ -86,20 +86,20 @@ def is_name(text: str) -> bool:
 def parse(text: str) -> ServiceURL:
     """Read a URL or `[user[:password]@]host[:port][/path]`, which gets https.
 
-    Blanks around it are dropped. Raises ServiceError for everything that this module refuses, and
-    for a name (`is_name`), which only configuration can resolve.
+    Blanks around it are dropped. Raises ServiceError for the refusals above, and for a name
+    (`is_name`), which only configuration can resolve.
     """
     text = text.strip(" \t\r\n")
     try:
         return _parse(text)
     except PartError as refused:
         message, hint = f"{masked(text)} {refused.predicate}.", refused.hint
-    # Outside the handler, so that no exception with a piece of the text hangs on this one.
+    # Outside the handler, so that this exception has no context that holds a piece of the text.
     raise ServiceError(message, hint)
 
 
 def is_canonical(key: str) -> bool:
-    """Tell whether `key` is spelled as `parse` spells keys: the only spelling on the wire."""
+    """Tell whether `key` is canonical, which is the only spelling on the wire."""
     try:
         return parse(key).key == key
     except ServiceError:
@@ -107,7 +107,7 @@ def is_canonical(key: str) -> bool:
 
 
 def prefixes(key: str) -> Iterator[str]:
-    """Yield every key whose entry may answer for `key`, longest path first: itself, all above."""
+    """Yield every key whose entry may answer for `key`, longest path first: itself and all above."""
     root = key.index("/", key.index("://") + 3) + 1
     end = len(key)
     while end >= root:
@@ -116,7 +116,7 @@ def prefixes(key: str) -> Iterator[str]:
 
 
 def strip_index_suffix(key: str) -> str:
-    """Take a final `simple` or `+simple` segment (any case) off a URL: what login stores under."""
+    """Remove a final `simple` or `+simple` segment (any case) from a URL, as login does."""
     if "://" not in key:
         return key
     above, _, last = key[:-1].rpartition("/")
@@ -126,16 +126,16 @@ def strip_index_suffix(key: str) -> str:
 
 
 def display(key: str) -> str:
-    """Say a key to a person: by its fixed name where it has one."""
+    """Return a key as the user sees it: by its fixed name if it has one."""
     return "pypi" if key == PYPI else "testpypi" if key == TESTPYPI else key
 
 
 def masked(text: str) -> str:
     """Make `text` fit for a message: no user info, query, fragment or unprintable characters.
 
-    What stands where a port should is left out too unless it is a number: it may be a password
-    whose `@host` was forgotten. What can be no URL, host or name is not shown at all: it may be a
-    secret that was put in the service's place.
+    A port that is not a number is masked, too: it may be a password whose `@host` was forgotten. A
+    text that cannot be a URL, host or name is not shown at all: it may be a secret in the service's
+    place.
     """
     if "://" not in text and any(c in text for c in ' "\\'):
         return "the service"

@@ -1,16 +1,16 @@
-"""Which user ids there are, and how many where a process runs: fewer inside of a user namespace.
+"""User ids, and the number of them in a process's user namespace: fewer inside than outside.
 
-Pure, the latter from what /proc/PID/uid_map holds (user_namespaces(7)).
+Pure; the number comes from the content of /proc/PID/uid_map (user_namespaces(7)).
 """
 
 from __future__ import annotations
 
 ALL_IDS = 0xFFFFFFFF
-"""How many there are outside of all user namespaces. That number itself, (uid_t) -1, is nobody's."""
+"""The number outside of all user namespaces. The number itself, (uid_t) -1, is not a user's id."""
 
 
 def user_id(text: str) -> int:
-    """Return the user id that a text stands for. Raises ValueError."""
+    """Return the user id in a text. Raises ValueError."""
     if text.isascii() and text.isdigit() and len(text) <= len(str(ALL_IDS)):
         found = int(text)
         if found < ALL_IDS:
@@ -19,5 +19,5 @@ def user_id(text: str) -> int:
 
 
 def mapped(uid_map: str) -> int:
-    """Return how many ids a map knows. Raises ValueError, IndexError for what is none."""
+    """Return the number of ids in a map. Raises ValueError, IndexError if it is not a map."""
     return sum(int(line.split()[2]) for line in uid_map.splitlines())

@@ -81,7 +81,7 @@ def test_what_has_expired_replaces_nothing_at_any_index(asked: Asked) -> None:
         answer = asked.login(over, service=OTHER)
         assert (answer["code"], answer["message"]) == (
             "refused",
-            "The token has expired, by what it says itself.",
+            "The token has expired, according to itself.",
         )
     assert asked.held(OTHER) == GOOD.encode()
 
@@ -95,7 +95,7 @@ def test_the_end_is_judged_by_the_clock_of_the_index_where_that_is_known(asked: 
 def test_quotes_around_a_token_are_left_out_and_that_is_said(asked: Asked) -> None:
     other = token_of("pypi.org", "another")
     answer = asked.login(f' "{other}"\n'.encode(), service=PYPI)
-    assert answer["notes"] == ["The blanks or quotes around the token were left out."]
+    assert answer["notes"] == ["The blanks or quotes around the token were removed."]
     assert asked.held(PYPI) == other.encode()
 
 

@@ -97,8 +97,8 @@ def test_seed_a_token_for_another_index_is_explained() -> None:
     assert "made by testpypi" in refused(PYPI, OF_TESTPYPI)
     assert "auth login testpypi" in refused(PYPI, OF_TESTPYPI)
     assert "made by pypi" in refused(TESTPYPI, OF_PYPI)
-    assert "made by another index" in refused(PYPI, token("index.example"))
-    assert "made by another index" in refused(PYPI, token(None))
+    assert "Another index than" in refused(PYPI, token("index.example"))
+    assert "Another index than" in refused(PYPI, token(None))
 
 
 @pytest.mark.parametrize(
@@ -133,9 +133,9 @@ def test_a_testpypi_prefix_is_taken_off_and_said() -> None:
 
 
 def test_a_testpypi_prefix_before_anything_else_is_refused() -> None:
-    assert "was not made by testpypi" in refused(TESTPYPI, "testpypi-" + "x" * 40)
-    assert "was not made by testpypi" in refused(TESTPYPI, "testpypi-" + OF_PYPI[5:])
-    assert "was not made by testpypi" in refused(TESTPYPI, "testpypi-" + OF_TESTPYPI)
+    assert "testpypi did not make the rest" in refused(TESTPYPI, "testpypi-" + "x" * 40)
+    assert "testpypi did not make the rest" in refused(TESTPYPI, "testpypi-" + OF_PYPI[5:])
+    assert "testpypi did not make the rest" in refused(TESTPYPI, "testpypi-" + OF_TESTPYPI)
     assert "made by testpypi" in refused(PYPI, "testpypi-" + OF_TESTPYPI[5:])
 
 
@@ -173,7 +173,7 @@ def test_what_was_copied_along_with_a_token_is_left_out_and_said(
 ) -> None:
     found = checked(key, "__token__", before + OF_PYPI + behind)
     assert found.body == OF_PYPI.encode()
-    assert "left out" in said(found)
+    assert "were removed" in said(found)
 
 
 @pytest.mark.parametrize("secret", [" a b ", '"quoted"', "'x'", "\u201cx\u201d", "\ta"])

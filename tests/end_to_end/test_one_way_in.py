@@ -120,7 +120,7 @@ def test_quotes_around_a_token_are_left_out_and_that_is_said(home: Home, entry: 
     other = token_of("pypi.org", "another")
     done = entry(home, PYPI, USER, f'"{other}"')
     assert done.returncode == 0, done
-    assert "left out" in done.stderr
+    assert "were removed" in done.stderr
     assert home.done("token") == f"{other}\n"
 
 

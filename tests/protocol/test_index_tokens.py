@@ -275,14 +275,14 @@ def test_a_project_is_named_as_indexes_compare_it(name: str, expected: str) -> N
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "a b", "ä", "a/b", 'a"', "a,b", "a\n", "_"])
 def test_what_is_no_name_of_a_project_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="no project's name"):
+    with pytest.raises(ValueError, match="not a project's name"):
         normalised(name)
 
 
 def test_names_in_one_text_have_one_blank_between_them() -> None:
     assert names_in("b A_a b") == ("b", "a-a")
     for text in ("", " a", "a  b", "a\tb", "a,b"):
-        with pytest.raises(ValueError, match="no project's name"):
+        with pytest.raises(ValueError, match="not a project's name"):
             names_in(text)
 
 

@@ -108,11 +108,11 @@ def test_the_id_of_all_who_have_none_is_refused_before_anything_is_made(home: Ho
     before = {*home.path.rglob("*")}
     for command in (("login", URL, "--token", "x"), ("setup", "keyring"), ("dir",)):
         told = inside(home, *command, namespace=WITHOUT_AN_ID)
-        assert "stands for every user that has none in this user namespace" in told
+        assert "stands for every user without an id in this user namespace" in told
     assert {*home.path.rglob("*")} == before
 
 
 def test_an_agent_itself_refuses_that_id(home: Home) -> None:
     done = home.run(*WITHOUT_AN_ID, PROGRAMS / "tokenward-agent")
     assert done.returncode == 2
-    assert "stands for every user that has none" in done.stderr
+    assert "stands for every user without an id" in done.stderr
