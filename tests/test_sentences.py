@@ -1,7 +1,9 @@
-"""What a person reads has one voice: each message is a sentence, each hint a phrase.
+"""Messages, hints and documents keep the rules of CONTRIBUTING.md, as far as a machine can tell.
 
-CONTRIBUTING.md has the rules. They are held for what stands in the source as text, wherever an
-error is made or something is said, and for what the system's own mistakes become.
+A message is one sentence and a hint is a phrase: held for the texts in the source wherever an error
+is made or something is printed, and for the errors of the system. The documents begin no sentence
+with a relative clause. The given-up words, which leave open who acts, are counted in documents and
+source.
 """
 
 from __future__ import annotations
@@ -20,6 +22,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
+DOCUMENTS = [
+    path
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md", "examples/**/*.md")
+    for path in sorted(ROOT.glob(pattern))
+    if "node_modules" not in path.parts
+]
+SOURCES = sorted(ROOT.glob("*/tokenward*/**/*.py"))
+
+GIVEN_UP = re.compile(r"\b(?:[Ww]hoever|[Nn]obody|[Ss]omebody|is none)\b")
+"""Name who acts instead: the agent, the user, the tool, another user, another process."""
+
+MOST_IN_DOCUMENTS = 10
+MOST_IN_SOURCES = COUNTNOW
+"""The count of the day on which the documents were rewritten. Lower it with each rewritten module;
+it shall end at 40 or less."""
+
+RELATIVE_CLAUSE = re.compile(
+    r"(?:^|[.!?]\s+|\|\s+|-\s+|\n\n)\**((?:What|Who|Whatever|Whoever)\s[^.?!|]*)(?=([.?!|]|$))"
+)
+
 HOLE = "\N{OBJECT REPLACEMENT CHARACTER}"
 """Stands where a value is filled in."""
 
@@ -93,7 +115,7 @@ def texts(node: ast.expr) -> Iterator[str]:
 
 def said() -> Iterator[tuple[str, str, str]]:
     """Yield every text in the source that a person may see: where it stands, its kind, itself."""
-    for path in sorted(ROOT.glob("*/tokenward*/**/*.py")):
+    for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
@@ -115,6 +137,52 @@ def test_everything_that_is_said_has_one_voice() -> None:
         if (problem := check[kind](text))
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def given_up(paths: list[Path]) -> list[str]:
+    """Return where the given-up words stand."""
+    return [
+        f"{path.relative_to(ROOT)}:{number}: {word}"
+        for path in paths
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        for word in GIVEN_UP.findall(line)
+    ]
+
+
+def relative_clauses(text: str) -> list[str]:
+    """Return the sentences of a page that begin with a relative clause; questions may."""
+    plain = re.sub(r"(?ms)^```.*?^```$|^#.*?$|^(?: {4}).*?$", "", text)
+    return [found for found, end in RELATIVE_CLAUSE.findall(plain) if end != "?"]
+
+
+def test_the_documents_name_who_acts() -> None:
+    found = given_up(DOCUMENTS)
+    assert len(found) <= MOST_IN_DOCUMENTS, "\n".join(found)
+
+
+def test_the_sources_name_who_acts_at_least_as_often_as_before() -> None:
+    found = given_up(SOURCES)
+    assert len(found) <= MOST_IN_SOURCES, f"{len(found)}: say who acts instead"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_sentence_of_a_page_begins_with_a_relative_clause(path: Path) -> None:
+    if "adr" in path.parts:
+        pytest.skip("a record is not rewritten")
+    assert relative_clauses(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["What answers cannot be narrowed.", "It is open. Who asks, waits.", "- Whoever asks, waits."],
+)
+def test_a_relative_clause_as_a_subject_is_found(text: str) -> None:
+    assert relative_clauses(text)
+
+
+@pytest.mark.parametrize("text", ["What did twine get?", "## What is stored", "It says what it is."])
+def test_a_question_and_a_heading_may_begin_so(text: str) -> None:
+    assert relative_clauses(text) == []
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode))
