@@ -180,7 +180,9 @@ def test_a_relative_clause_as_a_subject_is_found(text: str) -> None:
     assert relative_clauses(text)
 
 
-@pytest.mark.parametrize("text", ["What did twine get?", "## What is stored", "It says what it is."])
+@pytest.mark.parametrize(
+    "text", ["What did twine get?", "## What is stored", "It says what it is."]
+)
 def test_a_question_and_a_heading_may_begin_so(text: str) -> None:
     assert relative_clauses(text) == []
 

@@ -1,7 +1,7 @@
-"""The commands as data: read off their parsers, for whoever writes them down in another form.
+"""The commands as data: read from their parsers, for other forms of them.
 
 What may stand in a value's place is told by the name that help shows for it. A name that is not in
-the table here is an error, so that whoever adds an option decides what shells offer for it.
+the table here is an error, so that the author of an option decides what shells offer for it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The manual pages, in the macros of man(7).
 
 `auth(1)` holds what the help of every command says, and the variables of docs/CLI.md;
-`tokenward-agent(8)` the options of the agent, and what whoever writes a unit for it has to know.
+`tokenward-agent(8)` the options of the agent, and what a unit for it needs.
 """
 
 from __future__ import annotations
@@ -48,30 +48,29 @@ _FILES = {
 }
 _AGENT = """\
 `tokenward-agent` is the resident process of `auth`(1): it opens the vaults, keeps keys and decrypted
-secrets in locked memory, and answers over a Unix socket its own user alone. It stays in the
-foreground, as service managers want it, and opens no network connection. Nobody has to start it:
-`auth`(1) does that when it is needed.
+secrets in locked memory, and answers only its own user, over a Unix socket. It stays in the
+foreground, as service managers want it, and opens no network connection. `auth`(1) starts it when it
+is needed.
 
-Before it reads a secret it forbids memory dumps and debuggers for itself, and it ends where that
-cannot be done. It is configured by `config.toml`, and reads no secret from its environment.
+Before it reads a secret it forbids memory dumps and debuggers for itself, and ends if that fails. It is configured by `config.toml`, and reads no secret from its environment.
 """
 _SIGNALS = """\
-On SIGTERM and SIGINT it wipes every key, gives its address free, and ends. On SIGHUP, where a service
-manager is told how it is, it locks.
+On SIGTERM and SIGINT it wipes every key, frees its address, and ends. On SIGHUP it locks, if it reports
+its status to a service manager.
 """
 _MANAGER = {
-    "LISTEN_FDS": "with `LISTEN_PID`, as `sd_listen_fds`(3) has it: one Unix stream socket, whatever its"
-    " name, to be served in the place of an own one.",
-    "NOTIFY_SOCKET": "where a service manager is told that it serves, is locked or unlocked, and ends, as"
-    " `sd_notify`(3) has it.",
+    "LISTEN_FDS": "with `LISTEN_PID`, as in `sd_listen_fds`(3): one Unix stream socket of any name, which it"
+    " serves instead of its own.",
+    "NOTIFY_SOCKET": "where it tells a service manager that it serves, is locked or unlocked, and ends, as in"
+    " `sd_notify`(3).",
     "CREDENTIALS_DIRECTORY": "if there is a file `tokenward-passphrase` in it, the vault opens by that"
-    " passphrase, and nobody is asked.",
-    "TOKENWARD_IDLE_EXIT": "after how long without a request (`30m`) it ends, where its socket was handed"
-    " over and nothing would be lost.",
+    " passphrase, without a prompt.",
+    "TOKENWARD_IDLE_EXIT": "idle exit: it ends after this time without a request (`30m`), if it has its socket from a"
+    " service manager and nothing would be lost.",
     "TOKENWARD_WORKERS": "the socket at which a service manager starts its workers.",
 }
 _AGENT_STATUS = (
-    "0 after a stop, or where another agent serves the address already; 2 if it cannot serve."
+    "0 after a stop, or if another agent serves the address already; 2 if it cannot serve."
 )
 
 
