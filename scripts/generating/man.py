@@ -30,12 +30,13 @@ SERVICE is `pypi` (the default), `testpypi`, the URL of an index, a host, or a n
 configuration defines. The agent starts when it is needed.
 """
 _STATUS = (
-    "0 when it is done or was so already, 2 for whatever failed. That of `auth exec` is CMD's."
+    "0 if the command succeeded or there was nothing to do, 2 if anything failed. `auth exec` ends with"
+    " the status of CMD."
 )
 _STREAMS = """\
-Data (a secret, JSON, a path, a table) goes to standard output and nothing else does; what is said
-to a person goes to standard error, and never holds a secret. Questions are asked on the terminal;
-without one nothing is asked, and what is missing is an error.
+Data (a secret, JSON, a path, a table) goes to standard output and nothing else does. Messages go
+to standard error, and never hold a secret. Prompts appear on the terminal; without one there is no
+prompt, and a missing value is an error.
 """
 _FILES = {
     "~/.config/tokenward/config.toml": "names of indexes, settings and the policy. On macOS in"
