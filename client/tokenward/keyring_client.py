@@ -189,8 +189,10 @@ def _alone(service: str, why: str = "") -> Shut:
 
     Where one does not start there is a `why`; without a list it is not known what it would have.
     """
-    where = address()
-    stored = listed(where[1], service) if where and where[1] else False
+    socket, directory = address() or ("", "")
+    stored = listed(directory, service) if directory else None
+    if socket and directory is None:  # the user chose an agent, so that it is missed
+        why = "No agent answers at the socket that TOKENWARD_SOCK names."
     said = why or "No agent of tokenward answers (`auth doctor` may say why)."
     return Shut(said, stored=bool(stored), unknown=bool(why) and stored is None)
 

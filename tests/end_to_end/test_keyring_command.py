@@ -217,8 +217,14 @@ def test_what_was_never_stored_is_the_next_keyrings_while_the_vault_is_locked(
     assert (found.returncode, found.stdout) == (3, "next: get https://other.example/ bob\n")
     assert alice("get", URL, "alice", TOKENWARD_NO_AUTOSTART="1").stdout == ""
     assert alice("get", URL, "alice").stdout == ""
-    gone = alice("get", URL, "alice", TOKENWARD_SOCK=str(alice.home.path / "gone.sock"))
-    assert (gone.returncode, gone.stdout) == (3, f"next: get {URL} alice\n")
+    twice = f"keyring get {URL} alice; keyring get {URL} alice; :"
+    variables = {
+        "PATH": ":".join(alice.folders),
+        "TOKENWARD_SOCK": str(alice.home.path / "gone.sock"),
+    }
+    gone = alice.home.run("sh", "-c", twice, **variables)
+    assert gone.stdout == f"next: get {URL} alice\n" * 2
+    assert gone.stderr.count("No agent answers at the socket that TOKENWARD_SOCK names.") == 1
 
 
 def test_the_agent_is_started_where_it_may_be(alice: Keyring) -> None:
