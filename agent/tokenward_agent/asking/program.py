@@ -25,7 +25,7 @@ from tokenward_agent.asking.interpreters import (
     kind_of,
     run_of,
 )
-from tokenward_agent.asking.purpose import is_tool
+from tokenward_agent.asking.tools import is_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

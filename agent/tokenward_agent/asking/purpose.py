@@ -7,7 +7,7 @@ somebody who only installs because of the way in which a command was written. Pu
 
 from __future__ import annotations
 
-import re
+from tokenward_agent.asking.tools import FETCHES, SENDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,26 +18,6 @@ if TYPE_CHECKING:
 PUBLISH: Final = "publish"
 INSTALL: Final = "install"
 
-_SENDS: Final = {
-    "twine": {"upload", "register"},
-    "devpi": {"upload", "push"},
-    "maturin": {"upload", "publish"},
-    **{name: {"publish"} for name in ("uv", "poetry", "pdm", "hatch", "flit", "cargo")},
-}
-"""Programs, and their commands that send something to an index."""
-
-_FETCHES: Final = re.compile(
-    r"pip[0-9.]*|pipx|uv|uvx|poetry|pdm|hatch|pipenv|build|pyproject-build"
-)
-"""Programs whose other commands take something from an index, if they go to one at all."""
-
-_OTHERS: Final = frozenset({"auth", "tokenward", "keyring"})
-
-
-def is_tool(name: str) -> bool:
-    """Tell whether a program goes by the name of one that is known to run nothing else in its place."""
-    return name in _SENDS or name in _OTHERS or _FETCHES.fullmatch(name) is not None
-
 
 def purpose_of(asker: Asker) -> str:
     """Return `publish`, `install`, or "" where it is not known."""
@@ -45,9 +25,9 @@ def purpose_of(asker: Asker) -> str:
     if tool is None or not tool.process.whole:
         return ""
     name, words = tool.program.name, tool.program.arguments
-    sends = _SENDS.get(name, set())
+    sends = SENDS.get(name, set())
     command = next((word for word in words if not word.startswith("-")), "")
     if command in sends:
         return PUBLISH
-    fetches = _FETCHES.fullmatch(name) is not None
+    fetches = FETCHES.fullmatch(name) is not None
     return INSTALL if fetches and sends.isdisjoint(words) else ""

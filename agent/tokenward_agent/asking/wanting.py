@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import os
 
-from tokenward_agent.asking.purpose import is_tool, purpose_of
+from tokenward_agent.asking.purpose import purpose_of
+from tokenward_agent.asking.tools import is_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -25,9 +25,44 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     import socket
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Coroutine
+    from typing import Protocol
 
-    from tokenward_agent.wire.server import Server
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.wire.request import Request
+
+    class Server(Protocol):
+        """What a connection needs of the server that accepted it."""
+
+        loop: asyncio.AbstractEventLoop
+        arena: Arena
+        input: memoryview
+        output: memoryview
+
+        def touched(self, connection: Connection, /) -> None:
+            """Note that a connection was heard of."""
+
+        def asked(
+            self, connection: Connection, request: Request, body: memoryview, /
+        ) -> Answer | Awaitable[Answer]:
+            """Answer a request of a connection, or return what will."""
+            ...
+
+        def refused(self, error: Refused, /) -> Answer:
+            """Return the answer to a header that is no request."""
+            ...
+
+        def room(
+            self, wanting: Connection, block: memoryview | None, size: int, /
+        ) -> memoryview | None:
+            """Return a block for what a connection holds; None after it was hung up on."""
+
+        def work(self, coroutine: Coroutine[None, None, None], /) -> None:
+            """Run a request that takes a while beside everything else."""
+
+        def closed(self, connection: Connection, /) -> None:
+            """Forget a connection."""
+
 
 FRAME_SECONDS = 5.0
 """Longest time from a frame's first byte to its last."""

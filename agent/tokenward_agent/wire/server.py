@@ -65,7 +65,7 @@ class Server:
         dispatch: Dispatch,
         meet: Meet = nobody,
     ) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.arena = arena
         self.input = arena.take(_INPUT)
         self.output = arena.take(PREFIX + MAX_HEADER + MAX_BODY)

@@ -1,0 +1,27 @@
+"""The tools that are known by name: which send something to an index, and which take from one. Pure."""
+
+from __future__ import annotations
+
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+SENDS: Final = {
+    "twine": {"upload", "register"},
+    "devpi": {"upload", "push"},
+    "maturin": {"upload", "publish"},
+    **{name: {"publish"} for name in ("uv", "poetry", "pdm", "hatch", "flit", "cargo")},
+}
+"""Programs, and their commands that send something to an index."""
+
+FETCHES: Final = re.compile(r"pip[0-9.]*|pipx|uv|uvx|poetry|pdm|hatch|pipenv|build|pyproject-build")
+"""Programs whose other commands take something from an index, if they go to one at all."""
+
+_OTHERS: Final = frozenset({"auth", "tokenward", "keyring"})
+
+
+def is_tool(name: str) -> bool:
+    """Tell whether a program goes by the name of one that is known to run nothing else in its place."""
+    return name in SENDS or name in _OTHERS or FETCHES.fullmatch(name) is not None
