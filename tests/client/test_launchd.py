@@ -17,8 +17,8 @@ import pytest
 
 from tokenward import address
 from tokenward.errors import CommandError
-from tokenward.services import Job
 from tokenward.services.launchd import LABEL, Launchd, found, written
+from tokenward.services.manager import Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tokenward.errors import CommandError
-from tokenward.services import Job, systemd
+from tokenward.services import systemd
+from tokenward.services.manager import Job
 
 UNITS = Path(__file__).resolve().parent.parent.parent / "client/tokenward/services/units"
 

@@ -13,7 +13,7 @@ import pytest
 assert sys.platform == "win32"
 
 from tokenward.errors import CommandError
-from tokenward.services import Job
+from tokenward.services.manager import Job
 from tokenward.services.windows import KEY, VALUE, LogOn
 
 if TYPE_CHECKING:

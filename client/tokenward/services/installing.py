@@ -12,7 +12,7 @@ import sys
 
 from tokenward import starter
 from tokenward.errors import CommandError
-from tokenward.services import Job
+from tokenward.services.manager import Job
 
 if sys.platform == "win32":
     from tokenward import pipe_address as address
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenward.directories import Directories
-    from tokenward.services import Manager, Service
+    from tokenward.services.manager import Manager, Service
 
 _PLACES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "TOKENWARD_PINENTRY")
 

@@ -22,8 +22,8 @@ from time import monotonic, sleep
 
 from tokenward import address, directories, files
 from tokenward.errors import CommandError
-from tokenward.services import Job, Service
 from tokenward.services.control import Control
+from tokenward.services.manager import Job, Service
 from tokenward.setup import writing
 from tokenward.system import uid
 

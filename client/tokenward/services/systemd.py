@@ -15,8 +15,8 @@ import shutil
 
 from tokenward import directories, files
 from tokenward.errors import CommandError
-from tokenward.services import Job, Service
 from tokenward.services.control import Control
+from tokenward.services.manager import Job, Service
 from tokenward.setup import writing
 from tokenward.system import uid
 

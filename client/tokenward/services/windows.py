@@ -16,7 +16,7 @@ import subprocess
 import winreg
 
 from tokenward.errors import CommandError
-from tokenward.services import Job, Service
+from tokenward.services.manager import Job, Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
