@@ -31,7 +31,7 @@ from tokenward.errors import CommandError
 from tokenward.layout import counted
 from tokenward.listing import every
 from tokenward.screen import session_variables
-from tokenward.sources.known import gather
+from tokenward.sources.gathering import gather
 from tokenward_protocol import VERSION
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ from tokenward.errors import CommandError
 from tokenward.layout import counted, credential
 from tokenward.sources import removal
 from tokenward.sources.document import Document
-from tokenward.sources.known import gather
+from tokenward.sources.gathering import gather
 from tokenward.sources.row import Row
 from tokenward.takeover import ALREADY, DIFFERENT, FAILED, HELD, Outcome, Takeover
 
