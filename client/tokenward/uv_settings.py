@@ -21,6 +21,7 @@ import os
 from tokenward.definition import Definition
 from tokenward.errors import CommandError
 from tokenward.files import parse_toml, read, upward
+from tokenward.setup_mark import has_our_provider
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,9 +69,7 @@ class UvSettings:
     @property
     def chosen_provider(self) -> str | None:
         """The provider that a person has chosen: not the one that `auth setup` has uv ask."""
-        from tokenward.setup import uv_part
-
-        return None if uv_part.is_ours(self.data) else self.keyring_provider
+        return None if has_our_provider(self.data) else self.keyring_provider
 
 
 def user(environ: Mapping[str, str], home: str) -> UvSettings | None:

@@ -7,7 +7,6 @@ it is, behind `BEFORE` as a comment.
 
 from __future__ import annotations
 
-NOTE = "# The next line was written by `auth setup`; `auth setup --undo` takes it out."
 NOTES = "# The next lines were written by `auth setup`; `auth setup --undo` takes them out."
 BEFORE = "# Before `auth setup`: "
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from tokenward.errors import CommandError
 from tokenward.files import parse_toml
-from tokenward.setup.draft import BEFORE, NOTE, NOTES
+from tokenward.setup.draft import BEFORE, NOTES
 from tokenward.setup.step import NotUnderstoodError, StrangersWordError
+from tokenward.setup_mark import NOTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from typing import Any
 from urllib.parse import quote
 
 from tokenward.setup import toml
-from tokenward.setup.draft import NOTE
 from tokenward.setup.step import NotUnderstoodError, Settings
+from tokenward.setup_mark import UV_PROVIDER
 from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, ServiceError, parse
 
 TYPE_CHECKING = False
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 PART = "uv"
 
-_PROVIDER = ("keyring-provider", "subprocess")
 _TESTPYPI = [
     'name = "testpypi"',
     'url = "https://test.pypi.org/simple/"',
@@ -46,14 +45,8 @@ def settings(path: str, accounts: Accounts) -> Settings:
     def edit(draft: Draft, over: bool) -> list[str]:
         return _edit(draft, accounts, over=over)
 
-    shown = f'`{_PROVIDER[0]} = "{_PROVIDER[1]}"` and the user names of uv\'s publish URLs'
+    shown = f'`{UV_PROVIDER[0]} = "{UV_PROVIDER[1]}"` and the user names of uv\'s publish URLs'
     return Settings(PART, path, edit, shown)
-
-
-def is_ours(data: bytes) -> bool:
-    """Tell whether the provider in an uv.toml is there because setup has written it."""
-    line = f'{NOTE}\n{_PROVIDER[0]} = "{_PROVIDER[1]}"'
-    return line.encode() in data.replace(b"\r\n", b"\n")
 
 
 def _edit(draft: Draft, accounts: Accounts, *, over: bool) -> list[str]:
@@ -65,7 +58,7 @@ def _edit(draft: Draft, accounts: Accounts, *, over: bool) -> list[str]:
         url = _with_username(said.get("publish-url", PYPI), accounts)
         if url is not None:
             toml.put(draft, "publish-url", url, over=True)
-    toml.put(draft, *_PROVIDER, over=over)
+    toml.put(draft, *UV_PROVIDER, over=over)
     notes: list[str] = []
     for number, table in enumerate(tables):
         if isinstance(table, dict):
