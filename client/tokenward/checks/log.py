@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tokenward.audit_report import stray, summary
 from tokenward.checks.finding import ok, problem, warning
-from tokenward.commands.log import stray, summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from contextlib import suppress
 from time import sleep
 
 from tokenward.audit_log import HEADING, LogReader, is_about, reach, row, shown, when
+from tokenward.audit_report import notes, stray, summary
 from tokenward.connection import AgentAbsent
 from tokenward.errors import CommandError
-from tokenward.layout import columns, counted, listed
+from tokenward.layout import columns, counted
 from tokenward.usage import moment
 from tokenward_protocol.urls import strip_index_suffix
 
@@ -16,7 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
-    from typing import Any
 
     from tokenward.audit_log import Line
     from tokenward.session import Session
@@ -147,34 +147,3 @@ def _verify(session: Session) -> None:
         session.terminal.say(summary(answer))
         for note in notes(answer):
             session.terminal.hint(note)
-
-
-def summary(answer: dict[str, Any]) -> str:
-    """Say that a log is whole, as far as what, and how far back it goes."""
-    text = f"No line was changed, moved, inserted or taken away: {answer['vouched']} of"
-    text = f"{text} {counted(answer['lines'], 'line')} are vouched for."
-    return f"{text} {reach(answer.get('since'), answer.get('gone', 0), least=False)}".rstrip()
-
-
-def stray(answer: dict[str, Any]) -> list[str]:
-    """Say what lies among the files of the log and is none of them."""
-    folder = answer["folder"]
-    return [f"{folder}/{name} is no file of the log." for name in answer.get("strays", ())]
-
-
-def notes(answer: dict[str, Any]) -> list[str]:
-    """Return what else a person should know about a log that is whole."""
-    found = []
-    if answer["unanchored"]:
-        found.append(
-            f"{counted(answer['unanchored'], 'line')} could have been cut off unnoticed: an agent"
-            " was ended before a vault knew of them, or none was open"
-        )
-    if answer["lost"]:
-        found.append(f"{counted(answer['lost'], 'line')} could not be written at their time")
-    if answer["elsewhere"]:
-        found.append("the vaults know of agents that wrote elsewhere, as on another machine")
-    if answer["closed"]:
-        names = listed([f"`{name}`" for name in answer["closed"]])
-        found.append(f"the vault of {names} is closed, and may vouch for more")
-    return found
