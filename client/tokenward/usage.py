@@ -11,7 +11,6 @@ import sys
 
 from tokenward.errors import CommandError, sayable
 from tokenward.layout import listed
-from tokenward.once import Once
 from tokenward_protocol import VERSION, durations, user_ids
 from tokenward_protocol.messages import PROVIDERS
 
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json")
 COLORS = ("auto", "always", "never")
+
+_GIVEN = " given"
+"""Where the namespace has the options that were read."""
 
 
 class Shown(Exception):  # noqa: N818 - nothing is wrong: it is what was asked for
@@ -34,6 +36,24 @@ class _Show(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         text = parser.format_help() if self.dest == "help" else f"tokenward {VERSION}"
         raise Shown(text.rstrip())
+
+
+class _Once(argparse.Action):
+    """What argparse calls `store`, once: who asks for something twice may mean two, and is told."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Store a value, and leave the parser where there is one already."""
+        given = vars(namespace).setdefault(_GIVEN, set())
+        if option_string is not None and self.dest in given:
+            parser.error(f"argument {option_string}: is given twice")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
 
 
 class Parser(argparse.ArgumentParser):
@@ -49,7 +69,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_Formatter,
         )
         for name in None, "store":
-            self.register("action", name, Once)
+            self.register("action", name, _Once)
         if sys.version_info >= (3, 14):
             self.color = False  # help is data too
         add = self.add_argument_group("options of every command").add_argument
