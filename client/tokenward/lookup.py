@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward import environment, pypirc
+from tokenward import environment, pypirc, unlocking
 from tokenward.connection import AgentAbsent, AgentError
 from tokenward.errors import CommandError
 from tokenward.keyring_agent import listed as stored_there
@@ -189,7 +189,9 @@ def _asked(
 ) -> Answer | None:
     """Ask the agent for what answers, None if nothing does."""
     try:
-        return session.ask(op, offer=offer, service=service.key, username=username, **arguments)
+        return unlocking.ask(
+            session, op, offer=offer, service=service.key, username=username, **arguments
+        )
     except AgentError as refused:
         if refused.code == "not-found":
             return None

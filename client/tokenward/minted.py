@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward import index_clock
+from tokenward import index_clock, unlocking
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.layout import ahead, capital, credential, timestamp
@@ -84,7 +84,7 @@ def renew(session: Session, key: str) -> bool:
     Where it fails a warning says so: the old one is good for a while.
     """
     try:
-        found = session.ask("describe", service=key, username=TOKEN_USER).header
+        found = unlocking.ask(session, "describe", service=key, username=TOKEN_USER).header
     except AgentError:
         return False  # it ended just now
     if found["provider"] != MEMORY or found["expires"] - time() > RENEWED_SECONDS:
@@ -118,7 +118,8 @@ def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
         session.terminal.warn(notice)
     index_clock.tell(session, key, web)
     token = tokens.checked((key,), TOKEN_USER, new.token).body
-    header = session.ask(
+    header = unlocking.ask(
+        session,
         "login",
         token,
         offer=True,

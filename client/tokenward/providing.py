@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from tokenward import keyring_program
+from tokenward import keyring_program, unlocking
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.screen import session_variables
@@ -45,7 +45,7 @@ class Home:
             slot = "passphrase" if passphrase else _BY_ITSELF
         wanted: dict[str, Any] = session_variables(session.environ)
         wanted |= {"provider": self.provider, "slot": slot, "program": self._program}
-        session.ask("create", passphrase, offer=True, **wanted)
+        unlocking.ask(session, "create", passphrase, offer=True, **wanted)
         if slot == "dpapi":
             session.terminal.say(
                 "The vault opens by DPAPI, for this user of Windows: it protects copies of your files,"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from time import time
 from typing import NamedTuple
 
+from tokenward import unlocking
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.indexes import revoking
@@ -42,8 +43,8 @@ def one_of_each(
     found = []
     for key in keys:
         try:
-            header = session.ask(
-                "describe", offer=True, service=key, username=username, provider=provider
+            header = unlocking.ask(
+                session, "describe", offer=True, service=key, username=username, provider=provider
             ).header
         except AgentError as refused:
             if refused.code != "not-found":

@@ -1,15 +1,14 @@
 """One run of a command: the person, the environment, the settings, and the agent when needed.
 
 The agent is connected to (and started, where that is allowed) by the first request and not before,
-so a command that is wrong in itself leaves nothing behind. A request that meets a closed vault
-opens it if it can and is asked once more.
+so a command that is wrong in itself leaves nothing behind.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
 
-from tokenward import names, unlocking
+from tokenward import names
 from tokenward.connection import ANSWER_SECONDS, AgentError, connect
 from tokenward.errors import CommandError
 from tokenward.layout import listed
@@ -119,22 +118,11 @@ class Session:
             self.terminal.warn(f"What was shared at {shared} has ended with that.")
         return answer
 
-    def ask(self, op: str, body: bytes = b"", *, offer: bool = False, **arguments: Any) -> Answer:
-        """Ask the agent, opening a closed vault and having a person agree on the way.
+    def ask_with_consent(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
+        """Ask, once more if a person has to agree first: on the screen that this runs on.
 
         Raises AgentError.
-
-        `offer`: a person may be asked to end a lock, too.
         """
-        try:
-            return self._agreed(op, body, arguments)
-        except AgentError as refused:
-            if refused.code != "locked" or not unlocking.reopen(self, refused, offer=offer):
-                raise
-        return self._agreed(op, body, arguments)
-
-    def _agreed(self, op: str, body: bytes, arguments: dict[str, Any]) -> Answer:
-        """Ask, once more if a person has to agree first: on the screen that this runs on."""
         try:
             return self.plain(op, body, **arguments)
         except AgentError as refused:

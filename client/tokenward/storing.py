@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import time
 
+from tokenward import unlocking
 from tokenward.connection import AgentError
 from tokenward.layout import ago, credential
 
@@ -34,7 +35,8 @@ def store(
     `/simple/` counts; the answer's `service` is where it is. What is a narrower form of the token that is stored is
     not stored: then the answer's `kept` is true.
     """
-    header: dict[str, Any] = session.ask(
+    header: dict[str, Any] = unlocking.ask(
+        session,
         "login",
         body,
         offer=True,
@@ -73,8 +75,14 @@ def fetched(session: Session, key: str, username: str, provider: str | None) -> 
     sealed, and others.
     """
     try:
-        answer = session.ask(
-            "fetch", offer=True, service=key, username=username, provider=provider, whole=True
+        answer = unlocking.ask(
+            session,
+            "fetch",
+            offer=True,
+            service=key,
+            username=username,
+            provider=provider,
+            whole=True,
         )
     except AgentError as refused:
         if refused.code != "not-found":

@@ -5,8 +5,8 @@ that prints it; else whoever sits at the terminal. All of them are read and run 
 client, never by the agent.
 
 A vault that is merely *closed* (after a restart, or locked by a timer) any command opens for
-itself where it can. One that a person *locked* stays so: only `auth unlock` ends that, or the
-person, asked on a terminal.
+itself where it can, and asks once more (`ask`). One that a person *locked* stays so: only
+`auth unlock` ends that, or the person, asked on a terminal.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from tokenward.connection import Answer
     from tokenward.session import Session
     from tokenward.terminal import Terminal
 
@@ -193,6 +194,21 @@ def _ask_passphrase(session: Session, arguments: dict[str, Any]) -> dict[str, An
                     raise
                 session.terminal.say("That is not the passphrase.")
     raise AssertionError("the last try returns or raises")
+
+
+def ask(
+    session: Session, op: str, body: bytes = b"", *, offer: bool = False, **arguments: Any
+) -> Answer:
+    """Ask the agent, opening a closed vault and having a person agree on the way.
+
+    `offer`: a person may be asked to end a lock, too. Raises AgentError.
+    """
+    try:
+        return session.ask_with_consent(op, body, **arguments)
+    except AgentError as refused:
+        if refused.code != "locked" or not reopen(session, refused, offer=offer):
+            raise
+    return session.ask_with_consent(op, body, **arguments)
 
 
 def reopen(session: Session, refused: AgentError, *, offer: bool) -> bool:

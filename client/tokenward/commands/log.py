@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from time import sleep
 
+from tokenward import unlocking
 from tokenward.audit_log import HEADING, LogReader, is_about, reach, row, shown, when
 from tokenward.audit_report import notes, stray, summary
 from tokenward.connection import AgentAbsent
@@ -132,7 +133,7 @@ def _follow(
 
 def _verify(session: Session) -> None:
     """Ask the agent, and say what it found; raises CommandError if that is anything."""
-    answer = session.ask("log", verify=True, offer=True).header
+    answer = unlocking.ask(session, "log", verify=True, offer=True).header
     told = {key: value for key, value in answer.items() if key not in {"id", "ok"}}
     session.done(told)
     for sentence in (*answer["problems"], *stray(answer)):

@@ -6,7 +6,7 @@ here. Else it says that the credential is still valid there, and what would end 
 
 from __future__ import annotations
 
-from tokenward import minted, secrets_input, usage, words
+from tokenward import minted, secrets_input, unlocking, usage, words
 from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.layout import capital, counted, credential, whose
@@ -178,7 +178,8 @@ def _remove(
     every: bool = False,
     typed: str | None = None,
 ) -> tuple[list[Entry], int]:
-    header = session.ask(
+    header = unlocking.ask(
+        session,
         "logout",
         service=None if typed else key,
         spelling=typed,

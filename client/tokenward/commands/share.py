@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from tokenward import usage
+from tokenward import unlocking, usage
 from tokenward.connection import AgentAbsent
 from tokenward.errors import CommandError
 from tokenward.layout import counted, listed, timestamp
@@ -82,7 +82,8 @@ def run(arguments: Namespace, session: Session) -> None:
         )
     session.agree_to(service, "Share its credential?", "Nothing is shared.")
     asked = width(arguments.project, None, otherwise=TOOL)
-    answer = session.ask(
+    answer = unlocking.ask(
+        session,
         "share",
         offer=True,
         service=service.publish_key,

@@ -10,7 +10,7 @@ says which.
 
 from __future__ import annotations
 
-from tokenward import lookup, names, tokens
+from tokenward import lookup, names, tokens, unlocking
 from tokenward.connection import AgentAbsent, AgentError
 from tokenward.errors import CommandError
 from tokenward.providing import find_home
@@ -61,7 +61,8 @@ def keep(
     checked = tokens.checked((service.key,), username, secret)
     home = find_home(session, None)
     home.make(session)
-    header = session.ask(
+    header = unlocking.ask(
+        session,
         "login",
         checked.body,
         service=service.key,
@@ -82,7 +83,7 @@ def give_up(
     """
     if refused is not None:
         try:
-            answer = session.ask("fetch", service=service.key, username=username)
+            answer = unlocking.ask(session, "fetch", service=service.key, username=username)
         except (AgentError, AgentAbsent) as error:
             if not _is_miss(session, service, error):
                 raise
@@ -90,7 +91,7 @@ def give_up(
         if answer.body != refused.encode():
             return False
     try:
-        session.ask("logout", service=service.key, username=username)
+        unlocking.ask(session, "logout", service=service.key, username=username)
     except (AgentError, AgentAbsent) as error:
         if not _is_miss(session, service, error):
             raise
@@ -108,7 +109,7 @@ def stored(session: Session) -> tuple[set[tuple[str, str]], bool]:
     found: set[tuple[str, str]] = set()
     after: Any = None
     while True:
-        header = session.ask("list", after=after).header
+        header = unlocking.ask(session, "list", after=after).header
         found |= {(entry["service"], entry["username"]) for entry in header["entries"]}
         after = header["next"]
         if after is None:
