@@ -28,7 +28,10 @@ else:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    Asleep = Callable[[str, Mapping[str, str]], bool]
+    """Tells whether a service manager listens at an address while its agent does not run."""
 
 __all__ = [
     "ANSWER_SECONDS",
@@ -48,14 +51,16 @@ def connect(
     directory: str,
     *,
     start: bool,
+    asleep: Asleep,
     replace: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Connection:
     """Return a connection to the agent of a credentials directory (absolute, links resolved).
 
     With `start` one is started where none runs, unless `TOKENWARD_NO_AUTOSTART` or
-    `TOKENWARD_SOCK` is set. With `replace` an older one that loses nothing by it makes way for one
-    of this version. Raises AgentUnreachable (AgentAbsent: none runs) and AgentError.
+    `TOKENWARD_SOCK` is set; without it none is, also not by a service manager: `asleep` tells
+    whether connecting would start one. With `replace` an older one that loses nothing by it makes
+    way for one of this version. Raises AgentUnreachable (AgentAbsent: none runs) and AgentError.
     """
     environ = os.environ if environ is None else environ
     if given := environ.get("TOKENWARD_SOCK"):
@@ -74,7 +79,7 @@ def connect(
     if base is None and may_start:
         raise _no_place(f"{state}/run")
     own = [] if base is None else [*address.addresses(base, directory, ordinary)]
-    search = _Search(directory, own, folder, environ, start=start)
+    search = _Search(directory, own, folder, environ, None if start else asleep)
     for _ in range(_ROUNDS):
         met = search.met()
         if isinstance(met, str):
@@ -112,7 +117,7 @@ class _Search:
     """Looks for the agent of a directory: at the addresses of this environment, `own`, likeliest first.
 
     Then where it says that it is: its word lies in `folder`, and is looked up last, since nearly always
-    somebody answers before.
+    somebody answers before. With `asleep` none is to be started, also not by a service manager.
     """
 
     def __init__(
@@ -121,14 +126,13 @@ class _Search:
         own: list[str],
         folder: str,
         environ: Mapping[str, str],
-        *,
-        start: bool,
+        asleep: Asleep | None,
     ) -> None:
         self._directory = directory
         self._own = own
         self._folder = folder
         self._environ = environ
-        self._start = start
+        self._asleep = asleep
 
     def met(self) -> Connection | str | None:
         """Return a connection, or where an agent can be started; None where it is worth another look.
@@ -151,14 +155,14 @@ class _Search:
         if busy is not None:
             raise busy
         if free is None and not self._own:
-            raise _absent(self._start)
+            raise _absent(self._asleep is None)
         return free
 
     def _greeted(self, path: str) -> Connection | None:
         """Connect to an agent; None where it serves another directory, or is not what it says."""
         if path in self._own:
-            if not self._start:
-                return _awake(path, self._directory, self._environ)
+            if self._asleep is not None and self._asleep(path, self._environ):
+                raise _absent(wanted=False)
             return _greeted(path, self._directory)
         try:
             return _greeted(path, self._directory)
@@ -211,15 +215,6 @@ def _greeted(path: str, directory: str) -> Connection | None:
             return None
         raise
     return connection
-
-
-def _awake(path: str, directory: str, environ: Mapping[str, str]) -> Connection | None:
-    """Connect as `_greeted` does, unless it is by that that a service manager would start an agent."""
-    from tokenward.services import asleep
-
-    if asleep(path, environ):
-        raise _absent(wanted=False)
-    return _greeted(path, directory)
 
 
 def _start(path: str, directory: str, state: str, environ: Mapping[str, str], folder: str) -> None:

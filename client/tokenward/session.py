@@ -13,6 +13,7 @@ from tokenward.connection import ANSWER_SECONDS, AgentError, connect
 from tokenward.errors import CommandError
 from tokenward.layout import listed
 from tokenward.screen import screen
+from tokenward.services import asleep
 from tokenward.settings import Settings, here
 
 TYPE_CHECKING = False
@@ -85,7 +86,9 @@ class Session:
         Only for a person is an older agent replaced on the way.
         """
         replace = start and self.terminal.attended
-        found = connect(self.directory, start=start, replace=replace, environ=self.environ)
+        found = connect(
+            self.directory, start=start, asleep=asleep, replace=replace, environ=self.environ
+        )
         self._connections.append(found)
         return found
 

@@ -22,6 +22,7 @@ from tokenward.connection import (
     connect,
 )
 from tokenward.errors import CommandError
+from tokenward.services import asleep
 from tokenward.stream import open_stream
 from tokenward_protocol import VERSION, places
 from tokenward_protocol.frames import frame
@@ -50,7 +51,7 @@ class Place:
 
     def connect(self, *, start: bool = False, replace: bool = False, **more: str) -> Connection:
         environ = self.environ | more
-        return connect(self.directory, start=start, replace=replace, environ=environ)
+        return connect(self.directory, start=start, asleep=asleep, replace=replace, environ=environ)
 
 
 @pytest.fixture
@@ -250,7 +251,7 @@ def test_another_directory_has_a_socket_of_its_own(place: Place, tmp_path: Path)
         ReferenceAgent(place.socket, place.directory) as ordinary,
         ReferenceAgent(path, other) as agent,
     ):
-        connect(other, start=False, environ=place.environ).close()
+        connect(other, start=False, asleep=asleep, environ=place.environ).close()
         assert (ordinary.connections, agent.ops) == (0, ["hello"])
 
 

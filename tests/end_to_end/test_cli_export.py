@@ -16,6 +16,7 @@ from support.terminal import Typist
 from support.waiting import PATIENCE
 from tokenward.connection import connect
 from tokenward.export_file import Entry, parse, sealed
+from tokenward.services import asleep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,7 +105,7 @@ def test_what_tools_stored_under_any_name_and_bytes_comes_back(home: Home, key: 
 
     def agent() -> Any:
         directory = home.done("dir").strip()
-        return connect(directory, start=False, environ=home.environment)
+        return connect(directory, start=False, asleep=asleep, environ=home.environment)
 
     with agent() as connection:
         for (service, username), secret in odd.items():

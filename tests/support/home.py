@@ -20,6 +20,7 @@ from support.inspection.processes import is_running
 from support.waiting import PATIENCE, until
 from tokenward.connection import connect
 from tokenward.errors import CommandError
+from tokenward.services import asleep
 from tokenward.settings import here
 
 PLACES = {
@@ -86,7 +87,7 @@ class Home(AuthCommands):
         """Stop the agent that `auth agent stop` would find, without two more processes to do it."""
         try:
             directory = here(self.environment).directories.credentials
-            agent = connect(directory, start=False, environ=self.environment)
+            agent = connect(directory, start=False, asleep=asleep, environ=self.environment)
         except CommandError:  # none runs
             return
         with agent:

@@ -79,7 +79,7 @@ def _start(session: Session) -> None:
 def _started(session: Session) -> Connection:
     """Start one, whatever TOKENWARD_NO_AUTOSTART says: this is no start on demand."""
     environ = {k: v for k, v in session.environ.items() if k != "TOKENWARD_NO_AUTOSTART"}
-    return connect(session.directory, start=True, environ=environ)
+    return connect(session.directory, start=True, asleep=services.asleep, environ=environ)
 
 
 def _stop(session: Session) -> None:
