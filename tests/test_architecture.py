@@ -14,6 +14,7 @@ from support.inspection.loaded_modules import HOT, loaded
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {
     "tokenward_protocol": ROOT / "protocol" / "tokenward_protocol",
+    "tokenward_os": ROOT / "protocol" / "tokenward_os",
     "tokenward_agent": ROOT / "agent" / "tokenward_agent",
     "tokenward": ROOT / "client" / "tokenward",
 }
@@ -55,7 +56,8 @@ def within(package: str) -> list[Path]:
 @pytest.mark.parametrize(
     ("package", "others"),
     [
-        ("tokenward_protocol", {"tokenward", "tokenward_agent"}),
+        ("tokenward_os", {"tokenward", "tokenward_agent", "tokenward_protocol"}),
+        ("tokenward_protocol", {"tokenward", "tokenward_agent", "tokenward_os"}),
         ("tokenward_agent", {"tokenward"}),
         ("tokenward", {"tokenward_agent"}),
     ],

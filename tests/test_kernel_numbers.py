@@ -19,13 +19,17 @@ import pytest
 
 import tokenward
 import tokenward_agent
+import tokenward_os
 import tokenward_protocol
 from tokenward import keyring_agent
 from tokenward_agent import locked_memory, peer_credentials
 from tokenward_agent.asking import proc
 from tokenward_agent.worker import managed
 
-ROOTS = [Path(package.__path__[0]) for package in (tokenward, tokenward_agent, tokenward_protocol)]
+ROOTS = [
+    Path(package.__path__[0])
+    for package in (tokenward, tokenward_agent, tokenward_os, tokenward_protocol)
+]
 ASKS = {
     "getsockopt": (0, 1), "setsockopt": (0, 1), "number": (1, 2), "_answer": (1, 2), "prctl": (0,),
     "syscall": range(9), "madvise": (0,), "_advise": (1,), "confstr": (0,), "fcntl": (1,),

@@ -65,11 +65,12 @@ def entry_points(wheel: zipfile.ZipFile) -> configparser.ConfigParser:
     return parser
 
 
-def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_the_four_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     tops = {PurePosixPath(name).parts[0] for name in wheel.namelist()}
     assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {
         "tokenward",
         "tokenward_agent",
+        "tokenward_os",
         "tokenward_protocol",
     }
 
@@ -87,6 +88,7 @@ def test_each_package_tells_type_checkers_that_it_is_typed(wheel: zipfile.ZipFil
     assert {name for name in wheel.namelist() if name.endswith("py.typed")} == {
         "tokenward/py.typed",
         "tokenward_agent/py.typed",
+        "tokenward_os/py.typed",
         "tokenward_protocol/py.typed",
     }
 

@@ -42,9 +42,10 @@ def main() -> int:
         from tokenward_agent.worker import outside
 
         return outside.serve(handed)
-    from tokenward_agent.user_namespace import ALL_IDS, ids
+    from tokenward_os.user import uid_map
+    from tokenward_protocol.user_ids import ALL_IDS, known
 
-    if sys.platform == "linux" and ids() < ALL_IDS:
+    if sys.platform == "linux" and known(uid_map()) < ALL_IDS:
         report.withdraw("not dumpable", "programs outside of this user namespace can look in")
     sys.modules["ssl"] = None  # type: ignore[assignment]  # the documented way to have an import fail; asyncio works without
     from tokenward_agent.notices import Notices

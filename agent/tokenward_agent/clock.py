@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from tokenward_os import host
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
@@ -33,7 +35,7 @@ class SystemClock:
     """The machine's own clocks."""
 
     def __init__(self) -> None:
-        self._boot_id = _boot_id()
+        self._boot_id = host.boot_id()  # "" elsewhere: then the wall clock decides alone
 
     def wall(self) -> int:
         """Return seconds since 1970 UTC."""
@@ -72,13 +74,3 @@ def _asleep_too() -> float:
     if sys.platform == "darwin":
         return time.clock_gettime(time.CLOCK_MONOTONIC)
     return time.monotonic()
-
-
-def _boot_id() -> str:
-    if sys.platform != "linux":
-        return ""  # then the wall clock decides alone
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""

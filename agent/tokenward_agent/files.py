@@ -1,10 +1,7 @@
-"""How the systems open a file so that nothing is followed, waited for or inherited.
+"""Files of our own: opened so that nothing is followed, waited for or inherited, and brought to the disk.
 
 - `opened` follows no link, waits for no FIFO, and no program that is started gets the descriptor;
-- `read_into` reads into the caller's memory, with no object made of what it reads;
-- `uid` is what a file's owner has to be for the file to be this user's. On Windows a file has its
-  access list from the folder that it lies in, and the user's own folders let nobody else in: there
-  every file has owner 0, and so has the user.
+- `read_into` reads into the caller's memory, with no object made of what it reads.
 """
 
 from __future__ import annotations
@@ -14,18 +11,9 @@ import os
 import stat
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
+from tokenward_os.files import SAFE
 
 if sys.platform == "win32":
-    CLOSED: Final = os.O_BINARY | os.O_NOINHERIT
-    """Flags for a descriptor that no program inherits."""
-
-    SETTINGS: Final = CLOSED
-    """Flags for a file of the user's, which may be a link, and a FIFO by mistake."""
-
-    SAFE: Final = CLOSED
 
     def opened(path: str, flags: int, mode: int = 0o600) -> int:
         """Open a file. Raises OSError, also for a link."""
@@ -54,18 +42,7 @@ if sys.platform == "win32":
     def sync_folder(path: str) -> None:
         """Do nothing: NTFS keeps a journal of its folders, and has no call for one."""
 
-    def uid() -> int:
-        """Return the number that stands for this user: Windows has none."""
-        return 0
-
 else:
-    CLOSED: Final = os.O_CLOEXEC
-    """Flags for a descriptor that no program inherits."""
-
-    SETTINGS: Final = os.O_CLOEXEC | os.O_NONBLOCK
-    """Flags for a file of the user's, which may be a link, and a FIFO by mistake."""
-
-    SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
     def opened(path: str, flags: int, mode: int = 0o600) -> int:
         """Open a file. Raises OSError, also for a link."""
@@ -90,7 +67,3 @@ else:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-    def uid() -> int:
-        """Return this process' effective user id."""
-        return os.geteuid()

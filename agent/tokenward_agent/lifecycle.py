@@ -22,13 +22,13 @@ from tokenward_agent.asking.peer import Peer
 from tokenward_agent.clock import SystemClock
 from tokenward_agent.failure import Failure
 from tokenward_agent.faults import fault
-from tokenward_agent.files import uid
 from tokenward_agent.parts import Parts
 from tokenward_agent.quiet import Quiet
 from tokenward_agent.session.watching import Watching
 from tokenward_agent.system import new_loop, raise_descriptors, when_ended
 from tokenward_agent.wire.place import PlaceError
 from tokenward_agent.wire.server import MAX_CONNECTIONS, RESERVED, Server
+from tokenward_os.files import uid
 from tokenward_protocol import VERSION
 
 TYPE_CHECKING = False

@@ -11,9 +11,12 @@ import argparse
 import os
 import sys
 
-from tokenward_agent import namespace_mark, own_folders, user_namespace
+from tokenward_agent import namespace_mark, own_folders
 from tokenward_agent.wire.local import address, own_directory
+from tokenward_os import user
+from tokenward_os.files import make_private
 from tokenward_protocol import VERSION, durations, ground, places
+from tokenward_protocol.user_ids import known
 
 
 class SettingsError(Exception):
@@ -133,19 +136,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _home() -> str:
-    if sys.platform == "win32":
-        return os.path.expanduser("~")
-    home = os.environ.get("HOME")
-    if home and os.path.isabs(home):
-        return home
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except KeyError:
+    home = user.home(os.environ)
+    if home is None:
         raise SettingsError(
             "HOME is not set and the user has no entry in the password database; set HOME."
-        ) from None
+        )
+    return home
 
 
 def _require(*paths: str) -> None:
@@ -160,7 +156,7 @@ def _stay_outside(directory: str, state: str) -> None:
     Whoever made the namespace has every right in it, and reads what an agent there holds. So each
     directory remembers the widest place that it was used from, by how many user ids that has.
     """
-    here = user_namespace.ids()
+    here = known(user.uid_map())
     there = namespace_mark.widest(state)
     if there > here:
         raise SettingsError(
@@ -174,7 +170,7 @@ def _stay_outside(directory: str, state: str) -> None:
 
 def _make(state: str) -> None:
     try:
-        own_folders.make(os.path.dirname(state))
+        make_private(os.path.dirname(state))
     except OSError as error:
         raise SettingsError(f"The directory {state} cannot be made: {error.strerror}.") from None
     own_directory(state)

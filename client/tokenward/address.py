@@ -98,19 +98,6 @@ def addresses(base: str, directory: str, ordinary: str) -> Iterator[str]:
     yield f"{base}/{places.directory_tag(directory)}.sock"
 
 
-def home(environ: Mapping[str, str]) -> str | None:
-    """Return the user's home directory, or None where nobody knows it."""
-    found = environ.get("HOME", "")
-    if os.path.isabs(found):
-        return found
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except KeyError:
-        return None
-
-
 def _candidates(environ: Mapping[str, str], state: str) -> list[str]:
     return places.runtime_directories(sys.platform, os.geteuid(), environ, state, _temporary())
 

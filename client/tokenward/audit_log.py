@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from tokenward.errors import CommandError
 from tokenward.layout import counted, listed, span
-from tokenward.system import SAFE
+from tokenward_os.files import SAFE
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False

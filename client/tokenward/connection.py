@@ -19,6 +19,8 @@ from tokenward import own_folders, recorded
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward.exchange import ANSWER_SECONDS, AgentError, AgentLost, Answer, Connection
 from tokenward.stream import open_stream
+from tokenward_os import user
+from tokenward_os.files import missing
 from tokenward_protocol import places
 
 if sys.platform == "win32":
@@ -65,7 +67,7 @@ def connect(
     environ = os.environ if environ is None else environ
     if given := environ.get("TOKENWARD_SOCK"):
         return _connect_to(given)
-    home = address.home(environ)
+    home = user.home(environ)
     if home is None:
         raise AgentUnreachable("This user has no home directory.", "set HOME")
     state = places.state_directory(sys.platform, environ, home)
@@ -101,10 +103,10 @@ def connect(
 
 def _no_place(last: str) -> AgentUnreachable:
     """Say why there is no place for a socket, not even the last one that is tried."""
-    if missing := own_folders.missing(last):
+    if absent := missing(last):
         return AgentUnreachable(
-            f"{missing[0]} cannot be made, so there is no private directory for the agent's socket.",
-            f"let this user write in {os.path.dirname(missing[0])}, or set HOME, or TOKENWARD_DIR and"
+            f"{absent[0]} cannot be made, so there is no private directory for the agent's socket.",
+            f"let this user write in {os.path.dirname(absent[0])}, or set HOME, or TOKENWARD_DIR and"
             " the XDG_* variables, to directories where they may",
         )
     return AgentUnreachable(

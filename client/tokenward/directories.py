@@ -17,6 +17,7 @@ import os
 import sys
 
 from tokenward.errors import CommandError
+from tokenward_os import user
 from tokenward_protocol import ground, places
 
 TYPE_CHECKING = False
@@ -47,16 +48,11 @@ class Directories:
 
 def home(environ: Mapping[str, str]) -> str:
     """Return the user's home directory: $HOME, else what the system knows of the user."""
-    if sys.platform == "win32":
-        return os.path.expanduser("~")
-    if found := environ.get("HOME"):
+    if sys.platform != "win32" and (found := environ.get("HOME")):
         return _said(found)
-    import pwd
-
-    try:
-        return _said(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:
-        raise CommandError("This user has no home directory.", "set HOME") from None
+    if (found := user.home(environ)) is None:
+        raise CommandError("This user has no home directory.", "set HOME")
+    return found if sys.platform == "win32" else _said(found)
 
 
 def config_file(environ: Mapping[str, str]) -> str:

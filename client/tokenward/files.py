@@ -10,7 +10,7 @@ import os
 import stat
 
 from tokenward.errors import CommandError
-from tokenward.system import SETTINGS
+from tokenward_os.files import SETTINGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tokenward.system import uid
+from tokenward_os.files import uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 
 from tokenward.errors import CommandError
+from tokenward_os import user
+from tokenward_os.files import make_private, uid
 from tokenward_protocol.ground import Way, Who
-from tokenward_protocol.user_ids import ALL_IDS, mapped
+from tokenward_protocol.user_ids import known
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +29,8 @@ def way() -> Way:
     """Return what judges the way to a path, as this process sees it. Not for Windows."""
     if sys.platform == "win32":
         raise NotImplementedError
-    groups = frozenset({*os.getgroups(), os.getegid()})
-    ids, overflow = ALL_IDS, 65534
-    with suppress(OSError, ValueError, IndexError):
-        ids = mapped(_text("/proc/self/uid_map"))
-        overflow = int(_text("/proc/sys/kernel/overflowuid"))
-    return Way(Who(os.geteuid(), groups, ids, overflow), os.lstat, os.readlink)
+    who = Who(uid(), user.groups(), known(user.uid_map()), user.overflow_uid())
+    return Way(who, os.lstat, os.readlink)
 
 
 def objection(*paths: str) -> Objection | None:
@@ -64,20 +61,4 @@ def make(path: str) -> None:
     Raises UnsafePlaceError, and OSError.
     """
     require(path)
-    for folder in missing(path):
-        with suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
-
-
-def missing(path: str) -> list[str]:
-    """Return which of a folder and those above it are not there, the highest first."""
-    found: list[str] = []
-    while path and not os.path.isdir(path) and path != os.path.dirname(path):
-        found.insert(0, path)
-        path = os.path.dirname(path)
-    return found
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="ascii") as file:
-        return file.read()
+    make_private(path)

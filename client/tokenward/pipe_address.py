@@ -5,7 +5,6 @@ There is no directory to be found or made: whoever asks looks at whose the pipe 
 
 from __future__ import annotations
 
-import os
 import sys
 
 assert sys.platform == "win32"
@@ -37,8 +36,3 @@ def addresses(base: str, directory: str, ordinary: str) -> Iterator[str]:
     if directory == ordinary:
         yield places.pipe_name(base, directory, ordinary)
     yield places.pipe_name(base, directory, "")
-
-
-def home(_environ: Mapping[str, str]) -> str | None:
-    """Return the user's home directory."""
-    return os.path.expanduser("~")

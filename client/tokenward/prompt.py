@@ -21,7 +21,7 @@ import termios
 from contextlib import contextmanager
 from select import select
 
-from tokenward.system import without_core
+from tokenward.secrets_input import without_core
 from tokenward.typed_line import PASTE_MARKS, Line
 
 TYPE_CHECKING = False

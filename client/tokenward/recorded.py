@@ -12,7 +12,8 @@ import os
 import stat
 import sys
 
-from tokenward.system import SAFE, uid
+from tokenward_os import host
+from tokenward_os.files import SAFE, uid
 from tokenward_protocol import places
 
 MOST = 4096
@@ -44,11 +45,4 @@ def name() -> str:
     """Return the name of the record of this host."""
     if sys.platform == "win32":
         raise NotImplementedError
-    boot = namespace = ""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            boot = file.read()
-        namespace = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        pass  # another system than Linux
-    return places.record_name(boot, namespace, os.uname().nodename)
+    return places.record_name(*host.marks())

@@ -10,7 +10,7 @@ import os
 import sys
 from contextlib import suppress
 
-from tokenward.system import CLOSED
+from tokenward_os.files import CLOSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

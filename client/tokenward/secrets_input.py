@@ -12,7 +12,6 @@ from __future__ import annotations
 import sys
 
 from tokenward.errors import CommandError
-from tokenward.system import without_core
 
 TOKEN_USER = "__token__"  # noqa: S105 - the user name that every index knows tokens by
 MAX_SECRET = 64 * 1024
@@ -186,3 +185,13 @@ def check_secret(secret: str) -> bytes:
     if len(data) > MAX_SECRET:
         raise CommandError(f"The secret is longer than {MAX_SECRET} bytes.")
     return data
+
+
+def without_core() -> None:
+    """Have no core written of this process: there is a secret in it from now on."""
+    if sys.platform == "win32":
+        return  # it writes none
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))

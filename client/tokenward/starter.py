@@ -14,7 +14,7 @@ from time import monotonic
 
 from tokenward import own_folders
 from tokenward.errors import AgentUnreachable
-from tokenward.system import SAFE
+from tokenward_os.files import SAFE
 
 if sys.platform == "win32":
     from tokenward.windows.spawning import NEEDED, Spawned

@@ -20,7 +20,7 @@ from tokenward.errors import CommandError
 from tokenward.layout import listed
 from tokenward.screen import session_variables
 from tokenward.secrets_input import MAX_INPUT, one_line
-from tokenward.system import open_to_others, uid
+from tokenward_os.files import open_to_others, uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

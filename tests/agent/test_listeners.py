@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from support.waiting import PATIENCE, until_in_loop
 from tokenward_agent.arena import Arena
-from tokenward_agent.files import uid
 from tokenward_agent.wire import server
 from tokenward_agent.wire.answer import Answer, done
 from tokenward_agent.wire.door import Door
 from tokenward_agent.wire.server import Server
+from tokenward_os.files import uid
 from tokenward_protocol.frames import MAX_BODY, frame
 from tokenward_protocol.messages import request
 

@@ -12,6 +12,7 @@ import pytest
 from tokenward import address
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward.socket_stream import open_stream
+from tokenward_os.user import home
 from tokenward_protocol import places
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
@@ -104,9 +105,9 @@ def test_where_none_can_be_made_there_is_none(tmp_path: Path) -> None:
 
 
 def test_home_is_the_variable_if_it_is_absolute_else_what_the_system_knows() -> None:
-    assert address.home({"HOME": "/h"}) == "/h"
-    assert address.home({"HOME": "h"}) == address.home({})
-    assert Path(address.home({}) or "").is_absolute()
+    assert home({"HOME": "/h"}) == "/h"
+    assert home({"HOME": "h"}) == home({})
+    assert Path(home({}) or "").is_absolute()
 
 
 def test_a_path_too_long_for_a_socket_is_said(tmp_path: Path) -> None:

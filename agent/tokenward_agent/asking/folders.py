@@ -11,7 +11,7 @@ import stat
 import tomllib
 
 from tokenward_agent.asking.distribution import is_name
-from tokenward_agent.files import SETTINGS
+from tokenward_os.files import SETTINGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

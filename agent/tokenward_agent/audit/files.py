@@ -20,8 +20,9 @@ import re
 import stat
 import sys
 
-from tokenward_agent.files import SAFE, sync, uid
+from tokenward_agent.files import sync
 from tokenward_agent.vault.errors import VaultError
+from tokenward_os.files import SAFE, uid
 
 if sys.platform == "win32":
     from tokenward_agent.vault.windows_folder import WindowsFolder as Folder

@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import stat
 
-from tokenward_agent.files import SETTINGS
 from tokenward_agent.policy.deciding import possible
 from tokenward_agent.policy.rule import DENY, Policy
+from tokenward_os.files import SETTINGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from tokenward_agent.asking.peer import Peer
 from tokenward_agent.failure import Failure
-from tokenward_agent.files import uid
 from tokenward_agent.requests.case import Case
 from tokenward_agent.requests.naming import stored_as
 from tokenward_agent.requests.narrowing import Going
@@ -24,6 +23,7 @@ from tokenward_agent.wire.answer import Answer, done
 from tokenward_agent.wire.door import Door
 from tokenward_agent.wire.local import SharedPlace
 from tokenward_agent.wire.place import PlaceError
+from tokenward_os.files import uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

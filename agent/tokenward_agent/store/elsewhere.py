@@ -24,9 +24,9 @@ import time
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.file_system import is_local
-from tokenward_agent.files import SAFE
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.format import Header
+from tokenward_os.files import SAFE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

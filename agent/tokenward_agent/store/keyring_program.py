@@ -15,10 +15,10 @@ import json
 import os
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.files import uid
 from tokenward_agent.store.providers import objection
 from tokenward_agent.store.state_files import read_object, replace
 from tokenward_agent.worker import runner
+from tokenward_os.files import uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

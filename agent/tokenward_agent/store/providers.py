@@ -20,9 +20,9 @@ import stat
 import sys
 
 import tokenward_agent
-from tokenward_agent.files import CLOSED
 from tokenward_agent.store.state_files import read_object, replace
 from tokenward_agent.worker.runner import WorkerError, run
+from tokenward_os.files import CLOSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

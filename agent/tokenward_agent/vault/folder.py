@@ -14,8 +14,8 @@ import os
 import stat
 import sys
 
-from tokenward_agent.files import SAFE
 from tokenward_agent.vault.errors import VaultError, explain, explained
+from tokenward_os.files import SAFE
 
 assert sys.platform != "win32"  # noqa: S101 - it is what type checkers read
 

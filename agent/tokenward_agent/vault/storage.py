@@ -19,9 +19,9 @@ import os
 import sys
 import time
 
-from tokenward_agent import own_folders
 from tokenward_agent.vault.errors import VaultError, explained
 from tokenward_agent.vault.storage_writer import Writer
+from tokenward_os.files import make_private
 
 if sys.platform == "win32":
     from tokenward_agent.vault.windows_folder import WindowsFolder as Folder
@@ -67,7 +67,7 @@ class Storage:
         Raises VaultError if it cannot be written, or with code `busy` after PATIENCE seconds.
         """
         with explained("write", self.path):
-            own_folders.make(self.directory)
+            make_private(self.directory)
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(contextlib.closing(Folder(self.directory)))
             with explained("write", self.path):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tokenward_agent.files import uid
 from tokenward_agent.wire import peer
+from tokenward_os.files import uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -33,6 +33,7 @@ import time
 
 from tokenward_agent.files import opened
 from tokenward_agent.wire.place import AlreadyRunning, PlaceError
+from tokenward_os import host
 from tokenward_protocol import places
 
 STALE_SECONDS = 7 * 24 * 3600
@@ -118,12 +119,7 @@ class Claim:
 
 def name() -> str:
     """Return the name of the record of this host."""
-    boot = namespace = ""
-    with contextlib.suppress(OSError):  # another system than Linux
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            boot = file.read()
-        namespace = os.readlink("/proc/self/ns/pid")
-    return places.record_name(boot, namespace, os.uname().nodename)
+    return places.record_name(*host.marks())
 
 
 def _locked(path: str) -> int:

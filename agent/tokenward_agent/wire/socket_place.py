@@ -27,9 +27,9 @@ import os
 import socket
 import stat
 
-from tokenward_agent import own_folders
 from tokenward_agent.wire.place import AlreadyRunning, PlaceError
 from tokenward_agent.wire.record import Claim, Record
+from tokenward_os.files import make_private
 from tokenward_protocol import places
 
 
@@ -60,7 +60,7 @@ def runtime_directory(state: str) -> str:
                 return own_directory(candidate)
         except (OSError, PlaceError):
             continue
-    own_folders.make(os.path.dirname(last))
+    make_private(os.path.dirname(last))
     return own_directory(last)
 
 

@@ -16,7 +16,7 @@ import sys
 from tokenward import own_folders
 from tokenward.checks.finding import ok, problem, warning
 from tokenward.layout import counted, listed
-from tokenward.system import open_to_others
+from tokenward_os.files import open_to_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tokenward.checks.finding import ok, problem, warning
 from tokenward.errors import CommandError
 from tokenward.layout import listed
 from tokenward.sources.document import opened
-from tokenward.system import open_to_others
+from tokenward_os.files import open_to_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

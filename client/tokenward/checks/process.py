@@ -11,7 +11,7 @@ import os
 import sys
 
 from tokenward.checks.finding import ok, problem, warning
-from tokenward.system import CLOSED
+from tokenward_os.files import CLOSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import sys
 import sysconfig
 from time import time
 
-from tokenward import directories, system
+from tokenward import directories
 from tokenward.checks import (
     files,
     log,
@@ -32,6 +32,7 @@ from tokenward.layout import counted
 from tokenward.listing import every
 from tokenward.screen import session_variables
 from tokenward.sources.gathering import gather
+from tokenward_os.files import uid
 from tokenward_protocol import VERSION
 
 TYPE_CHECKING = False
@@ -104,12 +105,12 @@ def _examined(session: Session) -> Iterator[Finding]:
 
 def _directories(session: Session) -> Iterator[Finding]:
     places = session.settings.directories
-    uid = system.uid()
+    own = uid()
     config = directories.config_file(session.environ)
     yield from files.above("folders", places.credentials, places.state_folder, config)
-    yield from files.directory("credentials", places.credentials, uid)
-    yield from files.directory("state", places.state, uid)
-    yield from files.directory("state", places.state_folder, uid)
+    yield from files.directory("credentials", places.credentials, own)
+    yield from files.directory("state", places.state, own)
+    yield from files.directory("state", places.state_folder, own)
     yield files.leftovers([places.credentials, places.state_folder], time())
 
 
@@ -121,7 +122,7 @@ def _agent(status: dict[str, Any]) -> Iterator[Finding]:
         yield warning(
             "agent", f"The agent is {version}, this command {VERSION}.", "`auth agent restart`"
         )
-    yield from process.closed(pid, system.uid())
+    yield from process.closed(pid, uid())
     limits = _text(f"/proc/{pid}/limits")
     yield from process.limits(limits)
     yield process.memory(str(status["protections"].get("memory", "unknown")), limits)

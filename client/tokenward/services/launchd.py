@@ -25,7 +25,7 @@ from tokenward.errors import CommandError
 from tokenward.services.control import Control
 from tokenward.services.manager import Job, Service
 from tokenward.setup import writing
-from tokenward.system import uid
+from tokenward_os.files import uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

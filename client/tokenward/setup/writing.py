@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from tokenward import own_folders
 from tokenward.errors import CommandError
 from tokenward.replacing import replace, sync, unfinished
-from tokenward.system import open_to_others, uid
+from tokenward_os.files import missing, open_to_others, uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def forget_unfinished(path: str) -> None:
 
 def missing_folders(path: str) -> list[str]:
     """Return the folders above a file that are not there, the highest first."""
-    return own_folders.missing(os.path.dirname(path))
+    return missing(os.path.dirname(path))
 
 
 def make_folders(path: str) -> None:

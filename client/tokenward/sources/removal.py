@@ -17,7 +17,7 @@ from tokenward.errors import CommandError
 from tokenward.files import read
 from tokenward.replacing import replace
 from tokenward.sources.netrc_file import readable
-from tokenward.system import CLOSED, open_to_others, uid
+from tokenward_os.files import CLOSED, open_to_others, uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What both sides need of the operating system. Knows nothing of tokenward, and imports nothing of it."""

@@ -1,0 +1,53 @@
+"""Who the user of this process is to the system: home, groups, and how many user ids there are."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def home(environ: Mapping[str, str]) -> str | None:
+    """Return the user's home directory, absolute, or None where nobody knows it."""
+    if sys.platform == "win32":
+        return os.path.expanduser("~")
+    found = environ.get("HOME", "")
+    if os.path.isabs(found):
+        return found
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return None
+
+
+def groups() -> frozenset[int]:
+    """Return the groups that this process has rights of."""
+    if sys.platform == "win32":
+        return frozenset()
+    return frozenset({*os.getgroups(), os.getegid()})
+
+
+def uid_map() -> str | None:
+    """Return which user ids exist here, as user_namespaces(7) has it; None for other systems."""
+    return _text("/proc/self/uid_map")
+
+
+def overflow_uid() -> int:
+    """Return the user id as which all those show that do not exist here."""
+    try:
+        return int(_text("/proc/sys/kernel/overflowuid") or "")
+    except ValueError:
+        return 65534
+
+
+def _text(path: str) -> str | None:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except (OSError, ValueError):
+        return None
