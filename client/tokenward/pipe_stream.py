@@ -17,8 +17,8 @@ from ctypes import wintypes
 from time import monotonic
 
 from tokenward.errors import AgentAbsent, AgentUnreachable
-from tokenward.windows import calls
-from tokenward.windows.security import own_sid, owner_of
+from tokenward_os.windows import calls
+from tokenward_os.windows.owners import own_sid, owner_of
 from tokenward_protocol.places import PIPES
 
 TYPE_CHECKING = False

@@ -11,9 +11,9 @@ import pytest
 
 assert sys.platform == "win32"
 
-from tokenward.windows import calls
 from tokenward.windows.running import Running
-from tokenward.windows.security import own_sid
+from tokenward_os.windows import calls
+from tokenward_os.windows.owners import own_sid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

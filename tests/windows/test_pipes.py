@@ -15,17 +15,17 @@ assert sys.platform == "win32"
 
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward.pipe_stream import open_stream
-from tokenward.windows import calls as client_calls
 from tokenward_agent.arena import Arena
 from tokenward_agent.asking.peer import Peer
-from tokenward_agent.windows import calls
 from tokenward_agent.windows.loop import PipeLoop
 from tokenward_agent.windows.pipe import QUOTA, PipeListener
-from tokenward_agent.windows.security import Descriptor, descriptor_of, one_user, own_sid
+from tokenward_agent.windows.security import Descriptor, descriptor_of, one_user
 from tokenward_agent.wire.answer import Answer, done
 from tokenward_agent.wire.pipe_place import PipePlace
 from tokenward_agent.wire.place import AlreadyRunning, PlaceError
 from tokenward_agent.wire.server import Server
+from tokenward_os.windows import calls
+from tokenward_os.windows.owners import own_sid
 from tokenward_protocol import places
 from tokenward_protocol.frames import PREFIX, cut, frame
 from tokenward_protocol.messages import request
@@ -155,7 +155,7 @@ def test_a_client_looks_whose_a_pipe_is_before_it_says_anything(name: str) -> No
 def test_a_client_lets_no_server_act_as_its_user(
     place: PipePlace, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = spied(monkeypatch, client_calls, "create_file")
+    opened = spied(monkeypatch, calls, "create_file")
     open_stream(name).close()
     (arguments,) = opened
     overlapped, sqos_present, identification = 0x40000000, 0x00100000, 0x00010000

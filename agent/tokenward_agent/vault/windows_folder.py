@@ -20,7 +20,7 @@ import time
 
 from tokenward_agent.files import opened
 from tokenward_agent.vault.errors import VaultError, explain, explained
-from tokenward_agent.windows import calls
+from tokenward_os.windows import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

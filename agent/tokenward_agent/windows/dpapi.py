@@ -11,8 +11,9 @@ import sys
 assert sys.platform == "win32"
 
 import ctypes
+from ctypes import POINTER, c_void_p, wintypes
 
-from tokenward_agent.windows import calls
+from tokenward_os.windows import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +23,41 @@ _PURPOSE: Final = b"tokenward vault key"
 _ASK_NOBODY: Final = 1  # CRYPTPROTECT_UI_FORBIDDEN
 
 
+class _Blob(ctypes.Structure):
+    """DATA_BLOB of wincrypt.h: so many bytes, there."""
+
+    _fields_ = (("cbData", calls.DWORD), ("pbData", c_void_p))
+
+
+_crypt32 = ctypes.WinDLL("crypt32", use_last_error=True)
+_protect = calls.typed(
+    _crypt32,
+    "CryptProtectData",
+    *(
+        calls.BOOL,
+        POINTER(_Blob),
+        wintypes.LPCWSTR,
+        POINTER(_Blob),
+        c_void_p,
+        c_void_p,
+        calls.DWORD,
+    ),
+    POINTER(_Blob),
+)
+_unprotect = calls.typed(
+    _crypt32,
+    "CryptUnprotectData",
+    *(calls.BOOL, POINTER(_Blob), c_void_p, POINTER(_Blob), c_void_p, c_void_p, calls.DWORD),
+    POINTER(_Blob),
+)
+
+
 def protect(secret: memoryview) -> bytes:
     """Return *secret* as only this user can have it opened. Raises OSError."""
     memory = ctypes.c_char.from_buffer(secret)
-    given = calls.Blob(len(secret), ctypes.addressof(memory))
-    made = calls.Blob()
-    if not calls.protect(given, None, _bound(), None, None, _ASK_NOBODY, made):
+    given = _Blob(len(secret), ctypes.addressof(memory))
+    made = _Blob()
+    if not _protect(given, None, _bound(), None, None, _ASK_NOBODY, made):
         raise calls.failed()
     try:
         return ctypes.string_at(made.pbData, made.cbData)
@@ -38,9 +68,9 @@ def protect(secret: memoryview) -> bytes:
 def open_into(protected: bytes, out: memoryview) -> int:
     """Open what `protect` returned into *out*; return how many bytes. Raises OSError, ValueError."""
     held = ctypes.create_string_buffer(protected, len(protected))
-    given = calls.Blob(len(protected), ctypes.addressof(held))
-    found = calls.Blob()
-    if not calls.unprotect(given, None, _bound(), None, None, _ASK_NOBODY, found):
+    given = _Blob(len(protected), ctypes.addressof(held))
+    found = _Blob()
+    if not _unprotect(given, None, _bound(), None, None, _ASK_NOBODY, found):
         raise calls.failed()
     try:
         if found.cbData > len(out):
@@ -52,5 +82,5 @@ def open_into(protected: bytes, out: memoryview) -> int:
         calls.local_free(found.pbData)
 
 
-def _bound() -> calls.Blob:
-    return calls.Blob(len(_PURPOSE), ctypes.cast(ctypes.c_char_p(_PURPOSE), ctypes.c_void_p))
+def _bound() -> _Blob:
+    return _Blob(len(_PURPOSE), ctypes.cast(ctypes.c_char_p(_PURPOSE), ctypes.c_void_p))

@@ -8,7 +8,7 @@ assert sys.platform == "win32"
 
 import ctypes
 
-from tokenward_agent.windows import calls
+from tokenward_os.windows import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ assert sys.platform == "win32"
 
 import ctypes
 import mmap
+from ctypes import c_int, c_ulong, c_void_p
 
-from tokenward_agent.windows import calls
+from tokenward_os.windows import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _BESIDES: Final = 16 << 20
 """Bytes of the working set that are left to everything else."""
 
 _SYSTEM_PREFERRED: Final = 2  # BCRYPT_USE_SYSTEM_PREFERRED_RNG
+_random = calls.typed(
+    ctypes.WinDLL("bcrypt"), "BCryptGenRandom", c_int, c_void_p, c_void_p, c_ulong, c_ulong
+)
 
 
 def map_locked(size: int) -> tuple[mmap.mmap, str]:
@@ -38,7 +42,7 @@ def map_locked(size: int) -> tuple[mmap.mmap, str]:
 
 def fill_random(view: memoryview) -> None:
     """Fill *view* with random bytes of the system's. Raises OSError."""
-    if len(view) and calls.fill_random(None, _address(view), len(view), _SYSTEM_PREFERRED):
+    if len(view) and _random(None, _address(view), len(view), _SYSTEM_PREFERRED):
         raise OSError("Windows has no random bytes.")
 
 

@@ -26,7 +26,7 @@ from ctypes import wintypes
 from typing import cast
 from weakref import WeakValueDictionary
 
-from tokenward_agent.windows import calls
+from tokenward_os.windows import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ assert sys.platform == "win32"
 import ctypes
 from ctypes import wintypes
 
-from tokenward_agent.windows import calls
-from tokenward_agent.windows.security import Descriptor, own_sid
+from tokenward_agent.windows.security import Descriptor
+from tokenward_os.windows import calls
+from tokenward_os.windows.owners import own_sid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Whose a process and a pipe are, and the descriptor that lets one user in and nobody else.
+"""The descriptor that lets one user in and nobody else.
 
 The descriptor names its owner, since what an elevated process makes would belong to all
 administrators, and its list is protected, so that nothing is inherited into it. One entry: this
@@ -16,38 +16,16 @@ import ctypes
 import weakref
 from ctypes import c_void_p, wintypes
 
-from tokenward_agent.windows import calls
+from tokenward_os.windows import calls
+from tokenward_os.windows.owners import taken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-_TOKEN_QUERY: Final = 8
-_TOKEN_USER: Final = 1
 _SDDL_REVISION: Final = 1
 _KERNEL_OBJECT: Final = 6
 _OWNER_AND_DACL: Final = 1 | 4
-
-
-def own_sid() -> str:
-    """Return the SID of this process' user, as text. Raises OSError."""
-    token = wintypes.HANDLE()
-    if not calls.open_process_token(calls.current_process(), _TOKEN_QUERY, token):
-        raise calls.failed()
-    try:
-        size = wintypes.DWORD()
-        calls.token_information(token, _TOKEN_USER, None, 0, size)
-        user = ctypes.create_string_buffer(size.value)
-        if not calls.token_information(token, _TOKEN_USER, user, size, size):
-            raise calls.failed()
-        # TOKEN_USER begins with the pointer to the SID, which lies behind it in the same buffer.
-        sid = c_void_p.from_buffer(user)
-        text = wintypes.LPWSTR()
-        if not calls.sid_to_text(sid, text):
-            raise calls.failed()
-        return _taken(text)
-    finally:
-        calls.close_handle(token)
 
 
 def one_user(sid: str) -> str:
@@ -81,14 +59,6 @@ def descriptor_of(handle: int) -> str:
         text = wintypes.LPWSTR()
         if not calls.descriptor_to_text(found, _SDDL_REVISION, _OWNER_AND_DACL, text, None):
             raise calls.failed()
-        return _taken(text)
+        return taken(text)
     finally:
         calls.local_free(found)
-
-
-def _taken(text: wintypes.LPWSTR) -> str:
-    """Return a text that Windows made for us, and give it back."""
-    try:
-        return text.value or ""
-    finally:
-        calls.local_free(text)

@@ -17,10 +17,11 @@ import os
 from typing import cast
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.windows import calls
 from tokenward_agent.windows.pipe import PipeListener
-from tokenward_agent.windows.security import Descriptor, one_user, own_sid
+from tokenward_agent.windows.security import Descriptor, one_user
 from tokenward_agent.wire.place import AlreadyRunning, PlaceError
+from tokenward_os.windows import calls
+from tokenward_os.windows.owners import own_sid
 from tokenward_protocol import places
 
 TYPE_CHECKING = False

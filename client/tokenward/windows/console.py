@@ -14,7 +14,7 @@ import msvcrt
 from contextlib import contextmanager
 from ctypes import wintypes
 
-from tokenward.windows import calls
+from tokenward_os.windows import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

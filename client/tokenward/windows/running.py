@@ -6,7 +6,7 @@ import sys
 
 assert sys.platform == "win32"
 
-from tokenward.windows import calls
+from tokenward_os.windows import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The calls of Windows that this agent makes, each with its types; nothing else loads a DLL of it.
+"""The calls of Windows that are made, each with its types. A DLL that one module needs it loads itself.
 
 Sources: learn.microsoft.com, the page of each function; names and numbers as in the headers. A call
 that fails is an OSError with Windows' own sentence (`failed`).
@@ -23,7 +23,11 @@ ERROR_ACCESS_DENIED: Final = 5
 ERROR_SHARING_VIOLATION: Final = 32
 ERROR_BROKEN_PIPE: Final = 109
 ERROR_ALREADY_EXISTS: Final = 183
+ERROR_PIPE_BUSY: Final = 231
+ERROR_NO_DATA: Final = 232
+ERROR_PIPE_NOT_CONNECTED: Final = 233
 ERROR_IO_PENDING: Final = 997
+WAIT_TIMEOUT: Final = 258
 PROCESS_QUERY_LIMITED_INFORMATION: Final = 0x1000
 
 
@@ -49,12 +53,6 @@ class Overlapped(ctypes.Structure):
     )
 
 
-class Blob(ctypes.Structure):
-    """DATA_BLOB of wincrypt.h: so many bytes, there."""
-
-    _fields_ = (("cbData", DWORD), ("pbData", c_void_p))
-
-
 def failed() -> OSError:
     """Return what the last call of this thread failed with."""
     return ctypes.WinError(ctypes.get_last_error())
@@ -62,11 +60,10 @@ def failed() -> OSError:
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _advapi32 = ctypes.WinDLL("advapi32", use_last_error=True)
-_crypt32 = ctypes.WinDLL("crypt32", use_last_error=True)
-_bcrypt = ctypes.WinDLL("bcrypt", use_last_error=True)
 
 
-def _call(library: ctypes.WinDLL, name: str, result: Any, *arguments: Any) -> Any:
+def typed(library: ctypes.WinDLL, name: str, result: Any, *arguments: Any) -> Any:
+    """Return a function of a DLL with its types."""
     found = getattr(library, name)
     found.restype = result
     found.argtypes = arguments
@@ -74,33 +71,34 @@ def _call(library: ctypes.WinDLL, name: str, result: Any, *arguments: Any) -> An
 
 
 # Handles and processes.
-close_handle = _call(_kernel32, "CloseHandle", BOOL, HANDLE)
-local_free = _call(_kernel32, "LocalFree", c_void_p, c_void_p)
-current_process = _call(_kernel32, "GetCurrentProcess", HANDLE)
-open_process = _call(_kernel32, "OpenProcess", HANDLE, DWORD, BOOL, DWORD)
-process_times = _call(_kernel32, "GetProcessTimes", BOOL, HANDLE, *[POINTER(wintypes.FILETIME)] * 4)
-image_name = _call(
+close_handle = typed(_kernel32, "CloseHandle", BOOL, HANDLE)
+local_free = typed(_kernel32, "LocalFree", c_void_p, c_void_p)
+current_process = typed(_kernel32, "GetCurrentProcess", HANDLE)
+open_process = typed(_kernel32, "OpenProcess", HANDLE, DWORD, BOOL, DWORD)
+wait = typed(_kernel32, "WaitForSingleObject", DWORD, HANDLE, DWORD)
+process_times = typed(_kernel32, "GetProcessTimes", BOOL, HANDLE, *[POINTER(wintypes.FILETIME)] * 4)
+image_name = typed(
     _kernel32,
     "QueryFullProcessImageNameW",
     *(BOOL, HANDLE, DWORD, wintypes.LPWSTR, POINTER(DWORD)),
 )
-debugger_present = _call(_kernel32, "CheckRemoteDebuggerPresent", BOOL, HANDLE, POINTER(BOOL))
-set_error_mode = _call(_kernel32, "SetErrorMode", DWORD, DWORD)
+debugger_present = typed(_kernel32, "CheckRemoteDebuggerPresent", BOOL, HANDLE, POINTER(BOOL))
+set_error_mode = typed(_kernel32, "SetErrorMode", DWORD, DWORD)
 
 
 # Files.
-_create_file = _call(
+create_file = typed(
     _kernel32,
     "CreateFileW",
     *(HANDLE, wintypes.LPCWSTR, DWORD, DWORD, c_void_p, DWORD, DWORD, HANDLE),
 )
-_move_file = _call(_kernel32, "MoveFileExW", BOOL, wintypes.LPCWSTR, wintypes.LPCWSTR, DWORD)
+_move_file = typed(_kernel32, "MoveFileExW", BOOL, wintypes.LPCWSTR, wintypes.LPCWSTR, DWORD)
 
 
 def held_folder(path: str) -> int:
     """Open a folder so that nobody can move or remove it meanwhile. Raises OSError."""
     # FILE_LIST_DIRECTORY, to be read and written in by all; existing, FILE_FLAG_BACKUP_SEMANTICS.
-    handle: int = _create_file(path, 1, 1 | 2, None, 3, 0x02000000, None)
+    handle: int = create_file(path, 1, 1 | 2, None, 3, 0x02000000, None)
     if handle == INVALID_HANDLE:
         raise failed()
     return handle
@@ -112,7 +110,7 @@ def moved(source: str, target: str) -> None:
         raise failed()
 
 
-_create_mutex = _call(
+_create_mutex = typed(
     _kernel32, "CreateMutexW", HANDLE, POINTER(SecurityAttributes), BOOL, wintypes.LPCWSTR
 )
 
@@ -129,80 +127,70 @@ def mutex(name: str, attributes: SecurityAttributes) -> int | None:
 
 
 # Time since the machine started: with its sleep, in milliseconds, and without, in 100 nanoseconds.
-tick_count = _call(_kernel32, "GetTickCount64", ctypes.c_uint64)
-unbiased_time = _call(_kernel32, "QueryUnbiasedInterruptTime", BOOL, POINTER(ctypes.c_uint64))
+tick_count = typed(_kernel32, "GetTickCount64", ctypes.c_uint64)
+unbiased_time = typed(_kernel32, "QueryUnbiasedInterruptTime", BOOL, POINTER(ctypes.c_uint64))
 
 # Memory.
-working_set = _call(_kernel32, "SetProcessWorkingSetSize", BOOL, HANDLE, c_size_t, c_size_t)
-virtual_lock = _call(_kernel32, "VirtualLock", BOOL, c_void_p, c_size_t)
-fill_random = _call(_bcrypt, "BCryptGenRandom", c_int, c_void_p, c_void_p, c_ulong, c_ulong)
+working_set = typed(_kernel32, "SetProcessWorkingSetSize", BOOL, HANDLE, c_size_t, c_size_t)
+virtual_lock = typed(_kernel32, "VirtualLock", BOOL, c_void_p, c_size_t)
 
 # Pipes.
-create_named_pipe = _call(
+create_named_pipe = typed(
     _kernel32,
     "CreateNamedPipeW",
     *(HANDLE, wintypes.LPCWSTR, DWORD, DWORD, DWORD, DWORD, DWORD, DWORD),
     POINTER(SecurityAttributes),
 )
-peek_named_pipe = _call(
+peek_named_pipe = typed(
     _kernel32,
     "PeekNamedPipe",
     *(BOOL, HANDLE, c_void_p, DWORD, POINTER(DWORD), POINTER(DWORD), POINTER(DWORD)),
 )
-pipe_client = _call(_kernel32, "GetNamedPipeClientProcessId", BOOL, HANDLE, POINTER(c_ulong))
-create_event = _call(_kernel32, "CreateEventW", HANDLE, c_void_p, BOOL, BOOL, wintypes.LPCWSTR)
-read_file = _call(
+wait_named_pipe = typed(_kernel32, "WaitNamedPipeW", BOOL, wintypes.LPCWSTR, DWORD)
+pipe_client = typed(_kernel32, "GetNamedPipeClientProcessId", BOOL, HANDLE, POINTER(c_ulong))
+create_event = typed(_kernel32, "CreateEventW", HANDLE, c_void_p, BOOL, BOOL, wintypes.LPCWSTR)
+read_file = typed(
     _kernel32, "ReadFile", BOOL, HANDLE, c_void_p, DWORD, POINTER(DWORD), POINTER(Overlapped)
 )
-write_file = _call(
+write_file = typed(
     _kernel32, "WriteFile", BOOL, HANDLE, c_void_p, DWORD, POINTER(DWORD), POINTER(Overlapped)
 )
-overlapped_result = _call(
+overlapped_result = typed(
     _kernel32, "GetOverlappedResult", BOOL, HANDLE, POINTER(Overlapped), POINTER(DWORD), BOOL
 )
-cancel_io = _call(_kernel32, "CancelIoEx", BOOL, HANDLE, POINTER(Overlapped))
+cancel_io = typed(_kernel32, "CancelIoEx", BOOL, HANDLE, POINTER(Overlapped))
 
-disconnect = _call(_kernel32, "DisconnectNamedPipe", BOOL, HANDLE)
+disconnect = typed(_kernel32, "DisconnectNamedPipe", BOOL, HANDLE)
+
+# The console.
+console_mode = typed(_kernel32, "GetConsoleMode", BOOL, HANDLE, POINTER(DWORD))
+set_console_mode = typed(_kernel32, "SetConsoleMode", BOOL, HANDLE, DWORD)
 
 # Whose something is.
-open_process_token = _call(_advapi32, "OpenProcessToken", BOOL, HANDLE, DWORD, POINTER(HANDLE))
-token_information = _call(
+open_process_token = typed(_advapi32, "OpenProcessToken", BOOL, HANDLE, DWORD, POINTER(HANDLE))
+token_information = typed(
     _advapi32, "GetTokenInformation", BOOL, HANDLE, c_int, c_void_p, DWORD, POINTER(DWORD)
 )
-sid_to_text = _call(_advapi32, "ConvertSidToStringSidW", BOOL, c_void_p, POINTER(wintypes.LPWSTR))
-text_to_descriptor = _call(
+sid_to_text = typed(_advapi32, "ConvertSidToStringSidW", BOOL, c_void_p, POINTER(wintypes.LPWSTR))
+text_to_descriptor = typed(
     _advapi32,
     "ConvertStringSecurityDescriptorToSecurityDescriptorW",
     *(BOOL, wintypes.LPCWSTR, DWORD, POINTER(c_void_p), POINTER(c_ulong)),
 )
-descriptor_to_text = _call(
+descriptor_to_text = typed(
     _advapi32,
     "ConvertSecurityDescriptorToStringSecurityDescriptorW",
     *(BOOL, c_void_p, DWORD, DWORD, POINTER(wintypes.LPWSTR), POINTER(c_ulong)),
 )
-security_info = _call(
+security_info = typed(
     _advapi32, "GetSecurityInfo", DWORD, HANDLE, c_int, DWORD, *[POINTER(c_void_p)] * 5
 )
-set_kernel_object_security = _call(
+set_kernel_object_security = typed(
     _advapi32, "SetKernelObjectSecurity", BOOL, HANDLE, DWORD, c_void_p
 )
 
 # Jobs, which end with all that they started.
-create_job = _call(_kernel32, "CreateJobObjectW", HANDLE, c_void_p, wintypes.LPCWSTR)
-set_job = _call(_kernel32, "SetInformationJobObject", BOOL, HANDLE, c_int, c_void_p, DWORD)
-assign_to_job = _call(_kernel32, "AssignProcessToJobObject", BOOL, HANDLE, HANDLE)
-end_job = _call(_kernel32, "TerminateJobObject", BOOL, HANDLE, c_ulong)
-
-# DPAPI.
-protect = _call(
-    _crypt32,
-    "CryptProtectData",
-    *(BOOL, POINTER(Blob), wintypes.LPCWSTR, POINTER(Blob), c_void_p, c_void_p, DWORD),
-    POINTER(Blob),
-)
-unprotect = _call(
-    _crypt32,
-    "CryptUnprotectData",
-    *(BOOL, POINTER(Blob), c_void_p, POINTER(Blob), c_void_p, c_void_p, DWORD),
-    POINTER(Blob),
-)
+create_job = typed(_kernel32, "CreateJobObjectW", HANDLE, c_void_p, wintypes.LPCWSTR)
+set_job = typed(_kernel32, "SetInformationJobObject", BOOL, HANDLE, c_int, c_void_p, DWORD)
+assign_to_job = typed(_kernel32, "AssignProcessToJobObject", BOOL, HANDLE, HANDLE)
+end_job = typed(_kernel32, "TerminateJobObject", BOOL, HANDLE, c_ulong)

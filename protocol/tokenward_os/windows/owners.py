@@ -9,7 +9,7 @@ assert sys.platform == "win32"
 import ctypes
 from ctypes import c_void_p, wintypes
 
-from tokenward.windows import calls
+from tokenward_os.windows import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def _text(sid: c_void_p) -> str:
     text = wintypes.LPWSTR()
     if not calls.sid_to_text(sid, text):
         raise calls.failed()
+    return taken(text)
+
+
+def taken(text: wintypes.LPWSTR) -> str:
+    """Return a text that Windows made for us, and give it back."""
     try:
         return text.value or ""
     finally:
