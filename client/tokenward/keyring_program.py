@@ -12,14 +12,11 @@ import os
 import sys
 
 from tokenward_os.files import uid
+from tokenward_protocol.keyring_marks import BEGINNING, is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-MARKERS = (b"`keyring` of tokenward", b"from tokenward.")
-"""One of them stands in the first 4 KiB of each program of ours that is called `keyring`. A path does
-not: a foreign one may lie below a folder that is named after us."""
 
 
 def find(environ: Mapping[str, str], cwd: str) -> tuple[str | None, list[str]]:
@@ -58,8 +55,7 @@ def _objection(folder: str, path: str, here: str) -> str | None:
         return "belongs to a virtual environment"
     try:
         with open(path, "rb") as file:
-            beginning = file.read(4096)
-            if any(marker in beginning for marker in MARKERS):
+            if is_ours(file.read(BEGINNING)):
                 return "is tokenward's own"
         for place in (path, folder):
             if _is_in_other_hands(os.stat(place)):

@@ -23,6 +23,7 @@ import tokenward_agent
 from tokenward_agent.store.state_files import read_object, replace
 from tokenward_agent.worker.runner import WorkerError, run
 from tokenward_os.files import CLOSED
+from tokenward_protocol.keyring_marks import BEGINNING, is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
 PROBE_SECONDS: Final = 3.0
 STALE_SECONDS: Final = 3600
 """Age after which a remembered answer that turned out wrong is asked for again."""
-
-MARKERS: Final = (b"`keyring` of tokenward", b"from tokenward.")
-"""One of them stands in the first 4 KiB of each program of ours that is called `keyring`. A path does
-not: a foreign one may lie below a folder that is named after us."""
 
 _FILE: Final = "probe.json"
 
@@ -165,8 +162,7 @@ def _is_ours(real: str) -> bool:
     except OSError:
         return False
     try:
-        beginning = os.read(file, 4096)
-        return any(marker in beginning for marker in MARKERS)
+        return is_ours(os.read(file, BEGINNING))
     finally:
         os.close(file)
 
