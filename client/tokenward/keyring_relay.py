@@ -25,6 +25,7 @@ from tokenward.errors import CommandError
 from tokenward.providing import find_home
 from tokenward.session import Session
 from tokenward.terminal import Terminal
+from tokenward_protocol.session import VARIABLES
 from tokenward_protocol.urls import ServiceError, parse
 
 TYPE_CHECKING = False
@@ -93,7 +94,7 @@ def _del(session: Session, asked: Asked) -> Asked:
     return {}
 
 
-_SCREEN = ("attended", "bus", "display", "wayland", "xauthority", "term")
+_SCREEN = ("attended", *VARIABLES, "term")
 _OPS = {"get": _get, "set": _set, "del": _del}
 
 if __name__ == "__main__":

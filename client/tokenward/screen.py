@@ -9,21 +9,16 @@ from __future__ import annotations
 import os
 import sys
 
+from tokenward_protocol.session import VARIABLES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SESSION = {
-    "bus": "DBUS_SESSION_BUS_ADDRESS",
-    "display": "DISPLAY",
-    "wayland": "WAYLAND_DISPLAY",
-    "xauthority": "XAUTHORITY",
-}
-
 
 def session_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the arguments by which an agent finds the asker's keyring and screen."""
-    return {key: environ[name] for key, name in _SESSION.items() if environ.get(name)}
+    return {key: environ[name] for key, name in VARIABLES.items() if environ.get(name)}
 
 
 def screen(environ: Mapping[str, str]) -> dict[str, str | bool]:

@@ -20,6 +20,7 @@ if sys.platform == "win32":
     from tokenward.windows.spawning import NEEDED, Spawned
 else:
     from tokenward.spawning import NEEDED, Spawned
+from tokenward_protocol.session import VARIABLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,10 +43,7 @@ _KEPT = {
     "LANG",
     "TZ",
     "TMPDIR",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "DISPLAY",
-    "WAYLAND_DISPLAY",
-    "XAUTHORITY",
+    *VARIABLES.values(),
 }
 _KEPT_FAMILIES = ("LC_", "XDG_", "TOKENWARD_")
 _DROPPED = {"TOKENWARD_PASSPHRASE_FILE", "TOKENWARD_ASKPASS"}

@@ -6,31 +6,24 @@ What would be more than that counts as not named: a bus whose address has a prog
 
 from __future__ import annotations
 
+from tokenward_protocol.session import VARIABLES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from tokenward_agent.wire.request import Request
-
-_SESSION: Final = {
-    "bus": "DBUS_SESSION_BUS_ADDRESS",
-    "display": "DISPLAY",
-    "wayland": "WAYLAND_DISPLAY",
-    "xauthority": "XAUTHORITY",
-}
 
 
 def session(request: Request) -> dict[str, str]:
     """Return the asker's session as environment variables for a worker."""
-    found = ((variable, request.text(name)) for name, variable in _SESSION.items())
+    found = ((variable, request.text(name)) for name, variable in VARIABLES.items())
     return {variable: value for variable, value in found if value and _is_fit(variable, value)}
 
 
 def bus(request: Request) -> str:
     """Return the asker's session bus, "" for none."""
-    return session(request).get(_SESSION["bus"], "")
+    return session(request).get(VARIABLES["bus"], "")
 
 
 def _is_fit(variable: str, value: str) -> bool:
-    buses = value.split(";") if variable == "DBUS_SESSION_BUS_ADDRESS" else ()
+    buses = value.split(";") if variable == VARIABLES["bus"] else ()
     return "\0" not in value and all(bus.startswith("unix:") for bus in buses if bus)

@@ -41,6 +41,7 @@ from tokenward_agent.worker.assuan import (
 )
 from tokenward_agent.worker.job import WATCHED, JobError
 from tokenward_agent.worker.waiting import Console, Patience, Stopped
+from tokenward_protocol.session import VARIABLES
 
 if TYPE_CHECKING:
     from typing import Final
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 _EARLIER: Final = 3
 """Seconds before the agent's deadline at which this one ends what it started, to tidy up."""
 
-_SCREEN: Final = {"DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS"}
 _BLANKS: Final = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs that are nothing to see (Unicode: fillers, and Braille without a dot)."""
 _TYPED: Final = "Type yes to allow:"
@@ -101,7 +101,7 @@ def _is_plain(char: str) -> bool:
 
 
 def _started(header: Header, arguments: list[str]) -> subprocess.Popen[bytes]:
-    own = {key: value for key, value in os.environ.items() if key not in _SCREEN}
+    own = {key: value for key, value in os.environ.items() if key not in VARIABLES.values()}
     try:
         return subprocess.Popen(
             [header["program"], *arguments],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from tokenward_protocol.session import VARIABLES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,10 +20,7 @@ _ENVIRONMENT = frozenset(
         "LANG",
         "TZ",
         "TMPDIR",
-        "DBUS_SESSION_BUS_ADDRESS",
-        "DISPLAY",
-        "WAYLAND_DISPLAY",
-        "XAUTHORITY",
+        *VARIABLES.values(),
         "PYTHON_KEYRING_BACKEND",
     ]
 )
@@ -33,10 +32,7 @@ if sys.platform == "win32":  # without these a program does not find Windows, or
 _ENVIRONMENT_PREFIXES: Final = ("LC_", "XDG_")
 _SESSION: Final = frozenset(
     [
-        "DBUS_SESSION_BUS_ADDRESS",
-        "DISPLAY",
-        "WAYLAND_DISPLAY",
-        "XAUTHORITY",
+        *VARIABLES.values(),
         "XDG_CURRENT_DESKTOP",
         "XDG_RUNTIME_DIR",
     ]
