@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from tokenward.errors import CommandError
+from tokenward_protocol.passphrases import ARGON2ID, LIMITS, SALT_SIZE
 
 VERSION = 1
 MAGIC = b"tokenward-export "
@@ -28,9 +29,7 @@ MAX_FILE = 64 * 1024 * 1024
 """Bytes of the largest export."""
 
 MAX_HEADER = 1024
-_SALT, _NONCE, _TAG, _SUM = 16, 12, 16, 32
-_ARGON2ID = {"memory": 64 * 1024, "passes": 3, "lanes": 4}
-_LIMITS = {"memory": (8 * 1024, 256 * 1024), "passes": (1, 8), "lanes": (1, 16)}
+_NONCE, _TAG, _SUM = 12, 16, 32
 _TIMES = 2**53 - 1
 
 
@@ -81,7 +80,7 @@ def is_export(start: bytes) -> bool:
 def sealed(entries: list[Entry], passphrase: bytes, now: int) -> bytes:
     """Return the bytes of an export; `now` is in seconds since 1970. Raises CommandError."""
     records = [[e.service, e.username, e.created, e.expires, e.provider, e.secret] for e in entries]
-    return _sealed(records, passphrase, now, os.urandom(_SALT), os.urandom(_NONCE))
+    return _sealed(records, passphrase, now, os.urandom(SALT_SIZE), os.urandom(_NONCE))
 
 
 def _sealed(
@@ -89,9 +88,9 @@ def _sealed(
 ) -> bytes:
     body = _packed({"records": records})
     size = _NONCE + len(body) + _TAG
-    header = _packed({"created": now, "salt": salt, **_ARGON2ID, "size": size})
+    header = _packed({"created": now, "salt": salt, **ARGON2ID, "size": size})
     before = MAGIC + f"{VERSION}\n".encode() + len(header).to_bytes(4) + header
-    aead = ChaCha20Poly1305(_key(passphrase, salt, _ARGON2ID))
+    aead = ChaCha20Poly1305(_key(passphrase, salt, ARGON2ID))
     whole = before + nonce + aead.encrypt(nonce, body, before)
     if len(whole) + _SUM > MAX_FILE:
         raise CommandError(f"An export holds at most {MAX_FILE} bytes, and this is more.")
@@ -123,19 +122,19 @@ def parse(data: bytes, name: str) -> Sealed:
         raise _truncated(name)
     if data[end:] != sha256(data[:end]).digest():
         raise _damaged(name)
-    cost = {key: header[key] for key in _ARGON2ID}
+    cost = {key: header[key] for key in ARGON2ID}
     return Sealed(name, header["salt"], cost, header["created"], data[:start], data[start:end])
 
 
 def _header(data: bytes, name: str) -> dict[str, Any] | None:
     """Return a header that is as the format has it, None for any other."""
     header = _unpacked(data, name)
-    if not isinstance(header, dict) or header.keys() != {"created", "salt", "size", *_ARGON2ID}:
+    if not isinstance(header, dict) or header.keys() != {"created", "salt", "size", *ARGON2ID}:
         return None
     salt = header["salt"]
-    limits = {**_LIMITS, "created": (0, _TIMES), "size": (_NONCE + _TAG, MAX_FILE)}
+    limits = {**LIMITS, "created": (0, _TIMES), "size": (_NONCE + _TAG, MAX_FILE)}
     good = all(_is_number(header[key], *span) for key, span in limits.items())
-    return header if good and isinstance(salt, bytes) and len(salt) == _SALT else None
+    return header if good and isinstance(salt, bytes) and len(salt) == SALT_SIZE else None
 
 
 def _entries(body: bytes, name: str) -> list[Entry]:

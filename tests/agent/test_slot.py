@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tokenward_agent.vault.errors import WrongKey
-from tokenward_agent.vault.slot import ARGON2ID, Slot, from_values, to_values, unwrap_into, wrap
+from tokenward_agent.vault.slot import Slot, from_values, to_values, unwrap_into, wrap
+from tokenward_protocol.passphrases import ARGON2ID
 
 SLOT_KEY = bytes(range(32))
 DATA_KEY = bytes(range(100, 132))

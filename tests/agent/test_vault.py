@@ -15,10 +15,11 @@ from tokenward_agent.vault.format import FILE_BYTES, parse_body, parse_head
 from tokenward_agent.vault.lifetime import Lifetime
 from tokenward_agent.vault.record import Adopted, Record, secret_context
 from tokenward_agent.vault.sealing import Tampered, open_into
-from tokenward_agent.vault.slot import ARGON2ID, unwrap_into
+from tokenward_agent.vault.slot import unwrap_into
 from tokenward_agent.vault.slot_changes import add_slot, rekey
 from tokenward_agent.vault.storage import Storage
 from tokenward_agent.vault.vault import Prepared, Vault
+from tokenward_protocol.passphrases import ARGON2ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,8 +18,9 @@ import os
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.key_files import KeyFiles
 from tokenward_agent.vault.sealing import KEY_SIZE, fill_random
-from tokenward_agent.vault.slot import ARGON2ID, SALT_SIZE, Slot
+from tokenward_agent.vault.slot import Slot
 from tokenward_agent.worker.runner import WorkerError, run
+from tokenward_protocol.passphrases import ARGON2ID, SALT_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from tokenward_agent.vault.errors import WrongKey
 from tokenward_agent.vault.sealing import KEY_SIZE, OVERHEAD, Tampered, context, open_into, seal
+from tokenward_protocol.passphrases import LIMITS, SALT_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,13 +34,6 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.sealing import Buffer
 
     Param = str | bytes | int
-
-SALT_SIZE: Final = 16
-ARGON2ID: Final[Mapping[str, int]] = {"memory": 64 * 1024, "passes": 3, "lanes": 4}
-"""What a new passphrase is stretched with; about 0.15 s on two cores of 2023."""
-
-_LIMITS: Final = {"memory": (8 * 1024, 256 * 1024), "passes": (1, 8), "lanes": (1, 16)}
-"""A vault's header is believed this far before anything vouches for it: ten times the usual work."""
 
 _TEXT_BYTES: Final = {"service": 255, "username": 255, "program": 4096}
 PARAMETERS: Final = {
@@ -104,8 +98,8 @@ def check_params(kind: str, params: dict[str, Any]) -> dict[str, Param]:
         raise ValueError(f"a {kind} slot has other parameters")
     for name in names:
         value = params[name]
-        if name in _LIMITS:
-            least, most = _LIMITS[name]
+        if name in LIMITS:
+            least, most = LIMITS[name]
             if type(value) is not int or not least <= value <= most:
                 raise ValueError(f"a slot's {name} is not from {least} to {most}")
         elif name == "salt":
