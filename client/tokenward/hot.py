@@ -119,11 +119,8 @@ def _settings_files(environ: Mapping[str, str], home: str) -> Iterator[str]:
     yield environ.get("TOKENWARD_CONFIG") or (
         f"{places.config_directory(sys.platform, environ, home)}/config.toml"
     )
-    base = environ.get("XDG_CONFIG_HOME", "")
-    yield f"{base if base.startswith('/') else f'{home}/.config'}/uv/uv.toml"
-    bases = [base for base in environ.get("XDG_CONFIG_DIRS", "").split(":") if base.startswith("/")]
-    for base in [*(bases or ["/etc/xdg"]), "/etc"]:
-        yield f"{base}/uv/uv.toml"
+    yield places.uv_file(environ, home)
+    yield from places.uv_system_files(environ)
 
 
 def _is_silent(path: str) -> bool:

@@ -22,6 +22,7 @@ from tokenward.definition import Definition
 from tokenward.errors import CommandError
 from tokenward.files import parse_toml, read, upward
 from tokenward.setup_mark import has_our_provider
+from tokenward_protocol import places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,24 +79,14 @@ def user(environ: Mapping[str, str], home: str) -> UvSettings | None:
         return None
     if named := environ.get("UV_CONFIG_FILE"):
         return _uv_toml(os.path.join(os.getcwd(), named))
-    return _uv_toml(user_file(environ, home))
-
-
-def user_file(environ: Mapping[str, str], home: str) -> str:
-    """Return the path of the user's own uv.toml, there or not."""
-    base = _absolute(environ.get("XDG_CONFIG_HOME")) or f"{home}/.config"
-    return f"{base}/uv/uv.toml"
+    return _uv_toml(places.uv_file(environ, home))
 
 
 def system(environ: Mapping[str, str]) -> UvSettings | None:
     """Read the first system-wide uv.toml that is there. Raises CommandError."""
     if _switched_off(environ) or environ.get("UV_CONFIG_FILE"):
         return None
-    bases = [base for base in environ.get("XDG_CONFIG_DIRS", "").split(":") if _absolute(base)]
-    for base in [*(bases or ["/etc/xdg"]), "/etc"]:
-        if found := _uv_toml(f"{base}/uv/uv.toml"):
-            return found
-    return None
+    return next(filter(None, map(_uv_toml, places.uv_system_files(environ))), None)
 
 
 def project(environ: Mapping[str, str], directory: str) -> UvSettings | None:
@@ -213,10 +204,6 @@ def _matches(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
 
 def _switched_off(environ: Mapping[str, str]) -> bool:
     return environ.get("UV_NO_CONFIG", "").lower() in {"1", "true", "yes", "on", "y", "t"}
-
-
-def _absolute(path: str | None) -> str | None:
-    return path if path and path.startswith("/") else None
 
 
 def _table(table: dict[str, Any], key: str, default: Any = ()) -> Any:

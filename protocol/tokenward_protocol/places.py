@@ -41,6 +41,18 @@ def config_directory(platform: str, environ: Mapping[str, str], home: str) -> st
     return _user_directory(platform, environ, home, "XDG_CONFIG_HOME", "/.config")
 
 
+def uv_file(environ: Mapping[str, str], home: str) -> str:
+    """Return the user's own uv.toml, as uv documents it; on macOS it is the same."""
+    base = environ.get("XDG_CONFIG_HOME", "")
+    return f"{base if base.startswith('/') else f'{home}/.config'}/uv/uv.toml"
+
+
+def uv_system_files(environ: Mapping[str, str]) -> list[str]:
+    """Return where a system-wide uv.toml may be; the first that is there is it."""
+    bases = [base for base in environ.get("XDG_CONFIG_DIRS", "").split(":") if base.startswith("/")]
+    return [f"{base}/uv/uv.toml" for base in [*(bases or ["/etc/xdg"]), "/etc"]]
+
+
 def _user_directory(
     platform: str, environ: Mapping[str, str], home: str, variable: str, default: str
 ) -> str:

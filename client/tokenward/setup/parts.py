@@ -12,9 +12,10 @@ import os
 import shutil
 import sys
 
-from tokenward import directories, uv_settings
+from tokenward import directories
 from tokenward.errors import CommandError
 from tokenward.setup import keyring_part, pip_part, pypirc_part, uv_part
+from tokenward_protocol import places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def steps(
         state = directories.state(environ)
         yield from keyring_part.steps(config, state, home, sys.executable)
     if "uv" in parts:
-        yield uv_part.settings(uv_settings.user_file(environ, home), accounts)
+        yield uv_part.settings(places.uv_file(environ, home), accounts)
     if "pip" in parts:
         yield pip_part.settings(pip_part.path(sys.platform, config, home))
     if "pypirc" in parts:
