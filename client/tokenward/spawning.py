@@ -20,9 +20,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-NEEDED: frozenset[str] = frozenset()
-"""Variables that a program needs to run at all."""
-
 
 class Spawned:
     """`command`, told by the option `--ready-fd` where to speak; stderr goes to `log`."""

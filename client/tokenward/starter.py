@@ -14,13 +14,14 @@ from time import monotonic
 
 from tokenward import own_folders
 from tokenward.errors import AgentUnreachable
+from tokenward_os.environment import NEEDED
 from tokenward_os.files import SAFE
+from tokenward_protocol.session import VARIABLES
 
 if sys.platform == "win32":
-    from tokenward.windows.spawning import NEEDED, Spawned
+    from tokenward.windows.spawning import Spawned
 else:
-    from tokenward.spawning import NEEDED, Spawned
-from tokenward_protocol.session import VARIABLES
+    from tokenward.spawning import Spawned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,16 +36,7 @@ START_SECONDS = 30.0 if sys.platform == "win32" else 8.0
 MAX_LOG = 256 * 1024
 """Bytes past which the log starts anew when an agent is started."""
 
-_KEPT = {
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "PATH",
-    "LANG",
-    "TZ",
-    "TMPDIR",
-    *VARIABLES.values(),
-}
+_KEPT = {*NEEDED, *VARIABLES.values()}
 _KEPT_FAMILIES = ("LC_", "XDG_", "TOKENWARD_")
 _DROPPED = {"TOKENWARD_PASSPHRASE_FILE", "TOKENWARD_ASKPASS"}
 
@@ -56,8 +48,7 @@ def agent_environment(environ: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in environ.items()
-        if (name in _KEPT or name in NEEDED or name.startswith(_KEPT_FAMILIES))
-        and name not in _DROPPED
+        if (name in _KEPT or name.startswith(_KEPT_FAMILIES)) and name not in _DROPPED
     }
     if kept.get("TOKENWARD_CONFIG"):  # it is relative to where the starter is; an agent is in `/`
         kept["TOKENWARD_CONFIG"] = os.path.abspath(kept["TOKENWARD_CONFIG"])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from tokenward_os.environment import NEEDED
 from tokenward_protocol.session import VARIABLES
 
 TYPE_CHECKING = False
@@ -11,24 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-_ENVIRONMENT = frozenset(
-    [
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "PATH",
-        "LANG",
-        "TZ",
-        "TMPDIR",
-        *VARIABLES.values(),
-        "PYTHON_KEYRING_BACKEND",
-    ]
-)
-if sys.platform == "win32":  # without these a program does not find Windows, or its user's folders
-    _ENVIRONMENT |= {
-        *("SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP"),
-        *("USERPROFILE", "USERNAME", "USERDOMAIN", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA"),
-    }
+_ENVIRONMENT: Final = NEEDED | {*VARIABLES.values(), "PYTHON_KEYRING_BACKEND"}
 _ENVIRONMENT_PREFIXES: Final = ("LC_", "XDG_")
 _SESSION: Final = frozenset(
     [

@@ -1,0 +1,14 @@
+"""Variables of the environment without which programs do not find the user's things."""
+
+from __future__ import annotations
+
+import sys
+
+NEEDED = frozenset({"HOME", "USER", "LOGNAME", "PATH", "LANG", "TZ", "TMPDIR"})
+"""What every program is given that is started here."""
+
+if sys.platform == "win32":  # without these a program does not find Windows, or its user's folders
+    NEEDED |= {
+        *("SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP"),
+        *("USERPROFILE", "USERNAME", "USERDOMAIN", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA"),
+    }
