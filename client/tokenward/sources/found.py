@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tokenward.errors import CommandError
 from tokenward_protocol.urls import ServiceError, parse, strip_index_suffix
 
@@ -9,6 +11,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
+
+USERINFO = re.compile(r"\w+://([^\s:/?#]*)(:?)([^\s/?#]*)@")
+"""In a URL, by groups: the user name, a colon or nothing, the password, each as it is spelled."""
 
 Span = tuple[int, int]
 """From where to where, in characters of the text that it was found in."""

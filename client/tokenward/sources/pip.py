@@ -18,9 +18,8 @@ from urllib.parse import unquote
 
 from tokenward.errors import CommandError
 from tokenward.files import read
-from tokenward.sources.found import Found, at_url, unreadable
+from tokenward.sources.found import USERINFO, Found, at_url, unreadable
 from tokenward.sources.lines import ini
-from tokenward.sources.url_secrets import USERINFO
 from tokenward_protocol.urls import masked
 
 TYPE_CHECKING = False

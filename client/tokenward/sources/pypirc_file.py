@@ -10,9 +10,8 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 from tokenward import pypirc
-from tokenward.sources.found import Found, at_url
+from tokenward.sources.found import USERINFO, Found, at_url
 from tokenward.sources.lines import ini
-from tokenward.sources.url_secrets import USERINFO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
