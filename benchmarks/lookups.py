@@ -22,7 +22,7 @@ from whole_process import prints, seconds
 import tokenward
 from support.auth_commands import PROGRAMS
 from support.home import Home
-from tokenward.keyring_script import MODULE, module, program
+from tokenward.keyring_program.standalone import MODULE, module, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ import tokenward
 import tokenward_agent
 import tokenward_os
 import tokenward_protocol
-from tokenward import keyring_agent
+from tokenward.keyring_program import agent_client
 from tokenward_agent import locked_memory, peer_credentials
 from tokenward_agent.asking import proc
 from tokenward_agent.worker import managed
@@ -149,7 +149,7 @@ class Answering:
 @pytest.mark.skipif(sys.platform != "linux", reason="asks a Linux kernel")
 @pytest.mark.parametrize("size", [0, 4, 8, 11, 13])
 def test_an_answer_of_another_length_is_nobodys(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tokenward import socket_stream
+    from tokenward.transport import socket_stream
 
     kernel: Any = Answering(size)
     for ask in (
@@ -182,7 +182,7 @@ def test_the_one_file_asks_nobody_whose_owner_the_kernel_does_not_say(
         monkeypatch.setattr(_socket, "socket", Short)
         for directory in (None, "/d"):
             with pytest.raises(PermissionError):
-                keyring_agent.fetched(str(place), {"dir": directory, "service": "s"}, 5)
+                agent_client.fetched(str(place), {"dir": directory, "service": "s"}, 5)
         monkeypatch.undo()
         for _ in range(2):
             connection, _ = listener.accept()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tokenward.credential import Credential
+    from tokenward.credentials.python_api import Credential
 
 __all__ = ["get"]
 
@@ -33,6 +33,6 @@ def get(
     several accounts answer equally, where a vault that may hold the answer is locked, where no
     token is as narrow as was asked for, and where the agent cannot be reached.
     """
-    from tokenward.credential import find
+    from tokenward.credentials.python_api import find
 
     return find(url, username, project, ttl)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 
 from tokenward.errors import CommandError, sayable
-from tokenward.terminal import OutputClosedError, Terminal
-from tokenward.usage import COLORS, Parser, Shown
+from tokenward.ui.argument_parser import COLORS, Parser, Shown
+from tokenward.ui.terminal import OutputClosedError, Terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ assert sys.platform != "win32"
 
 from time import monotonic
 
-from tokenward import address
 from tokenward.errors import CommandError
-from tokenward.socket_stream import open_stream
+from tokenward.transport import address
+from tokenward.transport.socket_stream import open_stream
 from tokenward_protocol import WIRE_VERSION, places
 from tokenward_protocol.errors import ProtocolError
 from tokenward_protocol.frames import PREFIX, cut, frame
@@ -170,7 +170,7 @@ def _print(line: memoryview) -> int | None:
     except OSError as error:
         if len(rest) == len(line):
             return None
-        from tokenward.terminal import Terminal
+        from tokenward.ui.terminal import Terminal
 
         Terminal(os.environ).fail(f"Standard output cannot be written: {error.strerror}.")
         return 2

@@ -19,8 +19,8 @@ from contextlib import suppress
 from keyring import backend
 from keyring.backend import KeyringBackend
 
-from tokenward.keyring_agent import config_file, content
-from tokenward.keyring_client import Refused, Shut, ask, is_index, relay, withheld
+from tokenward.keyring_program.agent_client import config_file, content
+from tokenward.keyring_program.client import Refused, Shut, ask, is_index, relay, withheld
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@
     keyring del SERVICE USER
 
 Options stand before or behind, with a blank or `=`. Whatever is not among these, a miss, and what
-is no index's to store, ends with `PASS_ON`, quietly: the script around this (keyring_script.py) then
-calls the next `keyring` on PATH. Nobody is ever asked anything but the secret of a `set`, and what
-is printed is what was asked for. It runs without site-packages, so it imports next to nothing.
+is no index's to store, ends with `PASS_ON`, quietly: the script around this
+(keyring_program/standalone.py) then calls the next `keyring` on PATH. Nobody is ever asked anything
+but the secret of a `set`, and what is printed is what was asked for. It runs without site-packages,
+so it imports next to nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tokenward.keyring_client import Refused, Shut, ask, is_index, relay, withheld
+from tokenward.keyring_program.client import Refused, Shut, ask, is_index, relay, withheld
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _set(service: str, username: str) -> int:
     if not _is_here(service, username):
         return PASS_ON
     from tokenward.errors import CommandError
-    from tokenward.secrets_input import MAX_INPUT, is_typed, stdin, text_of
+    from tokenward.ui.secret_input import MAX_INPUT, is_typed, stdin, text_of
 
     try:
         if is_typed():
@@ -114,12 +115,12 @@ def _set(service: str, username: str) -> int:
 def _typed(question: str) -> str:
     """Ask for a secret on the terminal. Raises CommandError."""
     from tokenward.errors import CommandError
-    from tokenward.secrets_input import one_line
+    from tokenward.ui.secret_input import one_line
 
     if sys.platform == "win32":
         from tokenward.windows.console import Console
     else:
-        from tokenward.prompt import Console
+        from tokenward.ui.prompt import Console
     try:
         return one_line(Console().hidden_line(question), "The answer").decode()
     except (OSError, EOFError):

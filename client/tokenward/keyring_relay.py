@@ -1,4 +1,4 @@
-"""What keyring_client.py cannot do by itself, done where tokenward is installed.
+"""What keyring_program/client.py cannot do by itself, done where tokenward is installed.
 
     python -I -m tokenward.keyring_relay get|set|del
 
@@ -19,12 +19,12 @@ import os
 import sys
 from contextlib import closing
 
-from tokenward import tokens
-from tokenward.connection import AgentError
+from tokenward.credentials import token_format
+from tokenward.credentials.provider_choice import find_home
 from tokenward.errors import CommandError
-from tokenward.providing import find_home
 from tokenward.session import Session
-from tokenward.terminal import Terminal
+from tokenward.transport.connect import AgentError
+from tokenward.ui.terminal import Terminal
 from tokenward_protocol.session import VARIABLES
 from tokenward_protocol.urls import ServiceError, parse
 
@@ -68,7 +68,7 @@ def _get(session: Session, asked: Asked) -> Asked:
 
 
 def _set(session: Session, asked: Asked) -> Asked:
-    found = tokens.checked((_key(asked["service"]),), asked["username"], asked["password"])
+    found = token_format.checked((_key(asked["service"]),), asked["username"], asked["password"])
     home = find_home(session, None)
     home.make(session)
     header = session.plain(

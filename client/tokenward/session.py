@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from tokenward import names
-from tokenward.connection import ANSWER_SECONDS, AgentError, connect
 from tokenward.errors import CommandError
-from tokenward.layout import listed
-from tokenward.screen import screen
 from tokenward.services import asleep
-from tokenward.settings import Settings, here
+from tokenward.settings import service_names as names
+from tokenward.settings.effective import Settings, here
+from tokenward.transport.connect import ANSWER_SECONDS, AgentError, connect
+from tokenward.transport.prompt_context import screen
+from tokenward.ui.formatting import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from tokenward.connection import Answer, Connection
-    from tokenward.names import Service
-    from tokenward.terminal import Terminal
+    from tokenward.settings.service_names import Service
+    from tokenward.transport.connect import Answer, Connection
+    from tokenward.ui.terminal import Terminal
 
 _PATIENCE = {"prepare": 30.0, "create": 120.0, "unlock": 120.0, "passphrase": 120.0, "login": 120.0}
 """Seconds that requests may take which wait for a disk, a key derivation or a system keyring."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tokenward import cli, sources
 from tokenward.setup.parts import TOOLS
-from tokenward.usage import Parser
+from tokenward.ui.argument_parser import Parser
 from tokenward_protocol.messages import PROVIDERS
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tokenward.credentials.unlocking import passphrase_of
 from tokenward.errors import CommandError
-from tokenward.unlocking import passphrase_of
 from tokenward_agent.arena import Arena
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.credential import NAME, Credential

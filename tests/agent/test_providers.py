@@ -98,7 +98,9 @@ def test_a_program_of_another_user_is_refused(folder: Path) -> None:
 
 
 def test_our_own_program_is_never_a_foreign_one(folder: Path) -> None:
-    path = program(folder, "#!/usr/bin/python3 -I\nfrom tokenward.keyring_program import main\n")
+    path = program(
+        folder, "#!/usr/bin/python3 -I\nfrom tokenward.keyring_program.on_path import main\n"
+    )
     assert why(path) == "is tokenward's own"
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tokenward import address
 from tokenward.errors import AgentAbsent, AgentUnreachable
-from tokenward.socket_stream import open_stream
+from tokenward.transport import address
+from tokenward.transport.socket_stream import open_stream
 from tokenward_os.user import home
 from tokenward_protocol import places
 

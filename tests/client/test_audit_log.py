@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokenward.audit_log import LONGEST, LogReader, is_about, reach, row, shown, when
+from tokenward.audit.log_reader import LONGEST, LogReader, is_about, reach, row, shown, when
 from tokenward.errors import CommandError
-from tokenward.usage import moment
+from tokenward.ui.argument_parser import moment
 
 if TYPE_CHECKING:
     from pathlib import Path

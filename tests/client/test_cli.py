@@ -6,7 +6,7 @@ import pytest
 
 from tokenward import cli
 from tokenward.errors import CommandError
-from tokenward.usage import Shown
+from tokenward.ui.argument_parser import Shown
 
 SECRET = "pypi-AgEIcHlwaS5vcmc"
 

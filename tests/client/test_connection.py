@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.agents.reference import ReferenceAgent, done, refused
-from tokenward import exchange, socket_stream
-from tokenward.connection import (
+from tokenward.errors import CommandError
+from tokenward.services import asleep
+from tokenward.transport import connection, socket_stream
+from tokenward.transport.connect import (
     AgentAbsent,
     AgentError,
     AgentUnreachable,
     Connection,
     connect,
 )
-from tokenward.errors import CommandError
-from tokenward.services import asleep
-from tokenward.stream import open_stream
+from tokenward.transport.stream import open_stream
 from tokenward_protocol import VERSION, places
 from tokenward_protocol.frames import frame
 from tokenward_protocol.packing import pack
@@ -288,15 +288,15 @@ def test_nothing_is_started_where_a_socket_is_named(place: Place, tmp_path: Path
 @pytest.fixture
 def starts(monkeypatch: pytest.MonkeyPatch, place: Place) -> Iterator[list[ReferenceAgent]]:
     """Let a start bring up a reference agent instead of a process."""
-    from tokenward import starter
+    from tokenward.transport import autostart
 
     found: list[ReferenceAgent] = []
 
     def start(directory: str, path: str, *_: object) -> str:
         found.append(ReferenceAgent(Path(path), directory, SECRETS))
-        return starter.READY
+        return autostart.READY
 
-    monkeypatch.setattr(starter, "start", start)
+    monkeypatch.setattr(autostart, "start", start)
     yield found
     for agent in found:
         agent.__exit__(None, None, None)
@@ -372,9 +372,9 @@ def test_where_another_home_has_the_plain_name_a_new_agent_gets_the_tag(
 
 
 def test_a_start_that_comes_to_nothing_ends(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tokenward import starter
+    from tokenward.transport import autostart
 
-    monkeypatch.setattr(starter, "start", lambda *_: starter.READY)
+    monkeypatch.setattr(autostart, "start", lambda *_: autostart.READY)
     with pytest.raises(AgentUnreachable, match="cannot be reached"):
         place.connect(start=True)
 
@@ -446,5 +446,5 @@ def test_another_users_agent_at_our_own_address_is_sent_nothing(
 
 
 def test_versions_are_compared_by_their_numbers() -> None:
-    assert exchange._release("0.9.1") < exchange._release("0.10.0")
-    assert exchange._release("1.0") < exchange._release("1.0.1")
+    assert connection._release("0.9.1") < connection._release("0.10.0")
+    assert connection._release("1.0") < connection._release("1.0.1")

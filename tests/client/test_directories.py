@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tokenward import directories
 from tokenward.errors import CommandError
+from tokenward.settings import directories
 
 
 def test_the_defaults_are_those_of_platformdirs(tmp_path: Path) -> None:

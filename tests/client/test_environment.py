@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tokenward import environment
-from tokenward.definition import Definition
-from tokenward.names import Names
+from tokenward.credentials import environment
+from tokenward.settings.index_definition import Definition
+from tokenward.settings.service_names import Names
 from tokenward_protocol.urls import PYPI, TESTPYPI
 
 INDEX = Definition(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenward.exec_command import reads_what_is_here, refusal
+from tokenward.exec.command import reads_what_is_here, refusal
 from tokenward_protocol.urls import PYPI, TESTPYPI
 
 KEY = "https://h.example/legacy/"

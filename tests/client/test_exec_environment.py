@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tokenward.exec_environment import Access, Index, child_environment, variables
+from tokenward.exec.environment import Access, Index, child_environment, variables
 
 PAIRED = {
     "TWINE_REPOSITORY_URL": ("TWINE_USERNAME", "TWINE_PASSWORD"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tokenward.exec_environment import Access
-from tokenward.exec_uv import PYPI, Search, variables
-from tokenward.uv_settings import parse
+from tokenward.exec.environment import Access
+from tokenward.exec.uv import PYPI, Search, variables
+from tokenward.settings.uv_toml import parse
 
 URL = "https://h.example/simple/"
 CORP = "https://alice:pw@h.example/simple/"

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenward import export_file
+from tokenward.backup import file_format
+from tokenward.backup.file_format import Entry, WrongPassphraseError, parse, sealed
 from tokenward.errors import CommandError
-from tokenward.export_file import Entry, WrongPassphraseError, parse, sealed
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "export-v1.json"
 PASSPHRASE = b"open sesame"
@@ -177,7 +177,7 @@ def test_the_vector_is_what_is_written_and_what_the_page_says() -> None:
     ]
     passphrase = vector["passphrase"].encode()
     salt, nonce = bytes.fromhex(vector["salt"]), bytes.fromhex(vector["nonce"])
-    assert export_file._sealed(records, passphrase, vector["created"], salt, nonce) == data
+    assert file_format._sealed(records, passphrase, vector["created"], salt, nonce) == data
     assert [
         [e.service, e.username, e.created, e.expires, e.provider, e.secret]
         for e in parse(data, "b").open(passphrase)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokenward.errors import CommandError
-from tokenward.files import MAX_SIZE, parse_toml, read
+from tokenward.files.reading import MAX_SIZE, parse_toml, read
 from tokenward_protocol.toml_text import MAX_PARTS
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.agents.reference import made_home, served_here
-from tokenward import address, keyring_agent
-from tokenward.keyring_client import Refused, _without_secrets, is_index
+from tokenward.keyring_program import agent_client
+from tokenward.keyring_program.client import Refused, _without_secrets, is_index
+from tokenward.transport import address
 from tokenward_protocol import places
 from tokenward_protocol.packing import pack, unpack
 from tokenward_protocol.urls import ServiceError, parse
@@ -33,7 +34,7 @@ VECTORS = json.loads((Path(__file__).parents[1] / "vectors/wire-headers.json").r
 )
 def test_every_header_of_the_vectors_is_read_alike(vector: dict[str, Any]) -> None:
     data = bytes.fromhex(vector["bytes"])
-    assert keyring_agent._read(data, 0) == (vector["header"], len(data))
+    assert agent_client._read(data, 0) == (vector["header"], len(data))
 
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -46,12 +47,12 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 @given(st.dictionaries(st.text(), VALUES, max_size=20))
 def test_whatever_an_agent_writes_is_read_as_it_was_meant(header: dict[str, Value]) -> None:
     data = pack(header)
-    assert keyring_agent._read(data, 0) == (header, len(data))
+    assert agent_client._read(data, 0) == (header, len(data))
 
 
 @given(st.text(max_size=300))
 def test_a_text_is_written_so_that_an_agent_reads_it(text: str) -> None:
-    written = b"\x81" + keyring_agent._text("a") + keyring_agent._text(text)
+    written = b"\x81" + agent_client._text("a") + agent_client._text(text)
     assert unpack(written) == {"a": text}
 
 
@@ -81,7 +82,7 @@ def test_an_answer_that_is_longer_than_any_frame_is_not_waited_for(
     with served_here(tmp_path, monkeypatch, {}) as agent:
         agent.instead = lambda _: b"\xff" * 300_000
         with pytest.raises(ValueError, match=r"agent\.sock"):
-            keyring_agent.fetched(str(agent.path), {"spelling": "a", "dir": None}, 60)
+            agent_client.fetched(str(agent.path), {"spelling": "a", "dir": None}, 60)
 
 
 def test_a_connect_that_the_kernel_turns_away_is_tried_again_until_its_time_is_over(
@@ -94,7 +95,7 @@ def test_a_connect_that_the_kernel_turns_away_is_tried_again_until_its_time_is_o
         listener.listen(0)
         first.connect(path)
         with pytest.raises(TimeoutError):
-            keyring_agent._connect(second, path, monotonic() + 0.01)
+            agent_client._connect(second, path, monotonic() + 0.01)
 
         def make_room(_: float) -> None:
             nonlocal pauses
@@ -102,8 +103,8 @@ def test_a_connect_that_the_kernel_turns_away_is_tried_again_until_its_time_is_o
             if pauses == 3:
                 listener.accept()[0].close()
 
-        monkeypatch.setattr(keyring_agent, "sleep", make_room)
-        keyring_agent._connect(second, path, monotonic() + 60)
+        monkeypatch.setattr(agent_client, "sleep", make_room)
+        agent_client._connect(second, path, monotonic() + 60)
     assert pauses == 3
 
 
@@ -139,7 +140,7 @@ def test_the_agent_is_looked_for_where_every_command_looks(
     directory = os.path.realpath(os.environ["TOKENWARD_DIR"] or ordinary)
     folder = address.runtime_directory(os.environ, kept) or f"{kept}/run"
     socket = f"{folder}/{places.socket_name(directory, ordinary)}"
-    assert keyring_agent.address() == (socket, directory)
+    assert agent_client.address() == (socket, directory)
 
 
 @pytest.mark.parametrize(
@@ -154,12 +155,12 @@ def test_where_settings_may_choose_another_directory_nothing_is_said(
     file: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_home(tmp_path, monkeypatch)
-    assert keyring_agent.address() is not None
+    assert agent_client.address() is not None
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text(text)
-    assert keyring_agent.address() is None
+    assert agent_client.address() is None
     monkeypatch.setenv("TOKENWARD_DIR", "/there")
-    assert keyring_agent.address() is not None
+    assert agent_client.address() is not None
 
 
 @pytest.mark.parametrize(

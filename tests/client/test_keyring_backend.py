@@ -18,8 +18,8 @@ import pytest
 from keyring.backends import chainer, fail, null
 
 from support.agents.reference import made_home, refused, served_here
-from tokenward import keyring_agent, keyring_client
 from tokenward.keyring_backend import Keyring
+from tokenward.keyring_program import agent_client, client
 from tokenward.setup import draft
 from tokenward_protocol.places import directory_tag
 
@@ -74,7 +74,7 @@ def only(monkeypatch: pytest.MonkeyPatch, *backends: object) -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made_home(tmp_path, monkeypatch)
     monkeypatch.delenv("PYTHON_KEYRING_BACKEND", raising=False)
-    monkeypatch.setattr(keyring_client, "_SILENT", [0.0])
+    monkeypatch.setattr(client, "_SILENT", [0.0])
     only(monkeypatch)
 
 
@@ -210,7 +210,7 @@ def test_whoever_gets_nothing_because_a_vault_is_locked_is_told_once(
     tmp_path: Path,
 ) -> None:
     (tmp_path / ".local/state/tokenward").mkdir(parents=True)
-    monkeypatch.setattr(keyring_agent, "_TOLD", set())
+    monkeypatch.setattr(agent_client, "_TOLD", set())
     other.held = {("mail", "me"): "mine"}
     reference.instead = lambda r: refused(r, "locked", "It is locked.", stored=False)
     assert backend().get_password(SERVICE, "alice") is None
@@ -233,7 +233,7 @@ def test_a_state_folder_that_cannot_be_written_keeps_no_word_back(
     tmp_path: Path,
 ) -> None:
     (tmp_path / ".local/state/tokenward/told").mkdir(parents=True)
-    monkeypatch.setattr(keyring_agent, "_TOLD", set())
+    monkeypatch.setattr(agent_client, "_TOLD", set())
     reference.instead = lambda r: refused(r, "locked", "It is locked.")
     assert backend().get_password(SERVICE, "alice") is None
     assert capsys.readouterr().err == "tokenward: It is locked. (h)\n"
@@ -325,12 +325,12 @@ def test_whatever_breaks_the_protocol_is_none(reference: ReferenceAgent, answer:
 def test_an_agent_that_does_not_answer_is_waited_for_once(
     reference: ReferenceAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keyring_client, "READ_SECONDS", 0.1)
+    monkeypatch.setattr(client, "READ_SECONDS", 0.1)
     reference.instead = lambda _: b"\0"
     assert backend().get_credential(SERVICE, None) is None
     assert backend().get_password(SERVICE, "alice") is None
     assert len(reference.requests) == 1
-    monkeypatch.setattr(keyring_client, "_SILENT", [0.0])
+    monkeypatch.setattr(client, "_SILENT", [0.0])
     reference.instead = lambda _: None
     assert backend().get_password(SERVICE, "alice") == "made-up-secret"
 

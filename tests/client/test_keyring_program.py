@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokenward.keyring_program import find, none_found
+from tokenward.keyring_program.on_path import find, none_found
 
 if TYPE_CHECKING:
     from pathlib import Path

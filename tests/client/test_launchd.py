@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokenward import address
 from tokenward.errors import CommandError
 from tokenward.services.launchd import LABEL, Launchd, found, written
 from tokenward.services.manager import Job
+from tokenward.transport import address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

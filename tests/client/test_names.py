@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tokenward.definition import Definition, env_form
 from tokenward.errors import CommandError
-from tokenward.names import Names, Service, resolve
+from tokenward.settings.index_definition import Definition, env_form
+from tokenward.settings.service_names import Names, Service, resolve
 from tokenward_protocol.urls import PYPI, TESTPYPI
 
 INDEX = Definition(

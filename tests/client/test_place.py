@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tokenward.definition import ANACONDA, DEVPI, GITLAB, JFROG, Definition
 from tokenward.indexes.place import OTHER, WAREHOUSE, origin, place_of
+from tokenward.settings.index_definition import ANACONDA, DEVPI, GITLAB, JFROG, Definition
 
 SERVICES = [
     ("https://upload.pypi.org/legacy/", WAREHOUSE, "https://upload.pypi.org"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward.typed_line import Line
+from tokenward.ui.typed_line import Line
 
 ERASE, KILL, END, WORD = b"\x7f", b"\x15", b"\x04", b"\x17"
 

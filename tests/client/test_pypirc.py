@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from twine.utils import get_config
 
-from tokenward import pypirc
 from tokenward.errors import CommandError
+from tokenward.settings import pypirc
 from tokenward_protocol.urls import PYPI, TESTPYPI
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from hypothesis import given as given_any
 from hypothesis import strategies as st
 
 from tokenward.errors import CommandError
-from tokenward.secrets_input import (
+from tokenward.ui.secret_input import (
     MAX_SECRET,
     Given,
     check_secret,

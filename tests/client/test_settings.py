@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokenward.errors import CommandError
-from tokenward.names import resolve
-from tokenward.settings import Settings
+from tokenward.settings.effective import Settings
+from tokenward.settings.service_names import resolve
 
 if TYPE_CHECKING:
     from pathlib import Path

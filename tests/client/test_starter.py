@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from support.inspection.remote_debugging import is_deaf, needs_remote_exec
-from tokenward import starter
 from tokenward.errors import AgentUnreachable
+from tokenward.transport import autostart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,8 +70,8 @@ class StandIn:
         program.chmod(0o700)
         with self._monkeypatch.context() as patch:
             patch.setattr(sys, "executable", str(program))
-            said = starter.start("/creds", "/run/x/agent.sock", str(self.state), environ or {})
-        if said == starter.READY:
+            said = autostart.start("/creds", "/run/x/agent.sock", str(self.state), environ or {})
+        if said == autostart.READY:
             os.waitpid(-1, 0)  # it has ended, and is our child as any agent is its starter's
         return said
 
@@ -87,11 +87,11 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 
 def test_the_start_is_over_when_the_agent_says_that_it_serves(stand_in: StandIn) -> None:
-    assert stand_in.start(b"ready\n") == starter.READY
+    assert stand_in.start(b"ready\n") == autostart.READY
 
 
 def test_another_agent_at_the_address_is_no_mistake(stand_in: StandIn) -> None:
-    assert stand_in.start(b"running\n") == starter.RUNNING
+    assert stand_in.start(b"running\n") == autostart.RUNNING
 
 
 def test_the_agents_own_sentence_is_passed_on(stand_in: StandIn) -> None:
@@ -116,9 +116,9 @@ def test_an_agent_that_says_nothing_in_time_is_ended(
     program.write_text("#!/bin/sh\necho $$ >" + str(tmp_path / "pid") + "\nexec sleep 600\n")
     program.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(program))
-    monkeypatch.setattr(starter, "START_SECONDS", 0.5)
+    monkeypatch.setattr(autostart, "START_SECONDS", 0.5)
     with pytest.raises(AgentUnreachable, match="does not start"):
-        starter.start("/creds", "/x", str(tmp_path / "state"), {})
+        autostart.start("/creds", "/x", str(tmp_path / "state"), {})
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
@@ -129,13 +129,13 @@ def test_a_program_without_an_interpreter_is_said(
     for missing in ("", None, str(tmp_path / "gone")):
         monkeypatch.setattr(sys, "executable", missing)
         with pytest.raises(AgentUnreachable, match="cannot be started"):
-            starter.start("/creds", "/x", str(tmp_path / "state"), {})
+            autostart.start("/creds", "/x", str(tmp_path / "state"), {})
 
 
 def test_the_agent_is_told_its_places_by_options_and_runs_isolated(stand_in: StandIn) -> None:
     stand_in.start(b"ready\n")
     argv = stand_in.seen["argv"]
-    isolated = starter.interpreter()[1:]
+    isolated = autostart.interpreter()[1:]
     assert isolated[0] == "-I"
     command, program, *options = argv[len(isolated) :]
     assert (argv[: len(isolated)], command) == (isolated, "-c")
@@ -150,7 +150,7 @@ def test_the_agent_is_told_its_places_by_options_and_runs_isolated(stand_in: Sta
 
 @needs_remote_exec
 def test_the_agent_is_deaf_to_code_from_outside() -> None:
-    assert is_deaf(starter.interpreter())
+    assert is_deaf(autostart.interpreter())
     assert not is_deaf([sys.executable])
 
 
@@ -176,7 +176,7 @@ def test_no_descriptor_but_the_one_to_say_ready_on_is_inherited(stand_in: StandI
 def test_it_can_be_told_on_whatever_descriptor_is_free(stand_in: StandIn, taken: int) -> None:
     held = [os.open(os.devnull, os.O_RDONLY) for _ in range(taken)]
     try:
-        assert stand_in.start(b"ready\n") == starter.READY
+        assert stand_in.start(b"ready\n") == autostart.READY
     finally:
         for each in held:
             os.close(each)
@@ -223,7 +223,7 @@ def test_what_goes_wrong_is_in_a_private_log_that_does_not_grow_for_ever(stand_i
         stand_in.start(b"running\n")
     assert log.read_text() == "a word for the log\n" * 2
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
-    log.write_bytes(bytes(starter.MAX_LOG + 1))
+    log.write_bytes(bytes(autostart.MAX_LOG + 1))
     stand_in.start(b"running\n")
     assert log.read_text() == "a word for the log\n"
 
@@ -246,7 +246,7 @@ def test_a_log_that_cannot_be_written_keeps_no_agent_from_starting(
 ) -> None:
     stand_in.state.mkdir()
     in_the_way(stand_in.state / "agent.log")
-    assert stand_in.start(b"ready\n") == starter.READY
+    assert stand_in.start(b"ready\n") == autostart.READY
     assert not (stand_in.state / "target").exists()
 
 

@@ -10,8 +10,8 @@ import keyring.errors
 import pytest
 from keyring.backend import KeyringBackend
 
-from tokenward import keyring_script
 from tokenward.errors import CommandError
+from tokenward.keyring_program import standalone
 from tokenward.sources import system_keyring
 from tokenward.sources.known import Index, Known
 from tokenward.sources.system_keyring import Items, backends
@@ -117,14 +117,14 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     "backend",
     [
         "tokenward.keyring_backend.Keyring",
-        f"{keyring_script.MODULE}.Keyring",  # which `auth setup` configures
+        f"{standalone.MODULE}.Keyring",  # which `auth setup` configures
         "keyring.backends.chainer.ChainerBackend",
     ],
 )
 def test_our_own_backend_is_never_asked(
     backend: str, configured: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / f"{keyring_script.MODULE}.py").write_text(keyring_script.module(sys.executable))
+    (tmp_path / f"{standalone.MODULE}.py").write_text(standalone.module(sys.executable))
     configured.syspath_prepend(tmp_path)
     configured.setenv("PYTHON_KEYRING_BACKEND", backend)
     modules = [type(one).__module__ for one in backends()]

@@ -8,7 +8,7 @@ import pytest
 
 from support.macaroons import token_of
 from tokenward.checks import tokens
-from tokenward.token_facts import OLD_DAYS, advice, end, facts, width
+from tokenward.credentials.token_description import OLD_DAYS, advice, end, facts, width
 from tokenward_protocol.index_tokens import described, of_text
 from tokenward_protocol.urls import PYPI
 

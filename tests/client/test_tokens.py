@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward import tokens
+from tokenward.credentials import token_format
+from tokenward.credentials.token_format import Checked, ExpiredError
 from tokenward.errors import CommandError
-from tokenward.tokens import Checked, ExpiredError
 from tokenward_protocol.admission import ROOM, NotAdmitted, admitted
 from tokenward_protocol.urls import PYPI, TESTPYPI
 
@@ -52,7 +52,7 @@ OF_TESTPYPI = token("test.pypi.org")
 
 
 def checked(key: str, username: str, secret: str) -> Checked:
-    return tokens.checked((key,), username, secret)
+    return token_format.checked((key,), username, secret)
 
 
 def said(found: Checked) -> str:

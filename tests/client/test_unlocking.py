@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokenward import unlocking
+from tokenward.credentials import unlocking
+from tokenward.credentials.unlocking import MAX_PASSPHRASE, given_passphrase
 from tokenward.errors import CommandError
-from tokenward.screen import session_variables
-from tokenward.unlocking import MAX_PASSPHRASE, given_passphrase
+from tokenward.transport.prompt_context import session_variables
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,9 @@ from support.macaroons import token_of
 from support.systems.desktop_keyrings import gnome_keyring
 from support.terminal import Typist
 from support.waiting import PATIENCE
-from tokenward.connection import connect
-from tokenward.export_file import Entry, parse, sealed
+from tokenward.backup.file_format import Entry, parse, sealed
 from tokenward.services import asleep
+from tokenward.transport.connect import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

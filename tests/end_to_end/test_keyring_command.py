@@ -17,7 +17,7 @@ import tokenward
 from support.agents.reference import ReferenceAgent
 from support.systems.desktop_keyrings import gnome_keyring
 from support.waiting import PATIENCE
-from tokenward.keyring_script import program
+from tokenward.keyring_program.standalone import program
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess

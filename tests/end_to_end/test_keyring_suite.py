@@ -18,7 +18,7 @@ from keyring.testing.backend import BackendBasicTests
 
 from support.home import Home
 from tokenward import keyring_backend
-from tokenward.keyring_script import MODULE, module
+from tokenward.keyring_program.standalone import MODULE, module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

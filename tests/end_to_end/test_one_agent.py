@@ -82,7 +82,9 @@ def test_it_is_found_where_nothing_may_be_started(cron: dict[str, str], home: Ho
 
 
 def test_tools_find_it_too_and_start_nothing_for_it(cron: dict[str, str], home: Home) -> None:
-    program = "import sys; from tokenward.keyring_client import ask; print(ask(*sys.argv[1:])[1])"
+    program = (
+        "import sys; from tokenward.keyring_program.client import ask; print(ask(*sys.argv[1:])[1])"
+    )
     command = (sys.executable, "-c", program, URL, "alice")
     assert home.run(*command, TOKENWARD_NO_AUTOSTART="1", **cron).stdout == f"{SECRET}\n"
 

@@ -13,7 +13,7 @@ import pytest
 import tokenward
 from support.auth_commands import PROGRAMS
 from support.macaroons import token_of
-from tokenward.keyring_script import program
+from tokenward.keyring_program.standalone import program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,9 +19,9 @@ import pytest
 from support.auth_commands import PROGRAMS
 from support.home import Home
 from tokenward import cli
-from tokenward.credential import Credential
-from tokenward.exchange import Answer
-from tokenward.lookup import Found
+from tokenward.credentials.lookup import Found
+from tokenward.credentials.python_api import Credential
+from tokenward.transport.connection import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

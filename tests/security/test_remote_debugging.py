@@ -16,7 +16,7 @@ from support.agents.process import COMMAND, Agent
 from support.auth_commands import PROGRAMS
 from support.inspection.remote_debugging import needs_remote_exec
 from support.waiting import until
-from tokenward import starter
+from tokenward.transport import autostart
 from tokenward_agent.worker.runner import _SOURCES, _WORKER, _command
 
 pytestmark = [pytest.mark.root("attaches to a process"), needs_remote_exec]
@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.root("attaches to a process"), needs_remote_exec]
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY_POINT = str(PROGRAMS / "tokenward-agent")
 AGENTS = {
-    "by a client": [*starter.interpreter(), "-c", starter._PROGRAM],
-    "by a service manager": [*starter.interpreter(), "-m", "tokenward_agent"],
+    "by a client": [*autostart.interpreter(), "-c", autostart._PROGRAM],
+    "by a service manager": [*autostart.interpreter(), "-m", "tokenward_agent"],
     "as a program": [ENTRY_POINT],
     "as a module": [sys.executable, "-m", "tokenward_agent"],
     "isolated, and told nothing": COMMAND,

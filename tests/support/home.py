@@ -18,10 +18,10 @@ from typing import Self
 from support.auth_commands import PROGRAMS, AuthCommands
 from support.inspection.processes import is_running
 from support.waiting import PATIENCE, until
-from tokenward.connection import connect
 from tokenward.errors import CommandError
 from tokenward.services import asleep
-from tokenward.settings import here
+from tokenward.settings.effective import here
+from tokenward.transport.connect import connect
 
 PLACES = {
     "XDG_CACHE_HOME": ".cache",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.tools.environments import programs
-from tokenward.keyring_script import MODULE, module
+from tokenward.keyring_program.standalone import MODULE, module
 
 if TYPE_CHECKING:
     from support.home import Home

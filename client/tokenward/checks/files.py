@@ -1,7 +1,7 @@
 """Whether what we keep is closed to everybody else: directories 700, files 600, all of it ours.
 
 Looked at by lstat, so that a link shows as one; nothing is opened and nothing is changed. So are the
-folders above, by the rules that refuse a place (own_folders.py). What another user has put there is
+folders above, by the rules that refuse a place (files/own_folders.py). What another user has put there is
 to be moved away, and never made ours: only what is root's may be taken over. Also
 found here: temporary files that a write which died left behind, which are no danger and no use.
 """
@@ -13,9 +13,9 @@ import shlex
 import stat
 import sys
 
-from tokenward import own_folders
 from tokenward.checks.finding import ok, problem, warning
-from tokenward.layout import counted, listed
+from tokenward.files import own_folders
+from tokenward.ui.formatting import counted, listed
 from tokenward_os.files import open_to_others
 
 TYPE_CHECKING = False

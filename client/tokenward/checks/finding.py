@@ -11,7 +11,7 @@ OK, WARNING, PROBLEM = "ok", "warning", "problem"
 class Finding:
     """`state` is `ok`, `warning` (works, and could be better) or `problem` (a promise is off).
 
-    `message` is one sentence and `hint` a phrase, both as terminal.py says; no secret is in either.
+    `message` is one sentence and `hint` a phrase, both as ui/terminal.py says; no secret is in either.
     """
 
     check: str

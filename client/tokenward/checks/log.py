@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenward.audit_report import stray, summary
+from tokenward.audit.report import stray, summary
 from tokenward.checks.finding import ok, problem, warning
 
 TYPE_CHECKING = False

@@ -9,7 +9,7 @@ import os
 import re
 
 from tokenward.checks.finding import ok, warning
-from tokenward.layout import listed
+from tokenward.ui.formatting import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

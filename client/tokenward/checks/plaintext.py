@@ -13,8 +13,8 @@ import stat
 from tokenward import sources
 from tokenward.checks.finding import ok, problem, warning
 from tokenward.errors import CommandError
-from tokenward.layout import listed
 from tokenward.sources.document import opened
+from tokenward.ui.formatting import listed
 from tokenward_os.files import open_to_others
 
 TYPE_CHECKING = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenward.checks.finding import ok, problem
-from tokenward.layout import counted
+from tokenward.ui.formatting import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tokenward.checks.finding import ok, warning
-from tokenward.layout import counted
-from tokenward.token_facts import advice, end
-from tokenward.tokens import PAGES
+from tokenward.credentials.token_description import advice, end
+from tokenward.credentials.token_format import PAGES
+from tokenward.ui.formatting import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

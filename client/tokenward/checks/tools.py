@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import sys
 
-from tokenward import directories, keyring_script
 from tokenward.checks.finding import ok, problem, warning
 from tokenward.errors import CommandError
+from tokenward.keyring_program import standalone
+from tokenward.settings import directories
 from tokenward.setup import ini, kept_away, keyring_part, parts
 from tokenward.setup.step import NotUnderstoodError, text_of
 
@@ -57,14 +58,14 @@ def findings(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _module(path: str, folder: str) -> Finding:
-    module = f"{os.path.expanduser(folder)}/{keyring_script.MODULE}.py"
+    module = f"{os.path.expanduser(folder)}/{standalone.MODULE}.py"
     try:
         text = text_of(module)
     except CommandError as error:
         return problem(CHECK, str(error), error.hint or f"`ls -l {module}`")
     if text is None:
         return problem(CHECK, f"{path} names a module that is missing, {module}.", "`auth setup`")
-    if text != keyring_script.module(sys.executable):
+    if text != standalone.module(sys.executable):
         return warning(
             CHECK, f"{module} is of another installation or version of tokenward.", "`auth setup`"
         )

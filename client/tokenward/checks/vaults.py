@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenward.checks.finding import ok, problem, warning
-from tokenward.layout import listed
+from tokenward.ui.formatting import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

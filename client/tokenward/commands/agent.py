@@ -5,26 +5,28 @@ from __future__ import annotations
 import os
 import sys
 
-from tokenward import minted, services, starter
-from tokenward.connection import AgentAbsent, connect
+from tokenward import services
 from tokenward.errors import CommandError
-from tokenward.layout import listed
+from tokenward.indexes import minted_tokens
 from tokenward.services import installing
+from tokenward.transport import autostart
+from tokenward.transport.connect import AgentAbsent, connect
+from tokenward.ui.formatting import listed
 from tokenward_protocol.urls import display
 
 if sys.platform == "win32":
     from tokenward.windows.running import Running
 else:
-    from tokenward.running import Running
+    from tokenward.transport.process import Running
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
 
-    from tokenward.connection import Connection
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.transport.connect import Connection
+    from tokenward.ui.argument_parser import Parser
 
 STOP_SECONDS = 10
 """How long a stopped agent may take until its process is gone."""
@@ -128,7 +130,7 @@ def _end(session: Session) -> tuple[int | None, list[dict[str, Any]]]:
         raise CommandError(
             f"The agent (pid {pid}) was told to stop, and still runs.", f"`kill {pid}`"
         )
-    minted.burn(session, tokens)
+    minted_tokens.burn(session, tokens)
     return pid, shares
 
 
@@ -140,10 +142,10 @@ def _shared(connection: Connection) -> list[dict[str, Any]]:
         return []
 
 
-def _minted(connection: Connection) -> list[minted.Minted]:
+def _minted(connection: Connection) -> list[minted_tokens.Minted]:
     """Return what ends with the agent, to be revoked then; one that does not answer is stopped, too."""
     try:
-        return minted.held(connection.ask)
+        return minted_tokens.held(connection.ask)
     except CommandError:
         return []
 
@@ -235,8 +237,8 @@ def _run(session: Session) -> None:
             "The service manager listens at the agent's address, and starts it when it is needed.",
             "`auth agent uninstall` ends that",
         )
-    command = [*starter.interpreter(), "-m", "tokenward_agent", "--directory", session.directory]
+    command = [*autostart.interpreter(), "-m", "tokenward_agent", "--directory", session.directory]
     try:
-        os.execve(sys.executable, command, starter.agent_environment(session.environ))  # noqa: S606 - no shell is the point
+        os.execve(sys.executable, command, autostart.agent_environment(session.environ))  # noqa: S606 - no shell is the point
     except OSError as failed:
         raise CommandError(f"The agent cannot be run: {failed.strerror}.") from None

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 
-from tokenward import own_folders
+from tokenward.files import own_folders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:

@@ -12,7 +12,6 @@ import sys
 import sysconfig
 from time import time
 
-from tokenward import directories
 from tokenward.checks import (
     files,
     log,
@@ -26,12 +25,13 @@ from tokenward.checks import (
     vaults,
 )
 from tokenward.checks.finding import PROBLEM, WARNING, ok, problem, warning
-from tokenward.connection import AgentError, AgentUnreachable
+from tokenward.credentials.listing import every
 from tokenward.errors import CommandError
-from tokenward.layout import counted
-from tokenward.listing import every
-from tokenward.screen import session_variables
+from tokenward.settings import directories
 from tokenward.sources.gathering import gather
+from tokenward.transport.connect import AgentError, AgentUnreachable
+from tokenward.transport.prompt_context import session_variables
+from tokenward.ui.formatting import counted
 from tokenward_os.files import uid
 from tokenward_protocol import VERSION
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from tokenward.checks.finding import Finding
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:

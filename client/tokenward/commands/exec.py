@@ -3,8 +3,8 @@
 The program takes this process's place, so that signals, the terminal and the exit status are its
 own without anything here in between, and the secret was never in an argument, in a file or in the
 environment of `auth` itself. If a credential is missing, nothing is started. Which variables there
-are, and that none of them can send one index's secret to another, is for exec_environment.py and
-exec_uv.py; what CMD's own words would change about that, for exec_command.py.
+are, and that none of them can send one index's secret to another, is for exec/environment.py and
+exec/uv.py; what CMD's own words would change about that, for exec/command.py.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import os
 import signal
 import sys
 
-from tokenward import exec_command, exec_uv, lookup, project_options, usage
-from tokenward.connection import AgentError
-from tokenward.definition import env_form
+from tokenward.credentials import lookup
+from tokenward.credentials.narrowing import width
 from tokenward.errors import CommandError, sayable
-from tokenward.exec_environment import Access, Index, child_environment, variables
-from tokenward.layout import credential, listed
-from tokenward.narrowing import width
+from tokenward.exec import command, project_options
+from tokenward.exec import uv as exec_uv
+from tokenward.exec.environment import Access, Index, child_environment, variables
+from tokenward.settings.index_definition import env_form
+from tokenward.transport.connect import AgentError
+from tokenward.ui import argument_parser
+from tokenward.ui.formatting import credential, listed
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import FIXED, display
 
@@ -29,22 +32,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import NoReturn
 
-    from tokenward.names import Service
-    from tokenward.narrowing import Width
+    from tokenward.credentials.narrowing import Width
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.settings.service_names import Service
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    usage.add_program(parser, "the program; what follows it is its own")
+    argument_parser.add_program(parser, "the program; what follows it is its own")
     parser.add_argument(
         "--index",
         action="append",
         metavar="SERVICE",
         help="an index that it may use (default: pypi); may be repeated, the first one first",
     )
-    usage.add_width(parser)
+    argument_parser.add_width(parser)
     parser.examples(
         "auth exec -- twine upload dist/*               the token for PyPI, for twine alone",
         "auth exec --index testpypi -- uv publish       upload to TestPyPI",
@@ -60,7 +63,7 @@ def run(arguments: Namespace, session: Session) -> None:
     if not program or not program[0]:
         raise CommandError("The command to run is missing.", "`auth exec -- twine upload dist/*`")
     services = _services(arguments.index or ["pypi"], session)
-    if words := exec_command.refusal(program, services[0].publish_key):
+    if words := command.refusal(program, services[0].publish_key):
         raise CommandError(
             f"`{words}` would send the credential for {display(services[0].publish_key)} elsewhere.",
             "leave it out; the first `--index` of `auth exec` says where an upload goes",
@@ -138,9 +141,9 @@ def _access(
     if found is None:
         return None
     if may_renew and found.where == ("provider", MEMORY):
-        from tokenward import minted
+        from tokenward.indexes import minted_tokens
 
-        if minted.renew(session, found.service):
+        if minted_tokens.renew(session, found.service):
             return _access(service, session, asked, may_renew=False)
     kind, place = found.where
     session.terminal.detail(
@@ -156,7 +159,7 @@ def _found(program: Sequence[str], indexes: Sequence[Index], session: Session) -
     """Return the variables for CMD; say what is left out, and what may change."""
     warn, environ = session.terminal.warn, session.environ
     without: set[str] = set()
-    env_files = exec_command.env_files(program, environ)
+    env_files = command.env_files(program, environ)
     if env_files and (chosen := project_options.of_env_files(env_files, _places(program, session))):
         raise CommandError(
             f"{chosen} sets variables that may have a secret go elsewhere, or cannot be read, so"
@@ -169,17 +172,17 @@ def _found(program: Sequence[str], indexes: Sequence[Index], session: Session) -
     ):
         if chosen:
             without.add(tool)
-            is_meant = exec_command.mentions(program, tool)
+            is_meant = command.mentions(program, tool)
             say = warn if is_meant else session.terminal.detail
             say(f"Nothing is set for {tool}: {chosen} may have it send a secret elsewhere.")
-            if tool == "uv" and is_meant and exec_command.uploads(program):
+            if tool == "uv" and is_meant and command.uploads(program):
                 raise CommandError(  # else it would go to PyPI, or to that proxy, without an account
                     f"{chosen} has a proxy for uv, or cannot be read, so nothing was started.",
                     "a proxy of your own belongs into HTTPS_PROXY or your own uv.toml",
                 )
     installs = [index.install for index in indexes if index.install]
-    is_upload = exec_command.uploads(program)
-    if installs and exec_command.mentions(program, "poetry") and not is_upload:
+    is_upload = command.uploads(program)
+    if installs and command.mentions(program, "poetry") and not is_upload:
         warn("Nothing is set for poetry's installs: by a name, another index could get it, too.")
         session.terminal.hint("`auth setup`, after which poetry finds it by the index's URL")
     if "uv" in without:
@@ -189,10 +192,10 @@ def _found(program: Sequence[str], indexes: Sequence[Index], session: Session) -
     uv, unsettled = exec_uv.variables(
         installs,
         exec_uv.Search(read or ()),
-        is_uv=exec_command.runs(program, "uv"),
-        is_known=read is not None and not is_elsewhere and exec_command.reads_what_is_here(program),
+        is_uv=command.runs(program, "uv"),
+        is_known=read is not None and not is_elsewhere and command.reads_what_is_here(program),
     )
-    for url in unsettled if exec_command.resolves(program) else ():
+    for url in unsettled if command.resolves(program) else ():
         warn(f"From {url} uv may take packages that it would find elsewhere without `auth exec`.")
     return variables(indexes, without=without) | uv
 
@@ -202,7 +205,7 @@ def _places(program: Sequence[str], session: Session, *by: str) -> Iterator[str]
     cwd = session.settings.cwd
     yield cwd
     named = (session.environ.get(name, "") for name in by)
-    for word in dict.fromkeys((*named, *exec_command.words(program))):
+    for word in dict.fromkeys((*named, *command.words(program))):
         for text in (word, word.partition("=")[2], word[2:]):
             if text and "\0" not in text:
                 yield os.path.join(cwd, text)

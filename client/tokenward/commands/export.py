@@ -12,28 +12,28 @@ import stat
 import sys
 from time import time
 
-from tokenward import usage
+from tokenward.credentials.unlocking import asked_twice, passphrase_of
 from tokenward.errors import CommandError
-from tokenward.layout import counted
-from tokenward.replacing import replace
-from tokenward.unlocking import asked_twice, passphrase_of
+from tokenward.files.atomic_write import replace
+from tokenward.ui import argument_parser
+from tokenward.ui.formatting import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 STDOUT = "-"
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    usage.add_positional(
+    argument_parser.add_positional(
         parser, "file", "FILE", metavar="FILE", help="the file to write; - is stdout"
     )
-    usage.add_passphrase_file(parser)
+    argument_parser.add_passphrase_file(parser)
     parser.add_argument("--yes", action="store_true", help="write over an older export; never ask")
     parser.examples(
         "auth export backup.tokenward           ask for a passphrase, and write the file",
@@ -44,7 +44,7 @@ def describe(parser: Parser, _command: str) -> None:
 
 def run(arguments: Namespace, session: Session) -> None:
     """Write the export."""
-    from tokenward import export_file, exporting
+    from tokenward.backup import collecting, file_format
 
     path = arguments.file
     agreed = _judge(path, session) and _agree_to_replace(path, session, yes=arguments.yes)
@@ -53,8 +53,8 @@ def run(arguments: Namespace, session: Session) -> None:
         if _judge(path, session) and not agreed:
             raise CommandError(f"{path} was made just now.", "nothing was exported; do it again")
 
-    entries = exporting.collect(session)
-    data = export_file.sealed(entries, _passphrase(arguments, session), int(time()))
+    entries = collecting.collect(session)
+    data = file_format.sealed(entries, _passphrase(arguments, session), int(time()))
     if path == STDOUT:
         _to_stdout(data)
     else:
@@ -91,7 +91,7 @@ def _agree_to_replace(path: str, session: Session, *, yes: bool) -> bool:
 
 def _judge(path: str, session: Session) -> bool:
     """Refuse a place that must not be written to; tell whether an older export is there."""
-    from tokenward.export_file import MAGIC, is_export
+    from tokenward.backup.file_format import MAGIC, is_export
 
     if path == STDOUT:
         if session.json:

@@ -5,31 +5,31 @@ A tool runs it, so nobody is asked anything, on a terminal or not.
 
 from __future__ import annotations
 
-from tokenward import usage
 from tokenward.helpers import bazel, credentials, program
-from tokenward.layout import credential
+from tokenward.ui import argument_parser
+from tokenward.ui.formatting import credential
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    usage.add_positional(
+    argument_parser.add_positional(
         parser,
         "action",
         "get",
-        type=usage.one_of(["get"]),
+        type=argument_parser.one_of(["get"]),
         metavar="ACTION",
         help="get: answer the request on stdin",
     )
     parser.add_argument(
         "--protocol",
-        type=usage.one_of(["bazel"]),
+        type=argument_parser.one_of(["bazel"]),
         metavar="bazel",
         required=True,
         help="what the tool speaks",

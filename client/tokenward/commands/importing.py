@@ -7,14 +7,17 @@ over stays where it is.
 
 from __future__ import annotations
 
-from tokenward import directories, sources, tokens, usage
+from tokenward import sources
+from tokenward.credentials import token_format
+from tokenward.credentials.bulk_store import ALREADY, DIFFERENT, FAILED, HELD, Outcome, Takeover
 from tokenward.errors import CommandError
-from tokenward.layout import counted, credential
+from tokenward.settings import directories
 from tokenward.sources import removal
 from tokenward.sources.document import Document
 from tokenward.sources.gathering import gather
 from tokenward.sources.row import Row
-from tokenward.takeover import ALREADY, DIFFERENT, FAILED, HELD, Outcome, Takeover
+from tokenward.ui import argument_parser
+from tokenward.ui.formatting import counted, credential
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,18 +28,18 @@ if TYPE_CHECKING:
     from tokenward.sources.found import Found
     from tokenward.sources.known import Known
     from tokenward.sources.system_keyring import Items
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    usage.add_positional(
+    argument_parser.add_positional(
         parser,
         "sources",
         "[SOURCE]...",
         nargs="*",
         metavar="SOURCE",
-        type=usage.one_of(sources.NAMES),
+        type=argument_parser.one_of(sources.NAMES),
         help=f"{', '.join(sources.NAMES)}; without one: show what lies where",
     )
     parser.add_argument(
@@ -57,7 +60,7 @@ def describe(parser: Parser, _command: str) -> None:
         metavar="HOST",
         help="take this host of a netrc for that of an index; may be given several times",
     )
-    usage.add_provider(parser, "where to keep them, else by what is there")
+    argument_parser.add_provider(parser, "where to keep them, else by what is there")
     parser.examples(
         "auth import                        show what lies where",
         "auth import pypirc uv --dry-run    show what would be done",
@@ -196,7 +199,7 @@ class _Import:
     def _outcome(self, origin: Document | Items, found: Found, key: str) -> Outcome:
         """Check one as a login would, and take it over."""
         try:
-            checked = tokens.checked((key,), found.username, found.secret)
+            checked = token_format.checked((key,), found.username, found.secret)
         except CommandError as refused:
             return Outcome(FAILED, str(refused), refused.hint)
         source = f", from {found.place} in {origin.path}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward.layout import ago, ahead, listed, timestamp
-from tokenward.listing import stored
-from tokenward.token_facts import advice, end, width
-from tokenward.tokens import PAGES
+from tokenward.credentials.listing import stored
+from tokenward.credentials.token_description import advice, end, width
+from tokenward.credentials.token_format import PAGES
+from tokenward.ui.formatting import ago, ahead, listed, timestamp
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 _HEADING = ("SERVICE", "USER NAME", "PROVIDER", "GOOD FOR", "STORED", "LAST USED", "EXPIRES")
 _TIMES = ("created", "used", "expires")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tokenward import keyring_program, unlocking, usage
+from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
-from tokenward.layout import listed
+from tokenward.keyring_program import on_path
+from tokenward.ui import argument_parser
+from tokenward.ui.formatting import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, command: str) -> None:
@@ -20,7 +22,7 @@ def describe(parser: Parser, command: str) -> None:
     if command == "lock":
         parser.examples("auth lock    stays locked over a restart of agent and machine")
         return
-    usage.add_provider(parser, "open that provider's vault alone")
+    argument_parser.add_provider(parser, "open that provider's vault alone")
     parser.examples(
         "auth unlock                                         ask for what is needed",
         "TOKENWARD_PASSPHRASE_FILE=~/.phrase auth unlock     without a terminal",
@@ -66,7 +68,7 @@ def _unlock(provider: str | None, session: Session) -> None:
     was_open = {v["provider"] for v in before["vaults"] if v["state"] == "open"}
     program = None
     if provider == "subprocess":  # whoever says so by hand chooses the program on PATH
-        program, _ = keyring_program.find(session.environ, session.settings.cwd)
+        program, _ = on_path.find(session.environ, session.settings.cwd)
     header = unlocking.unlock(session, provider, program=program)
     opened = [str(name) for name in header["opened"]]
     told = {(str(vault["note"]), str(vault.get("hint", ""))) for vault in header["closed"]}

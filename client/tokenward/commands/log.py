@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from time import sleep
 
-from tokenward import unlocking
-from tokenward.audit_log import HEADING, LogReader, is_about, reach, row, shown, when
-from tokenward.audit_report import notes, stray, summary
-from tokenward.connection import AgentAbsent
+from tokenward.audit.log_reader import HEADING, LogReader, is_about, reach, row, shown, when
+from tokenward.audit.report import notes, stray, summary
+from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
-from tokenward.layout import columns, counted
-from tokenward.usage import moment
+from tokenward.transport.connect import AgentAbsent
+from tokenward.ui.argument_parser import moment
+from tokenward.ui.formatting import columns, counted
 from tokenward_protocol.urls import strip_index_suffix
 
 TYPE_CHECKING = False
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
 
-    from tokenward.audit_log import Line
+    from tokenward.audit.log_reader import Line
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 LATEST = 100
 """Lines that are shown to a person who did not say since when."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward import minted, secrets_input, tokens, usage
+from tokenward.credentials import token_format
+from tokenward.credentials.narrowing import seen
+from tokenward.credentials.provider_choice import Home, find_home
+from tokenward.credentials.storing import store
 from tokenward.errors import CommandError
-from tokenward.layout import ahead, timestamp
-from tokenward.narrowing import seen
-from tokenward.providing import Home, find_home
-from tokenward.secrets_input import TOKEN_USER, Given
-from tokenward.storing import store
+from tokenward.indexes import minted_tokens
+from tokenward.ui import argument_parser, secret_input
+from tokenward.ui.formatting import ahead, timestamp
+from tokenward.ui.secret_input import TOKEN_USER, Given
 from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
@@ -22,25 +24,32 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
 
-    from tokenward.names import Service
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.settings.service_names import Service
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    usage.add_service(parser, "the index: pypi (default), testpypi, a URL or a configured name")
-    usage.add_username(parser, "the user name; asked for if missing")
-    usage.add_secret(parser, "-t", "--token", what="an API token; - reads a line of stdin")
-    usage.add_secret(parser, "--password", what="the password; - reads a line of stdin")
+    argument_parser.add_service(
+        parser, "the index: pypi (default), testpypi, a URL or a configured name"
+    )
+    argument_parser.add_username(parser, "the user name; asked for if missing")
+    argument_parser.add_secret(
+        parser, "-t", "--token", what="an API token; - reads a line of stdin"
+    )
+    argument_parser.add_secret(parser, "--password", what="the password; - reads a line of stdin")
     parser.add_argument(
         "--no-password",
         action="store_true",
         help="the password is empty, as where an index wants a token as user name alone",
     )
-    usage.add_provider(parser, "where to keep it, else by what is there")
+    argument_parser.add_provider(parser, "where to keep it, else by what is there")
     parser.add_argument(
-        "--lifetime", type=usage.lifetime, metavar="TIME", help="forget it after 90m, 8h, 7d ..."
+        "--lifetime",
+        type=argument_parser.lifetime,
+        metavar="TIME",
+        help="forget it after 90m, 8h, 7d ...",
     )
     parser.add_argument(
         "--adopt",
@@ -75,7 +84,7 @@ def describe(parser: Parser, _command: str) -> None:
 def run(arguments: Namespace, session: Session) -> None:
     """Store what was given or is asked for."""
     service = session.service(arguments.service)
-    given = secrets_input.credential(
+    given = secret_input.credential(
         username_flag=arguments.username,
         password_flag=arguments.password,
         token_flag=arguments.token,
@@ -86,7 +95,7 @@ def run(arguments: Namespace, session: Session) -> None:
     )
     session.agree_to(service, "Log in there?", "Nothing was stored.")
     if arguments.trusted_publishing:
-        minted.log_in(arguments, session, service)
+        minted_tokens.log_in(arguments, session, service)
         return
     if arguments.adopt:
         _adopt(arguments, service, given, session)
@@ -94,15 +103,15 @@ def run(arguments: Namespace, session: Session) -> None:
     _check_answerable(service, given, session)
     if given.secret is not None and given.username is not None:
         # wrong ones fail before all else
-        tokens.checked(service.login_keys, given.username, given.secret)
+        token_format.checked(service.login_keys, given.username, given.secret)
     with session.terminal.unseen():
         username, secret = _complete(service, given, session)
-        body, notices = tokens.checked(service.login_keys, username, secret)
+        body, notices = token_format.checked(service.login_keys, username, secret)
         if arguments.sealed:
             _require_narrowable(body)
         state = None
         if arguments.check:
-            from tokenward.verifying import require
+            from tokenward.indexes.verification import require
 
             state = require(session, service.login_keys[0], username, body.decode())
         home = find_home(session, arguments.keyring_provider)
@@ -142,8 +151,8 @@ def _complete(service: Service, given: Given, session: Session) -> tuple[str, st
         username = terminal.ask(f"User name for {name} (empty: an API token):") or TOKEN_USER
     if given.secret is not None:
         return username, given.secret
-    if given.stdin and not secrets_input.is_typed():
-        return username, secrets_input.line_of(secrets_input.stdin(secrets_input.MAX_INPUT))
+    if given.stdin and not secret_input.is_typed():
+        return username, secret_input.line_of(secret_input.stdin(secret_input.MAX_INPUT))
     what = f"Password of {username}" if username else "Password"
     what = "API token" if username == TOKEN_USER else what
     secret = terminal.ask_secret(f"{what} for {name} (not shown):", alone=True)

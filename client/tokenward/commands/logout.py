@@ -6,11 +6,13 @@ here. Else it says that the credential is still valid there, and what would end 
 
 from __future__ import annotations
 
-from tokenward import minted, secrets_input, unlocking, usage, words
-from tokenward.connection import AgentError
+from tokenward.credentials import opaque_services, unlocking
 from tokenward.errors import CommandError
-from tokenward.layout import capital, counted, credential, whose
-from tokenward.secrets_input import TOKEN_USER
+from tokenward.indexes import minted_tokens
+from tokenward.transport.connect import AgentError
+from tokenward.ui import argument_parser, secret_input
+from tokenward.ui.formatting import capital, counted, credential, whose
+from tokenward.ui.secret_input import TOKEN_USER
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import display
 
@@ -19,18 +21,22 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
 
-    from tokenward.names import Service
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.settings.service_names import Service
+    from tokenward.ui.argument_parser import Parser
 
     Entry = dict[str, Any]
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    usage.add_service(parser, "the index: pypi (default), testpypi, a URL or a configured name")
-    usage.add_username(parser, "whose credential; needed if several are stored for the index")
-    usage.add_provider(parser, "remove it from that provider's vault alone")
+    argument_parser.add_service(
+        parser, "the index: pypi (default), testpypi, a URL or a configured name"
+    )
+    argument_parser.add_username(
+        parser, "whose credential; needed if several are stored for the index"
+    )
+    argument_parser.add_provider(parser, "remove it from that provider's vault alone")
     parser.add_argument(
         "--all",
         action="store_true",
@@ -70,8 +76,8 @@ def run(arguments: Namespace, session: Session) -> None:
     username: str | None = None
     service: Service | None = None
     if not arguments.all or arguments.service is not None:
-        service = words.service(session, arguments.service, arguments.keyring_provider)
-        username = secrets_input.username(
+        service = opaque_services.service(session, arguments.service, arguments.keyring_provider)
+        username = secret_input.username(
             arguments.username, service.username, service.password, none=arguments.no_username
         )
         if arguments.all and username is not None:
@@ -80,11 +86,11 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.revoke:
         _revoke(arguments, session, keys, username)
         return
-    tokens = minted.held(session.plain, keys)
+    tokens = minted_tokens.held(session.plain, keys)
     removed, count = _remove_all(arguments, session, keys, username, service)
     _say_removed(session, removed, count)
     gone = {entry["service"] for entry in removed if _is_minted(entry)}
-    burnt = minted.burn(session, [token for token in tokens if token.service in gone])
+    burnt = minted_tokens.burn(session, [token for token in tokens if token.service in gone])
     for entry in removed:
         entry["revoked"] = _is_minted(entry) and entry["service"] in burnt
     _say_aftermath(session, [entry for entry in removed if not _is_minted(entry)], could=True)
@@ -99,7 +105,7 @@ def _revoke(
     arguments: Namespace, session: Session, keys: tuple[str, ...] | None, username: str | None
 ) -> None:
     """Revoke, and remove what was revoked, what nobody can revoke, and what is to be forgotten."""
-    from tokenward import revocation
+    from tokenward.indexes import revocation
     from tokenward.indexes.web import WebError
 
     provider = arguments.keyring_provider

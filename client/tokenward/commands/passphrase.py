@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tokenward import unlocking
-from tokenward.connection import AgentError
-from tokenward.layout import counted, listed
+from tokenward.credentials import unlocking
+from tokenward.transport.connect import AgentError
+from tokenward.ui.formatting import counted, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, command: str) -> None:

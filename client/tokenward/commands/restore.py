@@ -11,21 +11,22 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward import unlocking, usage
-from tokenward.connection import AgentError
+from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
-from tokenward.files import read
-from tokenward.layout import ago, counted, listed, timestamp
-from tokenward.secrets_input import stdin
+from tokenward.files.reading import read
+from tokenward.transport.connect import AgentError
+from tokenward.ui import argument_parser
+from tokenward.ui.formatting import ago, counted, listed, timestamp
+from tokenward.ui.secret_input import stdin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
 
-    from tokenward.export_file import Entry
+    from tokenward.backup.file_format import Entry
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 _SAID = {
     "stored": "restored",
@@ -40,17 +41,19 @@ _SAID = {
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    usage.add_positional(
+    argument_parser.add_positional(
         parser, "file", "[FILE]", nargs="?", metavar="FILE", help="an export; - is stdin"
     )
     parser.add_argument(
         "--replace", action="store_true", help="also where another secret is stored already"
     )
-    usage.add_passphrase_file(parser)
+    argument_parser.add_passphrase_file(parser)
     parser.add_argument(
         "--previous", action="store_true", help="the generation before, which lies beside the vault"
     )
-    usage.add_provider(parser, "that provider's vault; for FILE where to keep what comes back")
+    argument_parser.add_provider(
+        parser, "that provider's vault; for FILE where to keep what comes back"
+    )
     parser.add_argument(
         "--yes", action="store_true", help="go back even where the vault can be read; never ask"
     )
@@ -90,15 +93,15 @@ def run(arguments: Namespace, session: Session) -> None:
 
 def _from_file(arguments: Namespace, session: Session) -> None:
     """Bring back what an export holds."""
-    from tokenward import exporting
-    from tokenward.takeover import DIFFERENT, FAILED, Takeover
+    from tokenward.backup import collecting
+    from tokenward.credentials.bulk_store import DIFFERENT, FAILED, Takeover
 
     entries = _opened(arguments, session)
     takeover = Takeover(session, arguments.keyring_provider, replace=arguments.replace)
     states: dict[str, int] = {}
     described: list[dict[str, Any]] = []
     for entry in entries:
-        outcome = exporting.bring_back(takeover, entry, int(time()))
+        outcome = collecting.bring_back(takeover, entry, int(time()))
         states[outcome.state] = states.get(outcome.state, 0) + 1
         session.terminal.warn(outcome.message)
         session.terminal.hint(outcome.hint)
@@ -120,7 +123,7 @@ def _from_file(arguments: Namespace, session: Session) -> None:
 
 def _opened(arguments: Namespace, session: Session) -> list[Entry]:
     """Read and open the export. Raises CommandError."""
-    from tokenward.export_file import MAX_FILE, WrongPassphraseError, parse
+    from tokenward.backup.file_format import MAX_FILE, WrongPassphraseError, parse
 
     path = arguments.file
     data = stdin(MAX_FILE) if path == "-" else read(path, MAX_FILE)

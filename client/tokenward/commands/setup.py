@@ -10,14 +10,17 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from tokenward import directories, listing, own_folders, usage
+from tokenward.credentials import listing
 from tokenward.errors import CommandError
-from tokenward.layout import counted
+from tokenward.files import own_folders
+from tokenward.settings import directories
 from tokenward.setup import kept_away, parts, work
 from tokenward.setup.accounts import Accounts
 from tokenward.setup.journal import Journal, is_there, locked
 from tokenward.setup.step import NotUnderstoodError, Settings, StrangersWordError, Whole, look
 from tokenward.setup.work import Outcome
+from tokenward.ui import argument_parser
+from tokenward.ui.formatting import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,12 +29,12 @@ if TYPE_CHECKING:
 
     from tokenward.session import Session
     from tokenward.setup.step import Look
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    usage.add_positional(
+    argument_parser.add_positional(
         parser,
         "tools",
         "[TOOL]...",

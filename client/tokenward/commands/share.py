@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 
-from tokenward import unlocking, usage
-from tokenward.connection import AgentAbsent
+from tokenward.credentials import unlocking
+from tokenward.credentials.lookup import TOOL
+from tokenward.credentials.narrowing import width
 from tokenward.errors import CommandError
-from tokenward.layout import counted, listed, timestamp
-from tokenward.lookup import TOOL
-from tokenward.narrowing import width
+from tokenward.transport.connect import AgentAbsent
+from tokenward.ui import argument_parser
+from tokenward.ui.formatting import counted, listed, timestamp
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
@@ -33,7 +34,7 @@ def describe(parser: Parser, _command: str) -> None:
         metavar="SERVICE",
         help="whose credential is handed out; one has to be named, and no more",
     )
-    usage.add_username(parser, "whose, where there are several accounts")
+    argument_parser.add_username(parser, "whose, where there are several accounts")
     parser.add_argument(
         "--project",
         action="append",
@@ -41,13 +42,16 @@ def describe(parser: Parser, _command: str) -> None:
         help="tokens for this project alone; may be repeated",
     )
     parser.add_argument(
-        "--ttl", type=usage.lifetime, metavar="TIME", help="end after 15m, 8h ... (default: never)"
+        "--ttl",
+        type=argument_parser.lifetime,
+        metavar="TIME",
+        help="end after 15m, 8h ... (default: never)",
     )
     parser.add_argument("--at", metavar="PATH", help="where the socket is to be")
     parser.add_argument(
         "--uid",
         action="append",
-        type=usage.user_id,
+        type=argument_parser.user_id,
         metavar="N",
         help="let this user in too, beside you and root; may be repeated",
     )

@@ -8,11 +8,11 @@ from __future__ import annotations
 from contextlib import suppress
 from time import time
 
-from tokenward import directories
 from tokenward.commands.share import shown
-from tokenward.connection import AgentAbsent
-from tokenward.layout import ago, columns, counted, listed, span, timestamp
+from tokenward.settings import directories
 from tokenward.setup import journal
+from tokenward.transport.connect import AgentAbsent
+from tokenward.ui.formatting import ago, columns, counted, listed, span, timestamp
 from tokenward_protocol import VERSION
 from tokenward_protocol.urls import display
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:

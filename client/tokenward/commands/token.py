@@ -9,11 +9,12 @@ from __future__ import annotations
 from functools import partial
 from time import time
 
-from tokenward import layout, lookup, secrets_input, usage, words
+from tokenward.credentials import lookup, opaque_services
+from tokenward.credentials.narrowing import Width, width
+from tokenward.credentials.token_description import facts
 from tokenward.errors import CommandError
-from tokenward.layout import credential, timestamp
-from tokenward.narrowing import Width, width
-from tokenward.token_facts import facts
+from tokenward.ui import argument_parser, formatting, secret_input
+from tokenward.ui.formatting import credential, timestamp
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -22,17 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from tokenward.names import Service
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.settings.service_names import Service
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    usage.add_service(parser, "the index: pypi (default), testpypi, a URL or a configured name")
-    usage.add_username(parser, "whose secret; needed if several are stored for the index")
-    usage.add_provider(parser, "look in that provider's vault alone")
-    usage.add_width(parser)
+    argument_parser.add_service(
+        parser, "the index: pypi (default), testpypi, a URL or a configured name"
+    )
+    argument_parser.add_username(parser, "whose secret; needed if several are stored for the index")
+    argument_parser.add_provider(parser, "look in that provider's vault alone")
+    argument_parser.add_width(parser)
     parser.add_argument(
         "--describe",
         action="store_true",
@@ -57,8 +60,8 @@ def describe(parser: Parser, _command: str) -> None:
 def run(arguments: Namespace, session: Session) -> None:
     """Print it."""
     provider = arguments.keyring_provider
-    service = words.service(session, arguments.service, provider)
-    username = secrets_input.username(
+    service = opaque_services.service(session, arguments.service, provider)
+    username = secret_input.username(
         arguments.username, service.username, service.password, none=arguments.no_username
     )
     asked = width(arguments.project, arguments.ttl, otherwise=Width(whole=not arguments.check))
@@ -124,9 +127,9 @@ def _check(session: Session, found: lookup.Found, again: Callable[[], lookup.Fou
 
     A child may be refused for a clock that is wrong here; by the index's own it is asked once more.
     """
-    from tokenward.index_clock import tell
     from tokenward.indexes.checking import REFUSED
-    from tokenward.verifying import verdict
+    from tokenward.indexes.clock_skew import tell
+    from tokenward.indexes.verification import verdict
 
     if "://" not in found.service:
         raise CommandError(f"{found.service} names no index that could be asked.")
@@ -145,7 +148,7 @@ def _check(session: Session, found: lookup.Found, again: Callable[[], lookup.Fou
 
 def _nothing(service: Service, username: str | None, provider: str | None) -> CommandError:
     name = display(service.key)
-    who = layout.whose(username)
+    who = formatting.whose(username)
     where = "" if provider is None else f" by the provider {provider}"
     login = f"`auth login {service.name or service.key}`"
     return CommandError(f"No credential{who} for {name} is stored{where}.", login)

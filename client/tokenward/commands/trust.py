@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from tokenward import usage
+from tokenward.ui import argument_parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from tokenward.session import Session
-    from tokenward.usage import Parser
+    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    usage.add_positional(parser, "directory", "DIR", metavar="DIR", help="the project's directory")
+    argument_parser.add_positional(
+        parser, "directory", "DIR", metavar="DIR", help="the project's directory"
+    )
     parser.examples("auth trust .    obey [tool.uv] here until the file changes")
 
 

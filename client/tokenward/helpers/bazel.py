@@ -14,13 +14,13 @@ import base64
 import json
 
 from tokenward.errors import CommandError
-from tokenward.layout import timestamp
+from tokenward.ui.formatting import timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tokenward.lookup import Found
+    from tokenward.credentials.lookup import Found
 
 
 def uri_of(request: str) -> str:

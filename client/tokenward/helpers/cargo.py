@@ -19,14 +19,14 @@ import sys
 
 from tokenward.errors import CommandError
 from tokenward.helpers import credentials, program
-from tokenward.secrets_input import TOKEN_USER
+from tokenward.ui.secret_input import TOKEN_USER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from tokenward.names import Service
     from tokenward.session import Session
+    from tokenward.settings.service_names import Service
 
 CRATES_IO = "https://crates.io/"
 _CRATES_IO_INDEXES = {

@@ -10,24 +10,25 @@ says which.
 
 from __future__ import annotations
 
-from tokenward import lookup, names, tokens, unlocking
-from tokenward.connection import AgentAbsent, AgentError
+from tokenward.credentials import lookup, token_format, unlocking
+from tokenward.credentials.provider_choice import find_home
 from tokenward.errors import CommandError
-from tokenward.providing import find_home
+from tokenward.settings import service_names
+from tokenward.transport.connect import AgentAbsent, AgentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tokenward.lookup import Found
-    from tokenward.names import Service
+    from tokenward.credentials.lookup import Found
     from tokenward.session import Session
+    from tokenward.settings.service_names import Service
 
 
 def service_of(url: str) -> Service | None:
     """Return the service of a URL with a scheme; None where nothing can be stored for it."""
     try:
-        return names.resolve(url, lambda: names.Names(()))
+        return service_names.resolve(url, lambda: service_names.Names(()))
     except CommandError:
         return None
 
@@ -58,7 +59,7 @@ def keep(
 
     `lifetime` is in seconds.
     """
-    checked = tokens.checked((service.key,), username, secret)
+    checked = token_format.checked((service.key,), username, secret)
     home = find_home(session, None)
     home.make(session)
     header = unlocking.ask(

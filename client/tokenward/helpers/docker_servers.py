@@ -6,8 +6,8 @@ spelling of a server back, and means one account of it without ever saying which
 
 from __future__ import annotations
 
+from tokenward.files.json_store import Memory
 from tokenward.helpers.credentials import service_of
-from tokenward.memory import Memory
 
 
 class DockerServers:

@@ -20,16 +20,16 @@ import sys
 from time import time
 from urllib.parse import quote
 
-from tokenward.connection import AgentError
 from tokenward.errors import CommandError
 from tokenward.helpers import credentials, program
-from tokenward.keyring_agent import first_time
+from tokenward.keyring_program.agent_client import first_time
+from tokenward.transport.connect import AgentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tokenward.lookup import Found
-    from tokenward.names import Service
+    from tokenward.credentials.lookup import Found
     from tokenward.session import Session
+    from tokenward.settings.service_names import Service
 
 _IN_PATH = "/~!$&'()*+,;=:@"  # what RFC 3986 has a path hold as it is; git decodes all the rest
 _NOT_IN_HOST = frozenset("@/?#")  # any of them would make another host of what stands before it

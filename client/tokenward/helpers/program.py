@@ -10,9 +10,9 @@ import os
 from contextlib import closing
 
 from tokenward.errors import CommandError
-from tokenward.secrets_input import stdin
 from tokenward.session import Session
-from tokenward.terminal import OutputClosedError, Terminal
+from tokenward.ui.secret_input import stdin
+from tokenward.ui.terminal import OutputClosedError, Terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from __future__ import annotations
 import base64
 from typing import NamedTuple
 
-from tokenward.definition import ANACONDA, DEVPI, GITLAB
 from tokenward.indexes.place import WAREHOUSE
+from tokenward.settings.index_definition import ANACONDA, DEVPI, GITLAB
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import re
 
-from tokenward.definition import ANACONDA, DEVPI, GITLAB, JFROG
-from tokenward.tokens import PAGES
+from tokenward.credentials.token_format import PAGES
+from tokenward.settings.index_definition import ANACONDA, DEVPI, GITLAB, JFROG
 from tokenward_protocol.urls import ServiceError, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenward.definition import Definition
+    from tokenward.settings.index_definition import Definition
 
 WAREHOUSE, OTHER = "pypi", ""
 """Kinds that nobody has to configure: PyPI and TestPyPI, and whatever else is an index."""

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import json
 
-from tokenward.definition import ANACONDA, GITLAB, JFROG
+from tokenward.credentials.narrowing import seen
 from tokenward.indexes.place import WAREHOUSE, host
 from tokenward.indexes.web import WebError
-from tokenward.narrowing import seen
+from tokenward.settings.index_definition import ANACONDA, GITLAB, JFROG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from tokenward.errors import CommandError
 from tokenward.indexes.web import WebError
-from tokenward.layout import listed
+from tokenward.ui.formatting import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

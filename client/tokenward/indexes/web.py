@@ -26,7 +26,7 @@ from urllib.error import URLError
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
 
 from tokenward.errors import CommandError
-from tokenward.layout import span
+from tokenward.ui.formatting import span
 from tokenward_protocol import VERSION
 
 TYPE_CHECKING = False

@@ -10,22 +10,22 @@ from __future__ import annotations
 import os
 import sys
 
-from tokenward import starter
 from tokenward.errors import CommandError
 from tokenward.services.manager import Job
+from tokenward.transport import autostart
 
 if sys.platform == "win32":
-    from tokenward import pipe_address as address
+    from tokenward.transport import pipe_address as address
 else:
-    from tokenward import address
+    from tokenward.transport import address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from tokenward.directories import Directories
     from tokenward.services.manager import Manager, Service
+    from tokenward.settings.directories import Directories
 
 _PLACES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "TOKENWARD_PINENTRY")
 
@@ -51,7 +51,7 @@ def job(directories: Directories, environ: Mapping[str, str]) -> Job:
         variables["TOKENWARD_CONFIG"] = os.path.abspath(config)
     if directories.credentials != directories.ordinary:
         variables["TOKENWARD_DIR"] = directories.credentials
-    command = [*starter.interpreter(), "-m", "tokenward_agent"]
+    command = [*autostart.interpreter(), "-m", "tokenward_agent"]
     return Job(command, _first(base, directories), variables)
 
 

@@ -20,11 +20,12 @@ import plistlib
 import re
 from time import monotonic, sleep
 
-from tokenward import address, directories, files
 from tokenward.errors import CommandError
+from tokenward.files import reading, user_files
 from tokenward.services.control import Control
 from tokenward.services.manager import Job, Service
-from tokenward.setup import writing
+from tokenward.settings import directories
+from tokenward.transport import address
 from tokenward_os.files import uid
 
 TYPE_CHECKING = False
@@ -79,8 +80,8 @@ class Launchd:
             return []
         _leave_swept(job.socket)
         try:
-            writing.make_folders(self._path)
-            writing.write(self._path, text.decode(), 0o644)
+            user_files.make_folders(self._path)
+            user_files.write(self._path, text.decode(), 0o644)
             self._unload()
             self._launchctl.tell("enable", self._target)  # it may have been disabled by hand
             self._launchctl.tell("bootstrap", self._domain, self._path)
@@ -94,13 +95,13 @@ class Launchd:
         if not self._ours():
             return []
         self._unload()
-        writing.remove(self._path)
-        writing.remove_folder(os.path.dirname(self._path))
+        user_files.remove(self._path)
+        user_files.remove_folder(os.path.dirname(self._path))
         return [self._path]
 
     def service(self) -> Service | None:
         """As `Manager.service` has it."""
-        text = files.read(self._path)
+        text = reading.read(self._path)
         if text is None:
             return None
         try:
@@ -120,7 +121,7 @@ class Launchd:
 
         Raises CommandError for one that somebody else put there.
         """
-        text = files.read(self._path) or b""
+        text = reading.read(self._path) or b""
         if text and REMARK not in text:
             raise CommandError(
                 f"{self._path} is there already, and `auth agent install` did not write it.",
@@ -154,8 +155,8 @@ def _leave_swept(socket: str) -> None:
         return
     for name in os.listdir(folder):
         if name.endswith(".lock") and not os.path.exists(f"{folder}/{name.removesuffix('.lock')}"):
-            writing.remove(f"{folder}/{name}")
-    if not writing.remove_folder(folder):
+            user_files.remove(f"{folder}/{name}")
+    if not user_files.remove_folder(folder):
         raise CommandError(
             f"Agents of other directories serve in {folder}, where clients look first.",
             f"stop those whose sockets `ls {folder}` shows, and do it again",
@@ -168,7 +169,7 @@ def written(job: Job, session: str) -> bytes:
     Raises CommandError for what no property list can hold.
     """
     folder = os.path.join(os.path.dirname(__file__), "launch_agents")
-    agent = plistlib.loads(files.read(f"{folder}/{LABEL}.plist") or b"")
+    agent = plistlib.loads(reading.read(f"{folder}/{LABEL}.plist") or b"")
     agent["ProgramArguments"] = job.command
     agent["Sockets"]["Listener"]["SockPathName"] = job.socket
     agent["EnvironmentVariables"] |= job.variables

@@ -13,11 +13,11 @@ from __future__ import annotations
 import os
 import shutil
 
-from tokenward import directories, files
 from tokenward.errors import CommandError
+from tokenward.files import reading, user_files
 from tokenward.services.control import Control
 from tokenward.services.manager import Job, Service
-from tokenward.setup import writing
+from tokenward.settings import directories
 from tokenward_os.files import uid
 
 TYPE_CHECKING = False
@@ -70,8 +70,8 @@ class Systemd:
             return []
         try:
             for path in changed:
-                writing.make_folders(path)
-                writing.write(path, texts[path], 0o644)
+                user_files.make_folders(path)
+                user_files.write(path, texts[path], 0o644)
             self._systemctl.tell("daemon-reload")
             self._systemctl.tell("stop", *UNITS[:3])
             self._systemctl.tell("enable", "--quiet", "--now", SOCKET)
@@ -91,11 +91,11 @@ class Systemd:
             "stop", SERVICE, "tokenward-worker.socket", "tokenward-worker@*.service"
         )
         for path in there:
-            writing.remove(path)
+            user_files.remove(path)
         self._systemctl.tell("daemon-reload")
         self._systemctl.ask("reset-failed", *UNITS[:3])  # a failure where nothing has failed
-        if writing.remove_folder(self._folder):
-            writing.remove_folder(os.path.dirname(self._folder))
+        if user_files.remove_folder(self._folder):
+            user_files.remove_folder(os.path.dirname(self._folder))
         return there
 
     def service(self) -> Service | None:
@@ -120,7 +120,7 @@ class Systemd:
 
         Raises CommandError for a file that somebody else put there.
         """
-        text = (files.read(path) or b"").decode(errors="replace")
+        text = (reading.read(path) or b"").decode(errors="replace")
         if text and not text.startswith(MARK):
             raise CommandError(
                 f"{path} is there already, and `auth agent install` did not write it.",
@@ -141,7 +141,7 @@ class Systemd:
 def written(unit: str, job: Job) -> str:
     """Return the text of a unit for a job."""
     units = os.path.join(os.path.dirname(__file__), "units")
-    text = (files.read(f"{units}/{unit}") or b"").decode()
+    text = (reading.read(f"{units}/{unit}") or b"").decode()
     command = " ".join(quoted(word) for word in job.command)
     text = text.replace(_PROGRAM, f"ExecStart={command}\n")
     text = text.replace(_ADDRESS, f"ListenStream={job.socket.replace('%', '%%')}\n")

@@ -10,9 +10,9 @@ from __future__ import annotations
 import configparser
 import re
 
+from tokenward.settings.setup_mark import NOTE
 from tokenward.setup.draft import BEFORE, NOTES
 from tokenward.setup.step import NotUnderstoodError, StrangersWordError
-from tokenward.setup_mark import NOTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

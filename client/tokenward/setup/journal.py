@@ -20,9 +20,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from tokenward.errors import CommandError
-from tokenward.files import read
-from tokenward.replacing import unfinished
-from tokenward.setup import writing
+from tokenward.files import user_files
+from tokenward.files.atomic_write import unfinished
+from tokenward.files.reading import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,15 +75,15 @@ class Journal:
     def save(self) -> None:
         """Write it, or remove it where nothing is left to remember. Raises CommandError."""
         if not self.files and not self.folders:
-            writing.remove(self.path)
+            user_files.remove(self.path)
             return
         files = {path: asdict(entry) for path, entry in self.files.items()}
         text = json.dumps({"version": 1, "files": files, "folders": self.folders}, indent=1)
-        writing.write(self.path, f"{text}\n", 0o600)
+        user_files.write(self.path, f"{text}\n", 0o600)
 
     def remember_folders(self, path: str) -> None:
         """Remember the folders above a file that are not there, before they are made."""
-        missing = writing.missing_folders(path)
+        missing = user_files.missing_folders(path)
         self.folders += [folder for folder in missing if folder not in self.folders]
 
 
@@ -96,8 +96,8 @@ def is_there(state: str) -> bool:
 @contextmanager
 def locked(state: str) -> Iterator[Journal]:
     """Read the journal with every other setup kept out. Raises CommandError."""
-    missing = writing.missing_folders(f"{state}/setup.json")
-    with writing.alone_in(state):
+    missing = user_files.missing_folders(f"{state}/setup.json")
+    with user_files.alone_in(state):
         journal = Journal(state)
         if missing:
             journal.folders += [folder for folder in missing if folder not in journal.folders]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from tokenward import keyring_script
+from tokenward.keyring_program import standalone
 from tokenward.setup import ini
 from tokenward.setup.step import Settings, Whole
 
@@ -24,16 +24,14 @@ if TYPE_CHECKING:
     from tokenward.setup.draft import Draft
 
 PART = "keyring"
-BACKEND = f"{keyring_script.MODULE}.Keyring"
+BACKEND = f"{standalone.MODULE}.Keyring"
 
 
 def steps(config: str, state: str, home: str, python: str) -> Iterator[Whole | Settings]:
     """Yield what the part wants, given the folder of configurations and our interpreter."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     module = module_path(state)
-    yield Whole(
-        PART, module, keyring_script.module(python), 0o600, f"move {module} away", alone=True
-    )
+    yield Whole(PART, module, standalone.module(python), 0o600, f"move {module} away", alone=True)
     values = {"default-keyring": BACKEND, "keyring-path": folder(state)}
 
     def edit(draft: Draft, over: bool) -> list[str]:
@@ -44,7 +42,7 @@ def steps(config: str, state: str, home: str, python: str) -> Iterator[Whole | S
     yield Settings(PART, configuration(config), edit, lines, needs=module)
     program = program_path(home)
     hint = f"move {program} away; or keep it: if the library is behind it, it asks tokenward too"
-    yield Whole(PART, program, keyring_script.program(python, package), 0o755, hint)
+    yield Whole(PART, program, standalone.program(python, package), 0o755, hint)
 
 
 def configuration(config: str) -> str:
@@ -59,7 +57,7 @@ def folder(state: str) -> str:
 
 def module_path(state: str) -> str:
     """Return the path of the copy of the backend."""
-    return f"{folder(state)}/{keyring_script.MODULE}.py"
+    return f"{folder(state)}/{standalone.MODULE}.py"
 
 
 def program_path(home: str) -> str:

@@ -12,8 +12,8 @@ import os
 import shutil
 import sys
 
-from tokenward import directories
 from tokenward.errors import CommandError
+from tokenward.settings import directories
 from tokenward.setup import keyring_part, pip_part, pypirc_part, uv_part
 from tokenward_protocol import places
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from tokenward import keyring_script
 from tokenward.errors import CommandError
-from tokenward.files import read
+from tokenward.files.reading import read
+from tokenward.keyring_program import standalone
 from tokenward.setup.draft import Draft, without
 
 if TYPE_CHECKING:
@@ -137,5 +137,5 @@ def digest(text: str) -> str:
 
 
 def _is_ours(text: str, step: Whole, known: Entry | None) -> bool:
-    marked = keyring_script.MARK in text[:4096]
+    marked = standalone.MARK in text[:4096]
     return text == step.text or marked or bool(known and known.digest == digest(text))

@@ -11,10 +11,10 @@ import re
 from typing import Any
 
 from tokenward.errors import CommandError
-from tokenward.files import parse_toml
+from tokenward.files.reading import parse_toml
+from tokenward.settings.setup_mark import NOTE
 from tokenward.setup.draft import BEFORE, NOTES
 from tokenward.setup.step import NotUnderstoodError, StrangersWordError
-from tokenward.setup_mark import NOTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ import re
 from typing import Any
 from urllib.parse import quote
 
+from tokenward.settings.setup_mark import UV_PROVIDER
 from tokenward.setup import toml
 from tokenward.setup.step import NotUnderstoodError, Settings
-from tokenward.setup_mark import UV_PROVIDER
 from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, ServiceError, parse
 
 TYPE_CHECKING = False

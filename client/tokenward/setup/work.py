@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tokenward.errors import CommandError
-from tokenward.setup import writing
+from tokenward.files import user_files
 from tokenward.setup.draft import without
 from tokenward.setup.journal import Entry
 from tokenward.setup.step import Look, Whole, digest, text_of
@@ -47,7 +47,7 @@ def do(looks: Sequence[Look], journal: Journal, outcome: Outcome) -> None:
     for look in looks:
         path = look.step.path
         try:
-            writing.forget_unfinished(path)
+            user_files.forget_unfinished(path)
             if _is_to_be_written(look, journal, outcome):
                 _write(look, journal)
                 outcome.written.append(path)
@@ -63,10 +63,10 @@ def _is_to_be_written(look: Look, journal: Journal, outcome: Outcome) -> bool:
     if isinstance(step, Whole):
         if step.alone:
             folder, name = os.path.split(path)
-            writing.make_private(os.path.dirname(folder))
-            writing.make_private(folder, {name, "__pycache__"})
+            user_files.make_private(os.path.dirname(folder))
+            user_files.make_private(folder, {name, "__pycache__"})
         if not look.changes:
-            writing.set_mode(path, step.mode)
+            user_files.set_mode(path, step.mode)
     elif step.needs in outcome.refused:
         raise CommandError(f"{path} stays as it was, since {step.needs} did.")
     if not look.changes:
@@ -94,8 +94,8 @@ def _write(look: Look, journal: Journal) -> None:
     journal.files[path] = entry
     journal.save()
     try:
-        writing.make_folders(path)
-        writing.write(path, look.after, mode)
+        user_files.make_folders(path)
+        user_files.write(path, look.after, mode)
     except CommandError:
         if before is None:
             del journal.files[path]
@@ -104,7 +104,7 @@ def _write(look: Look, journal: Journal) -> None:
         journal.save()
         raise
     if isinstance(look.step, Whole):
-        writing.set_mode(path, mode)
+        user_files.set_mode(path, mode)
 
 
 def undo(parts: Sequence[str], journal: Journal, outcome: Outcome) -> None:
@@ -120,14 +120,14 @@ def undo(parts: Sequence[str], journal: Journal, outcome: Outcome) -> None:
         try:
             if entry.digest:
                 _check_that_nobody_needs(path, entry, journal)
-            writing.forget_unfinished(path)
+            user_files.forget_unfinished(path)
             _take_out(path, entry, outcome)
         except CommandError as error:
             outcome.refused[path] = error
             continue
         del journal.files[path]
         journal.save()
-    writing.forget_unfinished(journal.path)
+    user_files.forget_unfinished(journal.path)
     kept = [*journal.files, *([journal.path] if journal.files else [])]
     over = [f for f in journal.folders if not any(path.startswith(f"{f}/") for path in kept)]
     last = [folder for folder in over if journal.path.startswith(f"{folder}/")]
@@ -140,7 +140,7 @@ def undo(parts: Sequence[str], journal: Journal, outcome: Outcome) -> None:
 def _remove_folders(folders: Sequence[str], outcome: Outcome) -> None:
     for folder in sorted(folders, key=len, reverse=True):
         _forget_compiled(folder)
-        if os.path.isdir(folder) and writing.remove_folder(folder):
+        if os.path.isdir(folder) and user_files.remove_folder(folder):
             outcome.removed.append(folder)
 
 
@@ -174,10 +174,10 @@ def _take_out(path: str, entry: Entry, outcome: Outcome) -> None:
     if rest == text:
         outcome.unchanged.append(path)
     elif (entry.made or entry.digest) and not rest.strip():
-        writing.remove(path)
+        user_files.remove(path)
         outcome.removed.append(path)
     else:
-        writing.write(path, rest, 0o600)
+        user_files.write(path, rest, 0o600)
         outcome.written.append(path)
 
 
@@ -194,5 +194,5 @@ def _forget_compiled(folder: str) -> None:
     with suppress(OSError):
         for name in os.listdir(cache):
             if name.startswith("tokenward_keyring."):
-                writing.remove(f"{cache}/{name}")
-        writing.remove_folder(cache)
+                user_files.remove(f"{cache}/{name}")
+        user_files.remove_folder(cache)

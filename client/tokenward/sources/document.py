@@ -8,7 +8,7 @@ each as before. Pure but for `opened`, which reads.
 from __future__ import annotations
 
 from tokenward.errors import CommandError
-from tokenward.files import read
+from tokenward.files.reading import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tokenward.settings import Settings
+    from tokenward.settings.effective import Settings
 
 
 def gather(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tokenward.definition import env_form
 from tokenward.errors import CommandError
+from tokenward.settings.index_definition import env_form
 from tokenward_protocol.urls import FIXED, ServiceError, parse, strip_index_suffix
 
 TYPE_CHECKING = False

@@ -17,7 +17,7 @@ from contextlib import suppress
 from urllib.parse import unquote
 
 from tokenward.errors import CommandError
-from tokenward.files import read
+from tokenward.files.reading import read
 from tokenward.sources.found import USERINFO, Found, at_url, unreadable
 from tokenward.sources.lines import ini
 from tokenward_protocol.urls import masked

@@ -12,7 +12,7 @@ import os
 import sys
 
 from tokenward.errors import CommandError
-from tokenward.files import parse_toml, read
+from tokenward.files.reading import parse_toml, read
 from tokenward.sources.found import Found, at_url
 from tokenward.sources.lines import toml
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from tokenward import pypirc
+from tokenward.settings import pypirc
 from tokenward.sources.found import USERINFO, Found, at_url
 from tokenward.sources.lines import ini
 

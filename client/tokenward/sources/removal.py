@@ -14,8 +14,8 @@ import sys
 from contextlib import contextmanager
 
 from tokenward.errors import CommandError
-from tokenward.files import read
-from tokenward.replacing import replace
+from tokenward.files.atomic_write import replace
+from tokenward.files.reading import read
 from tokenward.sources.netrc_file import readable
 from tokenward_os.files import CLOSED, open_to_others, uid
 

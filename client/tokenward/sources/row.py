@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenward.takeover import ALREADY, DIFFERENT, NEW, REPLACED, Outcome
+from tokenward.credentials.bulk_store import ALREADY, DIFFERENT, NEW, REPLACED, Outcome
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False

@@ -14,10 +14,10 @@ import sys
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from tokenward import keyring_script
 from tokenward.errors import CommandError
-from tokenward.layout import listed
+from tokenward.keyring_program import standalone
 from tokenward.sources.found import Found
+from tokenward.ui.formatting import listed
 from tokenward_protocol.urls import FIXED, strip_index_suffix
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ SECONDS = 60
 
 _USER = "__token__"
 _OFF = ("keyring.backends.fail", "keyring.backends.null")
-_NOT_ASKED = ("tokenward", keyring_script.MODULE, "keyring.backends.chainer", *_OFF)
+_NOT_ASKED = ("tokenward", standalone.MODULE, "keyring.backends.chainer", *_OFF)
 
 
 class Items:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from tokenward.files import parse_toml
+from tokenward.files.reading import parse_toml
 from tokenward.sources.found import Found, at_url
 from tokenward.sources.lines import toml
 from tokenward_protocol.urls import masked

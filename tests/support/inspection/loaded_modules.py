@@ -15,10 +15,11 @@ HOT = {
     "__future__",
     "_socket",  # socket.socket without the module `socket`, which costs more than all the rest
     "tokenward",
-    "tokenward.address",
+    "tokenward.transport",
+    "tokenward.transport.address",
     "tokenward.errors",
     "tokenward.hot",
-    "tokenward.socket_stream",
+    "tokenward.transport.socket_stream",
     "tokenward_protocol",
     "tokenward_protocol.errors",
     "tokenward_protocol.frames",
@@ -34,8 +35,9 @@ KEYRING = {
     "__future__",
     "_socket",
     "tokenward",
-    "tokenward.keyring_agent",
-    "tokenward.keyring_client",
+    "tokenward.keyring_program",
+    "tokenward.keyring_program.agent_client",
+    "tokenward.keyring_program.client",
     "tokenward.keyring_command",
 }
 """The same for the `keyring` program."""

@@ -1,0 +1,1 @@
+"""The agent's audit log, read and told."""

@@ -1,0 +1,197 @@
+"""The agent's audit log, read as its files lie there, and how a line of it looks to a person.
+
+docs/AUDIT.md has the format. Reading proves nothing: whether a line is what the agent wrote, the
+agent alone can tell (`auth log --verify`). What cannot be read as a line is counted and passed
+over, and so is one that is longer than any agent writes. Whatever a line says about programs is what they said of themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from datetime import UTC, datetime
+
+from tokenward.errors import CommandError
+from tokenward.ui.formatting import counted, listed, span
+from tokenward_os.files import SAFE
+from tokenward_protocol.urls import display
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    Line = dict[str, Any]
+
+LONGEST = 64 * 1024
+"""Bytes of the longest line that any agent wrote."""
+
+HEADING = ("WHEN", "WHO", "WHAT", "SERVICE", "PROJECT", "DECISION")
+
+_NAME = re.compile(r"([0-9]{8}|[1-9][0-9]{8,11})\.jsonl")
+
+
+class LogReader:
+    """Reads the log in `folder` from its beginning, and later what came since."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._read: dict[str, int] = {}  # how far, by the file's name
+        self._first: dict[str, int] = {}  # the number of the first line that is there, by chain
+        self.unreadable = 0
+        """Lines that were no lines."""
+        self.since: str | None = None
+        """The time of the first line that is there."""
+
+    @property
+    def gone(self) -> int:
+        """How many lines at least were removed with files that were full: a chain counts its own."""
+        return sum(n - 1 for n in self._first.values())
+
+    def lines(self) -> Iterator[Line]:
+        """Yield every line that was not read before, in the order in which they were written.
+
+        Raises CommandError where the folder is a link.
+        """
+        if os.path.islink(self._folder):
+            raise CommandError(
+                f"{self._folder} is a link, and no log is read or written through one.",
+                "move it out of the way",
+            )
+        try:
+            names = sorted(filter(_NAME.fullmatch, os.listdir(self._folder)), key=_number)
+        except FileNotFoundError:
+            return
+        for name in names:
+            yield from self._lines(name)
+
+    def _lines(self, name: str) -> Iterator[Line]:
+        try:
+            file = os.open(os.path.join(self._folder, name), os.O_RDONLY | SAFE)
+        except OSError:
+            return
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            return
+        with open(file, "rb") as stream:
+            stream.seek(self._read.get(name, 0))
+            while text := stream.readline(LONGEST + 1):
+                if not text.endswith(b"\n") and len(text) <= LONGEST:
+                    break  # it is being written
+                self._read[name] = self._read.get(name, 0) + len(text)
+                line = _parsed(text)
+                if line is not None:
+                    self._note(line)
+                    yield line
+                elif text.strip():
+                    self.unreadable += 1
+
+    def _note(self, line: Line) -> None:
+        self.since = self.since or str(line["time"])
+        chain, n = line.get("chain"), line.get("n")
+        if isinstance(chain, str) and isinstance(n, int):
+            self._first.setdefault(chain, max(n, 1))
+
+
+def _number(name: str) -> int:
+    return int(name.partition(".")[0])
+
+
+def _parsed(text: bytes) -> Line | None:
+    try:
+        line = json.loads(text)
+        datetime.fromisoformat(line["time"])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return line if isinstance(line.get("event"), str) else None
+
+
+def when(line: Line) -> float:
+    """Return the moment of a line, in seconds since 1970."""
+    return datetime.fromisoformat(line["time"]).timestamp()
+
+
+def is_about(line: Line, service: str) -> bool:
+    """Tell whether a line is about a service, or about what covers it or lies below it."""
+    named = str(line.get("service", ""))
+    if "://" not in named or "://" not in service:
+        return named == service
+    return service.startswith(named) or named.startswith(service)
+
+
+def shown(line: Line) -> dict[str, Any]:
+    """Return a line for a program: all but its place in a chain and its signature."""
+    return {k: v for k, v in line.items() if k not in {"chain", "n", "mac", "file"}}
+
+
+def reach(since: str | None, gone: int, *, least: bool) -> str:
+    """Say how far back a log goes, "" where it goes back to its beginning."""
+    if since is None or not gone:
+        return ""
+    lines = f"{'at least ' if least else ''}{counted(gone, 'line')}"
+    return f"The log goes back to {_shown(since)}; {lines} before that gave way to newer ones."
+
+
+def _shown(time: str) -> str:
+    moment = datetime.fromisoformat(time).replace(tzinfo=UTC).astimezone()
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def row(line: Line) -> tuple[str, ...]:
+    """Return a line for a person, in the columns of `HEADING`."""
+    projects = line.get("projects")
+    return (
+        _shown(line["time"]),
+        who(line.get("who")),
+        f"{line['event']} ({line['purpose']})" if line.get("purpose") else str(line["event"]),
+        _service(line),
+        ", ".join(map(str, projects)) if isinstance(projects, list) else "",
+        _decision(line),
+    )
+
+
+def who(asker: Any) -> str:
+    """Say who asked: "twine on pts/3", "pip by keyring in ci.service"; "" for the agent itself."""
+    if not isinstance(asker, dict):
+        return ""
+    text = str(asker.get("program", "unknown"))
+    through = asker.get("through")
+    if isinstance(through, list) and through:
+        text += f" by {listed([str(name) for name in through])}"
+    if asker.get("terminal"):
+        return f"{text} on {asker['terminal']}"
+    return f"{text} in {asker['unit']}" if asker.get("unit") else text
+
+
+def _service(line: Line) -> str:
+    service, username = line.get("service"), line.get("username")
+    if not service:
+        count = line.get("count")
+        return f"{count} credentials" if count else ""
+    shown = display(str(service))
+    return f"{shown} ({username})" if username and username != "__token__" else shown
+
+
+def _decision(line: Line) -> str:
+    text = str(line.get("decision", ""))
+    expires = line.get("expires")
+    if line.get("consent") and line.get("code"):
+        when_asked = "when asked" if line["consent"] == "asked" else "when asked before"
+        return f"denied {when_asked} (line {line.get('rule', '?')} of the policy)"
+    if line.get("rule") and line.get("code"):
+        text = f"denied by line {line['rule']} of the policy"
+    elif line.get("code") not in {None, text}:
+        text += f": {line['code']}"
+    if isinstance(expires, int) and text == "given":
+        text += f" for {span(expires - when(line) + 1)}"  # a second may have gone by meanwhile
+    ahead = line.get("ahead")
+    if isinstance(ahead, int) and ahead:
+        text += f": {span(abs(ahead))} {'ahead' if ahead > 0 else 'behind'}"
+    if line.get("why"):
+        text += f": {line['why']}"
+    if line.get("consent"):
+        text += f", {line['consent']}"
+    lost = line.get("lost")
+    return f"{text}; {lost} lines before could not be written" if lost else text

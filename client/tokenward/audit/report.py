@@ -1,0 +1,41 @@
+"""What the agent found when it looked whether its audit log is whole, in sentences."""
+
+from __future__ import annotations
+
+from tokenward.audit.log_reader import reach
+from tokenward.ui.formatting import counted, listed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def summary(answer: dict[str, Any]) -> str:
+    """Say that a log is whole, as far as what, and how far back it goes."""
+    text = f"No line was changed, moved, inserted or taken away: {answer['vouched']} of"
+    text = f"{text} {counted(answer['lines'], 'line')} are vouched for."
+    return f"{text} {reach(answer.get('since'), answer.get('gone', 0), least=False)}".rstrip()
+
+
+def stray(answer: dict[str, Any]) -> list[str]:
+    """Say what lies among the files of the log and is none of them."""
+    folder = answer["folder"]
+    return [f"{folder}/{name} is no file of the log." for name in answer.get("strays", ())]
+
+
+def notes(answer: dict[str, Any]) -> list[str]:
+    """Return what else a person should know about a log that is whole."""
+    found = []
+    if answer["unanchored"]:
+        found.append(
+            f"{counted(answer['unanchored'], 'line')} could have been cut off unnoticed: an agent"
+            " was ended before a vault knew of them, or none was open"
+        )
+    if answer["lost"]:
+        found.append(f"{counted(answer['lost'], 'line')} could not be written at their time")
+    if answer["elsewhere"]:
+        found.append("the vaults know of agents that wrote elsewhere, as on another machine")
+    if answer["closed"]:
+        names = listed([f"`{name}`" for name in answer["closed"]])
+        found.append(f"the vault of {names} is closed, and may vouch for more")
+    return found

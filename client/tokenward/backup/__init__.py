@@ -1,0 +1,1 @@
+"""Exports: the file, and what goes into one and comes back."""

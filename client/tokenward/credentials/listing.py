@@ -1,0 +1,39 @@
+"""What is stored: every entry of the vaults that are open or can be opened, without a secret."""
+
+from __future__ import annotations
+
+from tokenward.credentials import unlocking
+from tokenward.transport.connect import AgentError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tokenward.session import Session
+    from tokenward.transport.connect import Answer
+
+
+def stored(session: Session) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the entries as `list` answers them, and the providers whose vaults are not open.
+
+    A vault that is closed and not locked is opened if that can be. Raises AgentError.
+    """
+    entries, closed = every(session.plain)
+    if closed:
+        refused = AgentError("locked", "It is not open.", "", {"vaults": closed})
+        if unlocking.reopen(session, refused, offer=False):
+            entries, closed = every(session.plain)
+    return entries, closed
+
+
+def every(ask: Callable[..., Answer]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Ask for every entry of the open vaults, and the providers whose vaults are not."""
+    entries: list[dict[str, Any]] = []
+    after = 0
+    while True:
+        header = ask("list", after=after).header
+        entries += header["entries"]
+        if header["next"] is None:
+            return entries, [str(provider) for provider in header["closed"]]
+        after = header["next"]

@@ -1,0 +1,101 @@
+"""Where a new credential goes: which provider, and its vault made if there is none yet.
+
+Only a provider that the command line names is insisted on. One that settings name and that cannot
+be used is said and passed over; without either, the agent chooses by what is there.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tokenward.credentials import unlocking
+from tokenward.credentials.unlocking import given_passphrase, new_passphrase
+from tokenward.errors import CommandError
+from tokenward.keyring_program import on_path
+from tokenward.transport.connect import AgentError
+from tokenward.transport.prompt_context import session_variables
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tokenward.session import Session
+
+_SLOT = {"keyring": "keyring", "subprocess": "program"}
+_BY_ITSELF = "dpapi" if sys.platform == "win32" else "key-file"
+
+
+class Home:
+    """A provider that can be used. `state` is that of its vault, as the agent said."""
+
+    __slots__ = ("_program", "provider", "state")
+
+    def __init__(self, provider: str, state: str, program: str | None) -> None:
+        self.provider = provider
+        self.state = state
+        self._program = program
+
+    def make(self, session: Session) -> None:
+        """Make the vault if it is not there. May ask for a new passphrase."""
+        if self.state != "absent" and self.provider != "subprocess":
+            return
+        passphrase = b""
+        slot = _SLOT.get(self.provider)
+        if slot is None:
+            passphrase = _passphrase(session) or b""
+            slot = "passphrase" if passphrase else _BY_ITSELF
+        wanted: dict[str, Any] = session_variables(session.environ)
+        wanted |= {"provider": self.provider, "slot": slot, "program": self._program}
+        unlocking.ask(session, "create", passphrase, offer=True, **wanted)
+        if slot == "dpapi":
+            session.terminal.say(
+                "The vault opens by DPAPI, for this user of Windows: it protects copies of your files,"
+                " and nothing from programs that run as you."
+            )
+            session.terminal.hint("`auth passphrase set` protects it by a passphrase")
+        if slot == "key-file":
+            session.terminal.say(
+                "The vault opens with a key file in your state directory: it protects copies of the"
+                " credentials directory, and nothing from whoever can read your files."
+            )
+            session.terminal.hint("`auth passphrase set` protects it by a passphrase")
+
+
+def find_home(session: Session, flag: str | None) -> Home:
+    """Return the provider for a new credential. Raises CommandError and AgentError."""
+    settings = session.settings
+    program, passed_over = on_path.find(session.environ, settings.cwd)
+    chosen = settings.provider(flag, lambda: program is not None)
+    variables: dict[str, Any] = session_variables(session.environ)
+    wanted: dict[str, Any] = {"provider": chosen.name, **variables}
+    if chosen.name == "subprocess":
+        wanted["program"] = program
+    try:
+        header = session.plain("prepare", **wanted).header
+    except AgentError as refused:
+        if chosen.name is None or refused.code != "provider":
+            raise
+        why = str(refused)
+        if chosen.name == "subprocess" and program is None:
+            why = on_path.none_found(passed_over)
+        if chosen.explicit:
+            raise CommandError(why, refused.hint) from None
+        session.terminal.warn(f"{chosen.chosen_by} names the provider {chosen.name}: {why}")
+        header = session.plain("prepare", **variables).header
+    else:
+        if chosen.name is not None:
+            session.terminal.detail(f"The provider is {chosen.name}, by {chosen.chosen_by}.")
+    if header["note"]:
+        session.terminal.say(str(header["note"]))
+    provider = str(header["provider"])
+    return Home(provider, str(header["state"]), program if provider == "subprocess" else None)
+
+
+def _passphrase(session: Session) -> bytes | None:
+    """Return the new vault's passphrase; None for what needs none."""
+    if not session.terminal.is_there():
+        return given_passphrase(session.environ)
+    instead = "DPAPI" if sys.platform == "win32" else "a key file"
+    return new_passphrase(
+        session, f"New passphrase for the vault (empty: {instead}):", may_be_empty=True
+    )

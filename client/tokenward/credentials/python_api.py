@@ -1,0 +1,72 @@
+"""What `tokenward.get` does: the lookup of every way in, as a function of a program.
+
+Nobody is asked anything here, since a program is running and no person may be there; a passphrase
+that the environment leads to is used.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+
+from tokenward.credentials import lookup
+from tokenward.credentials.narrowing import width
+from tokenward.errors import CommandError
+from tokenward.session import Session
+from tokenward.settings.service_names import resolve
+from tokenward.transport.connect import AgentError
+from tokenward.ui.terminal import Terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+class Credential:
+    """A user name and a secret; the secret is in no repr and no pickle.
+
+    `expires` is when the secret ends, in seconds since 1970, or None.
+    """
+
+    __slots__ = ("expires", "secret", "username")
+
+    def __init__(self, username: str, secret: str, expires: int | None = None) -> None:
+        self.username = username
+        self.secret = secret
+        self.expires = expires
+
+    def __repr__(self) -> str:
+        return f"Credential(username={self.username!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a credential is not pickled: that would write its secret down")
+
+
+def find(url: str, username: str | None, project: str | None, ttl: int | None) -> Credential | None:
+    """Return the credential for `url`, or None. Raises CommandError."""
+    _require_texts(url=url, username=username or "", project=project or "")
+    if ttl is not None and (type(ttl) is not int or ttl < 1):
+        raise CommandError("`ttl` is a number of whole seconds, above zero.", "`ttl=900`")
+    asked = width(None if project is None else [project], ttl, otherwise=lookup.TOOL)
+    terminal = Terminal(os.environ, quiet=True)
+    terminal.attended = False
+    with closing(Session(terminal, os.environ, json=False)) as session:
+        service = resolve(url, lambda: session.settings.names)
+        try:
+            found = lookup.find(session, service, username or service.username, width=asked)
+        except AgentError as error:
+            if error.code != "ambiguous":
+                raise
+            raise CommandError(str(error), "pass one as `username`") from None
+    return None if found is None else Credential(found.username, found.text, found.expires)
+
+
+def _require_texts(**arguments: object) -> None:
+    """Raise CommandError where a program gives what no command line could."""
+    for name, value in arguments.items():
+        if not isinstance(value, str):
+            raise CommandError(f"`{name}` is a text, and not a {type(value).__name__}.")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise CommandError(f"`{name}` is not valid Unicode.") from None

@@ -1,0 +1,245 @@
+"""Opening vaults: where the passphrase comes from, and when a command may use it unasked.
+
+The passphrase: `$TOKENWARD_PASSPHRASE_FILE`, a private file; else `$TOKENWARD_ASKPASS`, a program
+that prints it; else whoever sits at the terminal. All of them are read and run here, in the
+client, never by the agent.
+
+A vault that is merely *closed* (after a restart, or locked by a timer) any command opens for
+itself where it can, and asks once more (`ask`). One that a person *locked* stays so: only
+`auth unlock` ends that, or the person, asked on a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from tokenward.errors import CommandError
+from tokenward.transport.connect import AgentError
+from tokenward.transport.prompt_context import session_variables
+from tokenward.ui.formatting import listed
+from tokenward.ui.secret_input import MAX_INPUT, one_line
+from tokenward_os.files import open_to_others, uid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from tokenward.session import Session
+    from tokenward.transport.connect import Answer
+    from tokenward.ui.terminal import Terminal
+
+MAX_PASSPHRASE = 64 * 1024
+"""Bytes of the longest passphrase: the body of one frame."""
+
+TRIES = 3
+"""How often a person is asked for the same passphrase."""
+
+
+def given_passphrase(environ: Mapping[str, str]) -> bytes | None:
+    """Return the passphrase that the environment leads to, or None where it leads nowhere.
+
+    Raises CommandError where it leads to something that cannot be used.
+    """
+    if path := environ.get("TOKENWARD_PASSPHRASE_FILE"):
+        return passphrase_of(path, "TOKENWARD_PASSPHRASE_FILE names it")
+    if program := environ.get("TOKENWARD_ASKPASS"):
+        return _usable(_from_program(program), f"The program {program} of TOKENWARD_ASKPASS")
+    return None
+
+
+def passphrase_of(path: str, hint: str) -> bytes:
+    """Return the passphrase in a private file; `hint` says who names the file.
+
+    Raises CommandError.
+    """
+    try:
+        with open(path, "rb") as file:
+            found = os.fstat(file.fileno())
+            if open_to_others(found.st_mode) and stat.S_ISREG(found.st_mode):
+                raise CommandError(
+                    f"The passphrase file {path} can be read by others.",
+                    f"`chmod 600 {path}`"
+                    if _is_ours_to_change(file.fileno(), found.st_uid)
+                    else f"it was put there for you: have it mounted with mode 0400 for uid {uid()},"
+                    f" or `install -m 600 {path} COPY` and name the copy",
+                )
+            data = file.read(MAX_INPUT)
+    except OSError as failed:
+        raise CommandError(
+            f"The passphrase file {path} cannot be read: {failed.strerror}.", hint
+        ) from None
+    return _usable(data, f"The passphrase file {path}")
+
+
+def _is_ours_to_change(file: int, owner: int) -> bool:
+    """Tell whether its user can change a file's mode: not so for what a container engine mounts."""
+    if sys.platform == "win32":
+        return True
+    return uid() in {owner, 0} and not os.fstatvfs(file).f_flag & os.ST_RDONLY
+
+
+def _from_program(program: str) -> bytes:
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            [program, "Passphrase for tokenward:"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+    except OSError as failed:
+        raise CommandError(
+            f"The program {program} cannot be run: {failed.strerror}.", "TOKENWARD_ASKPASS names it"
+        ) from None
+    if done.returncode:
+        raise CommandError(f"The program {program} of TOKENWARD_ASKPASS gave no passphrase.")
+    return done.stdout
+
+
+def _usable(data: bytes, what: str) -> bytes:
+    """Return the one line, and refuse what cannot be a passphrase."""
+    data = one_line(data, what)
+    if not data:
+        raise CommandError(f"{what} holds no passphrase.")
+    if len(data) > MAX_PASSPHRASE:
+        raise CommandError(f"{what} holds more than {MAX_PASSPHRASE} bytes.")
+    return data
+
+
+def new_passphrase(session: Session, question: str, *, may_be_empty: bool) -> bytes | None:
+    """Return a passphrase for a vault that is to be made: from the environment, else asked twice.
+
+    None is an empty answer. Raises CommandError where nobody can be asked.
+    """
+    given = given_passphrase(session.environ)
+    if given is not None:
+        return given
+    if not session.terminal.is_there():
+        raise CommandError(
+            "There is no terminal to ask for a new passphrase.",
+            "set TOKENWARD_PASSPHRASE_FILE to a private file that holds it",
+        )
+    return asked_twice(session.terminal, question, may_be_empty=may_be_empty)
+
+
+def asked_twice(terminal: Terminal, question: str, *, may_be_empty: bool) -> bytes | None:
+    """Return a passphrase that was typed twice alike; None is an empty answer.
+
+    Raises CommandError where a person gives none.
+    """
+    with terminal.unseen():
+        for _ in range(TRIES):
+            first = terminal.ask_secret(question)
+            if not first and may_be_empty:
+                return None
+            if not first:
+                terminal.say("The passphrase must not be empty.")
+            elif terminal.ask_secret("The same again:") == first:
+                return _usable(first.encode(), "The answer")
+            else:
+                terminal.say("The two were not the same.")
+    raise CommandError("No new passphrase was given.")
+
+
+def unlock(
+    session: Session,
+    provider: str | None = None,
+    *,
+    attended: bool = True,
+    program: str | None = None,
+) -> dict[str, Any]:
+    """Open a provider's vault, or all of them, and return the agent's answer.
+
+    First what needs nobody; then, where a passphrase is missing, by the environment's or by asking.
+    Where it is not `attended` no keyring is given the time to ask a person; `program` is the
+    `keyring` program that is to be the chosen one. Raises AgentError and CommandError.
+    """
+    arguments: dict[str, Any] = {"provider": provider, **session_variables(session.environ)}
+    arguments["attended"] = attended or None
+    arguments["program"] = program
+    header: dict[str, Any] | None = None
+    refused: AgentError | None = None
+    try:
+        header = session.plain("unlock", **arguments).header
+    except AgentError as error:
+        if error.code != "passphrase-needed":
+            raise
+        refused = error
+    if header and not any(vault["needs"] == "passphrase" for vault in header["closed"]):
+        return header
+    given = given_passphrase(session.environ)
+    if given is not None:
+        return session.plain("unlock", given, **arguments).header
+    if session.terminal.is_there():
+        return _ask_passphrase(session, arguments)
+    if header:
+        return header
+    raise refused or AssertionError
+
+
+def _ask_passphrase(session: Session, arguments: dict[str, Any]) -> dict[str, Any]:
+    with session.terminal.unseen():
+        for left in reversed(range(TRIES)):
+            typed = session.terminal.ask_secret("Passphrase:")
+            if not typed:
+                raise CommandError("No passphrase was given.", "`auth unlock`")
+            try:
+                return session.plain("unlock", typed.encode(), **arguments).header
+            except AgentError as refused:
+                if refused.code != "wrong-passphrase" or not left:
+                    raise
+                session.terminal.say("That is not the passphrase.")
+    raise AssertionError("the last try returns or raises")
+
+
+def ask(
+    session: Session, op: str, body: bytes = b"", *, offer: bool = False, **arguments: Any
+) -> Answer:
+    """Ask the agent, opening a closed vault and having a person agree on the way.
+
+    `offer`: a person may be asked to end a lock, too. Raises AgentError.
+    """
+    try:
+        return session.ask_with_consent(op, body, **arguments)
+    except AgentError as refused:
+        if refused.code != "locked" or not reopen(session, refused, offer=offer):
+            raise
+    return session.ask_with_consent(op, body, **arguments)
+
+
+def reopen(session: Session, refused: AgentError, *, offer: bool) -> bool:
+    """Try to open what made the agent answer `locked`; tell whether asking again can help.
+
+    `offer`: a person at a terminal may be asked to end a lock.
+    """
+    status = session.plain("status").header
+    if status["locked"]:
+        return offer and session.terminal.is_there() and _end_lock(session, status)
+    wanted = refused.header.get("vaults") or [None]
+    opened = False
+    for provider in wanted:
+        name = str(provider) if provider is not None else None
+        try:
+            attended = session.terminal.is_there()
+            opened = bool(unlock(session, name, attended=attended)["opened"]) or opened
+        except AgentError as failed:
+            if failed.code not in {"passphrase-needed", "provider", "vault"}:
+                raise
+            session.terminal.detail(str(failed))
+    return opened
+
+
+def _end_lock(session: Session, status: dict[str, Any]) -> bool:
+    """Ask a person to unlock: for the passphrase where one is needed, else yes or no."""
+    locked = [vault for vault in status["vaults"] if vault["state"] == "locked"]
+    names = listed([f"`{vault['provider']}`" for vault in locked])
+    asks = [any(slot["kind"] == "passphrase" for slot in vault["slots"]) for vault in locked]
+    session.terminal.say(f"The vault of {names} is locked." if names else "The agent is locked.")
+    if not (asks and all(asks)) and not session.terminal.confirm("Unlock it?"):
+        return False
+    unlock(session)
+    return True

@@ -1,0 +1,1 @@
+"""`auth exec`: what a tool is started with."""

@@ -1,0 +1,180 @@
+"""The environment in which publish and install tools find their credentials, for `auth exec`.
+
+| variables | carry |
+| --- | --- |
+| URL, user name and secret of twine, uv, pdm, hatch, flit, maturin | uploads to the first index |
+| `POETRY_REPOSITORIES_<NAME>_URL`, with the account in it or `POETRY_PYPI_TOKEN_<NAME>` beside it | uploads to each that has a name |
+| `PIP_INDEX_URL`; `PIP_EXTRA_INDEX_URL` | installs from the first; from the others |
+| `UV_EXTRA_INDEX_URL`, `UV_INDEX_URL` | installs by uv (uv.py) |
+
+A secret never stands without its URL, so that a tool which was told of another index elsewhere (a
+.pypirc, a project) does not send it there. What a tool looks up by a name is set only where the
+same environment fixes the URL of that name: a checkout's files give names to URLs of their own.
+Whatever else the environment says about indexes is taken out: an old password would answer for a
+new URL. Pure: values in, a mapping out.
+
+Left out on purpose:
+
+- `UV_INDEX_<NAME>_…`, and `POETRY_HTTP_BASIC_<NAME>_…`, which poetry sends to the source that a
+  project calls NAME, `POETRY_REPOSITORIES_<NAME>_URL` or not. For installs poetry has nothing else.
+- `UV_INDEX` and `UV_DEFAULT_INDEX`, which come before what a project says, and which `uv add` writes
+  into it.
+- `PDM_PYPI_…`, which pdm applies to whatever source a project calls pypi.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tokenward.credentials.environment import TOKEN_USER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+
+class Access:
+    """A URL without user info, and the credential that is for it."""
+
+    __slots__ = ("secret", "url", "username")
+
+    def __init__(self, url: str, username: str, secret: str) -> None:
+        self.url = url
+        self.username = username
+        self.secret = secret
+
+
+class Index:
+    """One index: where uploads go and where installs come from; None where nothing is to be set.
+
+    `name` is spelled as in variables, None where the index has none.
+    """
+
+    __slots__ = ("install", "name", "publish")
+
+    def __init__(
+        self,
+        publish: Access | None,
+        install: Access | None,
+        name: str | None = None,
+    ) -> None:
+        self.publish = publish
+        self.install = install
+        self.name = name
+
+
+_UPLOADS = (
+    ("TWINE_REPOSITORY_URL", "TWINE_USERNAME", "TWINE_PASSWORD"),
+    ("UV_PUBLISH_URL", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"),
+    ("PDM_PUBLISH_REPO", "PDM_PUBLISH_USERNAME", "PDM_PUBLISH_PASSWORD"),
+    ("HATCH_INDEX_REPO", "HATCH_INDEX_USER", "HATCH_INDEX_AUTH"),
+    ("FLIT_INDEX_URL", "FLIT_USERNAME", "FLIT_PASSWORD"),
+    ("MATURIN_REPOSITORY_URL", "MATURIN_USERNAME", "MATURIN_PASSWORD"),
+)
+"""URL, user name and secret, each with one value."""
+
+_TOKENS = {"UV_PUBLISH_URL": "UV_PUBLISH_TOKEN", "MATURIN_REPOSITORY_URL": "MATURIN_PYPI_TOKEN"}
+"""Which variable takes an API token, and excludes the user name (uv) or is read first (maturin)."""
+
+_OTHERS = {
+    *("TWINE_REPOSITORY", "MATURIN_REPOSITORY", "UV_PUBLISH_INDEX", "UV_PUBLISH_CHECK_URL"),
+    *("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"),
+    *("PIP_INDEX_URL", "PIP_PYPI_URL", "PIP_EXTRA_INDEX_URL"),
+    *("PDM_PYPI_URL", "PDM_PYPI_USERNAME", "PDM_PYPI_PASSWORD"),
+}
+"""What also names an index to one of the tools, or may hold a credential for one."""
+
+_ONE_VALUE = {*_OTHERS, *_TOKENS.values(), *(name for names in _UPLOADS for name in names)}
+_BY_NAME = re.compile(
+    r"UV_INDEX_TOKEN_.+|UV_INDEX_.+_(USERNAME|PASSWORD)"
+    r"|POETRY_(PYPI_TOKEN|HTTP_BASIC|REPOSITORIES)_.+"
+)
+_ON_THE_WAY = re.compile(
+    r"(UV|PIP|TWINE|PDM|HATCH|FLIT|POETRY|MATURIN|PIPENV)_.*"
+    r"|.*PROXY|.*CA_BUNDLE|SSL_CERT_(FILE|DIR)|NETRC|HOME|XDG_CONFIG_.*|.*SSLKEYLOGFILE"
+)
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+def speaks_of_an_index(variable: str) -> bool:
+    """Tell whether a variable of this name could direct a tool to an index, or authenticate it.
+
+    pip reads its variables in any case, so case makes no difference.
+    """
+    upper = variable.upper()
+    return upper in _ONE_VALUE or _BY_NAME.fullmatch(upper) is not None
+
+
+def may_lead_elsewhere(variable: str) -> bool:
+    """Tell whether a file that sets a variable of this name could have a secret go elsewhere.
+
+    That is all that the tools read, and what says by which proxy, and what certificates are taken.
+    """
+    upper = variable.upper()
+    return speaks_of_an_index(variable) or _ON_THE_WAY.fullmatch(upper) is not None
+
+
+def is_upload_url(variable: str) -> bool:
+    """Tell whether a tool sends a secret of another variable to the URL in this one."""
+    urls = {url for url, _, _ in _UPLOADS}
+    return variable in urls or re.fullmatch(r"POETRY_REPOSITORIES_.+_URL", variable) is not None
+
+
+def variables(indexes: Sequence[Index], *, without: Collection[str] = ()) -> dict[str, str]:
+    """Return what the tools are to find, for the first index and the others, but for uv's installs.
+
+    The tools in `without` find nothing: something else than the environment says where they send it.
+    """
+    found: dict[str, str] = {}
+    if indexes and indexes[0].publish:
+        found.update(_uploads(indexes[0].publish, without))
+    for index in indexes:
+        found.update(_poetry(index))
+    if indexes and indexes[0].install:
+        found["PIP_INDEX_URL"] = with_user_info(indexes[0].install)
+    if extra := [with_user_info(index.install) for index in indexes[1:] if index.install]:
+        found["PIP_EXTRA_INDEX_URL"] = " ".join(extra)
+    return found
+
+
+def child_environment(environ: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
+    """Return `environ` with the variables `found` and no other ones of their kind."""
+    kept = {name: value for name, value in environ.items() if not speaks_of_an_index(name)}
+    return {**kept, **found}
+
+
+def with_user_info(access: Access) -> str:
+    """Return the URL with user name and secret in it."""
+    scheme, _, rest = access.url.partition("://")
+    return f"{scheme}://{_quoted(access.username)}:{_quoted(access.secret)}@{rest}"
+
+
+def _uploads(access: Access, without: Collection[str]) -> Iterator[tuple[str, str]]:
+    for url, username, secret in _UPLOADS:
+        if url.partition("_")[0].lower() in without:
+            continue
+        yield url, access.url
+        if access.username == TOKEN_USER and url in _TOKENS:
+            yield _TOKENS[url], access.secret
+        else:
+            yield username, access.username
+            yield secret, access.secret
+
+
+def _poetry(index: Index) -> Iterator[tuple[str, str]]:
+    """Yield poetry's, which are for uploads: the URL of this variable is above a project's."""
+    access, name = index.publish, index.name
+    if access is None or name is None:
+        return
+    if access.username == TOKEN_USER:
+        yield f"POETRY_REPOSITORIES_{name}_URL", access.url
+        yield f"POETRY_PYPI_TOKEN_{name}", access.secret
+    else:
+        yield f"POETRY_REPOSITORIES_{name}_URL", with_user_info(access)
+
+
+def _quoted(text: str) -> str:
+    return "".join(
+        chr(byte) if byte in _UNRESERVED else f"%{byte:02X}"
+        for byte in text.encode("utf-8", "surrogateescape")
+    )

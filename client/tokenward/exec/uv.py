@@ -1,0 +1,100 @@
+"""How uv finds a credential for installs: beside the URL that it is for, and by no name.
+
+`UV_INDEX_<NAME>_PASSWORD` goes to whatever URL some file gives NAME: a checkout's, a workspace
+member's, a script's, one that we cannot read. So uv is given URLs with the credential in them, by
+those variables that stand behind what its settings say: `UV_EXTRA_INDEX_URL` comes after their
+indexes and before the default one, `UV_INDEX_URL` is the default index where they have none, and
+`uv add` writes neither into a project. uv sends a credential that it has met in any of its indexes
+with each request below that URL, so that an index of theirs need not be replaced.
+
+What uv's settings say here is read so that a lock file stays what it was, not for safety:
+
+| uv's settings | the URL goes |
+| --- | --- |
+| search it already | behind all, where it changes nothing |
+| do not, or for some packages alone; they have a default index | into the place of the default one, which theirs takes |
+| likewise, with no default index | behind PyPI |
+| are not known: CMD reads others, or is not uv itself | behind all: uv may find packages there |
+
+In the last case an index that nothing speaks of is given to uv alone. Pure: values in, values out.
+"""
+
+from __future__ import annotations
+
+from tokenward.exec.environment import Access, with_user_info
+from tokenward_protocol.urls import ServiceError, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tokenward.settings.uv_toml import UvSettings
+
+PYPI = "https://pypi.org/simple"
+"""The default index of uv, as uv spells it in a lock file."""
+
+
+OTHER_SETTINGS = (
+    "UV_PROJECT",
+    "UV_WORKING_DIR",
+    "UV_WORKING_DIRECTORY",
+    "UV_CONFIG_FILE",
+    "UV_NO_CONFIG",
+)
+"""The variables by which uv reads other settings than those of the folder it is started in."""
+
+
+class Search:
+    """Which indexes uv's settings have: those it searches, and those for some packages alone."""
+
+    __slots__ = ("explicit", "has_default", "searched")
+
+    def __init__(self, settings: Iterable[UvSettings]) -> None:
+        self.searched: list[str] = []
+        self.explicit: list[str] = []
+        self.has_default = False
+        for found in settings:
+            self.searched += found.searched
+            self.explicit += found.explicit
+            self.has_default |= found.has_default
+
+
+def variables(
+    accesses: Sequence[Access], search: Search, *, is_uv: bool, is_known: bool
+) -> tuple[dict[str, str], list[str]]:
+    """Return what uv is to find, and the URLs by which it may resolve otherwise than without.
+
+    `search` is what uv's settings say here; `is_known` says that CMD is uv and reads these.
+    """
+    behind: list[Access] = []
+    apart: list[Access] = []
+    for access in accesses:
+        searched = [*_below(access, search.searched)]
+        behind += searched
+        if explicit := [*_below(access, search.explicit)]:
+            apart += explicit
+        elif is_uv and not searched:
+            apart.append(access)
+    found: dict[str, str] = {}
+    if apart and is_known and search.has_default:
+        found["UV_INDEX_URL"] = with_user_info(apart.pop(0))
+    pypi = [PYPI] if apart and is_known and not search.has_default else []
+    urls = [*map(with_user_info, behind), *pypi, *map(with_user_info, apart)]
+    if urls:
+        found["UV_EXTRA_INDEX_URL"] = " ".join(urls)
+    return found, [] if pypi else [access.url for access in apart]
+
+
+def _below(access: Access, urls: Sequence[str]) -> Iterator[Access]:
+    """Yield access to those of `urls` that the credential is for: below its own, for its user.
+
+    They are spelled anew: a project's own text, which uv may read otherwise, gets no secret.
+    """
+    for url in dict.fromkeys(urls):
+        try:
+            theirs = parse(url)
+            covers = theirs.key.startswith(parse(access.url).key)
+        except ServiceError:
+            continue
+        if covers and theirs.username in {None, access.username}:
+            yield Access(theirs.key, access.username, access.secret)

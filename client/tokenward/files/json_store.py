@@ -1,0 +1,40 @@
+"""A small thing to remember in the state directory: a private JSON file of text by text.
+
+It holds no secret. A memory that is missing or damaged is empty; a new one takes the old one's
+place in one step.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tokenward.errors import CommandError
+from tokenward.files import own_folders
+from tokenward.files.atomic_write import replace
+from tokenward.files.reading import read
+
+
+class Memory:
+    """What `path` remembers; its directory is made when there is something to write."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+
+    def load(self) -> dict[str, str]:
+        """Return all of it; whatever is not as we write it counts for nothing."""
+        try:
+            known = json.loads(read(str(self._path)) or b"{}")
+        except (ValueError, RecursionError):
+            return {}
+        if not isinstance(known, dict):
+            return {}
+        return {key: value for key, value in known.items() if isinstance(value, str)}
+
+    def save(self, known: dict[str, str]) -> None:
+        """Remember this and nothing else. Raises CommandError where it cannot be written."""
+        try:
+            own_folders.make(str(self._path.parent))
+            replace(str(self._path), json.dumps(known, indent=1, sort_keys=True).encode())
+        except OSError as error:
+            raise CommandError(f"{self._path} cannot be written: {error.strerror}.") from None

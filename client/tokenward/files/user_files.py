@@ -1,0 +1,160 @@
+"""Files and folders of the user's own, as setup writes them: all of a file or nothing, mode kept.
+
+A link is followed where the link and the file that it leads to are the user's; nothing of another
+user is written, and no folder of others is made into ours.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from contextlib import contextmanager, suppress
+
+from tokenward.errors import CommandError
+from tokenward.files import own_folders
+from tokenward.files.atomic_write import replace, sync, unfinished
+from tokenward_os.files import missing, open_to_others, uid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def write(path: str, text: str, mode: int) -> None:
+    """Put `text` there; `mode` is for a file that is not there yet. Raises CommandError."""
+    target = os.path.realpath(path)
+    try:
+        kept = _mode_of_own(path, target)
+        data = text.encode("utf-8", "surrogateescape")
+        replace(target, data, mode=mode if kept is None else kept)
+    except OSError as error:
+        raise _failed(path, "written", error) from None
+
+
+def set_mode(path: str, mode: int) -> None:
+    """Give a file of ours its mode. Raises CommandError."""
+    try:
+        if stat.S_IMODE(os.stat(path).st_mode) != mode:
+            os.chmod(path, mode)
+    except OSError as error:
+        raise _failed(path, "given its mode", error) from None
+
+
+def remove(path: str) -> None:
+    """Remove a file, if it is there. Raises CommandError."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _failed(path, "removed", error) from None
+    sync(os.path.dirname(path))
+
+
+def forget_unfinished(path: str) -> None:
+    """Remove the copies of a file that killed setups have left beside it. Raises CommandError."""
+    for left in unfinished(os.path.realpath(path)):
+        remove(left)
+
+
+def missing_folders(path: str) -> list[str]:
+    """Return the folders above a file that are not there, the highest first."""
+    return missing(os.path.dirname(path))
+
+
+def make_folders(path: str) -> None:
+    """Make the folders above a file, for nobody else. Raises CommandError."""
+    folder = os.path.dirname(path)
+    try:
+        own_folders.make(folder)
+    except OSError as error:
+        raise _failed(error.filename or folder, "made", error) from None
+
+
+def make_private(folder: str, names: set[str] | None = None) -> None:
+    """Close a folder of the user's own, if it is there, to everybody else. Raises CommandError.
+
+    Also where it is somebody else's, or where anything but `names` lies in it.
+    """
+    try:
+        found = os.lstat(folder)
+        if found.st_uid != uid() or not stat.S_ISDIR(found.st_mode):
+            raise CommandError(f"{folder} is no folder of your own.", f"`ls -ld {folder}`")
+        if open_to_others(found.st_mode):
+            os.chmod(folder, 0o700)
+        others = names is not None and {*os.listdir(folder)} - names
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _failed(folder, "closed to others", error) from None
+    if others:
+        raise CommandError(
+            f"{folder} holds more than `auth setup` has put there.",
+            f"tools would load that too; look at `ls -la {folder}` and move it away",
+        )
+
+
+@contextmanager
+def alone_in(folder: str) -> Iterator[None]:
+    """Make a folder, and wait for whoever else is alone in it. Raises CommandError.
+
+    The folder itself is locked, so that nothing of it is left; where it lies on a file system that
+    locks no folders, nobody waits.
+    """
+    if sys.platform == "win32":  # locks no folders
+        make_folders(f"{folder}/")
+        yield
+        return
+    descriptor = _locked(folder)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(folder: str) -> int:
+    if sys.platform == "win32":
+        raise NotImplementedError
+    import fcntl
+
+    while True:
+        make_folders(f"{folder}/")
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _failed(folder, "opened", error) from None
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+                return descriptor
+        os.close(descriptor)  # whoever was waited for has removed it
+
+
+def remove_folder(path: str) -> bool:
+    """Remove a folder if it is empty; tell whether it is gone."""
+    with suppress(OSError):
+        os.rmdir(path)
+    return not os.path.lexists(path)
+
+
+def _mode_of_own(path: str, target: str) -> int | None:
+    """Return the mode of what is there, None where nothing is. Raises CommandError, OSError."""
+    for place in (path, target):
+        try:
+            found = os.lstat(place)
+        except FileNotFoundError:
+            if place == target and not os.path.islink(path):
+                return None
+            continue
+        if found.st_uid != uid():
+            raise CommandError(f"{place} belongs to another user.", f"`ls -l {place}`")
+    found = os.lstat(target)
+    if not stat.S_ISREG(found.st_mode):
+        raise CommandError(f"{target} is no ordinary file.", f"`ls -l {target}`")
+    return stat.S_IMODE(found.st_mode)
+
+
+def _failed(path: str, done: str, error: OSError) -> CommandError:
+    return CommandError(f"{path} cannot be {done}: {error.strerror}.", f"`ls -ld {path}`")

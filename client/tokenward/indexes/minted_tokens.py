@@ -1,0 +1,196 @@
+"""Tokens of trusted publishing: minted, kept in the agent's memory alone, revoked when they leave it.
+
+A command that is typed in the job mints another one in time (`renew`). Nobody else can: the agent has
+neither a network connection nor what lets the job ask for identity tokens.
+
+Revoking one takes no question and no option: it was made for this run, and ends in minutes. So a
+failure is only a warning, and holds up neither a logout nor the end of the agent.
+"""
+
+from __future__ import annotations
+
+from time import time
+
+from tokenward.credentials import unlocking
+from tokenward.credentials.listing import every
+from tokenward.errors import CommandError
+from tokenward.indexes import clock_skew
+from tokenward.transport.connect import AgentError
+from tokenward.ui.formatting import ahead, capital, credential, timestamp
+from tokenward.ui.secret_input import TOKEN_USER
+from tokenward_protocol.messages import MEMORY
+from tokenward_protocol.urls import FIXED, display
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from tokenward.session import Session
+    from tokenward.settings.service_names import Service
+    from tokenward.transport.connect import Answer
+
+
+RENEWED_SECONDS = 300
+"""How soon a token has to end for another to be minted: an upload may take some minutes."""
+
+
+class Minted:
+    """A token on its way out of the agent, with its end in seconds since 1970."""
+
+    __slots__ = ("expires", "secret", "service")
+
+    def __init__(self, service: str, expires: int, secret: bytes) -> None:
+        self.service = service
+        self.expires = expires
+        self.secret = secret
+
+
+def log_in(arguments: Namespace, session: Session, service: Service) -> None:
+    """Mint a token for this CI job, and have the agent keep it in memory. Raises CommandError."""
+    _refuse_beside(arguments, service)
+    key = service.publish_key
+    if key not in FIXED.values():
+        raise CommandError(
+            "`--trusted-publishing` is for pypi and testpypi alone.",
+            "another index could have an identity token made that is meant for these",
+        )
+    header, end = _mint(session, key)
+    session.terminal.say(
+        f"Keeping {credential(TOKEN_USER, key)} in memory alone; it ends {ahead(end, time() - 1)}."
+    )
+    name = display(key)
+    session.terminal.hint(
+        f"`auth login {name} --trusted-publishing` mints another, `auth logout {name}` revokes it"
+    )
+    stored = {"service": key, "replaced": header["replaced"], "kept": False}
+    session.done(
+        {
+            **stored,
+            "username": TOKEN_USER,
+            "provider": header["provider"],
+            "adopted": False,
+            "sealed": False,
+            "expires": timestamp(end),
+            "check": None,
+            "stored": [stored],
+        }
+    )
+
+
+def renew(session: Session, key: str) -> bool:
+    """Mint another token for a service where the one in memory ends soon; tell whether that was done.
+
+    Where it fails a warning says so: the old one is good for a while.
+    """
+    try:
+        found = unlocking.ask(session, "describe", service=key, username=TOKEN_USER).header
+    except AgentError:
+        return False  # it ended just now
+    if found["provider"] != MEMORY or found["expires"] - time() > RENEWED_SECONDS:
+        return False
+    name = capital(credential(TOKEN_USER, key))
+    try:
+        _, end = _mint(session, key)
+    except CommandError as failed:
+        soon = ahead(found["expires"], time() - 1)
+        session.terminal.warn(f"{name} was not minted anew, and ends {soon}: {failed}")
+        return False
+    session.terminal.say(f"{name} was minted anew; it ends {ahead(end, time() - 1)}.")
+    return True
+
+
+def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
+    """Mint a token and have the agent keep it; return the agent's answer and the token's end."""
+    from tokenward.credentials import token_format as tokens
+    from tokenward.indexes import trusted_publishing
+    from tokenward.indexes.place import place_of
+    from tokenward.indexes.web import Web
+
+    web = Web(session.environ, time)
+    place = place_of(key)
+    identity = trusted_publishing.identity(trusted_publishing.audience(web, place))
+    session.terminal.detail(
+        f"The identity token says: {trusted_publishing.claims(identity) or 'nothing'}."
+    )
+    new = trusted_publishing.mint(web, place, identity)
+    for notice in web.notices():
+        session.terminal.warn(notice)
+    clock_skew.tell(session, key, web)
+    token = tokens.checked((key,), TOKEN_USER, new.token).body
+    header = unlocking.ask(
+        session,
+        "login",
+        token,
+        offer=True,
+        service=key,
+        username=TOKEN_USER,
+        lifetime=new.seconds,
+        memory=True,
+    ).header
+    return header, int(time()) + new.seconds
+
+
+def _refuse_beside(arguments: Namespace, service: Service) -> None:
+    """Refuse what trusted publishing decides by itself."""
+    given = {
+        "--username": arguments.username or service.username,
+        "--no-username": arguments.no_username,
+        "--no-password": arguments.no_password,
+        "--token": arguments.token,
+        "--password": arguments.password or service.password,
+        "--keyring-provider": arguments.keyring_provider,
+        "--lifetime": arguments.lifetime,
+        "--adopt": arguments.adopt,
+        "--check": arguments.check,
+    }
+    for other, value in given.items():
+        if value:
+            raise CommandError(
+                f"`--trusted-publishing` and `{other}` exclude each other.", "leave one of them out"
+            )
+
+
+def held(ask: Callable[..., Answer], keys: Iterable[str] | None = None) -> list[Minted]:
+    """Return the tokens that the agent has in memory alone: those of these services, or all.
+
+    Raises AgentError where `keys` is None and the agent does not list what it has.
+    """
+    services = _services(ask) if keys is None else keys
+    return [token for service in services if (token := _held(ask, service)) is not None]
+
+
+def _services(ask: Callable[..., Answer]) -> list[str]:
+    return [str(each["service"]) for each in every(ask)[0] if each["provider"] == MEMORY]
+
+
+def _held(ask: Callable[..., Answer], service: str) -> Minted | None:
+    try:
+        found = ask("describe", service=service, username=TOKEN_USER).header
+        if found["provider"] != MEMORY or found["service"] != service:
+            return None
+        secret = ask("fetch", service=service, username=TOKEN_USER, whole=True).body
+    except AgentError:
+        return None  # there is none, or it ended just now
+    return Minted(service, int(found["expires"]), secret)
+
+
+def burn(session: Session, tokens: Iterable[Minted]) -> set[str]:
+    """Revoke tokens that the agent does not have any more; return the services where that was done."""
+    burnt: set[str] = set()
+    for token in tokens:
+        from tokenward.indexes import revoking
+        from tokenward.indexes.place import place_of
+        from tokenward.indexes.web import Web, WebError
+
+        web, place = Web(session.environ, time), place_of(token.service)
+        try:
+            session.terminal.say(revoking.burn(web, place, token.secret.decode()))
+        except WebError as failed:
+            name = capital(credential(TOKEN_USER, token.service))
+            end = ahead(token.expires, time())
+            session.terminal.warn(f"{name} was not revoked, and ends {end}: {failed}")
+        else:
+            burnt.add(token.service)
+    return burnt

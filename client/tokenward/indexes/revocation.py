@@ -1,0 +1,118 @@
+"""`auth logout --revoke`: revoke at the index first, then remove here.
+
+The order is the promise: while a credential may still be used somewhere, it is not forgotten here
+without a word, so what could not be revoked stays. What an index lets nobody revoke is removed, and
+the page where a person can is named. `--forget` removes in either case.
+"""
+
+from __future__ import annotations
+
+from time import time
+from typing import NamedTuple
+
+from tokenward.credentials import unlocking
+from tokenward.credentials.listing import stored
+from tokenward.credentials.storing import fetched
+from tokenward.errors import CommandError
+from tokenward.indexes import revoking
+from tokenward.indexes.place import place_of
+from tokenward.indexes.web import Web
+from tokenward.transport.connect import AgentError
+from tokenward.ui.formatting import listed
+from tokenward_protocol.messages import MEMORY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from tokenward.session import Session
+
+
+class Meant(NamedTuple):
+    """A credential that is to be revoked: where it is stored, whose it is, and by which provider."""
+
+    service: str
+    username: str
+    provider: str
+
+
+def one_of_each(
+    session: Session, keys: Collection[str], username: str | None, provider: str | None
+) -> list[Meant]:
+    """Return what the rule of the lookup picks at exactly each key. Raises AgentError."""
+    found = []
+    for key in keys:
+        try:
+            header = unlocking.ask(
+                session, "describe", offer=True, service=key, username=username, provider=provider
+            ).header
+        except AgentError as refused:
+            if refused.code != "not-found":
+                raise
+            continue
+        if header["service"] == key:  # and not above it
+            username = str(header["username"])
+            found.append(Meant(key, username, str(header["provider"])))
+    return found
+
+
+def all_of(session: Session, keys: Collection[str] | None, provider: str | None) -> list[Meant]:
+    """Return every credential of some services, or of all. Raises CommandError, AgentError.
+
+    A vault that is not open may hold more of them, which nobody could revoke: that is an error.
+    """
+    entries, closed = stored(session)
+    if closed:
+        names = listed([f"`{name}`" for name in closed])
+        raise CommandError(f"The vault of {names} is not open.", "`auth unlock`")
+    return [
+        Meant(str(entry["service"]), str(entry["username"]), str(entry["provider"]))
+        for entry in entries
+        if (keys is None or entry["service"] in keys) and provider in {None, entry["provider"]}
+    ]
+
+
+class Revoker:
+    """Revokes credentials of one agent; one that is stored twice is revoked once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._web = Web(session.environ, time)
+        self._said: dict[tuple[str, bytes], str] = {}
+
+    def revoke(self, meant: Meant) -> bool:
+        """Revoke a credential and say so; False where its index lets no holder do it.
+
+        Raises WebError where it could not be done, AgentError.
+        """
+        text = self._secret(meant)
+        if not text:
+            return False
+        place = place_of(meant.service, self._session.settings.config.definitions, text)
+        again = (place.base, text.encode())
+        try:
+            if again not in self._said:
+                way = revoking.burn if meant.provider == MEMORY else revoking.revoke
+                self._said[again] = way(self._web, place, text)
+                self._session.terminal.say(self._said[again])
+        except revoking.NoWay as why:
+            self._session.terminal.say(str(why))
+            return False
+        finally:
+            for notice in self._web.notices():
+                self._session.terminal.warn(notice)
+        return True
+
+    def _secret(self, meant: Meant) -> str:
+        """Return the whole secret; "" where it is none that an API could know, or not to be had."""
+        provider = None if meant.provider == MEMORY else meant.provider
+        try:
+            secret = fetched(self._session, meant.service, meant.username, provider)
+            return (secret or b"").decode()
+        except AgentError as refused:
+            if refused.code != "refused":
+                raise
+            self._session.terminal.say("It is sealed, so that it cannot be revoked from here.")
+        except UnicodeDecodeError:
+            pass
+        return ""

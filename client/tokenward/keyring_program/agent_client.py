@@ -1,0 +1,369 @@
+"""Where the agent is and how it is asked for a credential, for those that cannot import the protocol.
+
+What transport/ and the protocol's package say at length, once more and for one request:
+this file becomes part of the one that `auth setup keyring` writes, for any Python from 3.9 on and
+with nothing to install (docs/adr/0008). It speaks version 1 of docs/PROTOCOL.md, which every agent
+will speak. No file is parsed and nothing is started; where that is needed, others do it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from time import monotonic, sleep
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_TELLING = (b"auth-cache-dir", b"\\u", b"\\U", b"\\x")
+_SCREEN = {
+    "bus": "DBUS_SESSION_BUS_ADDRESS",
+    "display": "DISPLAY",
+    "wayland": "WAYLAND_DISPLAY",
+    "xauthority": "XAUTHORITY",
+    "term": "TERM",
+}
+_LOCAL_PEERCRED = 1  # sys/un.h of macOS, at level SOL_LOCAL 0; one for every Mac, like the next
+_CS_DARWIN_USER_TEMP_DIR = 65537  # unistd.h
+_TEXT, _MAP, _ARRAY = 0xA0, 0x80, 0x90
+_CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
+_WIDE = {
+    **{0xCC + i: (1, 1 << i) for i in range(4)},
+    **{0xD0 + i: (-1, 1 << i) for i in range(4)},
+    **{0xD9 + i: (_TEXT, 1 << i) for i in range(3)},
+    **{0xDC + i: (_ARRAY, 2 << i) for i in range(2)},
+    **{0xDE + i: (_MAP, 2 << i) for i in range(2)},
+}
+"""msgpack's forms with a number behind the first byte: their kind (-1: signed) and its width."""
+
+TOOL = "TOKENWARD_KEYRING_FOR"
+"""By it the `keyring` script says for which process it asks."""
+
+_TOLD: set[str] = set()
+_MANY = 4096
+"""Bytes from which on the list of tools that were told begins anew."""
+
+_LONGEST_TEXT = 1024
+_VAULTS = ("keyring", "disabled")
+
+_LONGEST = 4 + 256 * 1024
+"""Bytes of the longest frame, its length included."""
+
+
+def address() -> tuple[str, str | None] | None:
+    """Return the agent's socket and the credentials directory; None where files have to be parsed.
+
+    The directory is None where the socket was named: whatever that agent serves is meant.
+    """
+    environ = os.environ
+    if given := environ.get("TOKENWARD_SOCK"):
+        return given, None
+    if sys.platform == "win32":
+        return None
+    state = _xdg("XDG_STATE_HOME", ".local/state", "tokenward")
+    chosen = environ.get("TOKENWARD_DIR")
+    if not chosen:
+        bases = [b for b in environ.get("XDG_CONFIG_DIRS", "").split(":") if b.startswith("/")]
+        files = [config_file(), _xdg("XDG_CONFIG_HOME", ".config", "uv/uv.toml", mac=False)]
+        files += [f"{base}/uv/uv.toml" for base in [*(bases or ["/etc/xdg"]), "/etc"]]
+        if environ.get("UV_CONFIG_FILE") or os.path.lexists(f"{state}/trusted.json"):
+            return None
+        if any(mark in data for data in map(content, files) for mark in _TELLING):
+            return None
+    ordinary = os.path.realpath(_xdg("XDG_DATA_HOME", ".local/share", "tokenward"))
+    directory = os.path.realpath(chosen or ordinary)
+    shared = [environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.geteuid()}"]
+    if sys.platform == "darwin":
+        shared[1] = os.confstr(_CS_DARWIN_USER_TEMP_DIR) or ""
+    places = [f"{base.rstrip('/')}/tokenward" for base in shared if base.startswith("/")]
+    place = next(filter(_is_private, places), f"{state}/run")
+    name = "agent" if directory == ordinary else _tag(directory)
+    return f"{place}/{name}.sock", directory
+
+
+def recorded(directory: str) -> str | None:
+    """Return where the agent of a directory says that it is: it may be of another environment."""
+    if sys.platform == "win32":
+        return None
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            host = f"{file.read().strip()}-{os.readlink('/proc/self/ns/pid')[5:-1]}"
+    except OSError:
+        host = _tag(os.uname().nodename)
+    path = _xdg("XDG_STATE_HOME", ".local/state", f"tokenward/{_tag(directory)}/agent-{host}")
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    if found.st_uid != os.geteuid() or found.st_mode != 0o100600:
+        return None
+    told, end, _ = content(path).decode(errors="replace").partition("\n")
+    return told if end and told.startswith("/") else None
+
+
+def listed(directory: str, service: str) -> bool | None:
+    """Tell by the agent's list whether anything is stored where a service is; None without one.
+
+    True also where that cannot be told without the rules for URLs (ADR 21).
+    """
+    import json
+    from hashlib import blake2s
+
+    path = _xdg("XDG_STATE_HOME", ".local/state", f"tokenward/{_tag(directory)}/stored.json")
+    try:
+        held = json.loads(content(path, 1 << 24))
+        key = bytes.fromhex(held["key"])
+        origins = {each for name in _VAULTS if name in held for each in held[name]["origins"]}
+    except (ValueError, LookupError, TypeError):
+        return None
+    here = _origin(service)
+    names = {service, here or service}
+    texts = (name.encode(errors="surrogatepass") for name in names)
+    hashes = {blake2s(each, key=key, digest_size=16).hexdigest() for each in texts}
+    return here is None or not hashes.isdisjoint(origins)
+
+
+def _origin(service: str) -> str | None:
+    """Return scheme, host and port as the agent spells them; None where that takes more than this."""
+    scheme, mark, rest = service.partition("://")
+    if not mark:
+        return service
+    authority = rest.partition("?")[0].partition("#")[0].partition("/")[0].rpartition("@")[2]
+    host, colon, port = authority.lower().partition(":")
+    host = host.removesuffix(".")
+    usual = "443" if scheme.lower() == "https" else "80"
+    if not host.isascii() or not host.replace(".", "").replace("-", "").isalnum():
+        return None
+    if colon and not (port.isascii() and port.isdigit() and len(port) < 6):
+        return None
+    port = "" if int(port or usual) == int(usual) else f":{int(port)}"
+    if not port and scheme.lower() == "https" and host in {"pypi.org", "www.pypi.org"}:
+        host = "upload.pypi.org"
+    return f"{scheme.lower()}://{host}{port}"
+
+
+def _tag(text: str) -> str:
+    from hashlib import sha256
+
+    return sha256(os.fsencode(text)).hexdigest()[:16]
+
+
+def _xdg(variable: str, default: str, name: str, *, mac: bool = True) -> str:
+    base = os.environ.get(variable, "")
+    if not base.startswith("/"):
+        apple = mac and sys.platform == "darwin"
+        base = os.path.expanduser("~/" + ("Library/Application Support" if apple else default))
+    return f"{base.rstrip('/')}/{name}"
+
+
+def config_file() -> str:
+    """Return the path of config.toml, there or not."""
+    named = os.environ.get("TOKENWARD_CONFIG")
+    return named or _xdg("XDG_CONFIG_HOME", ".config", "tokenward/config.toml")
+
+
+def content(path: str, most: int = 65536) -> bytes:
+    """Return the beginning of a file, b"" where there is none."""
+    try:
+        file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            return os.read(file, most)
+        finally:
+            os.close(file)
+    except OSError:
+        return b""
+
+
+def _is_private(path: str) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return found.st_mode & ~0o2000 == 0o40700 and found.st_uid == os.geteuid()
+
+
+def fetched(
+    path: str, asked: dict[str, str | bool | None], seconds: float
+) -> tuple[dict[str, Any], bytes]:
+    """Return header and body of what the agent at `path` answers to a fetch with these arguments.
+
+    An argument that is no text is true.
+
+    Raises TimeoutError where `seconds` were not enough, any other OSError (also for an agent of
+    somebody else's at our own address), OverflowError where what is asked is longer than anything
+    that could be stored, and ValueError, LookupError, TypeError or RecursionError where what
+    answers is none.
+    """
+    if sys.platform == "win32":
+        raise ConnectionRefusedError(path)
+    import _socket
+
+    given = [(key, value) for key, value in asked.items() if value is not None]
+    header = bytes([0x83 + len(given)]) + b"\xa1v\x01\xa2id\x01\xa2op\xa5fetch"
+    for key, value in given:
+        header += _text(key) + (_text(value) if isinstance(value, str) else b"\xc3")
+    size = len(header)
+    request = (2 + size).to_bytes(4, "big") + size.to_bytes(2, "big") + header
+    deadline = monotonic() + seconds
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        owner = os.stat(path).st_uid
+        _connect(connection, path, deadline)
+        if sys.platform == "darwin":
+            credentials = connection.getsockopt(0, _LOCAL_PEERCRED, 76)
+            whole = len(credentials) == 76
+        else:
+            credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+            whole = len(credentials) == 12
+        server = int.from_bytes(credentials[4:8], sys.byteorder)
+        if not whole or (asked["dir"] and not {owner, server} <= {os.geteuid(), 0}):
+            raise PermissionError(path)  # somebody else's agent; one that was named may be
+        connection.sendall(request)
+        data = b""
+        while len(data) < 6 or len(data) < 4 + int.from_bytes(data[:4], "big"):
+            if len(data) > _LONGEST:
+                raise ValueError(path)
+            if (left := deadline - monotonic()) <= 0:
+                raise TimeoutError(path)
+            connection.settimeout(left)
+            if not (more := connection.recv(65536)):
+                raise ConnectionAbortedError(path)
+            data += more
+    except _socket.timeout:  # its own class up to Python 3.9
+        raise TimeoutError(path) from None
+    except KeyboardInterrupt:
+        if "attended" in asked:  # a question is on this terminal: it goes when nobody waits
+            connection.shutdown(_socket.SHUT_WR)
+            connection.settimeout(1)
+            connection.recv(1)
+        raise
+    finally:
+        connection.close()
+    body = 6 + int.from_bytes(data[4:6], "big")
+    return _read(data[:body], 6)[0], data[body:]
+
+
+def first_time(me: str = "") -> bool:
+    """Tell, once for each tool, whether it has been told yet that it gets nothing.
+
+    The tool is `me` (a pid), else this process, or where that is a `keyring` program, whoever called
+    it. Who was told is in a file of the state folder, and where there is none known to this process alone.
+    """
+    me = me or _tool()
+    told = content(f"/proc/{me}/stat").rpartition(b")")[2].split()
+    me += "-".join(["", *(each.decode() for each in told[19:20])])  # when it was started
+    if me in _TOLD:
+        return False
+    _TOLD.add(me)
+    path = _xdg("XDG_STATE_HOME", ".local/state", "tokenward/told")
+    line = f"{me}\n".encode()
+    before = content(path)
+    if line in before:
+        return False
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        flags |= os.O_TRUNC if len(before) > _MANY else os.O_APPEND
+        file = os.open(path, flags, 0o600)
+        try:
+            os.write(file, line)
+        finally:
+            os.close(file)
+    except OSError:
+        pass
+    return True
+
+
+def say(text: str) -> None:
+    """Write a line for a person to stderr; to the tool's, too, where it keeps its program's from sight.
+
+    So pip does, which runs `keyring` with a pipe for stderr and shows nobody what came by it.
+    """
+    line = f"tokenward: {text}\n"
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(line)
+        if sys.platform == "win32":
+            return
+        theirs = f"/proc/{_tool()}/fd/2"
+        own, there = os.fstat(2), os.stat(theirs)
+        kept = stat.S_ISFIFO(own.st_mode) and not os.path.samestat(own, os.fstat(1))
+        seen = stat.S_ISFIFO(there.st_mode) or stat.S_ISCHR(there.st_mode)
+        if kept and seen and not os.path.samestat(own, there):
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY  # where nobody reads, nobody is told
+            file = os.open(theirs, flags)
+            try:
+                os.write(file, line.encode(errors="replace"))
+            finally:
+                os.close(file)
+    except (OSError, ValueError):
+        pass  # it is closed, a terminal that is gone, or no Linux
+
+
+def _tool() -> str:
+    """Return the pid of the tool: this process, or whoever called it where it is a `keyring` program."""
+    me = os.environ.get(TOOL, "")
+    if me.isdigit():
+        return me
+    name = (sys.argv or [""])[0].replace("\\", "/").replace("/__main__.py", "")
+    called = name.rpartition("/")[2] in {"keyring", "keyring.exe"}
+    return str(os.getppid() if called else os.getpid())
+
+
+def bus() -> str | None:
+    """Return the session bus, for an agent that has none, or an old one, and whose keyring is there."""
+    address = os.environ.get(_SCREEN["bus"], "")
+    return address if address.isascii() and 0 < len(address) <= _LONGEST_TEXT else None
+
+
+def screen() -> dict[str, str | bool | None]:
+    """Return the arguments by which an agent may ask a person, and has to be waited for."""
+    given = {key: os.environ.get(name) or None for key, name in _SCREEN.items()}
+    return {"attended": True, **given}
+
+
+def _connect(connection: Any, path: str, deadline: float) -> None:
+    """Connect, waiting where so many ask at once that the kernel turns some away (EAGAIN)."""
+    while (left := deadline - monotonic()) > 0:
+        connection.settimeout(left)
+        try:
+            connection.connect(path)
+        except BlockingIOError:
+            sleep(0.005)
+        else:
+            return
+    raise TimeoutError(path)
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return b"\xda" + len(data).to_bytes(2, "big") + data
+
+
+def _read(data: bytes, at: int) -> tuple[Any, int]:
+    """Read one value of the protocol's msgpack, and return it with the place behind it."""
+    code, at = data[at], at + 1
+    if code < 0x80 or code >= 0xE0:
+        return (code if code < 0x80 else code - 0x100), at
+    if code in _CONSTANTS:
+        return _CONSTANTS[code], at
+    if code < 0xC0:
+        short = 0x0F if code < _TEXT else 0x1F
+        kind, size = code & ~short, code & short
+    else:
+        kind, width = _WIDE[code]
+        size, at = int.from_bytes(data[at : at + width], "big", signed=kind < 0), at + width
+    if abs(kind) == 1:
+        return size, at
+    if kind == _TEXT:
+        return data[at : at + size].decode(), at + size
+    values = []
+    for _ in range(2 * size if kind == _MAP else size):
+        value, at = _read(data, at)
+        values.append(value)
+    if kind == _MAP:
+        return {values[i]: values[i + 1] for i in range(0, 2 * size, 2)}, at
+    return values, at

@@ -1,0 +1,296 @@
+"""What keyring's backend and the `keyring` program ask through: little code, and nothing to install.
+
+A running agent is asked for a credential from here. Whatever else there is to do (starting one, obeying settings, every change)
+`tokenward.keyring_relay` does, in a process of the interpreter that tokenward is installed in.
+
+Part of the one file that `auth setup keyring` writes for tools which have nothing of tokenward: any
+Python from 3.9 on, and the standard library alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import allocate_lock
+from time import monotonic
+
+from tokenward.keyring_program.agent_client import (
+    address,
+    bus,
+    fetched,
+    first_time,
+    listed,
+    recorded,
+    say,
+    screen,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PYTHON = ""  # the interpreter that has tokenward, where this is a copy; else the running one
+
+READ_SECONDS = 3.0
+"""How long a read may hold up its asker, the start of an agent included."""
+
+REST_SECONDS = 10.0
+"""How long nobody is waited for again after a read that was held up in vain: tools ask often."""
+
+WRITE_SECONDS = 30.0
+
+CONSENT_SECONDS = 75.0
+"""How long a read may take that a person has to agree to, whom the agent gives a minute."""
+
+NOTHING = {"not-found", "no-vault", "bad-request", "too-large"}
+"""The codes of answers that say that there is no such credential."""
+
+_NO_AGENT = {"absent", "failed"}
+"""The relay's own codes, where no agent answered it."""
+
+_SILENT = [0.0]  # until when, by `monotonic`
+_TURN = allocate_lock()
+_LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+_OF_TOOLS = ("poetry-repository-", "pdm-repository-", "pdm-pypi-")
+
+
+class Shut(Exception):  # noqa: N818 - a state of the world
+    """Nobody can say: locked, several accounts, or no agent and none can be started.
+
+    `stored` is False where it is certain, or all that is known, that nothing is stored there; the
+    text is what to say to a person, "" for nothing, and `unknown` that it is said even so.
+    """
+
+    def __init__(self, said: str = "", *, stored: bool = True, unknown: bool = False) -> None:
+        super().__init__(said)
+        self.stored = stored
+        self.unknown = unknown
+
+
+def withheld(shut: Shut, service: str) -> bool:
+    """Tell whether nobody else is to be asked instead; a person hears of it, once for each tool."""
+    if not is_index(service):
+        return False
+    if str(shut) and (shut.stored or shut.unknown) and first_time():
+        say(str(shut))
+    return shut.stored
+
+
+class _Absent(Exception):  # noqa: N818 - a state of the world
+    """No agent runs, or not the one that is meant."""
+
+
+class Refused(Exception):  # noqa: N818 - an answer
+    """The relay did not do it. `code` is the protocol's; the text is a sentence and its hint.
+
+    `stored` is as in `Shut`.
+    """
+
+    def __init__(self, code: str, sentence: str, *, stored: bool = True) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.stored = stored and code not in NOTHING
+
+
+def is_index(service: str) -> bool:
+    """Tell whether only an index can be meant, so that nobody else is to answer or store it.
+
+    A URL that a secret may go to, `host:port`, a dotted host, or a key that a packaging tool makes.
+    """
+    scheme, mark, rest = service.lower().partition("://")
+    if mark:
+        host = rest.partition("/")[0].rpartition("@")[2]
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        return scheme == "https" or (scheme == "http" and name in _LOOPBACK)
+    host, colon, port = scheme.rpartition(":")
+    if colon and (host.startswith("[") or ":" not in host):
+        return bool(host) and port.isdigit() and host.isprintable() and " " not in host
+    words = [word.replace("-", "").replace("_", "") for word in scheme.split(".")]
+    return scheme.startswith(_OF_TOOLS) or (len(words) > 1 and all(map(str.isalnum, words)))
+
+
+def ask(service: str, username: str | None) -> tuple[str, str] | None:
+    """Return (user name, secret) of the credential that answers, or None. Raises Shut.
+
+    `service` is a URL in any spelling, or an opaque string that is matched as it is.
+    """
+    try:
+        service, username = _without_secrets(service, username)
+        return _asked(service, username)
+    except _Absent:
+        environ = os.environ
+    except Refused:
+        return None
+    if environ.get("TOKENWARD_SOCK") or environ.get("TOKENWARD_NO_AUTOSTART", "0") not in {"", "0"}:
+        raise _alone(service)
+    # One thread starts the agent, and those that waited for it find it running.
+    if not _TURN.acquire(timeout=READ_SECONDS):
+        raise _alone(service)
+    try:
+        return _asked(service, username)
+    except _Absent:
+        return _relayed(service, username)
+    finally:
+        _TURN.release()
+
+
+def _asked(service: str, username: str | None) -> tuple[str, str] | None:
+    """Ask the agent that runs. Raises Shut; _Absent where none does, or another one is meant."""
+    if monotonic() < _SILENT[0]:
+        raise _alone(service)
+    where = address()
+    if where is None:
+        raise _Absent
+    socket, directory = where
+    asked: dict[str, str | bool | None]
+    asked = {"spelling": service, "username": username, "dir": directory, "bus": bus()}
+    try:
+        return _answered(socket, asked)
+    except _Absent:
+        elsewhere = recorded(directory) if directory else None
+        if elsewhere and elsewhere != socket:
+            return _answered(elsewhere, asked)
+        vaults = [f"{directory}/{name}.vault" for name in ("keyring", "disabled")]
+        if directory and not any(map(os.path.lexists, vaults)):
+            return None  # nothing was ever stored: no reason to start anything
+        raise
+
+
+def _answered(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str] | None:
+    """Ask the agent at a socket. Raises Shut; _Absent where none is, or another one is meant."""
+    try:
+        header, body = _agreed(socket, asked)
+        if header["ok"]:
+            return header["username"], body.decode()
+        if header["code"] in NOTHING:
+            return None
+        if header["code"] in {"other-directory", "version", "busy"}:
+            raise _Absent
+        said = f"{header['message']} ({header['hint']})" if header["hint"] else header["message"]
+        raise _shut(header["code"], said, header.get("stored"))
+    except (UnicodeError, OverflowError):
+        return None  # a keyring holds text alone, and what is stored is shorter
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+        raise _Absent from None
+    except TimeoutError:
+        _SILENT[0] = monotonic() + REST_SECONDS
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        pass
+    raise _alone(str(asked["spelling"]))
+
+
+def _shut(code: str, said: str, stored: object) -> Shut:
+    """Return what an answer says that is no miss; of a vault that is not open a person hears."""
+    return Shut(said if code in {"locked", "vault"} else "", stored=stored is not False)
+
+
+def _alone(service: str, why: str = "") -> Shut:
+    """Return what is known where no agent answers: what its list says of the own directory.
+
+    Where one does not start there is a `why`; without a list it is not known what it would have.
+    """
+    socket, directory = address() or ("", "")
+    stored = listed(directory, service) if directory else None
+    if socket and directory is None:  # the user chose an agent, so that it is missed
+        why = "No agent answers at the socket that TOKENWARD_SOCK names."
+    said = why or "No agent of tokenward answers (`auth doctor` may say why)."
+    return Shut(said, stored=bool(stored), unknown=bool(why) and stored is None)
+
+
+def _relayed(service: str, username: str | None) -> tuple[str, str] | None:
+    try:
+        answer = _relayed_once_agreed(service, username)
+    except Refused as refused:
+        if refused.code in NOTHING:
+            return None
+        if refused.code == "absent":
+            _SILENT[0] = monotonic() + REST_SECONDS
+        if refused.code in _NO_AGENT:
+            raise _alone(service, str(refused) if refused.code == "failed" else "") from None
+        raise _shut(refused.code, str(refused), refused.stored) from None
+    return answer["username"], answer["password"]
+
+
+def _agreed(socket: str, asked: dict[str, str | bool | None]) -> tuple[dict[str, Any], bytes]:
+    """Fetch, once more where a person has to agree; raises what `fetched` does."""
+    header, body = fetched(socket, asked, READ_SECONDS)
+    if header.get("code") == "consent":
+        header, body = fetched(socket, {**asked, **screen()}, CONSENT_SECONDS)
+    return header, body
+
+
+def _relayed_once_agreed(service: str, username: str | None) -> Any:
+    """Have a `get` relayed, once more where a person has to agree. Raises Refused."""
+    try:
+        return relay("get", service, username)
+    except Refused as refused:
+        if refused.code != "consent":
+            raise
+    return relay("get", service, username, seconds=CONSENT_SECONDS)
+
+
+def relay(
+    op: str,
+    service: str,
+    username: str | None,
+    password: str | None = None,
+    seconds: float | None = None,
+) -> Any:
+    """Have `get`, `set` or `del` done where tokenward is installed. Raises Refused.
+
+    With `seconds` a person may be asked, for whom it is waited as long.
+    """
+    import json
+    import subprocess
+
+    service, username = _without_secrets(service, username)
+    asked: dict[str, str | bool | None]
+    asked = {"service": service, "username": username, "password": password}
+    if op == "get":
+        asked["bus"] = bus()
+    if seconds is not None:
+        asked.update(screen())
+    usual = READ_SECONDS if op == "get" else WRITE_SECONDS
+    try:
+        done = subprocess.run(
+            [PYTHON or sys.executable, "-I", "-m", "tokenward.keyring_relay", op],
+            input=json.dumps(asked).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=usual if seconds is None else seconds,
+            start_new_session=True,  # and so without a terminal
+            check=True,
+        )
+        answer = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        answer = {"code": "absent"}
+        answer["message"] = "tokenward does not answer (`auth doctor` may say why)."
+    if "code" in answer:
+        stored = answer.get("stored")
+        if answer["code"] in _NO_AGENT:
+            stored = _alone(service).stored
+        raise Refused(answer["code"], answer["message"], stored=stored is not False)
+    for note in answer.get("notes", ()):
+        if sys.stderr is not None:
+            sys.stderr.write(f"keyring: {note}\n")
+    return answer
+
+
+def _without_secrets(service: str, username: str | None) -> tuple[str, str | None]:
+    """Take user info, query and fragment off a URL; a user name in it is the one asked for.
+
+    Raises Refused for what programs read in different ways: some take what stands before a
+    backslash for the host, where others see user info that was safe to take off.
+    """
+    scheme, mark, rest = service.strip(" \t\r\n").partition("://")
+    if not mark or scheme.lower() not in {"https", "http"}:
+        return service, username
+    authority, slash, path = rest.partition("#")[0].partition("?")[0].partition("/")
+    userinfo, _, host = authority.rpartition("@")
+    if "@" in userinfo or not rest.isprintable() or " " in rest or "\\" in rest:
+        raise Refused("bad-request", "A blank, a backslash or a second @ in a URL is ambiguous.")
+    if userinfo and username is None:
+        from urllib.parse import unquote
+
+        username = unquote(userinfo.partition(":")[0]) or None
+    return f"{scheme}://{host}{slash}{path}", username

@@ -1,0 +1,100 @@
+"""The two files by which tools reach tokenward that have nothing of it installed, as text.
+
+`module` is keyring's backend in one file, for `keyring-path`; `program` is the `keyring` that pip,
+uv, pdm and build look for on PATH. Both outlive what they were made from: where tokenward is gone,
+the backend finds nothing and the program makes way for the next `keyring`, so that no tool breaks.
+Pure but for reading the source of this package.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shlex
+
+MODULE = "tokenward_keyring"
+"""What the copied module is called: keyring_backend.py knows itself by that name."""
+
+MARK = "ritten by `auth setup keyring`"
+"""What stands at the beginning of both of them, and of nobody else's."""
+
+_PARTS = ("keyring_program/agent_client", "keyring_program/client", "keyring_backend")
+
+_HEAD = '''\
+# Written by `auth setup keyring`; `auth setup keyring --undo` takes it away.
+"""{docstring}
+"""
+
+from __future__ import annotations
+'''
+
+_PROGRAM = """\
+#!/bin/sh
+# The `keyring` of tokenward, written by `auth setup keyring` (`--undo` takes it away). It answers
+# for package indexes; the next `keyring` on PATH answers for everything else, and for everything
+# where tokenward is not installed any more.
+
+python={python}
+package={package}
+
+if [ -x "$python" ]; then
+    TOKENWARD_KEYRING_FOR=$PPID "$python" -ISc '
+import sys
+sys.path.insert(0, sys.argv[1])
+try:
+    from tokenward.keyring_command import main
+except ImportError:
+    sys.exit(75)
+sys.exit(main(sys.argv[2:]))
+' "$package" "$@"
+    status=$?
+    [ "$status" -eq 75 ] || exit "$status"
+fi
+
+# The first on PATH that is none of these, before this one or behind it: pip passes over that of its own
+# environment, whose plug-ins may have the answer. Once, so that two cannot call each other for ever.
+[ -z "$TOKENWARD_KEYRING_PASSED" ] || exit 1
+IFS=:
+set -f
+for folder in $PATH; do
+    next=${{folder:-.}}/keyring
+    [ -f "$next" ] && [ -x "$next" ] && ! [ "$next" -ef "$0" ] || continue
+    if ! grep -qs '{mark}' "$next"; then
+        export TOKENWARD_KEYRING_PASSED=1
+        exec "$next" "$@"
+    fi
+done
+exit 1
+"""
+
+
+def module(python: str) -> str:
+    """Return the backend's source in one file; `python` is the interpreter that has tokenward."""
+    folder = os.path.dirname(os.path.dirname(__file__))
+    text, docstring = "", ""
+    for part in _PARTS:
+        with open(f"{folder}/{part}.py", encoding="utf-8") as file:
+            source = file.read()
+        tree = ast.parse(source)
+        docstring = ast.get_docstring(tree, clean=False) or ""
+        lines = source.splitlines(keepends=True)
+        for node in tree.body:
+            if _belongs_to_one_file(node):
+                lines[node.lineno - 1 : node.end_lineno] = [""] * (
+                    (node.end_lineno or node.lineno) - node.lineno + 1
+                )
+        text += "\n\n" + "".join(lines).strip("\n") + "\n"
+    head = _HEAD.format(docstring=docstring.rstrip("\n"))
+    return head + text.replace('PYTHON = ""', f"PYTHON = {python!r}", 1)
+
+
+def program(python: str, package: str) -> str:
+    """Return the script; `package` is the folder in which the package `tokenward` lies."""
+    return _PROGRAM.format(python=shlex.quote(python), package=shlex.quote(package), mark=MARK)
+
+
+def _belongs_to_one_file(node: ast.stmt) -> bool:
+    """Tell whether a statement has no place in the middle of a file that holds all the parts."""
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "__future__" or str(node.module).startswith("tokenward.")
+    return isinstance(node, ast.Expr) and node.lineno == 1

@@ -1,0 +1,1 @@
+"""What the user's files and variables choose: places, providers, and names of services."""

@@ -1,0 +1,123 @@
+"""`config.toml`: the user's own settings for tokenward.
+
+    auth-cache-dir = "~/credentials"    # where the credentials directory lies
+    keyring-provider = "disabled"       # keyring, subprocess or disabled
+    keyring-exclusive = true            # let tools' keyring ask nobody else (keyring_backend.py)
+    pinentry = "/usr/bin/pinentry-qt"   # what the agent asks people by
+    keyring-program = "/opt/bin/keyring"  # the provider subprocess runs this one
+    lock-on-screen-lock = true          # and lock-on-sleep, lock-on-logout, lock-after-idle = "8h"
+
+    [services.internal]                 # a name for an index; at least one of the URLs
+    url = "https://index.example/simple/"
+    publish-url = "https://index.example/legacy/"
+    username = "alice"
+    kind = "gitlab"                     # anaconda, devpi, gitlab or jfrog, where the URL does not tell
+
+    [[policy]]                          # rules of what is handed out: read and judged by the agent
+    decide = "ask"
+
+An unknown key is an error, because a setting that is silently not obeyed is worse than none. Paths
+that are not absolute are relative to the file; `~` is the home directory.
+"""
+
+from __future__ import annotations
+
+from tokenward.errors import CommandError
+from tokenward.files.reading import parse_toml, read
+from tokenward.settings.index_definition import KINDS, Definition, env_form
+from tokenward_protocol.messages import PROVIDERS
+from tokenward_protocol.urls import FIXED, is_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_FIXED = {env_form(name) for name in FIXED}
+_LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-idle")
+_OF_THE_AGENT = ("pinentry", "keyring-program", "policy", *_LOCKS)
+_KNOWN = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", *_OF_THE_AGENT)
+
+
+class Config:
+    """What config.toml says; all of it empty where there is no such file."""
+
+    __slots__ = ("auth_cache_dir", "definitions", "file", "keyring_provider")
+
+    def __init__(
+        self,
+        file: str,
+        auth_cache_dir: str | None = None,
+        keyring_provider: str | None = None,
+        definitions: tuple[Definition, ...] = (),
+    ) -> None:
+        self.file = file
+        self.auth_cache_dir = auth_cache_dir
+        self.keyring_provider = keyring_provider
+        self.definitions = definitions
+
+
+def load(path: str) -> Config:
+    """Read config.toml. Raises CommandError naming the file and the key that is wrong."""
+    data = read(path)
+    return Config(path) if data is None else parse(parse_toml(data, path), path)
+
+
+def parse(table: dict[str, Any], path: str) -> Config:
+    """Judge a parsed config.toml. Raises CommandError as `load`."""
+    _only(table, _KNOWN, "", path)
+    if not isinstance(table.get("keyring-exclusive", False), bool):
+        raise CommandError(f"`keyring-exclusive` in {path} is neither true nor false.")
+    services = table.get("services", {})
+    if not isinstance(services, dict):
+        raise CommandError(f"`services` in {path} is not a table.")
+    provider = _text(table, "keyring-provider", "", path)
+    if provider not in {None, *PROVIDERS}:
+        raise CommandError(
+            f"`keyring-provider` in {path} names no provider.",
+            f"it is one of {', '.join(PROVIDERS)}",
+        )
+    return Config(
+        path,
+        _text(table, "auth-cache-dir", "", path),
+        provider,
+        tuple(_definition(name, value, path) for name, value in services.items()),
+    )
+
+
+def _definition(name: str, table: Any, path: str) -> Definition:
+    where = f"services.{name}."
+    if not name or not is_name(name) or not name.isprintable() or env_form(name) in _FIXED:
+        raise CommandError(
+            f"`services.{name}` in {path} cannot be a service's name.",
+            "a name has no dot, colon, slash or @; pypi and testpypi mean the same everywhere",
+        )
+    if not isinstance(table, dict):
+        raise CommandError(f"`services.{name}` in {path} is not a table.")
+    _only(table, ("url", "publish-url", "username", "kind"), where, path)
+    url = _text(table, "url", where, path)
+    publish_url = _text(table, "publish-url", where, path)
+    if not url and not publish_url:
+        raise CommandError(f"`services.{name}` in {path} has neither `url` nor `publish-url`.")
+    kind = _text(table, "kind", where, path) or ""
+    if kind and kind not in KINDS:
+        raise CommandError(
+            f"`{where}kind` in {path} names no kind of index that is known.",
+            f"it is one of {', '.join(KINDS)}",
+        )
+    username = _text(table, "username", where, path)
+    return Definition(name, url or publish_url or "", path, publish_url, username, kind)
+
+
+def _only(table: dict[str, Any], known: tuple[str, ...], where: str, path: str) -> None:
+    for key in table:
+        if key not in known:
+            raise CommandError(
+                f"`{where}{key}` in {path} is no setting.", f"known: {', '.join(known)}"
+            )
+
+
+def _text(table: dict[str, Any], key: str, where: str, path: str) -> str | None:
+    value = table.get(key)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise CommandError(f"`{where}{key}` in {path} is not a text, or it is empty.")
+    return value

@@ -1,0 +1,209 @@
+"""All settings of one command: which files there are, which of them are obeyed, what they choose.
+
+Every file is read at most once, and only when something in it is needed.
+
+| setting | chosen by, first that says so |
+| --- | --- |
+| credentials directory | `TOKENWARD_DIR`, `config.toml`, a trusted project, user, system `uv.toml` |
+| provider | the flag, `config.toml`, `UV_KEYRING_PROVIDER`, a trusted project, user, system `uv.toml` |
+| names | `config.toml`, `~/.pypirc`, user and system `uv.toml`; then the project |
+| names by which a variable may hold a secret | the same, without what lies by the working directory |
+
+A project that has not been trusted (trust.py) defines names and nothing else; what it would choose
+is in `notices`. A project file that cannot be read is in there too and defines nothing, as with
+uv; a broken file of the user's own is an error.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+
+from tokenward.errors import CommandError
+from tokenward.settings import config_toml as config
+from tokenward.settings import directories, pypirc, uv_toml
+from tokenward.settings.service_names import Names
+from tokenward_protocol.messages import PROVIDERS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenward.settings.trust import TrustedFiles
+    from tokenward.settings.uv_toml import UvSettings
+
+
+class Provider:
+    """A chosen provider; None leaves the choice to what is there. Only a flag is `explicit`."""
+
+    __slots__ = ("chosen_by", "explicit", "name")
+
+    def __init__(self, name: str | None, chosen_by: str = "", explicit: bool = False) -> None:
+        self.name = name
+        self.chosen_by = chosen_by
+        self.explicit = explicit
+
+
+def here(environ: Mapping[str, str]) -> Settings:
+    """Return the settings in force in the working directory of this process."""
+    try:
+        cwd = os.getcwd()
+    except OSError:  # it was removed meanwhile
+        cwd = "/"
+    return Settings(environ, cwd)
+
+
+class Settings:
+    """The settings in force for `environ` in the working directory `cwd` (absolute)."""
+
+    def __init__(self, environ: Mapping[str, str], cwd: str) -> None:
+        self.environ = environ
+        self.cwd = cwd
+        self.notices: list[str] = []
+        self._project_is_broken = False
+
+    @cached_property
+    def config(self) -> config.Config:
+        """The user's config.toml."""
+        return config.load(directories.config_file(self.environ))
+
+    @cached_property
+    def pypirc(self) -> tuple[pypirc.Server, ...]:
+        """The servers of ~/.pypirc."""
+        return pypirc.load(f"{directories.home(self.environ)}/.pypirc")
+
+    @cached_property
+    def project(self) -> UvSettings | None:
+        """The project's uv settings, trusted or not."""
+        try:
+            return uv_toml.project(self.environ, self.cwd)
+        except CommandError as error:
+            self._project_is_broken = True
+            self.notices.append(f"{str(error).removesuffix('.')}, so it defines nothing here.")
+            return None
+
+    @cached_property
+    def names(self) -> Names:
+        """Every name that the user's files and the project's define."""
+        user = [*self.config.definitions, *(server.definition for server in self.pypirc)]
+        user += [one for found in self._users_uv for one in found.definitions]
+        return Names(user, self.project.definitions if self.project else ())
+
+    @cached_property
+    def own_names(self) -> Names:
+        """The names that bind variables: of the user's files alone, wherever the command runs.
+
+        A project would have a variable's secret answer for a URL of the project's. So would a file
+        that the environment names by a path from the working directory.
+        """
+        found = [server.definition for server in self.pypirc]
+        if _is_fixed(self.environ.get("TOKENWARD_CONFIG")):
+            found = [*self.config.definitions, *found]
+        if _is_fixed(self.environ.get("UV_CONFIG_FILE")):
+            found += [one for file in self._users_uv for one in file.definitions]
+        return Names(found)
+
+    @cached_property
+    def uv(self) -> list[UvSettings] | None:
+        """What uv reads here, strongest first; None where some of it cannot be read."""
+        project = self.project
+        if self._project_is_broken:
+            return None
+        try:
+            return [*([project] if project else []), *self._users_uv]
+        except CommandError:
+            return None
+
+    @property
+    def unnamed_indexes(self) -> list[str]:
+        """The URLs that the user's and the system's `uv.toml` give to indexes without a name."""
+        return [url for found in self._users_uv for url in found.unnamed]
+
+    @cached_property
+    def directories(self) -> directories.Directories:
+        """Where the credentials and the state lie."""
+        if self.environ.get("TOKENWARD_DIR"):
+            return directories.locate(self.environ)
+        said = [(self.config.auth_cache_dir, self.config.file)]
+        if not said[0][0]:
+            said = [(found.auth_cache_dir, found.file) for found in self._obeyed_uv]
+        setting, file = next(((path, file) for path, file in said if path), (None, ""))
+        return directories.locate(self.environ, setting, file)
+
+    def provider(self, flag: str | None, has_foreign_keyring: Callable[[], bool]) -> Provider:
+        """Choose the provider.
+
+        `has_foreign_keyring` tells whether a `keyring` program that is not ours is on PATH: uv's
+        `subprocess` says how uv reads, so it selects something here only then. Raises
+        CommandError for a flag that names no provider.
+        """
+        if flag is not None:
+            if flag not in PROVIDERS:
+                raise CommandError(
+                    "`--keyring-provider` names no provider.",
+                    f"it is one of {', '.join(PROVIDERS)}",
+                )
+            return Provider(flag, "--keyring-provider", explicit=True)
+        if self.config.keyring_provider:
+            return Provider(self.config.keyring_provider, self.config.file)
+        said = [(self.environ.get("UV_KEYRING_PROVIDER"), "UV_KEYRING_PROVIDER")]
+        if not said[0][0]:
+            said = [(found.chosen_provider, found.file) for found in self._obeyed_uv]
+        for name, source in said:
+            if name in {"keyring", "disabled"} or (name == "subprocess" and has_foreign_keyring()):
+                return Provider(name, source)
+            if name:
+                if name not in PROVIDERS:
+                    self.notices.append(f"{source} names no keyring provider that is known here.")
+                break
+        return Provider(None)
+
+    def trust(self, directory: str) -> tuple[str, bool]:
+        """Trust the settings in `directory` as they are now: their file, and whether it is news.
+
+        Raises CommandError where there are none.
+        """
+        from pathlib import Path
+
+        path = str(Path(self.cwd, directory))
+        found = uv_toml.of_directory(path)
+        if found is None:
+            raise CommandError(f"{path} has neither uv.toml nor a pyproject.toml with [tool.uv].")
+        return found.file, self._trusted.add(found)
+
+    @cached_property
+    def _trusted(self) -> TrustedFiles:
+        from tokenward.settings.trust import TrustedFiles
+
+        return TrustedFiles(directories.state(self.environ))
+
+    @cached_property
+    def _users_uv(self) -> list[UvSettings]:
+        both = (
+            uv_toml.user(self.environ, directories.home(self.environ)),
+            uv_toml.system(self.environ),
+        )
+        return [found for found in both if found]
+
+    @cached_property
+    def _obeyed_uv(self) -> list[UvSettings]:
+        """The uv settings that may choose a directory or a provider, strongest first."""
+        project = self.project
+        if project is None or not (project.auth_cache_dir or project.keyring_provider):
+            return self._users_uv
+        if project in self._trusted:
+            return [project, *self._users_uv]
+        keys = {
+            "auth-cache-dir": project.auth_cache_dir,
+            "keyring-provider": project.keyring_provider,
+        }
+        said = " and ".join(key for key, value in keys.items() if value)
+        self.notices.append(
+            f"{project.file} sets {said}, which only `auth trust {os.path.dirname(project.file)}` allows."
+        )
+        return self._users_uv
+
+
+def _is_fixed(path: str | None) -> bool:
+    """Tell whether the working directory has no say in which file this is."""
+    return not path or os.path.isabs(path)

@@ -1,0 +1,232 @@
+"""From what a person typed to a service: a URL, a host, or a name that some file defines.
+
+`pypi` and `testpypi` mean the same on every machine; a URL or a host means itself; no file is read
+for either. Any other word is looked up in `config.toml`, `~/.pypirc`, the user's and the system's
+`uv.toml` (the first that has it wins), and last in the project's files. A project cannot turn a
+name of the user's into another URL: that is an error which names both files.
+
+A name is found as it is written, else by what it is in environment variables (my-index, My_Index
+and MY_INDEX are one), unless that could mean two different ones.
+"""
+
+from __future__ import annotations
+
+from tokenward.errors import CommandError, sayable
+from tokenward.settings.index_definition import Definition, env_form
+from tokenward_protocol.urls import FIXED, ServiceError, is_name, parse, strip_index_suffix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_FIXED = {env_form(name): name for name in FIXED}
+
+
+class Service:
+    """What SERVICE means.
+
+    `key` is what `auth token` and index variables look up, `publish_key` what uploads do; `url`
+    and `publish_url` are the same as a tool wants them, without user info. `username` and
+    `password` were typed in the URL; `default_username` is the file's. `file` is None unless a
+    file defines `name`; `from_project` says that a person should see `NAME is URL (FILE)`.
+    """
+
+    __slots__ = (
+        "default_username",
+        "file",
+        "from_project",
+        "key",
+        "name",
+        "notice",
+        "password",
+        "publish_key",
+        "publish_url",
+        "url",
+        "username",
+    )
+
+    def __init__(
+        self,
+        key: str,
+        url: str,
+        publish_key: str,
+        publish_url: str,
+        username: str | None = None,
+        password: str | None = None,
+        default_username: str | None = None,
+        name: str | None = None,
+        file: str | None = None,
+        from_project: bool = False,
+        notice: str = "",
+    ) -> None:
+        self.key = key
+        self.url = url
+        self.publish_key = publish_key
+        self.publish_url = publish_url
+        self.username = username
+        self.password = password
+        self.default_username = default_username
+        self.name = name
+        self.file = file
+        self.from_project = from_project
+        self.notice = notice
+
+    @property
+    def for_uploads(self) -> Service:
+        """The same with `key` and `url` as uploads mean it, pypi and testpypi by their only one."""
+        url = self.publish_key if self.publish_key in FIXED.values() else self.publish_url
+        return Service(
+            self.publish_key,
+            url,
+            self.publish_key,
+            url,
+            self.username,
+            default_username=self.default_username,
+            name=self.name,
+            file=self.file,
+        )
+
+    @property
+    def logout_keys(self) -> tuple[str, ...]:
+        """Every key that a credential for this service may be stored under."""
+        keys = (strip_index_suffix(self.key), strip_index_suffix(self.publish_key))
+        return tuple(dict.fromkeys(keys))
+
+    def typed(self, key: str) -> str:
+        """Return one of the `logout_keys` as it was typed, with a final `/simple/`."""
+        return next((k for k in (self.key, self.publish_key) if strip_index_suffix(k) == key), key)
+
+    @property
+    def login_keys(self) -> tuple[str, ...]:
+        """The keys to store under: not those that another one of them covers."""
+        keys = self.logout_keys
+        return tuple(k for k in keys if not any(k != o and k.startswith(o) for o in keys))
+
+
+class Names:
+    """The names that this user's and this project's files define."""
+
+    def __init__(self, user: Sequence[Definition], project: Sequence[Definition] = ()) -> None:
+        self._user = user
+        self._project = project
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """All that defines a name, the user's files first."""
+        return (*self._user, *self._project)
+
+    def known(self) -> list[str]:
+        """Every name, the two fixed ones first, then in the order of the files."""
+        names = [*FIXED, *(d.name for d in (*self._user, *self._project))]
+        return list(dict.fromkeys(names))
+
+    def resolve(self, name: str) -> Service:
+        """Find the service of a name. Raises CommandError for an unknown or contested one."""
+        if fixed := _FIXED.get(env_form(name)) if name.isascii() else None:
+            return _fixed(fixed)
+        mine = _find(name, self._user)
+        theirs = _find(name, self._project)
+        if mine and theirs:
+            if not _shared(mine, theirs):
+                raise CommandError(
+                    f"{name} is one index in {mine.file} and another in {theirs.file}.",
+                    "give the URL, or rename it in one of the files",
+                )
+            theirs = None
+        if found := mine or theirs:
+            return _service(found, from_project=theirs is not None)
+        raise CommandError(
+            f"No index is known {f'as {name}' if sayable(name) else 'by that name'}.",
+            f"known: {', '.join(self.known())}; or give a URL (https:// before a host's name)",
+        )
+
+    def by_variable(self) -> dict[str, Service]:
+        """Every name in the spelling of environment variables, with the service it stands for.
+
+        Left out are names that several definitions contest, and those whose URL is none.
+        """
+        found: dict[str, list[Service]] = {}
+        for name in self.known():
+            try:
+                found.setdefault(env_form(name), []).append(self.resolve(name))
+            except CommandError:
+                continue
+        return {form: those[0] for form, those in found.items() if len({s.key for s in those}) == 1}
+
+
+def resolve(text: str, names: Callable[[], Names]) -> Service:
+    """Turn SERVICE into a service; `names` is asked only for a name that is not fixed.
+
+    Raises CommandError with what is wrong with a URL, or as `Names.resolve`.
+    """
+    text = text.strip()
+    if text in FIXED:
+        return _fixed(text)
+    if text and is_name(text):
+        return names().resolve(text)
+    return _typed(text)
+
+
+def _fixed(name: str) -> Service:
+    key = FIXED[name]
+    return Service(key, key, key, key, name=name)
+
+
+def _typed(text: str) -> Service:
+    try:
+        parsed = parse(text)
+    except ServiceError as error:
+        raise CommandError(str(error), error.hint) from None
+    name = next((name for name, key in FIXED.items() if key == parsed.key), None)
+    return Service(
+        parsed.key,
+        parsed.url,
+        parsed.key,
+        parsed.key if name else parsed.url,
+        parsed.username,
+        parsed.password,
+        name=name,
+        notice=parsed.notice,
+    )
+
+
+def _service(definition: Definition, *, from_project: bool) -> Service:
+    """Judge the URLs of a definition; a password in one of them is nobody's business here."""
+    if not definition.url:
+        raise CommandError(f"{definition.file} names {definition.name} but gives it no URL.")
+    try:
+        index = parse(definition.url)
+        publish = parse(definition.publish_url) if definition.publish_url else index
+    except ServiceError as error:
+        raise CommandError(f"{definition.name} in {definition.file}: {error}", error.hint) from None
+    return Service(
+        index.key,
+        index.url,
+        publish.key,
+        publish.url,
+        default_username=definition.username or index.username or publish.username,
+        name=definition.name,
+        file=definition.file,
+        from_project=from_project,
+    )
+
+
+def _find(name: str, definitions: Sequence[Definition]) -> Definition | None:
+    same = [d for d in definitions if d.name == name]
+    if not same and name.isascii():
+        same = [d for d in definitions if env_form(d.name) == env_form(name)]
+    written = list(dict.fromkeys(d.name for d in same))
+    if len(written) > 1:
+        raise CommandError(
+            f"{name} could mean {' or '.join(written)}.", "write it as its file does"
+        )
+    # A .pypirc may list a server without saying where it is; another file may.
+    return next((d for d in same if d.url), same[0] if same else None)
+
+
+def _shared(mine: Definition, theirs: Definition) -> bool:
+    """Tell whether two definitions of a name speak of the same index."""
+    return bool(
+        set(_service(mine, from_project=False).logout_keys)
+        & set(_service(theirs, from_project=True).logout_keys)
+    )

@@ -1,0 +1,244 @@
+"""Finding the agent of a credentials directory, and starting it on demand.
+
+    with connect(directory, start=True) as agent:
+        answer = agent.ask("fetch", service="https://index.example/")
+
+Which agent that is: the one that `$TOKENWARD_SOCK` names, else the one at this user's own address
+for the directory, else the one that recorded its address in the directory's state folder, which may
+have been started in another environment. How it is talked to is in connection.py.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from time import monotonic, sleep
+
+from tokenward.errors import AgentAbsent, AgentUnreachable
+from tokenward.files import own_folders
+from tokenward.transport import recorded_address
+from tokenward.transport.connection import ANSWER_SECONDS, AgentError, AgentLost, Answer, Connection
+from tokenward.transport.stream import open_stream
+from tokenward_os import user
+from tokenward_os.files import missing
+from tokenward_protocol import places
+
+if sys.platform == "win32":
+    from tokenward.transport import pipe_address as address
+else:
+    from tokenward.transport import address
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    Asleep = Callable[[str, Mapping[str, str]], bool]
+    """Tells whether a service manager listens at an address while its agent does not run."""
+
+__all__ = [
+    "ANSWER_SECONDS",
+    "AgentAbsent",
+    "AgentError",
+    "AgentUnreachable",
+    "Answer",
+    "Connection",
+    "connect",
+]
+
+_ROUNDS = 5
+"""How often it is looked for an agent again when one was started, replaced or is just starting."""
+
+
+def connect(
+    directory: str,
+    *,
+    start: bool,
+    asleep: Asleep,
+    replace: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> Connection:
+    """Return a connection to the agent of a credentials directory (absolute, links resolved).
+
+    With `start` one is started where none runs, unless `TOKENWARD_NO_AUTOSTART` or
+    `TOKENWARD_SOCK` is set; without it none is, also not by a service manager: `asleep` tells
+    whether connecting would start one. With `replace` an older one that loses nothing by it makes
+    way for one of this version. Raises AgentUnreachable (AgentAbsent: none runs) and AgentError.
+    """
+    environ = os.environ if environ is None else environ
+    if given := environ.get("TOKENWARD_SOCK"):
+        return _connect_to(given)
+    home = user.home(environ)
+    if home is None:
+        raise AgentUnreachable("This user has no home directory.", "set HOME")
+    state = places.state_directory(sys.platform, environ, home)
+    ordinary = os.path.realpath(places.data_directory(sys.platform, environ, home))
+    folder = f"{state}/{places.directory_tag(directory)}"
+    if found := own_folders.objection(directory, folder):
+        raise AgentUnreachable(f"{found.sentence}.", found.hint)
+    may_start = start and environ.get("TOKENWARD_NO_AUTOSTART", "") in {"", "0"}
+    look = address.made_runtime_directory if may_start else address.runtime_directory
+    base = look(environ, state)
+    if base is None and may_start:
+        raise _no_place(f"{state}/run")
+    own = [] if base is None else [*address.addresses(base, directory, ordinary)]
+    search = _Search(directory, own, folder, environ, None if start else asleep)
+    for _ in range(_ROUNDS):
+        met = search.met()
+        if isinstance(met, str):
+            if not may_start:
+                raise _absent(start)
+            _start(met, directory, state, environ, folder)
+        elif met is not None:
+            if not (replace and may_start and met.may_be_replaced()):
+                return met
+            met.stop()  # where a manager listens, its new agent is met in the next round
+    if elsewhere := recorded_address.address(folder):
+        raise AgentUnreachable(
+            f"The agent of {directory} runs on this host and cannot be reached from here; it says"
+            f" that it listens at {elsewhere}.",
+            "end it where it can be reached by `auth agent stop`",
+        )
+    raise AgentUnreachable("The agent cannot be reached.", "`auth agent restart`")
+
+
+def _no_place(last: str) -> AgentUnreachable:
+    """Say why there is no place for a socket, not even the last one that is tried."""
+    if absent := missing(last):
+        return AgentUnreachable(
+            f"{absent[0]} cannot be made, so there is no private directory for the agent's socket.",
+            f"let this user write in {os.path.dirname(absent[0])}, or set HOME, or TOKENWARD_DIR and"
+            " the XDG_* variables, to directories where they may",
+        )
+    return AgentUnreachable(
+        f"There is no private directory for the agent's socket, and {last} cannot be one.",
+        f"`chmod 700 {last}`, or set XDG_RUNTIME_DIR to a directory of your own",
+    )
+
+
+class _Search:
+    """Looks for the agent of a directory: at the addresses of this environment, `own`, likeliest first.
+
+    Then where it says that it is: its word lies in `folder`, and is looked up last, since nearly always
+    somebody answers before. With `asleep` none is to be started, also not by a service manager.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        own: list[str],
+        folder: str,
+        environ: Mapping[str, str],
+        asleep: Asleep | None,
+    ) -> None:
+        self._directory = directory
+        self._own = own
+        self._folder = folder
+        self._environ = environ
+        self._asleep = asleep
+
+    def met(self) -> Connection | str | None:
+        """Return a connection, or where an agent can be started; None where it is worth another look.
+
+        Raises AgentUnreachable (AgentAbsent: there is no address at all), AgentError.
+        """
+        free = busy = None
+        for path in _addresses(self._own, self._folder):
+            try:
+                if (found := self._greeted(path)) is not None:
+                    return found
+            except AgentAbsent:
+                free = free or (path if path in self._own else None)
+            except AgentLost:
+                return None  # it was just ending, or its manager has given up: who is there now?
+            except AgentError as error:
+                if error.code != "busy":
+                    raise
+                busy = error  # an agent elsewhere has the directory: the next address may be its
+        if busy is not None:
+            raise busy
+        if free is None and not self._own:
+            raise _absent(self._asleep is None)
+        return free
+
+    def _greeted(self, path: str) -> Connection | None:
+        """Connect to an agent; None where it serves another directory, or is not what it says."""
+        if path in self._own:
+            if self._asleep is not None and self._asleep(path, self._environ):
+                raise _absent(wanted=False)
+            return _greeted(path, self._directory)
+        try:
+            return _greeted(path, self._directory)
+        except AgentLost:
+            raise
+        except AgentUnreachable:
+            return None
+
+
+def _addresses(own: list[str], folder: str) -> Iterator[str]:
+    yield from own
+    elsewhere = recorded_address.address(folder)
+    if elsewhere is not None and elsewhere not in own:
+        yield elsewhere
+
+
+def _connect_to(path: str) -> Connection:
+    """Connect to the agent that the user named."""
+    try:
+        connection = Connection(open_stream(path), None)
+    except AgentAbsent:
+        raise AgentAbsent(
+            f"No agent answers at {path}, which TOKENWARD_SOCK names.",
+            "start it, or unset TOKENWARD_SOCK",
+        ) from None
+    try:
+        connection.greet()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _greeted(path: str, directory: str) -> Connection | None:
+    """Connect to an agent of our own; None where it serves another directory."""
+    stream = open_stream(path)
+    if stream.stranger is not None:
+        stream.close()
+        raise AgentUnreachable(
+            f"The agent at {path} belongs to another user (uid {stream.stranger});"
+            " nothing was sent to it.",
+            f"`rm {path}`",
+        )
+    connection = Connection(stream, directory)
+    try:
+        connection.greet()
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, AgentError) and error.code == "other-directory":
+            return None
+        raise
+    return connection
+
+
+def _start(path: str, directory: str, state: str, environ: Mapping[str, str], folder: str) -> None:
+    """Start an agent; where another one is just starting or ending, wait a moment for it."""
+    from tokenward.transport.autostart import RUNNING, start
+
+    if start(directory, path, state, environ) != RUNNING:
+        return
+    deadline = monotonic() + 1
+    while monotonic() < deadline:
+        for there in _addresses([path], folder):
+            with suppress(AgentUnreachable):
+                open_stream(there).close()
+                return
+        sleep(0.02)
+
+
+def _absent(wanted: bool) -> AgentAbsent:
+    if wanted:
+        return AgentAbsent(
+            "No agent is running, and TOKENWARD_NO_AUTOSTART keeps it from being started.",
+            "`auth agent start` starts it",
+        )
+    return AgentAbsent("No agent is running.", "`auth agent start` starts it")

@@ -1,0 +1,198 @@
+"""One connection to an agent: a request, its answer, and what can go wrong between the two.
+
+Requests go one at a time, each with a deadline. An agent that answers "not ok" is an `AgentError`,
+and callers decide by its `code`; one that is silent or breaks the protocol is an
+`AgentUnreachable`, after which the connection is closed: whatever came later would be taken for
+the answer to another request. A server of another user is only ever asked for a credential.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from time import monotonic
+
+from tokenward.errors import AgentUnreachable, CommandError
+from tokenward_protocol import VERSION
+from tokenward_protocol.errors import LocalError, RemoteError
+from tokenward_protocol.frames import PREFIX, cut, frame
+from tokenward_protocol.messages import request
+from tokenward_protocol.packing import unpack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, NoReturn, Self
+
+    from tokenward.transport.stream import Stream
+    from tokenward_protocol.packing import Value
+
+ANSWER_SECONDS = 10.0
+"""How long an agent may take to answer, unless the caller knows better."""
+
+
+class AgentError(CommandError):
+    """The agent did not do what it was asked; `header` is the whole answer."""
+
+    def __init__(self, code: str, message: str, hint: str, header: dict[str, Any]) -> None:
+        super().__init__(message, hint)
+        self.code = code
+        self.header = header
+
+
+class AgentLost(AgentUnreachable):
+    """It hung up before it had answered: it was just ending, or did not start."""
+
+
+class Answer:
+    """What came back: `header`, and in `body` the secret if one was asked for."""
+
+    __slots__ = ("body", "header")
+
+    def __init__(self, header: dict[str, Any], body: bytes) -> None:
+        self.header = header
+        self.body = body
+
+    def __repr__(self) -> str:
+        return f"<Answer, {len(self.body)} bytes of body>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an answer is not pickled: that would write its secret down")
+
+
+class Connection:
+    """One connection to an agent.
+
+    `directory` goes along with each request; None where the user chose the agent. `greeting` is
+    the agent's answer to `hello`, `notice` a sentence about it for `-v`, or "".
+    """
+
+    def __init__(self, stream: Stream, directory: str | None) -> None:
+        self.greeting: dict[str, Any] = {}
+        self.notice = ""
+        self._stream = stream
+        self._directory = directory
+        self._number = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._stream.close()
+
+    def ask(
+        self, op: str, /, body: bytes = b"", *, timeout: float = ANSWER_SECONDS, **arguments: Value
+    ) -> Answer:
+        """Send one request and return its answer; arguments that are None are left out.
+
+        `timeout`, in seconds, is for all of it. Raises AgentError, AgentUnreachable (and then the
+        connection is closed), and CommandError for what no frame can carry.
+        """
+        if self._stream.stranger is not None and op != "fetch":
+            raise AgentError(
+                "refused",
+                f"The agent belongs to another user (uid {self._stream.stranger}), so it is only"
+                " asked for credentials.",
+                "unset TOKENWARD_SOCK to use your own agent",
+                {},
+            )
+        self._number += 1
+        try:
+            header = request(op, self._number, {**arguments, "dir": self._directory})
+            data = frame(header, body)
+        except LocalError as error:
+            raise CommandError(str(error)) from None
+        try:
+            answer = self._exchange(data, monotonic() + timeout)
+        except BaseException:
+            if op in {"fetch", "share"} and arguments.get(
+                "attended"
+            ):  # a question may be on this terminal
+                self._stream.withdraw()
+            self.close()  # whatever comes later would be taken for the answer to another request
+            raise
+        if answer.header["ok"]:
+            return answer
+        raise _refusal(answer.header)
+
+    def _exchange(self, data: bytes, deadline: float) -> Answer:
+        received = bytearray()
+        try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may have said why
+                self._stream.send(data, deadline)
+            while (ends := cut(memoryview(received))) is None:
+                more = self._stream.receive(deadline)
+                if not more:
+                    raise AgentLost("The agent hung up.", "try again")
+                received += more
+            return self._answer(received, *ends)
+        except TimeoutError:
+            raise AgentUnreachable(
+                "The agent does not answer in time.", "try again, or `auth agent restart`"
+            ) from None
+        except RemoteError:
+            raise AgentUnreachable(
+                "What answered does not speak the agent's protocol.", "`auth agent restart`"
+            ) from None
+        except OSError as error:
+            raise AgentLost(f"The agent was lost: {error.strerror}.", "try again") from None
+
+    def _answer(self, received: bytearray, body: int, end: int) -> Answer:
+        header: dict[str, Any] = unpack(memoryview(received)[PREFIX:body])
+        number, ok = header.get("id"), header.get("ok")
+        # id 0 is the agent's word on bytes that it could not read as a request.
+        mine = number == self._number or (number == 0 and ok is False)
+        if not mine or not isinstance(ok, bool) or len(received) != end:
+            raise RemoteError("bad-header", "An answer answers nothing that was asked.")
+        return Answer(header, bytes(memoryview(received)[body:end]))
+
+    def greet(self) -> None:
+        """Ask who is there. Raises as `ask`."""
+        if self._stream.stranger is not None:
+            self.notice = f"The agent belongs to another user (uid {self._stream.stranger})."
+            return
+        self.greeting = self.ask("hello", version=VERSION).header
+        version = str(self.greeting.get("version"))
+        if version != VERSION:
+            self.notice = (
+                f"The agent's version is {version}, this command's is {VERSION};"
+                " `auth agent restart` makes them the same."
+            )
+
+    def may_be_replaced(self) -> bool:
+        """Tell whether the agent is older than this client and loses nothing by a restart."""
+        return self.greeting.get("replaceable") is True and _release(
+            self.greeting.get("version")
+        ) < _release(VERSION)
+
+    def stop(self) -> None:
+        """End the agent, and return when it has hung up."""
+        self.ask("stop")
+        deadline = monotonic() + ANSWER_SECONDS
+        with suppress(OSError):
+            while self._stream.receive(deadline):
+                pass
+        self.close()
+
+
+def _refusal(header: dict[str, Any]) -> AgentError:
+    code, message, hint = (header.get(key) for key in ("code", "message", "hint"))
+    return AgentError(
+        code if isinstance(code, str) else "internal",
+        message if isinstance(message, str) and message else "The agent refused without a reason.",
+        hint if isinstance(hint, str) else "",
+        header,
+    )
+
+
+def _release(version: object) -> tuple[int, ...]:
+    """Return the numbers of a version, for comparing; what is no number counts as 0."""
+    return tuple(int(n) if n.isascii() and n.isdigit() else 0 for n in str(version).split("."))

@@ -1,0 +1,1 @@
+"""What a person types and reads: the command line, secrets, the terminal, and how things look."""

@@ -1,0 +1,269 @@
+"""The command line: what each option may hold, and usage errors in our own sentences.
+
+argparse reads it; what argparse would say is said again here, because its messages quote values,
+and a value in the wrong place may be a secret: an error names an option, never what was given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tokenward.errors import CommandError, sayable
+from tokenward.ui.formatting import listed
+from tokenward_protocol import VERSION, durations, user_ids
+from tokenward_protocol.messages import PROVIDERS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, NoReturn
+
+FORMATS = ("text", "json")
+COLORS = ("auto", "always", "never")
+
+_GIVEN = " given"
+"""Where the namespace has the options that were read."""
+
+
+class Shown(Exception):  # noqa: N818 - nothing is wrong: it is what was asked for
+    """Help or the version was asked for; `str()` is it."""
+
+
+class _Show(argparse.Action):
+    """`--help` and `--version`: leave the parser with a text instead of printing and exiting."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        text = parser.format_help() if self.dest == "help" else f"tokenward {VERSION}"
+        raise Shown(text.rstrip())
+
+
+class _Once(argparse.Action):
+    """What argparse calls `store`, once: who asks for something twice may mean two, and is told."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Store a value, and leave the parser where there is one already."""
+        given = vars(namespace).setdefault(_GIVEN, set())
+        if option_string is not None and self.dest in given:
+            parser.error(f"argument {option_string}: is given twice")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of one command, with the options that every command has; `--format` if `formats`."""
+
+    def __init__(self, prog: str, summary: str, *, formats: bool = True) -> None:
+        super().__init__(
+            prog=prog,
+            usage=f"{prog} [OPTIONS]",
+            description=summary,
+            add_help=False,
+            allow_abbrev=False,
+            formatter_class=_Formatter,
+        )
+        for name in None, "store":
+            self.register("action", name, _Once)
+        if sys.version_info >= (3, 14):
+            self.color = False  # help is data too
+        add = self.add_argument_group("options of every command").add_argument
+        add("-q", "--quiet", action="store_true", help="say nothing but errors")
+        add("-v", "--verbose", action="store_true", help="say where things come from")
+        if formats:
+            add(
+                "--format",
+                type=one_of(FORMATS),
+                metavar="|".join(FORMATS),
+                default="text",
+                help="how to print (default: text)",
+            )
+        self.set_defaults(format="text")
+        add(
+            "--color",
+            type=one_of(COLORS),
+            metavar="|".join(COLORS),
+            default="auto",
+            help="colour of messages (default: auto)",
+        )
+        add("--version", action=_Show, nargs=0, help="print the version")
+        add("-h", "--help", action=_Show, nargs=0, help="print this help")
+
+    def examples(self, *lines: str) -> None:
+        """Put examples at the end of the help."""
+        self.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)
+
+    def read(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Parse; raises CommandError, or Shown for help and version."""
+        arguments, extra = self.parse_known_args(argv)
+        for word in extra:
+            if word.startswith("--") and word != "--":
+                option = word.partition("=")[0]
+                shown = f"option `{option}`" if sayable(option) else "such option"
+                raise self._wrong(f"There is no {shown}.")
+            if word.startswith("-") and word not in {"-", "--"}:
+                raise self._wrong(f"There is no option `{word[:2]}`.")
+        if [word for word in extra if word != "--"]:
+            raise self._wrong(f"`{self.prog}` got too many arguments.")
+        return arguments
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse found as a CommandError."""
+        raise self._wrong(_sentence(message))
+
+    def _wrong(self, sentence: str) -> CommandError:
+        return CommandError(sentence, f"`{self.prog} --help`")
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=100)
+
+
+def _sentence(message: str) -> str:
+    """Say an error of argparse again, without the value that it quotes."""
+    argument, colon, problem = message.removeprefix("argument ").partition(": ")
+    option = f"`{argument.rpartition('/')[2]}`"
+    if message.startswith("the following arguments are required"):
+        missing = [f"`{name}`" for name in problem.split(", ")]
+        return f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing."
+    if not colon:
+        return "The arguments cannot be read."
+    if problem.startswith("expected"):
+        dash = ""
+        if argument.startswith("-"):
+            dash = f" (write {argument.rpartition('/')[2]}=VALUE for one that begins with a dash)"
+        return f"{option} needs a value{dash}."
+    if problem.startswith("ignored explicit"):
+        return f"{option} takes no value."
+    return f"{option} {problem}."
+
+
+def one_of(allowed: Sequence[str]) -> Callable[[str], str]:
+    """Return the type of an option that must be one of a few words."""
+
+    def read(text: str) -> str:
+        if text not in allowed:
+            *most, last = allowed
+            raise argparse.ArgumentTypeError(
+                f"must be {', '.join(most)} or {last}" if most else f"must be {last}"
+            )
+        return text
+
+    return read
+
+
+def lifetime(text: str) -> int:
+    """Read the value of `--lifetime`, in seconds."""
+    try:
+        return durations.seconds(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(f"has a wrong value: {wrong}".rstrip(".")) from None
+
+
+def user_id(text: str) -> int:
+    """Read the value of `--uid`."""
+    try:
+        return user_ids.user_id(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            "is no user id, which is a number; `id -u NAME` prints one"
+        ) from None
+
+
+def moment(text: str) -> float:
+    """Read the value of `--since`: seconds since 1970, by the local clock where no zone is given."""
+    from datetime import datetime
+    from time import time
+
+    try:
+        return time() - durations.seconds(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            "is neither a length of time like 8h or 7d nor a date like 2026-01-31"
+        ) from None
+
+
+def add_service(parser: Parser, what: str) -> None:
+    """Add the positional SERVICE."""
+    add_positional(parser, "service", "[SERVICE]", nargs="?", metavar="SERVICE", help=what)
+
+
+def add_positional(parser: Parser, name: str, shown: str, **keywords: Any) -> None:
+    """Add a positional argument, and show it in the usage line as `shown`."""
+    parser.usage = f"{parser.usage} {shown}"
+    parser.add_argument(name, **keywords)
+
+
+def add_program(parser: Parser, what: str) -> None:
+    """Add a program and its arguments: all that follows the options, after `--` or without it."""
+    shown = "[--] CMD [ARG]..."
+    add_positional(parser, "program", shown, nargs=argparse.REMAINDER, metavar="CMD", help=what)
+
+
+def add_width(parser: Parser) -> None:
+    """Add `--project` and `--ttl`, which ask for a narrower token."""
+    parser.add_argument(
+        "--project",
+        action="append",
+        metavar="NAME",
+        help="a token for this project alone; may be repeated",
+    )
+    parser.add_argument(
+        "--ttl", type=lifetime, metavar="TIME", help="a token that ends after 15m, 1h ..."
+    )
+
+
+def add_username(parser: Parser, what: str) -> None:
+    """Add `-u/--username`, of which an empty one is an error, and what says that there is none."""
+    parser.add_argument(
+        "-u", "--username", type=_not_empty("--no-username"), metavar="NAME", help=what
+    )
+    parser.add_argument(
+        "--no-username",
+        action="store_true",
+        help="the user name is empty, as where an index wants a token as password alone",
+    )
+
+
+def add_secret(parser: Parser, *flags: str, what: str) -> None:
+    """Add an option that holds a secret; an empty one is an error."""
+    instead = "--no-password" if "--password" in flags else ""
+    parser.add_argument(*flags, type=_not_empty(instead), metavar="SECRET", help=what)
+
+
+def add_provider(parser: Parser, what: str) -> None:
+    """Add `--keyring-provider`."""
+    parser.add_argument("--keyring-provider", type=one_of(PROVIDERS), metavar="PROVIDER", help=what)
+
+
+def add_passphrase_file(parser: Parser) -> None:
+    """Add `--passphrase-file`: where the passphrase of an export is."""
+    parser.add_argument(
+        "--passphrase-file",
+        type=_not_empty(),
+        metavar="PATH",
+        help="the export's passphrase is in this private file; else it is asked for",
+    )
+
+
+def _not_empty(instead: str = "") -> Callable[[str], str]:
+    """Return the type of an option whose value is there; `instead` says that there is none."""
+
+    def read(text: str) -> str:
+        if not text:
+            raise argparse.ArgumentTypeError(
+                f"is empty; where there is none, `{instead}` says so" if instead else "is empty"
+            )
+        return text
+
+    return read

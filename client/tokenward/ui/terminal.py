@@ -1,0 +1,249 @@
+"""Everything that is said to a person or asked of one: the only file that does.
+
+Style of what is said:
+
+- A failure, a warning, a notice is one sentence that names the thing: it has a full stop, and a
+  capital unless it begins with a name, a URL, a path or an option. "Stored the token for pypi."
+- What helps is a hint: a phrase in lower case without a full stop, with commands, options and
+  nothing else in backquotes. "make room on the disk and do it again", "`auth unlock`".
+- Whoever raises an error or answers a request writes both so; nothing is mended here.
+- Failures are shown as `error: SENTENCE`, and below as `hint: PHRASE`.
+- What was done and hints go to stderr; data (a secret, JSON, a path, a table) goes to stdout
+  alone. `-q` silences what was done, never an error and never data; `-v` adds where things came
+  from. No secret is ever in what is said.
+- Questions are asked on /dev/tty (the console on Windows), so that a redirected stdin or stdout does not matter. *On a
+  terminal* means that stderr is one and /dev/tty opens; elsewhere nobody is asked.
+- Colour only where stderr is a terminal that can show it, and never in data.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack, closing, contextmanager
+
+from tokenward.errors import CommandError
+from tokenward.ui.formatting import columns, escaped
+from tokenward.ui.secret_input import one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import TextIO
+
+    if sys.platform == "win32":
+        from tokenward.windows.console import Console
+    else:
+        from tokenward.ui.prompt import Console
+
+_RED, _CYAN, _YELLOW, _OFF = "\x1b[1;31m", "\x1b[36m", "\x1b[33m", "\x1b[0m"
+
+
+class OutputClosedError(Exception):
+    """Whoever read our stdout has gone; there is nobody to tell."""
+
+
+class Terminal:
+    """The person at the other end, or the lack of one. `color` is `auto`, `always` or `never`.
+
+    Set `attended` to False and nobody is asked anything, whatever terminal there is.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        color: str = "auto",
+        quiet: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.attended = True
+        self._span: ExitStack | None = None
+        self._held: Console | None = None  # where nothing that is typed is shown now
+        self._quiet = quiet
+        self._verbose = verbose
+        self._colored = color == "always" or (
+            color == "auto"
+            and not environ.get("NO_COLOR")
+            and environ.get("TERM", "dumb") != "dumb"
+            and _is_terminal(sys.stderr)
+        )
+
+    # What is said.
+
+    def say(self, text: str) -> None:
+        """Say what was done."""
+        if not self._quiet:
+            self._tell(escaped(text))
+
+    def hint(self, text: str) -> None:
+        """Say what may help; "" says nothing."""
+        if text and not self._quiet:
+            self._tell(self._painted(_CYAN, "hint:") + f" {escaped(text)}")
+
+    def warn(self, text: str) -> None:
+        """Say what may go wrong later; "" says nothing."""
+        if text and not self._quiet:
+            self._tell(self._painted(_YELLOW, "warning:") + f" {escaped(text)}")
+
+    def detail(self, text: str) -> None:
+        """Say where something came from, if `-v` asked for it."""
+        if self._verbose:
+            self._tell(escaped(text))
+
+    def fail(self, message: str, hint: str = "") -> None:
+        """Say what went wrong, and what helps; `-q` does not silence it."""
+        self._tell(self._painted(_RED, "error:") + f" {escaped(message)}")
+        if hint:
+            self._tell(self._painted(_CYAN, "hint:") + f" {escaped(hint)}")
+
+    def _painted(self, color: str, word: str) -> str:
+        return f"{color}{word}{_OFF}" if self._colored else word
+
+    def _tell(self, line: str) -> None:
+        if sys.stderr is None:
+            return
+        try:
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            pass  # nobody reads it; what was asked for is done all the same
+
+    # Data.
+
+    def data(self, text: str | bytes) -> None:
+        """Write data and a newline to stdout, at once, as it is (text in UTF-8).
+
+        Raises OutputClosedError if its reader has gone, CommandError if it cannot be written.
+        """
+        line = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+        if sys.stdout is None:
+            raise CommandError("Standard output is closed, so there is nowhere to write to.", "")
+        try:
+            sys.stdout.flush()
+            _write_all(sys.stdout.fileno(), line + b"\n")
+        except BrokenPipeError:
+            raise OutputClosedError from None
+        except OSError as failed:
+            raise CommandError(
+                f"Standard output cannot be written: {failed.strerror}.", ""
+            ) from None
+
+    def json(self, value: object) -> None:
+        """Write one JSON object to stdout."""
+        import json
+
+        self.data(json.dumps(value, ensure_ascii=True))
+
+    def table(self, rows: Sequence[Sequence[str]]) -> None:
+        """Write rows in columns to stdout; the first is the heading."""
+        self.lines(columns(rows))
+
+    def lines(self, lines: Sequence[str]) -> None:
+        """Write lines to stdout, with everything unprintable in them escaped."""
+        self.data("\n".join(map(escaped, lines)))
+
+    # Questions.
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Show nothing that is typed from the first secret on; what is typed ahead is lost."""
+        if self._span is not None:
+            yield
+            return
+        with ExitStack() as span:
+            self._span = span
+            try:
+                yield
+            finally:
+                self._span = self._held = None
+
+    @contextmanager
+    def _asking(self, *, unseen: bool) -> Iterator[Console]:
+        """Yield where questions are asked. Raises CommandError where that is nowhere."""
+        if self._held is not None:
+            yield self._held
+            return
+        with ExitStack() as stack:
+            console = stack.enter_context(closing(_console()))
+            if unseen and self._span is not None:
+                stack.enter_context(console.unseen())
+                self._span.push(stack.pop_all())
+                self._held = console
+            yield console
+
+    def is_there(self) -> bool:
+        """Tell whether somebody can be asked."""
+        if not self.attended or not _is_terminal(sys.stderr):
+            return False
+        try:
+            _console().close()
+        except CommandError:
+            return False
+        return True
+
+    def ask(self, question: str) -> str:
+        """Ask for one line that may be seen; blanks around the answer are dropped.
+
+        Raises CommandError where the input ends without an answer.
+        """
+        with self._asking(unseen=False) as console:
+            try:
+                return _text(console.line(f"{escaped(question)} ")).strip()
+            except EOFError:
+                raise _unanswered() from None
+
+    def ask_secret(self, question: str, *, alone: bool = False) -> str:
+        """Ask for one line that is not shown; it is returned as typed.
+
+        Raises CommandError where the input ends without an answer, or with `alone` more came with it.
+        """
+        with self._asking(unseen=True) as console:
+            try:
+                typed = console.hidden_line(f"{escaped(question)} ")
+            except EOFError:
+                raise _unanswered() from None
+        return _text(one_line(typed if alone else typed.partition(b"\n")[0], "The answer"))
+
+    def confirm(self, question: str) -> bool:
+        """Ask yes or no; anything but a yes is no."""
+        return self.ask(f"{question} [y/N]").lower() in {"y", "yes"}
+
+
+def _console() -> Console:
+    """Return where questions are asked. Raises CommandError where that is nowhere."""
+    if sys.platform == "win32":
+        from tokenward.windows.console import Console
+    else:
+        from tokenward.ui.prompt import Console
+    try:
+        return Console()
+    except OSError:
+        raise CommandError(
+            "There is no terminal to ask on.", "write the secret to stdin, as a pipe or a file"
+        ) from None
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except (OSError, ValueError):  # closed
+        return False
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _text(typed: bytes) -> str:
+    try:
+        return typed.decode()
+    except UnicodeDecodeError:
+        pass  # raised below: the exception would hold what was typed
+    raise CommandError("What was typed is not UTF-8.", "use a terminal that is set to UTF-8")
+
+
+def _unanswered() -> CommandError:
+    return CommandError("The input ended before the question was answered.", "")
