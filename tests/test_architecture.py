@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -66,34 +67,116 @@ def test_a_package_knows_only_what_it_may(package: str, others: set[str]) -> Non
     assert {named(p): imports(p) & others for p in within(package) if imports(p) & others} == {}
 
 
+# What each room may know, from the top to the ground. `cli` reaches `commands` by name.
+ROOMS: dict[str, dict[str, set[str]]] = {
+    "tokenward_agent": {
+        "requests": {
+            *("wire", "asking", "policy", "consent", "session", "store", "audit", "vault")
+        },
+        "wire": set(),
+        "consent": {"asking", "worker"},
+        "asking": set(),
+        "session": {"policy"},
+        "policy": set(),
+        "store": {"vault", "worker", "audit"},
+        "audit": {"vault"},
+        "vault": set(),
+        "worker": set(),
+    },
+    "tokenward": {
+        "__main__": {"cli", "hot"},
+        "cli": {"session", "ui", "errors"},
+        "commands": {
+            *("checks", "backup", "exec", "helpers", "indexes", "sources", "credentials"),
+            *("session", "services", "setup", "audit", "settings", "transport"),
+            *("files", "keyring_program", "ui", "windows", "errors"),
+        },
+        "checks": {
+            *("sources", "credentials", "services", "setup", "audit", "settings"),
+            *("files", "keyring_program", "ui", "windows", "errors"),
+        },
+        "__init__": {"credentials"},
+        "keyring_relay": {"credentials", "session", "transport", "ui", "errors"},
+        "backup": {"credentials", "session", "ui", "errors"},
+        "exec": {"credentials", "settings", "files", "errors"},
+        "helpers": {
+            *("credentials", "session", "settings", "transport", "files"),
+            *("keyring_program", "ui", "errors"),
+        },
+        "indexes": {"credentials", "session", "settings", "transport", "ui", "errors"},
+        "sources": {"credentials", "settings", "files", "keyring_program", "ui", "errors"},
+        "credentials": {"session", "settings", "transport", "keyring_program", "ui", "errors"},
+        "session": {"services", "settings", "transport", "ui", "errors"},
+        "services": {"settings", "transport", "files", "errors"},
+        "setup": {"settings", "files", "keyring_program", "errors"},
+        "hot": {"transport", "ui", "errors"},
+        "settings": {"files", "errors"},
+        "transport": {"files", "windows", "errors"},
+        "audit": {"ui", "errors"},
+        "keyring_command": {"keyring_program", "ui", "windows", "errors"},
+        "keyring_backend": {"keyring_program"},
+        "keyring_program": set(),
+        "files": {"errors"},
+        "ui": {"windows", "errors"},
+        "windows": set(),
+        "errors": set(),
+    },
+}
+
+
+def module(path: Path) -> str:
+    """Return the name by which a module is imported."""
+    root = next(folder.parent for folder in PACKAGES.values() if path.is_relative_to(folder))
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
+NAMES = {module(path): path for path in MODULES}
+
+
+@cache
+def known(path: Path) -> set[str]:
+    """Return which of our modules `path` imports: in functions too, and for type checkers alone."""
+    found: set[str] = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found.update(name if name in NAMES else node.module for name in names)
+    return found & NAMES.keys()
+
+
+def room(name: str) -> str:
+    """Return the room of a module: the folder or the file at the top of its package."""
+    return f"{name}.__init__".split(".")[1]
+
+
 @pytest.mark.parametrize(
-    ("room", "below"),
-    [
-        ("wire", set()),
-        ("requests", {"wire", "store", "vault", "asking", "policy", "consent", "session", "audit"}),
-        ("asking", set()),
-        ("policy", set()),
-        ("consent", {"asking", "worker"}),
-        ("session", {"policy"}),
-        ("store", {"vault", "worker", "audit"}),
-        ("audit", {"vault"}),
-        ("vault", set()),
-        ("worker", set()),
-    ],
+    ("package", "inside"), [(package, room) for package, rooms in ROOMS.items() for room in rooms]
 )
-def test_a_room_of_the_agent_knows_only_those_below_it(room: str, below: set[str]) -> None:
-    rooms = {
-        *("wire", "requests", "asking", "policy", "consent", "session"),
-        *("store", "audit", "vault", "worker"),
-    }
-    known = {
-        node.module.split(".")[1]
-        for path in (PACKAGES["tokenward_agent"] / room).rglob("*.py")
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tokenward_agent.")
-        if node.module is not None
-    }
-    assert known & rooms <= below | {room}
+def test_a_room_knows_only_those_below_it(package: str, inside: str) -> None:
+    rooms = ROOMS[package]
+    within_room = [path for name, path in NAMES.items() if is_in(name, package, inside)]
+    found = {room(name) for path in within_room for name in known(path) if is_in(name, package)}
+    assert within_room
+    assert found & rooms.keys() <= rooms[inside] | {inside}
+
+
+def is_in(name: str, package: str, inside: str | None = None) -> bool:
+    return name.split(".", maxsplit=1)[0] == package and inside in {None, room(name)}
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_every_room_has_its_place_above_all_that_it_knows(package: str) -> None:
+    TopologicalSorter(ROOMS[package]).prepare()
+
+
+def test_every_file_of_the_client_stands_in_a_room_that_has_a_place() -> None:
+    assert {room(name) for name in NAMES if is_in(name, "tokenward")} == ROOMS["tokenward"].keys()
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    TopologicalSorter({name: known(path) for name, path in NAMES.items()}).prepare()
 
 
 def test_the_protocol_does_no_input_or_output() -> None:
