@@ -325,11 +325,12 @@ def test_whatever_breaks_the_protocol_is_none(reference: ReferenceAgent, answer:
 def test_an_agent_that_does_not_answer_is_waited_for_once(
     reference: ReferenceAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "READ_SECONDS", 0.1)
     reference.instead = lambda _: b"\0"
-    assert backend().get_credential(SERVICE, None) is None
-    assert backend().get_password(SERVICE, "alice") is None
-    assert len(reference.requests) == 1
+    with monkeypatch.context() as impatient:
+        impatient.setattr(client, "READ_SECONDS", 0.1)
+        assert backend().get_credential(SERVICE, None) is None
+        assert backend().get_password(SERVICE, "alice") is None
+        assert len(reference.requests) == 1
     monkeypatch.setattr(client, "_SILENT", [0.0])
     reference.instead = lambda _: None
     assert backend().get_password(SERVICE, "alice") == "made-up-secret"
