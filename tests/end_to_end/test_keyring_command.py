@@ -166,13 +166,17 @@ def test_a_locked_vault_is_said_once_to_whoever_calls(alice: Keyring) -> None:
     for _ in range(2):  # another tool each
         tool = alice.home.run("sh", "-c", three, PATH=":".join(alice.folders))
         assert (tool.stdout, tool.stderr) == ("", said)
-    captures = (  # as pip does
-        "import subprocess; a = ['keyring', '--mode=creds', '--output=json', 'get', '" + URL + "'];"
-        "[subprocess.run(a, stdin=subprocess.DEVNULL, capture_output=True) for _ in range(2)]"
+    captures = (
+        "import subprocess, sys; a = ['keyring', '--mode=creds', '--output=json', 'get', '"
+        + URL
+        + "'];"
+        "sys.stderr.write(subprocess.run(a, capture_output=True, text=True).stderr * SHOWN)"
     )
-    if sys.platform == "linux":
-        tool = alice.home.run(sys.executable, "-c", captures, PATH=":".join(alice.folders))
-        assert (tool.stdout, tool.stderr) == ("", said)
+    for name, shown in ({"pip": 0, "uv": 1} if sys.platform == "linux" else {}).items():
+        script = alice.home.path / name
+        script.write_text(captures.replace("SHOWN", str(shown)))
+        tool = alice.home.run(sys.executable, script, PATH=":".join(alice.folders))
+        assert (tool.stdout, tool.stderr) == ("", said), "pip shows nothing of what it captures"
     failed = alice("set", URL, "alice", stdin="new")
     assert failed.returncode == 1
     assert "`auth unlock`" in failed.stderr

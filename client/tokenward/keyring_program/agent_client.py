@@ -278,21 +278,18 @@ def first_time(me: str = "") -> bool:
 
 
 def say(text: str) -> None:
-    """Write a line for a person to stderr; to the tool's, too, where it keeps its program's from sight.
-
-    So pip does, which runs `keyring` with a pipe for stderr and shows nobody what came by it.
-    """
+    """Write a line to stderr; where pip has called, to pip's as well, which hides that of `keyring`."""
     line = f"tokenward: {text}\n"
     try:
         if sys.stderr is not None:
             sys.stderr.write(line)
         if sys.platform == "win32":
             return
-        theirs = f"/proc/{_tool()}/fd/2"
+        tool = f"/proc/{_tool()}"
+        theirs = f"{tool}/fd/2"
         own, there = os.fstat(2), os.stat(theirs)
-        kept = stat.S_ISFIFO(own.st_mode) and not os.path.samestat(own, os.fstat(1))
         seen = stat.S_ISFIFO(there.st_mode) or stat.S_ISCHR(there.st_mode)
-        if kept and seen and not os.path.samestat(own, there):
+        if seen and not os.path.samestat(own, there) and _is_pip(content(f"{tool}/cmdline")):
             flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY  # where nobody reads, nobody is told
             file = os.open(theirs, flags)
             try:
@@ -301,6 +298,12 @@ def say(text: str) -> None:
                 os.close(file)
     except (OSError, ValueError):
         pass  # it is closed, a terminal that is gone, or no Linux
+
+
+def _is_pip(argv: bytes) -> bool:
+    """Tell whether an interpreter runs pip: its script, `-m pip`, or the runner of an isolated build."""
+    words = argv.split(b"\0")[:4]
+    return any(b"pip" in word.rpartition(b"/")[2] or b"/pip/" in word for word in words)
 
 
 def _tool() -> str:
