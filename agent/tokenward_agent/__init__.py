@@ -1,1 +1,1 @@
-"""The resident agent: it holds the secrets and hands them out, and opens no network connection."""
+"""The resident agent: it holds secrets, hands them out, and opens no network connection."""

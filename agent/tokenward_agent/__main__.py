@@ -1,12 +1,13 @@
 """`tokenward-agent`: the resident process, in the foreground, as service managers start it.
 
-The order is the point: this process is closed to debuggers and dumps before anything that might
-read a secret is imported, the address is taken before the slow imports, and `ssl` never comes in:
-an agent that has no way to open a network connection cannot send a secret over one.
+The order matters. The process closes itself to debuggers and dumps before it imports anything that
+might read a secret; it takes its address before the slow imports; `ssl` is never imported. An agent
+that cannot open a network connection cannot send a secret over one.
 
-A service manager hands it a socket: the address that it is to serve, or the job of a worker, which
-is another process and has nothing of the above but the first. Whoever waits at an address that
-cannot be served is told so, since the manager would start one agent after the other for them.
+A service manager hands over one socket: the listener of the agent, or the connection of a worker. A
+worker is another process; of the above only the first step applies to it. If the agent cannot serve
+the listener, it tells the waiting clients so: otherwise the manager would start one agent after
+another for them.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Run until stopped. Returns 0 after a stop or where another agent serves, else 2."""
+    """Run until stopped. Returns 0 after a stop or if another agent serves the address, else 2."""
     deafen()
     if sys.stderr is None:  # started by Windows, without a window
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as it runs
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end
     try:
         report = harden()
     except HardenError as error:
@@ -46,8 +47,8 @@ def main() -> int:
     from tokenward_protocol.user_ids import ALL_IDS, known
 
     if sys.platform == "linux" and known(uid_map()) < ALL_IDS:
-        report.withdraw("not dumpable", "programs outside of this user namespace can look in")
-    sys.modules["ssl"] = None  # type: ignore[assignment]  # the documented way to have an import fail; asyncio works without
+        report.withdraw("not dumpable", "programs outside of this user namespace can read it")
+    sys.modules["ssl"] = None  # type: ignore[assignment]  # the documented way to prevent an import
     from tokenward_agent.notices import Notices
     from tokenward_agent.settings import SettingsError, parse, read
     from tokenward_agent.wire.local import Place
@@ -70,14 +71,14 @@ def main() -> int:
 
 
 def _leave(sentence: str, ready: int | None, handed: socket | None, notices: Notices) -> int:
-    """End where another agent serves: no failure, so that no manager tries again."""
+    """End because another agent serves: not a failure, so that the manager does not try again."""
     if ready is not None:
         os.write(ready, b"running\n")
         return 0
     sys.stderr.write(f"tokenward-agent: {sentence}\n")
     if handed is not None:
         _turn_away(handed, sentence, "try again in a few seconds")
-    notices.tell("READY=1", f"STATUS={sentence}")  # to end before that would be a failure
+    notices.tell("READY=1", f"STATUS={sentence}")  # systemd takes an end before READY for a failure
     return 0
 
 

@@ -1,17 +1,17 @@
-"""The one place where a secret lies open: locked memory, handed out in blocks and wiped on return.
+"""The only place where a secret lies in the open: locked memory, lent in blocks, wiped on return.
 
-Secrets are opened into a block, used from there and wiped in the same callback. A block is a
+A secret is opened into a block, used from there and wiped in the same callback. A block is a
 writable memoryview, so sockets (``recv_into``, ``send``), pipes (``os.readv``) and ciphers
-(``decrypt_into``) work on it without making an object of what it holds.
+(``decrypt_into``) work on it without making an object of its content.
 
-The region is the best that the system grants (locked_memory.py; windows/memory.py on Windows), named
-in `kind`; where it is not locked the caller says so once, and ``status`` always.
+The region is the best that the system grants (locked_memory.py; windows/memory.py on Windows);
+`kind` names it. If it is not locked, the caller warns once and ``status`` always says so.
 
-It refuses to hand out more than it has (ArenaFull) instead of moving secrets to unlocked memory,
-to take back what is not its own, and to let a block be used after it was given back. One thread
-takes and gives; any thread may read a block that it was lent. What it does not do: protect a secret
-from root (in ``mlock`` memory), from the program itself, or on a machine that hibernates from the
-hibernation image.
+It refuses to lend more than it has (ArenaFull) instead of moving secrets to unlocked memory, to
+take back a block of another arena, and to let a block be used after its return. One thread takes
+and gives; any thread may read a block that it was lent. It does not protect a secret from root (in
+``mlock`` memory), from the program itself, or from the hibernation image of a machine that
+hibernates.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 DEFAULT_SIZE: Final = 4 << 20
 """Bytes: half of the 8 MiB that Linux lets a user's process lock since 5.16, touched as used."""
 
-_GRAIN: Final = 64  # a cache line; blocks are rounded up to it
+_GRAIN: Final = 64  # bytes of a cache line; blocks are rounded up to it
 
 
-class ArenaFull(MemoryError):  # noqa: N818 - a MemoryError in kind, and named for what it means
-    """No run of free memory is long enough; the caller drops something or answers `busy`."""
+class ArenaFull(MemoryError):  # noqa: N818 - a MemoryError, named for its meaning
+    """No gap is long enough; the caller drops something or answers `busy`."""
 
 
 def wipe(view: memoryview) -> None:
@@ -50,8 +50,7 @@ class Arena:
     """One locked region of *size* bytes (rounded up to whole pages) and its blocks.
 
     `kind` names the protection in force: ``memfd_secret``, ``mlock``, ``VirtualLock`` or
-    ``unlocked: REASON``.
-    `view` is the whole region, for those who look from outside.
+    ``unlocked: REASON``. `view` is the whole region, for tests and checks.
     """
 
     def __init__(self, size: int = DEFAULT_SIZE) -> None:
@@ -79,9 +78,9 @@ class Arena:
         raise ArenaFull(f"The locked memory has no room for {size} more bytes.")
 
     def give(self, block: memoryview) -> None:
-        """Wipe *block*, take it back and make the view (not slices made of it) unusable.
+        """Wipe *block*, take it back and make its view (not slices of it) unusable.
 
-        Raises ValueError if it is not one that `take` or `grow` returned, or was given before.
+        Raises ValueError if `take` or `grow` did not return it, or if it was given back before.
         """
         _, offset, length = self._entry(block)
         wipe(self.view[offset : offset + length])
@@ -90,22 +89,23 @@ class Arena:
         self._insert_gap(offset, length)
 
     def grow(self, block: memoryview, size: int) -> memoryview:
-        """Return a block of *size* bytes that begins with what *block* holds, which is given back.
+        """Return a block of *size* bytes with the content of *block* first; give *block* back.
 
-        In place where its neighbour is free. Raises ArenaFull and leaves *block* as it was.
+        It grows in place if the memory behind it is free. Raises ArenaFull and leaves *block* as it
+        was.
         """
         _, offset, length = self._entry(block)
         if size < len(block):
             raise ValueError("a block does not shrink")
         more = _rounded(size) - length
-        index = bisect(self._free, (offset,))
+        index = bisect(self._free, (offset,))  # the first gap behind the block
         if more <= 0 or self._gap_follows(index, offset + length, more):
             if more > 0:
                 self._shorten_gap(index, more)
             del self._blocks[id(block)]
             block.release()
             return self._lend(offset, size, length + max(more, 0))
-        larger = self.take(size)
+        larger = self.take(size)  # may raise: until here *block* is untouched
         larger[: len(block)] = block
         self.give(block)
         return larger
@@ -137,7 +137,7 @@ class Arena:
             self._free[index] = offset + length, gap - length
 
     def _insert_gap(self, offset: int, length: int) -> None:
-        """Add a gap and join it with its neighbours."""
+        """Add a gap and join it with its neighbours, so that gaps are never adjacent."""
         index = bisect(self._free, (offset,))
         if index < len(self._free) and self._free[index][0] == offset + length:
             length += self._free.pop(index)[1]

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Clock(Protocol):
-        """What the agent asks about time."""
+        """The time, as the agent needs it."""
 
         def wall(self) -> int:
-            """Seconds since 1970 UTC; may be set back and forth by anybody."""
+            """Seconds since 1970 UTC; any program with the right to may set it back or forward."""
             ...
 
         def boot(self) -> int:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
             ...
 
         def slept(self) -> float:
-            """Seconds that the machine has slept since it started, at least; only ever more."""
+            """Seconds that the machine has slept since it started, or fewer; never decreases."""
             ...
 
         def boot_id(self) -> str:
-            """Name this boot of the machine; "" where the system gives no name."""
+            """Name this boot of the machine; "" if the system has no name for it."""
             ...
 
 
@@ -35,7 +35,7 @@ class SystemClock:
     """The machine's own clocks."""
 
     def __init__(self) -> None:
-        self._boot_id = host.boot_id()  # "" elsewhere: then the wall clock decides alone
+        self._boot_id = host.boot_id()  # "" on other systems: then the wall clock decides alone
 
     def wall(self) -> int:
         """Return seconds since 1970 UTC."""
@@ -48,8 +48,8 @@ class SystemClock:
     def slept(self) -> float:
         """Return seconds spent asleep: the difference between two clocks.
 
-        Between the looks at them this process may be stopped for long; looking at the one that
-        stands still in sleep last makes the difference too small then, never too large.
+        This process may be stopped for long between the two reads. The clock that stands still
+        during sleep is read last, so the difference is then too small, never too large.
         """
         if sys.platform == "win32":
             from tokenward_agent.windows import sleep
@@ -64,10 +64,10 @@ class SystemClock:
 
 
 def _asleep_too() -> float:
-    """Return seconds by the clock that goes on in sleep.
+    """Return seconds by the clock that counts sleep.
 
-    That is CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC on macOS; time.monotonic stands still on
-    both, since on macOS it is mach_absolute_time (clock_gettime(3) there).
+    That is CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC on macOS. time.monotonic stands still during
+    sleep on both: on macOS it is mach_absolute_time (clock_gettime(3) there).
     """
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,8 +1,7 @@
-"""How a part of the agent says that a request was not done, in the words of the answer.
+"""A request that failed, in the words of the answer.
 
-A `Failure` is raised wherever that is found out and becomes an answer in one place
-(requests/dispatch.py). Its message is one sentence and its hint a phrase with the command that
-helps; neither ever holds a secret.
+Any part of the agent raises `Failure`; requests/dispatch.py alone makes an answer of it. The
+message is one sentence, the hint a phrase with the command that helps; neither ever holds a secret.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Failure(Exception):  # noqa: N818 - the protocol's own word would be "not ok"
-    """A request that was not done, with what the answer says about it."""
+    """A request that failed, with the content of its answer."""
 
     def __init__(self, code: str, message: str, hint: str = "", **more: Value) -> None:
         super().__init__(message)
@@ -22,5 +21,5 @@ class Failure(Exception):  # noqa: N818 - the protocol's own word would be "not 
         self.more = more
 
 
-class Gone(Exception):  # noqa: N818 - it is an answer to a question, not a fault
+class Gone(Exception):  # noqa: N818 - an outcome, not an error
     """The key of a sealed secret was destroyed before it could be sent."""

@@ -1,6 +1,6 @@
-"""How a mistake of ours is told: its kind and its place, and nothing that it holds.
+"""How an internal error is reported: its type and its line, never its text.
 
-The text of an exception, and the values in the frames that it went through, may be a secret.
+The text of an exception, and the values in the frames that it passed through, may be a secret.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import traceback
 
 
 def fault(error: object) -> str:
-    """Name an exception and the line that raised it, and nothing that it holds."""
+    """Name the type of an exception and the line that raised it, and nothing of its content."""
     if not isinstance(error, BaseException):
         return "unknown"
     frames = traceback.extract_tb(error.__traceback__)

@@ -1,7 +1,8 @@
-"""Whether a folder lies on a file system of this machine, where no other host can change anything.
+"""Whether a folder lies on a file system of this machine, which no other host can change.
 
-By what /proc/self/mountinfo says (proc_pid_mountinfo(5)). What is not known to be local is not: network
-file systems, FUSE, what a virtual machine shares with its host, and every system but Linux.
+It reads /proc/self/mountinfo (proc_pid_mountinfo(5)). Every file system that is not known to be
+local counts as remote: network file systems, FUSE, folders that a virtual machine shares with its
+host, and everything on systems other than Linux.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _LOCAL: Final = frozenset(
 
 
 def is_local(folder: str, mounts: str = "/proc/self/mountinfo") -> bool:
-    """Tell whether the file system of an absolute path is known to be one of this machine."""
+    """Tell whether the file system of an absolute path is known to be local to this machine."""
     try:
         with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().splitlines()
@@ -30,7 +31,7 @@ def is_local(folder: str, mounts: str = "/proc/self/mountinfo") -> bool:
         fields, _, more = line.partition(" - ")
         point = _unescaped(fields.split()[4])
         above = f"{path}/".startswith(f"{point.rstrip('/')}/")
-        if above and len(point) >= len(best):  # of two at one place the later one is seen
+        if above and len(point) >= len(best):  # a later mount hides an earlier one
             best, kind = point, more.split()[0]
     return kind in _LOCAL
 

@@ -1,7 +1,7 @@
-"""Files of our own: opened so that nothing is followed, waited for or inherited, and brought to the disk.
+"""The agent's own files: opened safely, read into the caller's memory, flushed to the disk.
 
-- `opened` follows no link, waits for no FIFO, and no program that is started gets the descriptor;
-- `read_into` reads into the caller's memory, with no object made of what it reads.
+- `opened` follows no link, does not wait for a FIFO, and no child process inherits the descriptor;
+- `read_into` makes no object of what it reads.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if sys.platform == "win32":
         return os.open(path, flags | SAFE, mode)
 
     def read_into(file: int, view: memoryview) -> int:
-        """Read once into *view*; return how many bytes. Raises OSError."""
+        """Read once into *view*; return the number of bytes. Raises OSError."""
         with open(file, "rb", buffering=0, closefd=False) as stream:
             return stream.readinto(view)
 
     def sync(path: str) -> None:
-        """Bring what a file holds to the disk. Raises OSError."""
-        file = opened(path, os.O_RDWR)  # who may not write has nothing to flush
+        """Flush a file to the disk. Raises OSError."""
+        file = opened(path, os.O_RDWR)  # Windows flushes only a file that is open for writing
         try:
             os.fsync(file)
         finally:
             os.close(file)
 
     def sync_folder(path: str) -> None:
-        """Do nothing: NTFS keeps a journal of its folders, and has no call for one."""
+        """Do nothing: NTFS journals its folders and has no call to flush one."""
 
 else:
 
@@ -49,11 +49,11 @@ else:
         return os.open(path, flags | SAFE, mode)
 
     def read_into(file: int, view: memoryview) -> int:
-        """Read once into *view*; return how many bytes. Raises OSError."""
+        """Read once into *view*; return the number of bytes. Raises OSError."""
         return os.readv(file, [view])
 
     def sync(path: str) -> None:
-        """Bring what a file holds to the disk. Raises OSError."""
+        """Flush a file to the disk. Raises OSError."""
         file = opened(path, os.O_RDONLY)
         try:
             os.fsync(file)
@@ -61,7 +61,7 @@ else:
             os.close(file)
 
     def sync_folder(path: str) -> None:
-        """Bring what a folder holds to the disk. Raises OSError."""
+        """Flush a folder to the disk. Raises OSError."""
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)

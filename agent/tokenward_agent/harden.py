@@ -1,35 +1,38 @@
 """Close this process to debuggers, dumps and other processes of the same user.
 
-Called first in every mode, in the agent and in each of its workers, before anything heavy is
-imported and before any secret is read: what holds a secret must not have been readable a moment
-earlier. Imports only contextlib, ctypes, os, sys and on Unix resource, all of which are cheap.
+The agent and each of its workers call it first, before they import anything heavy and before they
+read a secret: memory that will hold a secret must not have been readable a moment earlier. Imports
+only contextlib, ctypes, os, sys and on Unix resource, all of which are cheap.
 
-Where Python would run code that another process gives it (PEP 768, from 3.14 on), `deafen` comes
-before: that can be refused at the start alone, and whoever started this process may not have done it.
+Python may run code that another process injects (PEP 768, from 3.14 on). Only an option at the
+start of the interpreter prevents that, and the parent process may not have set it, so `deafen` runs
+first.
 
-In force afterwards, where the system has it:
+Afterwards in force, where the system supports it:
 
 - core limit 0, soft and hard: a crash writes no file;
-- not dumpable (Linux): nobody of this uid can read ``/proc/PID/mem``, ``environ`` or ``fd``, attach
-  a debugger, or have the kernel pipe a dump to a handler, which a core limit alone does not stop;
-- no new privileges (Linux): no set-uid program can be started from here, not by a child either;
-- memory-deny-write-execute (Linux 6.6): no page is ever both writable and executable. Never with
-  inheritance: a ``keyring`` program that runs on node, Java or .NET would die of it;
+- not dumpable (Linux): no process of this uid can read ``/proc/PID/mem``, ``environ`` or ``fd``,
+  attach a debugger, or have the kernel pipe a dump to a handler, which a core limit alone does not
+  stop;
+- no new privileges (Linux): neither this process nor a child of it can start a set-uid program;
+- memory-deny-write-execute (Linux 6.6): no page is ever both writable and executable. Children do
+  not inherit this: it would kill a ``keyring`` program that runs on node, Java or .NET;
 - debuggers denied (macOS, ``PT_DENY_ATTACH``);
-- an access list of its own that lets nobody read its memory, and no dump or box for a crash
+- an access list that denies reading this process' memory, and no dump or dialog after a crash
   (Windows; windows/process.py).
 
-A tracer that is already there is refused, once, and there is no switch to allow one. (On macOS the
-kernel does it: a traced process that denies debuggers is ended on the spot.)
+A process that is already being traced refuses to go on; no switch allows it. (On macOS the kernel
+ends a traced process that denies debuggers.)
 
-What this does not protect against: root; code of the same user that *asks* the agent, kills it,
-takes its address or replaces its files; whoever can change this interpreter or its libraries; and
-``cmdline`` and ``status``, which stay readable, so that nothing secret may ever stand in an argument.
-Within a user namespace it holds for those who are in it: its owner outside, who may be any program of
-the same user, has every right over this process (`withdraw` says so).
-On macOS a process of the same user may still ask the kernel for this one's task port where System
-Integrity Protection does not guard the interpreter. On Windows no process can begin anew: there an
-agent whose starter did not refuse such code reports it.
+It does not protect against root; against code of the same user that *asks* the agent, kills it,
+takes its address or replaces its files; or against an attacker who can change this interpreter or
+its libraries. ``cmdline`` and ``status`` stay readable, so a secret must never stand in an
+argument. In a user namespace it protects against processes in the same namespace only: the
+namespace's owner outside, which may be any program of the same user, has every right over this
+process (`withdraw` records that). On macOS a process of the same user may still get this one's task
+port from the kernel if System Integrity Protection does not guard the interpreter. On Windows a
+process cannot replace itself: there an agent whose parent did not set the option against injected
+code reports it.
 """
 
 from __future__ import annotations
@@ -56,15 +59,15 @@ _MDWE_NO_INHERIT: Final = 2
 _PT_DENY_ATTACH: Final = 31  # sys/ptrace.h of macOS, the same on every Mac
 
 DEAF: Final = "disable-remote-debug"
-"""The value of Python's option -X; one that it does not know it ignores without a word."""
+"""The value of Python's option -X; older versions ignore it silently."""
 
 
 class HardenError(Exception):
-    """This process may not hold a secret; the text is one sentence for the user."""
+    """This process must not hold a secret; the text is one sentence for the user."""
 
 
 class Report:
-    """What `harden` brought into force and what the system refused, as sentences for ``status``."""
+    """The protections in force and those that the system refused, as sentences for ``status``."""
 
     __slots__ = ("in_force", "refused")
 
@@ -76,37 +79,37 @@ class Report:
         return f"Report(in_force={self.in_force!r}, refused={self.refused!r})"
 
     def note(self, name: str, problem: str | None) -> None:
-        """File *name* under what is in force or, with its *problem*, under what was refused."""
+        """Record *name* as in force or, with its *problem*, as refused."""
         if problem is None:
             self.in_force.append(name)
         else:
             self.refused.append(f"{name}: {problem}")
 
     def withdraw(self, name: str, problem: str) -> None:
-        """Note that what is in force for some has a *problem* all the same."""
+        """Record that a protection in force does not hold against all processes."""
         self.in_force.remove(name)
         self.note(name, problem)
 
 
 def deafen() -> None:
-    """Have this process refuse code of other processes: begin anew, with the option that says so.
+    """Restart this process in place, with the option against injected code.
 
-    It stays the same process, with its arguments, environment and descriptors; all that it has done
-    before is done again. Where that cannot be, `harden` reports it.
+    It keeps its process id, arguments, environment and descriptors; everything that it did before,
+    it does again. If it cannot restart, `harden` reports that.
     """
-    told = DEAF in sys._xoptions  # noqa: SLF001 - documented, for all its underscore
+    told = DEAF in sys._xoptions  # noqa: SLF001 - documented in spite of its underscore
     if sys.platform == "win32" or told or _remote_debugging() is None or not sys.executable:
         return
     command = [sys.executable, "-X", DEAF, *sys.orig_argv[1:]]
     with contextlib.suppress(OSError):
-        os.execv(sys.executable, command)  # noqa: S606 - it becomes itself, with one option more
+        os.execv(sys.executable, command)  # noqa: S606 - it runs itself, with one more option
 
 
 def harden() -> Report:
-    """Close this process; idempotent, a few tenths of a millisecond.
+    """Close this process. May be called again; takes a few tenths of a millisecond.
 
-    Raises HardenError if a tracer is attached, or if the kernel will not let go of dumps: then a
-    secret in here could be read by any program of the same user.
+    Raises HardenError if a tracer is attached or the kernel keeps memory dumps on: then any program
+    of the same user could read a secret here.
     """
     report = Report()
     if sys.platform == "win32":
@@ -154,9 +157,9 @@ def _linux(libc: ctypes.CDLL, report: Report) -> None:
 
     prctl(_PR_SET_DUMPABLE, 0)
     if prctl(_PR_GET_DUMPABLE, 0) != 0:
-        raise HardenError("The kernel does not let this process forbid memory dumps of itself.")
+        raise HardenError("The kernel does not let this process disable memory dumps.")
     report.note("not dumpable", None)
-    # After the line above nobody of this uid can attach any more, so that one look is enough.
+    # From here on no process of this uid can attach, so one check is enough.
     refuse_tracer("/proc/self/status")
     report.note("no tracer", None)
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
@@ -169,8 +172,8 @@ def _linux(libc: ctypes.CDLL, report: Report) -> None:
 def refuse_tracer(status_path: str) -> None:
     """Raise HardenError if the process of *status_path* (``/proc/PID/status``) is being traced.
 
-    Source: proc_pid_status(5), field ``TracerPid``. Where /proc is not mounted, nothing can be
-    said and nothing is raised: the tracer would have to have been there before `harden` ran.
+    Source: proc_pid_status(5), field ``TracerPid``. Raises nothing where /proc is not mounted: a
+    tracer would have to have attached before `harden` ran.
     """
     try:
         status = os.open(status_path, os.O_RDONLY)

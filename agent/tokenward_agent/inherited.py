@@ -1,10 +1,9 @@
 """The descriptor that a service manager hands over at the start.
 
-systemd says by variables which it is (sd_listen_fds(3)), launchd is asked (launchd.py).
-
-There is one at most, whatever its name, and what it is says what this process is for: a socket that
-accepts is an agent's address, and a connected one is the job of a worker. Variables that speak of
-it are taken out of the environment, so that no child believes them meant for itself.
+systemd names it in environment variables (sd_listen_fds(3)); launchd is called for it (launchd.py).
+It is at most one, whatever its name. A listening socket makes this process an agent, a connected
+one makes it a worker. The variables are removed from the environment, so that no child takes them
+for its own.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ _FIRST: Final = 3  # SD_LISTEN_FDS_START
 
 
 class InheritedError(Exception):
-    """What was handed over cannot be served; the text is one sentence for the user."""
+    """The descriptor cannot be served; the text is one sentence for the user."""
 
 
 def taken(environ: MutableMapping[str, str]) -> socket.socket | None:
-    """Return the socket that was handed to this process, None if none was. Raises InheritedError."""
+    """Return the socket that was handed to this process, or None. Raises InheritedError."""
     if sys.platform == "win32":
         return None
     numbers = _by_systemd(environ)
@@ -41,24 +40,24 @@ def taken(environ: MutableMapping[str, str]) -> socket.socket | None:
     try:
         handed = socket.socket(fileno=numbers[0])
     except OSError:
-        raise InheritedError("What the service manager handed over is no socket.") from None
+        raise InheritedError("The descriptor of the service manager is not a socket.") from None
     if handed.family != socket.AF_UNIX or handed.type != socket.SOCK_STREAM:
         handed.close()
-        raise InheritedError("What the service manager handed over is no Unix stream socket.")
+        raise InheritedError("The socket of the service manager is not a Unix stream socket.")
     return handed
 
 
 def accepts(handed: socket.socket) -> bool:
-    """Tell whether clients connect to this socket, so that an agent is to serve it."""
+    """Tell whether this socket listens, so that this process is an agent."""
     if sys.platform != "linux":
-        return True  # launchd has no others for us, and not every macOS can be asked
+        return True  # launchd hands over listeners only, and not every macOS has SO_ACCEPTCONN
     return bool(handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def by_launchd(library: ctypes.CDLL) -> list[int]:
     """Return the descriptors that launchd hands over, by the calls in `library`.
 
-    Raises InheritedError where it refuses.
+    Raises InheritedError if launchd refuses.
     """
     from tokenward_agent import launchd
 
@@ -66,7 +65,7 @@ def by_launchd(library: ctypes.CDLL) -> list[int]:
         return launchd.descriptors(library)
     except OSError as error:
         raise InheritedError(
-            f"The socket is not handed over by launchd: {error.strerror}."
+            f"The service manager launchd does not hand over the socket: {error.strerror}."
         ) from None
 
 

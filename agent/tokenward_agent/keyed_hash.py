@@ -1,8 +1,8 @@
-"""HMAC-SHA256 that leaves nothing behind: key and result lie in the caller's memory alone.
+"""HMAC-SHA256 that leaves no copies: key and result lie in the caller's memory only.
 
-The standard library returns a new object, and the bytes of it on the stack. So the object is
-overwritten before it goes, and a hash of nothing then takes the same way over the same stack. That
-the library wipes its own state (OpenSSL does) is not taken on trust: tests/security looks for it.
+The standard library returns a new object and leaves the result's bytes on the stack. So the object
+is overwritten before it is freed, and a second hash, of a fixed input, overwrites the same places
+of the stack. OpenSSL wipes its own state; tests/security checks that instead of trusting it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SIZE: Final = 32
 _NOTHING: Final = bytes(SIZE)
 _DATA: Final = bytes.__basicsize__ - 1
-"""Where the data of a bytes object begins, after its head; the last byte of the size is a NUL."""
+"""Offset of a bytes object's data behind its head; the last byte of the size is a NUL."""
 
 
 def mac_into(key: memoryview, message: bytes, out: memoryview) -> None:
@@ -28,5 +28,5 @@ def mac_into(key: memoryview, message: bytes, out: memoryview) -> None:
     hmac.digest(_NOTHING, message, "sha256")
 
 
-# What a first call has to look up saves the processor's registers on the stack: let it be nothing.
+# A first call resolves symbols, which saves registers on the stack: make it without a secret.
 mac_into(memoryview(bytearray(SIZE)), b"", memoryview(bytearray(SIZE)))

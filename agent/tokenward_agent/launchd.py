@@ -1,9 +1,9 @@
-"""The sockets that launchd holds for this process, as launch_activate_socket(3) of macOS hands them over.
+"""The sockets that launchd holds for this process, by launch_activate_socket(3) of macOS.
 
-Only a process that launchd itself has started, as a job with the key `Sockets`, has any; a child of
-it, or a job without, has none, and listens by itself. They can be had once. The call is
-`int launch_activate_socket(const char *name, int **fds, size_t *cnt)`: an error number or 0, and an
-array that the caller frees.
+Only a job with the key `Sockets` that launchd itself started has any; other processes, children of
+that job included, listen by themselves. Each socket can be fetched once. The call is `int
+launch_activate_socket(const char *name, int **fds, size_t *cnt)`: it returns an error number or 0,
+and an array that the caller frees.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from typing import Final
 
 LISTENER: Final = b"Listener"
-"""What the socket is called in the job's property list."""
+"""The socket's name in the job's property list."""
 
-_NONE: Final = {errno.ESRCH, errno.ENOENT}  # no job of launchd's; none of this name
+_NONE: Final = {errno.ESRCH, errno.ENOENT}  # not a job of launchd; no socket of this name
 
 
 def descriptors(library: ctypes.CDLL, name: bytes = LISTENER) -> list[int]:
-    """Return the descriptors of what is called `name`, [] for a process that has none.
+    """Return the descriptors of the sockets called `name`, [] for a process without any.
 
-    `library` has the two calls: `ctypes.CDLL(None)` on macOS. Raises OSError where launchd refuses.
+    `library` has the two calls: `ctypes.CDLL(None)` on macOS. Raises OSError if launchd refuses.
     """
     numbers, count = ctypes.POINTER(ctypes.c_int)(), ctypes.c_size_t(0)
     activate = library.launch_activate_socket

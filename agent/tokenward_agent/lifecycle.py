@@ -1,11 +1,11 @@
-"""One agent's life: from a bound socket to an address that is free again.
+"""The life of one agent: from a bound socket until the address is free again.
 
-It says that it is ready when it answers, not before; it ends by itself when nobody can reach it
-any more, because its socket or its credentials directory is gone or is another one now. On the
-way out every key is wiped and the address released, however the end came.
+It reports that it is ready only once it answers. It ends by itself when clients cannot reach it any
+more, because its socket or its credentials directory was removed or replaced. At every end it wipes
+every key and releases the address.
 
-A service manager is told that it serves, whether it is locked, and that it ends; what the manager calls
-reloading is a lock.
+A service manager is told that the agent serves, whether it is locked, and that it ends. A reload
+locks the agent.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.local import Place
 
 LOOK_AROUND_SECONDS = 5
-"""How often an agent looks whether its socket and directory are still its own, and it is needed."""
+"""How often an agent checks that it is needed and that socket and directory are still its own."""
 
 
 def run(settings: Settings, place: Place, report: Report, notices: Notices) -> int:
@@ -64,7 +64,7 @@ async def _serve(settings: Settings, place: Place, report: Report, notices: Noti
     if arena.kind.startswith("unlocked"):
         _, _, why = arena.kind.partition(": ")
         sys.stderr.write(
-            f"tokenward-agent: Memory cannot be locked: {why}; secrets may be swapped.\n"
+            f"tokenward-agent: Memory cannot be locked: {why}; secrets may be written to swap.\n"
         )
     parts = Parts(settings, report, arena, SystemClock(), stop.set)
     parts.recorder.event("start", version=VERSION, pid=os.getpid())
@@ -72,7 +72,7 @@ async def _serve(settings: Settings, place: Place, report: Report, notices: Noti
     parts.sharing.serve(server)
     _claim(place, parts, stop)
     opening = loop.create_task(parts.opening.open_what_opens(None))
-    gc.freeze()  # what lives as long as the process is not looked through again
+    gc.freeze()  # the collector skips objects that live as long as the process
     _say_ready(settings)
     reloads = _tell(notices, parts)
     quiet = Quiet(
@@ -97,14 +97,14 @@ async def _serve(settings: Settings, place: Place, report: Report, notices: Noti
 
 def _say_ready(settings: Settings) -> None:
     if settings.ready is not None:
-        with contextlib.suppress(BrokenPipeError):  # whoever waited gave up; others will come
+        with contextlib.suppress(BrokenPipeError):  # the client gave up waiting; others will come
             os.write(settings.ready, b"ready\n")
         os.close(settings.ready)
         settings.ready = None
 
 
 def _claim(place: Place, parts: Parts, stop: asyncio.Event) -> None:
-    """Have the credentials directory claimed as soon as it is made; end where another agent has it."""
+    """Claim the credentials directory as soon as it exists; end if another agent has it."""
     look = parts.vaults.when_changed
 
     def changed() -> None:
@@ -119,7 +119,7 @@ def _claim(place: Place, parts: Parts, stop: asyncio.Event) -> None:
 
 
 def _tell(notices: Notices, parts: Parts) -> set[asyncio.Task[None]]:
-    """Have the manager told from now on how the agent is; return the reloads under way, as a set."""
+    """Keep the service manager informed from now on; return the set of reloads in progress."""
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
 
@@ -130,7 +130,7 @@ def _tell(notices: Notices, parts: Parts) -> set[asyncio.Task[None]]:
         notices.reloading()
         parts.recorder.event("lock", decision="done")
         await parts.anchoring.now()
-        with contextlib.suppress(Failure):  # it is locked; that it may not last, the next one says
+        with contextlib.suppress(Failure):  # it is locked; the marker may be missing
             await parts.locking.lock()
         status()
         notices.ready()
@@ -154,7 +154,7 @@ def _tell(notices: Notices, parts: Parts) -> set[asyncio.Task[None]]:
 
 
 def _locked(parts: Parts) -> bool:
-    """Tell whether nothing is handed out: by a lock, or because no vault that is there is open."""
+    """Tell whether nothing is handed out: by a lock, or because no existing vault is open."""
     states = {vault.state for vault in parts.vaults.each.values()}
     return parts.locking.locked or ("open" not in states and bool(parts.vaults.not_open(None)))
 
@@ -167,9 +167,9 @@ async def _watch(
     watching: Watching,
     stop: asyncio.Event,
 ) -> None:
-    """End the agent when clients would not find it, or would not miss it; lock, and drop what is over.
+    """End the agent when clients cannot find it or do not need it; lock, and drop expired entries.
 
-    A new directory may have the number of the one that was removed, but not its vaults.
+    A new directory may get the inode number of a removed one, but not its vaults.
     """
     began = _inode(settings.directory)
     while place.still_ours() and (not began or _inode(settings.directory) == began):
@@ -178,7 +178,7 @@ async def _watch(
         await asyncio.sleep(min(LOOK_AROUND_SECONDS, settings.idle or LOOK_AROUND_SECONDS))
         parts.opening.elsewhere.look(thoroughly=True)
         parts.vaults.drop_expired()
-        parts.vaults.when_changed()  # a lock marker may have come or gone by another hand
+        parts.vaults.when_changed()  # another agent may have set or removed a lock marker
         began = began or _inode(settings.directory)
         if parts.vaults.lost() or quiet.enough():
             break
@@ -194,6 +194,6 @@ def _inode(path: str) -> tuple[int, int] | None:
 
 
 def _report_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Say what kind of mistake happened where, without any value: it might be a secret."""
+    """Report the type and line of an internal error, without any value: it might be a secret."""
     error = context.get("exception")
-    sys.stderr.write(f"tokenward-agent: A mistake of ours: {fault(error)}.\n")
+    sys.stderr.write(f"tokenward-agent: Internal error: {fault(error)}.\n")

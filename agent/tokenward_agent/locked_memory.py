@@ -1,15 +1,15 @@
 """Memory that is not swapped, dumped or inherited, on Linux and macOS.
 
-The first that is granted of
+The first of these that the system grants:
 
-- ``memfd_secret`` (Linux 5.14, on by default since 6.5): pages that are in no other process' and
-  not even in the kernel's map, so that root reading ``/proc/PID/mem`` gets an error. While it is
-  mapped the machine cannot hibernate; so it is not asked for where it could;
+- ``memfd_secret`` (Linux 5.14, on by default since 6.5): pages that are mapped in no other process
+  and not even by the kernel, so that root reading ``/proc/PID/mem`` gets an error. The machine
+  cannot hibernate while they are mapped, so they are not used on a machine that could;
 - ``mlock``: never swapped, left out of dumps, empty in a forked child;
 - ``unlocked: REASON``: ordinary memory.
 
-What it does not do: protect a secret from root (in ``mlock`` memory), from the program itself, or
-on a machine that hibernates from the hibernation image.
+It does not protect a secret from root (in ``mlock`` memory), from the program itself, or from the
+hibernation image of a machine that hibernates.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import os
 import resource
 import sys
 
-assert sys.platform != "win32"  # noqa: S101 - it is what type checkers read
+assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 _SYS_MEMFD_SECRET: Final = 447
 _HAVE_MEMFD_SECRET: Final = frozenset({"x86_64", "aarch64", "riscv64", "loongarch64", "s390x"})
-"""Machines on which that is its number; on others it may be that of another call."""
+"""Machines on which the call has that number; on others it may belong to another call."""
 
-_MLOCK_ONFAULT: Final = 1  # asm-generic/mman-common.h, as the next one, which Python does not have
+_MLOCK_ONFAULT: Final = 1  # asm-generic/mman-common.h, like the next one; Python lacks both
 _MADV_WIPEONFORK: Final = 18
 _MADV_ZERO_WIRED_PAGES: Final = 6  # sys/mman.h of macOS: wiped when unmapped
 
 
 def map_locked(size: int) -> tuple[mmap.mmap, str]:
-    """Map *size* bytes, whole pages; return them and what protects them."""
+    """Map *size* bytes, whole pages; return them and the name of their protection."""
     _raise_limit()
     libc = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "linux" and not can_hibernate(
@@ -66,7 +66,7 @@ def can_hibernate(power_state: bytes, swaps: bytes) -> bool:
 
 
 def _raise_limit() -> None:
-    """Let this process lock as much as it may; a refusal shows when locking fails."""
+    """Raise the limit of locked memory as far as possible; a refusal shows when locking fails."""
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     try:
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
@@ -88,14 +88,14 @@ def _secret_map(libc: ctypes.CDLL, size: int) -> mmap.mmap | None:
         return None
     finally:
         os.close(descriptor)
-    # Shared memory stays shared over fork: a child gets a hole instead.
+    # A child would share this memory after a fork: leave it out there.
     if sys.platform == "linux":
         _advise(memory, mmap.MADV_DONTFORK)
     return memory
 
 
 def _advise(memory: mmap.mmap, advice: int) -> None:
-    """Ask for one more protection; an emulated kernel without it is no reason not to start."""
+    """Ask for one more protection; the agent starts without it on a kernel that lacks it."""
     try:
         memory.madvise(advice)
     except OSError:
@@ -103,7 +103,7 @@ def _advise(memory: mmap.mmap, advice: int) -> None:
 
 
 def _lock(libc: ctypes.CDLL, memory: mmap.mmap, size: int) -> str | None:
-    """Lock *memory*, each page when first touched where the system can; return what went wrong."""
+    """Lock *memory*, each page when first touched if the system can; return the error, or None."""
     address = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(memory)))
     length = ctypes.c_size_t(size)
     if hasattr(libc, "mlock2") and libc.mlock2(address, length, _MLOCK_ONFAULT) == 0:

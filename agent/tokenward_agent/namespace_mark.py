@@ -1,12 +1,13 @@
-"""The mark in a state folder that says from how wide a user namespace its directory was used.
+"""A mark in the state folder: the widest user namespace in which a directory was used.
 
-It holds how many user ids there were: all of them outside of every namespace (user_namespaces(7)),
-fewer in a container, one in what any program may make for itself. A namespace has never more than
-the one around it, and a container that is made anew has as many as before: so a number tells what is
-outside of what, where the kernel shows a process nothing of the namespaces around its own.
+It holds the number of user ids there: all of them outside of every namespace (user_namespaces(7)),
+fewer in a container, one in a namespace that any program can make for itself. A namespace never has
+more ids than the one around it, and a container that is made anew has as many as before. So the
+number tells inside from outside, although the kernel shows a process nothing of the namespaces
+around its own.
 
-A mark that is missing or is no number says nothing. One that cannot be written keeps nobody from
-work: then the file system is read-only for whoever would be refused, too.
+A missing or invalid mark says nothing. A mark that cannot be written stops no agent: then the file
+system is read-only for the agents that it would refuse, too.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ _NAME: Final = "namespace.json"
 
 
 def widest(state: str) -> int:
-    """Return how many user ids the widest namespace had, 0 where nothing is known."""
+    """Return the number of user ids of the widest namespace, 0 if it is not known."""
     ids = state_files.read_object(_path(state)).get("ids")
     return min(ids, ALL_IDS) if isinstance(ids, int) else 0
 
 
 def leave(state: str, ids: int) -> None:
-    """Write it down."""
+    """Write the mark; ignore a failure."""
     with contextlib.suppress(OSError):
         state_files.replace(_path(state), b'{"ids": %d}\n' % ids)
 

@@ -1,7 +1,7 @@
-"""What a service manager is told about an agent: sd_notify(3) of systemd.
+"""Notices to a service manager about an agent: sd_notify(3) of systemd.
 
-A datagram of lines to the socket that ``NOTIFY_SOCKET`` names; where nobody asked for it, nothing
-is told. No line ever holds more than that the agent serves, ends, and is locked or not.
+A notice is a datagram of lines, sent to the socket that ``NOTIFY_SOCKET`` names; without that
+variable nothing is sent. Lines only ever say that the agent serves, ends, and is locked or not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Notices:
-    """Tells the manager that `environ` names, and takes the name out of it."""
+    """Notifies the manager that `environ` names, and removes the name from `environ`."""
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         address = environ.pop("NOTIFY_SOCKET", "")
@@ -26,11 +26,11 @@ class Notices:
 
     @property
     def wanted(self) -> bool:
-        """Whether a manager asked to be told."""
+        """Whether a manager asked for notices."""
         return bool(self._address)
 
     def tell(self, *lines: str) -> None:
-        """Tell it; a manager that does not listen misses it."""
+        """Send a notice; a manager that does not listen misses it."""
         if sys.platform == "win32" or not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
@@ -41,18 +41,18 @@ class Notices:
                 return
 
     def status(self, text: str) -> None:
-        """Tell in a word how the agent is, if it is another one than before."""
+        """Send the state of the agent in a word, if it changed."""
         if text != self._status:
             self._status = text
             self.tell(f"STATUS={text}")
 
     def reloading(self) -> None:
-        """Tell that what `ready` will end has begun."""
+        """Say that a reload has begun, which `ready` will end."""
         if sys.platform == "win32":
             return
         microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self.tell("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
 
     def ready(self) -> None:
-        """Tell that the agent serves."""
+        """Say that the agent serves."""
         self.tell("READY=1")

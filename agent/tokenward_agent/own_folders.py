@@ -1,7 +1,7 @@
-"""Folders of our own: judged before anything is made in them.
+"""The agent's own folders: checked before anything is created in them.
 
-The rules are ground.py's, and the client keeps to them before it starts an agent; an agent that
-somebody else starts (a service manager, a person) does so itself.
+The rules are those of ground.py. A client applies them before it starts an agent; an agent that a
+service manager or the user starts applies them itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def objection(*paths: str) -> Objection | None:
-    """Return why nothing of ours is to lie at one of these absolute paths."""
+    """Return why one of these absolute paths is not safe for our files, or None."""
     if sys.platform == "win32":
         return None
     who = Who(uid(), user.groups(), known(user.uid_map()), user.overflow_uid())

@@ -1,6 +1,6 @@
-"""The parts of one agent, put together: who knows whom, in the order in which they are made.
+"""The parts of one agent, assembled in the order of their dependencies.
 
-Everything that an agent has but its socket and its loop; nothing here opens a file or waits.
+It has everything of an agent except its socket and its loop; nothing here opens a file or waits.
 """
 
 from __future__ import annotations
@@ -169,23 +169,23 @@ class Parts:
         )
 
     def _configured_program(self) -> str:
-        """Return the `keyring` program that config.toml names now, "" for none."""
+        """Return the `keyring` program that config.toml names now, "" if it names none."""
         self.policy.look(self.vaults.clock.wall())
         return self.policy.policy.keyring_program
 
     def _close(self) -> None:
-        """Destroy what a lock destroys."""
+        """Destroy all keys and secrets, as a lock does."""
         self.adopted.forget()
         self.locking.close()
 
     def _locked_elsewhere(self) -> None:
-        """Lock because another agent of the directory did."""
+        """Lock because another agent of the directory locked."""
         self.recorder.event("lock", decision="done", why="elsewhere")
-        self.sharing.end("lock")  # though that lock be over already
+        self.sharing.end("lock")  # even if that lock is over already
         self._close()
 
     def _dispatch_of(self, share: Share) -> Dispatch:
-        """Make what answers at a shared socket."""
+        """Return the dispatch of a shared socket."""
         gate = SharedGate(self.gate, self.vaults.clock, share)
         fetch = Fetch(
             self.vaults,
@@ -201,7 +201,7 @@ class Parts:
             self.opening.elsewhere,
             SharedFetch(share, fetch, self.vaults.clock, self.sharing.require),
             Recorder(self.log, self.anchoring, share.path),
-            lambda _op: self.auto_lock.asked(""),  # whoever asks there keeps no vault open
+            lambda _op: self.auto_lock.asked(""),  # requests there keep no vault open
             quick=quick(),
             slow={},
         )

@@ -1,8 +1,8 @@
-"""What the kernel says of the process at the other end of a Unix socket.
+"""The kernel's answers about the peer of a Unix socket.
 
-The numbers by which a kernel is asked differ between architectures, so they are the platform's own,
-where Python has them. It refuses to guess: an answer of another length is of another question, and
-is an OSError. Imports nothing that takes time.
+The options' numbers differ between architectures, so they come from Python where it has them.
+Refuses to guess: an answer of an unexpected length belongs to another option and is an OSError.
+Imports nothing that takes time.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _UCRED: Final = struct.Struct("=iII")  # struct ucred of Linux: pid, uid, gid
 _XUCRED: Final = struct.Struct(
     "@IIh66x"
 )  # struct xucred of macOS: version, uid, groups; sys/ucred.h
-_LOCAL_PEERCRED: Final = getattr(socket, "LOCAL_PEERCRED", 1)  # at SOL_LOCAL 0; one for every Mac
+_LOCAL_PEERCRED: Final = getattr(socket, "LOCAL_PEERCRED", 1)  # at SOL_LOCAL 0; same on every Mac
 
 
 def pid_and_uid(connection: socket.socket) -> tuple[int, int]:
-    """Return process id and effective user id as of when they connected, on Linux. Raises OSError."""
+    """Return the peer's process id and effective user id at connect, on Linux. Raises OSError."""
     if sys.platform != "linux":
-        raise NotImplementedError  # type checkers read the rest for Linux alone
+        raise NotImplementedError  # type checkers check the rest for Linux only
     pid, uid, _ = _UCRED.unpack(
         _answer(connection, socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     )
@@ -34,7 +34,7 @@ def pid_and_uid(connection: socket.socket) -> tuple[int, int]:
 
 
 def uid_of(connection: socket.socket) -> int:
-    """Return the effective user id as of when they connected. Raises OSError."""
+    """Return the peer's effective user id at connect. Raises OSError."""
     if sys.platform == "darwin":
         answer = _answer(connection, 0, _LOCAL_PEERCRED, _XUCRED.size)
         version, uid, _ = _XUCRED.unpack(answer)
@@ -45,7 +45,7 @@ def uid_of(connection: socket.socket) -> int:
 
 
 def number(connection: socket.socket, level: int, option: int) -> int:
-    """Return what the kernel says in one `int`. Raises OSError."""
+    """Return an option's value, one `int`. Raises OSError."""
     return int.from_bytes(_answer(connection, level, option, 4), sys.byteorder)
 
 
@@ -57,4 +57,4 @@ def _answer(connection: socket.socket, level: int, option: int, size: int) -> by
 
 
 def _unknown() -> OSError:
-    return OSError(errno.EPROTO, "the system does not say who is at the other end")
+    return OSError(errno.EPROTO, "the system does not identify the peer")

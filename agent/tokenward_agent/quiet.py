@@ -1,7 +1,7 @@
-"""When an agent ends that nobody needs: one that its service manager starts again for whoever asks.
+"""Idle exit: when an agent ends that its service manager starts again on demand.
 
-Nobody is connected, nobody has been for so long, and nothing is held that only a person or an index
-could bring back. Where any of that is not so, or no length of time is set, it stays.
+It ends if no client is connected, none has been for a set time, and it holds nothing that only the
+user or an index could restore. Otherwise, or without a set time, it stays.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Quiet:
-    """Looks, now and then, at an agent that may end after `seconds` if it is `expendable`."""
+    """Decides whether an agent ends: after `seconds` without clients, if it is `expendable`."""
 
     def __init__(
         self, seconds: int | None, server: Server, clock: Clock, expendable: Callable[[], bool]
@@ -28,7 +28,7 @@ class Quiet:
         self._since = 0
 
     def enough(self) -> bool:
-        """Tell whether it has been quiet for long enough."""
+        """Tell whether the agent has been idle for long enough."""
         if self._seconds is None:
             return False
         if self._server.occupied or self._server.came != self._came:

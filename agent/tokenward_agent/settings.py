@@ -1,8 +1,8 @@
-"""What one agent is told at its start: options, and where they are missing the environment.
+"""The settings of one agent at its start: options, else the environment.
 
-The client says where everything lies when it starts an agent on demand, so that both always mean
-the same; under a service manager or by hand the environment and the user's home say it. An agent
-serves one credentials directory for as long as it lives.
+A client that starts an agent on demand passes all places as options, so that both use the same;
+under a service manager, or started by hand, the agent takes them from the environment and the
+user's home. An agent serves one credentials directory all its life.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from tokenward_protocol.user_ids import known
 
 
 class SettingsError(Exception):
-    """The agent cannot know where its files are; the text is one sentence for the user."""
+    """The agent cannot determine its places; the text is one sentence for the user."""
 
 
 class Settings:
-    """Where one agent's files are.
+    """The places of one agent; all paths are absolute.
 
     `directory` holds the vaults, `state` what belongs to this machine, `config` is the user's
-    config.toml, there or not, all absolute; `socket` is where an agent of its own listens, `address`
-    where clients find this one: there, or where a service manager listens. `ready` is a descriptor that is
-    told when the agent serves, or None. `pinentry` is the program that is to ask people, "" for any.
-    `idle` is after how many seconds without a request an agent ends that a service manager starts
-    again, None for never; `credentials` is the folder of what that manager hands over, "" for none.
+    config.toml, which may not exist. `socket` is where the agent itself listens, `address` where
+    clients find it: the same, or the listener of a service manager. `ready` is a descriptor to
+    write to once the agent serves, or None. `pinentry` is the program for prompts, "" for any.
+    `idle` is the time of the idle exit in seconds, None for never; `credentials` is the folder of
+    the service manager's credentials, "" for none.
     """
 
     __slots__ = (
@@ -73,7 +73,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def read(options: argparse.Namespace) -> Settings:
-    """Find out where everything lies. Raises SettingsError, PlaceError."""
+    """Determine all places. Raises SettingsError, PlaceError."""
     home = _home()
     base = options.state or places.state_directory(sys.platform, os.environ, home)
     ordinary = os.path.realpath(places.data_directory(sys.platform, os.environ, home))
@@ -115,7 +115,7 @@ def _idle(text: str) -> int | None:
     try:
         return durations.seconds(text) if text else None
     except ValueError as error:
-        raise SettingsError(f"TOKENWARD_IDLE_EXIT is not understood: {error}") from None
+        raise SettingsError(f"TOKENWARD_IDLE_EXIT is not valid: {error}") from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -123,13 +123,13 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tokenward-agent",
         description="Hold package-index credentials in memory and hand them out over a socket.",
-        epilog="It is started by `auth` when it is needed, or by the system's service manager.",
+        epilog="`auth` starts it on demand, or the system's service manager does.",
     )
     parser.add_argument("--directory", metavar="DIR", help="the credentials directory")
     parser.add_argument("--socket", metavar="PATH", help="where to listen")
     parser.add_argument("--state", metavar="DIR", help="the state directory")
     parser.add_argument(
-        "--ready-fd", metavar="N", type=int, help="a descriptor told when it serves"
+        "--ready-fd", metavar="N", type=int, help="a descriptor to write to when it serves"
     )
     parser.add_argument("--version", action="version", version=VERSION)
     return parser
@@ -145,7 +145,7 @@ def _home() -> str:
 
 
 def _require(*paths: str) -> None:
-    """Refuse places that are not safe, before anything is made there. Raises SettingsError."""
+    """Refuse places that are not safe, before anything is created. Raises SettingsError."""
     if found := own_folders.objection(*paths):
         raise SettingsError(f"{found.sentence}; {found.hint}.")
 
@@ -153,16 +153,17 @@ def _require(*paths: str) -> None:
 def _stay_outside(directory: str, state: str) -> None:
     """Refuse, in a user namespace, a directory of agents outside of it. Raises SettingsError.
 
-    Whoever made the namespace has every right in it, and reads what an agent there holds. So each
-    directory remembers the widest place that it was used from, by how many user ids that has.
+    The owner of a namespace has every right in it, and can read the memory of an agent there. So
+    each state folder remembers the widest namespace in which its directory was used, by the number
+    of user ids.
     """
     here = known(user.uid_map())
     there = namespace_mark.widest(state)
     if there > here:
         raise SettingsError(
-            f"{directory} is used by an agent outside of this user namespace, and the secrets of one"
-            " in here could be read from there; start the agent outside, or let TOKENWARD_DIR name a"
-            " directory for in here."
+            f"An agent outside of this user namespace uses {directory}, and processes there could"
+            " read the secrets of an agent in here; start the agent outside, or set TOKENWARD_DIR"
+            " to another directory."
         )
     if there < here:
         namespace_mark.leave(state, here)
@@ -172,5 +173,5 @@ def _make(state: str) -> None:
     try:
         make_private(os.path.dirname(state))
     except OSError as error:
-        raise SettingsError(f"The directory {state} cannot be made: {error.strerror}.") from None
+        raise SettingsError(f"The directory {state} cannot be created: {error.strerror}.") from None
     own_directory(state)

@@ -1,4 +1,4 @@
-"""What an agent has of the system that it runs on: its loop, its signals, its descriptors."""
+"""The agent's use of its operating system: its loop, its signals, its descriptors."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if sys.platform == "win32":
         return PipeLoop()
 
     def when_ended(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
-        """Call back when somebody ends this process politely: by Ctrl-C or Ctrl-Break."""
+        """Call back at Ctrl-C or Ctrl-Break."""
         for number in (signal.SIGINT, signal.SIGBREAK):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(callback))
 
     def descriptors() -> int:
-        """Return how many handles this process may have at once."""
-        return 1 << 24  # all that there can be: learn.microsoft.com, "kernel objects"
+        """Return the number of handles that this process may have."""
+        return 1 << 24  # the limit of Windows: learn.microsoft.com, "kernel objects"
 
     def raise_descriptors(wanted: int) -> None:
-        """Let this process have `wanted` handles, which it may anyway."""
+        """Do nothing: Windows has no lower limit."""
 
 else:
     import asyncio
@@ -39,18 +39,18 @@ else:
         return asyncio.new_event_loop()
 
     def when_ended(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
-        """Call back when somebody ends this process politely."""
+        """Call back at SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, callback)
-        # Where the starter ignored it, the kernel would reap workers before they are waited for.
+        # If the parent process ignored it, the kernel would reap workers before the agent does.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def descriptors() -> int:
-        """Return how many descriptors this process may have at once."""
+        """Return the number of descriptors that this process may have."""
         return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
     def raise_descriptors(wanted: int) -> None:
-        """Let this process have `wanted` descriptors at once, as far as it may."""
+        """Raise this process' limit of descriptors to `wanted`, as far as allowed."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard != resource.RLIM_INFINITY:
             wanted = min(wanted, hard)

@@ -67,5 +67,5 @@ def test_a_mistake_that_no_request_waits_for_is_logged_in_the_same_way(
     _report_fault(loop, {"message": SECRET, "exception": mistaken(SECRET)})
     loop.close()
     _, logged = capfd.readouterr()
-    assert logged.startswith("tokenward-agent: A mistake of ours: ValueError at test_faults.py:")
+    assert logged.startswith("tokenward-agent: Internal error: ValueError at test_faults.py:")
     assert "marked" not in logged

@@ -137,7 +137,7 @@ def test_more_than_one_descriptor_is_refused(folder: Path) -> None:
 def test_what_is_no_unix_stream_socket_is_refused(folder: Path) -> None:
     with socket.socket(socket.AF_INET) as sock, handed(folder, sock) as process:
         _, said = process.communicate(timeout=PATIENCE)
-    assert "is no Unix stream socket" in said
+    assert "is not a Unix stream socket" in said
 
 
 def test_a_connected_socket_is_a_job_and_done_for_nobody_but_the_agents_unit(folder: Path) -> None:

@@ -57,7 +57,7 @@ def test_the_sockets_of_a_job_are_had_once_and_nothing_is_kept(load: Load) -> No
         library = load(one, other)
         assert descriptors(library) == [one.fileno(), other.fileno()]
         assert ctypes.c_int.in_dll(library, "handed").value == 0
-        with pytest.raises(InheritedError, match=r"not handed over by launchd: .* already"):
+        with pytest.raises(InheritedError, match=r"does not hand over the socket: .* already"):
             by_launchd(library)
 
 

@@ -59,7 +59,7 @@ def test_a_directory_that_an_agent_outside_has_used_is_refused(home: Home) -> No
     home.done("agent", "stop")
     for command in (("token", URL), ("agent", "start"), ("list",)):
         told = inside(home, *command)
-        assert "is used by an agent outside of this user namespace" in told
+        assert "An agent outside of this user namespace uses" in told
         assert "TOKENWARD_DIR" in told
         assert "s3cret" not in told
     assert home.done("token", URL) == "s3cret\n"
@@ -73,7 +73,7 @@ def test_with_a_directory_of_its_own_it_works_and_says_who_can_look_in(home: Hom
         assert inside(home, "token", URL, directory=own) == "inside\n"
         shown = inside(home, "status", directory=own)
         assert "not dumpable" in shown
-        assert "refused: programs outside of this user namespace can look in" in shown
+        assert "refused: programs outside of this user namespace can read it" in shown
         assert "refused" not in home.done("status")
         assert "not dumpable" in inside(home, "doctor", directory=own)
     finally:
