@@ -1,15 +1,15 @@
-"""Who asks, as decisions and the record name it: a chain of processes, the asking one first.
+"""The requester, as decisions and the audit log name it: a chain of processes, the peer first.
 
-Some programs ask for another one: `keyring` and this project's relay are started by the tool that
-wants the credential. They are *go-betweens*; the `tool` is the first that is none. A go-between is
-told by its name, which any program may take; so the whole chain is kept and shown, and nothing is
-allowed to a chain because of the go-between in it.
+Some programs ask for another one: the tool that wants the credential starts `keyring` or this
+project's relay. They are *go-betweens*; the `tool` is the first process that is not one. A
+go-between is recognised by its name, which any program may take; so the whole chain is kept and
+shown, and no chain is allowed anything because of its go-between.
 
-A chain is `known` where nothing of it could be somebody else: each process could be looked into, of
-each it is told what it runs, and none stands above that was not looked at. Above the program of its
-terminal one rule is milder: there a session's own manager may be closed (systemd's has a capability),
-and with `hidepid` nothing is shown of what root runs. A tool that runs a text is not known either; in a
-process above it a text is nothing that could have a name.
+A chain is `known` if no process of it could be a different program than it seems: each one could be
+read, it is known what each runs, and no process above was left out. One rule is milder above the
+program that gave the terminal: there a session's own manager may be closed (systemd's has a
+capability), and with `hidepid` root's processes show nothing. A tool that runs a program text is
+not known either; a text in a process above has no name that a rule could match.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ GO_BETWEENS: Final = frozenset(
         "cargo-credential-tokenward",
     }
 )
-"""Programs that ask for the one that started them."""
+"""Programs that ask for the program that started them."""
 
 TEXT: Final = 256
-"""Characters of a path that the record keeps."""
+"""Characters of a path that the audit log keeps."""
 
 PARENTS: Final = 8
-"""Processes above the tool, and of those that it asks through, that the record names."""
+"""The most processes above the tool, and of its go-betweens, that the audit log names."""
 
 
 class Link(NamedTuple):
@@ -49,18 +49,18 @@ class Link(NamedTuple):
 
 
 class Asker(NamedTuple):
-    """Who is at the other end of a connection; an empty `chain` is an unknown one."""
+    """The requester behind a connection; an empty `chain` means unknown."""
 
     chain: tuple[Link, ...]
 
     @classmethod
     def of(cls, processes: tuple[Process, ...]) -> Asker:
-        """Name what each of these processes runs."""
+        """Return the requester with these processes, each with what it runs."""
         return cls(tuple(Link(process, program_of(process)) for process in processes))
 
     @property
     def tool(self) -> Link | None:
-        """The first of the chain that asks for itself, None where nobody is known."""
+        """The first of the chain that asks for itself, None for an unknown requester."""
         for at, link in enumerate(self.chain):
             if not self._is_go_between(at):
                 return link
@@ -77,7 +77,7 @@ class Asker(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether it is known who asks, and who stands above."""
+        """Whether the tool and every process above it are known."""
         tool = self.tool
         if tool is None or tool.program.is_text or not tool.process.exe:
             return False
@@ -86,24 +86,24 @@ class Asker(NamedTuple):
         return ended and all(_is_sure(e) or self._is_manager(e.process) for e in self.chain)
 
     def hints(self) -> frozenset[str]:
-        """Return names of files that may be run there beside what the processes are known by."""
+        """Return names of files that may run there besides the known programs."""
         return frozenset().union(*(hints_of(*link) for link in self.chain))
 
     def _gave_terminal(self, process: Process) -> bool:
         return is_above_terminal(process, self.chain[0].process)
 
     def _is_manager(self, process: Process) -> bool:
-        """Tell whether a closed process may be what the system itself started a session with."""
+        """Tell whether a closed process may be a session's manager, started by the system."""
         return process.closed and process.parent <= 1 and self._gave_terminal(process)
 
     def _is_go_between(self, at: int) -> bool:
         program = self.chain[at].program
-        # The `keyring` of `auth setup` is a shell script that has Python run a few lines.
+        # The `keyring` of `auth setup` is a shell script that runs a few lines of Python.
         child = program.is_text and at + 1 < len(self.chain) and self._is_go_between(at + 1)
         return program.name in GO_BETWEENS or child
 
     def described(self) -> dict[str, object]:
-        """Return what the record keeps: no argument of any process, since it may be a secret."""
+        """Return the map for the audit log; no argument of a process, which may be a secret."""
         tool = self.tool
         if tool is None:
             return {"program": "unknown"}
@@ -125,7 +125,7 @@ class Asker(NamedTuple):
         return {key: value for key, value in found.items() if value}
 
     def _connected(self, at: int) -> dict[str, object]:
-        """Return what the record keeps of who connected for the tool, the so many-th of the chain."""
+        """Return the map of the peer that connected for the tool at place `at` of the chain."""
         if not at:
             return {}
         process = self.chain[0].process
@@ -140,9 +140,9 @@ class Asker(NamedTuple):
 
 
 def _is_sure(link: Link) -> bool:
-    """Tell whether a process runs what it seems to; of root's own nothing but that can be told."""
+    """Tell whether a process runs what it seems to; root's own show no more than that."""
     return not link.process.closed and (link.program.is_known or not link.process.exe)
 
 
 UNKNOWN: Final = Asker(())
-"""Whoever it is: it ended, or cannot be looked at."""
+"""The requester has ended or cannot be read."""

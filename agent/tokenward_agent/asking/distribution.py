@@ -1,9 +1,9 @@
-"""The names of distribution files: which project one belongs to, by its name alone.
+"""The project of a distribution file, by the file's name alone.
 
-Strict: a name that the specifications do not allow as it stands belongs to no known project, since
-what it would be guessed to be might be another one's. Sources, all at packaging.python.org under
-/specifications: source-distribution-format, binary-distribution-format, name-normalization and
-version-specifiers (the normal form, as file names carry it).
+Strict: a name that the specifications do not allow exactly so belongs to no known project, since a
+guess might name another project. Sources, all at packaging.python.org under /specifications:
+source-distribution-format, binary-distribution-format, name-normalization and version-specifiers
+(the normal form, as in file names).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _BESIDE: Final = re.compile(r"(.+\.(?:tar\.gz|whl))(?:\.asc|\.[a-z]+\.attestatio
 
 
 def normalised(name: str) -> str:
-    """Return the one spelling of a project's name: lower case, runs of `-_.` as one dash."""
+    """Return the normal form of a project's name: lower case, runs of `-_.` as one dash."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def project_of(file: str) -> str | None:
-    """Return the normalised project of a file's name, None if that does not say it strictly.
+    """Return the normalised project of a file by its name, None if the name is not valid.
 
-    A signature or attestation belongs to what the file beside it belongs to.
+    A signature or attestation belongs to the project of the file that it is for.
     """
     beside = _BESIDE.fullmatch(file)
     name = file if beside is None else beside[1]
@@ -44,5 +44,5 @@ def project_of(file: str) -> str | None:
 
 
 def is_name(text: str) -> bool:
-    """Tell whether a text is the name of a project, normalised or not."""
+    """Tell whether a text is a valid name of a project, normalised or not."""
     return re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", text) is not None

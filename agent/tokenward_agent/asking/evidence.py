@@ -1,15 +1,15 @@
-"""Which projects a publishing command is about, where that is certain, and by which evidence.
+"""The projects that a publishing command is about, where that is certain, and the evidence.
 
-- *files*: every distribution file of the command line names its project, and nothing else stands
-  there. The projects are all that are named.
+- *files*: every distribution file on the command line names its project, and the line has no other
+  argument. The projects are all that are named.
 - *pyproject*: the command sends what it has built, and the `dist` beside the project's
   `pyproject.toml` holds files of that project and of no other.
 
-In every other case the answer is that nothing is known. A credential that is narrowed to a guess
-breaks an upload that was right; one that is not narrowed is what it was. Two projects at once, the
-root of a monorepo, files from elsewhere and a folder full of artifacts all go through.
+In every other case the projects are unknown. A token attenuated to a guess would break a correct
+upload; without a guess the upload works as before. Two projects at once, the root of a monorepo,
+files from elsewhere and a folder full of artifacts all go through.
 
-Pure: what lies in folders comes from `look`, which tells what it sees or that it cannot see it.
+Pure: `look` reads the folders; it returns their content, or None where it cannot tell.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
         """What can be seen on the disk."""
 
         def names(self, folder: str) -> tuple[str, ...] | None:
-            """Return the names of the files in a folder; None if it cannot be said for sure."""
+            """Return the names of the files in a folder; None if they cannot be determined."""
             ...
 
         def project(self, folder: str) -> str | None:
-            """Return the project that the folder's pyproject.toml names, None if none."""
+            """Return the project that the folder's pyproject.toml names, or None."""
             ...
 
 
 MOST_PROJECTS: Final = 32
-"""More than that in one upload is a mirror, not a release."""
+"""An upload of more projects is a mirror, not a release."""
 
 
 class Evidence(NamedTuple):
-    """The normalised names of the projects that are known, sorted, and how: `files`, `pyproject`."""
+    """The known projects, normalised and sorted, and the evidence: `files`, `pyproject`."""
 
     projects: tuple[str, ...]
     word: str
@@ -57,13 +57,13 @@ NOTHING: Final = Evidence((), "")
 
 
 def upload(asker: Asker) -> Upload | None:
-    """Return what the tool behind a request publishes, None where that cannot be told."""
+    """Return what the tool behind a request publishes, None if it is uncertain."""
     tool = asker.tool
     return None if tool is None else upload_of(tool)
 
 
 def needs_a_look(sent: Upload) -> bool:
-    """Tell whether the disk has to be asked what a command sends."""
+    """Tell whether only the disk can say what a command sends."""
     return bool(sent.built) or any(map(is_pattern, sent.files))
 
 
@@ -81,7 +81,7 @@ def projects_of(sent: Upload | None, look: Look | None) -> Evidence:
 
 
 def _expanded(paths: tuple[str, ...], look: Look | None) -> list[str] | None:
-    """Return the files' names, with patterns as a tool itself would expand them."""
+    """Return the files' names, with patterns expanded as the tool itself would."""
     names: list[str] = []
     for path in paths:
         folder, name = os.path.split(path)
@@ -97,7 +97,7 @@ def _expanded(paths: tuple[str, ...], look: Look | None) -> list[str] | None:
 
 
 def _named(word: str, names: Iterable[str] | None) -> Evidence:
-    """Return the projects of all these files, nothing if one of them does not say."""
+    """Return the projects of all these files, NOTHING if the name of one is not valid."""
     found = {project_of(name) for name in names or ()}
     known = sorted(project for project in found if project is not None)
     if len(known) != len(found) or not 0 < len(known) <= MOST_PROJECTS:

@@ -1,7 +1,7 @@
-"""What lies in a project's folders, looked at with bounds and by whoever can wait.
+"""The content of a project's folders, read with bounds.
 
-A folder may lie on a disk that does not answer, so this is made to run in a thread. What is larger
-than a project's own, what is no plain file, what cannot be read or parsed: not seen.
+A folder may lie on a disk that does not answer, so this runs in a thread. It passes over a file
+that is larger than a project's own, is not a plain file, or cannot be read or parsed.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Folders:
     """The real disk."""
 
     def names(self, folder: str) -> tuple[str, ...] | None:
-        """Return the names of the plain files that show in a folder.
+        """Return the names of the plain files in a folder, hidden ones excluded.
 
-        None if it holds anything else, too much, or cannot be read.
+        None if the folder holds anything else, holds too much, or cannot be read.
         """
         found: list[str] = []
         try:
@@ -43,7 +43,7 @@ class Folders:
         return tuple(found)
 
     def project(self, folder: str) -> str | None:
-        """Return the name in a folder's pyproject.toml, None where there is none."""
+        """Return the name in a folder's pyproject.toml, or None."""
         try:
             values = tomllib.loads(_text(os.path.join(folder, "pyproject.toml")))
         except (OSError, ValueError, RecursionError):

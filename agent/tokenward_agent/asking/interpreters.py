@@ -1,14 +1,14 @@
-"""What an interpreter was told to run, as its command line says it: a file, a module, or a text.
+"""What an interpreter runs, by its command line: a file, a module, or a program text.
 
 A table for each language has its options: those without a value, those whose value may be the next
-word, and those that have a text run. Refuses to guess: with an option that is not in the table
-which word is the script cannot be told, so the answer is that it is not known (UNKNOWN). An option
-may be missing here for that reason alone: Ruby's `-C` and Perl's `-x` say in which folder the script
-is looked for, `-S` has it looked for on PATH, and Node's `--test` runs files by their names.
+word, and those that run a text. Refuses to guess: behind an option that is not in the table the
+script cannot be told from the options, so the answer is UNKNOWN. Some options are left out for that
+reason: Ruby's `-C` and Perl's `-x` set the folder of the script, `-S` looks the script up on PATH,
+and Node's `--test` runs files by their names.
 
-A text is what stands in the command line (`python -c`, `bash -ec`), on the standard input (`bash -s`,
-`python -`, no script at all), or behind a descriptor (`python <(...)`, which is /dev/fd/63; that is for
-whoever knows the whole path). Nobody has a name for it, and it is another one every time.
+A text comes from the command line (`python -c`, `bash -ec`), from standard input (`bash -s`,
+`python -`, no script at all), or through a descriptor (`python <(...)`, which is /dev/fd/63; only
+the caller with the whole path can tell that). It has no name, and differs from run to run.
 
 Sources: Python's Python/getopt.c and Python/initconfig.c; bash's shell.c; dash's options.c; zsh's
 init.c; perlrun(1); ruby(1); node's doc/api/cli.md. Pure.
@@ -31,7 +31,7 @@ UNKNOWN: Final = "unknown"
 
 
 class Run(NamedTuple):
-    """What runs: the `word` that names it, "" for TEXT and UNKNOWN, and where its arguments begin."""
+    """What runs: `word` names it ("" for TEXT, UNKNOWN); its arguments begin at `behind`."""
 
     what: str
     word: str
@@ -39,11 +39,11 @@ class Run(NamedTuple):
 
 
 class _Options(NamedTuple):
-    """The options of a language, by letters, which may stand together, and by long names.
+    """The options of a language: letters, which may be combined in a word, and long names.
 
-    `flags` have no value; that of `valued` is the rest of the word or the next word, that of
-    `attached` the rest of the word alone. `text` and `module` say what runs. A long name in `longs`
-    has no value but perhaps one behind `=`; one in `long_valued` has it there or in the next word.
+    `flags` have no value; the value of `valued` is the rest of the word or the next word, that of
+    `attached` only the rest of the word. `text` and `module` say what runs. A long name in `longs`
+    has no value except behind `=`; one in `long_valued` has it there or in the next word.
     """
 
     flags: str
@@ -55,7 +55,7 @@ class _Options(NamedTuple):
     long_valued: frozenset[str] = frozenset()
     long_text: frozenset[str] = frozenset()
     reserved: frozenset[str] = frozenset()
-    """Words that stand in the place of the script and name no file."""
+    """Words in the place of the script that name no file."""
 
 
 def _names(text: str) -> frozenset[str]:
@@ -131,11 +131,11 @@ _NAME: Final = re.compile(
     re.IGNORECASE,
 )
 MULTI_CALL: Final = frozenset({"busybox", "toybox"})
-"""Programs that are the one by whose name they are called, or whose name is their first word."""
+"""They act as the program by whose name they are called, or that their first word names."""
 
 
 def kind_of(path: str) -> str | None:
-    """Return which interpreter a program is by its path, such as `python`; None for none of them."""
+    """Return the kind of interpreter at a path, such as `python`, or None."""
     found = _NAME.fullmatch(os.path.basename(path))
     if found is None:
         return None
@@ -144,12 +144,12 @@ def kind_of(path: str) -> str | None:
 
 
 def run_of(kind: str, argv: tuple[str, ...]) -> Run:
-    """Return what an interpreter of this kind, started so, runs."""
+    """Return what an interpreter of this kind runs with these arguments."""
     return _by_shell(kind, argv) if kind in SHELLS else _by_getopt(_GETOPT[kind], argv)
 
 
 def is_descriptor(path: str) -> bool:
-    """Tell whether a path leads to what a process has open, so that it names no file."""
+    """Tell whether a path leads to an open descriptor of a process, so that it names no file."""
     return path.startswith(("/dev/fd/", "/dev/std", "/proc/", "/memfd:"))
 
 
@@ -172,7 +172,7 @@ def _by_getopt(options: _Options, argv: tuple[str, ...]) -> Run:
 
 
 def _long(options: _Options, word: str, at: int) -> Run | int:
-    """Return where the next word is, or what runs."""
+    """Return the index of the next word, or what runs."""
     name, equals, _ = word.partition("=")
     name = name.replace("_", "-")
     if name in options.long_text:
@@ -204,7 +204,7 @@ def _letters(options: _Options, argv: tuple[str, ...], at: int) -> Run | int:
 
 
 def _by_shell(kind: str, argv: tuple[str, ...]) -> Run:
-    """Read a shell's options: the values of `-o` and `-O` stand behind the word with the letters."""
+    """Read a shell's options; the values of `-o` and `-O` are the words behind the letters."""
     at = _behind_longs(kind, argv)
     flags = _ZSH_FLAGS if kind == "zsh" else _SHELL_FLAGS
     command = standard_input = False
@@ -222,7 +222,7 @@ def _by_shell(kind: str, argv: tuple[str, ...]) -> Run:
             elif letter == "c":
                 command = True
             elif letter == "s" and word[0] == "+" and kind not in {"bash", "rbash", "dash", "zsh"}:
-                return Run(UNKNOWN, "", 1)  # takes -s back, or is another -s, by the kind of shell
+                return Run(UNKNOWN, "", 1)  # its meaning depends on the shell
             elif letter == "s":
                 standard_input = word[0] == "-" or kind in {"bash", "rbash"}
             elif letter not in flags:
@@ -233,7 +233,7 @@ def _by_shell(kind: str, argv: tuple[str, ...]) -> Run:
 
 
 def _behind_longs(kind: str, argv: tuple[str, ...]) -> int:
-    """Return where a shell's long options end: they come first, and bash takes one dash for two."""
+    """Return the index behind a shell's long options, which come first; bash allows one dash."""
     at = 1
     if kind == "zsh":
         return 3 if argv[1:2] == ("--emulate",) else 1

@@ -1,7 +1,8 @@
-"""The same look at a process where there is no /proc, by psutil.
+"""The chain of processes on systems without /proc, by psutil.
 
-A process cannot be held on to there: it counts if it began before the connection was accepted, and
-is looked at once more after everything was read, so that none that took its number meanwhile does.
+Without /proc there is no handle on a process. A process counts if it began before the connection
+was accepted; after everything was read its start time is checked again, so that a process that took
+its number meanwhile does not count.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ _LOCAL_PEERPID: Final = 2  # sys/un.h of macOS, at level SOL_LOCAL 0; one for ev
 
 
 def chain_behind(sock: socket.socket, accepted: float) -> tuple[Process, ...]:
-    """Return the chain of whoever connected. `accepted` is in seconds since 1970. Raises OSError."""
+    """Return the chain of the peer. `accepted` is in seconds since 1970. Raises OSError."""
     return chain_of(number(sock, 0, _LOCAL_PEERPID), accepted)
 
 
 def chain_of(pid: int, accepted: float) -> tuple[Process, ...]:
-    """Return the chain of a process that was there at `accepted`, seconds since 1970."""
+    """Return the chain of a process that existed at `accepted`, in seconds since 1970."""
     found: list[Process] = []
     try:
         process: psutil.Process | None = psutil.Process(pid)

@@ -1,9 +1,9 @@
-"""The process at the other end of a connection, held on to so that no other can pass for it.
+"""The process at the other end of a connection, identified so that no other can pass for it.
 
-How that is done is each system's own (proc.py, other_systems.py, windows_process.py). Refuses to
-guess: a peer that has ended, that cannot be read or that lives out of sight (another process
-namespace) is unknown, which is a normal case and no error. What it does not stop: a process of the
-same user that runs the real twine to ask in its name, or becomes it after it has connected.
+Each system has its own way (proc.py, other_systems.py, windows_process.py). Refuses to guess: a
+peer that has ended, that cannot be read or that lives in another process namespace is unknown,
+which is a normal case and not an error. It does not stop a process of the same user that runs the
+real twine to ask in its name, or becomes twine after it has connected.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Peer:
-    """The other end of a connected socket, as the connection knew it when it was accepted."""
+    """The other end of a connected socket, as of the time when it was accepted."""
 
     __slots__ = ("_accepted", "_asker", "_described", "_hints", "_sock", "wanted")
 
@@ -38,19 +38,19 @@ class Peer:
         self._described: str | None = None
         self._hints: tuple[Asker, frozenset[str]] | None = None
         self.wanted = ""
-        """What it wants a credential for, in words, once it was described; "" if not known."""
+        """What the credential is wanted for, once `described` ran; "" if not known."""
         self._accepted = _now()
 
     @property
     def asker(self) -> Asker:
-        """Who it is, looked at once."""
+        """The requester, determined once."""
         if self._asker is None:
             self._asker = self._look()
         return self._asker
 
     @property
     def descriptor(self) -> int | None:
-        """The connection's own descriptor, None once it is closed, and where it has none."""
+        """The connection's descriptor, None once it is closed and on Windows."""
         if sys.platform == "win32":
             return None
         number = self._sock.fileno()
@@ -65,7 +65,7 @@ class Peer:
 
     @property
     def hints(self) -> frozenset[str]:
-        """What `asker.hints()` says, made once."""
+        """The result of `asker.hints()`, made once."""
         asker = self.asker
         if self._hints is None or self._hints[0] is not asker:
             self._hints = asker, asker.hints()
@@ -79,7 +79,7 @@ class Peer:
 
 
 def _now() -> float:
-    """Return seconds by the clock that the system counts the beginning of processes by."""
+    """Return seconds by the clock in which the system counts the start of processes."""
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.time()

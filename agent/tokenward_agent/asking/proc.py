@@ -1,21 +1,21 @@
-"""A process as /proc shows it, and the processes above it, each read without mistaking it.
+"""A process in /proc and the processes above it, each read without mistaking it for another.
 
-A process is read through a descriptor of its folder in /proc, which belongs to that process and to
-none that gets its number later: once it has ended, every read through it fails. So only the opening
-of the folder, which goes by number, has to be checked: for a parent by asking its child, after the
-opening, whether that is still its parent, and for the first process by the connection's own handle.
+A process is read through a descriptor of its folder in /proc. The folder belongs to that process
+and never to a later one with the same number: once the process has ended, every read fails. So only
+the opening, which goes by number, needs a check: after opening a parent's folder its child is asked
+whether that is still its parent; the first process is checked by the connection's own handle.
 
-The kernel remembers which process connected. SO_PEERPIDFD (Linux 6.5) gives a handle on that very
-process, whenever it is asked for; a number alone may belong to another one by then. It is asked for
-when somebody needs to know and given back at once: a connection costs no second descriptor. Where
-there is no such handle, a process counts only if it was there before the connection was accepted.
+The kernel remembers which process connected. SO_PEERPIDFD (Linux 6.5) returns a handle on that very
+process at any time; a number alone may belong to another process by then. The handle is fetched on
+demand and closed at once, so a connection costs no second descriptor. On kernels without it, a
+process counts only if it began before the connection was accepted.
 
-Source of the formats: proc_pid_stat(5), proc_pid_cmdline(5), proc_pid_cgroup(5),
-proc_pid_status(5). What cannot be read (another user's process, one that is closed to others) is
-empty, never an error. Root's own are a normal case above a login, cron or sudo, and not held against
-whoever they started; every other process that cannot be looked into is `closed`. A chain goes on
-above the program of its terminal, as any program may give what it starts a terminal of its own; one that
-ends before the first process has a parent that was not seen (asker.py).
+Sources: proc_pid_stat(5), proc_pid_cmdline(5), proc_pid_cgroup(5), proc_pid_status(5). A value that
+cannot be read (of another user's process, or a closed one) is empty, never an error. Processes of
+root are normal above a login, cron or sudo, and do not make their children unknown; every other
+process that cannot be read is `closed`. A chain goes on above the program that gave the terminal,
+since any program may open a terminal for its children. A chain that ends before the first process
+has a parent that was not read (asker.py).
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Final
 
-assert sys.platform == "linux"  # noqa: S101 - it is what type checkers read
+assert sys.platform == "linux"  # noqa: S101 - for type checkers
 
 _PEERPIDFD: Final = {0x0040: 0x0056, 0x4011: 0x404B}  # asm/socket.h of SPARC and PA-RISC
 _SO_PEERPIDFD: Final = getattr(socket, "SO_PEERPIDFD", _PEERPIDFD.get(socket.SO_PEERCRED, 77))
-"""By what SO_PEERCRED is an architecture shows; all others have 77. Not in Python's socket before 3.14."""
+"""Python's socket has it from 3.14 on. SO_PEERCRED tells the architecture; the others have 77."""
 
 ARGUMENT_BYTES: Final = 128 * 1024
-"""Bytes of a command line that are read; a longer one is not judged at all."""
+"""Bytes of a command line that are read; a longer one makes the process unknown."""
 
 _PARENT, _TERMINAL, _FLAGS, _BEGAN = 4 - 3, 7 - 3, 9 - 3, 22 - 3
-_FORKED: Final = 0x40  # PF_FORKNOEXEC of linux/sched.h: it runs what its parent runs
+_FORKED: Final = 0x40  # PF_FORKNOEXEC of linux/sched.h: forked, still runs its parent's program
 
 
 def chain_behind(sock: socket.socket, accepted: float) -> tuple[Process, ...]:
-    """Return the chain of whoever connected. `accepted` is in seconds since boot. Raises OSError."""
+    """Return the chain of the peer. `accepted` is in seconds since boot. Raises OSError."""
     pid, _ = pid_and_uid(sock)
     try:
         pidfd = number(sock, socket.SOL_SOCKET, _SO_PEERPIDFD)
@@ -71,21 +71,19 @@ def _lives(pidfd: int) -> bool:
 
 
 def parse_stat(data: bytes) -> Process:
-    """Return what /proc/PID/stat says. Raises ValueError, IndexError for anything else.
+    """Return the process that /proc/PID/stat describes. Raises ValueError, IndexError.
 
     The name stands in parentheses and may hold any byte, a parenthesis too; so it ends at the last.
     """
     before, _, rest = data.rpartition(b") ")
     pid, _, name = before.partition(b" (")
-    fields = rest.split(
-        None, _BEGAN + 1
-    )  # fields are numbered from one; the third is the first here
+    fields = rest.split(None, _BEGAN + 1)  # the manual counts from one; the first here is its third
     terminal, began = int(fields[_TERMINAL]), int(fields[_BEGAN])
     return Process(int(pid), int(fields[_PARENT]), began, terminal, os.fsdecode(name))
 
 
 def unit_of(data: bytes) -> str:
-    """Return the innermost service or scope that /proc/PID/cgroup names, "" if there is none."""
+    """Return the innermost service or scope that /proc/PID/cgroup names, "" if it names none."""
     for line in data.splitlines():
         number, _, path = line.partition(b"::")
         if number == b"0":
@@ -97,8 +95,8 @@ def unit_of(data: bytes) -> str:
 def chain(pid: int, is_it: Callable[[Process], bool]) -> tuple[Process, ...]:
     """Return a process and those above it, up to the first process.
 
-    `is_it` is asked once the folder of `pid` is open, and has to tell whether that is the process
-    that was meant. Empty where it is not, or where it ended before it had been read.
+    `is_it` is called once the folder of `pid` is open and tells whether it is the process that was
+    meant. Empty if it is not, or if it ended before it was read.
     """
     found: list[Process] = []
     below = -1
@@ -117,7 +115,7 @@ def chain(pid: int, is_it: Callable[[Process], bool]) -> tuple[Process, ...]:
                 below = folder
             pid = process.parent
     except (OSError, ValueError, IndexError):
-        pass  # it ended, or /proc is hidden: the last one that was read has a parent that was not
+        pass  # it ended, or /proc is hidden: the chain ends with an unread parent
     finally:
         if below >= 0:
             os.close(below)
@@ -126,7 +124,7 @@ def chain(pid: int, is_it: Callable[[Process], bool]) -> tuple[Process, ...]:
 
 @contextlib.contextmanager
 def lend(process: Process) -> Iterator[int]:
-    """Lend the folder in /proc of a process that was seen before. Raises OSError if it ended."""
+    """Lend the folder in /proc of a process that was read before. Raises OSError if it ended."""
     folder = os.open(f"/proc/{process.pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if parse_stat(_content(folder, "stat")).started != process.started:
@@ -154,10 +152,10 @@ def _looked_into(folder: int, process: Process, *, first: bool) -> Process:
 
 
 def _runs_roots(folder: int, parent: int) -> bool:
-    """Tell whether a process runs a program of root's: as root, or in a process that root's forked.
+    """Tell whether a process runs root's program: as root, or forked from a process of root.
 
-    The latter is what sshd does for a session: it becomes the user without starting a program. That
-    does not count below the first process, to which every process comes whose parent ended.
+    sshd does the latter for a session: it becomes the user without starting a program. A child of
+    the first process does not count: every process whose parent ended becomes one.
     """
     if _user(folder) == 0:
         return True
@@ -172,7 +170,7 @@ def _runs_roots(folder: int, parent: int) -> bool:
 
 
 def _user(folder: int) -> int:
-    """Return the effective user id, which a closed process cannot hide; -1 where it is not told."""
+    """Return the effective user id, which even a closed process shows; -1 if it is not shown."""
     for line in _content(folder, "status").splitlines():
         if line.startswith(b"Uid:"):
             return int(line.split()[2])
@@ -197,5 +195,5 @@ def _content_if_any(folder: int, name: str, size: int) -> bytes:
 def _link(folder: int, name: str) -> str:
     try:
         return os.readlink(name, dir_fd=folder)
-    except (PermissionError, FileNotFoundError):  # the latter: only threads of it are left
+    except (PermissionError, FileNotFoundError):  # the latter: its main thread has ended
         return ""

@@ -1,7 +1,7 @@
-"""One process as it was seen, whatever system it was seen on.
+"""One process as it was read, on any system.
 
-All text in here is what the process itself chose to say; it is bounded where it is read and escaped
-where it is shown. What cannot be read is empty, never an error.
+The process itself chose all text in here; it is bounded where it is read and escaped where it is
+shown. A value that cannot be read is empty, never an error.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from typing import Final
 
 MOST: Final = 32
-"""Processes of a chain that are looked at, the asking one among them."""
+"""Processes of a chain that are read, the peer included."""
 
 
 class Process(NamedTuple):
-    """A process as it was seen; "" and () stand for what could not be.
+    """A process as it was read; "" and () stand for values that could not be read.
 
-    `started` is in clock ticks since boot and `terminal` the number of its device, 0 for none.
-    `parent` is 0 where there is none. `whole` tells whether `argv` is all of the command line. `unit`
-    is that of the first of a chain. `closed` says that it could not be looked into and is not root's:
-    what runs there is only what it says of itself.
+    `started` is in clock ticks since boot, `terminal` the number of its device, 0 for none, and
+    `parent` 0 for none. `whole` tells whether `argv` is the complete command line. Only the first
+    of a chain has a `unit`. `closed` means that it could not be read and is not root's: then only
+    its own word says what it runs.
     """
 
     pid: int
@@ -46,7 +46,7 @@ def is_above_terminal(last: Process, first: Process) -> bool:
 
 
 def terminal_name(device: int) -> str:
-    """Name the terminal of a device number as /dev does, "" for none and for what is unknown.
+    """Return the name of a terminal's device number as in /dev, "" for none or an unknown one.
 
     Source: Documentation/admin-guide/devices.txt of Linux.
     """

@@ -1,11 +1,11 @@
-"""What a process runs: its program, or the script or module that an interpreter runs for it.
+"""What a process runs: its program, or the script or module that an interpreter runs.
 
-`/usr/bin/python3 -I /home/ana/.local/bin/twine upload` is twine to a person, and so it is here.
-Pure. A process says about itself what it likes: this names it and is no proof of what it is.
+The user calls `/usr/bin/python3 -I /home/ana/.local/bin/twine upload` twine, and so does this
+module. Pure. A process chooses what it says of itself: a name is not a proof.
 
-Where the name cannot be told for sure the program is not known: an option that interpreters.py does
-not have, a command line that could not be read to its end, a program that goes by the name of an
-interpreter and is none of those. What is made of that is said by whoever asks (requests/case.py).
+A program is not known if its name is uncertain: an option that interpreters.py does not have, a
+command line that could not be read to its end, or a program that has the name of an interpreter and
+is not one. The caller decides what follows from that (requests/case.py).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _COMPILED: Final = frozenset(
     | {"git-remote-https", "maturin", "micromamba", "pixi", "podman", "rattler-build", "rye"}
     | {"skopeo", "uv", "uvx"}
 )
-"""Programs that are what their file is, and run no other text or file in its place."""
+"""Programs that are what their file is: they run no other text or file in its place."""
 
 _DELETED: Final = " (deleted)"
 _BY_NAME: Final = ""
@@ -47,11 +47,11 @@ _APART: Final = re.compile(r"[\s;&|()<>{}$=\"'`]+")
 
 
 class Program(NamedTuple):
-    """What runs: a `name` for people, and the `arguments` behind it.
+    """What runs: a `name` for the user, and the `arguments` behind it.
 
-    `script` is the absolute path of what an interpreter runs and `module` the name, "" if it runs
-    none; `is_text` says that it runs a text instead of either. Of what is not known (`is_known`)
-    the name is at best one of several.
+    `script` is the absolute path of what an interpreter runs and `module` its name, "" otherwise;
+    `is_text` means that it runs a program text instead. If `is_known` is false, the name is at best
+    one of several.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Program(NamedTuple):
 
 
 def program_of(process: Process) -> Program:
-    """Name what a process runs, by what can be seen of it."""
+    """Name what a process runs, by what could be read of it."""
     kind, argv = _called(process)
     if kind is None or not argv:
         name = os.path.basename(_file(process)) or process.name
@@ -87,12 +87,13 @@ def program_of(process: Process) -> Program:
 
 
 def lasting_name(process: Process, program: Program) -> str | None:
-    """Name what runs as it can be told again in a later process, None where that cannot be.
+    """Return a name by which a later process can be recognised as the same program, or None.
 
-    It is "" where the process' own file is all of it. No text is the same one twice, nor is what an
-    interpreter runs that is in no table here (php, java, the dynamic linker): so every program
-    counts as one unless it is known to be none. A script may be one too (pdb, coverage, pytest), and
-    is the same one with the same arguments alone, unless it is a tool that this agent knows.
+    The name is "" if the process' own file says everything. A text is never the same program, nor
+    is a file that an interpreter without a table here runs (php, java, the dynamic linker): so
+    every program counts as an interpreter unless it is known not to be one. A script may run other
+    files, too (pdb, coverage, pytest): it is the same only with the same arguments, unless it is a
+    tool that the agent knows.
     """
     file = _file(process)
     if not program.is_known or program.is_text or not file or file != process.exe:
@@ -100,7 +101,7 @@ def lasting_name(process: Process, program: Program) -> str | None:
     if program.script or program.module:
         if not process.cwd:
             return None
-        # A module is looked for in the folder first, and is another one elsewhere.
+        # Python looks for a module in the folder first, so the folder is part of the name.
         runs = program.script or f"{program.module} in {process.cwd}"
         words = () if is_tool(program.name) else (process.cwd, program.arguments)
         return f"{runs} with {hash(words)}" if words else runs
@@ -109,13 +110,14 @@ def lasting_name(process: Process, program: Program) -> str | None:
 
 
 def hints_of(process: Process, program: Program) -> frozenset[str]:
-    """Return names of files that it may run beside what it is known by.
+    """Return names of files that the process may run besides its known program.
 
-    Those are what its command line names, where nobody knows what that means: the words of a text (each:
-    `source deploy`, `import deploy`; but for what a shell starts as a process of its own), of
-    a program that is in no table and may be an interpreter (`php helper.php`, `ld.so ./helper`), and of
-    a script or module that is no known tool and may be one, too (`python -m pdb helper.py`). And a script that is not named by its whole path, as it may be one of another folder: a shell
-    looks on PATH, and a process may have changed its folder since.
+    They are the names on its command line whose meaning is not known: every word of a text (`source
+    deploy`, `import deploy`; but not what a shell starts as a process of its own); the words of a
+    program that is in no table and may be an interpreter (`php helper.php`, `ld.so ./helper`); and
+    those of a script or module that is not a known tool and may be one, too (`python -m pdb
+    helper.py`). A script that is not named by its whole path counts as well, since it may be one of
+    another folder: a shell looks on PATH, and a process may have changed its folder.
     """
     runs = program.script or program.module
     known = is_tool(program.name) if runs else os.path.basename(_file(process)) in _COMPILED
@@ -134,7 +136,7 @@ def hints_of(process: Process, program: Program) -> frozenset[str]:
 
 
 def _words_of_text(argv: tuple[str, ...], *, is_shell: bool) -> list[str]:
-    """Return all words of a text; of a shell's commands but the first one, which is a process of its own."""
+    """Return the words of a text; of a shell's commands all but the first, a process of its own."""
     found: list[str] = []
     for word in argv:
         starts = is_shell and any(map(str.isspace, word))
@@ -144,9 +146,9 @@ def _words_of_text(argv: tuple[str, ...], *, is_shell: bool) -> list[str]:
 
 
 def _called(process: Process) -> tuple[str | None, tuple[str, ...]]:
-    """Return which interpreter a process is, None for none, and the words that it was given.
+    """Return the kind of interpreter of a process, None for none, and its words.
 
-    Its file says so; what it calls itself counts where the file cannot be seen, and for a file that
+    Its file says so. Its own name for itself counts if the file cannot be read, and for a file that
     is many programs by their names.
     """
     argv = process.argv
@@ -160,7 +162,7 @@ def _called(process: Process) -> tuple[str | None, tuple[str, ...]]:
 
 @functools.lru_cache(maxsize=1024)
 def _kind_of_file(exe: str) -> str | None:
-    """Return which interpreter a file is, _BY_NAME where what it calls itself says so."""
+    """Return the kind of interpreter of a file, _BY_NAME if only the process' own name says so."""
     file = exe.removesuffix(_DELETED)
     return _BY_NAME if not file or os.path.basename(file) in MULTI_CALL else kind_of(file)
 
@@ -170,7 +172,7 @@ def _claimed(argv: tuple[str, ...]) -> str | None:
 
 
 def _file(process: Process) -> str:
-    """Return the path of a process' file, the one that it had where it was removed since."""
+    """Return the path of a process' file, without the mark of a removed one."""
     return process.exe.removesuffix(_DELETED)
 
 

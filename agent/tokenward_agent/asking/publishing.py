@@ -1,10 +1,10 @@
-"""The commands that publish, and what their command lines say about which files they send.
+"""The commands that publish, and which files they send by their command lines.
 
-The table is docs/TOOLS.md's. A command that is not in it publishes nothing as far as anybody here
-knows. Pure: what lies in a folder is found out by whoever asks (evidence.py).
+The table is that of docs/TOOLS.md; a command that is not in it publishes nothing as far as the
+agent knows. Pure: evidence.py reads the folders.
 
-Everything doubtful leads to no answer. An option that the table does not know might take the next
-word as its value, so that word counts as a file, and a file of no known project ends the matter.
+Doubt leads to no answer. An option that the table does not have might take the next word as its
+value, so that word counts as a file, and a file of no known project ends the search.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Upload(NamedTuple):
-    """What a command sends: `files` as it was given them, absolute, or what lies in `built`.
+    """What a command sends: the absolute paths of `files`, or the content of `built`.
 
-    Exactly one of both; `built` is the folder `dist` of the project that the command is in.
+    Exactly one of both; `built` is the folder `dist` of the project that the command runs in.
     """
 
     files: tuple[str, ...]
@@ -31,9 +31,9 @@ class Upload(NamedTuple):
 
 
 class _Publisher(NamedTuple):
-    """A publishing command: its words, the options with a value, and those that change nothing.
+    """A publishing command: its words, options with a value, and options that change nothing.
 
-    `builds`: without a file it sends what lies in `dist` of the project that it is started in.
+    `builds`: without a file it sends the content of `dist` in the project that it runs in.
     """
 
     words: tuple[str, ...]
@@ -116,11 +116,11 @@ _TABLE: Final[Mapping[str, tuple[_Publisher, ...]]] = {
     ),
 }
 PUBLISHERS: Final = frozenset(_TABLE)
-"""Names of the programs that the table is about."""
+"""Names of the programs in the table."""
 
 
 def upload_of(link: Link) -> Upload | None:
-    """Return what a process publishes, None if it does not publish or if that is not certain."""
+    """Return what a process publishes, None if it does not publish or if that is uncertain."""
     process, program = link
     if not process.whole or not os.path.isabs(process.cwd):
         return None
@@ -137,9 +137,9 @@ def upload_of(link: Link) -> Upload | None:
 
 
 def _files(arguments: tuple[str, ...], publisher: _Publisher) -> tuple[str, ...] | None:
-    """Return the words that are files, () for none; None if this is not the publisher's command.
+    """Return the words that are files, () for none; None if it is not the publisher's command.
 
-    None, too, where an option might say that what it sends lies elsewhere.
+    None, too, if an option might change where the command finds its files.
     """
     count = len(publisher.words)
     words: list[str] = []
@@ -172,5 +172,5 @@ def _is_file(word: str) -> bool:
 
 
 def is_pattern(path: str) -> bool:
-    """Tell whether a path stands for those that match it, as a shell reads it."""
+    """Tell whether a path is a pattern, as a shell reads it."""
     return not set("*?[").isdisjoint(path)

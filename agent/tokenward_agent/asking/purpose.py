@@ -1,8 +1,8 @@
-"""What a credential is wanted for, `publish` or `install`, as far as the tool that asks shows it.
+"""What a credential is wanted for, `publish` or `install`, by the tool that asks.
 
-By the tool's name and the command that it was given, which is the first word that is no option. A
-word that might be an option's value makes it uncertain, and uncertain is "": nobody is taken for
-somebody who only installs because of the way in which a command was written. Pure.
+The tool's name and its command decide; the command is the first word that is not an option. A word
+that might be an option's value makes it uncertain, which is "": no tool counts as one that only
+installs because of how its command was written. Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ INSTALL: Final = "install"
 
 
 def purpose_of(asker: Asker) -> str:
-    """Return `publish`, `install`, or "" where it is not known."""
+    """Return `publish`, `install`, or "" if it is not known."""
     tool = asker.tool
     if tool is None or not tool.process.whole:
         return ""

@@ -1,13 +1,14 @@
-"""On which terminal a question about an asker can be put: its own, as the agent sees it, or none.
+"""The terminal for a prompt about a requester: its own one, as the agent sees it, or none.
 
-The kernel tells of a process the number of its terminal's device and nothing more. That is not the
-whole name of one: each instance of devpts (a container's, one that a program mounts for itself)
-numbers its terminals from 0, so `pts/0` of the asker and `/dev/pts/0` of the agent may be two. What a
-process has open says which it is: there a terminal of that number has to be the very file that the
-agent would open, of the same file system, and no other of that number may be open there.
+The kernel gives only the device number of a process' terminal. That does not identify it: each
+instance of devpts (a container's, or one that a program mounts for itself) numbers its terminals
+from 0, so `pts/0` of the requester and `/dev/pts/0` of the agent may differ. The open files of the
+process tell: one of them has to be the very file, of the same file system, that the agent would
+open, and no other terminal of that number may be open there.
 
-Refuses to guess: where none of the asker's processes has its terminal open, or one has another, there
-is none to ask at. What it does not stop: a program that opens your other terminal itself, which it may.
+Refuses to guess: if no process of the requester has its terminal open, or one has another terminal
+of that number open, the prompt has no terminal. It does not stop a program that opens another
+terminal of the user itself, as it may.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
 
 _MOST_OPEN: Final = 1024
 _TERMINAL: Final = re.compile(r"(/dev)?(/pts)?/(console|tty)?[0-9]*")
-"""How a link in /proc/PID/fd looks that may lead to one. No other is followed: disks may hang."""
+"""Links in /proc/PID/fd that may lead to a terminal; others are not followed: disks may hang."""
 
 
 def terminal_of(asker: Asker) -> str:
-    """Return the path of the asking processes' terminal, "" where there is none for certain."""
+    """Return the path of the requester's terminal, "" if it is uncertain."""
     device = next((d for link in asker.chain if (d := link.process.terminal)), 0)
     name = terminal_name(device)
     if not name:
@@ -50,14 +51,14 @@ def terminal_of(asker: Asker) -> str:
     if not stat.S_ISCHR(here.st_mode) or here.st_rdev != device:
         return ""
     if not name.startswith("pts/"):
-        return path  # such a number means the same device everywhere
+        return path  # outside of devpts a number means the same device everywhere
     ours = (link.process for link in asker.chain if link.process.terminal == device)
     systems = {found.st_dev for process in ours for found in _open(process, device)}
     return path if systems == {here.st_dev} else ""
 
 
 def _open(process: Process, device: int) -> Iterator[os.stat_result]:
-    """Yield what a process has open that is a terminal with this number."""
+    """Yield the open terminals of a process that have this number."""
     try:
         with lend(process) as folder:
             fds = os.open("fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
@@ -71,4 +72,4 @@ def _open(process: Process, device: int) -> Iterator[os.stat_result]:
             finally:
                 os.close(fds)
     except OSError:
-        return  # it ended, or is closed to others
+        return  # it ended, or cannot be read

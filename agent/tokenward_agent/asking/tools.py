@@ -1,4 +1,4 @@
-"""The tools that are known by name: which send something to an index, and which take from one. Pure."""
+"""The tools known by name: which send to an index, and which fetch from one. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SENDS: Final = {
     "maturin": {"upload", "publish"},
     **{name: {"publish"} for name in ("uv", "poetry", "pdm", "hatch", "flit", "cargo")},
 }
-"""Programs, and their commands that send something to an index."""
+"""Programs, and those of their commands that send to an index."""
 
 FETCHES: Final = re.compile(r"pip[0-9.]*|pipx|uv|uvx|poetry|pdm|hatch|pipenv|build|pyproject-build")
-"""Programs whose other commands take something from an index, if they go to one at all."""
+"""Programs whose other commands fetch from an index, if they use one at all."""
 
 _OTHERS: Final = frozenset({"auth", "tokenward", "keyring"})
 
 
 def is_tool(name: str) -> bool:
-    """Tell whether a program goes by the name of one that is known to run nothing else in its place."""
+    """Tell whether a program has the name of a tool that runs no other program in its place."""
     return name in SENDS or name in _OTHERS or FETCHES.fullmatch(name) is not None

@@ -1,13 +1,13 @@
-"""What a credential was wanted for, in the words of whoever reads the log.
+"""What a credential was wanted for, in words for the log.
 
     printed             `auth token`
     exec: uv publish    `auth exec -- uv publish`
     export              `auth export`, and so on for every command of `auth`
     keyring for pip     a program that asks for the one that started it
-    publish, install    a tool that asks by itself, as far as its command says it (purpose.py)
+    publish, install    a tool that asks by itself, by its command (purpose.py)
 
-A command that `auth exec` runs is told by the name of its program and a word behind it, each if it is
-in a table: any other word might be a secret in the wrong place. Pure.
+A command that `auth exec` runs is shown by its program's name and one word behind it, each only if
+it is in a table: any other word might be a secret in the wrong place. Pure.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PLAIN: Final = frozenset(
     {"check", "doctor", "export", "helper", "import", "list", "login", "logout", "passphrase"}
     | {"refresh", "restore", "setup", "share", "uninstall"}
 )
-"""Commands of `auth` whose own word says it."""
+"""Commands of `auth` that are shown by their own word."""
 
 _COMMANDS: Final = frozenset(
     {"add", "build", "download", "install", "lock", "publish", "push", "register", "run", "sync"}
@@ -44,7 +44,7 @@ _PROGRAMS: Final = frozenset(
 
 
 def wanted_for(asker: Asker) -> str:
-    """Say it, "" where it is not known."""
+    """Return it, "" if it is not known."""
     tool = asker.tool
     if tool is None:
         return ""
@@ -67,7 +67,6 @@ def _by_command(words: Sequence[str]) -> str:
 
 
 def _run(words: Sequence[str]) -> str:
-    """Name the command that `auth exec` runs."""
     if not words:
         return "exec"
     name = os.path.basename(words[0])
@@ -78,7 +77,7 @@ def _run(words: Sequence[str]) -> str:
 
 
 def _behind_options(words: Sequence[str]) -> Sequence[str]:
-    """Return what stands behind the options of `auth`, () where one is among them that it has not."""
+    """Return the words behind the options of `auth`, () if one of the options is unknown."""
     at = 0
     while at < len(words) and words[at].startswith("-"):
         option, equals, _ = words[at].partition("=")

@@ -1,8 +1,8 @@
-"""The process at the other end of a pipe, as Windows shows it.
+"""The process at the other end of a pipe, on Windows.
 
-Windows says which process opened the pipe, by number; it counts if it began before the connection
-was accepted. Its parents and its command line come from psutil; where psutil cannot look, what it
-runs is known all the same, and not what started it.
+Windows gives the number of the process that opened the pipe; it counts if it began before the
+connection was accepted. psutil reads its parents and its command line; if psutil fails, only the
+process' own program is known.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def chain_behind(sock: socket.socket, accepted: float) -> tuple[Process, ...]:
-    """Return the chain of whoever connected. `accepted` is in seconds since 1970. Raises OSError."""
+    """Return the chain of the peer. `accepted` is in seconds since 1970. Raises OSError."""
     pid = cast("Pipe", sock).client()
     path, began = program_of(pid)
     if began > accepted:
