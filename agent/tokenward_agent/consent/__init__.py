@@ -1,1 +1,1 @@
-"""Asking a person whether a credential may be handed out."""
+"""Prompts: asking the user whether a credential may be handed out."""

@@ -1,8 +1,8 @@
-"""The person who is asked: one question at a time, each with an end.
+"""The user's approval: one prompt at a time, each with a deadline.
 
-A question is put by a program in a worker process of its own, so a program that hangs holds up
-nobody else's request and is dead at its deadline. Whoever has to wait until another question is
-answered waits within the same deadline.
+A program in a worker process of its own shows the prompt; a program that hangs delays no other
+request and is killed at its deadline. A request that waits for another prompt waits within its own
+deadline.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from tokenward_agent.arena import Arena
 
 SECONDS: Final = 60
-"""From the request to its end, whatever happens."""
+"""The time limit of a prompt, from the request on."""
 
-NOBODY_ASKED: Final = "nobody could be asked"
-"""What the log says then."""
+NOBODY_ASKED: Final = "no prompt could be shown"
+"""The reason in the log."""
 
 _LEAST: Final = 15
-"""Seconds that there have to be left for reading a question."""
+"""Seconds that have to be left for reading a prompt."""
 
 _EARLIER: Final = 4
-"""Seconds by which the program gives up before the agent does."""
+"""Seconds by which the prompt ends before the agent's deadline."""
 
 
 class Screen(NamedTuple):
-    """Where a person can be asked: the variables of a graphical session, a terminal and its type."""
+    """Where to prompt: the variables of a graphical session, a terminal and its type."""
 
     variables: Mapping[str, str]
     tty: str
@@ -49,7 +49,7 @@ class Screen(NamedTuple):
 
 
 class Person:
-    """Whoever sits before the screen that a request names."""
+    """The user at the screen that a request names."""
 
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
@@ -57,16 +57,16 @@ class Person:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[float]:
-        """Wait until no other question is open, and lend the time by which this one has to end.
+        """Wait until no other prompt is open, and lend this prompt's deadline, by the loop's clock.
 
-        That is of the loop's clock. Raises Failure where the other one takes too long.
+        Raises Failure if the other prompt stays open for too long.
         """
         end = asyncio.get_running_loop().time() + SECONDS
         try:
             async with asyncio.timeout_at(end - _LEAST):
                 await self._asked.acquire()
         except TimeoutError:
-            raise Failure("busy", "Another question is being asked.", "try again") from None
+            raise Failure("busy", "Another prompt is open.", "try again") from None
         try:
             yield end
         finally:
@@ -75,17 +75,17 @@ class Person:
     async def answer(
         self, lines: Sequence[str], screen: Screen, named: str, end: float, asker: int | None
     ) -> str:
-        """Put a question and return `yes`, `no`, `late` or `gone`.
+        """Show a prompt and return `yes`, `no`, `late` or `gone`.
 
-        `named` is the program that was chosen, "" for any; `asker` the socket of whoever asks,
-        None for nobody who could hang up. Raises Failure where nobody can be asked.
+        `named` is the configured program, "" for any; `asker` the requester's socket, None if it
+        cannot hang up. Raises Failure if no prompt can be shown.
         """
         chosen = program(named, display=screen.display, tty=bool(screen.tty))
         if chosen is None:
             raise Failure(
                 "refused",
-                "No program was found that can ask a person here.",
-                "install a pinentry, or name one by `pinentry` in config.toml",
+                "No program that can show a prompt here was found.",
+                "install a pinentry, or set `pinentry` in config.toml",
                 why=NOBODY_ASKED,
             )
         left = int(end - asyncio.get_running_loop().time())

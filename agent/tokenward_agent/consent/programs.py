@@ -1,8 +1,8 @@
-"""Which program puts a question to a person.
+"""Which program shows a prompt.
 
-The one that the agent's own environment or the user's config.toml names, never one that a request
-does; else the usual names in folders that the system keeps. PATH is not asked: it is whatever the
-agent's starter had. Without a display only those that write to a terminal are of use.
+It is the one that the agent's own environment or the user's config.toml names, never one from a
+request; else one of the usual names in folders of the system. PATH does not count: it is that of
+the process that started the agent. Without a display only programs for a terminal are used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FOLDERS: Final = (
     "/usr/lib/openssh",
 )
 _USUAL: Final = ("pinentry",)
-"""The one that the system's administrator chose; it may be of either kind."""
+"""The choice of the system's administrator, graphical or not."""
 _GRAPHICAL: Final = ("pinentry-gnome3", "pinentry-qt", "pinentry-gtk-2", "pinentry-mac")
 _TEXT: Final = ("pinentry-curses", "pinentry-tty")
 _FIELDS: Final = ("ssh-askpass", "gnome-ssh-askpass", "ksshaskpass")
@@ -35,9 +35,9 @@ _FIELDS: Final = ("ssh-askpass", "gnome-ssh-askpass", "ksshaskpass")
 def program(
     named: str, *, display: bool, tty: bool, runs: Callable[[str], bool] | None = None
 ) -> str | None:
-    """Return the absolute path of a program that can ask, None where there is none.
+    """Return the absolute path of a program for prompts, or None.
 
-    `named` is what was chosen, a path or a name in the folders, "" for no choice. `runs` tells
+    `named` is the configured one, a path or a name in the folders, "" for none. `runs` tells
     whether a path is a program.
     """
     runs = _runs if runs is None else runs

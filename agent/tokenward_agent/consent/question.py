@@ -1,8 +1,9 @@
-"""What a person is shown before a credential is handed out: who asks, for what, and what a yes means.
+"""The text of a prompt: the requester, the purpose, and what an approval covers.
 
-The first lines say what matters. What a process says of itself is bounded, and in quotes where it has
-blanks, so that a name is not read as a sentence of ours; it is escaped, and no line pushes another one
-out, where it is shown (the worker's consent_jobs.py and assuan.py). No argument of any process is shown, since it may be a secret. Pure.
+The first lines say what matters. Text that a process chose is bounded, and quoted if it has blanks,
+so that the user does not read a name as a sentence of the agent. The worker (consent_jobs.py,
+assuan.py) escapes it before it is shown, and lets no line push another one out. No argument of a
+process is shown, since it may be a secret. Pure.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from tokenward_agent.asking.asker import Asker
 
 SHORT: Final = 120
-"""Characters of what somebody else chose, in one line."""
+"""Characters of a text from outside in one line."""
 
 _NAMED: Final = 5
-"""Projects that are named."""
+"""The most projects that are named."""
 
 _STARTERS: Final = 4
 
@@ -28,7 +29,7 @@ _STARTERS: Final = 4
 def question(
     asker: Asker, service: str, username: str, purpose: str, projects: Sequence[str], gets: str
 ) -> list[str]:
-    """Return the lines that say who wants which credential what for.
+    """Return the lines of a prompt: which requester wants which credential, and for what.
 
     `gets` says what it would be given, as in "a token that ends in an hour".
     """
@@ -50,19 +51,19 @@ def question(
 
 
 def name_of(asker: Asker) -> str:
-    """Name who asks."""
+    """Name the requester."""
     tool = asker.tool
-    return "A program that cannot be looked at" if tool is None else short(tool.program.name)
+    return "An unknown program" if tool is None else short(tool.program.name)
 
 
 def lasting(seconds: int) -> str:
-    """Say how long a yes holds."""
+    """Say how long an approval holds."""
     how = f"for {spelled(seconds)}" if seconds else "in this run"
     return f"A yes holds for this program {how}."
 
 
 def spelled(seconds: int) -> str:
-    """Say a length of time to a person, in the largest unit that divides it."""
+    """Return a time in words, in the largest unit that divides it."""
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         if seconds % size == 0:
             count = seconds // size
@@ -71,7 +72,7 @@ def spelled(seconds: int) -> str:
 
 
 def short(text: str) -> str:
-    """Leave the middle of a long text out, and show where one with blanks begins and ends."""
+    """Cut the middle out of a long text, and quote one with blanks to show where it ends."""
     half = SHORT // 2 - 1
     text = text if len(text) <= SHORT else f"{text[:half]}…{text[-half:]}"
     if " " not in text and '"' not in text:
