@@ -1,1 +1,1 @@
-"""What the user's own rules say about handing a credential out."""
+"""The user's policy: which requests get a credential."""

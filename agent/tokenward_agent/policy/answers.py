@@ -1,13 +1,12 @@
-"""What people have answered, for as long as it holds, and how often rules have been made use of.
+"""The user's answers, for as long as they hold, and the counts for rate limits.
 
-An answer holds for the very process that asked, for a minute, so that a tool which asks for user
-name and secret one after the other, or once more after a no, leads to one question. A yes holds
-longer where the rule says `remember`: for the same program, credential, purpose and projects. Either
-is a yes to what would go out and to nothing else: the whole, a share, or what another login has put
-in the place of the credential, is asked about anew. What
-runs a text instead of a file (`python -c`), what may be an interpreter that is not in the list, and
-what could not be looked at is never the same program. Everything is forgotten by `forget`, and with the
-agent.
+An answer holds for a minute for the very process that asked: a tool that asks for user name and
+secret one after the other, or again after a denial, causes one prompt. With the rule's `remember`
+an approval holds longer: for the same program, credential, purpose and projects. Both cover only
+what the prompt offered; the whole token, a share, or a credential that another login has replaced
+needs a new prompt. A process that runs a text instead of a file (`python -c`), that may be an
+interpreter without a table, or that could not be read is never the same program. `forget` drops all
+answers; none outlives the agent.
 
 Times are seconds of a clock that is never set and counts sleep.
 """
@@ -24,17 +23,17 @@ if TYPE_CHECKING:
     from tokenward_agent.policy.rule import Rule
 
 ANSWER_SECONDS: Final = 60
-"""For how long an answer holds for the process that asked."""
+"""How long an answer holds for the process that asked."""
 
 MOST_ANSWERS: Final = 4096
 MOST_QUESTIONS: Final = 10
-"""Questions a minute, so that nobody is asked until they no longer read."""
+"""Prompts a minute: with more, users would stop reading them."""
 
 
 class What(NamedTuple):
-    """What is asked for: the stored credential's service and user name, what for, which projects.
+    """What is asked for: the stored credential's service and user name, the purpose, the projects.
 
-    `width` is what goes out: of which login, in which form, how wide and for how long.
+    `width` describes what goes out: from which login, in which form, how wide and for how long.
     """
 
     service: str
@@ -45,9 +44,9 @@ class What(NamedTuple):
 
 
 class Who(NamedTuple):
-    """Who asks: `process` is one process and no later one, `program` whatever runs the same.
+    """The requester: `process` is that one process, `program` each process that runs the same.
 
-    A process that has become another program is another one. None where that cannot be said.
+    A process that becomes another program is another one. None if that is uncertain.
     """
 
     process: tuple[int, ...] | None
@@ -63,7 +62,7 @@ class Answers:
         self._used: dict[Rule, deque[int]] = {}
 
     def known(self, who: Who, what: What, now: int) -> bool | None:
-        """Return the answer that holds, None if somebody has to be asked."""
+        """Return the answer that holds, None if the user has to be asked."""
         for asker in who:
             if asker is not None and (held := self._held.get((asker, what))) is not None:
                 answer, until = held
@@ -86,27 +85,27 @@ class Answers:
             self._held.popitem(last=False)
 
     def may_ask(self, now: int) -> bool:
-        """Tell whether one more question can be put to a person now, and count it if so."""
+        """Tell whether one more prompt may be shown now, and count it if so."""
         room = _room(self._questions, MOST_QUESTIONS, 60, now)
         if room:
             self._questions.append(now)
         return room
 
     def may_use(self, rule: Rule, now: int) -> bool:
-        """Tell whether a rule's rate lets one more through."""
+        """Tell whether a rule's rate limit lets one more request through."""
         return rule.rate is None or _room(self._times(rule), *rule.rate, now)
 
     def use(self, rule: Rule, now: int) -> None:
-        """Count one more that a rule lets through."""
+        """Count one more request that a rule let through."""
         if rule.rate is not None:
             self._times(rule).append(now)
 
     def _times(self, rule: Rule) -> deque[int]:
-        """Return when a rule was made use of, though it has moved within its file."""
+        """Return when a rule was used; a rule that moved within its file is the same."""
         return self._used.setdefault(rule._replace(line=0), deque())
 
     def hold(self, now: int) -> bool:
-        """Tell whether anything would be decided otherwise if all of this were not known."""
+        """Tell whether losing all of this would change a decision."""
         used = (
             times and rule.rate is not None and times[-1] > now - rule.rate.seconds
             for rule, times in self._used.items()
@@ -114,12 +113,12 @@ class Answers:
         return any(now < until for _, until in self._held.values()) or any(used)
 
     def forget(self) -> None:
-        """Forget every answer. What was counted stays: a rate is no matter of opinion."""
+        """Forget every answer. The counts stay: a rate limit does not depend on answers."""
         self._held.clear()
 
 
 def _room(times: deque[int], count: int, seconds: int, now: int) -> bool:
-    """Tell whether there is room for one more in a span of so many seconds."""
+    """Tell whether one more fits into a span of so many seconds."""
     while times and times[0] <= now - seconds:
         times.popleft()
     return len(times) < count

@@ -1,26 +1,26 @@
-"""What the policy says to one request: the first rule that is meant for it decides.
+"""The policy's decision on one request: the first rule that matches decides.
 
-Whether a rule is meant for a request cannot always be told: a process could not be looked at, a
-command line does not say which project is published. Then both answers are worked out, that of the
-rule and that of the rules behind it. Where they are the same nothing depends on it; where they are
-not, a person is to be asked. So ignorance never turns `deny` into `allow`, nor `ask`.
+Whether a rule matches can be uncertain: a process could not be read, a command line does not say
+which project is published. Then both decisions are worked out, that of the rule and that of the
+rules behind it. If they agree, the uncertainty does not matter; if not, the user is asked. So
+missing knowledge never turns `deny` or `ask` into `allow`.
 
-Who asks is held to more, since a program can see to it that it is not known: whoever is not wholly
-known is meant by no rule that allows a program and by each that denies one.
+Identity is held to more, since a program can arrange not to be known: a requester that is not
+completely known matches no rule that allows a program, and every rule that denies one.
 
-A rule that allows has to cover all that is asked for, one that asks or denies only a part of it:
+A rule that allows has to cover the whole request, one that asks or denies only a part of it:
 
-| | `allow` is meant for | `ask` and `deny` are meant for |
+| | `allow` matches | `ask` and `deny` match |
 | --- | --- | --- |
-| program | the tool that asks | the tool, whatever was started by the program, and whatever asks through it; perhaps what names it in a command line that nobody here can read |
+| program | the tool that asks | the tool, anything that the program started, and anything that asks through it; perhaps a name in a command line that the agent cannot interpret |
 | project | requests for no other projects | requests for any of the projects |
-| service | credentials for it or what lies below | likewise; perhaps one for something above |
+| service | credentials for it or below it | likewise; perhaps one for a place above it |
 
-How narrow a token goes out is said by the same rule. Where others may have been meant, it is as
-narrow as the narrowest of them has it.
+The same rule says how narrow the issued token is. If other rules may match, the token is as narrow
+as the narrowest of them demands.
 
-Without a rule that is meant for it a request is allowed. A new rule `deny` before the others never
-makes anything go through that did not before. Pure.
+A request that no rule matches is allowed. A new `deny` rule in front never allows a request that
+was not allowed before. Pure.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     from typing import Final
 
 NO, BARRED, MAYBE, YES = range(4)
-"""BARRED: it would be meant for a program that is not known to be the one: it bounds, and allows not."""
+"""BARRED: a rule that allows a program, and an unknown requester: it narrows, but never allows."""
 
 
 class Subject(NamedTuple):
     """A request as rules see it.
 
-    `tool` has the name and the absolute paths of the tool that asks, `around` likewise those of the
-    programs that started it, and of those that it asks through, such as `keyring`; `known` says whether
-    that is all, and true for as far as that can be told. `hints` are names of files that may be run
+    `tool` has the name and the absolute paths of the tool that asks; `around` those of the programs
+    that started it, and of those that it asks through, such as `keyring`; `known` tells whether
+    that is complete and, as far as can be determined, true. `hints` are names of files that may run
     there as well. `service` and `username` are those of the stored credential; `purpose` is "" and
-    `projects` (normalised) empty where unknown.
+    `projects` (normalised) empty if unknown.
     """
 
     tool: frozenset[str]
@@ -61,10 +61,10 @@ class Subject(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What is to be done, and the rule that says so, None where none does.
+    """The decision, and the rule that made it, None if no rule did.
 
-    `certain` is false where it could not be told whether the rule is meant. `terms` are those of all
-    rules that may be.
+    `certain` is false if it is uncertain whether the rule matches. `terms` combine those of all
+    rules that may match.
     """
 
     word: str
@@ -77,7 +77,7 @@ DEFAULT: Final = Decision(ALLOW, None)
 
 
 def decide(rules: Iterable[Rule], subject: Subject) -> Decision:
-    """Return what these rules, in their order, say to a request."""
+    """Return the decision of these rules, in their order, on a request."""
     perhaps: list[tuple[Rule, int]] = []
     decision = DEFAULT
     for rule in rules:
@@ -88,6 +88,8 @@ def decide(rules: Iterable[Rule], subject: Subject) -> Decision:
         if meant != NO:
             perhaps.append((rule, meant))
     terms = decision.terms
+    # From the last uncertain rule to the first: each one compares itself with the decision of the
+    # rules behind it, which is what would hold if it did not match.
     for rule, meant in reversed(perhaps):
         if rule.decide != DENY:
             terms = _narrower(terms, rule.terms)
@@ -97,27 +99,27 @@ def decide(rules: Iterable[Rule], subject: Subject) -> Decision:
 
 
 def _narrower(one: Terms, other: Terms) -> Terms:
-    """Return what gives no more than either of two gives."""
+    """Return terms that give no more than either of two."""
     ttl = min(each.ttl or DEFAULT_TTL for each in (one, other)) if one.ttl or other.ttl else 0
     return Terms(ttl, one.narrow or other.narrow)
 
 
 def possible(rules: Iterable[Rule], service: str, username: str) -> tuple[str, ...]:
-    """Return what can become of requests for a credential, depending on who asks what for."""
+    """Return the decisions that requests for a credential can get."""
     words: set[str] = set()
     for rule in rules:
         meant = min(_one_of(rule.usernames, username), _service(rule.services, service))
         if meant != NO:
             words.add(rule.decide)
         if meant == YES and not (rule.programs or rule.purposes or rule.projects):
-            break
+            break  # it matches every request, so no later rule decides
     else:
         words.add(ALLOW)
     return tuple(word for word in DECISIONS if word in words)
 
 
 def is_meant(rule: Rule, subject: Subject) -> int:
-    """Tell whether a rule is meant for a request: NO, BARRED, MAYBE or YES."""
+    """Tell whether a rule matches a request: NO, BARRED, MAYBE or YES."""
     allows = rule.decide == ALLOW
     return min(
         _one_of(rule.usernames, subject.username),

@@ -1,10 +1,10 @@
-"""The user's `config.toml` as the agent reads it: for policy, locks and `keyring-program`, never half.
+"""The user's `config.toml` as the agent reads it: all of it or nothing.
 
-The agent's own environment says which file that is; no request does, so that nobody chooses the
-policy that is for them. It is looked at before every decision, which costs one call of the system,
-and read again when it is another file or was changed. A file that is not there has no policy. One
-that is there, be it as a link, and cannot be read or obeyed lets nothing through until it can: what it is meant to
-forbid is not known.
+The agent's own environment names the file, not a request, so that no program can choose its own
+policy. The agent reads the policy, the locks and `keyring-program` there. Before every decision the
+file's status is checked, which costs one system call; the file is read again if it was replaced or
+changed. A missing file has no policy. A file (or a link in its place) that cannot be read, or is
+invalid, denies everything until it can be read: what it means to forbid is not known.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ MAX_SIZE: Final = 1024 * 1024
 """Bytes of the largest file that is read."""
 
 _SETTLED: Final = 2
-"""Seconds after which a change of a file shows in its times: some disks count whole seconds."""
+"""Seconds until a change shows in a file's times: some file systems count whole seconds."""
 
 _TELLING: Final = (b"policy", b"lock-", b"keyring-program", b"\\u", b"\\U", b"\\x")
-"""What a file holds that tells the agent anything, or an escape in which it could be spelled."""
+"""A file without any of these says nothing to the agent; an escape could spell a word."""
 
 _Identity = tuple[int, int, int, int, int]
 
@@ -35,8 +35,8 @@ _Identity = tuple[int, int, int, int, int]
 class PolicyFile:
     """One policy file.
 
-    `problem` says why it cannot be obeyed, worded to follow the file's name, "" if it can; `policy`
-    counts only then. `changes` counts how often one of both became another.
+    `problem` says why it is invalid, worded to follow the file's name, "" if it is valid; `policy`
+    counts only then. `changes` counts how often either changed.
     """
 
     def __init__(self, path: str) -> None:
@@ -48,7 +48,7 @@ class PolicyFile:
         self._certain = True
 
     def look(self, now: int) -> None:
-        """Read the file if it is not what it was; `now` is in seconds since 1970."""
+        """Read the file if it has changed; `now` is in seconds since 1970."""
         try:
             found = os.lstat(self.path)
         except (FileNotFoundError, NotADirectoryError):
@@ -64,6 +64,8 @@ class PolicyFile:
             self._take(Policy(), _unreadable(error), None)
             return
         seen = _identity(found)
+        # A change within the resolution of the file's times would not show, so a file that changed
+        # a moment ago is read again.
         if seen == self._seen and self._certain:
             return
         self._certain = now - max(found.st_mtime, found.st_ctime) > _SETTLED
@@ -75,7 +77,7 @@ class PolicyFile:
             self._take(Policy(), str(error), seen)
 
     def possible(self, service: str, username: str) -> tuple[str, ...]:
-        """Return what can become of requests for a credential, as far as the last look knows."""
+        """Return the decisions that requests for a credential can get, as of the last look."""
         return (DENY,) if self.problem else possible(self.policy.rules, service, username)
 
     def _take(self, policy: Policy, problem: str, seen: _Identity | None) -> None:
@@ -89,7 +91,7 @@ def _policy(path: str) -> Policy:
     with open(descriptor, "rb") as file:
         kind = os.fstat(descriptor).st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):  # /dev/null is an empty file
-            raise ValueError("is no ordinary file")
+            raise ValueError("is not a regular file")
         data = file.read(MAX_SIZE + 1)
     if len(data) > MAX_SIZE:
         raise ValueError(f"is larger than {MAX_SIZE} bytes")

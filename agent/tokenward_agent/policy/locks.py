@@ -1,12 +1,12 @@
-"""When an agent locks by itself, as the user's `config.toml` says.
+"""When an agent locks by itself, by the user's `config.toml`.
 
     lock-on-sleep = true            # before the machine sleeps
     lock-on-screen-lock = false     # when the screen is locked
     lock-on-logout = true           # when the user's last session ends
-    lock-after-idle = "8h"          # when nothing was asked for so long; "never" is the default
+    lock-after-idle = "8h"          # after a time without a request; "never" is the default
 
-What is not said is as in this example. Nothing is at work while the machine sleeps or nobody is
-logged in, so that such a lock breaks nothing; behind a locked screen builds and uploads go on
+The other values above are the defaults. No program runs while the machine sleeps or the user is
+logged out, so such a lock interrupts nothing; behind a locked screen builds and uploads go on
 (docs/adr). Pure.
 """
 
@@ -26,7 +26,7 @@ NEVER: Final = "never"
 
 
 class Locks(NamedTuple):
-    """Upon what an agent locks by itself; `idle` in seconds, 0 for never."""
+    """The events that lock an agent; `idle` in seconds, 0 for never."""
 
     sleep: bool = True
     screen: bool = False
@@ -44,7 +44,7 @@ _FLAGS: Final = {
 def read(table: Mapping[str, Any]) -> Locks:
     """Return what a parsed config.toml says.
 
-    Raises ValueError with what is wrong, worded to follow the file's name.
+    Raises ValueError with the problem, worded to follow the file's name.
     """
     said: dict[str, Any] = {}
     for key, field in _FLAGS.items():

@@ -1,4 +1,4 @@
-"""Reading the policy out of `config.toml`: all of it, or the line that is wrong.
+"""Reading the policy from `config.toml`: all of it, or the line that is wrong.
 
     [[policy]]
     service = "pypi"        # a URL, pypi, testpypi, or a name that this file defines
@@ -6,15 +6,17 @@
     program = "twine"       # a name, or the absolute path of a program or script
     purpose = "publish"     # or install
     project = ["mine", "another"]
-    decide = "ask"          # allow, ask or deny; needed
-    remember = "15m"        # of `ask`: for how long a yes holds
-    rate = "20/1h"          # of `allow` and `ask`: no more than that
-    ttl = "15m"             # of `allow` and `ask`: children end within that
-    narrow = false          # of `allow` and `ask`: as it is stored, unless somebody asks for less
+    decide = "ask"          # allow, ask or deny; required
+    remember = "15m"        # with `ask`: how long an approval holds
+    rate = "20/1h"          # with `allow` and `ask`: a rate limit
+    ttl = "15m"             # with `allow` and `ask`: the longest lifetime of an attenuated token
+    narrow = false          # with `allow` and `ask`: hand out the stored token
 
-and, on top, `pinentry = "/usr/bin/pinentry-qt"`, the program that asks, `keyring-program`, the one that keeps keys, and when to lock (locks.py). Each key takes a text, and those that say for whom a rule is meant a list of texts as well. A rule
-that could never be obeyed as written is an error, since half a policy is worse than none. No
-message holds anything of a value. Pure; tomllib is imported here and by nobody before.
+The file's top has `pinentry = "/usr/bin/pinentry-qt"`, the program for prompts, `keyring-program`,
+the program that keeps keys, and when to lock (locks.py). Each key takes a text; keys that a rule
+matches by take a list of texts as well. A rule that could never apply as written is an error, since
+half a policy is worse than none. No message holds any part of a value. Pure; only this module
+imports tomllib, on demand.
 """
 
 from __future__ import annotations
@@ -44,9 +46,9 @@ if TYPE_CHECKING:
 
 MOST_RULES: Final = 256
 MOST_VALUES: Final = 256
-"""Of a list in a rule."""
+"""The most values of a list in a rule."""
 MOST_COUNT: Final = 1000
-"""Of a rate."""
+"""The highest count of a rate limit."""
 
 _KEYS: Final = {
     *("service", "username", "program", "purpose", "project"),
@@ -54,12 +56,12 @@ _KEYS: Final = {
 }
 _HEADER: Final = re.compile(rb"[ \t]*\[\[[ \t]*[\"']?policy[\"']?[ \t]*\]\]")
 _OF_TOOLS: Final = ("poetry-repository-", "pdm-repository-", "pdm-pypi-")
-"""How names begin under which tools keep what is an index's."""
+"""Prefixes of the names under which tools store the credentials of an index."""
 _PROJECT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 class PolicyError(ValueError):
-    """A policy cannot be obeyed. The text says what is wrong, worded to follow the file's name."""
+    """An invalid policy; the text says what is wrong, worded to follow the file's name."""
 
     def __init__(self, wrong: str, line: int = 0) -> None:
         super().__init__(f"{wrong} (line {line})" if line else wrong)
@@ -68,8 +70,8 @@ class PolicyError(ValueError):
 def read(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
     """Return what a `config.toml` says. Raises PolicyError.
 
-    `resolved` follows the links of a path: a program is meant by the path that stands there, and by
-    the one that it leads to.
+    `resolved` follows the links of a path: a rule's path matches as it is written, and as it
+    resolves.
     """
     try:
         table = toml_text.parse(data)
@@ -77,20 +79,20 @@ def read(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
         raise PolicyError(str(error)) from None
     entries = table.get("policy", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise PolicyError("has a `policy` that is no list of rules")
+        raise PolicyError("has a `policy` that is not a list of rules")
     if len(entries) > MOST_RULES:
         raise PolicyError(f"has more than {MOST_RULES} rules")
     named = table.get("services", {})
     lines = data.splitlines()
     starts = [n for n, line in enumerate(lines, 1) if _HEADER.match(line)]
-    if len(starts) != len(entries):  # written in another way: `policy = [{...}]`
+    if len(starts) != len(entries):  # an inline list: `policy = [{...}]`
         starts = [0] * len(entries)
     pinentry = table.get("pinentry", "")
     if not isinstance(pinentry, str) or ("/" in pinentry and not pinentry.startswith("/")):
         raise PolicyError("has a `pinentry` that is neither a name nor an absolute path")
     program = table.get("keyring-program", "")
     if not isinstance(program, str) or (program and not program.startswith("/")):
-        raise PolicyError("has a `keyring-program` that is no absolute path")
+        raise PolicyError("has a `keyring-program` that is not an absolute path")
     try:
         when = locks.read(table)
     except ValueError as error:
@@ -117,7 +119,7 @@ class _Reader:
         self._number = 0
 
     def rule(self, number: int, resolved: Callable[[str], str]) -> Rule:
-        """Return the rule, the so many-th of its file. Raises PolicyError."""
+        """Return the rule, number `number` of its file. Raises PolicyError."""
         self._number = number
         for key in self._entry:
             if key not in _KEYS:
@@ -149,7 +151,7 @@ class _Reader:
     def _text(self, key: str) -> str | None:
         value = self._entry.get(key)
         if value is not None and not isinstance(value, str):
-            raise self._wrong(f"a `{key}` that is no text", key)
+            raise self._wrong(f"a `{key}` that is not a text", key)
         return value
 
     def _values(self, key: str, read: Callable[[str], Any]) -> tuple[Any, ...]:
@@ -162,11 +164,11 @@ class _Reader:
         try:
             return tuple(read(value) for value in values)
         except ValueError as error:
-            wrong = str(error) if type(error) is ValueError else "that is no service"
+            wrong = str(error) if type(error) is ValueError else "that is not a service"
         raise self._wrong(f"a `{key}` {wrong}", key)
 
     def _service(self, text: str) -> list[str]:
-        """Return the keys that a service stands for. Raises ValueError."""
+        """Return the keys of a service. Raises ValueError."""
         if text in FIXED:
             return [FIXED[text]]
         if text.startswith(_OF_TOOLS):
@@ -177,7 +179,7 @@ class _Reader:
             values = [table.get("url"), table.get("publish-url")] if isinstance(table, dict) else []
             urls = [value for value in values if isinstance(value, str)]
         if not urls:
-            raise ValueError("that is neither a URL nor a name which this file defines")
+            raise ValueError("that is neither a URL nor a name that this file defines")
         return [strip_index_suffix(parse(url).key) for url in urls]
 
     def _seconds(self, key: str) -> int:
@@ -186,7 +188,7 @@ class _Reader:
             return 0 if text is None else seconds(text)
         except ValueError:
             pass
-        raise self._wrong(f"a `{key}` that is no length of time such as 15m", key)
+        raise self._wrong(f"a `{key}` that is not a length of time such as 15m", key)
 
     def _terms(self) -> Terms:
         ttl, narrow = self._seconds("ttl"), self._entry.get("narrow", True)
@@ -195,7 +197,7 @@ class _Reader:
         if not isinstance(narrow, bool):
             raise self._wrong("a `narrow` that is neither true nor false", "narrow")
         if ttl and not narrow:
-            raise self._wrong("a `ttl` for what is not narrowed", "ttl")
+            raise self._wrong("a `ttl`, which `narrow = false` cannot have", "ttl")
         return Terms(ttl, narrow)
 
     def _rate(self) -> Rate | None:
@@ -208,10 +210,10 @@ class _Reader:
                 return Rate(int(count), seconds(per))
         except ValueError:
             pass
-        raise self._wrong("a `rate` that is none such as 20/1h, of at most 1000", "rate")
+        raise self._wrong("a `rate` that is not like 20/1h, of at most 1000", "rate")
 
     def _wrong(self, what: str, key: str) -> PolicyError:
-        """Return the error, with the line of the key where it can be found."""
+        """Return the error, with the line of the key if it can be found."""
         line = self._start
         spelled = re.compile(rb"[ \t]*[\"']?%b[\"']?[ \t]*=" % re.escape(key.encode()))
         for number, text in enumerate(self._lines[self._start :] if line else [], line + 1):
@@ -241,5 +243,5 @@ def _purpose(text: str) -> str:
 
 def _project(text: str) -> str:
     if _PROJECT.fullmatch(text) is None:
-        raise ValueError("that is no project's name")
+        raise ValueError("that is not the name of a project")
     return re.sub(r"[-_.]+", "-", text).lower()

@@ -1,7 +1,7 @@
-"""A rule of the user's policy, and the words that it is made of.
+"""A rule of the user's policy, and its words.
 
-A rule says for which requests it is meant, what becomes of those (`allow`, `ask` a person, `deny`),
-and how narrow what goes out is. What it leaves out it does not look at.
+A rule says which requests it matches, what happens to them (`allow`, `ask` the user, `deny`), and
+how narrow the issued token is. It does not look at keys that it leaves out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DENY: Final = "deny"
 DECISIONS: Final = (ALLOW, ASK, DENY)
 
 PURPOSES: Final = ("publish", "install")
-"""What a credential can be wanted for."""
+"""Purposes that a rule can match."""
 
 
 class Rate(NamedTuple):
@@ -31,10 +31,10 @@ class Rate(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """How that goes out which can be narrowed, where nobody asks for the whole.
+    """How a token that can be attenuated is issued, unless the request asks for the whole.
 
-    A child ends within `ttl` seconds; 0 leaves that to whoever asks, an hour where nobody does. With
-    `narrow` false there is none, unless one is asked for.
+    An attenuated token ends within `ttl` seconds; 0 leaves that to the request, with an hour as
+    default. If `narrow` is false, the token is attenuated only if the request asks for it.
     """
 
     ttl: int = 0
@@ -42,12 +42,11 @@ class Terms(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """One rule; `line` is where it begins in its file, 0 where that is not known.
+    """One rule; `line` is its first line in the file, 0 if that is not known.
 
     `services` are keys, each with all below it; `programs` names or absolute paths; `projects`
-    normalised names. An empty tuple stands for what the rule does not look at. `remember` is for
-    how many seconds a yes to `ask` holds; `rate` bounds what `allow` and `ask` hand out, `terms` say
-    how.
+    normalised names. An empty tuple matches everything. `remember` is how many seconds an approval
+    holds; `rate` limits what `allow` and `ask` hand out, `terms` say how.
     """
 
     decide: str
@@ -63,7 +62,7 @@ class Rule(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """The rules in their order, the programs to ask people and to keep keys, "" for any, and `locks`."""
+    """The rules in their order, the programs for prompts and keys ("" for any), and `locks`."""
 
     rules: tuple[Rule, ...] = ()
     pinentry: str = ""
