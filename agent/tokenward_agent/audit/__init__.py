@@ -1,1 +1,1 @@
-"""The record: a file of lines in which no change goes unnoticed, and the look that notices it."""
+"""The audit log: files of lines in which every change is detected, and the verifier."""

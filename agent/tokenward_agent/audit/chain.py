@@ -1,12 +1,13 @@
-"""A chain of lines: each is signed with a key that only this process has, once.
+"""A chain of lines: each is signed with a key that only this process has, and has only once.
 
-A line's MAC is made with a key that is replaced by its hash as soon as the line is written. So
-whoever takes over this process, or its memory, can sign what comes and nothing that was. What came
-before is known to the vaults, which hold the chain's first key, sealed, and the last line's MAC.
+Each line's key makes its MAC; once the line is written, the key is replaced by its hash. So an
+attacker who takes over this process, or reads its memory, can sign later lines but no earlier one.
+The vaults know what came before: they hold the chain's first key, sealed, and the MAC of the last
+line.
 
-The keys live in the arena. The first one stays there until a vault has it and is wiped then; a
-vault that opens later gets the key of that moment and vouches from there on. The loop writes and a
-thread seals, so both take turns.
+The keys live in the arena. The first one stays until a vault has it and is wiped then; a vault that
+opens later gets the current key and vouches from there on. The loop writes and a thread seals, so a
+lock guards the keys.
 """
 
 from __future__ import annotations
@@ -42,15 +43,18 @@ def mac_of(key: Buffer, line: bytes) -> bytes:
 
 
 def next_key(key: Buffer, into: memoryview) -> None:
-    """Write the key behind `key`, SHA-256(u32 1 | key | LABEL), into 32 other bytes.
+    """Write the key that follows `key`, SHA-256(u32 1 | key | LABEL), into 32 other bytes.
 
-    That is the one-step derivation of NIST SP 800-56C, which is to be had without a copy.
+    That is the one-step derivation of NIST SP 800-56C, which the library computes without a copy.
     """
     ConcatKDFHash(_HASH, KEY_SIZE, LABEL).derive_into(key, into)
 
 
 class Mark(NamedTuple):
-    """A place in a chain: behind so many `lines`, the last in `file`; a key is known of `first`."""
+    """A place in a chain: `lines` lines are before it, the last in `file` with the MAC `mac`.
+
+    `first` is the number of lines before the key that is known.
+    """
 
     first: int
     lines: int
@@ -59,10 +63,10 @@ class Mark(NamedTuple):
 
 
 class Chain:
-    """The chain of one agent, which has written nothing yet.
+    """The chain of one agent.
 
-    `lines` lines were written, the last of them into the file of number `file`, with the MAC `mac`;
-    `has_first` tells whether the first key is still here.
+    `lines` counts its written lines; the last has the MAC `mac` and is in the file of number
+    `file`. `has_first` tells whether the first key is still here.
     """
 
     def __init__(self, arena: Arena, log: str) -> None:
@@ -82,22 +86,22 @@ class Chain:
         return f"Chain({self.name}, {self.lines} lines)"
 
     def sign(self, line: bytes) -> bytes:
-        """Return the MAC of what is to be the next line."""
+        """Return the MAC of the next line."""
         return mac_of(self._key, line)
 
     def wrote(self, mac: bytes, file: int) -> None:
-        """Go on to the next line, since the one with this MAC is written."""
+        """Advance to the next key, since the line with this MAC is written."""
         with self._turn:
             next_key(self._key, self._spare)
             self._key, self._spare = self._spare, self._key
-            self._spare[:] = _NOTHING
+            self._spare[:] = _NOTHING  # from here on the written line cannot be signed again
             self.lines += 1
             self.mac, self.file = mac, file
 
     def mark(self) -> Mark:
-        """Return where the chain is, and keep the key that goes with it for `vouched`.
+        """Return the current place, and keep its key for `vouched`.
 
-        One save of a vault at a time may do this.
+        Only one save of a vault at a time may do this.
         """
         with self._turn:
             first = 0 if self.has_first else self.lines
@@ -107,9 +111,9 @@ class Chain:
     def vouched(
         self, before: Vouched | None, mark: Mark, vault_id: str, data_key: Buffer
     ) -> Vouched:
-        """Return what a vault is to know of this chain; `before` is what it knows already."""
+        """Return a vault's new entry for this chain; `before` is its old one."""
         try:
-            if before is not None:
+            if before is not None:  # the vault has a key already, from which all later ones follow
                 return before._replace(lines=mark.lines, file=mark.file, mac=mark.mac)
             place = key_context(vault_id, self.name, mark.first)
             sealed = seal(data_key, self._marked, place)
@@ -118,11 +122,11 @@ class Chain:
             self.unmark()
 
     def unmark(self) -> None:
-        """Wipe the key that was kept."""
+        """Wipe the key that `mark` kept."""
         self._marked[:] = _NOTHING
 
     def lend_first(self, into: memoryview) -> bool:
-        """Copy the first key, if it is still here; tell whether it was."""
+        """Copy the first key, if it is still here; return whether it was."""
         with self._turn:
             if self.has_first:
                 into[:] = self._first
@@ -136,9 +140,10 @@ class Chain:
 
 
 class Keys:
-    """The keys of one chain, one after the other; never back behind a line that was right.
+    """The keys of one chain, in order; they never go back behind a valid line.
 
-    What claims to be a line far ahead is tried, for `steps` in all, and the way back is kept.
+    A line that claims to be far ahead is tried, within `steps` in all, and the key before it is
+    kept.
     """
 
     def __init__(self, keys: memoryview, reached: int, steps: int) -> None:
@@ -147,12 +152,12 @@ class Keys:
         self._steps = steps
 
     def signed(self, line: Line) -> bool:
-        """Tell whether a line bears the signature of its number."""
+        """Tell whether a line has a valid signature for its number."""
         ahead = line.n - 1 - self._reached
         if not 0 <= ahead <= self._steps:
             return False
         self._steps -= ahead
-        self._key[:] = self._right
+        self._key[:] = self._right  # derive on a copy: a forged line must not advance the chain
         for _ in range(ahead):
             next_key(self._key, self._spare)
             self._key, self._spare = self._spare, self._key

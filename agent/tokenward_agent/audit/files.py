@@ -1,14 +1,14 @@
-"""The files of the audit log: numbered, of a bounded size, the oldest removed.
+"""The files of the audit log: numbered, bounded in size, the oldest removed.
 
 They lie in `audit` in the state folder (0700, each file 0600) as `00000001.jsonl` and so on. A line
-is one `write` to a descriptor that appends; it is in the kernel's hands when that returns, so it
-outlives this process, and is on the disk when a vault that knows of it is (`sync`). Before each
-line the file is looked for where it should be: one that was moved, removed or replaced is left.
+is one `write` to an appending descriptor. When it returns, the kernel has the line, so it outlives
+this process; `sync` puts it on the disk before a vault that knows of it. Before each line the open
+file is compared with the file at its path: a file that was moved, removed or replaced is left.
 
-The folder is this user's and no link, or nothing is written and nothing read; one that was opened to
-others is closed again. What lies there and is no plain file of this user, or has another name, is
-passed over, never followed and never waited for, and `strays` names it. Nothing here knows what a
-line says.
+The folder must be this user's and not a link, or nothing is written and nothing read; permissions
+for others are removed. An entry that is not a plain file of this user, or has another name, is
+skipped, never followed and never waited for, and `strays` names it. Nothing here knows the content
+of a line.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
     from typing import Final
 
 FILE_BYTES: Final = 1 << 20
-"""From this size on the next line begins a new file."""
+"""A file of this size or more gets no further line."""
 
 FILES: Final = 8
-"""Files that are kept."""
+"""Number of files that are kept."""
 
 TAIL_BYTES: Final = FILE_BYTES
-"""Bytes of a file's end that are looked at when an agent goes on with it."""
+"""Bytes at a file's end that an agent reads before it goes on with the file."""
 
 _NAME: Final = re.compile(r"([0-9]{8}|[1-9][0-9]{8,11})\.jsonl")
-"""A number has one name, and there is room above the highest."""
+"""Each number has one name; larger numbers than the highest stay possible."""
 
 
 class LogFiles:
-    """The files in `folder`, which need not exist; `number` is that of the open one, 0 for none."""
+    """The files in `folder`, which may not exist; `number` is that of the open one, 0 for none."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -66,8 +66,8 @@ class LogFiles:
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[Folder]:
-        """Open the folder. Raises VaultError, also where it is a link or somebody else's."""
-        with contextlib.suppress(OSError):  # which the look behind it says better
+        """Open the folder. Raises VaultError, also if it is a link or another user's."""
+        with contextlib.suppress(OSError):  # the check below reports it better
             _close_to_others(self.folder)
         place = Folder(self.folder)
         try:
@@ -76,14 +76,14 @@ class LogFiles:
             place.close()
 
     def numbers(self) -> list[int]:
-        """Return the numbers of the files that are there, in order. Raises OSError, VaultError."""
+        """Return the numbers of the existing files, in order. Raises OSError, VaultError."""
         if not os.path.lexists(self.folder):
             return []
         with self._place() as place:
             return _numbers(place.names())
 
     def strays(self) -> list[str]:
-        """Return the names of what lies there and is no file of a log, in order."""
+        """Return the names of the entries that are not files of the log, in order."""
         found = []
         with contextlib.suppress(OSError, VaultError), self._place() as place:
             for name in sorted(place.names()):
@@ -94,7 +94,7 @@ class LogFiles:
 
     @property
     def usable(self) -> bool:
-        """Whether the open file is still the one that lies there."""
+        """Whether the open file is still the one at its path."""
         if self._file < 0:
             return False
         try:
@@ -110,15 +110,15 @@ class LogFiles:
         )
 
     def open_last(self) -> bytes:
-        """Open the file that is to be written on, and return the end of it.
+        """Open the file to go on with, and return its end.
 
-        A file that cannot be used is left alone, and the next number begins. What is no file of a log
-        has no number: one with a high one would have all others removed. Raises OSError, VaultError.
+        A file that cannot be used is left alone, and the next number begins. The number of an entry
+        that is not a file of the log does not count: a high one would remove all others. Raises
+        OSError, VaultError.
         """
         with contextlib.suppress(FileExistsError):
-            os.mkdir(
-                self.folder, 0o700
-            )  # and not the folder above: an agent that lost it is to say so
+            # Never the state folder above: an agent that lost it has to report that.
+            os.mkdir(self.folder, 0o700)
         with self._place() as place:
             last = max(filter(self._is_file, _numbers(place.names())), default=0)
             if last:
@@ -130,7 +130,7 @@ class LogFiles:
         return b""
 
     def _is_file(self, number: int) -> bool:
-        """Tell whether a plain file of this user has a number, with however many names."""
+        """Tell whether a number has a plain file of this user, with any number of links."""
         try:
             found = os.lstat(self.path(number))
         except OSError:
@@ -140,7 +140,7 @@ class LogFiles:
     def open_next(self) -> None:
         """Go on with a new file. Raises OSError, VaultError; then the file before stays open.
 
-        A number that somebody else took is passed over, and none is believed: a file with a high
+        A number that is taken already is skipped, and no existing file is trusted: one with a high
         number would make all others look old.
         """
         self._open_behind(self.number)
@@ -168,12 +168,12 @@ class LogFiles:
         self._made = self._made or bool(flags & os.O_CREAT)
 
     def append(self, data: bytes) -> int:
-        """Write to the open file and return how many bytes went in. Raises OSError."""
+        """Write to the open file and return the number of bytes written. Raises OSError."""
         self._unsynced.add(self.number)
         return os.write(self._file, data)
 
     def sync(self) -> None:
-        """Bring what was written to the disk. Any thread may; raises OSError."""
+        """Flush what was written to the disk. Any thread may call it; raises OSError."""
         for number in list(self._unsynced):
             self._unsynced.discard(number)
             with contextlib.suppress(FileNotFoundError):
@@ -184,7 +184,7 @@ class LogFiles:
             self._made = False
 
     def content(self, number: int, most: int) -> bytes:
-        """Return what a file holds, `most` bytes of it; b"" for what cannot be read or is none."""
+        """Return at most `most` bytes of a file; b"" if it is not a readable plain file."""
         try:
             with self._place() as place:
                 file = place.open(_name(number), os.O_RDONLY)
@@ -201,14 +201,14 @@ class LogFiles:
             os.close(file)
 
     def remove_before(self, number: int) -> None:
-        """Remove the files below a number, as far as that can be done."""
+        """Remove the files below a number, as far as possible."""
         with contextlib.suppress(OSError, VaultError), self._place() as place:
             for each in _numbers(place.names()):
                 if each < number:
                     place.remove(_name(each))
 
     def close(self) -> None:
-        """Let go of the open file."""
+        """Close the open file."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -223,7 +223,7 @@ def _numbers(names: list[str]) -> list[int]:
 
 
 def _close_to_others(folder: str) -> None:
-    """Close a folder of this user's: a log that stopped since it is open would be worse."""
+    """Remove permissions for others from this user's folder: a log that stopped would be worse."""
     if sys.platform != "win32":
         found = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | SAFE)
         try:

@@ -1,8 +1,8 @@
-"""Which log is this one: a name that no other folder and no other machine has.
+"""The name of this log: unique among all folders and machines.
 
-A credentials directory may be used from several machines, each with a log of its own, and its
-vaults vouch for all of them. The name is not kept in a file, since that could be taken away with
-the log; it is the hash of what nobody but root changes: the machine's id and where the folder is.
+Several machines may use one credentials directory, each with a log of its own, and the directory's
+vaults vouch for all of them. The name is not kept in a file, which could be removed with the log;
+it is a hash of values that only root changes: the machine's id and the path of the folder.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
     {"chain":"...","n":7,"time":"2026-01-31T12:00:00Z","event":"fetch",...,"mac":"..."}
 
-ASCII, one JSON object, and the MAC stands last: it is of every byte before its comma. Pure.
+ASCII, one JSON object; the MAC stands last and covers every byte before its comma. Pure.
 
-Whatever stands in a line is text of others, a stranger's at a shared socket too. So it is bounded
-here, as it is encoded (one byte of theirs may take six), and no line is longer than `LINE_BYTES`:
-a longer one could not be told from what somebody put there, and would push others out of the log.
+Other processes choose the text in a line, at a shared socket even those of other users. So the text
+is bounded as it is encoded (one byte may become six), and no line is longer than `LINE_BYTES`: a
+longer one could not be told from a forged one, and would push others out of the log.
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 LINE_BYTES: Final = 8 * 1024
-"""No line is longer."""
+"""The longest line."""
 
 READ_BYTES: Final = 64 * 1024
-"""A longer line was written by no agent, those included that bounded nothing."""
+"""No agent ever wrote a longer line, not even an old one without bounds."""
 
 _WHO_BYTES: Final = 3 * 1024
-_SAID_BYTES: Final = (
-    4608  # a service and a user name of ordinary letters, the longest, and the rest
-)
+_SAID_BYTES: Final = 4608  # the longest service and user name, of plain letters, and the rest
 
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _SIGNED: Final = re.compile(
@@ -40,9 +38,9 @@ _SIGNED: Final = re.compile(
 
 
 class Line(NamedTuple):
-    """A line as it was read: which of its chain it is, what was signed, and all of its values.
+    """A line as it was read: its place in its chain, the signed bytes, and all values.
 
-    `file` is the number of the file that it stands in, `at` its number there, from one.
+    `file` is the number of its file, `at` its number in there, from one.
     """
 
     file: int
@@ -55,9 +53,9 @@ class Line(NamedTuple):
 
 
 def encoded(fields: Mapping[str, object], most: int = _WHO_BYTES) -> str:
-    """Return an object as JSON in ASCII, of at most so many bytes.
+    """Return an object as JSON in ASCII, of at most `most` bytes.
 
-    Where it would be longer, its longest texts and arrays lose their ends, and `cut` says so.
+    A longer one loses the ends of its longest texts and arrays, and gets `cut`.
     """
     text = _ENCODE(fields)
     limit = most
@@ -68,7 +66,7 @@ def encoded(fields: Mapping[str, object], most: int = _WHO_BYTES) -> str:
 
 
 def _cut(value: object, limit: int) -> object:
-    """Return as much of a value, from its beginning, as takes so many bytes at most."""
+    """Return as much of the beginning of a value as fits into so many bytes."""
     if isinstance(value, str):
         lengths = range(len(value) + 1)
         size = bisect_right(lengths, limit, key=lambda length: len(_ENCODE(value[:length])) - 2) - 1
@@ -85,7 +83,7 @@ def _cut(value: object, limit: int) -> object:
 
 
 def moment(wall: int) -> str:
-    """Return seconds since 1970 as a line has them: `2026-01-31T12:00:00Z`."""
+    """Return seconds since 1970 in the form of a line: `2026-01-31T12:00:00Z`."""
     return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(wall))
 
 
@@ -98,9 +96,9 @@ def unsigned(
     fields: Mapping[str, object],
     own: Mapping[str, object],
 ) -> bytes:
-    """Return a line up to its MAC, whose `fields` are cut where they are too long.
+    """Return a line up to its MAC; `fields` that are too long are cut.
 
-    `who` is an `encoded` object, or "" for nobody; `own` is what the log says of itself.
+    `who` is an `encoded` object, or "" if no process asked; `own` is what the log says of itself.
     """
     text = f'{{"chain":"{chain}","n":{n},"time":"{time}","event":"{event}"'
     if who:
@@ -113,12 +111,12 @@ def unsigned(
 
 
 def whole(unsigned_line: bytes, mac: bytes) -> bytes:
-    """Return a line with its MAC and its end."""
+    """Return a line with its MAC and its line end."""
     return b'%b,"mac":"%b"}\n' % (unsigned_line, mac.hex().encode())
 
 
 def read(data: bytes, file: int, at: int) -> Line | None:
-    """Read one line, without its end; None if it is none."""
+    """Read one line, without its line end; None if it is not valid."""
     found = _SIGNED.fullmatch(data) if len(data) <= READ_BYTES else None
     if found is None:
         return None

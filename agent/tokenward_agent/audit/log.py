@@ -1,10 +1,10 @@
-"""The audit log of one agent: a line for each thing that was decided, written before it is done.
+"""The audit log of one agent: a line for each decision, written before it takes effect.
 
-Nothing waits for the disk: a line that cannot be written stops nobody, `problem` says so, and the
-next line that can be written says how many are missing. The first line of an agent in a file names
-the file, the oldest one that is kept, and the line that stood before; so files can neither be
-exchanged nor taken away, and what an agent that was killed wrote last cannot be cut off unnoticed
-once another one has begun.
+Nothing waits for the disk: a line that cannot be written stops no request, `problem` says so, and
+the next line that can be written says how many are missing. An agent's first line in a file names
+the file, the oldest file that is kept, and the line before it. So files can be neither exchanged
+nor removed unnoticed; and once another agent has begun, the last lines of an agent that was killed
+cannot be cut off unnoticed.
 """
 
 from __future__ import annotations
@@ -32,38 +32,38 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.vouched import Vouch, Vouched
 
 FILE_CHAINS: Final = 32
-"""Agents that begin in one file at most: so a vault need not know of more than it may."""
+"""The most agents that begin in one file: so a vault need not know more chains than it may."""
 
 LOG_CHAINS: Final = (FILES + 1) * FILE_CHAINS
-"""Chains of one log that may be in its files."""
+"""The most chains in the files of one log."""
 
 _BEGINS: Final = b'","n":1,'
 
 
 class AuditLog:
-    """The log in the state folder `state`. Made without touching the disk."""
+    """The log in the state folder `state`. Creating the object does not touch the disk."""
 
     def __init__(self, state: str, arena: Arena, clock: Clock) -> None:
         self.files = LogFiles(os.path.join(state, "audit"))
         self.chain = Chain(arena, log_name(state))
         self.lost = 0
-        """Lines that could not be written since the last one that was."""
+        """Lines that could not be written since the last that was."""
         self.problem: str | None = None
         """Why lines cannot be written, as a sentence; None if they can."""
         self._clock = clock
-        self._entering: dict[str, object] | None = None  # what the first line in a file has to say
+        self._entering: dict[str, object] | None = None  # `file` of the first line in a file
         self._wall, self._time = -1, ""
-        self._torn = False  # the file ends within a line
+        self._torn = False  # the file ends within a line, which the next line reports
 
     def write(self, event: str, who: str, fields: Mapping[str, object]) -> None:
-        """Write a line about an event; `who` is a JSON object or "". What fails is counted."""
+        """Write a line about an event; `who` is a JSON object or "". A failure is counted."""
         try:
             self._write(event, who, fields)
         except (OSError, MemoryError) as error:
             self.lost += 1
             reason = os.strerror(getattr(error, "errno", None) or errno.ENOMEM)
             self.problem = f"The audit log in {self.files.folder} cannot be written: {reason}."
-        except VaultError as error:  # what the folder is that lies there
+        except VaultError as error:  # it is about the folder
             self.lost += 1
             self.problem = f"The audit log cannot be written: {error.message}"
         else:
@@ -75,7 +75,7 @@ class AuditLog:
             self._enter(files.open_last())
         if files.size >= FILE_BYTES:
             self._go_on()
-        extra: dict[str, object] = {}  # of the log itself
+        extra: dict[str, object] = {}  # about the log itself
         if self._entering is not None:
             extra["file"] = self._entering
         if self.lost:
@@ -87,7 +87,7 @@ class AuditLog:
         data = b"\n" + whole(line, mac) if self._torn else whole(line, mac)
         short = len(data) - files.append(data)
         self._torn = short > 0
-        if short > 1:  # else it is whole but for its end, which the next one brings
+        if short > 1:  # one byte short: only the line end is missing, which the next line brings
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         chain.wrote(mac, files.number)
         if self._entering is not None:
@@ -95,19 +95,19 @@ class AuditLog:
             files.remove_before(files.number - FILES + 1)
 
     def _now(self) -> str:
-        """Return the time as a line has it, written out once a second."""
+        """Return the current time in the form of a line, computed once a second."""
         wall = self._clock.wall()
         if wall != self._wall:
             self._wall, self._time = wall, moment(wall)
         return self._time
 
     def _enter(self, end: bytes) -> None:
-        """Go on behind what is in the file already."""
+        """Go on behind the existing lines of the file, whose end is `end`."""
         lines = end.split(b"\n")
         self._torn = bool(lines[-1])
         whole_lines = [line for line in lines[:-1] if line]
         at = self.files.number
-        if not end:  # an agent that found the disk full had begun it
+        if not end:  # an agent began it and found the disk full
             at -= 1
             whole_lines = self.files.content(at, 2 * FILE_BYTES).splitlines()
         last = read(whole_lines[-1], at, 0) if whole_lines else None
@@ -135,10 +135,10 @@ class AuditLog:
         }
 
     def vouch(self) -> Vouch | None:
-        """Return what makes the chains of a vault that is about to be saved, None for no change.
+        """Return the function that makes the chains of a vault to be saved, None for no change.
 
-        What the vault will say of the log is on the disk before, so that a lost power supply leaves
-        no vault that misses lines. Waits for the disk; one save of a vault at a time may call it.
+        It first flushes the lines that the vault will know of, so that a power failure leaves no
+        vault that misses lines. Waits for the disk; one save of a vault at a time may call it.
         """
         if not self.chain.lines:
             return None

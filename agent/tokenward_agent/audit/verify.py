@@ -1,10 +1,11 @@
-"""Whether the log is what the agents wrote, by what the vaults know of it. Pure but for the keys.
+"""The verifier: whether the log is what the agents wrote, by what the vaults know of it.
 
-Found, in any chain that a vault vouches for: a line that was changed, moved, inserted or taken
-away, and a file that was, up to the last line that something vouches for: a vault, this agent, or
-the first line of a later agent. Lines behind that are signed too, so they cannot be changed; that
-some were cut off would not be seen, and so their number is told. Lines of chains that no vault
-knows (no vault was open while that agent lived) prove nothing and are counted as well.
+In every chain that a vault vouches for it finds a line that was changed, moved, inserted or
+removed, and a file that was, up to the last line that something vouches for: a vault, this agent,
+or the first line of a later agent. Later lines are signed too, so they cannot be changed; they
+could be cut off unnoticed, and so their number is reported. Lines of chains that no vault knows (no
+vault was open while that agent lived) prove nothing and are counted as well. Pure except for the
+keys, which it uses up.
 """
 
 from __future__ import annotations
@@ -20,19 +21,20 @@ if TYPE_CHECKING:
     from typing import Final
 
 NAMED: Final = 20
-"""Findings that are told one by one; the rest is counted."""
+"""Findings that are shown one by one; the rest is counted."""
 
 KEYS_SIZE: Final = 96
-"""Bytes for the keys of one chain while it is looked at: three of 32."""
+"""Bytes for the keys of one chain during verification: three of 32."""
 
 STEPS: Final = 100_000
-"""Keys of one chain that are made at most beyond those of its lines: half a second."""
+"""Keys of one chain that are derived at most beyond those of its lines: half a second."""
 
 
 class Known(NamedTuple):
     """What vaults know of a chain, up to its line of number `lines`, which is in `file`.
 
-    The first `first` lines came before the key that is known. `keys` is `KEYS_SIZE` writable bytes: the key, which is used up, and room for two more.
+    The known key is the one after the first `first` lines. `keys` is `KEYS_SIZE` writable bytes:
+    that key, which is used up, and room for two more.
     """
 
     first: int
@@ -42,11 +44,12 @@ class Known(NamedTuple):
 
 
 class Report:
-    """What was found. `problems` are sentences, in the order of the log.
+    """The findings. `problems` are sentences, in the order of the log.
 
-    `lines` are there, `vouched` of them are signed and vouched for, `unanchored` could be cut off
-    unnoticed or are of a chain that no vault knows, and `lost` could not be written at the time.
-    They go back to `since`, as the first line has it, and `gone` lines before that are known of.
+    `lines` exist; `vouched` of them are signed and vouched for; `unanchored` could be cut off
+    unnoticed or belong to a chain that no vault knows; `lost` could not be written at the time. The
+    lines go back to `since`, the time of the first; `gone` counts the earlier ones that are known
+    of.
     """
 
     def __init__(self) -> None:
@@ -60,7 +63,7 @@ class Report:
 
 
 def verify(files: Iterable[tuple[int, bytes]], known: Mapping[str, Known]) -> Report:
-    """Return what is found in the files, given as number and content, in order."""
+    """Return the findings in the files, given as number and content, in order."""
     return _Verification(files, known).report
 
 
@@ -68,9 +71,9 @@ class _Verification:
     def __init__(self, files: Iterable[tuple[int, bytes]], known: Mapping[str, Known]) -> None:
         self.report = Report()
         self._known = known
-        self._places: list[tuple[int, int]] = []  # between which two lines nothing may stand
+        self._places: list[tuple[int, int]] = []  # pairs of lines with no stranger between
         self._lines: list[Line] = []
-        self._fragments: list[tuple[int, int, int]] = []  # how many lines before; file, number
+        self._fragments: list[tuple[int, int, int]] = []  # lines before it, file, number
         self._good: dict[tuple[str, int], Line] = {}
         for number, data in files:
             self._parse(number, data)
@@ -82,7 +85,9 @@ class _Verification:
         for name, lines in by_chain.items():
             if name in known:
                 self._signatures(known[name], lines)
+        # Only a signature that was checked makes a claim count: not the lines before a known key.
         self._signed = [line for line in self._good.values() if line.n > known[line.chain].first]
+        # Files below this number were removed by an agent, so their lines are not missing.
         self._kept = max(map(self._claim, self._signed), default=0)
         pinned = self._pinned()
         for name, lines in by_chain.items():
@@ -102,13 +107,14 @@ class _Verification:
                 self._fragments.append((len(self._lines), number, at))
 
     def _reach(self) -> None:
-        """Find how far back the lines go: each has a number, and full files are removed."""
+        """Determine how far back the lines go: each has a number, and full files are removed."""
         if self._lines:
             since = self._lines[0].values.get("time")
             self.report.since = since if isinstance(since, str) else None
         first: dict[str, int] = {}
         for line in self._lines:
             first[line.chain] = min(line.n, first.get(line.chain, line.n))
+        # Of a chain without any line left, the vaults still know how many lines it had.
         whole = (known.lines for name, known in self._known.items() if name not in first)
         self.report.gone = sum(whole) + sum(n - 1 for n in first.values())
 
@@ -116,13 +122,13 @@ class _Verification:
         self.report.problems.append(sentence)
 
     def _signatures(self, known: Known, lines: list[Line]) -> None:
-        """Sort out the lines of a chain that bear the right signature in the right order."""
+        """Collect the lines of a chain that have a valid signature and are in order."""
         keys = Keys(known.keys, known.first, STEPS + known.lines + len(lines))
         before = 0
         for line in lines:
             if line.n <= before:
                 self._amiss(f"{_at(line)} is not where it was written.")
-            elif line.n <= known.first:  # a vault that is not open has its key
+            elif line.n <= known.first:  # its key is in a closed vault: not checked
                 self._good[line.chain, line.n], before = line, line.n
             elif keys.signed(line):
                 self._good[line.chain, line.n], before = line, line.n
@@ -131,10 +137,11 @@ class _Verification:
                 self._amiss(f"{_at(line)} was changed.")
 
     def _claim(self, line: Line) -> int:
-        """Return below which number a line says that files were removed, 0 where that is in doubt.
+        """Return the number below which files were removed, by this line; 0 if it is doubtful.
 
-        An agent takes the highest number that it finds at its start. So what it says of files below
-        counts if it went on behind a line that is there, or that was in one of those files.
+        An agent takes the highest number that it finds at its start, which an attacker may have
+        planted. So its word on the files below counts only if the agent went on behind a line that
+        exists, or that was in one of those files.
         """
         kept = _number(_entry(line), "kept")
         first = self._good.get((line.chain, 1))
@@ -148,7 +155,7 @@ class _Verification:
         return kept if file < kept or (there is not None and there.mac.hex() == mac) else 0
 
     def _pinned(self) -> dict[str, int]:
-        """Return up to which line a later agent's first line vouches for a chain."""
+        """Return, for each chain, the last line that a later agent's first line vouches for."""
         pinned: dict[str, int] = {}
         place = {line[:2]: at for at, line in enumerate(self._lines)}
         for line in self._signed:
@@ -159,13 +166,14 @@ class _Verification:
             there = self._good.get((name, n))
             if there is not None and there.mac.hex() == mac and (there.file, there.at) < line[:2]:
                 pinned[name] = max(n, pinned.get(name, 0))
+                # The later agent saw this line as the last one: nothing belongs between the two.
                 self._places.append((place[there[:2]], place[line[:2]]))
             elif file >= self._kept and there is None:
                 self._amiss(f"The lines before {_at(line, capital=False)} are missing.")
         return pinned
 
     def _whole(self, name: str, known: Known, lines: list[Line], vouched: int) -> None:
-        """Look for what is missing of a chain, and count."""
+        """Find the missing lines of a chain, and count."""
         good = sorted(n for chain, n in self._good if chain == name)
         if not good and known.lines and known.file >= self._kept and not lines:
             self._amiss(f"All {known.lines} lines of the agent {name} are missing.")
@@ -173,8 +181,9 @@ class _Verification:
         for n in good:
             line = self._good[name, n]
             entry = _entry(line)
+            # The chain's oldest line may begin late: its earlier files were removed as too old.
             dropped = n > 1 and expected == 1 and _number(entry, "before", self._kept) < self._kept
-            here = [each for each in lines if expected <= each.n < n]  # said already: changed
+            here = [each for each in lines if expected <= each.n < n]  # already reported as changed
             if n > expected and not dropped and not here:
                 self._amiss(f"{_span(expected, n - 1)} missing before {_at(line, capital=False)}.")
             if entry and entry.get("number") != line.file:
@@ -189,7 +198,7 @@ class _Verification:
         self.report.unanchored += len(good) - sum(n <= vouched for n in signed)
 
     def _strangers(self) -> None:
-        """Find lines of unknown chains among those of one that is known: somebody put them there."""
+        """Find lines of unknown chains among those of a known one: they were inserted."""
         ends: dict[str, tuple[int, int]] = {}
         for place, line in enumerate(self._lines):
             if (line.chain, line.n) in self._good:
@@ -200,7 +209,7 @@ class _Verification:
                 self._amiss(f"{_at(line)} was inserted.")
 
     def _torn(self) -> None:
-        """Tell broken lines that an agent knew of, or that end the log, from other ones."""
+        """Tell broken lines that an agent reported, or that end the log, from others."""
         for place, file, at in self._fragments:
             behind = self._lines[place] if place < len(self._lines) else None
             if behind is None or behind.chain not in self._known:
@@ -210,13 +219,13 @@ class _Verification:
 
 
 def _entry(line: Line) -> dict[str, object]:
-    """Return what the first line of an agent in a file says about the file, {} in all others."""
+    """Return what an agent's first line in a file says about the file, {} for other lines."""
     entry = line.values.get("file")
     return entry if isinstance(entry, dict) else {}
 
 
 def _after(line: Line) -> tuple[int, str, int, str] | None:
-    """Return file, chain, number and MAC of the line that stood before, as a first line has it."""
+    """Return file, chain, number and MAC of the line before, as a first line in a file has it."""
     match _entry(line).get("after"):
         case [int(file), str(name), int(n), str(mac)]:
             return file, name, n, mac
