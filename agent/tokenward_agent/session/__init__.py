@@ -1,1 +1,1 @@
-"""The session's life: what an agent sees of it, and locks upon."""
+"""The login session: its events, and the locks that follow from them."""

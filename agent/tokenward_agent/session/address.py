@@ -1,7 +1,6 @@
-"""The address of a message bus: which sockets it names.
+"""The address of a message bus: the sockets that it names.
 
-A bus is reached by a Unix socket or not at all: the agent opens no connection to a network, whatever
-a variable says. Pure.
+Only Unix sockets count: the agent opens no network connection, whatever a variable says. Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import re
 
 
 def sockets(address: str) -> list[str]:
-    """Return the Unix sockets of a bus's address, in their order; others are left out.
+    """Return the Unix sockets of a bus's address, in order; other transports are left out.
 
     Source: the D-Bus specification, "Server Addresses".
     """

@@ -1,12 +1,11 @@
-"""Locking without anybody's word: upon sleep, a locked screen, a log-out, or idleness.
+"""Automatic locks: at sleep, a locked screen, a log-out, or idleness.
 
-Such a lock destroys what `lock` does and leaves no marker: what needs nobody to open is opened by
-the next request. Whoever sees a reason calls `lock`. Two reasons the clocks tell, and are looked
-for here, before each request too, so that none gets ahead of its lock: nothing was asked for longer
-than the user wants, and the machine has slept, for where nobody said so before.
+Such a lock destroys what `lock` destroys and leaves no marker: the next request opens a vault that
+opens without input. Watchers of the session call `lock`. Two reasons come from the clocks, which
+are also checked before each request, so that no request overtakes its lock: no request for longer
+than the user's setting, and a sleep of the machine that no watcher announced.
 
-What counts as use is a request that does something, as `USES` has them; that a program looks at
-the agent's state keeps nothing open.
+Only requests in `USES` count as use; a program that reads the agent's status keeps nothing open.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ USES: Final = frozenset(
 """Requests that keep an agent from being idle."""
 
 LEAST_SLEEP: Final = 2.0
-"""Seconds that a sleep takes at least to be one."""
+"""The shortest sleep that counts, in seconds."""
 
 LOGIND: Final = "logind"
 SESSION_BUS: Final = "session bus"
@@ -36,10 +35,10 @@ _CLOCK: Final = "clock"
 
 
 class AutoLock:
-    """Locks one agent by itself, as the `policy` file wants it.
+    """Locks one agent by itself, by the `policy` file.
 
-    `is_open` tells whether any vault is; of a lock that closes one `note` keeps the reason, and
-    `vouch` waits, for not long, for what is to be written while there are keys. `close` destroys.
+    `is_open` tells whether any vault is open; if a lock closes one, `note` records the reason.
+    `vouch` waits shortly for writes that need the keys; `close` destroys the keys.
     """
 
     def __init__(
@@ -61,12 +60,12 @@ class AutoLock:
         self._slept = clock.slept()
         self._last: tuple[str, int] | None = None
         self.locks = Locks()
-        """Upon what to lock, as the file said when it was last looked at and could be obeyed."""
+        """The events to lock at, from the last valid version of the file."""
         self.tellers: set[str] = set()
-        """Who tells of the session now: `LOGIND`, `SESSION_BUS`."""
+        """The current sources of session events: `LOGIND`, `SESSION_BUS`."""
 
     async def lock(self, why: str) -> None:
-        """Lock because of `sleep`, `screen`, `logout` or `idle`; done when this returns."""
+        """Lock because of `sleep`, `screen`, `logout` or `idle`; the lock is complete on return."""
         self._say(why)
         try:
             await self._vouch()
@@ -79,7 +78,7 @@ class AutoLock:
             self._note(why)
 
     def asked(self, op: str) -> None:
-        """Lock before a request, if it has to come to that."""
+        """Lock before a request, if a lock is due."""
         if why := self._due():
             self._say(why)
             self._close()
@@ -87,7 +86,7 @@ class AutoLock:
             self._used = self._clock.boot()
 
     async def look_around(self) -> None:
-        """Look at the user's file and at the clocks."""
+        """Check the user's file and the clocks."""
         self._policy.look(self._clock.wall())
         if not self._policy.problem:
             self.locks = self._policy.policy.locks
@@ -95,7 +94,7 @@ class AutoLock:
             await self.lock(why)
 
     def _due(self) -> str:
-        """Return a reason that the clocks tell, once, or ""."""
+        """Return a reason that the clocks give, once, or ""."""
         slept, boot = self._clock.slept(), self._clock.boot()
         if slept - self._slept >= LEAST_SLEEP:
             self._slept = slept
@@ -108,11 +107,11 @@ class AutoLock:
         return ""
 
     def woke(self) -> None:
-        """Note that of the sleep that ends now somebody has told in time."""
+        """Record that the sleep that ends now was announced in time."""
         self._slept = max(self._slept, self._clock.slept())
 
     def overview(self) -> dict[str, Value]:
-        """Say upon what this locks, who tells of it, and what it last did."""
+        """Return the events that lock, their sources, and the last lock."""
         locks = self.locks
         logind = [name for name in (LOGIND,) if name in self.tellers]
         buses: list[Value] = [name for name in (LOGIND, SESSION_BUS) if name in self.tellers]

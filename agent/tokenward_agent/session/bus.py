@@ -1,12 +1,12 @@
-"""One connection to a message bus, on the loop: ask, and hear what is signalled.
+"""One connection to a message bus, on the loop: call methods, and receive signals.
 
-What comes in is bounded: a frame by `frames.MAX_FRAME`, those that wait for their turn by
-`MAX_WAITING`, an answer by `SECONDS`; whoever sends more, or what is no message, is hung up on. A
-bus is a Unix socket; it is told our user id and nothing else. Nothing secret is ever near it.
+Input is bounded: a frame by `frames.MAX_FRAME`, waiting signals by `MAX_WAITING`, an answer by
+`SECONDS`; a bus that sends more, or an invalid message, is disconnected. A bus is a Unix socket; it
+learns our user id and nothing else. No secret ever comes near it.
 
-The bus says truly who sent a message, but not that they may: anybody can send a signal straight to
-us, whatever we asked to hear. So `owners` follows whose a well-known name is, and only `from_owner`
-tells whether a signal is from there.
+The bus is truthful about the sender of a message, but any client can send a signal straight to us,
+whether or not we asked for it. So `owners` tracks the owner of a well-known name, and only
+`from_owner` tells whether a signal comes from it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from tokenward_agent.session.frames import Heard
 
 SECONDS: Final = 20
-"""How long a bus or a service may take to answer."""
+"""Time limit for an answer of a bus or a service."""
 
 MAX_WAITING: Final = 256
-"""Signals that may come before an answer that is waited for."""
+"""The most signals that may come before an expected answer."""
 
 _DESCRIPTORS: Final = 16
 _THE_BUS: Final = "org.freedesktop.DBus"
@@ -42,7 +42,7 @@ _OWNER_CHANGED: Final = f"{_THE_BUS}.NameOwnerChanged"
 
 
 class BusError(Exception):
-    """A bus is not there, or is none; or a service refused what it was asked, by this name."""
+    """No bus answers there, or a service refused a call with the error named `refused`."""
 
     def __init__(self, why: str, refused: str = "") -> None:
         super().__init__(why)
@@ -50,11 +50,11 @@ class BusError(Exception):
 
 
 class BusGone(BusError):  # noqa: N818 - a state of the world
-    """A bus that was there hung up: it has ended."""
+    """A bus that was connected hung up: it has ended."""
 
 
 class Bus:
-    """A connection, once `connect` has made it, until `close`. One task uses it."""
+    """A connection, from `connect` until `close`. One task uses it."""
 
     def __init__(self) -> None:
         self._sock = _socket()
@@ -63,7 +63,7 @@ class Bus:
         self._descriptors: list[int] = []
         self._waiting: collections.deque[Heard] = collections.deque()
         self.owners: dict[str, str] = {}
-        """Whose the names are that are followed: the unique name of a connection, "" of nobody."""
+        """The owners of the tracked names: the unique name of a connection, "" for none."""
 
     async def connect(self, path: str) -> None:
         """Connect to the socket at `path`. Raises BusError."""
@@ -83,7 +83,7 @@ class Bus:
         await self._send(BEGIN)
 
     def close(self) -> None:
-        """Hang up, and let go of descriptors that nobody took."""
+        """Hang up, and close descriptors that no caller took."""
         self._sock.close()
         self._close_all(self._descriptors)
         self._descriptors = []
@@ -92,7 +92,7 @@ class Bus:
         await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
     async def _more(self, size: int) -> bytes:
-        """Return what comes next, at most so many bytes; keep the descriptors. Raises BusError."""
+        """Return the next bytes, at most `size`; keep the descriptors. Raises BusError."""
         if sys.platform != "linux":
             raise NotImplementedError
         room = socket.CMSG_SPACE(_DESCRIPTORS * array.array("i").itemsize)
@@ -125,9 +125,9 @@ class Bus:
     async def _next(self) -> tuple[Heard, list[int]]:
         """Return the next message and the descriptors that came with it, which are the caller's.
 
-        May be cancelled at any point: what was read by then is read on from.
+        May be cancelled at any point: the bytes read so far are kept.
         """
-        await asyncio.sleep(0)  # however fast they come, everybody else has their turn
+        await asyncio.sleep(0)  # other tasks run in between, however fast messages come
         while len(self._read) < (whole := self._whole()):
             self._read += await self._more(whole - len(self._read))
         message = frames.heard(bytes(self._read), self._descriptors)
@@ -136,14 +136,14 @@ class Bus:
         return message, descriptors
 
     def _whole(self) -> int:
-        """Return how many bytes the message under way has, as far as that is known."""
+        """Return the size of the message being read, as far as it is known."""
         start = bytes(self._read[: frames.START])
         return frames.START if len(start) < frames.START else frames.size(start)
 
     async def ask(
         self, to: str, path: str, method: str, signature: str = "", *body: object
     ) -> tuple[Any, ...]:
-        """Call a method, and return what it returns. Raises BusError."""
+        """Call a method, and return its result. Raises BusError."""
         message, descriptors = await self._ask(to, path, method, signature, body)
         self._close_all(descriptors)
         return message.body
@@ -206,12 +206,12 @@ class Bus:
         return message
 
     async def want(self, **rule: str) -> None:
-        """Have signals that match a rule sent here. Raises BusError."""
+        """Subscribe to signals that match a rule. Raises BusError."""
         text = ",".join(f"{key}='{value}'" for key, value in {"type": "signal", **rule}.items())
         await self.ask(_THE_BUS, _THE_BUS_PATH, f"{_THE_BUS}.AddMatch", "s", text)
 
     async def follow(self, name: str) -> str:
-        """Follow whose a well-known name is, and return it, "" for nobody. Raises BusError."""
+        """Track the owner of a well-known name, and return it, "" for none. Raises BusError."""
         await self.want(sender=_THE_BUS, interface=_THE_BUS, member="NameOwnerChanged", arg0=name)
         try:
             found = await self.ask(_THE_BUS, _THE_BUS_PATH, f"{_THE_BUS}.GetNameOwner", "s", name)
@@ -223,11 +223,11 @@ class Bus:
         return self.owners[name]
 
     def from_owner(self, message: Heard, name: str) -> bool:
-        """Tell whether a signal was sent by whose the name `name` is."""
+        """Tell whether the owner of the name `name` sent a signal."""
         return bool(message.sender) and message.sender == self.owners.get(name)
 
     def owner_changed(self, message: Heard, name: str) -> bool:
-        """Tell whether a signal says that the name `name` is somebody else's now."""
+        """Tell whether a signal says that the owner of the name `name` changed."""
         return (
             message.name == _OWNER_CHANGED
             and message.sender == _THE_BUS
@@ -245,6 +245,6 @@ def _socket() -> socket.socket:
 
 
 def _is_none(error: Exception) -> BusError:
-    """Say of what went wrong whether the bus has ended, or is no bus."""
+    """Return the error for a bus that has ended, or that is not a bus."""
     kind = BusGone if isinstance(error, ConnectionError) else BusError
-    return kind(f"the bus is none ({type(error).__name__})")
+    return kind(f"it is not a bus ({type(error).__name__})")

@@ -1,8 +1,8 @@
-"""Messages of D-Bus, between bytes and values: what is asked of a bus, and what is heard from one.
+"""Messages of D-Bus, between bytes and values: calls to a bus, and what it sends.
 
-Reading and writing is jeepney's part. Here is what this program makes of a message, and what it does
-not read at all: a frame that is larger than `MAX_FRAME`, or that jeepney would not get to the end of.
-Whatever a frame holds, the outcome is a message or a ValueError. Pure.
+jeepney encodes and decodes. This module selects what the agent needs of a message, and refuses a
+frame that is larger than `MAX_FRAME` or that jeepney would never finish. Any frame gives a message
+or a ValueError. Pure.
 
 Source: the D-Bus specification 0.43, "Message Protocol"; the names of jeepney 0.9.
 """
@@ -30,7 +30,7 @@ START: Final = 16
 """Bytes of a frame that tell its size."""
 
 MAX_FRAME: Final = 256 * 1024
-"""Bytes of the largest frame that is read: a list of two thousand sessions."""
+"""The largest frame that is read: room for a list of two thousand sessions."""
 
 SIGNAL, ANSWER, ERROR = "signal", "answer", "error"
 _KINDS: Final = {
@@ -42,10 +42,10 @@ _ORDERS: Final = {b"l": "little", b"B": "big"}
 
 
 class Heard(NamedTuple):
-    """One message: a `kind`, who sent it (as the bus says), and what.
+    """One message: its `kind`, its sender (by the bus), and its content.
 
-    `kind` is "" for one that nobody here asked for. `of` is the serial of the call that it answers;
-    `name` that of the signal with its interface before it, or of the error.
+    `kind` is "" for a message that the agent did not ask for. `of` is the serial of the call that
+    it answers; `name` is that of the signal, prefixed with its interface, or of the error.
     """
 
     kind: str
@@ -57,10 +57,10 @@ class Heard(NamedTuple):
 
 
 def size(start: bytes) -> int:
-    """Return the size of a frame that begins with these `START` bytes. Raises ValueError."""
+    """Return the size of the frame with these first `START` bytes. Raises ValueError."""
     order: Any = _ORDERS.get(start[:1])
     if order is None:
-        raise ValueError("no message begins so")
+        raise ValueError("this is not the start of a message")
     body = int.from_bytes(start[4:8], order)
     fields = int.from_bytes(start[12:16], order)
     whole = START + fields + -fields % 8 + body
@@ -70,13 +70,13 @@ def size(start: bytes) -> int:
 
 
 def heard(frame: bytes, descriptors: Sequence[int]) -> Heard:
-    """Read a frame, that came with these `descriptors`. Raises ValueError.
+    """Read a frame that came with these `descriptors`. Raises ValueError.
 
     A descriptor in the body stands there as it was given. The empty struct, which the specification
-    forbids, is looked for before: jeepney reads an array of it for ever.
+    forbids, is refused before: jeepney reads an array of it for ever.
     """
     if b"()" in frame:
-        raise ValueError("a message holds what D-Bus has not")
+        raise ValueError("a message holds a type that D-Bus forbids")
     try:
         message = Message.from_buffer(frame, descriptors)
         fields = message.header.fields
@@ -92,14 +92,14 @@ def heard(frame: bytes, descriptors: Sequence[int]) -> Heard:
             int(fields.get(HeaderFields.reply_serial, 0)),
             tuple(message.body),
         )
-    except Exception as error:  # noqa: BLE001 - whatever a reader trips over in a malformed frame
+    except Exception as error:  # noqa: BLE001 - a malformed frame may raise anything in jeepney
         raise ValueError(f"a message is malformed ({type(error).__name__})") from None
 
 
 def call(
     serial: int, destination: str, path: str, method: str, signature: str, body: tuple[Any, ...]
 ) -> bytes:
-    """Return the frame of a call; `method` has its interface before it."""
+    """Return the frame of a call; `method` is prefixed with its interface."""
     interface, _, member = method.rpartition(".")
     address = DBusAddress(path, destination, interface)
     message = new_method_call(address, member, signature or None, body)

@@ -1,14 +1,15 @@
-"""What logind tells of sleep, of locked screens and of the user's last session.
+"""What logind reports: sleep, locked screens and the end of the user's last session.
 
-- **Sleep.** A delay inhibitor is held while the machine is awake, so that it does not sleep before
-  the keys are gone; it is let go of once they are, and taken anew when the machine is awake again.
-- **A locked screen.** Of any session of this user: asked for (`loginctl lock-session`) or said by
-  whoever locked it (`LockedHint`).
-- **Log-out.** The user has had a session and has none any more. logind's own word for the user's
-  state is what counts: it leaves out the sessions that are none of a person, and knows those that
-  only wait for a process that stayed, as an agent does.
+- **Sleep.** The agent holds a delay inhibitor while the machine is awake, so that it does not sleep
+  before the keys are destroyed; it releases the inhibitor then, and takes a new one after waking.
+- **A locked screen.** Of any session of this user: requested (`loginctl lock-session`) or reported
+  by the screen locker (`LockedHint`).
+- **Log-out.** The user had a session and has none now. logind's own state of the user decides: it
+  ignores sessions that are not the user's own logins, and knows sessions that only wait for a
+  remaining process, such as an agent.
 
-Only what comes from the owner of logind's name is believed. Where it refuses, less is seen.
+Only messages from the owner of logind's name count. If logind refuses a call, the agent notices
+less.
 
 Source: org.freedesktop.login1(5), systemd's "Inhibitor Locks".
 """
@@ -39,16 +40,16 @@ PROPERTIES: Final = "org.freedesktop.DBus.Properties"
 _NO_SUCH_USER: Final = f"{NAME}.NoSuchUser"
 
 LOGGED_IN: Final = frozenset({"opening", "active", "online"})
-"""States of a user who has a session that is not about to end."""
+"""States of a user with a session that is not about to end."""
 
 LOOK_SECONDS: Final = 60
-"""How often the user's state is asked for: a session that waits for a process ends unannounced."""
+"""Interval between checks of the user's state: a session may end without a signal."""
 
 
 class Logind:
-    """Watches over one bus, and locks upon what `locks` says, until that bus fails.
+    """Watches one bus, and locks at the events in `locks`, until that bus fails.
 
-    `lock` is given the reason and returns when the keys are gone; `woke` is told of waking.
+    `lock` gets the reason and returns when the keys are destroyed; `woke` is called after a sleep.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Logind:
         self._logged_in = False
 
     async def watch(self) -> None:
-        """Watch, and never return. Raises BusError."""
+        """Watch for ever. Raises BusError."""
         loop = asyncio.get_running_loop()
         bus = self._bus
         try:
@@ -117,7 +118,7 @@ class Logind:
                 await self._screen_locked(message.path)
 
     async def _arrived(self) -> None:
-        """Begin with a logind that is there, or there again."""
+        """Begin with a logind that is present, or present again."""
         await self._look()
         await self._inhibit()
 
@@ -129,7 +130,7 @@ class Logind:
             self._let_go()
 
     async def _inhibit(self) -> None:
-        """Have the machine wait for us before it sleeps, for as long as logind lets anybody."""
+        """Delay the sleep of the machine for us, for as long as logind allows."""
         self._let_go()
         if self._locks.sleep:
             with _refusing():
@@ -153,7 +154,7 @@ class Logind:
                 await self._lock("screen")
 
     async def _look(self) -> None:
-        """Look whether the user is still logged in; what cannot be told changes nothing."""
+        """Check whether the user is still logged in; an unknown state changes nothing."""
         owner = self._bus.owners[NAME]
         if not owner:
             return
@@ -183,7 +184,7 @@ class Logind:
 
 @contextlib.contextmanager
 def _refusing() -> Iterator[None]:
-    """Go on without what a service refuses. Raises BusError where the bus itself fails."""
+    """Continue after a service's refusal. Raises BusError if the bus itself fails."""
     try:
         yield
     except BusError as error:

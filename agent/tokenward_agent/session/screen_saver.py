@@ -1,9 +1,9 @@
-"""What screen savers tell on the session's own bus: that they are active now.
+"""Screen savers on the session's own bus, which signal that they are active.
 
-Each desktop has one under a name of its own, all with the same signal. It is believed from the owner
-of the name that it is sent under, and from nobody else.
+Each desktop has one under its own name, all with the same signal. The signal counts only if the
+owner of that name sent it.
 
-Source: the "Idle Inhibition Service" draft of freedesktop.org, and what the desktops made of it.
+Source: the "Idle Inhibition Service" draft of freedesktop.org, and the desktops' own versions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAMES: Final = (
 
 
 class ScreenSaver:
-    """Watches over one bus, and locks if `locks` says so, until that bus fails."""
+    """Watches one bus, and locks if `locks` says so, until that bus fails."""
 
     def __init__(self, bus: Bus, locks: Locks, lock: Callable[[str], Awaitable[None]]) -> None:
         self._bus = bus
@@ -34,7 +34,7 @@ class ScreenSaver:
         self._lock = lock
 
     async def watch(self) -> None:
-        """Watch, and never return. Raises BusError."""
+        """Watch for ever. Raises BusError."""
         for name in self._names:
             await self._bus.want(sender=name, interface=name, member="ActiveChanged")
             await self._bus.follow(name)

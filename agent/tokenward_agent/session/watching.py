@@ -1,8 +1,8 @@
-"""The watches over the two buses: begun when the user's settings want one, and again when it fails.
+"""The watchers of the two buses: started when the user's settings need them, restarted on failure.
 
-A bus that is not there or fails is tried again after a second, then after longer, up to a minute. As
-long as no bus is there nothing of D-Bus is imported. The session's own bus ends with the session,
-so where it hangs up, that is a log-out.
+A missing or failed bus is tried again after a second, then at longer intervals, up to a minute. No
+D-Bus code is imported until a bus exists. The session's own bus ends with the session, so its
+hang-up counts as a log-out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FIRST_SECONDS: Final = 1
 LONGEST_SECONDS: Final = 60
-"""From a bus that failed to the next try, at first and at most."""
+"""Between a bus's failure and the next try, at first and at most."""
 
 _SYSTEM_BUS: Final = "unix:path=/run/dbus/system_bus_socket"
 
@@ -34,7 +34,7 @@ def _is_there(place: str) -> bool:
 
 
 class Watching:
-    """Watches over the buses that `environ` names, for the user `uid`; used inside of the loop."""
+    """Watches the buses that `environ` names, for the user `uid`; used inside of the loop."""
 
     def __init__(self, auto_lock: AutoLock, environ: Mapping[str, str], uid: int) -> None:
         runtime = environ.get("XDG_RUNTIME_DIR", "")
@@ -47,7 +47,7 @@ class Watching:
         self._tasks: list[asyncio.Task[None]] = []
 
     def look(self) -> None:
-        """Begin to watch, or anew if the user wants something else by now."""
+        """Start watching, or restart it if the user's settings changed."""
         locks = self._auto_lock.locks
         if locks == self._locks or sys.platform != "linux":
             return
@@ -60,7 +60,7 @@ class Watching:
             self._tasks.append(loop.create_task(self._keep(self._own, SESSION_BUS, locks)))
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
@@ -78,7 +78,6 @@ class Watching:
             delay = min(2 * delay, LONGEST_SECONDS)
 
     async def _watch(self, place: str, name: str, locks: Locks) -> None:
-        """Watch over one bus, until it fails."""
         from tokenward_agent.session.bus import Bus, BusError, BusGone
         from tokenward_agent.session.logind import Logind
         from tokenward_agent.session.screen_saver import ScreenSaver
