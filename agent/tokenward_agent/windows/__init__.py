@@ -1,1 +1,1 @@
-"""What only Windows has: its pipes, descriptors, locked pages and jobs, called through ctypes."""
+"""Windows only: its pipes, security descriptors, locked pages and jobs, called through ctypes."""

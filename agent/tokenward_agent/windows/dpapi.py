@@ -1,7 +1,7 @@
-"""DPAPI: bytes that Windows opens for this user on this machine, and for nobody else.
+"""DPAPI: bytes that Windows opens only for this user on this machine.
 
-Whatever runs as this user can have them opened too. The purpose that is bound to them is no secret;
-it keeps what was protected for this from being taken for anything else.
+Any program of this user can open them, too. The purpose that is bound to them is not a secret; it
+keeps them from being used for anything else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ASK_NOBODY: Final = 1  # CRYPTPROTECT_UI_FORBIDDEN
 
 
 class _Blob(ctypes.Structure):
-    """DATA_BLOB of wincrypt.h: so many bytes, there."""
+    """DATA_BLOB of wincrypt.h: a size and an address."""
 
     _fields_ = (("cbData", calls.DWORD), ("pbData", c_void_p))
 
@@ -53,7 +53,7 @@ _unprotect = calls.typed(
 
 
 def protect(secret: memoryview) -> bytes:
-    """Return *secret* as only this user can have it opened. Raises OSError."""
+    """Return *secret* protected, so that only this user can open it. Raises OSError."""
     memory = ctypes.c_char.from_buffer(secret)
     given = _Blob(len(secret), ctypes.addressof(memory))
     made = _Blob()
@@ -66,7 +66,7 @@ def protect(secret: memoryview) -> bytes:
 
 
 def open_into(protected: bytes, out: memoryview) -> int:
-    """Open what `protect` returned into *out*; return how many bytes. Raises OSError, ValueError."""
+    """Open what `protect` returned into *out*; return its size. Raises OSError, ValueError."""
     held = ctypes.create_string_buffer(protected, len(protected))
     given = _Blob(len(protected), ctypes.addressof(held))
     found = _Blob()
@@ -74,7 +74,7 @@ def open_into(protected: bytes, out: memoryview) -> int:
         raise calls.failed()
     try:
         if found.cbData > len(out):
-            raise ValueError("what was protected is longer than its place")
+            raise ValueError("the protected secret is longer than its place")
         ctypes.memmove(ctypes.addressof(ctypes.c_char.from_buffer(out)), found.pbData, found.cbData)
         return int(found.cbData)
     finally:

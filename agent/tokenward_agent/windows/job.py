@@ -1,4 +1,4 @@
-"""A job: processes that end together, with all that they started."""
+"""A job: processes that end together, with everything that they started."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KILL_ON_CLOSE: Final = 0x2000  # JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
 
 
 class _Limits(ctypes.Structure):
-    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION of winnt.h, of which only the flags count here."""
+    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION of winnt.h; only its flags are used."""
 
     _fields_ = (
         ("times", ctypes.c_int64 * 2),
@@ -37,7 +37,7 @@ class Job:
     """An empty job, which ends with this process at the latest."""
 
     def __init__(self) -> None:
-        """Make it. Raises OSError."""
+        """Create the job. Raises OSError."""
         self._handle = calls.create_job(None, None)
         if not self._handle:
             raise calls.failed()
@@ -46,11 +46,11 @@ class Job:
         calls.set_job(self._handle, _EXTENDED_LIMITS, ctypes.byref(limits), size)
 
     def take(self, process: int) -> None:
-        """Put a process in, by its handle. Raises OSError."""
+        """Put a process into the job, by its handle. Raises OSError."""
         if not calls.assign_to_job(self._handle, process):
             raise calls.failed()
 
     def end(self) -> None:
-        """End every process in it."""
+        """End every process of the job."""
         calls.end_job(self._handle, 1)
         calls.close_handle(self._handle)

@@ -1,10 +1,10 @@
-"""The loop of Windows, waiting for pipes as the loops of other systems wait for sockets.
+"""The loop of Windows, which waits for pipes as the loops of other systems wait for sockets.
 
-asyncio's own has no `add_reader`: it moves bytes, into objects of its own, where an agent must have
-them in locked memory. So a read of nothing is begun, which ends when there is something, and
-whoever waits then reads it. Nothing of asyncio's is replaced.
+asyncio's own loop there has no `add_reader`: it moves bytes into objects of its own, but the agent
+must have them in locked memory. So this loop begins to read zero bytes, which completes once data
+is there; the callback then reads it. Nothing of asyncio is replaced.
 
-There is no `add_writer`: a pipe takes an answer at once (pipe.py).
+`add_writer` is missing: a pipe takes an answer at once (pipe.py).
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class PipeLoop(asyncio.ProactorEventLoop):
     def add_reader(  # type: ignore[override]  # any callable with its arguments
         self, fd: Any, callback: Callable[..., Any], *args: Any
     ) -> None:
-        """Call back whenever there is something at the end with this number, until removed."""
+        """Call back whenever the end with this number has data, until removed."""
         self.remove_reader(fd)
         watch = self._watch(fd, ENDS[fd], callback, args)
         self._readers[fd] = self.create_task(watch)
 
     def remove_reader(self, fd: Any) -> bool:
-        """Wait for that end no more; tell whether anybody did."""
+        """Stop waiting for that end; return whether a reader was there."""
         reader = self._readers.pop(fd, None)
         if reader is None:
             return False
@@ -52,8 +52,8 @@ class PipeLoop(asyncio.ProactorEventLoop):
             reader.cancel()
         return True
 
-    def remove_writer(self, fd: Any) -> bool:  # noqa: ARG002 - nobody ever waits to write
-        """Tell that nobody waited to write."""
+    def remove_writer(self, fd: Any) -> bool:  # noqa: ARG002 - no task ever waits to write
+        """Return that no writer was there."""
         return False
 
     async def _watch(
@@ -61,9 +61,9 @@ class PipeLoop(asyncio.ProactorEventLoop):
     ) -> None:
         me = asyncio.current_task(self)
         while self._readers.get(number) is me:
-            with contextlib.suppress(OSError):  # its other end is gone: whoever reads will see
+            with contextlib.suppress(OSError):  # it is gone: the callback's read reports it
                 await end.came(self._iocp)
             try:
                 callback(*args)
-            except Exception as error:  # noqa: BLE001 - as the loop itself does with any callback's
+            except Exception as error:  # noqa: BLE001 - the loop treats every callback so
                 self.call_exception_handler({"message": "A reader failed.", "exception": error})

@@ -1,8 +1,8 @@
-"""Memory that is not swapped, and random bytes that go straight into it.
+"""Memory that is not swapped, and random bytes written straight into it.
 
-``VirtualLock`` keeps pages in memory while this process runs; what it may lock is bounded by its
-working set, which is raised first. Such pages are in a dump, so the process is closed to dumps
-(process.py). Where locking is refused the memory is ``unlocked: REASON``.
+``VirtualLock`` keeps pages in memory while this process runs; the working set limits how many, and
+is raised first. Dumps contain such pages, so the process prevents dumps of itself (process.py). If
+Windows refuses to lock, the memory is ``unlocked: REASON``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 _BESIDES: Final = 16 << 20
-"""Bytes of the working set that are left to everything else."""
+"""Bytes of the working set for everything else."""
 
 _SYSTEM_PREFERRED: Final = 2  # BCRYPT_USE_SYSTEM_PREFERRED_RNG
 _random = calls.typed(
@@ -31,7 +31,7 @@ _random = calls.typed(
 
 
 def map_locked(size: int) -> tuple[mmap.mmap, str]:
-    """Map *size* bytes, whole pages; return them and what protects them."""
+    """Map *size* bytes, whole pages; return them and the name of their protection."""
     memory = mmap.mmap(-1, size)
     least = size + _BESIDES
     locked = calls.working_set(calls.current_process(), least, 2 * least) and calls.virtual_lock(
@@ -41,7 +41,7 @@ def map_locked(size: int) -> tuple[mmap.mmap, str]:
 
 
 def fill_random(view: memoryview) -> None:
-    """Fill *view* with random bytes of the system's. Raises OSError."""
+    """Fill *view* with random bytes of the system. Raises OSError."""
     if len(view) and _random(None, _address(view), len(view), _SYSTEM_PREFERRED):
         raise OSError("Windows has no random bytes.")
 

@@ -1,17 +1,17 @@
-"""A named pipe that looks like a non-blocking socket to whoever serves it: `Pipe`, `PipeListener`.
+"""A named pipe with the interface of a non-blocking socket: `Pipe`, `PipeListener`.
 
 Rules:
 
-- every instance is made with this user's own descriptor, refuses clients on other machines, and is
-  bytes, not messages; the first is made as the first, so that whoever took the name before us, or
-  tries to serve beside us, is noticed. The next one is there before a client is handed out: the
-  name is never free while it is served;
-- bytes go from the pipe into the caller's memory and back, with no object made of them;
-- an answer is taken whole or not at all. Windows lets nobody write a part of it without lending it
-  the memory until somebody reads, and there lies a secret; so a client that leaves `QUOTA` bytes
-  of answers unread is hung up on.
+- every instance has this user's own security descriptor, refuses clients on other machines, and
+  carries bytes, not messages. The first instance is created as the first one, so that creation
+  fails if another process took the name before or tries to serve it, too. The next instance exists
+  before a client is handed out: the name is never free while it is served;
+- bytes go from the pipe into the caller's memory and back, and no object is made of them;
+- an answer is taken as a whole or not at all. For a partial write Windows would keep using the
+  sender's memory, which holds a secret, until the client reads; so a client that leaves `QUOTA`
+  bytes of answers unread is disconnected.
 
-Waiting is the loop's (loop.py): `came` is what it waits for.
+The loop waits for data (loop.py), by `came`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tokenward_agent.windows.security import Descriptor
 
 QUOTA: Final = 512 * 1024
-"""Bytes that may wait in either direction: more than the longest frame, twice."""
+"""Bytes that may wait in each direction: more than twice the longest frame."""
 
 OPEN_MODE: Final = 0x40000003  # PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED
 FIRST_INSTANCE: Final = 0x00080000  # FILE_FLAG_FIRST_PIPE_INSTANCE
@@ -45,22 +45,22 @@ INSTANCES: Final = 255  # PIPE_UNLIMITED_INSTANCES
 _NOTHING: Final = bytearray()
 
 ENDS: WeakValueDictionary[int, Pipe | PipeListener] = WeakValueDictionary()
-"""What the loop is asked to wait for, by the number that it is called by."""
+"""The ends that the loop waits for, by their number."""
 
 
 class Pipe:
-    """One instance of a pipe, connected."""
+    """One connected instance of a pipe."""
 
     def __init__(self, handle: PipeHandle) -> None:
         self.handle = handle
         ENDS[id(self)] = self
 
     def fileno(self) -> int:
-        """Return the number that the loop knows it by; -1 once it is closed."""
+        """Return the number that the loop knows this end by; -1 once it is closed."""
         return -1 if self.handle.handle is None else id(self)
 
     def setblocking(self, flag: bool) -> None:
-        """Never blocks, whatever is asked for."""
+        """Do nothing: a pipe never blocks."""
 
     def recv_into(self, view: memoryview) -> int:
         """Read what is there, as much as fits; 0 at the end. Raises BlockingIOError, OSError."""
@@ -74,15 +74,15 @@ class Pipe:
         return self._at_once(calls.read_file, view[: there.value])
 
     def send(self, view: memoryview) -> int:
-        """Write all of it. Raises OSError, also where the other end has too much to read yet."""
+        """Write all of it. Raises OSError, also if the other end leaves too much unread."""
         return self._at_once(calls.write_file, view)
 
     def _at_once(self, call: ctypes._NamedFuncPointer, view: memoryview) -> int:
-        """Do what need not wait, and take it back where it would. Raises OSError."""
+        """Do it if that takes no waiting, else cancel it. Raises OSError."""
         size, moved = len(view), wintypes.DWORD()
         handle = self.handle.fileno()
         event = calls.create_event(None, True, False, None)
-        # The lowest bit of the event: no word of it to the loop's completion port.
+        # The lowest bit of the event keeps the completion from the loop's port.
         task = calls.Overlapped(hEvent=event | 1)
         memory = ctypes.c_char.from_buffer(view)
         try:
@@ -98,7 +98,7 @@ class Pipe:
         return size
 
     async def came(self, iocp: IocpProactor) -> None:
-        """Wait until there is something to read: reading nothing ends when something is there."""
+        """Wait until there is something to read: a read of zero bytes completes then."""
         await iocp.recv_into(cast("Any", self.handle), _NOTHING)
 
     def client(self) -> int:
@@ -109,15 +109,15 @@ class Pipe:
         return found.value
 
     def close(self) -> None:
-        """Hang up. What was sent stays there to be read."""
+        """Hang up. The other end can still read what was sent."""
         self.handle.close()
 
 
 class PipeListener:
-    """The pipe of one name, of which there is always one more instance for the next client."""
+    """The pipe of one name, which always has one more instance for the next client."""
 
     def __init__(self, name: str, descriptor: Descriptor) -> None:
-        """Take the name. Raises PermissionError where somebody else has it, OSError."""
+        """Take the name. Raises PermissionError if another process has it, OSError."""
         self.name = name
         self._descriptor = descriptor
         self._next = self._instance(FIRST_INSTANCE)
@@ -140,17 +140,17 @@ class PipeListener:
         return PipeHandle(made)
 
     def fileno(self) -> int:
-        """Return the number that the loop knows it by."""
+        """Return the number that the loop knows this end by."""
         return id(self)
 
     def setblocking(self, flag: bool) -> None:
-        """Never blocks, whatever is asked for."""
+        """Do nothing: a pipe never blocks."""
 
     def listen(self, backlog: int) -> None:
-        """Whoever comes before the next instance is there waits, and asks again."""
+        """Do nothing: a client that comes before the next instance exists waits and tries again."""
 
     async def came(self, iocp: IocpProactor) -> None:
-        """Wait for a client; one that has gone again already is none."""
+        """Wait for a client; one that has already gone does not count."""
         try:
             await iocp.accept_pipe(cast("Any", self._next))
         except OSError:
@@ -159,7 +159,7 @@ class PipeListener:
             self._came = True
 
     def accept(self) -> tuple[Pipe, str]:
-        """Return who came. Raises BlockingIOError where nobody did, OSError."""
+        """Return the client that came. Raises BlockingIOError if none did, OSError."""
         if not self._came:
             raise BlockingIOError
         self._came = False
@@ -167,10 +167,10 @@ class PipeListener:
         try:
             self._next = self._instance()
         except OSError:
-            calls.disconnect(came.fileno())  # for the next one: the name is not to be free
+            calls.disconnect(came.fileno())  # reuse it: the name must not become free
             raise
         return Pipe(came), ""
 
     def close(self) -> None:
-        """Give the name back."""
+        """Release the name."""
         self._next.close()

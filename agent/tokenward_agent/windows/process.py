@@ -1,14 +1,14 @@
-"""This process, closed to others of its user; and what is to be seen of another one.
+"""This process, closed to others of its user; and what can be seen of another one.
 
 In force after `close_process`:
 
-- the process' own access list lets nobody read its memory, attach to it, duplicate its handles or
-  start a thread in it, its owner included, who could otherwise rewrite the list: what is left is to
-  end it, to wait for it and to see what program it is;
-- no error box and no dump of Windows' error reporting for a crash.
+- the access list of the process denies reading its memory, attaching to it, duplicating its handles
+  and starting a thread in it, even to its owner, who could otherwise rewrite the list. Others may
+  only end it, wait for it and see which program it is;
+- after a crash Windows' error reporting shows no dialog and writes no dump.
 
-A debugger that is there already is refused. Administrators with the privilege to debug pass by any
-access list, and nothing here is against them.
+A debugger that is attached already is refused. Administrators with the privilege to debug bypass
+any access list; nothing here protects against them.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ _RIGHTS: Final = 0x00101001
 _QUIET: Final = 0x8003  # SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX
 _PATH: Final = 32768
 _TICKS: Final = 10_000_000  # a FILETIME counts tenths of microseconds
-_TO_1970: Final = 11_644_473_600  # seconds from 1601, where it begins
+_TO_1970: Final = 11_644_473_600  # seconds from 1601, the epoch of FILETIME
 
 
 def closed_to(sid: str) -> str:
     """Return the access list of a process that its own user may only end and look at (SDDL).
 
-    OW is whoever owns it: without that entry an owner may always change the list.
+    OW is the owner, who could always change the list without this entry.
     """
     return f"D:P(A;;{_RIGHTS:#x};;;{sid})(A;;{_RIGHTS:#x};;;OW)"
 
 
 def close_process() -> None:
-    """Let nobody of this user into this process. Raises OSError."""
+    """Close this process to other processes of this user. Raises OSError."""
     calls.set_error_mode(_QUIET)
     descriptor = Descriptor(closed_to(own_sid()))
     if not calls.set_kernel_object_security(calls.current_process(), _DACL, descriptor.address):
@@ -62,9 +62,9 @@ def has_debugger() -> bool:
 
 
 def program_of(pid: int) -> tuple[str, float]:
-    """Return the path of what a process runs, and when it began, in seconds since 1970.
+    """Return the path of a process' program, and its start in seconds since 1970.
 
-    Raises OSError where it has ended or may not be looked at.
+    Raises OSError if it has ended or may not be read.
     """
     process = calls.open_process(calls.PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
     if not process:

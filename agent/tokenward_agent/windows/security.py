@@ -1,9 +1,9 @@
-"""The descriptor that lets one user in and nobody else.
+"""The security descriptor that admits one user only.
 
-The descriptor names its owner, since what an elevated process makes would belong to all
-administrators, and its list is protected, so that nothing is inherited into it. One entry: this
-user may do everything. SYSTEM and administrators can take what they like all the same; they are
-not invited.
+The descriptor names its owner, since the objects of an elevated process would otherwise belong to
+all administrators, and its list is protected, so that it inherits nothing. It has one entry: this
+user may do everything. SYSTEM and administrators can take access all the same; the list does not
+grant it.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _OWNER_AND_DACL: Final = 1 | 4
 
 
 def one_user(sid: str) -> str:
-    """Return the descriptor of what belongs to one user and is for that user alone (SDDL)."""
+    """Return the security descriptor of an object that only its owner may use (SDDL)."""
     return f"O:{sid}D:P(A;;GA;;;{sid})"
 
 
 class Descriptor:
-    """A security descriptor, made of its text, with the attributes that hand it to a call."""
+    """A security descriptor, made of its text, with the attributes that pass it to a call."""
 
     def __init__(self, sddl: str) -> None:
-        """Make it. Raises OSError for what is no descriptor."""
+        """Create it. Raises OSError for an invalid text."""
         made = c_void_p()
         if not calls.text_to_descriptor(sddl, _SDDL_REVISION, made, None):
             raise calls.failed()
@@ -48,7 +48,7 @@ class Descriptor:
 
 
 def descriptor_of(handle: int) -> str:
-    """Return owner and access list of what a handle is of, as SDDL. Raises OSError."""
+    """Return owner and access list of a handle's object, as SDDL. Raises OSError."""
     found = c_void_p()
     code = calls.security_info(
         handle, _KERNEL_OBJECT, _OWNER_AND_DACL, None, None, None, None, found

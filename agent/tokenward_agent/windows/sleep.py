@@ -1,4 +1,4 @@
-"""How long this machine has slept: the difference between two clocks, one of which goes on then."""
+"""How long this machine has slept: the difference between two clocks; only one counts sleep."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tokenward_os.windows import calls
 
 
 def slept() -> float:
-    """Return seconds spent asleep since the machine started; too little rather than too much."""
+    """Return seconds spent asleep since the machine started, or fewer."""
     asleep_too, awake = float(calls.tick_count()) / 1000, ctypes.c_uint64()
-    if not calls.unbiased_time(awake):  # looked at last: this process may be stopped in between
+    if not calls.unbiased_time(awake):  # read last: this process may be stopped in between
         return 0.0
     return max(asleep_too - awake.value / 10_000_000, 0.0)
