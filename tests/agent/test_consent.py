@@ -260,7 +260,7 @@ def test_a_program_that_hangs_is_dead_at_the_deadline_with_all_that_it_started(
     ("named", "why"),
     [
         ("/nowhere/pinentry", "cannot be run"),
-        ("no-such-pinentry", "No program was found"),
+        ("no-such-pinentry", "No program that can show a prompt"),
     ],
 )
 def test_where_no_program_can_ask_that_is_told(named: str, why: str) -> None:
@@ -270,16 +270,16 @@ def test_where_no_program_can_ask_that_is_told(named: str, why: str) -> None:
 
 def test_an_error_of_any_length_is_one_that_is_not_known(tmp_path: Path) -> None:
     body = PINENTRY.format(flavor="qt", confirm="printf 'ERR 1%09999d\\n' 0", pin="echo OK")
-    with pytest.raises(Failure, match="could not ask"):
+    with pytest.raises(Failure, match="showed no prompt"):
         answer(program_that(tmp_path, "pinentry-x", body), NOWHERE)
 
 
 @installed("pinentry-curses")
 def test_a_terminal_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Failure, match="is no terminal"):
+    with pytest.raises(Failure, match="is not a terminal"):
         answer("pinentry-curses", Screen({}, str(tmp_path / "file"), "xterm"))
-    with pytest.raises(Failure, match="could not ask"):
+    with pytest.raises(Failure, match="showed no prompt"):
         answer("pinentry-curses", NOWHERE)
 
 

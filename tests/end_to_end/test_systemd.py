@@ -450,7 +450,7 @@ def test_where_no_worker_is_to_be_had_that_is_said(user: UserManager) -> None:
     assert user.shows(AGENT, "ActiveState") == "active"
     login = ("login", URL, "--token", "t-5", "--keyring-provider", "keyring")
     refused = user.auth(*login)
-    assert "starts no worker at" in refused.stderr
+    assert "does not start a worker at" in refused.stderr
     user.done("agent", "restart")
     assert user.shows("tokenward-worker.socket", "ActiveState") == "active"
 
@@ -499,8 +499,8 @@ def test_an_agent_sends_nothing_to_a_worker_that_is_not_the_managers(user: UserM
         result = user.run("sh", "-c", f"{command} --keyring-provider keyring; wait")
         assert result.returncode in {0, 2}
         assert (user.path / "got").read_text() == "b''\n"
-        assert "starts no worker at" in result.stderr
-        assert "somebody else listens there" in result.stderr
+        assert "does not start a worker at" in result.stderr
+        assert "another process listens there" in result.stderr
     user.run("rm", f"{RUNTIME}/mine.sock")
 
 

@@ -1,1 +1,1 @@
-"""Short-lived processes for what is slow or talks to the world, and how the agent runs them."""
+"""Workers: short-lived processes for work that is slow or outside the agent, and their runner."""

@@ -1,8 +1,8 @@
-"""The conversation with a pinentry: lines of the Assuan protocol over its stdin and stdout.
+"""The dialogue with a pinentry: lines of the Assuan protocol over its stdin and stdout.
 
 Source: "Developing with Assuan" (the manual of libassuan, 2.3) and "Protocol" in pinentry's own. A
 line has at most 1000 bytes with its end; `%`, carriage return and line feed travel as `%25`, `%0D`
-and `%0A`, so that no text of anybody's can become a command. What a pinentry says is bounded too.
+and `%0A`, so that no text can become a command. Replies are bounded, too.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 MAX_LINE: Final = 1000
 MAX_TEXT: Final = MAX_LINE - len("SETDESC ") - 1
-"""Bytes of a description, as it travels."""
+"""Bytes of a description, escaped."""
 _MAX_REPLY: Final = 64 * 1024
 
 TIMED_OUT: Final = 62
 CANCELLED: Final = 99
 NOT_CONFIRMED: Final = 114
 FULLY_CANCELLED: Final = 198
-"""Of libgpg-error's codes, in the low 16 bits of the number behind ERR."""
+"""Codes of libgpg-error, in the low 16 bits of the number behind ERR."""
 
 
 class Refused(Exception):  # noqa: N818 - an answer
@@ -41,7 +41,7 @@ class Refused(Exception):  # noqa: N818 - an answer
 
 
 def escaped(text: str, limit: int = MAX_LINE) -> bytes:
-    """Return a parameter as it travels, cut so that it has at most `limit` bytes."""
+    """Return a parameter escaped, cut to at most `limit` bytes."""
     out = b""
     for char in text:
         data = _escaped(char)
@@ -59,10 +59,9 @@ def _escaped(char: str) -> bytes:
 
 
 def fitted(lines: Sequence[str], limit: int) -> str:
-    """Return lines as one text that travels in `limit` bytes.
+    """Return lines as one text that takes at most `limit` bytes when escaped.
 
-    Where they are too long for that the longest lose their middle, so that none of them pushes
-    another one out.
+    If they are too long, the longest lose their middle, so that no line pushes another one out.
     """
     most = limit
     while sum(map(_size, text := "\n".join(_cut(line, most) for line in lines))) > limit:
@@ -88,7 +87,7 @@ def _size(char: str) -> int:
 
 
 class Pinentry:
-    """One that was started; `stdin` and `stdout` are our ends of its pipes. Raises Stopped."""
+    """A running pinentry; `stdin` and `stdout` are our ends of its pipes. Raises Stopped."""
 
     def __init__(self, stdin: int, stdout: int, patience: Patience) -> None:
         self._stdin = stdin
@@ -98,7 +97,7 @@ class Pinentry:
         self._reply()  # it greets
 
     def command(self, name: str, parameter: str = "") -> bytes:
-        """Give a command and return the data of the reply. Raises Refused, Stopped."""
+        """Send a command and return the data of the reply. Raises Refused, Stopped."""
         line = name.encode()
         if parameter:
             line += b" " + escaped(parameter, MAX_LINE - len(line) - 2)
@@ -122,10 +121,10 @@ class Pinentry:
             if word == b"OK":
                 return data
             if word == b"ERR":
-                number = rest.split(b" ")[0][:10]  # of 32 bits
+                number = rest.split(b" ")[0][:10]  # 32 bits have no more digits
                 raise Refused(int(number) & 0xFFFF if number.isdigit() else 0)
             if word == b"INQUIRE":
-                raise Stopped("ended")  # there is nothing for it to ask
+                raise Stopped("ended")  # no command here lets it ask for more
             if word == b"D":
                 data += rest
             if len(data) > _MAX_REPLY:

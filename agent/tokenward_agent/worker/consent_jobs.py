@@ -1,19 +1,18 @@
-"""The job of a worker that puts a question to a person and returns what was answered.
+"""The job that shows a prompt to the user and returns the answer.
 
-By a pinentry, or by a program of ssh-askpass' kind, which is told by its name. A yes always takes
-an act other than the one that people do without reading: Enter says no. Which button the keyboard
-is on differs from one to the next, so they are told apart by the *flavor* that they give
-themselves:
+It runs a pinentry, or a program like ssh-askpass, which is recognised by its name. An approval
+always takes more than pressing Enter without reading: Enter denies. Pinentries differ in which
+button has the focus, so they are told apart by the *flavor* that they report:
 
-| flavor | is shown | yes is |
+| flavor | prompt | approval |
 | --- | --- | --- |
 | `gtk2`, `qt` | the buttons Allow and Deny; Enter and Escape are Deny | OK |
-| `curses`, `tty` | the buttons the other way round, since Enter is the first of them | "not confirmed" |
+| `curses`, `tty` | the buttons in reverse, since Enter is the first of them | "not confirmed" |
 | any other, and ssh-askpass | a field | `yes`, typed |
 
-Every other answer, none in time, and an end of any kind is a no. The program runs in the session
-that the request came from, with that display, terminal and bus, and not with the agent's. What
-others said of themselves is escaped before it is shown.
+Every other answer, no answer in time, and every failure is a denial. The program runs in the
+requester's session, with that display, terminal and bus, not the agent's. Text from other processes
+is escaped before it is shown.
 """
 
 from __future__ import annotations
@@ -49,21 +48,21 @@ if TYPE_CHECKING:
     from tokenward_agent.worker.job import Header
 
 _EARLIER: Final = 3
-"""Seconds before the agent's deadline at which this one ends what it started, to tidy up."""
+"""Seconds before the agent's deadline at which this job ends its program, to tidy up."""
 
 _BLANKS: Final = "\u115f\u1160\u2800\u3164\uffa0"
-"""Letters and signs that are nothing to see (Unicode: fillers, and Braille without a dot)."""
+"""Letters and signs that are invisible (Unicode: fillers, and Braille without a dot)."""
 _TYPED: Final = "Type yes to allow:"
 _MOST_TYPED: Final = 1024
 _BUTTONS: Final = {"gtk2", "qt", "qt4", "qt5", "qt6"}
 _SWAPPED: Final = {"curses", "tty"}
-_HINT: Final = "TOKENWARD_PINENTRY or `pinentry` in config.toml names another program"
+_HINT: Final = "set TOKENWARD_PINENTRY or `pinentry` in config.toml to another program"
 
 
 def work(_job: str, header: Header, _secret: bytes) -> tuple[Header, bytes]:
-    """Ask: `lines` to show, by `program`, on `screen` (variables) or `tty` (of the type `term`).
+    """Show the prompt `lines` with `program`, on `screen` (variables) or `tty` (of type `term`).
 
-    With `watched` it ends where whoever asks hangs up.
+    With `watched` it ends if the requester hangs up.
 
     Returns `answer`: `yes`, `no`, `late` or `gone`. Raises JobError if nothing could be shown.
     """
@@ -89,7 +88,7 @@ def work(_job: str, header: Header, _secret: bytes) -> tuple[Header, bytes]:
 
 
 def shown(text: str) -> str:
-    """Return a text with everything escaped that could look like what it is not."""
+    """Return a text with every character escaped that could mislead."""
     return "".join(char if _is_plain(char) else ascii(char)[1:-1] for char in text).replace(
         "<", "\\x3c"
     )
@@ -142,12 +141,12 @@ def _by_pinentry(
     if code in {CANCELLED, NOT_CONFIRMED, FULLY_CANCELLED}:
         return "no"
     raise JobError(
-        "program-failed", f"The program {header['program']} could not ask (error {code}).", _HINT
+        "program-failed", f"The program {header['program']} showed no prompt (error {code}).", _HINT
     )
 
 
 def _answer(pinentry: Pinentry, flavor: str) -> str:
-    """Put the question. Raises Refused for most ways of saying no."""
+    """Show the prompt. Raises Refused for most denials."""
     if flavor in _BUTTONS:
         pinentry.command("SETOK", "_Allow")
         pinentry.command("SETCANCEL", "_Deny")
@@ -168,7 +167,7 @@ def _answer(pinentry: Pinentry, flavor: str) -> str:
 
 
 def _flavor(pinentry: Pinentry) -> str:
-    """Return what a pinentry shows itself as; `gtk2:curses` is one that found no display."""
+    """Return a pinentry's kind of display; `gtk2:curses` is one that found no display."""
     try:
         return pinentry.command("GETINFO", "flavor").decode("ascii", "replace").rpartition(":")[2]
     except Refused:

@@ -1,6 +1,6 @@
-"""One worker on Linux and macOS, from its start to its end: fed and read through pipes by the loop.
+"""One worker on Linux and macOS, from start to end: the loop writes and reads its pipes.
 
-It gets a session of its own, so that ending it ends what it started. Nothing here blocks the loop.
+It has a session of its own, so that ending it ends its children. Nothing here blocks the loop.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ async def converse(
     watched: int | None,
     manager: str,
 ) -> Header:
-    """Start a worker, feed it `request`, and return what `run` does. Raises WorkerError, OSError.
+    """Start a worker, send it `request`, and return its answer. Raises WorkerError, OSError.
 
-    A service manager starts it where `manager` names its socket. However this ends, the worker's
+    If `manager` names a socket, a service manager starts the worker. At every end the worker's
     whole process group is killed and the process reaped.
     """
     with contextlib.ExitStack() as ours:
@@ -61,7 +61,7 @@ def _called(address: str, watched: int | None, ours: contextlib.ExitStack) -> in
     except OSError as error:
         raise WorkerError(
             "worker",
-            f"The service manager starts no worker at {address}: {error.strerror}.",
+            f"The service manager does not start a worker at {address}: {error.strerror}.",
             "`systemctl --user restart tokenward-worker.socket`",
         ) from None
     ours.callback(connection.close)
@@ -73,7 +73,7 @@ def _started(
 ) -> tuple[int, int]:
     """Start a worker that ends with `ours`; return the descriptors for request and answer."""
     more = [] if watched is None else [(os.POSIX_SPAWN_DUP2, watched, WATCHED)]
-    with contextlib.ExitStack() as theirs:  # closed once it runs, or its death goes unseen
+    with contextlib.ExitStack() as theirs:  # closed once it runs, or its end stays unseen
         stdin, feed = _pipe(reader=theirs, writer=ours)
         answers, stdout = _pipe(reader=ours, writer=theirs)
         process = os.posix_spawn(
@@ -97,7 +97,7 @@ def _started(
 
 
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
-    """Make a pipe whose ends the two stacks close."""
+    """Create a pipe whose ends the two stacks close."""
     ends = os.pipe()
     reader.callback(os.close, ends[0])
     writer.callback(os.close, ends[1])
@@ -105,11 +105,11 @@ def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[i
 
 
 def _end(loop: asyncio.AbstractEventLoop, process: int) -> None:
-    """Kill a worker and all that it started, then reap it without waiting.
+    """Kill a worker and its children, then reap it without waiting.
 
-    It is our child until it is reaped, so that its number cannot be another process' yet.
+    Until it is reaped it stays our child, so its number cannot belong to another process yet.
     """
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # a zombie alone, on macOS
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: only a zombie is left
         os.killpg(process, signal.SIGKILL)
     _reap(loop, process, 0.001)
 

@@ -1,4 +1,4 @@
-"""What a worker finds in its environment: little of the agent's, and the session of whoever asks."""
+"""A worker's environment: little of the agent's, and the session of the requester."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _SESSION: Final = frozenset(
 
 
 def environment(own: Mapping[str, str], session: Mapping[str, str]) -> dict[str, str]:
-    """Return a worker's environment: what it needs of the agent's *own*, and the asker's *session*.
+    """Return a worker's environment: the necessary part of *own*, and the requester's *session*.
 
-    Of *session* only what names a display or a bus counts.
+    Of *session* only variables of a display or a bus count.
     """
     chosen = {
         name: value

@@ -1,4 +1,4 @@
-"""How a job fails, as the agent sees it."""
+"""A failed job, as the agent sees it."""
 
 from __future__ import annotations
 

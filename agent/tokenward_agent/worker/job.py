@@ -1,6 +1,6 @@
-"""What a worker's jobs have in common: how one fails, how much it may say, how keys are written.
+"""Common to all jobs of workers: their failure, their limits, the encoding of keys.
 
-Imported by whatever does a job, and by the agent for its limits; imports nothing of the agent itself.
+Every job imports it, and the agent for the limits; it imports no module of the agent.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ KEY_SIZE: Final = 32
 MAX_HEADER: Final = 64 * 1024
 MAX_SECRET: Final = 64 * 1024
 WATCHED: Final = 3
-"""The descriptor of whoever asks, in a worker that is to see when they hang up."""
+"""The descriptor of the requester's socket, in a worker that watches for a hang-up."""
 
 
 class JobError(Exception):
-    """A job failed: a `code`, one sentence, and the command that helps if there is one."""
+    """A job failed: a `code`, one sentence, and the command that helps, if any."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -31,16 +31,16 @@ class JobError(Exception):
 
 
 def encode_key(key: bytes) -> bytes:
-    """Return *key* as the item of a keyring holds it: base64 (RFC 4648), since items are text."""
+    """Return *key* as text for the item of a keyring: base64 (RFC 4648)."""
     return base64.b64encode(key)
 
 
 def decode_key(value: str | bytes, where: str) -> bytes:
-    """Return the key that an item holds. Raises JobError."""
+    """Return the key of a keyring's item. Raises JobError."""
     try:
         key = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != KEY_SIZE:
-        raise JobError("keyring-failed", f"What {where} answered is not a vault's key.")
+        raise JobError("keyring-failed", f"The answer of {where} is not a vault's key.")
     return key

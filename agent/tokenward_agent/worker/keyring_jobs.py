@@ -1,14 +1,14 @@
-"""The jobs of a worker that ask the system keyring, through the library ``keyring``.
+"""The jobs that ask the system keyring, through the library ``keyring``.
 
-Two questions are kept apart. *Our own key* goes only to a keyring that belongs to this user's
-session and can store: Keychain, Credential Store, Secret Service or KWallet, by the library's
-priority, or whatever backend the user has configured by name. *A credential that somebody keeps in
-a keyring* is looked for in every backend that the library would ask, those included that make
-short-lived tokens and store nothing.
+They ask for two kinds of secrets. *The vault's key* goes only to a keyring that belongs to this
+user's session and can store: Keychain, Credential Store, Secret Service or KWallet, by the
+library's priority, or any backend that the user has configured by name. *A credential that the user
+keeps in a keyring* is looked for in every backend that the library would ask, also in those that
+only make short-lived tokens.
 
-Refused in both: this project's own backend (it asks the agent, which asks us), chains (which may
-hold it), ``fail``, ``null``, and backends that store in plain files. A user who has switched the
-library off by configuring ``null`` or ``fail`` has no system keyring.
+Refused for both: this project's own backend (it asks the agent, which waits for this job), chains
+(which may contain it), ``fail``, ``null``, and backends that store in plain files. A user who has
+configured ``null`` or ``fail`` has switched keyrings off.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _REFUSED: Final = (*_OURS, "keyring.backends.chainer", "keyrings.alt", *_OFF)
 
 
 def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
-    """Do one of the jobs below. Raises JobError with what the keyring said, never with a secret."""
+    """Do one of the jobs below. Raises JobError, never with a secret."""
     jobs: dict[str, Callable[[Header, bytes], tuple[Header, bytes]]] = {
         "keyring-probe": _probe,
         "keyring-get": _get,
@@ -68,7 +68,7 @@ def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
 
 
 def _probe(_header: Header, _secret: bytes) -> tuple[Header, bytes]:
-    """Find out which keyring answers, without ever making it put a question to a person."""
+    """Find the keyring that answers, without ever causing a prompt."""
     backend = _system_keyring()
     if type(backend).__module__ == "keyring.backends.SecretService":
         _refuse_to_wake_secret_service()
@@ -143,7 +143,7 @@ def _why_none() -> str:
         return ""
     if "DBUS_SESSION_BUS_ADDRESS" not in os.environ:
         return " (no D-Bus session)"
-    return " (nobody keeps secrets on this D-Bus session)"
+    return " (no secret service runs on this D-Bus session)"
 
 
 def _readable_keyrings() -> Iterator[KeyringBackend]:
@@ -159,15 +159,15 @@ def _readable_keyrings() -> Iterator[KeyringBackend]:
 
 
 def _configured() -> KeyringBackend | None:
-    """Return the backend that the user's environment or keyringrc.cfg names, if it can be had."""
+    """Return the backend of the user's environment or keyringrc.cfg, if it loads."""
     try:
         return keyring.core.load_env() or keyring.core.load_config()
-    except Exception:  # noqa: BLE001 - a broken backend of somebody else; then there is none
+    except Exception:  # noqa: BLE001 - a broken foreign backend counts as none
         return None
 
 
 def _load_backends() -> None:
-    """Load every backend but ours, which would ask the agent that is waiting for us."""
+    """Load every backend except ours, which would ask the agent that waits for this job."""
     for entry in metadata.entry_points(group="keyring.backends"):
         if entry.value.startswith("tokenward"):
             continue
@@ -175,7 +175,7 @@ def _load_backends() -> None:
             loaded = entry.load()
             if callable(loaded):
                 loaded()
-        except Exception:  # noqa: BLE001, S112 - a broken backend of somebody else
+        except Exception:  # noqa: BLE001, S112 - a broken foreign backend
             continue
 
 
@@ -195,7 +195,7 @@ def _named(backend: KeyringBackend) -> Header:
 
 
 def _refuse_to_wake_secret_service() -> None:
-    """Raise KeyringLocked or JobError where the Secret Service would have to ask a person."""
+    """Raise KeyringLocked or JobError if the Secret Service would show a prompt."""
     import secretstorage
     from secretstorage.exceptions import ItemNotFoundException
 
@@ -211,7 +211,7 @@ def _refuse_to_wake_secret_service() -> None:
 
 
 def _refuse_to_wake_kwallet(backend: Any) -> None:
-    """Raise KeyringLocked where KWallet would have to ask a person (org.kde.KWallet.xml)."""
+    """Raise KeyringLocked if KWallet would show a prompt (org.kde.KWallet.xml)."""
     from jeepney import (  # type: ignore[import-untyped] # it has no annotations
         DBusAddress,
         new_method_call,

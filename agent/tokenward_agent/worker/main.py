@@ -1,14 +1,13 @@
-"""What runs inside a short-lived worker process: one job, read from stdin, answered on stdout.
+"""The program of a worker: a short-lived process that reads one job and writes its answer.
 
-A worker does what is slow or talks to the world, so that the agent does neither: stretch a
-passphrase, ask the system keyring, run a foreign ``keyring`` program, ask a person. It is started
-as::
+A worker does what is slow or outside the agent: it stretches a passphrase, asks the system keyring,
+runs a foreign ``keyring`` program, or shows a prompt. It is started as::
 
     python -I [-S] main.py DIRECTORY...
 
 with the directories of the packages that it imports, and closes itself (`harden`) before it reads
-anything. Nothing secret stands in its arguments or its environment. Request and answer have one
-form, and so does an error, which never holds a secret::
+anything. Its arguments and its environment hold no secret. Request (stdin) and answer (stdout) have
+one form, and so does an error, which never holds a secret::
 
     u32 length of the header (big endian) | msgpack map | raw secret, `size` bytes of it
 
@@ -16,9 +15,8 @@ form, and so does an error, which never holds a secret::
     {"ok": true, "size": 32, ...}
     {"ok": false, "code": "not-found", "message": "...", "hint": "..."}
 
-It outlives neither its deadline, at which it ends its whole process group should the agent be gone,
-nor the agent's interest, which ends it earlier. Here a secret may be a Python object: the process
-is gone a moment later.
+If the agent is gone, it ends its own process group at its deadline; if the agent loses interest,
+the agent ends it earlier. A secret may be a Python object here: the process ends a moment later.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ import signal
 import sys
 
 if __name__ == "__main__":
-    sys.path.extend(sys.argv[1:])  # what follows is there
+    sys.path.extend(sys.argv[1:])  # where the imports below are found
 
 from tokenward_agent.worker.job import KEY_SIZE, MAX_HEADER, MAX_SECRET, JobError
 
@@ -79,15 +77,15 @@ def work(header: Header, secret: bytes) -> tuple[Header, bytes]:
         return program_jobs.work(job, header, secret)
     if job.startswith("consent-"):
         if sys.platform == "win32":
-            raise JobError("no-screen", "There is no program here that asks a person.")
+            raise JobError("no-screen", "No program for prompts exists on this system.")
         from tokenward_agent.worker import consent_jobs
 
         return consent_jobs.work(job, header, secret)
-    raise JobError("bad-request", f"There is no job {job}.")
+    raise JobError("bad-request", f"The job {job} does not exist.")
 
 
 def main() -> None:
-    """Serve the one request of this process."""
+    """Do the one job of this process."""
     from tokenward_agent.harden import HardenError, deafen, harden
 
     deafen()
@@ -107,7 +105,7 @@ def main() -> None:
     except JobError as error:
         failure = {"ok": False, "code": error.code, "message": str(error), "hint": error.hint}
         write_answer(1, failure)
-    except Exception as error:  # noqa: BLE001 - whatever a keyring raises; its text may be a secret
+    except Exception as error:  # noqa: BLE001 - keyrings raise anything; the text may be a secret
         name = type(error).__name__
         failure = {"code": "worker", "message": f"The job {header['job']} failed with {name}."}
         write_answer(1, {"ok": False, **failure, "hint": ""})
@@ -116,8 +114,8 @@ def main() -> None:
 
 
 def _end_in(seconds: int) -> None:
-    """End this process in so many seconds, with all that it started."""
-    if sys.platform == "win32":  # the agent's job object ends what this one started
+    """End this process and its children in so many seconds."""
+    if sys.platform == "win32":  # the agent's job object ends the children
         from threading import Timer
 
         timer = Timer(seconds, os._exit, (1,))
@@ -153,5 +151,5 @@ def _read(descriptor: int, size: int) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.argv[0] = "tokenward"  # the name that KWallet shows to the person whom it asks
+    sys.argv[0] = "tokenward"  # the name that KWallet shows in its prompt
     main()

@@ -1,11 +1,11 @@
-"""The agent's side of workers that a service manager starts, apart from the agent and its filters.
+"""The agent's side of workers that a service manager starts, outside of the agent's sandbox.
 
-Under such a manager the agent may not open a network connection, and neither may a process that it
-starts itself. What needs the network, a keyring or a screen is done by a unit of its own instead:
-whoever connects to its socket gets a fresh worker (outside.py) at the other end.
+Under such a manager neither the agent nor a child of it may open a network connection. So a unit of
+its own does the jobs that need the network, a keyring or a screen: each connection to its socket
+starts a new worker (outside.py).
 
-What is sent there may be a key, so it is looked first who listens: nobody but the manager, whose
-child this agent is.
+The job may hold a key, so the listener is checked first: it must be the manager, whose child this
+agent is.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
     from typing import Final
 
 WORKERS: Final = "TOKENWARD_WORKERS"
-"""The variable by which the agent's unit names the socket of the other one."""
+"""The variable in which the agent's unit names the workers' socket."""
 
 _OUTSIDE: Final = frozenset({"keyring", "program", "consent"})
-"""How jobs begin that need more than the agent may have."""
+"""First words of the jobs that need more than the agent may have."""
 
 
 def address(job: str, environ: Mapping[str, str]) -> str:
-    """Return the socket at which a job is done, "" if by a child of the agent's own."""
+    """Return the socket of the workers that do a job, "" if a child of the agent does it."""
     return environ.get(WORKERS, "") if job.partition("-")[0] in _OUTSIDE else ""
 
 
 def connected(path: str, watched: int | None) -> socket.socket:
     """Return a connection to a new worker, which gets `watched`, too. Raises OSError.
 
-    PermissionError where somebody else than the manager listens.
+    PermissionError if another process than the manager listens.
     """
     found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         found.setblocking(False)
         found.connect(path)
         if server(found) != os.getppid():
-            raise PermissionError(0, "somebody else listens there")
+            raise PermissionError(0, "another process listens there")
         socket.send_fds(found, [b"\0"], [] if watched is None else [watched])
     except BaseException:
         found.close()
@@ -55,7 +55,7 @@ def connected(path: str, watched: int | None) -> socket.socket:
 
 
 def server(connection: socket.socket) -> int:
-    """Return the process at the other end: that listened there, or that connected to us."""
+    """Return the id of the process at the other end, the listener or the peer."""
     if sys.platform != "linux":
-        raise NotImplementedError  # only systemd starts workers
+        raise NotImplementedError  # only systemd starts such workers
     return pid_and_uid(connection)[0]

@@ -1,10 +1,10 @@
-"""A worker that a service manager started for one job: the process at the end of a connection.
+"""A worker that a service manager started for one job: the server's end of a connection.
 
-It has none of the filters of the agent's unit, so it is for the agent alone: whoever else connects,
-from a sandbox perhaps, would get a program of their choice run outside of it. The agent is who runs
-in the agent's unit, by the cgroup that the kernel says. From there on it is a worker like any other
-(main.py): a job on stdin, its answer on stdout, and if somebody may hang up, their socket as
-descriptor 3. It ends with all that it has started when the agent hangs up.
+It has none of the restrictions of the agent's unit, so it serves only the agent: any other peer,
+perhaps in a sandbox, could have a program of its choice run outside of it. The peer is the agent if
+the kernel says that its cgroup is the agent's unit. From there on it is a worker like any other
+(main.py): a job on stdin, its answer on stdout, and the socket of a requester who may hang up as
+descriptor 3. When the agent hangs up, it ends with all its children.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 UNIT: Final = "tokenward.service"
 
 _MOMENT: Final = 0.5
-"""Seconds that a worker has for ending by itself, once it has answered and nobody listens."""
+"""Seconds for a worker to end by itself after its answer, once the agent has hung up."""
 
 
 def serve(connection: socket.socket) -> int:
@@ -48,13 +48,13 @@ def serve(connection: socket.socket) -> int:
             os.dup2(watched, WATCHED, inheritable=False)
             os.close(watched)
     threading.Thread(target=_end_with_the_agent, daemon=True).start()
-    sys.argv[0] = "tokenward"  # the name that KWallet shows to the person whom it asks
+    sys.argv[0] = "tokenward"  # the name that KWallet shows in its prompt
     main()
     return 0
 
 
 def units(process: int) -> set[str]:
-    """Return the last parts of a process' cgroups, {} where nothing can be said."""
+    """Return the last parts of a process' cgroups, {} if they cannot be read."""
     with contextlib.suppress(OSError), open(f"/proc/{process}/cgroup", "rb") as file:
         return {os.fsdecode(line).rstrip("\n").rpartition("/")[2] for line in file}
     return set()
@@ -62,7 +62,7 @@ def units(process: int) -> set[str]:
 
 def _end_with_the_agent() -> None:
     poll = select.poll()
-    poll.register(0, 0)  # a hang-up is always told
+    poll.register(0, 0)  # a hang-up is always reported
     poll.poll()
     time.sleep(_MOMENT)
     os.killpg(0, signal.SIGKILL)

@@ -1,8 +1,7 @@
 """Pipes for the loop: read and write non-blocking descriptors, to and from the arena.
 
-Unlike the loop's own transports these make no object of what passes through them, and keep nothing:
-`write` and `read_into` move bytes between a descriptor and a view. One task uses
-a descriptor at a time.
+Unlike the loop's own transports these make no object of the bytes, and keep nothing: `write` and
+`read_into` move bytes between a descriptor and a view. Only one task at a time uses a descriptor.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ import asyncio
 import os
 import sys
 
-assert sys.platform != "win32"  # noqa: S101 - it is what type checkers read
+assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
 
 async def write(descriptor: int, data: memoryview) -> None:
-    """Write all of *data*. Raises BrokenPipeError when nobody reads any more."""
+    """Write all of *data*. Raises BrokenPipeError if the reader is gone."""
     sent = 0
     while sent < len(data):
         try:
@@ -25,7 +24,7 @@ async def write(descriptor: int, data: memoryview) -> None:
 
 
 async def read_into(descriptor: int, into: memoryview) -> None:
-    """Fill *into*. Raises EOFError when there is less."""
+    """Fill *into*. Raises EOFError if the data ends before."""
     got = 0
     while got < len(into):
         try:
@@ -39,7 +38,7 @@ async def read_into(descriptor: int, into: memoryview) -> None:
 
 
 async def read(descriptor: int, size: int) -> bytes:
-    """Return *size* bytes of what is not secret. Raises EOFError when there is less."""
+    """Return *size* bytes that are not secret. Raises EOFError if the data ends before."""
     data = b""
     while len(data) < size:
         try:

@@ -1,16 +1,16 @@
-"""The jobs of a worker that run a foreign ``keyring`` program.
+"""The jobs that run a foreign ``keyring`` program.
 
 The interface is that of the library's own command, which other programs copy: ``get SERVICE USER``
 prints the password, ``set SERVICE USER`` reads it from stdin, ``del SERVICE USER`` removes it, and
-``--mode creds get SERVICE`` prints user name and password on a line each. A miss is
-exit status 1 with nothing printed. A service or a user name that begins with ``-`` would be an option
-there, and no program is run with one.
+``--mode creds get SERVICE`` prints user name and password on a line each. A miss is exit status 1
+without output. A service or a user name that begins with ``-`` would be an option there, so such a
+name is refused.
 
 The program is named by an absolute path, runs in `/` with stdin at `/dev/null`, and shares the
-worker's process group, which ends at the agent's deadline. What it writes to stderr is dropped,
-since nobody knows what stands in there, and more than 64 KiB of output are refused. Where it is the
-library's own command, the library may have been told to ask tokenward first, which would ask the
-agent that waits for us: a property of that backend, set in the environment, has it stand aside.
+worker's process group, which ends at the agent's deadline. Its stderr is dropped, since it may hold
+a secret, and more than 64 KiB of output are refused. The library's own command may be configured to
+ask tokenward first, which would ask the agent that waits for this job: a property in the
+environment makes that backend stand aside.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
-    """Do one of the jobs below. Raises JobError, never with what the program said."""
+    """Do one of the jobs below. Raises JobError, never with the program's output."""
     jobs: dict[str, Callable[[Header, bytes], bytes]] = {
         "program-get": _get,
         "program-set": _set,
@@ -92,12 +92,12 @@ def _item(header: Header) -> list[str]:
 def _run(
     program: str, doing: list[str], names: list[str], given: bytes | None = None
 ) -> bytes | None:
-    """Return what the program printed, without the last line's end, or None for a miss."""
+    """Return the program's output without the last line's end, or None for a miss."""
     if any(name.startswith("-") for name in names):
         raise JobError(
             "program-failed",
-            f"The program {program} is asked for no name that begins with `-`.",
-            "choose another provider by `--keyring-provider`",
+            f"The program {program} cannot be asked for a name that begins with `-`.",
+            "choose another provider with `--keyring-provider`",
         )
     stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
     try:
@@ -112,7 +112,7 @@ def _run(
         raise JobError(
             "program-failed",
             f"The program {program} cannot be run: {error.strerror}.",
-            "choose another provider by `--keyring-provider`",
+            "choose another provider with `--keyring-provider`",
         ) from None
     if given is not None and process.stdin is not None:
         try:

@@ -1,16 +1,17 @@
-"""The agent's side of its workers: start one, feed it, read its answer, and end it in time.
+"""The agent's side of its workers: start one, send its job, read its answer, end it in time.
 
-A worker is a process of its own session (main.py), so that ending it ends what it started. It is
-fed from the arena and answers into the arena: what is secret passes through here without becoming
-an object. That is why this is not ``asyncio.subprocess``, whose pipes make bytes. Nothing here
-blocks the loop, and however a job ends (answer, failure, deadline, cancellation) its whole process
-group is killed, both pipes are closed and the process is reaped.
+A worker is a process in a session of its own (main.py), so that ending it ends its children. The
+arena holds its request and its answer: a secret passes through here without becoming an object.
+That is why this is not ``asyncio.subprocess``, whose pipes make bytes. Nothing here blocks the
+loop, and at every end of a job (answer, failure, deadline, cancellation) its whole process group is
+killed, both pipes are closed and the process is reaped.
 
-Where a service manager keeps the agent from what a job needs, the worker is not its child (managed.py).
-Of each kind a few run at once, `AT_ONCE`; the others wait for their turn within their own deadlines,
-so that a stuck keyring holds up those who ask a keyring, and many askers do not fill the machine.
-A worker gets a short list of environment variables, nothing secret in its arguments, no descriptor
-but three (and one to watch, where somebody may hang up), and ``/`` as its directory. It refuses nothing and judges nothing: that is for the caller.
+If the agent's service manager forbids the agent what a job needs, the worker is not its child
+(managed.py). Of each kind `AT_ONCE` workers run at a time; the other jobs wait within their own
+deadlines, so that a stuck keyring delays only requests that need a keyring, and many requests do
+not fill the machine. A worker gets a short list of environment variables, no secret in its
+arguments, no descriptors but three (and one to watch for a hang-up), and ``/`` as its directory.
+This module neither refuses nor judges a job: the caller does.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ _WORKER: Final = os.path.join(tokenward_agent.__path__[0], "worker", "main.py")
 _SOURCES: Final = dict.fromkeys(
     os.path.dirname(package.__path__[0]) for package in (tokenward_agent, msgpack, cryptography)
 )
-"""Where a worker that runs without site finds its packages; each once, in this order."""
+"""Where a worker without site finds its packages; each once, in this order."""
 
 AT_ONCE: Final = {"argon2id": 2, "keyring": 8, "program": 8, "consent": 16}
-"""How many workers of a kind there are at a time; a key derivation alone takes 64 MiB."""
+"""The most workers of a kind at a time; one key derivation takes 64 MiB."""
 
 _TURNS: Final[
     weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]]
@@ -64,9 +65,9 @@ _WITHOUT_SITE: Final = {"argon2id"}  # needs no plugins, and starts in half the 
 _ASKED: Final = {
     "keyring": "The system keyring",
     "program": "The `keyring` program",
-    "consent": "The program that asks a person",
+    "consent": "The program that shows the prompt",
 }
-"""Who is asked by jobs that begin so."""
+"""What a job waits for, by its first word."""
 
 
 async def run(
@@ -79,13 +80,12 @@ async def run(
     session: Mapping[str, str],
     watched: int | None = None,
 ) -> Header:
-    """Let a worker do *job* and return the header of its answer.
+    """Run *job* in a worker and return the header of its answer.
 
-    *secret* is copied into a block of *arena* at once, so that the caller's may be wiped while this
-    waits. The answer's secret is read into *into*, which must be large enough; the header's `size`
-    says how many bytes of it count. *watched* is the socket of whoever asks, which the worker finds
-    as its descriptor 3, to see when they hang up. Raises WorkerError, also when *seconds* are over;
-    ArenaFull.
+    *secret* is copied into a block of *arena* at once, so that the caller may wipe its own during
+    the wait. The answer's secret is read into *into*, which must be large enough; `size` in the
+    header is its length. *watched* is the requester's socket; the worker gets it as descriptor 3,
+    to notice a hang-up. Raises WorkerError, also when *seconds* are over; ArenaFull.
     """
     size = 0 if secret is None else len(secret)
     environ = environment(os.environ, session)
@@ -104,7 +104,7 @@ async def run(
         raise WorkerError("timeout", f"{who} did not answer within {seconds:g} seconds.") from None
     except OSError as error:  # no descriptors, no processes, no memory
         why = error.strerror or type(error).__name__
-        raise WorkerError("worker", f"No worker process runs: {why}.", "try again") from None
+        raise WorkerError("worker", f"No worker process starts: {why}.", "try again") from None
     finally:
         arena.give(request)
     if not answer["ok"]:
@@ -113,7 +113,7 @@ async def run(
 
 
 def _turn(job: str) -> asyncio.Semaphore:
-    """Return what lets so many jobs of a kind run at once in this loop."""
+    """Return the semaphore that limits the jobs of a kind in this loop."""
     kind = job.partition("-")[0]
     turns = _TURNS.setdefault(asyncio.get_running_loop(), {})
     if kind not in turns:

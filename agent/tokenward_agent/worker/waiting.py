@@ -1,6 +1,6 @@
-"""How a worker waits for a person's program: for so long, and for as long as somebody still asks.
+"""How a worker waits for a prompt's program: until a deadline, or until the requester hangs up.
 
-A terminal that such a program was not let finish on is brought back to how it was found.
+If the program had to be killed, its terminal is restored.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ import time
 
 from tokenward_agent.worker.job import JobError
 
-assert sys.platform != "win32"  # noqa: S101 - it is what type checkers read
+assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
 _RESET: Final = b"\x1b[?1049l\x1b[?25h\x1b[0m\r\n"
-"""Leaves the screen that curses draws on and shows the cursor, as curses itself does at its end."""
+"""Leaves the screen that curses draws on and shows the cursor, as curses does at its end."""
 
 _HUNG_UP: Final = getattr(select, "POLLRDHUP", 0)
-"""Beside POLLHUP, which is always told: that the other end sends no more (Linux)."""
+"""Beside POLLHUP, which is always reported: the other end sends no more (Linux)."""
 
 _GLANCE: Final = 0.05
-"""Seconds between two looks at how a program has its terminal."""
+"""Seconds between two looks at the settings of a program's terminal."""
 
 
 class Stopped(Exception):  # noqa: N818 - a state of the world
-    """Nothing more will come: `why` is `late`, `gone` (whoever it was for) or `ended`."""
+    """The wait is over: `why` is `late`, `gone` (the requester) or `ended`."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -39,7 +39,7 @@ class Stopped(Exception):  # noqa: N818 - a state of the world
 
 
 class Console:
-    """A terminal that a program is let work on; a `path` of "" is none.
+    """The terminal of a program; a `path` of "" means none.
 
     Raises JobError if it cannot be used.
     """
@@ -55,19 +55,19 @@ class Console:
             why = error.strerror or type(error).__name__
             raise JobError("no-screen", f"The terminal {path} cannot be used: {why}.") from None
         except termios.error:
-            raise JobError("no-screen", f"The file {path} is no terminal.") from None
+            raise JobError("no-screen", f"The file {path} is not a terminal.") from None
 
     def look(self) -> None:
-        """See how the program has it by now."""
+        """Remember the terminal's present settings, which are the program's."""
         if self._file is not None:
             with contextlib.suppress(termios.error):
                 self._seen = termios.tcgetattr(self._file)
 
     def restore(self) -> None:
-        """Bring it back to how it was found, if it is as the program had it.
+        """Restore the first settings, if the present ones are still the program's.
 
-        Otherwise whoever works on it next has made it theirs: a shell whose command was killed. One
-        that only sends no more (`_HUNG_UP`) still waits, so that the shell does, too.
+        Otherwise the next program has set its own: a shell whose command was killed. A requester
+        that only sends no more (`_HUNG_UP`) still waits, and so does its shell.
         """
         if self._file is not None:
             with contextlib.suppress(OSError, termios.error):
@@ -76,16 +76,16 @@ class Console:
                 os.write(self._file, _RESET)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the terminal."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
 
 class Patience:
-    """How long to wait: until `deadline`, by time.monotonic, or until `watched` is hung up on.
+    """The limits of a wait: `deadline`, by time.monotonic, and a hang-up of `watched`.
 
-    `watched` is a connected socket, None for none; what comes through it is nobody's business here.
+    `watched` is a connected socket, None for none; its data is not read.
     """
 
     def __init__(self, deadline: float, watched: int | None, console: Console) -> None:
@@ -99,7 +99,7 @@ class Patience:
         return max(int(self._deadline - time.monotonic()), 1)
 
     def read(self, descriptor: int, size: int) -> bytes:
-        """Return what can be read next, b"" at the end. Raises Stopped."""
+        """Return the next data, b"" at the end. Raises Stopped."""
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         if self._watched is not None:

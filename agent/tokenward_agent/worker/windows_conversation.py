@@ -1,8 +1,8 @@
-"""One worker on Windows, from its start to its end: fed and read in a thread, ended with its job.
+"""One worker on Windows, from start to end: a thread writes and reads its pipes.
 
-A job object holds the worker and all that it starts, and ends them at once; the pipes break then,
-which is what ends the thread. The memory that the thread reads into and writes from is the
-caller's, so nobody goes on before the thread has ended.
+A job object holds the worker and its children, and ends them all at once; then the pipes break,
+which ends the thread. The thread uses the caller's memory, so the caller waits until the thread has
+ended.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def address(_job: str, _environ: Mapping[str, str]) -> str:
-    """Tell that no service manager starts workers here."""
+    """Return "": no service manager starts workers here."""
     return ""
 
 
@@ -43,8 +43,8 @@ async def converse(
     _watched: int | None,
     _manager: str,
 ) -> Header:
-    """Start a worker, feed it `request`, and return what `run` does. Raises WorkerError, OSError."""
-    process = subprocess.Popen(  # noqa: ASYNC220 - it waits for the start alone
+    """Start a worker, send it `request`, and return its answer. Raises WorkerError, OSError."""
+    process = subprocess.Popen(  # noqa: ASYNC220 - it waits only for the start
         command,
         bufsize=0,
         stdin=subprocess.PIPE,
@@ -64,7 +64,7 @@ async def converse(
         process.kill()
         if talk is not None:
             await asyncio.wait([talk])
-            talk.exception()  # where nobody waits any more it is nobody's
+            talk.exception()  # retrieved, or asyncio would report it
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -76,7 +76,7 @@ def _talk(process: subprocess.Popen[bytes], request: memoryview, into: memoryvie
     answers: Any = process.stdout
     try:
         sent = 0
-        with contextlib.suppress(OSError):  # it has ended: then there is no answer either
+        with contextlib.suppress(OSError):  # the worker has ended: then it has no answer either
             while sent < len(request):
                 sent += feed.write(request[sent:])
         length = int.from_bytes(_read(answers, 4), "big")
