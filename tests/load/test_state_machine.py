@@ -285,7 +285,7 @@ class AgentAndModel(RuleBasedStateMachine):
 
 
 AgentAndModel.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, report_multiple_bugs=False
+    max_examples=60, stateful_step_count=40, deadline=None, report_multiple_bugs=False
 )
 TestAgentAndModel = AgentAndModel.TestCase
 
