@@ -199,7 +199,7 @@ def test_a_full_disk_leaves_the_vault_as_it_was(storage: Storage, place: Path) -
         with pytest.raises(VaultError, match=r"The disk that holds .* is full") as caught:
             save(storage, bytes(300_000))
         assert caught.value.code == "vault"
-        assert "make room" in caught.value.hint
+        assert "free some space" in caught.value.hint
         assert (storage.read(MOST), storage.read_previous(MOST)) == (b"two", b"one")
         assert not [name for name in names(place) if name.endswith(".tmp")]
         save(storage, b"three")

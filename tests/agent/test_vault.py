@@ -408,7 +408,7 @@ def test_the_latest_wall_time_is_never_forgotten(opened: Opened, place: Path) ->
 def test_a_vault_that_is_there_is_not_made_again(opened: Opened, place: Path) -> None:
     before = (place / "disabled.vault").read_bytes()
     late = Opened(place)
-    with pytest.raises(VaultError, match="is there already"):
+    with pytest.raises(VaultError, match="exists already"):
         late.vault.create("key-file", {}, OTHER_KEY, NOW)
     assert (place / "disabled.vault").read_bytes() == before
 
@@ -473,12 +473,12 @@ def test_a_file_that_is_gone_or_has_another_key_is_not_replaced(
 ) -> None:
     file = place / "disabled.vault"
     file.rename(place / "moved")
-    with pytest.raises(VaultError, match="was removed while it was in use"):
+    with pytest.raises(VaultError, match="was removed while it was open"):
         login(opened.vault, URL, b"secret")
     stranger = Opened(place)
     assert stranger.vault.adopt(stranger.vault.create("key-file", {}, OTHER_KEY, NOW))
     before = file.read_bytes()
-    with pytest.raises(VaultError, match="was replaced while it was in use"):
+    with pytest.raises(VaultError, match="was replaced while it was open"):
         login(opened.vault, URL, b"secret")
     assert file.read_bytes() == before
 

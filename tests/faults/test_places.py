@@ -133,7 +133,7 @@ WRONG = {
         link_the_vault,
         lambda home: (home.path / "real").replace(vault(home)),
         "{vault} is a symbolic link, which is not followed.",
-        "put the file itself there",
+        "put the file itself in its place",
     ),
     "a file in the directory's place": Wrong(
         lambda home: swap_for_a_file(credentials(home)),
@@ -145,13 +145,13 @@ WRONG = {
         lambda home: os.chown(credentials(home), NOBODY, -1),
         lambda home: os.chown(credentials(home), 0, -1),
         "{directory} belongs to another user (uid 65534).",
-        "move it away, since they can change it: `mv {directory} {directory}.theirs` as root",
+        "that user can change it; move it away: `mv {directory} {directory}.theirs` as root",
     ),
     "a vault of another user": Wrong(
         lambda home: os.chown(vault(home), NOBODY, -1),
         lambda home: os.chown(vault(home), 0, -1),
         "{vault} belongs to another user (uid 65534).",
-        "move it away, since they can change it: `mv {vault} {vault}.theirs` as root",
+        "that user can change it; move it away: `mv {vault} {vault}.theirs` as root",
     ),
 }
 
@@ -193,7 +193,7 @@ def test_a_read_only_directory_is_read_and_every_change_says_why_not(filled: Hom
         ):
             told = refused(filled, *command, TOKENWARD_PASSPHRASE_FILE=str(phrase))
             assert f"error: {vault(filled)} cannot be changed: it is on a read-only" in told
-            assert "hint: what is stored can still be used" in told
+            assert "hint: stored credentials can still be used" in told
         filled.done("lock")
         filled.done("unlock")
         assert filled.done("token", FIRST) == "first\n"
@@ -207,7 +207,7 @@ def test_a_read_only_state_directory_keeps_nobody_from_fetching_and_storing(fill
         assert filled.done("token", FIRST) == "first\n"
         filled.done("login", FIRST, "--token", "new")
         told = refused(filled, "lock")
-        assert "error: The keys are destroyed, but " in told
+        assert "error: The keys are wiped, but " in told
         assert "(Read-only file system), so a restart of the agent ends the lock." in told
         assert "not open" in refused(filled, "token", FIRST)
         filled.done("unlock")
@@ -224,7 +224,7 @@ def test_a_full_disk_keeps_what_is_there_and_says_so(filled: Home) -> None:
         ):
             told = refused(filled, *command)
             assert f"error: The disk that holds {vault(filled)} is full.\n" in told
-            assert "hint: nothing was changed; make room and do it again\n" in told
+            assert "hint: nothing was changed; free some space and try again\n" in told
         filled.done("agent", "restart")
         assert filled.done("token", FIRST) == "first\n"
         assert filled.done("token", SECOND) == "second\n"
@@ -299,7 +299,7 @@ def test_what_is_no_socket_is_left_where_it_is(what: str, filled: Home) -> None:
     else:
         socket.write_text("mine")
     told = refused(filled, "token", FIRST)
-    assert f"{socket} is in the way and is not a socket; move it elsewhere." in told
+    assert f"{socket} is not a socket; move it elsewhere." in told
     assert os.path.lexists(socket)
     assert not (filled.path / "elsewhere.sock").exists()
     socket.unlink()

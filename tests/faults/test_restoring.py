@@ -138,7 +138,7 @@ def test_a_vault_that_is_gone_while_the_one_before_is_there_is_not_begun_anew(
         refused(agent, "create", provider="disabled", slot="key-file"),
         refused(agent, "fetch", service=FIRST),
     ):
-        assert "is missing, but the generation before it is there" in str(said["message"])
+        assert "is missing, but its previous generation exists" in str(said["message"])
         assert "`auth restore --previous`" in str(said["hint"])
         assert "to start anew, remove" in str(said["hint"])
     assert restore(agent)["kept"] == ""
@@ -204,7 +204,7 @@ def test_there_is_no_going_back_where_no_generation_was_kept(agent: Agent) -> No
     for anyway in (False, True):
         said = refused(agent, "restore", provider="disabled", previous=True, anyway=anyway)
         assert said["code"] == "vault"
-        assert "No generation before" in str(said["message"])
+        assert "No previous generation" in str(said["message"])
     assert agent.fetch(FIRST) == b"first"
 
 
@@ -216,7 +216,7 @@ def test_a_damaged_previous_generation_is_not_put_anywhere(agent: Agent) -> None
     agent.start()
     said = refused(agent, "restore", provider="disabled", previous=True)
     assert str(said["message"]).startswith(f"{before} cannot be read")
-    assert said["hint"] == "put a backup in its place"
+    assert said["hint"] == "replace it with a backup"
     assert (vault(agent).read_bytes(), kept(agent)) == (b"", [])
 
 

@@ -1,4 +1,4 @@
-"""One vault: its format, its file, its slots and its records, sealed but while they are used.
+"""One vault: its format, file, slots and records; secrets stay sealed except while they are used.
 
-Synchronous, and without a word about sockets or workers; docs/VAULT.md is the normative text.
+Synchronous, and independent of sockets and workers; docs/VAULT.md is normative.
 """

@@ -1,6 +1,7 @@
-"""What a vault's body holds: the records, and what it vouches for of the audit log.
+"""The body of a vault: the records, and what the vault vouches for of the audit log.
 
-Pure, over what msgpack has read. Anything that docs/VAULT.md does not allow is a ValueError.
+Pure, on values that msgpack has read. Raises ValueError for everything that docs/VAULT.md does not
+allow.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class Body(NamedTuple):
-    """The records by service and user name, and the chains that are vouched for, oldest first."""
+    """The records by service and user name, and the chains that it vouches for, oldest first."""
 
     records: dict[Key, Record]
     chains: tuple[Vouched, ...] = ()
 
     def with_uses(self, used: Mapping[Key, int]) -> Body:
-        """Note later uses in the records, which are changed in place; return this."""
+        """Note later uses in the records, in place; return this body."""
         for key, wall in used.items():
             record = self.records.get(key)
             if record is not None and wall > (record.last_used or 0):
@@ -37,12 +38,12 @@ class Body(NamedTuple):
 
 
 def to_values(body: Body) -> dict[str, object]:
-    """Return the body as msgpack has it; tuples become arrays."""
+    """Return the body for msgpack, where tuples become arrays."""
     return {"records": list(body.records.values()), "chains": list(body.chains)}
 
 
 def from_values(values: Any, version: int) -> Body:
-    """Build the body that *values*, as read from a file of a *version*, describe."""
+    """Return the body in *values*, read from a file of *version*. Raise ValueError."""
     keys = {"records", "chains"} if version > 2 else {"records"}
     if not isinstance(values, dict) or values.keys() != keys:
         raise ValueError("a field is missing or unknown")
@@ -54,7 +55,7 @@ def from_values(values: Any, version: int) -> Body:
 
 def _records(listed: list[Any], fields: int) -> Records:
     found: Records = {}
-    names: dict[str, str] = {}  # most records share a few user names: keep one object of each
+    names: dict[str, str] = {}  # most records share a few user names: keep one object for each
     for entry in listed:
         record = records_of.from_values(entry, fields)
         username = names.setdefault(record.username, record.username)

@@ -1,11 +1,10 @@
-"""The data key of a vault while it is open: one view, used by the loop and by one thread at a time.
+"""The data key of an open vault: one view of the arena, for the loop and one thread at a time.
 
-The view is lent by an arena. It is read, filled and wiped under one lock that is never held for
-longer than it takes to seal a listing (milliseconds); so a vault can be closed while a thread saves
-it, and nothing is ever sealed under a key that was wiped a moment before.
+It is read, filled and wiped under one lock, held for milliseconds at most (to seal a listing). So a
+vault can be closed while a thread saves it, and nothing is sealed under a key that was just wiped.
 
-A key is *held* from the moment the loop takes it over. What a thread began before a closing is told
-apart by the epoch, which counts closings.
+A key is *held* from the moment the loop adopts it. The epoch counts closings, so that the result of
+a thread that began before a closing is recognised.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ class DataKey:
 
     @contextlib.contextmanager
     def use(self, epoch: int | None = None) -> Iterator[memoryview]:
-        """Lend the key for one moment.
+        """Lend the key for a moment.
 
-        Raises VaultError with code `locked` if it is not held, or was wiped since *epoch*.
+        Raise VaultError with code `locked` if it is not held, or was wiped since *epoch*.
         """
         with self._lock:
             if not self.held or epoch not in (None, self.epoch):
@@ -49,7 +48,7 @@ class DataKey:
 
     @contextlib.contextmanager
     def fill(self) -> Iterator[memoryview]:
-        """Lend the view to fill it; it is wiped if that fails. Raises ValueError if a key is held."""
+        """Lend the view to fill it; wipe it if that fails. Raise ValueError if a key is held."""
         with self._lock:
             if self.held:
                 raise ValueError("a key is held")
@@ -60,9 +59,9 @@ class DataKey:
                 raise
 
     def take(self, epoch: int, new_key: memoryview | None) -> bool:
-        """Hold what was filled, or *new_key* in its place, which is wiped.
+        """Hold the key in the view, or *new_key* in its place, which is wiped.
 
-        False, with everything wiped that is not held, if the key was wiped since *epoch*.
+        Return False if the key was wiped since *epoch*; then everything that is not held is wiped.
         """
         with self._lock:
             current = epoch == self.epoch
@@ -77,14 +76,14 @@ class DataKey:
             return current
 
     def wipe(self) -> None:
-        """Forget the key."""
+        """Wipe the key."""
         with self._lock:
             self.epoch += 1
             self.held = False
             wipe(self._view)
 
     def missing(self) -> VaultError:
-        """Return the error of whoever needs the key while it is not held."""
+        """Return the error for a use of the key while it is not held."""
         return VaultError(
             "locked", f"The vault of `{self._provider}` is not open.", "`auth unlock`"
         )

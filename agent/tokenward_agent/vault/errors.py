@@ -1,7 +1,7 @@
-"""What can go wrong with a vault, told as one sentence and a hint.
+"""Errors of a vault: one sentence and a hint.
 
-The sentence names the file and the reason, never what a vault holds. A mistake of the system
-becomes one here, so that whoever asked hears "the disk is full" and not a number.
+The sentence names the file and the reason, never the contents of a vault. An error of the system
+becomes such a sentence here, so the user reads "the disk is full" and not a number.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
 
-RESTORE: Final = "`auth restore --previous` brings back the generation before it, if one was kept"
+RESTORE: Final = "`auth restore --previous` restores the previous generation, if one was kept"
 
 
 class VaultError(Exception):
     """A vault cannot be read or written.
 
-    `code` is a code of the wire: `vault`, `read-only`, `busy` or `locked`. `hint` says
-    what helps, or is empty.
+    `code` is a code of the wire: `vault`, `read-only`, `busy` or `locked`. `hint` may be empty.
     """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
@@ -33,22 +32,22 @@ class VaultError(Exception):
 
 
 class Damaged(VaultError):  # noqa: N818 - it says what a file is
-    """A vault's file is gone, cut off or changed: the generation before may take its place."""
+    """A vault's file is missing, cut off or changed; the previous generation may replace it."""
 
     def __init__(self, message: str, hint: str = RESTORE) -> None:
         super().__init__("vault", message, hint)
 
 
 class WrongKey(Exception):  # noqa: N818 - an answer to a question
-    """This key does not open that slot: a wrong passphrase, or another vault's key."""
+    """The key does not open the slot: a wrong passphrase, or another vault's key."""
 
 
 _READ_ONLY: Final = (
     "read-only",
     "{path} cannot be changed: it is on a read-only file system",
-    "what is stored can still be used; log in where the directory can be written",
+    "stored credentials can still be used; log in where the directory can be written",
 )
-_FULL: Final = "nothing was changed; make room and do it again"
+_FULL: Final = "nothing was changed; free some space and try again"
 _EXPLAINED: Final = {
     errno.ENOSPC: ("vault", "The disk that holds {path} is full", _FULL),
     errno.EDQUOT: ("vault", "Your disk quota is used up, so {path} cannot be written", _FULL),
@@ -56,17 +55,17 @@ _EXPLAINED: Final = {
     errno.EACCES: (
         "read-only",
         "This user may not {doing} {path}",
-        "`ls -l {path}` shows whose it is",
+        "`ls -l {path}` shows its owner",
     ),
     errno.EIO: (
         "vault",
         "The disk reported an error, so the agent could not {doing} {path}",
-        "check the disk, then do it again; nothing that was stored before is lost by this",
+        "check the disk, then try again; this error loses no stored credential",
     ),
     errno.ELOOP: (
         "vault",
         "{path} is a symbolic link, which is not followed",
-        "put the file itself there",
+        "put the file itself in its place",
     ),
     errno.EMFILE: ("busy", "The agent has too many files open to {doing} {path}", "try again"),
 }
@@ -75,7 +74,7 @@ _EXPLAINED[errno.ENFILE] = _EXPLAINED[errno.EMFILE]
 
 
 def explain(error: OSError, doing: str, path: str) -> VaultError:
-    """Turn a mistake of the system into a sentence; *doing* is a verb: "read", "write"."""
+    """Return a VaultError for an error of the system; *doing* is a verb: "read", "write"."""
     code, message, hint = _EXPLAINED.get(
         error.errno or 0,
         ("vault", f"The agent could not {{doing}} {{path}}: {os.strerror(error.errno or 0)}", ""),
@@ -87,7 +86,7 @@ def explain(error: OSError, doing: str, path: str) -> VaultError:
 
 @contextlib.contextmanager
 def explained(doing: str, path: str) -> Iterator[None]:
-    """Turn what the system refuses inside of it into a VaultError."""
+    """Turn an OSError inside the block into a VaultError."""
     try:
         yield
     except OSError as error:

@@ -1,8 +1,8 @@
-"""An open directory of vault files: everything in it is done by name, relative to it.
+"""An open directory of vault files; every file is accessed by name, relative to it.
 
-It must be this user's, no link, and closed to others (0700), and so must each file (0600): a
-directory that is moved while it is open is not mixed with the one that takes its place. No link in
-it is followed and no FIFO waited for.
+The directory must be this user's, not a link, and closed to others (0700); so must each file
+(0600). If the directory is moved while open, its files are not mixed with those of its replacement.
+Links in it are not followed, and opening a FIFO does not block.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 from tokenward_agent.vault.errors import VaultError, explain, explained
 from tokenward_os.files import SAFE
 
-assert sys.platform != "win32"  # noqa: S101 - it is what type checkers read
+assert sys.platform != "win32"  # noqa: S101 - type checkers follow it
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Folder:
     """The directory `path`, open."""
 
     def __init__(self, path: str) -> None:
-        """Open it. Raises VaultError."""
+        """Open it. Raise VaultError."""
         self.path = path
         with explained("open", path):
             _check(os.lstat(path), path, stat.S_ISDIR, "a directory", "700")
@@ -40,44 +40,44 @@ class Folder:
             raise
 
     def close(self) -> None:
-        """Close it; nothing was written by it, so that a refusal loses nothing."""
+        """Close it; nothing was written through it, so an error loses nothing."""
         with contextlib.suppress(OSError):
             os.close(self._folder)
 
     def open(self, name: str, flags: int) -> int:
-        """Open a file in it, a new one closed to others. Raises OSError."""
+        """Open a file in it; a new one is closed to other users. Raise OSError."""
         return os.open(name, flags | SAFE, 0o600, dir_fd=self._folder)
 
     def check(self, file: int, path: str) -> os.stat_result:
-        """Return what is known of an open file. Raises VaultError unless it is ours and plain."""
+        """Return the status of an open file. Raise VaultError unless it is plain and the user's."""
         found = os.fstat(file)
         _check(found, path, stat.S_ISREG, "a plain file", "600")
         return found
 
     def lock(self, file: int) -> None:
-        """Lock an open file until it is closed. Raises BlockingIOError where another has it."""
+        """Lock an open file until it is closed. Raise BlockingIOError if another process has it."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def names(self) -> list[str]:
-        """Return the names of all that is in it. Raises OSError."""
+        """Return the names of all files in it. Raise OSError."""
         return os.listdir(self._folder)
 
     def rename(self, source: str, target: str) -> None:
-        """Rename, over what has the name already. Raises OSError."""
+        """Rename a file, replacing the target. Raise OSError."""
         os.rename(source, target, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def link(self, name: str, second: str) -> None:
-        """Give a file a second name. Raises OSError."""
+        """Give a file a second name. Raise OSError."""
         os.link(name, second, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there. Raises OSError."""
+        """Remove a file if it exists. Raise OSError."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._folder)
 
     def close_to_others(self, name: str) -> None:
-        """Close a file to others, as far as it is a plain one of ours."""
-        with contextlib.suppress(OSError):  # a link, or another user's: it is out of the way
+        """Close a file to other users if it is a plain file of this user."""
+        with contextlib.suppress(OSError):  # a link, or another user's: it is not read anyway
             file = self.open(name, os.O_RDONLY)
             try:
                 if stat.S_ISREG(os.fstat(file).st_mode):
@@ -86,22 +86,22 @@ class Folder:
                 os.close(file)
 
     def sync(self) -> None:
-        """Have the directory on the disk. Raises OSError."""
+        """Flush the directory to the disk. Raise OSError."""
         try:
             sync(self._folder)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # a file system that cannot do this for a directory
+            if error.errno != errno.EINVAL:  # this file system cannot flush a directory
                 raise
 
 
 def sync(file: int) -> None:
-    """Have an open file on the disk. Raises OSError."""
+    """Flush an open file to the disk. Raise OSError."""
     full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync stops at the disk's own cache
     if full is not None:
         try:
             fcntl.fcntl(file, full)
         except OSError:
-            pass  # a file system that has none: fsync is all there is
+            pass  # not supported by this file system: use fsync
         else:
             return
     os.fsync(file)
@@ -118,9 +118,9 @@ def _check(
         raise VaultError(
             "vault",
             f"{path} belongs to another user (uid {found.st_uid}).",
-            f"`chown {os.geteuid()} {path}` as root gives it to you"
+            f"`chown {os.geteuid()} {path}` as root makes it yours"
             if found.st_uid == 0
-            else f"move it away, since they can change it: `mv {path} {path}.theirs` as root",
+            else f"that user can change it; move it away: `mv {path} {path}.theirs` as root",
         )
     if found.st_mode & 0o077:
         raise VaultError(

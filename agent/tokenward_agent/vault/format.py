@@ -4,18 +4,17 @@ r"""The bytes of a vault file; docs/VAULT.md is normative and has a worked examp
 
     tokenward-vault 4\n | u32 header length, big endian | header | sealed body
 
-The header is a msgpack map that anybody can read: which vault this is and how it opens. The body
-is sealed under the vault's data key and bound to every byte before it, so nothing in the file can
-be changed, and no two files mixed, without it showing. The body holds records whose secrets are
-sealed once more by themselves; so neither opening nor saving a vault opens a secret.
+The header is a msgpack map and not encrypted: it names the vault and says how it opens. The body is
+sealed under the vault's data key and bound to every byte before it, so a changed file and a mixture
+of two files are noticed. The secrets in the body's records are sealed once more, each by itself, so
+neither opening nor saving a vault opens a secret.
 
-Version 3 is the same without a record's `never_shown`, version 2 also without the body's `chains`,
-version 1 also without the header's `seen`; they are read, and written as version 4 at the next save.
-A newer version is refused with a sentence. Of a known version nothing unknown is accepted: a reader
-that ignored a field could hand out what that field forbids. Sizes are checked before anything is
-allocated by them.
+Version 3 lacks a record's `never_shown`, version 2 also the body's `chains`, version 1 also the
+header's `seen`; they are read, and written as version 4 at the next save. A newer version is
+refused with a message. In a known version every unknown field is refused: a reader that ignored a
+field could hand out what that field forbids. Sizes are checked before memory is allocated.
 
-Pure; raises VaultError with code `vault` for whatever is wrong.
+Pure; raises VaultError with code `vault` for every fault.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ FILE_BYTES: Final = 64 << 20
 RECORDS: Final = 100_000
 HEADER_BYTES: Final = 16 * 1024
 HEAD_BYTES: Final = 32 + HEADER_BYTES + NONCE_SIZE
-"""The head of a file, with the body's nonce, always lies within this many bytes."""
+"""The head of a file, with the body's nonce, lies within this many bytes."""
 
 PROVIDERS: Final = ("keyring", "disabled")
 
@@ -59,10 +58,10 @@ _KEYS: Final = {
 
 
 class Header(NamedTuple):
-    """What stands in the open of a file.
+    """The unencrypted header of a file.
 
-    `vault_id` (32 hex digits) names the vault, `provider` says whose it is, `generation` counts
-    its saves, `seen` is the latest wall time that it has seen, in seconds.
+    `vault_id` (32 hex digits) names the vault, `provider` is its provider, `generation` counts its
+    saves, `seen` is the latest wall time that the vault has seen, in seconds.
     """
 
     vault_id: str
@@ -72,12 +71,12 @@ class Header(NamedTuple):
     slots: tuple[Slot, ...]
 
     def slot(self, kind: str) -> Slot | None:
-        """Return the slot of a kind, None if there is none."""
+        """Return the slot of this kind, or None."""
         return next((slot for slot in self.slots if slot.kind == kind), None)
 
 
 class Head(NamedTuple):
-    """A header as it lies in a file: where the body begins, and the nonce that marks this save."""
+    """A header as it lies in a file, with the body's start and the nonce of this save."""
 
     header: Header
     version: int
@@ -91,7 +90,7 @@ def new_vault_id() -> str:
 
 
 def serialise(header: Header, body: Body, data_key: Buffer) -> bytes:
-    """Return the file of a vault. Raises VaultError if it would be too large to be read back."""
+    """Return the bytes of a vault's file. Raise VaultError if it would be too large to read."""
     packed = _pack(
         {
             "vault": header.vault_id,
@@ -113,7 +112,7 @@ def serialise(header: Header, body: Body, data_key: Buffer) -> bytes:
 
 
 def parse_head(data: Buffer, path: str) -> Head:
-    """Read the head of a file, or of its first HEAD_BYTES. *path* is for the sentence of an error."""
+    """Read the head of a file, or of its first HEAD_BYTES; *path* is for errors."""
     view = memoryview(data)
     line = bytes(view[:32]).partition(b"\n")[0]
     number = line[len(_MAGIC) :]
@@ -125,7 +124,7 @@ def parse_head(data: Buffer, path: str) -> Head:
             "vault",
             f"{path} was written by a newer tokenward: its format is {version}, "
             f"and this one reads up to {VERSION}.",
-            "update tokenward; the file was left as it is",
+            "update tokenward; the file was not changed",
         )
     begin = len(line) + 5
     length = int.from_bytes(view[begin - 4 : begin], "big")
@@ -140,15 +139,15 @@ def parse_head(data: Buffer, path: str) -> Head:
 
 
 def parse_body(data: Buffer, head: Head, data_key: Buffer, path: str) -> Body:
-    """Open the body of a whole file and return what it holds.
+    """Open the body of a whole file and return it.
 
-    Raises VaultError if the key is not the vault's or anything in the file was changed.
+    Raise VaultError if the key is not the vault's or any byte of the file was changed.
     """
     view = memoryview(data)
     try:
         listing = open_listing(data_key, view[head.size :], bytes(view[: head.size]))
     except Tampered:
-        raise broken(path, "it was changed, or only part of it is there") from None
+        raise broken(path, "it was changed or cut off") from None
     try:
         return bodies.from_values(_unpack(listing, RECORDS), head.version)
     except ValueError as error:
@@ -156,7 +155,7 @@ def parse_body(data: Buffer, head: Head, data_key: Buffer, path: str) -> Body:
 
 
 def broken(path: str, reason: str) -> Damaged:
-    """Say that a vault cannot be read, and why; it stays as it is."""
+    """Return the error for a vault that cannot be read; the file stays as it is."""
     return Damaged(f"{path} cannot be read: {reason}.")
 
 
@@ -204,9 +203,9 @@ def _unpack(data: Buffer, entries: int) -> Any:
 def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key occurs twice")
     return found
 
 
 def _no_extension(_code: int, _data: bytes) -> Any:
-    raise ValueError("an extension type has no place in it")
+    raise ValueError("it has an extension type")

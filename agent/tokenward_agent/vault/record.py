@@ -1,13 +1,13 @@
-"""One credential as a vault holds it: who it is for, when it ends, and its sealed secret.
+"""One credential in a vault: its service and user, its end, and its sealed secret.
 
-A record is a value: it never changes, a new one takes its place. Its secret is sealed under the
-vault's data key and bound to vault, service and user name, so neither a record nor its `repr`
-holds anything that opens without the key, and a secret that was moved to another record does not
-open. An *adopted* credential has no secret here: it stays in the keyring that it was found in. A
-secret that is *never shown* is only used to make narrower ones of it.
+A record is immutable. Its secret is sealed under the vault's data key and bound to the vault,
+service and user name. So neither a record nor its `repr` holds anything readable without the key,
+and a secret that was moved to another record does not open. An *adopted* credential has no secret
+here: it stays in its keyring. A secret that is *never shown* is only used to make attenuated
+tokens.
 
-`check` and `from_values` refuse what docs/VAULT.md does not allow; what a record was checked
-against when written is exactly what it is checked against when read.
+`check` and `from_values` refuse what docs/VAULT.md does not allow; records are checked in the same
+way when they are written and read.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _READERS: Final = ("keyring", "subprocess")
 
 
 class Adopted(NamedTuple):
-    """Where an adopted credential is read: `reader` is a provider, `spelling` the service as typed."""
+    """Where an adopted credential is read: `reader` is a provider, `spelling` the typed service."""
 
     reader: str
     spelling: str
 
 
 class Login(NamedTuple):
-    """One login, told from every other: one of the same account in the same second is another.
+    """Identifies one login: a later login of the same account is another, even in the same second.
 
-    No secret is sealed alike twice. So what got a new data key, as `auth passphrase set` makes one,
-    counts as another login, too.
+    No secret is sealed to the same bytes twice. So a new data key, as `auth passphrase set` makes
+    one, also makes every record another login.
     """
 
     service: str
@@ -58,11 +58,11 @@ class Login(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A stored credential; exactly one of `adopted` and `secret` is there. Times in seconds.
+    """A stored credential; exactly one of `adopted` and `secret` is set. Times are in seconds.
 
-    `service` is a canonical URL or an opaque key of at most 2,048 bytes, `username` at most 1,024
-    and may be empty, `secret` is sealed and at most 64 KiB when open. With `never_shown` it
-    is not handed out, only narrower ones are.
+    `service` is a canonical URL or an opaque key of at most 2,048 bytes; `username` has at most
+    1,024 and may be empty; `secret` is sealed, and at most 64 KiB when open. If `never_shown`, only
+    attenuated tokens of it are handed out.
     """
 
     service: str
@@ -79,29 +79,29 @@ class Record(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """What names the record in its vault."""
+        """The key of the record in its vault."""
         return self.service, self.username
 
     @property
     def login(self) -> Login:
-        """The login that it is of; using or saving it makes it no other."""
+        """The record's login; using or saving the record does not change it."""
         return Login(self.service, self.username, self.created, self.adopted, self.secret)
 
 
 def secret_context(vault_id: str, service: str, username: str) -> bytes:
-    """Return what a secret is bound to."""
+    """Return the context of a secret."""
     return context(b"tokenward record", vault_id, service, username)
 
 
 def to_values(record: Record) -> tuple[object, ...]:
-    """Return the record as msgpack has it: an array of eight; tuples become arrays."""
+    """Return the record for msgpack: an array of eight, where tuples become arrays."""
     return tuple(record)
 
 
 def from_values(values: object, fields: int = len(Record._fields)) -> Record:
-    """Build the record that *values*, as read from a vault, describe. Raises ValueError.
+    """Return the record in *values*, as read from a vault. Raise ValueError.
 
-    *fields* is how many of them the vault's version has; those behind were added later.
+    *fields* is the number of fields in the vault's version; later versions appended some.
     """
     service, username, created, last_used, expires, adopted, secret, *later = _array(values, fields)
     record = Record(
@@ -119,7 +119,7 @@ def from_values(values: object, fields: int = len(Record._fields)) -> Record:
 
 
 def check(record: Record) -> None:
-    """Refuse a record that a vault may not hold. Raises ValueError, which never quotes a value."""
+    """Raise ValueError, which quotes no value, for a record that a vault may not hold."""
     _text(record.service, 1, SERVICE_BYTES, "service")
     _text(record.username, 0, USERNAME_BYTES, "user name")
     _time(record.created)
@@ -148,7 +148,7 @@ def _array(value: object, size: int) -> list[Any]:
 
 
 def _text(value: object, least: int, most: int, what: str) -> None:
-    # A character is at most four bytes of UTF-8, so most names need not be encoded to be measured.
+    # A character is at most four bytes of UTF-8: most names need not be encoded to be measured.
     if type(value) is not str or len(value) < least:
         raise ValueError(f"a {what} is missing")
     if len(value) * 4 > most or not value.isascii():

@@ -1,13 +1,13 @@
-"""How a vault is saved: a change made upon what is on the disk, then a whole new file.
+"""Save a vault: apply a change to the newest generation, then write a whole new file.
 
-Under the file's lock, what is on the disk is compared with what this process read or wrote last. If
-another agent saved meanwhile (a second container on one directory), its file is read and the change
-made upon it, so no write is lost. The generation before is kept only if all its secrets and slots
-are still in force: it is for damage and never for undo. A file that is gone, cannot be read or has
-another key is an error and is never overwritten.
+Under the file's lock, the file is compared with what this process last read or wrote. If another
+agent saved meanwhile (a second container on one directory), its file is read and the change applied
+to that, so no write is lost. The previous generation is kept only if all its secrets and slots are
+still in force: it is for damage, not for undo. A file that is missing, unreadable or under another
+key is an error and is never overwritten.
 
-A save that brings no credential and takes none, made to note a use or what is known of the audit
-log, leaves the generation before as it is: a copy of what is here already would be worth less.
+A save that changes no credential (it notes a use, or what is known of the audit log) leaves the
+previous generation as it is: a copy of the present one would be worth less.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 
 class Prepared(NamedTuple):
-    """A generation of a vault as a thread read or wrote it, to be adopted.
+    """A generation of a vault that a thread read or wrote, to be adopted.
 
-    `epoch` is that of the key when it began, `nonce` marks the save, `new_key` a rekeying.
+    `epoch` is the key's at the start, `nonce` identifies the save, `new_key` is set by a rekeying.
     """
 
     epoch: int
@@ -45,7 +45,7 @@ class Prepared(NamedTuple):
 
 
 class VaultSaver:
-    """Saves *provider*'s vault in *storage* under *key*. Keeps no state: any thread may call it."""
+    """Saves *provider*'s vault in *storage* under *key*. Has no state: any thread may call it."""
 
     def __init__(self, storage: Storage, provider: str, key: DataKey) -> None:
         self._storage = storage
@@ -55,20 +55,23 @@ class VaultSaver:
     def save(
         self, known: Prepared, change: WholeChange, now: int, new_key: memoryview | None = None
     ) -> Prepared:
-        """Write what *change* makes of the newest generation, which may be newer than *known*.
+        """Apply *change* to the newest generation, which may be newer than *known*, and write it.
 
-        With *new_key*, filled by *change*, the file is sealed under that one. Raises VaultError
-        (`locked` if the vault was closed since *known*), ValueError for a record that a vault may
-        not hold, and what *change* raises; then nothing was written.
+        If *change* fills *new_key*, the file is sealed under that. Raise VaultError (`locked` if
+        the vault was closed since *known*), ValueError for a record that a vault may not hold, and
+        what *change* raises; then nothing was written.
         """
         with self._storage.locked() as writer:
             _, old, _, before, _ = self.newest(known)
+            # `change` gets a copy, so that the records of before can be compared with it below.
             new, after = change(old, before._replace(records=dict(before.records)))
             for key, record in after.records.items():
                 if record is not before.records.get(key):
                     check(record)
+            # Neither the clock of another agent nor this one may take the vault back in time.
             seen = max(old.seen, known.header.seen, now)
             new = new._replace(generation=old.generation + 1, seen=seen)
+            # Fails if the vault was closed meanwhile: nothing is written after a lock.
             with self._key.use(known.epoch) as data_key:
                 data = serialise(new, after, data_key if new_key is None else new_key)
             writer.replace(
@@ -78,41 +81,43 @@ class VaultSaver:
         return Prepared(known.epoch, new, nonce, after, new_key)
 
     def is_newest(self, known: Prepared) -> bool:
-        """Tell whether the file is what is known. Raises VaultError."""
+        """Tell whether the file is the known one. Raise VaultError."""
         head = read_head(self._storage, self._provider)
         return head is not None and (head.header, head.nonce) == (known.header, known.nonce)
 
     def newest(self, known: Prepared) -> Prepared:
-        """Return what is on the disk, from memory if nobody else has written it. Raises VaultError."""
+        """Return the generation on the disk, or *known* if it is that. Raise VaultError."""
         path = self._storage.path
         if self.is_newest(known):
             return known
         if read_head(self._storage, self._provider) is None:
             raise VaultError(
                 "vault",
-                f"{path} was removed while it was in use; nothing was written.",
-                "put it back, or start anew with `auth agent restart`",
+                f"{path} was removed while it was open; nothing was written.",
+                "put it back, or `auth agent restart` to start anew",
             )
         sealed = read(self._storage, self._provider)
         with self._key.use(known.epoch) as key:
             try:
                 head = sealed.head
+                # The data key must open it: a file under another key is not another agent's save.
                 return Prepared(known.epoch, head.header, head.nonce, sealed.body(key))
             except VaultError as error:
                 raise VaultError(
                     "vault",
-                    f"{path} was replaced while it was in use; nothing was written.",
-                    "`auth lock` and then `auth unlock` go on with the new one",
+                    f"{path} was replaced while it was open; nothing was written.",
+                    "`auth lock` and then `auth unlock` open the new one",
                 ) from error
 
 
 def _keep_previous(old: Header, before: Records, new: Header, after: Records) -> bool | None:
-    """Tell whether the generation before opens to nothing that the new one does not.
+    """Tell whether the old generation opens nothing that the new one does not.
 
-    None if both open to the same, and to the same credentials.
+    Return None if both have the same slots and the same credentials.
     """
     secrets = {key: record.secret for key, record in after.items()}
     held = {key: record.secret for key, record in before.items()}
+    # Sealing is randomised, so the same sealed bytes are the same secret under the same key.
     if (held, old.slots) == (secrets, new.slots):
         return None
     return all(slot in new.slots for slot in old.slots) and held.items() <= secrets.items()

@@ -1,13 +1,12 @@
 """Sealing: ChaCha20-Poly1305 (RFC 8439) over buffers, and random bytes that never become an object.
 
-A sealed value is ``nonce (12) | ciphertext | tag (16)``. Nonces are random; a key may seal 2**32
-values before two nonces are likely to meet, far more than a vault is ever saved. What a value
-belongs to is bound to it by its *context*, the associated data: a value that was moved to another
-place does not open there.
+A sealed value is ``nonce (12) | ciphertext | tag (16)``. Nonces are random: a key may seal 2**32
+values before two nonces are likely to be equal, far more than a vault is saved. A value is bound to
+its place by its *context*, the associated data: a value that was moved does not open.
 
-Keys and plaintexts are any buffer, so that they may stay in an arena. The cipher object holds
-copies of its key and wipes them when it goes, so one is made for each use and never kept. Refuses
-to leave unauthenticated bytes behind: where opening fails, the output is wiped.
+Keys and plaintexts may be any buffer, so that they can stay in the arena. A cipher object copies
+its key and wipes the copy when it is freed; so each use makes a new one. Refuses to leave
+unauthenticated bytes behind: if opening fails, the output is wiped.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ KEY_SIZE: Final = 32
 NONCE_SIZE: Final = 12
 TAG_SIZE: Final = 16
 OVERHEAD: Final = NONCE_SIZE + TAG_SIZE
-"""Bytes by which a sealed value is longer than what it holds."""
+"""Bytes by which a sealed value is longer than its plaintext."""
 
 
 class Tampered(Exception):  # noqa: N818 - what it says
@@ -38,7 +37,7 @@ class Tampered(Exception):  # noqa: N818 - what it says
 
 
 def context(label: bytes, *fields: str | bytes | int) -> bytes:
-    """Join a label and fields so that no two different lists give the same bytes.
+    """Join a label and fields so that different lists give different bytes.
 
     ``label | 00``, then each field as ``u32 length (big endian) | bytes``; text is UTF-8 and an
     integer eight bytes, big endian.
@@ -62,7 +61,7 @@ def seal(key: Buffer, plaintext: Buffer, aad: bytes) -> bytes:
 def open_into(key: Buffer, sealed: Buffer, aad: bytes, out: memoryview) -> int:
     """Open *sealed* into the start of *out* and return the number of bytes written.
 
-    Raises Tampered, with *out* wiped, if it does not open, and ValueError if *out* is too small.
+    Raise Tampered, with *out* wiped, if it does not open; ValueError if *out* is too small.
     """
     size = len(sealed) - OVERHEAD
     if size < 0:
@@ -80,9 +79,9 @@ def open_into(key: Buffer, sealed: Buffer, aad: bytes, out: memoryview) -> int:
 
 
 def open_listing(key: Buffer, sealed: Buffer, aad: bytes) -> bytes:
-    """Open what is private but no secret, such as the list of what a vault holds.
+    """Open a value that is private but not secret, such as the listing of a vault.
 
-    Raises Tampered if it does not open.
+    Raise Tampered if it does not open.
     """
     if len(sealed) < OVERHEAD:
         raise Tampered
@@ -94,7 +93,7 @@ def open_listing(key: Buffer, sealed: Buffer, aad: bytes) -> bytes:
 
 
 def fill_random(view: memoryview) -> None:
-    """Fill *view* with random bytes, straight from the system into it. Raises OSError."""
+    """Fill *view* with random bytes, straight from the system. Raise OSError."""
     if sys.platform == "win32":
         from tokenward_agent.windows import memory
 

@@ -1,7 +1,7 @@
 """A slot: one way to open a vault. It holds the vault's data key, sealed under the slot's own key.
 
-The slot key comes from elsewhere (a keyring, a passphrase, a file) and is never stored in a vault;
-what stands in the slot is what is needed to get it again. A vault has at most one slot of a kind:
+The slot key comes from a keyring, a passphrase or a file and is never stored in a vault; the slot
+has the parameters to get it again. A vault has at most one slot of each kind:
 
 ========== =============================================== ====================================
 kind       the slot key is                                 parameters
@@ -13,9 +13,9 @@ key-file   the 32 bytes of a file outside of the directory none
 dpapi      the same, as DPAPI protects them on Windows     none
 ========== =============================================== ====================================
 
-The parameters are part of what the seal is bound to, and bounded whenever they are read: a hostile
-file can make nobody ask for a terabyte. What they name is not believed before the vault is open:
-the agent runs no program and asks for no item because a slot says so (store/slot_keys.py).
+The seal is bound to the parameters, and they are bounded when they are read: a hostile file cannot
+make the agent allocate a terabyte. They are not trusted before the vault is open: the agent neither
+runs a program nor reads a keyring item because a slot names it (store/slot_keys.py).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PARAMETERS: Final = {
     "key-file": (),
     "dpapi": (),
 }
-"""The parameters of each kind, in the order in which the seal is bound to them."""
+"""The parameters of each kind, in the order of the seal's context."""
 
 
 class Slot(NamedTuple):
@@ -57,13 +57,13 @@ class Slot(NamedTuple):
 def wrap(
     kind: str, params: Mapping[str, Param], slot_key: Buffer, data_key: Buffer, vault_id: str
 ) -> Slot:
-    """Make a slot that opens to *data_key* with *slot_key*. Raises ValueError for bad parameters."""
+    """Return a slot that opens to *data_key* with *slot_key*. Raise ValueError."""
     checked = check_params(kind, dict(params))
     return Slot(kind, checked, seal(slot_key, data_key, _context(kind, checked, vault_id)))
 
 
 def unwrap_into(slot: Slot, slot_key: Buffer, vault_id: str, out: memoryview) -> None:
-    """Open a slot into *out*, 32 bytes. Raises WrongKey, with *out* wiped."""
+    """Open a slot into *out*, 32 bytes. Raise WrongKey, with *out* wiped."""
     try:
         open_into(slot_key, slot.wrapped, _context(slot.kind, slot.params, vault_id), out)
     except Tampered:
@@ -71,12 +71,12 @@ def unwrap_into(slot: Slot, slot_key: Buffer, vault_id: str, out: memoryview) ->
 
 
 def to_values(slot: Slot) -> dict[str, Param]:
-    """Return the slot as msgpack has it: a map of `kind`, the parameters and `wrapped`."""
+    """Return the slot for msgpack: a map of `kind`, the parameters and `wrapped`."""
     return {"kind": slot.kind, **slot.params, "wrapped": slot.wrapped}
 
 
 def from_values(values: object) -> Slot:
-    """Build the slot that *values*, as read from a vault, describe. Raises ValueError."""
+    """Return the slot in *values*, as read from a vault. Raise ValueError."""
     if not isinstance(values, dict):
         raise ValueError("a slot is not a map")  # noqa: TRY004 - what a file says, not what we passed
     params: dict[Any, Any] = dict(values)
@@ -90,7 +90,7 @@ def from_values(values: object) -> Slot:
 
 
 def check_params(kind: str, params: dict[str, Any]) -> dict[str, Param]:
-    """Return the parameters of a slot in their order. Raises ValueError, which quotes no value."""
+    """Return the parameters of a slot in their order. Raise ValueError, which quotes no value."""
     names = PARAMETERS.get(kind)
     if names is None:
         raise ValueError("a slot is of an unknown kind")

@@ -1,6 +1,6 @@
-"""Changes to what opens a vault: one more slot, or a new data key with new slots.
+"""Change what opens a vault: add a slot, or make a new data key with new slots.
 
-Made to run in a thread, like every save (vault.py); the vault must be open.
+Runs in a thread, like every save (vault.py); the vault must be open.
 """
 
 from __future__ import annotations
@@ -30,10 +30,7 @@ if TYPE_CHECKING:
 def add_slot(
     vault: Vault, kind: str, params: Mapping[str, Param], slot_key: Buffer, now: int
 ) -> Prepared:
-    """Add a slot, in the place of the one of its kind; the data key stays.
-
-    Raises as `Vault.save` does.
-    """
+    """Add a slot, in place of one of its kind; the data key stays. Raise as `Vault.save`."""
 
     def added(header: Header, body: Body) -> tuple[Header, Body]:
         others = tuple(slot for slot in header.slots if slot.kind != kind)
@@ -45,12 +42,11 @@ def add_slot(
 def rekey(
     vault: Vault, slots: Sequence[NewSlot], new_key: memoryview, scratch: memoryview, now: int
 ) -> Prepared:
-    """Give the vault a new data key and *slots* in the place of all that it had.
+    """Give the vault a new data key, and *slots* in place of its slots.
 
-    *new_key* (32 bytes) is filled here, copied and wiped by `adopt`, and wiped if this raises.
+    *new_key* (32 bytes) is filled here; `adopt` copies and wipes it; it is wiped if this raises.
     *scratch* (64 KiB) holds one secret at a time while it is sealed anew, and is wiped. To keep a
-    slot whose key is not at hand, use `add_slot`: the data key must stay then. Raises as
-    `Vault.save` does.
+    slot whose key is not known, use `add_slot`, which keeps the data key. Raise as `Vault.save`.
     """
 
     def renewed(header: Header, body: Body) -> tuple[Header, Body]:

@@ -1,15 +1,15 @@
 """One vault file in the credentials directory: read whole, replaced whole, never half written.
 
 A save writes a temporary file in the same directory, fsyncs it, renames it over the old one and
-fsyncs the directory, all under a lock file of its own; so whenever the machine stops, the file is
-either the one before or the one after. The generation before is kept as ``NAME.previous``, for
-damage, unless the caller says that it holds something that was removed.
+fsyncs the directory, all under its own lock file. So if the machine stops at any moment, the file
+is either the old or the new one. The previous generation is kept as ``NAME.previous``, for damage,
+unless the caller says that it holds something that was removed.
 
-The directory and the files must be this user's, plain, and closed to others (folder.py). No link
-is followed below the directory, whose own path the caller has resolved. Everything is done
-relative to one open directory, so a directory that is moved in between is not mixed with another.
-Reading takes no lock and works in a read-only directory. What the system refuses becomes a
-VaultError. Temporary files of saves that died are removed under the lock, where none can be alive.
+The directory and the files must be this user's, plain, and closed to others (folder.py). Links
+below the directory are not followed; the caller has resolved the directory's own path. Every access
+is relative to one open directory, so a directory that is moved meanwhile is not mixed with another.
+Reading takes no lock and works in a read-only directory. Errors of the system become VaultError.
+Temporary files of interrupted saves are removed under the lock, when no other save can run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 PATIENCE: Final = 10.0
-"""Seconds to wait for another process' save; one takes milliseconds."""
+"""Seconds to wait for another process's save; one takes milliseconds."""
 
 
 class Storage:
@@ -49,22 +49,22 @@ class Storage:
         return f"Storage({self.path!r})"
 
     def read(self, most: int) -> bytes | None:
-        """Return the file's first *most* bytes, None if there is no file. Raises VaultError."""
+        """Return the file's first *most* bytes, None if it does not exist. Raise VaultError."""
         return self._read(self.name, most)
 
     def read_previous(self, most: int) -> bytes | None:
-        """Return the generation before in the same way."""
+        """Return the first bytes of the previous generation in the same way."""
         return self._read(f"{self.name}.previous", most)
 
     def is_absent(self) -> bool:
-        """Tell whether it is certain that there is neither a file nor a generation before it."""
+        """Tell whether certainly neither the file nor a previous generation exists."""
         return all(map(_is_missing, (self.path, f"{self.path}.previous")))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[Writer]:
-        """Hold the file's lock, alone among all processes; make the directory if it is not there.
+        """Hold the file's lock against all processes; create the directory if it is missing.
 
-        Raises VaultError if it cannot be written, or with code `busy` after PATIENCE seconds.
+        Raise VaultError if it cannot be written, or with code `busy` after PATIENCE seconds.
         """
         with explained("write", self.path):
             make_private(self.directory)
@@ -103,7 +103,7 @@ def _is_missing(path: str) -> bool:
     except FileNotFoundError:
         return True
     except OSError:
-        pass  # it cannot be known
+        pass  # unknown
     return False
 
 
@@ -114,17 +114,17 @@ def _wait(folder: Folder, lock: int, path: str) -> None:
             try:
                 folder.lock(lock)
             except BlockingIOError:
-                time.sleep(0.005)  # a thread's, and only while another process is saving
+                time.sleep(0.005)  # in a thread, and only while another process saves
             else:
                 return
     raise VaultError(
         "busy",
         f"Another process has been saving {path} for {PATIENCE:.0f} seconds.",
-        "try again; if it stays so, end the other `tokenward-agent` of this directory",
+        "try again; if that does not help, end the other `tokenward-agent` of this directory",
     )
 
 
 def _close(file: int) -> None:
-    """Close what was only read or locked: a refusal loses nothing and changes no outcome."""
+    """Close a file that was only read or locked; an error changes nothing."""
     with contextlib.suppress(OSError):
         os.close(file)

@@ -1,9 +1,9 @@
-"""Replacing a vault file, while its lock is held: each step leaves one whole generation or two.
+"""Replace a vault file while its lock is held; each step leaves at least one whole generation.
 
-The order of the calls is the promise. A new file is complete and on the disk before it gets the
-name; the generation before has both its names until then; the directory is on the disk before
-anybody hears that it is done. Whatever takes something away takes with it every older file that
-still holds it: previous, damaged, and what saves that died left behind.
+The order of the calls matters. A new file is complete and on the disk before it gets the name; the
+previous generation has both its names until then; the directory is on the disk before success is
+reported. A save that removes a credential also removes every older file that still holds it:
+previous, damaged, and files of interrupted saves.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class Writer:
-    """What may be done to the file while its lock is held."""
+    """Changes the file while its lock is held."""
 
     def __init__(self, folder: Folder, name: str, path: str) -> None:
         self._folder = folder
         self._name = name
         self._path = path
-        self._mark = f".{name}."  # of a temporary file: .NAME.RANDOM.tmp
+        self._mark = f".{name}."  # a temporary file is .NAME.RANDOM.tmp
 
     def replace(self, data: bytes, *, keep_previous: bool | None) -> None:
-        """Put *data* in the file's place, on the disk when this returns.
+        """Replace the file with *data*, flushed to the disk.
 
-        With *keep_previous* this generation stays as the one before, without it there is none, nor
-        a damaged one, and with None what is there stays. Raises VaultError; then the file is as it
-        was, or, if only the last fsync of the directory failed, the new one, and the sentence says
-        so.
+        *keep_previous* True keeps the present generation as the previous one; False removes
+        previous and damaged ones; None leaves them as they are. Raise VaultError: the file is then
+        as before, or, if only the last fsync of the directory failed, the new one, and the sentence
+        says so.
         """
         with explained("write", self._path):
             self._sweep()
@@ -62,10 +62,10 @@ class Writer:
         self._confirm()
 
     def restore(self, kept: str) -> None:
-        """Put the generation before in the file's place; the file stays, closed, as *kept*.
+        """Put the previous generation in the file's place; keep the file, closed, as *kept*.
 
-        *kept* is a name that begins with the file's and ".damaged-". Raises VaultError; what a
-        stop leaves in between is a missing file with the one before it, which this completes.
+        *kept* is the file's name with ".damaged-" and more. Raise VaultError. An interruption
+        leaves a missing file with its previous generation; calling this again completes it.
         """
         with explained("write", self._path):
             self._sweep()
@@ -76,7 +76,7 @@ class Writer:
         self._confirm()
 
     def _confirm(self) -> None:
-        """Have the directory on the disk."""
+        """Flush the directory to the disk."""
         try:
             self._folder.sync()
         except OSError as error:
@@ -84,7 +84,7 @@ class Writer:
                 "vault",
                 f"{self._path} was written, but the disk did not confirm that it will stay: "
                 f"{os.strerror(error.errno or 0)}.",
-                "check the disk, then do it again",
+                "check the disk, then try again",
             ) from error
 
     def _sweep(self) -> None:
@@ -106,7 +106,7 @@ class Writer:
             os.close(file)
 
     def _keep(self) -> None:
-        """Give the file a second name, in one step: the last previous one is there until then."""
+        """Give the file its second name in one step: until then the former previous one exists."""
         link = self._temporary()
         try:
             self._folder.link(self._name, link)
@@ -117,10 +117,10 @@ class Writer:
             if error.errno not in _NO_LINKS:
                 raise
         finally:
-            self._folder.remove(link)  # rename leaves it where both names are of one file already
+            self._folder.remove(link)  # rename keeps it if both names are of one file
 
     def _forget(self) -> None:
-        """Remove every older file: none may still hold what is being taken away."""
+        """Remove every older file: none may still hold a credential that is being removed."""
         self._folder.remove(f"{self._name}.previous")
         for name in self._folder.names():
             if name.startswith(f"{self._name}.damaged-"):

@@ -1,11 +1,13 @@
-"""One vault in memory over its file: absent, closed, open or broken.
+"""One vault in memory and its file: absent, closed, open or broken.
 
-Its data key lies in a view that the caller lends (32 bytes of an arena), the records beside it with
-sealed secrets. Closing wipes the key; what is left opens to nothing.
+The caller lends a view for the data key (32 bytes of an arena); the records hold sealed secrets.
+Closing wipes the key, and what is left does not open.
 
-Whatever touches the disk is made to run in a thread: it changes nothing here and returns a
-`Prepared`, which the caller `adopt`s on the thread that reads the records. One such pair at a time for each vault; reading and `close` need not wait. A vault that was closed
-meanwhile stays closed: the save is on the disk, and `adopt` tells that it was not taken over. saver.py says what a save keeps to, and why a change may be made more than once.
+Methods that touch the disk are for a thread: they change nothing here and return a `Prepared`,
+which the caller passes to `adopt` on the thread that reads the records. Only one such pair may run
+at a time for a vault; reading and `close` need not wait. A vault that was closed meanwhile stays
+closed: the save is on the disk, and `adopt` returns False. saver.py has the rules of a save, and
+says why a change may be applied more than once.
 """
 
 from __future__ import annotations
@@ -43,8 +45,8 @@ if TYPE_CHECKING:
 class Vault:
     """The vault of a *provider* in *storage*; *data_key* is 32 writable bytes, lent for good.
 
-    `state` is what it is, `problem` why it is broken, and `header` what stands in the open of the
-    file as last read or written, None if the vault is absent or broken.
+    `problem` says why the vault is broken. `header` is the file's header as last read or written,
+    None if the vault is absent or broken.
     """
 
     def __init__(self, storage: Storage, provider: str, data_key: memoryview) -> None:
@@ -59,7 +61,7 @@ class Vault:
         self._body = Body({})
         self._used: dict[Key, int] = {}
         self.vouch: Callable[[], Vouch | None] = lambda: None
-        """Asked before each save, while no key is held, for what makes its chains."""
+        """Called before each save, while the key is not in use; returns what makes the chains."""
 
     def __repr__(self) -> str:
         return f"Vault({self.provider}, {self.state})"
@@ -71,26 +73,26 @@ class Vault:
 
     @property
     def records(self) -> Mapping[Key, Record]:
-        """The records of an open vault by their keys, without later uses; see `last_used`."""
+        """The records of an open vault by key, without later uses; see `last_used`."""
         return self._body.records
 
     @property
     def chains(self) -> tuple[Vouched, ...]:
-        """What an open vault knows of audit logs."""
+        """The chains of audit logs that an open vault knows."""
         return self._body.chains
 
     def last_used(self, record: Record) -> int | None:
-        """Return when a record was last used, saved or not."""
+        """Return the time of a record's last use, saved or not."""
         return self._used.get(record.key, record.last_used)
 
     def use(self, record: Record, wall: int) -> None:
-        """Remember that a record was used; written with the next save."""
+        """Remember a use of a record, for the next save."""
         self._used[record.key] = wall
 
     def seal(self, service: str, username: str, secret: Buffer) -> bytes:
-        """Seal a secret for a record. Raises VaultError with code `locked` if not open.
+        """Seal a secret for a record. Raise VaultError with code `locked` if not open.
 
-        Seal between two pairs of save and adopt, or within a change: a key may be new after one.
+        Call it inside a change, or after the last `adopt`: that may have brought a new key.
         """
         with self._key.use() as key:
             return seal(key, secret, secret_context(self._id(), service, username))
@@ -98,7 +100,7 @@ class Vault:
     def open_secret(self, record: Record, out: memoryview) -> int:
         """Open a record's secret into *out* and return its size in bytes.
 
-        Raises VaultError: `locked` if not open, `vault` if the secret does not open.
+        Raise VaultError: `locked` if not open, `vault` if the secret does not open.
         """
         if record.secret is None:
             raise ValueError("an adopted credential has no secret in the vault")
@@ -106,7 +108,7 @@ class Vault:
         return self._open(record.secret, place, out, f"the secret of {record.service}")
 
     def open_chain(self, entry: Vouched, out: memoryview) -> int:
-        """Open the key of a chain into *out*; return its size. Raises as `open_secret`."""
+        """Open the key of a chain into *out*; return its size. Raise as `open_secret`."""
         place = key_context(self._id(), entry.name, entry.first)
         return self._open(entry.key, place, out, f"the key of the chain {entry.name}")
 
@@ -118,19 +120,19 @@ class Vault:
             raise broken(self.storage.path, f"{what} does not open") from None
 
     def wrapped(self, kind: str, params: Mapping[str, Param], slot_key: Buffer) -> Slot:
-        """Return a slot that opens to the data key. Raises VaultError with code `locked`."""
+        """Return a slot that opens to the data key. Raise VaultError with code `locked`."""
         with self._key.use() as key:
             return wrap(kind, params, slot_key, key, self._id())
 
     def close(self) -> None:
-        """Wipe the data key and forget the records; a vault that is not open stays what it is."""
+        """Wipe the data key and forget the records; only an open vault changes its state."""
         self._key.wipe()
         self._body, self._used = Body({}), {}
         if self.state == "open":
             self.state = "closed"
 
     def adopt(self, prepared: Prepared) -> bool:
-        """Take over what a thread prepared; False if the vault was closed meanwhile."""
+        """Take over what a thread prepared; return False if the vault was closed meanwhile."""
         if not self._key.take(prepared.epoch, prepared.new_key):
             return False
         self.header, self._nonce, self._body = prepared[1:4]
@@ -140,7 +142,7 @@ class Vault:
         return True
 
     def adopt_look(self, found: Header | VaultError | None) -> None:
-        """Take over what `look` found; an open vault stays open."""
+        """Take over the result of `look`; an open vault stays open."""
         if self.state == "open":
             return
         self.header, self.problem = None, None
@@ -152,27 +154,27 @@ class Vault:
             self.state, self.header = "closed", found
 
     def look(self) -> Header | VaultError | None:
-        """Read the header: how the vault opens, why it cannot be read, or None if it is absent."""
+        """Read the header; return it, or the error, or None if the vault is absent."""
         try:
             head = read_head(self.storage, self.provider)
         except VaultError as error:
             return (
                 None if self.storage.is_absent() else error
-            )  # the folder is wrong, and holds none
+            )  # the folder is unusable, and has no vault
         return None if head is None else head.header
 
     def create(
         self, kind: str, params: Mapping[str, Param], slot_key: Buffer, now: int, vault_id: str = ""
     ) -> Prepared:
-        """Make the vault with one slot; *vault_id* if the slot's key was stored under it already.
+        """Create the vault with one slot; *vault_id* if the slot's key is stored under it already.
 
-        Raises VaultError if there is a file already or it cannot be written.
+        Raise VaultError if the file exists or cannot be written.
         """
         epoch, vault_id = self._key.epoch, vault_id or new_vault_id()
         with self.storage.locked() as writer:
             if read_head(self.storage, self.provider) is not None:
                 path = self.storage.path
-                raise VaultError("vault", f"{path} is there already.", "`auth unlock`")
+                raise VaultError("vault", f"{path} exists already.", "`auth unlock`")
             vouch = self.vouch()
             with self._key.fill() as key:
                 fill_random(key)
@@ -188,10 +190,10 @@ class Vault:
         return Prepared(epoch, header, head_of(data, self.storage.path, self.provider).nonce, body)
 
     def open(self, kind: str, slot_key: Buffer) -> Prepared:
-        """Open a closed vault by its slot of a kind.
+        """Open a closed vault by its slot of this kind.
 
-        Raises WrongKey, or VaultError if there is no such slot or the file cannot be read; the
-        data key is wiped then.
+        Raise WrongKey, or VaultError if there is no such slot or the file cannot be read; then the
+        data key is wiped.
         """
         epoch = self._key.epoch
         sealed = read(self.storage, self.provider)
@@ -209,18 +211,18 @@ class Vault:
         return Prepared(epoch, header, sealed.head.nonce, body)
 
     def save(self, change: Change, now: int) -> Prepared:
-        """Write what *change* makes of the records; *now* is the wall time in seconds.
+        """Apply *change* to the records and save them; *now* is the wall time in seconds.
 
-        *change* gets a dict of its own, and returns that or another; it may be called again with
-        the records of another agent, and what it raises is passed on with nothing written. Raises
-        VaultError, ValueError for a record that a vault may not hold.
+        *change* gets its own dict, and returns that or another; it may be called again with the
+        records of another agent. If it raises, nothing is written. Raise VaultError, and ValueError
+        for a record that a vault may not hold.
         """
         return self.write(
             lambda header, body: (header, body._replace(records=change(body.records))), now
         )
 
     def write(self, change: WholeChange, now: int, new_key: memoryview | None = None) -> Prepared:
-        """Do as `save` for header and records, under *new_key* if *change* fills that."""
+        """Do the same for header and records; seal under *new_key* if *change* fills it."""
         used, known = dict(self._used), self._known()
 
         def vouching(header: Header, body: Body) -> tuple[Header, Body]:
@@ -234,11 +236,11 @@ class Vault:
         return self._saver.save(known, vouching, now, new_key)
 
     def is_newest(self) -> bool:
-        """Tell whether the file is as it was read or written last. Raises VaultError."""
+        """Tell whether the file is as last read or written. Raise VaultError."""
         return self._saver.is_newest(self._known())
 
     def reread(self) -> Prepared:
-        """Read what another agent saved since, for an `adopt`. Raises VaultError."""
+        """Read what another agent saved since, for `adopt`. Raise VaultError."""
         return self._saver.newest(self._known())
 
     def _known(self) -> Prepared:

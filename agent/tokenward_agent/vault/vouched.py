@@ -1,7 +1,7 @@
-"""What a vault knows of one chain of the audit log, so that nobody can change or shorten it.
+"""A vault's knowledge of one chain of the audit log, by which changed or lost lines are noticed.
 
-docs/AUDIT.md says what a chain is. Its key is sealed like a secret of a record: under the vault's
-data key, bound to the vault and the chain; opening a vault does not open it.
+docs/AUDIT.md explains chains. The chain's key is sealed like a secret of a record, under the
+vault's data key and bound to the vault and the chain; opening a vault does not open it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.sealing import Buffer
 
     Vouch = Callable[[str, tuple["Vouched", ...], Buffer], tuple["Vouched", ...]]
-    """From a vault's name, the chains that it vouches for and its key: those of the next save."""
+    """From a vault's name, its chains and its key, makes the chains of the next save."""
 
 CHAINS: Final = 600
-"""Chains that a vault vouches for at most: those of two logs that are as long as they get."""
+"""Most chains that a vault vouches for: those of two logs at their longest."""
 
 NAME_DIGITS: Final = 16
 MAC_SIZE: Final = 32
@@ -32,9 +32,9 @@ _DIGITS: Final = frozenset("0123456789abcdef")
 class Vouched(NamedTuple):
     """One chain: its `name` and that of its `log`, 16 hex digits each.
 
-    `first` lines came before the sealed `key`, which is that of the next one. `lines` is the number
-    of the last line that the vault knows of, `file` the number of the file that this is in, `mac`
-    the line's MAC; 0, 0 and b"" before any line is known.
+    `key` is the sealed key of the line after the `first` lines. `lines` is the number of the last
+    line that the vault knows, `file` the number of that line's file, `mac` its MAC; 0, 0 and b"" if
+    it knows none.
     """
 
     name: str
@@ -50,12 +50,12 @@ class Vouched(NamedTuple):
 
 
 def key_context(vault_id: str, name: str, first: int) -> bytes:
-    """Return what the key of a chain is bound to."""
+    """Return the context of a chain's key."""
     return context(b"tokenward chain", vault_id, name, first)
 
 
 def from_values(values: object) -> Vouched:
-    """Build what *values*, as read from a vault, describe. Raises ValueError."""
+    """Return the chain in *values*, as read from a vault. Raise ValueError."""
     if not isinstance(values, list) or len(values) != len(Vouched._fields):
         raise ValueError("a chain is not an array of seven")
     name, log, first, key, lines, file, mac = values
@@ -68,7 +68,7 @@ def from_values(values: object) -> Vouched:
     if type(key) is not bytes or len(key) != KEY_SIZE + OVERHEAD:
         raise ValueError("a chain's key is not a sealed key")
     if type(mac) is not bytes or len(mac) not in {0, MAC_SIZE} or bool(mac) != bool(lines):
-        raise ValueError("a chain's last MAC is not one")
+        raise ValueError("a chain's last MAC is not valid")
     if lines < first:
         raise ValueError("a chain ends before it begins")
     return Vouched(name, log, first, key, lines, file, mac)

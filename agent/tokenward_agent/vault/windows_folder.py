@@ -1,8 +1,8 @@
-"""An open directory of vault files on Windows: while it is open nobody can move or remove it.
+"""An open directory of vault files on Windows: while it is open it cannot be moved or removed.
 
-Who may open it and what lies in it is what its access list says, which it has from the user's own
-folder above it. Windows lets nobody replace a file that somebody else has open: another agent that
-is just reading, a virus scanner; so such a step is tried again for a moment.
+Its access list, inherited from the user's own folder, says who may open it and its files. Windows
+does not replace a file that another process has open (another agent that reads, a virus scanner),
+so such a step is repeated for a moment.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 _PATIENCE: Final = 2.0
-"""Seconds for whoever else has a file open."""
+"""Seconds to wait for another process that has a file open."""
 
 _IN_USE: Final = (calls.ERROR_ACCESS_DENIED, calls.ERROR_SHARING_VIOLATION)
 
@@ -37,7 +37,7 @@ class WindowsFolder:
     """The directory `path`, held open."""
 
     def __init__(self, path: str) -> None:
-        """Open it. Raises VaultError."""
+        """Open it. Raise VaultError."""
         self.path = path
         with explained("open", path):
             found = os.lstat(path)
@@ -48,56 +48,56 @@ class WindowsFolder:
             self._folder = calls.held_folder(path)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         calls.close_handle(self._folder)
 
     def open(self, name: str, flags: int) -> int:
-        """Open a file in it. Raises OSError."""
+        """Open a file in it. Raise OSError."""
         return opened(self._of(name), flags)
 
     def check(self, file: int, path: str) -> os.stat_result:
-        """Return what is known of an open file. Raises VaultError unless it is a plain one."""
+        """Return the status of an open file. Raise VaultError unless it is plain."""
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode):
             raise VaultError("vault", f"{path} is not a plain file.", "move it out of the way")
         return found
 
     def lock(self, file: int) -> None:
-        """Lock an open file until it is closed. Raises BlockingIOError where another has it."""
+        """Lock an open file until it is closed. Raise BlockingIOError if another process has it."""
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         except PermissionError:
             raise BlockingIOError from None
 
     def names(self) -> list[str]:
-        """Return the names of all that is in it. Raises OSError."""
+        """Return the names of all files in it. Raise OSError."""
         return os.listdir(self.path)
 
     def rename(self, source: str, target: str) -> None:
-        """Rename, over what has the name already, on the disk when it returns. Raises OSError."""
+        """Rename a file, replacing the target; on the disk when it returns. Raise OSError."""
         _patiently(lambda: calls.moved(self._of(source), self._of(target)))
 
     def link(self, name: str, second: str) -> None:
-        """Give a file a second name. Raises OSError."""
+        """Give a file a second name. Raise OSError."""
         os.link(self._of(name), self._of(second))
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there. Raises OSError."""
+        """Remove a file if it exists. Raise OSError."""
         with contextlib.suppress(FileNotFoundError):
             _patiently(lambda: os.unlink(self._of(name)))
 
     def close_to_others(self, name: str) -> None:
-        """Do nothing: it has the folder's access list."""
+        """Do nothing: the file has the folder's access list."""
 
     def sync(self) -> None:
-        """Do nothing: `rename` returns when it is on the disk."""
+        """Do nothing: `rename` returns when the change is on the disk."""
 
     def _of(self, name: str) -> str:
         return os.path.join(self.path, name)
 
 
 def sync(file: int) -> None:
-    """Have an open file on the disk. Raises OSError."""
+    """Flush an open file to the disk. Raise OSError."""
     os.fsync(file)
 
 
@@ -109,6 +109,6 @@ def _patiently(step: Callable[[], object]) -> None:
         except OSError as error:
             if error.winerror not in _IN_USE or time.monotonic() > until:
                 raise
-            time.sleep(0.01)  # a thread's
+            time.sleep(0.01)  # in a thread
         else:
             return
