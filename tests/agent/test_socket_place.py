@@ -129,7 +129,7 @@ def test_a_directory_that_is_open_to_others_is_refused_with_the_command_that_men
     mode: int, run: Path
 ) -> None:
     run.chmod(mode)
-    with pytest.raises(PlaceError, match=f"`chmod 700 {run}` mends that"):
+    with pytest.raises(PlaceError, match=f"run `chmod 700 {run}`"):
         SocketPlace(str(run / "agent.sock"))
     assert not list(run.iterdir())
 

@@ -208,12 +208,12 @@ def test_an_agent_of_another_state_directory_does_not_serve_beside_one(
     for command in (("token", URL), ("list",), ("lock",)):
         said = home.refused(*command, **elsewhere)
         assert "serves" in said
-        assert "set XDG_STATE_HOME as it is there" in said
+        assert "set XDG_STATE_HOME as that agent has it" in said
     assert home.answer("agent", "status", **elsewhere)["running"] is False
     code = f"import keyring; print(keyring.get_password('{URL}', 'alice'))"
     tool = home.run(sys.executable, "-c", code, **elsewhere)
     assert tool.stdout == "None\n"
-    assert tool.stderr.count("set XDG_STATE_HOME as it is there") == 1
+    assert tool.stderr.count("set XDG_STATE_HOME as that agent has it") == 1
     pid = home.agent_pid()
     assert pid
     os.kill(pid, signal.SIGKILL)

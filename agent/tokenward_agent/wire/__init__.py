@@ -1,1 +1,1 @@
-"""The agent's end of the wire: the address, who is let in, frames in and answers out."""
+"""The agent's end of the wire: its address, admission of peers, requests in and answers out."""

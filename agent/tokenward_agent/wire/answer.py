@@ -1,9 +1,9 @@
-"""An answer on its way out: a header, and perhaps a secret that is opened only to be sent.
+"""An answer to send: a header, and perhaps a secret that is opened only while it is sent.
 
-Headers of answers are written by the `msgpack` package: nothing in them is secret, and its writer
-gives the bytes that the protocol asks for. Reading requests is another matter (request.py). One
-writer serves all: a new one each time would want a quarter of a MiB for each answer, which is slow,
-and more than there may be where memory is out and the answer is to say so.
+The `msgpack` package writes the headers: they hold no secret, and it gives the bytes that the
+protocol prescribes. Requests are read differently (request.py). One packer serves all answers: a
+new one allocates a quarter of a MiB, which is slow, and impossible when memory is out and the
+answer has to say so.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from tokenward_protocol.packing import Value
 
     class Sealed(Protocol):
-        """A secret at rest in memory."""
+        """A secret that is sealed while in memory."""
 
         size: int
         """Bytes of the secret when open."""
 
         def open_into(self, view: memoryview) -> None:
-            """Write the secret into `view`, `size` bytes. Raises Gone if its key was destroyed."""
+            """Write the secret into `view`, `size` bytes. Raise Gone if its key was wiped."""
             ...
 
 
-# A path need not be UTF-8, which a header is: what is not is shown as Python would show it.
+# A path may not be UTF-8, but a header is: other bytes are shown as Python shows them.
 _PACKER = msgpack.Packer(unicode_errors="backslashreplace")
 
 
 class Answer:
-    """What goes back for one request: the bytes of the header and the sealed body, if any.
+    """The answer to one request: the packed header and the sealed body, if any.
 
-    `values` is what the header holds.
+    `values` are the fields of the header.
     """
 
     __slots__ = ("header", "secret", "values")
@@ -47,12 +47,12 @@ class Answer:
 
 
 def done(number: int, secret: Sealed | None = None, **values: Value) -> Answer:
-    """Return the answer of a request that was done."""
+    """Return the answer to a request that succeeded."""
     return Answer({"id": number, "ok": True, **values}, secret)
 
 
 def not_done(number: int, failure: Failure) -> Answer:
-    """Return the answer of a request that was not done."""
+    """Return the answer to a request that failed."""
     values: dict[str, Value] = {
         "id": number,
         "ok": False,

@@ -1,15 +1,16 @@
-"""One client's connection: frames in, answers out, and no plaintext kept between two callbacks.
+"""One client's connection: requests in, answers out, and no plaintext between two callbacks.
 
-All connections share one input and one output region of the locked arena. Nothing else runs
-while a callback holds plaintext in them, and both are wiped before it returns. What must wait does
-so without a readable secret:
+All connections share one input and one output region of the arena. Nothing else runs while a
+callback holds plaintext there, and both regions are wiped before it returns. Everything that waits
+does so without a readable secret:
 
-- an unfinished frame moves into a block of its own in the arena, which grows by what came, not
-  by what the frame claims, and has `FRAME_SECONDS` from its first byte to its last;
-- an answer that the peer does not take waits sealed, and is opened again when there is room;
-- while a request is being worked on elsewhere (a keyring, a disk) nothing more is read from its
-  connection, so that answers keep the order of the requests;
-- after each request all others have their turn: who sends a thousand at once waits alone for them.
+- An unfinished frame moves into its own block of the arena, which grows with the bytes that came,
+  not with the size that the frame claims. The frame may take `FRAME_SECONDS`.
+- An answer that the peer does not take waits sealed, and is opened again when the socket has room.
+- While a request waits for a keyring or a disk, its connection is not read, so answers keep the
+  order of the requests.
+- After each request the other connections have their turn: a client that sends a thousand requests
+  at once delays only itself.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.request import Request
 
     class Server(Protocol):
-        """What a connection needs of the server that accepted it."""
+        """The server, as far as a connection needs it."""
 
         loop: asyncio.AbstractEventLoop
         arena: Arena
@@ -40,25 +41,25 @@ if TYPE_CHECKING:
         output: memoryview
 
         def touched(self, connection: Connection, /) -> None:
-            """Note that a connection was heard of."""
+            """Note that a connection sent something."""
 
         def asked(
             self, connection: Connection, request: Request, body: memoryview, /
         ) -> Answer | Awaitable[Answer]:
-            """Answer a request of a connection, or return what will."""
+            """Return the answer to a request, or an awaitable of it."""
             ...
 
         def refused(self, error: Refused, /) -> Answer:
-            """Return the answer to a header that is no request."""
+            """Return the answer to an invalid header."""
             ...
 
         def room(
             self, wanting: Connection, block: memoryview | None, size: int, /
         ) -> memoryview | None:
-            """Return a block for what a connection holds; None after it was hung up on."""
+            """Return a block for a connection's unfinished frame; None if it was closed."""
 
         def work(self, coroutine: Coroutine[None, None, None], /) -> None:
-            """Run a request that takes a while beside everything else."""
+            """Run a request that takes time as a task."""
 
         def closed(self, connection: Connection, /) -> None:
             """Forget a connection."""
@@ -69,33 +70,33 @@ FRAME_SECONDS = 5.0
 
 
 class Connection:
-    """One accepted socket, non-blocking, whose peer was admitted."""
+    """One accepted, non-blocking socket, whose peer was admitted."""
 
     __slots__ = ("_block", "_fd", "_held", "_sent", "_server", "_sock", "_timer", "_unsent", "busy")
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self._server = server
         self._sock: socket.socket | None = sock
-        self._fd = sock.fileno()  # what the loop is given: it would call repr() on a socket object
-        self._block: memoryview | None = None  # the unfinished frame, `_held` bytes of it there
+        self._fd = sock.fileno()  # for the loop, which would call repr() on a socket object
+        self._block: memoryview | None = None  # the unfinished frame: its first `_held` bytes
         self._held = 0
         self._timer: asyncio.TimerHandle | None = None
-        self.busy = False  # a request is worked on elsewhere or waits its turn: it is up to us
-        self._unsent: list[Answer] = []  # of the first one, `_sent` bytes are gone
+        self.busy = False  # a request waits for its handler or its turn; the peer is not late
+        self._unsent: list[Answer] = []  # `_sent` bytes of the first one are sent
         self._sent = 0
 
     def begin(self) -> None:
-        """Listen, and take what is there already: most clients ask as soon as they are connected."""
+        """Watch the socket, and read at once: most clients send right after connecting."""
         self._server.loop.add_reader(self._fd, self._readable)
         self._readable()
 
     @property
     def held(self) -> int:
-        """Bytes that it keeps in the arena: of a frame that is not whole, or not its turn."""
+        """Bytes in the arena that this connection holds for frames that wait."""
         return 0 if self._block is None else len(self._block)
 
     def close(self) -> None:
-        """Hang up; wipes what is held."""
+        """Close the connection and wipe what it holds."""
         sock, self._sock = self._sock, None
         if sock is None:
             return
@@ -107,7 +108,7 @@ class Connection:
         self._server.closed(self)
 
     def _readable(self) -> None:
-        """Take what came, answer the whole frames in it, keep the rest."""
+        """Read what came, answer one frame, keep the rest."""
         if self._sock is None:
             return
         region = self._server.input
@@ -127,8 +128,9 @@ class Connection:
             wipe(region[:size])
 
     def _take(self, came: memoryview) -> None:
-        """Put `came` behind what is held and work through it."""
+        """Append `came` to the held bytes and work on them."""
         if self._block is None:
+            # Most frames come whole, and are answered from the shared region without a block.
             used = self._work(came)
             if self._sock is not None and used < len(came):
                 self._hold(came[used:])
@@ -141,13 +143,14 @@ class Connection:
         self._work_block()
 
     def _work_block(self) -> None:
-        """Work through the held bytes; what is left begins the next frame."""
+        """Answer the first held frame; the rest begins the next one."""
         block = self._block
         if block is None:
             return
         used = self._work(block)
         if used and self._sock is not None:
             self._block = None
+            # The next frame has its own deadline, which `_hold` starts.
             self._stop_deadline()
             if used < len(block):
                 self._hold(block[used:])
@@ -179,6 +182,7 @@ class Connection:
     def _work(self, view: memoryview) -> int:
         """Answer the first whole frame in `view`; return how many bytes were used."""
         if self._sock is None or self.busy or self._unsent:
+            # One request at a time: the bytes stay until the answer to the one before is sent.
             return 0
         try:
             found = cut(view)
@@ -191,17 +195,18 @@ class Connection:
         body, end = found
         try:
             self._request(view[PREFIX:body], view[body:end])
-        except BaseException:  # no memory even for an answer: nobody may wait for one
+        except BaseException:  # no memory even for an answer: the client must not wait for it
             self.close()
             raise
         if self._sock is not None and not self.busy and not self._unsent and end < len(view):
+            # More is waiting: let the loop serve the other connections first.
             self.busy = True
             self._server.loop.remove_reader(self._fd)
             self._server.loop.call_soon(self._next)
         return end
 
     def _next(self) -> None:
-        """Go on behind a request that was answered."""
+        """Continue after an answered request."""
         self.busy = False
         self._go_on()
 
@@ -217,11 +222,12 @@ class Connection:
         else:
             self.busy = True
             if self._sock is not None:
+                # Not read meanwhile, so a client that sends too fast fills the kernel's buffer.
                 self._server.loop.remove_reader(self._fd)
             self._server.work(self._later(answer))
 
     async def _later(self, answer: Awaitable[Answer]) -> None:
-        """Send an answer that took a while, then go on with what came meanwhile."""
+        """Send an answer that took time, then continue with the bytes that came meanwhile."""
         try:
             result = await answer
         except BaseException:  # as in `_work`
@@ -231,10 +237,11 @@ class Connection:
         self._next()
 
     def _go_on(self) -> None:
-        """Work on what is held, then listen again, unless something new is in the way."""
+        """Work on the held bytes, then watch the socket again unless something else waits."""
         self._work_block()
         if self._sock is None or self.busy or self._unsent:
             return
+        # While a request waited, its client could not finish the next frame: its time starts now.
         if self._block is not None and self._timer is None:
             self._start_deadline()
         self._server.loop.add_reader(self._fd, self._readable)
@@ -259,7 +266,7 @@ class Connection:
                 self._go_on()
 
     def _send_from(self, answer: Answer, offset: int) -> bool:
-        """Send `answer` from `offset` on; tell whether it is all gone. Hangs up on errors."""
+        """Send `answer` from `offset` on; tell whether all of it is sent. Close on errors."""
         sock = self._sock
         if sock is None:
             return False
@@ -268,6 +275,7 @@ class Connection:
         middle = PREFIX + len(answer.header)
         total = middle + (secret.size if secret is not None else 0)
         try:
+            # Each attempt builds the whole answer anew: no plaintext waits between two.
             region[:PREFIX] = prefix(len(answer.header), total - middle)
             region[PREFIX:middle] = answer.header
             if secret is not None:

@@ -1,8 +1,8 @@
-"""A way in: a listening socket, who may come in by it, and who answers them.
+"""A listener of the agent: the socket, the admitted user ids, and the dispatch of its requests.
 
-The agent's own door is for its own user, and for everything. Others are for more people and for
-less; each of those has a bounded number of connections, so that whoever stands before it crowds
-nobody else out.
+The agent's own listener admits its own user and answers every operation. Other listeners admit
+further users and answer less. Each of them has a bounded number of connections, so its peers
+displace no others.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def own_user(asker: int) -> bool:
 
 
 def nobody(_sock: socket.socket) -> None:
-    """Make nothing of a peer."""
+    """Identify no peer."""
 
 
 class Door(NamedTuple):
-    """`answer` answers, each request carries what `meet` made of its peer, `admits` judges its uid.
+    """One listener: `answer` answers requests, `meet` identifies a peer, `admits` judges its uid.
 
-    `most` connections at a time, None for as many as the server has room for.
+    `most` is the number of connections at a time, None for as many as the server has room for.
     """
 
     listener: socket.socket

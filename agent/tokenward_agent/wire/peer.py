@@ -1,7 +1,7 @@
-"""Who is at the other end of a connection, as far as the kernel says.
+"""The user id of a connection's peer, from the kernel.
 
-The uid is the one at the time of connecting; a peer that gives up privileges later is still who
-it was. It refuses to guess: a system that cannot say is an OSError, and the peer is turned away.
+It is the uid at the time of connecting; a peer that gives up privileges later keeps it. Refuses to
+guess: if the system does not tell the uid, that is an OSError and the peer is not admitted.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def uid(connection: socket.socket) -> int:
-    """Return the peer's effective user id. Raises OSError where the kernel does not say."""
+    """Return the peer's effective user id. Raise OSError if the kernel does not tell it."""
     if sys.platform == "win32":
-        return 0  # nobody but the user that `files.uid` stands for can open the pipe
+        return 0  # only the user that `files.uid` stands for can open the pipe
     return uid_of(connection)
 
 
 def admitted(peer: int, own: int) -> bool:
-    """Tell whether a peer may ask at all: the agent's own user, nobody else, not even root.
+    """Tell whether a peer is the agent's own user; other users, even root, are not admitted.
 
-    An agent that runs as root has uid 0, so root is its own user.
+    If the agent runs as root, root is its own user.
     """
     return peer == own

@@ -1,10 +1,10 @@
-"""The agent's own pipe: that nobody else is there, and that it is ours.
+"""The agent's own pipe on Windows: only one agent has it, and only its user can open it.
 
-Its name holds the user's SID, so that two users' agents are never in each other's way. Names of
-pipes belong to whoever comes first, of all users: where the name is taken, nothing is served, and a
-client looks at whose the pipe is before it says anything. An agent holds a mutex of that name for
-as long as it lives, by which the next one tells an agent of its own user's from a stranger's pipe.
-Nothing lies about afterwards: both end with their last handle, however the agent ends.
+The name has the user's SID, so agents of two users do not collide. Any user can create a pipe with
+any free name: if the name is taken, the agent does not serve, and a client checks the owner of the
+pipe before it sends anything. An agent holds a mutex of the same name while it lives: a new agent
+tells by it another agent of its user from a stranger's pipe. The kernel removes both when the last
+handle closes, so nothing stale is left.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def address(_state: str, directory: str, ordinary: str) -> str:
-    """Return where the agent of a credentials directory listens, by itself. Raises PlaceError."""
+    """Return the default address of the agent of a credentials directory. Raise PlaceError."""
     try:
         return places.pipe_name(own_sid(), directory, ordinary)
     except OSError as error:
@@ -38,9 +38,9 @@ def address(_state: str, directory: str, ordinary: str) -> str:
 
 
 def own_directory(path: str) -> str:
-    """Make `path` if it is missing; return it. Raises PlaceError if it is a link or no directory.
+    """Create `path` if it is missing; return it. Raise PlaceError if it is not a directory.
 
-    Who may open it is what the folder above says: all of ours lie below the user's own.
+    A link is refused, too. The folder above, the user's own, decides who may open it.
     """
     try:
         os.mkdir(path, 0o700)
@@ -63,9 +63,9 @@ class PipePlace:
         _state: str | None = None,
         _directory: str | None = None,
     ) -> None:
-        """Take the name; no service manager hands pipes over, and no variable says another one.
+        """Take the name; no service manager hands pipes over, and no variable names another one.
 
-        Raises AlreadyRunning if another agent holds the address, PlaceError if it cannot be had.
+        Raise AlreadyRunning if another agent holds the address, PlaceError if it cannot be used.
         """
         self.path = path
         if not path.startswith(places.PIPES):
@@ -79,33 +79,34 @@ class PipePlace:
             self._pipe = PipeListener(path, descriptor)
         except OSError as error:
             raise PlaceError(f"The pipe {path} cannot be made: {error.strerror}.") from None
-        self.listener = cast("socket.socket", self._pipe)  # it is used as one
+        self.listener = cast("socket.socket", self._pipe)  # it has the methods that the server uses
 
     def claim(self) -> None:
-        """Claim nothing: the name of a pipe depends on no variable."""
+        """Do nothing: the name of a pipe depends on no variable."""
 
     def still_ours(self) -> bool:
-        """Tell that clients find this agent: nobody can take the name of a pipe that is open."""
+        """Return True: no other process can take the name of an open pipe."""
         return True
 
     def release(self) -> None:
-        """Let go of the address."""
+        """Release the address."""
         self.listener.close()
         calls.close_handle(self._lock)
 
 
 class SharedPlace:
-    """What there is none of: a share is for other users and other hosts, and a pipe for one user."""
+    """Not available on Windows: a share is for other users and hosts, a pipe for one user."""
 
     listener: socket.socket
 
     def __init__(self, path: str, *, for_others: bool) -> None:  # noqa: ARG002 - as the Unix one's
-        """Refuse. Raises Failure."""
-        raise Failure("refused", "A share is a Unix socket, which an agent on Windows has not.")
+        """Raise Failure."""
+        raise Failure("refused", "A share is a Unix socket, which agents on Windows do not have.")
 
     def still_ours(self) -> bool:
-        """Tell that there is none."""
+        """Return False."""
         return False
 
+    # Never reached: `__init__` raises.
     def release(self) -> None:
         """Give back nothing."""

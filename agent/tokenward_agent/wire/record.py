@@ -1,20 +1,20 @@
-"""That this agent is the one of its credentials directory on this host, and where it is.
+"""The record of the one agent that serves a credentials directory on this host, with its address.
 
-Both stand in the directory's state folder, which all of its clients know whatever their environment:
-a file of a name of this host's (places.py), locked for as long as the agent lives, which holds the
-address. Rules:
+The record is a file in the directory's state folder, which clients of every environment know. Its
+name is this host's (places.py); it is locked while the agent lives, and holds the address. Rules:
 
-- whoever holds the lock is the agent of that directory here; the kernel lets go of it however the
-  agent ends. Other hosts, which may see the same folder, have names of their own;
-- the file that is locked is the one that has the name: it is taken away at the end, so that two who
-  open it at that moment would otherwise hold one each;
-- where the folder cannot be written, or its file system locks nothing, an agent serves all the same,
-  and is found at its environment's address alone;
-- records that nobody holds and that are older than `STALE_SECONDS` are those of hosts that went down.
+- The process that holds the lock is the agent of that directory here. The kernel releases the lock
+  however the agent ends. Other hosts that see the same folder use other names.
+- After locking, the agent checks that the file still has its name: the former agent removes the
+  file when it ends, and two agents could otherwise each lock a different file.
+- If the folder cannot be written, or its file system has no locks, the agent serves all the same,
+  but clients find it only at its environment's address.
+- Unlocked records older than `STALE_SECONDS` are of hosts that went down, and are removed.
 
-An agent of another state folder (XDG_STATE_HOME) would not be met there, and would not obey its locks.
-So an agent holds a `Claim` in the credentials directory as well, and does not serve one that another has.
-Nothing stands in that file, since nothing in the directory is believed: it is a lock and no address.
+An agent with another state folder (XDG_STATE_HOME) would not see this record, nor obey this agent's
+locks. So an agent also holds a `Claim` in the credentials directory, and does not serve a directory
+that another agent claims. That file is empty: it is a lock, and no file of that directory is
+trusted to hold an address.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Record:
     """The record of the agent of one credentials directory, whose state folder is `folder`."""
 
     def __init__(self, folder: str) -> None:
-        """Lock it. Raises AlreadyRunning if another agent of this host does, PlaceError."""
+        """Lock it. Raise AlreadyRunning if another agent of this host has it, PlaceError."""
         self._folder = folder
         self.path = os.path.join(folder, name())
         self._file: int | None = None
@@ -56,21 +56,21 @@ class Record:
         except OSError as error:
             if error.errno in _IN_THE_WAY:
                 raise PlaceError(
-                    f"{self.path} is in the way and is no file of ours; move it elsewhere."
+                    f"{self.path} is not a file that the agent made; move it elsewhere."
                 ) from None
 
     def tell(self, address: str) -> None:
-        """Write down where the agent is, and sweep up what dead hosts left."""
+        """Write the agent's address into the record, and remove records of hosts that went down."""
         if self._file is None:
             return
-        with contextlib.suppress(OSError):  # a full disk: it is found at its usual address alone
+        with contextlib.suppress(OSError):  # a full disk: clients find the usual address
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, os.fsencode(f"{address}\n"), 0)
         with contextlib.suppress(OSError):
             _sweep(self._folder, os.path.basename(self.path))
 
     def release(self) -> None:
-        """Take it away, and let go of the lock."""
+        """Remove the record, and release the lock."""
         if self._file is None:
             return
         with contextlib.suppress(OSError):
@@ -81,18 +81,18 @@ class Record:
 
 
 class Claim:
-    """The lock of a credentials directory, by all agents of this host: a byte of a file there.
+    """The lock of a credentials directory for all agents of this host: one byte of a file there.
 
-    Which byte goes by the host's name, so that hosts and containers with one home have theirs.
+    The host's name decides which byte, so hosts and containers with one home do not collide.
     """
 
     def __init__(self, directory: str) -> None:
-        """Take nothing yet."""
+        """Prepare; `take` locks."""
         self._directory = directory
         self._file: int | None = None
 
     def take(self) -> None:
-        """Lock it, where the directory is there and can be written. Raises PlaceError."""
+        """Lock the directory if it exists and is writable. Raise PlaceError if an agent has it."""
         if self._file is not None:
             return
         with contextlib.suppress(OSError):
@@ -106,24 +106,24 @@ class Claim:
             self.release()
             if error.errno in _HELD:
                 raise PlaceError(
-                    f"Another agent on this host serves {self._directory} and is not met from here:"
-                    " its state directory is another one; set XDG_STATE_HOME as it is there."
+                    f"Another agent on this host serves {self._directory} with another state"
+                    " directory; set XDG_STATE_HOME as that agent has it."
                 ) from None
 
     def release(self) -> None:
-        """Let go of it. The file stays: whoever has it open holds the lock of that name."""
+        """Release the lock; the file stays, since another agent may hold another byte of it."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
 
 def name() -> str:
-    """Return the name of the record of this host."""
+    """Return the name of this host's record."""
     return places.record_name(*host.marks())
 
 
 def _locked(path: str) -> int:
-    """Return a descriptor of the locked file. Raises BlockingIOError where another has it, OSError."""
+    """Return the locked file. Raise BlockingIOError if another process has the lock, or OSError."""
     while True:
         file = _opened(path)
         try:
@@ -135,7 +135,7 @@ def _locked(path: str) -> int:
             if error.errno in _HELD:
                 raise BlockingIOError from None
             raise
-        os.close(file)  # whoever had it has just taken it away
+        os.close(file)  # the former agent has just removed it
 
 
 def _opened(path: str) -> int:
@@ -144,7 +144,7 @@ def _opened(path: str) -> int:
     except OSError as error:
         if error.errno != errno.EROFS:
             raise
-        file = opened(path, os.O_RDONLY)  # enough to lock it
+        file = opened(path, os.O_RDONLY)  # read-only is enough for a lock
     if stat.S_ISREG(os.fstat(file).st_mode):
         return file
     os.close(file)

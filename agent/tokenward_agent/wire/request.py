@@ -1,11 +1,10 @@
-"""One request, read out of the bytes where they lie.
+"""Read one request from the bytes in place.
 
-The header is judged in place: every key and every type is compared with the vocabulary before an
-object is made of anything, so that a secret sent in the wrong place (under an unknown key, as a
-URL's password, as another type) is refused without leaving a copy. What does become an object is
-a known argument of the right kind and size.
+Every key and every type is compared with the vocabulary before any object is made. So a secret in
+the wrong place (under an unknown key, in a URL, as another type) is refused without a copy of it.
+Only known arguments of the right type and size become objects.
 
-Nothing here knows what a request does, nor who sent it.
+This module knows neither what a request does nor who sent it.
 """
 
 from __future__ import annotations
@@ -43,18 +42,18 @@ _OPS = {name.encode(): name for name in OPS}
 _URL = re.compile(
     rb"https?://(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[1-9][0-9]{0,4})?/(?:[!-\"$->@-~]*/)?"
 )
-"""What a key can look like; the spelling within it is judged where it matters (urls.py)."""
+"""A possible key; urls.py checks its spelling where that matters."""
 _TELLING = re.compile(rb"https?://(?:[^/?#]*@|[^?#]*[?#])", re.IGNORECASE)
-"""A URL with what may be a secret in it: user info, a query, a fragment."""
+"""A URL with a part that may be a secret: user info, a query, a fragment."""
 
 _SAYABLE = re.compile(rb"[a-z_-]{1,32}")
-"""What may be quoted of an unknown word: no token looks like this."""
+"""Unknown words that may be quoted: no token looks like this."""
 
 
 class Request:
-    """A request that the vocabulary knows. `directory` is "" where the client left it out.
+    """A request of the vocabulary; `directory` is "" if the client left it out.
 
-    `peer` is whoever the connection's server was told to take for its other end, or None.
+    `peer` is what the listener's `meet` returned for the connection, or None.
     """
 
     __slots__ = ("arguments", "directory", "number", "op", "peer")
@@ -69,22 +68,22 @@ class Request:
         self.peer: object = None
 
     def text(self, name: str) -> str | None:
-        """Return a text argument, None where it is absent."""
+        """Return a text argument, None if it is absent."""
         value = self.arguments.get(name)
         return value if isinstance(value, str) else None
 
     def count(self, name: str) -> int | None:
-        """Return an integer argument, None where it is absent."""
+        """Return an integer argument, None if it is absent."""
         value = self.arguments.get(name)
         return value if isinstance(value, int) else None
 
     def flag(self, name: str) -> bool:
-        """Return a boolean argument, False where it is absent."""
+        """Return a boolean argument, False if it is absent."""
         return self.arguments.get(name) is True
 
 
 class Refused(RemoteError):  # noqa: N818 - it is refused; whose fault it is, the base says
-    """A header that cannot be a request; `number` is its id as far as it was read, else 0."""
+    """An invalid header; `number` is its id if that was read, else 0."""
 
     def __init__(self, code: str, message: str, number: int) -> None:
         super().__init__(code, message)
@@ -94,7 +93,7 @@ class Refused(RemoteError):  # noqa: N818 - it is refused; whose fault it is, th
 def read(header: memoryview, body: int) -> Request:
     """Read a header, a view of a mapping or of bytes, whose frame has `body` bytes of body.
 
-    Raises Refused with the code that the answer is to carry.
+    Raise Refused with the code for the answer.
     """
     reader = Reader(header)
     found: dict[str, str | int | bool] = {}
@@ -116,7 +115,7 @@ def read(header: memoryview, body: int) -> Request:
 
 
 def _known(words: dict[bytes, _T], word: memoryview) -> _T | None:
-    """Look a word up without making bytes of it: a read-only view hashes and compares like them."""
+    """Look a word up without copying it: a read-only view hashes and compares like bytes."""
     return words.get(word.toreadonly())  # type: ignore[call-overload,no-any-return]  # typeshed knows only bytes as keys
 
 
@@ -153,7 +152,7 @@ def _argument(reader: Reader, name: str, kind: str) -> str | int | bool:
 
 
 def _checked(found: dict[str, str | int | bool], body: int) -> Request:
-    """Hold what was read against the vocabulary as a whole."""
+    """Compare the header as a whole with the vocabulary."""
     if found.pop("v", None) != WIRE_VERSION:
         raise RemoteError("version", "The agent does not speak this version of the protocol.")
     op, number = found.pop("op", None), found.pop("id", None)
@@ -181,5 +180,5 @@ def _checked(found: dict[str, str | int | bool], body: int) -> Request:
 
 
 def _named(word: memoryview, noun: str) -> str:
-    """Name an unknown word if it can be no secret."""
+    """Return a name for an unknown word; quote it only if it cannot be a secret."""
     return f"{noun} {str(word, 'ascii')}" if _SAYABLE.fullmatch(word) else f"such {noun}"

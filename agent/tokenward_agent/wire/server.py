@@ -1,11 +1,11 @@
-"""The agent's side of its sockets: who is let in, how many, and what all connections share.
+"""Accept connections: admission, limits, and the memory that all connections share.
 
-It accepts whom a door admits (door.py), at most `MAX_CONNECTIONS` and no more than descriptors
-allow; past that, and where locked memory runs out, the longest idle or unfinished one of the same
-door gives way, so that a client that behaves is always answered. No door ever takes a connection from
-another: what is not the agent's own has a bounded part of connections and memory, and where that is
-used up by others of its kind whoever comes is turned away. The server knows nothing about requests:
-each door has its dispatch.
+The server accepts peers that a listener admits (door.py), at most `MAX_CONNECTIONS` and no more
+than file descriptors allow. Beyond that, or when the arena is full, the connection of the same
+listener that was quiet longest is closed, so a client that behaves is always answered. No listener
+displaces connections of another: those besides the agent's own have a bounded share of connections
+and memory, and when it is used up, new peers there are refused. The server does not know what
+requests do: each listener has its dispatch.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.request import Refused, Request
 
 MAX_CONNECTIONS = 2048
-"""More than any login session was ever seen to hold; each costs a descriptor and 1 KiB."""
+"""Far more than a login session needs; each costs a descriptor and 1 KiB."""
 
 RESERVED = 64
-"""Descriptors that connections leave to the saving of vaults and to workers."""
+"""Descriptors left for saving vaults and for workers."""
 
 BACKLOG = 32
-"""Connections that the kernel holds for us. Few, so that whoever floods waits in a `connect` of its
-own, and nobody else waits long behind what it left in ours."""
+"""Connections that wait in the kernel. Few, so that a client that floods the agent blocks in its
+own `connect`, and others wait only briefly."""
 
 GUESTS = 4
-"""Of the connections, one in so many may come by other doors than the agent's own."""
+"""One in so many connections may come through listeners other than the agent's own."""
 
 GUEST_BYTES = 32 * 1024
-"""What unfinished requests of another door may hold in locked memory: a fetch is at most 8 KiB."""
+"""Bytes of the arena for unfinished requests of another listener: a fetch is at most 8 KiB."""
 
 _BATCH = 16
 _INPUT = 64 * 1024
@@ -56,7 +56,7 @@ _OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Server:
-    """Serves its own door, and those that are opened, until `close`."""
+    """Serves its own listener, and those that are opened, until `close`."""
 
     def __init__(
         self,
@@ -71,10 +71,10 @@ class Server:
         self.output = arena.take(PREFIX + MAX_HEADER + MAX_BODY)
         self._doors: dict[
             Door, dict[Connection, object]
-        ] = {}  # with peers, the longest quiet first
+        ] = {}  # with peers; the longest quiet first
         self._connections: dict[Connection, tuple[Door, dict[Connection, object]]] = {}
         self.came = 0
-        """How many were let in so far."""
+        """Connections accepted so far."""
         self._tasks: set[asyncio.Task[None]] = set()
         most = descriptors()
         self._room = min(MAX_CONNECTIONS, most - min(RESERVED, most // 2))
@@ -83,18 +83,18 @@ class Server:
 
     @property
     def occupied(self) -> bool:
-        """Whether anybody is connected."""
+        """Whether a client is connected."""
         return bool(self._connections)
 
     def open(self, door: Door) -> None:
-        """Let people in by one more door."""
+        """Accept connections from one more listener."""
         door.listener.setblocking(False)
         door.listener.listen(BACKLOG)
         self._doors[door] = {}
         self.loop.add_reader(door.listener.fileno(), self._acceptable, door)
 
     def shut(self, door: Door) -> None:
-        """Close a door, and hang up on whoever came in by it."""
+        """Close a listener and its connections."""
         self.loop.remove_reader(door.listener.fileno())
         door.listener.close()
         for connection in list(self._doors[door]):
@@ -102,7 +102,7 @@ class Server:
         del self._doors[door]
 
     def _acceptable(self, door: Door) -> None:
-        for _ in range(_BATCH):  # then let the others have their turn
+        for _ in range(_BATCH):  # then other callbacks have their turn
             try:
                 sock, _address = door.listener.accept()
             except BlockingIOError:
@@ -117,15 +117,15 @@ class Server:
             self._admit(door, sock)
 
     def _somebody_waits(self, door: Door) -> bool:
-        """Tell whether there is anybody to accept: without a descriptor `accept` does not say."""
+        """Tell whether a connection waits: `accept` does not tell when descriptors run out."""
         if sys.platform == "win32":
-            return False  # handles do not run out, and a pipe has somebody or has not
+            return False  # handles do not run out, and a pipe has a client or not
         waiting = select.poll()
         waiting.register(door.listener.fileno(), select.POLLIN)
         return bool(waiting.poll(0))
 
     def _pause(self, door: Door) -> None:
-        """Accept nothing for a moment: descriptors are out and this door has none to give back."""
+        """Accept nothing for a moment: descriptors ran out, and this listener has none to close."""
         self.loop.remove_reader(door.listener.fileno())
         self.loop.call_later(0.1, self._listen_again, door)
 
@@ -160,9 +160,9 @@ class Server:
         return len(self._doors[door]) >= (door.most or 1) or guests >= max(self._room // GUESTS, 1)
 
     def _give_way(self, door: Door) -> bool:
-        """Hang up on the longest quiet one of a door; False where it has none.
+        """Close the longest quiet connection of a listener; return False if it has none.
 
-        One that waits for us goes only where all of them do.
+        A connection whose request is being answered is closed only if all of them are such.
         """
         among = self._doors[door]
         if not among:
@@ -172,7 +172,7 @@ class Server:
         return True
 
     def touched(self, connection: Connection) -> None:
-        """Note that a connection was heard of."""
+        """Note that a connection sent something."""
         if found := self._connections.get(connection):
             _, within = found
             within[connection] = within.pop(connection)
@@ -180,7 +180,7 @@ class Server:
     def asked(
         self, connection: Connection, request: Request, body: memoryview
     ) -> Answer | Awaitable[Answer]:
-        """Answer a request of a connection, or return what will."""
+        """Return the answer to a request, or an awaitable of it."""
         door, within = self._connections[connection]
         request.peer = within[connection]
         return door.answer(request, body)
@@ -191,11 +191,11 @@ class Server:
             del found[1][connection]
 
     def room(self, wanting: Connection, block: memoryview | None, size: int) -> memoryview | None:
-        """Return a block for what a connection holds, in the place of the `block` that it has.
+        """Return a block of `size` for a connection's unfinished frame, in place of its `block`.
 
-        What is held leaves half of the arena to what is being done, and of another door's no more
-        than `GUEST_BYTES`; the longest quiet one of the same door gives way. None if there is no room
-        all the same; then this connection was hung up on.
+        Unfinished frames leave half of the arena free; those of another listener may hold
+        `GUEST_BYTES` together. The longest quiet connections of the same listener are closed first.
+        If that is not enough, this connection is closed, and None returned.
         """
         door, within = self._connections[wanting]
         for each in [each for each in within if each.held and each is not wanting]:
@@ -217,7 +217,7 @@ class Server:
         return sum(o.held for o in self._doors[door] if o is not wanting) + size <= GUEST_BYTES
 
     def refused(self, error: Refused) -> Answer:
-        """Return the answer to a header that is no request."""
+        """Return the answer to an invalid header."""
         failure = Failure(error.code, str(error))
         if error.code == "version":
             failure.more["supported"] = [WIRE_VERSION]
@@ -225,13 +225,13 @@ class Server:
         return not_done(error.number, failure)
 
     def work(self, coroutine: Coroutine[None, None, None]) -> None:
-        """Run a request that takes a while beside everything else."""
+        """Run a request that takes time as a task."""
         task = self.loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Accept nothing more, let what is under way finish for a moment, hang up on all."""
+        """Accept no more, give running requests two seconds, and close all connections."""
         for door in self._doors:
             self.loop.remove_reader(door.listener.fileno())
             door.listener.close()

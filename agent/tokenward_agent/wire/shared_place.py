@@ -1,8 +1,7 @@
-"""One more socket of an agent, for a while: bound where it was asked for, and taken away with care.
+"""A further socket of an agent, for a while: bound where the user asked, and removed with care.
 
-Nothing but a socket that nobody answers makes way for it. Who connects is judged by their uid, so
-where others are to come in the socket lets everybody try; its folder is whoever's asked for it. No
-error holds the path: it is what somebody typed.
+Only a socket without a listener is replaced. Peers are judged by their uid, so a socket for other
+users is open to all; the user chose its folder. No error holds the path: the user typed it.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from tokenward_agent.wire.socket_place import clear, identity
 
 
 class SharedPlace:
-    """A bound socket at `path`; `release` gives it back."""
+    """A bound socket at `path`; `release` removes it."""
 
     def __init__(self, path: str, *, for_others: bool) -> None:
-        """Bind. Raises PlaceError if that cannot be."""
+        """Bind the socket. Raise PlaceError if that is impossible."""
         self.path = path
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         umask = os.umask(0o111 if for_others else 0o177)
@@ -33,25 +32,25 @@ class SharedPlace:
             self._identity = identity(path)
         except AlreadyRunning:
             self.listener.close()
-            raise PlaceError("Somebody answers at that socket already.") from None
+            raise PlaceError("Another process listens at this socket already.") from None
         except OSError as error:
             self.listener.close()
             why = error.strerror or str(error)
             raise PlaceError(f"The shared socket cannot be made: {why}.") from None
         except PlaceError:
             self.listener.close()
-            raise PlaceError("What is in that place already is no socket.") from None
+            raise PlaceError("The file at the socket's path is not a socket.") from None
         finally:
             os.umask(umask)
 
     def still_ours(self) -> bool:
-        """Tell whether the socket that is there is the one that was made here."""
+        """Tell whether the socket at the path is the one that was made here."""
         return self._identity is not None and identity(self.path) == self._identity
 
     def release(self) -> None:
-        """Take the socket away if it is still ours.
+        """Remove the socket if it is still this one.
 
-        Where its folder does not let go of it any more it stays, and answers nobody.
+        If its folder no longer allows that, the file stays and does not answer.
         """
         if self.still_ours():
             with contextlib.suppress(OSError):

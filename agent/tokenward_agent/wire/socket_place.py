@@ -1,18 +1,18 @@
-"""The agent's own socket: where it lies, that nobody else is there, and that it is ours.
+"""The agent's own socket: where it lies, and that only this agent listens there.
 
 Rules:
 
-- the directory is ours, mode 0700 from the moment it is made, and no link;
-- one agent holds the lock file beside the socket for as long as it lives; the kernel lets go of
-  it however the agent ends, so nothing stale is left to judge. It holds its directory's record, too
-  (record.py), so that agents of two addresses do not serve one credentials directory;
-- a socket that is there already is asked before it is removed: if somebody answers, it stays.
-  Only a socket is ever removed, and at the end only the one that was made here;
-- mode 0600 from the moment it exists.
+- The directory is the user's, mode 0700 from its creation, and not a link.
+- The agent holds the lock file beside the socket while it lives. The kernel releases it however the
+  agent ends, so no stale lock has to be judged. The agent also holds its directory's record
+  (record.py), so agents of two addresses do not serve one credentials directory.
+- Before an existing socket is removed, the agent connects to it; if a process answers, it stays.
+  Only sockets are ever removed, and at the end only the one that this agent made.
+- The socket has mode 0600 from its creation.
 
-A socket that a service manager made and handed over is neither bound nor removed here, may lie
-anywhere and have any mode: who connects is judged by their uid. The lock is the same, so that no two
-agents have the same address to themselves, whoever started them.
+A socket from a service manager is neither bound nor removed here. It may lie anywhere and have any
+mode, since peers are judged by their uid. The lock is the same, so two agents never share an
+address, however they were started.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ from tokenward_protocol import places
 
 
 def address(state: str, directory: str, ordinary: str) -> str:
-    """Return where the agent of a credentials directory listens, by itself.
+    """Return the default address of the agent of a credentials directory.
 
-    `state` is the user's state directory. Raises PlaceError if there is no place for a socket.
+    `state` is the user's state directory. Raise PlaceError if no place for a socket is usable.
     """
     return f"{runtime_directory(state)}/{places.socket_name(directory, ordinary)}"
 
 
 def runtime_directory(state: str) -> str:
-    """Return the first runtime directory that is there and usable, or else can be made.
+    """Return the first usable runtime directory, made if necessary.
 
-    Raises PlaceError if not even the last one, in the state directory, can be had.
+    Directories that exist come first. Raise PlaceError if not even the last one, in the state
+    directory, is usable.
     """
     temp = None
     if sys.platform == "darwin":
@@ -65,9 +66,9 @@ def runtime_directory(state: str) -> str:
 
 
 def own_directory(path: str) -> str:
-    """Make `path` with mode 0700 if it is missing; return it.
+    """Create `path` with mode 0700 if it is missing; return it.
 
-    Raises PlaceError if it is a link, no directory, somebody else's, or open to others.
+    Raise PlaceError if it is a link, not a directory, another user's, or open to other users.
     """
     try:
         os.mkdir(path, 0o700)
@@ -81,7 +82,7 @@ def own_directory(path: str) -> str:
     if found.st_uid != os.geteuid():
         raise PlaceError(f"The directory {path} belongs to another user (uid {found.st_uid}).")
     if found.st_mode & 0o077:
-        raise PlaceError(f"The directory {path} is open to others; `chmod 700 {path}` mends that.")
+        raise PlaceError(f"The directory {path} is open to others; run `chmod 700 {path}`.")
     return path
 
 
@@ -95,11 +96,11 @@ class SocketPlace:
         state: str | None = None,
         directory: str | None = None,
     ) -> None:
-        """Take the lock of the address `path`, and bind there unless a listener was `handed` over.
+        """Lock the address `path`, and bind there unless a listener was `handed` over.
 
-        `state` is the state folder of the `directory` that is to be served, in which it is recorded.
-        Raises AlreadyRunning if another agent holds the address or serves the directory, PlaceError
-        if it cannot be had.
+        `state` is the state folder of the `directory` to serve, for its record. Raise
+        AlreadyRunning if another agent holds the address or serves the directory, PlaceError if the
+        address cannot be used.
         """
         self._record = None if state is None else Record(state)
         self._claim = None if directory is None else Claim(directory)
@@ -136,7 +137,7 @@ class SocketPlace:
                 self.listener.bind(path)
             finally:
                 os.umask(umask)
-            self.listener.listen()  # whoever comes before we serve waits, and is not turned away
+            self.listener.listen()  # early clients wait instead of being refused
             self._identity = identity(path)
         except OSError as error:
             self._abandon()
@@ -156,21 +157,21 @@ class SocketPlace:
             self._record.release()
 
     def claim(self) -> None:
-        """Claim the credentials directory, once that is there. Raises PlaceError where another did."""
+        """Claim the credentials directory once it exists. Raise PlaceError if another agent has."""
         if self._claim is not None:
             self._claim.take()
 
     def still_ours(self) -> bool:
-        """Tell whether the socket that clients find at the address is the one that is served.
+        """Tell whether the socket at the address is the one that this agent serves.
 
-        One that was handed over may never have been seen from here.
+        A socket from a service manager may not be visible from here.
         """
         if self.handed and self._identity is None:
             return True
         return self._identity is not None and identity(self.path) == self._identity
 
     def release(self) -> None:
-        """Take the socket away, if it is still ours alone, then let go of the address."""
+        """Remove the socket if it is still this agent's, then release the address."""
         if not self.handed and self.still_ours():
             os.unlink(self.path)
         self._abandon()
@@ -178,7 +179,7 @@ class SocketPlace:
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """Return what tells a file from one that takes its place, None where there is none."""
+    """Return what distinguishes a file from one that replaces it; None if there is no file."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -204,13 +205,13 @@ def _locked(path: str) -> int:
 
 
 def clear(path: str) -> None:
-    """Remove a socket that nobody answers. Raises PlaceError, AlreadyRunning, OSError."""
+    """Remove a socket without a listener. Raise PlaceError, AlreadyRunning or OSError."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise PlaceError(f"{path} is in the way and is not a socket; move it elsewhere.")
+        raise PlaceError(f"{path} is not a socket; move it elsewhere.")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
@@ -218,6 +219,6 @@ def clear(path: str) -> None:
         except ConnectionRefusedError:
             os.unlink(path)
             return
-        except (TimeoutError, BlockingIOError):  # somebody's queue is full
+        except (TimeoutError, BlockingIOError):  # the listener's queue is full
             pass
     raise AlreadyRunning("this address")

@@ -1,6 +1,6 @@
-"""Telling whoever waits at an address that it is not served, and why.
+"""Tell clients that wait at an address that it is not served, and why.
 
-Without that a service manager, which sees them wait, would start one process after the other.
+Without an answer, a service manager would see them wait and start one process after another.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def turn_away(listener: socket.socket, sentence: str, hint: str) -> None:
-    """Answer everybody who waits now with `busy`, and hang up."""
+    """Answer every client that waits now with `busy`, and close."""
     answer = frame(not_done(0, Failure("busy", sentence, hint)).header, b"")
     listener.setblocking(False)
     while True:
