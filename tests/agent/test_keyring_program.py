@@ -200,7 +200,7 @@ def test_a_vault_from_before_opens_once_the_program_is_chosen_by_hand_or_by_conf
         again = Engine(tmp_path)
         header, _ = await again.ask("fetch", service=URL)
         assert str(program.path) in str(header["message"])
-        assert "nobody chose" in str(header["message"])
+        assert "was not chosen" in str(header["message"])
         assert header["hint"] == (
             "`auth unlock --keyring-provider subprocess` chooses the one on your PATH"
         )
@@ -233,7 +233,7 @@ def test_a_program_that_has_moved_is_run_where_config_says_that_it_is(
         engine = await stored(tmp_path, program)
         moved = program.path.rename(folder / "keyring")
         header, _ = await Engine(tmp_path).ask("fetch", service=URL)
-        assert "not there any more" in str(header["message"])
+        assert "does not exist any more" in str(header["message"])
         engine.config.write_text(f'keyring-program = "{moved}"\n')
         again = Engine(tmp_path)
         assert (await again.ask("fetch", service=URL))[1] == b"secret"
@@ -370,7 +370,7 @@ def test_a_damaged_choice_is_none(text: str, tmp_path: Path) -> None:
         (engine.state / "keyring-program.json").write_text(text)
         plant(engine, "program", program="/bin/true", **OURS)
         header, _ = await engine.ask("fetch", service=URL)
-        assert "nobody chose" in str(header["message"])
+        assert "was not chosen" in str(header["message"])
 
     run(main)
 

@@ -77,7 +77,9 @@ def test_a_named_provider_is_taken_or_refused_and_never_replaced(
         choose = engine.choice.choose
         assert await choose("disabled", None, {}, probe=False) == ("disabled", None)
         assert "no D-Bus session" in await refused(choose("keyring", None, {}, probe=False))
-        assert "No `keyring` program" in await refused(choose("subprocess", None, {}, probe=False))
+        assert "The `keyring` program is not known" in await refused(
+            choose("subprocess", None, {}, probe=False)
+        )
         assert not engine.directory.exists()
 
     asyncio.run(main())

@@ -117,7 +117,7 @@ def test_a_link_into_our_own_package_is_ours(folder: Path) -> None:
 
 
 def test_a_program_that_has_gone_is_objected_to(folder: Path) -> None:
-    assert why(folder / "keyring") == "is not there any more"
+    assert why(folder / "keyring") == "does not exist any more"
 
 
 def test_an_answer_is_remembered_in_a_private_file(tmp_path: Path) -> None:

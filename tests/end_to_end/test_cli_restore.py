@@ -34,7 +34,7 @@ def test_a_damaged_vault_says_what_helps_and_that_helps(home: Home) -> None:
     told = home.auth("token", FIRST)
     assert told.returncode == 2
     assert f"error: {vault(home)} cannot be read: it is empty." in told.stderr
-    assert "hint: `auth restore --previous` brings back the generation before it" in told.stderr
+    assert "hint: `auth restore --previous` restores the previous generation" in told.stderr
     assert f"disabled: {vault(home)} cannot be read" in home.done("status")
 
     told = home.auth("restore", "--previous")
@@ -88,7 +88,7 @@ def test_a_vault_with_a_passphrase_is_opened_where_that_is_given(home: Home) -> 
     assert "`auth unlock`" in closed.stderr
     again = home.auth("restore", "--previous", "--yes", **given)
     assert again.returncode == 2
-    assert "No generation before" in again.stderr
+    assert "No previous generation" in again.stderr
     assert home.done("token", FIRST, **given) == "first\n"
 
 
@@ -97,4 +97,4 @@ def test_restoring_what_is_not_there_or_not_said_is_an_error(home: Home) -> None
     assert "`auth restore --previous`" in home.auth("restore").stderr
     home.done("login", FIRST, "--token", "first")
     home.done("logout", FIRST)
-    assert "No generation before" in home.auth("restore", "--previous", "--yes").stderr
+    assert "No previous generation" in home.auth("restore", "--previous", "--yes").stderr

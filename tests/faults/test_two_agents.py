@@ -149,7 +149,7 @@ def test_an_agent_whose_vault_got_another_key_writes_nothing_over_it(
     first.ask("passphrase", b"phrase", action="set")
     with pytest.raises(NotDone) as caught:
         second.log_in("https://c.example/", b"c")
-    assert "got another key while it was in use." in str(caught.value)
+    assert "got another key while it was open." in str(caught.value)
     assert caught.value.header["hint"] == "`auth unlock`"
     second.ask("unlock", b"phrase")
     second.log_in("https://c.example/", b"c")

@@ -1,13 +1,14 @@
-"""Credentials that stay where a keyring backend has them, read when they are needed.
+"""Adopted credentials: they stay in a keyring and are read from it when needed.
 
-A vault knows only that there is one, and how it is read. What was read is kept for
-`KEPT_SECONDS`, sealed under a key of this process that dies with it, and forgotten when the agent
-is locked. The service is looked for as the user typed it, in its canonical spelling, with and
-without the final slash, and with `simple/`: backends differ in what they were given.
+A vault knows only that such a credential exists and how it is read. A secret that was read is kept
+for `KEPT_SECONDS`, sealed under a key of this process, and forgotten when the agent is locked. The
+service is looked up as the user typed it, in its canonical spelling, with and without the final
+slash, and with `simple/`: backends store it under different spellings.
 
-Whoever wants one that is being read waits for that reading, and a reader has `AT_ONCE` of them at
-most; so a keyring that does not answer fills neither the machine nor the locked memory. What was
-read while the agent was locked, or the credential logged out or replaced, is thrown away.
+Requests for a credential that is being read wait for the same reading, and each reader reads at
+most `AT_ONCE` at a time: a keyring that does not answer fills neither the machine nor the arena. A
+result is discarded if the agent was locked, or the credential logged out or replaced, while it was
+read.
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.record import Key, Record
 
 KEPT_SECONDS = 300
-"""How long a secret that says nothing of its own end is kept in memory."""
+"""Seconds for which a secret is kept in memory."""
 
 AT_ONCE = 8
-"""Secrets that are read at the same time through one reader."""
+"""Secrets that one reader reads at a time."""
 
 _ROOM = 64 * 1024
 
 
 class Reading(NamedTuple):
-    """What a keyring answered; it is read anew when the boot clock says *until*."""
+    """The secret that a keyring returned, valid until the boot clock reaches *until*."""
 
     secret: KeptSecret
     until: int
@@ -66,23 +67,23 @@ class AdoptedSecrets:
         self._forgotten = 0
 
     def forget(self) -> None:
-        """Make everything that is kept, and whatever waits to be sent of it, unreadable."""
+        """Make all kept secrets unreadable, and those that wait to be sent."""
         self._forgotten += 1
         self._reading.clear()
         self._kept.clear()
         self._key.forget()
 
     def drop(self, key: Key) -> None:
-        """Forget one secret, since it was logged out or another one took its place."""
+        """Forget one secret: it was logged out or replaced."""
         self._reading.pop(key, None)
         self._kept.pop(key, None)
 
     async def see(self, record: Record) -> None:
-        """Read a secret once, before it is adopted. Raises Failure as `secret`."""
+        """Read a secret once, before it is adopted. Raise Failure as `secret`."""
         await self._read_now(record, self._forgotten)
 
     async def secret(self, record: Record) -> KeptSecret:
-        """Return the secret of an adopted record. Raises Failure: `provider`, `not-found`."""
+        """Return the secret of an adopted record. Raise Failure: `provider`, `not-found`."""
         kept = self._kept.get(record.key)
         if kept is not None and self._clock.boot() < kept.until:
             return kept.secret
@@ -122,7 +123,7 @@ class AdoptedSecrets:
         return Reading(kept, self._clock.boot() + KEPT_SECONDS)
 
     async def purge(self, record: Record) -> None:
-        """Delete an adopted credential from the keyring that has it; do nothing for others."""
+        """Delete an adopted credential from its keyring; do nothing for other records."""
         if record.adopted is not None:
             for spelling in spellings(record.adopted.spelling, record.service):
                 with contextlib.suppress(Failure):

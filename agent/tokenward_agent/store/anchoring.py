@@ -1,9 +1,9 @@
 """When vaults learn of the audit log: with each save, at a lock, at the end, else after a while.
 
-A save of any kind takes along what is known of the log then (audit/log.py); here are the saves that
-are made for the log alone. A vault that knows nothing of the chain gets one `SOON_SECONDS` after a
-line was written, unless another save comes first. None of them holds anybody up for longer than `SECONDS`, and a vault
-that cannot be written does not vouch for the log, which the log's check tells.
+Every save includes what is known of the log then (audit/log.py); this module makes saves for the
+log alone. A vault that does not know the chain is saved `SOON_SECONDS` after a line was written,
+unless another save comes first. A lock or a stop waits at most `SECONDS` for them. A vault that
+cannot be written does not vouch for the log; verifying the log reports that.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.vault import Vault
 
 SECONDS = 1.0
-"""How long a lock or a stop waits for a disk, so that a stuck one keeps no key in memory."""
+"""Longest wait of a lock or a stop for a disk, so that a stuck disk keeps no key in memory."""
 
 SOON_SECONDS = 5.0
-"""From a line of which an open vault does not know the chain to the save that tells it."""
+"""From a line to the save that tells it to an open vault that does not know the chain."""
 
 RETRY_SECONDS = 300
-"""From a save that failed to the next try to make one for the log alone."""
+"""From a failed save to the next one for the log alone."""
 
 
 class Anchoring:
@@ -43,7 +43,7 @@ class Anchoring:
             vault.vouch = log.vouch
 
     def wrote(self) -> None:
-        """Note that there is a new line: have open vaults that know nothing of the log learn of it."""
+        """Note a new line; open vaults that do not know the chain are saved soon."""
         self._settle()
         if self._soon is None and any(map(self._wants, self._vaults.each.values())):
             self._soon = asyncio.get_running_loop().call_later(SOON_SECONDS, self._begin)
@@ -60,7 +60,7 @@ class Anchoring:
         return saving
 
     def _known(self, vault: Vault) -> int | None:
-        """Return from which line on a vault vouches for the log, None if it does not."""
+        """Return the line from which on a vault vouches for the log, None if it does not."""
         name = self._log.chain.name
         return next((each.first for each in reversed(vault.chains) if each.name == name), None)
 
@@ -76,7 +76,7 @@ class Anchoring:
         return vault.state == "open" and known < chain.lines
 
     async def now(self) -> None:
-        """Have every open vault know of the last line, as far as that can be done in time."""
+        """Have every open vault know the last line, unless that takes too long."""
         if any(map(self._lags, self._vaults.each.values())):
             await asyncio.wait({self._save_for(self._lags)}, timeout=SECONDS)
 
@@ -92,7 +92,7 @@ class Anchoring:
         self._settle()
 
     def _settle(self) -> None:
-        """Let go of the first key of the chain once a vault has it."""
+        """Forget the first key of the chain once a vault has it."""
         chain = self._log.chain
         if chain.has_first and any(self._known(v) == 0 for v in self._vaults.each.values()):
             chain.forget_first()

@@ -1,8 +1,8 @@
-"""Logins and logouts: what changes the vaults, one change at a time.
+"""Logins and logouts: the changes of the vaults, one at a time.
 
-A change is acknowledged after it is on the disk. The order is chosen so that whatever fails in
-between, the newer credential is there: it is stored in its own vault first, and then the older one
-of the same service and user name leaves the other vault, at once or when that opens.
+A change is acknowledged when it is on the disk. After any failure the newer credential is there: it
+is stored in its own vault first, and then the older one of the same service and user name is
+removed from the other vault, at once or when that opens.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Changes:
-    """The changes of one agent's vaults."""
+    """Makes the changes of one agent's vaults."""
 
     def __init__(self, vaults: Vaults, state: str) -> None:
         self._vaults = vaults
@@ -47,8 +47,8 @@ class Changes:
     ) -> Record | None:
         """Store a credential in the open vault of `provider`; return the one that it replaced.
 
-        Raises Failure: `no-vault` or `locked` where the vault is not open, `bad-request`,
-        `read-only`, `vault`.
+        Raise Failure: `no-vault` or `locked` if the vault is not open, `bad-request`, `read-only`,
+        `vault`.
         """
         if lifetime is not None:
             _check_lifetime(lifetime)
@@ -82,10 +82,10 @@ class Changes:
     def keep_in_memory(
         self, service: str, username: str, secret: memoryview, lifetime: int
     ) -> Record | None:
-        """Keep a credential in memory alone; return the one such whose place it took.
+        """Keep a credential in memory only; return the one in memory that it replaced.
 
-        Raises Failure: `refused` where a vault has one of this service and user name, which would
-        be lost or would answer again later; `bad-request`.
+        Raise Failure: `refused` if a vault has one of this service and user name, since that would
+        be lost or would answer again later; `busy`, `bad-request`.
         """
         _check_lifetime(lifetime)
         vaults = self._vaults
@@ -93,15 +93,15 @@ class Changes:
         if any(found.vault is not vaults.memory for found in here):
             raise Failure(
                 "refused",
-                f"A credential of {username} for {service} is stored already, and one that is kept"
-                " in memory alone does not take its place.",
+                f"A credential of {username} for {service} is stored already, and a login in"
+                " memory does not replace it.",
                 "`auth logout` removes the stored one",
             )
         if not vaults.memory.has_room((service, username), len(secret)):
             raise Failure(
                 "busy",
-                "As many credentials as may be are kept in memory alone.",
-                "`auth logout` removes those that are over with, and `auth lock` all of them",
+                "The agent keeps no more credentials in memory.",
+                "`auth logout` removes one, `auth lock` removes all of them",
             )
         now = vaults.now()
         end = Lifetime.beginning(now, lifetime)
@@ -109,16 +109,16 @@ class Changes:
         try:
             vaults.keep_in_memory(Record(service, username, now.wall, None, end, None, sealed))
         except ValueError as error:
-            raise Failure("bad-request", f"This cannot be kept: {error}.") from None
+            raise Failure("bad-request", f"The credential cannot be kept: {error}.") from None
         vaults.when_changed()
         return here[0].record if here else None
 
     async def logout(
         self, service: str | None, username: str | None, *, provider: str | None, every: bool
     ) -> list[Found]:
-        """Remove credentials and return what was removed.
+        """Remove credentials and return them.
 
-        Raises Failure: `not-found`, `locked`, `read-only`, `vault`; and Ambiguous.
+        Raise Failure: `bad-request`, `not-found`, `locked`, `read-only`, `vault`. Raise Ambiguous.
         """
         if service is None and not every:
             raise Failure("bad-request", "A logout without a service needs `all`.")
@@ -143,7 +143,7 @@ class Changes:
         return meant
 
     def _bury(self, records: list[Record]) -> None:
-        """Keep a closed vault from answering later with what these had replaced."""
+        """Note these records, so that a closed vault does not answer later with older ones."""
         try:
             for vault in self._vaults.not_open(None):
                 self._tombstones[vault.provider].bury(records)
@@ -158,7 +158,7 @@ class Changes:
     def _meant(
         self, here: list[Found], service: str, username: str | None, *, every: bool
     ) -> list[Found]:
-        """Return which of the entries of a service a logout is about."""
+        """Return the entries of a service that a logout is about."""
         if every or not here:
             return here
         if username is None:
@@ -167,10 +167,10 @@ class Changes:
         return [found for found in here if found.record.username == username]
 
     def _later_than_all(self, vault: Vault, key: Key, wall: int) -> int:
-        """Return when a login into `vault` happens, later than any that it may have to outlive.
+        """Return the time of a login into `vault`, later than that of every record it must outlive.
 
-        In whole seconds two logins may fall together, and a wall clock may be set back; the order
-        must still show when both vaults are open again.
+        Two logins may fall into one second, and a wall clock may be set back; but the order must be
+        right when both vaults are open again.
         """
         moments = [wall, self._tombstones[vault.provider].after(key)]
         for other in self._vaults.each.values():
@@ -180,7 +180,7 @@ class Changes:
         return max(moments)
 
     async def opened(self, vault: Vault) -> None:
-        """Settle what both vaults hold, after `vault` was opened and before it answers.
+        """Remove outdated records of both vaults, after `vault` was opened and before it answers.
 
         `changing` must be held, and nothing awaited since the vault was opened.
         """
@@ -189,8 +189,8 @@ class Changes:
         others = [each for each in self._vaults.each.values() if each is not vault]
         for other in others:
             for key in vault.records.keys() & other.records.keys():
-                # Of two of the same second, the one in the vault that was open is the later: it
-                # could not have been stored in the other one while that was closed.
+                # Of two records of the same second, the one in the vault that was open is later: it
+                # could not be stored in the other vault while that was closed.
                 late = vault.records[key].created > other.records[key].created
                 stale = other if late else vault
                 self._vaults.hide(stale, [stale.records[key]])
@@ -198,12 +198,12 @@ class Changes:
             await self._settle(each)
 
     async def _clear(self, vault: Vault) -> None:
-        """Remove what is hidden from the disk; where that refuses, the next save does it."""
+        """Remove hidden records from the disk; if that fails, the next save does it."""
         with contextlib.suppress(Failure):
             await self._vaults.save(vault, dict, self._vaults.clock.wall())
 
     async def _remove(self, vault: Vault, records: list[Record]) -> None:
-        """Remove these records, but not a later one that took the place of one of them."""
+        """Remove these records, but not a later record in place of one."""
         gone = {record.key: record.created for record in records}
         wall = self._vaults.clock.wall()
 
@@ -213,8 +213,8 @@ class Changes:
         await self._vaults.save(vault, change, wall)
 
     def _over(self, vault: Vault, records: list[Record]) -> None:
-        """Note what is over, now; remove it as soon as no other change is under way."""
-        with contextlib.suppress(OSError):  # then it is known until this agent ends
+        """Note now which records are over; remove them when no other change is under way."""
+        with contextlib.suppress(OSError):  # then only this agent knows it
             self._tombstones[vault.provider].bury(records)
         task = asyncio.get_running_loop().create_task(self._sweep(vault))
         self._sweeps.add(task)
@@ -226,14 +226,14 @@ class Changes:
                 await self._settle(vault)
 
     async def _settle(self, vault: Vault) -> None:
-        """Have an open vault hold nothing that answers nothing; then nothing needs to be noted."""
+        """Remove the hidden records of an open vault; then no tombstones are needed."""
         if self._vaults.has_hidden(vault):
             await self._clear(vault)
         if vault.state == "open" and not self._vaults.has_hidden(vault):
             self._tombstones[vault.provider].clear()
 
     def require_open(self, provider: str) -> None:
-        """Raise Failure, `no-vault` or `locked`, if nothing can be stored in a provider's vault."""
+        """Raise Failure, `no-vault` or `locked`, if a provider's vault cannot store anything."""
         vault = self._vaults.each[VAULT_OF[provider]]
         if vault.state == "absent":
             raise Failure(

@@ -1,12 +1,12 @@
-"""Children: narrower tokens, made from a stored one for whoever asks, so that it stays here.
+"""Attenuated tokens (children), made from a stored token, which never leaves the agent.
 
-Everything happens in three regions of the locked arena, within one callback, and is wiped before
-that ends: the stored token is opened into one, its macaroon decoded into the next, the child
-written into the third. What waits to be sent is the child, sealed like everything else. No object
-ever holds a token, an identifier or a signature; those that a description is made of hold names of
-projects, times and the index's numbers of users.
+A child is made in three regions of the arena within one callback: the stored token is opened into
+the first, its macaroon decoded into the second, the child written into the third; all are wiped at
+the end. The child waits to be sent sealed, like every secret. No object ever holds a token, an
+identifier or a signature; descriptions hold project names, times and the index's user numbers.
 
-A token that is no macaroon, or of an index that is not known to read children, is left whole.
+A token that is not a macaroon, or is of an index that is not known to accept children, is not
+attenuated.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from tokenward_protocol.index_tokens import IndexToken
 
     class Sealed(Protocol):
-        """A secret at rest in memory, of `size` bytes when open."""
+        """A secret that is sealed while in memory, of `size` bytes when open."""
 
         size: int
 
         def open_into(self, view: memoryview) -> None:
-            """Write the secret into `view`. Raises Gone if its key was destroyed."""
+            """Write the secret into `view`. Raise Gone if its key was wiped."""
             ...
 
 
 class Made(NamedTuple):
-    """A child on its way out, what it says, and when it ends by the clock here."""
+    """A child to be sent: its sealed bytes, its description, and its end by the local clock."""
 
     secret: KeptSecret
     child: Child
@@ -51,7 +51,7 @@ class Made(NamedTuple):
 
 
 class Children:
-    """Makes the children of one agent's tokens; `clocks` are those that they end by."""
+    """Makes the children of one agent's tokens; `clocks` are the clocks of their indexes."""
 
     def __init__(self, arena: Arena, key: ProcessKey, clocks: IndexClocks) -> None:
         self._key = key
@@ -67,11 +67,11 @@ class Children:
         likely: tuple[str, ...] = (),
         ahead: int = 0,
     ) -> Made | None:
-        """Make a child of a secret that can be narrowed, None of any other.
+        """Make a child of a secret; return None if the secret cannot be attenuated.
 
-        As index_tokens.plan has it; times in seconds since 1970 by the clock here, of which the
-        index's is so many seconds *ahead*. Raises Unfit, and Gone where the secret cannot be opened
-        any more.
+        The arguments are those of index_tokens.plan. Times are in seconds since 1970 by the local
+        clock, and the index's clock is so many seconds *ahead* of it. Raise Unfit, and Gone if the
+        secret's key was wiped.
         """
         with self._opened(secret) as token:
             if token is None or not token.narrows:
@@ -83,25 +83,26 @@ class Children:
             return Made(kept, child, child.expires - ahead)
 
     def seen(self, secret: Sealed) -> IndexToken | None:
-        """Return what is visible of a secret, None if it is no token of an index. Raises Gone."""
+        """Return what is visible of a secret, None if it is not an index's token. Raise Gone."""
         with self._opened(secret) as token:
             return token
 
     def seen_in(self, body: memoryview) -> IndexToken | None:
-        """Return what is visible of a secret that lies open in *body*."""
+        """Return what is visible of a plaintext secret in *body*."""
         with self._wiped():
             return _read(body, self._out)
 
     def judged(self, service: str, username: str, body: memoryview, now: int) -> Admitted:
-        """Judge a secret that lies open in *body* and is to be stored. Raises NotAdmitted.
+        """Judge a plaintext secret in *body* that is to be stored. Raise NotAdmitted.
 
-        By the index's clock, as far as that is known; `now` is in seconds since 1970 by the one here.
+        Its times are judged by the index's clock if known; `now` is in seconds since 1970 by the
+        local clock.
         """
         with self._wiped():
             return admitted(service, username, body, self._raw, now + self.clocks.ahead(service))
 
     def descends(self, body: memoryview, secret: Sealed) -> bool:
-        """Tell whether *body* is of the same issue as a secret, and narrower. Raises Gone."""
+        """Tell whether *body* is a narrower token of the same issue as a secret. Raise Gone."""
         with self._opened(secret) as token:
             other = None if token is None else _read(body, self._out)
             return (
@@ -113,7 +114,7 @@ class Children:
 
     @contextmanager
     def _opened(self, secret: Sealed) -> Iterator[IndexToken | None]:
-        """Open a secret and read it; None if it is no token of an index."""
+        """Open a secret and read it; None if it is not an index's token."""
         with self._wiped():
             if secret.size > MAX_TOKEN:
                 yield None

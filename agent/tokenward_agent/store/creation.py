@@ -1,8 +1,7 @@
-"""New vaults and new ways into them: `create`, and `passphrase set` and `remove`.
+"""New vaults and new ways to open them: `create`, `passphrase set` and `passphrase remove`.
 
-A slot's key is put where it will be found (a file, a keyring) before the vault that needs it is
-written, and taken away after the vault that needed it is gone; so a stop in between leaves a key
-too many and never one too few.
+The key of a slot is stored (in a file or a keyring) before the vault that needs it is written, and
+removed after that vault is gone. So an interruption may leave a key too many, never one too few.
 """
 
 from __future__ import annotations
@@ -36,18 +35,18 @@ SLOTS_OF = {
     "subprocess": ("program",),
     "disabled": ("passphrase", BY_ITSELF),
 }
-"""The slots that a vault may be made with, by the provider that is asked for."""
+"""The slots that a new vault may have, by the provider of the request."""
 
 
 class Creation:
-    """Makes the vaults of one agent and changes what opens them."""
+    """Creates the vaults of one agent and changes what opens them."""
 
     def __init__(self, vaults: Vaults, changes: Changes, keys: SlotKeys, arena: Arena) -> None:
         self._vaults = vaults
         self._changes = changes
         self._keys = keys
         self._arena = arena
-        # One change of what opens a vault at a time, from making a key to forgetting another.
+        # One change of a vault's slots at a time, from making a key to forgetting another.
         self._one = {provider: asyncio.Lock() for provider in vaults.each}
 
     async def create(
@@ -58,14 +57,14 @@ class Creation:
         passphrase: memoryview,
         program: str | None,
     ) -> None:
-        """Make the vault of a provider with one slot, or give an open one this further slot.
+        """Create the vault of a provider with one slot, or add the slot to an open vault.
 
-        Raises Failure: `bad-request`, `locked`, `provider`, `read-only`, `vault`.
+        Raise Failure: `bad-request`, `locked`, `provider`, `read-only`, `vault`.
         """
         if kind not in SLOTS_OF[provider]:
             raise Failure("bad-request", f"The provider {provider} has no slot {kind}.")
         if bool(passphrase) != (kind == "passphrase"):
-            raise Failure("bad-request", "A passphrase goes with the slot passphrase alone.")
+            raise Failure("bad-request", "Only the slot passphrase takes a passphrase.")
         async with self._one[VAULT_OF[provider]]:
             await self._create(provider, kind, session, passphrase, program)
 
@@ -104,9 +103,9 @@ class Creation:
             raise
 
     async def _require_chosen(self, vault: Vault, kind: str, passphrase: memoryview) -> None:
-        """Refuse whoever chose how a new vault is to open while another login made one. Raises Failure.
+        """Raise Failure if another login has created the vault with another choice of slot.
 
-        What both chose alike is no difference: a key file, or the same passphrase.
+        A key file in both, or the same passphrase, is the same choice.
         """
         slot = vault.header.slot(kind) if vault.header is not None else None
         if slot is not None and kind == BY_ITSELF:
@@ -122,15 +121,15 @@ class Creation:
                 return
         raise Failure(
             "refused",
-            "Another login has just made the vault of `disabled`, which does not open with what was"
-            " chosen here.",
-            "log in again: nothing was stored, and the vault opens with what was chosen there",
+            "Another login has just created the vault of `disabled`, and it does not open as this"
+            " login chose.",
+            "log in again: nothing was stored, and the vault opens as the other login chose",
         )
 
     async def _forget_unless_made(
         self, vault: Vault, slot: Slot, vault_id: str, session: Mapping[str, str]
     ) -> None:
-        """Take a key back that opens nothing, if it is certain that nothing was made with it."""
+        """Remove a stored key again if certainly no vault was made with it."""
         found = vault.look()
         if found is None or (isinstance(found, Header) and found.vault_id != vault_id):
             await self._keys.forget(slot, vault_id, session)
@@ -153,10 +152,10 @@ class Creation:
     async def set_passphrase(
         self, passphrase: memoryview, session: Mapping[str, str], *, keep: bool
     ) -> Vault:
-        """Have the `disabled` vault open with this passphrase, and with `keep` as before, too.
+        """Have the `disabled` vault open with this passphrase, and if `keep` also as before.
 
-        Without `keep` it gets a new data key, so that no copy of an earlier file opens to what is
-        stored from now on. Returns the vault. Raises Failure as `create`.
+        Without `keep` it gets a new data key, so no copy of an earlier file opens what is stored
+        from now on. Return the vault. Raise Failure as `create`.
         """
         vault = self._vaults.each["disabled"]
         if not passphrase:
@@ -173,9 +172,9 @@ class Creation:
         return vault
 
     async def remove_passphrase(self, session: Mapping[str, str]) -> Vault:
-        """Put what needs nobody in the place of the `disabled` vault's passphrase; return the vault.
+        """Replace the `disabled` vault's passphrase with a slot that opens by itself.
 
-        Raises Failure: `refused` if it has none, else as `create`.
+        Return the vault. Raise Failure: `refused` if it has no passphrase, else as `create`.
         """
         vault = self._vaults.each["disabled"]
         async with self._one["disabled"]:
@@ -193,10 +192,10 @@ class Creation:
     async def _replace(
         self, vault: Vault, kind: str, session: Mapping[str, str], passphrase: memoryview | None
     ) -> None:
-        """Give a vault a new data key and one slot in the place of all that it had.
+        """Give a vault a new data key, and one slot in place of all slots.
 
-        A key file that opens it already stays: a new one in its place would open nothing if the
-        vault could not be written then.
+        A key file that already opens the vault is kept: if the vault could then not be written, a
+        new key file in its place would open nothing.
         """
         vault_id = _id(vault)
         before = vault.header.slots if vault.header is not None else ()

@@ -1,9 +1,9 @@
 """A passphrase that the service manager hands to the agent: LoadCredential= of systemd.exec(5).
 
-It is a file in the folder that ``CREDENTIALS_DIRECTORY`` names, which only this unit's processes see
-and which is gone with it. With it the vault's passphrase asks nobody. It is read as the client reads
-the same file (`one_line` in secrets_input.py), but where it lies: one line's end and a byte order mark
-are no part of it, and of two lines nobody can say which is meant.
+It is a file in the folder that ``CREDENTIALS_DIRECTORY`` names. Only this unit's processes see it,
+and it is removed with the unit. With it the vault opens without the user. It is read by the
+client's rules for such a file (`one_line` in secrets_input.py), but in place: one line end and a
+byte order mark are not part of it, and a file with two lines is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenward_agent.arena import Arena
 
 NAME: Final = "tokenward-passphrase"
-"""What the credential is called in the unit."""
+"""The credential's name in the unit."""
 
 MAX_SIZE: Final = 64 * 1024
 """Bytes of the longest passphrase, as on the wire."""
@@ -34,7 +34,7 @@ _ENDS, _BLANKS = b"\r\n", b" \t\r\n\v\f"
 
 
 class Credential:
-    """The passphrase in `folder`, "" for none."""
+    """The passphrase in `folder`; "" if there is no such folder."""
 
     def __init__(self, folder: str, arena: Arena) -> None:
         self._path = os.path.join(folder, NAME) if folder else ""
@@ -42,12 +42,12 @@ class Credential:
 
     @property
     def there(self) -> bool:
-        """Whether the manager handed one over."""
+        """Whether the service manager handed a passphrase over."""
         return bool(self._path) and os.path.lexists(self._path)
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[memoryview]:
-        """Lend the passphrase, wiped after its use. Raises Failure where it cannot be read."""
+        """Lend the passphrase, and wipe it after use. Raise Failure if it cannot be read."""
         try:
             file = open_plain(self._path)
         except OSError as error:

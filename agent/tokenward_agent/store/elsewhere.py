@@ -1,19 +1,20 @@
-"""What other agents of this credentials directory did meanwhile: a lock, a save.
+"""Notice what other agents of this credentials directory did: a lock or a save.
 
-There may be some: on another host that has the same home, in a container, or with a state directory
-of their own. So before each answer it is looked whether the lock marker has come, and whether the
-vaults' files are those that were read or written last:
+They may run on another host with the same home, in a container, or with another state directory. So
+before each answer the agent checks whether a lock marker is new, and whether the vaults' files are
+those that it read or wrote last:
 
-- a marker that is new is a lock like one's own, though it be over by now: keys and what is in memory
-  alone are destroyed, and shares end;
-- a file that is another one is read before anything is answered. Where it has another key by now
-  (a passphrase was set) the vault is closed, and opens as any other. Where it cannot be read, what
-  is in memory goes on answering: that is what `auth restore` may have to save.
+- A new marker counts as a lock of this agent, even if that lock is over: keys and credentials in
+  memory are wiped, and shares end.
+- A changed file is read before the answer. If it has another key (a passphrase was set), the vault
+  is closed, and opens like any other. If it cannot be read, the records in memory go on answering:
+  `auth restore` may have to save them.
 
-A thorough look opens the files, and the folder of the marker: a network file system asks its server
-then, and answers a mere stat(2) from memory. On a local one (file_system.py) markers and saves come by
-rename(2), which changes the folder: a glance at both folders is enough as long as neither has changed
-for `SETTLED_NS`, within which two changes may have the same time. docs/RELIABILITY.md has the cost.
+A thorough look opens the files and the marker's folder: then a network file system asks its server,
+while a mere stat(2) may be answered from a cache. On a local one (file_system.py) markers and saves
+come by rename(2), which changes the folder: the times of both folders are enough if neither changed
+within `SETTLED_NS`, since two changes in that time may have the same timestamp. docs/RELIABILITY.md
+has the cost.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ if TYPE_CHECKING:
     Stamp = tuple[int, ...] | None
 
 SETTLED_NS: Final = 100_000_000
-"""Nanoseconds; the kernel's clock for files goes in steps of 10 ms at most."""
+"""Nanoseconds; the kernel's clock for files goes in steps of at most 10 ms."""
 
 
 class Elsewhere:
-    """Looks for one agent; `when_locked` is called where another one has locked."""
+    """Looks for one agent; `when_locked` is called if another agent has locked."""
 
     def __init__(self, vaults: Vaults, changes: Changes, marker: LockMarker) -> None:
         self._vaults = vaults
@@ -58,7 +59,7 @@ class Elsewhere:
         self._settled: tuple[int, int] | None = None
 
     def look(self, *, thoroughly: bool = False) -> bool:
-        """Obey a lock that is new; tell whether a vault has to be read before anything is said."""
+        """Obey a new lock; tell whether a vault has to be read before the answer."""
         changed = self._changed() if self._local else None
         if changed is not None and changed == self._settled and not thoroughly:
             return False
@@ -69,7 +70,7 @@ class Elsewhere:
         return behind
 
     def _changed(self) -> tuple[int, int] | None:
-        """Return when each folder was changed last, in nanoseconds; None where one is missing."""
+        """Return the change times of both folders in nanoseconds; None if one is missing."""
         marks, vaults = self._folders
         try:
             return os.stat(marks).st_ctime_ns, os.stat(vaults).st_ctime_ns
@@ -77,15 +78,15 @@ class Elsewhere:
             return None
 
     def obey(self) -> bool:
-        """Obey a lock of another agent that is new, even if it is over; tell whether there was one."""
+        """Obey a new lock of another agent, even if it is over; tell whether there was one."""
         new = self._marker.is_new()
         if new:
             self.when_locked()
         return new
 
     def _is_behind(self, vault: Vault) -> bool:
-        """Tell whether an open vault has to be read; of others, and of own saves, a head is enough."""
-        stamp = _stamp(vault)  # before it is read: what comes later is seen the next time
+        """Tell whether an open vault has to be read; of a closed one the head is read at once."""
+        stamp = _stamp(vault)  # before reading: a later change is seen next time
         if stamp == self._stamps[vault.provider]:
             return False
         if vault.state != "open":
@@ -100,7 +101,7 @@ class Elsewhere:
         return False
 
     async def catch_up(self) -> None:
-        """Read what was saved since."""
+        """Read what other agents saved."""
         async with self._vaults.changing:
             for vault in self._vaults.each.values():
                 stamp = _stamp(vault)
@@ -118,16 +119,16 @@ class Elsewhere:
                 self._vaults.closed(vault)
                 vault.adopt_look(found)
                 path = vault.storage.path
-                self._vaults.notes[vault.provider] = f"{path} got another key while it was in use."
+                self._vaults.notes[vault.provider] = f"{path} got another key while it was open."
 
 
 def _opens(header: Header) -> tuple[object, ...]:
-    """Return what is another thing where a vault has another key."""
+    """Return what changes with a vault's key."""
     return header.vault_id, header.slots
 
 
 def _stamp(vault: Vault) -> Stamp:
-    """Return what tells a vault's file from the one before it, None where there is none."""
+    """Return what distinguishes a vault's file from the former one; None without a file."""
     try:
         file = os.open(vault.storage.path, os.O_RDONLY | SAFE)
     except OSError:

@@ -1,4 +1,4 @@
-"""What a lookup finds: a record, what holds it, and its secret on the way out."""
+"""The result of a lookup: a record, its vault, and its secret, which is opened to be sent."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tokenward_agent.vault.vault import Vault  # noqa: TC001 - likewise
 
 
 class Found(NamedTuple):
-    """A record and the vault, or the memory, that it lies in."""
+    """A record, and the vault or memory that holds it."""
 
     record: Record
     vault: Vault | MemoryRecords
 
     def sealed(self) -> SecretOfRecord:
-        """Return its secret, to be opened when it is sent."""
+        """Return its secret, still sealed."""
         return SecretOfRecord(self.record, self.vault)
 
 
 class SecretOfRecord:
-    """A stored secret on its way out; it stays sealed until there is room to send it."""
+    """A stored secret to be sent; it stays sealed until the socket has room."""
 
     __slots__ = ("_record", "_vault", "size")
 
@@ -36,7 +36,7 @@ class SecretOfRecord:
         self.size = len(record.secret or b"") - OVERHEAD
 
     def open_into(self, view: memoryview) -> None:
-        """Open it. Raises Gone if the vault was closed or has another key meanwhile."""
+        """Open it. Raise Gone if the vault was closed or has another key by now."""
         try:
             self._vault.open_secret(self._record, view)
         except VaultError:
@@ -44,5 +44,5 @@ class SecretOfRecord:
 
 
 def overtaken() -> Failure:
-    """Return what to say to whoever was waiting to use a vault when a lock came."""
+    """Return the failure for a request that waited for a vault when a lock came."""
     return Failure("locked", "The vault was locked meanwhile.", "`auth unlock`", stored=None)

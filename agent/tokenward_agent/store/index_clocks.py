@@ -1,12 +1,12 @@
-"""The clocks of indexes, as far as somebody saw them: a child ends by its index's clock, not by ours.
+"""The clocks of indexes, as commands saw them: a child ends by its index's clock.
 
-An index takes a token by what its own clock says. Where ours is an hour late, a child for an hour is
-dead when it is born; where ours is early, it lives longer than anybody asked for. A command that
-speaks to an index anyway sees what time it is there, and tells.
+An index accepts a token by its own clock. If the local clock is an hour late, a child for an hour
+is dead at once; if it is early, the child lives longer than requested. A command that talks to an
+index reports the time there.
 
-What was seen is kept in memory alone, and is void once the clock here has been set: whoever does that
-means to have it right. A jump shows against the clock that counts from the machine's start. What was
-seen late or through a slow line errs to the side of children that end too early.
+The differences are kept in memory only, and forgotten when the local clock was set, since that was
+probably to correct it. The boot clock shows such a jump. A report that was late or slow errs to
+children that end too early.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ if TYPE_CHECKING:
     from tokenward_agent.clock import Clock
 
 FARTHEST: Final = 86400
-"""Seconds by which two clocks may differ: all time zones taken for each other, and no more."""
+"""Most seconds by which two clocks may differ: any mix-up of time zones, but not more."""
 
 MOST: Final = 64
 """Indexes whose clocks are known at a time."""
 
 _UNSET: Final = 1
-"""Seconds by which two clocks in whole seconds seem to move that go at the same pace."""
+"""Seconds by which two clocks of whole seconds may seem to drift apart."""
 
 
 class _Seen(NamedTuple):
     ahead: int
-    since_start: int  # what the wall clock here was ahead of the machine's start
+    since_start: int  # the local wall clock minus the boot clock
 
 
 class IndexClocks:
-    """The clocks of the indexes that one agent makes children for; `clock` is ours."""
+    """The clocks of the indexes of one agent's children; `clock` is the local one."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
 
     def saw(self, service: str, now: int) -> int:
-        """Keep that the clock of a service's index says *now*, in seconds since 1970.
+        """Note that the clock of a service's index shows *now*, in seconds since 1970.
 
-        Return by how much that is ahead of ours; nothing is kept of 0. Raises Failure.
+        Return the seconds by which it is ahead of the local clock; 0 is not kept. Raise Failure.
         """
         ahead = now - self._clock.wall()
         if abs(ahead) > FARTHEST:
-            raise Failure("bad-request", "The clock of an index differs by a day at most.")
+            raise Failure("bad-request", "The clock of an index may differ by at most a day.")
         index = origin(service)
         self._seen.pop(index, None)
         if ahead:
@@ -61,7 +61,7 @@ class IndexClocks:
         return ahead
 
     def ahead(self, service: str) -> int:
-        """Return the seconds by which a service's index is ahead, 0 where that is not known."""
+        """Return the seconds by which a service's index is ahead, 0 if unknown."""
         index = origin(service)
         seen = self._seen.get(index)
         if seen is None:

@@ -1,7 +1,7 @@
-"""The keys of slots that lie in a file: as they are, or as DPAPI protects them on Windows.
+"""Keys of slots in files: as they are, or protected by DPAPI on Windows.
 
-The file lies in the state folder of the credentials directory and never in it: a copy of that
-directory alone opens nothing. A key is read into the caller's memory, and is never an object here.
+The file is in the state folder of the credentials directory, never in that directory: a copy of the
+directory alone opens nothing. A key is read into the caller's memory and is never an object here.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from typing import Final
 
 BY_ITSELF: Final = "dpapi" if sys.platform == "win32" else "key-file"
-"""The slot of a vault that nobody is asked for, where there is no system keyring."""
+"""The slot of a vault that opens without the user if there is no system keyring."""
 
 _ENDINGS: Final = {"key-file": "key", "dpapi": "dpapi"}
 _PROTECTED_BYTES: Final = 4096
-_FOREIGN: Final = "The vault opens by DPAPI, for the Windows user that made it and for nobody else."
+_FOREIGN: Final = "The vault opens by DPAPI, only for the Windows user that made it."
 
 
 class KeyFiles:
@@ -34,7 +34,7 @@ class KeyFiles:
         self._state = state
 
     def read(self, kind: str, vault_id: str, key: memoryview) -> None:
-        """Read the key of a slot. Raises Failure."""
+        """Read the key of a slot into `key`. Raise Failure."""
         path = self._path(kind, vault_id)
         if kind == "dpapi" and sys.platform != "win32":
             raise Failure("provider", _FOREIGN)
@@ -48,13 +48,13 @@ class KeyFiles:
             raise Failure(
                 "provider",
                 f"The key file {path} cannot be read: {error.strerror}.",
-                "put it back from a backup, or move the vault away and log in anew",
+                "restore it from a backup, or move the vault away and log in again",
             ) from None
         if not whole:
             raise Failure("provider", f"The key file {path} is not {KEY_SIZE} bytes long.")
 
     def write(self, kind: str, vault_id: str, key: memoryview) -> None:
-        """Write the key of a new slot, on the disk when this returns. Raises Failure."""
+        """Write the key of a new slot, flushed to the disk. Raise Failure."""
         path = self._path(kind, vault_id)
         try:
             replace(path, _protected(key) if kind == "dpapi" else key)
@@ -64,7 +64,7 @@ class KeyFiles:
             ) from None
 
     def remove(self, kind: str, vault_id: str) -> None:
-        """Remove the key of a slot that is no more."""
+        """Remove the key of a slot that no longer exists."""
         with contextlib.suppress(OSError):
             os.unlink(self._path(kind, vault_id))
 
@@ -86,7 +86,7 @@ def _opened(file: int, key: memoryview) -> bool:
 
 def _protected(key: memoryview) -> bytes:
     if sys.platform != "win32":
-        raise Failure("provider", "DPAPI is Windows' own.", "name the slot `key-file`")
+        raise Failure("provider", "DPAPI exists only on Windows.", "name the slot `key-file`")
     from tokenward_agent.windows import dpapi
 
     return dpapi.protect(key)

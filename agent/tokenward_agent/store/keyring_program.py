@@ -1,12 +1,12 @@
-"""The foreign ``keyring`` program: which one may be run, and the only way in which one is.
+"""The external ``keyring`` program: which one may run, and the only way to run it.
 
-It is the one that `config.toml` names by `keyring-program`, else the one that the user chose, which
-the state folder remembers. Nothing in the credentials directory names one: whoever can write there
-writes a vault's header, and nothing vouches for that before the vault is open. A vault that names
-another program than the chosen one stays closed, with a sentence that says so, unless config.toml
-says which one it is: then the name in the vault counts for nothing, and the program may have moved.
+It is the one that `config.toml` names with `keyring-program`, else the one that the user chose,
+which the state folder remembers. The credentials directory cannot name one: any process that can
+write there can write a vault's header, which is not trusted before the vault is open. If a vault
+names another program than the chosen one, it stays closed with a message. If config.toml names the
+program, the name in the vault is ignored, so the program may have moved.
 
-Every run comes through `run`, which judges the program first, by what can be changed by whom now.
+Every run goes through `run`, which first checks who can change the program now.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CONFIG: Final = "`keyring-program` in config.toml names the one to run"
 
 
 class KeyringProgram:
-    """The program of one agent. `configured` returns what config.toml names now, "" for none."""
+    """The program of one agent; `configured` returns what config.toml names now, or ""."""
 
     def __init__(self, state: str, arena: Arena, configured: Callable[[], str]) -> None:
         self._path = os.path.join(state, _FILE)
@@ -43,27 +43,27 @@ class KeyringProgram:
 
     @property
     def chosen(self) -> str | None:
-        """The program that the user chose, None where there is none."""
+        """The program of config.toml, or the one that the user chose, or None."""
         remembered = read_object(self._path).get("program")
         return self._configured() or (remembered if isinstance(remembered, str) else None)
 
     def judged(self, wanted: str | None = None) -> str:
         """Return the program to run: config.toml's, else `wanted`, else the remembered one.
 
-        Raises Failure with code `provider` if there is none, or it is not to be run.
+        Raise Failure with code `provider` if no program is known, or it must not run.
         """
         path = self._configured() or wanted or self.chosen
         if path is None:
-            raise Failure("provider", "No `keyring` program is named, and none is known.", _ELSE)
-        problem = objection(path, uid()) if os.path.isabs(path) else "is no path"
+            raise Failure("provider", "The `keyring` program is not known.", _ELSE)
+        problem = objection(path, uid()) if os.path.isabs(path) else "is not an absolute path"
         if problem is not None:
             raise Failure("provider", f"The program {path} is not run: it {problem}.", _ELSE)
         return path
 
     def choose(self, wanted: str | None, header: Header | None) -> str:
-        """Remember a program, by a person's word, for a vault that names none or this very one.
+        """Remember the program that the user chose, for a vault that names none or this one.
 
-        Raises Failure as `judged`.
+        Raise Failure as `judged`.
         """
         path = self.judged(wanted)
         slot = header.slot("program") if header is not None else None
@@ -81,22 +81,22 @@ class KeyringProgram:
         return path
 
     def vouch(self, named: object) -> None:
-        """Raise Failure unless config.toml has a program, or the one that a vault names is chosen."""
+        """Raise Failure unless config.toml names a program, or *named* is the chosen one."""
         chosen = self.chosen
         if self._configured():
             return
         if chosen is None:
             raise Failure(
                 "provider",
-                f"The vault names the `keyring` program {named}, which nobody chose on this"
-                " machine, so that it is not run.",
+                f"The vault names the `keyring` program {named}, which was not chosen on this"
+                " machine, so it is not run.",
                 "`auth unlock --keyring-provider subprocess` chooses the one on your PATH",
             )
         if chosen != named:
             raise Failure(
                 "provider",
                 f"The vault names the `keyring` program {named}, which is not the one that was"
-                f" chosen ({chosen}), so that it is not run.",
+                f" chosen ({chosen}), so it is not run.",
                 _CONFIG,
             )
 
@@ -111,7 +111,7 @@ class KeyringProgram:
     ) -> dict[str, Any]:
         """Run the chosen program once, for one of the jobs of worker/program_jobs.py.
 
-        Raises Failure as `judged`, WorkerError.
+        Raise Failure as `judged`, or WorkerError.
         """
         asked = {**header, "program": self.judged()}
         return await runner.run(

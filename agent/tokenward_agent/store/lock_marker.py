@@ -1,10 +1,10 @@
-"""The file in the state folder that has a lock hold over restart and reboot.
+"""The lock marker: a file in the state folder that keeps a lock over restart and reboot.
 
-Whether it is there is looked up each time, so that agents of one directory and a person who removes
-it agree. One that could not be written is remembered for as long as this agent lives.
+The agent checks for the file each time, so it agrees with other agents of the directory, and with a
+user who removes it. A marker that could not be written is remembered while this agent lives.
 
-One that another agent has left is new to this one, once: it is another file, or was touched since.
-What `unlock` takes away stays under another name, so that a lock that came and went is new as well.
+A marker of another agent is new to this one once: it is another file, or was touched since.
+`unlock` renames the marker instead of removing it, so a lock that came and went is noticed, too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tokenward_agent.store import state_files
 
 _NAME = "locked"
 _OVER = "unlocked"
-"""The name of the last one that an `unlock` has ended."""
+"""The name of the marker that the last `unlock` ended."""
 
 
 class LockMarker:
@@ -32,11 +32,11 @@ class LockMarker:
 
     @property
     def there(self) -> bool:
-        """Whether a lock was the last word."""
+        """Whether the agent is locked."""
         return self._unwritten or os.path.lexists(self._path)
 
     def leave(self) -> None:
-        """Leave it, on the disk when this returns. Raises Failure; it holds for this agent then."""
+        """Write the marker, on the disk on return. Raise Failure; this agent stays locked then."""
         try:
             self._write()
             self._known = self._identities()
@@ -44,9 +44,9 @@ class LockMarker:
             self._unwritten = True
             raise Failure(
                 "vault",
-                f"The keys are destroyed, but {self._path} cannot be written"
+                f"The keys are wiped, but {self._path} cannot be written"
                 f" ({error.strerror}), so a restart of the agent ends the lock.",
-                "`auth lock` again once it can be written",
+                "`auth lock` again when it can be written",
             ) from None
 
     def is_new(self) -> bool:
@@ -55,9 +55,9 @@ class LockMarker:
         return not self._known <= known
 
     def _identities(self) -> set[tuple[int, int]]:
-        """Return what tells each marker that is there or was last from another one.
+        """Return what identifies the present marker and the last ended one.
 
-        The folder is opened, for network file systems.
+        The folder is opened first, for network file systems.
         """
         if sys.platform == "win32":
             return _identities(self.folder, None)
@@ -71,12 +71,12 @@ class LockMarker:
             os.close(folder)
 
     def _write(self) -> None:
-        state_files.replace(self._path, b"")  # a new one each time, which others see
+        state_files.replace(self._path, b"")  # a new file each time, which other agents notice
 
     def remove(self) -> None:
-        """Remove it. Raises Failure."""
+        """End the lock. Raise Failure."""
         self._unwritten = False
-        if not self.there:  # a read-only file system refuses even to remove what is not there
+        if not self.there:  # a read-only file system refuses even to remove a missing file
             return
         try:
             os.replace(self._path, os.path.join(self.folder, _OVER))
@@ -85,8 +85,7 @@ class LockMarker:
         except OSError as error:
             raise Failure(
                 "vault",
-                f"{self._path}, which says that the agent is locked, cannot be removed:"
-                f" {error.strerror}.",
+                f"The lock marker {self._path} cannot be removed: {error.strerror}.",
                 "remove it, then `auth unlock`",
             ) from None
 

@@ -1,10 +1,10 @@
-"""Locking and unlocking: when the keys of the vaults are destroyed, and what brings them back.
+"""Locking and unlocking: when the keys of the vaults are wiped, and what brings them back.
 
-- `lock` destroys the keys of every vault and leaves a marker in the state folder, so that it holds
+- `lock` wipes the keys of every vault and leaves a marker in the state folder, so the lock lasts
   over restart and reboot until `unlock`.
-- A wrong passphrase makes the next try wait, 0.1 s for each failure, 10 s at most. No try waits for
-  another one's penalty, and nothing else waits for any; what keys are derived at once is bounded
-  where workers are started.
+- Each wrong passphrase delays the next attempts by 0.1 s more, up to 10 s. No attempt waits for
+  another's delay, and other requests are not delayed. The number of keys that are
+  derived at a time is limited where workers are started.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Locking:
 
     @property
     def locked(self) -> bool:
-        """Whether `lock` was the last word."""
+        """Whether the agent is locked."""
         return self._marker.there
 
     async def unlock(
@@ -50,12 +50,11 @@ class Locking:
         *,
         attended: bool = False,
     ) -> list[Vault]:
-        """End a lock: open what needs nobody, and with a passphrase what that opens.
+        """End a lock: open the vaults that open without the user, and those of the passphrase.
 
-        Where it is `attended` a keyring may take the time to put a question to a person; the other
-        vault does not wait for that. Returns the vaults that are still not open. Raises Failure:
-        `passphrase-needed` if nothing could be opened and one would help, `wrong-passphrase`,
-        `provider`, `vault`.
+        If `attended`, a keyring may take the time to prompt the user; the other vault does not wait
+        for that. Return the vaults that are still not open. Raise Failure: `passphrase-needed` if
+        nothing opened and a passphrase would help, `wrong-passphrase`, `provider`, `vault`.
         """
         closings = self._vaults.closings
         seconds = ATTENDED_SECONDS if attended else UNATTENDED_SECONDS
@@ -104,7 +103,7 @@ class Locking:
         self._failures = 0
 
     def _unmark(self, provider: str | None) -> None:
-        """End the lock, once something was opened or there is nothing to open."""
+        """End the lock if a vault of the request is open or no vault is left to open."""
         if self._opening.elsewhere.obey():  # another agent has locked meanwhile
             return
         vaults = self._vaults.of(provider)
@@ -113,18 +112,18 @@ class Locking:
             self._vaults.when_changed()
 
     async def lock(self) -> list[Vault]:
-        """Destroy the keys of every vault, now and until `unlock`; return those that are there."""
+        """Wipe the keys of every vault until `unlock`; return the vaults that exist."""
         self.close()
         try:
             self._marker.leave()
-        finally:  # it is locked, though it may not last
+        finally:  # locked now, even if the marker failed
             self._vaults.when_changed()
         return [vault for vault in self._vaults.each.values() if vault.state != "absent"]
 
     def close(self) -> None:
-        """Destroy the keys of every vault; the next request opens what needs nobody.
+        """Wipe the keys of every vault; the next request opens those that open without the user.
 
-        What is in memory alone is gone for good.
+        Credentials in memory are gone for good.
         """
         self._vaults.forget_memory()
         for vault in self._vaults.each.values():

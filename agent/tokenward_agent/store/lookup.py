@@ -1,12 +1,13 @@
-"""Which record answers: the rule of the lookup, over the records of any number of vaults.
+"""The lookup rule: which record answers, over the records of any number of vaults.
 
-Without a user name the longest path that holds any entry decides alone: `__token__` if it is
-stored there, else the only account there, else nobody does and the caller is told who competes.
-With one, only that user's entries compete and the longest path wins; where none lies above what is
-asked for, the only entry of that very user at that origin answers, because some indexes keep their
-files beside themselves. Never a guess, never a shorter path. An opaque service is matched by itself.
+Without a user name the longest path with any entry decides alone: `__token__` if it is stored
+there, else the only account there; else the lookup is ambiguous and the caller learns the accounts.
+With a user name only that user's entries count, and the longest path wins. If none is above the
+URL, that user's only entry at the origin answers, because some indexes keep their files beside
+themselves. The lookup never guesses and never falls back to a shorter path. An opaque service
+matches only itself.
 
-Pure; a lookup costs one dictionary access a path segment, whatever the number of records.
+Pure. A lookup costs one dictionary access for each path segment, whatever the number of records.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.record import Key, Record
 
 TOKEN_USER = "__token__"  # noqa: S105 - the user name that indexes give to tokens
-"""The account that is meant where none is named."""
+"""The account that answers if the request names none."""
 
 
 class Ambiguous(Exception):  # noqa: N818 - an answer to a question
@@ -50,7 +51,7 @@ class Index:
             yield from records
 
     def update(self, before: Mapping[Key, Record], after: Mapping[Key, Record]) -> None:
-        """Take over what changed from one state of a vault to the next."""
+        """Apply the difference between two states of a vault."""
         for key in before.keys() - after.keys():
             self.drop(*key)
         for key, record in after.items():
@@ -62,11 +63,11 @@ class Index:
         return self._by_service.get(service, ())
 
     def of(self, origin: str, username: str) -> tuple[Record, ...]:
-        """Return the records of a user at an origin, whatever their paths."""
+        """Return the records of a user at an origin, at any path."""
         return self._by_account.get((origin, username), ())
 
     def put(self, record: Record) -> None:
-        """Add a record, in the place of the one of the same service and user name."""
+        """Add a record, replacing one of the same service and user name."""
         others = self._take_out(record.service, record.username)
         self._by_service[record.service] = (*others, record)
         account = origin(record.service), record.username
@@ -82,7 +83,7 @@ class Index:
             self._by_service.pop(service, None)
 
     def _take_out(self, service: str, username: str) -> tuple[Record, ...]:
-        """Take a record out of the count and return its neighbours."""
+        """Take a record out of both maps and the count; return its neighbours."""
         here = self._by_service.get(service, ())
         others = tuple(record for record in here if record.username != username)
         self.size -= len(here) - len(others)
@@ -106,15 +107,16 @@ def find(
     username: str | None,
     beside: Iterable[str] = (),
 ) -> Record | None:
-    """Return the record of the first of `places` that answers, None if none does. Raises Ambiguous.
+    """Return the record that answers, from the first of `places` that has one, or None.
 
-    `beside` are the origins at which the only entry of a user who was named answers else.
+    If no place answers, the only entry of the named user at the origins `beside` does. Raise
+    Ambiguous.
     """
     for place in places:
         here: dict[str, Record] = {}
         for index in indexes:
             for record in index.at(place):
-                here.setdefault(record.username, record)  # the first index has the last word
+                here.setdefault(record.username, record)  # the first index has precedence
         if here:
             if username is None:
                 return choose(place, list(here.values()))
@@ -131,7 +133,7 @@ def find(
 
 
 def choose(service: str, here: list[Record]) -> Record:
-    """Return the account of `here` that is meant where none is named. Raises Ambiguous."""
+    """Return the account of `here` that answers if none is named. Raise Ambiguous."""
     if len(here) > 1:
         for record in here:
             if record.username == TOKEN_USER:

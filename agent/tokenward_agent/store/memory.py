@@ -1,9 +1,9 @@
-"""Credentials that are kept in memory alone: they are in no file, and end with the agent or a lock.
+"""Credentials in memory only: they are in no file, and end with the agent or a lock.
 
-They are for tokens that live for minutes, as those of trusted publishing do. Each has an end. Their
-secrets are sealed under a key of this process, and a lock destroys that, so that what waits to be
-sent is gone, too. To a lookup they are what a vault's records are, and stand before those. There are
-`MOST` at a time, with `MOST_BYTES` of secrets: no vault's size keeps them few.
+They are for tokens that live for minutes, such as those of trusted publishing. Each has an end.
+Their secrets are sealed under a key of this process, which a lock replaces, so secrets that wait to
+be sent are gone, too. A lookup treats them like a vault's records and before those. At most `MOST`
+are kept, with `MOST_BYTES` of secrets, since no vault's limits apply.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ MOST_BYTES: Final = 4 << 20
 
 
 class MemoryRecords:
-    """The records of one agent that are in no vault. Lifetimes are watched by whoever looks."""
+    """The records of one agent that are in no vault. The caller watches their lifetimes."""
 
     provider = MEMORY
     seen = 0
-    """The latest wall time that they have seen: they outlive no boot, so that it never counts."""
+    """The latest wall time seen; never needed, since these records do not outlive a boot."""
 
     def __init__(self, arena: Arena) -> None:
         self._key = arena.take(KEY_SIZE)
@@ -48,7 +48,7 @@ class MemoryRecords:
         return seal(self._key, secret, _place(service, username))
 
     def open_secret(self, record: Record, out: memoryview) -> int:
-        """Open a record's secret into *out* and return its size in bytes. Raises Gone."""
+        """Open a record's secret into *out* and return its size in bytes. Raise Gone."""
         place = _place(record.service, record.username)
         try:
             return open_into(self._key, record.secret or b"", place, out)
@@ -56,13 +56,13 @@ class MemoryRecords:
             raise Gone from None
 
     def has_room(self, key: Key, size: int) -> bool:
-        """Tell whether a record with a secret of `size` bytes can be kept beside the others."""
+        """Tell whether a record with a secret of `size` bytes fits beside the others."""
         others = [each for each in self._records.values() if each.key != key]
         held = sum(len(each.secret or b"") for each in others)
         return len(others) < MOST and held + size <= MOST_BYTES
 
     def put(self, record: Record) -> None:
-        """Keep a record, in the place of the one before. Raises ValueError if a vault would."""
+        """Keep a record, replacing the former one. Raise ValueError if a vault would refuse it."""
         check(record)
         self._records[record.key] = record
 
@@ -73,16 +73,16 @@ class MemoryRecords:
             self._used.pop(record.key, None)
 
     def forget(self) -> None:
-        """Forget all, and make whatever waits to be sent unreadable."""
+        """Forget all records, and make those that wait to be sent unreadable."""
         self.drop(list(self._records.values()))
         fill_random(self._key)
 
     def use(self, record: Record, wall: int) -> None:
-        """Remember that a record was used."""
+        """Remember a use of a record."""
         self._used[record.key] = wall
 
     def last_used(self, record: Record) -> int | None:
-        """Return when a record was last used."""
+        """Return the time of a record's last use."""
         return self._used.get(record.key)
 
 

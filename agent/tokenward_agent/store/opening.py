@@ -1,11 +1,11 @@
-"""Opening: how a vault's key comes into memory, where nobody is asked and where somebody is.
+"""Opening vaults: how a vault's key comes into memory, with and without the user.
 
-- What needs nobody (a key file, a keyring, a keyring program, a passphrase that the service manager
-  hands over) is opened at the start and by the
-  next request that needs it, so after a crash or reboot nobody is asked anything.
-- A keyring that does not answer closes its own vault and no other. It is asked again by itself
-  after `RETRY_SECONDS` at the earliest, and by every `unlock`.
-- No opening that began before a lock overtakes it.
+- A vault that opens without the user (by a key file, a keyring, a keyring program, or a passphrase
+  from the service manager) is opened at the start, and by the next request that needs it. So the
+  user is not prompted after a crash or reboot.
+- A keyring that does not answer keeps only its own vault closed. The agent tries it again after
+  `RETRY_SECONDS`, and at every `unlock`.
+- An opening that began before a lock does not end that lock.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.vault import Vault
 
 UNATTENDED = ("key-file", "dpapi", "keyring", "program", "passphrase")
-"""The slots that ask nobody, in the order in which they are tried; the last with a credential alone."""
+"""Slots that open without the user, in the order of the attempts; the last needs a credential."""
 
 RETRY_SECONDS = 5
-"""From a failed try to open what needs nobody to the next: a stuck keyring costs its seconds."""
+"""From a failed attempt without the user to the next: a stuck keyring costs seconds."""
 
 _MOST_FAILURES = 100
-"""Whoever names a bus that is none makes an entry each time."""
+"""Each invalid bus that a request names adds an entry."""
 
 SETTLE_SECONDS = 1
-"""From the beginning of an opening; a keyring that is well has answered by then."""
+"""From the start of an opening; a working keyring has answered by then."""
 
 
 class Opening:
@@ -54,16 +54,16 @@ class Opening:
         self._keys = keys
         self._marker = marker
         self.elsewhere = Elsewhere(vaults, changes, marker)
-        """Looks what other agents did; whoever answers after a while looks again."""
-        self._openings: dict[str, asyncio.Task[None]] = {}  # under way, by provider
-        self._settled = 0.0  # when what is open answers alone, by the loop's clock
-        self._failed: dict[tuple[str, str], int] = {}  # when, by provider and asker's bus
+        """Sees what other agents did; a request that waited looks again."""
+        self._openings: dict[str, asyncio.Task[None]] = {}  # in progress, by provider
+        self._settled = 0.0  # until then requests wait for openings; by the loop's clock
+        self._failed: dict[tuple[str, str], int] = {}  # when, by provider and the requester's bus
         self.notes, self.hints = vaults.notes, vaults.hints
-        """Why a vault could not be opened, by its provider."""
+        """Why a vault could not be opened, and what helps, by provider."""
 
     @property
     def locked(self) -> bool:
-        """Whether `lock` was the last word."""
+        """Whether the agent is locked."""
         return self._marker.there
 
     @property
@@ -72,7 +72,7 @@ class Opening:
         return self._keys.credential.there
 
     def unattended(self, vault: Vault) -> list[Slot]:
-        """Return the slots of a vault that need nobody, in the order in which to try them."""
+        """Return the slots of a vault that open without the user, in the order of the attempts."""
         slots = vault.header.slots if vault.header is not None else ()
         kinds = UNATTENDED if self.handed else UNATTENDED[:-1]
         return sorted(
@@ -81,10 +81,10 @@ class Opening:
         )
 
     def can_open(self, provider: str | None, bus: str = "") -> bool:
-        """Tell whether a vault that is not open may be opened by itself, or by that bus, now."""
+        """Tell whether a closed vault may open now without the user, by itself or with that bus."""
         for vault in self._vaults.of(provider):
             if vault.problem is not None and not isinstance(vault.problem, Damaged):
-                vault.adopt_look(vault.look())  # its mode or owner may have been set right
+                vault.adopt_look(vault.look())  # its mode or owner may be right by now
         return not self.locked and any(
             self._openable(vault, bus) for vault in self._vaults.of(provider)
         )
@@ -100,12 +100,12 @@ class Opening:
         return failed is None or self._vaults.clock.boot() - failed >= RETRY_SECONDS
 
     async def open_what_opens(self, provider: str | None) -> None:
-        """Open, before a request that needs the vaults, those that need nobody."""
+        """Open the vaults that open without the user, before a request that needs them."""
         if self.can_open(provider):
             await self.open_unattended(provider)
 
     def settling(self, provider: str | None) -> bool:
-        """Tell whether vaults are being opened that may in a moment have the better answer."""
+        """Tell whether vaults that may have a better answer will be open in a moment."""
         opening = any(vault.provider in self._openings for vault in self._vaults.of(provider))
         return opening and asyncio.get_running_loop().time() < self._settled
 
@@ -115,14 +115,14 @@ class Opening:
         enough: Callable[[], object] = lambda: False,
         bus: str = "",
     ) -> None:
-        """Open the vaults that need nobody; what cannot be opened says why in `notes`.
+        """Open the vaults that open without the user; `notes` has the reasons of failures.
 
-        `bus` is the session bus of whoever asks, which has a keyring where the agent's own has none.
+        `bus` is the requester's session bus, which may have a keyring if the agent's has none.
 
-        All of them are begun, and those of `provider` are waited for: a moment in any case, since
-        the better answer may be in any of them, then until there is `enough`; so a keyring that
-        does not answer holds up nobody who finds what he wants elsewhere. Whoever comes meanwhile
-        waits for the same try.
+        All openings start at once. The caller waits for those of `provider`: first up to
+        `SETTLE_SECONDS`, since any vault may have the better answer, then until `enough` is true.
+        So a keyring that does not answer delays no request that another vault answers. Requests
+        that come meanwhile wait for the same attempt.
         """
         loop = asyncio.get_running_loop()
         for vault in self._vaults.each.values():
@@ -138,7 +138,7 @@ class Opening:
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
     async def _open_alone(self, vault: Vault, closings: int, bus: str) -> None:
-        """Try the agent's own session, then the asker's bus."""
+        """Try the agent's own session, then the requester's bus."""
         try:
             for each in dict.fromkeys(("", bus)):
                 if not self._rested(vault, each):
@@ -163,9 +163,9 @@ class Opening:
         closings: int,
         seconds: float = UNATTENDED_SECONDS,
     ) -> bool:
-        """Open a vault by the slots that need nobody; False, with the reason noted, if none does.
+        """Open a vault without the user; return False, with the reason noted, if that fails.
 
-        Nothing is opened if a vault was closed since there were `closings`.
+        Nothing is opened if a vault was closed since the counter was `closings`.
         """
         for slot in self.unattended(vault):
             try:
@@ -173,12 +173,14 @@ class Opening:
             except Failure as error:
                 if closings != self._vaults.closings:
                     return False
-                # A program that is not run will not be by unlocking: its own hint says what helps.
+                # Unlocking does not help if the program must not run; its own hint does.
                 hint = error.hint if slot.kind == "program" else ""
                 self._note(vault.provider, str(error), hint)
             except WrongKey:
                 what = f"The credential `{NAME}`" if slot.kind == "passphrase" else "The key"
-                self._note(vault.provider, f"{what} of the slot `{slot.kind}` does not fit.", "")
+                self._note(
+                    vault.provider, f"{what} of the slot `{slot.kind}` does not open it.", ""
+                )
             else:
                 return True
         return False
@@ -215,9 +217,9 @@ class Opening:
             self.hints[provider] = hint
 
     def needs(self, vault: Vault) -> str:
-        """Say what opening a vault takes: `nothing` of anybody, or a `passphrase`.
+        """Return what the user must supply to open a vault: `nothing`, or a `passphrase`.
 
-        A vault that opens with either takes a passphrase once the other way has failed.
+        A vault that opens either way needs a passphrase once the other way has failed.
         """
         if vault.header is None or vault.header.slot("passphrase") is None:
             return "nothing"
@@ -225,7 +227,7 @@ class Opening:
         return "nothing" if alone else "passphrase"
 
     def look_again(self, provider: str | None) -> None:
-        """See a vault that was put there, or mended, since the last look."""
+        """Notice vaults that were put in place or repaired since the last look."""
         for vault in self._vaults.of(provider):
             self._forgive(vault)
             if vault.state != "open":

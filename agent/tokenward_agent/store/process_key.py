@@ -1,7 +1,7 @@
-"""Secrets that are kept in memory for a while, sealed under a key that dies with this process.
+"""Secrets in memory, sealed under a key that dies with this process.
 
-What is sealed under it opens until the key is changed, which is how all of it is forgotten at once:
-also what waits to be sent.
+They open until the key is replaced, which makes all of them unreadable at once, also those that
+wait to be sent.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class ProcessKey:
         self.forget()
 
     def seal(self, secret: memoryview, where: bytes) -> KeptSecret:
-        """Seal a secret, bound to *where* it belongs."""
+        """Seal a secret, bound to the context *where*."""
         return KeptSecret(self._key, secret, where)
 
     def forget(self) -> None:
-        """Make everything that was sealed unreadable."""
+        """Make all sealed secrets unreadable."""
         fill_random(self._key)
 
 
@@ -49,7 +49,7 @@ class KeptSecret:
         self.size = len(self._sealed) - OVERHEAD
 
     def open_into(self, view: memoryview) -> None:
-        """Open it. Raises Gone after `forget`."""
+        """Open it. Raise Gone after `forget`."""
         try:
             open_into(self._key, self._sealed, self._where, view)
         except Tampered:

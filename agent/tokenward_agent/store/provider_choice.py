@@ -1,8 +1,8 @@
-"""Which provider a new credential gets.
+"""Choose the provider of a new credential.
 
-A provider that was named is taken or refused, never replaced by another. Where none was named it
-is `keyring` if that vault is there already, or if a real system keyring answers; otherwise
-`disabled`, which is said when it is found out and not again.
+A provider that the user names is used or refused, never replaced. Otherwise it is `keyring` if that
+vault exists or a system keyring answers, else `disabled`; the user is told the reason only when the
+agent finds it out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ELSE = "use `--keyring-provider disabled`"
 
 
 class ProviderChoice:
-    """Chooses for one agent. It looks for no program: whoever asks names one, on his own PATH."""
+    """Chooses for one agent; the client names the program that is on the user's PATH."""
 
     def __init__(self, vaults: Vaults, state: str, arena: Arena, program: KeyringProgram) -> None:
         self._vaults = vaults
@@ -34,9 +34,9 @@ class ProviderChoice:
     async def choose(
         self, named: str | None, program: str | None, session: Mapping[str, str], *, probe: bool
     ) -> tuple[str, str | None]:
-        """Return the provider and, where it was not to be expected, a sentence that says why.
+        """Return the provider, and a sentence that says why if it is a fallback.
 
-        Raises Failure with code `provider` if the named one cannot be used.
+        Raise Failure with code `provider` if the named one cannot be used.
         """
         vault = self._vaults.each["keyring"]
         if named == "disabled":

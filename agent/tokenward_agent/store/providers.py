@@ -1,14 +1,13 @@
-"""Which keepers of keys are there: the system keyring, and a foreign ``keyring`` program.
+"""The keepers of keys: the system keyring, and an external ``keyring`` program.
 
-The system keyring is asked once, by a worker that never makes it put a question to a person; the
-answer is remembered in `probe.json` of the state folder of a credentials directory, and asked for
-again only on demand or when the remembered one turned out wrong and is over an hour old. So a
-keyring that hangs costs its seconds once.
+A worker probes the system keyring once, and never lets it prompt the user. The result is remembered
+in `probe.json` in the state folder of a credentials directory. It is probed again only on demand,
+or if the remembered result turned out wrong and is over an hour old; so a keyring that hangs costs
+its seconds once.
 
-A ``keyring`` program is named by whoever asks, who knows the PATH and the working directory. It must
-be one that only its owner (root or this user) can change, in folders of which the same holds, and
-outside of virtual environments. Our own program is never taken for a foreign one: it would ask
-this agent.
+The client names the ``keyring`` program, since it knows the PATH and the working directory. Only
+root or this user may be able to change the program and its folders, and it must be outside of
+virtual environments. tokenward's own program is refused: it would ask this agent.
 """
 
 from __future__ import annotations
@@ -34,15 +33,15 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS: Final = 3.0
 STALE_SECONDS: Final = 3600
-"""Age after which a remembered answer that turned out wrong is asked for again."""
+"""Age from which a remembered result that turned out wrong is replaced."""
 
 _FILE: Final = "probe.json"
 
 
 class Probe:
-    """What the system keyring answered: its name in `backend`, or None and the `reason`.
+    """The result of a probe: the keyring's name in `backend`, or None and the `reason`.
 
-    `when` is wall-clock time in whole seconds since the epoch.
+    `when` is the wall time in whole seconds since the epoch.
     """
 
     __slots__ = ("backend", "reason", "when")
@@ -62,11 +61,11 @@ class Probe:
         return f"Probe{self._fields()!r}"
 
     def stale(self, now: float) -> bool:
-        """Tell whether a wrong answer may be asked for again; a clock set back makes it so."""
+        """Tell whether a wrong result may be replaced; also if the clock was set back."""
         return not 0 <= now - self.when <= STALE_SECONDS
 
     def fall_back(self, to: str) -> str:
-        """Return the sentence that tells the user which provider is used instead, and why."""
+        """Return a sentence that tells the user which provider is used instead, and why."""
         reason = self.reason.removesuffix(".")
         return f"{reason[:1].upper()}{reason[1:]}; using the {to} provider."
 
@@ -75,7 +74,7 @@ class Probe:
 
 
 async def probe_keyring(arena: Arena, session: Mapping[str, str], now: float) -> Probe:
-    """Ask the system keyring, for at most 3 seconds."""
+    """Probe the system keyring, for at most 3 seconds."""
     try:
         answer = await run(arena, "keyring-probe", {}, None, None, PROBE_SECONDS, session)
     except WorkerError as error:
@@ -87,14 +86,14 @@ async def probe_keyring(arena: Arena, session: Mapping[str, str], now: float) ->
 
 
 def remember(state: str, probe: Probe) -> None:
-    """Write the answer down in the folder *state*; where that fails it is asked for again."""
+    """Write the result into the folder *state*; if that fails, the next request probes again."""
     text = json.dumps({"backend": probe.backend, "reason": probe.reason, "when": probe.when})
     with contextlib.suppress(OSError):
         replace(os.path.join(state, _FILE), text.encode())
 
 
 def remembered(state: str) -> Probe | None:
-    """Return the answer written down in the folder *state*, or None: there is none to be read."""
+    """Return the result from the folder *state*, or None if it cannot be read."""
     values = read_object(os.path.join(state, _FILE))
     backend, reason, when = (values.get(name) for name in ("backend", "reason", "when"))
     if not (backend is None or type(backend) is str) or type(reason) is not str:
@@ -103,17 +102,17 @@ def remembered(state: str) -> Probe | None:
 
 
 def objection(program: str, uid: int) -> str | None:
-    """Return why the absolute path *program* is not run by *uid*, or None.
+    """Return why *uid* must not run the absolute path *program*, or None.
 
-    To be asked before every run.
+    Call it before every run.
     """
     if sys.platform == "win32":
-        return "is not judged on Windows, where nobody's permissions say who can change it"
+        return "cannot be checked on Windows, where its mode does not tell who can change it"
     real = os.path.realpath(program)
     if _in_virtual_environment(program):
         return "belongs to a virtual environment"
     if not os.path.isfile(real):
-        return "is not there any more"
+        return "does not exist any more"
     if _is_ours(real):
         return "is tokenward's own"
     for place in _with_parents((program, real)):
@@ -124,7 +123,7 @@ def objection(program: str, uid: int) -> str | None:
 
 
 def spellings(typed: str, normalised: str) -> list[str]:
-    """Return the service strings under which others may have stored a credential, in order.
+    """Return the spellings under which another tool may have stored a credential, in order.
 
     As typed and normalised, each with and without a trailing slash and with ``/simple/``.
     """
@@ -144,9 +143,9 @@ def _inside(path: str, folder: str) -> bool:
 
 
 def _in_virtual_environment(program: str) -> bool:
-    """PEP 405: `pyvenv.cfg` stands beside the interpreter or one folder up.
+    """Tell whether `pyvenv.cfg` is beside the program or one folder up (PEP 405).
 
-    A link that leads into one (pipx, ``uv tool``) is a program of the user's, and is fine.
+    A link into a virtual environment (pipx, ``uv tool``) is a program of the user, and is allowed.
     """
     folder = os.path.dirname(program)
     places = (folder, os.path.dirname(folder))
@@ -154,7 +153,7 @@ def _in_virtual_environment(program: str) -> bool:
 
 
 def _is_ours(real: str) -> bool:
-    """Tell whether a program is one of ours, by where it lies or by what stands in it."""
+    """Tell whether a program is tokenward's own, by its place or its contents."""
     if _inside(real, os.path.dirname(os.path.realpath(tokenward_agent.__path__[0]))):
         return True
     try:
@@ -178,10 +177,10 @@ def _with_parents(paths: Iterable[str]) -> list[str]:
 
 
 def _changeable(place: str, uid: int) -> str | None:
-    """Return who else can change *place*; a sticky folder keeps its entries' owners apart.
+    """Return why another user can change *place*, or None; a sticky folder is safe.
 
-    A group that counts as nobody else: root's, the user's private one (of the same number), and on
-    macOS the administrators', to whom Homebrew's folders belong.
+    These groups do not count as other users: root's, the user's private one (of the same number),
+    and on macOS the administrators', who own Homebrew's folders.
     """
     try:
         status = os.stat(place)

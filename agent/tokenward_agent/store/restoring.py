@@ -1,9 +1,9 @@
-"""Restoring: the generation before takes a vault's place, after damage and never as an undo.
+"""Restore the previous generation of a vault, after damage and not as an undo.
 
-A vault that can be read is left alone unless a person says so. What is in its place stays beside
-it, and nothing that was logged out or had its key changed comes back: such a save keeps no older
-generation (storage_writer.py). An open vault holds in memory what its damaged file held, and writes
-that upon the generation that came back; so not even the last change is lost.
+A vault that can be read is kept unless the user insists. The replaced file stays beside it. Nothing
+that was logged out or had its key changed comes back: such a save keeps no previous generation
+(storage_writer.py). An open vault still has the records of its damaged file in memory, and saves
+them over the restored generation, so not even the last change is lost.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Restored(NamedTuple):
-    """What came back: its header, and the path of what was in its place, which was `damaged`."""
+    """The restored header, the path of the replaced file, and whether that was damaged."""
 
     header: Header
     kept: str
@@ -43,10 +43,10 @@ class Restoring:
         self._opening = opening
 
     async def previous(self, provider: str, *, anyway: bool) -> Restored:
-        """Put the generation before in the place of a provider's vault.
+        """Replace a provider's vault with its previous generation.
 
-        Raises Failure: `refused` where the vault can be read and it is not to be done `anyway`;
-        `vault` where there is none before it; `read-only`, `busy`.
+        Raise Failure: `refused` if the vault can be read and `anyway` is false; `vault` if there is
+        no previous generation; `read-only`, `busy`.
         """
         vault = self._vaults.each[VAULT_OF[provider]]
         wall = self._vaults.clock.wall()
@@ -61,13 +61,13 @@ class Restoring:
         return restored
 
     async def _written_over(self, vault: Vault, restored: Header, wall: int) -> bool:
-        """Save what an open vault holds, if it is newer than what came back; else False."""
+        """Save an open vault's records if it is newer than the restored one; else return False."""
         if vault.header is None or vault.header.generation <= restored.generation:
             return False
         held = {each.record.key: each.record for each in self._vaults.all_records(vault.provider)}
         try:
             await self._vaults.save(vault, lambda _before: dict(held), wall)
-        except Failure:  # it is not open, or another agent has changed the key since
+        except Failure:  # not open, or under another key by now
             return False
         return True
 
@@ -80,13 +80,13 @@ def _exchange(vault: Vault, wall: int, *, anyway: bool) -> Restored:
         if data is None:
             raise VaultError(
                 "vault",
-                f"No generation before {storage.path} was kept.",
-                "put a backup in its place, or move it out of the way to start anew",
+                f"No previous generation of {storage.path} was kept.",
+                "replace it with a backup, or move it away to start anew",
             )
         try:
             before = head_of(data, previous, vault.provider).header
         except Damaged as error:
-            raise VaultError("vault", error.message, "put a backup in its place") from None
+            raise VaultError("vault", error.message, "replace it with a backup") from None
         found = vault.look()
         damaged = isinstance(found, Damaged) or isinstance(vault.problem, Damaged)
         if not (anyway or damaged):
@@ -95,9 +95,9 @@ def _exchange(vault: Vault, wall: int, *, anyway: bool) -> Restored:
             now = "it" if found is None else f"it is generation {found.generation} and"
             raise VaultError(
                 "refused",
-                f"{storage.path} is not damaged: {now} holds all that generation"
-                f" {before.generation} before it holds.",
-                "`auth restore --previous --yes` goes back all the same",
+                f"{storage.path} is not damaged: {now} holds everything that the previous"
+                f" generation {before.generation} holds.",
+                "`auth restore --previous --yes` restores it anyway",
             )
         moment = time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime(wall))
         kept = f"{storage.name}.damaged-{moment}"

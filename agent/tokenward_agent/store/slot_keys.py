@@ -1,13 +1,13 @@
-"""Where the key of each slot comes from: a file, DPAPI, a keyring, a program, a passphrase.
+"""Get the key of each slot: from a file, DPAPI, a keyring, a program or a passphrase.
 
-What a keyring is asked for has names that are ours, whatever a vault says: its header vouches for
-nothing before the vault is open. A program is the one that the user chose (keyring_program.py).
+The names of keyring items are computed here, whatever a vault says: its header is not trusted
+before the vault is open. The program is the one that the user chose (keyring_program.py).
 
-A key is fetched into a block of the locked arena, which whoever asked gives back; it is never an
-object in this process. Keyrings, programs and the stretching of a passphrase run in a worker with
-a deadline, so that none of them can hold up anything else.
+A key is fetched into a block of the arena, which the caller gives back; it is never an object in
+this process. Keyrings, programs and the derivation of a key from a passphrase run in a worker with
+a deadline, so none of them delays anything else.
 
-A passphrase may come from a person, with the request, or from the service manager (credential.py).
+A passphrase comes from the user, with the request, or from the service manager (credential.py).
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
 _IN_FILES = ("key-file", "dpapi")
 
 ITEM = "tokenward"
-"""The service under which a system keyring has our items; the user name is the vault's id."""
+"""The service of tokenward's items in a system keyring; the user name is the vault's id."""
 
 UNATTENDED_SECONDS = 3.0
-"""For a keyring that is asked without anybody waiting at a screen."""
+"""For a keyring without a user at the screen."""
 
 ATTENDED_SECONDS = 60.0
-"""For a keyring that may put its own question to a person."""
+"""For a keyring that may prompt the user itself."""
 
 ARGON2ID_SECONDS = 30.0
-"""For stretching a passphrase, on a slow machine under load."""
+"""For deriving a key from a passphrase, on a slow machine under load."""
 
 
 def item(kind: str, vault_id: str) -> dict[str, str]:
     """Return the names under which a keyring or a program keeps the key of a vault."""
-    # Not one name for both: the program may well keep it in the same keyring.
+    # Two different names, since the program may use the same keyring.
     return {"service": ITEM, "username": f"{vault_id}-program" if kind == "program" else vault_id}
 
 
@@ -65,7 +65,7 @@ class SlotKeys:
 
     @contextlib.contextmanager
     def lent(self, key: memoryview) -> Iterator[memoryview]:
-        """Give a key back, wiped, after its use."""
+        """Wipe a key and give it back after use."""
         try:
             yield key
         finally:
@@ -81,7 +81,7 @@ class SlotKeys:
     ) -> memoryview:
         """Return a block with the key of `slot`.
 
-        Raises Failure: `passphrase-needed`, or `provider` with what went wrong.
+        Raise Failure: `passphrase-needed`, or `provider` with the reason.
         """
         if slot.kind == "passphrase" and passphrase is None and not self.credential.there:
             raise Failure(
@@ -112,9 +112,9 @@ class SlotKeys:
         passphrase: memoryview | None = None,
         program: str | None = None,
     ) -> tuple[dict[str, Param], memoryview]:
-        """Make the key of a new slot and put it where `get` finds it; return its parameters too.
+        """Make the key of a new slot and store it where `get` finds it.
 
-        Raises Failure as `get` does.
+        Return the slot's parameters and the key. Raise Failure as `get`.
         """
         params: dict[str, Param] = {}
         if kind == "passphrase":
@@ -138,14 +138,14 @@ class SlotKeys:
                 slot = Slot(kind, params, b"")
                 with self.lent(await self.get(slot, vault_id, session)) as check:
                     if check != key:
-                        raise Failure("provider", "The keyring did not keep what was put in it.")
+                        raise Failure("provider", "The keyring did not keep the key.")
         except BaseException:
             self._arena.give(key)
             raise
         return params, key
 
     async def forget(self, slot: Slot, vault_id: str, session: Mapping[str, str]) -> None:
-        """Remove the key of a slot that is no more; what cannot be removed opens nothing now."""
+        """Remove the key of a removed slot; if that fails, the key opens nothing anyway."""
         if slot.kind in _IN_FILES:
             self._files.remove(slot.kind, vault_id)
         elif slot.kind in {"keyring", "program"}:
@@ -156,12 +156,12 @@ class SlotKeys:
                 )
 
     def _vouch(self, slot: Slot, vault_id: str) -> None:
-        """Raise Failure unless a slot says what one of ours would."""
+        """Raise Failure unless a slot has the values that this agent gives to slots."""
         if any(slot.params[key] != value for key, value in item(slot.kind, vault_id).items()):
             raise Failure(
                 "provider",
-                "The vault names an item of the keyring that tokenward does not keep there.",
-                "put a backup of the vault in its place, or move it away and log in anew",
+                "The vault names a keyring item that is not one of tokenward's.",
+                "replace the vault with a backup, or move it away and log in again",
             )
         if slot.kind == "program":
             self._program.vouch(slot.params["program"])

@@ -1,8 +1,8 @@
-"""The small files of the state folder: read without waiting, replaced as a whole.
+"""The small files of the state folder: read without blocking, replaced as a whole.
 
-They are read on the loop, so nothing may make that wait: what is no plain file (a FIFO above all)
-is refused, no link is followed, and no more is read than a file of ours can hold. A new one is
-complete and on the disk before it gets the name, and the folder is, before `replace` returns.
+The loop reads them, so reading must not block: anything but a plain file (above all a FIFO) is
+refused, links are not followed, and reading is bounded. A new file is complete and on the disk
+before it gets the name, and the folder is on the disk before `replace` returns.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_SIZE: Final = 16 << 20
 
 
 def open_plain(path: str) -> int:
-    """Open a file for reading. Raises OSError, also where it is a link or no plain file."""
+    """Open a file for reading. Raise OSError, also for a link or a file that is not plain."""
     file = opened(path, os.O_RDONLY)
     if stat.S_ISREG(os.fstat(file).st_mode):
         return file
@@ -33,7 +33,7 @@ def open_plain(path: str) -> int:
 
 
 def read_object(path: str) -> dict[str, object]:
-    """Return the JSON object of a file; an empty one where there is none to be read."""
+    """Return the JSON object in a file, or {} if it has no object or cannot be read."""
     try:
         with open(open_plain(path), "rb") as file:
             held = json.loads(file.read(MAX_SIZE))
@@ -43,12 +43,12 @@ def read_object(path: str) -> dict[str, object]:
 
 
 def replace(path: str, data: bytes | memoryview) -> None:
-    """Put *data* in the file's place, closed to others. Raises OSError; then it is as it was."""
+    """Replace a file with *data*, closed to other users. Raise OSError; then it is unchanged."""
     put(path, data, lasting=True)
 
 
 def put(path: str, data: bytes | memoryview, *, lasting: bool = False) -> None:
-    """Do as `replace`, but wait for no disk unless it is to be `lasting`. Raises OSError."""
+    """Do as `replace`, but flush to the disk only if `lasting`. Raise OSError."""
     fresh = f"{path}.{os.urandom(4).hex()}.tmp"
     try:
         _write(fresh, data, lasting=lasting)

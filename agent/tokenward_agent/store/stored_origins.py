@@ -1,13 +1,14 @@
-"""Which origins have something in a vault, known while that is closed: a list of keyed hashes.
+"""Which origins have something in a vault, known while it is closed: a list of keyed hashes.
 
-What was never stored here is others' to answer, and a closed vault cannot tell what it holds. So
-the state folder has, for each vault, a keyed hash of every origin (scheme, host and port) or opaque
-service in it, with the vault's id and its generation. It is written whenever an open vault was read
-or saved. A list of another vault or generation tells nothing: the file was changed elsewhere, or a
-backup took its place. Because a stale list is known by that, it need not survive a power cut.
+Other tools may answer for origins that were never stored here, but a closed vault does not tell
+what it holds. So the state folder has for each vault a keyed hash of every origin (scheme, host and
+port) or opaque service, with the vault's id and generation. The list is written when an open vault
+is read or saved. A list of another vault or generation says nothing: the file was changed elsewhere
+or replaced by a backup. Stale lists are recognised by that, so the list need not survive a power
+cut.
 
-The key lies beside the hashes: who can read the file can try names of hosts against it, and learns
-neither paths nor user names. It is no protection of anything, and nothing is released by it.
+The key is beside the hashes: a process that can read the file can test host names against it, but
+learns neither paths nor user names. The list protects nothing, and no credential depends on it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.vault import Vault
 
 NAME: Final = "stored.json"
-"""What the file is called in the state folder; small clients read it, too."""
+"""The file's name in the state folder; small clients read it, too."""
 
 _SIZE: Final = 16
 
@@ -39,7 +40,7 @@ class StoredOrigins:
         self._path = os.path.join(state, NAME)
 
     def note(self, vault: Vault, services: Iterable[str]) -> None:
-        """Remember what an open vault holds. Where that cannot be written, it is not known."""
+        """Write what an open vault holds; if that fails, it counts as unknown."""
         if vault.header is None:
             return
         held = read_object(self._path)
@@ -56,7 +57,7 @@ class StoredOrigins:
             put(self._path, json.dumps(held).encode())
 
     def has(self, vaults: Iterable[Vault], wanted: Iterable[str]) -> bool | None:
-        """Tell whether one of these vaults holds anything for these origins; None if that is not known."""
+        """Tell whether one of these vaults holds anything for these origins; None if unknown."""
         held = read_object(self._path)
         key = _key(held)
         if key is None:
@@ -69,7 +70,7 @@ class StoredOrigins:
 
 
 def origin(service: str) -> str:
-    """Return scheme, host and port of a key: one machine. What is no URL is its own."""
+    """Return scheme, host and port of a key; an opaque service is its own origin."""
     return "/".join(service.split("/", 3)[:3]) if "://" in service else service
 
 
@@ -77,7 +78,7 @@ def _holds(listed: object, vault: Vault, hashes: set[str]) -> bool | None:
     if not isinstance(listed, dict) or not isinstance(listed.get("origins"), list):
         return None
     if any(each in hashes for each in listed["origins"]):
-        return True  # also by an old list: to be silent once too often harms less
+        return True  # even an old list: too much caution harms less
     header = vault.header
     if header is not None and (listed.get("vault"), listed.get("generation")) != (
         header.vault_id,

@@ -1,12 +1,13 @@
-"""What must not come back from a vault: what was logged out or was over, and may still lie in it.
+"""Tombstones: logged-out or expired records that may still be in a vault and must not come back.
 
-A vault that was closed may hold an older credential of the service and user name that was logged
-out. What was told to be over leaves the vault a moment later, or not at all where that cannot be
-written; by then the clock may have been set back, and the agent locked or killed. A tombstone says
-up to which moment; it stands in the state folder until the vault was opened and those records were
+A vault that was closed may hold an older credential of a service and user name that was logged out.
+An expired record leaves the vault a moment later, or not at all if that cannot be written; by then
+the clock may have been set back, and the agent locked or killed. A tombstone says up to which time
+records are gone. It stays in the state folder until the vault was opened and those records were
 removed. It names service and user name by a digest.
 
-It is for honest order, not for security: whoever can remove it can use the older vault anyway.
+Tombstones keep the order, not a secret: a process that can remove them can use the older vault
+anyway.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class Tombstones:
-    """What must not come back from the vault of `provider`, noted in the folder `state`."""
+    """The tombstones of the vault of `provider`, in the folder `state`."""
 
     def __init__(self, state: str, provider: str) -> None:
         self._path = os.path.join(state, f"{provider}.tombstones.json")
         self._unwritten: dict[str, int] = {}
 
     def bury(self, records: Iterable[Record]) -> None:
-        """Remember records that are gone. Raises OSError where this agent alone remembers them."""
+        """Note records that are gone. Raise OSError if only this agent knows it."""
         held = self._read()
         for record in records:
             key = _digest(record.key)
@@ -43,18 +44,18 @@ class Tombstones:
         self._unwritten = {}
 
     def after(self, key: Key) -> int:
-        """Return the first moment at which a record of *key* is none of those."""
+        """Return the first time at which a record of *key* is not covered."""
         return self._read().get(_digest(key), -1) + 1
 
     def cover(self, records: Iterable[Record]) -> list[Record]:
-        """Return those of `records` that a later logout was about."""
+        """Return the records that are covered."""
         held = self._read()
         if not held:
             return []
         return [each for each in records if each.created <= held.get(_digest(each.key), -1)]
 
     def clear(self) -> None:
-        """Forget all; to be done when the vault holds none of them any more."""
+        """Remove all tombstones; call it when the vault holds none of their records."""
         self._unwritten = {}
         with contextlib.suppress(OSError):
             if os.path.lexists(self._path):

@@ -1,13 +1,13 @@
-"""The two vaults of a credentials directory as one: lookup over both, state, and what is told.
+"""The two vaults of a credentials directory as one: lookup, state, and the failures of a miss.
 
-A credential lives in the vault of its provider (`subprocess` is another way into that of
-`keyring`). Service and user name are unique over both: the latest login wins, and where the other
-vault was closed then, the older record is removed when it opens, before it answers anything.
+A credential is in the vault of its provider (`subprocess` is another way into that of `keyring`).
+Service and user name are unique over both: the latest login wins. If the other vault was closed
+then, its older record is removed when it opens, before it answers.
 
-Expired records answer nothing from the second on that they are over, and leave the disk with the
-next save that can be made. Before anybody is told so it is noted: no clock brings them back. A miss while a vault that could hold the answer is not open is never
-called a miss. Changes are in changes.py, opening in opening.py; everything in here is
-quick and runs on the loop.
+Expired records stop answering at once, and leave the disk with the next save. Their end is noted
+before a request can see it, so no clock brings them back. A miss is not reported as one while a
+vault that could hold the answer is not open. Changes are in changes.py, opening in opening.py;
+everything here is quick and runs on the loop.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tokenward_protocol.packing import Value
 
 VAULT_OF = {"keyring": "keyring", "subprocess": "keyring", "disabled": "disabled"}
-"""Which vault each provider's credentials live in."""
+"""The vault of each provider's credentials."""
 
 _NEVER = 1 << 62
 
@@ -55,15 +55,15 @@ class Vaults:
         }
         self.memory = MemoryRecords(arena)
         self.changing = asyncio.Lock()
-        """Held by whoever is between reading a vault and adopting what a thread made of it."""
+        """Held from reading a vault until the result of the thread is adopted."""
         self._indexes = {provider: Index() for provider in (MEMORY, *self.each)}
         self._stored = StoredOrigins(state)
         self._hidden: dict[str, dict[Key, int]] = {provider: {} for provider in self.each}
         self._first_end = Now(_NEVER, _NEVER, "")
         self.notes: dict[str, str] = {}  # why a vault could not be opened, by its provider
-        self.hints: dict[str, str] = {}  # and what helps, where that is known
+        self.hints: dict[str, str] = {}  # what helps, if known
         self.closings = 0
-        """How often a vault was closed: whoever began before and waited, compares."""
+        """How often a vault was closed; a request that waited compares it."""
         self.when_over: Callable[[Vault, list[Record]], None] = lambda _vault, _over: None
         self.when_changed: Callable[[], None] = lambda: None  # opened, closed, locked or unlocked
         for vault in self.each.values():
@@ -84,9 +84,10 @@ class Vaults:
         provider: str | None,
         beside: Iterable[str] = (),
     ) -> Found | None:
-        """Return what answers from the open vaults, at the first of `places`. Raises Ambiguous.
+        """Return the entry that answers from the open vaults, or None. Raise Ambiguous.
 
-        Where nothing does, the only entry of this very user at the origins `beside` answers.
+        The first of `places` with an entry decides; else the only entry of this user at the origins
+        `beside` answers.
         """
         self.drop_expired()
         holders = self._holding(provider)
@@ -100,11 +101,11 @@ class Vaults:
         )
 
     def _holding(self, provider: str | None) -> list[Vault | MemoryRecords]:
-        """Return what holds the records that a request is about, the first to answer first."""
+        """Return the holders of records that a request is about, by precedence."""
         return [*self.of(provider)] if provider else [self.memory, *self.each.values()]
 
     def at(self, service: str, provider: str | None) -> list[Found]:
-        """Return what is stored under exactly this service."""
+        """Return the entries of exactly this service."""
         self.drop_expired()
         return [
             Found(record, each)
@@ -113,7 +114,7 @@ class Vaults:
         ]
 
     def all_records(self, provider: str | None = None) -> list[Found]:
-        """Return everything in the open vaults, with the latest use of each."""
+        """Return all entries of the open vaults, with their latest use."""
         self.drop_expired()
         return [
             Found(record._replace(last_used=each.last_used(record)), each)
@@ -122,11 +123,11 @@ class Vaults:
         ]
 
     def not_open(self, provider: str | None) -> list[Vault]:
-        """Return the vaults that are there but not open: they may hold what was not found."""
+        """Return the vaults that exist but are not open: they may hold what was not found."""
         return [vault for vault in self.of(provider) if vault.state in {"closed", "broken"}]
 
     def lost(self) -> bool:
-        """Tell whether the file of an open vault is gone; the loop may ask, now and then."""
+        """Tell whether the file of an open vault is gone; quick enough for the loop."""
         return any(
             vault.state == "open" and not os.path.lexists(vault.storage.path)
             for vault in self.each.values()
@@ -135,9 +136,9 @@ class Vaults:
     def miss(
         self, service: str | None, provider: str | None, origins: Iterable[str] = ()
     ) -> Failure:
-        """Return what to say where nothing was found for the service, which is of these origins.
+        """Return the failure for a service, of these origins, for which nothing was found.
 
-        Where a vault that is not open could have it, `stored` says whether one has anything there.
+        If a vault that is not open could have it, `stored` says whether one has anything there.
         """
         shut = self.not_open(provider)
         stored = self._stored.has(shut, origins) if shut else None
@@ -156,9 +157,9 @@ class Vaults:
         return Failure("not-found", what, "`auth login`")
 
     async def save(self, vault: Vault, change: Change, wall: int) -> None:
-        """Write what `change` makes of a vault's records; what is hidden goes with it.
+        """Apply `change` to a vault's records and save them, without the hidden ones.
 
-        `changing` must be held. Raises as `change` does.
+        `changing` must be held. Raise as `change`.
         """
         hidden = dict(self._hidden[vault.provider])
 
@@ -172,10 +173,10 @@ class Vaults:
     async def change(
         self, vault: Vault, work: Callable[[], Prepared], gone: Iterable[Key] = ()
     ) -> None:
-        """Have a thread read or write a vault, and adopt what comes of it.
+        """Have a thread read or write a vault, and adopt the result.
 
-        `changing` must be held; `gone` is what is hidden no more once this is done. Raises what
-        the work raises; a VaultError as a Failure.
+        `changing` must be held; `gone` are hidden keys that the work removes. Raise what the work
+        raises; a VaultError as a Failure.
         """
         before, closings = vault.records, self.closings
         try:
@@ -185,9 +186,9 @@ class Vaults:
                 vault.adopt_look(error)
             raise Failure(error.code, error.message, error.hint) from None
         except ValueError as error:
-            raise Failure("bad-request", f"This cannot be stored: {error}.") from None
+            raise Failure("bad-request", f"The credential cannot be stored: {error}.") from None
         if closings != self.closings or not vault.adopt(prepared):
-            vault.close()  # a lock came in between, perhaps before the thread had begun
+            vault.close()  # a lock came, perhaps before the thread began
             raise overtaken()
         index = self._indexes[vault.provider]
         index.update(before, vault.records)
@@ -203,7 +204,7 @@ class Vaults:
         self.when_changed()
 
     def closed(self, vault: Vault) -> None:
-        """Close a vault: its keys are wiped, its records forgotten."""
+        """Close a vault: wipe its keys and forget its records."""
         vault.close()
         self.closings += 1
         self._indexes[vault.provider] = Index()
@@ -211,36 +212,36 @@ class Vaults:
         self.when_changed()
 
     def hide(self, vault: Vault, records: Iterable[Record]) -> None:
-        """Let records of an open vault answer nothing; the next `save` removes them."""
+        """Stop records of an open vault from answering; the next `save` removes them."""
         for record in records:
             self._hidden[vault.provider][record.key] = record.created
             self._indexes[vault.provider].drop(*record.key)
 
     def keep_in_memory(self, record: Record) -> None:
-        """Hold a record in memory alone, in the place of the one before. Raises ValueError."""
+        """Keep a record in memory only, replacing the former one. Raise ValueError."""
         self.memory.put(record)
         self._indexes[MEMORY].put(record)
         self._first_end = Now(0, 0, "")
 
     def drop_from_memory(self, records: Iterable[Record]) -> None:
-        """Forget records that are in memory alone."""
+        """Forget records that are in memory only."""
         for record in records:
             self._indexes[MEMORY].drop(*record.key)
             self.memory.drop([record])
 
     def forget_memory(self) -> None:
-        """Forget all that is in memory alone."""
+        """Forget all records that are in memory only."""
         self.memory.forget()
         self._indexes[MEMORY] = Index()
 
     def has_hidden(self, vault: Vault) -> bool:
-        """Tell whether a vault holds records that answer nothing."""
+        """Tell whether a vault has hidden records."""
         return bool(self._hidden[vault.provider])
 
     # Lifetimes.
 
     def drop_expired(self) -> None:
-        """Let nothing answer that is over, and have it removed from the disk."""
+        """Stop expired records from answering, and have them removed from the disk."""
         if self.clock.wall() < self._first_end.wall and self.clock.boot() < self._first_end.boot:
             return
         now = self.now()
@@ -257,7 +258,7 @@ class Vaults:
         return [each for each in index if each.expires and each.expires.over(now, holder.seen)]
 
     def _note_ends(self) -> None:
-        """Remember when by either clock the next record may be over."""
+        """Remember when the next record may expire, by either clock."""
         boot = self.clock.boot_id()
         ends = [each.expires for index in self._indexes.values() for each in index if each.expires]
         self._first_end = Now(
