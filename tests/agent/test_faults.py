@@ -56,7 +56,7 @@ def test_neither_answer_nor_log_tells_what_a_mistake_was_about(
 
     asyncio.run(main())
     _, logged = capfd.readouterr()
-    assert logged.startswith("tokenward-agent: A mistake of ours: ValueError at test_faults.py:")
+    assert logged.startswith("tokenward-agent: Internal error: ValueError at test_faults.py:")
     assert "marked" not in logged
 
 

@@ -293,7 +293,7 @@ def test_a_yes_to_a_share_is_told_for_whom_and_where_and_opens_that_one_socket(
         asked.answers("yes")
         here = str(tmp_path / "here.sock")
         assert (await asked.share(at=here, uids="4711 4712", lifetime=3600))["ok"]
-        for told in here, "4711, 4712", "narrowed tokens", "for one hour":
+        for told in here, "4711, 4712", "attenuated tokens", "for one hour":
             assert told in asked.question
         await asked.ask("unshare")
         asked.answers("no")
@@ -440,7 +440,7 @@ def test_nobody_is_asked_where_the_rate_is_used_up(tmp_path: Path) -> None:
         await asked.engine.login(URL, DEVPI.encode())
         assert (await asked.fetch())["consent"] == "asked"
         refused = await asked.fetch(projects="mine")
-        assert "no more than 1" in refused["message"]
+        assert "rate limit is 1" in refused["message"]
         assert asked.questions == 1
 
     with_asked(tmp_path, work)
@@ -449,7 +449,7 @@ def test_nobody_is_asked_where_the_rate_is_used_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("secret", "wish", "why"),
     [
-        ("a password", {}, "cannot be narrowed"),
+        ("a password", {}, "cannot be attenuated"),
         (DEVPI, {"at": "/no/such/folder/s"}, "cannot be made"),
     ],
 )

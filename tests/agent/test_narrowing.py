@@ -127,7 +127,7 @@ def test_what_cannot_be_narrowed_is_handed_out_as_it_is(holder: Asked, secret: s
     for wish in ({"projects": "one"}, {"ttl": 60}):
         refused, found = holder.fetch(OTHER, **wish)
         assert refused["code"] == "refused"
-        assert "cannot be narrowed" in refused["message"]
+        assert "cannot be attenuated" in refused["message"]
         assert found == ""
 
 
@@ -327,7 +327,7 @@ def test_only_what_can_be_narrowed_is_sealed(holder: Asked) -> None:
     for secret in ("a password", token_of("index.example"), TOKEN[:-4]):
         header = holder.login(OTHER, secret, sealed=True)
         assert header["code"] == "refused"
-        assert "cannot be narrowed" in header["message"]
+        assert "cannot be attenuated" in header["message"]
     header, _ = holder.ask(
         "login", service=OTHER, username="u", provider="keyring", adopt=OTHER, sealed=True
     )

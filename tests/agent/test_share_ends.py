@@ -283,7 +283,7 @@ def test_a_rate_counts_what_is_fetched_by_a_share_too(tmp_path: Path) -> None:
         oks = [(await asked(path, "fetch", service=PYPI))["ok"] for _ in range(3)]
         assert oks == [True, True, False]
         refused, _ = await engine.ask("fetch", service=PYPI)
-        assert "no more than 3" in str(refused["message"])
+        assert "rate limit is 3" in str(refused["message"])
         told = await asked(path, "fetch", service=PYPI)
         assert str(tmp_path) not in told["message"]
         engine.clock.pass_by(3600)
@@ -296,7 +296,7 @@ def test_a_rate_counts_what_is_fetched_by_a_share_too(tmp_path: Path) -> None:
     ("rules", "project", "given"),
     [
         (DENY, "", False),
-        (ASK, "", False),  # nobody agreed, and nobody can be asked from there
+        (ASK, "", False),  # the share was not approved, and a share causes no prompt
         (ALLOW, "", True),
         ('[[policy]]\nproject = "mine"\ndecide = "deny"\n', "", False),
         ('[[policy]]\nproject = "other"\ndecide = "deny"\n', "", True),
@@ -338,7 +338,7 @@ def test_an_agent_without_a_policy_shares_as_ever(tmp_path: Path) -> None:
         server = served(engine)
         await engine.login("https://h.example/", b"secret")
         header, _ = await engine.ask("share", service="https://h.example/")
-        assert "cannot be narrowed" in str(header["message"])
+        assert "cannot be attenuated" in str(header["message"])
         header, _ = await engine.ask("share", service="https://h.example/", whole=True)
         _, body = await fetched(str(header["socket"]), service="https://h.example/", ttl=60)
         assert body == b"secret"

@@ -137,7 +137,7 @@ def test_a_variable_and_pypirc_are_narrowed_where_that_is_asked_for(home: Home) 
 
 def test_what_cannot_be_narrowed_is_an_error_where_that_is_asked_for(home: Home) -> None:
     home.done("login", URL, "-u", "ana", "--password", "s3cret")
-    assert "cannot be narrowed" in failure(home, "token", URL, "--project", "p")
+    assert "cannot be attenuated" in failure(home, "token", URL, "--project", "p")
     assert home.done("token", URL) == "s3cret\n"
     home.done("login", "testpypi", "--token", BOUND)
     said = failure(home, "token", "testpypi", "--project", "three")
@@ -167,7 +167,7 @@ def test_a_sealed_token_is_used_and_never_shown(home: Home) -> None:
     result = home.auth("login", "--sealed", "--token", "-", stdin=f"{TOKEN}\n")
     assert "Stored the token for pypi (sealed, " in result.stderr
     for ask in (("token",), ("token", "-v"), ("token", "--format", "json")):
-        assert "is sealed: it is used and never shown" in failure(home, *ask)
+        assert "is sealed: it is never handed out itself" in failure(home, *ask)
     assert child(home.done("token", "--ttl", "5m"))
     assert child(home.done("token", "--ttl", "24h"))
     for longer in "25h", "366d":

@@ -40,7 +40,7 @@ def test_status_says_who_can_open_a_vault(home: Home) -> None:
     assert (home.vault()["state"], home.vault()["count"], kinds(home)) == ("open", 1, ["key-file"])
     text = home.done("status")
     assert "1 credential " in text
-    assert "whoever can read the key file" in text
+    assert "a process that can read the key file" in text
     assert "s3cret" not in text + json.dumps(found)
 
 

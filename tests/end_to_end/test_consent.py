@@ -54,7 +54,7 @@ def test_a_key_pressed_without_reading_is_a_no(asked: Home, key: str) -> None:
     person = Typist(asked, "token", URL).sees("<Allow>").types(key)
     shown = person.types(ENTER).leaves(2)
     assert SECRET not in shown
-    assert "Somebody was asked and denied auth the credential" in shown
+    assert "The user denied auth the credential" in shown
     line = lines(asked)[-1]
     assert (line["decision"], line["consent"], line["rule"]) == ("refused", "asked", 1)
 
@@ -114,13 +114,13 @@ def test_a_yes_to_a_narrowed_token_is_none_to_the_whole_nor_to_a_share(asked: Ho
     assert lines(asked)[-1]["consent"] == "remembered"
     share = ("share", "--service", "pypi")
     for wider in ("token", "pypi"), ("token", "pypi", "--ttl", "30d"), share:
-        assert "Nobody can be asked" in asked.auth(*wider).stderr, wider
+        assert "Approval for giving auth" in asked.auth(*wider).stderr, wider
     hour = ("--ttl", "1h")
     asked.done(*share, *hour, DISPLAY=":7")
     wider_shares: list[tuple[str, ...]]
     wider_shares = [("--whole",), (), ("--ttl", "2h"), (*hour, "--uid", "12345")]
     for options in wider_shares:
-        assert "Nobody can be asked" in asked.auth(*share, *options).stderr, options
+        assert "Approval for giving auth" in asked.auth(*share, *options).stderr, options
 
 
 @needs_curses
@@ -134,7 +134,7 @@ def test_a_lock_and_another_policy_forget_what_was_agreed_to(asked: Home) -> Non
         Typist(asked, "token", URL).sees("<Allow>").types(TAB + ENTER).leaves(0)
         assert asked.auth("token", URL).returncode == 0
         forget()
-        assert "Nobody can be asked" in asked.auth("token", URL).stderr
+        assert "Approval for giving auth" in asked.auth("token", URL).stderr
 
 
 @needs_curses
@@ -177,7 +177,7 @@ def test_ctrl_c_ends_the_command_and_its_question_and_leaves_the_terminal_usable
 def test_where_nobody_can_be_asked_it_is_refused_at_once(asked: Home) -> None:
     result = asked.auth("token", URL)
     assert result.returncode == 2
-    assert "Nobody can be asked about giving auth the credential" in result.stderr
+    assert "Approval for giving auth the credential" in result.stderr
     assert asked.run(*tool(asked, "twine")).stdout == "nothing\n"
 
 

@@ -85,7 +85,7 @@ def test_a_denied_program_gets_nothing_from_behind_as_many_shells_as_there_may_b
         result = stored.run(helper)
         assert result.stdout == ""
         assert "The policy denies auth" in result.stderr
-        assert ("not wholly known who asks" in result.stderr) is (deep == 50)
+        assert ("the requester is not fully known" in result.stderr) is (deep == 50)
 
 
 def test_a_denied_program_gets_nothing_by_a_terminal_of_its_own(stored: Home) -> None:
@@ -135,7 +135,7 @@ def test_a_rate_ends_what_goes_through_and_says_so(stored: Home) -> None:
     assert SECRET in stored.done("token", URL)
     assert SECRET in stored.done("token", URL)
     refused = stored.auth("token", URL)
-    assert "The policy gives no more than 2 in one hour (line 1 of" in refused.stderr
+    assert "The policy's rate limit is 2 in one hour (line 1 of" in refused.stderr
 
 
 def test_a_policy_that_cannot_be_obeyed_lets_nothing_through(stored: Home) -> None:
@@ -144,7 +144,7 @@ def test_a_policy_that_cannot_be_obeyed_lets_nothing_through(stored: Home) -> No
     result = stored.auth("token", URL)
     assert result.returncode == 2
     assert why in result.stderr
-    assert "hint: nothing is handed out until it is mended" in result.stderr
+    assert "hint: correct the file: until then nothing is handed out" in result.stderr
     assert stored.run(*tool(stored, "twine")).stdout == "nothing\n"
     assert f"nothing is handed out: {stored.path}/.config/tokenward/{why}" in stored.done("status")
     doctor = stored.auth("doctor")

@@ -131,7 +131,7 @@ def test_what_a_text_reads_is_asked_about_and_it_is_said_which_rule_may_be_meant
     rules(stored, f'[[policy]]\nprogram = "deploy"\ndecide = "{word}"\n')
     result = stored.run(*command)
     assert SECRET not in result.stdout
-    assert "cannot be told whether the one in line 1 is meant" in result.stderr
+    assert "not certain whether the rule in line 1 applies" in result.stderr
 
 
 def test_what_a_text_starts_is_known_by_itself(stored: Home) -> None:

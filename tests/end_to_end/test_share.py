@@ -98,7 +98,7 @@ def test_a_share_is_narrower_than_what_is_asked_there_and_never_wider(stored: Ho
     (end, projects) = caveats_of(by(stored, path, "token", "--project", "two").stdout.strip())
     assert projects == [1, ["two"]]
     refused = by(stored, path, "token", "--project", "three")
-    assert "It is shared for mine, two alone." in refused.stderr
+    assert "The credential is shared only for mine, two." in refused.stderr
     within = caveats_of(by(stored, path, "token", "--ttl", "2h").stdout.strip())[0]
     assert abs(within[1] - end[1]) < 60  # not two hours, but what is left of ten minutes
 
@@ -171,7 +171,7 @@ def test_who_was_let_in_is_hung_up_on_when_it_is_stopped(stored: Home) -> None:
 def test_what_cannot_be_narrowed_is_shared_whole_or_not_at_all(stored: Home) -> None:
     refused = stored.auth("share", "--service", OTHER)
     assert refused.returncode == 2
-    assert "hint: `--whole` shares it as it is" in refused.stderr
+    assert "hint: add `--whole` to share the credential itself" in refused.stderr
     answer = stored.done("share", "--service", OTHER, "--whole", "--format", "json")
     assert by(stored, json.loads(answer)["socket"], "token", OTHER).stdout == "another\n"
     path = shared(stored, "--whole")["socket"]
@@ -188,7 +188,7 @@ def test_what_cannot_be_narrowed_is_shared_whole_or_not_at_all(stored: Home) -> 
         (("--service", "pypi", "--uid", "4294967295"), "is no user id"),  # (uid_t) -1: no one
         (("--service", "pypi", "--uid", "9999999999"), "is no user id"),
         (("--service", "pypi", "--at", "/no/such/folder/s"), "cannot be made: No such file"),
-        (("--service", "pypi", "--at", "/tmp"), "What is in that place already is no socket."),
+        (("--service", "pypi", "--at", "/tmp"), "The file at the socket's path is not a socket."),
         (
             ("--service", "pypi", "--at", "/tmp/" + "x" * 200),
             "cannot be made: AF_UNIX path too long",
@@ -198,7 +198,7 @@ def test_what_cannot_be_narrowed_is_shared_whole_or_not_at_all(stored: Home) -> 
         (("--service", "pypi", "--service", OTHER), f"these are named: pypi and {OTHER}."),
         (("--service", "pypi", "--ttl", "1h", "--ttl", "8h"), "`--ttl` is given twice."),
         (("--service", "pypi", "--stop"), "`--stop` takes `--at` and nothing else."),
-        (("--stop", "--at", "/tmp/nothing"), "Nothing is shared there."),
+        (("--stop", "--at", "/tmp/nothing"), "No share is at this path."),
     ],
 )
 def test_what_cannot_be_shared_is_told(stored: Home, options: tuple[str, ...], why: str) -> None:
@@ -215,7 +215,7 @@ def test_a_socket_that_an_ended_agent_left_makes_way_and_one_that_answers_does_n
         left.bind(str(place))
         left.listen()
         assert (
-            "Somebody answers"
+            "Another process listens"
             in stored.auth("share", "--service", "pypi", "--at", str(place)).stderr
         )
     assert shared(stored, "--at", str(place))["socket"] == str(place)

@@ -384,15 +384,16 @@ def test_a_passphrase_that_the_manager_hands_over_asks_nobody(user: UserManager)
     assert user.auth("token", URL).returncode == 2
     with changed(user, f"LoadCredential=tokenward-passphrase:{phrase}"):
         assert user.done("token", URL) == "t-1\n"
-        assert "or can read where the service manager has it from" in user.done("status")
+        assert "or a process that can read it where the service manager does" in user.done("status")
         assert user.shows(AGENT, "StatusText") == "unlocked"
         assert user.answer("agent", "restart")["running"] is True
         assert user.done("token", URL) == "t-1\n"
         user.run("sh", "-c", f"echo another one >{phrase}")
         user.done("agent", "restart")
         refused = user.auth("token", URL)
-        assert "The credential `tokenward-passphrase` of the slot `passphrase` does not fit" in (
-            refused.stderr
+        assert (
+            "The credential `tokenward-passphrase` of the slot `passphrase` does not open it"
+            in (refused.stderr)
         )
         user.run("sh", "-c", f"echo correct horse >{phrase}")
         user.done("unlock", TOKENWARD_PASSPHRASE_FILE=str(phrase))

@@ -18,7 +18,7 @@ BARE, SIMPLE = "https://nexus.example/repo", "https://nexus.example/repo/simple/
 def test_an_index_and_its_uploads_with_an_account_each_both_answer(home: Home) -> None:
     home.done("login", BARE, "-u", "deployer", "--password", "made-up-1")
     said = home.auth("login", SIMPLE, "-u", "reader", "--password", "made-up-2")
-    assert (said.returncode, "gets none of them" in said.stderr) == (0, False)
+    assert (said.returncode, "gets no credential" in said.stderr) == (0, False)
     assert f"reader for {SIMPLE}" in said.stderr
     assert home.done("token", SIMPLE) == "made-up-2\n"
     assert home.done("token", f"{BARE}/legacy/") == "made-up-1\n"
@@ -34,12 +34,12 @@ def test_an_account_that_makes_another_ambiguous_is_warned_of(home: Home) -> Non
     home.done("login", SIMPLE, "-u", "reader", "--password", "made-up-2")
     said = home.auth("login", BARE, "-u", "deployer", "--password", "made-up-1")
     assert said.returncode == 0
-    assert "An account of reader is stored for https://nexus.example/repo/, too" in said.stderr
+    assert "Another account (reader) is stored for https://nexus.example/repo/:" in said.stderr
     again = home.auth("login", BARE, "-u", "deployer", "--password", "made-up-4")
-    assert "An account of" not in again.stderr
+    assert "Another account" not in again.stderr
     home.done("login", BARE, "--token", "made-up-5")
     third = home.auth("login", BARE, "-u", "third", "--password", "made-up-6")
-    assert "An account of" not in third.stderr  # the token answers
+    assert "Another account" not in third.stderr  # the token answers
 
 
 def test_two_logins_of_a_host_in_a_netrc_are_warned_of(home: Home) -> None:
@@ -51,7 +51,7 @@ def test_two_logins_of_a_host_in_a_netrc_are_warned_of(home: Home) -> None:
     netrc.chmod(0o600)
     said = home.auth("import", "netrc", "--host", "h.example")
     assert said.returncode == 0
-    assert "a tool that names no user now gets none of them" in said.stderr
+    assert "a tool that sends no user name now gets no credential" in said.stderr
 
 
 def test_an_account_that_is_warned_of_is_told_apart_by_a_login_at_the_longer_url(
@@ -63,7 +63,7 @@ def test_an_account_that_is_warned_of_is_told_apart_by_a_login_at_the_longer_url
     said = home.auth("login", SIMPLE, "-u", "reader", "--password", "made-up-3")
     assert said.returncode == 0
     assert f"Replaced the password of reader for {SIMPLE}" in said.stderr
-    assert "An account of" not in said.stderr
+    assert "Another account" not in said.stderr
     assert home.done("token", SIMPLE) == "made-up-3\n"
     assert home.done("token", f"{BARE}/legacy/") == "made-up-1\n"
     entries = [(e["service"], e["username"]) for e in home.answer("list")["credentials"]]
@@ -84,7 +84,7 @@ def test_an_import_tells_an_index_and_its_uploads_apart_in_either_order(
     rc.write_text(f"[distutils]\nindex-servers = {servers}\n{sections}")
     rc.chmod(0o600)
     said = home.auth("import", "pypirc", "--remove")
-    assert (said.returncode, "gets none of them" in said.stderr) == (0, False), said.stderr
+    assert (said.returncode, "gets no credential" in said.stderr) == (0, False), said.stderr
     assert home.done("token", SIMPLE) == "pw-reader\n"
     assert home.done("token", f"{BARE}/legacy/") == "pw-deployer\n"
     assert home.auth("import", "pypirc").returncode == 0

@@ -121,7 +121,7 @@ def test_a_rule_that_asks_gives_nothing_where_nobody_can_be_asked(
     config.write_text('[[policy]]\ndecide = "ask"\n')
     refused = user.auth("token", url("asked"))
     assert (refused.status, refused.out) == (2, "")
-    assert "error: Nobody can be asked" in refused.err
+    assert "error: Approval for giving" in refused.err
 
 
 def test_the_doctor_finds_nothing_that_is_no_matter_on_windows(user: User) -> None:

@@ -1,1 +1,1 @@
-"""What the requests of the vocabulary do, one method each, and how a failure is told."""
+"""Handle requests: a method for each operation, and one place that makes answers of failures."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class AgentRequests:
-    """Answers what an agent with these `settings` is asked about itself."""
+    """Answers requests about the agent itself."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class AgentRequests:
         self._started = vaults.clock.wall()
 
     def hello(self, request: Request) -> Answer:
-        """Say who is here, and whether a newer agent may take over."""
+        """Return version, wire version and process; tell whether a newer agent may replace it."""
         return done(
             request.number,
             version=VERSION,
@@ -72,7 +72,7 @@ class AgentRequests:
         )
 
     def expendable(self) -> bool:
-        """Tell whether a new agent would have all that this one holds without asking anybody."""
+        """Tell whether a new agent would have everything this one holds, without a prompt."""
         held = self._vaults.memory.records or self._sharing.overview() or self._gate.holds()
         return not held and all(
             vault.state != "open" or bool(self._opening.unattended(vault))
@@ -80,13 +80,13 @@ class AgentRequests:
         )
 
     def clock(self, request: Request) -> Answer:
-        """Reckon with what somebody saw of an index's clock. Raises Failure."""
+        """Note the time that an index's server reported. Raise Failure."""
         service = stored_as(request)
         ahead = self._children.clocks.saw(service, int(request.arguments["now"]))
         return done(request.number, service=service, ahead=ahead)
 
     def status(self, request: Request) -> Answer:
-        """Say what state everything is in."""
+        """Return the state of the agent: vaults, log, policy, locks, shares and protections."""
         return done(
             request.number,
             version=VERSION,
@@ -128,12 +128,12 @@ class AgentRequests:
         }
 
     def stop(self, request: Request) -> Answer:
-        """End the agent, once the answer is sent."""
+        """End the agent after the answer is sent."""
         self._stop_agent()
         return done(request.number, pid=os.getpid())
 
     async def list(self, request: Request, _body: memoryview) -> Answer:
-        """Name what is stored, a page of it, and the vaults that cannot be looked into."""
+        """Return a page of the stored entries, and the vaults that are not open."""
         await self._opening.open_what_opens(None)
         self._policy.look(self._vaults.clock.wall())
         entries, following = page(
@@ -143,5 +143,5 @@ class AgentRequests:
         return done(request.number, entries=entries, next=following, closed=closed)
 
     def _seen(self, found: Found) -> IndexToken | None:
-        """Return what is visible of an entry's token; for a list no keyring is asked."""
+        """Return what is visible of an entry's token, None if reading it would need a keyring."""
         return None if found.record.adopted is not None else self._children.seen(found.sealed())

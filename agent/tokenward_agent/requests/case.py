@@ -1,7 +1,7 @@
-"""One fetch as the policy and a person see it: who asks, for which credential, for what.
+"""One fetch as the policy and the prompt see it: the requester, the credential and the purpose.
 
-Everything in here is made of what the kernel says about the asking processes and of the record that
-would answer, and of what would go out; of the request itself only the screen is taken.
+All facts come from the kernel (the asking processes), from the record that answers, and from what
+would be handed out. Only the place of the prompt is taken from the request itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Case:
-    """A fetch of a record, known to be for these projects (normalised; none: not known)."""
+    """A fetch of a record for these `projects` (normalised; () if they are not known)."""
 
     def __init__(self, request: Request, record: Record, projects: tuple[str, ...]) -> None:
         self._request = request
@@ -45,7 +45,7 @@ class Case:
 
     @cached_property
     def subject(self) -> Subject:
-        """The case as rules see it."""
+        """The case as policy rules see it."""
         tool, chain = self._asker.tool, self._asker.chain
         return Subject(
             frozenset() if tool is None else _names(tool),
@@ -60,7 +60,7 @@ class Case:
 
     @cached_property
     def who(self) -> Who:
-        """Who asks, as far as an answer to one question can hold for another."""
+        """The requester, as far as one answer may count for a later prompt."""
         tool = self._asker.tool
         if tool is None:
             return Who(None, None)
@@ -72,23 +72,23 @@ class Case:
         )
 
     def what(self, grant: Grant, bounds: tuple[object, ...]) -> What:
-        """Return what a yes is to: what would go out, and what else it is bound to."""
+        """Return what an approval covers: the grant, and the `bounds` of the request."""
         record = self._record
         width = (grant, *bounds)
         return What(record.service, record.username, self._purpose, self._projects, width)
 
     @property
     def descriptor(self) -> int | None:
-        """The socket of whoever asks, None where there is none any more."""
+        """The requester's socket, None if it is closed."""
         peer = self._request.peer
         return peer.descriptor if isinstance(peer, Peer) else None
 
     @property
     def screen(self) -> Screen:
-        """Where a person can be asked.
+        """Where to prompt the user.
 
-        The terminal is the one that the asking processes have for certain, so that none can have a
-        question put on another one's; where the system does not say, the one that is named.
+        On Linux the terminal is that of the asking processes, as the kernel knows it, so no process
+        can put a prompt on another's terminal. Elsewhere it is the terminal that the request names.
         """
         if sys.platform == "linux":
             tty = terminal_of(self._asker)
@@ -98,11 +98,11 @@ class Case:
 
     @cached_property
     def wanted(self) -> str:
-        """Who is to get what, for a sentence."""
+        """The requester and the credential, as a part of a sentence."""
         return f"{name_of(self._asker)} the credential for {short(display(self._record.service))}"
 
     def question(self, gets: str) -> list[str]:
-        """Return what a person is to be shown; `gets` says what would be handed out."""
+        """Return the lines of the prompt; `gets` says what would be handed out."""
         record = self._record
         return question(
             self._asker, record.service, record.username, self._purpose, self._projects, gets
@@ -110,7 +110,7 @@ class Case:
 
 
 def _names(link: Link) -> frozenset[str]:
-    """Return what a rule may call a program: its name, and the paths of what runs."""
+    """Return the names by which a rule may mean a program: its name and the paths it runs."""
     process, program = link
     exe = process.exe.removesuffix(" (deleted)")
     return frozenset(filter(None, (program.name, exe, program.script)))

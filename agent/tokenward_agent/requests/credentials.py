@@ -1,7 +1,7 @@
 """The requests that store and remove credentials: `login` and `logout`.
 
-`login` is the one way into a vault, whoever brings a secret, so every secret is judged here
-(admission.py), also where its client has done so before: what is not admitted changes nothing.
+`login` is the only way into a vault, so the agent checks every secret here (admission.py), also if
+the client has checked it. A secret that is not admitted changes nothing.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from tokenward_protocol.packing import Value
 
 MAX_NAMED = 100
-"""Removed entries that a logout names at most, as far as they fit; the rest it counts."""
+"""Removed entries that a logout names at most, as far as they fit; it counts the rest."""
 
 
 class CredentialRequests:
-    """Answers what changes the credentials of one agent."""
+    """Answers the requests that change stored credentials."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class CredentialRequests:
         self._adopted = adopted
 
     async def login(self, request: Request, body: memoryview) -> Answer:
-        """Store the secret in `body`, or adopt one that a keyring has."""
+        """Store the secret in `body`, or adopt a secret of a keyring."""
         adopt, provider = request.text("adopt"), request.text("provider")
         username = str(request.arguments["username"])
         if adopt is not None and body:
@@ -69,7 +69,7 @@ class CredentialRequests:
         await self._opening.open_what_opens(provider)
         moved = None
         if self._users(typed) & {username} or self._users(service) - {username}:
-            # Two accounts that were told apart stay so, and one that shared a place leaves it.
+            # Two accounts at two places stay apart; one of two at one place leaves it.
             moved = service if typed != service and username in self._users(service) else None
             service = typed
         if provider is None:
@@ -99,20 +99,20 @@ class CredentialRequests:
         return self._stored(request, service, provider, notes, before)
 
     def _users(self, service: str) -> set[str]:
-        """Return who has an entry at exactly this service."""
+        """Return the user names that have an entry at exactly this service."""
         return {found.record.username for found in self._vaults.at(service, None)}
 
     def _rivals(self, service: str, username: str) -> list[Value]:
-        """Say that a login makes it unclear who is meant where no user is named, if it does."""
+        """Return a note if a tool that sends no user name now finds several accounts."""
         others = sorted(self._users(service) - {username})
         if not others or TOKEN_USER in {username, *others} or "://" not in service:
             return []
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         text = (
-            f"An account of {others[0] or 'an empty user name'}{more} is stored for {service}, too:"
-            " a tool that names no user now gets none of them. Put the user name into its URL, or log"
-            " in again by the longer URL of what only one of them is for, such as that of `/simple/`:"
-            " it then answers there alone."
+            f"Another account ({others[0] or 'an empty user name'}{more}) is stored for {service}:"
+            " a tool that sends no user name now gets no credential. Put the user name into its URL,"
+            " or log in again with a longer URL that only one of them is for, such as one ending in"
+            " `/simple/`: that account then answers only there."
         )
         return [text]
 
@@ -137,7 +137,7 @@ class CredentialRequests:
         )
 
     def _admitted(self, service: str, username: str, body: memoryview) -> tuple[memoryview, str]:
-        """Return the part of a secret that is to be stored, and a sentence about what is not."""
+        """Return the part of the secret to store, and a sentence about the part left out."""
         try:
             found = self._children.judged(service, username, body, self._vaults.clock.wall())
         except NotAdmitted as no:
@@ -145,18 +145,18 @@ class CredentialRequests:
         return body[found.start : found.stop], found.changed
 
     def _require_narrowable(self, service: str, body: memoryview) -> None:
-        """Raise Failure if a token could not be used without being shown."""
+        """Raise Failure if the token cannot be attenuated: sealed, it could never be used."""
         token = self._children.seen_in(body)
         if token is None or not token.narrows:
             raise Failure(
                 "refused",
-                f"What is given for {service} cannot be narrowed, so that it could never be used if"
-                " it were sealed: only tokens of PyPI, TestPyPI and devpi can be.",
+                f"This credential for {service} cannot be attenuated, so it could not be used if it"
+                " were sealed: only tokens of PyPI, TestPyPI and devpi can be attenuated.",
                 "leave `--sealed` out",
             )
 
     def _parent(self, service: str, username: str, body: memoryview) -> Found | None:
-        """Return the stored token that *body* is a child of: a tool saves what it was given."""
+        """Return the stored token that *body* is a child of: tools save the tokens they get."""
         found = self._vaults.find(candidates(service), username, None)
         if found is None or found.record.adopted is not None:
             return None
@@ -165,12 +165,12 @@ class CredentialRequests:
     def _keep_in_memory(
         self, request: Request, service: str, username: str, body: memoryview
     ) -> Answer:
-        """Keep the secret in `body` in no file."""
+        """Keep the secret in `body` in memory, not in a file."""
         lifetime = request.count("lifetime")
         others = [name for name in ("adopt", "provider", "sealed") if name in request.arguments]
         if lifetime is None or not body or others:
             raise Failure(
-                "bad-request", "What is kept in memory has a secret and a lifetime alone."
+                "bad-request", "A login in memory takes a secret and a lifetime, nothing else."
             )
         if self._opening.locked:
             raise Failure("locked", "The agent is locked.", "`auth unlock`")
@@ -178,7 +178,7 @@ class CredentialRequests:
         return self._stored(request, service, MEMORY, [], before)
 
     async def _see_adopted(self, service: str, username: str, provider: str, spelling: str) -> None:
-        """Read a credential that is to be adopted, so that nothing is stored where there is none."""
+        """Read a credential once before it is adopted, so that no entry points to nothing."""
         if provider == "disabled":
             raise Failure(
                 "provider",
@@ -190,7 +190,7 @@ class CredentialRequests:
         await self._adopted.see(Record(service, username, 0, None, None, adopted, None))
 
     async def logout(self, request: Request, _body: memoryview) -> Answer:
-        """Remove credentials, and say which."""
+        """Remove credentials, and return which."""
         provider = request.text("provider")
         await self._opening.open_what_opens(provider)
         user, service = request.text("username"), None

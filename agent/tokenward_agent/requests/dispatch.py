@@ -1,10 +1,9 @@
-"""From a request to its answer, whatever happens in between.
+"""Take a request to its answer; every failure becomes an answer.
 
-Before each answer it is looked what other agents of the directory did (store/elsewhere.py). Quick
-requests are answered in the callback that read them. What waits for a disk, a keyring or a key
-derivation becomes a coroutine; its secret, if it has one, stays in a block of the locked arena
-until it is done. Every failure becomes an answer here; a mistake of ours is told by its kind and
-place alone.
+Before each answer the agent checks what other agents of the directory did (store/elsewhere.py).
+Quick requests are answered in the callback that read them. A request that waits for a disk, a
+keyring or a key derivation becomes a coroutine; its secret stays in a block of the arena until the
+coroutine ends. A defect of the agent is reported by its type and place only, never by its message.
 """
 
 from __future__ import annotations
@@ -35,19 +34,19 @@ if TYPE_CHECKING:
     Slow = Callable[[Request, memoryview], Awaitable[Answer]]
 
     class Fetches(Protocol):
-        """Answers fetches; None where that has to wait for something."""
+        """Answers fetches."""
 
         def now(self, request: Request, /) -> Answer | None:
-            """Answer at once."""
+            """Answer at once; return None if the fetch has to wait."""
             ...
 
         async def later(self, request: Request, body: memoryview, /) -> Answer:
-            """Answer once that can be."""
+            """Answer after waiting."""
             ...
 
 
 class Dispatch:
-    """Answers the requests to an agent that serves `directory`; `asked` hears of each before."""
+    """Dispatches requests to an agent of `directory`; `asked` gets each operation first."""
 
     def __init__(
         self,
@@ -70,7 +69,7 @@ class Dispatch:
         self._slow = slow
 
     def __call__(self, request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
-        """Answer a request, or return what will; `body` is only valid during this call."""
+        """Return the answer, or an awaitable of it; `body` is valid only during this call."""
         self._asked(request.op)
         answer = self._begun(request, body)
         if isinstance(answer, Answer):
@@ -95,7 +94,7 @@ class Dispatch:
             return not_done(request.number, _failure(error))
 
     async def _caught_up(self, request: Request, body: memoryview) -> Answer:
-        """Answer once what other agents saved was read."""
+        """Read what other agents saved, then answer."""
         await self._elsewhere.catch_up()
         if request.op == "fetch":
             return self._fetch.now(request) or await self._fetch.later(request, body)
@@ -103,7 +102,7 @@ class Dispatch:
         return await self._slow[request.op](request, body) if quick is None else quick(request)
 
     def _slowly(self, handler: Slow, request: Request, body: memoryview) -> Awaitable[Answer]:
-        """Take the body over, so that the handler may run after this callback."""
+        """Copy the body into the arena, so that the handler may run after this callback."""
         block = self._arena.take(len(body))
         block[:] = body
         return self._answered(handler, request, block)
@@ -120,7 +119,7 @@ class Dispatch:
 
 
 def _failure(error: Exception) -> Failure:
-    """Return what an answer says about an exception."""
+    """Return the failure that an answer reports for an exception."""
     if isinstance(error, Failure):
         return error
     if isinstance(error, VaultError):
@@ -139,7 +138,7 @@ def _failure(error: Exception) -> Failure:
         return Failure("busy", "The agent's locked memory is full.", "try again")
     if isinstance(error, MemoryError):
         return Failure("busy", "The agent has no memory left for this.", "try again")
-    sys.stderr.write(f"tokenward-agent: A mistake of ours: {fault(error)}.\n")
+    sys.stderr.write(f"tokenward-agent: Internal error: {fault(error)}.\n")
     return Failure(
-        "internal", f"The agent made a mistake ({fault(error)}).", "`auth agent restart`"
+        "internal", f"The agent had an internal error ({fault(error)}).", "`auth agent restart`"
     )

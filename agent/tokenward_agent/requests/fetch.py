@@ -1,12 +1,12 @@
-"""`fetch`: the secret that answers, at once if an open vault has it; and `describe`, what it is.
+"""`fetch` hands out a credential; `describe` says what is known of it.
 
-That is the request that everything else is for. The answer of an open vault is made in the callback
-that read the request; one that has to wait, for a vault that needs nobody, for a keyring that keeps
-an adopted credential, for a look at what is to be uploaded or for a person who has to agree, is a
-coroutine. Both requests find alike; only what hands a secret out is for the policy to judge.
+If an open vault has the credential, the answer is made in the callback that read the request. A
+fetch is a coroutine if it has to wait: for a vault that opens without the user, for the keyring of
+an adopted credential, for a look at the files of an upload, or for an approval. Both requests find
+the same entry; the policy judges `fetch` alone.
 
-What is judged is what goes out: the secret is there before the policy and a person are asked about it.
-Should another one be there afterwards, nothing goes out.
+The policy and the prompt judge what would be handed out: the secret is read before. If another
+credential answers afterwards, nothing is handed out.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 class Fetch:
     """Answers the fetches of one agent.
 
-    `knowing` says for which projects one is, `gate` whether it may have what it asks for.
+    `knowing` finds the projects that a fetch is for; `gate` decides whether it is allowed.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Fetch:
         self._gate = gate
 
     def now(self, request: Request) -> Answer | None:
-        """Answer at once from the open vaults; None if that has to wait for something."""
+        """Answer at once from the open vaults; return None if the fetch has to wait."""
         asked, provider = wish(request), request.text("provider")
         known = NOTHING if asked.settled else self._knowing.at_once(request)
         if known is None or self._opening.settling(provider):
@@ -81,7 +81,7 @@ class Fetch:
         return self._handed_out(request, known, passed, found, going)
 
     async def later(self, request: Request, _body: memoryview) -> Answer:
-        """Answer once disk, keyring and person were asked, and vaults that need nobody are open."""
+        """Answer after waiting for disk, keyring, prompt, and vaults that open without the user."""
         asked = wish(request)
         known = NOTHING if asked.settled else await self._knowing.found(request)
 
@@ -94,9 +94,9 @@ class Fetch:
     async def granted(
         self, request: Request, going_of: GoingOf, gets: Gets
     ) -> tuple[Found, Going, Passed]:
-        """Return what would go out, once the policy and, where it says so, a person let it.
+        """Return what may be handed out, once the policy and, if it says so, the user allow it.
 
-        Nothing is waited for between that and the return. Raises Failure.
+        Nothing is awaited between that decision and the return. Raise Failure.
         """
         found, secret = await self._ready(request)
         going = going_of(found.record, secret)
@@ -113,7 +113,7 @@ class Fetch:
         return found, again, passed
 
     async def describe(self, request: Request, _body: memoryview) -> Answer:
-        """Say what is visible of a credential, and nothing that could be used."""
+        """Return what is known of a credential; nothing in the answer can be used as one."""
         found = await self._looked_up(request)
         token = self._children.seen(await self.secret(found))
         return done(request.number, None, **full(found, token, self._gate.file))
@@ -128,17 +128,17 @@ class Fetch:
             and service is not None
             and not service.startswith(found.record.service)
         ):
-            require_canonical(service)  # what lies above one is found by no other spelling
+            require_canonical(service)  # entries above this URL answer its canonical spelling only
         return found
 
     def _miss(self, request: Request) -> Failure:
         service = request.text("service")
         if service is not None:
-            require_canonical(service)  # looked at here alone: every hit is one
+            require_canonical(service)  # every hit is canonical, so only a miss needs the check
         return self._vaults.miss(named(request), request.text("provider"), wanted(request).origins)
 
     async def _looked_up(self, request: Request) -> Found:
-        """Open what needs nobody and look again."""
+        """Look up the entry, after opening vaults that open without the user."""
         provider = request.text("provider")
         if self._opening.can_open(provider, bus(request)):
             await self._opening.open_unattended(provider, lambda: self._find(request), bus(request))
@@ -148,9 +148,9 @@ class Fetch:
         return found
 
     async def _ready(self, request: Request) -> tuple[Found, Sealed]:
-        """Return what answers and its secret, read where it is kept.
+        """Return the entry and its secret, read from its keyring if it is adopted.
 
-        No keyring is asked for somebody whom the policy denies whatever is in it.
+        The keyring is not read if the policy denies the record whatever would be handed out.
         """
         found = await self._looked_up(request)
         if found.record.adopted is None:
@@ -163,7 +163,7 @@ class Fetch:
         return again, secret
 
     async def secret(self, found: Found) -> Sealed:
-        """Return what was found, read where it is kept."""
+        """Return the secret of an entry, read from its keyring if it is adopted."""
         if found.record.adopted is None:
             return found.sealed()
         return await self._adopted.secret(found.record)
@@ -171,9 +171,9 @@ class Fetch:
     def _handed_out(
         self, request: Request, known: Evidence, passed: Passed, found: Found, going: Going
     ) -> Answer:
-        """Answer with a child of a secret, or with the secret itself. Raises Failure.
+        """Answer with a child of the secret, or with the secret itself. Raise Failure.
 
-        This is the one place by which a secret leaves, and it leaves as it was granted or not at all.
+        A secret leaves the agent only here, and only as it was granted.
         """
         record, now = found.record, self._vaults.clock.wall()
         made = going.made(passed.terms, now)
@@ -203,14 +203,14 @@ class Fetch:
 
 
 def _going_out(granted: Grant, record: Record, made: Made | None, now: int) -> Grant:
-    """Describe what is on its way out; what is not narrowed is as wide as it was when it was seen."""
+    """Describe what is about to be handed out; a stored token is as wide as when it was granted."""
     if made is None:
         return Grant(record.login, True, granted.projects, None)
     return Grant(record.login, False, made.child.projects, made.expires - now)
 
 
 def _gets(grant: Grant) -> list[str]:
-    """Say to a person what would be handed out."""
+    """Describe to the user what would be handed out."""
     if grant.seconds is None:
         return ["the credential itself"]
     return [f"a token that ends within {spelled(grant.seconds)}"]

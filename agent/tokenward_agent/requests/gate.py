@@ -1,13 +1,13 @@
-"""Whether a fetch may have what it asks for: the user's policy, and where that says so a person.
+"""Decide whether a fetch is allowed: by the user's policy, and by a prompt if that says `ask`.
 
-The policy is looked at for every fetch, and judges what would go out. It is judged in this order: what
-is denied, what cannot go out at all, a rate that is used up, a question; so no rate counts, and nobody
-is asked about, what comes to nothing anyhow. Where there is no policy, nothing else happens here. What lets a fetch through is told with the answer, and what does not is a Failure;
-both name the rule's line, so that the log says what decided.
+The policy judges what would be handed out, in this order: a rule that denies; a fetch that cannot
+succeed; a used-up rate limit; the prompt. So a fetch that fails anyway neither counts for a rate
+nor prompts the user. Without a policy every fetch is allowed. The result names the line of the rule
+that decided, for the log; a refusal is a Failure that names it, too.
 
-A question goes to the screen of whoever asks. Refuses to ask where the request is not `attended`:
-a client that does not wait for a person would be gone before the answer. A yes is to what would have
-gone out when it was asked for, under the policy and the keys of that moment.
+The prompt appears on the requester's screen. A request that is not `attended` causes no prompt: its
+client does not wait, and would be gone before the answer. An approval covers what would have been
+handed out when it was requested, under the policy and the keys of that moment.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
 
 class Passed(NamedTuple):
-    """Why a fetch goes through: the line of the rule and how a person agreed, None for neither.
+    """Why a fetch is allowed: the line of the rule and the kind of approval, each None if absent.
 
-    `consent` is `asked` or `remembered`; `terms` say how narrow it goes out. `grant` is what may go
-    out, None where nobody judges that.
+    `consent` is `asked` or `remembered`; `terms` limit what is handed out. `grant` is what may be
+    handed out, None if there is no policy.
     """
 
     rule: int | None = None
@@ -55,26 +55,26 @@ class Passed(NamedTuple):
 FREELY: Final = Passed()
 
 _UNKNOWN: Final = (
-    "it is not wholly known who asks: then each rule that denies a program counts, and none that"
+    "the requester is not fully known: every rule that denies a program counts, and no rule that"
     " allows one"
 )
 
 
 def readable(file: PolicyFile, now: int) -> tuple[Rule, ...]:
-    """Return the rules in force. Raises Failure where they cannot be obeyed; `now` as for `look`."""
+    """Return the rules in force. Raise Failure if the policy is invalid; `now` is the wall time."""
     file.look(now)
     if file.problem:
         raise Failure(
             "refused",
-            f"The file {file.path} {file.problem}, so that its policy is not known.",
-            "nothing is handed out until it is mended",
+            f"The file {file.path} {file.problem}, so the policy is not known.",
+            "correct the file: until then nothing is handed out",
             why="the policy cannot be obeyed",
         )
     return file.policy.rules
 
 
 class Gate:
-    """Lets fetches of one agent through, or does not."""
+    """Allows or refuses the fetches of one agent."""
 
     def __init__(self, file: PolicyFile, person: Person, vaults: Vaults, pinentry: str) -> None:
         self.file = file
@@ -85,20 +85,17 @@ class Gate:
         self._state = (file.changes, vaults.closings)
 
     def holds(self) -> bool:
-        """Tell whether a person has agreed to something, or a rate was used, that still counts."""
+        """Tell whether an approval or a used rate still counts."""
         return self._answers.hold(self._vaults.clock.boot())
 
     def denies(self, request: Request, record: Record) -> None:
-        """Raise Failure where nothing of a record is handed out, whatever would go out."""
+        """Raise Failure if the policy denies the record, whatever would be handed out."""
         decision = decide(self._rules(), Case(request, record, ()).subject)
         if decision.word == DENY:
             raise self._denied(decision, Case(request, record, ()))
 
     def at_once(self, request: Request, going: Going) -> Passed | None:
-        """Say what lets a fetch through, None where a person has to be asked first.
-
-        Raises Failure.
-        """
+        """Return why a fetch is allowed, None if the user has to be prompted. Raise Failure."""
         rules = self._rules()
         if not rules:
             return FREELY
@@ -118,34 +115,34 @@ class Gate:
     async def asked(
         self, request: Request, going: Going, gets: Callable[[Grant], list[str]]
     ) -> Passed:
-        """Have a person asked where `at_once` says so. Raises Failure.
+        """Prompt the user if `at_once` returned None. Raise Failure.
 
-        `gets` says what would be handed out, in lines of which the first follows upon "It gets".
+        `gets` describes what would be handed out, in lines; the first continues "It gets".
         """
         case = Case(request, going.record, going.wanted_for)
         if not request.flag("attended"):
             raise Failure(
                 "consent",
-                f"Somebody has to agree before {case.wanted} is given.",
+                f"Giving {case.wanted} needs your approval.",
                 "ask with `attended`, and wait",
             )
         screen = case.screen
         if not screen.display and not screen.tty:
             raise Failure(
                 "refused",
-                f"Nobody can be asked about giving {case.wanted}: there is neither a terminal nor a"
-                " display.",
+                f"Approval for giving {case.wanted} is impossible: the tool has neither a terminal"
+                " nor a display.",
                 f"a rule in {self.file.path} can allow it{self._why_asked(case, going)}",
                 why=NOBODY_ASKED,
             )
         async with self._person.turn() as end:
-            # By now the answer to another question may settle this one, or the policy be another.
+            # Another answer may have settled this fetch, or the policy have changed, meanwhile.
             passed = self.at_once(request, going)
             if passed is not None:
                 return passed
             decision, grant = judged(self.file.policy.rules, case.subject, going)
             if not self._answers.may_ask(self._now()):
-                often = f"Nobody is asked more than {MOST_QUESTIONS} times a minute"
+                often = f"The agent prompts at most {MOST_QUESTIONS} times a minute"
                 raise self._refused(decision, often, "wait a minute", why="too many questions")
             remember = decision.rule.remember if decision.rule and decision.certain else 0
             first, *more = gets(grant)
@@ -154,14 +151,14 @@ class Gate:
             state = self._state
             answer = await self._person.answer(lines, screen, named, end, case.descriptor)
             if answer not in {"yes", "no"}:
-                silence = f"Nobody answered about giving {case.wanted}"
+                silence = f"The prompt about giving {case.wanted} was not answered"
                 raise self._refused(decision, silence, why="no answer")
             yes = answer == "yes"
             self._rules()
             if yes and state != self._state:
                 raise Failure(
                     "busy",
-                    "The policy was changed or a vault locked while somebody was asked.",
+                    "The policy changed or a vault was locked during the prompt.",
                     "try again",
                 )
             what = case.what(grant, going.bounds)
@@ -169,51 +166,47 @@ class Gate:
             return self._answered(decision, grant, case, "asked", yes=yes)
 
     def may_use(self, decision: Decision) -> bool:
-        """Tell whether the rate of the rule that decided lets one more through."""
+        """Tell whether the rate limit of the rule that decided allows one more fetch."""
         return decision.rule is None or self._answers.may_use(decision.rule, self._now())
 
     def use(self, decision: Decision) -> None:
-        """Count one more that goes through."""
+        """Count one more fetch for the rate limit."""
         if decision.rule is not None:
             self._answers.use(decision.rule, self._now())
 
     def _rules(self) -> tuple[Rule, ...]:
-        """Return the rules in force, having forgotten what holds no more. Raises Failure."""
+        """Return the rules in force; forget approvals if rules or keys changed. Raise Failure."""
         rules = readable(self.file, self._vaults.clock.wall())
         state = (self.file.changes, self._vaults.closings)
-        if state != self._state:  # what was agreed to was agreed to under other rules, or is closed
+        if state != self._state:  # an approval holds for its rules and its keys
             self._state = state
             self._answers.forget()
         return rules
 
     def _why_asked(self, case: Case, going: Going) -> str:
-        """Say which rule it was of which nobody knows whether it is meant, "" where none was."""
+        """Return which rule could not be matched for certain, so that the user is asked, or ""."""
         decision, _ = judged(self.file.policy.rules, case.subject, going)
         if decision.certain or decision.rule is None:
             return ""
         line = decision.rule.line
-        return f"; it is asked since it cannot be told whether the one in line {line} is meant"
+        return f"; you are asked because it is not certain whether the rule in line {line} applies"
 
     def _answered(
         self, decision: Decision, grant: Grant, case: Case, how: str, *, yes: bool
     ) -> Passed:
         if not yes:
-            raise self._refused(
-                decision, f"Somebody was asked and denied {case.wanted}", consent=how
-            )
+            raise self._refused(decision, f"The user denied {case.wanted}", consent=how)
         return self._through(decision, grant, how)
 
     def _require_within_rate(self, decision: Decision) -> None:
         rule = decision.rule
         if rule is not None and rule.rate is not None and not self.may_use(decision):
-            often = (
-                f"The policy gives no more than {rule.rate.times} in {spelled(rule.rate.seconds)}"
-            )
-            raise self._refused(decision, often, "wait", why="too often")
+            often = f"The policy's rate limit is {rule.rate.times} in {spelled(rule.rate.seconds)}"
+            raise self._refused(decision, often, "wait until the limit allows it", why="too often")
 
     def _through(self, decision: Decision, grant: Grant, consent: str | None) -> Passed:
         rule = decision.rule
-        self._require_within_rate(decision)  # others may have gone through since it was asked
+        self._require_within_rate(decision)  # others may have passed during the prompt
         self.use(decision)
         return Passed(rule and rule.line, consent, decision.terms, grant)
 

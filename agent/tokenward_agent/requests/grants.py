@@ -1,10 +1,10 @@
-"""What was granted: of which login, in which form, for which projects and for how long.
+"""A grant: which login, in which form, for which projects and how long.
 
-One object for all that lets a credential out: a fetch, a question that is open, a yes that is
-remembered, a share. It is made of what would really go out, not of what somebody says about it; so
-the policy and a person judge that. What goes out in the end is described in the same words, and held
-against what was granted at one place (fetch.py). Nobody who asks can make a grant longer or wider:
-another login, the whole in the place of a child, one project more or a second more is not covered.
+The same object describes a fetch, an open prompt, a remembered approval and a share. It is made
+from what would be handed out, not from what the requester says, and the policy and the prompt judge
+it. In the end the credential is described in the same terms and compared with the grant, in one
+place (fetch.py). A requester cannot make a grant longer or wider: another login, the stored token
+instead of a child, one more project or one more second is not covered.
 
 Pure.
 """
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from tokenward_agent.policy.rule import Rule
 
     class Goes(Protocol):
-        """Says what would go out."""
+        """Describes what would be handed out."""
 
         def under(self, terms: Terms, /) -> Grant:
-            """Describe it, under such terms."""
+            """Return the grant under these terms."""
             ...
 
 
 class Grant(NamedTuple):
-    """What of `login` may go out.
+    """A part of `login` that may be handed out.
 
-    With `whole` that is what is stored, as it is; else a child that lives for `seconds` at most. It
-    is good for `projects` (normalised) alone, None where nothing says that it is limited.
+    If `whole`, the stored token itself; else a child that lives for `seconds` at most. It is good
+    for `projects` (normalised) only, None if no limit is visible.
     """
 
     login: Login
@@ -47,7 +47,7 @@ class Grant(NamedTuple):
     seconds: int | None
 
     def covers(self, other: Grant) -> bool:
-        """Tell whether another one is of the same login and form, and neither longer nor wider."""
+        """Tell whether `other` has the same login and form, and is neither longer nor wider."""
         return (
             self.login == other.login
             and self.whole == other.whole
@@ -59,22 +59,22 @@ class Grant(NamedTuple):
         )
 
     def require(self, other: Grant) -> None:
-        """Raise Failure where what is about to go out is not covered."""
+        """Raise Failure if `other`, which is about to be handed out, is not covered."""
         if not self.covers(other):
             raise exchanged()
 
 
 def exchanged() -> Failure:
-    """Return what to say where something else answers than what was agreed to."""
+    """Return the failure for a credential that changed after the approval."""
     return Failure("busy", "Another credential answers now.", "try again")
 
 
 def judged(rules: Sequence[Rule], subject: Subject, going: Goes) -> tuple[Decision, Grant]:
-    """Return what the rules say to what would go out, and what that is.
+    """Return the decision of the rules about what would be handed out, and that grant.
 
-    The form goes by the rule that decides, and the rule by the form: what goes out as it is may be
-    good for more projects than the child would have been. Then both are judged, and the stricter
-    word counts.
+    The rule that decides sets the form, and the form may change which rule decides: the stored
+    token may be good for more projects than the child. Then both forms are judged, and the stricter
+    decision counts.
     """
     child = going.under(Terms())
     first = decide(rules, _about(subject, child))
@@ -88,9 +88,9 @@ def judged(rules: Sequence[Rule], subject: Subject, going: Goes) -> tuple[Decisi
 
 
 def _about(subject: Subject, grant: Grant) -> Subject:
-    """Return a subject that is about what a grant is good for, where that can be seen.
+    """Return the subject with the projects that the grant is good for, if they are visible.
 
-    A password, or a token of no visible limits, is about what it is wanted for.
+    A password, or a token without visible limits, keeps the projects that it is requested for.
     """
     if grant.projects is None:
         return subject

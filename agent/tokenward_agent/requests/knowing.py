@@ -1,9 +1,8 @@
-"""What is known of the projects that a fetch is for, from whoever asks.
+"""Find the projects that a fetch is for, from the requester's command line and folder.
 
-Most command lines say it by themselves. Some have to be held against what lies in a folder; that
-folder may be on a disk that does not answer, so a thread looks, and the fetch waits `SECONDS` for
-it at most. What is not known by then is not known, as in every case of doubt. At most `AT_ONCE`
-threads look; they are nobody's to wait for, so a stuck one keeps no agent from ending.
+Most command lines name them. Some have to be compared with a folder, whose disk may not answer: so
+a thread looks, and the fetch waits at most `SECONDS`. What is unknown by then counts as unknown. At
+most `AT_ONCE` threads look; they are daemons, so a stuck one does not keep the agent from ending.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ AT_ONCE: Final = 4
 
 
 class Knowing:
-    """Finds out what is known, with `look` for what lies on the disk."""
+    """Finds the projects, with `look` for files on the disk."""
 
     def __init__(self, look: Look) -> None:
         self._look = look
         self._looking = 0
 
     def at_once(self, request: Request) -> Evidence | None:
-        """Return what the command line says; None where the disk has to be asked."""
+        """Return the evidence of the command line; None if the disk has to be read."""
         sent = _upload(request)
         return None if sent is not None and needs_a_look(sent) else projects_of(sent, None)
 
     async def found(self, request: Request) -> Evidence:
-        """Return what is known, after a look at the disk where that is needed."""
+        """Return the evidence, after reading the disk if needed."""
         sent = _upload(request)
         if sent is None or not needs_a_look(sent):
             return projects_of(sent, None)

@@ -1,7 +1,7 @@
-"""`log`: whether the audit log is what the agents wrote, by what the open vaults know of it.
+"""`log`: verify the audit log by what the open vaults know of it.
 
-The agent looks for itself, in a thread: whoever had the keys that a look takes could write a log of
-his own. They are opened into the arena, used up and wiped.
+The agent verifies it itself, in a thread: a client with the keys that this takes could forge a log.
+The keys are opened into the arena and wiped after use.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _STRAYS_BYTES: Final = 2048
 
 
 class LogRequests:
-    """Answers what is asked about the log of one agent."""
+    """Answers requests about the agent's log."""
 
     def __init__(self, log: AuditLog, vaults: Vaults, opening: Opening, arena: Arena) -> None:
         self._log = log
@@ -49,7 +49,7 @@ class LogRequests:
     async def log(self, request: Request, _body: memoryview) -> Answer:
         """Verify the log."""
         if not request.flag("verify"):
-            raise Failure("bad-request", "A log is asked to `verify`.")
+            raise Failure("bad-request", "A `log` request needs `verify`.")
         await self._opening.open_what_opens(None)
         shut = self._vaults.not_open(None)
         if len(shut) == len([v for v in self._vaults.each.values() if v.state != "absent"]) > 0:
@@ -76,7 +76,7 @@ class LogRequests:
         )
 
     async def _verified(self) -> tuple[Report, int]:
-        """Return what a look finds, and how many chains of other logs the vaults know."""
+        """Return the report, and how many chains of other logs the vaults know."""
         chain = self._log.chain
         entries: dict[str, list[tuple[Vault, Vouched]]] = {}
         elsewhere: set[str] = set()
@@ -90,7 +90,7 @@ class LogRequests:
         room = self._arena.take(KEYS_SIZE * (len(entries) + 1))
         try:
             report = await asyncio.to_thread(self._look, entries, live, room)
-        except VaultError as error:  # it was locked meanwhile, or the folder is none of ours
+        except VaultError as error:  # locked meanwhile, or the folder is not the user's
             raise Failure(error.code, error.message, error.hint) from None
         finally:
             self._arena.give(room)

@@ -1,8 +1,8 @@
-"""Which service a request names: by its key, or as somebody spelled it.
+"""Find the service that a request names, by its key or by another spelling.
 
-Whoever knows the rules for URLs sends `service`, a key in its canonical spelling or an opaque
-string. A small client, or one that passes on what another program says, sends `spelling`: a URL in
-any spelling stands for its key, and all else (a URL that no credential may go to, too) is opaque.
+A client that knows the URL rules sends `service`: a key in canonical spelling, or an opaque string.
+A small client, or one that passes on another program's text, sends `spelling`: a URL in any
+spelling stands for its key; any other text, also a URL that no credential may go to, is opaque.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def is_named(request: Request) -> bool:
-    """Tell whether a request names a service at all."""
+    """Tell whether a request names a service."""
     return request.text("service") is not None or request.text("spelling") is not None
 
 
 def named(request: Request) -> str:
-    """Return what the request calls its service. Raises Failure unless it does so once."""
+    """Return the text that names the service. Raise Failure unless the request has exactly one."""
     service, spelling = request.text("service"), request.text("spelling")
     if (service is None) is (spelling is None):
         raise Failure("bad-request", "A request names its service by `service` or by `spelling`.")
@@ -35,10 +35,11 @@ def named(request: Request) -> str:
 
 
 class Wanted(NamedTuple):
-    """Whose entries may answer a request.
+    """The services whose entries may answer a request.
 
-    `places` are the services, the best first; `beside` the origins at which the only entry of a user
-    who was named does else; `origins` all that an answer could be stored under.
+    `places` are services, the best first. `beside` are origins: if no place has an answer, the only
+    entry there of the user that the request names answers. `origins` are all that an answer could
+    be stored under.
     """
 
     places: Iterable[str]
@@ -47,11 +48,11 @@ class Wanted(NamedTuple):
 
 
 def wanted(request: Request) -> Wanted:
-    """Return whose entries may answer the request. Raises Failure."""
+    """Return the services whose entries may answer the request. Raise Failure."""
     name = named(request)
     key = name if request.text("spelling") is None and "://" in name else _key(name)
     if key and "/" not in key.partition("://")[2]:
-        require_canonical(key)  # where the host ends is not to be guessed
+        require_canonical(key)  # the agent does not guess where the host ends
     if key:
         here = origin(key)
         return Wanted(candidates(key), (here,), (here,))
@@ -60,15 +61,15 @@ def wanted(request: Request) -> Wanted:
 
 
 def places(request: Request) -> Iterable[str]:
-    """Return the services whose entries may answer the request, the best first. Raises Failure."""
+    """Return the services whose entries may answer the request, the best first. Raise Failure."""
     return wanted(request).places
 
 
 def _plain_origins(name: str) -> tuple[str, ...]:
-    """Return where `host:port` may have an entry that answers for it: at http alone.
+    """Return the origin of `host:port` whose entries may answer: the one of http.
 
-    uv asks by `host:port` for URLs of either scheme. A secret that was stored for https might then
-    go to an http URL; one that was stored for http has gone there ever since.
+    uv uses `host:port` for URLs of both schemes. A secret stored for https could then go to an http
+    URL; one that was stored for http goes there anyway.
     """
     host, colon, port = name.rpartition(":")
     if not colon or not port.isdigit() or any(mark in name for mark in "/@?#"):
@@ -78,14 +79,14 @@ def _plain_origins(name: str) -> tuple[str, ...]:
 
 
 def stored_as(request: Request) -> str:
-    """Return the service of the entry that a change is about, without `/simple/`. Raises Failure."""
+    """Return the service of the entry to change, without `/simple/`. Raise Failure."""
     return changed(request)[1]
 
 
 def changed(request: Request) -> tuple[str, str]:
-    """Return what a change is about as it was spelled, and without `/simple/`. Raises Failure.
+    """Return the service to change as spelled, and without `/simple/`. Raise Failure.
 
-    Both are one where the service is named by its key: then whoever asks has decided.
+    If the request names it by its key, both are that key: the client has decided.
     """
     name = named(request)
     if request.text("spelling") is None:
@@ -96,13 +97,13 @@ def changed(request: Request) -> tuple[str, str]:
 
 
 def require_canonical(service: str) -> None:
-    """Raise Failure for a URL that is no key: its rules are the client's to know."""
+    """Raise Failure for a URL that is not a key: the URL rules are the client's task."""
     if "://" in service and not is_canonical(service):
         raise Failure("bad-request", "The service is not in its canonical spelling.")
 
 
 def _key(spelling: str) -> str | None:
-    """Return the key of a URL that a credential may go to, None for everything else."""
+    """Return the key of a URL that a credential may go to, None for any other text."""
     if "://" not in spelling:
         return None
     try:

@@ -1,13 +1,12 @@
-"""What a fetch asks for: the stored token whole, or a child, and of which width.
+"""Work out what a fetch requests: the stored token, or a child, and its limits.
 
-Whoever asks for nothing gets a child where there can be one, for an hour; so a tool need not know
-that there is such a thing. The user's policy may say a shorter time, or that what is stored goes out
-as it is; a shorter time binds whoever asks for a longer one. Where there can be no child a wish is
-refused, with the reason, instead of being forgotten; so is one for a child that would outlive what
-any may live.
+A fetch without options gets a child for an hour if the token can be attenuated, so tools need not
+know about children. The user's policy may set a shorter time, which also limits longer requests, or
+may hand out the stored token. A request for a child is refused, with the reason, if the token
+cannot be attenuated or the child would live longer than any child may.
 
-What would go out is known before it does (`Going`), so that the policy and a person judge that; so
-is whether anything can go out at all, so that no rate counts and nobody is asked about what cannot.
+`Going` describes what would be handed out before it is made, and whether that is possible at all:
+the policy and the prompt judge it, and an impossible request neither counts nor prompts.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _T = TypeVar("_T")
 
 
 class Wish(NamedTuple):
-    """How wide a credential is asked for: `whole`, or for so many seconds and these projects."""
+    """The requested width: the `whole` token, or a child of `ttl` seconds for these `projects`."""
 
     whole: bool
     ttl: int | None
@@ -52,44 +51,44 @@ class Wish(NamedTuple):
 
     @property
     def explicit(self) -> bool:
-        """Whether a narrower token was asked for."""
+        """Whether the request limits the token."""
         return self.ttl is not None or bool(self.projects)
 
     @property
     def settled(self) -> bool:
-        """Whether it needs no evidence for which projects it is."""
+        """Whether the request needs no evidence about projects."""
         return self.whole or bool(self.projects)
 
     def seconds(self, terms: Terms) -> int:
-        """Return for how long a child is good under such terms."""
+        """Return the lifetime of a child in seconds under these terms."""
         wanted = self.ttl or terms.ttl or DEFAULT_TTL
         return min(wanted, terms.ttl) if terms.ttl else wanted
 
     def narrows(self, terms: Terms, record: Record) -> bool:
-        """Whether it is a child that goes out, where there can be one."""
+        """Tell whether a child is handed out, if the token can be attenuated."""
         return not self.whole and (terms.narrow or self.explicit or record.never_shown)
 
 
 def wish(request: Request) -> Wish:
-    """Return what a fetch asks for. Raises Failure with code `bad-request`."""
+    """Return the requested width. Raise Failure with code `bad-request`."""
     ttl, projects = request.count("ttl"), request.text("projects")
     if ttl is not None and ttl < LEAST_TTL:
-        raise Failure("bad-request", "A narrowed token lives for a minute at least.")
+        raise Failure("bad-request", "An attenuated token lives for a minute at least.")
     try:
         names = () if projects is None else names_in(projects)
     except ValueError as error:
-        raise Failure("bad-request", f"A project cannot be meant: {error}.") from None
+        raise Failure("bad-request", f"The project is not valid: {error}.") from None
     found = Wish(request.flag("whole"), ttl, names)
     if found.whole and found.explicit:
-        raise Failure("bad-request", "A token is handed out whole or narrowed, not both.")
+        raise Failure("bad-request", "A token is handed out whole or attenuated, not both.")
     return found
 
 
 class Going:
-    """What a wish gets of a record's secret, under whatever terms.
+    """The result of a fetch of a record's secret, under given terms.
 
-    `likely` projects are what the asker seems to be about. `bounds` is what else a yes to it is
-    bound to.
+    `likely` are the projects that the requester seems to work on. `bounds` are further facts that
+    an approval is bound to.
     """
 
     instead_of_whole = "add `--ttl` or `--project` for a narrower one"
@@ -113,21 +112,21 @@ class Going:
 
     @property
     def whole(self) -> bool:
-        """Whether what is stored was asked for, as it is."""
+        """Whether the request is for the stored token."""
         return self._asked.whole
 
     @property
     def wanted_for(self) -> tuple[str, ...]:
-        """The projects that it is asked for, or seems to be wanted for."""
+        """The projects that the request names, or seems to be for."""
         return self._asked.projects or self._likely
 
     @cached_property
     def token(self) -> IndexToken | None:
-        """What is visible of the secret, None if it is no token of an index. Raises Gone."""
+        """The visible parts of the secret, None if it is not an index's token. Raise Gone."""
         return self._children.seen(self.secret)
 
     def under(self, terms: Terms) -> Grant:
-        """Describe what would go out. Raises Gone."""
+        """Return the grant that describes what would be handed out. Raise Gone."""
         token, login = self.token, self.record.login
         held = None if token is None else token.restrictions.projects
         if token is None or not token.narrows or not self._asked.narrows(terms, self.record):
@@ -136,14 +135,11 @@ class Going:
         return Grant(login, False, names or held, self._seconds(terms))
 
     def require_possible(self, terms: Terms, now: int) -> None:
-        """Raise Failure where nothing could go out under such terms, and Gone."""
+        """Raise Failure if nothing can be handed out under these terms. Raise Gone."""
         self._narrowed(terms, now, self._planned)
 
     def made(self, terms: Terms, now: int) -> Made | None:
-        """Return the child that goes out, None where what is stored goes out as it is.
-
-        Raises Failure, and Gone.
-        """
+        """Return the child to hand out, None for the stored token itself. Raise Failure or Gone."""
         return self._narrowed(terms, now, partial(self._children.make, self.secret))
 
     def _planned(
@@ -173,7 +169,7 @@ class Going:
         if made is None and (asked.explicit or record.never_shown):
             raise Failure(
                 "refused",
-                f"What is stored for {record.service} cannot be narrowed: only tokens of PyPI,"
+                f"The credential for {record.service} cannot be attenuated: only tokens of PyPI,"
                 " TestPyPI and devpi can.",
                 self.instead_of_narrower,
                 why="cannot be narrowed",
@@ -181,12 +177,12 @@ class Going:
         return made
 
     def _require_within_bounds(self) -> None:
-        """Raise Failure where what was asked for is more than may ever go out."""
+        """Raise Failure if the request is for more than may ever be handed out."""
         asked, record = self._asked, self.record
         if asked.whole and record.never_shown:
             raise Failure(
                 "refused",
-                f"The token for {record.service} is sealed: it is used and never shown.",
+                f"The token for {record.service} is sealed: it is never handed out itself.",
                 self.instead_of_whole,
                 why="sealed",
             )
@@ -195,17 +191,17 @@ class Going:
         if record.never_shown:
             raise Failure(
                 "refused",
-                f"The token for {record.service} is sealed: what is made of it lives for"
+                f"The token for {record.service} is sealed: an attenuated token of it lives for"
                 f" {spelled(most)} at most.",
                 f"`--ttl {most // 3600}h`",
                 why="sealed",
             )
-        raise Failure("bad-request", f"A narrowed token lives for {spelled(most)} at most.")
+        raise Failure("bad-request", f"An attenuated token lives for {spelled(most)} at most.")
 
     def _seconds(self, terms: Terms) -> int:
         return min(self._asked.seconds(terms), longest(self.record))
 
 
 def longest(record: Record) -> int:
-    """Return for how many seconds a child of a record may live at most."""
+    """Return the longest lifetime of a child of a record, in seconds."""
     return MOST_SEALED_TTL if record.never_shown else MOST_TTL

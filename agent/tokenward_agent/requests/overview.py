@@ -1,7 +1,6 @@
-"""What the agent tells about what it holds: the entries of `list` and `logout`, protections.
+"""Describe what the agent holds, for the user: the entries of `list` and `logout`, the protections.
 
-Everything here is for a person to see. A record goes in, or what is visible of a token, and what
-comes out has no field that could hold a secret, nor the number by which an index knows a token.
+No returned field can hold a secret, nor the number by which an index knows a token.
 """
 
 from __future__ import annotations
@@ -22,34 +21,34 @@ if TYPE_CHECKING:
     from tokenward_protocol.packing import Value
 
 PAGE_BYTES = 48 * 1024
-"""Names in one page of a list; a header holds 64 KiB."""
+"""Bytes of names in one page of a list; a header holds 64 KiB."""
 
 OPENED_BY = {
-    "keyring": "whoever can read the item {username} of {service} in the system keyring",
-    "program": "whoever can have {program} print the item {username} of {service}",
-    "passphrase": "whoever knows the passphrase",
-    "dpapi": "whoever runs programs as this user of Windows",
-    "key-file": "whoever can read the key file in the state folder",
+    "keyring": "a process that can read the item {username} of {service} in the system keyring",
+    "program": "a process that can make {program} print the item {username} of {service}",
+    "passphrase": "a user who knows the passphrase",
+    "dpapi": "a program that runs as this user of Windows",
+    "key-file": "a process that can read the key file in the state folder",
 }
-"""Who can open a vault that has a slot of this kind, without asking the agent."""
+"""The processes and users that can open a vault with a slot of this kind without the agent."""
 
-HANDED = f"{OPENED_BY['passphrase']}, or can read where the service manager has it from"
-"""The same for a passphrase that is a credential of the service manager's."""
+HANDED = f"{OPENED_BY['passphrase']}, or a process that can read it where the service manager does"
+"""The same for a passphrase that is a credential of the service manager."""
 
 _ENTRY_BYTES = 224
-"""An upper bound of what an entry takes beside its names and what is said of a token."""
+"""An upper bound of an entry's size without its names and its token."""
 
 _IN_SHORT = ("dialect", "location", "narrows", "confined", "visible", "expires", "projects")
-"""What a list says of a token."""
+"""The fields of a token in a list."""
 
 _NAMES_BYTES = 160
 _LOCATION = 64
 _TOKEN_BYTES = 512
-"""The same for names of a token's projects in a list, letters of its location, and all together."""
+"""Limits in a list, in bytes: project names of a token, its location, and a whole token."""
 
 
 def entry(record: Record, provider: str) -> dict[str, Value]:
-    """Describe a record."""
+    """Return the description of a record."""
     return {
         "service": record.service,
         "username": record.username,
@@ -63,14 +62,14 @@ def entry(record: Record, provider: str) -> dict[str, Value]:
 
 
 def full(found: Found, token: IndexToken | None, policy: PolicyFile) -> dict[str, Value]:
-    """Describe a record and all that is visible of its token."""
+    """Return the description of a record, with all that is visible of its token."""
     values = entry(found.record, found.vault.provider)
     values["policy"] = [*policy.possible(*found.record.key)]
     return {**values, "token": None if token is None else described(token)}
 
 
 def _in_short(token: IndexToken) -> dict[str, Value]:
-    """Say of a token whose it is and how wide: what a list has room for."""
+    """Return the parts of a token's description that a list has room for."""
     values = {key: value for key, value in described(token).items() if key in _IN_SHORT}
     values["location"] = token.location[:_LOCATION]
     projects = token.restrictions.projects
@@ -81,7 +80,7 @@ def _in_short(token: IndexToken) -> dict[str, Value]:
 def vault_overview(
     vault: Vault, *, locked: bool, count: int, note: str | None, handed: bool = False
 ) -> dict[str, Value]:
-    """Describe a vault: what state it is in, and who can open it without asking the agent.
+    """Return the state of a vault, and who can open it without the agent.
 
     `handed`: the service manager has its passphrase.
     """
@@ -129,7 +128,7 @@ def page(
 
 
 def fitting(names: Sequence[str], room: int = PAGE_BYTES) -> list[Value]:
-    """Return as many of the names as fit into so many bytes of an answer."""
+    """Return as many of the names as fit into `room` bytes of an answer."""
     found: list[Value] = []
     for name in names:
         room -= len(name.encode()) + 3
@@ -140,7 +139,7 @@ def fitting(names: Sequence[str], room: int = PAGE_BYTES) -> list[Value]:
 
 
 def protections(report: Report, arena: Arena) -> dict[str, Value]:
-    """Name what stands between this process and a look from outside."""
+    """Return the protections of this process against other processes, and their state."""
     found: dict[str, Value] = {"memory": arena.kind}
     for name in report.in_force:
         found[name] = "in force"

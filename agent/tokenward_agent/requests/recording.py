@@ -1,9 +1,9 @@
-"""What the audit log says of a request: who asked for what, and what was decided.
+"""Decide what the audit log records of a request: the requester, the service, the decision.
 
-A fetch that finds nothing is no decision and leaves no line; neither do requests that only look
-(`list`, `status`). Of a request that was not done the line has the code, and the service only where
-that is a URL: a word in the wrong place may be a secret. No line ever holds an argument of a
-process, a message of an error, or anything of a body.
+A fetch that finds nothing is not a decision and leaves no line; neither do requests that only look
+(`list`, `status`). For a failed request the line has the code, and the service only if that is a
+URL: other text may be a secret in the wrong place. No line holds an argument of a process, the
+message of an error, or anything of a body.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ RECORDED: Final = frozenset(
     {"fetch", "login", "logout", "lock", "unlock", "create", "passphrase", "restore", "stop"}
     | {"share", "unshare", "clock"}
 )
-"""Requests that leave a line."""
+"""Operations that leave a line."""
 
 UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "consent"})
-"""Codes of requests that came to no decision."""
+"""Codes of failed requests that are not decisions."""
 
 _OF_ANSWER: Final = frozenset(
     {"service", "username", "provider", "projects", "evidence", "narrowed", "expires"}
     | {"replaced", "count", "opened", "generation", "rule", "consent", "ahead"}
     | {"socket", "ends", "whole", "uids", "stopped"}
 )
-"""What a line takes from an answer, where it is there and says something."""
+"""Fields that a line takes from an answer, unless they are empty."""
 
 
 class Recorder:
-    """Writes the lines about one agent's requests into its log, those by a `share`'s socket too."""
+    """Writes the lines about one agent's requests, or those of the socket `share`, into its log."""
 
     def __init__(self, log: AuditLog, anchoring: Anchoring, share: str = "") -> None:
         self._log = log
@@ -55,17 +55,17 @@ class Recorder:
         if request.op not in RECORDED or answer.values.get("code") in UNDECIDED:
             return
         if request.op == "lock" and answer.values["ok"] is True:
-            return  # `before` has done it
+            return  # `before` has written it
         self._write(request.op, request, _facts(request, answer))
 
     def event(self, event: str, **facts: object) -> None:
-        """Write a line about what nobody asked for: that the agent starts or ends."""
+        """Write a line about an event without a request: the agent starts or ends."""
         self._log.write(event, "", facts)
 
     def before(self, handler: Slow) -> Slow:
-        """Have a request leave its line, and vaults vouch for that, before its `handler` runs.
+        """Write a request's line, and have the vaults vouch for it, before its `handler` runs.
 
-        Its line is what the agent does; should it fail, another one says so.
+        The line says `done`; if the handler fails, a second line says so.
         """
 
         async def recorded(request: Request, body: memoryview) -> Answer:
@@ -111,7 +111,7 @@ def _facts(request: Request, answer: Answer) -> dict[str, object]:
 
 
 def _only(removed: Value) -> Value:
-    """Return whose credential a logout removed, if it was one."""
+    """Return the user name of the one credential that a logout removed, else None."""
     match removed:
         case [{"username": str(name)}]:
             return name

@@ -1,6 +1,6 @@
-"""Who a fetch asks on its way: what it is for, whether a vault can be opened, whether it may.
+"""The interfaces that a fetch needs: for evidence, for opening vaults, for the decision.
 
-The agent's own socket and each shared one have others in these roles.
+The agent's own socket and shared sockets have different implementations.
 """
 
 from __future__ import annotations
@@ -24,50 +24,50 @@ if TYPE_CHECKING:
 
 
 class Knows(Protocol):
-    """Says for which projects a fetch is."""
+    """Finds the projects that a fetch is for."""
 
     def at_once(self, request: Request, /) -> Evidence | None:
-        """Return what is known, None where that takes a while."""
+        """Return the evidence, None if finding it takes time."""
         ...
 
     async def found(self, request: Request, /) -> Evidence:
-        """Return what is known, after a while."""
+        """Return the evidence."""
         ...
 
 
 class Opens(Protocol):
-    """Opens vaults that need nobody; `elsewhere` knows what other agents did to them."""
+    """Opens vaults that open without the user; `elsewhere` knows what other agents did to them."""
 
     elsewhere: Elsewhere
 
     def settling(self, provider: str | None, /) -> bool:
-        """Tell whether some are being opened."""
+        """Tell whether vaults are being opened."""
         ...
 
     def can_open(self, provider: str | None, bus: str, /) -> bool:
-        """Tell whether one can be opened now."""
+        """Tell whether a vault can be opened now."""
         ...
 
     async def open_unattended(
         self, provider: str | None, enough: Callable[[], object], bus: str, /
     ) -> None:
-        """Open them."""
+        """Open vaults until `enough` returns something."""
         ...
 
 
 class Judges(Protocol):
-    """Lets a fetch through or raises Failure; None where a person has to be asked."""
+    """Allows a fetch or raises Failure; returns None if the user has to be prompted."""
 
     file: PolicyFile
 
     def denies(self, request: Request, record: Record, /) -> None:
-        """Judge a record before anything is known of what would go out."""
+        """Judge a record before it is known what would be handed out."""
         ...
 
     def at_once(self, request: Request, going: Going, /) -> Passed | None:
-        """Judge what would go out."""
+        """Judge what would be handed out."""
         ...
 
     async def asked(self, request: Request, going: Going, gets: Gets, /) -> Passed:
-        """Have a person asked."""
+        """Prompt the user."""
         ...

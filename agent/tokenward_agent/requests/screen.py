@@ -1,7 +1,7 @@
-"""The session that a request names: a bus, a display, a terminal, as a worker needs them.
+"""Read the session that a request names: a bus, a display and a terminal, for a worker.
 
-What would be more than that counts as not named: a bus whose address has a program started
-(`unixexec:`) or leads to another machine, and what no variable can hold.
+Unsafe values count as absent: a bus whose address starts a program (`unixexec:`) or leads to
+another machine, and text that no environment variable can hold.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def session(request: Request) -> dict[str, str]:
-    """Return the asker's session as environment variables for a worker."""
+    """Return the requester's session as environment variables for a worker."""
     found = ((variable, request.text(name)) for name, variable in VARIABLES.items())
     return {variable: value for variable, value in found if value and _is_fit(variable, value)}
 
 
 def bus(request: Request) -> str:
-    """Return the asker's session bus, "" for none."""
+    """Return the address of the requester's session bus, or ""."""
     return session(request).get(VARIABLES["bus"], "")
 
 

@@ -1,13 +1,14 @@
-"""When a share is over, and when it rests.
+"""Decide when a share is over, and when it rests.
 
-It ends
+A share ends
 
-- at its end, when it is stopped, and with the agent;
-- with `auth lock`, also with one by another agent of the same directory, that leaves the marker;
-- with a logout, and with a login that takes the place of the one that it is of;
-- with another policy, where a person agreed to it under this one.
+- when its time is over, when it is stopped, and when the agent ends;
+- with `auth lock`, also by another agent of the same directory, which leaves the marker;
+- with a logout, and with a login that replaces its credential;
+- when the policy changes, if the user had approved the share under the former one.
 
-An automatic lock ends none: until somebody at home has opened the vault again it answers `locked`.
+An automatic lock does not end a share: it answers `locked` until a request at the agent's own
+socket has opened the vault again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class ShareLife:
-    """Tells of the shares of one agent whether they live."""
+    """Decides whether the shares of one agent are alive."""
 
     def __init__(self, vaults: Vaults, opening: Opening, policy: PolicyFile) -> None:
         self._vaults = vaults
@@ -32,7 +33,7 @@ class ShareLife:
         self.policy = policy
 
     def require(self, share: Share) -> None:
-        """Raise Failure where a share is over, or its vault is not open."""
+        """Raise Failure if a share is over, or its vault is not open."""
         self.policy.look(self._vaults.clock.wall())
         if self.over(share):
             raise over()
@@ -40,16 +41,16 @@ class ShareLife:
         if vault is not None and vault.state != "open":
             raise Failure(
                 "locked",
-                "The vault that holds what is shared here is not open.",
+                "The vault of the shared credential is not open.",
                 "`auth unlock` on its host",
                 vaults=[vault.provider],
                 stored=True,
             )
 
     def over(self, share: Share) -> str:
-        """Return why a share is over: `lock`, `policy`, `login` or `logout`, "" if it is not.
+        """Return why a share is over: `lock`, `policy`, `login` or `logout`; "" if it is not.
 
-        By what was last seen of the policy.
+        The policy counts as it was last read.
         """
         if self._opening.locked:
             return "lock"

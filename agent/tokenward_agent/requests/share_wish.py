@@ -1,6 +1,6 @@
-"""What a share is asked for: of what width, for how long, for whom and where; and how that is said.
+"""Read what a share request wants: width, time, user ids and place; and describe it.
 
-The person who is asked is told all of it, and a yes is bound to all of it.
+The prompt names all of it, and an approval covers exactly that.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class ShareWish(NamedTuple):
-    """A socket `at` a path (None: wherever) for so many seconds (None: until it is stopped).
+    """A socket `at` a path (None: anywhere) for `lifetime` seconds (None: until it is stopped).
 
-    `uids` are let in beside the user and root. `width` is what each fetch there gets at most.
+    `uids` are admitted besides the user and root. `width` is the most that each fetch gets.
     """
 
     at: str | None
@@ -33,25 +33,25 @@ class ShareWish(NamedTuple):
     width: Wish
 
     def described(self, grant: Grant, path: str) -> list[str]:
-        """Say what a person agrees to."""
+        """Return the lines of the prompt."""
         time = "until it is stopped" if self.lifetime is None else f"for {spelled(self.lifetime)}"
-        what = "the credential itself" if grant.whole else "narrowed tokens of it"
+        what = "the credential itself" if grant.whole else "attenuated tokens of it"
         users = ", ".join(map(str, self.uids)) if self.uids else "no others"
         return [
             f"a socket that hands out {what} to others, {time}",
-            f"Place of the socket, and of no other: {short(path)}",
-            f"User ids that are let in beside you and root: {users}",
+            f"Place of the socket: {short(path)}",
+            f"User ids that are admitted besides you and root: {users}",
         ]
 
 
 def share_wish(request: Request) -> ShareWish:
-    """Return what a share is asked for. Raises Failure with code `bad-request`."""
+    """Return what a share request wants. Raise Failure with code `bad-request`."""
     lifetime, whole = request.count("lifetime"), request.flag("whole")
     if lifetime is not None and not LEAST_TTL <= lifetime <= LONGEST:
         raise Failure("bad-request", "A share lives from a minute to a hundred years.")
     projects = _projects(request)
     if whole and projects:
-        raise Failure("bad-request", "What is shared whole is not limited to projects.")
+        raise Failure("bad-request", "A share of the whole credential is not limited to projects.")
     seconds = None if whole else min(DEFAULT_TTL, lifetime or DEFAULT_TTL)
     return ShareWish(_at(request), lifetime, _uids(request), Wish(whole, seconds, projects))
 
@@ -61,11 +61,10 @@ def _projects(request: Request) -> tuple[str, ...]:
     try:
         return () if text is None else names_in(text)
     except ValueError as error:
-        raise Failure("bad-request", f"A project cannot be meant: {error}.") from None
+        raise Failure("bad-request", f"The project is not valid: {error}.") from None
 
 
 def _uids(request: Request) -> tuple[int, ...]:
-    """Return the further user ids that are let in."""
     try:
         return tuple(dict.fromkeys(map(user_id, (request.text("uids") or "").split())))
     except ValueError:
@@ -73,7 +72,6 @@ def _uids(request: Request) -> tuple[int, ...]:
 
 
 def _at(request: Request) -> str | None:
-    """Return where the socket is to be."""
     at = request.text("at")
     if at is not None and (not os.path.isabs(at) or "\0" in at):
         raise Failure("bad-request", "The place of a shared socket is an absolute path.")

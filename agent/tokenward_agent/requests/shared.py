@@ -1,15 +1,13 @@
-"""What a shared socket answers: fetches of one credential, and nothing else.
+"""The answers of a shared socket: fetches of one credential, and nothing else.
 
-Who is at its other end is in a container, on another host or another user. So what they say about
-themselves counts for nothing here: no evidence of theirs widens or narrows anything, nobody is
-asked on their screen, no vault is opened for them, and of their request only what makes the answer
-smaller is taken. What goes out is held against what was granted when it was shared: that very login,
-in that form, no longer and no wider.
+The peer is in a container, on another host, or another user. So the agent ignores what it says of
+itself: it is no evidence, causes no prompt and opens no vault, and the request can only make the
+answer smaller. What is handed out is compared with the grant of the share: the same login, in the
+same form, no longer and no wider.
 
-Whether the credential may be shared at all was judged then, by the policy and perhaps a person. Each
-fetch is judged by the policy as it is by now, and counts for a rule's rate: a rule that denies it
-since, one that wants a person asked who has not agreed, or a policy that cannot be read lets nothing
-through.
+The policy, and the user if it said `ask`, allowed the share when it was made. The present policy
+judges each fetch again, and the fetch counts for the rule's rate limit. A rule that denies, a rule
+that asks if the user has not approved, and a policy that cannot be read let nothing through.
 """
 
 from __future__ import annotations
@@ -50,12 +48,13 @@ if TYPE_CHECKING:
 
 
 class Share(NamedTuple):
-    """What is shared: the `grant`, and the service that it is shared for, its `scope`.
+    """One share: the `grant`, and its `scope`, the service that it is shared for.
 
-    `projects` (normalised) were named, () for none. `holder` is what holds the credential: a vault's
-    provider, or memory. `end` is by the clock that counts sleep, None for as long as the agent lives.
-    `subject` is who shared it, as the policy saw them; `agreed` which policy that was if a person
-    agreed to it, else None.
+    `projects` (normalised) are those that the user named, () for none. `holder` has the credential:
+    a vault's provider, or memory. `end` is in seconds of the boot clock, which counts sleep; None
+    as long as the agent lives. `subject` is the process that shared it, as the policy saw it.
+    `agreed` is the number of the policy under which the user approved, None if no approval was
+    needed.
     """
 
     path: str
@@ -68,7 +67,7 @@ class Share(NamedTuple):
     agreed: int | None
 
     def within(self, request: Request, now: int) -> Request:
-        """Return the fetch that is made of a request. Raises Failure."""
+        """Return the fetch that the agent makes of a request here. Raise Failure."""
         login = self.grant.login
         if self.scope not in places(request):
             raise self.nothing()
@@ -86,7 +85,7 @@ class Share(NamedTuple):
         return made
 
     def left(self, now: int) -> Grant:
-        """Return what may still go out: a child lives no longer than the share. Raises Failure."""
+        """Return what may still be handed out: no child outlives the share. Raise Failure."""
         left = None if self.end is None else self.end - now
         if left is not None and left <= 0:
             raise over()
@@ -96,51 +95,53 @@ class Share(NamedTuple):
         return self.grant._replace(seconds=seconds)
 
     def _narrower(self, request: Request, most: int) -> dict[str, str | int | bool]:
-        """Return what makes a child of it that is no wider than the share, nor than asked for."""
+        """Return the arguments for a child no wider than the share, and no wider than requested."""
         asked = wish(request)
         projects = asked.projects or self.projects
         if self.projects and not set(projects) <= set(self.projects):
-            raise Failure("refused", f"It is shared for {', '.join(self.projects)} alone.")
-        ttl = max(min(asked.ttl or DEFAULT_TTL, most), LEAST_TTL)  # `left` has the last word
+            raise Failure(
+                "refused", f"The credential is shared only for {', '.join(self.projects)}."
+            )
+        ttl = max(min(asked.ttl or DEFAULT_TTL, most), LEAST_TTL)  # `left` decides in the end
         found: dict[str, str | int | bool] = {"ttl": ttl}
         return found | ({"projects": " ".join(projects)} if projects else {})
 
     def nothing(self) -> Failure:
-        """Return what is said of everything that is not shared."""
+        """Return the failure for a request about anything that is not shared."""
         return Failure(
-            "not-found", f"This socket has what {display(self.scope)} needs and nothing else."
+            "not-found", f"This socket hands out only the credential for {display(self.scope)}."
         )
 
 
 def over() -> Failure:
-    """Return what is said where something was shared."""
-    return Failure("refused", "What was shared here has ended.", "`auth share` on its host")
+    """Return the failure for a share that is over."""
+    return Failure("refused", "This share has ended.", "`auth share` on its host")
 
 
 class Unknowing:
-    """Knows nothing of what a fetch is for: a process elsewhere is about files elsewhere."""
+    """Knows no projects: a process elsewhere works on files elsewhere."""
 
     def at_once(self, _request: Request) -> Evidence:
-        """Return nothing."""
+        """Return no evidence."""
         return NOTHING
 
     async def found(self, _request: Request) -> Evidence:
-        """Return nothing."""
+        """Return no evidence."""
         return NOTHING
 
 
 class Unopening:
-    """Opens no vault: who asks at a shared socket ends no lock."""
+    """Opens no vault: a peer of a shared socket ends no lock."""
 
     def __init__(self, elsewhere: Elsewhere) -> None:
         self.elsewhere = elsewhere
 
     def settling(self, _provider: str | None = None) -> bool:
-        """Wait for none."""
+        """Return False: no vault is awaited."""
         return False
 
     def can_open(self, _provider: str | None = None, _bus: str = "") -> bool:
-        """Open none."""
+        """Return False: no vault is opened."""
         return False
 
     async def open_unattended(
@@ -154,7 +155,7 @@ class Unopening:
 
 
 class SharedGate:
-    """Lets through what was let through when it was shared, unless the policy has it otherwise now."""
+    """Allows what was allowed when it was shared, unless the policy now decides otherwise."""
 
     def __init__(self, gate: Gate, clock: Clock, share: Share) -> None:
         self.file = gate.file
@@ -163,8 +164,8 @@ class SharedGate:
         self._share = share
 
     def denies(self, _request: Request, record: Record) -> None:
-        """Raise Failure where nothing of a record is handed out, whatever would go out."""
-        if record.login != self._share.grant.login:  # where that is gone, something above answers
+        """Raise Failure if nothing of a record is handed out, whatever would be."""
+        if record.login != self._share.grant.login:  # a shorter entry may answer after a logout
             raise self._share.nothing()
         self._look()
         decision = decide(
@@ -174,7 +175,7 @@ class SharedGate:
             raise self._refused(decision)
 
     def at_once(self, request: Request, going: Going) -> Passed:
-        """Say what lets it through. Raises Failure."""
+        """Return why the fetch is allowed. Raise Failure."""
         self.denies(request, going.record)
         decision, _grant = judged(self.file.policy.rules, self._share.subject, going)
         if decision.word == DENY or (decision.word == ASK and self._share.agreed is None):
@@ -186,14 +187,17 @@ class SharedGate:
         left.require(going.under(terms))
         if not self._gate.may_use(decision):
             raise Failure(
-                "refused", "The policy gives no more for now.", "wait", rule=_line(decision)
+                "refused",
+                "The policy's rate limit is used up.",
+                "wait until the limit allows it",
+                rule=_line(decision),
             )
         self._gate.use(decision)
         return Passed(_line(decision), None, terms, left)
 
     async def asked(self, _request: Request, _going: Going, _gets: object) -> NoReturn:
-        """Never called: nobody is asked for a stranger."""
-        raise AssertionError("a shared socket asks nobody")
+        """Never called: a peer of a shared socket causes no prompt."""
+        raise AssertionError("a shared socket prompts for no approval")
 
     def _look(self) -> None:
         self.file.look(self._clock.wall())
@@ -210,9 +214,9 @@ def _line(decision: Decision) -> int | None:
 
 
 class SharedFetch:
-    """Answers the fetches of one share, by `fetch`, which has the three above.
+    """Answers the fetches of one share; `fetch` is made with the three classes above.
 
-    `require` raises Failure where the share is over or its vault closed.
+    `require` raises Failure if the share is over or its vault is closed.
     """
 
     def __init__(
@@ -224,25 +228,25 @@ class SharedFetch:
         self._require = require
 
     def now(self, request: Request) -> Answer | None:
-        """Answer at once, None if that has to wait for something. Raises Failure."""
+        """Answer at once; return None if the fetch has to wait. Raise Failure."""
         within = self._share.within(request, self._clock.boot())
         self._require(self._share)
         return self._fetch.now(within)
 
     async def later(self, request: Request, body: memoryview) -> Answer:
-        """Answer once that can be. Raises Failure."""
+        """Answer after waiting. Raise Failure."""
         within = self._share.within(request, self._clock.boot())
         self._require(self._share)
         return await self._fetch.later(within, body)
 
 
 def quick() -> Mapping[str, Callable[[Request], Answer]]:
-    """Return what answers all other requests."""
+    """Return the handlers of all other operations."""
     return {**dict.fromkeys(OPS, _refuse), "hello": _hello}
 
 
 def _hello(request: Request) -> Answer:
-    """Say that somebody is here, and nothing of where they are."""
+    """Return version and process, but nothing about the agent's files."""
     return done(
         request.number,
         version=VERSION,

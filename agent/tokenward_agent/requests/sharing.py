@@ -1,9 +1,9 @@
 """The requests about shared sockets: `share` and `unshare`.
 
-A share is one more socket of the agent, for one login's credential and for whom a user id admits: a
-container, a job, or another host at the end of `ssh -R`. It hands out narrowed tokens, unless the
-whole is shared on purpose. When it ends stands in share_life.py; nothing of it is remembered. The way
-to the other side is ssh's or the container's.
+A share is a further socket of the agent, for the credential of one login and for admitted user ids:
+for a container, a job, or another host at the end of `ssh -R`. It hands out attenuated tokens,
+unless the user shares the whole. share_life.py decides when it ends; the next agent does not open
+it again. The path to the other side belongs to ssh or to the container.
 """
 
 from __future__ import annotations
@@ -44,35 +44,35 @@ if TYPE_CHECKING:
 
 MOST_SHARES: Final = 16
 MOST_CONNECTIONS: Final = 32
-"""Of one share, at a time."""
+"""For each share, at a time."""
 
 
 class _Open(NamedTuple):
     share: Share
     uids: tuple[int, ...]
-    ends: int | None  # by the wall clock, for people
+    ends: int | None  # wall clock, for display
     place: SharedPlace
     door: Door
     timer: asyncio.TimerHandle | None
 
 
 class _Shared(Going):
-    """What a share may hand out, as long as there is room for the share."""
+    """What a share may hand out, if one more share fits."""
 
-    instead_of_whole = "leave `--whole` out to share narrowed tokens of it"
-    instead_of_narrower = "`--whole` shares it as it is"
+    instead_of_whole = "leave `--whole` out to share attenuated tokens of it"
+    instead_of_narrower = "add `--whole` to share the credential itself"
     require_room: Callable[[], None]
 
     def require_possible(self, terms: Terms, now: int) -> None:
-        """Raise Failure where nothing could go out under such terms, or not by a share."""
+        """Raise Failure if these terms allow nothing, or one more share does not fit."""
         super().require_possible(terms, now)
         self.require_room()
 
 
 class Sharing:
-    """The shares of one agent. `folder` is where they lie unless somebody says otherwise.
+    """The shares of one agent; `folder` is where sockets are made unless the request names a path.
 
-    `note` hears of each that ends unasked, and why.
+    `note` is called with the path and the reason when a share ends without a request.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class Sharing:
         self._open: dict[str, _Open] = {}
 
     def serve(self, server: Server) -> None:
-        """Have what is shared from now on served."""
+        """Use this server for the shares that are opened from now on."""
         self._server = server
 
     async def share(self, request: Request, _body: memoryview) -> Answer:
-        """Open a socket that hands out one credential. Raises Failure."""
+        """Open a socket that hands out one credential. Raise Failure."""
         asked = share_wish(request)
         path = asked.at or f"{self._folder}/share-{secrets.token_hex(8)}.sock"
         scope = stored_as(request)
@@ -130,40 +130,40 @@ class Sharing:
         return done(request.number, None, **self._told(share.path))
 
     def _require_room(self, path: str) -> None:
-        """Raise Failure where one more share cannot be, or not in that place."""
+        """Raise Failure if one more share does not fit, or not at this place."""
         if len(self._open) >= MOST_SHARES:
-            raise Failure("busy", "Too much is shared already.", "`auth share --stop`")
+            raise Failure("busy", "Too many shares are open.", "`auth share --stop`")
         place = _bound(path, for_others=False)
         place.listener.close()
         place.release()
 
     def unshare(self, request: Request) -> Answer:
-        """Close one shared socket, or all. Raises Failure."""
+        """Close one shared socket, or all of them. Raise Failure."""
         at = request.text("at")
         if at is not None and at not in self._open:
-            raise Failure("not-found", "Nothing is shared there.", "`auth status`")
+            raise Failure("not-found", "No share is at this path.", "`auth status`")
         stopped: list[Value] = [*(self._open if at is None else [at])]
         for path in stopped:
             self._end(str(path))
         return done(request.number, stopped=stopped)
 
     def overview(self) -> list[Value]:
-        """Describe what is shared."""
+        """Return descriptions of the shares."""
         return [self._told(path) for path in self._open]
 
     def close(self) -> None:
-        """End all of it."""
+        """End all shares."""
         for path in list(self._open):
             self._end(path)
 
     def end(self, why: str) -> None:
-        """End all of it, unasked."""
+        """End all shares for the reason `why`."""
         for path in list(self._open):
             self._end(path)
             self._note(path, why)
 
     def telling(self, handler: Slow) -> Slow:
-        """Have the answer of what may end shares say which ones it did."""
+        """Add to a handler's answer the shares that ended meanwhile."""
 
         async def told(request: Request, body: memoryview) -> Answer:
             before = list(self._open)
@@ -174,25 +174,25 @@ class Sharing:
         return told
 
     def look(self) -> None:
-        """End what is over; to be called when anything has become of a vault."""
+        """End the shares that are over; to be called after each change of a vault's state."""
         for path, held in list(self._open.items()):
             if why := self._life.over(held.share):
                 self._end(path)
                 self._note(path, why)
 
     def require(self, share: Share) -> None:
-        """Raise Failure where a share is over, or its vault is not open."""
+        """Raise Failure if a share is over, or its vault is not open."""
         try:
             self._life.require(share)
         except Failure:
-            asyncio.get_running_loop().call_soon(self.look)  # it may hang up on whoever asks
+            asyncio.get_running_loop().call_soon(self.look)  # it may close this connection
             raise
 
     def _begin(self, share: Share, uids: tuple[int, ...], lifetime: int | None) -> None:
-        assert self._server is not None  # noqa: S101 - for the type checkers; nobody asks before
+        assert self._server is not None  # noqa: S101 - for the type checkers; `serve` comes first
         admitted = {uid(), 0, *uids}
         before = self._open.get(share.path)
-        if before is not None and not before.place.still_ours():  # somebody took its socket away
+        if before is not None and not before.place.still_ours():  # its socket file was replaced
             self._end(share.path)
         place = _bound(share.path, for_others=bool(uids))
         door = Door(
@@ -210,7 +210,7 @@ class Sharing:
         self._server.open(door)
 
     def _end(self, path: str) -> None:
-        """Close a shared socket, and hang up on whoever is there."""
+        """Close a shared socket and its connections."""
         assert self._server is not None  # noqa: S101 - likewise: something was shared
         ended = self._open.pop(path)
         if ended.timer is not None:
@@ -232,8 +232,8 @@ class Sharing:
 
 
 def _bound(path: str, *, for_others: bool) -> SharedPlace:
-    """Bind a socket. Raises Failure."""
+    """Bind a socket. Raise Failure."""
     try:
         return SharedPlace(path, for_others=for_others)
     except PlaceError as error:
-        raise Failure("refused", str(error), "name another place by `--at`") from None
+        raise Failure("refused", str(error), "name another place with `--at`") from None

@@ -1,4 +1,4 @@
-"""The requests about the vaults: `prepare`, `create`, `lock`, `unlock`, `passphrase`, `restore`."""
+"""The requests about vaults: `prepare`, `create`, `lock`, `unlock`, `passphrase`, `restore`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class VaultRequests:
-    """Answers what is asked of and done to the vaults of one agent."""
+    """Answers the requests about the vaults of one agent."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class VaultRequests:
         return done(request.number, provider=provider, state=state, needs=needs, note=note)
 
     async def create(self, request: Request, body: memoryview) -> Answer:
-        """Make a vault, or give one a further slot."""
+        """Create a vault, or add a slot to one."""
         self._refuse_while_locked()
         provider, slot = str(request.arguments["provider"]), str(request.arguments["slot"])
         program = request.text("program")
@@ -73,18 +73,18 @@ class VaultRequests:
         return done(request.number, provider=provider, slot=slot)
 
     def _refuse_while_locked(self) -> None:
-        """Make no vault that would be open while the agent is locked."""
+        """Raise Failure while locked: a new vault would be open at once."""
         if self._locking.locked:
             raise Failure("locked", "The agent is locked.", "`auth unlock`")
 
     async def lock(self, request: Request, _body: memoryview) -> Answer:
-        """Destroy every key, until `unlock`."""
+        """Wipe every key, until `unlock`."""
         self._adopted.forget()
         locked: list[Value] = [vault.provider for vault in await self._locking.lock()]
         return done(request.number, locked=locked)
 
     async def unlock(self, request: Request, body: memoryview) -> Answer:
-        """Open what can be opened; a `program` that is named is the chosen one from now on."""
+        """Open the vaults that can be opened; a `program` in the request becomes the chosen one."""
         if named := request.text("program"):
             self._program.choose(named, self._vaults.each["keyring"].header)
         left = await self._locking.unlock(
@@ -119,17 +119,19 @@ class VaultRequests:
         elif action == "remove" and not body:
             vault = await self._creation.remove_passphrase({})
         else:
-            raise Failure("bad-request", "A passphrase is `set` with a body or `remove`d without.")
+            raise Failure(
+                "bad-request", "The action is `set` with a body, or `remove` without one."
+            )
         other = self._vaults.each["keyring"]
         overview = vault_overview(vault, locked=False, count=0, note=None)
         elsewhere = len(other.records) if other.state in {"open", "absent"} else None
         return done(request.number, slots=overview["slots"], elsewhere=elsewhere)
 
     async def restore(self, request: Request, _body: memoryview) -> Answer:
-        """Bring the generation before back, and open the vault where that needs nobody."""
+        """Restore the previous generation, and open the vault if that does not need the user."""
         provider = str(request.arguments["provider"])
         if not request.flag("previous"):
-            raise Failure("bad-request", "A restore is of the `previous` generation.")
+            raise Failure("bad-request", "A restore needs `previous`: the previous generation.")
         restored = await self._restoring.previous(provider, anyway=request.flag("anyway"))
         await self._opening.open_what_opens(provider)
         vault = self._vaults.each[VAULT_OF[provider]]
