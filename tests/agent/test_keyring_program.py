@@ -310,7 +310,7 @@ def test_nothing_that_begins_with_a_dash_is_said_to_a_program(
         header["services"] = [header.pop("service")]
         if doing == "read-any":
             header["services"], header["username"] = [option], None
-    with pytest.raises(JobError, match="no name that begins with `-`"):
+    with pytest.raises(JobError, match="cannot be asked for a name that begins with `-`"):
         program_jobs.work(f"program-{doing.removesuffix('-any')}", header, KEY)
 
 
