@@ -1,1 +1,1 @@
-"""One module for each command, imported when it is asked for; see tokenward/cli.py."""
+"""One module for each command; tokenward/cli.py imports it by name when the user calls it."""

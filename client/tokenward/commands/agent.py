@@ -1,4 +1,4 @@
-"""`auth agent ...`: the resident process itself."""
+"""`auth agent ...`: start, stop, show and install the agent itself."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from tokenward.ui.argument_parser import Parser
 
 STOP_SECONDS = 10
-"""How long a stopped agent may take until its process is gone."""
+"""The time that a stopped agent has until its process must be gone."""
 
 _EXAMPLES = {
     "start": ("auth agent start",),
-    "stop": ("auth agent stop    what needs a passphrase is closed when it starts again",),
+    "stop": ("auth agent stop    a vault with a passphrase is closed at the next start",),
     "restart": ("auth agent restart    for instance after an upgrade",),
     "status": ("auth agent status --format json",),
     "install": ("auth agent install    once per user; `auth agent uninstall` undoes it",),
@@ -48,7 +48,7 @@ def describe(parser: Parser, command: str) -> None:
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Do what the second word says."""
+    """Run the action that the second word names."""
     action = arguments.command.rpartition(" ")[2]
     {
         "start": _start,
@@ -62,7 +62,7 @@ def run(arguments: Namespace, session: Session) -> None:
 
 
 def _running(session: Session) -> Connection | None:
-    """Return a connection if an agent runs; never starts one."""
+    """Return a connection if an agent runs; never start one."""
     try:
         return session.connect(start=False)
     except AgentAbsent:
@@ -79,7 +79,7 @@ def _start(session: Session) -> None:
 
 
 def _started(session: Session) -> Connection:
-    """Start one, whatever TOKENWARD_NO_AUTOSTART says: this is no start on demand."""
+    """Start an agent even with TOKENWARD_NO_AUTOSTART: the user asked for this start."""
     environ = {k: v for k, v in session.environ.items() if k != "TOKENWARD_NO_AUTOSTART"}
     return connect(session.directory, start=True, asleep=services.asleep, environ=environ)
 
@@ -105,11 +105,11 @@ def _restart(session: Session) -> None:
 
 
 def _say_gone(shares: list[dict[str, Any]], session: Session) -> None:
-    """Say what was shared and is gone with the agent, which remembers nothing of it."""
+    """Name the shared sockets that ended with the agent: it keeps no list of them."""
     for share in shares:
         limits = f" ({listed(share['projects'])})" if share["projects"] else ""
         service = display(share["service"])
-        session.terminal.warn(f"What was shared at {share['socket']} is gone: {service}{limits}.")
+        session.terminal.warn(f"The share at {share['socket']} is gone: {service}{limits}.")
     if shares:
         session.terminal.hint("`auth share` shares it again")
 
@@ -117,7 +117,7 @@ def _say_gone(shares: list[dict[str, Any]], session: Session) -> None:
 def _end(session: Session) -> tuple[int | None, list[dict[str, Any]]]:
     """Stop the agent and wait until its process is gone.
 
-    Return its pid, None if none ran, and what it shared.
+    Return its pid, or None if no agent ran, and its shares.
     """
     connection = _running(session)
     if connection is None:
@@ -128,14 +128,14 @@ def _end(session: Session) -> tuple[int | None, list[dict[str, Any]]]:
     connection.stop()
     if not process.has_ended(STOP_SECONDS):
         raise CommandError(
-            f"The agent (pid {pid}) was told to stop, and still runs.", f"`kill {pid}`"
+            f"The agent (pid {pid}) was told to stop, but it is still running.", f"`kill {pid}`"
         )
     minted_tokens.burn(session, tokens)
     return pid, shares
 
 
 def _shared(connection: Connection) -> list[dict[str, Any]]:
-    """Return what ends with the agent; one that does not answer is stopped, too."""
+    """Return the shares that end with the agent; [] if it does not answer."""
     try:
         return list(connection.ask("status").header.get("shares", []))
     except CommandError:
@@ -143,7 +143,7 @@ def _shared(connection: Connection) -> list[dict[str, Any]]:
 
 
 def _minted(connection: Connection) -> list[minted_tokens.Minted]:
-    """Return what ends with the agent, to be revoked then; one that does not answer is stopped, too."""
+    """Return the tokens to revoke after the agent's end; [] if it does not answer."""
     try:
         return minted_tokens.held(connection.ask)
     except CommandError:
@@ -177,12 +177,11 @@ def _status(session: Session) -> None:
 
 
 def _install(session: Session) -> None:
-    """Have the service manager look after the agent; the one that runs makes way."""
+    """Hand the agent to the service manager; a running agent is stopped first."""
     manager = services.here(session.environ)
     if manager is None:
         session.terminal.say(
-            "No service manager answers here that tokenward knows; the agent goes on being started"
-            " when it is needed."
+            "No service manager runs here that tokenward knows; the agent is started on demand."
         )
         session.done({"manager": None, "installed": False, "written": [], "pid": None})
         return
@@ -194,51 +193,49 @@ def _install(session: Session) -> None:
     except CommandError as failed:
         manager.uninstall()
         raise CommandError(
-            f"The agent does not start under {manager.name}, so nothing of it was kept: {failed}",
-            "`auth agent run` may say more, and so may the log of that manager",
+            f"The agent does not start under {manager.name}, so it was uninstalled: {failed}",
+            "`auth agent run` and the log of the service manager may show the cause",
         ) from None
     if stopped is not None:
-        session.terminal.say(f"The agent that ran was stopped (pid {stopped}).")
+        session.terminal.say(f"The running agent was stopped (pid {stopped}).")
     _say_gone(shares, session)
     for path in written:
-        session.terminal.say(f"Written: {path}.")
+        session.terminal.say(f"Wrote {path}.")
     already = "" if written else " already"
-    session.terminal.say(
-        f"The agent is looked after by {manager.name}{already}, and runs (pid {pid})."
-    )
+    session.terminal.say(f"{manager.name}{already} starts the agent, which is running (pid {pid}).")
     session.done({"manager": manager.name, "installed": True, "written": written, "pid": pid})
 
 
 def _uninstall(session: Session) -> None:
-    """Undo `_install`, all of it; from then on the agent is started on demand again."""
+    """Undo all of `_install`; then the agent is started on demand again."""
     manager = services.here(session.environ)
     removed: list[str] = []
     if manager is not None and manager.service() is not None:
         _say_gone(_end(session)[1], session)
         removed = manager.uninstall()
     if removed:
-        session.terminal.say(f"Removed: {listed(removed)}.")
+        session.terminal.say(f"Removed {listed(removed)}.")
     else:
-        session.terminal.say("No service manager looks after the agent.")
+        session.terminal.say("The agent is not installed in a service manager.")
     name = None if manager is None else manager.name
     session.done({"manager": name, "installed": False, "removed": removed})
 
 
 def _run(session: Session) -> None:
-    """Become the agent."""
+    """Replace this process by the agent."""
     connection = _running(session)
     if connection is not None:
         raise CommandError(
-            f"The agent runs already (pid {connection.greeting['pid']}).", "`auth agent stop`"
+            f"The agent is already running (pid {connection.greeting['pid']}).", "`auth agent stop`"
         )
     places = session.settings.directories
     if services.asleep(installing.own_socket(places, session.environ), session.environ):
         raise CommandError(
-            "The service manager listens at the agent's address, and starts it when it is needed.",
+            "The service manager listens at the agent's address and starts it on demand.",
             "`auth agent uninstall` ends that",
         )
     command = [*autostart.interpreter(), "-m", "tokenward_agent", "--directory", session.directory]
     try:
         os.execve(sys.executable, command, autostart.agent_environment(session.environ))  # noqa: S606 - no shell is the point
     except OSError as failed:
-        raise CommandError(f"The agent cannot be run: {failed.strerror}.") from None
+        raise CommandError(f"The agent cannot be started: {failed.strerror}.") from None

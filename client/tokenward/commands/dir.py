@@ -1,7 +1,7 @@
-"""`auth dir`: print the credentials directory, for backing it up and looking at its permissions.
+"""`auth dir`: print the credentials directory, for backups and to look at its permissions.
 
-It is made (mode 0700) if it is not there, so that what comes behind `cd` or `ls` works; where it
-cannot be made its path is printed all the same.
+A missing directory is made (mode 0700), so that `cd "$(auth dir)"` works. If it cannot be made, its
+path is printed all the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def describe(parser: Parser, _command: str) -> None:
 
 
 def run(_arguments: Namespace, session: Session) -> None:
-    """Print it."""
+    """Print the directory."""
     found = session.settings.directories
     if found.chosen_by:
         session.terminal.detail(f"Chosen by {found.chosen_by}.")

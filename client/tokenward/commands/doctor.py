@@ -1,8 +1,7 @@
-"""`auth doctor`: try each protection on this machine, and name the command that mends what is off.
+"""`auth doctor`: test each protection on this machine, and name the command that repairs it.
 
-It starts the agent, since most of what is promised is about a running one, and changes nothing
-else. A problem is a promise that does not hold here, and makes the exit status 2; a warning works
-and could be better.
+It starts the agent, because most checks need a running one, and changes nothing else. A problem is
+a promise that does not hold here, and makes the exit status 2; a warning can be improved.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def describe(parser: Parser, _command: str) -> None:
 
 
 def run(_arguments: Namespace, session: Session) -> None:
-    """Print every finding; raises CommandError if one is a problem."""
+    """Print every finding. Raises CommandError if one is a problem."""
     found = list(_examined(session))
     problems = sum(one.state == PROBLEM for one in found)
     if session.json:
@@ -65,7 +64,7 @@ def run(_arguments: Namespace, session: Session) -> None:
     else:
         session.terminal.lines(_lines(found))
     if problems:
-        raise CommandError(f"A look at this machine found {counted(problems, 'problem')}.")
+        raise CommandError(f"This machine has {counted(problems, 'problem')}.")
 
 
 def _lines(found: list[Finding]) -> list[str]:
@@ -130,7 +129,7 @@ def _agent(status: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _keyring(session: Session, found: list[dict[str, Any]]) -> Finding:
-    """Ask the system keyring, now and not from what is remembered."""
+    """Ask the system keyring itself; the agent's memory of it may be out of date."""
     variables: dict[str, Any] = session_variables(session.environ)
     needed = any(slot["kind"] == "keyring" for vault in found for slot in vault["slots"])
     try:
@@ -138,12 +137,12 @@ def _keyring(session: Session, found: list[dict[str, Any]]) -> Finding:
     except AgentError as refused:
         if needed:
             return problem("keyring", str(refused), refused.hint or "`auth unlock`")
-        return ok("keyring", f"Nothing here needs a system keyring, and none answers: {refused}")
+        return ok("keyring", f"No vault needs a system keyring, and none answers: {refused}")
     return ok("keyring", "The system keyring answers.")
 
 
 def _verified(session: Session) -> dict[str, Any] | None:
-    """Have the agent look at its log; None where it cannot."""
+    """Have the agent verify its log; return None if it cannot."""
     try:
         return session.plain("log", verify=True).header
     except AgentError:
@@ -162,7 +161,7 @@ def _machine() -> Iterator[Finding]:
 
 
 def _text(path: str) -> str:
-    """Return what a file holds, "" where that cannot be seen."""
+    """Return the contents of a file, or "" if it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()

@@ -1,10 +1,9 @@
-"""`auth exec`: become another program, in whose environment the credentials are.
+"""`auth exec`: replace this process by a program that has the credentials in its environment.
 
-The program takes this process's place, so that signals, the terminal and the exit status are its
-own without anything here in between, and the secret was never in an argument, in a file or in the
-environment of `auth` itself. If a credential is missing, nothing is started. Which variables there
-are, and that none of them can send one index's secret to another, is for exec/environment.py and
-exec/uv.py; what CMD's own words would change about that, for exec/command.py.
+The program gets this process's terminal, signals and exit status. The secret is never in an
+argument, in a file or in the environment of `auth` itself. If a credential is missing, nothing is
+started. exec/environment.py and exec/uv.py choose the variables, and see to it that none of them
+sends the secret of one index to another; exec/command.py judges the arguments of CMD.
 """
 
 from __future__ import annotations
@@ -40,33 +39,33 @@ if TYPE_CHECKING:
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_program(parser, "the program; what follows it is its own")
+    argument_parser.add_program(parser, "the program, followed by its own arguments")
     parser.add_argument(
         "--index",
         action="append",
         metavar="SERVICE",
-        help="an index that it may use (default: pypi); may be repeated, the first one first",
+        help="an index that it may use (default: pypi); may be repeated; uploads go to the first",
     )
     argument_parser.add_width(parser)
     parser.examples(
         "auth exec -- twine upload dist/*               the token for PyPI, for twine alone",
         "auth exec --index testpypi -- uv publish       upload to TestPyPI",
-        "auth exec --index corp --index pypi -- nox     two of them: by name, and pip's indexes",
-        "auth exec --project mine -- uv publish         a token that is good for one project",
-        "auth exec -v --index corp -- true              say which variables it would have",
+        "auth exec --index corp --index pypi -- nox     two indexes: by name, and for pip",
+        "auth exec --project mine -- uv publish         a token for one project",
+        "auth exec -v --index corp -- true              show which variables it would get",
     )
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Find the credentials and become the program."""
+    """Find the credentials and replace this process by the program."""
     program = arguments.program[1:] if arguments.program[:1] == ["--"] else arguments.program
     if not program or not program[0]:
         raise CommandError("The command to run is missing.", "`auth exec -- twine upload dist/*`")
     services = _services(arguments.index or ["pypi"], session)
     if words := command.refusal(program, services[0].publish_key):
         raise CommandError(
-            f"`{words}` would send the credential for {display(services[0].publish_key)} elsewhere.",
-            "leave it out; the first `--index` of `auth exec` says where an upload goes",
+            f"`{words}` would send the credential of {display(services[0].publish_key)} elsewhere.",
+            "leave it out; the first `--index` of `auth exec` is where an upload goes",
         )
     for service in services:
         session.agree_to(service, "Use its credential?", "Nothing was started.")
@@ -76,13 +75,13 @@ def run(arguments: Namespace, session: Session) -> None:
     environ = child_environment(session.environ, found)
     session.terminal.detail(f"Set for {os.path.basename(program[0])}: {listed(sorted(found))}.")
     if gone := sorted(set(session.environ) - set(environ)):
-        session.terminal.detail(f"Taken out of its environment: {listed(gone)}.")
+        session.terminal.detail(f"Removed from its environment: {listed(gone)}.")
     session.tell_notices()
     _become(program, environ)
 
 
 def _services(given: list[str], session: Session) -> list[Service]:
-    """Return each index once. Raises CommandError for two whose variables would have one name."""
+    """Return each index once. Raises CommandError if two of them have the same variables."""
     found: dict[tuple[str, str, str | None], Service] = {}
     forms: dict[str, Service] = {}
     for text in given:
@@ -92,20 +91,20 @@ def _services(given: list[str], session: Session) -> list[Service]:
         if service.name is None:
             if len(found) > 1 and service is not next(iter(found.values())):
                 session.terminal.warn(
-                    f"{service.url} has no name, so that as a further index it reaches pip and uv alone."
+                    f"{service.url} has no name, so as a further index it serves only pip and uv."
                 )
             continue
         other = forms.setdefault(env_form(service.name), service)
         if other is not service:
             raise CommandError(
-                f"{other.name} and {service.name} are one name in variables.",
+                f"The names {other.name} and {service.name} give the same variables.",
                 "use two commands, or give one of them by its URL",
             )
     return list(found.values())
 
 
 def _index(service: Service, session: Session, asked: Width) -> Index:
-    """Find the credentials of one index. Raises CommandError if there is none for it."""
+    """Find the credentials of one index. Raises CommandError if one is missing."""
     uploads = service.for_uploads
     publish = _access(uploads, session, asked)
     install = publish
@@ -120,10 +119,10 @@ def _index(service: Service, session: Session, asked: Width) -> Index:
     for access, wanted in ((publish, uploads), (install, service)):
         if access is None:
             session.terminal.warn(
-                f"No credential for {wanted.url} is stored, so none is set there."
+                f"No credential for {wanted.url} is stored, so no variable is set for it."
             )
     if service.key in FIXED.values():
-        install = None  # everybody may install from there
+        install = None  # this index needs no credential for installs
     return Index(publish, install, service.name and env_form(service.name))
 
 
@@ -136,7 +135,7 @@ def _access(
         if refused.code != "ambiguous":
             raise
         scheme, _, rest = service.url.partition("://")
-        hint = f"say whose: `--index {scheme}://NAME@{rest}`"
+        hint = f"name the account: `--index {scheme}://NAME@{rest}`"
         raise CommandError(str(refused), hint) from None
     if found is None:
         return None
@@ -151,20 +150,20 @@ def _access(
     )
     if "\0" in found.username or b"\0" in found.secret:
         what = credential(found.username, found.service)
-        raise CommandError(f"No variable can hold {what}: there is a zero byte in it.")
+        raise CommandError(f"No variable can hold {what}: it has a zero byte.")
     return Access(service.url, found.username, found.text)
 
 
 def _found(program: Sequence[str], indexes: Sequence[Index], session: Session) -> dict[str, str]:
-    """Return the variables for CMD; say what is left out, and what may change."""
+    """Return the variables for CMD; report what is left out and what may change."""
     warn, environ = session.terminal.warn, session.environ
     without: set[str] = set()
     env_files = command.env_files(program, environ)
     if env_files and (chosen := project_options.of_env_files(env_files, _places(program, session))):
         raise CommandError(
-            f"{chosen} sets variables that may have a secret go elsewhere, or cannot be read, so"
+            f"{chosen} cannot be read, or sets variables that may send a secret elsewhere, so"
             " nothing was started.",
-            "give what `--env-file` has for indexes, tools and proxies to `auth exec` itself",
+            "set those variables in the environment of `auth exec` instead",
         )
     for tool, chosen in (
         ("pdm", project_options.of_pdm(_places(program, session, "PDM_PROJECT"))),
@@ -174,17 +173,17 @@ def _found(program: Sequence[str], indexes: Sequence[Index], session: Session) -
             without.add(tool)
             is_meant = command.mentions(program, tool)
             say = warn if is_meant else session.terminal.detail
-            say(f"Nothing is set for {tool}: {chosen} may have it send a secret elsewhere.")
+            say(f"Nothing is set for {tool}: {chosen} may make it send a secret elsewhere.")
             if tool == "uv" and is_meant and command.uploads(program):
-                raise CommandError(  # else it would go to PyPI, or to that proxy, without an account
-                    f"{chosen} has a proxy for uv, or cannot be read, so nothing was started.",
-                    "a proxy of your own belongs into HTTPS_PROXY or your own uv.toml",
+                raise CommandError(  # else uv would go to PyPI or that proxy without an account
+                    f"{chosen} sets a proxy for uv, or cannot be read, so nothing was started.",
+                    "put your own proxy into HTTPS_PROXY or into your own uv.toml",
                 )
     installs = [index.install for index in indexes if index.install]
     is_upload = command.uploads(program)
     if installs and command.mentions(program, "poetry") and not is_upload:
-        warn("Nothing is set for poetry's installs: by a name, another index could get it, too.")
-        session.terminal.hint("`auth setup`, after which poetry finds it by the index's URL")
+        warn("Nothing is set for poetry's installs: another index of the same name could get it.")
+        session.terminal.hint("run `auth setup`; then poetry finds the credential by the URL")
     if "uv" in without:
         return variables(indexes, without=without)
     read = session.settings.uv
@@ -196,12 +195,12 @@ def _found(program: Sequence[str], indexes: Sequence[Index], session: Session) -
         is_known=read is not None and not is_elsewhere and command.reads_what_is_here(program),
     )
     for url in unsettled if command.resolves(program) else ():
-        warn(f"From {url} uv may take packages that it would find elsewhere without `auth exec`.")
+        warn(f"From {url} uv may take packages that it else takes from another index.")
     return variables(indexes, without=without) | uv
 
 
 def _places(program: Sequence[str], session: Session, *by: str) -> Iterator[str]:
-    """Yield what CMD may be about: where it runs, and what its words and the variables `by` name."""
+    """Yield the working directory and the paths in CMD's words and in the variables `by`."""
     cwd = session.settings.cwd
     yield cwd
     named = (session.environ.get(name, "") for name in by)
@@ -212,23 +211,23 @@ def _places(program: Sequence[str], session: Session, *by: str) -> Iterator[str]
 
 
 def _become(program: list[str], environ: Mapping[str, str]) -> NoReturn:
-    """Put the program in the place of this process. Raises CommandError where it cannot be run."""
+    """Replace this process by the program. Raises CommandError if it cannot be started."""
     if sys.platform != "win32":
         for ignored in (
             signal.SIGPIPE,
             signal.SIGXFSZ,
-        ):  # by Python; programs expect to die of them
+        ):  # Python ignores them; programs expect to end by them
             signal.signal(ignored, signal.SIG_DFL)
     name = os.path.basename(program[0])
     name = name if sayable(name) else "The program"
     try:
-        os.execvpe(program[0], program, environ)  # noqa: S606 - a shell is what nobody asked for
+        os.execvpe(program[0], program, environ)  # noqa: S606 - the user asked for no shell
     except FileNotFoundError:
-        problem, hint = f"{name} is not there to be run.", "give its path, or look at PATH"
+        problem, hint = f"{name} was not found.", "give its path, or look at PATH"
     except OSError as failed:
-        problem, hint = f"{name} cannot be run: {failed.strerror}.", ""
+        problem, hint = f"{name} cannot be started: {failed.strerror}.", ""
     except UnicodeEncodeError:
-        problem = "This locale has no bytes for a character of a user name or secret."
+        problem = "This locale cannot encode a character of a user name or secret."
         hint = "set LANG to a locale with UTF-8"
-    # Outside the handlers: an exception could hold an environment with secrets in it.
+    # Outside the handlers: an exception could hold an environment with secrets.
     raise CommandError(problem, hint)

@@ -1,8 +1,8 @@
-"""`auth export FILE`: everything that is stored, in one file that opens by a passphrase anywhere.
+"""`auth export FILE`: write every credential to one file, which opens by a passphrase anywhere.
 
-The passphrase is the export's own; that of the vault is not used, nor the variables that lead to
-it, since a backup should open where they are unknown. A file that is no export is never overwritten,
-and an older export, which may hold more, only after a yes.
+The export has its own passphrase. The passphrase of the vault and the variables that lead to it are
+not used, because a backup must open where they are unknown. A file that is not an export is never
+overwritten; an older export, which may hold more, only after a yes.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def describe(parser: Parser, _command: str) -> None:
         parser, "file", "FILE", metavar="FILE", help="the file to write; - is stdout"
     )
     argument_parser.add_passphrase_file(parser)
-    parser.add_argument("--yes", action="store_true", help="write over an older export; never ask")
+    parser.add_argument("--yes", action="store_true", help="overwrite an older export; never ask")
     parser.examples(
-        "auth export backup.tokenward           ask for a passphrase, and write the file",
-        "auth restore backup.tokenward          bring it back, here or on another machine",
+        "auth export backup.tokenward           ask for a passphrase and write the file",
+        "auth restore backup.tokenward          restore it, here or on another machine",
         "auth export - | ssh host auth restore - --passphrase-file ~/passphrase",
     )
 
@@ -51,7 +51,7 @@ def run(arguments: Namespace, session: Session) -> None:
 
     def judge_again() -> None:
         if _judge(path, session) and not agreed:
-            raise CommandError(f"{path} was made just now.", "nothing was exported; do it again")
+            raise CommandError(f"{path} appeared just now.", "nothing was exported; run it again")
 
     entries = collecting.collect(session)
     data = file_format.sealed(entries, _passphrase(arguments, session), int(time()))
@@ -69,28 +69,28 @@ def run(arguments: Namespace, session: Session) -> None:
     adopted = sum(entry.secret is None for entry in entries)
     if adopted:
         session.terminal.say(
-            f"{counted(adopted, 'credential')} of these stays in a keyring, and only its place is"
-            " in the export."
+            f"{counted(adopted, 'credential')} of these stays in a keyring; the export has only its"
+            " place."
         )
     session.done({"file": path, "count": len(entries), "adopted": adopted})
 
 
 def _agree_to_replace(path: str, session: Session, *, yes: bool) -> bool:
-    """Have a person agree that an older export is lost. Raises CommandError where that is a no."""
+    """Ask the user whether an older export may be lost. Raises CommandError for a no."""
     if not yes:
         if not session.terminal.is_there():
             raise CommandError(
-                f"{path} holds an export already, perhaps of more than is stored now.",
-                "name another file, or write over it with `--yes`",
+                f"{path} is already an export, perhaps of more than is stored now.",
+                "name another file, or overwrite it with `--yes`",
             )
-        session.terminal.say(f"{path} holds an export already.")
-        if not session.terminal.confirm("Write over it?"):
+        session.terminal.say(f"{path} is already an export.")
+        if not session.terminal.confirm("Overwrite it?"):
             raise CommandError("Nothing was exported.", "name another file")
     return True
 
 
 def _judge(path: str, session: Session) -> bool:
-    """Refuse a place that must not be written to; tell whether an older export is there."""
+    """Refuse a place that must not be written; return whether an older export is there."""
     from tokenward.backup.file_format import MAGIC, is_export
 
     if path == STDOUT:
@@ -104,7 +104,7 @@ def _judge(path: str, session: Session) -> bool:
     try:
         found = os.lstat(path)
         if not stat.S_ISREG(found.st_mode):
-            raise CommandError(f"{path} is there and no ordinary file.", "name another file")
+            raise CommandError(f"{path} exists and is not an ordinary file.", "name another file")
         with open(path, "rb") as file:
             start = file.read(len(MAGIC))
     except FileNotFoundError:
@@ -113,7 +113,7 @@ def _judge(path: str, session: Session) -> bool:
         raise CommandError(f"{path} cannot be written: {error.strerror}.", "") from None
     if not is_export(start):
         raise CommandError(
-            f"{path} is there and no export, so it is left alone.", "name another file"
+            f"{path} exists and is not an export, so it was not changed.", "name another file"
         )
     return True
 

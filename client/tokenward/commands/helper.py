@@ -1,6 +1,6 @@
 """`auth helper`: the credential helper protocol of Bazel and uv on stdin and stdout.
 
-A tool runs it, so nobody is asked anything, on a terminal or not.
+A tool runs it, so it never prompts the user, not even on a terminal.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def describe(parser: Parser, _command: str) -> None:
         type=argument_parser.one_of(["bazel"]),
         metavar="bazel",
         required=True,
-        help="what the tool speaks",
+        help="the protocol of the tool",
     )
     parser.examples(
         """auth helper --protocol bazel get <<< '{"uri": "https://h.example/"}'""",

@@ -1,8 +1,7 @@
-"""`auth import`: take over what other tools keep, in plain text or in a keyring.
+"""`auth import`: take over the credentials that other tools keep in plain text or in a keyring.
 
-Without a source it only looks, asks no agent and no keyring, and says what lies where. `--remove`
-takes a secret out of its source once it is stored here and was read back; whatever was not taken
-over stays where it is.
+Without a source it only lists them, and asks no agent and no keyring. `--remove` deletes a secret
+from its source once it is stored here and was read back; every other secret stays in its source.
 """
 
 from __future__ import annotations
@@ -40,44 +39,42 @@ def describe(parser: Parser, _command: str) -> None:
         nargs="*",
         metavar="SOURCE",
         type=argument_parser.one_of(sources.NAMES),
-        help=f"{', '.join(sources.NAMES)}; without one: show what lies where",
+        help=f"{', '.join(sources.NAMES)}; without one: list the credentials of each",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="show what would be done, and do none of it"
+        "--dry-run", action="store_true", help="show what would be done, and do nothing"
     )
     parser.add_argument(
         "--remove",
         action="store_true",
-        help="take each secret out of its source once it is stored and read back",
+        help="delete each secret from its source once it is stored and read back",
     )
     parser.add_argument(
-        "--replace", action="store_true", help="also where another secret is stored already"
+        "--replace", action="store_true", help="replace a stored secret that differs"
     )
     parser.add_argument(
         "--host",
         action="append",
         default=[],
         metavar="HOST",
-        help="take this host of a netrc for that of an index; may be given several times",
+        help="import this netrc host as that of an index; may be repeated",
     )
-    argument_parser.add_provider(parser, "where to keep them, else by what is there")
+    argument_parser.add_provider(parser, "where to store them (default: the agent chooses)")
     parser.examples(
-        "auth import                        show what lies where",
+        "auth import                        list the credentials of other tools",
         "auth import pypirc uv --dry-run    show what would be done",
-        "auth import pypirc uv --remove     take over, then take the secrets out of the files",
+        "auth import pypirc uv --remove     import, then delete the secrets from the files",
     )
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Look, and take over what was asked for."""
+    """List the credentials, or import what was named."""
     known = gather(
         session.settings, session.environ, directories.home(session.environ), arguments.host
     )
     if not arguments.sources:
         if arguments.remove or arguments.replace or arguments.dry_run:
-            raise CommandError(
-                "What is to be imported is missing.", f"name {', '.join(sources.NAMES)}"
-            )
+            raise CommandError("No source is named.", f"name {', '.join(sources.NAMES)}")
         _show(session, known)
         return
     work = _Import(arguments, session, known)
@@ -87,7 +84,7 @@ def run(arguments: Namespace, session: Session) -> None:
 
 
 def _show(session: Session, known: Known) -> None:
-    """Say what lies in which file. No agent and no keyring is asked."""
+    """List the credentials of each file. No agent and no keyring is asked."""
     rows: list[Row] = []
     for source in sources.FILES:
         try:
@@ -104,15 +101,15 @@ def _show(session: Session, known: Known) -> None:
         heading = ("SOURCE", "SERVICE", "USER NAME", "FROM")
         session.terminal.table([heading, *((row.source, *row.as_cells()[:3]) for row in shown)])
     else:
-        session.terminal.say("No credential for an index lies in the files of other tools.")
+        session.terminal.say("The files of other tools hold no credential for an index.")
     if shown:
         names = " ".join(dict.fromkeys(row.source for row in shown))
-        session.terminal.hint(f"`auth import {names} --dry-run` shows what taking them over does")
+        session.terminal.hint(f"`auth import {names} --dry-run` shows what an import would do")
     session.terminal.hint("`auth import keyring` looks into the system keyring as well")
 
 
 def _opened(session: Session, source: str, known: Known) -> Iterator[Document | Items]:
-    """Yield the places of a source that are there. Raises CommandError."""
+    """Yield the existing places of a source. Raises CommandError."""
     if source == sources.KEYRING:
         from tokenward.sources import system_keyring
 
@@ -123,7 +120,7 @@ def _opened(session: Session, source: str, known: Known) -> Iterator[Document | 
 
 
 class _Import:
-    """One run that takes credentials over, source by source."""
+    """One run, which takes credentials over source by source."""
 
     def __init__(self, arguments: Namespace, session: Session, known: Known) -> None:
         self._dry_run, self._remove = arguments.dry_run, arguments.remove
@@ -140,7 +137,7 @@ class _Import:
         )
 
     def take(self, source: str) -> None:
-        """Take over what a source has, each of its files by itself."""
+        """Take over the credentials of a source, each of its files by itself."""
         before = len(self._rows)
         try:
             for origin in _opened(self._session, source, self._known):
@@ -150,10 +147,10 @@ class _Import:
             return
         if before == len(self._rows):
             where = "There" if source == sources.KEYRING else self._places(source)
-            self._say.say(f"{where} is nothing to take over.")
+            self._say.say(f"{where} is nothing to import.")
 
     def end(self) -> None:
-        """Print the answer. Raises CommandError where not all was done."""
+        """Print the answer. Raises CommandError if something was not done."""
         rows = self._rows
         if self._dry_run and rows and not self._session.json:
             shown = [row.as_cells() for row in rows if not row.found.foreign]
@@ -165,12 +162,12 @@ class _Import:
         if self._dry_run and not self._troubles:
             return
         if left:
-            raise CommandError(f"Not taken over: {counted(left, 'credential')}.")
+            raise CommandError(f"Not imported: {counted(left, 'credential')}.")
         if self._troubles:
-            raise CommandError("Not all that was asked for was done.")
+            raise CommandError("The import is not complete.")
 
     def _take_from(self, origin: Document | Items) -> None:
-        # What has no `/simple/` comes first: another account's, which has one, then stays apart.
+        # Keys without `/simple/` come first: then another account's key that has it stays apart.
         ordered = sorted(origin.found, key=lambda found: found.typed != found.services)
         rows = [row for found in ordered for row in self._taken(origin, found)]
         self._rows += rows
@@ -179,8 +176,8 @@ class _Import:
             hosts = f"{counted(len(foreign), 'entry')} of {origin.path}".replace(
                 "entrys", "entries"
             )
-            self._say.say(f"Left alone, for no file of yours names an index there: {hosts}.")
-            self._say.hint("`--host HOST` takes one for that of an index")
+            self._say.say(f"Skipped, because no file of yours names an index there: {hosts}.")
+            self._say.hint("`--host HOST` imports it as the host of an index")
         if self._dry_run:
             return
         for row in rows:
@@ -197,7 +194,7 @@ class _Import:
             yield Row(origin, found, key, self._outcome(origin, found, key))
 
     def _outcome(self, origin: Document | Items, found: Found, key: str) -> Outcome:
-        """Check one as a login would, and take it over."""
+        """Check one credential as a login does, and take it over."""
         try:
             checked = token_format.checked((key,), found.username, found.secret)
         except CommandError as refused:
@@ -208,18 +205,18 @@ class _Import:
         return outcome
 
     def _tell(self, row: Row) -> None:
-        """Say what became of one; that it was stored has been said."""
+        """Report the outcome for one credential, except that it was stored, which was reported."""
         outcome = row.outcome
         if outcome.state == ALREADY:
             name = credential(row.found.username, row.key or "")
-            self._say.say(f"Stored already, as in {row.where}: {name}.")
+            self._say.say(f"Already stored, as in {row.where}: {name}.")
         elif outcome.message and not row.found.foreign:
-            self._say.warn(f"Not taken over from {row.where}: {outcome.message}")
+            self._say.warn(f"Not imported from {row.where}: {outcome.message}")
             self._say.hint(outcome.hint)
         self._say.warn(outcome.notice)
 
     def _clean(self, origin: Document | Items, rows: list[Row]) -> None:
-        """Take out what is held now under each of its keys."""
+        """Delete the secrets that are stored now under each of their keys."""
         open_ones = {id(row.found) for row in rows if row.outcome.state not in HELD}
         settled = [found for found in origin.found if id(found) not in open_ones]
         if not settled:
@@ -235,12 +232,14 @@ class _Import:
             return
         for row in rows:
             row.removed = row.found in settled
-        self._say.say(f"Took {counted(len(settled), 'secret')} out of {origin.path}.")
+        self._say.say(f"Deleted {counted(len(settled), 'secret')} from {origin.path}.")
         if was_open:
-            self._say.warn(f"Others could read {origin.path}, so they may have the secret.")
+            self._say.warn(f"Other users could read {origin.path}, so they may have the secret.")
             self._say.hint("make a new one at the index, and revoke this one")
         if origin.source == "netrc":
-            self._say.hint("curl, git and others read a netrc, too, and no longer find it there")
+            self._say.hint(
+                "curl, git and others read netrc files, too, and do not find it there now"
+            )
 
     def _trouble(self, message: str, hint: str) -> None:
         self._troubles += 1
@@ -248,6 +247,6 @@ class _Import:
         self._say.hint(hint)
 
     def _places(self, source: str) -> str:
-        """Say in which files there is nothing, as the beginning of a sentence."""
+        """Name the files without a credential, as the beginning of a sentence."""
         home = directories.home(self._session.environ)
         return f"In {' and '.join(sources.paths(source, self._session.environ, home))} there"

@@ -1,4 +1,4 @@
-"""`auth list`: what is stored, without a secret."""
+"""`auth list`: list the stored credentials, without their secrets."""
 
 from __future__ import annotations
 
@@ -50,24 +50,24 @@ def run(_arguments: Namespace, session: Session) -> None:
 
 
 def _tell_closed(closed: list[str], session: Session) -> None:
-    """Say of each vault that is not shown why not, and what helps."""
+    """Say why each vault that is not shown is missing, and what helps."""
     found = session.plain("status").header["vaults"]
     broken = {
         it["provider"]: (it["note"], it.get("hint")) for it in found if it["state"] == "broken"
     }
     for why, hint in dict.fromkeys(broken.values()):
         names = listed([f"`{provider}`" for provider in broken if broken[provider] == (why, hint)])
-        session.terminal.warn(f"What the vault of {names} holds is not shown: {why}")
+        session.terminal.warn(f"The credentials in the vault of {names} are not shown: {why}")
         session.terminal.hint(str(hint or ""))
     if shut := [f"`{provider}`" for provider in closed if provider not in broken]:
         session.terminal.warn(
-            f"What the vault of {listed(shut)} holds is not shown: it is not open."
+            f"The credentials in the vault of {listed(shut)} are not shown: it is not open."
         )
         session.terminal.hint("`auth unlock`")
 
 
 def _described(values: dict[str, Any]) -> dict[str, Any]:
-    """Write the times in an entry, and in what it says of its token, as JSON has them."""
+    """Write the times in an entry and in its token as JSON has them."""
     return {
         key: timestamp(value)
         if key in _TIMES
@@ -79,7 +79,7 @@ def _described(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _policy(entry: dict[str, Any]) -> str:
-    """Say what can become of requests; an older agent has no policy."""
+    """Return the possible decisions about requests; an older agent has no policy."""
     return ", ".join(entry.get("policy", ["allow"]))
 
 

@@ -1,4 +1,4 @@
-"""`auth lock` and `auth unlock`: close every vault until somebody opens it, and open them."""
+"""`auth lock` and `auth unlock`: close every vault until the user opens it, and open them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def describe(parser: Parser, command: str) -> None:
     """Add options and examples."""
     if command == "lock":
-        parser.examples("auth lock    stays locked over a restart of agent and machine")
+        parser.examples("auth lock    stays locked when the agent or the machine restarts")
         return
-    argument_parser.add_provider(parser, "open that provider's vault alone")
+    argument_parser.add_provider(parser, "open only that provider's vault")
     parser.examples(
-        "auth unlock                                         ask for what is needed",
+        "auth unlock                                         ask for a passphrase if needed",
         "TOKENWARD_PASSPHRASE_FILE=~/.phrase auth unlock     without a terminal",
-        "TOKENWARD_ASKPASS=/usr/bin/ssh-askpass auth unlock  by a program that asks",
+        "TOKENWARD_ASKPASS=/usr/bin/ssh-askpass auth unlock  a program asks",
     )
 
 
@@ -42,7 +42,7 @@ def _lock(session: Session) -> None:
     already = session.plain("status").header["locked"]
     locked = [str(provider) for provider in session.plain("lock").header["locked"]]
     if already:
-        session.terminal.say("Locked already.")
+        session.terminal.say("Already locked.")
     elif locked:
         session.terminal.say(f"Locked: {listed(locked)}.")
     else:
@@ -51,14 +51,14 @@ def _lock(session: Session) -> None:
 
 
 def _require_a_vault(provider: str | None, vaults: list[dict[str, Any]]) -> None:
-    """Raise CommandError where one provider's vault is meant and only another is there."""
+    """Raise CommandError if the named provider has no vault and another provider has one."""
     name = "keyring" if provider == "subprocess" else provider
     there = [str(vault["provider"]) for vault in vaults if vault["state"] != "absent"]
     if provider is None or not there or {provider, name} & set(there):
         return
     raise CommandError(
         f"There is no vault of `{provider}`, so nothing was opened.",
-        f"`auth unlock --keyring-provider {there[0]}` opens the one that is there",
+        f"`auth unlock --keyring-provider {there[0]}` opens the existing one",
     )
 
 
@@ -67,20 +67,20 @@ def _unlock(provider: str | None, session: Session) -> None:
     _require_a_vault(provider, before["vaults"])
     was_open = {v["provider"] for v in before["vaults"] if v["state"] == "open"}
     program = None
-    if provider == "subprocess":  # whoever says so by hand chooses the program on PATH
+    if provider == "subprocess":  # by naming it, the user chooses the program on PATH
         program, _ = on_path.find(session.environ, session.settings.cwd)
     header = unlocking.unlock(session, provider, program=program)
     opened = [str(name) for name in header["opened"]]
     told = {(str(vault["note"]), str(vault.get("hint", ""))) for vault in header["closed"]}
     if len(told) == 1 and not opened and (found := told.pop())[1]:
-        raise CommandError(*found)  # what is wrong with the file or its folder, as everywhere
+        raise CommandError(*found)  # the file or its folder is wrong; same words as everywhere
     for vault in header["closed"]:
         asks = "a passphrase" if vault["needs"] == "passphrase" else "another try"
         reason = str(vault["note"]) or f"It needs {asks}."
         session.terminal.warn(f"The vault of `{vault['provider']}` stays closed: {reason}")
-        session.terminal.hint(str(vault.get("hint", "")))  # an older agent says none
+        session.terminal.hint(str(vault.get("hint", "")))  # an older agent sends no hint
     if header["closed"] and not opened:
-        raise CommandError("No vault could be opened.", "`auth status` shows what each one needs")
+        raise CommandError("No vault could be opened.", "`auth status` shows what each vault needs")
     if opened:
         already = " already" if set(opened) == was_open and not before["locked"] else ""
         session.terminal.say(f"Open{already}: {listed(opened)}.")

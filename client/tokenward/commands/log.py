@@ -1,4 +1,4 @@
-"""`auth log`: who asked for what, and what was decided; and whether that record is whole."""
+"""`auth log`: show requests and decisions, and verify that the record is whole."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenward.ui.argument_parser import Parser
 
 LATEST = 100
-"""Lines that are shown to a person who did not say since when."""
+"""Lines that are shown without `--since`."""
 
 _LOOK_SECONDS = 0.5
 
@@ -36,14 +36,14 @@ def describe(parser: Parser, _command: str) -> None:
         "--since",
         type=moment,
         metavar="TIME",
-        help="from then on: 8h and 7d ago, or 2026-01-31, or 2026-01-31T12:00",
+        help="from this time on: 8h, 7d, 2026-01-31 or 2026-01-31T12:00",
     )
-    add("--service", metavar="SERVICE", help="what is about this service alone")
-    add("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
+    add("--service", metavar="SERVICE", help="only lines about this service")
+    add("--follow", action="store_true", help="show new lines as they come, until Ctrl-C")
     add(
         "--verify",
         action="store_true",
-        help="have the agent look whether a line or a file was changed or taken away",
+        help="have the agent look for changed or removed lines and files",
     )
     parser.examples(
         "auth log --since 24h",
@@ -54,11 +54,11 @@ def describe(parser: Parser, _command: str) -> None:
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Print the record, or what a look at it found."""
+    """Print the record, or the result of verifying it."""
     if arguments.verify:
         if arguments.since or arguments.service or arguments.follow:
             raise CommandError(
-                "`--verify` looks at the whole log, and takes none of the other options.",
+                "`--verify` verifies the whole log, and takes none of the other options.",
                 "`auth log --help`",
             )
         _verify(session)
@@ -77,7 +77,7 @@ def run(arguments: Namespace, session: Session) -> None:
         if back := reach(reader.since, reader.gone, least=True):
             session.terminal.say(back)
     if reader.unreadable:
-        session.terminal.warn(f"The log holds {counted(reader.unreadable, 'line')} that are none.")
+        session.terminal.warn(f"The log has {counted(reader.unreadable, 'unreadable line')}.")
         session.terminal.hint("`auth log --verify`")
     if arguments.follow:
         with suppress(KeyboardInterrupt):
@@ -85,7 +85,7 @@ def run(arguments: Namespace, session: Session) -> None:
 
 
 def _folder(session: Session) -> str:
-    """Return where the log is: the agent knows, and if there is none it is where it would be."""
+    """Return the folder of the log, as the agent says, else as the settings do."""
     with suppress(AgentAbsent):
         return str(session.connect(start=False).ask("status").header["log"]["folder"])
     return f"{session.settings.directories.state_folder}/audit"
@@ -110,7 +110,7 @@ def _show(found: Sequence[Line], arguments: Namespace, session: Session) -> None
     if latest or arguments.follow:
         session.terminal.table([HEADING, *map(row, latest)])
     else:
-        session.terminal.say("The log has no such line.")
+        session.terminal.say("The log has no matching line.")
     if len(latest) < len(found):
         session.terminal.say(f"These are the latest {len(latest)} of {len(found)} lines.")
         session.terminal.hint("`auth log --since 30d`")
@@ -132,7 +132,7 @@ def _follow(
 
 
 def _verify(session: Session) -> None:
-    """Ask the agent, and say what it found; raises CommandError if that is anything."""
+    """Have the agent verify the log and print the result. Raises CommandError for a finding."""
     answer = unlocking.ask(session, "log", verify=True, offer=True).header
     told = {key: value for key, value in answer.items() if key not in {"id", "ok"}}
     session.done(told)
@@ -142,7 +142,7 @@ def _verify(session: Session) -> None:
         raise CommandError(
             f"The log in {answer['folder']} is not what was written:"
             f" {counted(answer['count'], 'finding')}.",
-            "`auth list` and each index's own pages show what may have been used",
+            "`auth list` and the pages of each index show which credentials may have been used",
         )
     if not session.json:
         session.terminal.say(summary(answer))

@@ -1,7 +1,7 @@
 """`auth login`: store a credential for an index.
 
-What is missing is asked for on a terminal. All input is there and checked before anything is made
-or stored, so that an interrupted login leaves nothing behind.
+Missing input is asked for on a terminal. All input is checked before anything is made or stored, so
+an interrupted login leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -42,47 +42,47 @@ def describe(parser: Parser, _command: str) -> None:
     parser.add_argument(
         "--no-password",
         action="store_true",
-        help="the password is empty, as where an index wants a token as user name alone",
+        help="the password is empty, for an index that takes a token as the user name",
     )
-    argument_parser.add_provider(parser, "where to keep it, else by what is there")
+    argument_parser.add_provider(parser, "where to store it (default: the agent chooses)")
     parser.add_argument(
         "--lifetime",
         type=argument_parser.lifetime,
         metavar="TIME",
-        help="forget it after 90m, 8h, 7d ...",
+        help="delete it after 90m, 8h, 7d ...",
     )
     parser.add_argument(
         "--adopt",
         action="store_true",
-        help="leave it in the keyring that has it, and read it there",
+        help="leave it in its keyring, and read it there",
     )
     parser.add_argument(
         "--sealed",
         action="store_true",
-        help="never show it again: only narrower tokens of it are handed out",
+        help="never show it again: only attenuated tokens of it are handed out",
     )
     parser.add_argument(
         "--trusted-publishing",
         action="store_true",
-        help="in CI: have pypi or testpypi mint a token, and keep it in memory alone",
+        help="in CI: have pypi or testpypi mint a token, and keep it in memory only",
     )
     parser.add_argument(
-        "--check", action="store_true", help="ask the index first, and store nothing it refuses"
+        "--check", action="store_true", help="ask the index first; if it refuses, store nothing"
     )
     parser.examples(
         "auth login                                 ask for a token of PyPI",
-        "auth login testpypi --token - < file       the token is the one line of a file",
+        "auth login testpypi --token - < file       read the token from a file of one line",
         "auth login https://h.example -u alice      ask for alice's password",
-        "auth login https://h.example --no-username --password -    a token as password alone",
-        "auth login https://h.example -u TOKEN --no-password        a token as user name alone",
-        "auth login pypi --token - --lifetime 8h    forget it after a working day",
-        "auth login pypi --sealed                   use it, and never show it again",
+        "auth login https://h.example --no-username --password -    a token as the password",
+        "auth login https://h.example -u TOKEN --no-password        a token as the user name",
+        "auth login pypi --token - --lifetime 8h    delete it after a working day",
+        "auth login pypi --sealed                   use it, but never show it again",
         "auth login pypi --trusted-publishing       in CI, with nothing stored anywhere",
     )
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Store what was given or is asked for."""
+    """Store the credential that was given or typed."""
     service = session.service(arguments.service)
     given = secret_input.credential(
         username_flag=arguments.username,
@@ -102,7 +102,7 @@ def run(arguments: Namespace, session: Session) -> None:
         return
     _check_answerable(service, given, session)
     if given.secret is not None and given.username is not None:
-        # wrong ones fail before all else
+        # A wrong secret fails before anything else is done.
         token_format.checked(service.login_keys, given.username, given.secret)
     with session.terminal.unseen():
         username, secret = _complete(service, given, session)
@@ -122,7 +122,7 @@ def run(arguments: Namespace, session: Session) -> None:
 
 
 def _check_answerable(service: Service, given: Given, session: Session) -> None:
-    """Refuse at once what would need a question that nobody is there to answer."""
+    """Raise CommandError at once if input is missing that only a terminal could give."""
     if session.terminal.is_there():
         return
     if given.username is None and service.default_username is None:
@@ -142,11 +142,11 @@ def _check_answerable(service: Service, given: Given, session: Session) -> None:
 
 
 def _complete(service: Service, given: Given, session: Session) -> tuple[str, str]:
-    """Return user name and secret, with what is missing asked for or read."""
+    """Return user name and secret; read or ask for the missing ones."""
     terminal, name = session.terminal, display(service.publish_key)
     username = service.default_username if given.username is None else given.username
     if username is None and service.publish_key in FIXED.values() and not given.has_secret:
-        username = TOKEN_USER  # these two take tokens alone
+        username = TOKEN_USER  # these two indexes take only tokens
     if username is None:
         username = terminal.ask(f"User name for {name} (empty: an API token):") or TOKEN_USER
     if given.secret is not None:
@@ -157,7 +157,7 @@ def _complete(service: Service, given: Given, session: Session) -> tuple[str, st
     what = "API token" if username == TOKEN_USER else what
     secret = terminal.ask_secret(f"{what} for {name} (not shown):", alone=True)
     if username == TOKEN_USER:
-        secret = secret.strip()  # copied from a page; no token has blanks around it
+        secret = secret.strip()  # a pasted token may have blanks around it
     if not secret:
         may_be = username not in {TOKEN_USER, ""}
         hint = "`--no-password` stores an empty one" if may_be else ""
@@ -166,22 +166,20 @@ def _complete(service: Service, given: Given, session: Session) -> tuple[str, st
 
 
 def _require_narrowable(secret: bytes) -> None:
-    """Raise CommandError for what could not be used any more if it were sealed."""
+    """Raise CommandError for a secret that could never be used once it is sealed."""
     token = seen(secret)
     if token is None or not token.narrows:
         raise CommandError(
-            "Only tokens of PyPI, TestPyPI and devpi can be narrowed, so that only they can be sealed.",
+            "Only tokens of PyPI, TestPyPI and devpi can be attenuated, and so be sealed.",
             "leave `--sealed` out",
         )
 
 
 def _adopt(arguments: Namespace, service: Service, given: Given, session: Session) -> None:
     if given.has_secret:
-        raise CommandError(
-            "`--adopt` takes no secret: the credential stays in the keyring that has it."
-        )
+        raise CommandError("`--adopt` takes no secret: the credential stays in its keyring.")
     if arguments.sealed:
-        raise CommandError("`--adopt` stores nothing that `--sealed` could be about.")
+        raise CommandError("`--adopt` and `--sealed` exclude each other: nothing is stored.")
     if arguments.check:
         raise CommandError(
             "`--adopt` and `--check` exclude each other.", "`auth token --check` does it afterwards"
@@ -202,7 +200,7 @@ def _store(
     body: bytes,
     checked: str | None = None,
 ) -> None:
-    """Store under each of the service's keys, and say what happened to each."""
+    """Store under each key of the service, and report each."""
     stored: list[dict[str, Any]] = []
     provider = home.provider
     for key in service.login_keys:
@@ -221,7 +219,7 @@ def _store(
         stored.append({k: header[k] for k in ("service", "replaced", "kept")})
     end = None if arguments.lifetime is None else int(time()) + arguments.lifetime
     if end is not None:
-        session.terminal.say(f"It is forgotten {ahead(end, time() - 1)}.")
+        session.terminal.say(f"It will be deleted {ahead(end, time() - 1)}.")
     session.done(
         {
             "service": stored[0]["service"],

@@ -1,7 +1,7 @@
-"""`auth logout`: remove a stored credential, exactly the one that is named.
+"""`auth logout`: remove exactly the named credential.
 
-It never asks, and speaks to an index only where `--revoke` says so, or where the token was minted
-here. Else it says that the credential is still valid there, and what would end that.
+It never prompts. It calls an index only with `--revoke`, or to revoke a token that was minted here;
+otherwise it says that the credential is still valid at the index, and how the user can end that.
 """
 
 from __future__ import annotations
@@ -36,33 +36,33 @@ def describe(parser: Parser, _command: str) -> None:
     argument_parser.add_username(
         parser, "whose credential; needed if several are stored for the index"
     )
-    argument_parser.add_provider(parser, "remove it from that provider's vault alone")
+    argument_parser.add_provider(parser, "remove it only from that provider's vault")
     parser.add_argument(
         "--all",
         action="store_true",
-        help="every account of SERVICE; without SERVICE everything that is stored",
+        help="every account of SERVICE; without SERVICE every stored credential",
     )
     parser.add_argument(
         "--revoke",
         action="store_true",
-        help="first revoke it at the index, for every copy of it, where its API can do that",
+        help="first revoke the token at the index, if its API allows that",
     )
     parser.add_argument(
-        "--forget", action="store_true", help="with --revoke: remove also what was not revoked"
+        "--forget", action="store_true", help="with --revoke: also remove it if it was not revoked"
     )
     parser.add_argument(
-        "--purge", action="store_true", help="delete an adopted one from its keyring as well"
+        "--purge", action="store_true", help="also delete an adopted credential from its keyring"
     )
     parser.examples(
         "auth logout                           the token for PyPI",
         "auth logout https://h.example -u bob  bob's password there",
         "auth logout https://gitlab.example/api/v4/projects/7/packages/pypi/ --revoke",
-        "auth logout --all                     everything",
+        "auth logout --all                     every credential",
     )
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Remove it, and say where it is still valid."""
+    """Remove the credential, and say where it is still valid."""
     if arguments.all and (arguments.username is not None or arguments.no_username):
         option = "--no-username" if arguments.no_username else "--username"
         raise CommandError(
@@ -70,7 +70,7 @@ def run(arguments: Namespace, session: Session) -> None:
         )
     if arguments.forget and not arguments.revoke:
         raise CommandError(
-            "`--forget` goes with `--revoke`.", "a logout without `--revoke` removes in any case"
+            "`--forget` needs `--revoke`.", "a logout without `--revoke` removes it in any case"
         )
     keys: tuple[str, ...] | None = None
     username: str | None = None
@@ -104,7 +104,7 @@ def _is_minted(entry: Entry) -> bool:
 def _revoke(
     arguments: Namespace, session: Session, keys: tuple[str, ...] | None, username: str | None
 ) -> None:
-    """Revoke, and remove what was revoked, what nobody can revoke, and what is to be forgotten."""
+    """Revoke; remove what was revoked or cannot be revoked, and with `--forget` the rest."""
     from tokenward.indexes import revocation
     from tokenward.indexes.web import WebError
 
@@ -138,7 +138,7 @@ def _revoke(
         raise CommandError(
             f"{counted(len(kept), 'credential')} could not be revoked, and"
             f" {'stays' if len(kept) == 1 else 'stay'} stored.",
-            "try again, or `--forget` removes without revoking",
+            "try again; with `--forget` it is removed without being revoked",
         )
 
 
@@ -149,7 +149,7 @@ def _remove_all(
     username: str | None,
     service: Service | None,
 ) -> tuple[list[Entry], int]:
-    """Remove under each of the keys, or everything; that one of them holds nothing is no failure."""
+    """Remove under each key, or everything; a key that holds nothing is not an error."""
     removed: list[Entry] = []
     count = 0
     for key in keys or (None,):
@@ -217,7 +217,7 @@ def _say_removed(session: Session, removed: list[Entry], count: int) -> None:
 
 
 def _say_aftermath(session: Session, valid: list[Entry], *, could: bool) -> None:
-    """Say that removing here revokes nothing there, and what does; `could` have, with `--revoke`."""
+    """Say where removed credentials are valid still; `could`: `--revoke` was possible."""
     if not valid:
         return
     from tokenward.indexes.place import REVOCABLE, place_of

@@ -1,4 +1,4 @@
-"""`auth passphrase set` and `remove`: what opens the vault of the provider `disabled`."""
+"""`auth passphrase set` and `remove`: change how the vault of the provider `disabled` opens."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 def describe(parser: Parser, command: str) -> None:
     """Add options and examples."""
     if command == "passphrase remove":
-        parser.examples("auth passphrase remove    a key file opens the vault from then on")
+        parser.examples("auth passphrase remove    from then on a key file opens the vault")
         return
     parser.add_argument(
-        "--keep-slots", action="store_true", help="let it open as before, too (a key file ...)"
+        "--keep-slots", action="store_true", help="keep the other ways to open it (a key file ...)"
     )
     parser.examples(
-        "auth passphrase set                                     ask for it twice",
+        "auth passphrase set                                     ask twice for the passphrase",
         "TOKENWARD_PASSPHRASE_FILE=~/.phrase auth passphrase set",
     )
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Change it; a closed vault asks for the old passphrase first."""
+    """Change the passphrase; a closed vault asks for the old one first."""
     action = arguments.command.rpartition(" ")[2]
     kinds = _opened_by(session)
     if action == "remove" and "passphrase" not in kinds:
@@ -51,13 +51,13 @@ def run(arguments: Namespace, session: Session) -> None:
 
 def _outcome(action: str, kinds: list[str]) -> str:
     if action == "remove":
-        return "The vault of `disabled` opens with a key file now, to whoever can read your files."
+        return "A key file opens the vault of `disabled` now, to all programs that read your files."
     how = "and with nothing else" if kinds == ["passphrase"] else "and as it did before"
     return f"The vault of `disabled` opens with the new passphrase now, {how}."
 
 
 def _opened_by(session: Session) -> list[str]:
-    """Open the vault if it is closed, and return the kinds of its slots; [] if there is none."""
+    """Open the vault if it is closed, and return the kinds of its slots; [] without a vault."""
     found: list[dict[str, Any]] = session.plain("status").header["vaults"]
     vault = next((v for v in found if v["provider"] == "disabled"), None)
     if vault is None or vault["state"] == "absent":
@@ -75,14 +75,14 @@ def _opened_by(session: Session) -> list[str]:
 
 
 def _say_elsewhere(count: int | None, session: Session) -> None:
-    """Say what this passphrase does not protect: how much lies in the other vault, open to whom."""
+    """Say how many credentials this passphrase does not protect, and who can read them."""
     vaults: list[dict[str, Any]] = session.plain("status").header["vaults"]
     other = next((vault for vault in vaults if vault["provider"] == "keyring"), None)
     if other is None or other["state"] == "absent":
         return
     who = listed([str(slot["detail"]) for slot in other["slots"]])
     if count is None:
-        what = "What is stored in the vault of `keyring` is not counted, since that is not open;"
+        what = "The credentials in the vault of `keyring` are not counted, because it is not open;"
         session.terminal.say(f"{what} it opens to {who}.")
     else:
         what = f"{counted(count, 'credential')} {'lies' if count == 1 else 'lie'}"

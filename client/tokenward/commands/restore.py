@@ -1,10 +1,10 @@
-"""`auth restore`: an export, or after damage the generation before, comes back.
+"""`auth restore`: bring back an export or, after damage, the previous generation of a vault.
 
-*FILE* is what `auth export` wrote. It is judged and opened before anything is stored; what is stored
-already stays, unless the user says `--replace`.
+*FILE* is an export of `auth export`. It is judged and opened before anything is stored; a stored
+credential stays, unless the user says `--replace`.
 
-*--previous* is for damage and no undo: a vault that can be read is replaced only after a yes.
-Nothing that was logged out comes back, for no older generation is kept of such a change.
+*--previous* repairs damage; it is not an undo. A readable vault is replaced only after a yes. A
+credential that was logged out never comes back: no older generation is kept of such a change.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SAID = {
     "expired": "expired",
     "failed": "not restored",
 }
-"""What became of the credentials of an export, for a person."""
+"""The outcomes for the credentials of an export, in words."""
 
 
 def describe(parser: Parser, _command: str) -> None:
@@ -45,31 +45,29 @@ def describe(parser: Parser, _command: str) -> None:
         parser, "file", "[FILE]", nargs="?", metavar="FILE", help="an export; - is stdin"
     )
     parser.add_argument(
-        "--replace", action="store_true", help="also where another secret is stored already"
+        "--replace", action="store_true", help="replace a stored secret that differs"
     )
     argument_parser.add_passphrase_file(parser)
     parser.add_argument(
-        "--previous", action="store_true", help="the generation before, which lies beside the vault"
+        "--previous", action="store_true", help="the previous generation, kept beside the vault"
     )
-    argument_parser.add_provider(
-        parser, "that provider's vault; for FILE where to keep what comes back"
-    )
+    argument_parser.add_provider(parser, "that provider's vault; for FILE, where to store")
     parser.add_argument(
-        "--yes", action="store_true", help="go back even where the vault can be read; never ask"
+        "--yes", action="store_true", help="replace even a readable vault; never ask"
     )
     parser.examples(
-        "auth restore backup.tokenward                          what `auth export` wrote",
-        "auth restore --previous                                where one vault is damaged",
-        "auth restore --previous --keyring-provider disabled    that of the provider disabled",
+        "auth restore backup.tokenward                          an export of `auth export`",
+        "auth restore --previous                                repair the one damaged vault",
+        "auth restore --previous --keyring-provider disabled    the vault of `disabled`",
     )
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Restore what was asked for, and tell what came back."""
+    """Restore an export or a generation, and report the result."""
     if (arguments.file is None) != arguments.previous:
         raise CommandError(
-            "What is to be restored is either a file or the generation before.",
-            "name an exported file; `auth restore --previous` goes back a generation",
+            "`auth restore` takes either FILE or `--previous`.",
+            "name an exported file; `auth restore --previous` restores the previous generation",
         )
     if arguments.file is not None:
         _from_file(arguments, session)
@@ -92,7 +90,7 @@ def run(arguments: Namespace, session: Session) -> None:
 
 
 def _from_file(arguments: Namespace, session: Session) -> None:
-    """Bring back what an export holds."""
+    """Restore the credentials of an export."""
     from tokenward.backup import collecting
     from tokenward.credentials.bulk_store import DIFFERENT, FAILED, Takeover
 
@@ -128,7 +126,7 @@ def _opened(arguments: Namespace, session: Session) -> list[Entry]:
     path = arguments.file
     data = stdin(MAX_FILE) if path == "-" else read(path, MAX_FILE)
     if data is None:
-        raise CommandError(f"There is no file {path}.")
+        raise CommandError(f"The file {path} does not exist.")
     sealed = parse(data, "standard input" if path == "-" else path)
     if arguments.passphrase_file:
         passphrase = unlocking.passphrase_of(
@@ -153,7 +151,7 @@ def _opened(arguments: Namespace, session: Session) -> list[Entry]:
 
 
 def _the_one(session: Session) -> str:
-    """Return the provider whose vault is meant: the damaged one, else the only one."""
+    """Return the provider of the damaged vault, else of the only one."""
     vaults: list[dict[str, Any]] = session.plain("status").header["vaults"]
     there = [str(vault["provider"]) for vault in vaults if vault["state"] != "absent"]
     broken = [str(vault["provider"]) for vault in vaults if vault["state"] == "broken"]
@@ -162,7 +160,7 @@ def _the_one(session: Session) -> str:
         raise CommandError("There is no vault yet.", "`auth login` makes one")
     if len(meant) > 1:
         raise CommandError(
-            f"It could be the vault of {listed(meant)}.", "name it with `--keyring-provider`"
+            f"This could be the vault of {listed(meant)}.", "name it with `--keyring-provider`"
         )
     return meant[0]
 
@@ -183,7 +181,7 @@ def _restored(session: Session, provider: str, *, anyway: bool) -> dict[str, Any
 
 
 def _count_once_open(session: Session, provider: str) -> int | None:
-    """Open the vault where that asks for something; return how much is in it, None if closed."""
+    """Open the vault, and return how many credentials it holds, or None if it stays closed."""
     closed = AgentError("locked", "It is not open.", "", {"vaults": [provider]})
     unlocking.reopen(session, closed, offer=False)
     vaults = session.plain("status").header["vaults"]
@@ -199,6 +197,6 @@ def _tell(session: Session, header: dict[str, Any], count: int | None) -> None:
         f" {when}, and {holds}."
     )
     if header["kept"]:
-        session.terminal.say(f"What was in its place is {header['kept']} now.")
+        session.terminal.say(f"The vault that it replaced is {header['kept']} now.")
     if count is None:
         session.terminal.hint("`auth unlock` opens it")

@@ -1,8 +1,8 @@
-"""`auth setup`: have the tools that are there find tokenward, and take all of it back.
+"""`auth setup`: make the installed tools use tokenward, and undo all of it.
 
-It needs no terminal and no agent (one that runs is asked which accounts there are). What it will
-write is said first. Nothing that a stranger's file says is overwritten unasked: such a file is
-left alone, the rest is written, and the exit status is 2.
+It needs no terminal and no agent (a running agent is asked for the accounts). It announces what it
+will write. Another program's setting is never overwritten without a yes: its file is not changed,
+the rest is written, and the exit status is 2.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ def describe(parser: Parser, _command: str) -> None:
         "[TOOL]...",
         nargs="*",
         metavar="TOOL",
-        help=f"{', '.join(parts.TOOLS)} (default: those that are there)",
+        help=f"{', '.join(parts.TOOLS)} (default: the installed ones)",
     )
     parser.add_argument(
-        "--undo", action="store_true", help="take out what was put in, and restore every byte"
+        "--undo", action="store_true", help="remove what was added, and restore every byte"
     )
     parser.add_argument(
         "--yes", action="store_true", help="answer every question with yes; never ask"
     )
     parser.examples(
-        "auth setup              for every tool that is there",
-        "auth setup uv twine     for these alone",
-        "auth setup --undo       as if it had never been",
+        "auth setup              for every installed tool",
+        "auth setup uv twine     for these only",
+        "auth setup --undo       undo all of it",
     )
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Set up, or undo it; raises CommandError if a file had to be left alone."""
+    """Set up, or undo it. Raises CommandError if a file was left unchanged."""
     if sys.platform == "win32":
         raise CommandError(
-            "There is nothing on Windows yet that could be set up for tools.",
-            "install tokenward beside a tool, and the library `keyring` finds it there",
+            "On Windows `auth setup` can configure no tool yet.",
+            "install tokenward beside a tool; then the library `keyring` finds it there",
         )
     outcome = Outcome()
     if arguments.undo:
@@ -70,7 +70,7 @@ def run(arguments: Namespace, session: Session) -> None:
         _set_up(session, chosen, outcome, yes=arguments.yes)
     session.done(outcome.described())
     if outcome.refused:
-        raise CommandError(f"{counted(len(outcome.refused), 'file')} stayed as it was.")
+        raise CommandError(f"{counted(len(outcome.refused), 'file')} stayed unchanged.")
 
 
 def _undo(session: Session, chosen: list[str], outcome: Outcome) -> None:
@@ -98,13 +98,16 @@ def _set_up(session: Session, chosen: list[str], outcome: Outcome, *, yes: bool)
             session.terminal.say(seen.summary)
     if not yes and not _agreed(session, looks, journal):
         raise CommandError("Nothing was changed.")
-    with locked(state) as journal:  # not while somebody thinks about a question
+    with locked(state) as journal:  # not while the user thinks about a question
         work.do(looks, journal, outcome)
     _tell_done(session, chosen, looks, outcome)
 
 
 def _look(step: Whole | Settings, journal: Journal, session: Session, *, yes: bool) -> Look:
-    """Look at one file; where a stranger has had his say, ask. Raises CommandError."""
+    """Plan the change of one file; ask if another program's setting is in the way.
+
+    Raises CommandError.
+    """
     known = journal.files.get(step.path)
     try:
         try:
@@ -117,9 +120,9 @@ def _look(step: Whole | Settings, journal: Journal, session: Session, *, yes: bo
 
 
 def _ask_to_replace(step: Whole | Settings, said: StrangersWordError, session: Session) -> None:
-    """Ask whether a stranger's word may become a comment. Raises CommandError for a no."""
+    """Ask whether another program's setting may become a comment. Raises CommandError for a no."""
     if isinstance(step, Whole):
-        raise CommandError(f"{step.path} is somebody else's.", step.hint) from None
+        raise CommandError(f"{step.path} belongs to another program.", step.hint) from None
     problem = f"{step.path} says something else for `{said.args[0]}`"
     terminal = session.terminal
     if not terminal.is_there() or not terminal.confirm(
@@ -129,7 +132,7 @@ def _ask_to_replace(step: Whole | Settings, said: StrangersWordError, session: S
 
 
 def _agreed(session: Session, looks: list[Look], journal: Journal) -> bool:
-    """Ask, where somebody can be asked, before files of the user's own get lines."""
+    """Ask, on a terminal, before lines are added to the user's own files."""
     foreign = [
         seen
         for seen in looks
@@ -139,7 +142,7 @@ def _agreed(session: Session, looks: list[Look], journal: Journal) -> bool:
 
 
 def _accounts(session: Session) -> Accounts:
-    """Return the user names that files and a running agent know."""
+    """Return the user names in files and of a running agent."""
     return Accounts(_pairs(session))
 
 
@@ -148,11 +151,11 @@ def _pairs(session: Session) -> Iterator[tuple[str, str]]:
         if definition.username:
             yield definition.url, definition.username
             yield definition.publish_url or definition.url, definition.username
-    with suppress(CommandError):  # the file cannot be read: said where it is to be written
+    with suppress(CommandError):  # an unreadable file is reported when it is to be written
         for server in session.settings.pypirc:
             if server.username:
                 yield server.url, server.username
-    with suppress(CommandError):  # no agent runs, or the settings do not say which one
+    with suppress(CommandError):  # no agent runs, or the settings do not say which
         entries, _closed = listing.every(session.connect(start=False).ask)
         for entry in entries:
             yield str(entry["service"]), str(entry["username"])
@@ -173,17 +176,17 @@ def _tell_done(session: Session, chosen: list[str], looks: list[Look], outcome: 
     if outcome.written:
         done = f"Set up {', '.join(chosen)}"
         terminal.say(f"{done}: wrote {counted(len(outcome.written), 'file')}.")
-        terminal.hint("`auth setup --undo` takes it all back; do so before you uninstall")
+        terminal.hint("`auth setup --undo` undoes it; run that before you uninstall tokenward")
     elif not outcome.refused:
-        terminal.say("All of it is set up already.")
+        terminal.say("Everything is set up already.")
 
 
 def _tell_undone(session: Session, outcome: Outcome) -> None:
     terminal = session.terminal
     for path in outcome.written:
-        terminal.say(f"{path} is without the lines of `auth setup`.")
+        terminal.say(f"Removed the lines of `auth setup` from {path}.")
     for path in outcome.removed:
-        terminal.say(f"{path} is removed.")
+        terminal.say(f"Removed {path}.")
     for error in outcome.refused.values():
         terminal.warn(str(error))
         terminal.hint(error.hint)

@@ -1,7 +1,7 @@
-"""`auth share`: one more socket of the agent, which hands out one credential to whom is elsewhere.
+"""`auth share`: open a socket of the agent that hands out one credential, for use elsewhere.
 
-It says where the socket is and how the other side uses it. How that side gets at it (a folder that
-a container mounts, `ssh -R`) is not ours. `--stop` ends one, or all.
+It prints the socket and how the other side uses it. How the other side reaches it (a mounted folder
+of a container, `ssh -R`) is for the user. `--stop` ends one share, or all.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def describe(parser: Parser, _command: str) -> None:
         "--service",
         action="append",
         metavar="SERVICE",
-        help="whose credential is handed out; one has to be named, and no more",
+        help="the index whose credential is handed out; exactly one",
     )
-    argument_parser.add_username(parser, "whose, where there are several accounts")
+    argument_parser.add_username(parser, "the user name; needed if several are stored for it")
     parser.add_argument(
         "--project",
         action="append",
         metavar="NAME",
-        help="tokens for this project alone; may be repeated",
+        help="tokens for this project only; may be repeated",
     )
     parser.add_argument(
         "--ttl",
@@ -47,20 +47,20 @@ def describe(parser: Parser, _command: str) -> None:
         metavar="TIME",
         help="end after 15m, 8h ... (default: never)",
     )
-    parser.add_argument("--at", metavar="PATH", help="where the socket is to be")
+    parser.add_argument("--at", metavar="PATH", help="the path of the socket")
     parser.add_argument(
         "--uid",
         action="append",
         type=argument_parser.user_id,
         metavar="N",
-        help="let this user in too, beside you and root; may be repeated",
+        help="also admit this user, besides you and root; may be repeated",
     )
     parser.add_argument(
         "--whole",
         action="store_true",
-        help="hand out what is stored, as it is, and no narrower one",
+        help="hand out the stored credential itself, not attenuated tokens",
     )
-    parser.add_argument("--stop", action="store_true", help="end it: the one `--at` PATH, or all")
+    parser.add_argument("--stop", action="store_true", help="end the share `--at` PATH, or all")
     parser.examples(
         "auth share --service pypi --project mine --ttl 8h    prints the socket's path",
         "auth share --service pypi --at ~/job/tokenward.sock  for a container that mounts ~/job",
@@ -70,19 +70,19 @@ def describe(parser: Parser, _command: str) -> None:
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Share, or stop that."""
+    """Start a share, or stop it."""
     at = None if arguments.at is None else os.path.abspath(arguments.at)
     if arguments.stop:
         _stop(at, arguments, session)
         return
     if arguments.service is None:
-        raise CommandError("What is to be shared is not named.", "`auth share --service pypi`")
+        raise CommandError("No service is named.", "`auth share --service pypi`")
     service, *others = map(session.service, arguments.service)
     if others:
         named = listed([display(each.publish_key) for each in (service, *others)])
         raise CommandError(
-            f"A shared socket hands out one credential, and these are named: {named}.",
-            "one `auth share` for each of them",
+            f"A shared socket hands out one credential, but several are named: {named}.",
+            "run one `auth share` for each of them",
         )
     session.agree_to(service, "Share its credential?", "Nothing is shared.")
     asked = width(arguments.project, None, otherwise=TOOL)
@@ -103,15 +103,15 @@ def run(arguments: Namespace, session: Session) -> None:
         session.done(described)
         return
     end = f"until {described['ends']}" if described["ends"] else "until `auth share --stop`"
-    what = "The credential" if answer["whole"] else "Narrowed tokens"
+    what = "the credential" if answer["whole"] else "attenuated tokens"
     whose = f" ({listed(answer['projects'])})" if answer["projects"] else ""
     session.terminal.lines([answer["socket"]])
-    session.terminal.say(f"{what} for {display(answer['service'])}{whose} can be had there {end}.")
-    session.terminal.hint(f"`TOKENWARD_SOCK={answer['socket']}`, or what that is on the other side")
+    session.terminal.say(f"It hands out {what} for {display(answer['service'])}{whose} {end}.")
+    session.terminal.hint(f"`TOKENWARD_SOCK={answer['socket']}`, or its path on the other side")
 
 
 def shown(share: dict[str, Any]) -> dict[str, Any]:
-    """Return what an agent says of a share, with its end as JSON has it."""
+    """Return an agent's description of a share, with its end as JSON has it."""
     keys = ("socket", "service", "username", "projects", "whole", "uids")
     return {key: share[key] for key in keys} | {"ends": timestamp(share["ends"])}
 
@@ -125,7 +125,7 @@ def _stop(at: str | None, arguments: Namespace, session: Session) -> None:
         connection = session.connect(start=False)
         stopped = connection.ask("unshare", at=at).header["stopped"]
     except AgentAbsent:
-        pass  # and with it all that it shared
+        pass  # its shares ended with it
     session.done({"stopped": stopped})
     if not session.json:
         session.terminal.say(f"Stopped {counted(len(stopped), 'shared socket')}.")

@@ -1,6 +1,6 @@
-"""`auth status`: the agent, the vaults and who can open them, and what protects the secrets.
+"""`auth status`: show the agent, the vaults, who can open them, and the protections.
 
-It never starts an agent: where none runs, that is the answer.
+It never starts an agent: if none runs, it says so.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def describe(parser: Parser, _command: str) -> None:
 
 
 def run(_arguments: Namespace, session: Session) -> None:
-    """Print it."""
+    """Print the status."""
     header: dict[str, Any] | None = None
     with suppress(AgentAbsent):
         header = session.connect(start=False).ask("status").header
@@ -60,7 +60,7 @@ def _tools(parts: list[str]) -> tuple[str, str]:
 
 
 def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
-    """Return the JSON: the same keys whether an agent runs or not."""
+    """Return the JSON object, with the same keys whether an agent runs or not."""
     keys = (
         *("pid", "version", "wire", "socket", "state", "locked", "vaults", "memory", "log"),
         *("policy", "locks", "protections", "shares"),
@@ -80,9 +80,9 @@ def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
 
 
 def overview(header: dict[str, Any], now: float) -> list[str]:
-    """Return the lines that say what the agent answered."""
+    """Return the lines that show the agent's answer."""
     version = header["version"]
-    locks = header.get("locks")  # which an older agent does not have
+    locks = header.get("locks")  # an older agent does not have it
     skew = "" if version == VERSION else f", this command {VERSION}"
     lines = columns(
         [
@@ -100,7 +100,7 @@ def overview(header: dict[str, Any], now: float) -> list[str]:
     lines += ["", "vaults"] + [f"  {line}" for line in columns(_vaults(header["vaults"]))]
     if header.get("memory"):
         kept = counted(header["memory"], "credential")
-        lines.append(f"  in memory alone: {kept}, until a lock or the agent's end")
+        lines.append(f"  in memory only: {kept}, until a lock or the agent's end")
     for vault in header["vaults"]:
         if vault["note"]:
             lines.append(f"  {vault['provider']}: {vault['note']}")
@@ -130,22 +130,22 @@ def _shares(shares: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def policy_in_short(policy: dict[str, Any]) -> str:
-    """Say what the agent makes of the policy file."""
+    """Describe the policy file as the agent read it."""
     if policy["problem"]:
         return f"nothing is handed out: {policy['file']} {policy['problem']}"
     return f"{counted(policy['rules'], 'rule')} in {policy['file']}" if policy["rules"] else "none"
 
 
 def locks_in_short(locks: dict[str, Any], now: float) -> str:
-    """Say upon what the agent locks by itself, and what it last did.
+    """Say when the agent locks by itself, and its last lock.
 
-    A log-out that nobody tells of is nobody's wish, and left out; a locked screen is one.
+    A log-out that is not reported here is left out; a locked screen is the user's wish, and shown.
     """
     upon = []
     if locks["sleep"]:
         upon.append("before sleep" if "logind" in locks["sleep"] else "after sleep")
     if locks["screen"] is not None:
-        unseen = "" if locks["screen"] else " (which nobody tells of here)"
+        unseen = "" if locks["screen"] else " (not reported on this system)"
         upon.append(f"when the screen is locked{unseen}")
     if locks["logout"]:
         upon.append("at log-out")

@@ -1,7 +1,7 @@
-"""`auth token`: print the stored secret, or a narrower one, for scripts and to look into trouble.
+"""`auth token`: print the stored secret or an attenuated token, for scripts and to find errors.
 
-With `--describe` it prints what is visible of the token, from which nobody can use it; with
-`--check` what the index says, which gets a narrower one to judge where there can be one.
+`--describe` prints only what is visible of the token, which cannot be used as a credential.
+`--check` prints the verdict of the index, which gets an attenuated token if one can be made.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ def describe(parser: Parser, _command: str) -> None:
     argument_parser.add_service(
         parser, "the index: pypi (default), testpypi, a URL or a configured name"
     )
-    argument_parser.add_username(parser, "whose secret; needed if several are stored for the index")
-    argument_parser.add_provider(parser, "look in that provider's vault alone")
+    argument_parser.add_username(parser, "the user name; needed if several are stored")
+    argument_parser.add_provider(parser, "look only in that provider's vault")
     argument_parser.add_width(parser)
     parser.add_argument(
         "--describe",
         action="store_true",
-        help="say what it is good for, and print no secret",
+        help="describe the token, and print no secret",
     )
     parser.add_argument(
         "--check",
         action="store_true",
-        help="ask the index whether it takes it, and print that instead of the secret",
+        help="ask the index whether it accepts the token, and print that instead of the secret",
     )
     parser.examples(
-        "auth token                              the token for PyPI, and nothing else, on stdout",
+        "auth token                              print the token for PyPI, and nothing else",
         "auth token https://h.example -u alice   alice's password there",
         "auth token testpypi --format json       with user name, source and expiry",
-        "auth token --project mine --ttl 15m     one that is good for one project and a while",
-        "auth token --describe                   what it is good for, without the secret",
+        "auth token --project mine --ttl 15m     a token for one project and 15 minutes",
+        "auth token --describe                   describe it, without the secret",
         "auth token --check                      ask PyPI whether it knows the token",
-        "auth token -v                           say on stderr which source answered",
+        "auth token -v                           show on stderr where it comes from",
     )
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Print it."""
+    """Print the token, its description or the verdict of its index."""
     provider = arguments.keyring_provider
     service = opaque_services.service(session, arguments.service, provider)
     username = secret_input.username(
@@ -103,7 +103,7 @@ def run(arguments: Namespace, session: Session) -> None:
 
 
 def _describe(said: dict[str, Any], session: Session) -> None:
-    """Print what is visible of a token."""
+    """Print the visible parts of a token."""
     token = said["token"]
     if session.json:
         session.done(
@@ -123,16 +123,17 @@ _TIMES = ("expires", "not_before")
 
 
 def _check(session: Session, found: lookup.Found, again: Callable[[], lookup.Found | None]) -> None:
-    """Print what the index says; that it refuses the credential is a failure.
+    """Print the verdict of the index. Raises CommandError if it refuses the credential.
 
-    A child may be refused for a clock that is wrong here; by the index's own it is asked once more.
+    The index may refuse an attenuated token because our clock is wrong; with the clock of the index
+    it is asked once more.
     """
     from tokenward.indexes.checking import REFUSED
     from tokenward.indexes.clock_skew import tell
     from tokenward.indexes.verification import verdict
 
     if "://" not in found.service:
-        raise CommandError(f"{found.service} names no index that could be asked.")
+        raise CommandError(f"{found.service} is not the URL of an index, so it cannot be asked.")
     said, web = verdict(session, found.service, found.username, found.text)
     if found.source == "agent" and tell(session, found.service, web) and said.state == REFUSED:
         other = again()

@@ -1,4 +1,4 @@
-"""`auth trust DIR`: obey what a project's settings say about providers and directories."""
+"""`auth trust DIR`: obey a project's settings about providers and directories."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def describe(parser: Parser, _command: str) -> None:
 
 
 def run(arguments: Namespace, session: Session) -> None:
-    """Remember the file as it is now."""
+    """Record the current content of the file as trusted."""
     file, is_news = session.settings.trust(arguments.directory)
     if is_news:
-        session.terminal.say(f"{file} is obeyed as it is now; when it changes, trust it again.")
+        session.terminal.say(f"{file} is trusted until it changes.")
     else:
-        session.terminal.say(f"{file} is trusted already.")
+        session.terminal.say(f"{file} is already trusted.")
     session.done({"file": file, "changed": is_news})
