@@ -1,1 +1,1 @@
-"""What `auth doctor` looks at: each module proves one kind of thing and returns findings."""
+"""The checks of `auth doctor`: each module tests one kind of thing and returns findings."""

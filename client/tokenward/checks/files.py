@@ -1,9 +1,9 @@
-"""Whether what we keep is closed to everybody else: directories 700, files 600, all of it ours.
+"""Whether our directories (700) and files (600) are ours, and closed to other users.
 
-Looked at by lstat, so that a link shows as one; nothing is opened and nothing is changed. So are the
-folders above, by the rules that refuse a place (files/own_folders.py). What another user has put there is
-to be moved away, and never made ours: only what is root's may be taken over. Also
-found here: temporary files that a write which died left behind, which are no danger and no use.
+lstat looks at them, so a link shows as one; nothing is opened or changed. The folders above are
+judged by the rules that refuse a place (files/own_folders.py). The user is told to move away what
+another user put there, never to take it over; only root's files may be taken over. Temporary files
+of a write that died are reported, too: they are harmless and useless.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenward.checks.finding import Finding
 
 STALE_SECONDS = 3600
-"""Age past which a temporary file is nobody's any more: no save takes that long."""
+"""The age in seconds from which a temporary file is abandoned: no save takes that long."""
 
 
 def above(check: str, *paths: str) -> Iterator[Finding]:
@@ -35,25 +35,25 @@ def above(check: str, *paths: str) -> Iterator[Finding]:
     elif shared := own_folders.group_writable(*paths):
         yield warning(
             check,
-            f"A group can put something else in the place of what lies below {listed(shared)}.",
+            f"A group can replace what lies below {listed(shared)}.",
             f"`chmod g-w {shlex.join(shared)}`, unless the group is yours alone",
         )
 
 
 def directory(check: str, path: str, uid: int) -> Iterator[Finding]:
-    """Look at one directory and the files that lie directly in it."""
+    """Judge one directory and the files directly in it."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
-        yield ok(check, f"{path} is not there yet.")
+        yield ok(check, f"{path} does not exist yet.")
         return
     except OSError as error:
-        yield problem(check, f"{path} cannot be looked at: {error.strerror}.", f"`ls -ld {path}`")
+        yield problem(check, f"{path} cannot be examined: {error.strerror}.", f"`ls -ld {path}`")
         return
     quoted = shlex.quote(path)
     if not stat.S_ISDIR(found.st_mode):
         yield problem(
-            check, f"{path} is no directory.", f"move it away: `mv {quoted} {quoted}.old`"
+            check, f"{path} is not a directory.", f"move it away: `mv {quoted} {quoted}.old`"
         )
         return
     wrong = _wrong(check, path, found, uid, "700")
@@ -70,9 +70,9 @@ def directory(check: str, path: str, uid: int) -> Iterator[Finding]:
     if not wrong and not any(wrongs):
         inside = f" and the {counted(len(files), 'file')} in it" if files else ""
         if sys.platform == "win32":
-            yield ok(check, f"{path}{inside} can be opened by whoever can open the folder above.")
+            yield ok(check, f"{path}{inside} can be opened by users who can open the folder above.")
         else:
-            yield ok(check, f"Nobody else can get at {path}{inside}.")
+            yield ok(check, f"Other users cannot open {path}{inside}.")
 
 
 def _file(check: str, entry: os.DirEntry[str], uid: int) -> Finding | None:
@@ -80,12 +80,12 @@ def _file(check: str, entry: os.DirEntry[str], uid: int) -> Finding | None:
     if stat.S_ISREG(found.st_mode) or stat.S_ISSOCK(found.st_mode):
         return _wrong(check, entry.path, found, uid, "600")
     return problem(
-        check, f"{entry.path} is no ordinary file.", f"`ls -l {shlex.quote(entry.path)}`"
+        check, f"{entry.path} is not an ordinary file.", f"`ls -l {shlex.quote(entry.path)}`"
     )
 
 
 def _wrong(check: str, path: str, found: os.stat_result, uid: int, mode: str) -> Finding | None:
-    """Return what is wrong with the owner or the mode of `path`, None if nothing is."""
+    """Return the finding about the owner or the mode of `path`, or None."""
     if found.st_uid != uid:
         owner = f"belongs to the user with number {found.st_uid}"
         quoted = shlex.quote(path)
@@ -93,17 +93,17 @@ def _wrong(check: str, path: str, found: os.stat_result, uid: int, mode: str) ->
             return problem(check, f"{path} {owner}.", f"`sudo chown {uid} {quoted}`")
         return problem(
             check,
-            f"{path} {owner}, who can change what is in it.",
+            f"{path} {owner}, who can change its contents.",
             f"use nothing that lies there; `sudo mv {quoted} {quoted}.theirs`",
         )
     if open_to_others(found.st_mode):
-        is_open = f"is open to others (mode {stat.S_IMODE(found.st_mode):o})"
+        is_open = f"is open to other users (mode {stat.S_IMODE(found.st_mode):o})"
         return problem(check, f"{path} {is_open}.", f"`chmod {mode} {shlex.quote(path)}`")
     return None
 
 
 def leftovers(paths: list[str], now: float) -> Finding:
-    """Look for temporary files that are older than any write takes; `now` in seconds since 1970."""
+    """Report temporary files older than any write takes; `now` in seconds since 1970."""
     stale: list[str] = []
     for path in paths:
         try:
@@ -115,11 +115,11 @@ def leftovers(paths: list[str], now: float) -> Finding:
                     and entry.stat(follow_symlinks=False).st_mtime < now - STALE_SECONDS
                 ]
         except OSError:
-            continue  # said above, or not there
+            continue  # reported above, or missing
     if stale:
         return warning(
             "leftovers",
-            f"A write that died left {counted(len(stale), 'temporary file')} behind.",
+            f"An interrupted write left {counted(len(stale), 'temporary file')} behind.",
             f"`rm {shlex.join(sorted(stale))}`",
         )
-    return ok("leftovers", "No write that died left a temporary file behind.")
+    return ok("leftovers", "No interrupted write left a temporary file behind.")

@@ -1,4 +1,4 @@
-"""What one check found: how bad it is, one sentence, and the command that mends it."""
+"""A finding of one check: its state, one sentence, and a command that helps."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`state` is `ok`, `warning` (works, and could be better) or `problem` (a promise is off).
+    """`state` is `ok`, `warning` (can be improved) or `problem` (a promise does not hold).
 
-    `message` is one sentence and `hint` a phrase, both as ui/terminal.py says; no secret is in either.
+    `message` is one sentence and `hint` a phrase (see ui/terminal.py); neither has a secret.
     """
 
     check: str
@@ -21,15 +21,15 @@ class Finding:
 
 
 def ok(check: str, message: str) -> Finding:
-    """Report that something is as it should be."""
+    """Report that something is in order."""
     return Finding(check, OK, message)
 
 
 def warning(check: str, message: str, hint: str) -> Finding:
-    """Report what works, and could be better or cannot be proved."""
+    """Report something that can be improved or cannot be proved."""
     return Finding(check, WARNING, message, hint)
 
 
 def problem(check: str, message: str, hint: str) -> Finding:
-    """Report that something promised does not hold here."""
+    """Report that a promise does not hold here."""
     return Finding(check, PROBLEM, message, hint)

@@ -1,4 +1,4 @@
-"""Whether the audit log is what the agents wrote, as the agent itself finds it."""
+"""Whether the audit log is as the agents wrote it, by the agent's own verdict."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def findings(status: dict[str, Any], verified: dict[str, Any] | None) -> Iterator[Finding]:
-    """Say what a look at the log found; `verified` is None where no vault is open to look by."""
+    """Report the state of the log; `verified` is None if no vault is open to verify it with."""
     if status["problem"]:
         yield problem("log", str(status["problem"]), f"`ls -la {status['folder']}` and `df`")
     if verified is None:
-        yield warning("log", "No vault is open to check the audit log by.", "`auth unlock`")
+        yield warning("log", "The audit log cannot be verified: no vault is open.", "`auth unlock`")
         return
     if verified["count"]:
         first = str(verified["problems"][0]).rstrip(".")

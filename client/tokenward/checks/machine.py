@@ -1,6 +1,6 @@
-"""What this machine and this installation do to secrets and to the time that `auth` takes.
+"""Swap on this machine, and files of this installation that make `auth` start slowly.
 
-Judgements of texts that the caller has read: /proc/swaps, `.pth` files, a console script.
+The functions judge texts that the caller has read: /proc/swaps, `.pth` files, a console script.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 def swap(swaps: str, encrypted: Callable[[str], bool]) -> Finding:
-    """Judge /proc/swaps (proc(5)); `encrypted` tells it of a device."""
+    """Judge /proc/swaps (proc(5)); `encrypted` says whether a device is encrypted."""
     spaces = [line.split()[0] for line in swaps.splitlines()[1:] if line.strip()]
     on_disk = [space for space in spaces if not space.startswith("/dev/zram")]
     open_ = [space for space in on_disk if not encrypted(space)]
     if not on_disk:
-        return ok("swap", "Nothing is swapped to a disk.")
+        return ok("swap", "No swap is on a disk.")
     if not open_:
-        return ok("swap", f"What is swapped to {listed(on_disk)} is encrypted.")
+        return ok("swap", f"The swap on {listed(on_disk)} is encrypted.")
     return warning(
         "swap",
         f"Swap on {listed(open_)} is not known to be encrypted: the agent's locked memory is never"
-        " there, but what a tool was given may be.",
+        " there, but a tool's memory may be.",
         f"encrypt it (crypttab), or `sudo swapoff {open_[0]}`",
     )
 
 
 def is_encrypted(device: str, sys: str = "/sys") -> bool:
-    """Tell whether a block device is known to be encrypted by dm-crypt."""
+    """Return whether a block device is known to be encrypted by dm-crypt."""
     name = os.path.basename(os.path.realpath(device))
     try:
         with open(f"{sys}/class/block/{name}/dm/uuid", encoding="ascii") as file:
@@ -49,16 +49,16 @@ def slow_start(files: Mapping[str, str]) -> Finding:
     """Judge `.pth` files (path to text): a line that begins with `import` runs at each start."""
     slow = sorted(path for path, text in files.items() if re.search(r"(?m)^import[ \t]", text))
     if not slow:
-        return ok("start-up", "No .pth file runs code whenever `auth` starts.")
+        return ok("start-up", "No .pth file runs code when `auth` starts.")
     return warning(
         "start-up",
-        f"Code in {listed(slow)} runs whenever `auth` starts.",
+        f"Code in {listed(slow)} runs each time `auth` starts.",
         "give tokenward an environment of its own: `uv tool install tokenward`",
     )
 
 
 def wrapper(path: str, text: str) -> Iterator[Finding]:
-    """Judge the console script: that of an older pip imports `re`, a third of the whole time."""
+    """Judge the console script: an older pip's imports `re`, a third of the start-up time."""
     if re.search(r"(?m)^import re$", text):
         yield warning(
             "start-up",
@@ -68,7 +68,7 @@ def wrapper(path: str, text: str) -> Iterator[Finding]:
 
 
 def pth_files(folders: list[str]) -> Iterator[tuple[str, str]]:
-    """Read every `.pth` file in some folders; what cannot be read does not run either."""
+    """Yield path and text of each `.pth` file; an unreadable one does not run either."""
     for folder in dict.fromkeys(folders):
         try:
             names = sorted(name for name in os.listdir(folder) if name.endswith(".pth"))

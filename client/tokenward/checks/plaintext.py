@@ -1,7 +1,7 @@
-"""Where credentials for indexes lie in plain text beside us: named by place, never by value.
+"""Where credentials for indexes lie in plain text, named by place, never by value.
 
-The files are those that `auth import` reads. One that others can read is a problem; one that only
-its owner can read is a warning: every program of the user, every backup has it.
+The files are those that `auth import` reads. A file that other users can read is a problem. A file
+that only its owner can read is a warning: every program of the user and every backup has it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CHECK = "plain text"
 
 
 def findings(environ: Mapping[str, str], home: str, known: Known) -> Iterator[Finding]:
-    """Look through the files of other tools; `known` are the user's indexes."""
+    """Examine the files of other tools; `known` are the user's indexes."""
     found = False
     for name, source in sources.FILES.items():
         for path in sources.paths(name, environ, home):
@@ -43,16 +43,16 @@ def findings(environ: Mapping[str, str], home: str, known: Known) -> Iterator[Fi
                 yield _finding(name, path, list(dict.fromkeys(places)))
     if not found:
         names = listed(list(sources.FILES))
-        yield ok(CHECK, f"No credential for an index lies in the files of {names}.")
+        yield ok(CHECK, f"The files of {names} hold no credential for an index.")
 
 
 def _finding(source: str, path: str, places: list[str]) -> Finding:
-    message = f"{path} has the secret of {listed(places)} in plain text"
+    message = f"{path} holds the secret of {listed(places)} in plain text"
     mode = stat.S_IMODE(os.stat(path).st_mode)
     if open_to_others(mode):
         return problem(
             CHECK,
-            f"{message}, and others can read it (mode {mode:o}).",
+            f"{message}, and other users can read it (mode {mode:o}).",
             f"`chmod 600 {shlex.quote(path)}`, then `auth import {source} --remove`",
         )
     return warning(CHECK, f"{message}.", f"`auth import {source} --remove`")

@@ -1,4 +1,4 @@
-"""Whether the agent can obey the policy in config.toml: one that it cannot lets nothing through."""
+"""Whether the agent can read the policy in config.toml: with a broken one it hands out nothing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def finding(policy: dict[str, Any]) -> Finding:
-    """Say what the agent makes of it; `policy` as `status` answers it."""
+    """Report the policy; `policy` as `status` answers it."""
     if policy["problem"]:
         return problem(
             "policy",
-            f"Nothing is handed out, since {policy['file']} {policy['problem']}.",
-            "mend that line, or take the rules out",
+            f"Nothing is handed out, because {policy['file']} {policy['problem']}.",
+            "correct that line, or remove the rules",
         )
     if not policy["rules"]:
-        return ok("policy", "There is no policy: every program of yours is given what it asks for.")
+        return ok("policy", "No policy is set: every program of yours gets what it asks for.")
     return ok("policy", f"The policy in {policy['file']} has {counted(policy['rules'], 'rule')}.")

@@ -1,7 +1,7 @@
-"""Whether the agent's process keeps its promises: tried on it, from outside, as this user.
+"""Whether the agent's process keeps its promises, tested from outside as this user.
 
-What it says of itself counts only where nothing can be tried. Linux shows a process to others, and
-Windows says what may be done to one; elsewhere the agent's own report is all there is.
+The agent's own report counts only if nothing can be tested. Linux shows a process to others, and
+Windows says what may be done to it; other systems leave only the agent's own report.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _REFUSED = {errno.EACCES, errno.EPERM}
 _OPENED = ("mem", "environ", "maps")
-_RESTART = "`auth agent restart`, and report it if it stays so"
+_RESTART = "`auth agent restart`, and report it if it happens again"
 
 
 def closed(pid: int, uid: int, proc: str = "/proc") -> Iterator[Finding]:
@@ -33,14 +33,14 @@ def closed(pid: int, uid: int, proc: str = "/proc") -> Iterator[Finding]:
         if may_be_read(pid):
             yield problem(check, "Other programs of yours can read the agent's memory.", _RESTART)
         else:
-            yield ok(check, "The agent's memory cannot be read by you.")
+            yield ok(check, "Your other programs cannot read the agent's memory.")
         return
     if not os.path.isdir(f"{proc}/self"):
         return
     if uid == 0:
         yield warning(
             check,
-            "Nobody can be kept from reading the agent's memory who is root, as you are.",
+            "You are root, and root can read the agent's memory.",
             "use tokenward as an ordinary user",
         )
         return
@@ -56,17 +56,19 @@ def closed(pid: int, uid: int, proc: str = "/proc") -> Iterator[Finding]:
             check, f"Other programs of yours can read the agent ({', '.join(opened)}).", _RESTART
         )
     elif set(wrong.values()) <= _REFUSED:
-        yield ok(check, "Memory, environment and descriptors of the agent cannot be read by you.")
+        yield ok(
+            check, "Your other programs cannot read the agent's memory, environment and files."
+        )
     else:
         yield warning(
             check,
-            f"The agent (pid {pid}) cannot be seen from here, so that nothing can be tried on it.",
+            f"The agent (pid {pid}) cannot be seen from here, so it cannot be tested.",
             "run `auth doctor` where the agent runs",
         )
 
 
 def _open(path: str) -> int | None:
-    """Return why a file cannot be opened, or None if it can."""
+    """Return the error number of opening a file, or None if it opens."""
     try:
         os.close(os.open(path, os.O_RDONLY | CLOSED))
     except OSError as error:
@@ -75,16 +77,16 @@ def _open(path: str) -> int | None:
 
 
 def limits(text: str) -> Iterator[Finding]:
-    """Judge the agent's limits, as /proc/PID/limits has them (proc_pid_limits(5))."""
+    """Judge the agent's limits in /proc/PID/limits (proc_pid_limits(5))."""
     core = _limit(text, "Max core file size")
     if core == ("0", "0"):
-        yield ok("core", "A crash of the agent writes no core file (limit 0, for good).")
+        yield ok("core", "A crash of the agent writes no core file (limit 0, and fixed).")
     elif core:
         yield problem("core", f"A crash of the agent may write a core file ({core[1]}).", _RESTART)
 
 
 def _limit(text: str, name: str) -> tuple[str, str] | None:
-    """Return a soft and a hard limit, None where there is no such line."""
+    """Return a soft and a hard limit, or None without such a line."""
     for line in text.splitlines():
         if line.startswith(name):
             soft, hard, *_ = line.removeprefix(name).split()
@@ -93,9 +95,9 @@ def _limit(text: str, name: str) -> tuple[str, str] | None:
 
 
 def memory(kind: str, limits_text: str) -> Finding:
-    """Judge how the secrets are kept from swap and dumps, by the agent's word for it."""
+    """Judge how the secrets are kept from swap and dumps, by the agent's own report."""
     if kind == "memfd_secret":
-        return ok("memory", "Secrets are in memory that not even the kernel maps (memfd_secret).")
+        return ok("memory", "Secrets are in memory that the kernel does not map (memfd_secret).")
     if kind == "mlock":
         return ok("memory", "Secrets are in locked memory, which is never swapped (mlock).")
     if kind == "VirtualLock":
@@ -113,15 +115,15 @@ HELPS = {
     "not dumpable": "run the agent outside of it",  # refused in a user namespace alone
     "remote debugging off": "`auth agent restart`",
 }
-"""What helps where a protection is refused."""
+"""What helps if a protection is refused."""
 
 
 def refused(protections: Mapping[str, str]) -> Iterator[Finding]:
-    """Name the protections that this system does not have."""
+    """Report the protections that this system refuses."""
     for name, state in protections.items():
         if state.startswith("refused"):
             yield warning(
                 "protections",
                 f"This system refuses a protection: {name} ({state.removeprefix('refused: ')}).",
-                HELPS.get(name, "a newer kernel may have it"),
+                HELPS.get(name, "a newer kernel may provide it"),
             )

@@ -1,4 +1,4 @@
-"""Whether the service manager that is to look after the agent does."""
+"""Whether the service manager that should start the agent does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def findings(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Say what is to be said where one is to; raises nothing."""
+    """Report an installed service; raises nothing."""
     manager = services.here(environ)
     service = manager.service() if manager is not None else None
     if manager is None or service is None:
@@ -23,6 +23,6 @@ def findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     else:
         yield warning(
             "service",
-            f"{manager.name} is to start the agent, and does not listen at {service.socket}.",
+            f"{manager.name} should start the agent, but does not listen at {service.socket}.",
             "`auth agent install`",
         )

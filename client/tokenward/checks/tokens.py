@@ -1,4 +1,4 @@
-"""Whether stored tokens should be replaced by younger or narrower ones, as far as that is visible."""
+"""Whether stored tokens should be replaced by newer or narrower ones, as far as that is visible."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def findings(entries: list[dict[str, Any]], now: float) -> Iterator[Finding]:
-    """Say of each entry of a list what should be done about its token."""
+    """Report for each entry of a list what should be done about its token."""
     seen = [entry for entry in entries if entry["token"] is not None]
     fine = 0
     for entry in seen:
@@ -31,4 +31,4 @@ def findings(entries: list[dict[str, Any]], now: float) -> Iterator[Finding]:
         else:
             fine += 1
     if seen and fine == len(seen):
-        yield ok("tokens", f"Nothing is amiss with {counted(fine, 'token')}, as far as is visible.")
+        yield ok("tokens", f"No problem is visible in {counted(fine, 'token')}.")

@@ -1,7 +1,7 @@
-"""Whether tools find tokenward: what `auth setup` has written, and whether it still leads here.
+"""Whether tools find tokenward: what `auth setup` wrote, and whether it still leads here.
 
-A keyringrc.cfg that names a module which is gone makes the keyring library fail in every tool, so
-that is a problem; the rest works in some other way, or asks nobody.
+A keyringrc.cfg that names a missing module is a problem, because it makes the keyring library fail
+in every tool. The other cases are warnings: tools get credentials in another way, or none.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHECK = "tools"
 
 
 def findings(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Look at the environment, keyringrc.cfg, the module that it names, and the program on PATH."""
+    """Examine the environment, keyringrc.cfg, its module, and the program on PATH."""
     for message, hint in kept_away.problems(environ):
         yield warning(CHECK, message, hint)
     path = keyring_part.configuration(parts.config_folder(environ))
@@ -34,7 +34,7 @@ def findings(environ: Mapping[str, str]) -> Iterator[Finding]:
         text = text_of(path)
         said = ini.parsed(text or "")
     except NotUnderstoodError:
-        yield problem(CHECK, f"{path} cannot be understood.", "correct it, then `auth setup`")
+        yield problem(CHECK, f"{path} cannot be parsed.", "correct it, then `auth setup`")
         return
     except CommandError as error:
         yield problem(CHECK, str(error), error.hint or f"`ls -l {path}`")
@@ -42,7 +42,7 @@ def findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     backend = said.get("backend", "default-keyring", fallback="").strip()
     if not backend:
         yield warning(
-            CHECK, "Tools ask tokenward only where it is installed beside them.", "`auth setup`"
+            CHECK, "Tools find tokenward only if it is installed beside them.", "`auth setup`"
         )
         return
     if backend != keyring_part.BACKEND:
@@ -64,9 +64,9 @@ def _module(path: str, folder: str) -> Finding:
     except CommandError as error:
         return problem(CHECK, str(error), error.hint or f"`ls -l {module}`")
     if text is None:
-        return problem(CHECK, f"{path} names a module that is missing, {module}.", "`auth setup`")
+        return problem(CHECK, f"{path} names the missing module {module}.", "`auth setup`")
     if text != standalone.module(sys.executable):
         return warning(
-            CHECK, f"{module} is of another installation or version of tokenward.", "`auth setup`"
+            CHECK, f"{module} is from another installation or version of tokenward.", "`auth setup`"
         )
-    return ok(CHECK, f"{path} has the keyring library ask tokenward.")
+    return ok(CHECK, f"{path} makes the keyring library ask tokenward.")

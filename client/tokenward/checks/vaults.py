@@ -1,4 +1,4 @@
-"""Who can open what is stored, as the agent tells it, and whether a stolen copy would do."""
+"""Who can open the vaults, as the agent says, and whether a stolen copy opens by itself."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def openers(vaults: list[dict[str, Any]]) -> Iterator[Finding]:
-    """Say of each vault who opens it without asking the agent."""
+    """Report for each vault who opens it without the agent."""
     told = set()
     for vault in vaults:
         name, state = vault["provider"], vault["state"]
         if state == "absent":
             continue
         if state == "broken":
-            if vault["note"] not in told:  # where the folder is wrong, it is so for both
+            if vault["note"] not in told:  # a wrong folder is the same note for both vaults
                 told.add(vault["note"])
                 hint = str(vault.get("hint") or "`auth restore`")
                 restored = f"`auth restore --previous --keyring-provider {name}`"
@@ -47,7 +47,7 @@ def openers(vaults: list[dict[str, Any]]) -> Iterator[Finding]:
 
 
 def copies(vaults: list[dict[str, Any]], directory: str, state: str) -> Iterator[Finding]:
-    """Say whether a copy of the credentials directory opens by itself."""
+    """Report whether a copy of the credentials directory opens by itself."""
     kinds = {slot["kind"] for vault in vaults for slot in vault["slots"]}
     if "key-file" in kinds and f"{state}/".startswith(f"{directory}/"):
         yield problem(
@@ -58,5 +58,5 @@ def copies(vaults: list[dict[str, Any]], directory: str, state: str) -> Iterator
     elif kinds:
         yield ok(
             "copies",
-            f"A copy of {directory} alone does not open: `auth export` makes a backup.",
+            f"A copy of {directory} alone does not open; `auth export` makes a backup.",
         )
