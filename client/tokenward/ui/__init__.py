@@ -1,1 +1,1 @@
-"""What a person types and reads: the command line, secrets, the terminal, and how things look."""
+"""The command line, the terminal, the input of secrets, and the layout of text."""

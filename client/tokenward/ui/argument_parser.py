@@ -1,7 +1,7 @@
-"""The command line: what each option may hold, and usage errors in our own sentences.
+"""The command line: the options and their types, and usage errors in our own sentences.
 
-argparse reads it; what argparse would say is said again here, because its messages quote values,
-and a value in the wrong place may be a secret: an error names an option, never what was given.
+argparse reads the arguments, but its messages quote values, and a misplaced value may be a secret.
+So its errors are rephrased: an error names the option, never the value.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ FORMATS = ("text", "json")
 COLORS = ("auto", "always", "never")
 
 _GIVEN = " given"
-"""Where the namespace has the options that were read."""
+"""The attribute of the namespace that lists the options that were read."""
 
 
-class Shown(Exception):  # noqa: N818 - nothing is wrong: it is what was asked for
-    """Help or the version was asked for; `str()` is it."""
+class Shown(Exception):  # noqa: N818 - not an error: the user asked for it
+    """Help or the version is to be printed; `str()` is the text."""
 
 
 class _Show(argparse.Action):
@@ -39,7 +39,7 @@ class _Show(argparse.Action):
 
 
 class _Once(argparse.Action):
-    """What argparse calls `store`, once: who asks for something twice may mean two, and is told."""
+    """Store a value once: an option that is given twice is an error, since two may be meant."""
 
     def __call__(
         self,
@@ -48,7 +48,7 @@ class _Once(argparse.Action):
         values: object,
         option_string: str | None = None,
     ) -> None:
-        """Store a value, and leave the parser where there is one already."""
+        """Store a value. Raise an error if there is one already."""
         given = vars(namespace).setdefault(_GIVEN, set())
         if option_string is not None and self.dest in given:
             parser.error(f"argument {option_string}: is given twice")
@@ -57,7 +57,7 @@ class _Once(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """The parser of one command, with the options that every command has; `--format` if `formats`."""
+    """The parser of one command, with the options of every command; `--format` if `formats`."""
 
     def __init__(self, prog: str, summary: str, *, formats: bool = True) -> None:
         super().__init__(
@@ -71,17 +71,17 @@ class Parser(argparse.ArgumentParser):
         for name in None, "store":
             self.register("action", name, _Once)
         if sys.version_info >= (3, 14):
-            self.color = False  # help is data too
+            self.color = False  # help is data, so it has no colour
         add = self.add_argument_group("options of every command").add_argument
-        add("-q", "--quiet", action="store_true", help="say nothing but errors")
-        add("-v", "--verbose", action="store_true", help="say where things come from")
+        add("-q", "--quiet", action="store_true", help="print only errors")
+        add("-v", "--verbose", action="store_true", help="print where things come from")
         if formats:
             add(
                 "--format",
                 type=one_of(FORMATS),
                 metavar="|".join(FORMATS),
                 default="text",
-                help="how to print (default: text)",
+                help="output format (default: text)",
             )
         self.set_defaults(format="text")
         add(
@@ -99,7 +99,7 @@ class Parser(argparse.ArgumentParser):
         self.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)
 
     def read(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Parse; raises CommandError, or Shown for help and version."""
+        """Parse. Raises CommandError, or Shown for help and version."""
         arguments, extra = self.parse_known_args(argv)
         for word in extra:
             if word.startswith("--") and word != "--":
@@ -113,7 +113,7 @@ class Parser(argparse.ArgumentParser):
         return arguments
 
     def error(self, message: str) -> NoReturn:
-        """Raise what argparse found as a CommandError."""
+        """Raise an error of argparse as a CommandError."""
         raise self._wrong(_sentence(message))
 
     def _wrong(self, sentence: str) -> CommandError:
@@ -126,14 +126,14 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _sentence(message: str) -> str:
-    """Say an error of argparse again, without the value that it quotes."""
+    """Rephrase an error of argparse without the value that it quotes."""
     argument, colon, problem = message.removeprefix("argument ").partition(": ")
     option = f"`{argument.rpartition('/')[2]}`"
     if message.startswith("the following arguments are required"):
         missing = [f"`{name}`" for name in problem.split(", ")]
         return f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing."
     if not colon:
-        return "The arguments cannot be read."
+        return "The arguments cannot be parsed."
     if problem.startswith("expected"):
         dash = ""
         if argument.startswith("-"):
@@ -159,7 +159,7 @@ def one_of(allowed: Sequence[str]) -> Callable[[str], str]:
 
 
 def lifetime(text: str) -> int:
-    """Read the value of `--lifetime`, in seconds."""
+    """Parse the value of `--lifetime` to seconds."""
     try:
         return durations.seconds(text)
     except ValueError as wrong:
@@ -167,17 +167,17 @@ def lifetime(text: str) -> int:
 
 
 def user_id(text: str) -> int:
-    """Read the value of `--uid`."""
+    """Parse the value of `--uid`."""
     try:
         return user_ids.user_id(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            "is no user id, which is a number; `id -u NAME` prints one"
+            "is not a user id, which is a number; `id -u NAME` prints one"
         ) from None
 
 
 def moment(text: str) -> float:
-    """Read the value of `--since`: seconds since 1970, by the local clock where no zone is given."""
+    """Parse the value of `--since` to seconds since 1970, by the local clock without a zone."""
     from datetime import datetime
     from time import time
 
@@ -189,7 +189,7 @@ def moment(text: str) -> float:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
-            "is neither a length of time like 8h or 7d nor a date like 2026-01-31"
+            "is neither a duration like 8h or 7d nor a date like 2026-01-31"
         ) from None
 
 
@@ -205,33 +205,33 @@ def add_positional(parser: Parser, name: str, shown: str, **keywords: Any) -> No
 
 
 def add_program(parser: Parser, what: str) -> None:
-    """Add a program and its arguments: all that follows the options, after `--` or without it."""
+    """Add a program and its arguments: everything after the options, with or without `--`."""
     shown = "[--] CMD [ARG]..."
     add_positional(parser, "program", shown, nargs=argparse.REMAINDER, metavar="CMD", help=what)
 
 
 def add_width(parser: Parser) -> None:
-    """Add `--project` and `--ttl`, which ask for a narrower token."""
+    """Add `--project` and `--ttl`, which ask for an attenuated token."""
     parser.add_argument(
         "--project",
         action="append",
         metavar="NAME",
-        help="a token for this project alone; may be repeated",
+        help="a token for this project only; may be repeated",
     )
     parser.add_argument(
-        "--ttl", type=lifetime, metavar="TIME", help="a token that ends after 15m, 1h ..."
+        "--ttl", type=lifetime, metavar="TIME", help="a token that expires after 15m, 1h ..."
     )
 
 
 def add_username(parser: Parser, what: str) -> None:
-    """Add `-u/--username`, of which an empty one is an error, and what says that there is none."""
+    """Add `-u/--username`, which must not be empty, and `--no-username` for an empty one."""
     parser.add_argument(
         "-u", "--username", type=_not_empty("--no-username"), metavar="NAME", help=what
     )
     parser.add_argument(
         "--no-username",
         action="store_true",
-        help="the user name is empty, as where an index wants a token as password alone",
+        help="the user name is empty, for an index that takes a token as the password",
     )
 
 
@@ -247,22 +247,22 @@ def add_provider(parser: Parser, what: str) -> None:
 
 
 def add_passphrase_file(parser: Parser) -> None:
-    """Add `--passphrase-file`: where the passphrase of an export is."""
+    """Add `--passphrase-file`, which names the file with the passphrase of an export."""
     parser.add_argument(
         "--passphrase-file",
         type=_not_empty(),
         metavar="PATH",
-        help="the export's passphrase is in this private file; else it is asked for",
+        help="a private file with the export's passphrase (default: ask for it)",
     )
 
 
 def _not_empty(instead: str = "") -> Callable[[str], str]:
-    """Return the type of an option whose value is there; `instead` says that there is none."""
+    """Return the type of an option that must not be empty; `instead` is the option for empty."""
 
     def read(text: str) -> str:
         if not text:
             raise argparse.ArgumentTypeError(
-                f"is empty; where there is none, `{instead}` says so" if instead else "is empty"
+                f"is empty; use `{instead}` for an empty one" if instead else "is empty"
             )
         return text
 

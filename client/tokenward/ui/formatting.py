@@ -1,8 +1,8 @@
-"""How text is laid out for a person: escaping, columns, ages. Pure: no stream, no clock.
+"""Layout of text for the user: escaping, columns, ages. Pure: no stream, no clock.
 
-Names, URLs and sentences come from files and servers that somebody else may have written, so
-whatever is shown goes through `escaped`: a control character could move the cursor, a
-right-to-left mark could turn a host name around.
+Names, URLs and sentences may come from files and servers of an attacker, so every shown text goes
+through `escaped`: a control character could move the cursor, and a right-to-left mark could reverse
+a host name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _UNITS = (
 
 
 def escaped(text: str) -> str:
-    r"""Return `text` with everything unprintable written as an escape: `\x1b`, `\u202e`."""
+    r"""Return `text` with every unprintable character as an escape: `\x1b`, `\u202e`."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _escape(c) for c in text)
@@ -37,12 +37,12 @@ def _escape(char: str) -> str:
 
 
 def width(text: str) -> int:
-    """Return how many columns of a terminal an escaped text takes."""
+    """Return how many columns an escaped text takes on a terminal."""
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lay rows of equal length out in columns, two blanks between; nothing trails a line."""
+    """Lay out rows of equal length in columns, with two blanks between and none at the end."""
     rows = [[escaped(cell) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     return [
@@ -54,7 +54,7 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def span(seconds: float) -> str:
-    """Say a length of time in its largest unit: "3 days", "1 minute"; below a minute "seconds"."""
+    """Write a duration in its largest unit: "3 days", "1 minute"; below a minute "seconds"."""
     for size, unit in _UNITS:
         if seconds >= size:
             count = int(seconds // size)
@@ -63,26 +63,26 @@ def span(seconds: float) -> str:
 
 
 def ago(moment: int | None, now: float) -> str:
-    """Say how long ago a moment (seconds since 1970) was: "3 days ago", "just now", "never"."""
+    """Write how long ago a moment (seconds since 1970) was: "3 days ago", "just now", "never"."""
     if moment is None:
         return "never"
     return "just now" if now - moment < 60 else f"{span(now - moment)} ago"
 
 
 def ahead(moment: int | None, now: float) -> str:
-    """Say how far off an end (seconds since 1970) is: "in 8 hours", "over", "never"."""
+    """Write how far off a moment (seconds since 1970) is: "in 8 hours", "over", "never"."""
     if moment is None:
         return "never"
     return f"in {span(moment - now)}" if moment > now else "over"
 
 
 def counted(number: int, thing: str) -> str:
-    """Say a number of things: "1 credential", "2 credentials"."""
+    """Write a number of things: "1 credential", "2 credentials"."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def listed(things: Sequence[str]) -> str:
-    """Say several things in a sentence: "a", "a and b", "a, b and c"."""
+    """Write several things as in a sentence: "a", "a and b", "a, b and c"."""
     return "".join(things) if len(things) < 2 else f"{', '.join(things[:-1])} and {things[-1]}"
 
 
@@ -94,14 +94,14 @@ def credential(username: str, service: str) -> str:
 
 
 def whose(username: str | None) -> str:
-    """Say whose a credential is, behind a noun: " of alice"; None: not known."""
+    """Return " of alice" to follow a noun, " without a user name", or "" for None (unknown)."""
     if username is None:
         return ""
     return f" of {username}" if username else " without a user name"
 
 
 def capital(text: str) -> str:
-    """Return a text as it begins a sentence."""
+    """Return a text with a capital letter at its beginning."""
     return text[:1].upper() + text[1:]
 
 

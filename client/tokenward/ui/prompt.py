@@ -1,12 +1,12 @@
-"""The terminal that questions are asked on, and a line typed there without being shown.
+"""The terminal for questions, and reading a line there without showing it.
 
-The terminal's own line editor is off meanwhile, because it cuts a line after 4,095 bytes and
-there are longer tokens; what it does with a line is in typed_line.py. What was typed before the
-question or is left behind the line is thrown away: the rest of a pasted secret must not become the
-shell's next command, and what a stop (Ctrl-Z) interrupted is typed anew.
+The terminal's own line editor is off meanwhile, because it cuts a line after 4,095 bytes and some
+tokens are longer; typed_line.py handles the keys. Input from before the question and after the line
+is thrown away: the rest of a pasted secret must not become the shell's next command, and a line
+that Ctrl-Z interrupted is typed anew.
 
-However this ends - an answer, Ctrl-C, a signal, Ctrl-Z - the terminal is as it was before, and no
-core is written in which a secret would lie.
+After an answer, Ctrl-C, a signal or Ctrl-Z the terminal is as it was before, and no core file with
+the secret is written.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-_LOCAL, _CONTROL = 3, 6  # places in what tcgetattr returns
+_LOCAL, _CONTROL = 3, 6  # indexes into the result of tcgetattr
 _LEAVING = (signal.SIGTSTP, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _KEY_SECONDS = 0.1  # a key that sends several characters sends them at once
 
 
 class Console:
-    """The terminal of this process, whatever its streams are. Raises OSError if it has none."""
+    """The terminal of this process, also with redirected streams. Raises OSError without one."""
 
     def __init__(self) -> None:
         self._tty = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        self._before: list[Any] | None = None  # the terminal's state while nothing is shown
+        self._before: list[Any] | None = None  # the terminal's state while input is hidden
         self._asked = b""  # the question that waits for an answer
         self._line: Line | None = None
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         os.close(self._tty)
 
     def line(self, question: str) -> bytes:
-        """Ask and return what was typed. Raises EOFError where the input ends first."""
+        """Ask and return what was typed. Raises EOFError if the input ends first."""
         if self._before is not None:
             termios.tcsetattr(self._tty, termios.TCSAFLUSH, self._before)
         try:
@@ -74,10 +74,10 @@ class Console:
         return answer
 
     def hidden_line(self, question: str) -> bytes:
-        """Ask and return what was typed, not shown, without its newline.
+        """Ask and return what was typed, hidden, without its newline.
 
-        Where more lines came with it, as something pasted does, they are behind it.
-        Raises EOFError where the input ends first; KeyboardInterrupt passes through.
+        Further lines that came with it, as from a paste, follow the first.
+        Raises EOFError if the input ends first; KeyboardInterrupt passes through.
         """
         if self._before is not None:
             return self._hidden_line(question, self._before)
@@ -110,7 +110,7 @@ class Console:
 
     @contextmanager
     def unseen(self) -> Iterator[list[Any]]:
-        """Show nothing of what is typed in here, between two questions neither."""
+        """Hide all input in this context, between two questions, too."""
         without_core()
         before: list[Any] = termios.tcgetattr(self._tty)
         ours = dict.fromkeys(_LEAVING, self._leave) | {signal.SIGCONT: self._resume}
@@ -137,9 +137,9 @@ class Console:
         termios.tcsetattr(self._tty, termios.TCSAFLUSH, silent)
 
     def _leave(self, number: int, _frame: FrameType | None) -> None:
-        """Put the terminal back, and take the signal as if nobody had caught it.
+        """Restore the terminal, and let the signal act as if it had not been caught.
 
-        But for the one that would have a core written, where the system has a program for those.
+        SIGQUIT becomes KeyboardInterrupt: its core file might be handed to another program.
         """
         if number == signal.SIGQUIT:
             raise KeyboardInterrupt
@@ -151,7 +151,7 @@ class Console:
         signal.signal(number, self._leave)
 
     def _resume(self, _number: int, _frame: FrameType | None) -> None:
-        """Ask anew after a stop, also after one that nobody can catch: the shell had the terminal."""
+        """Ask anew after a stop, SIGSTOP included: the shell had the terminal meanwhile."""
         if self._line is not None:
             self._line.clear()
         if self._before is not None:
@@ -160,7 +160,7 @@ class Console:
 
 
 def _behind(line: Line) -> bytes:
-    """Return what came with the end of a line, behind a newline; b"" for nothing."""
+    """Return the input after the end of a line, with a newline before it; b"" if none."""
     more = line.behind
     for mark in PASTE_MARKS:
         more = more.replace(b"\x1b" + mark, b"")

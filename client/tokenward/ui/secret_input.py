@@ -1,10 +1,9 @@
-"""Who is meant and where the secret comes from, as the command line and the URL say it.
+"""Which account is meant and where its secret comes from, by the command line and the URL.
 
-Said twice is an error even where both say the same, so that a script never depends on which one
-wins. `-` as a secret is one line of stdin, trimmed; a value on the command line is kept as it is.
-
-Whatever holds a secret in one line (stdin, a passphrase file, what a program prints) is read by
-`one_line`. Pure but for `stdin`, which reads that.
+A value that is given twice is an error, even if both are equal, so that no script depends on which
+one wins. `-` as a secret is one line of stdin, trimmed; a value on the command line is kept as it
+is. `one_line` reads every source of one line: stdin, a passphrase file, the output of a program.
+Only `stdin` reads anything; the rest is pure.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ from tokenward.errors import CommandError
 
 TOKEN_USER = "__token__"  # noqa: S105 - the user name that every index knows tokens by
 MAX_SECRET = 64 * 1024
-"""Bytes of the longest secret: the body of one frame."""
+"""The maximum length of a secret in bytes: the body of one frame."""
 
 MAX_INPUT = 2 * MAX_SECRET
-"""Bytes of stdin that are read for one: what is longer is refused with what is said of it."""
+"""How many bytes of stdin are read for a secret; enough to refuse a longer one with the right error."""
 
-_MARK = b"\xef\xbb\xbf"  # Windows begins UTF-8 with it
+_MARK = b"\xef\xbb\xbf"  # Windows begins UTF-8 files with it
 
 
 class Given:
-    """What was given: `username` and `secret` are None where it was not.
+    """The given credential: `username` and `secret` are None if they were not given.
 
-    `stdin` is true where the secret is to be read from there instead.
+    `stdin` is true if the secret is to be read from stdin.
     """
 
     __slots__ = ("secret", "stdin", "username")
@@ -38,17 +37,16 @@ class Given:
 
     @property
     def has_secret(self) -> bool:
-        """Tell whether the secret is there or can be read without asking anybody."""
+        """Return whether the secret is given or can be read without a prompt."""
         return self.stdin or self.secret is not None
 
 
 def username(
     flag: str | None, in_url: str | None, url_password: str | None = None, *, none: bool = False
 ) -> str | None:
-    """Return the user name that is meant, "" for an empty one (`none`: `--no-username`).
+    """Return the given user name, "" for an empty one (`none`: `--no-username`), or None.
 
-    None where it is not said. A URL with a password alone says that it is empty. CommandError where
-    it is said twice.
+    A URL with only a password means an empty user name. Raises CommandError if it is given twice.
     """
     if flag is not None and in_url is not None:
         raise CommandError(
@@ -72,7 +70,7 @@ def credential(
     no_username: bool = False,
     no_password: bool = False,
 ) -> Given:
-    """Return what `login` was given. Raises CommandError for whatever contradicts itself."""
+    """Return what `login` was given. Raises CommandError for a contradiction."""
     if token_flag is not None:
         beside = {
             "--username": username_flag is not None,
@@ -114,15 +112,15 @@ def _given(name: str | None, value: str) -> Given:
 
 
 def is_typed() -> bool:
-    """Tell whether a person types what stdin holds, so that a secret is asked for unseen instead."""
+    """Return whether the user types stdin, so that a secret is better asked for unseen."""
     try:
         return sys.stdin is not None and sys.stdin.isatty()
-    except (OSError, ValueError):  # closed
+    except (OSError, ValueError):  # stdin is closed
         return False
 
 
 def stdin(limit: int, *, line: bool = False) -> bytes:
-    """Read stdin to its end, or one line of it, at most `limit` bytes. Raises CommandError."""
+    """Read stdin to its end, or one line, at most `limit` bytes. Raises CommandError."""
     if sys.stdin is None:
         raise CommandError("Standard input is closed, so there is nothing to read.")
     without_core()
@@ -138,10 +136,10 @@ def stdin(limit: int, *, line: bool = False) -> bytes:
 
 
 def one_line(data: bytes, what: str) -> bytes:
-    """Return the one line that a file, stdin or a program holds, without its end.
+    """Return the one line in the data of a file, stdin or a program, without its end.
 
-    A byte order mark before it is no part of it, nor are empty lines behind it. A second line is
-    refused, since only one of them could be meant. Raises CommandError; `what` begins the sentence.
+    A byte order mark before it and empty lines after it are ignored. A second line is refused,
+    because only one can be the secret. Raises CommandError; `what` begins the sentence.
     """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise CommandError(f"{what} is UTF-16 text, by its byte order mark.", "write it in UTF-8")
@@ -153,7 +151,7 @@ def one_line(data: bytes, what: str) -> bytes:
 
 
 def line_of(data: bytes) -> str:
-    """Return the one line that stdin holds, trimmed. Raises CommandError for anything that is none."""
+    """Return the one line of stdin, trimmed. Raises CommandError if it is not one line of text."""
     text = text_of(data).strip()
     if not text:
         raise CommandError("Standard input holds no secret.", "it is one line for `-`")
@@ -161,26 +159,26 @@ def line_of(data: bytes) -> str:
 
 
 def text_of(data: bytes) -> str:
-    """Return the one line that stdin holds, with its blanks. Raises CommandError if there is none."""
+    """Return the one line of stdin, with its blanks. Raises CommandError if it is empty."""
     if not data:
         raise CommandError("Standard input holds no secret.", "it is one line")
     line = one_line(data, "Standard input")
     if b"\0" in line:
-        raise CommandError("What stdin holds has NUL bytes, so it is no UTF-8 text.")
+        raise CommandError("Standard input holds NUL bytes, so it is not UTF-8 text.")
     try:
         return line.decode()
     except UnicodeDecodeError:
-        pass  # raised below: the exception holds what was read
-    raise CommandError("What stdin holds is not UTF-8 text.", "write it in UTF-8")
+        pass  # raised below: the exception holds the input
+    raise CommandError("Standard input is not UTF-8 text.", "write it in UTF-8")
 
 
 def check_secret(secret: str) -> bytes:
-    """Return the secret as it is stored. Raises CommandError for what cannot be stored."""
+    """Return the secret as it is stored. Raises CommandError if it cannot be stored."""
     try:
         data = secret.encode()
     except UnicodeEncodeError:
         data = None
-    if data is None:  # outside the handler, likewise
+    if data is None:  # outside the handler for the same reason
         raise CommandError("The secret is not valid Unicode.", "give it by `-` on stdin")
     if len(data) > MAX_SECRET:
         raise CommandError(f"The secret is longer than {MAX_SECRET} bytes.")
@@ -188,9 +186,9 @@ def check_secret(secret: str) -> bytes:
 
 
 def without_core() -> None:
-    """Have no core written of this process: there is a secret in it from now on."""
+    """Forbid a core file of this process, which holds a secret from now on."""
     if sys.platform == "win32":
-        return  # it writes none
+        return  # Windows writes none
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]

@@ -1,19 +1,19 @@
-"""Everything that is said to a person or asked of one: the only file that does.
+"""All output to the user and all questions: no other file prints or asks.
 
-Style of what is said:
+Style of the output:
 
-- A failure, a warning, a notice is one sentence that names the thing: it has a full stop, and a
+- A failure, a warning or a notice is one sentence that names the thing: it has a full stop, and a
   capital unless it begins with a name, a URL, a path or an option. "Stored the token for pypi."
-- What helps is a hint: a phrase in lower case without a full stop, with commands, options and
-  nothing else in backquotes. "make room on the disk and do it again", "`auth unlock`".
-- Whoever raises an error or answers a request writes both so; nothing is mended here.
-- Failures are shown as `error: SENTENCE`, and below as `hint: PHRASE`.
-- What was done and hints go to stderr; data (a secret, JSON, a path, a table) goes to stdout
-  alone. `-q` silences what was done, never an error and never data; `-v` adds where things came
-  from. No secret is ever in what is said.
-- Questions are asked on /dev/tty (the console on Windows), so that a redirected stdin or stdout does not matter. *On a
-  terminal* means that stderr is one and /dev/tty opens; elsewhere nobody is asked.
-- Colour only where stderr is a terminal that can show it, and never in data.
+- A hint says what helps: a phrase in lower case without a full stop, with only commands and options
+  in backquotes. "make room on the disk and do it again", "`auth unlock`".
+- The code that raises an error or answers a request writes both in this form; nothing is corrected
+  here. Failures are shown as `error: SENTENCE`, with `hint: PHRASE` below.
+- Notices and hints go to stderr; data (a secret, JSON, a path, a table) is all that goes to stdout.
+  `-q` silences notices, never an error or data; `-v` adds where things came from. No message holds
+  a secret.
+- Questions are asked on /dev/tty (the console on Windows), whatever stdin and stdout are. The user
+  is asked only if stderr is a terminal and /dev/tty opens.
+- Colour only if stderr is a terminal that can show it, and never in data.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _RED, _CYAN, _YELLOW, _OFF = "\x1b[1;31m", "\x1b[36m", "\x1b[33m", "\x1b[0m"
 
 
 class OutputClosedError(Exception):
-    """Whoever read our stdout has gone; there is nobody to tell."""
+    """The reader of our stdout is gone."""
 
 
 class Terminal:
-    """The person at the other end, or the lack of one. `color` is `auto`, `always` or `never`.
+    """The user's terminal, if there is one. `color` is `auto`, `always` or `never`.
 
-    Set `attended` to False and nobody is asked anything, whatever terminal there is.
+    With `attended` set to False no question is asked, whatever terminal there is.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Terminal:
     ) -> None:
         self.attended = True
         self._span: ExitStack | None = None
-        self._held: Console | None = None  # where nothing that is typed is shown now
+        self._held: Console | None = None  # set while input is hidden
         self._quiet = quiet
         self._verbose = verbose
         self._colored = color == "always" or (
@@ -69,30 +69,30 @@ class Terminal:
             and _is_terminal(sys.stderr)
         )
 
-    # What is said.
+    # Messages.
 
     def say(self, text: str) -> None:
-        """Say what was done."""
+        """Report what was done."""
         if not self._quiet:
             self._tell(escaped(text))
 
     def hint(self, text: str) -> None:
-        """Say what may help; "" says nothing."""
+        """Print a hint; "" prints nothing."""
         if text and not self._quiet:
             self._tell(self._painted(_CYAN, "hint:") + f" {escaped(text)}")
 
     def warn(self, text: str) -> None:
-        """Say what may go wrong later; "" says nothing."""
+        """Print a warning; "" prints nothing."""
         if text and not self._quiet:
             self._tell(self._painted(_YELLOW, "warning:") + f" {escaped(text)}")
 
     def detail(self, text: str) -> None:
-        """Say where something came from, if `-v` asked for it."""
+        """Print where something came from, with `-v` only."""
         if self._verbose:
             self._tell(escaped(text))
 
     def fail(self, message: str, hint: str = "") -> None:
-        """Say what went wrong, and what helps; `-q` does not silence it."""
+        """Print an error and a hint, with `-q` too."""
         self._tell(self._painted(_RED, "error:") + f" {escaped(message)}")
         if hint:
             self._tell(self._painted(_CYAN, "hint:") + f" {escaped(hint)}")
@@ -107,18 +107,18 @@ class Terminal:
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
         except (OSError, ValueError):
-            pass  # nobody reads it; what was asked for is done all the same
+            pass  # stderr has no reader; the command goes on
 
     # Data.
 
     def data(self, text: str | bytes) -> None:
-        """Write data and a newline to stdout, at once, as it is (text in UTF-8).
+        """Write data (text in UTF-8) and a newline to stdout at once, unescaped.
 
-        Raises OutputClosedError if its reader has gone, CommandError if it cannot be written.
+        Raises OutputClosedError if its reader is gone, CommandError if it cannot be written.
         """
         line = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
         if sys.stdout is None:
-            raise CommandError("Standard output is closed, so there is nowhere to write to.", "")
+            raise CommandError("Standard output is closed, so nothing can be written to it.", "")
         try:
             sys.stdout.flush()
             _write_all(sys.stdout.fileno(), line + b"\n")
@@ -140,14 +140,14 @@ class Terminal:
         self.lines(columns(rows))
 
     def lines(self, lines: Sequence[str]) -> None:
-        """Write lines to stdout, with everything unprintable in them escaped."""
+        """Write lines to stdout, with every unprintable character escaped."""
         self.data("\n".join(map(escaped, lines)))
 
     # Questions.
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
-        """Show nothing that is typed from the first secret on; what is typed ahead is lost."""
+        """Hide all input from the first secret on; input typed ahead is lost."""
         if self._span is not None:
             yield
             return
@@ -160,7 +160,7 @@ class Terminal:
 
     @contextmanager
     def _asking(self, *, unseen: bool) -> Iterator[Console]:
-        """Yield where questions are asked. Raises CommandError where that is nowhere."""
+        """Yield the console for questions. Raises CommandError without a terminal."""
         if self._held is not None:
             yield self._held
             return
@@ -173,7 +173,7 @@ class Terminal:
             yield console
 
     def is_there(self) -> bool:
-        """Tell whether somebody can be asked."""
+        """Return whether the user can be asked."""
         if not self.attended or not _is_terminal(sys.stderr):
             return False
         try:
@@ -183,9 +183,9 @@ class Terminal:
         return True
 
     def ask(self, question: str) -> str:
-        """Ask for one line that may be seen; blanks around the answer are dropped.
+        """Ask for one visible line, and return it trimmed.
 
-        Raises CommandError where the input ends without an answer.
+        Raises CommandError if the input ends without an answer.
         """
         with self._asking(unseen=False) as console:
             try:
@@ -194,9 +194,9 @@ class Terminal:
                 raise _unanswered() from None
 
     def ask_secret(self, question: str, *, alone: bool = False) -> str:
-        """Ask for one line that is not shown; it is returned as typed.
+        """Ask for one hidden line, and return it as typed.
 
-        Raises CommandError where the input ends without an answer, or with `alone` more came with it.
+        Raises CommandError if the input ends first, or with `alone` if more lines came with it.
         """
         with self._asking(unseen=True) as console:
             try:
@@ -206,12 +206,12 @@ class Terminal:
         return _text(one_line(typed if alone else typed.partition(b"\n")[0], "The answer"))
 
     def confirm(self, question: str) -> bool:
-        """Ask yes or no; anything but a yes is no."""
+        """Ask yes or no; every answer but a yes is no."""
         return self.ask(f"{question} [y/N]").lower() in {"y", "yes"}
 
 
 def _console() -> Console:
-    """Return where questions are asked. Raises CommandError where that is nowhere."""
+    """Return the console for questions. Raises CommandError without a terminal."""
     if sys.platform == "win32":
         from tokenward.windows.console import Console
     else:
@@ -227,7 +227,7 @@ def _console() -> Console:
 def _is_terminal(stream: TextIO | None) -> bool:
     try:
         return stream is not None and stream.isatty()
-    except (OSError, ValueError):  # closed
+    except (OSError, ValueError):  # the stream is closed
         return False
 
 
@@ -241,8 +241,8 @@ def _text(typed: bytes) -> str:
     try:
         return typed.decode()
     except UnicodeDecodeError:
-        pass  # raised below: the exception would hold what was typed
-    raise CommandError("What was typed is not UTF-8.", "use a terminal that is set to UTF-8")
+        pass  # raised below: the exception would hold the answer
+    raise CommandError("The answer is not UTF-8.", "use a terminal that is set to UTF-8")
 
 
 def _unanswered() -> CommandError:

@@ -1,9 +1,9 @@
-"""A line that is typed without being shown, as it grows: what each key does with it.
+"""The line editor for a hidden line: the effect of each key.
 
 Erase, word erase, kill and end work as the terminal is set up. Any other key that writes no
-character (an arrow, Tab, Ctrl-A, Alt and a letter) does nothing and is told of: a cursor that
-nobody sees cannot be moved, and what such a key sends is no part of a secret. The marks around
-something pasted are passed over in silence. Pure.
+character (an arrow, Tab, Ctrl-A, Alt and a letter) is ignored and reported: an invisible cursor
+cannot be moved, and the bytes of such a key are not part of a secret. The marks around a paste are
+ignored silently. Pure.
 """
 
 from __future__ import annotations
@@ -13,37 +13,37 @@ PASTE_MARKS = (b"[200~", b"[201~")
 
 
 class Line:
-    """The line as it grows; the arguments are the terminal's control characters.
+    """The line so far; the arguments are the terminal's control characters.
 
-    `passed_over` becomes true with each key that did nothing; `behind` is what came with the line's end.
+    `passed_over` becomes true with each ignored key; `behind` is the input after the line's end.
     """
 
     def __init__(self, erase: bytes, kill: bytes, end: bytes, word: bytes = b"\x17") -> None:
         self._erase = frozenset(erase + b"\x7f\x08") - {0}
         self._kill, self._end, self._word = kill, end, word
         self._typed = bytearray()
-        self._key: bytearray | None = None  # what came behind an escape character
-        self._in_character = False  # whether the last byte is part of a character of several
+        self._key: bytearray | None = None  # the bytes after an escape character
+        self._in_character = False  # the last byte is part of a character of several bytes
         self.passed_over = False
         self.behind = b""
 
     @property
     def in_key(self) -> bool:
-        """Whether more has to come of a key that sends several characters."""
+        """Whether a key that sends several characters is not complete yet."""
         return self._key is not None
 
     def end_key(self) -> None:
-        """Take it that no more comes: it was the key Escape, or is none that is known."""
+        """End an incomplete key: it was Escape, or an unknown key."""
         self._key = None
         self.passed_over = True
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Start anew."""
         self._typed.clear()
         self._key = None
 
     def feed(self, data: bytes) -> bytes | None:
-        """Take what was typed. Return the line once it is whole, None before.
+        """Take input. Return the line once it is complete, None before.
 
         Raises EOFError for the end character on an empty line.
         """
@@ -88,12 +88,12 @@ class Line:
         if key.startswith(b"["):  # up to its final byte; F1 is [[ and a letter on Linux' console
             done = len(key) > 1 and 0x40 <= byte <= 0x7E and key != b"[["
         else:
-            done = key != b"O"  # an arrow or F1 is O and a letter; all else is Alt and a letter
+            done = key != b"O"  # an arrow or F1 is O and a letter; else it is Alt and a letter
         if done:
             self.passed_over |= bytes(key) not in PASTE_MARKS
             self._key = None
 
     def _backspace(self) -> None:
-        """Take one character off: its UTF-8 continuation bytes (10xxxxxx) go with it."""
+        """Delete one character with its UTF-8 continuation bytes (10xxxxxx)."""
         while self._typed and self._typed.pop() & 0xC0 == 0x80:
             pass
