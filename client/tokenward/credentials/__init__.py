@@ -1,1 +1,1 @@
-"""Credentials: which one answers, where a new one goes, and how a closed vault is opened."""
+"""Credentials: finding one, storing one, and opening a closed vault."""

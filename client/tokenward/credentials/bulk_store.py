@@ -1,9 +1,9 @@
-"""Taking credentials over from elsewhere: what becomes of each, and whether its source may go.
+"""Taking credentials over from elsewhere: the outcome of each, and whether its source may go.
 
-Each is compared with what is stored, stored where it is new, and read back. What is stored already
-with another secret stays as it is unless the user says `--replace`, and never gives way to a second
-one of the same run; an adopted one counts as another, since its only copy lies elsewhere. A dry run
-does all of it but storing. No secret is in any outcome.
+Each credential is compared with the stored one, stored if it is new, and read back. A stored one
+with another secret stays unless the user says `--replace`, and is never replaced by a second one of
+the same run. An adopted one counts as different, because its only copy lies in a keyring. A dry run
+does all of this but storing. No outcome holds a secret.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ NEW, STORED, REPLACED = "new", "stored", "replaced"
 ALREADY, DIFFERENT, FAILED = "already", "different", "failed"
 
 HELD = {STORED, REPLACED, ALREADY}
-"""The states in which the very secret has been read back from the agent."""
+"""The states in which this exact secret was read back from the agent."""
 
 
 class Outcome:
-    """What became, or in a dry run would become, of one credential under one key.
+    """The outcome, in a dry run the expected one, for one credential under one key.
 
-    `state` is one of the above; in a dry run NEW and REPLACED have not been done. `message` says
-    why where it is DIFFERENT or FAILED, `hint` what helps, `notice` what else is worth knowing.
+    `state` is one of the above. `message` is the reason for DIFFERENT or FAILED, `hint` what helps,
+    `notice` further advice.
     """
 
     __slots__ = ("hint", "message", "notice", "state")
@@ -50,7 +50,7 @@ class Takeover:
     def __init__(
         self, session: Session, flag: str | None, *, replace: bool, dry_run: bool = False
     ) -> None:
-        """`flag` is the provider that the command line names. Asks the agent what is stored."""
+        """`flag` is the provider on the command line. Asks the agent what is stored."""
         self._session = session
         self._flag = flag
         self._replace = replace
@@ -63,9 +63,9 @@ class Takeover:
         self._stored = {(e["service"], e["username"]) for e in entries}
 
     def place(self, key: str, typed: str, username: str) -> str:
-        """Return under which key one goes: with its `/simple/` where another account is at the other.
+        """Return the key to store under: with its `/simple/` if another account has the other key.
 
-        As the agent has it for a login; those without come first in a run.
+        The agent does the same for a login; keys without `/simple/` come first in a run.
         """
         others = any(at == key and user != username for at, user in self._stored)
         return typed if others or (typed, username) in self._stored else key
@@ -79,7 +79,7 @@ class Takeover:
         lifetime: int | None = None,
         origin: str = "",
     ) -> Outcome:
-        """Take one over; `lifetime` in seconds. Raises nothing for what concerns it alone."""
+        """Take one over; `lifetime` in seconds. Raises nothing that concerns this one only."""
         try:
             outcome = self._in_the_way(key, username, body)
             if outcome is None or outcome.state == REPLACED:
@@ -94,7 +94,7 @@ class Takeover:
         return outcome
 
     def adopt(self, key: str, username: str, provider: str) -> Outcome:
-        """Leave one in the keyring that has it, as `auth login --adopt` does."""
+        """Leave one in its keyring, as `auth login --adopt` does."""
         if (key, username) in self.adopted:
             return Outcome(ALREADY)
         try:
@@ -108,7 +108,7 @@ class Takeover:
         return outcome
 
     def _in_the_way(self, key: str, username: str, body: bytes | None) -> Outcome | None:
-        """Return what is to be said of what is stored there now: None if that is nothing."""
+        """Return the outcome if what is stored there forbids storing, else None."""
         adopted, sealed = ((key, username) in each for each in (self.adopted, self._sealed))
         unseen = adopted or sealed
         present = None if unseen else fetched(self._session, key, username, self._flag)
@@ -144,12 +144,12 @@ class Takeover:
             origin=origin,
         )
         if header["kept"]:
-            raise CommandError("It is a narrower form of what is stored, so that stays as it is.")
+            raise CommandError("It is an attenuated form of the stored token, which stays.")
         self.adopted.discard((key, username))
         self._sealed.discard((key, username))
         if fetched(self._session, key, username, None) != body:
             raise CommandError(
-                f"The agent does not give back {credential(username, key)} as it was stored."
+                f"The agent does not return {credential(username, key)} as it was stored."
             )
 
 

@@ -5,12 +5,12 @@
 | `UV_INDEX_TOKEN_<NAME>`, else `UV_INDEX_<NAME>_USERNAME` and `…_PASSWORD` | the URL of NAME |
 | `UV_PUBLISH_TOKEN`, else `UV_PUBLISH_USERNAME` and `UV_PUBLISH_PASSWORD` | `UV_PUBLISH_URL`, else the publish URL of `UV_PUBLISH_INDEX`, else pypi |
 
-What NAME stands for is for the user's own files to say, never for a project's: a checkout would
-have the secret answer for a URL of its own. A URL answers for itself and what lies below it; the
-longest such URL wins, and an index's own variables win over the general ones. A token's user name
-is `__token__`. Asked for another user name, a variable does not answer; an empty one counts as not
-set. Pure: the environment and the known names are arguments, and names are asked for only where a
-variable needs them.
+NAME is defined by the user's own files, never by a project's: a checkout could name a URL of its
+own and get the secret. A URL answers for itself and for what lies below it; the longest such URL
+wins, and an index's own variables win over the general ones. A token's user name is `__token__`. A
+variable does not answer if another user name is asked for; an empty one counts as not set. Pure:
+the environment and the known names are arguments, and the names are read only if a variable needs
+them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TOKEN_USER = "__token__"  # noqa: S105 - a user name
 
 
 class Bound:
-    """A credential of the environment, the service that it is for, and where it stands."""
+    """A credential of the environment, the service that it is for, and its variable."""
 
     __slots__ = ("key", "secret", "username", "variable")
 
@@ -46,10 +46,11 @@ def find(
     names: Callable[[], Names],
     say: Callable[[str], None] = lambda _: None,
 ) -> Bound | None:
-    """Choose the credential of the environment that answers for `key` and `username`, or None.
+    """Return the credential of the environment that answers for `key` and `username`, or None.
 
-    `names` returns those of the user's own files. It is called only where a variable is named after an index; what it raises passes on.
-    `say` gets a sentence for each variable that is set but can answer for nothing.
+    `names` returns the names in the user's own files; it is called only if a variable is named
+    after an index, and its exceptions pass through. `say` gets a sentence for each variable that
+    is set but answers for nothing.
     """
     able = [
         bound
@@ -60,7 +61,7 @@ def find(
 
 
 def is_concerned(environ: Mapping[str, str]) -> bool:
-    """Tell whether any variable could answer: cheap, for whoever wants to skip the rest."""
+    """Return whether any variable could answer: a cheap test to skip the rest."""
     return any(environ.get(name) for name in ("UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD")) or any(
         _names_an_index(name) and value for name, value in environ.items()
     )
@@ -74,7 +75,7 @@ def _of_indexes(
         return
     known = names().by_variable()
     for variable in sorted(given - {name for form in known for name in _variables_of(form)}):
-        say(f"{variable} is not used: no file of yours has one index by that name.")
+        say(f"{variable} is not used: no file of yours has exactly one index of that name.")
     for form, service in known.items():
         for_token, for_password = _variables_of(form)
         if token := environ.get(for_token):

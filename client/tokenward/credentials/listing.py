@@ -1,4 +1,4 @@
-"""What is stored: every entry of the vaults that are open or can be opened, without a secret."""
+"""Every entry of the vaults that are open or can be opened, without its secret."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def stored(session: Session) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the entries as `list` answers them, and the providers whose vaults are not open.
+    """Return the entries as `list` answers them, and the providers of closed vaults.
 
-    A vault that is closed and not locked is opened if that can be. Raises AgentError.
+    A vault that is closed but not locked is opened if possible. Raises AgentError.
     """
     entries, closed = every(session.plain)
     if closed:
@@ -28,7 +28,7 @@ def stored(session: Session) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def every(ask: Callable[..., Answer]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Ask for every entry of the open vaults, and the providers whose vaults are not."""
+    """Return every entry of the open vaults, and the providers of the closed ones."""
     entries: list[dict[str, Any]] = []
     after = 0
     while True:

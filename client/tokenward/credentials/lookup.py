@@ -1,14 +1,14 @@
-"""Which credential answers, for every way in that may hand one out: the one order of the sources.
+"""Which credential answers: the one order of the sources, for every command and tool.
 
-The environment, the agent, the user's .pypirc: the first that has an answer decides. Each of them
-answers for the URL that its credential is for and for what lies below, and for nothing else. Where
-a provider is named, its vault is asked and nothing else is.
+The sources are the environment, the agent and the user's .pypirc; the first that has an answer
+decides. Each answers for the URL of its credential and for what lies below, and for nothing else.
+If a provider is named, only its vault is asked.
 
-Where a vault is not open, or no agent answers, but nothing was ever stored at that origin, the others
-are asked as ever; what none of them has is the agent's word.
+If a vault is not open or no agent answers, but nothing was ever stored for that origin, the other
+sources are asked as usual; if they have nothing either, the agent's error is raised.
 
-What the agent hands out is a narrower token than it stores, where there can be one, unless the whole
-is asked for (narrowing.py). `described` finds alike, and returns no secret.
+The agent hands out an attenuated token if it can make one, unless the whole is asked for
+(narrowing.py). `described` searches in the same order, and returns no secret.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from tokenward.transport.connect import Answer
 
 _A_LITTLE = 5
-"""Seconds that go by before an answer is looked at."""
+"""Seconds that may pass before the expiry in an answer is checked."""
 
 TOOL = Width()
-"""What a tool gets where nothing else is asked for."""
+"""The width that tools get without further options."""
 
 
 class Found:
-    """A secret and where it was.
+    """A secret and its source.
 
-    `service` is the key that the credential is stored under, `source` is `environment`, `agent` or
-    `pypirc`, `where` says what that is called and which one, `expires` is in seconds since 1970.
-    `projects` are those that it is known to be limited to, None if to none.
+    `service` is the key under which it is stored, `source` is `environment`, `agent` or
+    `pypirc`, `where` is a kind of place and its name, `expires` is in seconds since 1970. `projects`
+    are the known limits of the token, or None.
     """
 
     __slots__ = ("expires", "projects", "secret", "service", "source", "username", "where")
@@ -68,11 +68,11 @@ class Found:
         self.projects = projects
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("what was found is not pickled: that would write its secret down")
+        raise TypeError("a found credential is not pickled: that would write its secret")
 
     @property
     def text(self) -> str:
-        """The secret as text; raises CommandError where it is none."""
+        """The secret as text. Raises CommandError if it is not text."""
         try:
             return self.secret.decode()
         except UnicodeDecodeError:
@@ -89,9 +89,10 @@ def find(
     offer: bool = False,
     width: Width = TOOL,
 ) -> Found | None:
-    """Return what answers for `service`, or None. Raises CommandError, such as for a closed vault.
+    """Return the credential that answers for `service`, or None.
 
-    `offer`: a person at a terminal may be asked to end a lock.
+    `offer`: the user may be prompted on a terminal to end a lock. Raises CommandError, for instance
+    for a closed vault.
     """
     found = None if provider else _from_environment(session, service, username, width)
     withheld: CommandError | None = None
@@ -117,7 +118,7 @@ def find(
 
 
 def was_never_stored(session: Session, service: Service, refused: CommandError) -> bool:
-    """Tell whether what kept an answer back has nothing to do with a service: nothing is stored there."""
+    """Return whether a refusal is no reason to stop: nothing was stored for the service."""
     if isinstance(refused, AgentError):
         return refused.header.get("stored") is False
     if not isinstance(refused, AgentAbsent):
@@ -128,7 +129,7 @@ def was_never_stored(session: Session, service: Service, refused: CommandError) 
 def described(
     session: Session, service: Service, username: str | None, provider: str | None = None
 ) -> dict[str, Any] | None:
-    """Return what is visible of what answers, as the agent's `describe` has it, or None."""
+    """Return the visible parts of the credential, as the agent's `describe` has them, or None."""
     found = None if provider else _from_environment(session, service, username, Width(whole=True))
     if found is None:
         answer = _asked(session, "describe", service, username, {"provider": provider}, offer=True)
@@ -188,7 +189,7 @@ def _asked(
     *,
     offer: bool,
 ) -> Answer | None:
-    """Ask the agent for what answers, None if nothing does."""
+    """Ask the agent for the credential, and return None if it has none."""
     try:
         return unlocking.ask(
             session, op, offer=offer, service=service.key, username=username, **arguments
@@ -196,7 +197,7 @@ def _asked(
     except AgentError as refused:
         if refused.code == "not-found":
             return None
-        usual = service.default_username  # what the file that defines the name says
+        usual = service.default_username  # from the file that defines the name
         if refused.code != "ambiguous" or usual not in refused.header.get("usernames", ()):
             raise
         return _asked(session, op, service, usual, arguments, offer=offer)
@@ -215,21 +216,21 @@ def _from_agent(answer: Answer, width: Width) -> Found:
 
 
 def _early(header: dict[str, Any], width: Width, now: float) -> str:
-    """Say that a token ends well before the time that was asked for; "" if it does not."""
+    """Return a sentence if a token expires well before the requested time, else ""."""
     end = header["expires"]
     if width.ttl is None or end is None or end > now + width.ttl - _A_LITTLE:
         return ""
     return (
-        f"The token for {display(header['service'])} ends {ahead(end, now - 1)}, before the time that"
-        " was asked for: what is stored, a share or your policy allows no more."
+        f"The token for {display(header['service'])} expires {ahead(end, now - 1)}, earlier than"
+        " requested: the stored token, a share or your policy allows no more."
     )
 
 
 def _limits(header: dict[str, Any]) -> str:
-    """Say how the agent narrowed what it handed out, and by which evidence; "" if it did not."""
+    """Return a sentence on how the agent attenuated the token and by which evidence, or ""."""
     if not header.get("narrowed"):
         return ""
     projects, evidence = header["projects"], header["evidence"]
     why = f" ({evidence})" if evidence else ""
-    what = "every project that its parent is for" if projects is None else listed(projects)
-    return f"Narrowed: it ends {ahead(header['expires'], time())}, and is for {what}{why}."
+    what = "every project of the stored token" if projects is None else listed(projects)
+    return f"Attenuated: it expires {ahead(header['expires'], time())}, and is for {what}{why}."

@@ -1,8 +1,8 @@
-"""How narrow a token is asked for, and narrowing one that no agent holds.
+"""Which limits a token is asked for with, and attenuating a token that the agent does not hold.
 
-What the agent stores it narrows itself. A token from the environment or from `.pypirc` is in the
-hands of its reader anyhow, and is narrowed here where a narrower one is asked for; if it cannot be,
-that is an error: a wish for less must not be answered with more.
+The agent attenuates the tokens that it stores. A token from the environment or from `.pypirc` is
+open to its reader anyhow, and is attenuated here if that is asked for; if it cannot be, that is an
+error: a request for less must not be answered with more.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Width(NamedTuple):
-    """`whole`: the token as it is stored. Else a child, where there can be one.
+    """`whole`: the token as it is stored. Otherwise an attenuated one, if it can be made.
 
-    It is for `projects` alone if there are any, and lives for `ttl` seconds (None: as long as the
-    agent finds right).
+    It is only for `projects`, if there are any, and expires after `ttl` seconds (None: the agent
+    chooses).
     """
 
     whole: bool = False
@@ -31,7 +31,7 @@ class Width(NamedTuple):
 
     @property
     def explicit(self) -> bool:
-        """Whether a narrower token was asked for."""
+        """Whether an attenuated token was asked for."""
         return bool(self.projects) or self.ttl is not None
 
     def arguments(self) -> dict[str, Value]:
@@ -41,7 +41,7 @@ class Width(NamedTuple):
 
 
 class Narrowed(NamedTuple):
-    """A token and what it is good for."""
+    """A token and its limits."""
 
     secret: bytes
     expires: int | None
@@ -49,7 +49,7 @@ class Narrowed(NamedTuple):
 
 
 def width(projects: list[str] | None, ttl: int | None, *, otherwise: Width) -> Width:
-    """Return what options ask for, *otherwise* if nothing. Raises CommandError for a bad name."""
+    """Return the width of these options, else *otherwise*. Raises CommandError for a bad name."""
     if not projects and ttl is None:
         return otherwise
     from tokenward_protocol.caveats import normalised
@@ -63,18 +63,18 @@ def width(projects: list[str] | None, ttl: int | None, *, otherwise: Width) -> W
             "`--project NAME`, once for each",
         ) from None
     if ttl is not None and ttl < LEAST_TTL:
-        raise CommandError("A narrowed token lives for a minute at least.", "`--ttl 15m`")
+        raise CommandError("An attenuated token lives for at least a minute.", "`--ttl 15m`")
     if ttl is not None and ttl > MOST_TTL:
         days = MOST_TTL // 86400
         raise CommandError(
-            f"A narrowed token lives for {days} days at most, and one of a sealed token for a day.",
+            f"An attenuated token lives for at most {days} days, or a day if its token is sealed.",
             "`--ttl 1d`",
         )
     return Width(False, names, ttl)
 
 
 def seen(secret: bytes) -> IndexToken | None:
-    """Return what is visible of a secret, None if it is no token of an index."""
+    """Return the visible parts of a secret, None if it is not a token of an index."""
     from tokenward_protocol.index_tokens import of_text
 
     try:
@@ -84,7 +84,7 @@ def seen(secret: bytes) -> IndexToken | None:
 
 
 def narrowed(secret: bytes, wanted: Width) -> Narrowed:
-    """Return a token that is as narrow as is wanted. Raises CommandError if there can be none."""
+    """Return a token with these limits. Raises CommandError if it cannot be made."""
     from tokenward_protocol.index_tokens import DEFAULT_TTL, Unfit, child_of_text, plan
 
     token = seen(secret)
@@ -94,7 +94,7 @@ def narrowed(secret: bytes, wanted: Width) -> Narrowed:
         return Narrowed(secret, token.restrictions.expires, token.restrictions.projects)
     if token is None or not token.narrows:
         raise CommandError(
-            "What answers cannot be narrowed: only tokens of PyPI, TestPyPI and devpi can.",
+            "This credential cannot be attenuated: only tokens of PyPI, TestPyPI and devpi can be.",
             "leave `--project` and `--ttl` out",
         )
     now = int(time())

@@ -1,9 +1,8 @@
-"""SERVICE where it may be a word that a tool stored something under, and that is no URL's.
+"""SERVICE as an opaque key: a word that a tool stored a credential under.
 
 Tools give keyrings any word: `keyring set poetry-repository-x alice`. Such a credential is stored
-under that very word, and answers for nothing else. A word that a file defines, and a host that
-something is stored for, mean what they always mean; only where there is nothing of the kind it is
-looked for as it was typed.
+under exactly that word, and answers for nothing else. A name that a file defines and a host with a credential keep
+their usual meaning; only a word without one is looked up as it was typed.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def service(session: Session, text: str | None, provider: str | None) -> Service:
-    """Return what SERVICE means to a command about what is stored. Raises CommandError.
+    """Return the meaning of SERVICE for a command about stored credentials. Raises CommandError.
 
-    A provider's vault is looked into alone where one is named.
+    If a provider is named, only its vault is searched.
     """
     word = (text or "").strip()
     may_be = bool(word) and word not in FIXED and not any(mark in word for mark in ("://", "@"))
@@ -40,7 +39,7 @@ def _as_typed(word: str) -> Service:
 
 
 def _is_stored(session: Session, key: str, provider: str | None) -> bool:
-    """Tell whether something answers for a key, as far as that can be seen without opening a vault."""
+    """Return whether a credential answers for a key, as far as the open vaults show."""
     try:
         session.plain("describe", service=key, provider=provider)
     except CommandError as refused:

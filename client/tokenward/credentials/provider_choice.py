@@ -1,7 +1,7 @@
-"""Where a new credential goes: which provider, and its vault made if there is none yet.
+"""Where a new credential goes: the choice of a provider, and making its vault if it has none.
 
-Only a provider that the command line names is insisted on. One that settings name and that cannot
-be used is said and passed over; without either, the agent chooses by what is there.
+Only a provider on the command line must be used. A provider from the settings that cannot be used
+is reported and skipped; without either, the agent chooses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BY_ITSELF = "dpapi" if sys.platform == "win32" else "key-file"
 
 
 class Home:
-    """A provider that can be used. `state` is that of its vault, as the agent said."""
+    """A usable provider. `state` is that of its vault, as the agent reported it."""
 
     __slots__ = ("_program", "provider", "state")
 
@@ -36,7 +36,7 @@ class Home:
         self._program = program
 
     def make(self, session: Session) -> None:
-        """Make the vault if it is not there. May ask for a new passphrase."""
+        """Make the vault if it does not exist. May ask for a new passphrase."""
         if self.state != "absent" and self.provider != "subprocess":
             return
         passphrase = b""
@@ -49,14 +49,14 @@ class Home:
         unlocking.ask(session, "create", passphrase, offer=True, **wanted)
         if slot == "dpapi":
             session.terminal.say(
-                "The vault opens by DPAPI, for this user of Windows: it protects copies of your files,"
-                " and nothing from programs that run as you."
+                "The vault opens by DPAPI, for this user of Windows: it protects copies of your"
+                " files, but not against programs that run as you."
             )
             session.terminal.hint("`auth passphrase set` protects it by a passphrase")
         if slot == "key-file":
             session.terminal.say(
                 "The vault opens with a key file in your state directory: it protects copies of the"
-                " credentials directory, and nothing from whoever can read your files."
+                " credentials directory, but not against programs that can read your files."
             )
             session.terminal.hint("`auth passphrase set` protects it by a passphrase")
 
@@ -92,7 +92,7 @@ def find_home(session: Session, flag: str | None) -> Home:
 
 
 def _passphrase(session: Session) -> bytes | None:
-    """Return the new vault's passphrase; None for what needs none."""
+    """Return the new vault's passphrase, or None for a vault without one."""
     if not session.terminal.is_there():
         return given_passphrase(session.environ)
     instead = "DPAPI" if sys.platform == "win32" else "a key file"

@@ -1,7 +1,7 @@
-"""What `tokenward.get` does: the lookup of every way in, as a function of a program.
+"""`tokenward.get`: the lookup of every command, as a function for programs.
 
-Nobody is asked anything here, since a program is running and no person may be there; a passphrase
-that the environment leads to is used.
+It never prompts, because the program may run without a user; a passphrase that the environment
+leads to is used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Credential:
     """A user name and a secret; the secret is in no repr and no pickle.
 
-    `expires` is when the secret ends, in seconds since 1970, or None.
+    `expires` is when the secret expires, in seconds since 1970, or None.
     """
 
     __slots__ = ("expires", "secret", "username")
@@ -39,14 +39,14 @@ class Credential:
         return f"Credential(username={self.username!r})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a credential is not pickled: that would write its secret down")
+        raise TypeError("a credential is not pickled: that would write its secret")
 
 
 def find(url: str, username: str | None, project: str | None, ttl: int | None) -> Credential | None:
     """Return the credential for `url`, or None. Raises CommandError."""
     _require_texts(url=url, username=username or "", project=project or "")
     if ttl is not None and (type(ttl) is not int or ttl < 1):
-        raise CommandError("`ttl` is a number of whole seconds, above zero.", "`ttl=900`")
+        raise CommandError("`ttl` must be a number of whole seconds above zero.", "`ttl=900`")
     asked = width(None if project is None else [project], ttl, otherwise=lookup.TOOL)
     terminal = Terminal(os.environ, quiet=True)
     terminal.attended = False
@@ -62,10 +62,10 @@ def find(url: str, username: str | None, project: str | None, ttl: int | None) -
 
 
 def _require_texts(**arguments: object) -> None:
-    """Raise CommandError where a program gives what no command line could."""
+    """Raise CommandError for values that a command line could not hold."""
     for name, value in arguments.items():
         if not isinstance(value, str):
-            raise CommandError(f"`{name}` is a text, and not a {type(value).__name__}.")
+            raise CommandError(f"`{name}` must be text, not a {type(value).__name__}.")
         try:
             value.encode()
         except UnicodeEncodeError:

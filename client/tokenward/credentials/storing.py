@@ -1,4 +1,4 @@
-"""One credential to the agent, or back from it: what login, import and restore have in common."""
+"""Storing one credential in the agent and fetching it back, for login, import and restore."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def store(
     origin: str = "",
     typed: str = "",
 ) -> dict[str, Any]:
-    """Store under one key, say so, and return the agent's answer. Raises AgentError.
+    """Store under one key, report it, and return the agent's answer. Raises AgentError.
 
-    `lifetime` is in seconds; with `adopt`, the service as it was typed, there is no body; `origin`
-    is what to say about where it came from. With a key as it was `typed` the agent decides whether its
-    `/simple/` counts; the answer's `service` is where it is. What is a narrower form of the token that is stored is
-    not stored: then the answer's `kept` is true.
+    `lifetime` is in seconds. `adopt` is the service as it was typed; it has no body. `origin` ends
+    the report. With a key as it was `typed` the agent decides whether its `/simple/` counts; the
+    answer's `service` is the key. An attenuated form of the stored token is not stored: then the
+    answer's `kept` is true.
     """
     header: dict[str, Any] = unlocking.ask(
         session,
@@ -48,7 +48,7 @@ def store(
         adopt=adopt,
         sealed=sealed or None,
     ).header
-    header.setdefault("service", key)  # an older agent's has none
+    header.setdefault("service", key)  # an older agent does not send it
     what = credential(username, header["service"]) + origin
     session.terminal.say(_outcome(header, adopt, what, sealed=sealed))
     for note in header["notes"]:
@@ -57,9 +57,9 @@ def store(
 
 
 def _outcome(header: dict[str, Any], adopt: str | None, what: str, *, sealed: bool) -> str:
-    """Say what became of a login."""
+    """Return a sentence about the outcome of a login."""
     if header["kept"]:
-        return f"This is a narrower form of {what}, which is stored already and stays."
+        return f"This is an attenuated form of {what}, which is stored already and stays."
     before = header["before"]
     verb = "Adopted" if adopt else "Stored" if before is None else "Replaced"
     since = "" if before is None else f" that was stored {ago(before, time())}"
@@ -68,11 +68,10 @@ def _outcome(header: dict[str, Any], adopt: str | None, what: str, *, sealed: bo
 
 
 def fetched(session: Session, key: str, username: str, provider: str | None) -> bytes | None:
-    """Return the whole secret that is stored under exactly this key and user name, None if none is.
+    """Return the whole secret stored under exactly this key and user name, or None.
 
-    The agent answers with the longest path, so what is stored under the key itself goes first, and
-    an answer from above it means that nothing is. Raises AgentError: `locked`, `refused` where it is
-    sealed, and others.
+    The agent answers with the longest path. So an answer for a shorter path means that nothing is
+    stored under the key itself. Raises AgentError: `locked`, `refused` for a sealed one, or others.
     """
     try:
         answer = unlocking.ask(

@@ -1,7 +1,7 @@
-"""What is said to a person of a stored token: whose it is, how wide and how old, and what to change.
+"""Describing a stored token to the user: its account, limits and age, and advice to replace it.
 
-Pure: from what the agent tells, which is never the token or the number that an index knows it by.
-That no restriction is visible does not mean that there is none: an index may keep them to itself.
+Pure: it works on the agent's description, which has neither the token nor its identifier. A token
+without visible restrictions may have others: an index may keep them to itself.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 OLD_DAYS = 90
-"""From this age on a token should have been replaced."""
+"""The age in seconds from which a token should be replaced."""
 
 _SHOWN = 3
 
 
 def width(token: dict[str, Any] | None) -> str:
-    """Say in a few words what a token is good for; "" for what is no token of an index."""
+    """Describe a token's limits in a few words; "" if it is not a token of an index."""
     if token is None:
         return ""
     projects = token["projects"]
@@ -33,14 +33,14 @@ def width(token: dict[str, Any] | None) -> str:
 
 
 def end(entry: dict[str, Any]) -> int | None:
-    """Return when a credential ends, by its login and by itself, in seconds since 1970."""
+    """Return when a credential expires, by its login or by itself, in seconds since 1970."""
     token = entry["token"] or {}
     ends = [each for each in (entry["expires"], token.get("expires")) if each is not None]
     return min(ends, default=None)
 
 
 def advice(entry: dict[str, Any], now: float) -> str:
-    """Say in one sentence why a stored token should be replaced; "" if it need not be."""
+    """Return one sentence on why a stored token should be replaced, or ""."""
     token = entry["token"]
     if token is None or entry["service"] not in PAGES:
         return ""
@@ -56,17 +56,17 @@ def advice(entry: dict[str, Any], now: float) -> str:
 
 
 def facts(said: dict[str, Any], now: float) -> list[tuple[str, str]]:
-    """Return a table of what is visible of a credential."""
+    """Return a table of the visible parts of a credential."""
     rows = [("service", said["service"]), ("user name", said["username"])]
     token = said["token"]
     if token is None:
-        rows.append(("kind", "no token of PyPI, TestPyPI or devpi"))
+        rows.append(("kind", "not a token of PyPI, TestPyPI or devpi"))
     else:
         rows.append(("made by", token["location"] or token["dialect"]))
         rows += _limits(token)
-        rows.append(("narrowed for tools", "yes" if token["narrows"] else "no"))
+        rows.append(("attenuated for tools", "yes" if token["narrows"] else "no"))
     moment = end(said)
-    rows.append(("ends", "no end is visible" if moment is None else _when(moment, now)))
+    rows.append(("expires", "no expiry is visible" if moment is None else _when(moment, now)))
     if said["created"] is not None:
         rows.append(("stored", ago(said["created"], now)))
     rows.append(("sealed", "yes" if said["sealed"] else "no"))
@@ -89,7 +89,7 @@ def _limits(token: dict[str, Any]) -> list[tuple[str, str]]:
     if token["not_before"] is not None:
         rows.append(("not before", str(timestamp(token["not_before"]))))
     if token["legacy"]:
-        rows.append(("form", "that of before 2022"))
+        rows.append(("form", "from before 2022"))
     if token["unknown"]:
         rows.append(("not understood", f"{token['unknown']} of {token['caveats']} restrictions"))
     return rows

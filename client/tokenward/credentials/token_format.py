@@ -1,8 +1,8 @@
-"""What a secret is judged by before it is stored, as a command says it.
+"""Judging a secret before it is stored, with the messages of a command.
 
-The judgement is the protocol's (admission.py), and the agent makes it again for whatever reaches
-it. Here it comes before a vault is made, an index asked or a secret compared. No secret, and no part
-of one, is in a message.
+The judgement is the protocol's (admission.py), and the agent repeats it for every secret that it
+gets. Here it comes before a vault is made, an index asked or a secret compared. No message holds a
+secret or a part of one.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ __all__ = ["PAGES", "TOKEN_USER", "Checked", "ExpiredError", "checked"]
 
 
 class ExpiredError(CommandError):
-    """The token that is to be stored has ended."""
+    """The token that is to be stored has expired."""
 
 
 class Checked(NamedTuple):
-    """What to store, and sentences to say about it."""
+    """The body to store, and notices for the user."""
 
     body: bytes
     notices: tuple[str, ...] = ()
@@ -36,9 +36,9 @@ class Checked(NamedTuple):
 
 
 def checked(keys: Iterable[str], username: str, secret: str | bytes) -> Checked:
-    """Judge a secret that is about to be stored under each of `keys`, canonical services.
+    """Judge a secret that is to be stored under each of `keys`, which are canonical services.
 
-    Raises CommandError with the reason where it is not to be stored: the agent would refuse it.
+    Raises CommandError with the reason if the agent would refuse it.
     """
     body = check_secret(secret) if isinstance(secret, str) else secret
     said: list[str] = []

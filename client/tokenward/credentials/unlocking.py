@@ -1,12 +1,12 @@
-"""Opening vaults: where the passphrase comes from, and when a command may use it unasked.
+"""Opening vaults: where the passphrase comes from, and when a command may open a vault unasked.
 
-The passphrase: `$TOKENWARD_PASSPHRASE_FILE`, a private file; else `$TOKENWARD_ASKPASS`, a program
-that prints it; else whoever sits at the terminal. All of them are read and run here, in the
-client, never by the agent.
+The passphrase comes from `$TOKENWARD_PASSPHRASE_FILE`, a private file; else from
+`$TOKENWARD_ASKPASS`, a program that prints it; else from the user at the terminal. The client reads
+the file and runs the program; the agent never does.
 
-A vault that is merely *closed* (after a restart, or locked by a timer) any command opens for
-itself where it can, and asks once more (`ask`). One that a person *locked* stays so: only
-`auth unlock` ends that, or the person, asked on a terminal.
+A *closed* vault (after a restart, or locked by a timer) is opened by any command that can, which
+then asks the agent again (`ask`). A vault that the user *locked* stays locked: only `auth unlock`
+or the user, prompted on a terminal, ends that.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from tokenward.ui.terminal import Terminal
 
 MAX_PASSPHRASE = 64 * 1024
-"""Bytes of the longest passphrase: the body of one frame."""
+"""The maximum length of a passphrase in bytes: the body of one frame."""
 
 TRIES = 3
-"""How often a person is asked for the same passphrase."""
+"""How often the user is asked for the same passphrase."""
 
 
 def given_passphrase(environ: Mapping[str, str]) -> bytes | None:
-    """Return the passphrase that the environment leads to, or None where it leads nowhere.
+    """Return the passphrase that the environment leads to, or None without such a variable.
 
-    Raises CommandError where it leads to something that cannot be used.
+    Raises CommandError if it cannot be used.
     """
     if path := environ.get("TOKENWARD_PASSPHRASE_FILE"):
         return passphrase_of(path, "TOKENWARD_PASSPHRASE_FILE names it")
@@ -51,7 +51,7 @@ def given_passphrase(environ: Mapping[str, str]) -> bytes | None:
 
 
 def passphrase_of(path: str, hint: str) -> bytes:
-    """Return the passphrase in a private file; `hint` says who names the file.
+    """Return the passphrase in a private file; `hint` says what names the file.
 
     Raises CommandError.
     """
@@ -75,7 +75,7 @@ def passphrase_of(path: str, hint: str) -> bytes:
 
 
 def _is_ours_to_change(file: int, owner: int) -> bool:
-    """Tell whether its user can change a file's mode: not so for what a container engine mounts."""
+    """Return whether this user can change a file's mode; not if a container engine mounted it."""
     if sys.platform == "win32":
         return True
     return uid() in {owner, 0} and not os.fstatvfs(file).f_flag & os.ST_RDONLY
@@ -101,7 +101,7 @@ def _from_program(program: str) -> bytes:
 
 
 def _usable(data: bytes, what: str) -> bytes:
-    """Return the one line, and refuse what cannot be a passphrase."""
+    """Return the one line. Raises CommandError if it cannot be a passphrase."""
     data = one_line(data, what)
     if not data:
         raise CommandError(f"{what} holds no passphrase.")
@@ -111,9 +111,9 @@ def _usable(data: bytes, what: str) -> bytes:
 
 
 def new_passphrase(session: Session, question: str, *, may_be_empty: bool) -> bytes | None:
-    """Return a passphrase for a vault that is to be made: from the environment, else asked twice.
+    """Return a passphrase for a new vault: from the environment, else typed twice.
 
-    None is an empty answer. Raises CommandError where nobody can be asked.
+    None is an empty answer. Raises CommandError if the user cannot be asked.
     """
     given = given_passphrase(session.environ)
     if given is not None:
@@ -129,7 +129,7 @@ def new_passphrase(session: Session, question: str, *, may_be_empty: bool) -> by
 def asked_twice(terminal: Terminal, question: str, *, may_be_empty: bool) -> bytes | None:
     """Return a passphrase that was typed twice alike; None is an empty answer.
 
-    Raises CommandError where a person gives none.
+    Raises CommandError if the user types none.
     """
     with terminal.unseen():
         for _ in range(TRIES):
@@ -154,9 +154,9 @@ def unlock(
 ) -> dict[str, Any]:
     """Open a provider's vault, or all of them, and return the agent's answer.
 
-    First what needs nobody; then, where a passphrase is missing, by the environment's or by asking.
-    Where it is not `attended` no keyring is given the time to ask a person; `program` is the
-    `keyring` program that is to be the chosen one. Raises AgentError and CommandError.
+    First without a passphrase; if one is needed, with the environment's or the user's. If not
+    `attended`, a keyring gets no time to prompt the user. `program` is the `keyring` program to
+    choose. Raises AgentError and CommandError.
     """
     arguments: dict[str, Any] = {"provider": provider, **session_variables(session.environ)}
     arguments["attended"] = attended or None
@@ -192,16 +192,16 @@ def _ask_passphrase(session: Session, arguments: dict[str, Any]) -> dict[str, An
             except AgentError as refused:
                 if refused.code != "wrong-passphrase" or not left:
                     raise
-                session.terminal.say("That is not the passphrase.")
+                session.terminal.say("The passphrase is wrong.")
     raise AssertionError("the last try returns or raises")
 
 
 def ask(
     session: Session, op: str, body: bytes = b"", *, offer: bool = False, **arguments: Any
 ) -> Answer:
-    """Ask the agent, opening a closed vault and having a person agree on the way.
+    """Ask the agent; open a closed vault and prompt the user for approval if needed.
 
-    `offer`: a person may be asked to end a lock, too. Raises AgentError.
+    `offer`: the user may also be prompted to end a lock. Raises AgentError.
     """
     try:
         return session.ask_with_consent(op, body, **arguments)
@@ -212,9 +212,9 @@ def ask(
 
 
 def reopen(session: Session, refused: AgentError, *, offer: bool) -> bool:
-    """Try to open what made the agent answer `locked`; tell whether asking again can help.
+    """Try to open what made the agent answer `locked`; return whether asking again can help.
 
-    `offer`: a person at a terminal may be asked to end a lock.
+    `offer`: the user may be prompted on a terminal to end a lock.
     """
     status = session.plain("status").header
     if status["locked"]:
@@ -234,7 +234,7 @@ def reopen(session: Session, refused: AgentError, *, offer: bool) -> bool:
 
 
 def _end_lock(session: Session, status: dict[str, Any]) -> bool:
-    """Ask a person to unlock: for the passphrase where one is needed, else yes or no."""
+    """Prompt the user to unlock: for the passphrase if one is needed, else yes or no."""
     locked = [vault for vault in status["vaults"] if vault["state"] == "locked"]
     names = listed([f"`{vault['provider']}`" for vault in locked])
     asks = [any(slot["kind"] == "passphrase" for slot in vault["slots"]) for vault in locked]
