@@ -1,1 +1,1 @@
-"""The `keyring` programs: ours, which tools reach tokenward by, and the user's own on PATH."""
+"""The `keyring` programs: tokenward's, by which tools reach it, and the user's own on PATH."""

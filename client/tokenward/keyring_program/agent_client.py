@@ -1,9 +1,9 @@
-"""Where the agent is and how it is asked for a credential, for those that cannot import the protocol.
+"""A small client of the agent, for programs that cannot import the protocol's package.
 
-What transport/ and the protocol's package say at length, once more and for one request:
-this file becomes part of the one that `auth setup keyring` writes, for any Python from 3.9 on and
-with nothing to install (docs/adr/0008). It speaks version 1 of docs/PROTOCOL.md, which every agent
-will speak. No file is parsed and nothing is started; where that is needed, others do it.
+It does what transport/ and that package do, for one request: this file becomes part of the one that
+`auth setup keyring` writes, for any Python from 3.9 on and without dependencies (docs/adr/0008). It
+speaks version 1 of docs/PROTOCOL.md, which every agent will speak. It parses no settings file and
+starts nothing; `tokenward.keyring_relay` does that.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ _WIDE = {
     **{0xDC + i: (_ARRAY, 2 << i) for i in range(2)},
     **{0xDE + i: (_MAP, 2 << i) for i in range(2)},
 }
-"""msgpack's forms with a number behind the first byte: their kind (-1: signed) and its width."""
+"""msgpack's forms with a number after the first byte: their kind (-1: signed) and its width."""
 
 TOOL = "TOKENWARD_KEYRING_FOR"
-"""By it the `keyring` script says for which process it asks."""
+"""In this variable the `keyring` script gives the pid of the process that it asks for."""
 
 _TOLD: set[str] = set()
 _MANY = 4096
-"""Bytes from which on the list of tools that were told begins anew."""
+"""The size in bytes from which the list of notified tools is started anew."""
 
 _LONGEST_TEXT = 1024
 _VAULTS = ("keyring", "disabled")
 
 _LONGEST = 4 + 256 * 1024
-"""Bytes of the longest frame, its length included."""
+"""The maximum length of a frame in bytes, its length field included."""
 
 
 def address() -> tuple[str, str | None] | None:
-    """Return the agent's socket and the credentials directory; None where files have to be parsed.
+    """Return the agent's socket and the credentials directory; None if files must be parsed for it.
 
-    The directory is None where the socket was named: whatever that agent serves is meant.
+    The directory is None if the user named the socket: then every agent there is accepted.
     """
     environ = os.environ
     if given := environ.get("TOKENWARD_SOCK"):
@@ -84,7 +84,7 @@ def address() -> tuple[str, str | None] | None:
 
 
 def recorded(directory: str) -> str | None:
-    """Return where the agent of a directory says that it is: it may be of another environment."""
+    """Return where the agent of a directory says it is: it may be in another environment."""
     if sys.platform == "win32":
         return None
     try:
@@ -104,9 +104,9 @@ def recorded(directory: str) -> str | None:
 
 
 def listed(directory: str, service: str) -> bool | None:
-    """Tell by the agent's list whether anything is stored where a service is; None without one.
+    """Return by the agent's list whether a credential is stored for a service; None without a list.
 
-    True also where that cannot be told without the rules for URLs (ADR 21).
+    True, too, if that cannot be decided without the rules for URLs (ADR 21).
     """
     import json
     from hashlib import blake2s
@@ -126,7 +126,7 @@ def listed(directory: str, service: str) -> bool | None:
 
 
 def _origin(service: str) -> str | None:
-    """Return scheme, host and port as the agent spells them; None where that takes more than this."""
+    """Return scheme, host and port as the agent spells them; None if that needs all its rules."""
     scheme, mark, rest = service.partition("://")
     if not mark:
         return service
@@ -159,13 +159,13 @@ def _xdg(variable: str, default: str, name: str, *, mac: bool = True) -> str:
 
 
 def config_file() -> str:
-    """Return the path of config.toml, there or not."""
+    """Return the path of config.toml, which may not exist."""
     named = os.environ.get("TOKENWARD_CONFIG")
     return named or _xdg("XDG_CONFIG_HOME", ".config", "tokenward/config.toml")
 
 
 def content(path: str, most: int = 65536) -> bytes:
-    """Return the beginning of a file, b"" where there is none."""
+    """Return the beginning of a file, or b"" if it cannot be read."""
     try:
         file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
@@ -189,14 +189,13 @@ def _is_private(path: str) -> bool:
 def fetched(
     path: str, asked: dict[str, str | bool | None], seconds: float
 ) -> tuple[dict[str, Any], bytes]:
-    """Return header and body of what the agent at `path` answers to a fetch with these arguments.
+    """Return header and body of the answer of the agent at `path` to a fetch with these arguments.
 
-    An argument that is no text is true.
+    An argument that is not text is sent as true.
 
-    Raises TimeoutError where `seconds` were not enough, any other OSError (also for an agent of
-    somebody else's at our own address), OverflowError where what is asked is longer than anything
-    that could be stored, and ValueError, LookupError, TypeError or RecursionError where what
-    answers is none.
+    Raises TimeoutError if `seconds` were not enough, another OSError (also if another user's agent
+    is at our address), OverflowError if the question is longer than anything that could be stored,
+    and ValueError, LookupError, TypeError or RecursionError if the answer is malformed.
     """
     if sys.platform == "win32":
         raise ConnectionRefusedError(path)
@@ -221,7 +220,7 @@ def fetched(
             whole = len(credentials) == 12
         server = int.from_bytes(credentials[4:8], sys.byteorder)
         if not whole or (asked["dir"] and not {owner, server} <= {os.geteuid(), 0}):
-            raise PermissionError(path)  # somebody else's agent; one that was named may be
+            raise PermissionError(path)  # another user's agent; allowed only if the user named it
         connection.sendall(request)
         data = b""
         while len(data) < 6 or len(data) < 4 + int.from_bytes(data[:4], "big"):
@@ -233,10 +232,10 @@ def fetched(
             if not (more := connection.recv(65536)):
                 raise ConnectionAbortedError(path)
             data += more
-    except _socket.timeout:  # its own class up to Python 3.9
+    except _socket.timeout:  # a class of its own before Python 3.10
         raise TimeoutError(path) from None
     except KeyboardInterrupt:
-        if "attended" in asked:  # a question is on this terminal: it goes when nobody waits
+        if "attended" in asked:  # closing the connection ends the agent's prompt on this terminal
             connection.shutdown(_socket.SHUT_WR)
             connection.settimeout(1)
             connection.recv(1)
@@ -248,14 +247,14 @@ def fetched(
 
 
 def first_time(me: str = "") -> bool:
-    """Tell, once for each tool, whether it has been told yet that it gets nothing.
+    """Return True once for each tool, so that it is told only once that it gets nothing.
 
-    The tool is `me` (a pid), else this process, or where that is a `keyring` program, whoever called
-    it. Who was told is in a file of the state folder, and where there is none known to this process alone.
+    The tool is `me` (a pid), else this process, or the caller of a `keyring` program. The list is in
+    a file of the state folder; without that folder only this process remembers.
     """
     me = me or _tool()
     told = content(f"/proc/{me}/stat").rpartition(b")")[2].split()
-    me += "-".join(["", *(each.decode() for each in told[19:20])])  # when it was started
+    me += "-".join(["", *(each.decode() for each in told[19:20])])  # its start time
     if me in _TOLD:
         return False
     _TOLD.add(me)
@@ -278,7 +277,7 @@ def first_time(me: str = "") -> bool:
 
 
 def say(text: str) -> None:
-    """Write a line to stderr; where pip has called, to pip's as well, which hides that of `keyring`."""
+    """Write a line for the user to stderr, and to pip's: pip hides that of its `keyring` program."""
     line = f"tokenward: {text}\n"
     try:
         if sys.stderr is not None:
@@ -290,24 +289,24 @@ def say(text: str) -> None:
         own, there = os.fstat(2), os.stat(theirs)
         seen = stat.S_ISFIFO(there.st_mode) or stat.S_ISCHR(there.st_mode)
         if seen and not os.path.samestat(own, there) and _is_pip(content(f"{tool}/cmdline")):
-            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY  # where nobody reads, nobody is told
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY  # do not wait for a reader
             file = os.open(theirs, flags)
             try:
                 os.write(file, line.encode(errors="replace"))
             finally:
                 os.close(file)
     except (OSError, ValueError):
-        pass  # it is closed, a terminal that is gone, or no Linux
+        pass  # stderr is closed, the terminal is gone, or there is no /proc
 
 
 def _is_pip(argv: bytes) -> bool:
-    """Tell whether an interpreter runs pip: its script, `-m pip`, or the runner of an isolated build."""
+    """Return whether this is pip: its script, `-m pip`, or the runner of an isolated build."""
     words = argv.split(b"\0")[:4]
     return any(b"pip" in word.rpartition(b"/")[2] or b"/pip/" in word for word in words)
 
 
 def _tool() -> str:
-    """Return the pid of the tool: this process, or whoever called it where it is a `keyring` program."""
+    """Return the pid of the tool: this process, or the caller of a `keyring` program."""
     me = os.environ.get(TOOL, "")
     if me.isdigit():
         return me
@@ -317,19 +316,19 @@ def _tool() -> str:
 
 
 def bus() -> str | None:
-    """Return the session bus, for an agent that has none, or an old one, and whose keyring is there."""
+    """Return the session bus if its keyring is there, for an agent with none or an old one."""
     address = os.environ.get(_SCREEN["bus"], "")
     return address if address.isascii() and 0 < len(address) <= _LONGEST_TEXT else None
 
 
 def screen() -> dict[str, str | bool | None]:
-    """Return the arguments by which an agent may ask a person, and has to be waited for."""
+    """Return the arguments that let the agent prompt the user; the caller then has to wait."""
     given = {key: os.environ.get(name) or None for key, name in _SCREEN.items()}
     return {"attended": True, **given}
 
 
 def _connect(connection: Any, path: str, deadline: float) -> None:
-    """Connect, waiting where so many ask at once that the kernel turns some away (EAGAIN)."""
+    """Connect; wait while the kernel turns clients away because too many connect (EAGAIN)."""
     while (left := deadline - monotonic()) > 0:
         connection.settimeout(left)
         try:
@@ -347,7 +346,7 @@ def _text(text: str) -> bytes:
 
 
 def _read(data: bytes, at: int) -> tuple[Any, int]:
-    """Read one value of the protocol's msgpack, and return it with the place behind it."""
+    """Read one value of the protocol's msgpack, and return it with the offset after it."""
     code, at = data[at], at + 1
     if code < 0x80 or code >= 0xE0:
         return (code if code < 0x80 else code - 0x100), at

@@ -1,10 +1,10 @@
-"""What keyring's backend and the `keyring` program ask through: little code, and nothing to install.
+"""The client of keyring's backend and of the `keyring` program: little code, no dependencies.
 
-A running agent is asked for a credential from here. Whatever else there is to do (starting one, obeying settings, every change)
-`tokenward.keyring_relay` does, in a process of the interpreter that tokenward is installed in.
+It asks a running agent for a credential. `tokenward.keyring_relay`, in a process of the interpreter
+that has tokenward, does the rest: it starts an agent, obeys settings and makes every change.
 
-Part of the one file that `auth setup keyring` writes for tools which have nothing of tokenward: any
-Python from 3.9 on, and the standard library alone.
+This is part of the one file that `auth setup keyring` writes for tools that have nothing of
+tokenward: any Python from 3.9 on, and only the standard library.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-PYTHON = ""  # the interpreter that has tokenward, where this is a copy; else the running one
+PYTHON = ""  # in a copy, the interpreter that has tokenward; else the running one
 
 READ_SECONDS = 3.0
-"""How long a read may hold up its asker, the start of an agent included."""
+"""Seconds that a read may take, the start of an agent included."""
 
 REST_SECONDS = 10.0
-"""How long nobody is waited for again after a read that was held up in vain: tools ask often."""
+"""Seconds without another wait after a read that got no answer: tools ask often."""
 
 WRITE_SECONDS = 30.0
 
 CONSENT_SECONDS = 75.0
-"""How long a read may take that a person has to agree to, whom the agent gives a minute."""
+"""Seconds that a read may take if the user has to approve, for which the agent gives a minute."""
 
 NOTHING = {"not-found", "no-vault", "bad-request", "too-large"}
-"""The codes of answers that say that there is no such credential."""
+"""The codes of answers that mean: no such credential."""
 
 _NO_AGENT = {"absent", "failed"}
-"""The relay's own codes, where no agent answered it."""
+"""The relay's own codes for no answer of an agent."""
 
-_SILENT = [0.0]  # until when, by `monotonic`
+_SILENT = [0.0]  # when waiting is allowed again, by `monotonic`
 _TURN = allocate_lock()
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 _OF_TOOLS = ("poetry-repository-", "pdm-repository-", "pdm-pypi-")
 
 
 class Shut(Exception):  # noqa: N818 - a state of the world
-    """Nobody can say: locked, several accounts, or no agent and none can be started.
+    """The answer is not known: locked, several accounts, or no agent and none can be started.
 
-    `stored` is False where it is certain, or all that is known, that nothing is stored there; the
-    text is what to say to a person, "" for nothing, and `unknown` that it is said even so.
+    `stored` is False if nothing is stored there, for certain or for all that is known. The text is
+    the message for the user, "" for none; with `unknown` it is shown even if `stored` is False.
     """
 
     def __init__(self, said: str = "", *, stored: bool = True, unknown: bool = False) -> None:
@@ -68,7 +68,7 @@ class Shut(Exception):  # noqa: N818 - a state of the world
 
 
 def withheld(shut: Shut, service: str) -> bool:
-    """Tell whether nobody else is to be asked instead; a person hears of it, once for each tool."""
+    """Return whether no other backend may be asked instead; tells the user, once for each tool."""
     if not is_index(service):
         return False
     if str(shut) and (shut.stored or shut.unknown) and first_time():
@@ -77,11 +77,11 @@ def withheld(shut: Shut, service: str) -> bool:
 
 
 class _Absent(Exception):  # noqa: N818 - a state of the world
-    """No agent runs, or not the one that is meant."""
+    """No agent runs, or not the intended one."""
 
 
 class Refused(Exception):  # noqa: N818 - an answer
-    """The relay did not do it. `code` is the protocol's; the text is a sentence and its hint.
+    """The relay refused. `code` is the protocol's; the text is a sentence and its hint.
 
     `stored` is as in `Shut`.
     """
@@ -93,9 +93,9 @@ class Refused(Exception):  # noqa: N818 - an answer
 
 
 def is_index(service: str) -> bool:
-    """Tell whether only an index can be meant, so that nobody else is to answer or store it.
+    """Return whether this can only be an index, for which no other backend may answer or store.
 
-    A URL that a secret may go to, `host:port`, a dotted host, or a key that a packaging tool makes.
+    A URL that a secret may go to, `host:port`, a dotted host, or a key of a packaging tool.
     """
     scheme, mark, rest = service.lower().partition("://")
     if mark:
@@ -112,7 +112,7 @@ def is_index(service: str) -> bool:
 def ask(service: str, username: str | None) -> tuple[str, str] | None:
     """Return (user name, secret) of the credential that answers, or None. Raises Shut.
 
-    `service` is a URL in any spelling, or an opaque string that is matched as it is.
+    `service` is a URL in any spelling, or an opaque string, which must match exactly.
     """
     try:
         service, username = _without_secrets(service, username)
@@ -123,7 +123,7 @@ def ask(service: str, username: str | None) -> tuple[str, str] | None:
         return None
     if environ.get("TOKENWARD_SOCK") or environ.get("TOKENWARD_NO_AUTOSTART", "0") not in {"", "0"}:
         raise _alone(service)
-    # One thread starts the agent, and those that waited for it find it running.
+    # One thread starts the agent; the threads that waited for it find it running.
     if not _TURN.acquire(timeout=READ_SECONDS):
         raise _alone(service)
     try:
@@ -135,7 +135,7 @@ def ask(service: str, username: str | None) -> tuple[str, str] | None:
 
 
 def _asked(service: str, username: str | None) -> tuple[str, str] | None:
-    """Ask the agent that runs. Raises Shut; _Absent where none does, or another one is meant."""
+    """Ask the running agent. Raises Shut, or _Absent if none runs or another one is intended."""
     if monotonic() < _SILENT[0]:
         raise _alone(service)
     where = address()
@@ -152,12 +152,12 @@ def _asked(service: str, username: str | None) -> tuple[str, str] | None:
             return _answered(elsewhere, asked)
         vaults = [f"{directory}/{name}.vault" for name in ("keyring", "disabled")]
         if directory and not any(map(os.path.lexists, vaults)):
-            return None  # nothing was ever stored: no reason to start anything
+            return None  # nothing was ever stored, so there is no reason to start an agent
         raise
 
 
 def _answered(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str] | None:
-    """Ask the agent at a socket. Raises Shut; _Absent where none is, or another one is meant."""
+    """Ask the agent at a socket. Raises Shut, or _Absent if it is not the intended one."""
     try:
         header, body = _agreed(socket, asked)
         if header["ok"]:
@@ -169,7 +169,7 @@ def _answered(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, st
         said = f"{header['message']} ({header['hint']})" if header["hint"] else header["message"]
         raise _shut(header["code"], said, header.get("stored"))
     except (UnicodeError, OverflowError):
-        return None  # a keyring holds text alone, and what is stored is shorter
+        return None  # a keyring holds only text, and a stored key is shorter
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         raise _Absent from None
     except TimeoutError:
@@ -180,18 +180,18 @@ def _answered(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, st
 
 
 def _shut(code: str, said: str, stored: object) -> Shut:
-    """Return what an answer says that is no miss; of a vault that is not open a person hears."""
+    """Return what to raise for such an answer; only a closed vault has a message for the user."""
     return Shut(said if code in {"locked", "vault"} else "", stored=stored is not False)
 
 
 def _alone(service: str, why: str = "") -> Shut:
-    """Return what is known where no agent answers: what its list says of the own directory.
+    """Return what is known without an agent: what its list for the own directory says.
 
-    Where one does not start there is a `why`; without a list it is not known what it would have.
+    `why` is the reason why none starts; without a list it is unknown what it would have.
     """
     socket, directory = address() or ("", "")
     stored = listed(directory, service) if directory else None
-    if socket and directory is None:  # the user chose an agent, so that it is missed
+    if socket and directory is None:  # the user named the socket, so a missing agent is an error
         why = "No agent answers at the socket that TOKENWARD_SOCK names."
     said = why or "No agent of tokenward answers (`auth doctor` may say why)."
     return Shut(said, stored=bool(stored), unknown=bool(why) and stored is None)
@@ -212,7 +212,7 @@ def _relayed(service: str, username: str | None) -> tuple[str, str] | None:
 
 
 def _agreed(socket: str, asked: dict[str, str | bool | None]) -> tuple[dict[str, Any], bytes]:
-    """Fetch, once more where a person has to agree; raises what `fetched` does."""
+    """Fetch, and again if the user has to approve; raises the exceptions of `fetched`."""
     header, body = fetched(socket, asked, READ_SECONDS)
     if header.get("code") == "consent":
         header, body = fetched(socket, {**asked, **screen()}, CONSENT_SECONDS)
@@ -220,7 +220,7 @@ def _agreed(socket: str, asked: dict[str, str | bool | None]) -> tuple[dict[str,
 
 
 def _relayed_once_agreed(service: str, username: str | None) -> Any:
-    """Have a `get` relayed, once more where a person has to agree. Raises Refused."""
+    """Have a `get` relayed, and again if the user has to approve. Raises Refused."""
     try:
         return relay("get", service, username)
     except Refused as refused:
@@ -238,7 +238,7 @@ def relay(
 ) -> Any:
     """Have `get`, `set` or `del` done where tokenward is installed. Raises Refused.
 
-    With `seconds` a person may be asked, for whom it is waited as long.
+    With `seconds` the user may be prompted, and the answer is waited for that long.
     """
     import json
     import subprocess
@@ -258,7 +258,7 @@ def relay(
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=usual if seconds is None else seconds,
-            start_new_session=True,  # and so without a terminal
+            start_new_session=True,  # so it has no terminal
             check=True,
         )
         answer = json.loads(done.stdout)
@@ -277,10 +277,10 @@ def relay(
 
 
 def _without_secrets(service: str, username: str | None) -> tuple[str, str | None]:
-    """Take user info, query and fragment off a URL; a user name in it is the one asked for.
+    """Remove user info, query and fragment from a URL; a user name in it is the one asked for.
 
-    Raises Refused for what programs read in different ways: some take what stands before a
-    backslash for the host, where others see user info that was safe to take off.
+    Raises Refused for URLs that programs read differently: some take the text before a backslash
+    for the host, others for user info.
     """
     scheme, mark, rest = service.strip(" \t\r\n").partition("://")
     if not mark or scheme.lower() not in {"https", "http"}:

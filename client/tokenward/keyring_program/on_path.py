@@ -1,9 +1,9 @@
 """The user's own `keyring` program, for the provider `subprocess`.
 
-The first on PATH that nobody else can replace and that will still be there tomorrow: not in the
-working directory, where a checkout may have put it (a home is none), not of a virtual environment, not ours, and
-not in the hands of others. Its absolute path goes to the agent, which looks at it again, with
-everything above it, before each run, and never looks at a PATH itself.
+It is the first on PATH that no other user can replace and that will still exist tomorrow: not in
+the working directory, where a checkout may have put it (unless that is a home), not of a virtual
+environment, not tokenward's. Its absolute path goes to the agent, which checks it again, with all
+folders above, before each run, and never searches a PATH itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def find(environ: Mapping[str, str], cwd: str) -> tuple[str | None, list[str]]:
-    """Return the program's absolute path as on PATH, or None; and why each one before is not it."""
+    """Return the program's absolute path, or None, and why each earlier one on PATH was refused."""
     refused: list[str] = []
     for folder in environ.get("PATH", "").split(os.pathsep):
         path = f"{folder}/keyring"
@@ -34,14 +34,14 @@ def find(environ: Mapping[str, str], cwd: str) -> tuple[str | None, list[str]]:
 
 
 def none_found(refused: list[str]) -> str:
-    """Return the sentence that says that there is no such program, or why none may be run."""
+    """Return a sentence: there is no such program, or none may be run, and why."""
     if not refused:
         return "There is no `keyring` program on PATH."
     return f"No `keyring` program on PATH may be run: {'; '.join(refused)}."
 
 
 def _checkout(environ: Mapping[str, str], cwd: str) -> str:
-    """Return the working directory, "/" where that is no checkout: it is or holds the user's home."""
+    """Return the working directory, or "/" if it is or holds the user's home: then no checkout."""
     here, home = os.path.realpath(cwd), os.path.realpath(environ.get("HOME") or "/")
     return "/" if f"{home}/".startswith(f"{here}/") else here
 
@@ -66,7 +66,7 @@ def _objection(folder: str, path: str, here: str) -> str | None:
 
 
 def _is_in_other_hands(found: os.stat_result) -> bool:
-    """Tell whether others than root, the user and the administrators of macOS may write."""
+    """Return whether users other than root, this user and macOS' administrators may write."""
     own = {0, uid()}
     groups = own | {80} if sys.platform == "darwin" else own
     shared = 0o002 if found.st_gid in groups else 0o022

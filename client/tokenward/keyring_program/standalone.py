@@ -1,9 +1,9 @@
-"""The two files by which tools reach tokenward that have nothing of it installed, as text.
+"""The texts of the two files by which tools without tokenward reach it.
 
 `module` is keyring's backend in one file, for `keyring-path`; `program` is the `keyring` that pip,
-uv, pdm and build look for on PATH. Both outlive what they were made from: where tokenward is gone,
-the backend finds nothing and the program makes way for the next `keyring`, so that no tool breaks.
-Pure but for reading the source of this package.
+uv, pdm and build look for on PATH. Both outlive an uninstalled tokenward: then the backend finds
+nothing and the program runs the next `keyring`, so no tool breaks. Pure, but it reads the source of
+this package.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import os
 import shlex
 
 MODULE = "tokenward_keyring"
-"""What the copied module is called: keyring_backend.py knows itself by that name."""
+"""The name of the copied module, by which keyring_backend.py recognises itself."""
 
 MARK = "ritten by `auth setup keyring`"
-"""What stands at the beginning of both of them, and of nobody else's."""
+"""A text at the beginning of both files, and of no other file."""
 
 _PARTS = ("keyring_program/agent_client", "keyring_program/client", "keyring_backend")
 
 _HEAD = '''\
-# Written by `auth setup keyring`; `auth setup keyring --undo` takes it away.
+# Written by `auth setup keyring`; `auth setup keyring --undo` removes it.
 """{docstring}
 """
 
@@ -30,9 +30,9 @@ from __future__ import annotations
 
 _PROGRAM = """\
 #!/bin/sh
-# The `keyring` of tokenward, written by `auth setup keyring` (`--undo` takes it away). It answers
-# for package indexes; the next `keyring` on PATH answers for everything else, and for everything
-# where tokenward is not installed any more.
+# The `keyring` of tokenward, written by `auth setup keyring` (`--undo` removes it). It answers for
+# package indexes; the next `keyring` on PATH answers for everything else, and for everything if
+# tokenward is not installed any more.
 
 python={python}
 package={package}
@@ -51,8 +51,8 @@ sys.exit(main(sys.argv[2:]))
     [ "$status" -eq 75 ] || exit "$status"
 fi
 
-# The first on PATH that is none of these, before this one or behind it: pip passes over that of its own
-# environment, whose plug-ins may have the answer. Once, so that two cannot call each other for ever.
+# Run the first other program on PATH, before or after this one: pip skips the `keyring` of its own
+# environment, whose plug-ins may have the answer. Only once, or two could call each other for ever.
 [ -z "$TOKENWARD_KEYRING_PASSED" ] || exit 1
 IFS=:
 set -f
@@ -89,12 +89,12 @@ def module(python: str) -> str:
 
 
 def program(python: str, package: str) -> str:
-    """Return the script; `package` is the folder in which the package `tokenward` lies."""
+    """Return the script; `package` is the folder that holds the package `tokenward`."""
     return _PROGRAM.format(python=shlex.quote(python), package=shlex.quote(package), mark=MARK)
 
 
 def _belongs_to_one_file(node: ast.stmt) -> bool:
-    """Tell whether a statement has no place in the middle of a file that holds all the parts."""
+    """Return whether a statement belongs to a single file, not into the middle of all the parts."""
     if isinstance(node, ast.ImportFrom):
         return node.module == "__future__" or str(node.module).startswith("tokenward.")
     return isinstance(node, ast.Expr) and node.lineno == 1
