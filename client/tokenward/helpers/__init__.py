@@ -1,1 +1,1 @@
-"""Credential helpers: the programs by which git, docker, cargo and Bazel ask for a credential."""
+"""Credential helpers: the programs that git, docker, cargo and Bazel ask for a credential."""

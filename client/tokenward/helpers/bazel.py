@@ -2,8 +2,8 @@
 
     {"uri": "https://index.example/x"}  ->  {"headers": {"Authorization": ["Basic …"]}}
 
-`{"headers": {}}` is a miss. `expires` (RFC 3339) says when the credential ends, where it does: the
-tool keeps it until then. A user name in the URI filters, a password there is ignored. Pure.
+`{"headers": {}}` is a miss. `expires` (RFC 3339) is when the credential expires, if it does: the
+tool keeps it until then. A user name in the URI is a filter, a password there is ignored. Pure.
 
 https://github.com/EngFlow/credential-helper-spec
 """
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 
 def uri_of(request: str) -> str:
-    """Return the URI that a request asks for. Raises CommandError for what is no request."""
+    """Return the URI of a request. Raises CommandError if it is malformed."""
     try:
         asked = json.loads(request)
     except (ValueError, RecursionError):
         asked = None
     if not isinstance(asked, dict):
         raise CommandError(
-            "What stdin holds is no JSON object.",
+            "Standard input is not a JSON object.",
             'write {"uri": "https://h.example/"} to it',
         )
     uri = asked.get("uri")
     if not isinstance(uri, str):
-        raise CommandError("The request has no text `uri`.")
+        raise CommandError("The `uri` of the request is not text.")
     if "://" not in uri:
         raise CommandError("The request's `uri` is not absolute.", "begin it with https://")
     return uri
@@ -46,7 +46,7 @@ def answer(found: Found | None) -> dict[str, Any]:
     """Return the response. Raises CommandError for a user name that HTTP cannot carry."""
     if found is None:
         return {"headers": {}}
-    if ":" in found.username:  # the first colon ends it: the rest would count as the password
+    if ":" in found.username:  # HTTP would count the rest as the password
         raise CommandError("The account's user name has a colon, which HTTP cannot carry.")
     both = found.username.encode() + b":" + found.secret
     response: dict[str, Any] = {

@@ -1,13 +1,13 @@
-"""`cargo-credential-tokenward`: a credential provider of cargo's, protocol version 1.
+"""`cargo-credential-tokenward`: a credential provider for cargo, protocol version 1.
 
-One line of JSON each way: a greeting, then a request and its answer until cargo hangs up. cargo
-sends the token as it is in the header `Authorization`, so only tokens answer (user name
-`__token__`), never the password of a person.
+Each message is one line of JSON: a greeting, then a request and its answer until cargo hangs up.
+cargo sends the token unchanged in the header `Authorization`, so only tokens answer (user name
+`__token__`), never a user's password.
 
-A token is looked up by the registry's index, and a sparse index is one place with its registry. A
-git index is not: a token for a git host would go to a registry that merely keeps its index there.
-So the credential for a git index has to be stored under that very URL; and crates.io, whose index
-cargo names by a URL at GitHub, is `https://crates.io/` here.
+A token is looked up by the registry's index. A sparse index has the URL of its registry. A git
+index does not: a token for a git host would go to a registry that only keeps its index there. So the
+credential for a git index has to be stored under exactly that URL; and crates.io, whose index cargo
+names by a URL at GitHub, is `https://crates.io/` here.
 
 https://doc.rust-lang.org/cargo/reference/credential-provider-protocol.html
 """
@@ -36,7 +36,7 @@ _CRATES_IO_INDEXES = {
 
 
 class Refused(Exception):  # noqa: N818 - the protocol's own word
-    """An answer other than Ok. `kind` is the protocol's word for why."""
+    """An answer other than Ok. `kind` is the protocol's word for the reason."""
 
     def __init__(self, kind: str, message: str = "") -> None:
         super().__init__(message)
@@ -84,7 +84,7 @@ def _done(line: str, session: Session) -> dict[str, Any]:
         token = request.get("token")
         if not isinstance(token, str) or not token:
             raise CommandError(
-                "No token is given, and nobody is asked for one here.",
+                "No token is given, and a helper cannot ask for one.",
                 f"`auth login {service.key} --token -`, or write it to the stdin of `cargo login`",
             )
         credentials.keep(session, service, TOKEN_USER, token)
@@ -104,7 +104,7 @@ def _get(session: Session, service: Service, *, whole: bool) -> dict[str, Any]:
 
 
 def _service(request: dict[str, Any]) -> tuple[Service, bool]:
-    """Return the registry's service, and whether only a credential of its whole URL answers."""
+    """Return the registry's service, and whether only a credential for exactly its URL answers."""
     registry = request.get("registry")
     index = registry.get("index-url") if isinstance(registry, dict) else None
     if not isinstance(index, str):
@@ -129,9 +129,9 @@ def _request(line: str) -> dict[str, Any]:
     if not isinstance(request, dict):
         _malformed()
     if request.get("v") != 1:
-        raise CommandError("The request's version is none that was offered.")
+        raise CommandError("The version of the request was not offered.")
     return request
 
 
 def _malformed() -> NoReturn:
-    raise CommandError("What stdin holds is no request of cargo's.")
+    raise CommandError("Standard input is not a request of cargo.")

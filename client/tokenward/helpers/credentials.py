@@ -1,11 +1,10 @@
-"""What a credential helper may do: look a credential up, keep one, and give one up again.
+"""The operations of a credential helper: look a credential up, store one, and remove one.
 
-A helper is run by another program, so nobody is asked anything; a passphrase that the environment
-leads to opens a vault that is merely closed. Where nothing was ever stored a vault that is not open is a
-miss like any other, and so is an agent that is gone: the tool's other sources answer. A URL under which nothing can be stored (another
-scheme, `http` to another machine) is a miss. A credential is only given up where the one stored is
-the one that the tool means: under this very service, and with the refused secret where the tool
-says which.
+Another program runs a helper, so it never prompts; a passphrase that the environment leads to opens
+a vault that is closed but not locked. If nothing was ever stored for the URL, a closed vault or a
+missing agent is a miss, so that the tool's other sources answer. So is a URL that cannot have a
+credential (another scheme, `http` to another machine). A credential is removed only if the tool
+means exactly that one: the same service, and the same secret if the tool sends one.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def service_of(url: str) -> Service | None:
-    """Return the service of a URL with a scheme; None where nothing can be stored for it."""
+    """Return the service of a URL with a scheme; None if it cannot have a credential."""
     try:
         return service_names.resolve(url, lambda: service_names.Names(()))
     except CommandError:
@@ -34,9 +33,9 @@ def service_of(url: str) -> Service | None:
 
 
 def find(session: Session, service: Service, username: str | None, which: str = "") -> Found | None:
-    """Return what answers, as for `auth token`. Raises CommandError, such as for a closed vault.
+    """Return the credential as `auth token` finds it. Raises CommandError, also for a closed vault.
 
-    `which` is the hint where several accounts answer: how this tool is told the one to use.
+    `which` is the hint for several accounts: how the user tells this tool which one to use.
     """
     try:
         return lookup.find(session, service, username)
@@ -55,7 +54,7 @@ def find(session: Session, service: Service, username: str | None, which: str = 
 def keep(
     session: Session, service: Service, username: str, secret: str, lifetime: int | None = None
 ) -> None:
-    """Store a credential under exactly this service, as `auth login` does; CommandError if not.
+    """Store a credential under exactly this service, as `auth login` does. Raises CommandError.
 
     `lifetime` is in seconds.
     """
@@ -78,9 +77,9 @@ def keep(
 def give_up(
     session: Session, service: Service, username: str | None, refused: str | None = None
 ) -> bool:
-    """Remove the credential of exactly this service; False where there is none to remove.
+    """Remove the credential of exactly this service; return False if it does not exist.
 
-    Where `refused` is given, only the credential with this secret is meant.
+    With `refused`, only a credential with this secret is removed.
     """
     if refused is not None:
         try:
@@ -106,7 +105,7 @@ def _is_miss(session: Session, service: Service, error: CommandError) -> bool:
 
 
 def stored(session: Session) -> tuple[set[tuple[str, str]], bool]:
-    """Return service and user name of all that is stored, and whether a closed vault has more."""
+    """Return service and user name of every credential, and whether a closed vault has more."""
     found: set[tuple[str, str]] = set()
     after: Any = None
     while True:

@@ -1,13 +1,11 @@
 """`docker-credential-tokenward`: docker's credential helper, for `"credsStore": "tokenward"`.
 
-docker writes a server (for `store` a JSON object) and reads JSON, or with exit status 1 one line
-on stdout that says what went wrong; for a miss that line is docker's own, by which docker knows it.
-Servers mostly come without a scheme: https is meant. Which account docker logged in as is
-remembered (docker_servers.py), since docker asks without a user name.
+docker writes a server (for `store` a JSON object) and reads JSON, or with exit status 1 one line of
+error on stdout; for a miss that line is a fixed text of docker's. A server without a scheme means
+https. docker asks without a user name, so docker_servers.py remembers the account of each login.
 
-`list` tells of those servers alone. docker asks for the secret of every server that it is told of
-and hands them all to its daemon, which may be on another machine: an index's token is no business
-of that.
+`list` names only those servers. docker asks for the secret of every listed server and hands all of
+them to its daemon, which may be on another machine and must not get an index's token.
 
 https://github.com/docker/docker-credential-helpers
 """
@@ -28,13 +26,13 @@ if TYPE_CHECKING:
     from tokenward.session import Session
 
 MISS = "credentials not found in native keychain"
-"""By this very text docker tells a miss from a failure."""
+"""docker recognises a miss by exactly this text."""
 
 FAILED = 1
 
 
 def main() -> int:
-    """Do what docker asks for; return the exit status."""
+    """Run docker's operation; return the exit status."""
     return program.run(_work)
 
 
@@ -42,7 +40,7 @@ def _work(session: Session) -> int:
     try:
         if len(sys.argv) != 2 or sys.argv[1] not in {"get", "store", "erase", "list"}:
             raise CommandError(
-                "`docker-credential-tokenward` is run by docker, with get, store, erase or list.",
+                "`docker-credential-tokenward` is run by docker with get, store, erase or list.",
                 'write "credsStore": "tokenward" into ~/.docker/config.json',
             )
         answer = run(sys.argv[1], program.text(), session)
@@ -58,7 +56,7 @@ def _work(session: Session) -> int:
 
 
 def run(operation: str, text: str, session: Session) -> str | None:
-    """Carry one operation out; return what docker reads, or None for a miss. Raises CommandError."""
+    """Run one operation; return the text for docker, or None for a miss. Raises CommandError."""
     servers = DockerServers(session.settings.directories.state_folder)
     if operation == "list":
         return json.dumps(_listed(session, servers))
@@ -90,7 +88,7 @@ def _store(session: Session, servers: DockerServers, said: dict[str, Any]) -> st
     service = credentials.service_of(url_of(server.strip()))
     if service is None:
         raise CommandError(
-            "The server is none that a credential can be stored for.",
+            "No credential can be stored for this server.",
             "http:// is for localhost, 127.0.0.1 and [::1] only",
         )
     credentials.keep(session, service, username, secret)
@@ -104,12 +102,12 @@ def _said(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
-        raise CommandError("What stdin holds is no JSON object.")
+        raise CommandError("Standard input is not a JSON object.")
     return said
 
 
 def _listed(session: Session, servers: DockerServers) -> dict[str, str]:
-    """Return docker's servers with their user names, without those that are stored no longer."""
+    """Return docker's servers with their user names, without those that are not stored any more."""
     known = servers.all()
     if not known:
         return {}

@@ -1,7 +1,7 @@
-"""The servers that docker logged in to: how docker writes each, and as whom. No secret is in it.
+"""The servers of docker logins, in docker's spelling, with their accounts. It holds no secret.
 
-The vault knows what is stored for which URL, and not that it is docker's. docker wants its own
-spelling of a server back, and means one account of it without ever saying which.
+The vault does not know which URLs are docker's. docker wants its own spelling of a server back, and
+means one account of it without naming it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class DockerServers:
         return self._memory.load()
 
     def username(self, key: str) -> str | None:
-        """Return as whom docker logged in to a service, or None."""
+        """Return the account of docker's login to a service, or None."""
         known = self.all()
         return next((known[server] for server in known if is_at(server, key)), None)
 
@@ -41,11 +41,11 @@ class DockerServers:
 
 
 def url_of(server: str) -> str:
-    """Return the URL of a server as docker writes it: without a scheme, https is meant."""
+    """Return the URL of a server in docker's spelling: without a scheme it is https."""
     return server if "://" in server else f"https://{server}"
 
 
 def is_at(server: str, key: str) -> bool:
-    """Tell whether a server as docker writes it is that of a service's key."""
+    """Return whether a server in docker's spelling has a service's key."""
     meant = service_of(url_of(server))
     return meant is not None and meant.key == key

@@ -1,14 +1,14 @@
 """`git-credential-tokenward`: git's credential helper, for `credential.helper = tokenward`.
 
 git writes lines of `key=value`, ended by an empty line or the end, and reads the same. The path is
-there only where `credential.useHttpPath` is set. An operation or attribute that is unknown is
-passed over, a miss is silence, and so git goes on to its next helper; `quit` is never said. Only
-what keeps a stored credential from being used is said, on stderr, where a person sees it: once for all
-that one command of a shell starts, as git starts this for every repository and again to store.
+sent only with `credential.useHttpPath`. Unknown operations and attributes are ignored. A miss is no
+output, so git asks its next helper; `quit` is never sent. stderr gets only the reason why a stored
+credential cannot be used, once for each command of a shell: git starts this program for every
+repository, and again to store.
 
-After each success git stores what it was handed, by us or by anybody. What we would answer anyway
-is not stored: that would make an entry for each path, keep what belongs to a variable or to
-.pypirc, and turn a credential that ends by itself into one that does not.
+After each success git stores the credential, whatever its source. If we would answer with it anyway
+it is not stored: that would make an entry for each path, copy a credential of a variable or of
+.pypirc, and remove the expiry of one that has it.
 
 https://git-scm.com/docs/gitcredentials
 """
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
 
-_IN_PATH = "/~!$&'()*+,;=:@"  # what RFC 3986 has a path hold as it is; git decodes all the rest
-_NOT_IN_HOST = frozenset("@/?#")  # any of them would make another host of what stands before it
+_IN_PATH = "/~!$&'()*+,;=:@"  # RFC 3986 leaves these unescaped in a path; git decodes all the rest
+_NOT_IN_HOST = frozenset("@/?#")  # any of them would change which part is the host
 
 
 def main() -> int:
-    """Do what git asks for; return the exit status, at which git does not look."""
+    """Run git's operation; return the exit status, which git ignores."""
     return program.run(_work)
 
 
 def _work(session: Session) -> int:
     if len(sys.argv) != 2:
         raise CommandError(
-            "`git-credential-tokenward` is run by git, with get, store or erase.",
+            "`git-credential-tokenward` is run by git with get, store or erase.",
             "`git config --global credential.helper tokenward`",
         )
     try:
@@ -55,14 +55,14 @@ def _work(session: Session) -> int:
 
 
 def _job() -> str:
-    """Return the pid of what a shell or service started, which git and its helpers are of."""
+    """Return the id of the process group: one command of a shell, with all that git starts."""
     if sys.platform == "win32":
         return str(os.getppid())
     return str(os.getpgrp())
 
 
 def run(operation: str, text: str, session: Session) -> None:
-    """Carry one operation out, and answer on stdout. Raises CommandError."""
+    """Run one operation, and answer on stdout. Raises CommandError."""
     if operation not in {"get", "store", "erase"}:
         return
     said = attributes(text)
@@ -85,20 +85,20 @@ def run(operation: str, text: str, session: Session) -> None:
 
 
 def attributes(text: str) -> dict[str, str]:
-    """Read git's lines. Raises CommandError for what git would not write."""
+    """Parse git's lines. Raises CommandError if they are not git's."""
     found: dict[str, str] = {}
     for line in text.split("\n"):
         if not line:
             break
         key, equals, value = line.partition("=")
         if not equals or "\0" in line:
-            raise CommandError("What stdin holds is no credential description of git's.")
+            raise CommandError("Standard input is not a credential description of git.")
         found[key] = value
     return found
 
 
 def service_of(said: dict[str, str]) -> Service | None:
-    """Return what a description is about; None where no credential can be for it."""
+    """Return the service of a description; None if it cannot have a credential."""
     protocol, host = said.get("protocol", ""), said.get("host", "")
     if not protocol or not host or _NOT_IN_HOST & set(host):
         return None
@@ -113,10 +113,10 @@ def answer(found: Found) -> str:
         said["password_expiry_utc"] = str(found.expires)
     for key, value in said.items():
         if "\n" in value or "\0" in value:
-            raise CommandError(f"The {key} that is stored has a line break, which git cannot read.")
+            raise CommandError(f"The stored {key} has a line break, which git cannot read.")
     return "\n".join(f"{key}={value}" for key, value in said.items())
 
 
 def _lifetime(end: str | None, now: int) -> int | None:
-    """Return how many seconds are left until `end`; None where git knows of none."""
+    """Return the seconds left until `end`; None if git gave no end."""
     return int(end) - now if end and end.isascii() and end.isdigit() else None

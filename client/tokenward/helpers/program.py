@@ -1,7 +1,7 @@
-"""What every helper program is: started by a tool, reads what that says, answers on stdout.
+"""What all helper programs share: a tool starts them, writes to stdin and reads stdout.
 
-Nothing is read past a limit, and what is no UTF-8 is refused. Errors are the sentences of the rest
-of the client; a tool that has one line for them gets sentence and hint in one.
+Input has a limit, and is refused if it is not UTF-8. Errors are the messages of the rest of the
+client; a tool that shows one line gets sentence and hint in one.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 FAILED = 2
 
 MAX_INPUT = 256 * 1024
-"""Bytes of the longest thing a tool may say: a secret of the longest kind, escaped, and more."""
+"""The maximum length of a tool's input in bytes: the longest secret, escaped, and more."""
 
 
 def run(work: Callable[[Session], int]) -> int:
-    """Do `work` in a session in which nobody is asked; return the exit status.
+    """Do `work` in a session that never prompts; return the exit status.
 
-    What it raises becomes a sentence on stderr.
+    Its errors are printed to stderr.
     """
     terminal = Terminal(os.environ)
     terminal.attended = False
@@ -39,17 +39,17 @@ def run(work: Callable[[Session], int]) -> int:
     except KeyboardInterrupt:
         terminal.fail("Interrupted.")
     except OutputClosedError:
-        pass  # nobody reads it
+        pass  # stdout has no reader
     return FAILED
 
 
 def text() -> str:
-    """Read stdin to its end. Raises CommandError for what is no text."""
+    """Read stdin to its end. Raises CommandError if it is not text."""
     return _decoded(stdin(MAX_INPUT))
 
 
 def lines() -> Iterator[str]:
-    """Yield the lines of stdin as they come. Raises CommandError for what is no text."""
+    """Yield the lines of stdin as they come. Raises CommandError if they are not text."""
     while line := stdin(MAX_INPUT, line=True):
         yield _decoded(line)
 
@@ -58,8 +58,8 @@ def _decoded(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        pass  # raised below: the exception would hold what was read
-    raise CommandError("What stdin holds is not UTF-8 text.")
+        pass  # raised below: the exception would hold the input
+    raise CommandError("Standard input is not UTF-8 text.")
 
 
 def line_of(error: CommandError) -> str:
