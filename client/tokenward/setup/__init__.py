@@ -1,14 +1,14 @@
-"""`auth setup`: what is written once per user so that tools find tokenward by themselves.
+"""`auth setup`: files written once per user, by which tools find tokenward.
 
-| module | is about |
+| module | contents |
 | --- | --- |
 | `parts` | which tool needs which part |
-| `keyring_part`, `uv_part`, `pip_part`, `pypirc_part` | what a part wants to be in which file |
-| `kept_away` | the variables that keep tools from asking whatever is written |
-| `draft`, `ini`, `toml` | pure: a settings file's text, and lines put into it |
-| `step` | one file: what is there, what is to be there, whose word that is |
-| `journal` | what was put where, so that it can be taken out again |
-| `writing` | the disk |
+| `keyring_part`, `uv_part`, `pip_part`, `pypirc_part` | what a part writes into which file |
+| `kept_away` | variables that keep tools from asking, whatever is written |
+| `draft`, `ini`, `toml` | pure: the text of a settings file, and inserting lines |
+| `step` | one file: its state, its wanted state, and whose setting it has |
+| `journal` | what was written where, to undo it |
+| `work` | the disk |
 
-Nothing here asks a person, starts an agent or needs one.
+Nothing here prompts the user, starts an agent or needs one.
 """

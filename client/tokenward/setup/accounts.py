@@ -1,7 +1,7 @@
-"""Which user names are known for which index: what a tool has to be told before it asks for more.
+"""The known user names of indexes, which a tool must be told before it asks a keyring.
 
-From config.toml, ~/.pypirc, and the agent's list where an agent happens to run. Never a guess:
-two names for one index are none.
+They come from config.toml, ~/.pypirc, and the list of a running agent. Never a guess: if an index
+has two, it has none.
 """
 
 from __future__ import annotations

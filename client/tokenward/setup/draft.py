@@ -1,8 +1,7 @@
-"""The text of a settings file, and what is put into it: insertions, and nothing but insertions.
+"""The text of a settings file, which is changed only by insertions.
 
-Since nothing of a stranger's text is ever changed or taken out, undoing needs our own words alone,
-and no copy of a file that may hold a password. A line that another takes the place of stays where
-it is, behind `BEFORE` as a comment.
+Text of other authors is never changed or removed, so undoing needs only our own words, and no copy
+of a file that may hold a password. A replaced line stays in its place as a comment, after `BEFORE`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ BEFORE = "# Before `auth setup`: "
 
 
 class Draft:
-    """A text (newlines as they are) that grows; `inserted` is what was put in, in this order."""
+    """A text (newlines unchanged) that grows; `inserted` lists the insertions in order."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -20,9 +19,9 @@ class Draft:
         self._newline = "\r\n" if "\r\n" in text else "\n"
 
     def add(self, at: int, *lines: str, comment: str = "") -> None:
-        """Put lines in at an offset where one begins, or at the end of the text.
+        """Insert lines at an offset where a line begins, or at the end of the text.
 
-        With `comment` the rest of the line that begins there becomes a comment behind it.
+        With `comment` the rest of the line that begins there becomes a comment after it.
         """
         text = "".join(f"{line}{self._newline}" for line in lines) + comment
         if at == len(self.text) and self.text and not self.text.endswith("\n"):
@@ -32,7 +31,7 @@ class Draft:
 
 
 def without(text: str, inserted: list[str]) -> tuple[str, list[str]]:
-    """Take what was put in out again; return the text, and what is not there as it was put in."""
+    """Remove insertions; return the text, and the insertions that are not in it unchanged."""
     missing: list[str] = []
     for piece in reversed(inserted):
         before, found, after = text.partition(piece)

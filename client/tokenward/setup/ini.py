@@ -1,8 +1,8 @@
-"""Lines put into a file that Python's configparser reads: keyringrc.cfg, pip.conf, .pypirc.
+"""Inserting lines into files for Python's configparser: keyringrc.cfg, pip.conf, .pypirc.
 
-A line goes right below its section's heading, indented as what follows it. Afterwards the text is
-read again: it has to say what it said before, with the new words and no others, or it is left
-alone. So a file that this module misunderstands is never damaged by it.
+A line goes directly below its section's heading, with the indentation of the next line. Then the
+text is parsed again: it must have the same settings and the new ones, or the file is left alone.
+So a file that this module misreads is never damaged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HEADING = re.compile(r"\[(.+)\]")
 
 
 def parsed(text: str) -> configparser.RawConfigParser:
-    """Read a text. Raises NotUnderstoodError."""
+    """Parse a text. Raises NotUnderstoodError."""
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(text)
@@ -32,10 +32,10 @@ def parsed(text: str) -> configparser.RawConfigParser:
 
 
 def put(draft: Draft, section: str, values: dict[str, str], *, over: bool = False) -> None:
-    """Have the section say these values; those that it says already stay.
+    """Give the section these values; existing lines with the same values stay.
 
-    Raises StrangersWordError where it says something else (with `over` that becomes a comment),
-    NotUnderstoodError where the text cannot be edited safely. The draft may be spoilt then.
+    Raises StrangersWordError if it has another value (with `over` that becomes a comment), and
+    NotUnderstoodError if the text cannot be edited safely. The draft may be unusable then.
     """
     said = parsed(draft.text)
     old = dict(said[section]) if said.has_section(section) else {}
@@ -69,7 +69,7 @@ def _put_line(draft: Draft, section: str, key: str, value: str, *, replaces: boo
 
 
 def _places(text: str, section: str, key: str) -> tuple[int | None, str, int | None]:
-    """Find the offset below a section's heading, the indent used there, and a key's own line."""
+    """Find the offset below a section's heading, its indentation, and the line of a key."""
     below: int | None = None
     indent: str | None = None
     inside, at = False, 0

@@ -1,14 +1,13 @@
-"""What setup has put where: `setup.json` in the state directory, mode 0600.
+"""What setup wrote where: `setup.json` in the state directory, mode 0600.
 
     {"version": 1,
      "files": {"/home/u/.config/uv/uv.toml":
                  {"part": "uv", "made": false, "over": false, "inserted": ["..."], "digest": ""}},
      "folders": ["/home/u/.config/uv"]}
 
-`inserted` holds our own lines, `digest` the SHA-256 of a file that is ours as a whole; not one
-byte that somebody else has written, so no stranger's secret either. It is written before the file
-and the folders that it tells of: what a killed setup has not got to is then missing, which harms
-nothing.
+`inserted` holds our own lines, `digest` the SHA-256 of a file that is entirely ours; no text of
+other authors, so no secret either. The journal is written before the files and folders that it
+lists: after a killed setup some of them are missing, which is harmless.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Entry:
-    """What was done to one file; `made` says that there was none before."""
+    """What was done to one file; `made` is true if setup created it."""
 
     part: str
     made: bool = False
@@ -41,7 +40,7 @@ class Entry:
 
 
 def parts(state: str) -> list[str]:
-    """Return the parts that are set up, [] where the journal cannot be read."""
+    """Return the parts that are set up, or [] if the journal cannot be read."""
     try:
         return list(dict.fromkeys(entry.part for entry in Journal(state).files.values()))
     except CommandError:
@@ -49,7 +48,7 @@ def parts(state: str) -> list[str]:
 
 
 class Journal:
-    """The files that setup has written, and the folders that it has made for them."""
+    """The files that setup wrote, and the folders that it made for them."""
 
     def __init__(self, state: str) -> None:
         self.path = f"{state}/setup.json"
@@ -68,12 +67,12 @@ class Journal:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
         raise CommandError(
-            f"{self.path} is no journal that this version can read.",
+            f"{self.path} is not a journal that this version can read.",
             "move it away; `auth setup` then begins a new one",
         )
 
     def save(self) -> None:
-        """Write it, or remove it where nothing is left to remember. Raises CommandError."""
+        """Write the journal, or remove it if it is empty. Raises CommandError."""
         if not self.files and not self.folders:
             user_files.remove(self.path)
             return
@@ -82,20 +81,20 @@ class Journal:
         user_files.write(self.path, f"{text}\n", 0o600)
 
     def remember_folders(self, path: str) -> None:
-        """Remember the folders above a file that are not there, before they are made."""
+        """Record the missing folders above a file, before they are made."""
         missing = user_files.missing_folders(path)
         self.folders += [folder for folder in missing if folder not in self.folders]
 
 
 def is_there(state: str) -> bool:
-    """Tell whether there is one, or what a setup has left that was killed at its first."""
+    """Return whether there is a journal, or the remains of a setup that was killed early."""
     path = f"{state}/setup.json"
     return os.path.lexists(path) or bool(unfinished(path))
 
 
 @contextmanager
 def locked(state: str) -> Iterator[Journal]:
-    """Read the journal with every other setup kept out. Raises CommandError."""
+    """Read the journal, and keep other setups out meanwhile. Raises CommandError."""
     missing = user_files.missing_folders(f"{state}/setup.json")
     with user_files.alone_in(state):
         journal = Journal(state)
@@ -106,7 +105,7 @@ def locked(state: str) -> Iterator[Journal]:
 
 
 def _entry(found: dict[str, Any]) -> Entry:
-    """Read an entry. Raises TypeError, also where it has something else than it is to have."""
+    """Parse an entry. Raises TypeError, also for wrong keys."""
     entry = Entry(**found)
     kinds = (entry.part, str), (entry.made, bool), (entry.over, bool), (entry.digest, str)
     lines = entry.inserted if isinstance(entry.inserted, list) else [None]

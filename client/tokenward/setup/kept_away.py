@@ -1,7 +1,7 @@
-"""Variables that keep tools from asking tokenward, whatever `auth setup` writes: they go before files.
+"""Variables that keep tools from asking tokenward: they win over the files of `auth setup`.
 
-A variable in a shell's profile is nobody's mistake (many a CI image has keyring's null backend) and is
-left alone; setup and doctor say what it does. No value is shown but the name of a backend.
+Such a variable may be intended (many a CI image has keyring's null backend) and is left alone;
+setup and doctor report its effect. The only value that is shown is the name of a backend.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 BACKEND: Final = "PYTHON_KEYRING_BACKEND"
-"""What the keyring library obeys before its keyringrc.cfg."""
+"""The keyring library obeys it before its keyringrc.cfg."""
 
 OURS: Final = {keyring_part.BACKEND, "tokenward.keyring_backend.Keyring"}
 
@@ -27,17 +27,17 @@ _TOOLS: Final = {
 
 
 def problems(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield what keeps which tools from asking, as a sentence and a hint."""
+    """Yield which variable keeps which tools from asking, as a sentence and a hint."""
     chosen = environ.get(BACKEND, "").strip()
     if chosen and chosen not in OURS:
         name = chosen if chosen.replace(".", "").isidentifier() else "another backend"
         yield (
-            f"{BACKEND} is {name}, so whatever has the keyring library asks that, not tokenward.",
-            f"`unset {BACKEND}`, and take it out of your shell's profile",
+            f"{BACKEND} is {name}, so the keyring library asks that in every tool, not tokenward.",
+            f"`unset {BACKEND}`, and remove it from your shell's profile",
         )
     for variable, tool in _TOOLS.items():
         if environ.get(variable, "").strip().lower() in _OFF:
             yield (
-                f"{variable} has {tool} ask no keyring, so it does not ask tokenward either.",
-                f"`unset {variable}`, and take it out of your shell's profile",
+                f"{variable} makes {tool} ask no keyring, so it does not ask tokenward either.",
+                f"`unset {variable}`, and remove it from your shell's profile",
             )

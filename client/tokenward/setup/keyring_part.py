@@ -1,12 +1,12 @@
-"""The part `keyring`: how tools that import the keyring library, or run `keyring`, find us.
+"""The part `keyring`: how tools that import the keyring library or run `keyring` find tokenward.
 
 - The backend in one file, in a folder of its own in the state directory. Every interpreter that has
-  the keyring library can load it, also when tokenward is gone. Whatever else lay in that folder
-  every such tool would load too, so it is empty else and nobody else gets into it.
-- keyringrc.cfg, where the library looks before it looks at what is installed beside it:
-  `$XDG_CONFIG_HOME/python_keyring`, else `~/.config/python_keyring` (on macOS too), as
-  keyring.util.platform_ has it.
-- `~/.local/bin/keyring`, for uv, and for pip and pdm where the library is not installed.
+  the keyring library can load it, even after tokenward is uninstalled. Such tools would load any
+  other file in that folder, too, so it holds nothing else and is closed to other users.
+- keyringrc.cfg, which the library reads before it looks at installed backends:
+  `$XDG_CONFIG_HOME/python_keyring`, else `~/.config/python_keyring` (on macOS too), as in
+  keyring.util.platform_.
+- `~/.local/bin/keyring`, for uv, and for pip and pdm if the library is not installed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BACKEND = f"{standalone.MODULE}.Keyring"
 
 
 def steps(config: str, state: str, home: str, python: str) -> Iterator[Whole | Settings]:
-    """Yield what the part wants, given the folder of configurations and our interpreter."""
+    """Yield the steps; `config` is the configuration folder, `python` our interpreter."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     module = module_path(state)
     yield Whole(PART, module, standalone.module(python), 0o600, f"move {module} away", alone=True)
@@ -41,17 +41,17 @@ def steps(config: str, state: str, home: str, python: str) -> Iterator[Whole | S
     lines = f"`default-keyring = {BACKEND}` and `keyring-path = {folder(state)}` in [backend]"
     yield Settings(PART, configuration(config), edit, lines, needs=module)
     program = program_path(home)
-    hint = f"move {program} away; or keep it: if the library is behind it, it asks tokenward too"
+    hint = f"move {program} away; or keep it: with the keyring library it asks tokenward too"
     yield Whole(PART, program, standalone.program(python, package), 0o755, hint)
 
 
 def configuration(config: str) -> str:
-    """Return the path of keyringrc.cfg below the folder of configurations."""
+    """Return the path of keyringrc.cfg in the configuration folder."""
     return f"{config}/python_keyring/keyringrc.cfg"
 
 
 def folder(state: str) -> str:
-    """Return the folder that holds the copy of the backend, and nothing else."""
+    """Return the folder that holds only the copy of the backend."""
     return f"{state}/keyring"
 
 

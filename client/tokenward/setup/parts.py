@@ -1,9 +1,8 @@
-"""Which tools setup knows, which parts each of them needs, and what those parts want where.
+"""Which tools setup knows, which parts each of them needs, and what those parts write where.
 
-Everything rests on the part `keyring`, so every tool has it. Without a word setup does what is
-there: `keyring` always, the others where their program is on PATH or in ~/.local/bin. pip would
-ask nobody any more if it were told to run a program that it does not find, so without a word it is
-left out where ~/.local/bin is not on PATH.
+Every tool needs the part `keyring`. Without a named tool, setup does `keyring` and the tools whose
+program is on PATH or in ~/.local/bin. If pip were told to run a program that it does not find, it
+would ask no keyring at all, so it is left out then if ~/.local/bin is not on PATH.
 """
 
 from __future__ import annotations
@@ -43,9 +42,9 @@ PARTS = ("keyring", "uv", "pip", "pypirc")
 
 
 def chosen(tools: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """Return the parts that some tools need; without any, of those that are there.
+    """Return the parts that these tools need, by default those of the installed tools.
 
-    Raises CommandError for a tool that is not known.
+    Raises CommandError for an unknown tool.
     """
     _check(tools)
     wanted = {part for tool in tools or _there(environ) for part in TOOLS[tool]}
@@ -53,9 +52,9 @@ def chosen(tools: Sequence[str], environ: Mapping[str, str]) -> list[str]:
 
 
 def undone(tools: Sequence[str]) -> list[str]:
-    """Return the parts to take back with some tools: `keyring` only by its name, or with all.
+    """Return the parts to undo for these tools: `keyring` only by its name, or with all.
 
-    Raises CommandError for a tool that is not known.
+    Raises CommandError for an unknown tool.
     """
     _check(tools)
     if not tools:
@@ -69,7 +68,7 @@ def _check(tools: Sequence[str]) -> None:
         if tool == "maturin":
             raise CommandError("The tool maturin asks no keyring.", "`auth exec -- maturin upload`")
         if tool not in TOOLS:
-            raise CommandError("There is no such tool to set up.", f"known: {', '.join(TOOLS)}")
+            raise CommandError("The tool is not known.", f"known: {', '.join(TOOLS)}")
 
 
 def _there(environ: Mapping[str, str]) -> list[str]:
@@ -87,7 +86,7 @@ def _programs(environ: Mapping[str, str]) -> str:
 def steps(
     parts: Sequence[str], environ: Mapping[str, str], accounts: Accounts
 ) -> Iterator[Whole | Settings]:
-    """Yield what these parts want, file by file."""
+    """Yield the steps of these parts, file by file."""
     home, config = directories.home(environ), config_folder(environ)
     if "keyring" in parts:
         state = directories.state(environ)
@@ -101,13 +100,13 @@ def steps(
 
 
 def config_folder(environ: Mapping[str, str]) -> str:
-    """Return the folder below which keyring, uv and pip have theirs."""
+    """Return the configuration folder of keyring, uv and pip."""
     named = environ.get("XDG_CONFIG_HOME", "")
     return named.rstrip("/") if os.path.isabs(named) else f"{directories.home(environ)}/.config"
 
 
 def program_problem(environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return why `keyring` on PATH is not our program, as a sentence and a hint; None if it is."""
+    """Return why `keyring` on PATH is not our program, as a sentence and a hint, or None."""
     ours = keyring_part.program_path(directories.home(environ))
     first = shutil.which("keyring", path=environ.get("PATH", ""))
     if first is not None and os.path.realpath(first) == os.path.realpath(ours):
@@ -121,6 +120,6 @@ def program_problem(environ: Mapping[str, str]) -> tuple[str, str] | None:
     if first is None:
         return None
     return (
-        f"{first} comes before {ours} on PATH, so uv and pip run that one.",
-        "it works too if the keyring library is behind it, and starts slowly",
+        f"{first} comes before {ours} on PATH, so uv and pip run it instead.",
+        "with the keyring library it works too, but starts slowly",
     )

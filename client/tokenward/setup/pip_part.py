@@ -1,12 +1,12 @@
-"""The part `pip`: the user's pip.conf, told to run the `keyring` program.
+"""The part `pip`: a setting in the user's pip.conf to run the `keyring` program.
 
-Left alone, pip asks a keyring library beside it, else the program, and with `--no-input` neither;
-build passes that. Told `subprocess` it always asks the program, in every environment, and faster
-than it can import the library. What it costs: a keyring plug-in that is installed in one
-environment alone answers only to a `keyring` of that environment.
+Without it pip asks a keyring library beside it, else the program, and with `--no-input`, which
+build passes, neither. With `subprocess` it always asks the program, in every environment, and faster than
+it can import the library. The price: a keyring plug-in that is installed in only one environment
+answers only to the `keyring` of that environment.
 
 The file is `$XDG_CONFIG_HOME/pip/pip.conf`, on macOS `~/Library/Application Support/pip/pip.conf`
-where that folder is there; the older `~/.pip/pip.conf` where it is the only one.
+if that folder exists; or the older `~/.pip/pip.conf` if it is the only one.
 
 https://pip.pypa.io/en/stable/topics/configuration/
 """
@@ -38,13 +38,13 @@ def path(platform: str, config: str, home: str) -> str:
 
 
 def settings(path: str) -> Settings:
-    """Return what the part wants to be in pip.conf."""
+    """Return the step for pip.conf."""
     return Settings(PART, path, _edit, f"`{KEY} = {VALUE}` in [global]")
 
 
 def _edit(draft: Draft, over: bool) -> list[str]:
     said = ini.parsed(draft.text)
-    if said.has_option("global", KEY.replace("-", "_")):  # pip takes both spellings
+    if said.has_option("global", KEY.replace("-", "_")):  # pip accepts both spellings
         raise StrangersWordError(KEY)
     ini.put(draft, "global", {KEY: VALUE}, over=over)
     return []

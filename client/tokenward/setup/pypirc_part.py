@@ -1,9 +1,8 @@
-"""The part `pypirc`: user names in ~/.pypirc, and no secret, for hatch and flit.
+"""The part `pypirc`: user names in ~/.pypirc, without a secret, for hatch and flit.
 
-Both ask a keyring for the password of a user, and for the user nobody but this file. `repository`
-is what hatch finds the section by, and what keeps flit from taking PyPI for TestPyPI. A server of
-the user's own gets its user name where one is known. twine, which reads the file too, knows all of
-this already.
+Both ask a keyring for a user's password, but take the user name only from this file. hatch finds
+the section by `repository`, and without it flit would take TestPyPI for PyPI. Other servers in the file
+get their user name if it is known. twine reads the file too, but needs none of this.
 
 https://packaging.python.org/specifications/pypirc/
 """
@@ -26,7 +25,7 @@ PART = "pypirc"
 
 
 def settings(home: str, accounts: Accounts) -> Settings:
-    """Return what the part wants to be in .pypirc."""
+    """Return the step for .pypirc."""
 
     def edit(draft: Draft, over: bool) -> list[str]:
         return _edit(draft, accounts, over=over)
@@ -50,11 +49,11 @@ def _edit(draft: Draft, accounts: Accounts, *, over: bool) -> list[str]:
     unlisted = [name for name in FIXED if listed is not None and name not in listed.split()]
     if not unlisted:
         return []
-    return [f"flit does not see {' and '.join(unlisted)}, which `index-servers` does not list."]
+    return [f"flit does not see {' and '.join(unlisted)}: `index-servers` does not list it."]
 
 
 def _servers(said: RawConfigParser, accounts: Accounts) -> Iterator[tuple[str, str]]:
-    """Yield the servers that lack a user name, with the one that is known."""
+    """Yield the servers without a user name, each with the known one."""
     for name in said.sections():
         url = said.get(name, "repository", fallback="")
         if name in FIXED or not url or said.has_option(name, "username"):

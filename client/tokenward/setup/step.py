@@ -1,7 +1,7 @@
-"""One file that setup is about: what is there, what is to be there, and whose word that is.
+"""One file that setup writes: its state, its wanted state, and whose setting it has.
 
-A `Whole` file is ours from the first byte to the last. A `Settings` file is the user's own, and a
-few lines in it are ours. Looking changes nothing; `Look` is what was seen and what follows.
+A `Whole` file is entirely ours. A `Settings` file is the user's own and gets a few lines of ours.
+Looking changes nothing; `Look` is the result.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 class StrangersWordError(Exception):
-    """A file says something else already; `args[0]` is the key, never what it says."""
+    """The file has another value already; `args[0]` is the key, never the value."""
 
 
 class NotUnderstoodError(Exception):
-    """A file cannot be edited without the risk of changing what it says."""
+    """The file cannot be edited without the risk of changing its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A file of ours. `mode` is its permissions, `hint` helps where a stranger's file is.
+    """A file of ours. `mode` is its permissions, `hint` helps if another file is in its place.
 
-    With `alone` nothing else may lie in its folder, and nobody else may get into that.
+    With `alone` its folder must hold nothing else, and must be closed to other users.
     """
 
     part: str
@@ -49,9 +49,9 @@ class Whole:
 class Settings:
     """Lines of ours in a settings file.
 
-    `edit(draft, over)` puts them in and returns sentences that are worth saying; it raises
-    StrangersWordError (unless `over`) and NotUnderstoodError. `lines` is what a person would
-    write, for a hint. `needs` is the file that they lead to: without it they would do harm.
+    `edit(draft, over)` inserts them and returns notes for the user; it raises StrangersWordError
+    (unless `over`) and NotUnderstoodError. `lines` describes them, for a hint. `needs` is the file
+    that they lead to: without it they would do harm.
     """
 
     part: str
@@ -62,13 +62,13 @@ class Settings:
 
     @property
     def hint(self) -> str:
-        """What helps where the lines cannot be put in."""
-        return f"to have tokenward asked, write there: {self.lines}"
+        """What helps if the lines cannot be inserted."""
+        return f"to use tokenward, write there: {self.lines}"
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen: `before` is None where there is no file, `after` what it is to become."""
+    """The state of a file: `before` is None if it does not exist, `after` the wanted text."""
 
     step: Whole | Settings
     before: str | None = field(repr=False)
@@ -79,23 +79,23 @@ class Look:
 
     @property
     def changes(self) -> bool:
-        """Tell whether there is anything to write."""
+        """Return whether there is anything to write."""
         return self.before != self.after
 
     @property
     def summary(self) -> str:
-        """Say what is going to be done to the file, in a sentence."""
+        """Return a sentence on what will be done to the file."""
         if isinstance(self.step, Whole):
-            return f"{self.step.path} will be {'made' if self.before is None else 'written anew'}."
-        verb = "will be made with" if self.before is None else "will get"
+            return f"{self.step.path} will be {'created' if self.before is None else 'rewritten'}."
+        verb = "will be created with" if self.before is None else "will get"
         return f"{self.step.path} {verb} {self.step.lines}."
 
 
 def look(step: Whole | Settings, known: Entry | None, *, over: bool = False) -> Look:
-    """Look at a step's file; `known` is what the journal has of it.
+    """Look at a step's file; `known` is its entry in the journal.
 
-    Raises StrangersWordError and NotUnderstoodError as the step's edit does (for a whole file
-    where a stranger's lies in its place), CommandError where it cannot be read.
+    Raises StrangersWordError and NotUnderstoodError as the step's edit does (also if another file
+    is in the place of a whole one), CommandError if it cannot be read.
     """
     text = text_of(step.path)
     if isinstance(step, Whole):
@@ -111,7 +111,7 @@ def look(step: Whole | Settings, known: Entry | None, *, over: bool = False) -> 
 
 
 def _still_said(step: Settings, text: str) -> list[str] | None:
-    """Return the notes on a text that says all of it already, wherever; None if it does not."""
+    """Return the notes on a text that has all of it already, wherever; else None."""
     draft = Draft(text)
     try:
         notes = step.edit(draft, False)
@@ -121,18 +121,18 @@ def _still_said(step: Settings, text: str) -> list[str] | None:
 
 
 def text_of(path: str) -> str | None:
-    """Return a file's text, byte for byte in surrogates where it is no UTF-8; None where none is.
+    """Return a file's text, other bytes than UTF-8 as surrogates, or None if it does not exist.
 
-    Raises CommandError where it cannot be read, or where a link leads nowhere.
+    Raises CommandError if it cannot be read, or is a dangling link.
     """
     data = read(path)
     if data is None and os.path.islink(path):
-        raise CommandError(f"{path} is a link that leads nowhere.", f"`ls -l {path}`")
+        raise CommandError(f"{path} is a dangling link.", f"`ls -l {path}`")
     return None if data is None else data.decode("utf-8", "surrogateescape")
 
 
 def digest(text: str) -> str:
-    """Return what a whole file is recognised by."""
+    """Return the digest by which a whole file is recognised."""
     return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -1,8 +1,7 @@
-"""Lines put into a TOML file: a key at its top, a key of one of its tables, a table at its end.
+"""Inserting lines into a TOML file: a key at the top, a key into a table, a table at the end.
 
-TOML's own rules make the top of a file the one place where a top-level key may always stand.
-Afterwards the text is read again, as in `ini`: it has to say what it said before, with the new
-words and no others.
+Only at the top of a TOML file can a top-level key always stand. Then the text is parsed again, as
+in `ini`: it must have the same settings and the new ones.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """Read a text. Raises NotUnderstoodError."""
+    """Parse a text. Raises NotUnderstoodError."""
     try:
         return parse_toml(text.encode("utf-8", "surrogateescape"), "")
     except CommandError:  # the step that is refused names the file
@@ -30,7 +29,7 @@ def parsed(text: str) -> dict[str, Any]:
 
 
 def put(draft: Draft, key: str, value: str, *, over: bool = False) -> None:
-    """Have the file say `key = "value"` at its top level. Raises as `ini.put`."""
+    """Set `key = "value"` at the top level. Raises the exceptions of `ini.put`."""
     wanted = parsed(draft.text)
     if wanted.get(key) == value:
         return
@@ -42,7 +41,7 @@ def put(draft: Draft, key: str, value: str, *, over: bool = False) -> None:
 def put_in_table(
     draft: Draft, name: str, number: int, key: str, value: str, *, over: bool = False
 ) -> None:
-    """Have the table `number` (from 0) of the array `[[name]]` say `key = "value"`."""
+    """Set `key = "value"` in the table `number` (from 0) of the array `[[name]]`."""
     wanted = parsed(draft.text)
     table: dict[str, Any] = wanted[name][number]
     if table.get(key) == value:
@@ -56,7 +55,7 @@ def put_in_table(
 
 
 def append_table(draft: Draft, name: str, lines: list[str]) -> None:
-    """Put one more table of the array `[[name]]` at the end. Raises NotUnderstoodError."""
+    """Append a table to the array `[[name]]`. Raises NotUnderstoodError."""
     wanted = parsed(draft.text)
     more = parsed("\n".join(lines))
     blank = [""] if draft.text else []

@@ -1,14 +1,14 @@
 """The part `uv`: the user's uv.toml.
 
-uv asks a `keyring` program if it is told to, and for an upload only if it knows the user name,
-which it never takes from a keyring. So the user name goes into its publish URLs: into that of
-PyPI, into an index `testpypi` that is used where it is named and nowhere else, and into those of
-the user's own indexes whose account is known. Such an index gets `authenticate = "always"` too:
-without it uv asks no keyring when it installs. PyPI and TestPyPI never do, nor does an index whose
-account is not known: uv would refuse to read a public index without a credential.
+uv asks a `keyring` program only if it is told to, and for an upload only if it knows the user name,
+which it never takes from a keyring. So the user name goes into its publish URLs: of PyPI, of an
+explicit index `testpypi`, and of the user's own indexes whose account is known. Such an index gets
+`authenticate = "always"` too: without it uv asks no keyring for installs. PyPI, TestPyPI and an
+index without a known account never get it: uv would refuse to read a public index without a
+credential.
 
-A user name and a keyring also keep `uv publish` from asking the index for trusted publishing
-first; where the file demands that, no publish URL is written.
+With a user name and a keyring `uv publish` does not try trusted publishing first; if the file
+demands that, no publish URL is written.
 
 https://docs.astral.sh/uv/reference/settings/
 """
@@ -40,7 +40,7 @@ _TESTPYPI = [
 
 
 def settings(path: str, accounts: Accounts) -> Settings:
-    """Return what the part wants to be in uv.toml."""
+    """Return the step for uv.toml."""
 
     def edit(draft: Draft, over: bool) -> list[str]:
         return _edit(draft, accounts, over=over)
@@ -53,7 +53,7 @@ def _edit(draft: Draft, accounts: Accounts, *, over: bool) -> list[str]:
     said = toml.parsed(draft.text)
     tables = said.get("index", [])
     if not isinstance(tables, list):
-        raise NotUnderstoodError  # one URL, or what no uv reads: no table can stand beside it
+        raise NotUnderstoodError  # one URL, or a form that uv rejects: it excludes tables
     if said.get("trusted-publishing") != "always":
         url = _with_username(said.get("publish-url", PYPI), accounts)
         if url is not None:
@@ -79,11 +79,11 @@ def _edit_index(draft: Draft, number: int, table: dict[str, Any], accounts: Acco
     if publish or username or _username(table.get("publish-url")) or "authenticate" in table:
         return []
     name = table.get("name", "without a name")
-    return [f"No user name is known for the index {name} in uv.toml, so uv asks nobody for it."]
+    return [f"No user name is known for the index {name} in uv.toml, so uv asks no keyring for it."]
 
 
 def _with_username(url: object, accounts: Accounts) -> str | None:
-    """Return a URL with its user name, None where it has one, or none is known."""
+    """Return a URL with its user name, or None if it has one or none is known."""
     if not isinstance(url, str) or not re.fullmatch(r"https?://[^@\s\"\\\\]+", url):
         return None
     username = accounts.of(url)

@@ -1,7 +1,7 @@
-"""Doing it and undoing it: from steps to files, with the journal beside.
+"""Writing the files of the steps, and undoing it, with the journal.
 
-Each file stands alone: one that is refused keeps the others from nothing. What is said about a
-refusal is collected here and told by the command.
+Each file is independent: a refused one does not stop the others. The reasons for refusals are
+collected here, and the command prints them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the files, by path; `refused` has the reasons."""
+    """The outcome for each path; `refused` has the reasons."""
 
     written: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Outcome:
 
 
 def do(looks: Sequence[Look], journal: Journal, outcome: Outcome) -> None:
-    """Write every file that is not as it is to be. Raises CommandError if the journal fails."""
+    """Write every file that differs from its wanted state. Raises CommandError for the journal."""
     for look in looks:
         path = look.step.path
         try:
@@ -58,7 +58,7 @@ def do(looks: Sequence[Look], journal: Journal, outcome: Outcome) -> None:
 
 
 def _is_to_be_written(look: Look, journal: Journal, outcome: Outcome) -> bool:
-    """Tell whether a file is not yet as it is to be. Raises CommandError if it has to stay so."""
+    """Return whether a file must be written. Raises CommandError if it must not be changed."""
     step, path = look.step, look.step.path
     if isinstance(step, Whole):
         if step.alone:
@@ -68,14 +68,14 @@ def _is_to_be_written(look: Look, journal: Journal, outcome: Outcome) -> bool:
         if not look.changes:
             user_files.set_mode(path, step.mode)
     elif step.needs in outcome.refused:
-        raise CommandError(f"{path} stays as it was, since {step.needs} did.")
+        raise CommandError(f"{path} was not changed, because {step.needs} was not written.")
     if not look.changes:
         return False
     now = text_of(path)
     if now == look.after and path in journal.files:
         return False  # another setup was faster
     if now != look.before:
-        raise CommandError(f"{path} was changed meanwhile.", "do it again")
+        raise CommandError(f"{path} was changed meanwhile.", "run `auth setup` again")
     return True
 
 
@@ -108,12 +108,12 @@ def _write(look: Look, journal: Journal) -> None:
 
 
 def undo(parts: Sequence[str], journal: Journal, outcome: Outcome) -> None:
-    """Take out what was put into files of these parts, and remove what was made for it.
+    """Remove insertions from the files of these parts, and remove the files that were created.
 
-    A file that was changed since keeps every change; what of ours cannot be told from it stays and
-    is refused with a reason. Raises CommandError if the journal fails.
+    A file that was changed since keeps its changes; insertions that cannot be told apart from them
+    stay, and are refused with a reason. Raises CommandError if the journal fails.
     """
-    # Settings before the files that they lead to: no tool is ever led to one that is not there.
+    # Settings before the files that they lead to: they must never lead to a missing file.
     for path, entry in sorted(journal.files.items(), key=lambda item: item[1].digest != ""):
         if entry.part not in parts:
             continue
@@ -148,8 +148,8 @@ def _check_that_nobody_needs(path: str, entry: Entry, journal: Journal) -> None:
     for other, its in journal.files.items():
         if its.part == entry.part and not its.digest:
             raise CommandError(
-                f"{path} stays, since {other} may lead there.",
-                "take the lines out of that, then `auth setup --undo` again",
+                f"{path} stays, because {other} may lead there.",
+                "remove the lines from that file, then `auth setup --undo` again",
             )
 
 
@@ -169,7 +169,7 @@ def _take_out(path: str, entry: Entry, outcome: Outcome) -> None:
         if _is_there_in_part(missing, rest):
             raise CommandError(
                 f"The lines of `auth setup` in {path} were changed since, so they stay.",
-                "take them out by hand",
+                "remove them by hand",
             )
     if rest == text:
         outcome.unchanged.append(path)
@@ -182,14 +182,14 @@ def _take_out(path: str, entry: Entry, outcome: Outcome) -> None:
 
 
 def _is_there_in_part(missing: Sequence[str], text: str) -> bool:
-    """Tell whether some of what is not there as it was put in is there in another way."""
+    """Return whether some missing insertions are still there in a changed form."""
     said = {line.strip() for piece in missing for line in piece.splitlines() if "=" in line}
     left = {line.strip() for line in text.splitlines()}
     return bool(said & left or (any(map(str.strip, missing)) and "`auth setup`" in text))
 
 
 def _forget_compiled(folder: str) -> None:
-    """Remove what Python has compiled from our module beside it."""
+    """Remove Python's compiled copies of our module."""
     cache = f"{folder}/__pycache__"
     with suppress(OSError):
         for name in os.listdir(cache):
