@@ -1,9 +1,9 @@
-"""Where other tools keep credentials in plain text, and how each writes them down.
+"""The files in which other tools keep credentials in plain text, and their formats.
 
-A module for each kind of file has two functions, and reads as the tool does that owns the file:
+A module for each kind of file has two functions, and reads the file as its own tool does:
 
-- `files(environ, home)`: the paths of the user's own files of this kind, there or not;
-- `look(text, path, known)`: the credentials in such a file, each with the span that holds it.
+- `files(environ, home)`: the paths of the user's own files of this kind, which may not exist;
+- `look(text, path, known)`: the credentials in such a file, each with its span of text.
 
 Nothing here writes. `system_keyring` is a source without a file.
 """
@@ -26,7 +26,7 @@ FILES = {
     "poetry": poetry,
     "pip": pip,
 }
-"""The kinds of file, by the names that `auth import` knows them by."""
+"""The kinds of file, under their names in `auth import`."""
 
 KEYRING = "keyring"
 
@@ -34,14 +34,14 @@ NAMES = (*FILES, KEYRING)
 
 
 def paths(source: str, environ: Mapping[str, str], home: str) -> list[str]:
-    """Return where the files of a source lie, each path once."""
+    """Return the paths of a source's files, each once."""
     return list(dict.fromkeys(FILES[source].files(environ, home)))
 
 
 def documents(
     source: str, environ: Mapping[str, str], home: str, known: Known
 ) -> Iterator[Document]:
-    """Read the files of a source that are there. Raises CommandError, which quotes no file."""
+    """Read the existing files of a source. Raises CommandError, which quotes no file."""
     for path in paths(source, environ, home):
         if document := opened(source, path, known, FILES[source].look):
             yield document

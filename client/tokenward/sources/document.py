@@ -1,8 +1,8 @@
-"""A file with credentials in it, as it was read, and without some of them.
+"""A file with credentials, and the same file without some of them.
 
-A removal cuts spans out of the text and touches nothing else: comments, order, blanks and line
-ends stay. It is believed only when what is left reads as it should: exactly the other credentials,
-each as before. Pure but for `opened`, which reads.
+A removal cuts spans out of the text and changes nothing else: comments, order, blanks and line ends
+stay. It counts only if the rest parses as expected: exactly the other credentials, each as before.
+Pure, but `opened` reads a file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MARK = "\ufeff"
 
 
 class Document:
-    """A file of one source: `data` as it was read, and what was `found` in it."""
+    """A file of one source: `data` is its contents, `found` its credentials."""
 
     __slots__ = ("_known", "_look", "data", "found", "path", "source")
 
@@ -42,7 +42,7 @@ class Document:
     def without(self, settled: Iterable[Found]) -> bytes:
         """Return the file's bytes without the secrets in `settled`.
 
-        A secret that others share stays until all of them are settled. Raises CommandError where a
+        A shared secret stays until all of its credentials are settled. Raises CommandError if a
         secret cannot be cut out by itself.
         """
         gone = list(settled)
@@ -55,8 +55,8 @@ class Document:
         after = left.encode()
         if any(not found.spans for found in gone) or not self._holds_only(after, kept):
             raise CommandError(
-                f"What was taken over cannot be cut out of {self.path} by itself.",
-                "take it out with an editor",
+                f"A secret that was imported cannot be cut out of {self.path} by itself.",
+                "remove it with an editor",
             )
         return after
 
@@ -75,7 +75,7 @@ class Document:
 
 
 def opened(source: str, path: str, known: Known, look: Look) -> Document | None:
-    """Read a file, None where there is none. Raises CommandError."""
+    """Read a file, and return None if it does not exist. Raises CommandError."""
     data = read(path)
     return None if data is None else Document(source, path, data, known, look)
 

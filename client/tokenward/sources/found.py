@@ -1,4 +1,4 @@
-"""A credential that another tool keeps, as it was found there."""
+"""A credential in a file or keyring of another tool."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 USERINFO = re.compile(r"\w+://([^\s:/?#]*)(:?)([^\s/?#]*)@")
-"""In a URL, by groups: the user name, a colon or nothing, the password, each as it is spelled."""
+"""In a URL, by groups: the user name, a colon or nothing, the password, each as spelled there."""
 
 Span = tuple[int, int]
-"""From where to where, in characters of the text that it was found in."""
+"""Start and end, in characters of the text."""
 
 
 class Found:
-    """One credential. `place` names it within its file, for a person; no secret is in the repr.
+    """One credential. `place` names it within its file, for the user; no secret is in the repr.
 
-    `services` are the keys to store it under, and `typed` the same with the `/simple/` that was there.
-    `problem` and `hint` say why it cannot be taken over
-    as it is, or are ""; a `username` of "" is one that is empty, None none at all; there may be no key then. `spans` are what has to go from the text so that
-    the secret is gone; () where it cannot be cut out by itself. `foreign`: for all that is known it
-    belongs to no index.
+    `services` are the keys to store it under, perhaps (), and `typed` the same with their original
+    `/simple/`. `problem` and `hint` say why it cannot be imported, or are "". `username` is "" for
+    an empty one, None for a missing one. `spans` are to be cut from the text to remove the
+    secret, () if that is impossible. `foreign`: as far as is known it belongs to no index.
     """
 
     __slots__ = (
@@ -62,11 +61,11 @@ class Found:
         return f"<Found {self.place}>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("what was found is not pickled: that would write a secret down")
+        raise TypeError("a found credential is not pickled: that would write a secret")
 
 
 def at_url(place: str, url: str, username: str | None, secret: str, spans: Sequence[Span]) -> Found:
-    """Return what was found for a URL, which may hold the user name itself."""
+    """Return the credential for a URL, which may hold the user name itself."""
     try:
         parsed = parse(url)
     except ServiceError as refused:
@@ -79,5 +78,5 @@ def at_url(place: str, url: str, username: str | None, secret: str, spans: Seque
 
 
 def unreadable(path: str, line: int | None) -> CommandError:
-    """Return the error for a file that its own tool could not read either; nothing is quoted."""
+    """Return the error for a file that its own tool could not read either; it quotes nothing."""
     return CommandError(f"{path} is malformed{f' in line {line}' if line else ''}.")

@@ -1,6 +1,6 @@
-"""The indexes that the user's own files name: what a host or a name in another tool's file means.
+"""The indexes in the user's own files, by which a host or a name in another tool's file is known.
 
-A project's files are left out: a checkout is no reason to take a secret out of a netrc.
+Files of projects are left out: a checkout must not cause a secret to be taken out of a netrc.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def gather(
     settings: Settings, environ: Mapping[str, str], home: str, hosts: Iterable[str] = ()
 ) -> Known:
-    """Look through the user's files. Raises CommandError for one of ours that is malformed."""
+    """Gather from the user's files. Raises CommandError if one of ours is malformed."""
     return Known(_indexes(settings, environ, home), hosts)
 
 
@@ -34,7 +34,7 @@ def _indexes(settings: Settings, environ: Mapping[str, str], home: str) -> Itera
             yield Index(service.url, service.name, user)
     named: dict[str, str] = {}
     for path in poetry.files(environ, home):
-        with suppress(CommandError):  # said by whoever reads Poetry's secrets
+        with suppress(CommandError):  # reported when Poetry's secrets are read
             named |= poetry.repositories(path)
     others = [*settings.unnamed_indexes, *pip.indexes(environ, home)]
     for name, url in [*named.items(), *((None, url) for url in others)]:

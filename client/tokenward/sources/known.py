@@ -1,4 +1,4 @@
-"""Indexes that are known: what a host or a name in another tool's file means."""
+"""The known indexes, which give a host or a name in another tool's file its meaning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Index(NamedTuple):
-    """An index: its URL without user info, and under which name and user name it is known."""
+    """An index: its URL without user info, its name and its user name."""
 
     url: str
     name: str | None = None
@@ -23,12 +23,12 @@ class Index(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The service that it is."""
+        """The index's service."""
         return parse(self.url).key
 
     @property
     def root(self) -> str:
-        """The service that is all of its host."""
+        """The service of its whole host."""
         parts = urlsplit(self.url)
         return parse(f"{parts.scheme}://{parts.netloc}/").key
 
@@ -37,9 +37,9 @@ _FIXED = [*map(Index, FIXED.values()), Index("https://pypi.org/"), Index("https:
 
 
 class Known:
-    """What is known. `hosts` are hosts of indexes because the user says so.
+    """The known indexes. `hosts` are hosts of indexes by the user's word.
 
-    Raises CommandError for one of `hosts` that is none.
+    Raises CommandError if one of `hosts` is not a host.
     """
 
     def __init__(self, indexes: Iterable[Index] = (), hosts: Iterable[str] = ()) -> None:
@@ -51,11 +51,11 @@ class Known:
             self._roots.setdefault(host.lower(), {_whole(host): None})
 
     def roots(self, host: str) -> list[str]:
-        """Return the keys of all of a host, one for each port of an index; [] for other hosts."""
+        """Return the keys of a whole host, one for each port of an index; [] for other hosts."""
         return list(self._roots.get(host.lower(), ()))
 
     def named(self, name: str) -> str | None:
-        """Return the key that uploads to the index of this name use, None for an unknown one."""
+        """Return the key for uploads to the index of this name, None for an unknown one."""
         if name in FIXED:
             return FIXED[name]
         for index in self.indexes:
@@ -65,10 +65,10 @@ class Known:
 
 
 def _whole(host: str) -> str:
-    """Return the key of all of a host. It is not quoted where it is none, since it may be a secret."""
+    """Return the key of a whole host. The error does not quote it, since it may be a secret."""
     try:
         if not any(mark in host for mark in "/:@?#"):
             return parse(f"https://{host}/").key
     except ServiceError:
-        pass  # raised below: the exception may hold what was given
-    raise CommandError("`--host` got what is no host.", "name it as the netrc does, without a port")
+        pass  # raised below: the exception may hold the value
+    raise CommandError("`--host` is not a host.", "name it as the netrc does, without a port")

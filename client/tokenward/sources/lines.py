@@ -1,8 +1,8 @@
-"""Where in a settings file each setting stands: what parsers know and do not tell.
+"""The lines of each setting in a settings file, which parsers know but do not report.
 
-The text has been read by a real parser before, so nothing here judges it; it is divided as that
-parser divides it. `ini` is the form of configparser, `toml` that of TOML, where every piece is
-found by asking the parser whether it is one. Spans are whole lines, with their ends.
+A real parser has read the text before, so nothing is judged here; the text is divided as that
+parser divides it. `ini` is the format of configparser, `toml` that of TOML, where the parser itself
+is asked whether each piece is valid. Spans are whole lines, with their ends.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from tokenward.sources.found import Span
 
 MAX_LINES = 100
-"""Lines of the longest setting that is looked for the end of: each more costs another look."""
+"""The maximum length of a setting in lines: each line costs another call of the parser."""
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 class Setting(NamedTuple):
-    """One setting: the names that lead to it, and its lines.
+    """One setting: its names from the outermost on, and its lines.
 
-    `number` counts the tables of an array of tables from 0; the header of a table is a setting of
-    its own, whose names are the table's.
+    `number` counts the tables of an array of tables from 0; the header of a table is a setting with
+    the names of the table.
     """
 
     names: tuple[str, ...]
@@ -37,9 +37,9 @@ class Setting(NamedTuple):
 
 
 def ini(text: str) -> list[Setting]:
-    """Return the options of an INI file: section and option in lower case, and its lines.
+    """Return the options of an INI file: section and option in lower case, and the lines.
 
-    A line that is indented deeper than its option continues it; comments and empty lines between
+    Lines that are indented deeper than their option continue it; comments and empty lines between
     are not part of it. https://docs.python.org/3/library/configparser.html
     """
     found: list[Setting] = []
@@ -65,7 +65,7 @@ def ini(text: str) -> list[Setting]:
 
 
 def toml(text: str) -> Iterator[Setting]:
-    """Yield the headers and settings of a valid TOML document, up to one of too many lines."""
+    """Yield the headers and settings of a valid TOML document, up to one with too many lines."""
     table: tuple[str, ...] = ()
     counts: dict[tuple[str, ...], int] = {}
     piece, start = "", 0
@@ -91,7 +91,7 @@ def toml(text: str) -> Iterator[Setting]:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """Return the names that lead to the first value that is not simply one name further."""
+    """Return the names that lead to the first value that has not exactly one name."""
     names: tuple[str, ...] = ()
     while isinstance(value, dict) and len(value) == 1:
         ((name, value),) = value.items()

@@ -1,9 +1,9 @@
-"""A netrc: `machine HOST login NAME password SECRET`. What goes is the whole entry.
+"""A netrc: `machine HOST login NAME password SECRET`. A removal removes the whole entry.
 
-An entry whose password alone were gone would be sent without one by pip and others, instead of
-asking a keyring. It is for a host, not for an index, and other programs read the file as well; so
-only hosts of indexes that the user's own files name are taken, and those that the user asks for.
-The entry `default` means every host there is, and can be stored under none.
+pip and others would send an entry without its password as it is, instead of asking a keyring. An
+entry is for a host, not for an index, and other programs read the file as well; so it is imported
+only if the user's own files name an index on that host, or if the user names the host. The entry
+`default` is for every host, so it cannot be stored.
 
 https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html, and Python's
 `netrc`, which has quotes and comments as well and through which pip and twine read it.
@@ -38,9 +38,9 @@ class _Token(NamedTuple):
 
 
 class _Entry:
-    """One entry: its machine ("" for `default`), its values, and where its tokens stand.
+    """One entry: its machine ("" for `default`), its values, and the positions of its tokens.
 
-    What stands before `floor` belongs to a macro.
+    Text before `floor` belongs to a macro.
     """
 
     def __init__(self, floor: int) -> None:
@@ -51,7 +51,7 @@ class _Entry:
 
 
 def files(environ: Mapping[str, str], home: str) -> list[str]:
-    """Return the file that NETRC names, else the one of the home directory."""
+    """Return the file that NETRC names, else the one in the home directory."""
     return [os.path.abspath(environ.get("NETRC") or f"{home}/.netrc")]
 
 
@@ -72,18 +72,18 @@ def _described(entry: _Entry, path: str, known: Known, spans: list[Span]) -> Fou
         return Found(place, roots, username, secret, spans)
     problem, hint = (
         f"No file of yours names an index on {entry.machine}.",
-        (f"`auth import netrc --host {entry.machine}` takes it over all the same"),
+        (f"`auth import netrc --host {entry.machine}` imports it all the same"),
     )
     if not entry.machine:
         problem = f"The entry `default` of {path} is for every host, so it is for no index."
-        hint = "`auth login URL` stores it for the index that you mean"
+        hint = "`auth login URL` stores it for one index"
     return Found(
         place, (), username or "?", secret, spans, problem=problem, hint=hint, foreign=True
     )
 
 
 def _entries(text: str, path: str) -> Iterator[_Entry]:
-    """Yield the entries. Raises CommandError for a word that stands where none of its kind may."""
+    """Yield the entries. Raises CommandError for a misplaced word."""
     entry: _Entry | None = None
     floor = 0
     tokens = _tokens(text)
@@ -129,16 +129,16 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _macro_end(text: str, at: int) -> int:
-    """Return where a macro ends: behind the empty line that closes it."""
+    """Return where a macro ends: after the empty line that closes it."""
     end = _MACRO_END.search(text, at)
     return end.end() if end else len(text)
 
 
 def _lines(text: str, entry: _Entry) -> list[Span]:
-    """Return the spans of an entry, line by line: whole lines where nothing else is in them.
+    """Return the spans of an entry, line by line: whole lines if they hold nothing else.
 
-    The empty lines above it go with it, and blanks that would be left at the end of a line: Python's
-    reader stumbles over a comment below either.
+    The empty lines above it are included, and blanks at the end of a line: Python's reader rejects
+    a comment below either.
     """
     spans: dict[int, Span] = {}
     for start, end in entry.tokens:
@@ -164,10 +164,10 @@ def _lines(text: str, entry: _Entry) -> list[Span]:
 
 
 def readable(text: str) -> bool:
-    """Tell whether Python's own reader, which takes less than this one, understands it."""
+    """Return whether Python's own reader, which is stricter than this one, accepts it."""
     data = text.encode()
     if sys.platform == "win32":
-        return True  # no way to have it read a text that lies in no file
+        return True  # it reads only files, and this text has none
     source, target = os.pipe()
     try:
         os.set_blocking(target, False)

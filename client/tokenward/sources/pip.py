@@ -1,8 +1,8 @@
 """pip's configuration: passwords in the URLs of `index-url` and `extra-index-url`.
 
-What goes is the user name with the password: pip would send a name that stands alone with an empty
-password, and with neither it asks a keyring. A user name that is a token is a secret, too. The files of the user and of an active virtual environment count;
-those of the system are not the user's own.
+A removal removes the user name with the password: pip would send a lone name with an empty
+password, and asks a keyring only without both. A user name may be a token, so it is a secret, too. The files
+are those of the user and of an active virtual environment, not the system's.
 
 https://pip.pypa.io/en/stable/topics/configuration/
 """
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 _KEYS = {"index-url", "extra-index-url"}
 _URL = re.compile(r"\w+://\S+")
 _TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9._~+=-]{20,}")
-"""A user name that is rather a token: some indexes want it there, and no password at all."""
+"""A user name that looks like a token: some indexes want it there, without a password."""
 
 
 def files(environ: Mapping[str, str], home: str) -> list[str]:
-    """Return the files that pip reads here, without the system's."""
+    """Return the files that pip reads, without the system's."""
     found: list[str] = []
     named = environ.get("PIP_CONFIG_FILE")
-    if named and os.path.exists(named):  # it stands for the user's files
+    if named and os.path.exists(named):  # it replaces the user's files
         found.append(os.path.abspath(named))
     else:
         found += [f"{home}/.pip/pip.conf", f"{_user_folder(environ, home)}/pip.conf"]
@@ -64,14 +64,14 @@ def look(text: str, path: str, _known: Known) -> list[Found]:
 
 
 def indexes(environ: Mapping[str, str], home: str) -> Iterator[str]:
-    """Yield the URLs of the indexes that pip is told of; files that cannot be read have none."""
+    """Yield the URLs of indexes in pip's files; files that cannot be read have none."""
     for path in files(environ, home):
         with suppress(CommandError):
             yield from (url for _, url, _ in _urls((read(path) or b"").decode("utf-8", "replace")))
 
 
 def _urls(text: str) -> Iterator[tuple[str, str, int]]:
-    """Yield the place of each index for a person, its URL, and where that begins."""
+    """Yield the place of each index for the user, its URL, and the offset of the URL."""
     for setting in ini(text):
         if setting.names[1].removeprefix("--").replace("_", "-") not in _KEYS:
             continue

@@ -1,7 +1,7 @@
-"""Poetry's `auth.toml`: `[http-basic.NAME]` and `[pypi-token]`. What goes is the secret's line.
+"""Poetry's `auth.toml`: `[http-basic.NAME]`, `[pypi-token]`. A removal removes the secret's line.
 
-What NAME is stands in `[repositories.NAME]` of the `config.toml` beside it, else in the files that
-define names for us. `username` stays, as Poetry itself leaves it where a keyring has the password.
+NAME is defined in `[repositories.NAME]` of the `config.toml` beside it, else in the files that
+define names for us. `username` stays: Poetry itself leaves it if a keyring has the password.
 
 https://python-poetry.org/docs/repositories/#configuring-credentials
 """
@@ -27,7 +27,7 @@ _USER = "__token__"
 
 
 def files(environ: Mapping[str, str], home: str) -> list[str]:
-    """Return where Poetry keeps secrets when it has no keyring."""
+    """Return where Poetry keeps secrets without a keyring."""
     folder = environ.get("POETRY_CONFIG_DIR")
     if not folder and sys.platform == "darwin":
         folder = f"{home}/Library/Application Support/pypoetry"
@@ -38,7 +38,7 @@ def files(environ: Mapping[str, str], home: str) -> list[str]:
 
 
 def look(text: str, path: str, known: Known) -> list[Found]:
-    """Return what Poetry would find. Raises CommandError."""
+    """Return the credentials that Poetry would find. Raises CommandError."""
     urls = repositories(path)
     settings = parse_toml(text.encode(), path)
     spans = {setting.names: setting.spans for setting in toml(text)}
@@ -56,15 +56,15 @@ def look(text: str, path: str, known: Known) -> list[Found]:
                 username,
                 secret,
                 spans.get(names, ()),
-                problem=f"No file of yours says which index {name} is.",
-                hint=f"say it to Poetry: `poetry config repositories.{name} URL`",
+                problem=f"No file of yours gives the URL of the index {name}.",
+                hint=f"give it to Poetry: `poetry config repositories.{name} URL`",
             )
         )
     return found
 
 
 def repositories(auth: str) -> dict[str, str]:
-    """Return the URLs that the config.toml beside `auth` gives to names. Raises CommandError."""
+    """Return the URLs of the names in the config.toml beside `auth`. Raises CommandError."""
     path = os.path.join(os.path.dirname(auth), "config.toml")
     data = read(path)
     tables = parse_toml(data or b"", path).get("repositories", {})
@@ -78,7 +78,7 @@ def repositories(auth: str) -> dict[str, str]:
 
 
 def _secrets(settings: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Yield the names that lead to each secret, whose it is, and itself."""
+    """Yield the names that lead to each secret, its user name, and the secret."""
     basic, tokens = settings.get("http-basic"), settings.get("pypi-token")
     for name, table in basic.items() if isinstance(basic, dict) else ():
         if isinstance(table, dict) and isinstance(secret := table.get("password"), str) and secret:

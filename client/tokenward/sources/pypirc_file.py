@@ -1,8 +1,8 @@
 """`~/.pypirc`: each section with a password, and each `repository` that has one in its URL.
 
-What goes is the line of the password, or that part of the URL. The user name stays, which is what
-twine, flit and hatch ask a keyring by. A section that `index-servers` does not list counts, too:
-no tool uses it, and every one of them can read it.
+A removal removes the line of the password, or that part of the URL. The user name stays, because
+twine, flit and hatch need it to ask a keyring. A section that `index-servers` does not list counts,
+too: no tool uses it, but every tool can read it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def files(_environ: Mapping[str, str], home: str) -> list[str]:
-    """Return the one place where it lies."""
+    """Return the only path."""
     return [f"{home}/.pypirc"]
 
 
 def look(text: str, path: str, _known: Known) -> list[Found]:
-    """Return what twine would find. Raises CommandError."""
+    """Return the credentials that twine would find. Raises CommandError."""
     spans = {setting.names: setting.spans for setting in ini(text)}
     found: list[Found] = []
     for server in pypirc.parse(text, path, every=True):
@@ -51,7 +51,7 @@ def _in_url(place: str, line: str, start: int, username: str | None) -> list[Fou
         return []
     url = line[said.start() :].split(maxsplit=1)[0]
     user = unquote(said[1]) or username
-    # A name that is left alone is one that twine may ask a keyring by; nothing leaves no `@` either.
+    # twine asks a keyring by a user name that is left; without one the `@` has to go, too.
     span = (said.start(2), said.end(3)) if said[1] else (said.start(1), said.end())
     spans = ((start + span[0], start + span[1]),)
     return [at_url(place, url, user, unquote(said[3]), spans)]

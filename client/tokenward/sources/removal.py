@@ -1,9 +1,8 @@
-"""Taking secrets out of the files of other tools, once they are stored here.
+"""Removing secrets from the files of other tools, once they are stored here.
 
-Refused, with the file left as it is: one that belongs to somebody else or lies in somebody else's
-directory, also through a link; one that has a second name, which would keep the secret; one that
-changed since it was read; one that its tool is writing now. Owner, mode and everything else in the
-file stay. No copy is kept.
+A file is refused and left unchanged if it or its directory belongs to another user, also through a
+link; if it has a second name, which would keep the secret; if it changed since it was read; if its
+tool is writing it. Owner, mode and everything else in the file stay. No copy is kept.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 
 
 def remove(document: Document, settled: Iterable[Found]) -> bool:
-    """Take the secrets in `settled` out of the document's file. Raises CommandError.
+    """Remove the secrets in `settled` from the document's file. Raises CommandError.
 
-    Returns whether others could read the file until now.
+    Return whether other users could read the file until now.
     """
     after = document.without(settled)
     if document.source == "netrc" and readable(document.data.decode()):
@@ -43,7 +42,7 @@ def remove(document: Document, settled: Iterable[Found]) -> bool:
         def still_the_same() -> None:
             if read(path) != document.data:
                 raise CommandError(
-                    f"{document.path} was changed meanwhile, so it was left as it is.",
+                    f"{document.path} was changed meanwhile, so the import left it unchanged.",
                     "do it again",
                 )
 
@@ -57,34 +56,34 @@ def remove(document: Document, settled: Iterable[Found]) -> bool:
             )
     except OSError as error:
         raise CommandError(
-            f"{document.path} cannot be written, so it has the secret still: {error.strerror}.",
+            f"{document.path} cannot be written, so it still has the secret: {error.strerror}.",
             "make that possible and do it again",
         ) from None
     return open_to_others(found.st_mode)
 
 
 def _judge(shown: str, path: str, found: os.stat_result) -> None:
-    """Refuse a file that is not the user's alone to change."""
+    """Refuse a file that another user could change."""
     for place, owner in ((path, found.st_uid), (os.path.dirname(path), None)):
         if (os.stat(place).st_uid if owner is None else owner) != uid():
             raise CommandError(
-                f"{shown} was left as it is: {place} belongs to somebody else.",
-                "its owner can take the secret out",
+                f"{shown} was not changed: {place} belongs to another user.",
+                "its owner can remove the secret",
             )
     if found.st_nlink > 1:
         raise CommandError(
-            f"{shown} was left as it is: it has {found.st_nlink} names, and the others would keep the"
+            f"{shown} was not changed: it has {found.st_nlink} names, and the others would keep the"
             " secret.",
             f"`find -inum {found.st_ino}` finds them",
         )
 
 
 def _keep_readable(shown: str, text: str) -> None:
-    """Refuse to leave a netrc over which pip and twine would stumble where they did not."""
+    """Refuse a removal after which pip and twine could not read a netrc that they can read now."""
     if not readable(text):
         raise CommandError(
-            f"{shown} was left as it is: Python could not read what would be left of it.",
-            "take the entry out with an editor; a comment below an empty line is what Python dislikes",
+            f"{shown} was not changed: Python could not read the rest of it.",
+            "remove the entry with an editor; Python rejects a comment below an empty line",
         )
 
 
@@ -106,7 +105,7 @@ def _locked(document: Document) -> Iterator[None]:
 
 
 def _lock(file: int) -> None:
-    """Lock an open file as uv does. Raises OSError where somebody else has it."""
+    """Lock an open file as uv does. Raises OSError if another process has the lock."""
     if sys.platform == "win32":
         import msvcrt
 

@@ -1,4 +1,4 @@
-"""One line of what `auth import` answers: a credential, where it was, and what became of it."""
+"""One line of the answer of `auth import`: a credential, its place, and its outcome."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from tokenward.sources.system_keyring import Items
 
 FOUND, SKIPPED = "found", "skipped"
-"""Beside the states of an outcome: only looked at; not to be taken over as it is."""
+"""States besides those of an outcome: only looked at; cannot be imported."""
 
 _WOULD = {
     NEW: "would be stored",
     REPLACED: "would replace another secret",
     ALREADY: "is stored already",
-    DIFFERENT: "differs from what is stored, and stays out",
+    DIFFERENT: "differs from the stored one, and is left out",
 }
 
 
 class Row:
-    """A credential under one key, or under none where nobody can say which. It shows no secret."""
+    """A credential under one key, or under none if its key is not known. It shows no secret."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def where(self) -> str:
-        """Where it was, for a person."""
+        """Where it was, for the user."""
         return f"{self.found.place} in {self.file}"
 
     def as_json(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Row:
         }
 
     def as_cells(self) -> tuple[str, ...]:
-        """Describe it in a line of the table: service, user name, where from, what would be done."""
+        """Return its cells in the table: service, user name, place, what would be done."""
         would = _WOULD.get(self.outcome.state, self.outcome.message)
         result = f"{would} ({self.outcome.notice})" if self.outcome.notice else would
         service = display(self.key) if self.key else "-"

@@ -1,10 +1,9 @@
-"""What the keyring library of this Python finds: the system keyring, or what the user configured.
+"""The credentials in the system keyring or in the user's configured one, by the keyring library.
 
-A keyring cannot be asked for all it holds, so it is asked for what is known: pypi, testpypi and the
-indexes that the user's own files name, in the spellings under which twine, pip, Poetry and PDM keep
-a password. Asked are the backends that the library would ask, and never our own, which would ask
-the agent. The library runs in this process, for this command alone; a keyring that does not answer
-is given up after `SECONDS`.
+A keyring cannot list its contents, so it is asked for known indexes: pypi, testpypi and those in
+the user's own files, in the spellings of twine, pip, Poetry and PDM. The backends are those that the
+library would ask, but never our own, which would ask the agent. The library runs in this process,
+only for this command; a keyring that does not answer is given up after `SECONDS`.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from tokenward.sources.known import Index, Known
 
 SECONDS = 60
-"""How long a keyring may take altogether: a person may have to unlock it."""
+"""Seconds that a keyring may take in all: the user may have to unlock it."""
 
 _USER = "__token__"
 _OFF = ("keyring.backends.fail", "keyring.backends.null")
@@ -38,16 +37,16 @@ _NOT_ASKED = ("tokenward", standalone.MODULE, "keyring.backends.chainer", *_OFF)
 
 
 class Items:
-    """What a keyring holds for the indexes that are known; as `Document` for a file."""
+    """The credentials in a keyring for the known indexes; like `Document` for a file."""
 
     source = "keyring"
 
     def __init__(self, backends: Iterable[KeyringBackend], known: Known) -> None:
-        """Ask for everything. Raises CommandError for a keyring that fails or is locked."""
+        """Ask for all of them. Raises CommandError if a keyring fails or is locked."""
         self._backends = list(backends)
         self._places: dict[Found, tuple[KeyringBackend, str]] = {}
         if not self._backends:
-            raise CommandError("There is no keyring here but tokenward's own.")
+            raise CommandError("No keyring is installed here except tokenward's own.")
         self.path = listed([_name(backend) for backend in self._backends])
         with _deadline(self.path):
             for spelling, key, usernames in _spellings(known):
@@ -55,7 +54,7 @@ class Items:
         self.found = list(self._places)
 
     def remove(self, settled: Iterable[Found]) -> None:
-        """Delete what was taken over. Raises CommandError for the first that cannot be."""
+        """Delete imported credentials. Raises CommandError for the first that cannot be deleted."""
         from keyring.errors import KeyringError
 
         for found in settled:
@@ -78,7 +77,7 @@ class Items:
                 except KeyringError as error:
                     raise CommandError(
                         f"{_name(backend)} cannot be read ({type(error).__name__}).",
-                        "unlock it and do it again",
+                        "unlock it and run the import again",
                     ) from None
                 if item is None or not item.password:
                     continue
@@ -91,14 +90,14 @@ class Items:
 def backends() -> list[KeyringBackend]:
     """Return the backends to ask: the configured one, else all that the library would ask.
 
-    None where the user's configuration switches keyrings off.
+    It is empty if the user's configuration switches keyrings off.
     """
     import keyring.backend
     import keyring.core
 
     try:
         configured = keyring.core.load_env() or keyring.core.load_config()
-    except Exception:  # noqa: BLE001 - a configured backend of somebody else that does not load
+    except Exception:  # noqa: BLE001 - a configured backend of another author that does not load
         configured = None
     if configured is not None:
         if _may_be_asked(type(configured)):
@@ -153,7 +152,7 @@ def _of(index: Index) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _deadline(place: str) -> Iterator[None]:
-    """Raise CommandError where what is inside takes longer than `SECONDS`."""
+    """Raise CommandError if the context takes longer than `SECONDS`."""
 
     def give_up(_number: int, _frame: FrameType | None) -> None:
         raise CommandError(f"No answer came from {place} within {SECONDS} seconds.")

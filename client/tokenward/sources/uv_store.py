@@ -1,4 +1,4 @@
-"""The store of `uv auth`: `credentials.toml`. What goes is the whole entry.
+"""The store of `uv auth`: `credentials.toml`. A removal removes the whole entry.
 
 https://docs.astral.sh/uv/concepts/authentication/cli/
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def files(environ: Mapping[str, str], home: str) -> list[str]:
-    """Return the path of the file in which `uv auth login` keeps what it is given."""
+    """Return the path of the file in which `uv auth login` stores credentials."""
     data = environ.get("XDG_DATA_HOME", "")
     folder = environ.get("UV_CREDENTIALS_DIR") or (
         f"{data if os.path.isabs(data) else f'{home}/.local/share'}/uv/credentials"
@@ -31,7 +31,7 @@ def files(environ: Mapping[str, str], home: str) -> list[str]:
 
 
 def look(text: str, path: str, _known: Known) -> list[Found]:
-    """Return what uv would find. Raises CommandError."""
+    """Return the credentials that uv would find. Raises CommandError."""
     entries = parse_toml(text.encode(), path).get("credential", [])
     spans: dict[int, list[Span]] = {}
     for setting in toml(text):
@@ -51,7 +51,7 @@ def _entry(entry: dict[str, Any], spans: list[Span]) -> Found | None:
         return None
     place = masked(service).replace("***@", "")
     if entry.get("scheme") == "bearer":
-        problem = f"{place} has a bearer token, which is for no user name."
-        hint = "`auth login` stores it, if the index takes it as an API token"
+        problem = f"{place} has a bearer token, which has no user name."
+        hint = "`auth login` stores it, if the index accepts it as an API token"
         return Found(place, (), None, secret, spans, problem=problem, hint=hint)
     return at_url(place, service, username if isinstance(username, str) else None, secret, spans)
