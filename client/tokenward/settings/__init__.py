@@ -1,1 +1,1 @@
-"""What the user's files and variables choose: places, providers, and names of services."""
+"""The settings in the user's files and variables: places, providers, and names of services."""

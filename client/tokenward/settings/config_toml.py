@@ -1,9 +1,9 @@
 """`config.toml`: the user's own settings for tokenward.
 
-    auth-cache-dir = "~/credentials"    # where the credentials directory lies
+    auth-cache-dir = "~/credentials"    # the credentials directory
     keyring-provider = "disabled"       # keyring, subprocess or disabled
-    keyring-exclusive = true            # let tools' keyring ask nobody else (keyring_backend.py)
-    pinentry = "/usr/bin/pinentry-qt"   # what the agent asks people by
+    keyring-exclusive = true            # tools' keyring asks no other backend (keyring_backend.py)
+    pinentry = "/usr/bin/pinentry-qt"   # the program by which the agent prompts the user
     keyring-program = "/opt/bin/keyring"  # the provider subprocess runs this one
     lock-on-screen-lock = true          # and lock-on-sleep, lock-on-logout, lock-after-idle = "8h"
 
@@ -11,12 +11,12 @@
     url = "https://index.example/simple/"
     publish-url = "https://index.example/legacy/"
     username = "alice"
-    kind = "gitlab"                     # anaconda, devpi, gitlab or jfrog, where the URL does not tell
+    kind = "gitlab"                     # anaconda, devpi, gitlab or jfrog, if the URL does not tell
 
-    [[policy]]                          # rules of what is handed out: read and judged by the agent
+    [[policy]]                          # rules of what is handed out, for the agent
     decide = "ask"
 
-An unknown key is an error, because a setting that is silently not obeyed is worse than none. Paths
+An unknown key is an error, because a setting that has silently no effect is worse than none. Paths
 that are not absolute are relative to the file; `~` is the home directory.
 """
 
@@ -39,7 +39,7 @@ _KNOWN = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services",
 
 
 class Config:
-    """What config.toml says; all of it empty where there is no such file."""
+    """The contents of config.toml; empty if the file does not exist."""
 
     __slots__ = ("auth_cache_dir", "definitions", "file", "keyring_provider")
 
@@ -57,13 +57,13 @@ class Config:
 
 
 def load(path: str) -> Config:
-    """Read config.toml. Raises CommandError naming the file and the key that is wrong."""
+    """Read config.toml. Raises CommandError with the file and the wrong key."""
     data = read(path)
     return Config(path) if data is None else parse(parse_toml(data, path), path)
 
 
 def parse(table: dict[str, Any], path: str) -> Config:
-    """Judge a parsed config.toml. Raises CommandError as `load`."""
+    """Judge a parsed config.toml. Raises the exceptions of `load`."""
     _only(table, _KNOWN, "", path)
     if not isinstance(table.get("keyring-exclusive", False), bool):
         raise CommandError(f"`keyring-exclusive` in {path} is neither true nor false.")
@@ -73,7 +73,7 @@ def parse(table: dict[str, Any], path: str) -> Config:
     provider = _text(table, "keyring-provider", "", path)
     if provider not in {None, *PROVIDERS}:
         raise CommandError(
-            f"`keyring-provider` in {path} names no provider.",
+            f"`keyring-provider` in {path} is not a provider.",
             f"it is one of {', '.join(PROVIDERS)}",
         )
     return Config(
@@ -88,8 +88,8 @@ def _definition(name: str, table: Any, path: str) -> Definition:
     where = f"services.{name}."
     if not name or not is_name(name) or not name.isprintable() or env_form(name) in _FIXED:
         raise CommandError(
-            f"`services.{name}` in {path} cannot be a service's name.",
-            "a name has no dot, colon, slash or @; pypi and testpypi mean the same everywhere",
+            f"`services.{name}` in {path} is not a valid name of a service.",
+            "a name has no dot, colon, slash or @, and is neither pypi nor testpypi",
         )
     if not isinstance(table, dict):
         raise CommandError(f"`services.{name}` in {path} is not a table.")
@@ -101,7 +101,7 @@ def _definition(name: str, table: Any, path: str) -> Definition:
     kind = _text(table, "kind", where, path) or ""
     if kind and kind not in KINDS:
         raise CommandError(
-            f"`{where}kind` in {path} names no kind of index that is known.",
+            f"`{where}kind` in {path} is not a known kind of index.",
             f"it is one of {', '.join(KINDS)}",
         )
     username = _text(table, "username", where, path)
@@ -112,12 +112,12 @@ def _only(table: dict[str, Any], known: tuple[str, ...], where: str, path: str) 
     for key in table:
         if key not in known:
             raise CommandError(
-                f"`{where}{key}` in {path} is no setting.", f"known: {', '.join(known)}"
+                f"`{where}{key}` in {path} is not a setting.", f"known: {', '.join(known)}"
             )
 
 
 def _text(table: dict[str, Any], key: str, where: str, path: str) -> str | None:
     value = table.get(key)
     if value is not None and (not isinstance(value, str) or not value):
-        raise CommandError(f"`{where}{key}` in {path} is not a text, or it is empty.")
+        raise CommandError(f"`{where}{key}` in {path} is not text, or it is empty.")
     return value

@@ -1,4 +1,4 @@
-"""Where things of this user lie: the credentials directory, the state, the configuration.
+"""The directories of this user: credentials, state and configuration.
 
 | directory | is |
 | --- | --- |
@@ -7,8 +7,8 @@
 | configuration | the user's configuration directory; `$TOKENWARD_CONFIG` names another file |
 
 Nothing here reads or makes a file; only links are resolved. An empty variable counts as not set. A
-path that is not UTF-8 is refused here, before anything is made: it could be said neither to an agent
-nor in the settings of other tools.
+path that is not UTF-8 is refused before anything is made, because neither a request to the agent
+nor the settings of other tools could hold it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Directories:
     """Absolute paths; `credentials` and `ordinary` have their links resolved.
 
-    `ordinary` is where the credentials directory lies if nobody says otherwise; `chosen_by` is
-    what said otherwise, for a person, or "".
+    `ordinary` is the default credentials directory; `chosen_by` names the setting that chose
+    another one, or is "".
     """
 
     __slots__ = ("chosen_by", "credentials", "ordinary", "state")
@@ -47,7 +47,7 @@ class Directories:
 
 
 def home(environ: Mapping[str, str]) -> str:
-    """Return the user's home directory: $HOME, else what the system knows of the user."""
+    """Return the user's home directory: $HOME, else the one in the user database."""
     if sys.platform != "win32" and (found := environ.get("HOME")):
         return _said(found)
     if (found := user.home(environ)) is None:
@@ -56,7 +56,7 @@ def home(environ: Mapping[str, str]) -> str:
 
 
 def config_file(environ: Mapping[str, str]) -> str:
-    """Return the path of config.toml, there or not."""
+    """Return the path of config.toml, which may not exist."""
     if named := environ.get("TOKENWARD_CONFIG"):
         return _said(os.path.abspath(named))
     return f"{_said(places.config_directory(sys.platform, environ, home(environ)))}/config.toml"
@@ -68,7 +68,7 @@ def state(environ: Mapping[str, str]) -> str:
 
 
 def locate(environ: Mapping[str, str], setting: str | None = None, file: str = "") -> Directories:
-    """Find the directories, given what `auth-cache-dir` says and the file that says so."""
+    """Return the directories; `setting` is the value of `auth-cache-dir`, `file` its file."""
     ordinary = os.path.realpath(places.data_directory(sys.platform, environ, home(environ)))
     if named := environ.get("TOKENWARD_DIR"):
         credentials, chosen_by = os.path.realpath(named), "TOKENWARD_DIR"
@@ -81,7 +81,7 @@ def locate(environ: Mapping[str, str], setting: str | None = None, file: str = "
 
 
 def _said(path: str) -> str:
-    """Return a path that can be said everywhere. Raises CommandError for one that cannot."""
+    """Return the path. Raises CommandError if it is not UTF-8."""
     if not ground.is_text(path):
         raise CommandError(
             f"The path {ground.shown(path)} is not valid UTF-8, so nothing is kept there.",
@@ -91,15 +91,15 @@ def _said(path: str) -> str:
 
 
 def expanded(path: str, file: str, home: str) -> str:
-    """Read a path as settings have it: `~` is the home directory, the rest relative to `file`.
+    """Return a path from settings: `~` is the home directory, the rest is relative to `file`.
 
-    Raises CommandError for another user's home and for what can be no path.
+    Raises CommandError for another user's home and for text that cannot be a path.
     """
     if path == "~" or path.startswith("~/"):
         path = home + path[1:]
     if path.startswith("~") or "\0" in path:
         raise CommandError(
-            f"The directory that {file} names is no path.",
+            f"The directory in {file} is not a path.",
             "write it in full, or with ~/ at its start",
         )
     return os.path.join(os.path.dirname(file), path)

@@ -1,17 +1,17 @@
-"""All settings of one command: which files there are, which of them are obeyed, what they choose.
+"""All settings of one command: the files, which of them are obeyed, and what they choose.
 
-Every file is read at most once, and only when something in it is needed.
+Every file is read at most once, and only when a setting in it is needed.
 
-| setting | chosen by, first that says so |
+| setting | chosen by the first that sets it |
 | --- | --- |
 | credentials directory | `TOKENWARD_DIR`, `config.toml`, a trusted project, user, system `uv.toml` |
 | provider | the flag, `config.toml`, `UV_KEYRING_PROVIDER`, a trusted project, user, system `uv.toml` |
 | names | `config.toml`, `~/.pypirc`, user and system `uv.toml`; then the project |
-| names by which a variable may hold a secret | the same, without what lies by the working directory |
+| names by which a variable may hold a secret | the same, without files at the working directory |
 
-A project that has not been trusted (trust.py) defines names and nothing else; what it would choose
-is in `notices`. A project file that cannot be read is in there too and defines nothing, as with
-uv; a broken file of the user's own is an error.
+A project that is not trusted (trust.py) only defines names; what else it would choose is in
+`notices`. A project file that cannot be read is in there, too, and defines nothing, as with uv; a
+broken file of the user's own is an error.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Provider:
-    """A chosen provider; None leaves the choice to what is there. Only a flag is `explicit`."""
+    """A chosen provider; None lets the agent choose. Only a flag is `explicit`."""
 
     __slots__ = ("chosen_by", "explicit", "name")
 
@@ -45,16 +45,16 @@ class Provider:
 
 
 def here(environ: Mapping[str, str]) -> Settings:
-    """Return the settings in force in the working directory of this process."""
+    """Return the settings for the working directory of this process."""
     try:
         cwd = os.getcwd()
-    except OSError:  # it was removed meanwhile
+    except OSError:  # the directory was removed meanwhile
         cwd = "/"
     return Settings(environ, cwd)
 
 
 class Settings:
-    """The settings in force for `environ` in the working directory `cwd` (absolute)."""
+    """The settings for `environ` in the working directory `cwd` (absolute)."""
 
     def __init__(self, environ: Mapping[str, str], cwd: str) -> None:
         self.environ = environ
@@ -84,17 +84,17 @@ class Settings:
 
     @cached_property
     def names(self) -> Names:
-        """Every name that the user's files and the project's define."""
+        """All names in the user's files and the project's."""
         user = [*self.config.definitions, *(server.definition for server in self.pypirc)]
         user += [one for found in self._users_uv for one in found.definitions]
         return Names(user, self.project.definitions if self.project else ())
 
     @cached_property
     def own_names(self) -> Names:
-        """The names that bind variables: of the user's files alone, wherever the command runs.
+        """The names that bind variables: only those in the user's files, wherever the command runs.
 
-        A project would have a variable's secret answer for a URL of the project's. So would a file
-        that the environment names by a path from the working directory.
+        A project could make a variable's secret answer for a URL of its own. So could a file that
+        the environment names by a path relative to the working directory.
         """
         found = [server.definition for server in self.pypirc]
         if _is_fixed(self.environ.get("TOKENWARD_CONFIG")):
@@ -105,7 +105,7 @@ class Settings:
 
     @cached_property
     def uv(self) -> list[UvSettings] | None:
-        """What uv reads here, strongest first; None where some of it cannot be read."""
+        """The settings that uv reads here, strongest first; None if some cannot be read."""
         project = self.project
         if self._project_is_broken:
             return None
@@ -116,12 +116,12 @@ class Settings:
 
     @property
     def unnamed_indexes(self) -> list[str]:
-        """The URLs that the user's and the system's `uv.toml` give to indexes without a name."""
+        """The URLs of indexes without a name in the user's and the system's `uv.toml`."""
         return [url for found in self._users_uv for url in found.unnamed]
 
     @cached_property
     def directories(self) -> directories.Directories:
-        """Where the credentials and the state lie."""
+        """The directories of the credentials and the state."""
         if self.environ.get("TOKENWARD_DIR"):
             return directories.locate(self.environ)
         said = [(self.config.auth_cache_dir, self.config.file)]
@@ -133,14 +133,14 @@ class Settings:
     def provider(self, flag: str | None, has_foreign_keyring: Callable[[], bool]) -> Provider:
         """Choose the provider.
 
-        `has_foreign_keyring` tells whether a `keyring` program that is not ours is on PATH: uv's
-        `subprocess` says how uv reads, so it selects something here only then. Raises
-        CommandError for a flag that names no provider.
+        `has_foreign_keyring` returns whether a `keyring` program other than ours is on PATH: uv's
+        `subprocess` is about how uv reads, so only then it selects a provider here. Raises
+        CommandError if the flag is not a provider.
         """
         if flag is not None:
             if flag not in PROVIDERS:
                 raise CommandError(
-                    "`--keyring-provider` names no provider.",
+                    "`--keyring-provider` is not a provider.",
                     f"it is one of {', '.join(PROVIDERS)}",
                 )
             return Provider(flag, "--keyring-provider", explicit=True)
@@ -154,14 +154,14 @@ class Settings:
                 return Provider(name, source)
             if name:
                 if name not in PROVIDERS:
-                    self.notices.append(f"{source} names no keyring provider that is known here.")
+                    self.notices.append(f"The provider in {source} is not known.")
                 break
         return Provider(None)
 
     def trust(self, directory: str) -> tuple[str, bool]:
-        """Trust the settings in `directory` as they are now: their file, and whether it is news.
+        """Trust the current settings in `directory`; return their file, and whether that is new.
 
-        Raises CommandError where there are none.
+        Raises CommandError if there are none.
         """
         from pathlib import Path
 
@@ -199,11 +199,11 @@ class Settings:
         }
         said = " and ".join(key for key, value in keys.items() if value)
         self.notices.append(
-            f"{project.file} sets {said}, which only `auth trust {os.path.dirname(project.file)}` allows."
+            f"{project.file} sets {said}, which needs `auth trust {os.path.dirname(project.file)}`."
         )
         return self._users_uv
 
 
 def _is_fixed(path: str | None) -> bool:
-    """Tell whether the working directory has no say in which file this is."""
+    """Return whether the working directory has no influence on which file this is."""
     return not path or os.path.isabs(path)

@@ -1,17 +1,17 @@
-"""A name for an index, as some file defines it."""
+"""The definition of a name for an index, as a file has it."""
 
 from __future__ import annotations
 
 ANACONDA, DEVPI, GITLAB, JFROG = KINDS = ("anaconda", "devpi", "gitlab", "jfrog")
-"""What an index may be said to be, where its URL does not tell."""
+"""The kinds of index that a file may give, if the URL does not tell."""
 
 
 class Definition:
-    """What `file` says that `name` stands for.
+    """The definition of `name` in `file`.
 
-    `url` is what installing and `auth token` mean; `publish_url` is None where uploads go to the
-    same place. Both are as written, so they may hold user info and stay out of the repr. `url` is
-    empty where the file names no URL at all. `kind` is one of KINDS, or "".
+    `url` is for installing and `auth token`; `publish_url` is None if uploads go to the same place.
+    Both are as written, so they may hold user info and stay out of the repr. `url` is "" if the
+    file has no URL. `kind` is one of KINDS, or "".
     """
 
     __slots__ = ("file", "kind", "name", "publish_url", "url", "username")
@@ -34,5 +34,5 @@ class Definition:
 
 
 def env_form(name: str) -> str:
-    """Spell a name as in the variables UV_INDEX_<NAME>_…: upper case, others than ASCII letters and digits `_`."""
+    """Return a name as in UV_INDEX_<NAME>_…: upper case, and `_` for all but ASCII letters and digits."""
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in name).upper()

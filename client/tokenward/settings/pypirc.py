@@ -1,8 +1,8 @@
-"""`~/.pypirc`, as twine and distutils read it: names, URLs, and the last place for a credential.
+"""`~/.pypirc`, as twine and distutils read it: names, URLs, and the last source of a credential.
 
-Servers are those that `[distutils] index-servers` lists (pypi and testpypi where it is missing);
-each has a section with `repository`, `username` and `password`, for which `[server-login]` holds
-defaults. No interpolation: a `%` in a password is a `%`. The file is read, never written.
+The servers are those in `[distutils] index-servers` (default: pypi and testpypi); each has a
+section with `repository`, `username` and `password`, with defaults in `[server-login]`. There is no
+interpolation: a `%` in a password is a `%`. The file is read, never written.
 
 https://packaging.python.org/specifications/pypirc/
 """
@@ -24,7 +24,7 @@ _NO_SERVERS = {"distutils", "server-login"}
 
 
 class Server:
-    """One server of a .pypirc; the URL may hold a password, so neither is in the repr."""
+    """One server of a .pypirc; the URL may hold a password, so the repr has neither."""
 
     __slots__ = ("file", "name", "password", "url", "username")
 
@@ -39,7 +39,7 @@ class Server:
 
     @property
     def key(self) -> str | None:
-        """The service that its credential is for, or None where the URL is none that we accept."""
+        """The service of its credential, or None if the URL is not acceptable."""
         try:
             return urls.parse(self.url).key
         except ServiceError:
@@ -47,12 +47,12 @@ class Server:
 
     @property
     def definition(self) -> Definition:
-        """What the file says that the name stands for."""
+        """The definition of the name in this file."""
         return Definition(self.name, self.url, self.file, None, self.username)
 
 
 def load(path: str) -> tuple[Server, ...]:
-    """Read a .pypirc; () where there is none. Raises CommandError with a line, never a value."""
+    """Read a .pypirc, () if it does not exist. Raises CommandError with a line, never a value."""
     data = read(path)
     if data is None:
         return ()
@@ -63,9 +63,10 @@ def load(path: str) -> tuple[Server, ...]:
 
 
 def parse(text: str, path: str, *, every: bool = False) -> tuple[Server, ...]:
-    """Read the text of a .pypirc; with `every` section that can be meant. Raises CommandError as `load`.
+    """Parse a .pypirc; with `every`, all sections that may be servers. Raises as `load` does.
 
-    A secret lies in the file whether `index-servers` lists its section or not, or with a comma.
+    An unlisted section holds its secret all the same, and `index-servers` may be misread, for
+    instance with commas.
     """
     import configparser
 
@@ -97,10 +98,10 @@ def parse(text: str, path: str, *, every: bool = False) -> tuple[Server, ...]:
 def credential(
     servers: tuple[Server, ...], key: str, username: str | None, name: str | None = None
 ) -> Server | None:
-    """Choose the server whose user name and password answer for `key`, or None.
+    """Return the server whose user name and password answer for `key`, or None.
 
-    The server of that very `name` goes first; then the longest path that covers `key` decides
-    alone. Never a guess: raises CommandError where several accounts there could be meant.
+    The server named `name` comes first; else the longest path that covers `key` decides alone.
+    Never a guess: raises CommandError if several accounts there match.
     """
     able = [
         server
@@ -121,17 +122,17 @@ def credential(
         names = ", ".join(server.name for server in able)
         raise CommandError(
             f"{able[0].file} has several accounts for {display(key)}: {names}.",
-            "ask by the server's name, or for one with `--username`",
+            "give the server's name, or choose one with `--username`",
         )
     return able[0] if able else None
 
 
 def _fixed_username(name: str) -> str | None:
-    return "__token__" if name in FIXED else None  # as twine: these two take tokens alone
+    return "__token__" if name in FIXED else None  # as in twine: these two take only tokens
 
 
 def _line(error: configparser.Error) -> str:
-    """Say where, from the attributes alone: the message quotes the line, which may be a secret."""
+    """Return the line, from the attributes: the message quotes it, and it may hold a secret."""
     number = getattr(error, "lineno", None)
     for first in getattr(error, "errors", ())[:1]:
         number = first[0]

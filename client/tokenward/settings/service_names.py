@@ -1,12 +1,12 @@
-"""From what a person typed to a service: a URL, a host, or a name that some file defines.
+"""From SERVICE on the command line to a service: a URL, a host, or a name that a file defines.
 
-`pypi` and `testpypi` mean the same on every machine; a URL or a host means itself; no file is read
-for either. Any other word is looked up in `config.toml`, `~/.pypirc`, the user's and the system's
-`uv.toml` (the first that has it wins), and last in the project's files. A project cannot turn a
-name of the user's into another URL: that is an error which names both files.
+`pypi` and `testpypi` are the same on every machine; a URL or a host stands for itself; no file is
+read for these. Any other word is looked up in `config.toml`, `~/.pypirc`, the user's and the
+system's `uv.toml` (the first that has it wins), and last in the project's files. If a project gives
+a name of the user's another URL, that is an error with both files.
 
-A name is found as it is written, else by what it is in environment variables (my-index, My_Index
-and MY_INDEX are one), unless that could mean two different ones.
+A name matches exactly, else by its form in environment variables (my-index, My_Index and MY_INDEX
+are the same), unless that could be two different ones.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _FIXED = {env_form(name): name for name in FIXED}
 
 
 class Service:
-    """What SERVICE means.
+    """The meaning of SERVICE.
 
-    `key` is what `auth token` and index variables look up, `publish_key` what uploads do; `url`
-    and `publish_url` are the same as a tool wants them, without user info. `username` and
-    `password` were typed in the URL; `default_username` is the file's. `file` is None unless a
-    file defines `name`; `from_project` says that a person should see `NAME is URL (FILE)`.
+    `key` is for `auth token` and index variables, `publish_key` for uploads; `url` and
+    `publish_url` are the same as a tool wants them, without user info. `username` and `password`
+    were typed in the URL; `default_username` is from the file. `file` is None unless a file defines
+    `name`; with `from_project` the user should see `NAME is URL (FILE)`.
     """
 
     __slots__ = (
@@ -73,7 +73,7 @@ class Service:
 
     @property
     def for_uploads(self) -> Service:
-        """The same with `key` and `url` as uploads mean it, pypi and testpypi by their only one."""
+        """The same with `key` and `url` for uploads; pypi and testpypi have only one of each."""
         url = self.publish_key if self.publish_key in FIXED.values() else self.publish_url
         return Service(
             self.publish_key,
@@ -88,7 +88,7 @@ class Service:
 
     @property
     def logout_keys(self) -> tuple[str, ...]:
-        """Every key that a credential for this service may be stored under."""
+        """Every key that may hold a credential for this service."""
         keys = (strip_index_suffix(self.key), strip_index_suffix(self.publish_key))
         return tuple(dict.fromkeys(keys))
 
@@ -98,13 +98,13 @@ class Service:
 
     @property
     def login_keys(self) -> tuple[str, ...]:
-        """The keys to store under: not those that another one of them covers."""
+        """The keys to store under: those that no other one covers."""
         keys = self.logout_keys
         return tuple(k for k in keys if not any(k != o and k.startswith(o) for o in keys))
 
 
 class Names:
-    """The names that this user's and this project's files define."""
+    """The names in this user's and this project's files."""
 
     def __init__(self, user: Sequence[Definition], project: Sequence[Definition] = ()) -> None:
         self._user = user
@@ -112,16 +112,16 @@ class Names:
 
     @property
     def definitions(self) -> tuple[Definition, ...]:
-        """All that defines a name, the user's files first."""
+        """All definitions, the user's files first."""
         return (*self._user, *self._project)
 
     def known(self) -> list[str]:
-        """Every name, the two fixed ones first, then in the order of the files."""
+        """Every name: the two fixed ones, then in the order of the files."""
         names = [*FIXED, *(d.name for d in (*self._user, *self._project))]
         return list(dict.fromkeys(names))
 
     def resolve(self, name: str) -> Service:
-        """Find the service of a name. Raises CommandError for an unknown or contested one."""
+        """Return the service of a name. Raises CommandError if it is unknown or contested."""
         if fixed := _FIXED.get(env_form(name)) if name.isascii() else None:
             return _fixed(fixed)
         mine = _find(name, self._user)
@@ -141,9 +141,9 @@ class Names:
         )
 
     def by_variable(self) -> dict[str, Service]:
-        """Every name in the spelling of environment variables, with the service it stands for.
+        """Every name in the form of environment variables, with its service.
 
-        Left out are names that several definitions contest, and those whose URL is none.
+        Names with contradicting definitions and with unusable URLs are left out.
         """
         found: dict[str, list[Service]] = {}
         for name in self.known():
@@ -155,9 +155,9 @@ class Names:
 
 
 def resolve(text: str, names: Callable[[], Names]) -> Service:
-    """Turn SERVICE into a service; `names` is asked only for a name that is not fixed.
+    """Turn SERVICE into a service; `names` is called only for a name that is not fixed.
 
-    Raises CommandError with what is wrong with a URL, or as `Names.resolve`.
+    Raises CommandError for a bad URL, or as `Names.resolve`.
     """
     text = text.strip()
     if text in FIXED:
@@ -191,9 +191,9 @@ def _typed(text: str) -> Service:
 
 
 def _service(definition: Definition, *, from_project: bool) -> Service:
-    """Judge the URLs of a definition; a password in one of them is nobody's business here."""
+    """Judge the URLs of a definition; a password in one of them is ignored."""
     if not definition.url:
-        raise CommandError(f"{definition.file} names {definition.name} but gives it no URL.")
+        raise CommandError(f"{definition.file} defines {definition.name} without a URL.")
     try:
         index = parse(definition.url)
         publish = parse(definition.publish_url) if definition.publish_url else index
@@ -220,12 +220,12 @@ def _find(name: str, definitions: Sequence[Definition]) -> Definition | None:
         raise CommandError(
             f"{name} could mean {' or '.join(written)}.", "write it as its file does"
         )
-    # A .pypirc may list a server without saying where it is; another file may.
+    # A .pypirc may list a server without its URL; another file may have it.
     return next((d for d in same if d.url), same[0] if same else None)
 
 
 def _shared(mine: Definition, theirs: Definition) -> bool:
-    """Tell whether two definitions of a name speak of the same index."""
+    """Return whether two definitions of a name are of the same index."""
     return bool(
         set(_service(mine, from_project=False).logout_keys)
         & set(_service(theirs, from_project=True).logout_keys)

@@ -1,15 +1,15 @@
-"""How a line that `auth setup` has written is told from one that a person has written."""
+"""The marks by which a line of `auth setup` is told from a line of the user."""
 
 from __future__ import annotations
 
 NOTE = "# The next line was written by `auth setup`; `auth setup --undo` takes it out."
-"""What stands above it."""
+"""The line above it."""
 
 UV_PROVIDER = ("keyring-provider", "subprocess")
 """The setting by which uv asks a `keyring` program."""
 
 
 def has_our_provider(data: bytes) -> bool:
-    """Tell whether the provider in an uv.toml is there because setup has written it."""
+    """Return whether the provider in a uv.toml was written by setup."""
     line = f'{NOTE}\n{UV_PROVIDER[0]} = "{UV_PROVIDER[1]}"'
     return line.encode() in data.replace(b"\r\n", b"\n")

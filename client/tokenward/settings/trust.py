@@ -1,9 +1,9 @@
-"""Which project settings a person has looked at: `auth trust DIR`.
+"""The project settings that the user trusts: `auth trust DIR`.
 
 A checkout must not choose where a vault lies or which provider holds a secret. So a project's
-`auth-cache-dir` and `keyring-provider` are obeyed only if this very file, at this path and with
-this content, has been trusted; one changed byte and it is a stranger's again. What is remembered
-is a path and a SHA-256 in the state directory, never the content.
+`auth-cache-dir` and `keyring-provider` are obeyed only if the user trusted exactly this file, at
+this path and with this content; one changed byte ends the trust. Only the path and a SHA-256 are
+stored in the state directory, never the content.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class TrustedFiles:
         return self._memory.load().get(os.path.realpath(settings.file)) == _digest(settings)
 
     def add(self, settings: UvSettings) -> bool:
-        """Remember a file as it was read. False if it is known already.
+        """Record a file as it was read; return False if it is recorded already.
 
-        Raises CommandError where the memory cannot be written.
+        Raises CommandError if it cannot be written.
         """
         if settings in self:
             return False

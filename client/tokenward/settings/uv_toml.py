@@ -3,15 +3,15 @@
 - User: `$XDG_CONFIG_HOME/uv/uv.toml`, else `~/.config/uv/uv.toml` (on macOS too).
 - System: `uv/uv.toml` in the first of `$XDG_CONFIG_DIRS` (default `/etc/xdg`) that has it, else
   `/etc/uv/uv.toml`.
-- Project: the nearest directory upward, from the workspace's root where there is a workspace, that
-  has a `uv.toml`, or a `pyproject.toml` with `[tool.uv]`; `uv.toml` wins where both lie.
-- `UV_NO_CONFIG` switches all of them off; `UV_CONFIG_FILE` is read instead of all of them.
+- Project: the nearest directory upward, from the workspace's root if there is a workspace, that has
+  a `uv.toml`, or a `pyproject.toml` with `[tool.uv]`; with both, `uv.toml` wins.
+- `UV_NO_CONFIG` switches all of them off; `UV_CONFIG_FILE` replaces all of them.
 
 https://docs.astral.sh/uv/concepts/configuration-files/
 
-Beside today's `[[index]]` with `name`, `url`, `publish-url`, the spellings `index = "URL"`,
-`index-url`, `extra-index-url` and `extra-index-urls` are read. `keyring-provider` and
-`auth-cache-dir` are read; whether they are obeyed is for effective.py to say. Nothing is written.
+Besides today's `[[index]]` with `name`, `url`, `publish-url`, the forms `index = "URL"`,
+`index-url`, `extra-index-url` and `extra-index-urls` are read. So are `keyring-provider` and `auth-cache-dir`;
+effective.py decides whether they are obeyed. Nothing is written.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class UvSettings:
-    """What one of uv's files says about indexes and credentials."""
+    """The settings for indexes and credentials in one of uv's files."""
 
     __slots__ = (
         "auth_cache_dir",
@@ -69,7 +69,7 @@ class UvSettings:
 
     @property
     def chosen_provider(self) -> str | None:
-        """The provider that a person has chosen: not the one that `auth setup` has uv ask."""
+        """The provider that the user chose: not the one that `auth setup` wrote."""
         return None if has_our_provider(self.data) else self.keyring_provider
 
 
@@ -83,7 +83,7 @@ def user(environ: Mapping[str, str], home: str) -> UvSettings | None:
 
 
 def system(environ: Mapping[str, str]) -> UvSettings | None:
-    """Read the first system-wide uv.toml that is there. Raises CommandError."""
+    """Read the first system-wide uv.toml that exists. Raises CommandError."""
     if _switched_off(environ) or environ.get("UV_CONFIG_FILE"):
         return None
     return next(filter(None, map(_uv_toml, places.uv_system_files(environ))), None)
@@ -111,10 +111,10 @@ def of_directory(directory: str) -> UvSettings | None:
 
 
 def parse(table: dict[str, Any], path: str, data: bytes) -> UvSettings:
-    """Pick out what concerns us. uv owns the format: what has another shape is passed over."""
+    """Pick out the settings for tokenward; the format is uv's, so other forms are ignored."""
     definitions: list[Definition] = []
     unnamed: list[str] = []
-    indexes: dict[bool, list[str]] = {True: [], False: []}  # whether for some packages alone
+    indexes: dict[bool, list[str]] = {True: [], False: []}  # True: only for some packages
     has_default = _text(table, "index-url") is not None
     index = table.get("index")
     for entry in index if isinstance(index, list) else [index]:
@@ -157,7 +157,7 @@ def _uv_toml(path: str) -> UvSettings | None:
 
 
 def _workspace_root(start: str) -> str | None:
-    """Find the workspace that the nearest project upward belongs to, or is the root of."""
+    """Return the root of the workspace of the nearest project upward, or None."""
     member: str | None = None
     for folder in upward(start):
         path = f"{folder}/pyproject.toml"
@@ -167,7 +167,7 @@ def _workspace_root(start: str) -> str | None:
                 continue
             tools = _table(parse_toml(data, path), "tool")
         except CommandError:
-            return None  # said by whoever reads the file for its settings
+            return None  # the reader of the file's settings reports it
         workspace = _table(_table(tools, "uv"), "workspace", None)
         if workspace is not None and (member is None or _holds(folder, workspace, member)):
             return folder
@@ -191,7 +191,7 @@ def _holds(root: str, workspace: dict[str, Any], member: str) -> bool:
 
 
 def _matches(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
-    """Match `*` within one segment and `**` over any number, as the glob that uv uses."""
+    """Match `*` within one segment and `**` over any number, like uv's glob."""
     from fnmatch import fnmatchcase
 
     if not patterns:
