@@ -1,1 +1,1 @@
-"""What indexes are asked over the network: to revoke, to check, to mint. Commands alone come here."""
+"""Requests to indexes over the network: to revoke, check and mint. Only commands make them."""

@@ -1,14 +1,14 @@
-"""Does an index take a credential? Found out by a request that changes nothing there.
+"""Whether an index accepts a credential, found out by a request that changes nothing there.
 
-| index | what is asked | what the answer proves |
-| PyPI, TestPyPI | an upload without a file | that the token is known; nothing of its restrictions or end |
-| GitLab | GET /api/v4/personal_access_tokens/self | that it is active, its scopes and its end |
-| Anaconda | GET /user | whose it is |
-| devpi | GET /+api | whose it is |
-| any other | its list of projects, without and with the credential | that reading needs it, and it is taken |
+| index | request | what the answer proves |
+| PyPI, TestPyPI | an upload without a file | the token is known; not its restrictions and expiry |
+| GitLab | GET /api/v4/personal_access_tokens/self | it is active, its scopes and its expiry |
+| Anaconda | GET /user | its user |
+| devpi | GET /+api | its user |
+| any other | its list of projects, without and with the credential | reading needs it |
 
-An index that shows its list to everybody proves nothing by showing it. No request is made but to
-the host that the credential is for, and none is made unless somebody asked for a check.
+An index that shows its list to everyone proves nothing by showing it. Requests go only to the host
+that the credential is for, and only if the user asked for a check.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ ACCEPTED, REFUSED, UNKNOWN = "accepted", "refused", "unknown"
 
 _REFUSES: Final = frozenset({401, 403})
 _FORM: Final = b"%3Aaction=file_upload&protocol_version=1"
-_UPLOADS: Final = "Whether it may upload is not proven by that."
+_UPLOADS: Final = "This does not prove that it may upload."
 
 
 class Verdict(NamedTuple):
-    """What came of a check: its `state`, a sentence, and one on what is not proven, or ""."""
+    """The result of a check: its `state`, a sentence, and one on what is not proven, or ""."""
 
     state: str
     message: str
@@ -42,7 +42,7 @@ class Verdict(NamedTuple):
 
 
 def check(web: Web, place: Place, username: str, secret: str) -> Verdict:
-    """Ask the index. Raises WebError where it cannot be asked, or answers what it never should."""
+    """Ask the index. Raises WebError if it cannot be asked or its answer makes no sense."""
     if place.kind == WAREHOUSE:
         return _warehouse(web, place, username, secret)
     if place.kind == GITLAB and secret.startswith("glpat-"):
@@ -59,30 +59,30 @@ def check(web: Web, place: Place, username: str, secret: str) -> Verdict:
 def _warehouse(web: Web, place: Place, username: str, secret: str) -> Verdict:
     headers = {"Content-Type": "application/x-www-form-urlencoded", **_basic(username, secret)}
     reply = web.ask("POST", f"{place.base}/legacy/", headers, _FORM)
-    if reply.status == 400:  # it looked at the form, which it does for nobody that it does not know
+    if reply.status == 400:  # it judged the form, which it does only for a known token
         return Verdict(
             ACCEPTED,
             f"{reply.host} knows the token.",
-            "Neither its restrictions nor its end are proven by that: they count at an upload.",
+            "This does not prove its restrictions and its expiry: they count at an upload.",
         )
     if reply.status in _REFUSES:
         return Verdict(
             REFUSED,
-            f"{reply.host} does not know the token: it was revoked, or is of another index.",
+            f"{reply.host} does not know the token: it was revoked, or is for another index.",
         )
     raise reply.unexpected()
 
 
 def _described(reply: Reply, words: Any) -> Verdict:
-    """Judge the answer of an API that describes the token that it is asked with."""
+    """Judge the answer of an API that describes the token in the request."""
     if reply.status in _REFUSES:
-        return Verdict(REFUSED, f"{reply.host} does not take the token.")
+        return Verdict(REFUSED, f"{reply.host} does not accept the token.")
     if reply.status != 200:
         raise reply.unexpected()
     fields = reply.fields()
     if fields.get("active") is False:
-        return Verdict(REFUSED, f"{reply.host} knows the token, and it is not active any more.")
-    return Verdict(ACCEPTED, f"{reply.host} takes the token{words(fields)}.", _UPLOADS)
+        return Verdict(REFUSED, f"{reply.host} knows the token, but it is no longer active.")
+    return Verdict(ACCEPTED, f"{reply.host} accepts the token{words(fields)}.", _UPLOADS)
 
 
 def _gitlabs_words(fields: dict[str, Any]) -> str:
@@ -100,36 +100,34 @@ def _anacondas_words(fields: dict[str, Any]) -> str:
 def _devpi(web: Web, place: Place, username: str, secret: str) -> Verdict:
     reply = web.ask("GET", f"{place.base}/+api", _basic(username, secret))
     if reply.status in _REFUSES:
-        return Verdict(REFUSED, f"{reply.host} does not take the credential.")
+        return Verdict(REFUSED, f"{reply.host} does not accept the credential.")
     if reply.status != 200:
         raise reply.unexpected()
     result = reply.fields().get("result")
     status = result.get("authstatus") if isinstance(result, dict) else None
     match status:
         case ["ok", str(who), *_]:
-            return Verdict(ACCEPTED, f"{reply.host} takes the credential of {who}.", _UPLOADS)
+            return Verdict(ACCEPTED, f"{reply.host} accepts the credential of {who}.", _UPLOADS)
         case [str(), *_]:
-            return Verdict(REFUSED, f"{reply.host} does not take the credential.")
-    return Verdict(UNKNOWN, f"{reply.host} does not say whether it takes the credential.")
+            return Verdict(REFUSED, f"{reply.host} does not accept the credential.")
+    return Verdict(UNKNOWN, f"{reply.host} does not say whether it accepts the credential.")
 
 
 def _reading(web: Web, place: Place, username: str, secret: str) -> Verdict:
-    """Ask for the list of projects, first as nobody: who shows it to everybody proves nothing."""
+    """Ask for the list of projects, first without the credential: a public list proves nothing."""
     page = f"{place.base}/simple/"
     anybody = web.ask("GET", page)
     reply = web.ask("GET", page, _basic(username, secret))
     if reply.status in _REFUSES:
-        return Verdict(REFUSED, f"{reply.host} does not take the credential.")
+        return Verdict(REFUSED, f"{reply.host} does not accept the credential.")
     if reply.status != 200:
         return Verdict(
             UNKNOWN,
-            f"{page} does not tell whether the credential is taken (status {reply.status}).",
+            f"{page} does not show whether the credential is accepted (status {reply.status}).",
         )
     if anybody.status in _REFUSES:
-        return Verdict(
-            ACCEPTED, f"{reply.host} takes the credential, and nobody without.", _UPLOADS
-        )
-    return Verdict(UNKNOWN, f"{page} is shown to everybody, so that it proves nothing.")
+        return Verdict(ACCEPTED, f"{reply.host} accepts the credential, and needs one.", _UPLOADS)
+    return Verdict(UNKNOWN, f"{page} is public, so it proves nothing.")
 
 
 def _basic(username: str, secret: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""The clock of an index that was asked: the agent is told, so that what it narrows ends by that one.
+"""Telling the agent the clock of an index, so that its attenuated tokens expire by that clock.
 
-An index judges by its own clock. The answer to a request that a command makes anyway says what that
-shows; what is told to the agent is never later than it was, by the time that the answer took.
+An index judges by its own clock, which the answer to any request of a command shows. The time that
+the agent gets is never later than the clock of the index was.
 """
 
 from __future__ import annotations
@@ -17,22 +17,24 @@ if TYPE_CHECKING:
     from tokenward.session import Session
 
 FARTHEST = 86400
-"""Seconds by which an index's clock may differ; a clock that is off by more has to be set."""
+"""Seconds that an index's clock may differ; with a larger difference the clock has to be set."""
 
 
 def tell(session: Session, key: str, web: Web) -> bool:
-    """Tell the agent what `web` saw of the clock of the index of a key, if it saw any.
+    """Tell the agent the clock that `web` saw at the index of a key, if it saw one.
 
-    Return whether children end at another time now than they would have. An agent that does not want
-    to know is no failure: it goes by the clock here then.
+    Return whether attenuated tokens now expire at another time. A refusal of the agent is not an
+    error: it then uses the clock of this machine.
     """
     if web.ahead is None or abs(web.ahead) > FARTHEST:
         return False
     try:
         session.plain("clock", service=key, now=int(time()) + web.ahead)
     except AgentError as refused:
-        session.terminal.detail(f"The agent goes by the clock here: {refused}")
+        session.terminal.detail(f"The agent uses the clock of this machine: {refused}")
         return False
     if web.differs:
-        session.terminal.say(f"Tokens narrowed for {display(key)} end by its clock from now on.")
+        session.terminal.say(
+            f"Attenuated tokens for {display(key)} expire by its clock from now on."
+        )
     return web.differs

@@ -1,10 +1,10 @@
-"""Tokens of trusted publishing: minted, kept in the agent's memory alone, revoked when they leave it.
+"""Tokens of trusted publishing: mint them, keep them in the agent's memory only, revoke them.
 
-A command that is typed in the job mints another one in time (`renew`). Nobody else can: the agent has
-neither a network connection nor what lets the job ask for identity tokens.
+A command that runs in the job mints another token in time (`renew`). Only the job can: the agent
+has neither a network connection nor the variables that let the job get identity tokens.
 
-Revoking one takes no question and no option: it was made for this run, and ends in minutes. So a
-failure is only a warning, and holds up neither a logout nor the end of the agent.
+Revoking one needs no question and no option: it was made for this run, and expires in minutes. So a
+failure is only a warning, and stops neither a logout nor the end of the agent.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 
 RENEWED_SECONDS = 300
-"""How soon a token has to end for another to be minted: an upload may take some minutes."""
+"""Seconds before its expiry in which a token is renewed: an upload may take some minutes."""
 
 
 class Minted:
-    """A token on its way out of the agent, with its end in seconds since 1970."""
+    """A token that leaves the agent, with its expiry in seconds since 1970."""
 
     __slots__ = ("expires", "secret", "service")
 
@@ -53,12 +53,12 @@ def log_in(arguments: Namespace, session: Session, service: Service) -> None:
     key = service.publish_key
     if key not in FIXED.values():
         raise CommandError(
-            "`--trusted-publishing` is for pypi and testpypi alone.",
-            "another index could have an identity token made that is meant for these",
+            "`--trusted-publishing` works only with pypi and testpypi.",
+            "another index could obtain an identity token that is meant for these",
         )
     header, end = _mint(session, key)
     session.terminal.say(
-        f"Keeping {credential(TOKEN_USER, key)} in memory alone; it ends {ahead(end, time() - 1)}."
+        f"Kept {credential(TOKEN_USER, key)} in memory only; it expires {ahead(end, time() - 1)}."
     )
     name = display(key)
     session.terminal.hint(
@@ -80,14 +80,14 @@ def log_in(arguments: Namespace, session: Session, service: Service) -> None:
 
 
 def renew(session: Session, key: str) -> bool:
-    """Mint another token for a service where the one in memory ends soon; tell whether that was done.
+    """Mint another token if the one in memory expires soon; return whether that was done.
 
-    Where it fails a warning says so: the old one is good for a while.
+    A failure is a warning: the old token is still valid for a while.
     """
     try:
         found = unlocking.ask(session, "describe", service=key, username=TOKEN_USER).header
     except AgentError:
-        return False  # it ended just now
+        return False  # it expired just now
     if found["provider"] != MEMORY or found["expires"] - time() > RENEWED_SECONDS:
         return False
     name = capital(credential(TOKEN_USER, key))
@@ -95,14 +95,14 @@ def renew(session: Session, key: str) -> bool:
         _, end = _mint(session, key)
     except CommandError as failed:
         soon = ahead(found["expires"], time() - 1)
-        session.terminal.warn(f"{name} was not minted anew, and ends {soon}: {failed}")
+        session.terminal.warn(f"{name} was not renewed, and expires {soon}: {failed}")
         return False
-    session.terminal.say(f"{name} was minted anew; it ends {ahead(end, time() - 1)}.")
+    session.terminal.say(f"{name} was renewed; it expires {ahead(end, time() - 1)}.")
     return True
 
 
 def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
-    """Mint a token and have the agent keep it; return the agent's answer and the token's end."""
+    """Mint a token and have the agent keep it; return the agent's answer and the token's expiry."""
     from tokenward.credentials import token_format as tokens
     from tokenward.indexes import trusted_publishing
     from tokenward.indexes.place import place_of
@@ -133,7 +133,7 @@ def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
 
 
 def _refuse_beside(arguments: Namespace, service: Service) -> None:
-    """Refuse what trusted publishing decides by itself."""
+    """Raise CommandError for options that trusted publishing decides by itself."""
     given = {
         "--username": arguments.username or service.username,
         "--no-username": arguments.no_username,
@@ -153,9 +153,9 @@ def _refuse_beside(arguments: Namespace, service: Service) -> None:
 
 
 def held(ask: Callable[..., Answer], keys: Iterable[str] | None = None) -> list[Minted]:
-    """Return the tokens that the agent has in memory alone: those of these services, or all.
+    """Return the tokens that the agent has in memory only: those of these services, or all.
 
-    Raises AgentError where `keys` is None and the agent does not list what it has.
+    Raises AgentError if `keys` is None and the agent does not list its credentials.
     """
     services = _services(ask) if keys is None else keys
     return [token for service in services if (token := _held(ask, service)) is not None]
@@ -172,12 +172,12 @@ def _held(ask: Callable[..., Answer], service: str) -> Minted | None:
             return None
         secret = ask("fetch", service=service, username=TOKEN_USER, whole=True).body
     except AgentError:
-        return None  # there is none, or it ended just now
+        return None  # none is stored, or it expired just now
     return Minted(service, int(found["expires"]), secret)
 
 
 def burn(session: Session, tokens: Iterable[Minted]) -> set[str]:
-    """Revoke tokens that the agent does not have any more; return the services where that was done."""
+    """Revoke tokens that the agent does not hold any more; return the services that were done."""
     burnt: set[str] = set()
     for token in tokens:
         from tokenward.indexes import revoking
@@ -190,7 +190,7 @@ def burn(session: Session, tokens: Iterable[Minted]) -> set[str]:
         except WebError as failed:
             name = capital(credential(TOKEN_USER, token.service))
             end = ahead(token.expires, time())
-            session.terminal.warn(f"{name} was not revoked, and ends {end}: {failed}")
+            session.terminal.warn(f"{name} was not revoked, and expires {end}: {failed}")
         else:
             burnt.add(token.service)
     return burnt

@@ -1,9 +1,9 @@
-"""What kind of index a service is, where its API begins, and where a person revokes tokens there.
+"""The kind of index of a service, the URL of its API, and the page on which a user revokes tokens.
 
-Known is what the URL itself says (a host of a vendor's own, a path that one product has), what a
-token's prefix says, and `kind` in config.toml; nothing is found out by asking. Whatever is asked
-later goes to the scheme, host and port that the credential is stored for, and to nobody else:
-where a vendor's API has another host, the page for people is all that is offered.
+The kind comes from the URL (a vendor's host, a product's path), from a token's prefix, and from
+`kind` in config.toml; no request is made to find it out. Later requests go only to the scheme, host
+and port that the credential is stored for: if a vendor's API has another host, only the page is
+offered.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from tokenward.settings.index_definition import Definition
 
 WAREHOUSE, OTHER = "pypi", ""
-"""Kinds that nobody has to configure: PyPI and TestPyPI, and whatever else is an index."""
+"""Kinds that need no configuration: PyPI and TestPyPI, and any other index."""
 
 REVOCABLE = frozenset({GITLAB, JFROG, ANACONDA})
-"""The kinds of index whose API may revoke a token for whoever holds it (revoking.py)."""
+"""The kinds of index whose API may revoke a token for its holder (revoking.py)."""
 
 _GITLAB = re.compile(r"(.*?)/api/v4/(?:projects|groups)/[^/]+/(?:-/)?packages/pypi/")
 _JFROG = re.compile(r"(.*?)/artifactory/(?:api/pypi/)?")
@@ -32,7 +32,7 @@ _ANACONDA_PAGE = "https://anaconda.org/settings/access"
 
 
 class Place:
-    """An index: its `kind`, the URL that its API's paths follow, and a page for people, or ""."""
+    """An index: its `kind`, the URL before its API's paths, and a page for users, or ""."""
 
     __slots__ = ("base", "kind", "page")
 
@@ -43,7 +43,7 @@ class Place:
 
 
 def place_of(key: str, definitions: Iterable[Definition] = (), secret: str = "") -> Place:
-    """Say what a service is, by its key; `definitions` are those of config.toml."""
+    """Return the place of a service by its key; `definitions` are those of config.toml."""
     if key in PAGES:
         return Place(WAREHOUSE, origin(key), PAGES[key])
     if "://" not in key:
@@ -102,7 +102,7 @@ def _by_prefix(secret: str) -> str:
 
 
 def _before(pattern: re.Pattern[str], key: str) -> str:
-    """Return what stands before a product's paths, which may be below others of the host."""
+    """Return the part before a product's paths, which may be below others of the host."""
     found = pattern.match(key)
     return found[1] if found else origin(key)
 

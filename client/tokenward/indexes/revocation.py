@@ -1,8 +1,8 @@
 """`auth logout --revoke`: revoke at the index first, then remove here.
 
-The order is the promise: while a credential may still be used somewhere, it is not forgotten here
-without a word, so what could not be revoked stays. What an index lets nobody revoke is removed, and
-the page where a person can is named. `--forget` removes in either case.
+The order keeps a promise: a credential that is still valid somewhere is not removed here silently,
+so one that could not be revoked stays. A credential that its index revokes for no holder is
+removed, and the page where the user can revoke it is named. `--forget` removes in either case.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Meant(NamedTuple):
-    """A credential that is to be revoked: where it is stored, whose it is, and by which provider."""
+    """A credential to revoke: its service, its user name, and its provider."""
 
     service: str
     username: str
@@ -39,7 +39,7 @@ class Meant(NamedTuple):
 def one_of_each(
     session: Session, keys: Collection[str], username: str | None, provider: str | None
 ) -> list[Meant]:
-    """Return what the rule of the lookup picks at exactly each key. Raises AgentError."""
+    """Return the credential of each key, by the rules of the lookup. Raises AgentError."""
     found = []
     for key in keys:
         try:
@@ -50,7 +50,7 @@ def one_of_each(
             if refused.code != "not-found":
                 raise
             continue
-        if header["service"] == key:  # and not above it
+        if header["service"] == key:  # not one above it
             username = str(header["username"])
             found.append(Meant(key, username, str(header["provider"])))
     return found
@@ -59,7 +59,7 @@ def one_of_each(
 def all_of(session: Session, keys: Collection[str] | None, provider: str | None) -> list[Meant]:
     """Return every credential of some services, or of all. Raises CommandError, AgentError.
 
-    A vault that is not open may hold more of them, which nobody could revoke: that is an error.
+    A closed vault may hold more that could not be revoked: that is an error.
     """
     entries, closed = stored(session)
     if closed:
@@ -81,9 +81,9 @@ class Revoker:
         self._said: dict[tuple[str, bytes], str] = {}
 
     def revoke(self, meant: Meant) -> bool:
-        """Revoke a credential and say so; False where its index lets no holder do it.
+        """Revoke a credential and report it; return False if its index does that for no holder.
 
-        Raises WebError where it could not be done, AgentError.
+        Raises WebError if it failed, and AgentError.
         """
         text = self._secret(meant)
         if not text:
@@ -104,7 +104,7 @@ class Revoker:
         return True
 
     def _secret(self, meant: Meant) -> str:
-        """Return the whole secret; "" where it is none that an API could know, or not to be had."""
+        """Return the whole secret, or "" if an API could not know it or it is not available."""
         provider = None if meant.provider == MEMORY else meant.provider
         try:
             secret = fetched(self._session, meant.service, meant.username, provider)
@@ -112,7 +112,7 @@ class Revoker:
         except AgentError as refused:
             if refused.code != "refused":
                 raise
-            self._session.terminal.say("It is sealed, so that it cannot be revoked from here.")
+            self._session.terminal.say("It is sealed, so it cannot be revoked from here.")
         except UnicodeDecodeError:
             pass
         return ""

@@ -1,13 +1,13 @@
-"""Revoking a credential at its index, by the call that the index documents for whoever holds it.
+"""Revoking a credential at its index, by the index's documented call for the holder.
 
 | index | call | done |
 | GitLab 15.0 | DELETE /api/v4/personal_access_tokens/self, PRIVATE-TOKEN | 204 |
-| JFrog 7.53.1 | DELETE /access/api/v1/tokens/me, Bearer | 200; 204 where it was revoked before |
+| JFrog 7.53.1 | DELETE /access/api/v1/tokens/me, Bearer | 200; 204 if it was revoked before |
 | Anaconda | DELETE /authentications, token | 201 |
-| PyPI, trusted publishing | POST /_/oidc/burn-token | 202, whatever became of it |
+| PyPI, trusted publishing | POST /_/oidc/burn-token | 202, whatever the outcome |
 
-PyPI and TestPyPI let nobody revoke a user's token but the user, on a page. A narrowed copy of a
-token is never revoked: the index would revoke the token that it was made of, and with it every copy.
+PyPI and TestPyPI revoke a user's token only on a page for that user. An attenuated token is never
+revoked: the index would revoke the token that it was made of, and with it every other copy.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 
 _NOT_PERSONAL = {
     "gldt-": "A deploy token of GitLab cannot revoke itself.",
-    "glcbt-": "A job's token of GitLab ends with its job.",
+    "glcbt-": "A job token of GitLab expires with its job.",
 }
 _JFROG_TOKENS = ("eyJ", "cmVmdGtu")  # a JWT, and "reftkn" in base64
 _MINTED = 3
-"""Restrictions of a token of trusted publishing as it is minted: publisher, projects, end."""
+"""The restrictions of a freshly minted token of trusted publishing: publisher, projects, expiry."""
 
 
 class NoWay(Exception):  # noqa: N818 - an answer to a question
-    """The index lets no holder revoke this; the text is a sentence that says why."""
+    """The index revokes this for no holder; the text is a sentence with the reason."""
 
 
 def revoke(web: Web, place: Place, secret: str) -> str:
-    """Revoke a credential and return a sentence that says so.
+    """Revoke a credential and return a sentence about it.
 
-    Raises NoWay, and WebError where the index could not be asked or did not do it.
+    Raises NoWay, and WebError if the index could not be asked or did not do it.
     """
     if place.kind == WAREHOUSE:
         return _trusted(web, place, secret)
@@ -51,11 +51,11 @@ def revoke(web: Web, place: Place, secret: str) -> str:
     if place.kind == ANACONDA:
         headers = {"Authorization": f"token {secret}"}
         return _done(web.ask("DELETE", f"{place.base}/authentications", headers), {200, 201, 204})
-    raise NoWay("No way is known to revoke it from here.")
+    raise NoWay("It cannot be revoked from here: no call of its index is known for that.")
 
 
 def burn(web: Web, place: Place, token: str) -> str:
-    """Revoke a token of trusted publishing, and say so. Raises WebError."""
+    """Revoke a token of trusted publishing, and return a sentence. Raises WebError."""
     reply = web.ask(
         "POST",
         f"{place.base}/_/oidc/burn-token",
@@ -68,12 +68,12 @@ def burn(web: Web, place: Place, token: str) -> str:
 
 
 def _trusted(web: Web, place: Place, secret: str) -> str:
-    """Revoke a token of trusted publishing that was stored; of others PyPI revokes none."""
+    """Revoke a stored token of trusted publishing; PyPI revokes no others."""
     token = seen(secret.encode())
     if token is None or token.restrictions.publisher is None:
-        raise NoWay(f"{host(place.base)} lets nobody but its user revoke it, on a page.")
+        raise NoWay(f"{host(place.base)} lets only its user revoke it, on a page.")
     if token.restrictions.caveats != _MINTED:
-        raise NoWay("It is a narrowed copy, and to revoke it would revoke what it was made of.")
+        raise NoWay("It is an attenuated copy, and revoking it would revoke its original, too.")
     return burn(web, place, secret)
 
 
@@ -96,7 +96,7 @@ def _jfrog(web: Web, place: Place, secret: str) -> str:
 
 def _done(reply: Reply, good: set[int]) -> str:
     if reply.status in {401, 403}:
-        raise WebError(f"{reply.host} does not take it, or not for this (status {reply.status}).")
+        raise WebError(f"{reply.host} does not accept it, or not for this (status {reply.status}).")
     if reply.status not in good:
         raise reply.unexpected()
     return f"It was revoked at {reply.host}."

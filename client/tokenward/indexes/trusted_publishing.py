@@ -1,14 +1,13 @@
-"""Trusted publishing: a token for minutes, in exchange for who the CI system says that we are.
+"""Trusted publishing: a token for minutes, in exchange for the CI system's proof of identity.
 
-    GET  /_/oidc/audience                        whom the identity token has to be for
+    GET  /_/oidc/audience                        the audience of the identity token
     POST /_/oidc/mint-token  {"token": ...}      the identity token for a token of the index
 
-The identity token comes from the CI system by the package `id`. Only PyPI and TestPyPI are asked: an
-index says itself whom the identity token is to be for, and another one could name PyPI, and would
-then hold what PyPI takes.
+The CI system's identity token comes by the package `id`. Only PyPI and TestPyPI are asked: an index
+chooses the audience itself, so another one could choose PyPI's, and then hold a token that PyPI
+accepts.
 
-Nobody can do this for a job but the job: the agent has neither a network connection nor the CI
-system's variables.
+Only the job can do this: the agent has neither a network connection nor the CI system's variables.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ if TYPE_CHECKING:
     from tokenward.indexes.web import Web
 
 USUAL_SECONDS: Final = 900
-"""How long a token lives where the index does not say when it ends."""
+"""The lifetime of a token in seconds if the index does not give one."""
 
 _MINTS: Final = frozenset({200, 403, 422})
-"""Statuses of an answer that says what became of a request to mint: done, turned off, refused."""
+"""Statuses that answer a request to mint: done, turned off, refused."""
 
 _TELLING: Final = ("sub", "repository", "workflow_ref", "project_path", "environment")
 """The claims that a publisher is registered by."""
 
 _HINTS: Final = {
-    "invalid-publisher": "{page} has to name the publisher as the identity token does; `-v` shows it",
-    "invalid-pending-publisher": "{page} has to name the publisher as the identity token does; `-v` shows it",
-    "invalid-reuse-token": "an identity token mints once, and a job of GitLab has one: log in once a job",
+    "invalid-publisher": "register the identity token's publisher at {page}; `-v` shows it",
+    "invalid-pending-publisher": "register the identity token's publisher at {page}; `-v` shows it",
+    "invalid-reuse-token": "an identity token mints once, and a GitLab job has one: log in once a job",
     "not-enabled": "use an API token: `auth login --token -`",
 }
 _PAGES: Final = {
@@ -50,14 +49,14 @@ _PAGES: Final = {
 
 
 class Minted(NamedTuple):
-    """A token, and in how many seconds it ends."""
+    """A token, and the seconds until it expires."""
 
     token: str
     seconds: int
 
 
 def audience(web: Web, place: Place) -> str:
-    """Ask the index whom an identity token has to be for. Raises WebError, CommandError."""
+    """Ask the index for the audience of an identity token. Raises WebError, CommandError."""
     reply = web.ask("GET", f"{place.base}/_/oidc/audience")
     if reply.status == 403:
         raise CommandError(
@@ -69,12 +68,12 @@ def audience(web: Web, place: Place) -> str:
         raise reply.unexpected()
     named = reply.fields().get("audience")
     if not isinstance(named, str) or not named:
-        raise WebError(f"{reply.host} does not say whom an identity token has to be for.")
+        raise WebError(f"{reply.host} does not give the audience of an identity token.")
     return named
 
 
 def identity(named: str) -> str:
-    """Return the CI system's identity token for an audience. Raises CommandError where none is."""
+    """Return the CI system's identity token for an audience. Raises CommandError without one."""
     try:
         import id as ambient
     except ImportError:
@@ -90,11 +89,11 @@ def identity(named: str) -> str:
             "the job needs `permissions:` with `id-token: write`",
         ) from None
     except ambient.AmbientCredentialError as error:
-        why = str(error).partition(" (")[0].rstrip(".")  # behind it stands what a server answered
+        why = str(error).partition(" (")[0].rstrip(".")  # the rest quotes a server's answer
         raise CommandError(f"The CI system gives no identity token: {why}.") from None
     if token is None:
         raise CommandError(
-            "There is no identity token here: trusted publishing is for the CI systems that make them.",
+            "No identity token was found: trusted publishing needs a CI system that makes them.",
             "elsewhere log in with an API token: `auth login --token -`",
         )
     return token
@@ -115,17 +114,17 @@ def mint(web: Web, place: Place, identity_token: str) -> Minted:
         raise _refused(reply.host, fields)
     token, end = fields.get("token"), fields.get("expires")
     if not isinstance(token, str) or not token:
-        raise WebError(f"{reply.host} says that it minted a token, and sends none.")
+        raise WebError(f"{reply.host} reports a minted token, but sends none.")
     seconds = USUAL_SECONDS
     if type(end) is int and reply.moment is not None:
         seconds = int(end - reply.moment)  # both are by the index's clock
     if seconds < 1:
-        raise WebError(f"{reply.host} minted a token that has ended already.")
+        raise WebError(f"{reply.host} minted a token that has expired already.")
     return Minted(token, seconds)
 
 
 def claims(identity_token: str) -> str:
-    """Say what an identity token says of the job: what a publisher is registered by. No secret."""
+    """Return the claims of an identity token that a publisher is registered by. No secret."""
     try:
         payload = identity_token.split(".")[1]
         said = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -135,7 +134,7 @@ def claims(identity_token: str) -> str:
 
 
 def _refused(host: str, fields: dict[str, Any]) -> CommandError:
-    """Say why nothing was minted, in the words of the index."""
+    """Return the error for a refusal, in the words of the index."""
     errors = fields.get("errors")
     found = [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
     said = [str(error["description"]).rstrip(".") for error in found if error.get("description")]

@@ -1,4 +1,4 @@
-"""`--check`: whether an index takes a credential, as login and token ask it and say it."""
+"""`--check`, for login and token: ask an index about a credential, and report the result."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def verdict(
     session: Session, key: str, username: str, secret: str, web: Web | None = None
 ) -> tuple[Verdict, Web]:
-    """Ask the index that a credential is stored for, at its own host and nowhere else.
+    """Ask the index of a credential, at its own host only.
 
-    Return what it says, and by which `web` it was asked. Raises WebError where it cannot be asked.
-    A clock that differs is said, once.
+    Return its verdict, and the `web` that asked. Raises WebError if it cannot be asked. Clocks that
+    differ are reported once.
     """
     web = web or Web(session.environ, time)
     place = place_of(key, session.settings.config.definitions, secret)
@@ -33,7 +33,7 @@ def verdict(
 
 
 def require(session: Session, key: str, username: str, secret: str) -> str:
-    """Say what a check proves, and return its state. Raises CommandError for a refusal, as `verdict`."""
+    """Report what a check proves, and return its state. Raises CommandError if it is refused."""
     found, web = verdict(session, key, username, secret)
     if found.state == REFUSED:
         raise CommandError(found.message, "nothing was stored; without `--check` it would be")

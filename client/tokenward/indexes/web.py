@@ -1,13 +1,12 @@
-"""One HTTP request to one host, for a command that somebody typed.
+"""One HTTP request to one host, for a command of the user.
 
-- TLS is verified, against the bundle that REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE names,
-  else against the system's.
-- A redirect is an answer like any other and is never followed: a secret goes to the host that it is
-  for and to no other.
+- TLS is verified, with the bundle in REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE, else with
+  the system's.
+- A redirect is an ordinary answer and is never followed: a secret goes only to its own host.
 - Proxies are those of the environment, and none for this machine itself.
-- What goes wrong is told without headers and bodies: they hold secrets.
+- Errors do not quote headers and bodies: they hold secrets.
 
-It never retries and keeps nothing.
+It never retries and stores nothing.
 """
 
 from __future__ import annotations
@@ -38,16 +37,16 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 TIMEOUT_SECONDS = 20
-"""For all of a request: a host that sends a byte now and then holds nobody up for longer."""
+"""Seconds for a whole request: a host that sends a byte now and then blocks it no longer."""
 
 MOST_BYTES = 256 * 1024
-"""Of an answer; more is not read."""
+"""Bytes of an answer; more is not read."""
 
 SKEW_SECONDS = 60
-"""By which two clocks may differ without a word."""
+"""Seconds that two clocks may differ without a notice."""
 
 SLOW_SECONDS = 10
-"""A request that takes longer says too little about the clock at its other end."""
+"""Seconds; a longer request says too little about the clock at its other end."""
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _LOOPBACK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/")
@@ -55,11 +54,11 @@ _SENDABLE = re.compile("[ -~]*")
 
 
 class WebError(CommandError):
-    """A host could not be asked, or its answer is not what its documentation says."""
+    """A host could not be asked, or its answer is not as its documentation says."""
 
 
 class Reply:
-    """An answer: its status, its body, and when it was given by the host's clock, None if unsaid."""
+    """An answer: its status, its body, and its time by the host's clock, or None."""
 
     __slots__ = ("body", "host", "moment", "status")
 
@@ -70,25 +69,25 @@ class Reply:
         self.moment = moment
 
     def fields(self) -> dict[str, Any]:
-        """Return the body as a JSON object. Raises WebError if it is none."""
+        """Return the body as a JSON object. Raises WebError if it is not one."""
         try:
             value = json.loads(self.body)
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            raise WebError(f"What {self.host} answered is no JSON object.")
+            raise WebError(f"The answer of {self.host} is not a JSON object.")
         return value
 
     def unexpected(self) -> WebError:
-        """Return what to raise where no documentation has such an answer."""
+        """Return the error for an answer that is not documented."""
         return WebError(f"{self.host} answered with the status {self.status}.")
 
 
 class Web:
-    """Asks hosts, with the `environ` of whoever typed the command; `now` tells the time here.
+    """Asks hosts, with the `environ` of the command; `now` returns the time here.
 
-    `ahead` is by how many seconds at least the clock of the one that answered last is ahead of ours,
-    None where it does not say.
+    `ahead` is by how many seconds at least the clock of the last host is ahead of ours, or None if
+    it did not say.
     """
 
     def __init__(self, environ: Mapping[str, str], now: Callable[[], float]) -> None:
@@ -99,11 +98,11 @@ class Web:
 
     @property
     def differs(self) -> bool:
-        """Whether the clock of the host that answered last is worth a word."""
+        """Whether the clock of the last host differs enough for a notice."""
         return self.ahead is not None and abs(self.ahead) > SKEW_SECONDS
 
     def notices(self) -> list[str]:
-        """Return, once, what is to be said about the clocks of the hosts that were asked."""
+        """Return, once, the notices about the clocks of the hosts."""
         found = [notice for notice in self._skews.values() if notice]
         self._skews = dict.fromkeys(self._skews, "")
         return found
@@ -115,7 +114,7 @@ class Web:
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
     ) -> Reply:
-        """Send a request and return what the host answers, whatever the status. Raises WebError."""
+        """Send a request and return the host's answer, whatever its status. Raises WebError."""
         headers = {"User-Agent": f"tokenward/{VERSION}", **(headers or {})}
         host = url.split("/")[2]
         if not all(_SENDABLE.fullmatch(value) for value in headers.values()):
@@ -165,21 +164,21 @@ class Web:
         notice = ""
         if abs(skew) > SKEW_SECONDS:
             side = "behind" if skew > 0 else "ahead of"
-            notice = f"The clock here is {span(abs(skew))} {side} that of {host}, so that tokens end early or late."
+            notice = f"The clock here is {span(abs(skew))} {side} that of {host}, so tokens expire early or late."
         self._skews.setdefault(host, notice)
 
 
 def _in_time(work: Callable[[], T]) -> T:
-    """Return what `work` returns, or raise what it raises; TimeoutError where that takes too long.
+    """Return or raise what `work` does; raise TimeoutError if that takes too long.
 
-    What is not done by then is left to itself: the command is about to end.
+    Unfinished work is abandoned: the command is about to end.
     """
     done: Future[T] = Future()
 
     def run() -> None:
         try:
             done.set_result(work())
-        except Exception as error:  # noqa: BLE001 - raised below, where it is waited for
+        except Exception as error:  # noqa: BLE001 - raised in the waiting thread below
             done.set_exception(error)
 
     Thread(target=run, daemon=True).start()
@@ -189,8 +188,8 @@ def _in_time(work: Callable[[], T]) -> T:
 def ahead_of(moment: float | None, began: float, ended: float) -> int | None:
     """Return by how many seconds a clock is ahead that showed `moment` between two times here.
 
-    It is never more than it really was, and less by no more than the time in between and two
-    seconds. None where that is not known, or the time in between too long to tell.
+    The result is never too large, and too small by at most the time in between and two seconds.
+    None if it is unknown, or the time in between too long.
     """
     if moment is None or not 0 <= ended - began <= SLOW_SECONDS:
         return None
@@ -198,7 +197,7 @@ def ahead_of(moment: float | None, began: float, ended: float) -> int | None:
 
 
 def _date(headers: Message) -> str | None:
-    """Return when an answer was given; what a cache kept says only when it was made."""
+    """Return the time of an answer; a cached answer only says when it was made."""
     return None if headers["Age"] else headers["Date"]
 
 
@@ -210,16 +209,16 @@ def _moment(date: str | None) -> float | None:
 
 
 def _reason(error: Exception) -> str:
-    """Say why a host could not be asked, in words that hold nothing of what was sent."""
+    """Return why a host could not be asked, without anything that was sent."""
     inner = error.reason if isinstance(error, URLError) else error
     if isinstance(inner, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({inner.verify_message})"
     if isinstance(inner, ssl.SSLError):
-        return "it speaks no TLS that is known here"
+        return "it does not speak a known version of TLS"
     if isinstance(inner, gaierror):
-        return "its name leads nowhere"
+        return "its name cannot be resolved"
     if isinstance(inner, TimeoutError):
         return f"it did not answer in {TIMEOUT_SECONDS} seconds"
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror
-    return "it speaks no HTTP that is known here"
+    return "it does not speak HTTP"
