@@ -1,1 +1,1 @@
-"""The way to an agent: its address, a stream to it, requests and answers, its start on demand."""
+"""The way to an agent: its address, the connection, requests and answers, its start on demand."""

@@ -1,9 +1,9 @@
-"""Where this user's agent listens: the client's half of docs/PROTOCOL.md, "who may speak".
+"""The address of this user's agent: the client's part of docs/PROTOCOL.md, "who may speak".
 
-`$TOKENWARD_SOCK` if it is set; else a socket in the first runtime directory that is a directory
-and no link, belongs to the user and has mode 0700. `runtime_directory` only looks;
-`made_runtime_directory`, for whoever is about to start an agent, makes one where there is none.
-Nothing is ever made or looked for in bare /tmp, where anybody can be first.
+It is `$TOKENWARD_SOCK` if set; else a socket in the first runtime directory that is a directory and
+not a link, belongs to the user and has mode 0700. `runtime_directory` only looks;
+`made_runtime_directory`, before an agent is started, makes a missing one. Nothing is made or
+looked for directly in /tmp, where another user can be first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def runtime_directory(environ: Mapping[str, str], state: str) -> str | None:
-    """Return the first usable runtime directory that is there, or None.
+    """Return the first usable runtime directory that exists, or None.
 
     `state` is the user's state directory.
     """
@@ -31,22 +31,22 @@ def runtime_directory(environ: Mapping[str, str], state: str) -> str | None:
 
 
 def made_runtime_directory(environ: Mapping[str, str], state: str) -> str | None:
-    """Return the runtime directory, made where there is none; None where none can be made."""
+    """Return the runtime directory, making it if it is missing; None if that fails."""
     return _first_made(_candidates(environ, state))
 
 
 def lasting_directory(environ: Mapping[str, str], state: str) -> str | None:
-    """Return the runtime directory that a restart of macOS leaves alone, made where there is none.
+    """Return the runtime directory that survives a restart of macOS, making it if it is missing.
 
-    The system sweeps the folder of its temporary files whenever it starts, so that nothing which
-    is to be there from then on can have its place in that.
+    macOS empties its folder of temporary files at each start, so a permanent address cannot be in
+    that folder.
     """
     swept = swept_directory()
     return _first_made([path for path in _candidates(environ, state) if path != swept])
 
 
 def swept_directory() -> str | None:
-    """Return the runtime directory that a restart of macOS takes away; None elsewhere."""
+    """Return the runtime directory that a restart of macOS deletes; None on other systems."""
     temp = _temporary()
     return None if temp is None else places.runtime_directories("darwin", 0, {}, "", temp)[0]
 
@@ -73,9 +73,9 @@ def _first_made(candidates: list[str]) -> str | None:
 
 
 def is_private(path: str) -> bool:
-    """Tell whether `path` is a directory, no link, ours, and closed to everybody else.
+    """Return whether `path` is a directory, not a link, ours, and closed to other users.
 
-    Set-group-id, which mkdir(2) passes on from the folder above, opens it to nobody.
+    Set-group-id, which mkdir(2) passes on from the folder above, does not open it.
     """
     try:
         found = os.lstat(path)
@@ -89,7 +89,7 @@ def is_private(path: str) -> bool:
 
 
 def addresses(base: str, directory: str, ordinary: str) -> Iterator[str]:
-    """Yield the sockets at which the agent of `directory` may be, likeliest first.
+    """Yield the possible sockets of the agent of `directory`, the likeliest first.
 
     The user's ordinary directory has the plain name, unless the agent of another home took it.
     """
@@ -107,9 +107,9 @@ def _temporary() -> str | None:
 
 
 def _made(path: str) -> bool:
-    """Make a directory that is private from its first moment; True if there is one then."""
+    """Make a directory that is private from the start; return whether there is one now."""
     try:
         os.mkdir(path, 0o700)
     except OSError:
-        return is_private(path)  # somebody else may have made it meanwhile
+        return is_private(path)  # another process may have made it meanwhile
     return True

@@ -1,9 +1,8 @@
 """Starting the agent on demand, and returning when it answers.
 
-The new process gets what it needs and nothing that its starter happens to have: a short list of
-variables, no descriptors but the one on which it says that it serves, no terminal, its own
-session, and an isolated interpreter, so that neither PYTHONPATH nor a file in the working
-directory can slip code into it. How it is hardened is its own affair.
+The new process inherits only what it needs: a short list of variables, one descriptor on which it
+reports that it serves, no terminal, its own session, and an isolated interpreter, so that neither
+PYTHONPATH nor a file in the working directory can put code into it. It hardens itself.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 READY, RUNNING = "ready", "running"
-"""What a start comes to: the new agent serves, or another one holds the address."""
+"""The results of a start: the new agent serves, or another one holds the address."""
 
 START_SECONDS = 30.0 if sys.platform == "win32" else 8.0
-"""How long a new agent may take until it serves; Windows looks into each file that it loads."""
+"""Seconds until a new agent must serve; Windows scans each file that it loads."""
 
 MAX_LOG = 256 * 1024
-"""Bytes past which the log starts anew when an agent is started."""
+"""The size in bytes from which the log is emptied when an agent is started."""
 
 _KEPT = {*NEEDED, *VARIABLES.values()}
 _KEPT_FAMILIES = ("LC_", "XDG_", "TOKENWARD_")
@@ -44,22 +43,22 @@ _PROGRAM = "import sys; from tokenward_agent.__main__ import main; sys.exit(main
 
 
 def agent_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what a new agent may know of the starter's environment."""
+    """Return the part of the starter's environment that a new agent gets."""
     kept = {
         name: value
         for name, value in environ.items()
         if (name in _KEPT or name.startswith(_KEPT_FAMILIES)) and name not in _DROPPED
     }
-    if kept.get("TOKENWARD_CONFIG"):  # it is relative to where the starter is; an agent is in `/`
+    if kept.get("TOKENWARD_CONFIG"):  # relative to the starter's directory; an agent is in `/`
         kept["TOKENWARD_CONFIG"] = os.path.abspath(kept["TOKENWARD_CONFIG"])
     return kept
 
 
 def start(directory: str, socket: str, state: str, environ: Mapping[str, str]) -> str:
-    """Start an agent for `directory` at `socket`; return READY or RUNNING once it says so.
+    """Start an agent for `directory` at `socket`; return READY or RUNNING as it reports.
 
-    All paths are absolute. Raises AgentUnreachable with the agent's own sentence where it cannot
-    serve, and where it says nothing in time; it is ended then.
+    All paths are absolute. Raises AgentUnreachable with the agent's own sentence if it cannot
+    serve, and if it reports nothing in time; then it is killed.
     """
     if not sys.executable:
         raise AgentUnreachable(
@@ -72,7 +71,7 @@ def start(directory: str, socket: str, state: str, environ: Mapping[str, str]) -
         agent = Spawned([*interpreter(), "-c", _PROGRAM, *options], agent_environment(environ), log)
     except OSError as error:
         raise AgentUnreachable(
-            f"The agent cannot be started: {error.strerror}.", "`auth agent run` may say more"
+            f"The agent cannot be started: {error.strerror}.", "`auth agent run` may show the cause"
         ) from None
     finally:
         if log is not None:
@@ -83,31 +82,31 @@ def start(directory: str, socket: str, state: str, environ: Mapping[str, str]) -
         return READY
     if not word:
         agent.kill()
-    agent.wait()  # it has said its last word
+    agent.wait()  # it ends after its report
     if word == RUNNING:
         return RUNNING
     raise AgentUnreachable(
         word.removeprefix("error: ") or "The agent does not start.",
-        "" if word else f"{log_path(state)} may say why; so does `auth agent run`",
+        "" if word else f"{log_path(state)} may show the cause; so may `auth agent run`",
     )
 
 
 def interpreter() -> list[str]:
-    """Return how an agent's Python is started: apart from the user's own settings and packages.
+    """Return the start of an agent's command: Python without the user's settings and packages.
 
-    From 3.14 on also deaf to code that another process would have it run (PEP 768).
+    From 3.14 on it also refuses code that another process wants to inject (PEP 768).
     """
     deaf = ["-X", "disable-remote-debug"] if sys.version_info >= (3, 14) else []
     return [sys.executable, "-I", *deaf]
 
 
 def log_path(state: str) -> str:
-    """Return where agents that were started on demand write what went wrong."""
+    """Return the log of agents that were started on demand."""
     return os.path.join(state, "agent.log")
 
 
 def _open_log(state: str) -> int | None:
-    """Open the log for appending; None where that is not possible, which keeps nobody from work."""
+    """Open the log for appending; None if that fails, which is no reason to stop."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | SAFE
     try:
         own_folders.make(state)

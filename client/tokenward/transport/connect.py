@@ -3,9 +3,9 @@
     with connect(directory, start=True) as agent:
         answer = agent.ask("fetch", service="https://index.example/")
 
-Which agent that is: the one that `$TOKENWARD_SOCK` names, else the one at this user's own address
-for the directory, else the one that recorded its address in the directory's state folder, which may
-have been started in another environment. How it is talked to is in connection.py.
+The address is the one in `$TOKENWARD_SOCK`, else this user's own address for the directory, else
+the one that the agent recorded in the directory's state folder: it may have been started in another
+environment. connection.py speaks with it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     Asleep = Callable[[str, Mapping[str, str]], bool]
-    """Tells whether a service manager listens at an address while its agent does not run."""
+    """Returns whether a service manager listens at an address while its agent does not run."""
 
 __all__ = [
     "ANSWER_SECONDS",
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 _ROUNDS = 5
-"""How often it is looked for an agent again when one was started, replaced or is just starting."""
+"""How often an agent is looked for again when one was started, replaced or is starting."""
 
 
 def connect(
@@ -60,9 +60,9 @@ def connect(
 ) -> Connection:
     """Return a connection to the agent of a credentials directory (absolute, links resolved).
 
-    With `start` one is started where none runs, unless `TOKENWARD_NO_AUTOSTART` or
-    `TOKENWARD_SOCK` is set; without it none is, also not by a service manager: `asleep` tells
-    whether connecting would start one. With `replace` an older one that loses nothing by it makes
+    With `start` an agent is started if none runs, unless `TOKENWARD_NO_AUTOSTART` or
+    `TOKENWARD_SOCK` is set. Without it none is started, not even by a service manager: `asleep`
+    returns whether connecting would do that. With `replace` an older agent that loses nothing makes
     way for one of this version. Raises AgentUnreachable (AgentAbsent: none runs) and AgentError.
     """
     environ = os.environ if environ is None else environ
@@ -92,35 +92,35 @@ def connect(
         elif met is not None:
             if not (replace and may_start and met.may_be_replaced()):
                 return met
-            met.stop()  # where a manager listens, its new agent is met in the next round
+            met.stop()  # if a manager listens, the next round meets its new agent
     if elsewhere := recorded_address.address(folder):
         raise AgentUnreachable(
-            f"The agent of {directory} runs on this host and cannot be reached from here; it says"
-            f" that it listens at {elsewhere}.",
-            "end it where it can be reached by `auth agent stop`",
+            f"The agent of {directory} runs on this host but cannot be reached from here; its"
+            f" recorded address is {elsewhere}.",
+            "stop it by `auth agent stop` in the environment that it was started in",
         )
     raise AgentUnreachable("The agent cannot be reached.", "`auth agent restart`")
 
 
 def _no_place(last: str) -> AgentUnreachable:
-    """Say why there is no place for a socket, not even the last one that is tried."""
+    """Return the error for no usable directory for a socket, not even the last candidate."""
     if absent := missing(last):
         return AgentUnreachable(
             f"{absent[0]} cannot be made, so there is no private directory for the agent's socket.",
-            f"let this user write in {os.path.dirname(absent[0])}, or set HOME, or TOKENWARD_DIR and"
-            " the XDG_* variables, to directories where they may",
+            f"make {os.path.dirname(absent[0])} writable, or set HOME, or TOKENWARD_DIR and the XDG_*"
+            " variables, to writable directories",
         )
     return AgentUnreachable(
-        f"There is no private directory for the agent's socket, and {last} cannot be one.",
+        f"There is no private directory for the agent's socket, and {last} is not private.",
         f"`chmod 700 {last}`, or set XDG_RUNTIME_DIR to a directory of your own",
     )
 
 
 class _Search:
-    """Looks for the agent of a directory: at the addresses of this environment, `own`, likeliest first.
+    """Looks for the agent of a directory: first at this environment's addresses, `own`.
 
-    Then where it says that it is: its word lies in `folder`, and is looked up last, since nearly always
-    somebody answers before. With `asleep` none is to be started, also not by a service manager.
+    Then at its recorded address in `folder`, which is rarely needed. With `asleep` no agent may be
+    started, not even by a service manager.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class _Search:
         self._asleep = asleep
 
     def met(self) -> Connection | str | None:
-        """Return a connection, or where an agent can be started; None where it is worth another look.
+        """Return a connection, or the address for a new agent; None if another look may help.
 
         Raises AgentUnreachable (AgentAbsent: there is no address at all), AgentError.
         """
@@ -150,11 +150,11 @@ class _Search:
             except AgentAbsent:
                 free = free or (path if path in self._own else None)
             except AgentLost:
-                return None  # it was just ending, or its manager has given up: who is there now?
+                return None  # it was just ending, or its manager gave up: look again
             except AgentError as error:
                 if error.code != "busy":
                     raise
-                busy = error  # an agent elsewhere has the directory: the next address may be its
+                busy = error  # another agent has the directory: the next address may be its
         if busy is not None:
             raise busy
         if free is None and not self._own:
@@ -162,7 +162,7 @@ class _Search:
         return free
 
     def _greeted(self, path: str) -> Connection | None:
-        """Connect to an agent; None where it serves another directory, or is not what it says."""
+        """Connect to an agent; None if it serves another directory, or is not what it claims."""
         if path in self._own:
             if self._asleep is not None and self._asleep(path, self._environ):
                 raise _absent(wanted=False)
@@ -183,7 +183,7 @@ def _addresses(own: list[str], folder: str) -> Iterator[str]:
 
 
 def _connect_to(path: str) -> Connection:
-    """Connect to the agent that the user named."""
+    """Connect to the agent at the address that the user set."""
     try:
         connection = Connection(open_stream(path), None)
     except AgentAbsent:
@@ -200,7 +200,7 @@ def _connect_to(path: str) -> Connection:
 
 
 def _greeted(path: str, directory: str) -> Connection | None:
-    """Connect to an agent of our own; None where it serves another directory."""
+    """Connect to an agent of our own; None if it serves another directory."""
     stream = open_stream(path)
     if stream.stranger is not None:
         stream.close()
@@ -221,7 +221,7 @@ def _greeted(path: str, directory: str) -> Connection | None:
 
 
 def _start(path: str, directory: str, state: str, environ: Mapping[str, str], folder: str) -> None:
-    """Start an agent; where another one is just starting or ending, wait a moment for it."""
+    """Start an agent; if another one is starting or ending, wait a moment for it."""
     from tokenward.transport.autostart import RUNNING, start
 
     if start(directory, path, state, environ) != RUNNING:
@@ -238,7 +238,7 @@ def _start(path: str, directory: str, state: str, environ: Mapping[str, str], fo
 def _absent(wanted: bool) -> AgentAbsent:
     if wanted:
         return AgentAbsent(
-            "No agent is running, and TOKENWARD_NO_AUTOSTART keeps it from being started.",
+            "No agent is running, and TOKENWARD_NO_AUTOSTART prevents its start.",
             "`auth agent start` starts it",
         )
     return AgentAbsent("No agent is running.", "`auth agent start` starts it")

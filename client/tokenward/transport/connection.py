@@ -1,9 +1,9 @@
-"""One connection to an agent: a request, its answer, and what can go wrong between the two.
+"""One connection to an agent: requests, answers, and the errors in between.
 
-Requests go one at a time, each with a deadline. An agent that answers "not ok" is an `AgentError`,
-and callers decide by its `code`; one that is silent or breaks the protocol is an
-`AgentUnreachable`, after which the connection is closed: whatever came later would be taken for
-the answer to another request. A server of another user is only ever asked for a credential.
+Requests are sent one at a time, each with a deadline. An answer "not ok" is an `AgentError`, and
+callers decide by its `code`. A silent agent or a violation of the protocol is an
+`AgentUnreachable`; then the connection is closed, because a late answer would be taken for that of another request. An
+agent of another user is only ever asked for a credential.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from tokenward_protocol.packing import Value
 
 ANSWER_SECONDS = 10.0
-"""How long an agent may take to answer, unless the caller knows better."""
+"""Seconds that an agent may take to answer, unless the caller sets another limit."""
 
 
 class AgentError(CommandError):
-    """The agent did not do what it was asked; `header` is the whole answer."""
+    """The agent refused or failed; `header` is the whole answer."""
 
     def __init__(self, code: str, message: str, hint: str, header: dict[str, Any]) -> None:
         super().__init__(message, hint)
@@ -40,11 +40,11 @@ class AgentError(CommandError):
 
 
 class AgentLost(AgentUnreachable):
-    """It hung up before it had answered: it was just ending, or did not start."""
+    """The agent hung up before its answer: it was ending, or did not start."""
 
 
 class Answer:
-    """What came back: `header`, and in `body` the secret if one was asked for."""
+    """An answer: `header`, and in `body` the secret if one was asked for."""
 
     __slots__ = ("body", "header")
 
@@ -56,14 +56,14 @@ class Answer:
         return f"<Answer, {len(self.body)} bytes of body>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("an answer is not pickled: that would write its secret down")
+        raise TypeError("an answer is not pickled: that would write its secret")
 
 
 class Connection:
     """One connection to an agent.
 
-    `directory` goes along with each request; None where the user chose the agent. `greeting` is
-    the agent's answer to `hello`, `notice` a sentence about it for `-v`, or "".
+    `directory` is sent with each request; None if the user chose the agent. `greeting` is the
+    agent's answer to `hello`, `notice` a sentence about it for `-v`, or "".
     """
 
     def __init__(self, stream: Stream, directory: str | None) -> None:
@@ -85,7 +85,7 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._stream.close()
 
     def ask(
@@ -93,8 +93,8 @@ class Connection:
     ) -> Answer:
         """Send one request and return its answer; arguments that are None are left out.
 
-        `timeout`, in seconds, is for all of it. Raises AgentError, AgentUnreachable (and then the
-        connection is closed), and CommandError for what no frame can carry.
+        `timeout`, in seconds, is for all of it. Raises AgentError, AgentUnreachable (and closes the
+        connection), and CommandError for arguments that do not fit into a frame.
         """
         if self._stream.stranger is not None and op != "fetch":
             raise AgentError(
@@ -115,9 +115,9 @@ class Connection:
         except BaseException:
             if op in {"fetch", "share"} and arguments.get(
                 "attended"
-            ):  # a question may be on this terminal
+            ):  # the agent's prompt may be on this terminal
                 self._stream.withdraw()
-            self.close()  # whatever comes later would be taken for the answer to another request
+            self.close()  # a late answer would be taken for that of another request
             raise
         if answer.header["ok"]:
             return answer
@@ -126,7 +126,7 @@ class Connection:
     def _exchange(self, data: bytes, deadline: float) -> Answer:
         received = bytearray()
         try:
-            with suppress(BrokenPipeError, ConnectionResetError):  # it may have said why
+            with suppress(BrokenPipeError, ConnectionResetError):  # its answer may say why
                 self._stream.send(data, deadline)
             while (ends := cut(memoryview(received))) is None:
                 more = self._stream.receive(deadline)
@@ -136,11 +136,11 @@ class Connection:
             return self._answer(received, *ends)
         except TimeoutError:
             raise AgentUnreachable(
-                "The agent does not answer in time.", "try again, or `auth agent restart`"
+                "The agent did not answer in time.", "try again, or `auth agent restart`"
             ) from None
         except RemoteError:
             raise AgentUnreachable(
-                "What answered does not speak the agent's protocol.", "`auth agent restart`"
+                "The peer does not speak the agent's protocol.", "`auth agent restart`"
             ) from None
         except OSError as error:
             raise AgentLost(f"The agent was lost: {error.strerror}.", "try again") from None
@@ -148,14 +148,14 @@ class Connection:
     def _answer(self, received: bytearray, body: int, end: int) -> Answer:
         header: dict[str, Any] = unpack(memoryview(received)[PREFIX:body])
         number, ok = header.get("id"), header.get("ok")
-        # id 0 is the agent's word on bytes that it could not read as a request.
+        # id 0 answers bytes that the agent could not read as a request.
         mine = number == self._number or (number == 0 and ok is False)
         if not mine or not isinstance(ok, bool) or len(received) != end:
-            raise RemoteError("bad-header", "An answer answers nothing that was asked.")
+            raise RemoteError("bad-header", "The answer is not for this request.")
         return Answer(header, bytes(memoryview(received)[body:end]))
 
     def greet(self) -> None:
-        """Ask who is there. Raises as `ask`."""
+        """Ask the agent for its version and directory. Raises the exceptions of `ask`."""
         if self._stream.stranger is not None:
             self.notice = f"The agent belongs to another user (uid {self._stream.stranger})."
             return
@@ -168,7 +168,7 @@ class Connection:
             )
 
     def may_be_replaced(self) -> bool:
-        """Tell whether the agent is older than this client and loses nothing by a restart."""
+        """Return whether the agent is older than this client and loses nothing by a restart."""
         return self.greeting.get("replaceable") is True and _release(
             self.greeting.get("version")
         ) < _release(VERSION)
@@ -187,12 +187,12 @@ def _refusal(header: dict[str, Any]) -> AgentError:
     code, message, hint = (header.get(key) for key in ("code", "message", "hint"))
     return AgentError(
         code if isinstance(code, str) else "internal",
-        message if isinstance(message, str) and message else "The agent refused without a reason.",
+        message if isinstance(message, str) and message else "The agent gave no reason.",
         hint if isinstance(hint, str) else "",
         header,
     )
 
 
 def _release(version: object) -> tuple[int, ...]:
-    """Return the numbers of a version, for comparing; what is no number counts as 0."""
+    """Return the numbers of a version, for comparing; text that is not a number counts as 0."""
     return tuple(int(n) if n.isascii() and n.isdigit() else 0 for n in str(version).split("."))

@@ -1,6 +1,6 @@
-"""Where this user's agent listens on Windows: at a pipe whose name holds the user's SID.
+"""The address of this user's agent on Windows: a pipe whose name holds the user's SID.
 
-There is no directory to be found or made: whoever asks looks at whose the pipe is (pipe_stream.py).
+No directory has to be found or made: the client checks the owner of the pipe (pipe_stream.py).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def runtime_directory(_environ: Mapping[str, str], _state: str) -> str | None:
-    """Return what the names of this user's pipes are made of. Raises AgentUnreachable."""
+    """Return the common part of the names of this user's pipes. Raises AgentUnreachable."""
     try:
         return own_sid()
     except OSError as error:
         raise AgentUnreachable(
-            f"Windows does not say who this user is: {error.strerror}."
+            f"Windows does not tell who this user is: {error.strerror}."
         ) from None
 
 
@@ -32,7 +32,7 @@ made_runtime_directory = runtime_directory
 
 
 def addresses(base: str, directory: str, ordinary: str) -> Iterator[str]:
-    """Yield the pipes at which the agent of `directory` may be, likeliest first."""
+    """Yield the possible pipes of the agent of `directory`, the likeliest first."""
     if directory == ordinary:
         yield places.pipe_name(base, directory, ordinary)
     yield places.pipe_name(base, directory, "")

@@ -1,9 +1,9 @@
-"""One byte stream to an agent over a named pipe of Windows, and whose agent it is (stream.py).
+"""One byte stream to an agent over a named pipe of Windows, and the check of its owner (stream.py).
 
-The name of a pipe belongs to whoever comes first, of all users; so before anything is sent the
-owner of the pipe has to be this user, whose SID is the process' own. An agent names itself as the
-owner when it makes the pipe, and nobody can name another user. Whoever serves is told who we are
-and may not act as us (SECURITY_IDENTIFICATION).
+Any user can take the name of a pipe first, so before anything is sent the owner of the pipe has to
+be this user, whose SID is that of this process. An agent makes its pipe with itself as the owner,
+and no user can set another user as the owner. The server learns who we are, but may not act as us
+(SECURITY_IDENTIFICATION).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS: Final = 2.0
 WITHDRAW_SECONDS: Final = 1.0
-"""How long an agent may take to let somebody in."""
+"""Seconds until an agent must accept a connection."""
 
 ACCESS: Final = 0xC0000000  # GENERIC_READ | GENERIC_WRITE
 FLAGS: Final = 0x40110000
@@ -38,7 +38,7 @@ _ENDED: Final = (calls.ERROR_BROKEN_PIPE, calls.ERROR_NO_DATA, calls.ERROR_PIPE_
 
 
 class PipeStream:
-    """A connected stream, as stream.py says it."""
+    """A connected stream, as in stream.py."""
 
     __slots__ = ("_event", "_handle", "stranger")
 
@@ -66,7 +66,7 @@ class PipeStream:
     def _moved(
         self, call: ctypes._NamedFuncPointer, buffer: ctypes.Array[ctypes.c_char], deadline: float
     ) -> int:
-        """Begin to read or write, wait, and return how many bytes; 0 at the end of the stream."""
+        """Read or write, wait, and return the number of bytes; 0 at the end of the stream."""
         task, moved = calls.Overlapped(hEvent=self._event), wintypes.DWORD()
         if not call(self._handle, buffer, len(buffer), None, task):
             error = ctypes.get_last_error()
@@ -88,10 +88,10 @@ class PipeStream:
         return moved.value
 
     def withdraw(self) -> None:
-        """Say that nobody waits any more: a pipe says that by being closed."""
+        """Tell the agent that the client waits no more: for a pipe, closing it does that."""
 
     def close(self) -> None:
-        """Hang up; that needs no farewell."""
+        """Close the pipe."""
         if self._handle:
             calls.close_handle(self._handle)
             calls.close_handle(self._event)
@@ -101,12 +101,12 @@ class PipeStream:
 def open_stream(path: str) -> PipeStream:
     """Connect to the agent's address.
 
-    Raises AgentAbsent where nobody listens, AgentUnreachable for everything else that is wrong.
+    Raises AgentAbsent if no agent listens, AgentUnreachable for any other failure.
     """
     if not path.startswith(PIPES):
         raise AgentUnreachable(
             f"The agent's address {path} is not the name of a pipe.",
-            f"it has to be {PIPES}NAME",
+            f"it must be {PIPES}NAME",
         )
     try:
         handle = _connected(path)
@@ -114,7 +114,7 @@ def open_stream(path: str) -> PipeStream:
         raise AgentAbsent("No agent is running.", "`auth agent start` starts it") from None
     except TimeoutError:
         raise AgentUnreachable(
-            f"The agent at {path} lets nobody in.", "`auth agent restart`"
+            f"The agent at {path} accepts no connection.", "`auth agent restart`"
         ) from None
     except OSError as error:
         raise AgentUnreachable(
@@ -125,13 +125,13 @@ def open_stream(path: str) -> PipeStream:
     except OSError as error:
         calls.close_handle(handle)
         raise AgentUnreachable(
-            f"Windows does not say whose the agent at {path} is: {error.strerror}."
+            f"Windows does not tell who owns the agent at {path}: {error.strerror}."
         ) from None
     return PipeStream(handle, None if owner == own_sid() else owner)
 
 
 def _connected(path: str) -> int:
-    """Open the pipe, waiting where every instance of it has somebody. Raises OSError."""
+    """Open the pipe; wait while every instance of it is in use. Raises OSError."""
     deadline = monotonic() + CONNECT_SECONDS
     while True:
         handle: int = calls.create_file(path, ACCESS, 0, None, _OPEN_EXISTING, FLAGS, None)

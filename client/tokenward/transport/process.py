@@ -1,4 +1,4 @@
-"""A process that is not ours, and its end."""
+"""Another process, and waiting for its end."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import psutil
 
 
 class Running:
-    """The process of a number; one that is not seen from here counts as ended."""
+    """The process with this pid; one that is not visible here counts as ended."""
 
     def __init__(self, pid: int) -> None:
         self._process: psutil.Process | None = None
-        with suppress(psutil.NoSuchProcess):  # it runs where we see no processes of its kind
+        with suppress(psutil.NoSuchProcess):  # it runs in another namespace of process ids
             self._process = psutil.Process(pid)
 
     def has_ended(self, seconds: float) -> bool:
-        """Wait for its end, so long. It may never be reaped: in a container, init may not."""
+        """Wait for its end, at most `seconds`. It may stay a zombie: containers may lack an init."""
         if self._process is None:
             return True
         deadline = monotonic() + seconds

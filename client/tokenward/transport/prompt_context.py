@@ -1,7 +1,7 @@
-"""Where the person is who sits before this process, in the words of a request.
+"""The user's screen and session bus, as arguments of a request.
 
-An agent lives longer than any session, and may have been started in another one: it asks people,
-and opens keyrings, on the screen and by the bus that a request names.
+An agent outlives sessions, and may have been started in another one: it prompts the user on the
+screen, and opens keyrings by the bus, that a request names.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def session_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the arguments by which an agent finds the asker's keyring and screen."""
+    """Return the arguments by which an agent finds the requester's keyring and screen."""
     return {key: environ[name] for key, name in VARIABLES.items() if environ.get(name)}
 
 
 def screen(environ: Mapping[str, str]) -> dict[str, str | bool]:
-    """Return the arguments by which an agent may ask a person, for whom this process waits."""
+    """Return the arguments that let an agent prompt the user, for whom this process waits."""
     found: dict[str, str | bool] = {"attended": True, **session_variables(environ)}
     if term := environ.get("TERM"):
         found["term"] = term

@@ -1,9 +1,9 @@
-"""Where the agent of a credentials directory says that it is, whatever environment it was started in.
+"""The recorded address of a credentials directory's agent, which may run in another environment.
 
-It writes its address into the directory's state folder while it holds a lock on that file
-(docs/PROTOCOL.md, "Transport and who may speak"). What stands there is believed as little as any
-other address: the file has to be the user's own and closed to others, and whoever connects looks at
-the socket's owner and at the server's user id.
+The agent writes its address into the directory's state folder while it holds a lock on that file
+(docs/PROTOCOL.md, "Transport and who may speak"). It is trusted as little as any other address: the
+file has to be the user's own and closed to other users, and the client checks the socket's owner
+and the server's user id.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from tokenward_os.files import SAFE, uid
 from tokenward_protocol import places
 
 MOST = 4096
-"""Bytes that a record may have: a socket's path is shorter."""
+"""The maximum length of a record in bytes: a socket's path is shorter."""
 
 
 def address(state_folder: str) -> str | None:
-    """Return the address that the agent of this host has recorded, there or not by now."""
+    """Return the recorded address of this host's agent, which may be gone by now, or None."""
     if sys.platform == "win32":
         return None  # the name of its pipe depends on no variable
     try:
@@ -42,7 +42,7 @@ def address(state_folder: str) -> str | None:
 
 
 def name() -> str:
-    """Return the name of the record of this host."""
+    """Return the name of this host's record."""
     if sys.platform == "win32":
         raise NotImplementedError
     return places.record_name(*host.marks())

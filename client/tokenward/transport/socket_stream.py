@@ -1,12 +1,12 @@
-"""One byte stream to an agent over a Unix socket, and whose agent it is (stream.py).
+"""One byte stream to an agent over a Unix socket, and the check of its owner (stream.py).
 
-Before a stream is handed out, the socket's owner and the server's user id are looked at; what to
-do about a stranger is the caller's to say. The server's process id is never looked at: under
-socket activation it is the service manager's.
+Before a stream is returned, the socket's owner and the server's user id are read; the caller
+decides what to do about another user. The server's process id is not used: under socket activation
+it is the service manager's.
 
-`_socket` and not `socket`: the module around it costs more than everything else that the shortest
-command does (docs/adr/0002 has the figures). What the kernel is asked by is the platform's own number,
-which differs between architectures, and an answer of another length is none.
+`_socket` and not `socket`: that module costs more than everything else in the shortest command
+(docs/adr/0002 has the figures). The option for the peer's credentials has the platform's own
+number, which differs between architectures; an answer of another length is rejected.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if sys.platform != "darwin":
 
 CONNECT_SECONDS = 2.0
 WITHDRAW_SECONDS = 1.0
-"""How long an agent may take to let somebody in."""
+"""Seconds until an agent must accept a connection."""
 
 _LOCAL_PEERCRED = 1  # sys/un.h of macOS, at level SOL_LOCAL 0; one for every Mac
 _UCRED, _XUCRED = 12, 76  # bytes of struct ucred (pid, uid, gid) and xucred (version, uid, groups)
-_UID = slice(4, 8)  # the uid has the same place in both
+_UID = slice(4, 8)  # the uid is at the same place in both
 
 
 class SocketStream:
-    """A connected stream, as stream.py says it."""
+    """A connected stream, as in stream.py."""
 
     __slots__ = ("_socket", "stranger")
 
@@ -54,23 +54,23 @@ class SocketStream:
         return self._socket.recv(65536)
 
     def withdraw(self) -> None:
-        """Say that nobody waits any more, and wait a moment until what was begun has ended."""
+        """Tell the agent that the client waits no more, and wait a moment for its work to end."""
         try:
             self._socket.shutdown(SHUT_WR)
             self._socket.settimeout(WITHDRAW_SECONDS)
             self._socket.recv(1)
         except OSError:
-            return  # it is gone already, or takes too long
+            return  # the agent is gone already, or takes too long
 
     def close(self) -> None:
-        """Hang up; that needs no farewell."""
+        """Close the socket."""
         self._socket.close()
 
 
 def open_stream(path: str) -> SocketStream:
     """Connect to the agent's address.
 
-    Raises AgentAbsent where nobody listens, AgentUnreachable for everything else that is wrong.
+    Raises AgentAbsent if no agent listens, AgentUnreachable for any other failure.
     """
     if len(os.fsencode(path)) > MAX_SOCKET_PATH.get(sys.platform, 103):
         raise AgentUnreachable(
@@ -88,7 +88,7 @@ def open_stream(path: str) -> SocketStream:
     except TimeoutError:
         connected.close()
         raise AgentUnreachable(
-            f"The agent at {path} lets nobody in.", "`auth agent restart`"
+            f"The agent at {path} accepts no connection.", "`auth agent restart`"
         ) from None
     except OSError as error:
         connected.close()
@@ -98,7 +98,7 @@ def open_stream(path: str) -> SocketStream:
 
 
 def _connect(connecting: socket, path: str) -> None:
-    """Connect, waiting where so many ask at once that the kernel turns some away (EAGAIN)."""
+    """Connect; wait while the kernel turns clients away because too many connect (EAGAIN)."""
     deadline = monotonic() + CONNECT_SECONDS
     while True:
         connecting.settimeout(_remaining(deadline))
@@ -111,7 +111,7 @@ def _connect(connecting: socket, path: str) -> None:
 
 
 def _server(connected: socket) -> int:
-    """Return the user id of whoever listens. Raises OSError where the kernel does not say."""
+    """Return the listener's user id. Raises OSError if the kernel does not tell it."""
     if sys.platform == "darwin":
         size = _XUCRED
         credentials = connected.getsockopt(0, _LOCAL_PEERCRED, size)
@@ -119,7 +119,7 @@ def _server(connected: socket) -> int:
         size = _UCRED
         credentials = connected.getsockopt(SOL_SOCKET, SO_PEERCRED, size)
     if len(credentials) != size:
-        raise OSError(0, "the system does not say whose it is")
+        raise OSError(0, "the system does not tell its owner")
     return int.from_bytes(credentials[_UID], sys.byteorder)
 
 

@@ -1,7 +1,7 @@
-"""A process that goes on when we are gone: started with next to nothing of ours, until it speaks.
+"""A process that outlives this one: it inherits next to nothing, and reports once.
 
-It gets a session of its own, no input, a log for what it says by mistake, and one descriptor on
-which it says one line.
+It gets a session of its own, no input, a log for stray output, and one descriptor on which it
+writes one line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Spawned:
-    """`command`, told by the option `--ready-fd` where to speak; stderr goes to `log`."""
+    """`command`, which gets the descriptor for its line by `--ready-fd`; stderr goes to `log`."""
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], log: int | None) -> None:
         """Start it. Raises OSError."""
@@ -36,7 +36,7 @@ class Spawned:
             os.close(theirs)
 
     def first_line(self, deadline: float) -> str:
-        """Return the line that it writes, without its end; "" where none comes in time."""
+        """Return the line that it writes, without its end; "" if none comes in time."""
         said = b""
         try:
             while not said.endswith(b"\n"):
@@ -50,16 +50,16 @@ class Spawned:
         return said.decode("utf-8", "replace").strip()
 
     def leave(self) -> None:
-        """Let it go its own way."""
+        """Let it run on by itself."""
 
     def kill(self) -> None:
-        """End it."""
+        """Kill it."""
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
 
     def wait(self) -> None:
         """Wait for its end."""
-        with suppress(ChildProcessError):  # where our own starter ignored SIGCHLD, it is reaped
+        with suppress(ChildProcessError):  # if our starter ignored SIGCHLD, it is reaped already
             os.waitpid(self._pid, 0)
 
 
@@ -83,7 +83,7 @@ def _spawn(command: Sequence[str], environ: Mapping[str, str], log: int | None, 
 
 
 def _inheritable() -> list[int]:
-    """Return the descriptors above stderr that a child would get from us."""
+    """Return the descriptors above stderr that a child would inherit."""
     found = []
     for name in os.listdir("/dev/fd"):
         try:

@@ -1,9 +1,9 @@
-"""One byte stream to an agent, and whose agent it is: all that depends on the operating system.
+"""One byte stream to an agent, and its owner: everything that depends on the operating system.
 
-`open_stream` is the seam: a Unix socket on Linux and macOS, a named pipe on Windows. What it
-returns has `send`, `receive`, `withdraw` and `close`. `stranger` is the user of an owner other than
-us and the system's own (root), or None; what to do about one is the caller's to say. A `deadline`
-is a moment of `time.monotonic`; past it, TimeoutError. A peer that is gone is another OSError.
+`open_stream` connects: to a Unix socket on Linux and macOS, to a named pipe on Windows. The result
+has `send`, `receive`, `withdraw` and `close`. `stranger` is the owner if that is neither this user
+nor the system (root), else None; the caller decides what to do then. A `deadline` is a moment of
+`time.monotonic`; past it, TimeoutError is raised. If the peer is gone, another OSError is.
 """
 
 from __future__ import annotations
