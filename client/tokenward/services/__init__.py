@@ -1,11 +1,11 @@
-"""Service managers: what the system has that starts the agent, at its address or at log-on.
+"""Service managers: the part of the system that starts the agent, at its address or at log-on.
 
-Each manager has a module of its own, and `here` picks the one of this system. It looks after one
-agent a user, that of the credentials directory that `auth agent install` was run for; the agent of
-any other directory is started on demand as ever, and so is every agent where no manager is.
+Each manager has a module of its own, and `here` picks the one of this system. It starts one agent
+per user: that of the credentials directory for which `auth agent install` was run. Agents of other
+directories, and of systems without a manager, are started on demand.
 
-A manager that listens at the agent's address makes connecting the way to start it, so that whoever
-must not start one looks whether it is `asleep` first.
+If a manager listens at the agent's address, connecting starts the agent. Code that must not start
+one first checks whether it is `asleep`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def here(environ: Mapping[str, str]) -> Manager | None:
-    """Return the service manager of this user's session, None where there is none to be used."""
+    """Return the service manager of this user's session, or None if there is no usable one."""
     if sys.platform == "linux":
         from tokenward.services import systemd
 
@@ -37,7 +37,7 @@ def here(environ: Mapping[str, str]) -> Manager | None:
 
 
 def asleep(socket: str, environ: Mapping[str, str]) -> bool:
-    """Tell whether a manager listens at this address while its agent does not run."""
+    """Return whether a manager listens at this address while its agent does not run."""
     manager = here(environ)
     service = manager.service() if manager is not None else None
     if service is None or service.socket != socket:

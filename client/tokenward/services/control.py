@@ -1,7 +1,7 @@
-"""The program by which a service manager is told what to do: `systemctl`, `launchctl`.
+"""The program that controls a service manager: `systemctl`, `launchctl`.
 
-It runs without a terminal, answers in text, and is given up after a while. What it refuses is one
-sentence with the first line that it said.
+It runs without a terminal, answers in text, and has a time limit. If it fails, the error has the
+first line of its output.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class Control:
-    """`command` with its options, called `name` in sentences, with `seconds` for each call.
+    """`command` with its options, `name` for messages, and a limit of `seconds` for each call.
 
-    `environ` is what it finds, None for our own. `look` is the hint where it refuses, `stuck` where
+    `environ` is its environment, None for ours. `look` is the hint if it fails, `stuck` the hint if
     it does not end.
     """
 
@@ -40,7 +40,7 @@ class Control:
         self._environ = environ
 
     def tell(self, *arguments: str) -> None:
-        """Have something done. Raises CommandError where it is not."""
+        """Run a command. Raises CommandError if it fails."""
         answer = self.ask(*arguments)
         if answer.returncode != 0:
             said = answer.stderr.strip().splitlines()
@@ -48,7 +48,7 @@ class Control:
             raise CommandError(f"`{self._name} {arguments[0]}` failed{why}.", self._look)
 
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Return what it answers. Raises CommandError where it cannot be run or does not end."""
+        """Run a query and return its result. Raises CommandError if it does not run or end."""
         try:
             return subprocess.run(
                 [*self._command, *arguments],

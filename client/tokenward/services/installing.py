@@ -1,8 +1,8 @@
-"""What `auth agent install` has a service manager start, and how that is said.
+"""The job that `auth agent install` gives a service manager, and messages about it.
 
-The manager's own environment may be another one than the user's shell has. So what says where the
-credentials, the state and the configuration lie goes along, and with it the credentials directory,
-where a setting has chosen it.
+The manager's environment may differ from that of the user's shell. So the job has the variables
+that choose the directories of credentials, state and configuration, and the credentials directory,
+if a setting chose it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _PLACES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "TOKENWARD_PINE
 
 
 def job(directories: Directories, environ: Mapping[str, str]) -> Job:
-    """Return what is to be started for these directories. Raises CommandError."""
+    """Return the job for these directories. Raises CommandError."""
     if environ.get("TOKENWARD_SOCK"):
         raise CommandError(
-            "TOKENWARD_SOCK names the agent that is used here, and no service manager starts that.",
+            "TOKENWARD_SOCK names the agent that is used here, and no service manager starts it.",
             "unset TOKENWARD_SOCK",
         )
     made = address.made_runtime_directory
@@ -56,18 +56,18 @@ def job(directories: Directories, environ: Mapping[str, str]) -> Job:
 
 
 def own_socket(directories: Directories, environ: Mapping[str, str]) -> str:
-    """Return where the agent of these directories listens, however it is started."""
+    """Return the address of the agent of these directories, however it is started."""
     return _first(str(address.runtime_directory(environ, directories.state)), directories)
 
 
 def is_so(manager: Manager, wanted: Job) -> bool:
-    """Tell whether the manager listens at the address already, so that its agent need not stop."""
+    """Return whether the manager already listens at the address, so its agent need not stop."""
     service = manager.service()
     return service is not None and service.listening and service.socket == wanted.socket
 
 
 def shown(manager: Manager | None, service: Service | None) -> dict[str, Any] | None:
-    """Return what JSON has of an installed service."""
+    """Return the description of an installed service for JSON."""
     if manager is None or service is None:
         return None
     return {
@@ -85,10 +85,10 @@ def described(
     if not service.socket:
         return f"{name} starts it when you log on."
     if service.socket != own_socket(directories, environ):
-        return f"{name} looks after the agent of other credentials, at {service.socket}."
+        return f"{name} starts the agent of other credentials, at {service.socket}."
     if service.listening:
-        return f"{name} listens at {service.socket}, and starts it when it is needed."
-    return f"{name} is to look after it, but does not listen; `auth agent install` mends that."
+        return f"{name} listens at {service.socket}, and starts it on demand."
+    return f"{name} should start it, but does not listen; `auth agent install` repairs that."
 
 
 def _first(base: str, directories: Directories) -> str:

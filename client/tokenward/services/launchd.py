@@ -1,12 +1,12 @@
-"""launchd of macOS: a launch agent of the user's, made from the one in launch_agents/.
+"""launchd of macOS: a launch agent of the user, made from the template in launch_agents/.
 
-launchd listens at the agent's address and starts it when somebody connects. It makes the socket but no
-folder for it, so that the address has to lie where a restart of the machine sweeps nothing away; the
-folder that is swept, where clients look first, goes.
+launchd listens at the agent's address and starts it at the first connection. It makes the socket
+but not its folder, so the address has to be where a restart of the machine deletes nothing; the folder
+that is deleted then, where clients look first, is removed.
 
-A property list without our remark is somebody else's, and stays. Everything is said to launchd by
-`launchctl`. The job belongs to the user's graphical session where there is one, else to the
-user, as over ssh.
+A property list without our remark was not written by us, and stays. launchd is controlled by
+`launchctl`. The job belongs to the user's graphical session if there is one, else to the user, as
+over ssh.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ LABEL = "dev.tokenward.agent"
 REMARK = b"<!-- Written by `auth agent install`; `auth agent uninstall` takes it away. -->\n"
 
 _SESSIONS = {"gui": "Aqua", "user": "Background"}
-"""What launchd calls the kinds of domains, and the sessions in them, in a property list."""
+"""launchd's kinds of domains, and the names of their sessions in a property list."""
 
 _START = b'<plist version="1.0">\n'
 _SECONDS = 30
-"""For one `launchctl`, and for a job to be gone; a stop may take twenty."""
+"""Seconds for one `launchctl`, and until a job is gone; a stop may take twenty."""
 
 
 def found(environ: Mapping[str, str], program: str = "/bin/launchctl") -> Launchd | None:
-    """Return the user's launchd, None where none answers."""
+    """Return the user's launchd, or None if none answers."""
     if not os.access(program, os.X_OK):
         return None
     for kind in _SESSIONS:
@@ -55,7 +55,7 @@ def found(environ: Mapping[str, str], program: str = "/bin/launchctl") -> Launch
 
 
 class Launchd:
-    """launchd as one user's jobs know it; `program` is `launchctl`, `kind` is gui or user."""
+    """launchd with one user's jobs; `program` is `launchctl`, `kind` is gui or user."""
 
     name = "launchd"
 
@@ -68,11 +68,11 @@ class Launchd:
         self._path = f"{directories.home(environ)}/Library/LaunchAgents/{LABEL}.plist"
 
     def answers(self) -> bool:
-        """Tell whether there is such a domain."""
+        """Return whether this domain exists."""
         return self._launchctl.ask("print", self._domain).returncode == 0
 
     def install(self, job: Job) -> list[str]:
-        """As `Manager.install` has it."""
+        """Install, as `Manager.install` says."""
         text = written(job, _SESSIONS[self._kind])
         changed = self._ours() != text
         service = self.service()
@@ -83,7 +83,7 @@ class Launchd:
             user_files.make_folders(self._path)
             user_files.write(self._path, text.decode(), 0o644)
             self._unload()
-            self._launchctl.tell("enable", self._target)  # it may have been disabled by hand
+            self._launchctl.tell("enable", self._target)  # the user may have disabled it
             self._launchctl.tell("bootstrap", self._domain, self._path)
         except CommandError:
             self.uninstall()
@@ -91,7 +91,7 @@ class Launchd:
         return [self._path] if changed else []
 
     def uninstall(self) -> list[str]:
-        """As `Manager.uninstall` has it."""
+        """Uninstall, as `Manager.uninstall` says."""
         if not self._ours():
             return []
         self._unload()
@@ -100,7 +100,7 @@ class Launchd:
         return [self._path]
 
     def service(self) -> Service | None:
-        """As `Manager.service` has it."""
+        """Return the service, as `Manager.service` says."""
         text = reading.read(self._path)
         if text is None:
             return None
@@ -117,38 +117,39 @@ class Launchd:
         )
 
     def _ours(self) -> bytes:
-        """Return the property list, empty where there is none.
+        """Return the property list, b"" without one.
 
-        Raises CommandError for one that somebody else put there.
+        Raises CommandError if we did not write it.
         """
         text = reading.read(self._path) or b""
         if text and REMARK not in text:
             raise CommandError(
-                f"{self._path} is there already, and `auth agent install` did not write it.",
-                "move it away and do it again",
+                f"{self._path} exists, and `auth agent install` did not write it.",
+                "move it away and install again",
             )
         return text
 
     def _unload(self) -> None:
-        """Have launchd end the job and forget it, if it knows it; a new one is refused until then."""
+        """Have launchd end and forget the job; until then it refuses a new one."""
         if self._launchctl.ask("print", self._target).returncode != 0:
             return
         self._launchctl.ask(
             "bootout", self._target
-        )  # says "in progress" where it does not wait itself
+        )  # reports "in progress" if it does not wait itself
         deadline = monotonic() + _SECONDS
         while self._launchctl.ask("print", self._target).returncode == 0:
             if monotonic() > deadline:
                 raise CommandError(
-                    f"The job {LABEL} is not ended by launchd.", f"`launchctl print {self._target}`"
+                    f"The job {LABEL} was not ended by launchd.",
+                    f"`launchctl print {self._target}`",
                 )
             sleep(0.1)
 
 
 def _leave_swept(socket: str) -> None:
-    """Take away the folder that is swept at a restart, with the lock files that ended agents left.
+    """Remove the folder that a restart deletes, with the lock files of ended agents.
 
-    Raises CommandError where an agent serves there.
+    Raises CommandError if an agent serves there.
     """
     folder = address.swept_directory()
     if folder is None or os.path.dirname(socket) == folder or not address.is_private(folder):
@@ -159,14 +160,14 @@ def _leave_swept(socket: str) -> None:
     if not user_files.remove_folder(folder):
         raise CommandError(
             f"Agents of other directories serve in {folder}, where clients look first.",
-            f"stop those whose sockets `ls {folder}` shows, and do it again",
+            f"stop those whose sockets `ls {folder}` shows, and install again",
         )
 
 
 def written(job: Job, session: str) -> bytes:
     """Return the property list for a job, in a session of that type (Aqua or Background).
 
-    Raises CommandError for what no property list can hold.
+    Raises CommandError for text that a property list cannot hold.
     """
     folder = os.path.join(os.path.dirname(__file__), "launch_agents")
     agent = plistlib.loads(reading.read(f"{folder}/{LABEL}.plist") or b"")
@@ -178,5 +179,5 @@ def written(job: Job, session: str) -> bytes:
         text = plistlib.dumps(agent, sort_keys=False)
         text.decode()
     except ValueError:
-        raise CommandError("A path has characters that no property list can hold.") from None
+        raise CommandError("A path has characters that a property list cannot hold.") from None
     return text.replace(_START, _START + REMARK, 1)

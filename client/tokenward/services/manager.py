@@ -1,4 +1,4 @@
-"""A service manager as `auth agent install` needs it: what it is given to start, and what it has."""
+"""The interface of a service manager for `auth agent install`: jobs and services."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import NamedTuple, Protocol
 
 
 class Job(NamedTuple):
-    """What a manager is to start: `command`, with an absolute program, to listen at `socket`.
+    """A job for a manager: `command`, with an absolute program, is to listen at `socket`.
 
-    `variables` is what of the environment says where things lie, HOME apart.
+    `variables` are those of the environment that choose directories, without HOME.
     """
 
     command: list[str]
@@ -17,10 +17,10 @@ class Job(NamedTuple):
 
 
 class Service(NamedTuple):
-    """What is installed: its `files`, and the `socket` that it says.
+    """An installed service: its `files`, and its `socket`.
 
-    `listening`: connecting to that socket starts the agent. `running`: it has been started.
-    A `socket` of "" is one that is started when the user logs on, and not looked after further.
+    `listening`: connecting to that socket starts the agent. `running`: it has been started. A
+    `socket` of "" means that it is started when the user logs on, and then left alone.
     """
 
     files: list[str]
@@ -30,25 +30,25 @@ class Service(NamedTuple):
 
 
 class Manager(Protocol):
-    """A service manager that is there."""
+    """A service manager of this system."""
 
     @property
     def name(self) -> str:
-        """What it is called, in sentences and in JSON."""
+        """Its name in messages and in JSON."""
         ...
 
     def install(self, job: Job) -> list[str]:
-        """Write what is needed, enable and start it; return the files written, [] if it was so.
+        """Write the files, enable and start it; return the written files, [] if nothing changed.
 
-        Raises CommandError, and leaves nothing behind, where somebody else's file is in the way or
+        Raises CommandError, and leaves nothing behind, if a file of another author is in the way or
         the manager refuses.
         """
         ...
 
     def uninstall(self) -> list[str]:
-        """Stop it, disable it and take it away; return the files removed. Raises CommandError."""
+        """Stop, disable and remove it; return the removed files. Raises CommandError."""
         ...
 
     def service(self) -> Service | None:
-        """Return what is installed, None if nothing is."""
+        """Return the installed service, or None."""
         ...

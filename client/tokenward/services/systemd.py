@@ -1,11 +1,11 @@
-"""systemd's user manager: the units that lie in units/, written for this user.
+"""systemd's user manager: the units in units/, written for this user.
 
-The units are the literal files that a distribution installs, with the program that is really here,
-and the variables that say where things lie. They are found by their first line: a file without it
-is somebody else's, and stays. What the user adds in drop-ins (`systemctl --user edit`) stays, too.
+The units are exactly the files that a distribution installs, with the path of this program and the
+variables that choose directories. They are recognised by their first line: a file without it was
+not written by us, and stays. The user's drop-ins (`systemctl --user edit`) stay, too.
 
-Everything is said to the manager by `systemctl`; nothing here speaks D-Bus. The manager answers on
-a socket of its own in the runtime directory, so no bus has to run.
+The manager is controlled by `systemctl`; nothing here speaks D-Bus. It answers on a socket of its
+own in the runtime directory, so no bus has to run.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ MARK = "# Written by `auth agent install`; `auth agent uninstall` takes it away.
 _PROGRAM = "ExecStart=/usr/bin/tokenward-agent\n"
 _ADDRESS = "ListenStream=%t/tokenward/agent.sock\n"
 _SECONDS = 60
-"""For one `systemctl`; a stop may take as long as the unit allows."""
+"""Seconds for one `systemctl`; a stop may take as long as the unit allows."""
 
 
 def found(environ: Mapping[str, str]) -> Systemd | None:
-    """Return the user's manager, None where none answers or could be told anything."""
+    """Return the user's manager, or None if none answers or it cannot be controlled."""
     runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid()}"
     if not os.path.exists(f"{runtime}/systemd/private"):
         return None
@@ -61,7 +61,7 @@ class Systemd:
         self._folder = f"{_config(environ)}/systemd/user"
 
     def install(self, job: Job) -> list[str]:
-        """As `Manager.install` has it."""
+        """Install, as `Manager.install` says."""
         texts = {f"{self._folder}/{unit}": written(unit, job) for unit in UNITS}
         found = {path: self._ours(path) for path in texts}
         changed = [path for path, text in texts.items() if found[path] != text]
@@ -81,7 +81,7 @@ class Systemd:
         return changed
 
     def uninstall(self) -> list[str]:
-        """As `Manager.uninstall` has it."""
+        """Uninstall, as `Manager.uninstall` says."""
         there = [path for unit in UNITS if self._ours(path := f"{self._folder}/{unit}")]
         if not there:
             self._refuse_strangers()
@@ -93,13 +93,13 @@ class Systemd:
         for path in there:
             user_files.remove(path)
         self._systemctl.tell("daemon-reload")
-        self._systemctl.ask("reset-failed", *UNITS[:3])  # a failure where nothing has failed
+        self._systemctl.ask("reset-failed", *UNITS[:3])  # fails if no unit has failed
         if user_files.remove_folder(self._folder):
             user_files.remove_folder(os.path.dirname(self._folder))
         return there
 
     def service(self) -> Service | None:
-        """As `Manager.service` has it."""
+        """Return the service, as `Manager.service` says."""
         wanted = "--property=LoadState,ActiveState,FragmentPath,Listen"
         answer = self._systemctl.ask("show", wanted, *UNITS[:3])
         if answer.returncode != 0:
@@ -116,20 +116,20 @@ class Systemd:
         )
 
     def _ours(self, path: str) -> str:
-        """Return the text of a unit that we wrote, "" where there is none.
+        """Return the text of a unit that we wrote, or "".
 
-        Raises CommandError for a file that somebody else put there.
+        Raises CommandError if the file was not written by us.
         """
         text = (reading.read(path) or b"").decode(errors="replace")
         if text and not text.startswith(MARK):
             raise CommandError(
-                f"{path} is there already, and `auth agent install` did not write it.",
-                "move it away and do it again",
+                f"{path} exists, and `auth agent install` did not write it.",
+                "move it away and install again",
             )
         return text
 
     def _refuse_strangers(self) -> None:
-        """Raise CommandError where a unit is in force that somebody else installed."""
+        """Raise CommandError if a unit that we did not install is active."""
         service = self.service()
         if service is not None and service.listening:
             raise CommandError(
@@ -153,10 +153,10 @@ def written(unit: str, job: Job) -> str:
 
 
 def quoted(word: str) -> str:
-    r"""Return a word as systemd.syntax(7) and systemd.service(5) read it back.
+    r"""Return a word so that systemd.syntax(7) and systemd.service(5) parse it back.
 
     In double quotes, with ``\`` and ``"`` escaped, and ``%`` doubled against specifiers. Raises
-    CommandError for what no unit can hold.
+    CommandError for text that a unit cannot hold.
     """
     if not word.isprintable():
         raise CommandError(f"A unit of systemd cannot hold the path {word!r}.")

@@ -1,8 +1,8 @@
-"""What Windows starts when the user logs on: the agent, by a value of the user's own Run key.
+"""Windows: starting the agent when the user logs on, by a value in the user's own Run key.
 
-No service and no task of the scheduler: both run outside of the user's session or need somebody who
-may make them, and this needs neither. Windows does not look after the agent further; one that has
-ended is started on demand as ever. When the user logs off Windows ends it, and its memory with it.
+A service or a scheduled task would run outside of the user's session or need an administrator; this
+needs neither. Windows does not restart the agent: after its end it is started on demand. When the
+user logs off, Windows ends the agent, and its memory with it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 KEY: Final = r"Software\Microsoft\Windows\CurrentVersion\Run"
 VALUE: Final = "tokenward"
 LONGEST: Final = 260
-"""Characters of a command that Windows takes there (learn.microsoft.com, "Run and RunOnce")."""
+"""The maximum length of such a command (learn.microsoft.com, "Run and RunOnce")."""
 
 _MARK: Final = "-m tokenward_agent"
 _PATH: Final = rf"HKEY_CURRENT_USER\{KEY}\{VALUE}"
 
 
 def found(_environ: Mapping[str, str]) -> LogOn | None:
-    """Return what starts programs at log-on, which is always there."""
+    """Return the manager, which every Windows has."""
     return LogOn()
 
 
@@ -43,7 +43,7 @@ class LogOn:
     name = "Windows"
 
     def install(self, job: Job) -> list[str]:
-        """As `Manager.install` has it."""
+        """Install, as `Manager.install` says."""
         command = _command(job)
         before = self._ours()
         if before == command:
@@ -53,7 +53,7 @@ class LogOn:
         return [_PATH]
 
     def uninstall(self) -> list[str]:
-        """As `Manager.uninstall` has it."""
+        """Uninstall, as `Manager.uninstall` says."""
         if not self._ours():
             return []
         with winreg.OpenKey(winreg.HKEY_CURRENT_USER, KEY, 0, winreg.KEY_SET_VALUE) as key:
@@ -61,13 +61,13 @@ class LogOn:
         return [_PATH]
 
     def service(self) -> Service | None:
-        """As `Manager.service` has it."""
+        """Return the service, as `Manager.service` says."""
         if not self._ours():
             return None
         return Service([_PATH], socket="", listening=False, running=False)
 
     def _ours(self) -> str:
-        """Return the command that is there, "" for none. Raises CommandError for a stranger's."""
+        """Return the command in the key, or "". Raises CommandError if we did not write it."""
         try:
             with winreg.OpenKey(winreg.HKEY_CURRENT_USER, KEY) as key:
                 command, _ = winreg.QueryValueEx(key, VALUE)
@@ -75,29 +75,29 @@ class LogOn:
             return ""
         if _MARK not in str(command):
             raise CommandError(
-                f"{_PATH} is there already, and `auth agent install` did not write it.",
-                "remove it and do it again",
+                f"{_PATH} exists, and `auth agent install` did not write it.",
+                "remove it and install again",
             )
         return str(command)
 
 
 def _command(job: Job) -> str:
-    """Return what starts the agent without a window. Raises CommandError where that cannot be."""
+    """Return the command that starts the agent without a window. Raises CommandError."""
     python, *options = job.command
     windowless = os.path.join(os.path.dirname(python), "pythonw.exe")
     directory = job.variables.get("TOKENWARD_DIR")
     for name in job.variables:
         if name.startswith("TOKENWARD_") and name != "TOKENWARD_DIR":
             raise CommandError(
-                f"Windows gives {name} to nothing that it starts at log-on, unless it is your user's.",
-                f"`setx {name} ...` makes it so; then unset it here",
+                f"Windows gives {name} to programs at log-on only if it is set for your user.",
+                f"`setx {name} ...` sets it for your user; then unset it here",
             )
     where = ["--directory", directory] if directory else []
     command = subprocess.list2cmdline([windowless, *options, *where])
     if len(command) > LONGEST:
         raise CommandError(
-            f"The command that starts the agent has more than the {LONGEST} characters that Windows"
-            " takes at log-on.",
+            f"The command that starts the agent is longer than the {LONGEST} characters that"
+            " Windows allows at log-on.",
             "install tokenward in a folder with a shorter path",
         )
     return command
