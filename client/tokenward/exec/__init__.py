@@ -1,1 +1,1 @@
-"""`auth exec`: what a tool is started with."""
+"""`auth exec`: the environment for a tool, and the judgement of its command line."""

@@ -1,22 +1,21 @@
-"""What CMD's own words would do with what `auth exec` gives it: `refusal` is the one that decides.
+"""Judging CMD of `auth exec`: `refusal` decides whether its words would send a secret elsewhere.
 
-A publish tool takes user name and secret from the environment and lets an option, or a variable
-that is set on the way, choose another place for them. No list of such options is complete: tools
-take abbreviations and several letters in one word, and are started under many spellings. So what is
-not known to stay is refused:
+A publish tool takes user name and secret from the environment, but an option, or a variable that is
+set on the way, can choose another place for them. No list of such options is complete: tools accept
+abbreviations and several letters in one word, and are started under many spellings. So every word
+that could send the secret elsewhere is refused:
 
-- a URL behind the word that starts a tool's upload, unless it is the index's own, or one where uv
+- a URL after the word that starts a tool's upload, unless it is the index's own, or one where uv
   only looks (`--check-url`);
-- wherever it stands, what may be short for `--repository-url` or `--publish-url`, unless the
-  index's URL follows;
-- behind the name of pdm or hatch in an upload by it, whose `-r` takes a name, what may be short for
-  `--repository` or holds an `r` among short options, unless what follows means the index;
-- a variable with the URL of an upload, given another value or taken away;
+- anywhere, a possible abbreviation of `--repository-url` or `--publish-url`, unless the index's URL
+  follows;
+- after the name of pdm or hatch in an upload by it, whose `-r` takes a name, a possible
+  abbreviation of `--repository` or an `r` among short options, unless the index follows;
+- a variable with the URL of an upload, if it is changed or unset;
 - `--emit-index-url`, by which uv writes the credential into its output.
 
-`pdm run twine` and `hatch run twine` are twine: what stands behind is its own. A command line within a
-word (`sh -c`, `env -S`) is read too. What stands in a script, a Makefile or
-a tool's own settings is not.
+`pdm run twine` and `hatch run twine` are twine, with its own words. A command line within a word
+(`sh -c`, `env -S`) is read too. A script, a Makefile or a tool's own settings are not.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ _TOOLS = {"twine", "uv", "pdm", "hatch", "maturin", "flit", "poetry"}
 _BY_NAME = {"pdm", "hatch"}
 _UPLOADS = {"publish", "upload"}
 _PLACES = {"--repository-": "--repository-url", "--publish-": "--publish-url"}
-"""The options that choose the place and leave the secret, behind what no other option begins with."""
+"""The options that choose the place but not the secret, by prefixes that no other option has."""
 
 _PYTHON = re.compile(r"(python|pypy)[\d.]*(\.exe)?")
 
 _NAMES = {**FIXED, "main": PYPI, "test": TESTPYPI}
-"""What pdm and hatch call the two; nobody else's name can be known here."""
+"""The names of the two indexes in pdm and hatch; other names cannot be known here."""
 
 _FILE = re.compile(r".*\.(whl|zip|gz|asc|attestation)")
 _UV_RESOLVES = {"lock", "sync", "add", "remove", "tree", "export", "run"}
@@ -47,20 +46,19 @@ _UV_OTHER_SETTINGS = re.compile(
     r"--(directory|project|config-file|no-config|script|gui-script|default-index|index-url)(=.*)?"
     r"|-[A-Za-z]*[si].*|-|.*\.pyw?"
 )
-"""By what uv reads other settings than those of this folder, or has another default index."""
+"""Options by which uv reads other settings than this folder's, or has another default index."""
 
 
 def refusal(program: Sequence[str], key: str) -> str | None:
-    """Return the words of CMD that would have a secret leave `key`, or None.
+    """Return the words of CMD that would send a secret for `key` elsewhere, or None.
 
-    `key` is the service in its canonical spelling that the secret for uploads is for. No value of
-    an option is in what is returned.
+    `key` is the canonical service of the secret for uploads. The result holds no option value.
     """
     lines = [_launched(words) for words in _command_lines(program)]
     every = [word for words in lines for word in words]
     tools, is_upload = _tools(every), not _UPLOADS.isdisjoint(every)
     for at, words in enumerate(lines):
-        # Words beside a line may be handed to it: `sh -c 'pdm publish "$@"' -- -r NAME`.
+        # Words beside a command line may be passed to it: `sh -c 'pdm publish "$@"' -- -r NAME`.
         own = (tools, is_upload) if at == 0 else (_tools(words), not _UPLOADS.isdisjoint(words))
         if found := _refusal(words, key, own[0] if own[1] else set()):
             return found
@@ -68,7 +66,7 @@ def refusal(program: Sequence[str], key: str) -> str | None:
 
 
 def _refusal(words: Sequence[str], key: str, uploading: set[str]) -> str | None:
-    """Judge one command line; `uploading` are the tools of it, where it is an upload."""
+    """Judge one command line; `uploading` are its tools, if it is an upload."""
     is_behind = by_name = False
     for before, word, behind in zip(["", *words], words, [*words[1:], ""], strict=False):
         option, equals, value = word.partition("=")
@@ -90,27 +88,27 @@ def _refusal(words: Sequence[str], key: str, uploading: set[str]) -> str | None:
 
 
 def runs(program: Sequence[str], tool: str) -> bool:
-    """Tell whether CMD itself is `tool`, by whatever path."""
+    """Return whether CMD itself is `tool`, by whatever path."""
     return bool(program) and _tool(program[0]) == tool
 
 
 def mentions(program: Sequence[str], tool: str) -> bool:
-    """Tell whether `tool` is among the words of CMD."""
+    """Return whether `tool` is among the words of CMD."""
     return any(tool in _tools(words) for words in _command_lines(program))
 
 
 def uploads(program: Sequence[str]) -> bool:
-    """Tell whether one of the words of CMD starts an upload."""
+    """Return whether one of the words of CMD starts an upload."""
     return any(not _UPLOADS.isdisjoint(words) for words in _command_lines(program))
 
 
 def resolves(program: Sequence[str]) -> bool:
-    """Tell whether CMD may look for packages: it is not uv, or not at an upload alone."""
+    """Return whether CMD may look for packages: it is not uv, or uv does more than an upload."""
     return not (runs(program, "uv") and uploads(program) and _UV_RESOLVES.isdisjoint(program))
 
 
 def env_files(program: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """Return the files of variables that CMD names (`uv run --env-file`), as they are named there."""
+    """Return the files of variables in CMD (`uv run --env-file`), as they are named there."""
     every = words(program)
     named = [environ.get("UV_ENV_FILE", "")]
     for word, behind in zip(every, [*every[1:], ""], strict=True):
@@ -121,12 +119,12 @@ def env_files(program: Sequence[str], environ: Mapping[str, str]) -> list[str]:
 
 
 def words(program: Sequence[str]) -> list[str]:
-    """Return the words of CMD, and those of the command lines that stand within one of them."""
+    """Return the words of CMD, and those of the command lines within one of them."""
     return [word for line in _command_lines(program) for word in line]
 
 
 def reads_what_is_here(program: Sequence[str]) -> bool:
-    """Tell whether CMD is uv at work on the project of this folder, by the settings of this folder."""
+    """Return whether CMD is uv, working on the project in this folder with its settings."""
     arguments = program[1:]
     return (
         runs(program, "uv")
@@ -136,7 +134,7 @@ def reads_what_is_here(program: Sequence[str]) -> bool:
 
 
 def _command_lines(program: Sequence[str]) -> Iterator[list[str]]:
-    """Yield CMD, then each command line that stands within one of its words."""
+    """Yield CMD, then each command line within one of its words."""
     yield list(program)
     for word in program:
         if re.search(r"\s", word):
@@ -145,9 +143,9 @@ def _command_lines(program: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _launched(words: Sequence[str]) -> list[str]:
-    """Leave out the `pdm run` and `hatch run` that stand before a tool, or before Python.
+    """Remove the `pdm run` and `hatch run` before a tool or Python.
 
-    What else they run may be a script of the project, which starts what is not known.
+    Anything else that they run may be a script of the project, with unknown contents.
     """
     found = list(words)
     for at in reversed(range(len(words) - 2)):
@@ -173,7 +171,7 @@ def _tool(word: str) -> str | None:
 
 
 def _changed(word: str, behind: str, key: str) -> str | None:
-    """Return the variable of an upload's URL that a word sets to another, or takes away."""
+    """Return the variable of an upload's URL that a word changes or unsets."""
     name, equals, value = word.partition("=")
     if is_upload_url(name) and _key(value) == key:
         return None
@@ -188,7 +186,7 @@ def _changed(word: str, behind: str, key: str) -> str | None:
 
 
 def _place_by_name(word: str) -> str | None:
-    """Return what a word chooses as the place of an upload, "" where the next one does, else None."""
+    """Return the place of an upload that a word chooses, "" if the next word does, else None."""
     option, _, value = word.partition("=")
     if option.startswith("--r") and "--repository".startswith(option):
         return value
@@ -198,7 +196,7 @@ def _place_by_name(word: str) -> str | None:
 
 
 def _leaves(word: str, key: str) -> bool:
-    """Tell whether a URL in a word is that of another place."""
+    """Return whether a word holds a URL of another place."""
     url = re.search(r"[A-Za-z0-9+.-]*://.*", word)
     return url is not None and _key(url[0]) != key
 

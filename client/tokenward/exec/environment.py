@@ -7,19 +7,18 @@
 | `PIP_INDEX_URL`; `PIP_EXTRA_INDEX_URL` | installs from the first; from the others |
 | `UV_EXTRA_INDEX_URL`, `UV_INDEX_URL` | installs by uv (uv.py) |
 
-A secret never stands without its URL, so that a tool which was told of another index elsewhere (a
-.pypirc, a project) does not send it there. What a tool looks up by a name is set only where the
-same environment fixes the URL of that name: a checkout's files give names to URLs of their own.
-Whatever else the environment says about indexes is taken out: an old password would answer for a
-new URL. Pure: values in, a mapping out.
+A secret is never set without its URL, so that a tool with another index in its files (a .pypirc, a
+project) does not send it there. A variable that a tool looks up by a name is set only if the same
+environment fixes the URL of that name: the files of a checkout give names to URLs of their own. All
+other variables about indexes are removed: an old password would answer for a new URL. Pure: values
+in, a mapping out.
 
-Left out on purpose:
+Left out intentionally:
 
 - `UV_INDEX_<NAME>_…`, and `POETRY_HTTP_BASIC_<NAME>_…`, which poetry sends to the source that a
-  project calls NAME, `POETRY_REPOSITORIES_<NAME>_URL` or not. For installs poetry has nothing else.
-- `UV_INDEX` and `UV_DEFAULT_INDEX`, which come before what a project says, and which `uv add` writes
-  into it.
-- `PDM_PYPI_…`, which pdm applies to whatever source a project calls pypi.
+  project calls NAME, even with `POETRY_REPOSITORIES_<NAME>_URL`. For installs poetry has no other.
+- `UV_INDEX` and `UV_DEFAULT_INDEX`, which win over a project, and which `uv add` writes into it.
+- `PDM_PYPI_…`, which pdm applies to any source that a project calls pypi.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Access:
-    """A URL without user info, and the credential that is for it."""
+    """A URL without user info, and the credential for it."""
 
     __slots__ = ("secret", "url", "username")
 
@@ -45,9 +44,9 @@ class Access:
 
 
 class Index:
-    """One index: where uploads go and where installs come from; None where nothing is to be set.
+    """One index: where uploads go and where installs come from; None for nothing to set.
 
-    `name` is spelled as in variables, None where the index has none.
+    `name` is spelled as in variables, None if the index has none.
     """
 
     __slots__ = ("install", "name", "publish")
@@ -74,7 +73,7 @@ _UPLOADS = (
 """URL, user name and secret, each with one value."""
 
 _TOKENS = {"UV_PUBLISH_URL": "UV_PUBLISH_TOKEN", "MATURIN_REPOSITORY_URL": "MATURIN_PYPI_TOKEN"}
-"""Which variable takes an API token, and excludes the user name (uv) or is read first (maturin)."""
+"""The variables for an API token, which exclude the user name (uv) or win over it (maturin)."""
 
 _OTHERS = {
     *("TWINE_REPOSITORY", "MATURIN_REPOSITORY", "UV_PUBLISH_INDEX", "UV_PUBLISH_CHECK_URL"),
@@ -82,7 +81,7 @@ _OTHERS = {
     *("PIP_INDEX_URL", "PIP_PYPI_URL", "PIP_EXTRA_INDEX_URL"),
     *("PDM_PYPI_URL", "PDM_PYPI_USERNAME", "PDM_PYPI_PASSWORD"),
 }
-"""What also names an index to one of the tools, or may hold a credential for one."""
+"""Other variables that name an index to one of the tools, or may hold a credential for one."""
 
 _ONE_VALUE = {*_OTHERS, *_TOKENS.values(), *(name for names in _UPLOADS for name in names)}
 _BY_NAME = re.compile(
@@ -97,7 +96,7 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 
 def speaks_of_an_index(variable: str) -> bool:
-    """Tell whether a variable of this name could direct a tool to an index, or authenticate it.
+    """Return whether a variable of this name could lead a tool to an index, or authenticate it.
 
     pip reads its variables in any case, so case makes no difference.
     """
@@ -106,24 +105,24 @@ def speaks_of_an_index(variable: str) -> bool:
 
 
 def may_lead_elsewhere(variable: str) -> bool:
-    """Tell whether a file that sets a variable of this name could have a secret go elsewhere.
+    """Return whether a file that sets this variable could send a secret elsewhere.
 
-    That is all that the tools read, and what says by which proxy, and what certificates are taken.
+    That is every variable of the tools, and those of proxies and of trusted certificates.
     """
     upper = variable.upper()
     return speaks_of_an_index(variable) or _ON_THE_WAY.fullmatch(upper) is not None
 
 
 def is_upload_url(variable: str) -> bool:
-    """Tell whether a tool sends a secret of another variable to the URL in this one."""
+    """Return whether a tool sends a secret of another variable to the URL in this one."""
     urls = {url for url, _, _ in _UPLOADS}
     return variable in urls or re.fullmatch(r"POETRY_REPOSITORIES_.+_URL", variable) is not None
 
 
 def variables(indexes: Sequence[Index], *, without: Collection[str] = ()) -> dict[str, str]:
-    """Return what the tools are to find, for the first index and the others, but for uv's installs.
+    """Return the variables for the first index and the others, without those for uv's installs.
 
-    The tools in `without` find nothing: something else than the environment says where they send it.
+    The tools in `without` get none: a file chooses where they would send it.
     """
     found: dict[str, str] = {}
     if indexes and indexes[0].publish:
@@ -138,13 +137,13 @@ def variables(indexes: Sequence[Index], *, without: Collection[str] = ()) -> dic
 
 
 def child_environment(environ: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
-    """Return `environ` with the variables `found` and no other ones of their kind."""
+    """Return `environ` with the variables `found` instead of all others of their kind."""
     kept = {name: value for name, value in environ.items() if not speaks_of_an_index(name)}
     return {**kept, **found}
 
 
 def with_user_info(access: Access) -> str:
-    """Return the URL with user name and secret in it."""
+    """Return the URL with user name and secret."""
     scheme, _, rest = access.url.partition("://")
     return f"{scheme}://{_quoted(access.username)}:{_quoted(access.secret)}@{rest}"
 
@@ -162,7 +161,7 @@ def _uploads(access: Access, without: Collection[str]) -> Iterator[tuple[str, st
 
 
 def _poetry(index: Index) -> Iterator[tuple[str, str]]:
-    """Yield poetry's, which are for uploads: the URL of this variable is above a project's."""
+    """Yield poetry's, which are for uploads: this variable's URL wins over a project's."""
     access, name = index.publish, index.name
     if access is None or name is None:
         return

@@ -1,15 +1,15 @@
-"""Options that a project gives a tool, by which a secret of the environment may go elsewhere.
+"""Options in a project's settings by which a tool may send a secret of the environment elsewhere.
 
 - pdm puts `[tool.pdm.options] publish` before the words of its command line, and an `-r` there wins
-  over `PDM_PUBLISH_REPO`, while user name and password stay those of the environment. The URL with
+  over `PDM_PUBLISH_REPO`, while user name and password stay those of the environment. A URL with
   the account in it would go nowhere else, but pdm prints that URL when an upload fails.
-- uv sends everything through the `http-proxy` or `https-proxy` of a project's settings, whatever the
-  environment says of proxies, and with `allow-insecure-host` beside it takes any certificate there.
+- uv sends everything through the `http-proxy` or `https-proxy` of a project's settings, whatever
+  the environment has, and with `allow-insecure-host` it accepts any certificate there.
 
-- `uv run --env-file FILE` sets what stands in FILE for itself and for what it runs: a proxy, or a
-  variable of another tool, that `auth exec` did not set. Then nothing is started.
+- `uv run --env-file FILE` sets the variables in FILE for itself and for its program: a proxy, or a
+  variable of another tool that `auth exec` did not set. Then nothing is started.
 
-So a project with such options, or with settings that we cannot read, gives the tool nothing.
+A tool gets nothing if its project has such options, or settings that cannot be read.
 
 https://pdm-project.org/latest/reference/configuration/
 https://docs.astral.sh/uv/reference/settings/
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _PROXIES = ("http-proxy", "https-proxy")
 _WORDS = re.compile(rb"https?-proxy")
 _MARKS = re.compile(rb"https?-proxy|\\[uUx]")
-"""What may speak of a proxy in a text that is no TOML to us: the words, or an escape in their place."""
+"""Traces of a proxy in a text that is not parsed as TOML: the words, or an escape in them."""
 
 _SETS = re.compile(rb"([A-Za-z_][A-Za-z0-9_]*)[ \t'\"]*[=:]")
 
@@ -42,15 +42,15 @@ _ARCHIVE = (".whl", ".zip", ".gz", ".asc", ".attestation")
 def of_pdm(places: Iterable[str]) -> str | None:
     """Return the file that may have options for `pdm publish` in or above one of `places`, or None.
 
-    Places are absolute; those that are no folder count for nothing.
+    Places are absolute; those that are not folders are ignored.
     """
     return next((path for path in _projects(places) if _has_options(path)), None)
 
 
 def of_uv(places: Iterable[str]) -> str | None:
-    """Return the file that may have uv use a proxy, or None.
+    """Return the file that may make uv use a proxy, or None.
 
-    It lies in or above one of `places`, or is one itself: a script, or settings that are named.
+    It lies in or above one of `places`, or is one itself: a script, or named settings.
     """
     places = list(places)
     for path in _projects(places, "uv.toml", "pyproject.toml"):
@@ -60,9 +60,9 @@ def of_uv(places: Iterable[str]) -> str | None:
 
 
 def of_env_files(names: Iterable[str], places: Iterable[str]) -> str | None:
-    """Return the first of some files of variables that may lead elsewhere or cannot be read, or None.
+    """Return the first file of variables that may lead elsewhere or cannot be read, or None.
 
-    A name is looked at in each of `places` that is a folder.
+    A name is looked for in each of `places` that is a folder.
     """
     folders = [place for place in places if os.path.isdir(place)]
     for name in names:
@@ -109,7 +109,7 @@ def _has_proxy(path: str, *table: str) -> bool:
 
 
 def _value(path: str, *keys: str) -> object:
-    """Return what stands in a TOML file below these keys, None where nothing does."""
+    """Return the value in a TOML file below these keys, or None."""
     data = read(path)
     found: object = {} if data is None else parse_toml(data, path)
     for key in keys:
@@ -118,7 +118,7 @@ def _value(path: str, *keys: str) -> object:
 
 
 def _speaks_of_proxy(path: str) -> bool:
-    """Judge a file that CMD names: of a script the comments, which may hold uv's settings."""
+    """Judge a file that CMD names: of a script only the comments, which may hold uv's settings."""
     if path.lower().endswith(_ARCHIVE):
         return False
     try:

@@ -1,22 +1,22 @@
-"""How uv finds a credential for installs: beside the URL that it is for, and by no name.
+"""Credentials for uv's installs: in URLs, not by the names of indexes.
 
-`UV_INDEX_<NAME>_PASSWORD` goes to whatever URL some file gives NAME: a checkout's, a workspace
-member's, a script's, one that we cannot read. So uv is given URLs with the credential in them, by
-those variables that stand behind what its settings say: `UV_EXTRA_INDEX_URL` comes after their
-indexes and before the default one, `UV_INDEX_URL` is the default index where they have none, and
-`uv add` writes neither into a project. uv sends a credential that it has met in any of its indexes
-with each request below that URL, so that an index of theirs need not be replaced.
+`UV_INDEX_<NAME>_PASSWORD` goes to any URL that some file gives NAME: a checkout's, a workspace
+member's, a script's, one that we cannot read. So uv gets URLs with the credential in them, in
+variables of lower rank than its settings: `UV_EXTRA_INDEX_URL` comes after their indexes and before
+the default one, `UV_INDEX_URL` is the default index if they have none, and `uv add` writes neither
+into a project. uv sends a credential of any of its indexes with each request below that URL, so an
+index in the settings need not be replaced.
 
-What uv's settings say here is read so that a lock file stays what it was, not for safety:
+uv's settings are read here so that a lock file stays the same, not for safety:
 
 | uv's settings | the URL goes |
 | --- | --- |
-| search it already | behind all, where it changes nothing |
-| do not, or for some packages alone; they have a default index | into the place of the default one, which theirs takes |
-| likewise, with no default index | behind PyPI |
-| are not known: CMD reads others, or is not uv itself | behind all: uv may find packages there |
+| search it already | last, where it changes nothing |
+| do not, or only for some packages; they have a default index | in the place of the default one, which theirs takes |
+| likewise, without a default index | after PyPI |
+| are not known: CMD reads others, or is not uv itself | last: uv may find packages there |
 
-In the last case an index that nothing speaks of is given to uv alone. Pure: values in, values out.
+In the last case an index that no setting mentions is given only to uv. Pure: values in, values out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenward.settings.uv_toml import UvSettings
 
 PYPI = "https://pypi.org/simple"
-"""The default index of uv, as uv spells it in a lock file."""
+"""uv's default index, as uv spells it in a lock file."""
 
 
 OTHER_SETTINGS = (
@@ -41,11 +41,11 @@ OTHER_SETTINGS = (
     "UV_CONFIG_FILE",
     "UV_NO_CONFIG",
 )
-"""The variables by which uv reads other settings than those of the folder it is started in."""
+"""Variables by which uv reads other settings than those of its working directory."""
 
 
 class Search:
-    """Which indexes uv's settings have: those it searches, and those for some packages alone."""
+    """The indexes in uv's settings: those it searches, and those for some packages only."""
 
     __slots__ = ("explicit", "has_default", "searched")
 
@@ -62,9 +62,9 @@ class Search:
 def variables(
     accesses: Sequence[Access], search: Search, *, is_uv: bool, is_known: bool
 ) -> tuple[dict[str, str], list[str]]:
-    """Return what uv is to find, and the URLs by which it may resolve otherwise than without.
+    """Return the variables for uv, and the URLs by which it may resolve otherwise than without.
 
-    `search` is what uv's settings say here; `is_known` says that CMD is uv and reads these.
+    `search` is from uv's settings here; `is_known` means that CMD is uv and reads these.
     """
     behind: list[Access] = []
     apart: list[Access] = []
@@ -88,7 +88,7 @@ def variables(
 def _below(access: Access, urls: Sequence[str]) -> Iterator[Access]:
     """Yield access to those of `urls` that the credential is for: below its own, for its user.
 
-    They are spelled anew: a project's own text, which uv may read otherwise, gets no secret.
+    They are spelled anew: a project's own text, which uv may parse otherwise, gets no secret.
     """
     for url in dict.fromkeys(urls):
         try:
