@@ -1,1 +1,1 @@
-"""Exports: the file, and what goes into one and comes back."""
+"""Exports: the file format, and collecting and restoring credentials."""

@@ -1,9 +1,9 @@
-"""Everything that is stored, from the agent into an export and back.
+"""Collecting every credential for an export, and storing those of an export.
 
-Each secret is fetched by its own service and user name, and nothing else is taken for it. What was
-adopted is exported without a secret, since its home is a keyring. An export is complete or there
-is none, but for what is sealed: that is never shown, and it is said that it is left out. A restore keeps what is there: equal ones stay, others too unless the user says `--replace`;
-what has expired is left out.
+Each secret is fetched by exactly its service and user name. An adopted credential is exported
+without a secret, because its home is a keyring. An export is complete or is not made, except for
+sealed credentials: they are never shown, and reported as left out. A restore keeps what is stored,
+unless the user says `--replace`; expired credentials are left out.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ EXPIRED = "expired"
 
 
 def collect(session: Session) -> list[Entry]:
-    """Return everything that is stored. Raises CommandError where something cannot be seen."""
+    """Return every credential. Raises CommandError if some cannot be seen."""
     described, closed = stored(session)
     if closed:
         names = listed([f"`{provider}`" for provider in closed])
         raise CommandError(
-            f"The vault of {names} is not open, so what it holds cannot be exported.",
+            f"The vault of {names} is not open, so its credentials cannot be exported.",
             "`auth unlock`",
         )
     if not described:
@@ -40,13 +40,13 @@ def collect(session: Session) -> list[Entry]:
     for one in described:
         if one["sealed"]:
             what = credential(one["username"], one["service"])
-            session.terminal.warn(f"Not exported, for it is sealed: {what}.")
+            session.terminal.warn(f"Not exported, because it is sealed: {what}.")
     shown = [one for one in described if not one["sealed"]]
     return [entry for one in shown if (entry := _with_secret(session, one))]
 
 
 def _with_secret(session: Session, one: dict[str, Any]) -> Entry | None:
-    """Return an entry of `list` with its secret; None if it has gone in the meantime."""
+    """Return an entry of `list` with its secret; None if it was removed in the meantime."""
     service, username = one["service"], one["username"]
     secret = None
     if not one["adopted"]:
@@ -57,12 +57,12 @@ def _with_secret(session: Session, one: dict[str, Any]) -> Entry | None:
 
 
 def bring_back(takeover: Takeover, entry: Entry, now: int) -> Outcome:
-    """Store one again; `now` is in seconds since 1970. What concerns it alone is in the outcome."""
+    """Store one again; `now` is in seconds since 1970. Its own errors are in the outcome."""
     if entry.secret is None:
         return takeover.adopt(entry.service, entry.username, entry.provider)
     lifetime = None if entry.expires is None else entry.expires - now
     name = credential(entry.username, entry.service)
-    over = Outcome(EXPIRED, f"Not restored, for it has expired: {name}.")
+    over = Outcome(EXPIRED, f"Not restored, because it has expired: {name}.")
     if lifetime is not None and lifetime <= 0:
         return over
     try:
@@ -70,5 +70,5 @@ def bring_back(takeover: Takeover, entry: Entry, now: int) -> Outcome:
     except token_format.ExpiredError:
         return over
     except CommandError as refused:
-        return Outcome(FAILED, f"{capital(name)} is not restored: {refused}", refused.hint)
+        return Outcome(FAILED, f"{capital(name)} was not restored: {refused}", refused.hint)
     return takeover.take(entry.service, entry.username, body, lifetime=lifetime)

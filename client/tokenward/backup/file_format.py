@@ -1,11 +1,9 @@
-"""The export: a file that holds credentials and opens by a passphrase of its own, anywhere.
+"""The export: a file of credentials that opens by a passphrase of its own, on any machine.
 
-docs/EXPORT.md is its format. Everything is judged before anything of it is used: a file that differs
-in any way is refused, by a sentence that says in which. Reading and writing are left to others; the
-key derivation takes 64 MiB and a moment.
+docs/EXPORT.md is its format. Everything is checked before any of it is used: a file that differs in
+any way is refused, with the difference in the message. The callers read and write files; the key derivation takes 64 MiB and a moment.
 
-The cryptography and the msgpack package are imported here, so this module is for the commands that
-cannot do without.
+This module imports the cryptography and msgpack packages, so only commands that need it import it.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from tokenward_protocol.passphrases import ARGON2ID, LIMITS, SALT_SIZE
 VERSION = 1
 MAGIC = b"tokenward-export "
 MAX_FILE = 64 * 1024 * 1024
-"""Bytes of the largest export."""
+"""The maximum length of an export in bytes."""
 
 MAX_HEADER = 1024
 _NONCE, _TAG, _SUM = 12, 16, 32
@@ -39,7 +37,7 @@ class WrongPassphraseError(CommandError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One credential. Times are in seconds since 1970; `secret` is None where it was adopted."""
+    """One credential. Times are in seconds since 1970; `secret` is None if it was adopted."""
 
     service: str
     username: str
@@ -51,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """An export that is whole, and closed still: what its key is made of, and what is sealed."""
+    """An export that is whole, but still closed: the inputs of its key, and the sealed body."""
 
     name: str
     salt: bytes
@@ -61,19 +59,19 @@ class Sealed:
     body: bytes = field(repr=False)
 
     def open(self, passphrase: bytes) -> list[Entry]:
-        """Open it. Raises WrongPassphraseError, and CommandError for what no export holds."""
+        """Open it. Raises WrongPassphraseError, and CommandError for malformed contents."""
         aead = ChaCha20Poly1305(_key(passphrase, self.salt, self.cost))
         try:
             body = aead.decrypt(self.body[:_NONCE], self.body[_NONCE:], self.before)
         except InvalidTag:
             body = None
-        if body is None:  # outside the handler, so that nothing hangs on the exception
+        if body is None:  # outside the handler, so that no exception keeps the data alive
             raise WrongPassphraseError(f"The passphrase does not open {self.name}.")
         return _entries(body, self.name)
 
 
 def is_export(start: bytes) -> bool:
-    """Tell whether a file that starts so is an export, of whatever version."""
+    """Return whether a file that begins so is an export, of any version."""
     return start.startswith(MAGIC)
 
 
@@ -93,21 +91,21 @@ def _sealed(
     aead = ChaCha20Poly1305(_key(passphrase, salt, ARGON2ID))
     whole = before + nonce + aead.encrypt(nonce, body, before)
     if len(whole) + _SUM > MAX_FILE:
-        raise CommandError(f"An export holds at most {MAX_FILE} bytes, and this is more.")
+        raise CommandError(f"The export would be longer than {MAX_FILE} bytes.")
     return whole + sha256(whole).digest()
 
 
 def parse(data: bytes, name: str) -> Sealed:
-    """Judge the bytes of a file that is called `name`. Raises CommandError."""
+    """Check the bytes of a file with this name. Raises CommandError."""
     if not is_export(data):
-        raise CommandError(f"{name} is no export of tokenward.", "`auth export` makes one")
+        raise CommandError(f"{name} is not an export of tokenward.", "`auth export` makes one")
     line, newline, rest = data.partition(b"\n")
     version = line.removeprefix(MAGIC)
     if not newline or not version.isdigit() or len(version) > 9:
         raise _damaged(name)
     if int(version) != VERSION:
         raise CommandError(
-            f"{name} is an export of version {int(version)}, and version {VERSION} is known here.",
+            f"{name} is an export of version {int(version)}; only version {VERSION} is known here.",
             "restore it with a newer tokenward",
         )
     length = int.from_bytes(rest[:4])
@@ -165,7 +163,7 @@ def _unpacked(data: bytes, name: str) -> Any:
     try:
         return msgpack.unpackb(data, strict_map_key=True, object_pairs_hook=_unique, max_ext_len=0)
     except (ValueError, msgpack.UnpackException):
-        pass  # raised below: the exception may hold what was read
+        pass  # raised below: the exception may hold the data
     raise _damaged(name)
 
 
@@ -192,7 +190,7 @@ def _is_number(value: object, least: int, most: int) -> bool:
 
 def _damaged(name: str) -> CommandError:
     return CommandError(
-        f"{name} is not as it was written: it is damaged, or somebody changed it.",
+        f"{name} is damaged, or it was changed after the export.",
         "nothing was restored; take another copy of it",
     )
 
