@@ -1,1 +1,1 @@
-"""The agent's audit log, read and told."""
+"""The agent's audit log: reading it, and describing it."""

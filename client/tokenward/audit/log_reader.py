@@ -1,8 +1,8 @@
-"""The agent's audit log, read as its files lie there, and how a line of it looks to a person.
+"""Reading the files of the agent's audit log, and formatting a line for the user.
 
-docs/AUDIT.md has the format. Reading proves nothing: whether a line is what the agent wrote, the
-agent alone can tell (`auth log --verify`). What cannot be read as a line is counted and passed
-over, and so is one that is longer than any agent writes. Whatever a line says about programs is what they said of themselves.
+docs/AUDIT.md has the format. Reading proves nothing: only the agent can verify that it wrote a line
+(`auth log --verify`). Unreadable lines, and lines longer than any agent writes, are counted and
+skipped. What a line says about programs is what they said of themselves.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Line = dict[str, Any]
 
 LONGEST = 64 * 1024
-"""Bytes of the longest line that any agent wrote."""
+"""The maximum length of an agent's line in bytes."""
 
 HEADING = ("WHEN", "WHO", "WHAT", "SERVICE", "PROJECT", "DECISION")
 
@@ -34,31 +34,31 @@ _NAME = re.compile(r"([0-9]{8}|[1-9][0-9]{8,11})\.jsonl")
 
 
 class LogReader:
-    """Reads the log in `folder` from its beginning, and later what came since."""
+    """Reads the log in `folder` from its beginning, and later the new lines."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._read: dict[str, int] = {}  # how far, by the file's name
-        self._first: dict[str, int] = {}  # the number of the first line that is there, by chain
+        self._first: dict[str, int] = {}  # the number of the first existing line, by chain
         self.unreadable = 0
-        """Lines that were no lines."""
+        """The number of unreadable lines."""
         self.since: str | None = None
-        """The time of the first line that is there."""
+        """The time of the first existing line."""
 
     @property
     def gone(self) -> int:
-        """How many lines at least were removed with files that were full: a chain counts its own."""
+        """How many lines at least were removed with full files: each chain numbers its lines."""
         return sum(n - 1 for n in self._first.values())
 
     def lines(self) -> Iterator[Line]:
-        """Yield every line that was not read before, in the order in which they were written.
+        """Yield every line that was not read before, in the order of writing.
 
-        Raises CommandError where the folder is a link.
+        Raises CommandError if the folder is a link.
         """
         if os.path.islink(self._folder):
             raise CommandError(
-                f"{self._folder} is a link, and no log is read or written through one.",
-                "move it out of the way",
+                f"{self._folder} is a link, and logs are not read or written through links.",
+                "move it away",
             )
         try:
             names = sorted(filter(_NAME.fullmatch, os.listdir(self._folder)), key=_number)
@@ -79,7 +79,7 @@ class LogReader:
             stream.seek(self._read.get(name, 0))
             while text := stream.readline(LONGEST + 1):
                 if not text.endswith(b"\n") and len(text) <= LONGEST:
-                    break  # it is being written
+                    break  # the agent is writing it
                 self._read[name] = self._read.get(name, 0) + len(text)
                 line = _parsed(text)
                 if line is not None:
@@ -109,12 +109,12 @@ def _parsed(text: bytes) -> Line | None:
 
 
 def when(line: Line) -> float:
-    """Return the moment of a line, in seconds since 1970."""
+    """Return the time of a line, in seconds since 1970."""
     return datetime.fromisoformat(line["time"]).timestamp()
 
 
 def is_about(line: Line, service: str) -> bool:
-    """Tell whether a line is about a service, or about what covers it or lies below it."""
+    """Return whether a line is about a service, or about one that covers it or lies below it."""
     named = str(line.get("service", ""))
     if "://" not in named or "://" not in service:
         return named == service
@@ -122,16 +122,16 @@ def is_about(line: Line, service: str) -> bool:
 
 
 def shown(line: Line) -> dict[str, Any]:
-    """Return a line for a program: all but its place in a chain and its signature."""
+    """Return a line for JSON: everything but its place in a chain and its signature."""
     return {k: v for k, v in line.items() if k not in {"chain", "n", "mac", "file"}}
 
 
 def reach(since: str | None, gone: int, *, least: bool) -> str:
-    """Say how far back a log goes, "" where it goes back to its beginning."""
+    """Return a sentence on how far back a log goes, or "" if it has its beginning."""
     if since is None or not gone:
         return ""
     lines = f"{'at least ' if least else ''}{counted(gone, 'line')}"
-    return f"The log goes back to {_shown(since)}; {lines} before that gave way to newer ones."
+    return f"The log goes back to {_shown(since)}; {lines} before that were removed to make room."
 
 
 def _shown(time: str) -> str:
@@ -140,7 +140,7 @@ def _shown(time: str) -> str:
 
 
 def row(line: Line) -> tuple[str, ...]:
-    """Return a line for a person, in the columns of `HEADING`."""
+    """Return a line for the user, in the columns of `HEADING`."""
     projects = line.get("projects")
     return (
         _shown(line["time"]),
@@ -153,7 +153,7 @@ def row(line: Line) -> tuple[str, ...]:
 
 
 def who(asker: Any) -> str:
-    """Say who asked: "twine on pts/3", "pip by keyring in ci.service"; "" for the agent itself."""
+    """Name the requester: "twine on pts/3", "pip by keyring in ci.service"; "" for the agent."""
     if not isinstance(asker, dict):
         return ""
     text = str(asker.get("program", "unknown"))

@@ -1,4 +1,4 @@
-"""What the agent found when it looked whether its audit log is whole, in sentences."""
+"""The agent's verification of its audit log, in sentences."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 def summary(answer: dict[str, Any]) -> str:
-    """Say that a log is whole, as far as what, and how far back it goes."""
-    text = f"No line was changed, moved, inserted or taken away: {answer['vouched']} of"
+    """Return a sentence on a log that is whole: how many lines are vouched for, since when."""
+    text = f"No line was changed, moved, inserted or removed: {answer['vouched']} of"
     text = f"{text} {counted(answer['lines'], 'line')} are vouched for."
     return f"{text} {reach(answer.get('since'), answer.get('gone', 0), least=False)}".rstrip()
 
 
 def stray(answer: dict[str, Any]) -> list[str]:
-    """Say what lies among the files of the log and is none of them."""
+    """Return a sentence for each foreign file among the files of the log."""
     folder = answer["folder"]
-    return [f"{folder}/{name} is no file of the log." for name in answer.get("strays", ())]
+    return [f"{folder}/{name} is not a file of the log." for name in answer.get("strays", ())]
 
 
 def notes(answer: dict[str, Any]) -> list[str]:
-    """Return what else a person should know about a log that is whole."""
+    """Return further notes about a log that is whole."""
     found = []
     if answer["unanchored"]:
         found.append(
@@ -32,7 +32,7 @@ def notes(answer: dict[str, Any]) -> list[str]:
             " was ended before a vault knew of them, or none was open"
         )
     if answer["lost"]:
-        found.append(f"{counted(answer['lost'], 'line')} could not be written at their time")
+        found.append(f"{counted(answer['lost'], 'line')} could not be written")
     if answer["elsewhere"]:
         found.append("the vaults know of agents that wrote elsewhere, as on another machine")
     if answer["closed"]:
