@@ -1,1 +1,1 @@
-"""Files and folders of the user's own: read without waiting, replaced whole, made for nobody else."""
+"""Files and folders of the user: read without waiting, replaced whole, closed to other users."""

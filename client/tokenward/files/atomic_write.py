@@ -1,7 +1,7 @@
-"""A file replaced as a whole: whoever reads it finds the old one or the new one, and nothing between.
+"""Replacing a file as a whole: a reader finds the old one or the new one, never a mixture.
 
-The new one is made beside it, closed to everybody else until it is complete, and is on the disk
-before it takes the name. Where that fails the old one is as it was and nothing is left behind.
+The new file is made beside the old one, closed to other users until it is complete, and is on the
+disk before it takes the name. After a failure the old file is unchanged and nothing is left behind.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def replace(
     group: int | None = None,
     before: Callable[[], None] = lambda: None,
 ) -> None:
-    """Make `path`, which is no link, hold `data`. Raises OSError.
+    """Make `path`, which must not be a link, hold `data`. Raises OSError.
 
-    `mode` and `group` are what the file is to have; `before` is called when nothing but the last
-    step is left, and may raise to keep the file as it is.
+    `mode` and `group` are those of the new file; `before` is called just before the last step, and
+    may raise to keep the old file.
     """
     folder, name = os.path.split(path)
     temporary = f"{folder or os.curdir}/.{name}.{os.urandom(8).hex()}.tmp"
@@ -56,7 +56,7 @@ def replace(
 
 
 def unfinished(path: str) -> list[str]:
-    """Return what was left of replacing a file by those that were killed at it, or are at it now."""
+    """Return temporary files from replacing a file, by killed processes or by running ones."""
     folder, name = os.path.split(path)
     with suppress(OSError):
         return [f"{folder}/{each}" for each in os.listdir(folder) if _is_temporary(each, name)]
@@ -69,9 +69,9 @@ def _is_temporary(name: str, of: str) -> bool:
 
 
 def sync(folder: str) -> None:
-    """Have the folder remember its new entry also after a power cut, where that can be had."""
+    """Write the folder's new entry to the disk, if the system can do that."""
     if sys.platform == "win32":
-        return  # it keeps a journal of its folders, and has no call for one
+        return  # Windows keeps a journal of its folders, and has no call for one
     with suppress(OSError):
         directory = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -1,7 +1,7 @@
-"""A small thing to remember in the state directory: a private JSON file of text by text.
+"""A small store in the state directory: a private JSON file with texts by text.
 
-It holds no secret. A memory that is missing or damaged is empty; a new one takes the old one's
-place in one step.
+It holds no secret. A missing or damaged file counts as empty; a new one replaces the old one in one
+step.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tokenward.files.reading import read
 
 
 class Memory:
-    """What `path` remembers; its directory is made when there is something to write."""
+    """The contents of `path`; its directory is made with the first write."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
 
     def load(self) -> dict[str, str]:
-        """Return all of it; whatever is not as we write it counts for nothing."""
+        """Return the contents; anything that is not as we write it is ignored."""
         try:
             known = json.loads(read(str(self._path)) or b"{}")
         except (ValueError, RecursionError):
@@ -32,7 +32,7 @@ class Memory:
         return {key: value for key, value in known.items() if isinstance(value, str)}
 
     def save(self, known: dict[str, str]) -> None:
-        """Remember this and nothing else. Raises CommandError where it cannot be written."""
+        """Store exactly these. Raises CommandError if they cannot be written."""
         try:
             own_folders.make(str(self._path.parent))
             replace(str(self._path), json.dumps(known, indent=1, sort_keys=True).encode())

@@ -1,8 +1,8 @@
-"""Folders of our own: judged before anything is made in them, and made for nobody else.
+"""Folders of our own: judged before anything is made in them, and made closed to other users.
 
-The rules are ground.py's. Whoever is about to make, or to believe, something in a folder asks
-`require` first, so that a place that is not safe is refused before anything is there; every folder
-comes from `make`, which closes each one that it makes, those above included, whatever the umask.
+The rules are ground.py's. Code that is about to make or to trust something in a folder calls
+`require` first, so that an unsafe place is refused before anything is there. Every folder comes
+from `make`, which closes each one that it makes, those above included, whatever the umask.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class UnsafePlaceError(CommandError):
-    """Nothing of ours is kept there."""
+    """The place is unsafe, so nothing of ours is kept there."""
 
 
 def way() -> Way:
-    """Return what judges the way to a path, as this process sees it. Not for Windows."""
+    """Return the judge of paths, for this process' user. Not for Windows."""
     if sys.platform == "win32":
         raise NotImplementedError
     who = Who(uid(), user.groups(), known(user.uid_map()), user.overflow_uid())
@@ -34,7 +34,7 @@ def way() -> Way:
 
 
 def objection(*paths: str) -> Objection | None:
-    """Return why nothing of ours is to lie at one of these absolute paths."""
+    """Return why none of our files may lie at one of these absolute paths, or None."""
     if sys.platform == "win32":
         return None
     judge = way()
@@ -50,13 +50,13 @@ def group_writable(*paths: str) -> list[str]:
 
 
 def require(*paths: str) -> None:
-    """Refuse places that are not safe. Raises UnsafePlaceError."""
+    """Raise UnsafePlaceError for an unsafe place."""
     if found := objection(*paths):
         raise UnsafePlaceError(f"{found.sentence}.", found.hint)
 
 
 def make(path: str) -> None:
-    """Make a folder, and those above that are missing, for nobody else.
+    """Make a folder and the missing ones above, closed to other users.
 
     Raises UnsafePlaceError, and OSError.
     """

@@ -1,7 +1,7 @@
-"""Reading settings files: there or not there, and one clear sentence for anything odd.
+"""Reading settings files: contents or None, and one clear sentence for anything odd.
 
-What an error says never quotes a file's text, which may hold passwords; it names the file and the
-line. A FIFO or a socket is refused instead of waited for, and nothing past `MAX_SIZE` is read.
+Errors never quote a file's text, which may hold passwords; they name the file and the line. A FIFO
+or a socket is refused instead of waited for, and nothing past `MAX_SIZE` is read.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_SIZE = 1024 * 1024
-"""Bytes of the largest settings file."""
+"""The maximum size of a settings file in bytes."""
 
 
 def read(path: str, limit: int = MAX_SIZE) -> bytes | None:
-    """Return what the file holds, at most `limit` bytes, or None where there is none.
+    """Return the file's contents, at most `limit` bytes, or None if it does not exist.
 
     Raises CommandError otherwise.
     """
@@ -30,7 +30,7 @@ def read(path: str, limit: int = MAX_SIZE) -> bytes | None:
         with open(path, "rb", opener=_without_waiting) as file:
             kind = os.fstat(file.fileno()).st_mode
             if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):  # /dev/null is an empty file
-                raise CommandError(f"{path} is no ordinary file.")
+                raise CommandError(f"{path} is not an ordinary file.")
             data = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -43,7 +43,7 @@ def read(path: str, limit: int = MAX_SIZE) -> bytes | None:
 
 
 def parse_toml(data: bytes, path: str) -> dict[str, Any]:
-    """Parse TOML. Raises CommandError with the line of the first mistake."""
+    """Parse TOML. Raises CommandError with the line of the first error."""
     from tokenward_protocol import toml_text
 
     try:

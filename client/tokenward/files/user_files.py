@@ -1,7 +1,7 @@
-"""Files and folders of the user's own, as setup writes them: all of a file or nothing, mode kept.
+"""Files and folders of the user, as setup writes them: as a whole or not at all, with their mode.
 
-A link is followed where the link and the file that it leads to are the user's; nothing of another
-user is written, and no folder of others is made into ours.
+A link is followed if the link and its target belong to the user; nothing of another user is
+written, and no folder of another user is taken over.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def write(path: str, text: str, mode: int) -> None:
-    """Put `text` there; `mode` is for a file that is not there yet. Raises CommandError."""
+    """Write `text`; `mode` is for a new file. Raises CommandError."""
     target = os.path.realpath(path)
     try:
         kept = _mode_of_own(path, target)
@@ -33,7 +33,7 @@ def write(path: str, text: str, mode: int) -> None:
 
 
 def set_mode(path: str, mode: int) -> None:
-    """Give a file of ours its mode. Raises CommandError."""
+    """Set the mode of a file of ours. Raises CommandError."""
     try:
         if stat.S_IMODE(os.stat(path).st_mode) != mode:
             os.chmod(path, mode)
@@ -42,7 +42,7 @@ def set_mode(path: str, mode: int) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a file, if it is there. Raises CommandError."""
+    """Remove a file, if it exists. Raises CommandError."""
     try:
         os.unlink(path)
     except FileNotFoundError:
@@ -53,18 +53,18 @@ def remove(path: str) -> None:
 
 
 def forget_unfinished(path: str) -> None:
-    """Remove the copies of a file that killed setups have left beside it. Raises CommandError."""
+    """Remove the temporary files that killed setups left beside a file. Raises CommandError."""
     for left in unfinished(os.path.realpath(path)):
         remove(left)
 
 
 def missing_folders(path: str) -> list[str]:
-    """Return the folders above a file that are not there, the highest first."""
+    """Return the missing folders above a file, the highest first."""
     return missing(os.path.dirname(path))
 
 
 def make_folders(path: str) -> None:
-    """Make the folders above a file, for nobody else. Raises CommandError."""
+    """Make the folders above a file, closed to other users. Raises CommandError."""
     folder = os.path.dirname(path)
     try:
         own_folders.make(folder)
@@ -73,36 +73,36 @@ def make_folders(path: str) -> None:
 
 
 def make_private(folder: str, names: set[str] | None = None) -> None:
-    """Close a folder of the user's own, if it is there, to everybody else. Raises CommandError.
+    """Close a folder of the user, if it exists, to other users. Raises CommandError.
 
-    Also where it is somebody else's, or where anything but `names` lies in it.
+    Also raised if it belongs to another user, or holds anything but `names`.
     """
     try:
         found = os.lstat(folder)
         if found.st_uid != uid() or not stat.S_ISDIR(found.st_mode):
-            raise CommandError(f"{folder} is no folder of your own.", f"`ls -ld {folder}`")
+            raise CommandError(f"{folder} is not a folder of yours.", f"`ls -ld {folder}`")
         if open_to_others(found.st_mode):
             os.chmod(folder, 0o700)
         others = names is not None and {*os.listdir(folder)} - names
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _failed(folder, "closed to others", error) from None
+        raise _failed(folder, "closed to other users", error) from None
     if others:
         raise CommandError(
-            f"{folder} holds more than `auth setup` has put there.",
-            f"tools would load that too; look at `ls -la {folder}` and move it away",
+            f"{folder} holds more than the files of `auth setup`.",
+            f"tools would load those too; look at `ls -la {folder}` and move them away",
         )
 
 
 @contextmanager
 def alone_in(folder: str) -> Iterator[None]:
-    """Make a folder, and wait for whoever else is alone in it. Raises CommandError.
+    """Make a folder, and keep other setups out of it meanwhile. Raises CommandError.
 
-    The folder itself is locked, so that nothing of it is left; where it lies on a file system that
-    locks no folders, nobody waits.
+    The folder itself is locked, so no lock file is left; on a file system that cannot lock folders
+    there is no waiting.
     """
-    if sys.platform == "win32":  # locks no folders
+    if sys.platform == "win32":  # it cannot lock folders
         make_folders(f"{folder}/")
         yield
         return
@@ -129,18 +129,18 @@ def _locked(folder: str) -> int:
         with suppress(OSError):
             if os.path.samestat(os.fstat(descriptor), os.stat(folder)):
                 return descriptor
-        os.close(descriptor)  # whoever was waited for has removed it
+        os.close(descriptor)  # the other setup has removed it
 
 
 def remove_folder(path: str) -> bool:
-    """Remove a folder if it is empty; tell whether it is gone."""
+    """Remove a folder if it is empty; return whether it is gone."""
     with suppress(OSError):
         os.rmdir(path)
     return not os.path.lexists(path)
 
 
 def _mode_of_own(path: str, target: str) -> int | None:
-    """Return the mode of what is there, None where nothing is. Raises CommandError, OSError."""
+    """Return the mode of an existing file, else None. Raises CommandError, OSError."""
     for place in (path, target):
         try:
             found = os.lstat(place)
@@ -152,7 +152,7 @@ def _mode_of_own(path: str, target: str) -> int | None:
             raise CommandError(f"{place} belongs to another user.", f"`ls -l {place}`")
     found = os.lstat(target)
     if not stat.S_ISREG(found.st_mode):
-        raise CommandError(f"{target} is no ordinary file.", f"`ls -l {target}`")
+        raise CommandError(f"{target} is not an ordinary file.", f"`ls -l {target}`")
     return stat.S_IMODE(found.st_mode)
 
 
