@@ -1,1 +1,1 @@
-"""What only Windows has: its pipes, its console, its processes, called through ctypes."""
+"""Windows only: its pipes, its console, its processes, called through ctypes."""

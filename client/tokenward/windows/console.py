@@ -1,7 +1,7 @@
-"""The console that questions are asked on, and a line typed there without being shown.
+"""The console for questions, and reading a line there without showing it.
 
-Windows edits the line itself; for a secret it is told not to show it. The streams of Python read and
-write a console in UTF-8, whatever its code page is.
+Windows edits the line itself, and for a secret it does not show it. Python's streams read and write
+a console in UTF-8, whatever its code page is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ECHO: Final = 4  # ENABLE_ECHO_INPUT
 
 
 class Console:
-    """The console of this process, whatever its streams are. Raises OSError if it has none."""
+    """The console of this process, also with redirected streams. Raises OSError without one."""
 
     def __init__(self) -> None:
         self._input = open("CONIN$", "rb", buffering=0)  # noqa: SIM115 - `close` closes it
@@ -34,15 +34,15 @@ class Console:
         except OSError:
             self._input.close()
             raise
-        self._before: int | None = None  # the console's mode while nothing is shown
+        self._before: int | None = None  # the console's mode while input is hidden
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         self._input.close()
         self._output.close()
 
     def line(self, question: str) -> bytes:
-        """Ask and return what was typed. Raises EOFError where the input ends first."""
+        """Ask and return what was typed. Raises EOFError if the input ends first."""
         before = self._before
         if before is not None:
             calls.set_console_mode(self._handle(), before)
@@ -63,9 +63,9 @@ class Console:
         return answer
 
     def hidden_line(self, question: str) -> bytes:
-        """Ask and return what was typed, not shown, without its newline.
+        """Ask and return what was typed, hidden, without its newline.
 
-        Raises EOFError where the input ends first; KeyboardInterrupt passes through.
+        Raises EOFError if the input ends first; KeyboardInterrupt passes through.
         """
         if self._before is not None:
             return self._hidden_line(question)
@@ -80,7 +80,7 @@ class Console:
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
-        """Show nothing of what is typed in here, between two questions neither."""
+        """Hide all input in this context, between two questions, too."""
         mode = wintypes.DWORD()
         if not calls.console_mode(self._handle(), mode):
             raise calls.failed()

@@ -1,4 +1,4 @@
-"""A process that is not ours: its end, and whether it is closed to us."""
+"""Another process: waiting for its end, and whether we may read its memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VM_READ: Final = 0x0010  # PROCESS_VM_READ
 
 
 def may_be_read(pid: int) -> bool:
-    """Tell whether Windows lets this process read the memory of another one."""
+    """Return whether Windows lets this process read the memory of another one."""
     handle = calls.open_process(_VM_READ, False, pid)
     if handle:
         calls.close_handle(handle)
@@ -25,13 +25,13 @@ def may_be_read(pid: int) -> bool:
 
 
 class Running:
-    """The process of a number; one that is not seen from here counts as ended."""
+    """The process with this pid; one that is not visible here counts as ended."""
 
     def __init__(self, pid: int) -> None:
         self._handle = calls.open_process(_SYNCHRONIZE, False, pid)
 
     def has_ended(self, seconds: float) -> bool:
-        """Wait for its end, so long."""
+        """Wait for its end, at most `seconds`."""
         if not self._handle:
             return True
         try:

@@ -1,8 +1,8 @@
-"""A process that goes on when we are gone: started with next to nothing of ours, until it speaks.
+"""A process that outlives this one: it inherits next to nothing, and reports once.
 
-It gets no console, so that closing ours does not end it, no part in a job that ends with us, where
-that is allowed, no input, and of our handles the three that it is given. It says its one line on
-standard output.
+It gets no console, so that closing ours does not end it; it leaves a job that ends with us, if that
+is allowed; it gets no input, and of our handles only three. It writes its one line to standard
+output.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _READY: Final = ("--ready-fd", "1")
 
 
 class Spawned:
-    """`command`, told by the option `--ready-fd` where to speak; stderr goes to `log`."""
+    """`command`, which gets the option `--ready-fd`; stderr goes to `log`."""
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], log: int | None) -> None:
         """Start it. Raises OSError."""
@@ -34,11 +34,11 @@ class Spawned:
             self._process = _started(
                 command, environ, log, _FLAGS | subprocess.CREATE_BREAKAWAY_FROM_JOB
             )
-        except PermissionError:  # our job lets nobody out
+        except PermissionError:  # our job does not let processes leave
             self._process = _started(command, environ, log, _FLAGS)
 
     def first_line(self, deadline: float) -> str:
-        """Return the line that it writes, without its end; "" where none comes in time."""
+        """Return the line that it writes, without its end; "" if none comes in time."""
         said: list[bytes] = []
         reader = Thread(target=self._read, args=(said,), daemon=True)
         reader.start()
@@ -54,11 +54,11 @@ class Spawned:
             self._process.stdout.close()
 
     def leave(self) -> None:
-        """Let it go its own way."""
-        self._process.returncode = 0  # else Popen warns that it still runs, which it is to do
+        """Let it run on by itself."""
+        self._process.returncode = 0  # else Popen warns that it still runs, as intended
 
     def kill(self) -> None:
-        """End it."""
+        """Kill it."""
         with suppress(OSError):
             self._process.kill()
 
