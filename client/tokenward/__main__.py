@@ -1,11 +1,11 @@
-"""`auth`, also installed as `tokenward`: which route a command line takes.
+"""`auth`, also installed as `tokenward`: the choice of a route for a command line.
 
-The two spellings that tools and scripts use all the time go the short way (hot.py); every other
-one, and every case in which that has no answer, is a full command (cli.py). Exit status: 0 done, 2
-anything that failed, an interrupt included.
+The two most frequent spellings take the short route (hot.py); every other spelling, and every case
+in which the short route has no answer, takes the full one (cli.py). Exit status: 0 for success, 2
+for every failure, an interrupt included.
 
-After the short way the process ends at once: nothing is buffered, since hot.py writes to the
-descriptor itself, and taking the interpreter apart would cost as much again as the command.
+After the short route the process ends at once: hot.py writes to the descriptor itself, so nothing
+is buffered, and an orderly end of the interpreter would cost as much again as the command.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The commands: which there are, what each is for, and the module that does it.
+"""The list of commands, with the summary and the module of each.
 
-A command's module is imported when it is asked for and not before. It has two functions:
-`describe(parser, command)` adds options and examples, `run(arguments, session)` does it and
-raises what went wrong. Here that becomes a sentence on stderr and exit status 2; 0 is all else.
+A command's module is imported when the command is called. It has two functions:
+`describe(parser, command)` adds options and examples, `run(arguments, session)` runs the command
+and raises its errors, which are printed here to stderr with exit status 2; otherwise it is 0.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ GROUPS = {
         "logout": "remove a stored credential",
         "token": "print a stored secret",
         "exec": "run a command with the credentials in its environment",
-        "share": "hand one credential out to a container, a job or another host",
+        "share": "hand out one credential to a container, a job or another host",
         "list": "show what is stored, without secrets",
-        "import": "take over what other tools keep",
-        "export": "write all of it into an encrypted file",
-        "dir": "print the directory that the vaults lie in",
+        "import": "take over the credentials of other tools",
+        "export": "write every credential into an encrypted file",
+        "dir": "print the directory of the vaults",
     },
     "vaults": {
-        "status": "show the agent, the vaults and what protects them",
-        "lock": "forget every key and secret until `auth unlock`",
+        "status": "show the agent, the vaults and the protections",
+        "lock": "close the vaults, and forget every key and secret, until `auth unlock`",
         "unlock": "open the vaults",
-        "passphrase set": "protect the vault without a keyring by a new passphrase",
-        "passphrase remove": "put a key file in the passphrase's place",
-        "restore": "bring back an exported file, or a damaged vault's generation before",
+        "passphrase set": "protect the vault of `disabled` by a new passphrase",
+        "passphrase remove": "replace the passphrase by a key file",
+        "restore": "restore an export, or the previous generation of a damaged vault",
     },
     "agent": {
-        "log": "show who asked for what, and whether that record is whole",
+        "log": "show requests and decisions, and verify that record",
         "agent start": "start the agent, if it is not running",
-        "agent stop": "stop it; what is stored stays stored",
+        "agent stop": "stop the agent; stored credentials stay",
         "agent restart": "stop it and start it again",
-        "agent status": "tell whether it runs; never starts it",
-        "agent run": "run it in the foreground",
-        "agent install": "have the system's service manager look after the agent",
-        "agent uninstall": "take it back from there; it starts on demand again",
+        "agent status": "show whether the agent runs; never starts it",
+        "agent run": "run the agent in the foreground",
+        "agent install": "have the system's service manager start the agent",
+        "agent uninstall": "undo that; the agent is started on demand again",
     },
     "tools": {
         "helper": "answer a tool that speaks a credential helper protocol",
     },
     "settings": {
-        "setup": "have the tools that are there find tokenward, or undo that",
+        "setup": "make the installed tools use tokenward, or undo that",
         "trust": "obey the settings of a project's directory",
-        "doctor": "try every protection on this machine, and say what mends what is off",
+        "doctor": "test every protection on this machine, and say how to repair it",
     },
 }
 """Every command, by the headings of the help."""
@@ -64,9 +64,9 @@ GROUPS = {
 COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 
 WITHOUT_FORMAT = {"exec", "helper"}
-"""The commands whose stdout is another program's, or has another program's form."""
+"""The commands whose stdout is another program's, or in its format."""
 
-_MODULES = {"unlock": "lock", "import": "importing"}  # else a command's first word
+_MODULES = {"unlock": "lock", "import": "importing"}  # for others, the command's first word
 _WITH_VALUE = {"--color", "--format"}
 
 _OPENING = """\
@@ -76,9 +76,9 @@ usage: auth COMMAND [OPTIONS]
 """
 
 _ENDING = """
-SERVICE is pypi (the default), testpypi, an index's URL, or a name from your configuration.
+SERVICE is pypi (the default), testpypi, the URL of an index, or a name from your configuration.
 
-  auth login --token -          store the API token that the next line of stdin holds
+  auth login --token -          store the API token that is the next line of stdin
   auth login https://h.example  ask for user name and password, and store them
   auth token                    print the token for PyPI
   auth COMMAND --help           options and examples of a command"""
@@ -105,16 +105,16 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         terminal.fail("Interrupted.")
     except OutputClosedError:
-        pass  # nobody reads what we print, so nothing is left to do
+        pass  # our output has no reader, so nothing is left to do
     else:
         return DONE
     return FAILED
 
 
 def command_of(argv: Sequence[str]) -> tuple[str, list[str]]:
-    """Divide a command line into the command and the options before and behind it.
+    """Split a command line into the command and the options before and after it.
 
-    Raises CommandError for what is no command, Shown for help on all or a group of them.
+    Raises CommandError for an unknown command, Shown for help on all commands or on a group.
     """
     at = 0
     while at < len(argv) and argv[at].startswith("-"):
@@ -141,7 +141,7 @@ def command_of(argv: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def parser_of(command: str) -> Parser:
-    """Return the parser of one command, complete with its options and examples."""
+    """Return the parser of one command, with its options and examples."""
     summary = COMMANDS[command]
     formats = command not in WITHOUT_FORMAT
     parser = Parser(f"auth {command}", f"{summary[0].upper()}{summary[1:]}.", formats=formats)
@@ -192,7 +192,7 @@ def _print(terminal: Terminal, text: str) -> int:
 
 
 def _color_of(argv: Sequence[str]) -> str:
-    """Return the colour that a command line asks for, though nothing else of it may be readable."""
+    """Return the colour in a command line, even if the rest of it cannot be parsed."""
     ours = list(argv[: argv.index("--")] if "--" in argv else argv)
     for word, value in zip(ours, [*ours[1:], ""], strict=True):
         name, equals, said = word.partition("=")

@@ -1,4 +1,4 @@
-"""The one way in which a command fails: a sentence that names the thing, and what helps."""
+"""How a command fails: with a sentence that names the thing, and a hint."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ class CommandError(Exception):
 
 
 class AgentUnreachable(CommandError):  # noqa: N818 - a state of the world, and the name says it
-    """There is no talking to the agent."""
+    """The agent cannot be reached, or does not answer."""
 
 
 class AgentAbsent(AgentUnreachable):
-    """Nobody listens at the address: the one case that starting an agent mends."""
+    """No agent listens at the address: the only case in which starting one helps."""
 
 
 def sayable(word: str) -> bool:
-    """Tell whether a message may quote a word that was typed: it can hardly be a secret.
+    """Return whether a message may quote a word of the command line, which can hardly be a secret.
 
-    At most 24 characters, in parts of letters with at most two digits behind them.
+    It has at most 24 characters, in groups of letters with at most two digits after each.
     """
     parts = word.strip("-").replace("_", "-").replace(".", "-").split("-")
     names = [part.rstrip("0123456789") for part in parts]

@@ -1,18 +1,18 @@
 """The shortest route: `auth token` and `auth token SERVICE`, with next to nothing imported.
 
-It answers only where nothing but a running agent can have a say, and hands everything else to the
-full commands: `run` returns None then, and nothing has been printed. So the two routes cannot give
-different answers. It steps aside where
+It answers only if a running agent alone decides the answer, and otherwise returns None from `run`
+before anything is printed; then the full commands take over. So the two routes cannot give
+different answers. It gives up if
 
-- a variable of uv's might hold the credential, or point at other settings;
-- a settings file of the user's might choose another credentials directory. No TOML is parsed: the
-  bytes `auth-cache-dir`, or an escape in which they could be spelled, are enough. That a file is
-  malformed is the full commands' to say;
-- SERVICE is a name that files define, carries a password, or deserves a word to the person;
-- there is no agent, it is not ours, or its answer is anything but the secret.
+- a variable of uv might hold the credential, or name other settings;
+- a settings file of the user might choose another credentials directory. No TOML is parsed: the
+  bytes `auth-cache-dir`, or an escape in which they could be spelled, are enough. A malformed file
+  is reported by the full commands;
+- SERVICE is a name that files define, has a password, or needs a message to the user;
+- no agent runs, it is not ours, or its answer is anything but the secret.
 
-There is none on Windows, where loading what a pipe needs costs more than this route saves.
-The secret goes from the socket to standard output as bytes.
+Windows has no short route: loading the code for a pipe costs more than it saves. The secret goes
+from the socket to standard output as bytes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 10.0
 
 FIXED = {"pypi": "https://upload.pypi.org/legacy/", "testpypi": "https://test.pypi.org/legacy/"}
-"""What urls.py says too: the two commonest services need nothing of it but this."""
+"""The two most frequent services, as urls.py has them, so that it need not be imported."""
 
 _MAX_SETTINGS = 64 * 1024
 _TELLING = (b"auth-cache-dir", b"\\u", b"\\U", b"\\x")
@@ -52,13 +52,13 @@ def run(service: str) -> int | None:
     try:
         return _run(service)
     except (CommandError, ProtocolError, OSError, ValueError):
-        return None  # a ServiceError is a ValueError; the full route meets the same, and says it
+        return None  # a ServiceError is a ValueError; the full route raises and reports it
 
 
 def _run(service: str) -> int | None:
     environ = os.environ
     home = environ.get("HOME", "")
-    # A closed stdout: the next descriptor opened, the agent's socket, would be taken for it.
+    # With stdout closed, the next descriptor opened, the agent's socket, would be taken for it.
     if sys.stdout is None or not home.startswith("/") or _is_set_otherwise(environ):
         return None
     asked = _asked(service)
@@ -81,7 +81,7 @@ def _run(service: str) -> int | None:
 
 
 def _is_set_otherwise(environ: Mapping[str, str]) -> bool:
-    """Tell whether a variable of uv's may answer, or says where its settings are."""
+    """Return whether a variable of uv may answer, or names its settings."""
     for name in environ:
         if name.startswith("UV_") and environ[name]:
             if name.startswith(("UV_PUBLISH_", "UV_INDEX_")):
@@ -109,7 +109,7 @@ def _asked(service: str) -> dict[str, Value] | None:
 
 
 def _settings_are_silent(environ: Mapping[str, str], home: str, state: str) -> bool:
-    """Tell whether no file of the user's can name another credentials directory."""
+    """Return whether no file of the user can name another credentials directory."""
     if os.path.lexists(f"{state}/trusted.json"):
         return False
     return all(_is_silent(path) for path in _settings_files(environ, home))
@@ -136,7 +136,7 @@ def _is_silent(path: str) -> bool:
 
 
 def _fetch(socket: str, asked: dict[str, Value]) -> memoryview | None:
-    """Ask the agent; None for every answer but the secret."""
+    """Ask the agent; return None for every answer but the secret."""
     stream = open_stream(socket)
     try:
         if stream.stranger is not None:
@@ -160,13 +160,13 @@ def _fetch(socket: str, asked: dict[str, Value]) -> memoryview | None:
 
 
 def _print(line: memoryview) -> int | None:
-    """Write the line to standard output; None where that fails before anything is out."""
+    """Write the line to standard output; return None if that fails before any output."""
     rest = line
     try:
         while rest:
             rest = rest[os.write(1, rest) :]
     except BrokenPipeError:
-        return 2  # nobody reads it
+        return 2  # stdout has no reader
     except OSError as error:
         if len(rest) == len(line):
             return None

@@ -1,13 +1,12 @@
-"""tokenward as a backend of the `keyring` library, through which twine, pip, poetry and others ask.
+"""tokenward as a backend of the `keyring` library, which twine, pip, poetry and others ask.
 
-Reads never fail. A miss, and what is no index's, goes to the backend that keyring would have
-chosen without this one, and so does what was never stored here, whatever state the vault is in;
-while that is locked, what is stored in it is nobody else's to answer. A change
-of what is an index's, or is stored here already, is a login or a logout.
+Reads never fail. A miss, an entry that is not for an index, and an index for which nothing was ever
+stored here go to the backend that keyring would have chosen without this one. While a vault is
+locked, no other backend answers for its credentials. A change of an index's entry, or of one that
+is stored here already, is a login or a logout.
 
-For tools that do not have tokenward installed beside them `auth setup keyring` writes this and
-two files more into one, which any Python from 3.9 on can load: so nothing but the standard
-library and keyring is imported.
+For tools without tokenward beside them `auth setup keyring` writes this and two more files into
+one, which any Python from 3.9 on can load: so only the standard library and keyring are imported.
 """
 
 from __future__ import annotations
@@ -30,31 +29,31 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 OURS = {"tokenward.keyring_backend", "tokenward_keyring"}
-"""The modules that this class may be defined in."""
+"""The modules that may define this class."""
 
 BEFORE = "# Before `auth setup`: "
-"""What setup/draft.py writes before a line that gives way to ours."""
+"""The text that setup/draft.py puts before a line that ours replaces."""
 
 CHAINED = 10
-"""The priority of keyring's own chain: with several backends, it comes before all below that."""
+"""The priority of keyring's own chain: of several backends, it comes before those below it."""
 
 
 class Keyring(KeyringBackend):
-    """Credentials from tokenward's agent, then from the keyring that is there without it."""
+    """Credentials from tokenward's agent, then from the keyring that would be used without it."""
 
     priority = 20  # pyright: ignore[reportAssignmentType]  # a number for keyring's property; the first of all
-    exclusive: object = False  # or `keyring-exclusive = true` in config.toml: nobody else is asked
+    exclusive: object = False  # or `keyring-exclusive = true` in config.toml
     aside: object = (
-        False  # KEYRING_PROPERTY_ASIDE, by which the agent itself asks: only the others are
+        False  # KEYRING_PROPERTY_ASIDE, with which the agent itself asks: only the others answer
     )
 
     def get_password(self, service: str, username: str) -> str | None:
-        """Return the secret of this very user, or None."""
+        """Return the secret of exactly this user, or None."""
         found, others = self._asked(service, username)
         return found[1] if found else _first(o.get_password(service, username) for o in others)
 
     def get_credential(self, service: str, username: str | None) -> Any:
-        """Return user name and secret; without `username` of the account that answers alone."""
+        """Return user name and secret; without `username`, of the only account that answers."""
         found, others = self._asked(service, username or None)
         if not found:
             return _first(other.get_credential(service, username) for other in others)
@@ -63,7 +62,7 @@ class Keyring(KeyringBackend):
         return SimpleCredential(*found)
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Store as `auth login` does what is an index's or is here already; else pass it on."""
+        """Store as `auth login` an entry of an index or one that is here already; else pass it on."""
         if not self._is_here(service, username):
             for other in self._others():
                 with suppress(NotImplementedError):
@@ -77,7 +76,7 @@ class Keyring(KeyringBackend):
             raise PasswordSetError(str(error)) from None
 
     def delete_password(self, service: str, username: str) -> None:
-        """Remove as `auth logout` does; what is not here is another's to remove."""
+        """Remove as `auth logout` does; an entry that is not here is passed on."""
         why = Refused("not-found", "No password is stored for this service and user name.")
         if self._is_here(service, username):
             try:
@@ -95,7 +94,7 @@ class Keyring(KeyringBackend):
         raise PasswordDeleteError(str(why))
 
     def _asked(self, service: str, username: str | None) -> tuple[Any, list[Any]]:
-        """Return what answers here, and who is to be asked if nothing does."""
+        """Return the credential, else None with the backends to ask."""
         if self.aside:
             return None, self._others()
         try:
@@ -105,7 +104,7 @@ class Keyring(KeyringBackend):
         return found, [] if found else self._others()
 
     def _is_here(self, service: str, username: str) -> bool:
-        """Tell whether a change of this service is tokenward's."""
+        """Return whether tokenward makes changes of this service."""
         if self.aside:
             return False
         with suppress(Shut):
@@ -113,7 +112,7 @@ class Keyring(KeyringBackend):
         return False
 
     def _others(self) -> list[Any]:
-        """Return whom keyring would ask if no class of ours were there, in its order."""
+        """Return the backends that keyring would ask without our classes, in its order."""
         exclusive = self.exclusive not in {False, "", "0"} or _is_exclusive(content(config_file()))
         if exclusive and not self.aside:
             return []
@@ -126,12 +125,12 @@ class Keyring(KeyringBackend):
 
 
 def _chosen() -> Any:
-    """Return the backend that the settings of keyring choose beside this one, or None."""
+    """Return the backend that keyring's settings choose besides this one, or None."""
     from keyring import core
 
     for load in (core.load_env, core.load_config, _chosen_before):
         path, chosen = sys.path[:], None
-        with suppress(Exception):  # a broken setting of keyring's chooses nobody
+        with suppress(Exception):  # a broken setting of keyring chooses no backend
             chosen = load()
         if sys.path[1:] == path and sys.path[0] in path:
             del sys.path[0]  # load_config puts keyring-path there each time
@@ -141,7 +140,7 @@ def _chosen() -> Any:
 
 
 def _chosen_before() -> Any:
-    """Load what keyringrc.cfg chose before `auth setup`, by which that has become a comment."""
+    """Load the backend that keyringrc.cfg chose before `auth setup` made that line a comment."""
     from configparser import RawConfigParser
 
     from keyring import core
@@ -163,7 +162,7 @@ def _first(answers: Iterable[T | None]) -> T | None:
 
 
 def _is_exclusive(config: bytes) -> bool:
-    """Tell whether config.toml says `keyring-exclusive = true`, above its tables; no TOML is parsed."""
+    """Return whether config.toml has `keyring-exclusive = true` at the top; no TOML is parsed."""
     lines = (b"\n" + config).partition(b"\n[")[0].split(b"\n")
     return any(
         b"".join(line.partition(b"#")[0].split()) == b"keyring-exclusive=true" for line in lines

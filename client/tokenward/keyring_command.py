@@ -6,11 +6,10 @@
     keyring set SERVICE USER                        the secret comes by stdin
     keyring del SERVICE USER
 
-Options stand before or behind, with a blank or `=`. Whatever is not among these, a miss, and what
-is no index's to store, ends with `PASS_ON`, quietly: the script around this
-(keyring_program/standalone.py) then calls the next `keyring` on PATH. Nobody is ever asked anything
-but the secret of a `set`, and what is printed is what was asked for. It runs without site-packages,
-so it imports next to nothing.
+Options stand before or after, with a blank or `=`. Everything else, a miss, and storing an entry
+that is not for an index end silently with `PASS_ON`: the script around this
+(keyring_program/standalone.py) then calls the next `keyring` on PATH. The only prompt is for the secret of a `set`, and the only
+output is the requested one. It runs without site-packages, so it imports next to nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ def _main(argv: Sequence[str]) -> int:
 
 
 def _read(argv: Sequence[str]) -> tuple[list[str], dict[str, str]] | None:
-    """Part words from options; None where there is an option or a value that is not known."""
+    """Split words from options; return None if an option or a value is unknown."""
     words: list[str] = []
     options: dict[str, str] = {}
     rest = iter(argv)
@@ -72,7 +71,7 @@ def _read(argv: Sequence[str]) -> tuple[list[str], dict[str, str]] | None:
 def _get(service: str, username: str | None, options: dict[str, str]) -> int:
     creds, as_json = options.get("--mode") == "creds", options.get("--output") == "json"
     if username is None and not creds:
-        return PASS_ON  # an error, which the real program words
+        return PASS_ON  # an error, for the real program to report
     try:
         found = ask(service, (username or None) if creds else username)
     except Shut as shut:
@@ -91,7 +90,7 @@ def _get(service: str, username: str | None, options: dict[str, str]) -> int:
         while line:
             line = line[os.write(1, line) :]
     except OSError:
-        return FAILED  # nobody reads it
+        return FAILED  # stdout has no reader
     return DONE
 
 
@@ -124,9 +123,9 @@ def _typed(question: str) -> str:
     try:
         return one_line(Console().hidden_line(question), "The answer").decode()
     except (OSError, EOFError):
-        why = "There is no answer: the secret is typed on a terminal, or comes by stdin."
+        why = "No secret was given: it is typed on a terminal, or comes by stdin."
     except UnicodeDecodeError:
-        why = "What was typed is not UTF-8."
+        why = "The answer is not UTF-8."
     raise CommandError(why)
 
 

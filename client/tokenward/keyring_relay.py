@@ -1,15 +1,16 @@
-"""What keyring_program/client.py cannot do by itself, done where tokenward is installed.
+"""The part of keyring_program/client.py that needs tokenward, run where it is installed.
 
     python -I -m tokenward.keyring_relay get|set|del
 
-One JSON object comes by stdin (`service`, `username`, `password`; the last two may be null; for a
-`get` that a person may be asked about `attended` and the screen, as in a fetch), one
-goes to stdout: `username` and `password` for `get`, `notes` (sentences for a person) for a `set` that
-was made, nothing for a `del`, `code`, `message` and, as the agent says it, `stored` where it was not. Copies of older versions rely on this, so keys are only ever added.
+stdin has one JSON object: `service`, `username`, `password` (the last two may be null), and for a
+`get` with a prompt `attended` and the screen, as in a fetch. stdout gets one: `username` and
+`password` for `get`, `notes` (sentences for the user) for a `set`, nothing for a `del`; after a
+failure `code`, `message` and the agent's `stored`. Copies of older versions rely on this, so keys
+are only ever added.
 
-Settings are obeyed and an agent is started as by any command, but a tool is at work here and no
-person: nobody is asked anything here, and no passphrase is used to open a vault. A `set` makes the
-vault if there is none, as the first `auth login` does.
+Settings are obeyed and an agent is started as by any command. But a tool is running, not the user:
+there are no questions here, and no passphrase is used to open a vault. A `set` makes a missing
+vault, as the first `auth login` does.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Do what the command line and stdin ask for; whatever comes of it is JSON on stdout."""
+    """Do what the command line and stdin ask for; write the result to stdout as JSON."""
     try:
         with closing(_session()) as session:
             answer = _OPS[sys.argv[1]](session, json.load(sys.stdin))
@@ -82,7 +83,7 @@ def _set(session: Session, asked: Asked) -> Asked:
 
 
 def _key(spelling: str) -> str:
-    """Return what the agent stores under: the key of a URL, and all else as it is."""
+    """Return the agent's key: that of a URL, anything else unchanged."""
     try:
         return parse(spelling).key if "://" in spelling else spelling
     except ServiceError:

@@ -1,7 +1,7 @@
-"""One run of a command: the person, the environment, the settings, and the agent when needed.
+"""One run of a command: the terminal, the environment, the settings, and the agent on demand.
 
-The agent is connected to (and started, where that is allowed) by the first request and not before,
-so a command that is wrong in itself leaves nothing behind.
+The first request connects to the agent (and starts it, if allowed), so a command that is wrong in
+itself leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from tokenward.ui.terminal import Terminal
 
 _PATIENCE = {"prepare": 30.0, "create": 120.0, "unlock": 120.0, "passphrase": 120.0, "login": 120.0}
-"""Seconds that requests may take which wait for a disk, a key derivation or a system keyring."""
+"""Seconds for requests that wait for a disk, a key derivation or a system keyring."""
 
 _ENDING = {"login", "logout", "lock", "passphrase"}
-"""Requests that may end what is shared."""
+"""Requests that may end shares."""
 
 CONSENT_SECONDS = 75.0
-"""The same for one that waits for a person, whom the agent gives a minute."""
+"""Seconds for a request that waits for the user, whom the agent gives a minute."""
 
 
 class Session:
-    """What the commands work with."""
+    """The context of a command."""
 
     def __init__(self, terminal: Terminal, environ: Mapping[str, str], *, json: bool) -> None:
         self.terminal = terminal
@@ -47,7 +47,7 @@ class Session:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings in force where the command was started."""
+        """The settings for the directory in which the command was started."""
         return here(self.environ)
 
     @property
@@ -56,7 +56,7 @@ class Session:
         return self.settings.directories.credentials
 
     def service(self, text: str | None) -> Service:
-        """Return what SERVICE means, `pypi` where it is missing, and say what is to be said."""
+        """Return the meaning of SERVICE, `pypi` if it is missing, and print its notices."""
         found = names.resolve("pypi" if text is None else text, lambda: self.settings.names)
         self.terminal.hint(found.notice)
         if found.file:
@@ -64,9 +64,9 @@ class Session:
         return found
 
     def agree_to(self, service: Service, question: str, refused: str) -> None:
-        """Show what a name stands for that only the project defines; whoever is there has to agree.
+        """Show the URL of a name that only the project defines; on a terminal the user must agree.
 
-        Raises CommandError with the sentence `refused` where the answer is no.
+        Raises CommandError with the sentence `refused` if the answer is no.
         """
         if not service.from_project:
             return
@@ -77,13 +77,13 @@ class Session:
 
     @cached_property
     def connection(self) -> Connection:
-        """The agent, started if it does not run."""
+        """The connection to the agent, which is started if it does not run."""
         return self.connect(start=True)
 
     def connect(self, *, start: bool) -> Connection:
-        """Connect to the agent of this credentials directory; raises AgentUnreachable.
+        """Connect to the agent of this credentials directory. Raises AgentUnreachable.
 
-        Only for a person is an older agent replaced on the way.
+        An older agent is replaced on the way only if the user is there.
         """
         replace = start and self.terminal.attended
         found = connect(
@@ -93,12 +93,12 @@ class Session:
         return found
 
     def close(self) -> None:
-        """Hang up, if anybody was called."""
+        """Close the connection, if there is one."""
         for each in self._connections:
             each.close()
 
     def plain(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
-        """Ask the agent once; raises AgentError."""
+        """Ask the agent once. Raises AgentError."""
         timeout = _PATIENCE.get(op, ANSWER_SECONDS)
         if op in {"fetch", "share"} and arguments.get("attended"):
             timeout = CONSENT_SECONDS
@@ -118,11 +118,11 @@ class Session:
             ) from None
         if op in _ENDING and (stopped := answer.header.get("stopped")):
             shared = listed([str(path) for path in stopped])
-            self.terminal.warn(f"What was shared at {shared} has ended with that.")
+            self.terminal.warn(f"This ended what was shared at {shared}.")
         return answer
 
     def ask_with_consent(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
-        """Ask, once more if a person has to agree first: on the screen that this runs on.
+        """Ask, and once more if the user has to approve: on the screen that this runs on.
 
         Raises AgentError.
         """
@@ -134,12 +134,12 @@ class Session:
         return self.plain(op, body, **arguments, **screen(self.environ))
 
     def done(self, value: dict[str, Any]) -> None:
-        """Write what was done or found as one JSON object, if JSON was asked for."""
+        """Write the result as one JSON object, if JSON was asked for."""
         if self.json:
             self.terminal.json(value)
 
     def tell_notices(self) -> None:
-        """Say under `-v` what is worth knowing about settings and agent, as far as needed; once."""
+        """Print, with `-v`, the notices about settings and agent, once."""
         held = vars(self)
         found = list(self.settings.notices) if "settings" in held else []
         if "connection" in held and self.connection.notice:
