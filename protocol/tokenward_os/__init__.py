@@ -1,1 +1,1 @@
-"""What both sides need of the operating system. Knows nothing of tokenward, and imports nothing of it."""
+"""The parts of the operating system that both sides need. It imports nothing of tokenward."""

@@ -1,11 +1,11 @@
-"""Variables of the environment without which programs do not find the user's things."""
+"""Environment variables without which programs do not find the user's files."""
 
 from __future__ import annotations
 
 import sys
 
 NEEDED = frozenset({"HOME", "USER", "LOGNAME", "PATH", "LANG", "TZ", "TMPDIR"})
-"""What every program is given that is started here."""
+"""Every program that tokenward starts gets these."""
 
 if sys.platform == "win32":  # without these a program does not find Windows, or its user's folders
     NEEDED |= {

@@ -1,8 +1,7 @@
-"""How the systems open a file so that nothing is waited for or inherited, and whose a file is.
+"""Flags for opening a file without waiting or inheritance, and the owner of a file.
 
-`uid` is what the owner of a file of the user's own is to this process. On Windows a file has its
-access list from the folder that it lies in, and the user's own folders let nobody else in: there
-every file has owner 0, and so has the user.
+`uid` is the owner of this user's files. On Windows a file has its access list from its folder, and
+the user's own folders are closed to other users: there every file has owner 0, and so has the user.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ if sys.platform == "win32":
     """Flags for a descriptor that no program inherits."""
 
     SETTINGS: Final = CLOSED
-    """Flags for a file of the user's, which may be a link, and a FIFO by mistake."""
+    """Flags for a file of the user, which may be a link, or by mistake a FIFO."""
 
     SAFE: Final = CLOSED
-    """Flags for a file of our own, which is no link."""
+    """Flags for a file of our own, which must not be a link."""
 
     def uid() -> int:
-        """Return the number that stands for this user: Windows has none."""
+        """Return the number of this user, which Windows does not have."""
         return 0
 
     def open_to_others(_mode: int) -> bool:
-        """Tell that a file's mode says nothing."""
+        """Return False: on Windows a file's mode says nothing."""
         return False
 
 else:
@@ -38,22 +37,22 @@ else:
     """Flags for a descriptor that no program inherits."""
 
     SETTINGS: Final = os.O_CLOEXEC | os.O_NONBLOCK
-    """Flags for a file of the user's, which may be a link, and a FIFO by mistake."""
+    """Flags for a file of the user, which may be a link, or by mistake a FIFO."""
 
     SAFE: Final = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
-    """Flags for a file of our own, which is no link."""
+    """Flags for a file of our own, which must not be a link."""
 
     def uid() -> int:
         """Return this process' effective user id."""
         return os.geteuid()
 
     def open_to_others(mode: int) -> bool:
-        """Tell whether a file of this mode may be read or changed by others than its owner."""
+        """Return whether users other than the owner may read or change a file of this mode."""
         return bool(mode & 0o077)
 
 
 def missing(folder: str) -> list[str]:
-    """Return which of a folder and those above it are not there, the highest first."""
+    """Return the missing ones of a folder and those above it, the highest first."""
     found: list[str] = []
     while folder and not os.path.isdir(folder) and folder != os.path.dirname(folder):
         found.insert(0, folder)
@@ -62,7 +61,7 @@ def missing(folder: str) -> list[str]:
 
 
 def make_private(folder: str) -> None:
-    """Make a folder, and those above that are missing, for nobody else. Raises OSError."""
+    """Make a folder and the missing ones above, closed to other users. Raises OSError."""
     for each in missing(folder):
         with suppress(FileExistsError):
             os.mkdir(each, 0o700)

@@ -1,4 +1,4 @@
-"""What tells this host, and this boot of it, from another: nothing of it is a secret."""
+"""Marks that distinguish this host, and this boot of it, from others. None of them is secret."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import suppress
 
 
 def boot_id() -> str:
-    """Return the number of this boot; "" for another system than Linux."""
+    """Return the id of this boot; "" on systems other than Linux."""
     with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
     return ""
 
 
 def marks() -> tuple[str, str, str]:
-    """Return the boot, the namespace of process ids (both "" where one is unknown), and the name."""
+    """Return the boot, the namespace of process ids (both "" if one is unknown), and the name."""
     if sys.platform == "win32":
         raise NotImplementedError
     boot = namespace = ""

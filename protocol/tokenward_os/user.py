@@ -1,4 +1,4 @@
-"""Who the user of this process is to the system: home, groups, and how many user ids there are."""
+"""The user of this process: home directory, groups, and the user ids that exist here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def home(environ: Mapping[str, str]) -> str | None:
-    """Return the user's home directory, absolute, or None where nobody knows it."""
+    """Return the user's home directory, absolute, or None if it is unknown."""
     if sys.platform == "win32":
         return os.path.expanduser("~")
     found = environ.get("HOME", "")
@@ -26,19 +26,19 @@ def home(environ: Mapping[str, str]) -> str | None:
 
 
 def groups() -> frozenset[int]:
-    """Return the groups that this process has rights of."""
+    """Return the groups whose rights this process has."""
     if sys.platform == "win32":
         return frozenset()
     return frozenset({*os.getgroups(), os.getegid()})
 
 
 def uid_map() -> str | None:
-    """Return which user ids exist here, as user_namespaces(7) has it; None for other systems."""
+    """Return the user ids that exist here, as in user_namespaces(7); None on other systems."""
     return _text("/proc/self/uid_map")
 
 
 def overflow_uid() -> int:
-    """Return the user id as which all those show that do not exist here."""
+    """Return the user id that stands for all that do not exist here."""
     try:
         return int(_text("/proc/sys/kernel/overflowuid") or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""The calls of Windows that are made, each with its types. A DLL that one module needs it loads itself.
+"""The calls of Windows, each with its types. A DLL that only one module needs is loaded there.
 
 Sources: learn.microsoft.com, the page of each function; names and numbers as in the headers. A call
 that fails is an OSError with Windows' own sentence (`failed`).
@@ -54,7 +54,7 @@ class Overlapped(ctypes.Structure):
 
 
 def failed() -> OSError:
-    """Return what the last call of this thread failed with."""
+    """Return the error of this thread's last call."""
     return ctypes.WinError(ctypes.get_last_error())
 
 
@@ -96,7 +96,7 @@ _move_file = typed(_kernel32, "MoveFileExW", BOOL, wintypes.LPCWSTR, wintypes.LP
 
 
 def held_folder(path: str) -> int:
-    """Open a folder so that nobody can move or remove it meanwhile. Raises OSError."""
+    """Open a folder so that it cannot be moved or removed meanwhile. Raises OSError."""
     # FILE_LIST_DIRECTORY, to be read and written in by all; existing, FILE_FLAG_BACKUP_SEMANTICS.
     handle: int = create_file(path, 1, 1 | 2, None, 3, 0x02000000, None)
     if handle == INVALID_HANDLE:
@@ -105,7 +105,7 @@ def held_folder(path: str) -> int:
 
 
 def moved(source: str, target: str) -> None:
-    """Rename a file, over what is there, and have that on the disk. Raises OSError."""
+    """Rename a file, over an existing one, and write that to the disk. Raises OSError."""
     if not _move_file(source, target, 1 | 8):  # MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH
         raise failed()
 
@@ -116,7 +116,7 @@ _create_mutex = typed(
 
 
 def mutex(name: str, attributes: SecurityAttributes) -> int | None:
-    """Make a mutex of this name; None if there is one. Raises OSError."""
+    """Make a mutex of this name; return None if it exists. Raises OSError."""
     handle: int = _create_mutex(attributes, False, name)
     if not handle:
         raise failed()
@@ -126,7 +126,7 @@ def mutex(name: str, attributes: SecurityAttributes) -> int | None:
     return handle
 
 
-# Time since the machine started: with its sleep, in milliseconds, and without, in 100 nanoseconds.
+# Milliseconds since the machine started, sleep included, and units of 100 ns without sleep.
 tick_count = typed(_kernel32, "GetTickCount64", ctypes.c_uint64)
 unbiased_time = typed(_kernel32, "QueryUnbiasedInterruptTime", BOOL, POINTER(ctypes.c_uint64))
 
@@ -166,7 +166,7 @@ disconnect = typed(_kernel32, "DisconnectNamedPipe", BOOL, HANDLE)
 console_mode = typed(_kernel32, "GetConsoleMode", BOOL, HANDLE, POINTER(DWORD))
 set_console_mode = typed(_kernel32, "SetConsoleMode", BOOL, HANDLE, DWORD)
 
-# Whose something is.
+# Owners.
 open_process_token = typed(_advapi32, "OpenProcessToken", BOOL, HANDLE, DWORD, POINTER(HANDLE))
 token_information = typed(
     _advapi32, "GetTokenInformation", BOOL, HANDLE, c_int, c_void_p, DWORD, POINTER(DWORD)
@@ -189,7 +189,7 @@ set_kernel_object_security = typed(
     _advapi32, "SetKernelObjectSecurity", BOOL, HANDLE, DWORD, c_void_p
 )
 
-# Jobs, which end with all that they started.
+# Jobs, which end with all processes in them.
 create_job = typed(_kernel32, "CreateJobObjectW", HANDLE, c_void_p, wintypes.LPCWSTR)
 set_job = typed(_kernel32, "SetInformationJobObject", BOOL, HANDLE, c_int, c_void_p, DWORD)
 assign_to_job = typed(_kernel32, "AssignProcessToJobObject", BOOL, HANDLE, HANDLE)

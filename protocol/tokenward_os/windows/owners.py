@@ -1,4 +1,4 @@
-"""Whose a process and a pipe are, by SID."""
+"""The owners of processes and pipes, by SID."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def own_sid() -> str:
 
 
 def owner_of(handle: int) -> str:
-    """Return the SID of the owner of what a handle is of, as text. Raises OSError."""
+    """Return the SID of the owner of a handle's object, as text. Raises OSError."""
     owner, descriptor = c_void_p(), c_void_p()
     code = calls.security_info(handle, _KERNEL_OBJECT, _OWNER, owner, None, None, None, descriptor)
     if code:
@@ -57,7 +57,7 @@ def _text(sid: c_void_p) -> str:
 
 
 def taken(text: wintypes.LPWSTR) -> str:
-    """Return a text that Windows made for us, and give it back."""
+    """Return a text that Windows allocated, and free it."""
     try:
         return text.value or ""
     finally:
