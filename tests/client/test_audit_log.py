@@ -170,7 +170,7 @@ def test_how_far_back_a_log_goes_is_known_by_the_numbers_of_its_chains(tmp_path:
     assert len(list(reader.lines())) == 6
     assert (reader.since, reader.gone) == ("2026-01-31T11:00:00Z", 14)
     sentence = reach(reader.since, reader.gone, least=True)
-    assert "at least 14 lines before that gave way to newer ones." in sentence
+    assert "at least 14 lines before that were removed to make room." in sentence
     assert reach("2026-01-31T11:00:00Z", 0, least=True) == reach(None, 3, least=False) == ""
 
 

@@ -258,7 +258,7 @@ def test_a_secret_in_plain_text_is_named_by_its_place(
     path.chmod(mode)
     (found,) = in_plain_text(tmp_path)
     assert found.state == state
-    assert f"{path} has the secret of {shown} " in found.message
+    assert f"{path} holds the secret of {shown} " in found.message
     assert "`auth import " in found.hint
     if state == "problem":
         run_hint(found)

@@ -119,12 +119,12 @@ def test_the_overview_of_a_group_names_its_commands_alone() -> None:
         ),
         (
             ["login", "--username", ""],
-            "`--username` is empty; where there is none, `--no-username` says so.",
+            "`--username` is empty; use `--no-username` for an empty one.",
             "`auth login --help`",
         ),
         (
             ["login", "--password="],
-            "`--password` is empty; where there is none, `--no-password` says so.",
+            "`--password` is empty; use `--no-password` for an empty one.",
             "`auth login --help`",
         ),
         (["login", "-t", ""], "`--token` is empty.", "`auth login --help`"),

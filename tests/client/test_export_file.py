@@ -70,7 +70,7 @@ def test_a_wrong_passphrase_is_told_from_damage(data: bytes) -> None:
         parse(data, "b").open(b"open sesamE")
     changed = bytearray(data[:-32])
     changed[-1] ^= 1
-    assert "damaged, or somebody changed it" in refusal(bytes(changed) + data[-32:])
+    assert "damaged, or it was changed" in refusal(bytes(changed) + data[-32:])
 
 
 def test_a_change_that_mends_the_sum_does_not_open(data: bytes) -> None:
@@ -94,16 +94,18 @@ def test_an_export_that_was_cut_off_anywhere_says_so(data: bytes) -> None:
     start = data.index(b"\n") + 1
     for length in range(start, len(data)):
         assert refusal(data[:length]) == "b.tokenward is truncated: its end is missing.", length
-    assert refusal(data + b"x").startswith("b.tokenward is not as it was written")
+    assert refusal(data + b"x").startswith("b.tokenward is damaged, or it was changed")
 
 
 def test_what_is_no_export_and_what_is_too_new_say_so(data: bytes) -> None:
     assert (
-        refusal(b"") == refusal(b"tokenward-vault 2\n") == "b.tokenward is no export of tokenward."
+        refusal(b"")
+        == refusal(b"tokenward-vault 2\n")
+        == "b.tokenward is not an export of tokenward."
     )
     newer = data.replace(b"export 1\n", b"export 12\n", 1)
     assert refusal(newer) == (
-        "b.tokenward is an export of version 12, and version 1 is known here."
+        "b.tokenward is an export of version 12; only version 1 is known here."
     )
     assert "damaged" in refusal(data.replace(b"export 1\n", b"export x\n", 1))
 

@@ -27,7 +27,7 @@ def test_the_null_device_is_an_empty_file() -> None:
 
 def test_a_fifo_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(CommandError, match="no ordinary file"):
+    with pytest.raises(CommandError, match="not an ordinary file"):
         read(str(tmp_path / "fifo"))
 
 

@@ -94,7 +94,7 @@ def test_the_user_files_go_first_and_the_first_definition_wins() -> None:
 def test_a_definition_without_a_url_gives_way_to_one_that_has_it() -> None:
     empty = Definition("internal", "", "/home/u/.pypirc")
     assert by_name("internal", [empty, INDEX]).file == INDEX.file
-    with pytest.raises(CommandError, match=r"/home/u/\.pypirc names internal but gives it no URL"):
+    with pytest.raises(CommandError, match=r"/home/u/\.pypirc defines internal without a URL"):
         by_name("internal", [empty])
 
 

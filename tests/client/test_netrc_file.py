@@ -140,7 +140,7 @@ def test_a_host_that_is_named_counts_and_one_that_is_none_is_refused() -> None:
     (found,) = look("machine git.example password b login a", "/n", Known((), ["git.example"]))
     assert found.services == ("https://git.example/",)
     for host in ("a b.example", "h.example:443", "https://h.example", "u@h.example", "h.example/x"):
-        with pytest.raises(CommandError, match=r"^`--host` got what is no host\.$"):
+        with pytest.raises(CommandError, match=r"^`--host` is not a host\.$"):
             Known((), [host])
 
 

@@ -74,7 +74,7 @@ def test_no_link_is_followed_to_what_is_somebody_elses(name: str, file: Path) ->
     real = file.rename(folder / "file")
     file.symlink_to(real)
     os.chown(file.parent / name, 12345, -1)
-    assert "belongs to somebody else" in refused(opened(file))
+    assert "belongs to another user" in refused(opened(file))
     assert real.read_text() == TEXT
 
 
@@ -105,7 +105,7 @@ def test_a_netrc_that_python_reads_is_left_such_that_it_does(tmp_path: Path) -> 
         "machine pypi.org login __token__ # a comment\npassword x\n"
     )
     path.write_text(text)
-    assert "Python could not read what would be left" in refused(opened(path, "netrc"))
+    assert "Python could not read the rest" in refused(opened(path, "netrc"))
     assert path.read_text() == text
 
 

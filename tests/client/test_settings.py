@@ -123,7 +123,7 @@ def test_a_checkout_chooses_neither_directory_nor_provider(machine: Machine) -> 
     (notice,) = settings.notices
     assert notice == (
         f"{file} sets auth-cache-dir and keyring-provider, "
-        f"which only `auth trust {machine.checkout}` allows."
+        f"which needs `auth trust {machine.checkout}`."
     )
 
 

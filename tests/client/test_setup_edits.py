@@ -265,7 +265,7 @@ def test_a_pypirc_gets_names_and_no_password() -> None:
     }
     assert said["distutils"]["index-servers"].split() == ["pypi", "mine"]
     assert "username" not in said["mine"]
-    assert notes == ["flit does not see testpypi, which `index-servers` does not list."]
+    assert notes == ["flit does not see testpypi: `index-servers` does not list it."]
 
 
 def test_a_server_of_ones_own_gets_its_user_name() -> None:

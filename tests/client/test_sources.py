@@ -227,9 +227,9 @@ def test_poetry_keeps_the_user_names(tmp_path: Path) -> None:
 def test_a_name_that_nobody_explains_is_left_with_what_explains_it(tmp_path: Path) -> None:
     found = document("poetry", POETRY, str(tmp_path / "auth.toml")).found
     assert [one.problem for one in found if one.problem] == [
-        "No file of yours says which index priv is.",
-        "No file of yours says which index other is.",
-        "No file of yours says which index priv is.",
+        "No file of yours gives the URL of the index priv.",
+        "No file of yours gives the URL of the index other.",
+        "No file of yours gives the URL of the index priv.",
     ]
     assert "`poetry config repositories.priv URL`" in found[0].hint
 

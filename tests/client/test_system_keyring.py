@@ -137,5 +137,5 @@ def test_a_user_who_switched_keyrings_off_has_none(
 ) -> None:
     configured.setenv("PYTHON_KEYRING_BACKEND", f"keyring.backends.{off}.Keyring")
     assert backends() == []
-    with pytest.raises(CommandError, match="There is no keyring here"):
+    with pytest.raises(CommandError, match="No keyring is installed here"):
         Items([], KNOWN)

@@ -82,12 +82,12 @@ def test_every_restriction_is_a_fact() -> None:
     assert said["project ids"] == "id"
     assert said["trusted publishing"] == "yes"
     assert said["not before"] == "1970-01-01T00:00:05Z"
-    assert said["form"] == "that of before 2022"
+    assert said["form"] == "from before 2022"
     assert said["not understood"] == "1 of 5 restrictions"
-    assert said["ends"] == "in 2 hours (2026-09-21T16:13:20Z)"
+    assert said["expires"] == "in 2 hours (2026-09-21T16:13:20Z)"
     bare = dict(facts(entry(), NOW))
     assert "may keep some to itself" in bare["good for"]
-    assert bare["ends"] == "no end is visible"
+    assert bare["expires"] == "no expiry is visible"
 
 
 def test_doctor_warns_of_each_token_that_should_be_replaced() -> None:
@@ -95,5 +95,5 @@ def test_doctor_warns_of_each_token_that_should_be_replaced() -> None:
     assert [each.state for each in found] == ["warning", "warning"]
     assert "has expired" in found[1].message
     (fine,) = tokens.findings([entry('[1,["a"]]'), entry(token=None)], NOW)
-    assert (fine.state, "1 token," in fine.message) == ("ok", True)
+    assert (fine.state, "1 token." in fine.message) == ("ok", True)
     assert list(tokens.findings([entry(token=None)], NOW)) == []

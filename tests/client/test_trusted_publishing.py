@@ -44,9 +44,9 @@ def mint(web: Web, place: Place) -> trusted_publishing.Minted:
         (403, {}, "is turned off at"),
         (404, {}, "has no trusted publishing"),
         (500, {}, "answered with the status 500"),
-        (200, b"<html>", "no JSON object"),
-        (200, {"audience": 1}, "does not say whom"),
-        (200, {"audience": ""}, "does not say whom"),
+        (200, b"<html>", "not a JSON object"),
+        (200, {"audience": 1}, "does not give the audience"),
+        (200, {"audience": ""}, "does not give the audience"),
     ],
 )
 def test_an_index_without_trusted_publishing_is_said(status: int, answer: Any, words: str) -> None:
@@ -72,9 +72,9 @@ def test_an_index_without_trusted_publishing_is_said(status: int, answer: Any, w
         (200, {"success": False}, "it does not say why"),
         (200, {"success": True}, "sends none"),
         (200, {"success": True, "token": ["x"]}, "sends none"),
-        (200, {"success": True, "token": "x", "expires": 1}, "has ended already"),
+        (200, {"success": True, "token": "x", "expires": 1}, "has expired already"),
         (502, b"", "answered with the status 502"),
-        (200, b"", "no JSON object"),
+        (200, b"", "not a JSON object"),
     ],
 )
 def test_an_index_that_mints_nothing_is_quoted(status: int, answer: Any, words: str) -> None:

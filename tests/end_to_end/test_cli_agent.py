@@ -105,7 +105,7 @@ def test_where_no_service_manager_answers_that_is_said_and_nothing_changes(home:
     assert home.answer("agent", "install") == nothing
     said = home.auth("agent", "install")
     assert said.returncode == 0
-    assert said.stderr.startswith("No service manager answers here that tokenward knows; ")
+    assert said.stderr.startswith("No service manager runs here that tokenward knows; ")
     removed: dict[str, Any] = {"manager": None, "installed": False, "removed": []}
     assert home.answer("agent", "uninstall") == removed
     assert home.agent_pid() == pid

@@ -32,14 +32,13 @@ def test_a_real_index_takes_the_right_password_alone(home: Home, index: IndexSer
     assert result.returncode == 0
     host = index.url.split("/")[2]
     assert result.stdout == (
-        f"{host} takes the credential, and nobody without.\n"
-        "Whether it may upload is not proven by that.\n"
+        f"{host} accepts the credential, and needs one.\nThis does not prove that it may upload.\n"
     )
     assert password not in result.stdout + result.stderr
     wrong = home.auth("login", index.url, "-u", "bob", "--password", "wrong", "--check")
     assert wrong.returncode == 2
     assert wrong.stderr == (
-        f"error: {host} does not take the credential.\n"
+        f"error: {host} does not accept the credential.\n"
         "hint: nothing was stored; without `--check` it would be\n"
     )
     assert home.auth("token", index.url, "-u", "bob").returncode == 2
@@ -51,7 +50,7 @@ def test_a_refusal_of_what_is_stored_is_a_failure_and_data(home: Home) -> None:
         result = home.auth("token", server.url, "--check", "--format", "json")
     assert result.returncode == 2
     assert json.loads(result.stdout)["check"] == "refused"
-    assert result.stderr.startswith(f"error: {server.netloc} does not take the credential.\n")
+    assert result.stderr.startswith(f"error: {server.netloc} does not accept the credential.\n")
 
 
 def test_an_index_that_is_open_to_everybody_proves_nothing(home: Home) -> None:
@@ -59,7 +58,7 @@ def test_an_index_that_is_open_to_everybody_proves_nothing(home: Home) -> None:
         home.log_in(server.url, SECRET)
         state, message, _ = checked(home, server.url)
     assert state == "unknown"
-    assert "is shown to everybody" in message
+    assert "is public" in message
     assert [request.authorization is None for request in server.requests] == [True, False]
 
 
@@ -86,11 +85,11 @@ def test_a_token_of_gitlab_describes_itself(home: Home) -> None:
         home.log_in(url, GLPAT)
         state, message, unproven = checked(home, url)
         assert state == "accepted"
-        assert message == f"{server.netloc} takes the token (scopes api; until 2027-01-31)."
+        assert message == f"{server.netloc} accepts the token (scopes api; until 2027-01-31)."
         assert "upload" in unproven
         wrong = home.auth("login", url, "--token", f"{GLPAT}x", "--check")
         assert wrong.returncode == 2
-        assert "does not take the token" in wrong.stderr
+        assert "does not accept the token" in wrong.stderr
 
 
 def test_a_token_of_gitlab_that_is_not_active_is_refused(home: Home) -> None:
@@ -106,7 +105,7 @@ def test_a_token_of_anaconda_says_whose_it_is(home: Home) -> None:
     with Loopback(Anaconda("0123456789abcdef")) as server:
         config.write_text(f'[services.ours]\nurl = "{server.url}"\nkind = "anaconda"\n')
         home.log_in("ours", "0123456789abcdef")
-        assert checked(home, "ours")[1] == f"{server.netloc} takes the token as that of alice."
+        assert checked(home, "ours")[1] == f"{server.netloc} accepts the token as that of alice."
 
 
 @pytest.mark.parametrize("answer", [b"no json", b'{"active": "\\u001b[2Jx"}', b"[]"])
@@ -154,7 +153,7 @@ def test_a_clock_that_differs_is_said(home: Home) -> None:
         again = home.auth("token", server.url, "--check")
     assert f"warning: The clock here is 2 hours behind that of {server.netloc}" in result.stderr
     for said in (result.stderr, again.stderr):
-        assert f"Tokens narrowed for {server.url} end by its clock from now on." in said
+        assert f"Attenuated tokens for {server.url} expire by its clock from now on." in said
     found = home.log_lines()
     seen = [line["ahead"] for line in found if line["event"] == "clock"]
     assert [7200 < ahead <= 7300 for ahead in seen] == [True, True]

@@ -293,7 +293,7 @@ def test_the_password_may_stand_in_the_url_and_goes_no_further(home: Home) -> No
 
 def test_a_lifetime_is_said_and_listed(home: Home) -> None:
     result = home.auth("login", URL, "--token", "t", "--lifetime", "7d")
-    assert "It is forgotten in 7 days." in result.stderr
+    assert "It will be deleted in 7 days." in result.stderr
 
 
 def test_unicode_is_kept_in_everything(home: Home) -> None:

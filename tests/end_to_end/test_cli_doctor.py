@@ -53,7 +53,7 @@ def test_a_home_in_order_has_no_problem(home: Home) -> None:
 
 def test_before_the_first_login_there_is_no_problem_either(home: Home) -> None:
     found = examined(home, 0)
-    assert "not there yet" in found["credentials"][0]["message"]
+    assert "does not exist yet" in found["credentials"][0]["message"]
 
 
 def test_what_is_open_to_others_fails_and_what_it_names_mends_it(home: Home) -> None:

@@ -51,8 +51,8 @@ def test_a_url_with_a_password_alone_says_that_there_is_no_user_name(home: Home)
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("-u", "", "--password", "x"), "`--username` is empty; where there is none, `--no-user"),
-        (("-u", "a", "--password", ""), "`--password` is empty; where there is none, `--no-pass"),
+        (("-u", "", "--password", "x"), "`--username` is empty; use `--no-user"),
+        (("-u", "a", "--password", ""), "`--password` is empty; use `--no-pass"),
         (("--token", ""), "`--token` is empty."),
         (("-u", "a", "--no-username", "--password", "x"), "beside a user name"),
         (("-u", "a", "--password", "x", "--no-password"), "beside a password"),

@@ -120,7 +120,7 @@ def test_the_url_says_whose_credential(home: Home) -> None:
     assert environment(home, "--index", "https://bob@h.example/")["TWINE_PASSWORD"] == "his"
     said = failure(home, "--index", URL)
     assert "alice and bob" in said
-    assert "hint: say whose: `--index https://NAME@h.example/`" in said
+    assert "hint: name the account: `--index https://NAME@h.example/`" in said
 
 
 def test_an_index_that_is_given_twice_counts_once(home: Home) -> None:
@@ -149,12 +149,12 @@ def test_an_upload_that_would_take_the_secret_elsewhere_is_not_started(home: Hom
     home.done("login", "--token", TOKEN)
     result = home.auth("exec", "hatch", "publish", "-r", "test")
     assert result.returncode == 2
-    assert "`-r` would send the credential for pypi elsewhere." in result.stderr
+    assert "`-r` would send the credential of pypi elsewhere." in result.stderr
 
 
 def test_two_names_that_are_one_in_variables_are_refused(home: Home) -> None:
     configure(home, f'[services.a-b]\nurl = "{URL}"\n[services.a_b]\nurl = "https://o.example/"\n')
-    assert "a-b and a_b are one name in variables." in failure(
+    assert "The names a-b and a_b give the same variables." in failure(
         home, "--index", "a-b", "--index", "a_b"
     )
 
@@ -223,9 +223,9 @@ def test_pdm_gets_nothing_where_a_project_has_options_for_its_uploads(
         ((), "error: The command to run is missing."),
         (("--",), "error: The command to run is missing."),
         (("",), "error: The command to run is missing."),
-        (("no-such-tool",), "error: no-such-tool is not there to be run."),
-        (("./plain",), "error: plain cannot be run: Permission denied."),
-        ((TOKEN,), "error: The program is not there to be run."),
+        (("no-such-tool",), "error: no-such-tool was not found."),
+        (("./plain",), "error: plain cannot be started: Permission denied."),
+        ((TOKEN,), "error: The program was not found."),
     ],
 )
 def test_a_program_that_cannot_be_run_is_a_sentence(
@@ -244,7 +244,7 @@ def test_a_secret_with_a_zero_byte_is_a_sentence(home: Home) -> None:
     program = f"import keyring; keyring.set_password({URL!r}, 'alice', 'a\\0b')"
     assert home.run(sys.executable, "-c", program).returncode == 0
     said = failure(home, "--index", URL)
-    assert f"No variable can hold the password of alice for {URL}: there is a zero byte" in said
+    assert f"No variable can hold the password of alice for {URL}: it has a zero byte" in said
 
 
 # The process.
@@ -324,7 +324,7 @@ def test_verbose_tells_sources_and_names_and_never_a_value(home: Home) -> None:
     result = home.auth("exec", "-v", "--index", URL, "--", "true", UV_PUBLISH_TOKEN="0ld")
     assert f"From the provider disabled: the password of alice for {URL}." in result.stderr
     assert "Set for true: FLIT_INDEX_URL, FLIT_PASSWORD, " in result.stderr
-    assert "Taken out of its environment: UV_PUBLISH_TOKEN." in result.stderr
+    assert "Removed from its environment: UV_PUBLISH_TOKEN." in result.stderr
     assert "s3cret" not in result.stderr
     assert "0ld" not in result.stderr
     assert home.auth("exec", "--index", URL, "--", "true").stderr == ""

@@ -64,13 +64,13 @@ def test_without_a_source_it_says_what_lies_where_and_starts_nothing(home: Home)
     assert "hint: `auth import pypirc --dry-run`" in result.stderr
     assert MARK not in result.stdout + result.stderr
     assert home.agent_pid() is None
-    assert "What is to be imported is missing." in done(home, "--remove", status=2)
+    assert "No source is named." in done(home, "--remove", status=2)
 
 
 def test_without_anything_it_says_so(home: Home) -> None:
-    assert "No credential for an index lies in the files of other tools." in done(home)
+    assert "The files of other tools hold no credential for an index." in done(home)
     told = done(home, "pypirc", "uv")
-    assert f"In {home.path}/.pypirc there is nothing to take over." in told
+    assert f"In {home.path}/.pypirc there is nothing to import." in told
 
 
 def test_a_dry_run_shows_all_of_it_and_does_none(home: Home) -> None:
@@ -100,8 +100,8 @@ def test_what_is_taken_over_stays_in_its_file_until_it_is_removed(home: Home) ->
     assert home.done("token", URL) == f"{MARK}\n"
     assert path.read_text() == before
     told = done(home, "pypirc", "--remove")
-    assert f"Stored already, as in [ours] in {path}: the password of alice for {URL}." in told
-    assert f"Took 1 secret out of {path}." in told
+    assert f"Already stored, as in [ours] in {path}: the password of alice for {URL}." in told
+    assert f"Deleted 1 secret from {path}." in told
     assert path.read_text() == before.replace(f"password = {MARK}\n", "")
     assert home.done("token", URL) == f"{MARK}\n"
     done(home, "pypirc", "--remove")
@@ -111,9 +111,7 @@ def test_another_secret_that_is_stored_stays_unless_it_is_replaced(home: Home) -
     path = ours(home)
     home.done("login", URL, "-u", "alice", "--password", "mine")
     told = done(home, "pypirc", "--remove", status=2)
-    assert (
-        f"Not taken over from [ours] in {path}: The password of alice for {URL} is stored" in told
-    )
+    assert f"Not imported from [ours] in {path}: The password of alice for {URL} is stored" in told
     assert "`--replace`" in told
     assert home.done("token", URL) == "mine\n"
     assert MARK in path.read_text()
@@ -165,8 +163,8 @@ def test_a_netrc_keeps_what_is_for_no_index(home: Home) -> None:
     )
     path.chmod(0o644)
     told = done(home, "netrc", "--remove")
-    assert f"Left alone, for no file of yours names an index there: 1 entry of {path}." in told
-    assert f"warning: Others could read {path}" in told
+    assert f"Skipped, because no file of yours names an index there: 1 entry of {path}." in told
+    assert f"warning: Other users could read {path}" in told
     assert path.read_text() == "machine git.example login a password keep\n"
     assert home.done("token") == f"{TOKEN}\n"
     done(home, "netrc", "--remove", "--host", "git.example")
@@ -325,4 +323,4 @@ def test_a_user_who_switched_keyrings_off_has_none(home: Home) -> None:
     off = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
     result = home.auth("import", "keyring", **off)
     assert result.returncode == 2
-    assert "There is no keyring here but tokenward's own." in result.stderr
+    assert "No keyring is installed here except tokenward's own." in result.stderr

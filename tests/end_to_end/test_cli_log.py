@@ -102,10 +102,10 @@ def test_lines_are_chosen_by_time_and_service(home: Home) -> None:
     assert [line["event"] for line in about] == ["login", "fetch"]
     assert home.log_lines("--since", "1h") == home.log_lines()
     assert home.log_lines("--since", "2999-01-01") == []
-    assert "no such line" in home.auth("log", "--since", "2999-01-01").stderr
+    assert "no matching line" in home.auth("log", "--since", "2999-01-01").stderr
     refused = home.auth("log", "--since", "yesterday")
     assert refused.returncode == 2
-    assert "neither a length of time" in refused.stderr
+    assert "neither a duration" in refused.stderr
 
 
 def test_a_log_is_read_where_no_agent_runs(home: Home) -> None:
@@ -225,15 +225,15 @@ def test_what_was_pushed_out_of_the_log_is_said(home: Home) -> None:
     for command in (["log"], ["log", "--verify"], ["log", "--since", "1h"]):
         said = home.said(*command)
         assert "The log goes back to " in said
-        assert f"{told['gone']} lines before that gave way to newer ones." in said
-    assert "gave way to newer ones" in home.auth("doctor").stdout
+        assert f"{told['gone']} lines before that were removed to make room." in said
+    assert "were removed to make room" in home.auth("doctor").stdout
 
 
 def test_what_lies_among_the_files_of_the_log_is_said(home: Home) -> None:
     login(home)
     (file(home).parent / "evil\x1b.jsonl").write_text("{}")
-    assert "evil\\x1b.jsonl is no file of the log." in home.said("log", "--verify")
-    assert "evil\\x1b.jsonl is no file of the log." in home.auth("doctor").stdout
+    assert "evil\\x1b.jsonl is not a file of the log." in home.said("log", "--verify")
+    assert "evil\\x1b.jsonl is not a file of the log." in home.auth("doctor").stdout
 
 
 def test_a_link_in_the_place_of_the_log_is_said(home: Home) -> None:

@@ -103,8 +103,8 @@ def test_an_end_that_comes_before_the_one_asked_for_is_said(home: Home) -> None:
         told = home.auth(*command, "--ttl", "8h", *rest).stderr
         # A machine that is busy looks at its clock a second later.
         assert re.sub("in 14 minutes", "in 15 minutes", told) == (
-            "warning: The token for pypi ends in 15 minutes, before the time that was asked for:"
-            " what is stored, a share or your policy allows no more.\n"
+            "warning: The token for pypi expires in 15 minutes, earlier than requested:"
+            " the stored token, a share or your policy allows no more.\n"
         )
         assert home.auth(*command, "--ttl", "15m", *rest).stderr == ""
     assert home.auth("exec", "--", "true").stderr == ""
@@ -132,7 +132,7 @@ def test_a_variable_and_pypirc_are_narrowed_where_that_is_asked_for(home: Home) 
     assert child(home.done("token", "--ttl", "1h"))
     assert home.done("token") == f"{TOKEN}\n"
     result = home.auth("token", "--project", "p", UV_PUBLISH_TOKEN="another kind")
-    assert "cannot be narrowed" in result.stderr
+    assert "cannot be attenuated" in result.stderr
 
 
 def test_what_cannot_be_narrowed_is_an_error_where_that_is_asked_for(home: Home) -> None:
@@ -149,8 +149,8 @@ def test_what_cannot_be_narrowed_is_an_error_where_that_is_asked_for(home: Home)
     [
         (("--project", "a b"), "A project's name"),
         (("--project", ""), "A project's name"),
-        (("--ttl", "59s"), "a minute at least"),
-        (("--ttl", "36500d"), "lives for 366 days at most"),
+        (("--ttl", "59s"), "at least a minute"),
+        (("--ttl", "36500d"), "lives for at most 366 days"),
         (("--ttl", "5"), "`--ttl` has a wrong value"),
         (("--describe", "--ttl", "5m"), "takes neither"),
     ],
@@ -191,7 +191,7 @@ def test_what_is_hinted_at_where_a_token_is_sealed_is_not_refused_in_turn(home: 
 
 def test_only_what_can_be_narrowed_is_sealed(home: Home) -> None:
     said = failure(home, "login", URL, "-u", "ana", "--password", "-", "--sealed", stdin="s3cret\n")
-    assert "only they can be sealed" in said
+    assert "and so be sealed" in said
     assert home.answer("list")["credentials"] == []
 
 
@@ -199,7 +199,7 @@ def test_a_tool_that_saves_what_it_got_replaces_nothing(home: Home) -> None:
     home.done("login", "--token", TOKEN)
     narrower = home.done("token", "--project", "p")
     result = home.auth("login", "--token", "-", stdin=narrower)
-    assert "This is a narrower form of the token for pypi, which is stored" in result.stderr
+    assert "This is an attenuated form of the token for pypi, which is stored" in result.stderr
     keyring = (PROGRAMS / "keyring", "set", "https://upload.pypi.org/legacy/", "__token__")
     assert home.run(*keyring, stdin=narrower).returncode == 0
     assert home.done("token") == f"{TOKEN}\n"
@@ -208,8 +208,8 @@ def test_a_tool_that_saves_what_it_got_replaces_nothing(home: Home) -> None:
 def test_a_description_says_what_is_visible_and_shows_nothing_to_use(home: Home) -> None:
     home.done("login", "testpypi", "--token", BOUND)
     table = home.done("token", "testpypi", "--describe")
-    assert "made by             test.pypi.org\n" in table
-    assert "good for            one and two\n" in table
+    assert "made by               test.pypi.org\n" in table
+    assert "good for              one and two\n" in table
     assert "(2096-10-02T07:06:40Z)\n" in table
     found = home.answer("token", "testpypi", "--describe")
     assert found["token"]["projects"] == ["one", "two"]
@@ -221,9 +221,9 @@ def test_a_description_says_what_is_visible_and_shows_nothing_to_use(home: Home)
 
 def test_what_a_variable_holds_is_described_likewise(home: Home) -> None:
     result = home.auth("token", "--describe", UV_PUBLISH_TOKEN=TOKEN)
-    assert "good for            every project\n" in result.stdout
+    assert "good for              every project\n" in result.stdout
     result = home.auth("token", "--describe", UV_PUBLISH_TOKEN="another kind")
-    assert "no token of PyPI, TestPyPI or devpi" in result.stdout
+    assert "not a token of PyPI, TestPyPI or devpi" in result.stdout
     assert "No credential for pypi is stored." in failure(home, "token", "--describe")
 
 

@@ -342,7 +342,7 @@ def test_a_variable_and_config_toml_choose_and_the_option_goes_first(
     assert "(provider: disabled)" in home.said(*login, UV_KEYRING_PROVIDER="keyring")
     assert "(provider: keyring)" in home.said(*login, *KEYRING)
     settings.write_text('keyring-provider = "plaintext"\n')
-    assert "names no provider" in home.refused(*login)
+    assert "is not a provider" in home.refused(*login)
 
 
 def test_subprocess_as_uv_means_it_chooses_nothing_without_a_foreign_program(
@@ -426,7 +426,7 @@ def test_a_passphrase_says_what_it_does_not_protect(home: Home, desktop: Session
     desktop.lock()
     home.done("agent", "restart")
     told = home.said("passphrase", "set", **given)
-    assert "What is stored in the vault of `keyring` is not counted" in told
+    assert "The credentials in the vault of `keyring` are not counted" in told
     assert "in the system keyring" in told
 
 

@@ -43,7 +43,7 @@ def test_a_damaged_vault_says_what_helps_and_that_helps(home: Home) -> None:
     went, kept = told.stderr.splitlines()
     assert went.startswith("The vault of `disabled` went back to generation 2, saved ")
     assert went.endswith(" and holds 1 credential.")
-    assert kept.startswith(f"What was in its place is {vault(home)}.damaged-20")
+    assert kept.startswith(f"The vault that it replaced is {vault(home)}.damaged-20")
     assert home.done("token", FIRST) == "first\n"
 
 

@@ -121,9 +121,13 @@ def test_a_host_that_is_not_there_keeps_the_credential_too(home: Home) -> None:
     ("index", "secret", "why"),
     [
         (GitLab.INDEX, "gldt-deploy", "A deploy token of GitLab cannot revoke itself."),
-        (GitLab.INDEX, "glcbt-job", "A job's token of GitLab ends with its job."),
+        (GitLab.INDEX, "glcbt-job", "A job token of GitLab expires with its job."),
         (JFrog.INDEX, "a password", "Only access tokens of JFrog can revoke themselves."),
-        ("simple/", "a password", "No way is known to revoke it from here."),
+        (
+            "simple/",
+            "a password",
+            "It cannot be revoked from here: no call of its index is known for that.",
+        ),
     ],
 )
 def test_what_cannot_be_revoked_is_removed_and_sent_nowhere(
@@ -146,7 +150,7 @@ def test_a_users_token_of_pypi_is_removed_and_the_page_named_where_it_can_be_rev
     home.done("login", "--token", "-", stdin=f"{token_of('pypi.org')}\n")
     result = home.auth("logout", "--revoke")
     assert result.returncode == 0
-    assert "upload.pypi.org lets nobody but its user revoke it, on a page." in result.stderr
+    assert "upload.pypi.org lets only its user revoke it, on a page." in result.stderr
     assert "It is still valid at pypi until it is revoked there." in result.stderr
     assert "hint: revoke it at https://pypi.org/manage/account/token/" in result.stderr
 
@@ -159,7 +163,7 @@ def test_a_copy_of_a_token_of_trusted_publishing_is_removed_and_not_revoked(home
     home.done("login", "--token", "-", stdin=f"{child}\n")
     result = home.auth("logout", "--revoke", https_proxy="http://127.0.0.1:1")
     assert result.returncode == 0
-    assert "It is a narrowed copy, and to revoke it would revoke what it was made of." in (
+    assert "It is an attenuated copy, and revoking it would revoke its original, too." in (
         result.stderr
     )
     assert "cannot be asked" not in result.stderr
@@ -177,7 +181,7 @@ def test_what_is_sealed_cannot_be_revoked_from_here(home: Home) -> None:
     home.done("login", "--token", "-", "--sealed", stdin=f"{token_of('pypi.org')}\n")
     result = home.auth("logout", "--revoke")
     assert result.returncode == 0
-    assert "It is sealed, so that it cannot be revoked from here." in result.stderr
+    assert "It is sealed, so it cannot be revoked from here." in result.stderr
     assert home.done("list") == ""
 
 
@@ -246,7 +250,7 @@ def test_everything_cannot_be_revoked_while_a_vault_is_closed(home: Home) -> Non
 
 
 def test_forgetting_is_for_what_was_to_be_revoked(home: Home) -> None:
-    assert "`--forget` goes with `--revoke`." in home.auth("logout", "--forget").stderr
+    assert "`--forget` needs `--revoke`." in home.auth("logout", "--forget").stderr
 
 
 def test_a_kind_that_is_not_known_is_an_error_of_the_file(home: Home) -> None:

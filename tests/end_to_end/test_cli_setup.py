@@ -86,9 +86,9 @@ def test_an_empty_home_gets_all_of_it_and_a_second_time_nothing(home: Home) -> N
 def test_what_is_written_is_said_before_and_after(home: Home) -> None:
     told = home.auth("setup").stderr
     for path in EVERYTHING:
-        assert f"{home.path}/{path} will be made" in told
+        assert f"{home.path}/{path} will be created" in told
     assert "`auth setup --undo`" in told
-    assert home.auth("setup").stderr == "All of it is set up already.\n"
+    assert home.auth("setup").stderr == "Everything is set up already.\n"
     assert home.auth("setup", "-q").stderr == ""
 
 
@@ -321,7 +321,7 @@ def test_a_journal_that_cannot_be_read_stops_it_and_status_goes_on(home: Home, t
     for words in ((), ("--undo",)):
         told = home.auth("setup", *words)
         assert told.returncode == 2
-        assert f"{journal} is no journal that this version can read." in told.stderr
+        assert f"{journal} is not a journal that this version can read." in told.stderr
     assert {**tree(home), ".local/state/tokenward/setup.json": 0} == {
         **before,
         ".local/state/tokenward/setup.json": 0,
@@ -373,7 +373,7 @@ def test_doctor_and_status_tell_whether_it_is_in_force(home: Home) -> None:
     assert "another installation or version" in doctor(home)["message"]
     module.unlink()
     assert doctor(home)["state"] == "problem"
-    assert "names a module that is missing" in doctor(home)["message"]
+    assert "names the missing module" in doctor(home)["message"]
     assert doctor(home)["hint"] == "`auth setup`"
     setup(home)
     assert doctor(home)["state"] == "ok"

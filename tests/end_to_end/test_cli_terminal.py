@@ -99,7 +99,7 @@ def test_a_vault_closed_by_a_restart_asks_for_its_passphrase(home: Home) -> None
     with_passphrase(home)
     home.done("agent", "restart")
     person = Typist(home, "token", URL).answers("Passphrase:", "wrong")
-    person.sees("That is not the passphrase.").answers("Passphrase:", "phrase")
+    person.sees("The passphrase is wrong.").answers("Passphrase:", "phrase")
     assert person.leaves(0).endswith("s3cret\n")
 
 

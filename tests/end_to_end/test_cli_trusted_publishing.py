@@ -77,13 +77,13 @@ def twine(job: Job) -> CompletedProcess[str]:
 
 def test_a_job_mints_a_token_publishes_with_it_and_has_it_revoked(job: Job) -> None:
     result = job.done(*LOGIN)
-    assert "Keeping the token for pypi in memory alone; it ends in 15 minutes.\n" in result.stderr
+    assert "Kept the token for pypi in memory only; it expires in 15 minutes.\n" in result.stderr
     assert job.asked() == [
         ("GET", f"{OIDC}/audience", 200),
         ("GET", f"http://{CI}/token?api-version=2&audience=pypi", 200),
         ("POST", f"{OIDC}/mint-token", 200),
     ]
-    assert "in memory alone: 1 credential, until" in job.done("status").stdout
+    assert "in memory only: 1 credential, until" in job.done("status").stdout
     token = job.done("token").stdout.strip()
     assert token not in result.stderr
     upload = twine(job)
@@ -137,7 +137,7 @@ def test_an_index_that_is_not_there_holds_up_no_logout(job: Job) -> None:
     job.done(*LOGIN)
     result = job.auth("logout", "pypi", SSL_CERT_FILE="/nowhere")
     assert result.returncode == 0
-    assert "warning: The token for pypi was not revoked, and ends in " in result.stderr
+    assert "warning: The token for pypi was not revoked, and expires in " in result.stderr
     assert job.home.auth("token").returncode == 2
 
 
@@ -156,7 +156,7 @@ def test_exec_mints_another_where_the_token_ends_within_minutes(job: Job) -> Non
     before = job.done("token").stdout
     job.names.seen()
     renewed = job.done(*PRINTED)
-    assert "The token for pypi was minted anew; it ends in 15 minutes.\n" in renewed.stderr
+    assert "The token for pypi was renewed; it expires in 15 minutes.\n" in renewed.stderr
     assert ("POST", f"{OIDC}/mint-token", 200) in job.asked()
     after = job.done("token").stdout
     assert after != before
@@ -170,7 +170,7 @@ def test_exec_goes_on_with_a_token_that_cannot_be_renewed(job: Job) -> None:
     job.done(*LOGIN, **variables)
     goes_on = job.done(*PRINTED, **variables)
     assert goes_on.stdout.startswith("pypi-")
-    assert "warning: The token for pypi was not minted anew, and ends in 3 minutes: upload" in (
+    assert "warning: The token for pypi was not renewed, and expires in 3 minutes: upload" in (
         goes_on.stderr
     )
 
@@ -189,7 +189,7 @@ def test_a_job_of_gitlab_mints_once(job: Job) -> None:
     result = job.auth("login", "testpypi", "--trusted-publishing", **variables)
     assert result.returncode == 2
     assert "test.pypi.org mints no token: invalid token: already used.\n" in result.stderr
-    assert "a job of GitLab has one" in result.stderr
+    assert "a GitLab job has one" in result.stderr
     assert job.done("token", "testpypi").stdout  # the first one is there still
 
 
@@ -205,7 +205,7 @@ def test_a_publisher_that_is_not_registered_is_shown_what_it_said(job: Job) -> N
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"CI": "true"}, "There is no identity token here"),
+        ({"CI": "true"}, "No identity token was found"),
         (
             {"GITHUB_ACTIONS": "true"},
             "GitHub gives this job no identity token.\nhint: the job needs",
@@ -227,7 +227,7 @@ def test_what_is_missing_in_a_job_is_said(job: Job, variables: dict[str, str], s
 def test_an_index_that_could_name_another_is_asked_nothing(job: Job) -> None:
     result = job.auth("login", "https://index.example/", "--trusted-publishing")
     assert result.returncode == 2
-    assert "for pypi and testpypi alone" in result.stderr
+    assert "only with pypi and testpypi" in result.stderr
     assert job.asked() == []
 
 
@@ -259,7 +259,7 @@ def test_the_check_says_whether_the_index_knows_a_token(job: Job) -> None:
     answer: dict[str, Any] = json.loads(job.done("token", "--check", "--format", "json").stdout)
     assert answer["check"] == "accepted"
     assert answer["message"] == "upload.pypi.org knows the token."
-    assert answer["unproven"].startswith("Neither its restrictions nor its end")
+    assert answer["unproven"].startswith("This does not prove its restrictions")
     token = job.done("token").stdout
     job.done("logout", "pypi")
     said = job.home.run(

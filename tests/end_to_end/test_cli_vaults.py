@@ -70,7 +70,7 @@ def test_a_provider_that_settings_name_and_that_is_not_there_is_passed_over(home
 def test_a_lock_holds_until_unlock_even_over_a_restart(home: Home) -> None:
     home.done("login", URL, "--token", "t")
     assert "Locked: disabled." in home.said("lock")
-    assert "Locked already." in home.said("lock")
+    assert "Already locked." in home.said("lock")
     home.done("agent", "restart")
     told = home.refused("token", URL)
     assert "error:" in told
@@ -163,7 +163,7 @@ def test_the_key_file_may_be_kept_beside_the_passphrase(home: Home) -> None:
 
 def test_removing_the_passphrase_puts_a_key_file_in_its_place(home: Home) -> None:
     home.done("login", URL, "--token", "t", **phrase(home))
-    assert "a key file now" in home.said("passphrase", "remove")
+    assert "A key file opens the vault" in home.said("passphrase", "remove")
     assert kinds(home) == ["key-file"]
     assert "has no passphrase" in home.said("passphrase", "remove")
     home.done("agent", "restart")
@@ -187,7 +187,7 @@ def test_a_projects_directory_is_obeyed_once_it_is_trusted(home: Home) -> None:
     assert f"`auth trust {home.path}`" in home.said("dir", "-v")
     assert str(project) in home.said("trust", ".")
     assert home.done("dir") == f"{home.path}/vaults\n" != before
-    assert "trusted already" in home.said("trust", ".")
+    assert "already trusted" in home.said("trust", ".")
     project.write_text('auth-cache-dir = "elsewhere"\n')
     assert home.done("dir") == before
 

@@ -72,4 +72,6 @@ def test_of_a_word_no_index_can_be_asked(home_with_a_vault: Home) -> None:
     keep(home_with_a_vault, "poetry-repository-ours")
     refused = home_with_a_vault.auth("token", "poetry-repository-ours", "--check")
     assert refused.returncode == 2
-    assert refused.stderr == ("error: poetry-repository-ours names no index that could be asked.\n")
+    assert refused.stderr == (
+        "error: poetry-repository-ours is not the URL of an index, so it cannot be asked.\n"
+    )

@@ -85,11 +85,11 @@ def test_the_environment_goes_first_and_pypirc_last(home: Home) -> None:
 @pytest.mark.parametrize(
     ("stdin", "said"),
     [
-        ("", "no JSON object"),
-        ("[" * 100_000, "no JSON object"),
-        ('["https://h.example/"]', "no JSON object"),
-        ("{}", "no text `uri`"),
-        ('{"uri": 1}', "no text `uri`"),
+        ("", "not a JSON object"),
+        ("[" * 100_000, "not a JSON object"),
+        ('["https://h.example/"]', "not a JSON object"),
+        ("{}", "The `uri` of the request is not text"),
+        ('{"uri": 1}', "The `uri` of the request is not text"),
         ('{"uri": "h.example/team"}', "not absolute"),
         ('{"uri": "' + "x" * 300_000, "more than 262144 bytes"),
     ],

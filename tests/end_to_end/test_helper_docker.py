@@ -170,13 +170,13 @@ def test_a_credential_never_goes_to_http_elsewhere(home: Home) -> None:
         home, "store", '{"ServerURL": "http://r.example", "Username": "a", "Secret": "s"}'
     )
     assert status == 1
-    assert "none that a credential can be stored for" in out
+    assert "No credential can be stored for this server" in out
 
 
 @pytest.mark.parametrize(
     ("stdin", "said"),
     [
-        ("{", "no JSON object"),
+        ("{", "not a JSON object"),
         ('{"Username": "a", "Secret": "s"}', "no `ServerURL`"),
         ('{"ServerURL": "r.example", "Secret": "s"}', "no `Username`"),
         ('{"ServerURL": "r.example", "Username": "a"}', "no `Secret`"),

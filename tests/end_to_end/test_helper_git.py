@@ -208,7 +208,7 @@ def test_an_unknown_operation_is_passed_over(home: Home) -> None:
 def test_what_git_would_not_write_is_refused(home: Home, text: str) -> None:
     result = ask(home, "store", f"protocol=https\nhost=h.example\nusername=a\n{text}")
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == "error: What stdin holds is no credential description of git's.\n"
+    assert result.stderr == "error: Standard input is not a credential description of git.\n"
 
 
 def test_what_git_could_not_read_is_not_written(home: Home) -> None:

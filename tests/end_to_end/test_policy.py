@@ -149,7 +149,7 @@ def test_a_policy_that_cannot_be_obeyed_lets_nothing_through(stored: Home) -> No
     assert f"nothing is handed out: {stored.path}/.config/tokenward/{why}" in stored.done("status")
     doctor = stored.auth("doctor")
     assert doctor.returncode == 2
-    assert f"Nothing is handed out, since {stored.path}/.config/tokenward/{why}." in doctor.stdout
+    assert f"Nothing is handed out, because {stored.path}/.config/tokenward/{why}." in doctor.stdout
     rules(stored, '[[policy]]\nprogram = "twine"\ndecide = "deny"\n')
     assert SECRET in stored.done("token", URL)
 

@@ -116,16 +116,16 @@ def test_what_is_no_service_is_said_in_a_sentence(home: Home) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("pypi", None, None, "20d"), "`ttl` is a number of whole seconds, above zero."),
-        (("pypi", None, None, 900.5), "`ttl` is a number of whole seconds, above zero."),
-        (("pypi", None, None, True), "`ttl` is a number of whole seconds, above zero."),
-        (("pypi", None, None, -60), "`ttl` is a number of whole seconds, above zero."),
-        (("pypi", None, None, 10**30), "A narrowed token lives for 366 days at most"),
-        (("pypi", None, None, 59), "A narrowed token lives for a minute at least."),
-        (("pypi", None, ["mine"]), "`project` is a text, and not a list."),
+        (("pypi", None, None, "20d"), "`ttl` must be a number of whole seconds above zero."),
+        (("pypi", None, None, 900.5), "`ttl` must be a number of whole seconds above zero."),
+        (("pypi", None, None, True), "`ttl` must be a number of whole seconds above zero."),
+        (("pypi", None, None, -60), "`ttl` must be a number of whole seconds above zero."),
+        (("pypi", None, None, 10**30), "An attenuated token lives for at most 366 days"),
+        (("pypi", None, None, 59), "An attenuated token lives for at least a minute."),
+        (("pypi", None, ["mine"]), "`project` must be text, not a list."),
         (("pypi", None, "\ud800"), "`project` is not valid Unicode."),
-        (("pypi", 7), "`username` is a text, and not a int."),
-        ((None,), "`url` is a text, and not a NoneType."),
+        (("pypi", 7), "`username` must be text, not a int."),
+        ((None,), "`url` must be text, not a NoneType."),
     ],
 )
 def test_what_no_command_line_could_say_is_said_in_a_sentence(

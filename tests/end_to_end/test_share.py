@@ -119,7 +119,7 @@ def test_it_ends_when_it_is_stopped_and_the_others_go_on(stored: Home) -> None:
 def test_it_ends_with_the_agent_and_is_not_remembered(stored: Home) -> None:
     path = shared(stored, "--project", "mine")["socket"]
     told = stored.auth("agent", "restart").stderr
-    assert f"What was shared at {path} is gone: pypi (mine)." in told
+    assert f"The share at {path} is gone: pypi (mine)." in told
     assert "hint: `auth share` shares it again" in told
     assert not Path(path).exists()
     assert stored.answer("status")["shares"] == []
@@ -142,7 +142,7 @@ def test_it_ends_with_its_login_and_with_a_lock_and_that_is_said(
     path = shared(stored, "--project", "mine")["socket"]
     found = stored.auth(*command, stdin=stdin)
     assert found.returncode == 0
-    assert f"What was shared at {path} has ended with that." in found.stderr
+    assert f"This ended what was shared at {path}." in found.stderr
     stored.done("unlock")
     assert by(stored, path, "token").returncode == 2
     assert stored.answer("status")["shares"] == []
@@ -181,12 +181,12 @@ def test_what_cannot_be_narrowed_is_shared_whole_or_not_at_all(stored: Home) -> 
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ((), "What is to be shared is not named."),
+        ((), "No service is named."),
         (("--service", "pypi", "--ttl", "5s"), "A share lives from a minute"),
         (("--service", "pypi", "--uid", "x"), "`--uid`"),
-        (("--service", "pypi", "--uid=-1"), "is no user id"),
-        (("--service", "pypi", "--uid", "4294967295"), "is no user id"),  # (uid_t) -1: no one
-        (("--service", "pypi", "--uid", "9999999999"), "is no user id"),
+        (("--service", "pypi", "--uid=-1"), "is not a user id"),
+        (("--service", "pypi", "--uid", "4294967295"), "is not a user id"),  # (uid_t) -1: no one
+        (("--service", "pypi", "--uid", "9999999999"), "is not a user id"),
         (("--service", "pypi", "--at", "/no/such/folder/s"), "cannot be made: No such file"),
         (("--service", "pypi", "--at", "/tmp"), "The file at the socket's path is not a socket."),
         (
@@ -195,7 +195,7 @@ def test_what_cannot_be_narrowed_is_shared_whole_or_not_at_all(stored: Home) -> 
         ),
         (("--service", "https://nothing.example/"), "is stored"),
         (("--service", "pypi", "--whole", "--project", "x"), "not limited to projects"),
-        (("--service", "pypi", "--service", OTHER), f"these are named: pypi and {OTHER}."),
+        (("--service", "pypi", "--service", OTHER), f"several are named: pypi and {OTHER}."),
         (("--service", "pypi", "--ttl", "1h", "--ttl", "8h"), "`--ttl` is given twice."),
         (("--service", "pypi", "--stop"), "`--stop` takes `--at` and nothing else."),
         (("--stop", "--at", "/tmp/nothing"), "No share is at this path."),

@@ -134,7 +134,7 @@ def test_what_is_written_is_for_the_directories_of_whoever_installs(session: Use
     assert {path.name for path in session.path.iterdir()} >= {"mine", "a 100% b"}
     status = session.done("agent", "status")
     assert status.splitlines()[0] == "The agent is not running."
-    assert f"looks after the agent of other credentials, at {socket}." in status
+    assert f"starts the agent of other credentials, at {socket}." in status
     assert session.auth("token", URL).returncode == 2
     session.done("agent", "stop")
     session.done("agent", "uninstall")
@@ -168,7 +168,7 @@ def test_a_strangers_unit_stays_and_nothing_is_written(session: UserManager) -> 
     session.run("sh", "-c", f"echo '[Service]' >{folder}/tokenward.service")
     result = session.auth("agent", "install")
     assert result.returncode == 2
-    assert "tokenward.service is there already" in result.stderr
+    assert "tokenward.service exists" in result.stderr
     assert [path.name for path in folder.iterdir()] == ["tokenward.service"]
     session.forget()
 

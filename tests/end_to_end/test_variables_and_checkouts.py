@@ -140,6 +140,6 @@ def test_what_binds_no_variable_is_said(home: Home) -> None:
     (home.path / "pyproject.toml").write_text(files["pyproject.toml"])
     said = home.refused(*command, **EXPORTED)
     for name in ("UV_INDEX_TOKEN_PRIVATE", "UV_INDEX_PRIVATE_PASSWORD"):
-        assert f"{name} is not used: no file of yours has one index by that name." in said
+        assert f"{name} is not used: no file of yours has exactly one index of that name." in said
     assert "UV_PUBLISH_TOKEN and UV_PUBLISH_PASSWORD are not used: No index is known" in said
     assert SECRET not in said

@@ -116,7 +116,7 @@ def test_a_home_in_which_this_user_cannot_write_is_named(
     done = fresh.run(*become(), AUTH, "login", URL, "--token", "x", HOME=kept, cwd="/")
     assert done.returncode == 2
     assert f"error: {first} cannot be made, so there is no private directory" in done.stderr
-    assert "hint: let this user write in /, or set HOME" in done.stderr
+    assert "hint: make / writable, or set HOME" in done.stderr
 
 
 @root
@@ -127,7 +127,7 @@ def test_so_is_a_folder_that_this_user_has_closed_to_themselves(fresh: Home) -> 
     give(fresh.path)
     done = fresh.run(*become(), AUTH, "login", URL, "--token", "x")
     assert f"error: {closed}/run cannot be made" in done.stderr
-    assert f"hint: let this user write in {closed}, or" in done.stderr
+    assert f"hint: make {closed} writable, or" in done.stderr
 
 
 # D5: folders that others can change.
@@ -239,7 +239,7 @@ def test_group_writable_folders_are_the_doctors_to_warn_of(fresh: Home) -> None:
     group_writable(fresh)
     works(fresh)
     told = fresh.auth("doctor").stdout
-    assert "warning  folders: A group can put something else" in told
+    assert "warning  folders: A group can replace what lies below" in told
     assert f"{fresh.path}/.local" in told
 
 

@@ -52,7 +52,7 @@ def test_a_file_that_cannot_be_replaced_keeps_its_secret_and_says_so(
 ) -> None:
     result = injected(home, fault)
     assert result.returncode == 2
-    assert f"{pypirc} cannot be written, so it has the secret still: {sentence}." in result.stderr
+    assert f"{pypirc} cannot be written, so it still has the secret: {sentence}." in result.stderr
     assert pypirc.read_text() == TEXT
     assert [path.name for path in home.path.glob(".pypirc*")] == [".pypirc"]
     assert [path.name for path in home.path.glob("..pypirc*")] == []

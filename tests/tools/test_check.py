@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.tools, pytest.mark.xdist_group("devpi")]
 @pytest.mark.parametrize(
     ("secret", "state", "said"),
     [
-        (SECRET, "accepted", f"takes the credential of {ALICE}."),
-        (WRONG, "refused", "does not take"),
+        (SECRET, "accepted", f"accepts the credential of {ALICE}."),
+        (WRONG, "refused", "does not accept"),
     ],
     ids=["right", "wrong"],
 )

@@ -109,7 +109,7 @@ def test_what_needs_unix_sockets_is_refused_in_a_sentence(user: User) -> None:
 def test_what_there_is_not_is_said_and_nothing_is_written(user: User) -> None:
     said = user.auth("setup")
     assert said.status == 2
-    assert "error: There is nothing on Windows yet" in said.err
+    assert "error: On Windows `auth setup` can configure no tool yet" in said.err
 
 
 def test_a_rule_that_asks_gives_nothing_where_nobody_can_be_asked(

@@ -62,7 +62,7 @@ def test_install_says_what_it_wrote_and_that_starts_the_agent(
         agent.kill()
         agent.wait()
     assert written() is None
-    assert "No service manager" in user.auth("agent", "uninstall").err
+    assert "not installed in a service manager" in user.auth("agent", "uninstall").err
 
 
 def test_what_somebody_else_wrote_stays() -> None:
