@@ -34,9 +34,7 @@ GIVEN_UP = re.compile(r"\b(?:[Ww]hoever|[Nn]obody|[Ss]omebody|is none)\b")
 """Name who acts instead: the agent, the user, the tool, another user, another process."""
 
 MOST_IN_DOCUMENTS = 10
-MOST_IN_SOURCES = 475
-"""The count of the day on which the documents were rewritten. Lower it with each rewritten module;
-it shall end at 40 or less."""
+MOST_IN_SOURCES = 40
 
 RELATIVE_CLAUSE = re.compile(
     r"(?:^|[.!?]\s+|\|\s+|-\s+|\n\n)\**((?:What|Who|Whatever|Whoever)\s[^.?!|]*)(?=([.?!|]|$))"
