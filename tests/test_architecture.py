@@ -84,7 +84,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "worker": set(),
     },
     "tokenward": {
-        "__main__": {"cli", "hot"},
+        "__main__": {"cli", "hot", "ending"},
         "cli": {"session", "ui", "errors"},
         "commands": {
             *("checks", "backup", "exec", "helpers", "indexes", "sources", "credentials"),
@@ -101,7 +101,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "exec": {"credentials", "settings", "files", "errors"},
         "helpers": {
             *("credentials", "session", "settings", "transport", "files"),
-            *("keyring_program", "ui", "errors"),
+            *("keyring_program", "ui", "ending", "errors"),
         },
         "indexes": {"credentials", "session", "settings", "transport", "ui", "errors"},
         "sources": {"credentials", "settings", "files", "keyring_program", "ui", "errors"},
@@ -113,12 +113,13 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "settings": {"files", "errors"},
         "transport": {"files", "windows", "errors"},
         "audit": {"ui", "errors"},
-        "keyring_command": {"keyring_program", "ui", "windows", "errors"},
+        "keyring_command": {"keyring_program", "ui", "windows", "ending", "errors"},
         "keyring_backend": {"keyring_program"},
         "keyring_program": set(),
         "files": {"errors"},
         "ui": {"windows", "errors"},
         "windows": set(),
+        "ending": set(),
         "errors": set(),
     },
 }

@@ -4,14 +4,15 @@ The two most frequent spellings take the short route (hot.py); every other spell
 in which the short route has no answer, takes the full one (cli.py). Exit status: 0 for success, 2
 for every failure, an interrupt included.
 
-After the short route the process ends at once: hot.py writes to the descriptor itself, so nothing
-is buffered, and an orderly end of the interpreter would cost as much again as the command.
+The process ends at once (ending.py): taking the interpreter apart would cost as much again as the
+short way.
 """
 
 from __future__ import annotations
 
-import os
 import sys
+
+from tokenward.ending import leave
 
 
 def main() -> int:
@@ -24,16 +25,15 @@ def main() -> int:
                 status = _shortest(service)
             case _:
                 status = None
-        if status is not None:
-            os._exit(status)
-        from tokenward import cli
+        if status is None:
+            from tokenward import cli
 
-        status = cli.main(sys.argv[1:])
+            status = cli.main(sys.argv[1:])
     except KeyboardInterrupt:
         if sys.stderr is not None:
             sys.stderr.write("error: Interrupted.\n")
         status = 2
-    return status
+    return leave(status)
 
 
 def _shortest(service: str) -> int | None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import sys
 
+from tokenward.ending import leave
 from tokenward.keyring_program.client import Refused, Shut, ask, is_index, relay, withheld
 
 TYPE_CHECKING = False
@@ -29,9 +30,9 @@ _CHOICES = {"--mode": ("password", "creds"), "--output": ("plain", "json")}
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do what `argv` (without the program's name) asks for, and return the exit status."""
+    """Do what `argv` (without the program's name) asks for, and end; or return the exit status."""
     try:
-        return _main(argv)
+        return leave(_main(argv))
     except KeyboardInterrupt:
         return INTERRUPTED
 

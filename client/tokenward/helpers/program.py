@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import closing
 
+from tokenward.ending import leave
 from tokenward.errors import CommandError
 from tokenward.session import Session
 from tokenward.ui.secret_input import stdin
@@ -25,10 +26,14 @@ MAX_INPUT = 256 * 1024
 
 
 def run(work: Callable[[Session], int]) -> int:
-    """Do `work` in a session that never prompts; return the exit status.
+    """Do `work` in a session in which nobody is asked, and end; or return the exit status.
 
     Its errors are printed to stderr.
     """
+    return leave(_done(work))
+
+
+def _done(work: Callable[[Session], int]) -> int:
     terminal = Terminal(os.environ)
     terminal.attended = False
     try:
