@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 
-from tokenward.errors import CommandError, sayable
-from tokenward.ui.argument_parser import COLORS, Parser, Shown
-from tokenward.ui.terminal import OutputClosedError, Terminal
+from tokenward.errors import CommandError, Shown, sayable
+from tokenward.ui.terminal import COLORS, OutputClosedError, Terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
+
+    from tokenward.ui.argument_parser import Parser
 
 DONE, FAILED = 0, 2
 
@@ -122,6 +123,8 @@ def command_of(argv: Sequence[str]) -> tuple[str, list[str]]:
     before, words = list(argv[:at]), list(argv[at:])
     if not words:
         if before and not {"-h", "--help"} & set(before):
+            from tokenward.ui.argument_parser import Parser
+
             Parser("auth", "").read(before)  # an unknown option, or --version
         if before and {"-h", "--help"} & set(before):
             raise Shown(overview())
@@ -141,7 +144,9 @@ def command_of(argv: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def parser_of(command: str) -> Parser:
-    """Return the parser of one command, with its options and examples."""
+    """Return the parser of one command, complete with its options and examples."""
+    from tokenward.ui.argument_parser import Parser
+
     summary = COMMANDS[command]
     formats = command not in WITHOUT_FORMAT
     parser = Parser(f"auth {command}", f"{summary[0].upper()}{summary[1:]}.", formats=formats)

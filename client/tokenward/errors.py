@@ -1,4 +1,4 @@
-"""How a command fails: with a sentence that names the thing, and a hint."""
+"""How a command fails: by one sentence that names the thing, and what helps."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class AgentUnreachable(CommandError):  # noqa: N818 - a state of the world, and 
 
 class AgentAbsent(AgentUnreachable):
     """No agent listens at the address: the only case in which starting one helps."""
+
+
+class Shown(Exception):  # noqa: N818 - nothing is wrong: it is what was asked for
+    """Help or the version was asked for; `str()` is it."""
 
 
 def sayable(word: str) -> bool:

@@ -6,15 +6,12 @@ itself leaves nothing behind.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from tokenward.errors import CommandError
+from tokenward.once import once
 from tokenward.services import asleep
 from tokenward.settings import service_names as names
 from tokenward.settings.effective import Settings, here
 from tokenward.transport.connect import ANSWER_SECONDS, AgentError, connect
-from tokenward.transport.prompt_context import screen
-from tokenward.ui.formatting import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +42,7 @@ class Session:
         self._connections: list[Connection] = []
         self._told = 0
 
-    @cached_property
+    @once
     def settings(self) -> Settings:
         """The settings for the directory in which the command was started."""
         return here(self.environ)
@@ -75,7 +72,7 @@ class Session:
         if self.terminal.is_there() and not self.terminal.confirm(question):
             raise CommandError(refused, "give the URL of the index that you mean")
 
-    @cached_property
+    @once
     def connection(self) -> Connection:
         """The connection to the agent, which is started if it does not run."""
         return self.connect(start=True)
@@ -107,6 +104,8 @@ class Session:
         except AgentError as refused:
             if refused.code != "ambiguous":
                 raise
+            from tokenward.ui.formatting import listed
+
             names = [str(name) for name in refused.header.get("usernames", [])]
             accounts = listed([name or "one without a user name" for name in names])
             which = "`--username`" if all(names) else "`--username` or `--no-username`"
@@ -117,6 +116,8 @@ class Session:
                 refused.header,
             ) from None
         if op in _ENDING and (stopped := answer.header.get("stopped")):
+            from tokenward.ui.formatting import listed
+
             shared = listed([str(path) for path in stopped])
             self.terminal.warn(f"This ended what was shared at {shared}.")
         return answer
@@ -131,6 +132,8 @@ class Session:
         except AgentError as refused:
             if refused.code != "consent":
                 raise
+        from tokenward.transport.prompt_context import screen
+
         return self.plain(op, body, **arguments, **screen(self.environ))
 
     def done(self, value: dict[str, Any]) -> None:

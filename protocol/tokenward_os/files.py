@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,5 +62,7 @@ def missing(folder: str) -> list[str]:
 def make_private(folder: str) -> None:
     """Make a folder and the missing ones above, closed to other users. Raises OSError."""
     for each in missing(folder):
-        with suppress(FileExistsError):
+        try:
             os.mkdir(each, 0o700)
+        except FileExistsError:
+            continue

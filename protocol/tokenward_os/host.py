@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 
 
 def boot_id() -> str:
-    """Return the id of this boot; "" on systems other than Linux."""
-    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
-    return ""
+    """Return the number of this boot; "" for another system than Linux."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def marks() -> tuple[str, str, str]:
     """Return the boot, the namespace of process ids (both "" if one is unknown), and the name."""
     if sys.platform == "win32":
         raise NotImplementedError
-    boot = namespace = ""
-    with suppress(OSError):
+    try:
         boot, namespace = boot_id(), os.readlink("/proc/self/ns/pid")
+    except OSError:
+        boot = namespace = ""
     return boot, namespace, os.uname().nodename

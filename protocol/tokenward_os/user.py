@@ -47,7 +47,7 @@ def overflow_uid() -> int:
 
 def _text(path: str) -> str | None:
     try:
-        with open(path, encoding="ascii") as file:
-            return file.read()
+        with open(path, "rb") as file:  # to open it as text would load a codec
+            return file.read().decode("ascii")
     except (OSError, ValueError):
         return None

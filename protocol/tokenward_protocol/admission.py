@@ -26,7 +26,7 @@ from tokenward_protocol.base64url import decode_into, decoded_size
 from tokenward_protocol.caveats import LATEST
 from tokenward_protocol.index_tokens import read
 from tokenward_protocol.macaroons import MAX_TOKEN, SPARE
-from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, display
+from tokenward_protocol.urls import FIXED, PAGES, PYPI, TESTPYPI, display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,12 +38,6 @@ PREFIX: Final = b"pypi-"
 TOKEN_USER: Final = "__token__"  # noqa: S105 - the user name that every index knows tokens by
 ROOM: Final = MAX_TOKEN + SPARE
 """Bytes of the buffer that `admitted` decodes into."""
-
-PAGES: Final = {
-    PYPI: "https://pypi.org/manage/account/token/",
-    TESTPYPI: "https://test.pypi.org/manage/account/token/",
-}
-"""The pages on which users make and revoke tokens."""
 
 _TESTPYPI_PREFIX = b"testpypi-"
 _HOSTS = {"pypi.org": PYPI, "test.pypi.org": TESTPYPI}

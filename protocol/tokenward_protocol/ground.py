@@ -18,7 +18,6 @@ Pure: `Way` gets the functions that read.
 from __future__ import annotations
 
 import stat
-from typing import NamedTuple
 
 from tokenward_protocol.user_ids import ALL_IDS
 
@@ -55,20 +54,28 @@ OWN_PLACES = (
 )
 
 
-class Objection(NamedTuple):
+class Objection:
     """Why nothing may be kept there: a sentence without its full stop, and a hint."""
 
-    sentence: str
-    hint: str
+    __slots__ = ("hint", "sentence")
+
+    def __init__(self, sentence: str, hint: str) -> None:
+        self.sentence = sentence
+        self.hint = hint
 
 
-class Who(NamedTuple):
+class Who:
     """The user: `mapped` is the number of ids in their user namespace, `overflow` stands for the others."""
 
-    uid: int
-    groups: frozenset[int]
-    mapped: int = ALL_IDS
-    overflow: int = 65534
+    __slots__ = ("groups", "mapped", "overflow", "uid")
+
+    def __init__(
+        self, uid: int, groups: frozenset[int], mapped: int = ALL_IDS, overflow: int = 65534
+    ) -> None:
+        self.uid = uid
+        self.groups = groups
+        self.mapped = mapped
+        self.overflow = overflow
 
     @property
     def nobody(self) -> bool:

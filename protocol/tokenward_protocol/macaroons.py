@@ -20,7 +20,6 @@ caveats.py knows the meaning of a caveat.
 
 from __future__ import annotations
 
-import hmac
 from typing import NamedTuple
 
 from tokenward_protocol.base64url import decode_into, decoded_size, encode_into
@@ -112,6 +111,8 @@ def wrap_into(raw: memoryview, parent: memoryview, same: int, out: memoryview) -
 
 def plain_mac(key: memoryview, message: bytes, out: memoryview) -> None:
     """Write HMAC-SHA256 to *out*, which may be *key*. Leaves copies in memory."""
+    import hmac  # which loads OpenSSL, for this alone
+
     out[:] = hmac.digest(key, message, "sha256")
 
 

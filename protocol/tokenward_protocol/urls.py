@@ -32,6 +32,12 @@ TESTPYPI = "https://test.pypi.org/legacy/"
 FIXED = {"pypi": PYPI, "testpypi": TESTPYPI}
 """The two names that mean the same on every machine; nothing can redefine them."""
 
+PAGES = {
+    PYPI: "https://pypi.org/manage/account/token/",
+    TESTPYPI: "https://test.pypi.org/manage/account/token/",
+}
+"""The pages on which users make and revoke tokens."""
+
 MAX_KEY = 2048
 """Characters of the longest key."""
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tokenward import cli
-from tokenward.errors import CommandError
-from tokenward.ui.argument_parser import Shown
+from tokenward.errors import CommandError, Shown
 
 SECRET = "pypi-AgEIcHlwaS5vcmc"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tokenward.checks.finding import ok, warning
 from tokenward.credentials.token_description import advice, end
-from tokenward.credentials.token_format import PAGES
 from tokenward.ui.formatting import counted
+from tokenward_protocol.urls import PAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

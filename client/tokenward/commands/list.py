@@ -6,9 +6,8 @@ from time import time
 
 from tokenward.credentials.listing import stored
 from tokenward.credentials.token_description import advice, end, width
-from tokenward.credentials.token_format import PAGES
 from tokenward.ui.formatting import ago, ahead, listed, timestamp
-from tokenward_protocol.urls import display
+from tokenward_protocol.urls import PAGES, display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,10 +5,8 @@ It never starts an agent: if none runs, it says so.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from time import time
 
-from tokenward.commands.share import shown
 from tokenward.settings import directories
 from tokenward.setup import journal
 from tokenward.transport.connect import AgentAbsent
@@ -40,8 +38,10 @@ def describe(parser: Parser, _command: str) -> None:
 def run(_arguments: Namespace, session: Session) -> None:
     """Print the status."""
     header: dict[str, Any] | None = None
-    with suppress(AgentAbsent):
+    try:
         header = session.connect(start=False).ask("status").header
+    except AgentAbsent:
+        pass
     parts = journal.parts(directories.state(session.environ))
     if session.json:
         session.done({**_described(header, session.directory), "setup": parts})
@@ -67,7 +67,10 @@ def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     )
     found = {key: None if header is None else header.get(key) for key in keys}
     if header is not None:
-        found["shares"] = [shown(share) for share in header["shares"]]
+        if header["shares"]:
+            from tokenward.commands.share import shown
+
+            found["shares"] = [shown(share) for share in header["shares"]]
         if (locks := header.get("locks")) and (last := locks["last"]):
             found["locks"] = {**locks, "last": {**last, "time": timestamp(last["time"])}}
     return {

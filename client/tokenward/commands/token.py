@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from time import time
 
 from tokenward.credentials import lookup, opaque_services
 from tokenward.credentials.narrowing import Width, width
-from tokenward.credentials.token_description import facts
 from tokenward.errors import CommandError
 from tokenward.ui import argument_parser, formatting, secret_input
 from tokenward.ui.formatting import credential, timestamp
@@ -75,7 +73,10 @@ def run(arguments: Namespace, session: Session) -> None:
             raise _nothing(service, username, provider)
         _describe(said, session)
         return
-    again = partial(lookup.find, session, service, username, provider, offer=True, width=asked)
+
+    def again() -> lookup.Found | None:
+        return lookup.find(session, service, username, provider, offer=True, width=asked)
+
     found = again()
     if found is None:
         raise _nothing(service, username, provider)
@@ -116,6 +117,8 @@ def _describe(said: dict[str, Any], session: Session) -> None:
             }
         )
         return
+    from tokenward.credentials.token_description import facts
+
     session.terminal.table(facts(said, time()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tokenward.credentials import unlocking
 from tokenward.transport.connect import AgentError
 
 TYPE_CHECKING = False
@@ -21,6 +20,8 @@ def stored(session: Session) -> tuple[list[dict[str, Any]], list[str]]:
     """
     entries, closed = every(session.plain)
     if closed:
+        from tokenward.credentials import unlocking
+
         refused = AgentError("locked", "It is not open.", "", {"vaults": closed})
         if unlocking.reopen(session, refused, offer=False):
             entries, closed = every(session.plain)

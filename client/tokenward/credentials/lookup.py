@@ -18,8 +18,6 @@ from time import time
 from tokenward.credentials import environment, unlocking
 from tokenward.credentials.narrowing import Width, narrowed, seen
 from tokenward.errors import CommandError
-from tokenward.keyring_program.agent_client import listed as stored_there
-from tokenward.settings import pypirc
 from tokenward.transport.connect import AgentAbsent, AgentError
 from tokenward.ui.formatting import ahead, listed
 from tokenward_protocol.urls import display
@@ -123,6 +121,8 @@ def was_never_stored(session: Session, service: Service, refused: CommandError) 
         return refused.header.get("stored") is False
     if not isinstance(refused, AgentAbsent):
         return False
+    from tokenward.keyring_program.agent_client import listed as stored_there
+
     return session.directory is None or not stored_there(session.directory, service.key)
 
 
@@ -172,6 +172,8 @@ def _from_environment(
 def _from_pypirc(
     session: Session, service: Service, username: str | None, width: Width
 ) -> Found | None:
+    from tokenward.settings import pypirc
+
     server = pypirc.credential(session.settings.pypirc, service.key, username, service.name)
     if server is None:
         return None

@@ -8,7 +8,6 @@ error: a request for less must not be answered with more.
 from __future__ import annotations
 
 from time import time
-from typing import NamedTuple
 
 from tokenward.errors import CommandError
 
@@ -17,17 +16,25 @@ if TYPE_CHECKING:
     from tokenward_protocol.index_tokens import IndexToken
     from tokenward_protocol.packing import Value
 
+    Narrowed = tuple[bytes, int | None, tuple[str, ...] | None]
+    """A token, when it ends, and the projects that it is for."""
 
-class Width(NamedTuple):
-    """`whole`: the token as it is stored. Otherwise an attenuated one, if it can be made.
+
+class Width:
+    """`whole`: the token as it is stored. Else a child, where there can be one.
 
     It is only for `projects`, if there are any, and expires after `ttl` seconds (None: the agent
     chooses).
     """
 
-    whole: bool = False
-    projects: tuple[str, ...] = ()
-    ttl: int | None = None
+    __slots__ = ("projects", "ttl", "whole")
+
+    def __init__(
+        self, whole: bool = False, projects: tuple[str, ...] = (), ttl: int | None = None
+    ) -> None:
+        self.whole = whole
+        self.projects = projects
+        self.ttl = ttl
 
     @property
     def explicit(self) -> bool:
@@ -38,14 +45,6 @@ class Width(NamedTuple):
         """Return the arguments of a fetch."""
         projects = " ".join(self.projects) or None
         return {"whole": self.whole or None, "projects": projects, "ttl": self.ttl}
-
-
-class Narrowed(NamedTuple):
-    """A token and its limits."""
-
-    secret: bytes
-    expires: int | None
-    projects: tuple[str, ...] | None
 
 
 def width(projects: list[str] | None, ttl: int | None, *, otherwise: Width) -> Width:
@@ -74,7 +73,9 @@ def width(projects: list[str] | None, ttl: int | None, *, otherwise: Width) -> W
 
 
 def seen(secret: bytes) -> IndexToken | None:
-    """Return the visible parts of a secret, None if it is not a token of an index."""
+    """Return what is visible of a secret, None if it is no token of an index."""
+    if not secret.startswith((b"pypi-", b"devpi-")):
+        return None
     from tokenward_protocol.index_tokens import of_text
 
     try:
@@ -84,23 +85,23 @@ def seen(secret: bytes) -> IndexToken | None:
 
 
 def narrowed(secret: bytes, wanted: Width) -> Narrowed:
-    """Return a token with these limits. Raises CommandError if it cannot be made."""
-    from tokenward_protocol.index_tokens import DEFAULT_TTL, Unfit, child_of_text, plan
-
+    """Return a token that is as narrow as is wanted. Raises CommandError if there can be none."""
     token = seen(secret)
     if not wanted.explicit:
         if token is None:
-            return Narrowed(secret, None, None)
-        return Narrowed(secret, token.restrictions.expires, token.restrictions.projects)
+            return secret, None, None
+        return (secret, token.restrictions.expires, token.restrictions.projects)
     if token is None or not token.narrows:
         raise CommandError(
             "This credential cannot be attenuated: only tokens of PyPI, TestPyPI and devpi can be.",
             "leave `--project` and `--ttl` out",
         )
+    from tokenward_protocol.index_tokens import DEFAULT_TTL, Unfit, child_of_text, plan
+
     now = int(time())
     try:
         child = plan(token, now, now + (wanted.ttl or DEFAULT_TTL), wanted.projects)
         text = child_of_text(secret.decode("ascii"), child)
     except Unfit as unfit:
         raise CommandError(str(unfit), unfit.hint) from None
-    return Narrowed(text.encode(), child.expires, child.projects)
+    return (text.encode(), child.expires, child.projects)

@@ -6,8 +6,8 @@ without visible restrictions may have others: an index may keep them to itself.
 
 from __future__ import annotations
 
-from tokenward.credentials.token_format import PAGES
 from tokenward.ui.formatting import ago, ahead, credential, listed, timestamp
+from tokenward_protocol.urls import PAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

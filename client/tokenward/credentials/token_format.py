@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from tokenward.errors import CommandError
 from tokenward.ui.secret_input import check_secret
-from tokenward_protocol.admission import PAGES, ROOM, TOKEN_USER, Expired, NotAdmitted, admitted
+from tokenward_protocol.admission import ROOM, TOKEN_USER, Expired, NotAdmitted, admitted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["PAGES", "TOKEN_USER", "Checked", "ExpiredError", "checked"]
+__all__ = ["TOKEN_USER", "Checked", "ExpiredError", "checked"]
 
 
 class ExpiredError(CommandError):

@@ -7,7 +7,7 @@ step.
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import os
 
 from tokenward.errors import CommandError
 from tokenward.files import own_folders
@@ -19,12 +19,12 @@ class Memory:
     """The contents of `path`; its directory is made with the first write."""
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path)
+        self._path = path
 
     def load(self) -> dict[str, str]:
         """Return the contents; anything that is not as we write it is ignored."""
         try:
-            known = json.loads(read(str(self._path)) or b"{}")
+            known = json.loads(read(self._path) or b"{}")
         except (ValueError, RecursionError):
             return {}
         if not isinstance(known, dict):
@@ -34,7 +34,7 @@ class Memory:
     def save(self, known: dict[str, str]) -> None:
         """Store exactly these. Raises CommandError if they cannot be written."""
         try:
-            own_folders.make(str(self._path.parent))
-            replace(str(self._path), json.dumps(known, indent=1, sort_keys=True).encode())
+            own_folders.make(os.path.dirname(self._path))
+            replace(self._path, json.dumps(known, indent=1, sort_keys=True).encode())
         except OSError as error:
             raise CommandError(f"{self._path} cannot be written: {error.strerror}.") from None

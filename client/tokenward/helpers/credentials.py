@@ -9,8 +9,7 @@ means exactly that one: the same service, and the same secret if the tool sends 
 
 from __future__ import annotations
 
-from tokenward.credentials import lookup, token_format, unlocking
-from tokenward.credentials.provider_choice import find_home
+from tokenward.credentials import lookup, unlocking
 from tokenward.errors import CommandError
 from tokenward.settings import service_names
 from tokenward.transport.connect import AgentAbsent, AgentError
@@ -58,7 +57,10 @@ def keep(
 
     `lifetime` is in seconds.
     """
-    checked = token_format.checked((service.key,), username, secret)
+    from tokenward.credentials.provider_choice import find_home
+    from tokenward.credentials.token_format import checked as judged
+
+    checked = judged((service.key,), username, secret)
     home = find_home(session, None)
     home.make(session)
     header = unlocking.ask(

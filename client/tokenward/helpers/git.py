@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 import sys
 from time import time
-from urllib.parse import quote
 
 from tokenward.errors import CommandError
 from tokenward.helpers import credentials, program
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
 
-_IN_PATH = "/~!$&'()*+,;=:@"  # RFC 3986 leaves these unescaped in a path; git decodes all the rest
-_NOT_IN_HOST = frozenset("@/?#")  # any of them would change which part is the host
+_IN_PATH = b"/-._~!$&'()*+,;=:@"  # beside letters and digits: what RFC 3986 has a path hold as it is; git decodes all the rest
+_NOT_IN_HOST = frozenset("@/?#")  # any of them would make another host of what stands before it
 
 
 def main() -> int:
@@ -102,7 +101,12 @@ def service_of(said: dict[str, str]) -> Service | None:
     protocol, host = said.get("protocol", ""), said.get("host", "")
     if not protocol or not host or _NOT_IN_HOST & set(host):
         return None
-    path = quote(said.get("path", ""), safe=_IN_PATH)
+    path = "".join(
+        chr(byte)
+        if byte in _IN_PATH or (chr(byte).isascii() and chr(byte).isalnum())
+        else f"%{byte:02X}"
+        for byte in said.get("path", "").encode()
+    )
     return credentials.service_of(f"{protocol}://{host}/{path}")
 
 

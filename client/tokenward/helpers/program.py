@@ -7,7 +7,6 @@ client; a tool that shows one line gets sentence and hint in one.
 from __future__ import annotations
 
 import os
-from contextlib import closing
 
 from tokenward.ending import leave
 from tokenward.errors import CommandError
@@ -37,8 +36,11 @@ def _done(work: Callable[[Session], int]) -> int:
     terminal = Terminal(os.environ)
     terminal.attended = False
     try:
-        with closing(Session(terminal, os.environ, json=False)) as session:
+        session = Session(terminal, os.environ, json=False)
+        try:
             return work(session)
+        finally:
+            session.close()
     except CommandError as failed:
         terminal.fail(str(failed), failed.hint)
     except KeyboardInterrupt:

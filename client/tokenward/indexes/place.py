@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 
-from tokenward.credentials.token_format import PAGES
 from tokenward.settings.index_definition import ANACONDA, DEVPI, GITLAB, JFROG
-from tokenward_protocol.urls import ServiceError, parse
+from tokenward_protocol.urls import PAGES, ServiceError, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,10 @@ one first checks whether it is `asleep`.
 
 from __future__ import annotations
 
+import os
 import sys
+
+from tokenward_os.files import uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +25,12 @@ if TYPE_CHECKING:
 def here(environ: Mapping[str, str]) -> Manager | None:
     """Return the service manager of this user's session, or None if there is no usable one."""
     if sys.platform == "linux":
+        runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid()}"
+        if not os.path.exists(f"{runtime}/systemd/private"):
+            return None
         from tokenward.services import systemd
 
-        return systemd.found(environ)
+        return systemd.found(runtime, environ)
     if sys.platform == "darwin":
         from tokenward.services import launchd
 

@@ -18,7 +18,6 @@ from tokenward.files import reading, user_files
 from tokenward.services.control import Control
 from tokenward.services.manager import Job, Service
 from tokenward.settings import directories
-from tokenward_os.files import uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,11 +34,8 @@ _SECONDS = 60
 """Seconds for one `systemctl`; a stop may take as long as the unit allows."""
 
 
-def found(environ: Mapping[str, str]) -> Systemd | None:
-    """Return the user's manager, or None if none answers or it cannot be controlled."""
-    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid()}"
-    if not os.path.exists(f"{runtime}/systemd/private"):
-        return None
+def found(runtime: str, environ: Mapping[str, str]) -> Systemd | None:
+    """Return the user's manager at a runtime directory, None where nothing could be told to it."""
     program = shutil.which("systemctl", path=environ.get("PATH"))
     return None if program is None else Systemd(program, runtime, environ)
 

@@ -17,9 +17,9 @@ broken file of the user's own is an error.
 from __future__ import annotations
 
 import os
-from functools import cached_property
 
 from tokenward.errors import CommandError
+from tokenward.once import once
 from tokenward.settings import config_toml as config
 from tokenward.settings import directories, pypirc, uv_toml
 from tokenward.settings.service_names import Names
@@ -62,17 +62,17 @@ class Settings:
         self.notices: list[str] = []
         self._project_is_broken = False
 
-    @cached_property
+    @once
     def config(self) -> config.Config:
         """The user's config.toml."""
         return config.load(directories.config_file(self.environ))
 
-    @cached_property
+    @once
     def pypirc(self) -> tuple[pypirc.Server, ...]:
         """The servers of ~/.pypirc."""
         return pypirc.load(f"{directories.home(self.environ)}/.pypirc")
 
-    @cached_property
+    @once
     def project(self) -> UvSettings | None:
         """The project's uv settings, trusted or not."""
         try:
@@ -82,14 +82,14 @@ class Settings:
             self.notices.append(f"{str(error).removesuffix('.')}, so it defines nothing here.")
             return None
 
-    @cached_property
+    @once
     def names(self) -> Names:
         """All names in the user's files and the project's."""
         user = [*self.config.definitions, *(server.definition for server in self.pypirc)]
         user += [one for found in self._users_uv for one in found.definitions]
         return Names(user, self.project.definitions if self.project else ())
 
-    @cached_property
+    @once
     def own_names(self) -> Names:
         """The names that bind variables: only those in the user's files, wherever the command runs.
 
@@ -103,7 +103,7 @@ class Settings:
             found += [one for file in self._users_uv for one in file.definitions]
         return Names(found)
 
-    @cached_property
+    @once
     def uv(self) -> list[UvSettings] | None:
         """The settings that uv reads here, strongest first; None if some cannot be read."""
         project = self.project
@@ -119,7 +119,7 @@ class Settings:
         """The URLs of indexes without a name in the user's and the system's `uv.toml`."""
         return [url for found in self._users_uv for url in found.unnamed]
 
-    @cached_property
+    @once
     def directories(self) -> directories.Directories:
         """The directories of the credentials and the state."""
         if self.environ.get("TOKENWARD_DIR"):
@@ -171,13 +171,13 @@ class Settings:
             raise CommandError(f"{path} has neither uv.toml nor a pyproject.toml with [tool.uv].")
         return found.file, self._trusted.add(found)
 
-    @cached_property
+    @once
     def _trusted(self) -> TrustedFiles:
         from tokenward.settings.trust import TrustedFiles
 
         return TrustedFiles(directories.state(self.environ))
 
-    @cached_property
+    @once
     def _users_uv(self) -> list[UvSettings]:
         both = (
             uv_toml.user(self.environ, directories.home(self.environ)),
@@ -185,7 +185,7 @@ class Settings:
         )
         return [found for found in both if found]
 
-    @cached_property
+    @once
     def _obeyed_uv(self) -> list[UvSettings]:
         """The uv settings that may choose a directory or a provider, strongest first."""
         project = self.project

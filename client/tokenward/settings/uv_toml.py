@@ -21,7 +21,6 @@ import os
 from tokenward.errors import CommandError
 from tokenward.files.reading import parse_toml, read, upward
 from tokenward.settings.index_definition import Definition
-from tokenward.settings.setup_mark import has_our_provider
 from tokenward_protocol import places
 
 TYPE_CHECKING = False
@@ -69,7 +68,9 @@ class UvSettings:
 
     @property
     def chosen_provider(self) -> str | None:
-        """The provider that the user chose: not the one that `auth setup` wrote."""
+        """The provider that a person has chosen: not the one that `auth setup` has uv ask."""
+        from tokenward.settings.setup_mark import has_our_provider
+
         return None if has_our_provider(self.data) else self.keyring_provider
 
 

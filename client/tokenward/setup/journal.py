@@ -15,28 +15,36 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
 
 from tokenward.errors import CommandError
 from tokenward.files import user_files
 from tokenward.files.atomic_write import unfinished
 from tokenward.files.reading import read
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
 
-@dataclass(slots=True)
 class Entry:
     """What was done to one file; `made` is true if setup created it."""
 
-    part: str
-    made: bool = False
-    over: bool = False
-    inserted: list[str] = field(default_factory=list)
-    digest: str = ""
+    __slots__ = ("digest", "inserted", "made", "over", "part")
+
+    def __init__(
+        self,
+        part: str,
+        made: bool = False,
+        over: bool = False,
+        inserted: list[str] | None = None,
+        digest: str = "",
+    ) -> None:
+        self.part = part
+        self.made = made
+        self.over = over
+        self.inserted = [] if inserted is None else inserted
+        self.digest = digest
 
 
 def parts(state: str) -> list[str]:
@@ -76,7 +84,10 @@ class Journal:
         if not self.files and not self.folders:
             user_files.remove(self.path)
             return
-        files = {path: asdict(entry) for path, entry in self.files.items()}
+        files = {
+            path: {key: getattr(entry, key) for key in Entry.__slots__}
+            for path, entry in self.files.items()
+        }
         text = json.dumps({"version": 1, "files": files, "folders": self.folders}, indent=1)
         user_files.write(self.path, f"{text}\n", 0o600)
 

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from time import monotonic, sleep
 
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward.files import own_folders
-from tokenward.transport import recorded_address
 from tokenward.transport.connection import ANSWER_SECONDS, AgentError, AgentLost, Answer, Connection
 from tokenward.transport.stream import open_stream
 from tokenward_os import user
@@ -73,27 +71,25 @@ def connect(
         raise AgentUnreachable("This user has no home directory.", "set HOME")
     state = places.state_directory(sys.platform, environ, home)
     ordinary = os.path.realpath(places.data_directory(sys.platform, environ, home))
-    folder = f"{state}/{places.directory_tag(directory)}"
-    if found := own_folders.objection(directory, folder):
+    if found := own_folders.objection(directory, f"{state}/"):
         raise AgentUnreachable(f"{found.sentence}.", found.hint)
     may_start = start and environ.get("TOKENWARD_NO_AUTOSTART", "") in {"", "0"}
     look = address.made_runtime_directory if may_start else address.runtime_directory
     base = look(environ, state)
     if base is None and may_start:
         raise _no_place(f"{state}/run")
-    own = [] if base is None else [*address.addresses(base, directory, ordinary)]
-    search = _Search(directory, own, folder, environ, None if start else asleep)
+    search = _Search(directory, ordinary, base, state, environ, None if start else asleep)
     for _ in range(_ROUNDS):
         met = search.met()
         if isinstance(met, str):
             if not may_start:
                 raise _absent(start)
-            _start(met, directory, state, environ, folder)
+            search.start(met)
         elif met is not None:
             if not (replace and may_start and met.may_be_replaced()):
                 return met
-            met.stop()  # if a manager listens, the next round meets its new agent
-    if elsewhere := recorded_address.address(folder):
+            met.stop()  # where a manager listens, its new agent is met in the next round
+    if elsewhere := search.recorded():
         raise AgentUnreachable(
             f"The agent of {directory} runs on this host but cannot be reached from here; its"
             f" recorded address is {elsewhere}.",
@@ -117,23 +113,26 @@ def _no_place(last: str) -> AgentUnreachable:
 
 
 class _Search:
-    """Looks for the agent of a directory: first at this environment's addresses, `own`.
+    """Looks for the agent of a directory: at the addresses of this environment, likeliest first.
 
-    Then at its recorded address in `folder`, which is rarely needed. With `asleep` no agent may be
-    started, not even by a service manager.
+    They are in `base`, and there are none where that is None. Then where it says that it is: its word
+    is below `state`, and is looked up last, since nearly always somebody answers before. With `asleep`
+    none is to be started, also not by a service manager.
     """
 
     def __init__(
         self,
         directory: str,
-        own: list[str],
-        folder: str,
+        ordinary: str,
+        base: str | None,
+        state: str,
         environ: Mapping[str, str],
         asleep: Asleep | None,
     ) -> None:
         self._directory = directory
-        self._own = own
-        self._folder = folder
+        self._ordinary = ordinary
+        self._base = base
+        self._state = state
         self._environ = environ
         self._asleep = asleep
 
@@ -143,12 +142,12 @@ class _Search:
         Raises AgentUnreachable (AgentAbsent: there is no address at all), AgentError.
         """
         free = busy = None
-        for path in _addresses(self._own, self._folder):
+        for path, is_own in self.addresses():
             try:
-                if (found := self._greeted(path)) is not None:
+                if (found := self._greeted(path, is_own=is_own)) is not None:
                     return found
             except AgentAbsent:
-                free = free or (path if path in self._own else None)
+                free = free or (path if is_own else None)
             except AgentLost:
                 return None  # it was just ending, or its manager gave up: look again
             except AgentError as error:
@@ -157,13 +156,47 @@ class _Search:
                 busy = error  # another agent has the directory: the next address may be its
         if busy is not None:
             raise busy
-        if free is None and not self._own:
+        if free is None and self._base is None:
             raise _absent(self._asleep is None)
         return free
 
-    def _greeted(self, path: str) -> Connection | None:
-        """Connect to an agent; None if it serves another directory, or is not what it claims."""
-        if path in self._own:
+    def start(self, path: str) -> None:
+        """Start an agent; where another one is just starting or ending, wait a moment for it."""
+        from tokenward.transport import autostart
+
+        began = autostart.start(self._directory, path, self._state, self._environ)
+        if began != autostart.RUNNING:
+            return
+        deadline = monotonic() + 1
+        while monotonic() < deadline:
+            for there in filter(None, (path, self.recorded())):
+                try:
+                    open_stream(there).close()
+                except AgentUnreachable:
+                    continue
+                return
+            sleep(0.02)
+
+    def addresses(self) -> Iterator[tuple[str, bool]]:
+        """Yield where the agent may be, and whether that is an address of this environment."""
+        own = set()
+        if self._base is not None:
+            for path in address.addresses(self._base, self._directory, self._ordinary):
+                own.add(path)
+                yield path, True
+        elsewhere = self.recorded()
+        if elsewhere is not None and elsewhere not in own:
+            yield elsewhere, False
+
+    def recorded(self) -> str | None:
+        """Return where the agent says that it is."""
+        from tokenward.transport import recorded_address
+
+        return recorded_address.address(f"{self._state}/{places.directory_tag(self._directory)}")
+
+    def _greeted(self, path: str, *, is_own: bool) -> Connection | None:
+        """Connect to an agent; None where it serves another directory, or is not what it says."""
+        if is_own:
             if self._asleep is not None and self._asleep(path, self._environ):
                 raise _absent(wanted=False)
             return _greeted(path, self._directory)
@@ -173,13 +206,6 @@ class _Search:
             raise
         except AgentUnreachable:
             return None
-
-
-def _addresses(own: list[str], folder: str) -> Iterator[str]:
-    yield from own
-    elsewhere = recorded_address.address(folder)
-    if elsewhere is not None and elsewhere not in own:
-        yield elsewhere
 
 
 def _connect_to(path: str) -> Connection:
@@ -218,21 +244,6 @@ def _greeted(path: str, directory: str) -> Connection | None:
             return None
         raise
     return connection
-
-
-def _start(path: str, directory: str, state: str, environ: Mapping[str, str], folder: str) -> None:
-    """Start an agent; if another one is starting or ending, wait a moment for it."""
-    from tokenward.transport.autostart import RUNNING, start
-
-    if start(directory, path, state, environ) != RUNNING:
-        return
-    deadline = monotonic() + 1
-    while monotonic() < deadline:
-        for there in _addresses([path], folder):
-            with suppress(AgentUnreachable):
-                open_stream(there).close()
-                return
-        sleep(0.02)
 
 
 def _absent(wanted: bool) -> AgentAbsent:

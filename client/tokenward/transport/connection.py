@@ -8,7 +8,6 @@ agent of another user is only ever asked for a credential.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from time import monotonic
 
 from tokenward.errors import AgentUnreachable, CommandError
@@ -126,8 +125,10 @@ class Connection:
     def _exchange(self, data: bytes, deadline: float) -> Answer:
         received = bytearray()
         try:
-            with suppress(BrokenPipeError, ConnectionResetError):  # its answer may say why
+            try:
                 self._stream.send(data, deadline)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # it may have said why
             while (ends := cut(memoryview(received))) is None:
                 more = self._stream.receive(deadline)
                 if not more:
@@ -177,9 +178,11 @@ class Connection:
         """End the agent, and return when it has hung up."""
         self.ask("stop")
         deadline = monotonic() + ANSWER_SECONDS
-        with suppress(OSError):
+        try:
             while self._stream.receive(deadline):
                 pass
+        except OSError:
+            pass
         self.close()
 
 

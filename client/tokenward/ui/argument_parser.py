@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tokenward.errors import CommandError, sayable
+from tokenward.errors import CommandError, Shown, sayable
 from tokenward.ui.formatting import listed
-from tokenward_protocol import VERSION, durations, user_ids
+from tokenward.ui.terminal import COLORS
+from tokenward_protocol import VERSION
 from tokenward_protocol.messages import PROVIDERS
 
 TYPE_CHECKING = False
@@ -20,14 +21,9 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 FORMATS = ("text", "json")
-COLORS = ("auto", "always", "never")
 
 _GIVEN = " given"
 """The attribute of the namespace that lists the options that were read."""
-
-
-class Shown(Exception):  # noqa: N818 - not an error: the user asked for it
-    """Help or the version is to be printed; `str()` is the text."""
 
 
 class _Show(argparse.Action):
@@ -159,7 +155,9 @@ def one_of(allowed: Sequence[str]) -> Callable[[str], str]:
 
 
 def lifetime(text: str) -> int:
-    """Parse the value of `--lifetime` to seconds."""
+    """Read the value of `--lifetime`, in seconds."""
+    from tokenward_protocol import durations
+
     try:
         return durations.seconds(text)
     except ValueError as wrong:
@@ -167,7 +165,9 @@ def lifetime(text: str) -> int:
 
 
 def user_id(text: str) -> int:
-    """Parse the value of `--uid`."""
+    """Read the value of `--uid`."""
+    from tokenward_protocol import user_ids
+
     try:
         return user_ids.user_id(text)
     except ValueError:
@@ -180,6 +180,8 @@ def moment(text: str) -> float:
     """Parse the value of `--since` to seconds since 1970, by the local clock without a zone."""
     from datetime import datetime
     from time import time
+
+    from tokenward_protocol import durations
 
     try:
         return time() - durations.seconds(text)

@@ -8,7 +8,6 @@ a host name.
 from __future__ import annotations
 
 from time import gmtime, strftime
-from unicodedata import combining, east_asian_width
 
 from tokenward_protocol.urls import display
 
@@ -37,7 +36,11 @@ def _escape(char: str) -> str:
 
 
 def width(text: str) -> int:
-    """Return how many columns an escaped text takes on a terminal."""
+    """Return how many columns of a terminal an escaped text takes."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 

@@ -20,21 +20,20 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack, closing, contextmanager
 
 from tokenward.errors import CommandError
 from tokenward.ui.formatting import columns, escaped
-from tokenward.ui.secret_input import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import TextIO
 
-    if sys.platform == "win32":
-        from tokenward.windows.console import Console
-    else:
-        from tokenward.ui.prompt import Console
+    from tokenward.ui.questions import Questions
+
+COLORS = ("auto", "always", "never")
+"""What may be said of the colour of messages."""
 
 _RED, _CYAN, _YELLOW, _OFF = "\x1b[1;31m", "\x1b[36m", "\x1b[33m", "\x1b[0m"
 
@@ -58,8 +57,7 @@ class Terminal:
         verbose: bool = False,
     ) -> None:
         self.attended = True
-        self._span: ExitStack | None = None
-        self._held: Console | None = None  # set while input is hidden
+        self._questions: Questions | None = None
         self._quiet = quiet
         self._verbose = verbose
         self._colored = color == "always" or (
@@ -145,83 +143,38 @@ class Terminal:
 
     # Questions.
 
-    @contextmanager
-    def unseen(self) -> Iterator[None]:
-        """Hide all input from the first secret on; input typed ahead is lost."""
-        if self._span is not None:
-            yield
-            return
-        with ExitStack() as span:
-            self._span = span
-            try:
-                yield
-            finally:
-                self._span = self._held = None
-
-    @contextmanager
-    def _asking(self, *, unseen: bool) -> Iterator[Console]:
-        """Yield the console for questions. Raises CommandError without a terminal."""
-        if self._held is not None:
-            yield self._held
-            return
-        with ExitStack() as stack:
-            console = stack.enter_context(closing(_console()))
-            if unseen and self._span is not None:
-                stack.enter_context(console.unseen())
-                self._span.push(stack.pop_all())
-                self._held = console
-            yield console
+    def unseen(self) -> AbstractContextManager[None]:
+        """Show nothing that is typed from the first secret on; what is typed ahead is lost."""
+        return self._asked().unseen()
 
     def is_there(self) -> bool:
-        """Return whether the user can be asked."""
-        if not self.attended or not _is_terminal(sys.stderr):
-            return False
-        try:
-            _console().close()
-        except CommandError:
-            return False
-        return True
+        """Tell whether somebody can be asked."""
+        return self.attended and _is_terminal(sys.stderr) and self._asked().can_be_answered()
 
     def ask(self, question: str) -> str:
         """Ask for one visible line, and return it trimmed.
 
         Raises CommandError if the input ends without an answer.
         """
-        with self._asking(unseen=False) as console:
-            try:
-                return _text(console.line(f"{escaped(question)} ")).strip()
-            except EOFError:
-                raise _unanswered() from None
+        return self._asked().line(f"{escaped(question)} ").strip()
 
     def ask_secret(self, question: str, *, alone: bool = False) -> str:
         """Ask for one hidden line, and return it as typed.
 
         Raises CommandError if the input ends first, or with `alone` if more lines came with it.
         """
-        with self._asking(unseen=True) as console:
-            try:
-                typed = console.hidden_line(f"{escaped(question)} ")
-            except EOFError:
-                raise _unanswered() from None
-        return _text(one_line(typed if alone else typed.partition(b"\n")[0], "The answer"))
+        return self._asked().hidden_line(f"{escaped(question)} ", alone=alone)
 
     def confirm(self, question: str) -> bool:
         """Ask yes or no; every answer but a yes is no."""
         return self.ask(f"{question} [y/N]").lower() in {"y", "yes"}
 
+    def _asked(self) -> Questions:
+        if self._questions is None:
+            from tokenward.ui.questions import Questions
 
-def _console() -> Console:
-    """Return the console for questions. Raises CommandError without a terminal."""
-    if sys.platform == "win32":
-        from tokenward.windows.console import Console
-    else:
-        from tokenward.ui.prompt import Console
-    try:
-        return Console()
-    except OSError:
-        raise CommandError(
-            "There is no terminal to ask on.", "write the secret to stdin, as a pipe or a file"
-        ) from None
+            self._questions = Questions()
+        return self._questions
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
@@ -235,15 +188,3 @@ def _write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-
-
-def _text(typed: bytes) -> str:
-    try:
-        return typed.decode()
-    except UnicodeDecodeError:
-        pass  # raised below: the exception would hold the answer
-    raise CommandError("The answer is not UTF-8.", "use a terminal that is set to UTF-8")
-
-
-def _unanswered() -> CommandError:
-    return CommandError("The input ended before the question was answered.", "")
