@@ -26,6 +26,9 @@ def main() -> int:
             case _:
                 status = None
         if status is None:
+            import gc
+
+            gc.disable()  # what a command leaves behind ends with it
             from tokenward import cli
 
             status = cli.main(sys.argv[1:])

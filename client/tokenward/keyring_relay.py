@@ -26,7 +26,7 @@ from tokenward.errors import CommandError
 from tokenward.session import Session
 from tokenward.transport.connect import AgentError
 from tokenward.ui.terminal import Terminal
-from tokenward_protocol.session import VARIABLES
+from tokenward_protocol.messages import VARIABLES
 from tokenward_protocol.urls import ServiceError, parse
 
 TYPE_CHECKING = False

@@ -18,12 +18,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Final
+    from typing import Any, Final
 
     Names = tuple[str, ...] | None
 
@@ -37,7 +36,7 @@ _NAME = re.compile("[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _RUNS = re.compile("[-_.]+")
 
 
-class Restrictions(NamedTuple):
+class Restrictions:
     """The visible restrictions of a token, all caveats together; None means no such restriction.
 
     Times are seconds since 1970. `projects` are normalised names. `user`, `project_ids` and
@@ -47,17 +46,37 @@ class Restrictions(NamedTuple):
     `unknown` is the number of unknown caveats, `caveats` of all of them.
     """
 
-    expires: int | None = None
-    not_before: int | None = None
-    projects: Names = None
-    project_ids: Names = None
-    user: str | None = None
-    publisher: str | None = None
-    indexes: Names = None
-    allowed: Names = None
-    legacy: bool = False
-    unknown: int = 0
-    caveats: int = 0
+    def __init__(
+        self,
+        expires: int | None = None,
+        not_before: int | None = None,
+        projects: Names = None,
+        project_ids: Names = None,
+        user: str | None = None,
+        publisher: str | None = None,
+        indexes: Names = None,
+        allowed: Names = None,
+        legacy: bool = False,
+        unknown: int = 0,
+        caveats: int = 0,
+    ) -> None:
+        self.expires = expires
+        self.not_before = not_before
+        self.projects = projects
+        self.project_ids = project_ids
+        self.user = user
+        self.publisher = publisher
+        self.indexes = indexes
+        self.allowed = allowed
+        self.legacy = legacy
+        self.unknown = unknown
+        self.caveats = caveats
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Restrictions) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
 
     @property
     def confined(self) -> bool:
@@ -110,7 +129,8 @@ def restrictions(dialect: str, caveats: Iterable[memoryview]) -> Restrictions:
             more = read(str(caveat, "utf-8"))
         except (ValueError, LookupError, TypeError, RecursionError):
             more = Restrictions(unknown=1)
-        found = _both(found, more)._replace(caveats=found.caveats + 1)
+        more.caveats = 1
+        found = _both(found, more)
     return found
 
 
@@ -127,6 +147,7 @@ def _both(one: Restrictions, other: Restrictions) -> Restrictions:
         _common(one.allowed, other.allowed),
         one.legacy or other.legacy,
         one.unknown + other.unknown,
+        one.caveats + other.caveats,
     )
 
 

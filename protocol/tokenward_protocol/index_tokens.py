@@ -12,8 +12,6 @@ protection. A token in PyPI's dialect is not attenuated if its index is not know
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from tokenward_protocol.base64url import encoded_size
 from tokenward_protocol.caveats import (
     DEVPI,
@@ -73,17 +71,27 @@ class Unfit(Exception):  # noqa: N818 - what it says
         self.hint = hint
 
 
-class IndexToken(NamedTuple):
+class IndexToken:
     """A token that was read; `location` is "" if it names no index.
 
     `size` is that of the macaroon in bytes.
     """
 
-    dialect: str
-    location: str
-    macaroon: Macaroon
-    size: int
-    restrictions: Restrictions
+    __slots__ = ("dialect", "location", "macaroon", "restrictions", "size")
+
+    def __init__(
+        self,
+        dialect: str,
+        location: str,
+        macaroon: Macaroon,
+        size: int,
+        restrictions: Restrictions,
+    ) -> None:
+        self.dialect = dialect
+        self.location = location
+        self.macaroon = macaroon
+        self.size = size
+        self.restrictions = restrictions
 
     @property
     def narrows(self) -> bool:
@@ -91,16 +99,25 @@ class IndexToken(NamedTuple):
         return self.dialect == DEVPI or self.location in LOCATIONS
 
 
-class Child(NamedTuple):
+class Child:
     """The content of a child: its caveats, its expiry, and its projects, None without a limit.
 
     `limited`: it names the projects itself; otherwise only its parent does.
     """
 
-    caveats: tuple[bytes, ...]
-    expires: int
-    projects: tuple[str, ...] | None
-    limited: bool
+    __slots__ = ("caveats", "expires", "limited", "projects")
+
+    def __init__(
+        self,
+        caveats: tuple[bytes, ...],
+        expires: int,
+        projects: tuple[str, ...] | None,
+        limited: bool,
+    ) -> None:
+        self.caveats = caveats
+        self.expires = expires
+        self.projects = projects
+        self.limited = limited
 
 
 def read(text: memoryview, raw: memoryview) -> IndexToken:
@@ -124,8 +141,7 @@ def described(token: IndexToken) -> dict[str, Value]:
     """Describe a token, as docs/PROTOCOL.md has it; without its identifier."""
     held = token.restrictions
     shown: dict[str, Value] = {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in held._asdict().items()
+        key: list(value) if isinstance(value, tuple) else value for key, value in vars(held).items()
     }
     return {
         "dialect": token.dialect,

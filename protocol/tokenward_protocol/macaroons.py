@@ -20,8 +20,6 @@ caveats.py knows the meaning of a caveat.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from tokenward_protocol.base64url import decode_into, decoded_size, encode_into
 
 TYPE_CHECKING = False
@@ -45,13 +43,18 @@ _LOCATION, _IDENTIFIER, _CAVEAT, _SIGNATURE = 1, 2, 2, 6
 _LONGEST: Final = 1 << 14  # bytes of an appended caveat: two bytes of length
 
 
-class Macaroon(NamedTuple):
+class Macaroon:
     """The positions of a macaroon's parts, as (start, end); its next caveat belongs at `end`."""
 
-    location: Span
-    identifier: Span
-    caveats: tuple[Span, ...]
-    end: int
+    __slots__ = ("caveats", "end", "identifier", "location")
+
+    def __init__(
+        self, location: Span, identifier: Span, caveats: tuple[Span, ...], end: int
+    ) -> None:
+        self.location = location
+        self.identifier = identifier
+        self.caveats = caveats
+        self.end = end
 
 
 def parse(raw: memoryview) -> Macaroon:

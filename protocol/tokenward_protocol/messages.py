@@ -6,7 +6,7 @@ from it, and a test can compare it with docs/PROTOCOL.md. Arguments that are not
 
 from __future__ import annotations
 
-from tokenward_protocol import WIRE_VERSION, session
+from tokenward_protocol import WIRE_VERSION
 from tokenward_protocol.errors import LocalError
 from tokenward_protocol.packing import pack
 
@@ -31,7 +31,15 @@ COMMON = {"v": COUNT, "id": COUNT, "op": TEXT, "dir": TEXT}
 _NAMED = {"service": SERVICE, "spelling": SPELLING}
 """A service, by its key or in the user's spelling: one of the two."""
 
-_SESSION = dict.fromkeys(session.VARIABLES, TEXT)
+VARIABLES = {
+    "bus": "DBUS_SESSION_BUS_ADDRESS",
+    "display": "DISPLAY",
+    "wayland": "WAYLAND_DISPLAY",
+    "xauthority": "XAUTHORITY",
+}
+"""The arguments that say where the client's keyring and screen are, and the variables with the same."""
+
+_SESSION = dict.fromkeys(VARIABLES, TEXT)
 """The client's D-Bus address and displays, to open a keyring or to prompt the user."""
 
 

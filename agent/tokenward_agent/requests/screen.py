@@ -6,7 +6,7 @@ another machine, and text that no environment variable can hold.
 
 from __future__ import annotations
 
-from tokenward_protocol.session import VARIABLES
+from tokenward_protocol.messages import VARIABLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

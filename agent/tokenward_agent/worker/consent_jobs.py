@@ -40,7 +40,7 @@ from tokenward_agent.worker.assuan import (
 )
 from tokenward_agent.worker.job import WATCHED, JobError
 from tokenward_agent.worker.waiting import Console, Patience, Stopped
-from tokenward_protocol.session import VARIABLES
+from tokenward_protocol.messages import VARIABLES
 
 if TYPE_CHECKING:
     from typing import Final

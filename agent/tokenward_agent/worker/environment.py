@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenward_os.environment import NEEDED
-from tokenward_protocol.session import VARIABLES
+from tokenward_protocol.messages import VARIABLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward.credentials import environment, unlocking
+from tokenward.credentials import unlocking
 from tokenward.credentials.narrowing import Width, narrowed, seen
 from tokenward.errors import CommandError
 from tokenward.transport.connect import AgentAbsent, AgentError
@@ -155,6 +155,10 @@ def described(
 def _from_environment(
     session: Session, service: Service, username: str | None, width: Width
 ) -> Found | None:
+    if not any(name.startswith(("UV_INDEX_", "UV_PUBLISH_")) for name in session.environ):
+        return None
+    from tokenward.credentials import environment
+
     bound = environment.find(
         session.environ,
         service.key,

@@ -17,8 +17,6 @@ import sys
 
 from tokenward.errors import CommandError
 from tokenward.transport.connect import AgentError
-from tokenward.transport.prompt_context import session_variables
-from tokenward.ui.formatting import listed
 from tokenward.ui.secret_input import MAX_INPUT, one_line
 from tokenward_os.files import open_to_others, uid
 
@@ -158,6 +156,8 @@ def unlock(
     `attended`, a keyring gets no time to prompt the user. `program` is the `keyring` program to
     choose. Raises AgentError and CommandError.
     """
+    from tokenward.transport.prompt_context import session_variables
+
     arguments: dict[str, Any] = {"provider": provider, **session_variables(session.environ)}
     arguments["attended"] = attended or None
     arguments["program"] = program
@@ -236,6 +236,8 @@ def reopen(session: Session, refused: AgentError, *, offer: bool) -> bool:
 def _end_lock(session: Session, status: dict[str, Any]) -> bool:
     """Prompt the user to unlock: for the passphrase if one is needed, else yes or no."""
     locked = [vault for vault in status["vaults"] if vault["state"] == "locked"]
+    from tokenward.ui.formatting import listed
+
     names = listed([f"`{vault['provider']}`" for vault in locked])
     asks = [any(slot["kind"] == "passphrase" for slot in vault["slots"]) for vault in locked]
     session.terminal.say(f"The vault of {names} is locked." if names else "The agent is locked.")

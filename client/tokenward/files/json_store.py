@@ -10,8 +10,6 @@ import json
 import os
 
 from tokenward.errors import CommandError
-from tokenward.files import own_folders
-from tokenward.files.atomic_write import replace
 from tokenward.files.reading import read
 
 
@@ -32,7 +30,10 @@ class Memory:
         return {key: value for key, value in known.items() if isinstance(value, str)}
 
     def save(self, known: dict[str, str]) -> None:
-        """Store exactly these. Raises CommandError if they cannot be written."""
+        """Remember this and nothing else. Raises CommandError where it cannot be written."""
+        from tokenward.files import own_folders
+        from tokenward.files.atomic_write import replace
+
         try:
             own_folders.make(os.path.dirname(self._path))
             replace(self._path, json.dumps(known, indent=1, sort_keys=True).encode())

@@ -21,7 +21,6 @@ from time import time
 
 from tokenward.errors import CommandError
 from tokenward.helpers import credentials, program
-from tokenward.keyring_program.agent_client import first_time
 from tokenward.transport.connect import AgentError
 
 TYPE_CHECKING = False
@@ -48,6 +47,8 @@ def _work(session: Session) -> int:
     try:
         run(sys.argv[1], program.text(), session)
     except AgentError as refused:
+        from tokenward.keyring_program.agent_client import first_time
+
         if refused.code not in {"locked", "vault"} or first_time(_job()):
             raise
     return 0

@@ -21,7 +21,7 @@ import os
 from tokenward.errors import CommandError
 from tokenward.once import once
 from tokenward.settings import config_toml as config
-from tokenward.settings import directories, pypirc, uv_toml
+from tokenward.settings import directories, uv_toml
 from tokenward.settings.service_names import Names
 from tokenward_protocol.messages import PROVIDERS
 
@@ -29,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenward.settings import pypirc
     from tokenward.settings.trust import TrustedFiles
     from tokenward.settings.uv_toml import UvSettings
 
@@ -70,7 +71,9 @@ class Settings:
     @once
     def pypirc(self) -> tuple[pypirc.Server, ...]:
         """The servers of ~/.pypirc."""
-        return pypirc.load(f"{directories.home(self.environ)}/.pypirc")
+        from tokenward.settings.pypirc import load
+
+        return load(f"{directories.home(self.environ)}/.pypirc")
 
     @once
     def project(self) -> UvSettings | None:

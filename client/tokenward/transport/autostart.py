@@ -15,7 +15,7 @@ from tokenward.errors import AgentUnreachable
 from tokenward.files import own_folders
 from tokenward_os.environment import NEEDED
 from tokenward_os.files import SAFE
-from tokenward_protocol.session import VARIABLES
+from tokenward_protocol.messages import VARIABLES
 
 if sys.platform == "win32":
     from tokenward.windows.spawning import Spawned

@@ -17,15 +17,16 @@ from time import monotonic, sleep
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward.files import own_folders
 from tokenward.transport.connection import ANSWER_SECONDS, AgentError, AgentLost, Answer, Connection
-from tokenward.transport.stream import open_stream
 from tokenward_os import user
 from tokenward_os.files import missing
 from tokenward_protocol import places
 
 if sys.platform == "win32":
     from tokenward.transport import pipe_address as address
+    from tokenward.transport.pipe_stream import open_stream
 else:
     from tokenward.transport import address
+    from tokenward.transport.socket_stream import open_stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

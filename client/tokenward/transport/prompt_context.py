@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tokenward_protocol.session import VARIABLES
+from tokenward_protocol.messages import VARIABLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
