@@ -142,7 +142,9 @@ class Session:
             self.terminal.json(value)
 
     def tell_notices(self) -> None:
-        """Print, with `-v`, the notices about settings and agent, once."""
+        """Say under `-v` what is worth knowing about settings and agent, as far as needed; once."""
+        if not self.terminal.verbose:
+            return
         held = vars(self)
         found = list(self.settings.notices) if "settings" in held else []
         if "connection" in held and self.connection.notice:

@@ -60,8 +60,17 @@ class Settings:
     def __init__(self, environ: Mapping[str, str], cwd: str) -> None:
         self.environ = environ
         self.cwd = cwd
-        self.notices: list[str] = []
+        self._notices: list[str] = []
         self._project_is_broken = False
+        self._project_is_judged = False
+
+    @property
+    def notices(self) -> list[str]:
+        """What is worth knowing of the settings that were needed; for this the project is read."""
+        if "_obeyed_uv" in vars(self) and not self._project_is_judged:
+            self._project_is_judged = True
+            self._judge_project()
+        return self._notices
 
     @once
     def config(self) -> config.Config:
@@ -82,7 +91,7 @@ class Settings:
             return uv_toml.project(self.environ, self.cwd)
         except CommandError as error:
             self._project_is_broken = True
-            self.notices.append(f"{str(error).removesuffix('.')}, so it defines nothing here.")
+            self._notices.append(f"{str(error).removesuffix('.')}, so it defines nothing here.")
             return None
 
     @once
@@ -157,7 +166,7 @@ class Settings:
                 return Provider(name, source)
             if name:
                 if name not in PROVIDERS:
-                    self.notices.append(f"The provider in {source} is not known.")
+                    self._notices.append(f"{source} names no keyring provider that is known here.")
                 break
         return Provider(None)
 
@@ -191,20 +200,27 @@ class Settings:
     @once
     def _obeyed_uv(self) -> list[UvSettings]:
         """The uv settings that may choose a directory or a provider, strongest first."""
+        if not os.path.lexists(f"{directories.state(self.environ)}/trusted.json"):
+            return self._users_uv  # no project is trusted, so this one need not be read
         project = self.project
         if project is None or not (project.auth_cache_dir or project.keyring_provider):
             return self._users_uv
-        if project in self._trusted:
-            return [project, *self._users_uv]
+        return [project, *self._users_uv] if project in self._trusted else self._users_uv
+
+    def _judge_project(self) -> None:
+        """Add to the notices what a project would choose that is not trusted."""
+        project = self.project
+        if project is None or project in self._obeyed_uv:
+            return
         keys = {
             "auth-cache-dir": project.auth_cache_dir,
             "keyring-provider": project.keyring_provider,
         }
-        said = " and ".join(key for key, value in keys.items() if value)
-        self.notices.append(
-            f"{project.file} sets {said}, which needs `auth trust {os.path.dirname(project.file)}`."
-        )
-        return self._users_uv
+        if said := " and ".join(key for key, value in keys.items() if value):
+            folder = os.path.dirname(project.file)
+            self._notices.append(
+                f"{project.file} sets {said}, which only `auth trust {folder}` allows."
+            )
 
 
 def _is_fixed(path: str | None) -> bool:

@@ -59,7 +59,7 @@ class Terminal:
         self.attended = True
         self._questions: Questions | None = None
         self._quiet = quiet
-        self._verbose = verbose
+        self.verbose = verbose
         self._colored = color == "always" or (
             color == "auto"
             and not environ.get("NO_COLOR")
@@ -85,8 +85,8 @@ class Terminal:
             self._tell(self._painted(_YELLOW, "warning:") + f" {escaped(text)}")
 
     def detail(self, text: str) -> None:
-        """Print where something came from, with `-v` only."""
-        if self._verbose:
+        """Say where something came from, if `-v` asked for it."""
+        if self.verbose:
             self._tell(escaped(text))
 
     def fail(self, message: str, hint: str = "") -> None:

@@ -45,7 +45,150 @@ KEYRING = {
 """The same for the `keyring` program."""
 
 
-def loaded(code: str, *arguments: str, environment: Mapping[str, str] | None = None) -> set[str]:
+_ASKING = {
+    "__future__",
+    "_socket",
+    "tokenward",
+    "tokenward.ending",
+    "tokenward.errors",
+    "tokenward.files",
+    "tokenward.files.own_folders",
+    "tokenward.files.reading",
+    "tokenward.once",
+    "tokenward.services",
+    "tokenward.session",
+    "tokenward.settings",
+    "tokenward.settings.config_toml",
+    "tokenward.settings.directories",
+    "tokenward.settings.effective",
+    "tokenward.settings.index_definition",
+    "tokenward.settings.service_names",
+    "tokenward.settings.uv_toml",
+    "tokenward.transport",
+    "tokenward.transport.address",
+    "tokenward.transport.connect",
+    "tokenward.transport.connection",
+    "tokenward.transport.socket_stream",
+    "tokenward.ui",
+    "tokenward.ui.formatting",
+    "tokenward.ui.terminal",
+    "tokenward_os",
+    "tokenward_os.files",
+    "tokenward_os.user",
+    "tokenward_protocol",
+    "tokenward_protocol.errors",
+    "tokenward_protocol.frames",
+    "tokenward_protocol.ground",
+    "tokenward_protocol.messages",
+    "tokenward_protocol.packing",
+    "tokenward_protocol.places",
+    "tokenward_protocol.url_parts",
+    "tokenward_protocol.urls",
+    "tokenward_protocol.user_ids",
+}
+"""What every full command loads that asks the agent."""
+
+_FINDING = {
+    "tokenward.credentials",
+    "tokenward.credentials.lookup",
+    "tokenward.credentials.narrowing",
+    "tokenward.credentials.unlocking",
+    "tokenward.ui.secret_input",
+}
+"""What finds a credential."""
+
+OVERVIEW = {
+    "__future__",
+    "gc",
+    "tokenward",
+    "tokenward.cli",
+    "tokenward.ending",
+    "tokenward.errors",
+    "tokenward.ui",
+    "tokenward.ui.formatting",
+    "tokenward.ui.terminal",
+    "tokenward_protocol",
+    "tokenward_protocol.url_parts",
+    "tokenward_protocol.urls",
+}
+"""`auth --help`."""
+
+COMMANDS = {
+    command: OVERVIEW | _ASKING | {"tokenward.commands", "tokenward.ui.argument_parser"} | more
+    for command, more in {
+        "token": _FINDING | {"tokenward.commands.token", "tokenward.credentials.opaque_services"},
+        "list": {
+            "tokenward.commands.list",
+            "tokenward.credentials",
+            "tokenward.credentials.listing",
+            "tokenward.credentials.token_description",
+        },
+        "status": {
+            "tokenward.commands.status",
+            "tokenward.files.atomic_write",
+            "tokenward.files.user_files",
+            "tokenward.setup",
+            "tokenward.setup.journal",
+        },
+    }.items()
+}
+"""The full commands that are run most, beside what argparse and json load."""
+
+OF_A_TOKEN = {
+    "tokenward_protocol.base64url",
+    "tokenward_protocol.caveats",
+    "tokenward_protocol.index_tokens",
+    "tokenward_protocol.macaroons",
+}
+"""What says of a token of an index when it ends."""
+
+HELPERS = {
+    helper: _ASKING
+    | _FINDING
+    | {
+        "resource",
+        "tokenward.helpers",
+        "tokenward.helpers.credentials",
+        "tokenward.helpers.program",
+    }
+    | {f"tokenward.helpers.{helper}"}
+    | more
+    for helper, more in {
+        "git": set[str](),
+        "docker": {"tokenward.files.json_store", "tokenward.helpers.docker_servers"},
+        "cargo": set[str](),
+    }.items()
+}
+"""The helpers' programs; those of docker and cargo load json, too."""
+
+
+ENDED = """
+import os, sys
+
+class Ended(BaseException):
+    pass
+
+def end(status):
+    raise Ended(status)
+
+os._exit = end  # what it would skip is the look at the modules
+sys.argv[0] = "auth"
+try:
+    {code}
+except Ended as ended:
+    assert ended.args == (0,), ended
+else:
+    raise AssertionError("it did not end at once")
+"""
+"""The program whose `code` does it, and ends the process without finalising it."""
+
+
+def loaded(
+    code: str,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    stdin: str = "",
+) -> set[str]:
     """Return the modules that a fresh, isolated interpreter has loaded after `code`."""
     done = subprocess.run(
         [
@@ -56,6 +199,7 @@ def loaded(code: str, *arguments: str, environment: Mapping[str, str] | None = N
             *arguments,
         ],
         env=environment,
+        input=stdin,
         capture_output=True,
         text=True,
         check=True,
