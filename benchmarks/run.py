@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "commands": commands.rows,
+    "others": commands.other_rows,
     "lookups": lookups.rows,
     "execs": execs.rows,
     "starts": starts.rows,
