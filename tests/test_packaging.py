@@ -98,9 +98,9 @@ def test_the_programs_are_installed(wheel: zipfile.ZipFile) -> None:
         "auth": "tokenward.__main__:main",
         "tokenward": "tokenward.__main__:main",
         "tokenward-agent": "tokenward_agent.__main__:main",
-        "git-credential-tokenward": "tokenward.helpers.git:main",
-        "docker-credential-tokenward": "tokenward.helpers.docker:main",
-        "cargo-credential-tokenward": "tokenward.helpers.cargo:main",
+        "git-credential-tokenward": "tokenward.helpers.programs:git",
+        "docker-credential-tokenward": "tokenward.helpers.programs:docker",
+        "cargo-credential-tokenward": "tokenward.helpers.programs:cargo",
     }
 
 

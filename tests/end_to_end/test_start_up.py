@@ -92,7 +92,7 @@ def test_a_helper_loads_only_what_is_listed(
 ) -> None:
     home.log_in(URL, "a secret")
     home.done("login", "https://crates.example/", "--token", "a token")
-    code = ENDED.format(code=f"from tokenward.helpers.{helper} import main; main()")
+    code = ENDED.format(code=f"from tokenward.helpers.programs import {helper}; {helper}()")
     extra = loaded(code, *arguments, environment=home.environment, stdin=said)
     assert extra - of(library) - HELPERS[helper] == set()
 

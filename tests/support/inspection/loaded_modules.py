@@ -151,7 +151,7 @@ HELPERS = {
         "tokenward.helpers.credentials",
         "tokenward.helpers.program",
     }
-    | {f"tokenward.helpers.{helper}"}
+    | {"gc", "tokenward.helpers.programs", f"tokenward.helpers.{helper}"}
     | more
     for helper, more in {
         "git": set[str](),
