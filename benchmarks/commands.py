@@ -40,11 +40,11 @@ _TYPED = {
 
 _CALLED = {
     "git": (["get"], "protocol=https\nhost=pypi.example\npath=team\n", 1.7),
-    "docker": (["get"], "pypi.example/team", 1.7),
+    "docker": (["get"], "pypi.example/team", 2.6),
     "cargo": (
         ["--cargo-plugin"],
         f'{{"v": 1, "kind": "get", "registry": {{"index-url": "sparse+{SERVICE}"}}}}\n',
-        1.7,
+        2.3,
     ),
 }
 """Whose helper is called: its words, what the tool says, and the target."""
@@ -81,7 +81,7 @@ def _judged(samples: dict[str, list[float]]) -> Iterator[Row]:
     yield Row(
         _WHAT,
         "against `python -c pass`",
-        1.15,
+        1.25,
         "x",
         own / middle["bare python"],
         aside=milliseconds(samples),

@@ -1,4 +1,4 @@
-"""All output to the user and all questions: no other file prints or asks.
+"""Everything that is said to a person or, with questions.py, asked of one.
 
 Style of the output:
 
