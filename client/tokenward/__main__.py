@@ -4,8 +4,8 @@ The two most frequent spellings take the short route (hot.py); every other spell
 in which the short route has no answer, takes the full one (cli.py). Exit status: 0 for success, 2
 for every failure, an interrupt included.
 
-The process ends at once (ending.py): taking the interpreter apart would cost as much again as the
-short way.
+The process ends at once (ending.py): an orderly end of the interpreter would cost as much again as
+the short route.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ def command_of(argv: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def parser_of(command: str) -> Parser:
-    """Return the parser of one command, complete with its options and examples."""
+    """Return the parser of one command, with its options and examples."""
     from tokenward.ui.argument_parser import Parser
 
     summary = COMMANDS[command]

@@ -1,4 +1,4 @@
-"""How a command fails: by one sentence that names the thing, and what helps."""
+"""How a command fails: with a sentence that names the thing, and a hint."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class AgentAbsent(AgentUnreachable):
     """No agent listens at the address: the only case in which starting one helps."""
 
 
-class Shown(Exception):  # noqa: N818 - nothing is wrong: it is what was asked for
-    """Help or the version was asked for; `str()` is it."""
+class Shown(Exception):  # noqa: N818 - not an error: the user asked for it
+    """Help or the version is to be printed; `str()` is the text."""
 
 
 def sayable(word: str) -> bool:

@@ -142,7 +142,7 @@ class Session:
             self.terminal.json(value)
 
     def tell_notices(self) -> None:
-        """Say under `-v` what is worth knowing about settings and agent, as far as needed; once."""
+        """Print, with `-v`, the notices about settings and agent, once."""
         if not self.terminal.verbose:
             return
         held = vars(self)

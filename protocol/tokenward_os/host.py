@@ -7,7 +7,7 @@ import sys
 
 
 def boot_id() -> str:
-    """Return the number of this boot; "" for another system than Linux."""
+    """Return the id of this boot; "" on systems other than Linux."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()

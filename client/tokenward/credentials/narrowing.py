@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tokenward_protocol.packing import Value
 
     Narrowed = tuple[bytes, int | None, tuple[str, ...] | None]
-    """A token, when it ends, and the projects that it is for."""
+    """A token, its expiry, and its projects."""
 
 
 class Width:
-    """`whole`: the token as it is stored. Else a child, where there can be one.
+    """`whole`: the token as it is stored. Otherwise an attenuated one, if it can be made.
 
     It is only for `projects`, if there are any, and expires after `ttl` seconds (None: the agent
     chooses).
@@ -73,7 +73,7 @@ def width(projects: list[str] | None, ttl: int | None, *, otherwise: Width) -> W
 
 
 def seen(secret: bytes) -> IndexToken | None:
-    """Return what is visible of a secret, None if it is no token of an index."""
+    """Return the visible parts of a secret, None if it is not a token of an index."""
     if not secret.startswith((b"pypi-", b"devpi-")):
         return None
     from tokenward_protocol.index_tokens import of_text
@@ -85,7 +85,7 @@ def seen(secret: bytes) -> IndexToken | None:
 
 
 def narrowed(secret: bytes, wanted: Width) -> Narrowed:
-    """Return a token that is as narrow as is wanted. Raises CommandError if there can be none."""
+    """Return a token with these limits. Raises CommandError if it cannot be made."""
     token = seen(secret)
     if not wanted.explicit:
         if token is None:

@@ -30,7 +30,7 @@ class Memory:
         return {key: value for key, value in known.items() if isinstance(value, str)}
 
     def save(self, known: dict[str, str]) -> None:
-        """Remember this and nothing else. Raises CommandError where it cannot be written."""
+        """Store exactly these. Raises CommandError if they cannot be written."""
         from tokenward.files import own_folders
         from tokenward.files.atomic_write import replace
 

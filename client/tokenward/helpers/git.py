@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
 
-_IN_PATH = b"/-._~!$&'()*+,;=:@"  # beside letters and digits: what RFC 3986 has a path hold as it is; git decodes all the rest
-_NOT_IN_HOST = frozenset("@/?#")  # any of them would make another host of what stands before it
+_IN_PATH = b"/-._~!$&'()*+,;=:@"
+"""RFC 3986 leaves these unescaped in a path, beside letters and digits; git decodes all the rest."""
+
+_NOT_IN_HOST = frozenset("@/?#")  # any of them would change which part is the host
 
 
 def main() -> int:

@@ -25,7 +25,7 @@ MAX_INPUT = 256 * 1024
 
 
 def run(work: Callable[[Session], int]) -> int:
-    """Do `work` in a session in which nobody is asked, and end; or return the exit status.
+    """Do `work` in a session that never prompts, and end the process; or return the exit status.
 
     Its errors are printed to stderr.
     """

@@ -35,7 +35,7 @@ _SECONDS = 60
 
 
 def found(runtime: str, environ: Mapping[str, str]) -> Systemd | None:
-    """Return the user's manager at a runtime directory, None where nothing could be told to it."""
+    """Return the user's manager at `runtime`, or None if it cannot be controlled."""
     program = shutil.which("systemctl", path=environ.get("PATH"))
     return None if program is None else Systemd(program, runtime, environ)
 

@@ -66,7 +66,7 @@ class Settings:
 
     @property
     def notices(self) -> list[str]:
-        """What is worth knowing of the settings that were needed; for this the project is read."""
+        """The sentences for `-v` about the settings that were needed; this reads the project's."""
         if "_obeyed_uv" in vars(self) and not self._project_is_judged:
             self._project_is_judged = True
             self._judge_project()
@@ -166,7 +166,7 @@ class Settings:
                 return Provider(name, source)
             if name:
                 if name not in PROVIDERS:
-                    self._notices.append(f"{source} names no keyring provider that is known here.")
+                    self._notices.append(f"The provider in {source} is not known.")
                 break
         return Provider(None)
 
@@ -201,14 +201,14 @@ class Settings:
     def _obeyed_uv(self) -> list[UvSettings]:
         """The uv settings that may choose a directory or a provider, strongest first."""
         if not os.path.lexists(f"{directories.state(self.environ)}/trusted.json"):
-            return self._users_uv  # no project is trusted, so this one need not be read
+            return self._users_uv  # no project is trusted, so this one is not read
         project = self.project
         if project is None or not (project.auth_cache_dir or project.keyring_provider):
             return self._users_uv
         return [project, *self._users_uv] if project in self._trusted else self._users_uv
 
     def _judge_project(self) -> None:
-        """Add to the notices what a project would choose that is not trusted."""
+        """Add a notice of what an untrusted project sets."""
         project = self.project
         if project is None or project in self._obeyed_uv:
             return
@@ -218,9 +218,7 @@ class Settings:
         }
         if said := " and ".join(key for key, value in keys.items() if value):
             folder = os.path.dirname(project.file)
-            self._notices.append(
-                f"{project.file} sets {said}, which only `auth trust {folder}` allows."
-            )
+            self._notices.append(f"{project.file} sets {said}, which needs `auth trust {folder}`.")
 
 
 def _is_fixed(path: str | None) -> bool:

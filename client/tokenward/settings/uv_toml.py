@@ -68,7 +68,7 @@ class UvSettings:
 
     @property
     def chosen_provider(self) -> str | None:
-        """The provider that a person has chosen: not the one that `auth setup` has uv ask."""
+        """The provider that the user chose: not the one that `auth setup` wrote."""
         from tokenward.settings.setup_mark import has_our_provider
 
         return None if has_our_provider(self.data) else self.keyring_provider

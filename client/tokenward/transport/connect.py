@@ -89,7 +89,7 @@ def connect(
         elif met is not None:
             if not (replace and may_start and met.may_be_replaced()):
                 return met
-            met.stop()  # where a manager listens, its new agent is met in the next round
+            met.stop()  # if a manager listens, the next round meets its new agent
     if elsewhere := search.recorded():
         raise AgentUnreachable(
             f"The agent of {directory} runs on this host but cannot be reached from here; its"
@@ -114,11 +114,10 @@ def _no_place(last: str) -> AgentUnreachable:
 
 
 class _Search:
-    """Looks for the agent of a directory: at the addresses of this environment, likeliest first.
+    """Looks for the agent of a directory: first at this environment's addresses, in `base`.
 
-    They are in `base`, and there are none where that is None. Then where it says that it is: its word
-    is below `state`, and is looked up last, since nearly always somebody answers before. With `asleep`
-    none is to be started, also not by a service manager.
+    Then at its recorded address, below `state`, which is rarely needed. With `asleep` no agent may be
+    started, not even by a service manager.
     """
 
     def __init__(
@@ -162,7 +161,7 @@ class _Search:
         return free
 
     def start(self, path: str) -> None:
-        """Start an agent; where another one is just starting or ending, wait a moment for it."""
+        """Start an agent; if another one is starting or ending, wait a moment for it."""
         from tokenward.transport import autostart
 
         began = autostart.start(self._directory, path, self._state, self._environ)
@@ -179,7 +178,7 @@ class _Search:
             sleep(0.02)
 
     def addresses(self) -> Iterator[tuple[str, bool]]:
-        """Yield where the agent may be, and whether that is an address of this environment."""
+        """Yield the addresses, likeliest first, and whether each is one of this environment."""
         own = set()
         if self._base is not None:
             for path in address.addresses(self._base, self._directory, self._ordinary):
@@ -190,13 +189,13 @@ class _Search:
             yield elsewhere, False
 
     def recorded(self) -> str | None:
-        """Return where the agent says that it is."""
+        """Return the address that the agent has recorded."""
         from tokenward.transport import recorded_address
 
         return recorded_address.address(f"{self._state}/{places.directory_tag(self._directory)}")
 
     def _greeted(self, path: str, *, is_own: bool) -> Connection | None:
-        """Connect to an agent; None where it serves another directory, or is not what it says."""
+        """Connect to an agent; None if it serves another directory, or is not what it claims."""
         if is_own:
             if self._asleep is not None and self._asleep(path, self._environ):
                 raise _absent(wanted=False)

@@ -128,7 +128,7 @@ class Connection:
             try:
                 self._stream.send(data, deadline)
             except (BrokenPipeError, ConnectionResetError):
-                pass  # it may have said why
+                pass  # its answer may say why
             while (ends := cut(memoryview(received))) is None:
                 more = self._stream.receive(deadline)
                 if not more:

@@ -155,7 +155,7 @@ def one_of(allowed: Sequence[str]) -> Callable[[str], str]:
 
 
 def lifetime(text: str) -> int:
-    """Read the value of `--lifetime`, in seconds."""
+    """Parse the value of `--lifetime` to seconds."""
     from tokenward_protocol import durations
 
     try:
@@ -165,7 +165,7 @@ def lifetime(text: str) -> int:
 
 
 def user_id(text: str) -> int:
-    """Read the value of `--uid`."""
+    """Parse the value of `--uid`."""
     from tokenward_protocol import user_ids
 
     try:

@@ -36,7 +36,7 @@ def _escape(char: str) -> str:
 
 
 def width(text: str) -> int:
-    """Return how many columns of a terminal an escaped text takes."""
+    """Return how many columns an escaped text takes on a terminal."""
     if text.isascii():
         return len(text)
     from unicodedata import combining, east_asian_width

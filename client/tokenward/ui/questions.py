@@ -1,4 +1,4 @@
-"""What is asked on a terminal, as terminal.py says: loaded when the first question is due."""
+"""The questions of terminal.py, loaded with the first one."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Questions:
-    """Where questions are asked; the texts are fit to be shown."""
+    """The console for questions; their texts are escaped already."""
 
     def __init__(self) -> None:
         self._span: ExitStack | None = None
-        self._held: Console | None = None  # where nothing that is typed is shown now
+        self._held: Console | None = None  # set while input is hidden
 
     def can_be_answered(self) -> bool:
-        """Tell whether there is a terminal."""
+        """Return whether there is a terminal."""
         try:
             _console().close()
         except CommandError:
@@ -35,7 +35,7 @@ class Questions:
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
-        """Show nothing that is typed from the first secret on; what is typed ahead is lost."""
+        """Hide all input from the first secret on; input typed ahead is lost."""
         if self._span is not None:
             yield
             return
@@ -47,7 +47,7 @@ class Questions:
                 self._span = self._held = None
 
     def line(self, prompt: str) -> str:
-        """Ask for a line that may be seen. Raises CommandError as `Terminal.ask`."""
+        """Ask for a visible line. Raises CommandError as `Terminal.ask`."""
         with self._asking(unseen=False) as console:
             try:
                 return _text(console.line(prompt))
@@ -55,7 +55,7 @@ class Questions:
                 raise _unanswered() from None
 
     def hidden_line(self, prompt: str, *, alone: bool) -> str:
-        """Ask for a line that is not shown. Raises CommandError as `Terminal.ask_secret`."""
+        """Ask for a hidden line. Raises CommandError as `Terminal.ask_secret`."""
         with self._asking(unseen=True) as console:
             try:
                 typed = console.hidden_line(prompt)
@@ -65,7 +65,7 @@ class Questions:
 
     @contextmanager
     def _asking(self, *, unseen: bool) -> Iterator[Console]:
-        """Yield where questions are asked. Raises CommandError where that is nowhere."""
+        """Yield the console. Raises CommandError without a terminal."""
         if self._held is not None:
             yield self._held
             return
@@ -79,7 +79,7 @@ class Questions:
 
 
 def _console() -> Console:
-    """Return where questions are asked. Raises CommandError where that is nowhere."""
+    """Return the console. Raises CommandError without a terminal."""
     try:
         return Console()
     except OSError:
@@ -92,8 +92,8 @@ def _text(typed: bytes) -> str:
     try:
         return typed.decode()
     except UnicodeDecodeError:
-        pass  # raised below: the exception would hold what was typed
-    raise CommandError("What was typed is not UTF-8.", "use a terminal that is set to UTF-8")
+        pass  # raised below: the exception would hold the answer
+    raise CommandError("The answer is not UTF-8.", "use a terminal that is set to UTF-8")
 
 
 def _unanswered() -> CommandError:

@@ -1,4 +1,4 @@
-"""Everything that is said to a person or, with questions.py, asked of one.
+"""All output to the user and, with questions.py, all questions: no other file prints or asks.
 
 Style of the output:
 
@@ -85,7 +85,7 @@ class Terminal:
             self._tell(self._painted(_YELLOW, "warning:") + f" {escaped(text)}")
 
     def detail(self, text: str) -> None:
-        """Say where something came from, if `-v` asked for it."""
+        """Print where something came from, with `-v` only."""
         if self.verbose:
             self._tell(escaped(text))
 
@@ -144,11 +144,11 @@ class Terminal:
     # Questions.
 
     def unseen(self) -> AbstractContextManager[None]:
-        """Show nothing that is typed from the first secret on; what is typed ahead is lost."""
+        """Hide all input from the first secret on; input typed ahead is lost."""
         return self._asked().unseen()
 
     def is_there(self) -> bool:
-        """Tell whether somebody can be asked."""
+        """Return whether the user can be asked."""
         return self.attended and _is_terminal(sys.stderr) and self._asked().can_be_answered()
 
     def ask(self, question: str) -> str:
