@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from figures import Row, percentile
 
 from tokenward_agent.arena import Arena
-from tokenward_agent.asking.peer import Peer
 from tokenward_agent.audit.log import AuditLog
 from tokenward_agent.clock import SystemClock
+from tokenward_agent.peer.peer import Peer
 from tokenward_agent.requests.recording import Recorder
-from tokenward_agent.store.anchoring import Anchoring
+from tokenward_agent.store.audit_anchoring import AuditAnchoring
 from tokenward_agent.store.vaults import Vaults
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request
@@ -68,7 +68,7 @@ def _taken() -> tuple[list[float], list[float], int, int]:
     with tempfile.TemporaryDirectory(prefix="bench-") as state:
         arena, clock = Arena(1 << 20), SystemClock()
         log = AuditLog(state, arena, clock)
-        recorder = Recorder(log, Anchoring(Vaults(state, state, arena, clock), log))
+        recorder = Recorder(log, AuditAnchoring(Vaults(state, state, arena, clock), log))
         ours, theirs = socket.socketpair()
         with ours, theirs:
             request = Request("fetch", 1, "", {})
@@ -77,13 +77,13 @@ def _taken() -> tuple[list[float], list[float], int, int]:
             for _ in range(ROUNDS):
                 begun = perf_counter()
                 request.peer = Peer(ours)
-                recorder.decided(request, answer)
+                recorder.record_decision(request, answer)
                 fresh.append(perf_counter() - begun)
                 begun = perf_counter()
-                recorder.decided(request, answer)
+                recorder.record_decision(request, answer)
                 known.append(perf_counter() - begun)
             if log.problem or log.chain.lines != 2 * ROUNDS:
                 raise RuntimeError(log.problem or "a line is missing")
-            chain = len(Peer(ours).asker.chain)
+            chain = len(Peer(ours).requester.chain)
         first = Path(log.files.path(1)).read_bytes().partition(b"\n")[0]
     return fresh, known, chain, len(first)

@@ -10,8 +10,8 @@ import socket
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from tokenward_protocol.frames import PREFIX, cut, frame
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import PREFIX, find_frame, make_frame
+from tokenward_protocol.messages import make_request
 from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Client:
 
     def ask(self, op: str, body: bytes = b"", **arguments: Value) -> dict[str, Value]:
         """Make a request that has to succeed, and return the header of its answer."""
-        return checked(self.exchange(frame(request(op, 1, arguments), body)))
+        return checked(self.exchange(make_frame(make_request(op, 1, arguments), body)))
 
     def close(self) -> None:
         """Hang up."""
@@ -56,15 +56,15 @@ class Client:
 
 def asking(service: str) -> bytes:
     """Return the frame of a fetch."""
-    return frame(request("fetch", 1, {"service": service}))
+    return make_frame(make_request("fetch", 1, {"service": service}))
 
 
 def login(service: str) -> bytes:
     """Return the frame of a login."""
-    header = request(
+    header = make_request(
         "login", 1, {"service": service, "username": "__token__", "provider": "disabled"}
     )
-    return frame(header, b"pypi-" + b"0" * 175)
+    return make_frame(header, b"pypi-" + b"0" * 175)
 
 
 def fresh_seconds(path: Path, question: bytes) -> float:
@@ -78,7 +78,7 @@ def fresh_seconds(path: Path, question: bytes) -> float:
 
 def checked(answer: bytes) -> dict[str, Value]:
     """Return the header of an answer. Raises RuntimeError unless it is ok."""
-    ends = cut(memoryview(answer))
+    ends = find_frame(memoryview(answer))
     header = unpack(answer[PREFIX : ends[0]]) if ends else {}
     if header.get("ok") is not True:
         raise RuntimeError(f"the agent answered {header}")

@@ -33,7 +33,7 @@ def _fill(directory: Path, state: Path, count: int) -> None:
 
     (key_file,) = state.glob("*/*.key")
     vault = Vault(Storage(str(directory), "disabled.vault"), "disabled", memoryview(bytearray(32)))
-    vault.adopt(vault.open("key-file", key_file.read_bytes()))
+    vault.install(vault.open("key-file", key_file.read_bytes()))
     now = int(time())
     records = {}
     for service in services(count):
@@ -41,7 +41,7 @@ def _fill(directory: Path, state: Path, count: int) -> None:
         sealed = vault.seal(service, "__token__", secret)
         record = Record(service, "__token__", now, None, None, None, sealed)
         records[record.key] = record
-    vault.adopt(vault.save(lambda held: {**held, **records}, now))
+    vault.install(vault.save(lambda held: {**held, **records}, now))
 
 
 if __name__ == "__main__":

@@ -70,12 +70,10 @@ def test_a_package_knows_only_what_it_may(package: str, others: set[str]) -> Non
 # What each room may know, from the top to the ground. `cli` reaches `commands` by name.
 ROOMS: dict[str, dict[str, set[str]]] = {
     "tokenward_agent": {
-        "requests": {
-            *("wire", "asking", "policy", "consent", "session", "store", "audit", "vault")
-        },
+        "requests": {*("wire", "peer", "policy", "prompt", "session", "store", "audit", "vault")},
         "wire": set(),
-        "consent": {"asking", "worker"},
-        "asking": set(),
+        "prompt": {"peer", "worker"},
+        "peer": set(),
         "session": {"policy"},
         "policy": set(),
         "store": {"vault", "worker", "audit"},

@@ -23,8 +23,8 @@ import tokenward_os
 import tokenward_protocol
 from tokenward.keyring_program import agent_client
 from tokenward_agent import locked_memory, peer_credentials
-from tokenward_agent.asking import proc
-from tokenward_agent.worker import managed
+from tokenward_agent.peer import proc
+from tokenward_agent.worker import worker_units
 
 ROOTS = [
     Path(package.__path__[0])
@@ -155,7 +155,7 @@ def test_an_answer_of_another_length_is_nobodys(size: int, monkeypatch: pytest.M
     for ask in (
         peer_credentials.uid_of,
         socket_stream._server,
-        managed.server,
+        worker_units.listening_pid,
         lambda sock: proc.chain_behind(sock, 0),
     ):
         with pytest.raises(OSError, match="does not say"):
@@ -182,7 +182,7 @@ def test_the_one_file_asks_nobody_whose_owner_the_kernel_does_not_say(
         monkeypatch.setattr(_socket, "socket", Short)
         for directory in (None, "/d"):
             with pytest.raises(PermissionError):
-                agent_client.fetched(str(place), {"dir": directory, "service": "s"}, 5)
+                agent_client.fetch(str(place), {"dir": directory, "service": "s"}, 5)
         monkeypatch.undo()
         for _ in range(2):
             connection, _ = listener.accept()

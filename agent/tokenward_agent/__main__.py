@@ -33,41 +33,41 @@ def main() -> int:
         report = harden()
     except HardenError as error:
         return _fail(str(error))
-    from tokenward_agent.inherited import InheritedError, accepts, taken
+    from tokenward_agent.inherited import InheritedError, is_listening, take_socket
 
     try:
-        handed = taken(os.environ)
+        handed = take_socket(os.environ)
     except InheritedError as error:
         return _fail(str(error))
-    if sys.platform != "win32" and handed is not None and not accepts(handed):
-        from tokenward_agent.worker import outside
+    if sys.platform != "win32" and handed is not None and not is_listening(handed):
+        from tokenward_agent.worker import service_worker
 
-        return outside.serve(handed)
+        return service_worker.serve(handed)
     from tokenward_os.user import uid_map
-    from tokenward_protocol.user_ids import ALL_IDS, known
+    from tokenward_protocol.user_ids import ALL_IDS, count_known_ids
 
-    if sys.platform == "linux" and known(uid_map()) < ALL_IDS:
+    if sys.platform == "linux" and count_known_ids(uid_map()) < ALL_IDS:
         report.withdraw("not dumpable", "programs outside of this user namespace can read it")
     sys.modules["ssl"] = None  # type: ignore[assignment]  # the documented way to prevent an import
     from tokenward_agent.notices import Notices
-    from tokenward_agent.settings import SettingsError, parse, read
-    from tokenward_agent.wire.local import Place
-    from tokenward_agent.wire.place import AlreadyRunning, PlaceError
+    from tokenward_agent.settings import SettingsError, parse_options, read_settings
+    from tokenward_agent.wire.listen_address import AlreadyRunning, ListenAddressError
+    from tokenward_agent.wire.local import ListenAddress
 
-    options = parse(sys.argv[1:])
+    options = parse_options(sys.argv[1:])
     notices = Notices(os.environ)
     try:
-        settings = read(options)
-        place = Place(settings.socket, handed, settings.state, settings.directory)
+        settings = read_settings(options)
+        address = ListenAddress(settings.socket, handed, settings.state, settings.directory)
     except AlreadyRunning as error:
         return _leave(f"Another agent serves {error}.", options.ready_fd, handed, notices)
-    except (SettingsError, PlaceError) as error:
+    except (SettingsError, ListenAddressError) as error:
         return _fail(str(error), options.ready_fd, handed)
-    settings.address = place.path
+    settings.address = address.path
     os.chdir("/")
-    from tokenward_agent.lifecycle import run
+    from tokenward_agent.lifecycle import run_agent
 
-    return run(settings, place, report, notices)
+    return run_agent(settings, address, report, notices)
 
 
 def _leave(sentence: str, ready: int | None, handed: socket | None, notices: Notices) -> int:
@@ -78,7 +78,7 @@ def _leave(sentence: str, ready: int | None, handed: socket | None, notices: Not
     sys.stderr.write(f"tokenward-agent: {sentence}\n")
     if handed is not None:
         _turn_away(handed, sentence, "try again in a few seconds")
-    notices.tell("READY=1", f"STATUS={sentence}")  # systemd takes an end before READY for a failure
+    notices.send("READY=1", f"STATUS={sentence}")  # systemd takes an end before READY for a failure
     return 0
 
 
@@ -93,7 +93,7 @@ def _fail(sentence: str, ready: int | None = None, handed: socket | None = None)
 
 
 def _turn_away(handed: socket, sentence: str, hint: str) -> None:
-    from tokenward_agent.wire.turning_away import turn_away
+    from tokenward_agent.wire.busy_answer import turn_away
 
     turn_away(handed, sentence, hint)
 

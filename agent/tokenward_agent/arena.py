@@ -64,23 +64,23 @@ class Arena:
         return f"Arena({len(self.view)} bytes, {self.kind}, {len(self._blocks)} blocks)"
 
     @property
-    def free(self) -> int:
+    def free_bytes(self) -> int:
         """Bytes not handed out, over all gaps."""
         return sum(length for _, length in self._free)
 
-    def take(self, size: int) -> memoryview:
+    def allocate(self, size: int) -> memoryview:
         """Return a zeroed block of *size* bytes (0 is fine). Raises ArenaFull."""
-        length = _rounded(size)
+        length = _round_up(size)
         for index, (offset, gap) in enumerate(self._free):
             if gap >= length:
                 self._shorten_gap(index, length)
-                return self._lend(offset, size, length)
+                return self._hand_out(offset, size, length)
         raise ArenaFull(f"The locked memory has no room for {size} more bytes.")
 
-    def give(self, block: memoryview) -> None:
+    def release(self, block: memoryview) -> None:
         """Wipe *block*, take it back and make its view (not slices of it) unusable.
 
-        Raises ValueError if `take` or `grow` did not return it, or if it was given back before.
+        Raises ValueError if `allocate` or `grow` did not return it, or if it was given back before.
         """
         _, offset, length = self._entry(block)
         wipe(self.view[offset : offset + length])
@@ -97,17 +97,17 @@ class Arena:
         _, offset, length = self._entry(block)
         if size < len(block):
             raise ValueError("a block does not shrink")
-        more = _rounded(size) - length
+        more = _round_up(size) - length
         index = bisect(self._free, (offset,))  # the first gap behind the block
         if more <= 0 or self._gap_follows(index, offset + length, more):
             if more > 0:
                 self._shorten_gap(index, more)
             del self._blocks[id(block)]
             block.release()
-            return self._lend(offset, size, length + max(more, 0))
-        larger = self.take(size)  # may raise: until here *block* is untouched
+            return self._hand_out(offset, size, length + max(more, 0))
+        larger = self.allocate(size)  # may raise: until here *block* is untouched
         larger[: len(block)] = block
-        self.give(block)
+        self.release(block)
         return larger
 
     def _entry(self, block: memoryview) -> tuple[memoryview, int, int]:
@@ -116,7 +116,7 @@ class Arena:
         except KeyError:
             raise ValueError("not a block of this arena, or given back before") from None
 
-    def _lend(self, offset: int, size: int, length: int) -> memoryview:
+    def _hand_out(self, offset: int, size: int, length: int) -> memoryview:
         block = self.view[offset : offset + size]
         self._blocks[id(block)] = block, offset, length
         return block
@@ -148,5 +148,5 @@ class Arena:
         self._free.insert(index, (offset, length))
 
 
-def _rounded(size: int) -> int:
+def _round_up(size: int) -> int:
     return max(-(-size // _GRAIN), 1) * _GRAIN

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
             """Seconds since the machine started, sleep included; never set."""
             ...
 
-        def slept(self) -> float:
+        def asleep_seconds(self) -> float:
             """Seconds that the machine has slept since it started, or fewer; never decreases."""
             ...
 
@@ -43,9 +43,9 @@ class SystemClock:
 
     def boot(self) -> int:
         """Return seconds since start."""
-        return int(_asleep_too())
+        return int(_boot_clock_seconds())
 
-    def slept(self) -> float:
+    def asleep_seconds(self) -> float:
         """Return seconds spent asleep: the difference between two clocks.
 
         This process may be stopped for long between the two reads. The clock that stands still
@@ -54,8 +54,8 @@ class SystemClock:
         if sys.platform == "win32":
             from tokenward_agent.windows import sleep
 
-            return sleep.slept()
-        asleep_too = _asleep_too()
+            return sleep.asleep_seconds()
+        asleep_too = _boot_clock_seconds()
         return max(asleep_too - time.monotonic(), 0.0)
 
     def boot_id(self) -> str:
@@ -63,7 +63,7 @@ class SystemClock:
         return self._boot_id
 
 
-def _asleep_too() -> float:
+def _boot_clock_seconds() -> float:
     """Return seconds by the clock that counts sleep.
 
     That is CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC on macOS. time.monotonic stands still during

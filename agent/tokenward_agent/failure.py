@@ -21,5 +21,5 @@ class Failure(Exception):  # noqa: N818 - the protocol's own word would be "not 
         self.more = more
 
 
-class Gone(Exception):  # noqa: N818 - an outcome, not an error
+class KeyDestroyed(Exception):  # noqa: N818 - an outcome, not an error
     """The key of a sealed secret was destroyed before it could be sent."""

@@ -9,7 +9,7 @@ import os
 import traceback
 
 
-def fault(error: object) -> str:
+def describe_fault(error: object) -> str:
     """Name the type of an exception and the line that raised it, and nothing of its content."""
     if not isinstance(error, BaseException):
         return "unknown"

@@ -29,14 +29,14 @@ def is_local(folder: str, mounts: str = "/proc/self/mountinfo") -> bool:
     path, best, kind = os.path.realpath(folder), "", ""
     for line in lines:
         fields, _, more = line.partition(" - ")
-        point = _unescaped(fields.split()[4])
+        point = _unescape(fields.split()[4])
         above = f"{path}/".startswith(f"{point.rstrip('/')}/")
         if above and len(point) >= len(best):  # a later mount hides an earlier one
             best, kind = point, more.split()[0]
     return kind in _LOCAL
 
 
-def _unescaped(point: str) -> str:
+def _unescape(point: str) -> str:
     for code in ("040", "011", "012", "134"):
         point = point.replace(f"\\{code}", chr(int(code, 8)))
     return point

@@ -1,6 +1,6 @@
 """The agent's own files: opened safely, read into the caller's memory, flushed to the disk.
 
-- `opened` follows no link, does not wait for a FIFO, and no child process inherits the descriptor;
+- `open_file` follows no link, does not wait for a FIFO, and no child process inherits the descriptor;
 - `read_into` makes no object of what it reads.
 """
 
@@ -15,7 +15,7 @@ from tokenward_os.files import SAFE
 
 if sys.platform == "win32":
 
-    def opened(path: str, flags: int, mode: int = 0o600) -> int:
+    def open_file(path: str, flags: int, mode: int = 0o600) -> int:
         """Open a file. Raises OSError, also for a link."""
         try:
             found = os.lstat(path)
@@ -33,7 +33,7 @@ if sys.platform == "win32":
 
     def sync(path: str) -> None:
         """Flush a file to the disk. Raises OSError."""
-        file = opened(path, os.O_RDWR)  # Windows flushes only a file that is open for writing
+        file = open_file(path, os.O_RDWR)  # Windows flushes only a file that is open for writing
         try:
             os.fsync(file)
         finally:
@@ -44,7 +44,7 @@ if sys.platform == "win32":
 
 else:
 
-    def opened(path: str, flags: int, mode: int = 0o600) -> int:
+    def open_file(path: str, flags: int, mode: int = 0o600) -> int:
         """Open a file. Raises OSError, also for a link."""
         return os.open(path, flags | SAFE, mode)
 
@@ -54,7 +54,7 @@ else:
 
     def sync(path: str) -> None:
         """Flush a file to the disk. Raises OSError."""
-        file = opened(path, os.O_RDONLY)
+        file = open_file(path, os.O_RDONLY)
         try:
             os.fsync(file)
         finally:

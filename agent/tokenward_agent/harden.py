@@ -66,7 +66,7 @@ class HardenError(Exception):
     """This process must not hold a secret; the text is one sentence for the user."""
 
 
-class Report:
+class HardenReport:
     """The protections in force and those that the system refused, as sentences for ``status``."""
 
     __slots__ = ("in_force", "refused")
@@ -78,7 +78,7 @@ class Report:
     def __repr__(self) -> str:
         return f"Report(in_force={self.in_force!r}, refused={self.refused!r})"
 
-    def note(self, name: str, problem: str | None) -> None:
+    def record(self, name: str, problem: str | None) -> None:
         """Record *name* as in force or, with its *problem*, as refused."""
         if problem is None:
             self.in_force.append(name)
@@ -88,7 +88,7 @@ class Report:
     def withdraw(self, name: str, problem: str) -> None:
         """Record that a protection in force does not hold against all processes."""
         self.in_force.remove(name)
-        self.note(name, problem)
+        self.record(name, problem)
 
 
 def deafen() -> None:
@@ -98,50 +98,50 @@ def deafen() -> None:
     it does again. If it cannot restart, `harden` reports that.
     """
     told = DEAF in sys._xoptions  # noqa: SLF001 - documented in spite of its underscore
-    if sys.platform == "win32" or told or _remote_debugging() is None or not sys.executable:
+    if sys.platform == "win32" or told or _forbid_remote_debugging() is None or not sys.executable:
         return
     command = [sys.executable, "-X", DEAF, *sys.orig_argv[1:]]
     with contextlib.suppress(OSError):
         os.execv(sys.executable, command)  # noqa: S606 - it runs itself, with one more option
 
 
-def harden() -> Report:
+def harden() -> HardenReport:
     """Close this process. May be called again; takes a few tenths of a millisecond.
 
     Raises HardenError if a tracer is attached or the kernel keeps memory dumps on: then any program
     of the same user could read a secret here.
     """
-    report = Report()
+    report = HardenReport()
     if sys.platform == "win32":
-        _windows(report)
+        _harden_windows(report)
     else:
-        report.note("core limit 0", _no_core())
+        report.record("core limit 0", _forbid_core())
         libc = ctypes.CDLL(None, use_errno=True)
         if sys.platform == "linux":
-            _linux(libc, report)
+            _harden_linux(libc, report)
         elif sys.platform == "darwin":
             failed = libc.ptrace(_PT_DENY_ATTACH, 0, None, 0)
-            report.note("debuggers denied", _errno_text() if failed else None)
-    report.note("remote debugging off", _remote_debugging())
+            report.record("debuggers denied", _errno_text() if failed else None)
+    report.record("remote debugging off", _forbid_remote_debugging())
     return report
 
 
-def _windows(report: Report) -> None:
+def _harden_windows(report: HardenReport) -> None:
     if sys.platform == "win32":
         from tokenward_agent.windows.process import close_process, has_debugger
 
         try:
             close_process()
         except OSError as error:
-            report.note("closed to this user", error.strerror)
+            report.record("closed to this user", error.strerror)
         else:
-            report.note("closed to this user", None)
+            report.record("closed to this user", None)
         if has_debugger():
             raise HardenError("A debugger is attached to this process; it will not hold secrets.")
-        report.note("no tracer", None)
+        report.record("no tracer", None)
 
 
-def _no_core() -> str | None:
+def _forbid_core() -> str | None:
     if sys.platform != "win32":
         try:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -150,7 +150,7 @@ def _no_core() -> str | None:
     return None
 
 
-def _linux(libc: ctypes.CDLL, report: Report) -> None:
+def _harden_linux(libc: ctypes.CDLL, report: HardenReport) -> None:
     def prctl(option: int, argument: int) -> int:
         long = ctypes.c_ulong
         return int(libc.prctl(option, long(argument), long(0), long(0), long(0)))
@@ -158,15 +158,15 @@ def _linux(libc: ctypes.CDLL, report: Report) -> None:
     prctl(_PR_SET_DUMPABLE, 0)
     if prctl(_PR_GET_DUMPABLE, 0) != 0:
         raise HardenError("The kernel does not let this process disable memory dumps.")
-    report.note("not dumpable", None)
+    report.record("not dumpable", None)
     # From here on no process of this uid can attach, so one check is enough.
     refuse_tracer("/proc/self/status")
-    report.note("no tracer", None)
+    report.record("no tracer", None)
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
     set_ = prctl(_PR_GET_NO_NEW_PRIVS, 0) == 1
-    report.note("no new privileges", None if set_ else _errno_text())
+    report.record("no new privileges", None if set_ else _errno_text())
     failed = prctl(_PR_SET_MDWE, _MDWE_REFUSE_EXEC_GAIN | _MDWE_NO_INHERIT)
-    report.note("no writable and executable memory", _errno_text() if failed else None)
+    report.record("no writable and executable memory", _errno_text() if failed else None)
 
 
 def refuse_tracer(status_path: str) -> None:
@@ -192,7 +192,7 @@ def refuse_tracer(status_path: str) -> None:
             )
 
 
-def _remote_debugging() -> str | None:
+def _forbid_remote_debugging() -> str | None:
     """Tell whether code can be injected by ``sys.remote_exec`` (PEP 768, Python 3.14)."""
     enabled = getattr(sys, "is_remote_debug_enabled", None)
     if enabled is None or not enabled():

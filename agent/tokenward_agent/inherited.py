@@ -25,17 +25,17 @@ class InheritedError(Exception):
     """The descriptor cannot be served; the text is one sentence for the user."""
 
 
-def taken(environ: MutableMapping[str, str]) -> socket.socket | None:
+def take_socket(environ: MutableMapping[str, str]) -> socket.socket | None:
     """Return the socket that was handed to this process, or None. Raises InheritedError."""
     if sys.platform == "win32":
         return None
-    numbers = _by_systemd(environ)
+    numbers = _sockets_of_systemd(environ)
     if sys.platform == "darwin" and not numbers:
-        numbers = by_launchd(ctypes.CDLL(None))
+        numbers = sockets_of_launchd(ctypes.CDLL(None))
     if not numbers:
         return None
     if len(numbers) != 1:
-        raise _too_many(len(numbers))
+        raise _too_many_error(len(numbers))
     os.set_inheritable(numbers[0], False)
     try:
         handed = socket.socket(fileno=numbers[0])
@@ -47,14 +47,14 @@ def taken(environ: MutableMapping[str, str]) -> socket.socket | None:
     return handed
 
 
-def accepts(handed: socket.socket) -> bool:
+def is_listening(handed: socket.socket) -> bool:
     """Tell whether this socket listens, so that this process is an agent."""
     if sys.platform != "linux":
         return True  # launchd hands over listeners only, and not every macOS has SO_ACCEPTCONN
     return bool(handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
-def by_launchd(library: ctypes.CDLL) -> list[int]:
+def sockets_of_launchd(library: ctypes.CDLL) -> list[int]:
     """Return the descriptors that launchd hands over, by the calls in `library`.
 
     Raises InheritedError if launchd refuses.
@@ -62,14 +62,14 @@ def by_launchd(library: ctypes.CDLL) -> list[int]:
     from tokenward_agent import launchd
 
     try:
-        return launchd.descriptors(library)
+        return launchd.activated_descriptors(library)
     except OSError as error:
         raise InheritedError(
             f"The service manager launchd does not hand over the socket: {error.strerror}."
         ) from None
 
 
-def _by_systemd(environ: MutableMapping[str, str]) -> list[int]:
+def _sockets_of_systemd(environ: MutableMapping[str, str]) -> list[int]:
     meant_for = environ.pop("LISTEN_PID", "")
     count = environ.pop("LISTEN_FDS", "") or "0"
     for name in ("LISTEN_FDNAMES", "LISTEN_PIDFDID"):
@@ -77,9 +77,9 @@ def _by_systemd(environ: MutableMapping[str, str]) -> list[int]:
     if meant_for != str(os.getpid()):
         return []
     if count not in {"0", "1"}:
-        raise _too_many(count)
+        raise _too_many_error(count)
     return [_FIRST] * int(count)
 
 
-def _too_many(count: object) -> InheritedError:
+def _too_many_error(count: object) -> InheritedError:
     return InheritedError(f"The service manager handed over {count} descriptors instead of one.")

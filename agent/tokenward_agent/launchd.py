@@ -22,7 +22,7 @@ LISTENER: Final = b"Listener"
 _NONE: Final = {errno.ESRCH, errno.ENOENT}  # not a job of launchd; no socket of this name
 
 
-def descriptors(library: ctypes.CDLL, name: bytes = LISTENER) -> list[int]:
+def activated_descriptors(library: ctypes.CDLL, name: bytes = LISTENER) -> list[int]:
     """Return the descriptors of the sockets called `name`, [] for a process without any.
 
     `library` has the two calls: `ctypes.CDLL(None)` on macOS. Raises OSError if launchd refuses.

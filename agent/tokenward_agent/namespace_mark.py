@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 _NAME: Final = "namespace.json"
 
 
-def widest(state: str) -> int:
+def read_mark(state: str) -> int:
     """Return the number of user ids of the widest namespace, 0 if it is not known."""
-    ids = state_files.read_object(_path(state)).get("ids")
+    ids = state_files.read_object(_mark_path(state)).get("ids")
     return min(ids, ALL_IDS) if isinstance(ids, int) else 0
 
 
-def leave(state: str, ids: int) -> None:
+def write_mark(state: str, ids: int) -> None:
     """Write the mark; ignore a failure."""
     with contextlib.suppress(OSError):
-        state_files.replace(_path(state), b'{"ids": %d}\n' % ids)
+        state_files.replace(_mark_path(state), b'{"ids": %d}\n' % ids)
 
 
-def _path(state: str) -> str:
+def _mark_path(state: str) -> str:
     return os.path.join(state, _NAME)

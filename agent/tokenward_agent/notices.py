@@ -25,11 +25,11 @@ class Notices:
         self._status = ""
 
     @property
-    def wanted(self) -> bool:
+    def is_wanted(self) -> bool:
         """Whether a manager asked for notices."""
         return bool(self._address)
 
-    def tell(self, *lines: str) -> None:
+    def send(self, *lines: str) -> None:
         """Send a notice; a manager that does not listen misses it."""
         if sys.platform == "win32" or not self._address:
             return
@@ -40,19 +40,19 @@ class Notices:
             except OSError:
                 return
 
-    def status(self, text: str) -> None:
+    def send_status(self, text: str) -> None:
         """Send the state of the agent in a word, if it changed."""
         if text != self._status:
             self._status = text
-            self.tell(f"STATUS={text}")
+            self.send(f"STATUS={text}")
 
-    def reloading(self) -> None:
-        """Say that a reload has begun, which `ready` will end."""
+    def send_reloading(self) -> None:
+        """Say that a reload has begun, which `send_ready` will end."""
         if sys.platform == "win32":
             return
         microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self.tell("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
+        self.send("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
 
-    def ready(self) -> None:
+    def send_ready(self) -> None:
         """Say that the agent serves."""
-        self.tell("READY=1")
+        self.send("READY=1")

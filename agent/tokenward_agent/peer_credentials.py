@@ -28,7 +28,7 @@ def pid_and_uid(connection: socket.socket) -> tuple[int, int]:
     if sys.platform != "linux":
         raise NotImplementedError  # type checkers check the rest for Linux only
     pid, uid, _ = _UCRED.unpack(
-        _answer(connection, socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        _read_option(connection, socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     )
     return pid, uid
 
@@ -36,25 +36,25 @@ def pid_and_uid(connection: socket.socket) -> tuple[int, int]:
 def uid_of(connection: socket.socket) -> int:
     """Return the peer's effective user id at connect. Raises OSError."""
     if sys.platform == "darwin":
-        answer = _answer(connection, 0, _LOCAL_PEERCRED, _XUCRED.size)
+        answer = _read_option(connection, 0, _LOCAL_PEERCRED, _XUCRED.size)
         version, uid, _ = _XUCRED.unpack(answer)
         if version:
-            raise _unknown()
+            raise _unknown_error()
         return int(uid)
     return pid_and_uid(connection)[1]
 
 
-def number(connection: socket.socket, level: int, option: int) -> int:
+def socket_option(connection: socket.socket, level: int, option: int) -> int:
     """Return an option's value, one `int`. Raises OSError."""
-    return int.from_bytes(_answer(connection, level, option, 4), sys.byteorder)
+    return int.from_bytes(_read_option(connection, level, option, 4), sys.byteorder)
 
 
-def _answer(connection: socket.socket, level: int, option: int, size: int) -> bytes:
+def _read_option(connection: socket.socket, level: int, option: int, size: int) -> bytes:
     found = connection.getsockopt(level, option, size)
     if len(found) != size:
-        raise _unknown()
+        raise _unknown_error()
     return found
 
 
-def _unknown() -> OSError:
+def _unknown_error() -> OSError:
     return OSError(errno.EPROTO, "the system does not identify the peer")

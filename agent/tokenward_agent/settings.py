@@ -15,8 +15,8 @@ from tokenward_agent import namespace_mark, own_folders
 from tokenward_agent.wire.local import address, own_directory
 from tokenward_os import user
 from tokenward_os.files import make_private
-from tokenward_protocol import VERSION, durations, ground, places
-from tokenward_protocol.user_ids import known
+from tokenward_protocol import VERSION, durations, folder_trust, places
+from tokenward_protocol.user_ids import count_known_ids
 
 
 class SettingsError(Exception):
@@ -67,13 +67,13 @@ class Settings:
         self.credentials = credentials
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
+def parse_options(argv: list[str]) -> argparse.Namespace:
     """Parse the options. Raises SystemExit for --help and bad usage."""
     return parser().parse_args(argv)
 
 
-def read(options: argparse.Namespace) -> Settings:
-    """Determine all places. Raises SettingsError, PlaceError."""
+def read_settings(options: argparse.Namespace) -> Settings:
+    """Determine all places. Raises SettingsError, ListenAddressError."""
     home = _home()
     base = options.state or places.state_directory(sys.platform, os.environ, home)
     ordinary = os.path.realpath(places.data_directory(sys.platform, os.environ, home))
@@ -85,7 +85,7 @@ def read(options: argparse.Namespace) -> Settings:
     _require(directory, os.path.join(base, tag))
     state = os.path.join(os.path.realpath(base), tag)
     _make(state)
-    _stay_outside(directory, state)
+    _refuse_outer_directory(directory, state)
     socket = options.socket or os.environ.get("TOKENWARD_SOCK")
     if not socket:
         socket = address(os.path.realpath(base), directory, ordinary)
@@ -95,8 +95,8 @@ def read(options: argparse.Namespace) -> Settings:
         f"{places.config_directory(sys.platform, os.environ, home)}/config.toml"
     )
     for path in (socket, config):
-        if not ground.is_text(path):
-            raise SettingsError(f"The path {ground.shown(path)} is not valid UTF-8.")
+        if not folder_trust.is_text(path):
+            raise SettingsError(f"The path {folder_trust.printable(path)} is not valid UTF-8.")
     pinentry = os.environ.get("TOKENWARD_PINENTRY", "")
     idle = _idle(os.environ.get("TOKENWARD_IDLE_EXIT", ""))
     return Settings(
@@ -113,7 +113,7 @@ def read(options: argparse.Namespace) -> Settings:
 
 def _idle(text: str) -> int | None:
     try:
-        return durations.seconds(text) if text else None
+        return durations.parse_seconds(text) if text else None
     except ValueError as error:
         raise SettingsError(f"TOKENWARD_IDLE_EXIT is not valid: {error}") from None
 
@@ -150,15 +150,15 @@ def _require(*paths: str) -> None:
         raise SettingsError(f"{found.sentence}; {found.hint}.")
 
 
-def _stay_outside(directory: str, state: str) -> None:
+def _refuse_outer_directory(directory: str, state: str) -> None:
     """Refuse, in a user namespace, a directory of agents outside of it. Raises SettingsError.
 
     The owner of a namespace has every right in it, and can read the memory of an agent there. So
     each state folder remembers the widest namespace in which its directory was used, by the number
     of user ids.
     """
-    here = known(user.uid_map())
-    there = namespace_mark.widest(state)
+    here = count_known_ids(user.uid_map())
+    there = namespace_mark.read_mark(state)
     if there > here:
         raise SettingsError(
             f"An agent outside of this user namespace uses {directory}, and processes there could"
@@ -166,7 +166,7 @@ def _stay_outside(directory: str, state: str) -> None:
             " to another directory."
         )
     if there < here:
-        namespace_mark.leave(state, here)
+        namespace_mark.write_mark(state, here)
 
 
 def _make(state: str) -> None:

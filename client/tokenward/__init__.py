@@ -33,6 +33,6 @@ def get(
     several accounts match equally, if a vault that may hold the answer is locked, if no token can
     have these limits, and if the agent cannot be reached.
     """
-    from tokenward.credentials.python_api import find
+    from tokenward.credentials.python_api import find_for_url
 
-    return find(url, username, project, ttl)
+    return find_for_url(url, username, project, ttl)

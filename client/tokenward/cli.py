@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from tokenward.errors import CommandError, Shown, sayable
+from tokenward.errors import CommandError, HelpShown, sayable
 from tokenward.ui.terminal import COLORS, OutputClosedError, Terminal
 
 TYPE_CHECKING = False
@@ -99,7 +99,7 @@ def main(argv: Sequence[str]) -> int:
             verbose=arguments.verbose,
         )
         _run(command, arguments, terminal)
-    except Shown as asked:
+    except HelpShown as asked:
         return _print(terminal, str(asked))
     except CommandError as failed:
         terminal.fail(str(failed), failed.hint)
@@ -115,7 +115,7 @@ def main(argv: Sequence[str]) -> int:
 def command_of(argv: Sequence[str]) -> tuple[str, list[str]]:
     """Split a command line into the command and the options before and after it.
 
-    Raises CommandError for an unknown command, Shown for help on all commands or on a group.
+    Raises CommandError for an unknown command, HelpShown for help on all commands or on a group.
     """
     at = 0
     while at < len(argv) and argv[at].startswith("-"):
@@ -127,7 +127,7 @@ def command_of(argv: Sequence[str]) -> tuple[str, list[str]]:
 
             Parser("auth", "").read(before)  # an unknown option, or --version
         if before and {"-h", "--help"} & set(before):
-            raise Shown(overview())
+            raise HelpShown(overview())
         raise CommandError("A command is missing.", "`auth --help` lists them")
     for count in (2, 1):
         command = " ".join(words[:count])
@@ -136,7 +136,7 @@ def command_of(argv: Sequence[str]) -> tuple[str, list[str]]:
     group = words[0]
     if any(name.startswith(f"{group} ") for name in COMMANDS):
         if {"-h", "--help"} & set(before + words):
-            raise Shown(overview(group))
+            raise HelpShown(overview(group))
         raise CommandError(f"`auth {group}` needs a command.", f"`auth {group} --help` lists them")
     raise CommandError(
         f"There is no command {_quotable(group)}.".replace("  ", " "), "`auth --help` lists them"

@@ -19,7 +19,7 @@ class AgentAbsent(AgentUnreachable):
     """No agent listens at the address: the only case in which starting one helps."""
 
 
-class Shown(Exception):  # noqa: N818 - not an error: the user asked for it
+class HelpShown(Exception):  # noqa: N818 - not an error: the user asked for it
     """Help or the version is to be printed; `str()` is the text."""
 
 

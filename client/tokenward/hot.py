@@ -29,7 +29,7 @@ from tokenward.transport import address
 from tokenward.transport.socket_stream import open_stream
 from tokenward_protocol import WIRE_VERSION, places
 from tokenward_protocol.errors import ProtocolError
-from tokenward_protocol.frames import PREFIX, cut, frame
+from tokenward_protocol.frames import PREFIX, find_frame, make_frame
 from tokenward_protocol.packing import pack, unpack
 
 TYPE_CHECKING = False
@@ -61,13 +61,13 @@ def _run(service: str) -> int | None:
     # With stdout closed, the next descriptor opened, the agent's socket, would be taken for it.
     if sys.stdout is None or not home.startswith("/") or _is_set_otherwise(environ):
         return None
-    asked = _asked(service)
+    asked = _arguments(service)
     if asked is None:
         return None
     socket = environ.get("TOKENWARD_SOCK")
     if not socket:
         state = places.state_directory(sys.platform, environ, home)
-        if not environ.get("TOKENWARD_DIR") and not _settings_are_silent(environ, home, state):
+        if not environ.get("TOKENWARD_DIR") and not _are_settings_silent(environ, home, state):
             return None
         base = address.runtime_directory(environ, state)
         if base is None:
@@ -91,16 +91,16 @@ def _is_set_otherwise(environ: Mapping[str, str]) -> bool:
     return False
 
 
-def _asked(service: str) -> dict[str, Value] | None:
+def _arguments(service: str) -> dict[str, Value] | None:
     """Return the arguments of the request."""
     key = FIXED.get(service)
     if key is not None:
         return {"service": key}
-    from tokenward_protocol.urls import is_name, parse
+    from tokenward_protocol.urls import is_name, parse_service_url
 
     if is_name(service):
         return None
-    parsed = parse(service)
+    parsed = parse_service_url(service)
     if parsed.notice or parsed.password:
         return None
     if parsed.username:
@@ -108,7 +108,7 @@ def _asked(service: str) -> dict[str, Value] | None:
     return {"service": parsed.key}
 
 
-def _settings_are_silent(environ: Mapping[str, str], home: str, state: str) -> bool:
+def _are_settings_silent(environ: Mapping[str, str], home: str, state: str) -> bool:
     """Return whether no file of the user can name another credentials directory."""
     if os.path.lexists(f"{state}/trusted.json"):
         return False
@@ -143,9 +143,9 @@ def _fetch(socket: str, asked: dict[str, Value]) -> memoryview | None:
             return None
         deadline = monotonic() + ANSWER_SECONDS
         header = pack({"v": WIRE_VERSION, "id": 1, "op": "fetch", "whole": True, **asked})
-        stream.send(frame(header), deadline)
+        stream.send(make_frame(header), deadline)
         received = b""
-        while (ends := cut(memoryview(received))) is None:
+        while (ends := find_frame(memoryview(received))) is None:
             more = stream.receive(deadline)
             if not more:
                 return None

@@ -18,8 +18,15 @@ from contextlib import suppress
 from keyring import backend
 from keyring.backend import KeyringBackend
 
-from tokenward.keyring_program.agent_client import config_file, content
-from tokenward.keyring_program.client import Refused, Shut, ask, is_index, relay, withheld
+from tokenward.keyring_program.agent_client import config_file, read_start
+from tokenward.keyring_program.client import (
+    RelayError,
+    Unavailable,
+    ask,
+    is_index,
+    must_withhold,
+    relay,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,14 +56,16 @@ class Keyring(KeyringBackend):
 
     def get_password(self, service: str, username: str) -> str | None:
         """Return the secret of exactly this user, or None."""
-        found, others = self._asked(service, username)
-        return found[1] if found else _first(o.get_password(service, username) for o in others)
+        found, others = self._ask_here(service, username)
+        return (
+            found[1] if found else _first_answer(o.get_password(service, username) for o in others)
+        )
 
     def get_credential(self, service: str, username: str | None) -> Any:
         """Return user name and secret; without `username`, of the only account that answers."""
-        found, others = self._asked(service, username or None)
+        found, others = self._ask_here(service, username or None)
         if not found:
-            return _first(other.get_credential(service, username) for other in others)
+            return _first_answer(other.get_credential(service, username) for other in others)
         from keyring.credentials import SimpleCredential
 
         return SimpleCredential(*found)
@@ -70,18 +79,18 @@ class Keyring(KeyringBackend):
                     return
         try:
             relay("set", service, username, password)
-        except Refused as error:
+        except RelayError as error:
             from keyring.errors import PasswordSetError
 
             raise PasswordSetError(str(error)) from None
 
     def delete_password(self, service: str, username: str) -> None:
         """Remove as `auth logout` does; an entry that is not here is passed on."""
-        why = Refused("not-found", "No password is stored for this service and user name.")
+        why = RelayError("not-found", "No password is stored for this service and user name.")
         if self._is_here(service, username):
             try:
                 relay("del", service, username)
-            except Refused as error:
+            except RelayError as error:
                 why = error if error.stored else why
             else:
                 return
@@ -93,30 +102,32 @@ class Keyring(KeyringBackend):
 
         raise PasswordDeleteError(str(why))
 
-    def _asked(self, service: str, username: str | None) -> tuple[Any, list[Any]]:
+    def _ask_here(self, service: str, username: str | None) -> tuple[Any, list[Any]]:
         """Return the credential, else None with the backends to ask."""
         if self.aside:
             return None, self._others()
         try:
             found = ask(service, username)
-        except Shut as shut:
-            return None, [] if withheld(shut, service) else self._others()
+        except Unavailable as shut:
+            return None, [] if must_withhold(shut, service) else self._others()
         return found, [] if found else self._others()
 
     def _is_here(self, service: str, username: str) -> bool:
         """Return whether tokenward makes changes of this service."""
         if self.aside:
             return False
-        with suppress(Shut):
+        with suppress(Unavailable):
             return is_index(service) or ask(service, username) is not None
         return False
 
     def _others(self) -> list[Any]:
         """Return the backends that keyring would ask without our classes, in its order."""
-        exclusive = self.exclusive not in {False, "", "0"} or _is_exclusive(content(config_file()))
+        exclusive = self.exclusive not in {False, "", "0"} or _is_exclusive(
+            read_start(config_file())
+        )
         if exclusive and not self.aside:
             return []
-        if chosen := _chosen():
+        if chosen := _chosen_backend():
             return [chosen] if chosen.priority > 0 else []
         not_asked = {*OURS, "keyring.backends.chainer"}
         every = [k for k in backend.get_all_keyring() if type(k).__module__ not in not_asked]
@@ -124,11 +135,11 @@ class Keyring(KeyringBackend):
         return every if every and every[0].priority <= CHAINED else every[:1]
 
 
-def _chosen() -> Any:
+def _chosen_backend() -> Any:
     """Return the backend that keyring's settings choose besides this one, or None."""
     from keyring import core
 
-    for load in (core.load_env, core.load_config, _chosen_before):
+    for load in (core.load_env, core.load_config, _chosen_before_setup):
         path, chosen = sys.path[:], None
         with suppress(Exception):  # a broken setting of keyring chooses no backend
             chosen = load()
@@ -139,14 +150,14 @@ def _chosen() -> Any:
     return None
 
 
-def _chosen_before() -> Any:
+def _chosen_before_setup() -> Any:
     """Load the backend that keyringrc.cfg chose before `auth setup` made that line a comment."""
     from configparser import RawConfigParser
 
     from keyring import core
     from keyring.util.platform_ import config_root
 
-    text = content(f"{config_root()}/keyringrc.cfg").decode()
+    text = read_start(f"{config_root()}/keyringrc.cfg").decode()
     said = RawConfigParser()
     said.read_string(
         "\n".join(["[backend]", *(it.partition(BEFORE)[2] for it in text.splitlines())])
@@ -157,7 +168,7 @@ def _chosen_before() -> Any:
     return core.load_keyring(said.get("backend", "default-keyring"))
 
 
-def _first(answers: Iterable[T | None]) -> T | None:
+def _first_answer(answers: Iterable[T | None]) -> T | None:
     return next((answer for answer in answers if answer is not None), None)
 
 

@@ -18,7 +18,14 @@ import os
 import sys
 
 from tokenward.ending import leave
-from tokenward.keyring_program.client import Refused, Shut, ask, is_index, relay, withheld
+from tokenward.keyring_program.client import (
+    RelayError,
+    Unavailable,
+    ask,
+    is_index,
+    must_withhold,
+    relay,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,8 +82,8 @@ def _get(service: str, username: str | None, options: dict[str, str]) -> int:
         return PASS_ON  # an error, for the real program to report
     try:
         found = ask(service, (username or None) if creds else username)
-    except Shut as shut:
-        return FAILED if withheld(shut, service) else PASS_ON
+    except Unavailable as shut:
+        return FAILED if must_withhold(shut, service) else PASS_ON
     if found is None:
         return PASS_ON
     text = "\n".join(found) if creds else found[1]
@@ -99,20 +106,20 @@ def _set(service: str, username: str) -> int:
     if not _is_here(service, username):
         return PASS_ON
     from tokenward.errors import CommandError
-    from tokenward.ui.secret_input import MAX_INPUT, is_typed, stdin, text_of
+    from tokenward.ui.secret_input import MAX_INPUT, is_typed, read_stdin, text_of
 
     try:
         if is_typed():
-            password = _typed(f"Password for '{username}' in '{service}': ")
+            password = _ask_for_secret(f"Password for '{username}' in '{service}': ")
         else:
-            password = text_of(stdin(MAX_INPUT))
+            password = text_of(read_stdin(MAX_INPUT))
     except CommandError as failed:
         sys.stderr.write(f"keyring: {failed}{f' ({failed.hint})' if failed.hint else ''}\n")
         return FAILED
-    return _relayed("set", service, username, password)
+    return _relay("set", service, username, password)
 
 
-def _typed(question: str) -> str:
+def _ask_for_secret(question: str) -> str:
     """Ask for a secret on the terminal. Raises CommandError."""
     from tokenward.errors import CommandError
     from tokenward.ui.secret_input import one_line
@@ -131,20 +138,20 @@ def _typed(question: str) -> str:
 
 
 def _del(service: str, username: str) -> int:
-    return _relayed("del", service, username) if _is_here(service, username) else PASS_ON
+    return _relay("del", service, username) if _is_here(service, username) else PASS_ON
 
 
 def _is_here(service: str, username: str) -> bool:
     try:
         return is_index(service) or ask(service, username) is not None
-    except Shut:
+    except Unavailable:
         return False
 
 
-def _relayed(op: str, service: str, username: str, password: str | None = None) -> int:
+def _relay(op: str, service: str, username: str, password: str | None = None) -> int:
     try:
         relay(op, service, username, password)
-    except Refused as refused:
+    except RelayError as refused:
         if op == "del" and not refused.stored:
             return PASS_ON
         sys.stderr.write(f"keyring: {refused}\n")

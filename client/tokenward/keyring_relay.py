@@ -21,19 +21,19 @@ import sys
 from contextlib import closing
 
 from tokenward.credentials import token_format
-from tokenward.credentials.provider_choice import find_home
+from tokenward.credentials.provider_choice import choose_provider
 from tokenward.errors import CommandError
 from tokenward.session import Session
 from tokenward.transport.connect import AgentError
 from tokenward.ui.terminal import Terminal
 from tokenward_protocol.messages import VARIABLES
-from tokenward_protocol.urls import ServiceError, parse
+from tokenward_protocol.urls import ServiceError, parse_service_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Asked = dict[str, Any]
+    Arguments = dict[str, Any]
 
 
 def main() -> int:
@@ -61,23 +61,25 @@ def _session() -> Session:
     return Session(terminal, os.environ, json=False)
 
 
-def _get(session: Session, asked: Asked) -> Asked:
-    wanted: Asked = {"spelling": asked["service"], "username": asked["username"]}
+def _get(session: Session, asked: Arguments) -> Arguments:
+    wanted: Arguments = {"spelling": asked["service"], "username": asked["username"]}
     wanted.update((key, asked[key]) for key in _SCREEN if key in asked)
-    answer = session.plain("fetch", **wanted)
+    answer = session.ask_once("fetch", **wanted)
     return {"username": answer.header["username"], "password": answer.body.decode()}
 
 
-def _set(session: Session, asked: Asked) -> Asked:
-    found = token_format.checked((_key(asked["service"]),), asked["username"], asked["password"])
-    home = find_home(session, None)
-    home.make(session)
-    header = session.plain(
+def _set(session: Session, asked: Arguments) -> Arguments:
+    found = token_format.check_secret_for(
+        (_key(asked["service"]),), asked["username"], asked["password"]
+    )
+    choice = choose_provider(session, None)
+    choice.make_vault(session)
+    header = session.ask_once(
         "login",
         found.body,
         spelling=asked["service"],
         username=asked["username"],
-        provider=home.provider,
+        provider=choice.provider,
     ).header
     return {"notes": [*found.notices, *map(str, header["notes"])]}
 
@@ -85,13 +87,13 @@ def _set(session: Session, asked: Asked) -> Asked:
 def _key(spelling: str) -> str:
     """Return the agent's key: that of a URL, anything else unchanged."""
     try:
-        return parse(spelling).key if "://" in spelling else spelling
+        return parse_service_url(spelling).key if "://" in spelling else spelling
     except ServiceError:
         return spelling
 
 
-def _del(session: Session, asked: Asked) -> Asked:
-    session.plain("logout", spelling=asked["service"], username=asked["username"])
+def _del(session: Session, asked: Arguments) -> Arguments:
+    session.ask_once("logout", spelling=asked["service"], username=asked["username"])
     return {}
 
 

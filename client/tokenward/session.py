@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from tokenward.errors import CommandError
 from tokenward.once import once
-from tokenward.services import asleep
+from tokenward.services import is_asleep
 from tokenward.settings import service_names as names
-from tokenward.settings.effective import Settings, here
+from tokenward.settings.effective import Settings, settings_here
 from tokenward.transport.connect import ANSWER_SECONDS, AgentError, connect
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ class Session:
     @once
     def settings(self) -> Settings:
         """The settings for the directory in which the command was started."""
-        return here(self.environ)
+        return settings_here(self.environ)
 
     @property
     def directory(self) -> str:
@@ -84,7 +84,7 @@ class Session:
         """
         replace = start and self.terminal.attended
         found = connect(
-            self.directory, start=start, asleep=asleep, replace=replace, environ=self.environ
+            self.directory, start=start, asleep=is_asleep, replace=replace, environ=self.environ
         )
         self._connections.append(found)
         return found
@@ -94,7 +94,7 @@ class Session:
         for each in self._connections:
             each.close()
 
-    def plain(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
+    def ask_once(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
         """Ask the agent once. Raises AgentError."""
         timeout = _PATIENCE.get(op, ANSWER_SECONDS)
         if op in {"fetch", "share"} and arguments.get("attended"):
@@ -104,10 +104,10 @@ class Session:
         except AgentError as refused:
             if refused.code != "ambiguous":
                 raise
-            from tokenward.ui.formatting import listed
+            from tokenward.ui.formatting import join_words
 
             names = [str(name) for name in refused.header.get("usernames", [])]
-            accounts = listed([name or "one without a user name" for name in names])
+            accounts = join_words([name or "one without a user name" for name in names])
             which = "`--username`" if all(names) else "`--username` or `--no-username`"
             raise AgentError(
                 refused.code,
@@ -116,9 +116,9 @@ class Session:
                 refused.header,
             ) from None
         if op in _ENDING and (stopped := answer.header.get("stopped")):
-            from tokenward.ui.formatting import listed
+            from tokenward.ui.formatting import join_words
 
-            shared = listed([str(path) for path in stopped])
+            shared = join_words([str(path) for path in stopped])
             self.terminal.warn(f"This ended what was shared at {shared}.")
         return answer
 
@@ -128,15 +128,15 @@ class Session:
         Raises AgentError.
         """
         try:
-            return self.plain(op, body, **arguments)
+            return self.ask_once(op, body, **arguments)
         except AgentError as refused:
             if refused.code != "consent":
                 raise
-        from tokenward.transport.prompt_context import screen
+        from tokenward.transport.prompt_context import prompt_arguments
 
-        return self.plain(op, body, **arguments, **screen(self.environ))
+        return self.ask_once(op, body, **arguments, **prompt_arguments(self.environ))
 
-    def done(self, value: dict[str, Any]) -> None:
+    def write_json(self, value: dict[str, Any]) -> None:
         """Write the result as one JSON object, if JSON was asked for."""
         if self.json:
             self.terminal.json(value)

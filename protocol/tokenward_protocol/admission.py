@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from tokenward_protocol.base64url import decode_into, decoded_size
 from tokenward_protocol.caveats import LATEST
-from tokenward_protocol.index_tokens import read
+from tokenward_protocol.index_tokens import read_token
 from tokenward_protocol.macaroons import MAX_TOKEN, SPARE
 from tokenward_protocol.urls import FIXED, PAGES, PYPI, TESTPYPI, display
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 PREFIX: Final = b"pypi-"
 TOKEN_USER: Final = "__token__"  # noqa: S105 - the user name that every index knows tokens by
 ROOM: Final = MAX_TOKEN + SPARE
-"""Bytes of the buffer that `admitted` decodes into."""
+"""Bytes of the buffer that `admit` decodes into."""
 
 _TESTPYPI_PREFIX = b"testpypi-"
 _HOSTS = {"pypi.org": PYPI, "test.pypi.org": TESTPYPI}
@@ -74,7 +74,7 @@ class Expired(NotAdmitted):
     """The token has expired."""
 
 
-class Admitted(NamedTuple):
+class Admission(NamedTuple):
     """The part of the secret to store: from `start` to `stop`.
 
     `changed` is a sentence about what was removed, `notice` is a warning; either may be "".
@@ -86,17 +86,15 @@ class Admitted(NamedTuple):
     notice: str = ""
 
 
-def admitted(
-    service: str, username: str, secret: memoryview, room: memoryview, now: int
-) -> Admitted:
+def admit(service: str, username: str, secret: memoryview, room: memoryview, now: int) -> Admission:
     """Check a secret for a service, which is a key; `now` is in seconds since 1970.
 
     *room* needs `ROOM` bytes, and holds a decoded token afterwards. Raises NotAdmitted.
     """
     fixed = service in FIXED.values()
-    start, stop = _bare(secret)
+    start, stop = _trim(secret)
     token = _read(secret[start:stop], room)
-    claims = _claims(secret[start:stop]) if token is None else {}
+    claims = _jwt_claims(secret[start:stop]) if token is None else {}
     changed = ""
     if start or stop < len(secret):
         if (fixed and username == TOKEN_USER) or token is not None or claims is not None:
@@ -104,7 +102,7 @@ def admitted(
         else:
             start, stop = 0, len(secret)
     if fixed and username == TOKEN_USER:
-        if _begins(secret[start:stop], _TESTPYPI_PREFIX):
+        if _starts_with(secret[start:stop], _TESTPYPI_PREFIX):
             start += len(_TESTPYPI_PREFIX) - len(PREFIX)  # both have the same end
             token = _read(secret[start:stop], room)
             if token is None or _HOSTS.get(token.location) != TESTPYPI:
@@ -117,17 +115,17 @@ def admitted(
                 " too."
             )
         _judge(service, secret[start:stop], token)
-    end = _end(claims or {}) if token is None else token.restrictions.expires
+    end = _jwt_end(claims or {}) if token is None else token.scope.expires
     if end is not None and end <= now:
         page = PAGES.get(service)
         raise Expired(
             "The token has expired, according to itself.",
             f"make one at {page}" if page else "get a new one from where you got this one",
         )
-    return Admitted(start, stop, changed, _notice(service, username, secret, token))
+    return Admission(start, stop, changed, _notice(service, username, secret, token))
 
 
-def _bare(secret: memoryview) -> tuple[int, int]:
+def _trim(secret: memoryview) -> tuple[int, int]:
     """Return the start and end of the text between blanks and quotes."""
     start, stop = 0, len(secret)
     while start < stop and (size := _at_start(secret[start:stop])):
@@ -138,20 +136,20 @@ def _bare(secret: memoryview) -> tuple[int, int]:
 
 
 def _at_start(view: memoryview) -> int:
-    return next((len(each) for each in _AROUND if _begins(view, each)), 0)
+    return next((len(each) for each in _AROUND if _starts_with(view, each)), 0)
 
 
 def _at_end(view: memoryview) -> int:
     return next((len(each) for each in _AROUND if view[-len(each) :] == each), 0)
 
 
-def _begins(view: memoryview, word: bytes) -> bool:
+def _starts_with(view: memoryview, word: bytes) -> bool:
     return view[: len(word)] == word
 
 
 def _read(text: memoryview, room: memoryview) -> IndexToken | None:
     try:
-        return read(text, room)
+        return read_token(text, room)
     except ValueError:
         return None
 
@@ -159,8 +157,8 @@ def _read(text: memoryview, room: memoryview) -> IndexToken | None:
 def _judge(service: str, text: memoryview, token: IndexToken | None) -> None:
     """Raise NotAdmitted if pypi or testpypi would surely refuse a token."""
     name = display(service)
-    if not _begins(text, PREFIX):
-        stranger = next((what for word, what in _STRANGERS.items() if _begins(text, word)), "")
+    if not _starts_with(text, PREFIX):
+        stranger = next((what for word, what in _STRANGERS.items() if _starts_with(text, word)), "")
         raise NotAdmitted(
             f"This is {stranger}: a token of {name} begins with pypi-."
             if stranger
@@ -184,9 +182,9 @@ def _judge(service: str, text: memoryview, token: IndexToken | None) -> None:
         )
 
 
-def _claims(text: memoryview) -> dict[str, object] | None:
+def _jwt_claims(text: memoryview) -> dict[str, object] | None:
     """Return the claims of a JWT (RFC 7519), None if the text is not a JWT."""
-    if not _begins(text, b"eyJ"):  # the base64 of `{"`, with which a JWT begins
+    if not _starts_with(text, b"eyJ"):  # the base64 of `{"`, with which a JWT begins
         return None
     dots = [at for at, byte in enumerate(text) if byte == 0x2E]
     if len(dots) != 2:
@@ -201,7 +199,7 @@ def _claims(text: memoryview) -> dict[str, object] | None:
     return claims if isinstance(claims, dict) else None
 
 
-def _end(claims: dict[str, object]) -> int | None:
+def _jwt_end(claims: dict[str, object]) -> int | None:
     """Return when a JWT expires, None if it does not say so."""
     end = claims.get("exp")
     # It may have a fraction; Python also reads NaN, Infinity, and integers of any length.

@@ -36,7 +36,7 @@ _NAME = re.compile("[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _RUNS = re.compile("[-_.]+")
 
 
-class Restrictions:
+class TokenScope:
     """The visible restrictions of a token, all caveats together; None means no such restriction.
 
     Times are seconds since 1970. `projects` are normalised names. `user`, `project_ids` and
@@ -73,13 +73,13 @@ class Restrictions:
         self.caveats = caveats
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Restrictions) and vars(self) == vars(other)
+        return isinstance(other, TokenScope) and vars(self) == vars(other)
 
     def __hash__(self) -> int:
         return hash(tuple(vars(self).values()))
 
     @property
-    def confined(self) -> bool:
+    def is_confined(self) -> bool:
         """Whether the token is visibly good for less than its owner may do."""
         return any(
             each is not None
@@ -93,19 +93,19 @@ class Restrictions:
         )
 
     @property
-    def visible(self) -> bool:
+    def is_visible(self) -> bool:
         """Whether the token shows what it is good for, even if that is everything."""
-        return self.confined or self.user is not None
+        return self.is_confined or self.user is not None
 
 
-def normalised(name: str) -> str:
+def normalise_name(name: str) -> str:
     """Return a project's name as indexes compare it. Raises ValueError if it is not a name."""
     if not _NAME.fullmatch(name):
         raise ValueError("this is not a project's name")
     return _RUNS.sub("-", name).lower()
 
 
-def expiry(dialect: str, end: int) -> bytes:
+def expiry_caveat(dialect: str, end: int) -> bytes:
     """Return the caveat that ends a token at *end*, in seconds since 1970.
 
     It sets no beginning: an index whose clock is slow would refuse the token.
@@ -113,32 +113,32 @@ def expiry(dialect: str, end: int) -> bytes:
     return b"[0,%d,0]" % end if dialect == PYPI else b"expires=%d" % end
 
 
-def confinement(dialect: str, names: Sequence[str]) -> bytes:
+def projects_caveat(dialect: str, names: Sequence[str]) -> bytes:
     """Return the caveat that limits a token to projects, by their normalised names."""
     if dialect == PYPI:
         return json.dumps([1, list(names)], separators=(",", ":")).encode()
     return b"projects=" + ",".join(names).encode()
 
 
-def restrictions(dialect: str, caveats: Iterable[memoryview]) -> Restrictions:
+def read_scope(dialect: str, caveats: Iterable[memoryview]) -> TokenScope:
     """Read the caveats of a token."""
     read = _pypi if dialect == PYPI else _devpi
-    found = Restrictions()
+    found = TokenScope()
     for caveat in caveats:
         try:
             more = read(str(caveat, "utf-8"))
         except (ValueError, LookupError, TypeError, RecursionError):
-            more = Restrictions(unknown=1)
+            more = TokenScope(unknown=1)
         more.caveats = 1
-        found = _both(found, more)
+        found = _intersect(found, more)
     return found
 
 
-def _both(one: Restrictions, other: Restrictions) -> Restrictions:
+def _intersect(one: TokenScope, other: TokenScope) -> TokenScope:
     """Return the restrictions that apply if both apply."""
-    return Restrictions(
-        _chosen(min, one.expires, other.expires),
-        _chosen(max, one.not_before, other.not_before),
+    return TokenScope(
+        _choose(min, one.expires, other.expires),
+        _choose(max, one.not_before, other.not_before),
         _common(one.projects, other.projects),
         _common(one.project_ids, other.project_ids),
         one.user if other.user is None else other.user,
@@ -151,7 +151,7 @@ def _both(one: Restrictions, other: Restrictions) -> Restrictions:
     )
 
 
-def _chosen(choose: Callable[[int, int], int], one: int | None, other: int | None) -> int | None:
+def _choose(choose: Callable[[int, int], int], one: int | None, other: int | None) -> int | None:
     return other if one is None else one if other is None else choose(one, other)
 
 
@@ -161,45 +161,45 @@ def _common(one: Names, other: Names) -> Names:
     return tuple(name for name in one if name in other)
 
 
-def _pypi(text: str) -> Restrictions:
+def _pypi(text: str) -> TokenScope:
     match json.loads(text):
         case [tag, *_] if isinstance(tag, bool):
             raise ValueError("a tag is not a number")
         case [0, end, beginning, *_]:
-            return Restrictions(_time(end), _time(beginning) or None)
+            return TokenScope(_time(end), _time(beginning) or None)
         case [1, names, *_]:
-            return Restrictions(projects=_texts(names))
+            return TokenScope(projects=_texts(names))
         case [2, ids, *_]:
-            return Restrictions(project_ids=_texts(ids))
+            return TokenScope(project_ids=_texts(ids))
         case [3, str(user), *_]:
-            return Restrictions(user=user)
+            return TokenScope(user=user)
         case [4, str(publisher), *_]:
-            return Restrictions(publisher=publisher)
+            return TokenScope(publisher=publisher)
         case {"version": 1, "permissions": "user"}:
-            return Restrictions(user="", legacy=True)
+            return TokenScope(user="", legacy=True)
         case {"version": 1, "permissions": {"projects": names}}:
-            return Restrictions(projects=_normalised(_texts(names)), legacy=True)
+            return TokenScope(projects=_normalise_names(_texts(names)), legacy=True)
         case {"nbf": beginning, "exp": end}:
-            return Restrictions(_time(end), _time(beginning) or None, legacy=True)
+            return TokenScope(_time(end), _time(beginning) or None, legacy=True)
         case {"project_ids": ids}:
-            return Restrictions(project_ids=_texts(ids), legacy=True)
+            return TokenScope(project_ids=_texts(ids), legacy=True)
     raise ValueError("a caveat is not of PyPI's dialect")
 
 
-def _devpi(text: str) -> Restrictions:
+def _devpi(text: str) -> TokenScope:
     key, mark, value = text.partition("=")
     values = tuple(each.strip() for each in value.split(","))
     match key if mark else "":
         case "expires":
-            return Restrictions(None if value == "never" else _time(int(value)))
+            return TokenScope(None if value == "never" else _time(int(value)))
         case "not_before":
-            return Restrictions(not_before=_time(int(value)) or None)
+            return TokenScope(not_before=_time(int(value)) or None)
         case "projects":
-            return Restrictions(projects=_normalised(values))
+            return TokenScope(projects=_normalise_names(values))
         case "indexes":
-            return Restrictions(indexes=values)
+            return TokenScope(indexes=values)
         case "allowed":
-            return Restrictions(allowed=values)
+            return TokenScope(allowed=values)
     raise ValueError("a caveat is not of devpi's dialect")
 
 
@@ -215,5 +215,5 @@ def _texts(values: Any) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _normalised(names: tuple[str, ...]) -> tuple[str, ...]:
+def _normalise_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(_RUNS.sub("-", name).lower() for name in names)

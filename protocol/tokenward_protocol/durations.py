@@ -11,7 +11,7 @@ LONGEST = 100 * 365 * 86400
 """The longest accepted length of time, in seconds: a hundred years."""
 
 
-def seconds(text: str) -> int:
+def parse_seconds(text: str) -> int:
     """Return the length of time in whole seconds, at least 1.
 
     Raises ValueError with one sentence for the user.

@@ -6,7 +6,7 @@ Both integers are big endian; `length` counts everything after itself. The heade
 msgpack map (packing.py) and holds no secret; the body is raw bytes and is where secrets travel,
 so that no parser ever has to touch one.
 
-Sans I/O: `cut` finds the parts of the bytes that it gets; reading, writing, waiting and wiping are
+Sans I/O: `find_frame` finds the parts of the bytes that it gets; reading, writing, waiting and wiping are
 the caller's. It makes no copy of the bytes, and checks a length before the caller reserves memory for
 it.
 """
@@ -28,7 +28,7 @@ MAX_HEADER = 0xFFFF
 """Largest header, in bytes: the maximum of its length field."""
 
 
-def sizes(prefix: bytes | bytearray | memoryview) -> tuple[int, int]:
+def read_sizes(prefix: bytes | bytearray | memoryview) -> tuple[int, int]:
     """Return (bytes of the whole frame, bytes of its header) from its first `PREFIX` bytes.
 
     Raises RemoteError: code `bad-frame` if the header is longer than the frame, code `too-large`
@@ -45,20 +45,20 @@ def sizes(prefix: bytes | bytearray | memoryview) -> tuple[int, int]:
     return 4 + length, header
 
 
-def cut(view: memoryview) -> tuple[int, int] | None:
+def find_frame(view: memoryview) -> tuple[int, int] | None:
     """Return the start of the first frame's body in `view`, and its end; None if it is incomplete.
 
     The header is `view[PREFIX:body]`, the body `view[body:end]`.
 
-    Raises RemoteError as `sizes` does, as soon as the prefix is there.
+    Raises RemoteError as `read_sizes` does, as soon as the prefix is there.
     """
     if len(view) < PREFIX:
         return None
-    end, header = sizes(view[:PREFIX])
+    end, header = read_sizes(view[:PREFIX])
     return (PREFIX + header, end) if len(view) >= end else None
 
 
-def prefix(header: int, body: int) -> bytes:
+def make_prefix(header: int, body: int) -> bytes:
     """Return the two length fields for a header and a body of these lengths.
 
     Raises LocalError with code `too-large` past a limit.
@@ -68,6 +68,6 @@ def prefix(header: int, body: int) -> bytes:
     return (2 + header + body).to_bytes(4, "big") + header.to_bytes(2, "big")
 
 
-def frame(header: bytes, body: bytes | bytearray | memoryview = b"") -> bytes:
+def make_frame(header: bytes, body: bytes | bytearray | memoryview = b"") -> bytes:
     """Return one whole frame, for a sender whose body may be bytes (a client)."""
-    return prefix(len(header), len(body)) + header + bytes(body)
+    return make_prefix(len(header), len(body)) + header + bytes(body)

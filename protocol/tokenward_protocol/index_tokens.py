@@ -2,9 +2,9 @@
 
 Such a token is the name of the dialect, `-`, and a macaroon in base64url. Its holder can make
 *children* of it, each good for less than its parent, without asking the index. A child has an expiry
-first, then the projects. `plan` decides the content of a child, and refuses at once what an index would
+first, then the projects. `plan_derivation` decides the content of a child, and refuses at once what an index would
 refuse later: a child of an expired token, or one for a project that its parent is not for.
-`write_child` makes it, in the caller's buffers alone.
+`write_derived` makes it, in the caller's buffers alone.
 
 The token's location names its index. It is not signed, so it is a help for the user and not a
 protection. A token in PyPI's dialect is not attenuated if its index is not known to accept children.
@@ -16,18 +16,18 @@ from tokenward_protocol.base64url import encoded_size
 from tokenward_protocol.caveats import (
     DEVPI,
     PYPI,
-    Restrictions,
-    confinement,
-    expiry,
-    normalised,
-    restrictions,
+    TokenScope,
+    expiry_caveat,
+    normalise_name,
+    projects_caveat,
+    read_scope,
 )
 from tokenward_protocol.macaroons import (
     MAX_TOKEN,
     SPARE,
     Macaroon,
-    grown_size,
-    narrow,
+    attenuate,
+    attenuated_size,
     plain_mac,
     unwrap,
     wrap_into,
@@ -63,7 +63,7 @@ _LEEWAY: Final = 60
 _SHOWN: Final = 5
 
 
-class Unfit(Exception):  # noqa: N818 - what it says
+class NotAttenuable(Exception):  # noqa: N818 - what it says
     """A child that no index would accept; the text is a sentence, `hint` says what helps."""
 
     def __init__(self, message: str, hint: str) -> None:
@@ -77,7 +77,7 @@ class IndexToken:
     `size` is that of the macaroon in bytes.
     """
 
-    __slots__ = ("dialect", "location", "macaroon", "restrictions", "size")
+    __slots__ = ("dialect", "location", "macaroon", "scope", "size")
 
     def __init__(
         self,
@@ -85,21 +85,21 @@ class IndexToken:
         location: str,
         macaroon: Macaroon,
         size: int,
-        restrictions: Restrictions,
+        scope: TokenScope,
     ) -> None:
         self.dialect = dialect
         self.location = location
         self.macaroon = macaroon
         self.size = size
-        self.restrictions = restrictions
+        self.scope = scope
 
     @property
-    def narrows(self) -> bool:
+    def is_attenuable(self) -> bool:
         """Whether its index is known to accept children of it."""
         return self.dialect == DEVPI or self.location in LOCATIONS
 
 
-class Child:
+class Derivation:
     """The content of a child: its caveats, its expiry, and its projects, None without a limit.
 
     `limited`: it names the projects itself; otherwise only its parent does.
@@ -120,7 +120,7 @@ class Child:
         self.limited = limited
 
 
-def read(text: memoryview, raw: memoryview) -> IndexToken:
+def read_token(text: memoryview, raw: memoryview) -> IndexToken:
     """Read a token; its macaroon is decoded into *raw*, which needs MAX_TOKEN bytes.
 
     Raises ValueError if it is not a macaroon after a known prefix.
@@ -133,22 +133,22 @@ def read(text: memoryview, raw: memoryview) -> IndexToken:
             except UnicodeDecodeError:
                 break
             parts = (raw[slice(*span)] for span in found.caveats)
-            return IndexToken(dialect, location, found, size, restrictions(dialect, parts))
+            return IndexToken(dialect, location, found, size, read_scope(dialect, parts))
     raise ValueError("a token does not begin as one of an index")
 
 
-def described(token: IndexToken) -> dict[str, Value]:
+def describe(token: IndexToken) -> dict[str, Value]:
     """Describe a token, as docs/PROTOCOL.md has it; without its identifier."""
-    held = token.restrictions
+    held = token.scope
     shown: dict[str, Value] = {
         key: list(value) if isinstance(value, tuple) else value for key, value in vars(held).items()
     }
     return {
         "dialect": token.dialect,
         "location": token.location,
-        "narrows": token.narrows,
-        "confined": held.confined,
-        "visible": held.visible,
+        "narrows": token.is_attenuable,
+        "confined": held.is_confined,
+        "visible": held.is_visible,
         **shown,
     }
 
@@ -162,89 +162,98 @@ def same_origin(one: IndexToken, raw: memoryview, other: IndexToken, other_raw: 
     )
 
 
-def plan(
+def plan_derivation(
     token: IndexToken,
     now: int,
     end: int,
     projects: Sequence[str] = (),
     likely: Sequence[str] = (),
-) -> Child:
+) -> Derivation:
     """Decide the content of a child that expires at *end* or before, by the index's clock.
 
     *projects* (normalised names) were asked for: it is good for no others. *likely* ones were detected;
-    they only limit a token that is for them. Raises Unfit.
+    they only limit a token that is for them. Raises NotAttenuable.
     """
-    held = token.restrictions
+    held = token.scope
     if held.expires is not None and held.expires <= now:
-        raise Unfit("The stored token has expired.", "`auth login` stores a new one")
+        raise NotAttenuable("The stored token has expired.", "`auth login` stores a new one")
     if held.not_before is not None and held.not_before > now + _LEEWAY:
-        raise Unfit("The stored token is not valid yet.", "`auth token --describe` says from when")
+        raise NotAttenuable(
+            "The stored token is not valid yet.", "`auth token --describe` says from when"
+        )
     if held.projects is not None:
         beyond = [name for name in projects if name not in held.projects]
         if beyond:
-            raise Unfit(
-                f"The stored token is for {_listed(held.projects)} alone, and not for"
-                f" {_listed(beyond)}.",
+            raise NotAttenuable(
+                f"The stored token is for {_join(held.projects)} alone, and not for"
+                f" {_join(beyond)}.",
                 "ask for its projects, or log in with another token",
             )
-    names = named_by_child(held.projects, projects, likely)
+    names = derived_projects(held.projects, projects, likely)
     end = end if held.expires is None else min(end, held.expires)
-    caveats = [expiry(token.dialect, end)]
+    caveats = [expiry_caveat(token.dialect, end)]
     if names:
-        caveats.append(confinement(token.dialect, names))
-    return Child(tuple(caveats), end, names or held.projects, bool(names))
+        caveats.append(projects_caveat(token.dialect, names))
+    return Derivation(tuple(caveats), end, names or held.projects, bool(names))
 
 
-def named_by_child(
+def derived_projects(
     held: Sequence[str] | None, projects: Sequence[str], likely: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the projects that a child names, as in `plan`; its parent is for those `held`."""
+    """Return the projects that a child names, as in `plan_derivation`; its parent is for those `held`."""
     known = (name for name in likely if held is None or name in held)
     return tuple(dict.fromkeys(projects or known))
 
 
-def child_size(token: IndexToken, child: Child) -> int:
-    """Return the number of letters of a child of *token*. Raises Unfit if it is too long."""
-    grown = grown_size(token.macaroon, child.caveats)
+def derived_size(token: IndexToken, derivation: Derivation) -> int:
+    """Return the number of letters of a child of *token*. Raises NotAttenuable if it is too long."""
+    grown = attenuated_size(token.macaroon, derivation.caveats)
     size = len(PREFIXES[token.dialect]) + encoded_size(grown)
     if size > MAX_TOKEN:
-        raise Unfit("The attenuated token would be too long.", "ask for fewer projects at once")
+        raise NotAttenuable(
+            "The attenuated token would be too long.", "ask for fewer projects at once"
+        )
     return size
 
 
-def write_child(
-    token: IndexToken, child: Child, text: memoryview, raw: memoryview, mac: Mac, out: memoryview
+def write_derived(
+    token: IndexToken,
+    derivation: Derivation,
+    text: memoryview,
+    raw: memoryview,
+    mac: Mac,
+    out: memoryview,
 ) -> int:
-    """Write a child of the token *text*, decoded in *raw*, to *out*; return its `child_size`.
+    """Write a child of the token *text*, decoded in *raw*, to *out*; return its `derived_size`.
 
     *raw*, which holds the child's macaroon afterwards, and *out* need MAX_TOKEN + SPARE bytes.
     """
     prefix = len(PREFIXES[token.dialect])
     out[:prefix] = text[:prefix]
-    grown = narrow(token.macaroon, token.size, raw, child.caveats, mac)
+    grown = attenuate(token.macaroon, token.size, raw, derivation.caveats, mac)
     return prefix + wrap_into(raw[:grown], text[prefix:], token.macaroon.end, out[prefix:])
 
 
-def of_text(secret: str) -> IndexToken:
+def token_of_text(secret: str) -> IndexToken:
     """Read a token from text, in a client. Raises ValueError."""
-    return read(memoryview(secret.encode()), memoryview(bytearray(len(secret) + SPARE)))
+    return read_token(memoryview(secret.encode()), memoryview(bytearray(len(secret) + SPARE)))
 
 
-def child_of_text(secret: str, child: Child) -> str:
-    """Make a child of a token in text, in a client. Raises ValueError, Unfit."""
+def derive_text(secret: str, derivation: Derivation) -> str:
+    """Make a child of a token in text, in a client. Raises ValueError, NotAttenuable."""
     text = memoryview(secret.encode())
     raw, out = (memoryview(bytearray(MAX_TOKEN + SPARE)) for _ in range(2))
-    token = read(text, raw)
-    child_size(token, child)
-    return str(out[: write_child(token, child, text, raw, plain_mac, out)], "ascii")
+    token = read_token(text, raw)
+    derived_size(token, derivation)
+    return str(out[: write_derived(token, derivation, text, raw, plain_mac, out)], "ascii")
 
 
-def names_in(text: str) -> tuple[str, ...]:
+def split_names(text: str) -> tuple[str, ...]:
     """Return the normalised names in a text that separates them by one blank. Raises ValueError."""
-    return tuple(dict.fromkeys(map(normalised, text.split(" "))))
+    return tuple(dict.fromkeys(map(normalise_name, text.split(" "))))
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join(names: Sequence[str]) -> str:
     more = len(names) - _SHOWN
     shown = [*names[:_SHOWN], *([f"{more} more"] if more > 0 else [])]
     return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else "nothing"

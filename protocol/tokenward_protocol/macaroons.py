@@ -57,10 +57,10 @@ class Macaroon:
         self.end = end
 
 
-def parse(raw: memoryview) -> Macaroon:
+def parse_macaroon(raw: memoryview) -> Macaroon:
     """Read all of *raw*. Raises ValueError if it is not one macaroon and nothing else."""
     try:
-        return _parse(raw)
+        return _parse_macaroon(raw)
     except IndexError:
         raise ValueError("a macaroon is cut off") from None
 
@@ -74,20 +74,22 @@ def unwrap(letters: memoryview, raw: memoryview) -> tuple[Macaroon, int]:
         raise ValueError("a token is longer than any index makes")
     size = decoded_size(len(letters))
     decode_into(letters, raw)
-    return parse(raw[:size]), size
+    return parse_macaroon(raw[:size]), size
 
 
-def grown_size(found: Macaroon, caveats: Sequence[bytes]) -> int:
+def attenuated_size(found: Macaroon, caveats: Sequence[bytes]) -> int:
     """Return the size in bytes of a macaroon with these caveats appended. Raises ValueError."""
     return found.end + sum(map(_caveat_size, caveats)) + 3 + SIGNATURE
 
 
-def narrow(found: Macaroon, size: int, raw: memoryview, caveats: Sequence[bytes], mac: Mac) -> int:
+def attenuate(
+    found: Macaroon, size: int, raw: memoryview, caveats: Sequence[bytes], mac: Mac
+) -> int:
     """Append caveats to the macaroon of *size* bytes in *raw*, in place; return its new size.
 
-    *raw* needs `grown_size` bytes. Raises ValueError for a caveat that is empty or too long.
+    *raw* needs `attenuated_size` bytes. Raises ValueError for a caveat that is empty or too long.
     """
-    grown = grown_size(found, caveats)
+    grown = attenuated_size(found, caveats)
     signature = raw[grown - SIGNATURE : grown]
     signature[:] = raw[size - SIGNATURE : size]
     at = found.end
@@ -119,28 +121,28 @@ def plain_mac(key: memoryview, message: bytes, out: memoryview) -> None:
     out[:] = hmac.digest(key, message, "sha256")
 
 
-def _parse(raw: memoryview) -> Macaroon:
+def _parse_macaroon(raw: memoryview) -> Macaroon:
     if raw[0] != 2:
         raise ValueError("a macaroon is not of version 2")
     at, location = 1, (1, 1)
     if raw[at] == _LOCATION:
-        location = _field(raw, at, _LOCATION)
+        location = _find_field(raw, at, _LOCATION)
         at = location[1]
-    identifier = _field(raw, at, _IDENTIFIER)
+    identifier = _find_field(raw, at, _IDENTIFIER)
     if identifier[0] == identifier[1]:
         raise ValueError("a macaroon has no identifier")
     at = _section_end(raw, identifier[1])
     caveats: list[Span] = []
     while raw[at]:
-        caveats.append(_field(raw, at, _CAVEAT))
+        caveats.append(_find_field(raw, at, _CAVEAT))
         at = _section_end(raw, caveats[-1][1])
-    signature = _field(raw, at + 1, _SIGNATURE)
+    signature = _find_field(raw, at + 1, _SIGNATURE)
     if signature != (len(raw) - SIGNATURE, len(raw)):
         raise ValueError("a macaroon does not end with its signature")
     return Macaroon(location, identifier, tuple(caveats), at)
 
 
-def _field(raw: memoryview, at: int, kind: int) -> Span:
+def _find_field(raw: memoryview, at: int, kind: int) -> Span:
     """Return the position of the data of the field at *at*."""
     if raw[at] != kind:
         raise ValueError("a field of a macaroon is missing or of another kind")

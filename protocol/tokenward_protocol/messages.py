@@ -146,7 +146,7 @@ CODES = {
 """The codes of error answers."""
 
 
-def request(op: str, number: int, arguments: dict[str, Value]) -> bytes:
+def make_request(op: str, number: int, arguments: dict[str, Value]) -> bytes:
     """Return the header of a request; arguments that are None are left out.
 
     Raises LocalError with code `bad-request` for an argument that the op does not have.

@@ -111,7 +111,7 @@ class Reader:
         try:
             code = self.view[self.at]
         except IndexError:
-            raise truncated() from None
+            raise truncated_error() from None
         self.at += 1
         return code
 
@@ -119,7 +119,7 @@ class Reader:
         """Read a big-endian unsigned integer of `width` bytes."""
         end = self.at + width
         if end > len(self.view):
-            raise truncated()
+            raise truncated_error()
         number = int.from_bytes(self.view[self.at : end], "big")
         self.at = end
         return number
@@ -145,7 +145,7 @@ class Reader:
         start = self.at
         self.at = start + size
         if self.at > len(self.view):
-            raise truncated()
+            raise truncated_error()
         return start, self.at
 
     def text(self) -> str:
@@ -160,7 +160,7 @@ class Reader:
     def value(self, depth: int = MAX_DEPTH) -> Value:
         """Read one value of any type of the subset."""
         if self.at >= len(self.view):
-            raise truncated()
+            raise truncated_error()
         code = self.view[self.at]
         if code & 0xE0 == 0xA0 or 0xD9 <= code <= 0xDB:
             return self.text()
@@ -209,7 +209,7 @@ class Reader:
             raise RemoteError("bad-header", "A header has bytes after its end.")
 
 
-def truncated() -> RemoteError:
+def truncated_error() -> RemoteError:
     """Return the error for a value that is longer than its header."""
     return RemoteError("bad-header", "A header ends in the middle of a value.")
 

@@ -19,7 +19,7 @@ MAX_PARTS = 32
 _PART_AND_DOT = rb"(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+"
 
 
-def parse(data: bytes) -> dict[str, Any]:
+def parse_toml(data: bytes) -> dict[str, Any]:
     """Return the table in a file's bytes.
 
     Raises ValueError with a text that follows the file's name. A key of very many parts is refused:

@@ -43,7 +43,7 @@ def host_and_port(authority: str) -> tuple[str, str]:
 def path_key(path: str) -> str:
     """Decode unreserved characters, encode others, remove dot segments, end with one slash."""
     if path.strip(_PATH):  # empty if every character may stand as itself
-        path = _recoded(path)
+        path = _recode(path)
     if "/." in path:
         segments: list[str] = []
         for segment in path[1:].split("/"):
@@ -55,7 +55,7 @@ def path_key(path: str) -> str:
     return path.rstrip("/") + "/"
 
 
-def decoded(text: str) -> str:
+def decode(text: str) -> str:
     """Percent-decode a user name or password. Raises PartError if the bytes are not UTF-8."""
     if "%" not in text:
         return text
@@ -139,17 +139,17 @@ def _port(port: str) -> str:
     return number
 
 
-def _recoded(path: str) -> str:
+def _recode(path: str) -> str:
     plain, *coded = path.split("%")
-    parts = [_encoded(plain)]
+    parts = [_encode(plain)]
     for piece in coded:
         char = chr(_byte(piece))
         parts.append(char if char in _UNRESERVED else "%" + piece[:2].upper())
-        parts.append(_encoded(piece[2:]))
+        parts.append(_encode(piece[2:]))
     return "".join(parts)
 
 
-def _encoded(text: str) -> str:
+def _encode(text: str) -> str:
     if not text.strip(_PATH):
         return text
     return "".join(c if c in _PATH else "".join(f"%{b:02X}" for b in c.encode()) for c in text)

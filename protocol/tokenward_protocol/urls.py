@@ -21,7 +21,7 @@ knows only the two fixed names; the others are in configuration files.
 
 from __future__ import annotations
 
-from tokenward_protocol.url_parts import PartError, decoded, host_and_port, path_key
+from tokenward_protocol.url_parts import PartError, decode, host_and_port, path_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def is_name(text: str) -> bool:
     return text.lower() != "localhost" and not any(mark in text for mark in marks)
 
 
-def parse(text: str) -> ServiceURL:
+def parse_service_url(text: str) -> ServiceURL:
     """Read a URL or `[user[:password]@]host[:port][/path]`, which gets https.
 
     Blanks around it are dropped. Raises ServiceError for the refusals above, and for a name
@@ -97,9 +97,9 @@ def parse(text: str) -> ServiceURL:
     """
     text = text.strip(" \t\r\n")
     try:
-        return _parse(text)
+        return _parse_service_url(text)
     except PartError as refused:
-        message, hint = f"{masked(text)} {refused.predicate}.", refused.hint
+        message, hint = f"{mask(text)} {refused.predicate}.", refused.hint
     # Outside the handler, so that this exception has no context that holds a piece of the text.
     raise ServiceError(message, hint)
 
@@ -107,7 +107,7 @@ def parse(text: str) -> ServiceURL:
 def is_canonical(key: str) -> bool:
     """Tell whether `key` is canonical, which is the only spelling on the wire."""
     try:
-        return parse(key).key == key
+        return parse_service_url(key).key == key
     except ServiceError:
         return False
 
@@ -136,7 +136,7 @@ def display(key: str) -> str:
     return "pypi" if key == PYPI else "testpypi" if key == TESTPYPI else key
 
 
-def masked(text: str) -> str:
+def mask(text: str) -> str:
     """Make `text` fit for a message: no user info, query, fragment or unprintable characters.
 
     A port that is not a number is masked, too: it may be a password whose `@host` was forgotten. A
@@ -158,7 +158,7 @@ def masked(text: str) -> str:
     return text or "the service"
 
 
-def _parse(text: str) -> ServiceURL:
+def _parse_service_url(text: str) -> ServiceURL:
     if not text:
         raise PartError("is empty", "name a service, such as pypi, or give its URL")
     if not text.isprintable() or " " in text or "\\" in text:
@@ -176,7 +176,7 @@ def _parse(text: str) -> ServiceURL:
     if scheme not in {"https", "http"}:
         raise PartError("has a scheme that no package index has", "an index has an https:// URL")
 
-    authority, path = _divided(rest)
+    authority, path = _divide(rest)
     userinfo, _, authority = authority.rpartition("@")
     if "@" in userinfo:
         raise PartError("has more than one @ before its path", "write %40 for an @ in a user name")
@@ -194,13 +194,13 @@ def _parse(text: str) -> ServiceURL:
     return ServiceURL(
         key,
         f"{scheme}://{authority}{path}",
-        decoded(username) or None,
-        decoded(password) or None,
+        decode(username) or None,
+        decode(password) or None,
         notice,
     )
 
 
-def _divided(rest: str) -> tuple[str, str]:
+def _divide(rest: str) -> tuple[str, str]:
     """Divide what follows `://` into authority and the rest from its first `/`, `?` or `#`."""
     end = len(rest)
     for mark in "/?#":

@@ -18,14 +18,14 @@ def user_id(text: str) -> int:
     raise ValueError("is not a user id")
 
 
-def mapped(uid_map: str) -> int:
+def count_ids(uid_map: str) -> int:
     """Return the number of ids in a map. Raises ValueError, IndexError if it is not a map."""
     return sum(int(line.split()[2]) for line in uid_map.splitlines())
 
 
-def known(uid_map: str | None) -> int:
+def count_known_ids(uid_map: str | None) -> int:
     """Return how many ids there are by a map; `ALL_IDS` where there is none, as on other systems."""
     try:
-        return ALL_IDS if uid_map is None else mapped(uid_map)
+        return ALL_IDS if uid_map is None else count_ids(uid_map)
     except (ValueError, IndexError):
         return ALL_IDS

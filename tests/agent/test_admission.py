@@ -88,7 +88,7 @@ def test_what_has_expired_replaces_nothing_at_any_index(asked: Asked) -> None:
 
 def test_the_end_is_judged_by_the_clock_of_the_index_where_that_is_known(asked: Asked) -> None:
     soon = token_of("", "z", f"expires={START + 50}", prefix="devpi-").encode()
-    asked.engine.children.clocks.saw(OTHER, START + 60)
+    asked.engine.derived_tokens.clocks.record(OTHER, START + 60)
     assert asked.login(soon, service=OTHER)["code"] == "refused"
 
 

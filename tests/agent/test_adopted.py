@@ -10,7 +10,7 @@ import pytest
 
 from support.agents.in_process import Engine
 from support.waiting import until_in_loop
-from tokenward_agent.failure import Gone
+from tokenward_agent.failure import KeyDestroyed
 from tokenward_agent.store import adopted
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def test_an_adopted_secret_is_read_when_needed_and_kept_for_five_minutes(
         header, secret = await engine.ask("fetch", service=URL)
         assert (secret, header["username"], header["provider"]) == (b"second", "ana", "keyring")
         assert b"second" not in b"".join(p.read_bytes() for p in engine.directory.iterdir())
-        assert engine.arena.free == engine.quiet
+        assert engine.arena.free_bytes == engine.quiet
 
     asyncio.run(main())
 
@@ -120,7 +120,7 @@ def test_what_no_keyring_has_is_not_adopted(tmp_path: Path, backend: Backend) ->
         assert header["message"] == f"No keyring has a password of ana for {URL}."
         assert header["hint"]
         assert not engine.keyring.records
-        assert engine.arena.free == engine.quiet
+        assert engine.arena.free_bytes == engine.quiet
 
     asyncio.run(main())
 
@@ -163,9 +163,9 @@ def test_a_lock_forgets_what_was_read(tmp_path: Path, backend: Backend) -> None:
         engine = await adopting(tmp_path, backend)
         backend.holds({f"{URL} ana": "first"})
         await engine.ask("fetch", service=URL)
-        kept = await engine.adopted.secret(next(iter(engine.keyring.records.values())))
+        kept = await engine.adopted.read_secret(next(iter(engine.keyring.records.values())))
         await engine.ask("lock")
-        with pytest.raises(Gone):
+        with pytest.raises(KeyDestroyed):
             kept.open_into(memoryview(bytearray(kept.size)))
         assert (await engine.ask("fetch", service=URL))[0]["code"] == "locked"
         await engine.ask("unlock")
@@ -235,7 +235,7 @@ def test_a_hundred_requests_for_a_stuck_keyring_keep_nobody_else_from_anything(
         backend.stuck(on=False)
         assert {secret for _, secret in await asyncio.gather(*fetches)} == {b"at last"}
         assert len(backend.asked) == 1
-        assert engine.arena.free == engine.quiet
+        assert engine.arena.free_bytes == engine.quiet
 
     asyncio.run(main())
 

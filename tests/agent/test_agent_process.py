@@ -24,8 +24,8 @@ from support.inspection.processes import (
 )
 from support.waiting import PATIENCE, until
 from tokenward_agent.harden import DEAF
-from tokenward_protocol.frames import frame
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import make_frame
+from tokenward_protocol.messages import make_request
 
 URL = "https://index.example/team/"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -157,7 +157,7 @@ def test_another_user_is_not_answered_even_where_all_doors_stand_open(
     for path in (tmp_path, tmp_path / "run"):
         path.chmod(0o777)
     agent.socket.chmod(0o777)
-    asking = frame(request("fetch", 1, {"service": URL}))
+    asking = make_frame(make_request("fetch", 1, {"service": URL}))
     program = (
         "import os, socket, sys\n"
         "os.setgroups([]); os.setgid(12345); os.setuid(12345)\n"
@@ -213,7 +213,7 @@ def test_root_is_not_answered_by_an_agent_of_a_user(tmp_path: Path) -> None:
             client.connect(str(path))
             heard = b""
             with suppress(BrokenPipeError, ConnectionResetError):
-                client.sendall(frame(request("hello", 1, {})))
+                client.sendall(make_frame(make_request("hello", 1, {})))
                 heard = client.recv(100)
             assert heard == b""
         process.kill()
@@ -425,7 +425,9 @@ def test_neither_memory_nor_descriptors_nor_processes_grow_with_use(agent: Agent
     wire = agent.wire()
 
     def round_of_everything() -> None:
-        asking = b"".join(frame(request("fetch", n, {"service": URL})) for n in range(100))
+        asking = b"".join(
+            make_frame(make_request("fetch", n, {"service": URL})) for n in range(100)
+        )
         for _ in range(100):
             wire.send(asking)
             for _ in range(100):
@@ -472,9 +474,9 @@ def test_a_stuck_keyring_keeps_nobody_else_waiting(tmp_path: Path) -> None:
     agent = Agent(tmp_path, {"XDG_CONFIG_HOME": str(config.parent)})
     stored(agent)
     asking = agent.wire()
-    asking.send(frame(request("create", 1, {"provider": "keyring", "slot": "keyring"})))
+    asking.send(make_frame(make_request("create", 1, {"provider": "keyring", "slot": "keyring"})))
     waiting = agent.wire()
-    waiting.send(frame(request("prepare", 1, {"provider": "keyring", "probe": True})))
+    waiting.send(make_frame(make_request("prepare", 1, {"provider": "keyring", "probe": True})))
     for number in range(20):
         assert agent.fetch(URL) == b"secret"
         agent.ask("login", b"secret", service=URL, username=f"user{number}", provider="disabled")

@@ -38,53 +38,53 @@ def start(kind: str, program: str, cwd: Path | None = None) -> subprocess.Comple
 
 
 def test_a_block_has_the_size_asked_for_and_is_empty() -> None:
-    block = Arena(4096).take(33)
+    block = Arena(4096).allocate(33)
     assert bytes(block) == bytes(33)
     assert not block.readonly
 
 
 def test_a_block_of_no_bytes_can_be_lent_grown_and_given() -> None:
     arena = Arena(4096)
-    block = arena.grow(arena.take(0), 5)
+    block = arena.grow(arena.allocate(0), 5)
     block[:] = b"hello"
-    arena.give(block)
-    assert arena.free == 4096
+    arena.release(block)
+    assert arena.free_bytes == 4096
 
 
 def test_what_is_given_back_is_wiped() -> None:
     arena = Arena(4096)
-    block = arena.take(100)
+    block = arena.allocate(100)
     block[:] = b"s" * 100
-    arena.give(block)
+    arena.release(block)
     assert bytes(arena.view) == bytes(len(arena.view))
 
 
 def test_a_block_cannot_be_used_after_it_was_given_back() -> None:
     arena = Arena(4096)
-    block = arena.take(8)
-    arena.give(block)
+    block = arena.allocate(8)
+    arena.release(block)
     with pytest.raises(ValueError, match="released"):
         block[0] = 1
     with pytest.raises(ValueError, match="not a block"):
-        arena.give(block)
+        arena.release(block)
 
 
 def test_what_the_arena_did_not_lend_it_does_not_take() -> None:
     arena = Arena(4096)
-    block = arena.take(8)
-    for stranger in (memoryview(bytearray(8)), block[:4], Arena(4096).take(8)):
+    block = arena.allocate(8)
+    for stranger in (memoryview(bytearray(8)), block[:4], Arena(4096).allocate(8)):
         with pytest.raises(ValueError, match="not a block"):
-            arena.give(stranger)
+            arena.release(stranger)
         with pytest.raises(ValueError, match="not a block"):
             arena.grow(stranger, 9)
 
 
 def test_a_full_arena_says_so_and_keeps_what_it_lent() -> None:
     arena = Arena(4096)
-    block = arena.take(4000)
+    block = arena.allocate(4000)
     block[:4] = b"kept"
     with pytest.raises(ArenaFull, match="200"):
-        arena.take(200)
+        arena.allocate(200)
     with pytest.raises(ArenaFull, match="5000"):
         arena.grow(block, 5000)
     assert bytes(block[:4]) == b"kept"
@@ -92,7 +92,7 @@ def test_a_full_arena_says_so_and_keeps_what_it_lent() -> None:
 
 def test_a_block_grows_in_place_where_its_neighbour_is_free() -> None:
     arena = Arena(4096)
-    block = arena.take(64)
+    block = arena.allocate(64)
     block[:] = b"x" * 64
     larger = arena.grow(block, 4096)
     assert bytes(larger) == b"x" * 64 + bytes(4032)
@@ -100,9 +100,9 @@ def test_a_block_grows_in_place_where_its_neighbour_is_free() -> None:
 
 def test_a_block_that_moves_to_grow_leaves_nothing_behind() -> None:
     arena = Arena(4096)
-    block = arena.take(64)
+    block = arena.allocate(64)
     block[:] = b"x" * 64
-    neighbour = arena.take(64)
+    neighbour = arena.allocate(64)
     larger = arena.grow(block, 128)
     assert bytes(larger) == b"x" * 64 + bytes(64)
     assert bytes(arena.view).count(b"x") == 64
@@ -112,7 +112,7 @@ def test_a_block_that_moves_to_grow_leaves_nothing_behind() -> None:
 def test_a_block_does_not_shrink() -> None:
     arena = Arena(4096)
     with pytest.raises(ValueError, match="shrink"):
-        arena.grow(arena.take(10), 9)
+        arena.grow(arena.allocate(10), 9)
 
 
 def test_wiping_nothing_is_no_error() -> None:
@@ -121,7 +121,7 @@ def test_wiping_nothing_is_no_error() -> None:
 
 def test_a_repr_shows_no_content() -> None:
     arena = Arena(4096)
-    arena.take(6)[:] = b"hidden"
+    arena.allocate(6)[:] = b"hidden"
     assert "hidden" not in repr(arena)
 
 
@@ -141,12 +141,12 @@ def test_blocks_never_overlap_and_all_memory_comes_back(steps: list[Step]) -> No
         fill = bytes([number % 255 + 1])
         try:
             if action == "take" or not held:
-                block = arena.take(size)
+                block = arena.allocate(size)
                 assert bytes(block) == bytes(size)
                 block[:] = fill * size
                 held.append((block, fill * size))
             elif action == "give":
-                arena.give(held.pop(which % len(held))[0])
+                arena.release(held.pop(which % len(held))[0])
             else:
                 index = which % len(held)
                 block, content = held[index]
@@ -158,10 +158,10 @@ def test_blocks_never_overlap_and_all_memory_comes_back(steps: list[Step]) -> No
             continue
     for block, content in held:
         assert bytes(block) == content
-        arena.give(block)
-    assert arena.free == 4096
+        arena.release(block)
+    assert arena.free_bytes == 4096
     assert bytes(arena.view) == bytes(4096)
-    assert len(arena.take(4096)) == 4096  # in one piece again
+    assert len(arena.allocate(4096)) == 4096  # in one piece again
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_machine_hibernates_only_with_support_and_swap(
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_forked_child_finds_nothing(kind: str) -> None:
     program = """
-b = a.take(6); b[:] = b"secret"
+b = a.allocate(6); b[:] = b"secret"
 child = os.fork()
 if child == 0:
     os._exit(1 if bytes(b) == b"secret" else 0)
@@ -199,7 +199,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), bytes(b).decode())
 def test_secret_memory_is_closed_even_to_root_reading_the_process() -> None:
     program = """
 import ctypes
-b = a.take(6); b[:] = b"secret"
+b = a.allocate(6); b[:] = b"secret"
 control = bytearray(b"secret")
 for view in (control, b):
     mem = os.open(f"/proc/{os.getpid()}/mem", os.O_RDONLY)
@@ -216,7 +216,7 @@ def test_a_core_dump_of_a_crash_does_not_hold_it(kind: str, tmp_path: Path) -> N
     program = """
 import resource
 resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-b, control = a.take(32), bytearray(32)
+b, control = a.allocate(32), bytearray(32)
 for i in range(32): b[i], control[i] = MASKED[i] ^ 0x5a, CONTROL[i] ^ 0x5a
 os.abort()
 """

@@ -19,7 +19,7 @@ from support.agents.in_process import START, Engine, ManualClock
 from tokenward_agent.arena import Arena
 from tokenward_agent.audit import log as logs
 from tokenward_agent.audit.chain import LABEL, Chain
-from tokenward_agent.audit.lines import read
+from tokenward_agent.audit.lines import read_line
 from tokenward_agent.audit.log import AuditLog
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def fetched(engine: Engine, times: int) -> None:
     for _ in range(times):
         header, _ = await engine.ask("fetch", service=URL)
         assert header["ok"] is True, header
-    await engine.anchoring.now()
+    await engine.audit_anchoring.anchor_now()
 
 
 async def found(engine: Engine) -> dict[str, Any]:
@@ -367,7 +367,7 @@ def test_a_vault_that_opens_later_vouches_from_there_on(tmp_path: Path) -> None:
         assert [e.lines for e in engine.keyring.chains] == [5]
         assert engine.keyring.chains[0].first == 4
         assert (await found(engine))["vouched"] == 5
-        engine.vaults.closed(engine.disabled)
+        engine.vaults.close(engine.disabled)
         (tmp_path / "credentials" / "disabled.vault").rename(tmp_path / "elsewhere")
         alone = Engine(tmp_path)
         await alone.open("keyring")
@@ -503,7 +503,7 @@ def test_a_file_that_a_full_disk_left_empty_is_gone_on_with(
         while engine.log.files.number == 1:
             disk.room = 0 if engine.log.files.size >= 1000 else None
             await engine.ask("fetch", service=URL)
-            _ = engine.log.files.usable
+            _ = engine.log.files.is_usable
         assert lines(tmp_path, 2) == []
         engine = await used(tmp_path, 30)
         assert min(numbers(tmp_path)) > 2
@@ -671,7 +671,7 @@ def test_a_vault_that_cannot_be_written_vouches_for_nothing_and_stops_nothing(
         def refuse(*_: object) -> None:
             raise OSError(errno.EROFS, "read-only")
 
-        monkeypatch.setattr(engine.disabled.storage, "locked", refuse)
+        monkeypatch.setattr(engine.disabled.storage, "lock", refuse)
         for _ in range(3):
             assert (await engine.ask("fetch", service=URL))[1] == b"secret"
         assert engine.disabled.chains[-1].name != engine.log.chain.name
@@ -724,8 +724,10 @@ def test_a_chain_never_shows_its_keys(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_line_or_none(data: bytes) -> None:
-    assert read(data, 1, 1) is None
-    read(b'{"chain":"' + b"0" * 16 + b'","n":1,' + data + b',"mac":"' + b"0" * 64 + b'"}', 1, 1)
+    assert read_line(data, 1, 1) is None
+    read_line(
+        b'{"chain":"' + b"0" * 16 + b'","n":1,' + data + b',"mac":"' + b"0" * 64 + b'"}', 1, 1
+    )
 
 
 def test_a_log_is_made_without_touching_the_disk(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ async def used(root: Path, fetches: int) -> Engine:
 async def fetched(engine: Engine, times: int) -> None:
     for _ in range(times):
         assert (await engine.ask("fetch", service=URL))[0]["ok"] is True
-    await engine.anchoring.now()
+    await engine.audit_anchoring.anchor_now()
 
 
 async def found(engine: Engine) -> dict[str, Any]:

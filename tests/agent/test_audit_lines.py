@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from support.agents.in_process import Engine
 from tokenward_agent.audit import lines
 from tokenward_agent.audit.chain import mac_of
-from tokenward_agent.audit.lines import LINE_BYTES, READ_BYTES, encoded, read, unsigned, whole
+from tokenward_agent.audit.lines import (
+    LINE_BYTES,
+    READ_BYTES,
+    complete_line,
+    encode_json,
+    format_line,
+    read_line,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,9 +53,9 @@ FIELDS = st.dictionaries(
 
 def line_of(who: dict[str, Any], fields: dict[str, Any], own: dict[str, Any]) -> bytes:
     """Return a whole line, as the log writes it."""
-    text = encoded(who) if who else ""
-    body = unsigned(CHAIN, 10**15, TIME, "passphrase", text, fields, own)
-    return whole(body, mac_of(b"k" * 32, body))
+    text = encode_json(who) if who else ""
+    body = format_line(CHAIN, 10**15, TIME, "passphrase", text, fields, own)
+    return complete_line(body, mac_of(b"k" * 32, body))
 
 
 @given(FIELDS, FIELDS, st.sampled_from([OWN, {}]))
@@ -57,7 +64,7 @@ def test_no_line_is_longer_than_it_may_be_whatever_stands_in_it(
 ) -> None:
     data = line_of(who, fields, own)
     assert len(data) <= LINE_BYTES
-    line = read(data.removesuffix(b"\n"), 1, 1)
+    line = read_line(data.removesuffix(b"\n"), 1, 1)
     assert line is not None
     assert {key: line.values[key] for key in own} == own
     whole_texts = {**who, **fields} and "cut" not in {**line.values, **line.values.get("who", {})}
@@ -80,14 +87,16 @@ def test_the_longest_of_everything_fits(letter: str) -> None:
 
 def test_the_longest_names_that_are_ordinary_are_kept_whole() -> None:
     fields = {"decision": "given", "service": "https://h/" + "x" * 2038, "username": "u" * 1024}
-    line = read(line_of({"program": "p" * 64}, fields, OWN).rstrip(b"\n"), 1, 1)
+    line = read_line(line_of({"program": "p" * 64}, fields, OWN).rstrip(b"\n"), 1, 1)
     assert line is not None
     assert {key: line.values[key] for key in fields} == fields
     assert "cut" not in line.values
 
 
 def test_what_is_short_is_kept_where_something_else_is_cut() -> None:
-    said = json.loads(encoded({"code": "refused", "service": "\x01" * 9999, "at": ["x"] * 9999}))
+    said = json.loads(
+        encode_json({"code": "refused", "service": "\x01" * 9999, "at": ["x"] * 9999})
+    )
     assert (said["code"], said["cut"]) == ("refused", True)
     assert len(said["service"]) > 100
 
@@ -95,12 +104,12 @@ def test_what_is_short_is_kept_where_something_else_is_cut() -> None:
 def test_a_line_that_an_earlier_agent_left_unbounded_is_read() -> None:
     fields = {"service": "\x01" * 2048, "username": "\x02" * 1024}
     body = json.dumps({"chain": CHAIN, "n": 1, "time": TIME, **fields}, separators=(",", ":"))
-    data = whole(body[:-1].encode(), bytes(32)).rstrip(b"\n")
+    data = complete_line(body[:-1].encode(), bytes(32)).rstrip(b"\n")
     assert LINE_BYTES < len(data) < READ_BYTES
-    line = read(data, 1, 1)
+    line = read_line(data, 1, 1)
     assert line is not None
     assert line.values["service"] == fields["service"]
-    assert read(data[:-1] + b" " * READ_BYTES + b"}", 1, 1) is None
+    assert read_line(data[:-1] + b" " * READ_BYTES + b"}", 1, 1) is None
 
 
 def test_names_of_control_characters_leave_a_log_that_is_whole(tmp_path: Path) -> None:
@@ -114,7 +123,7 @@ def test_names_of_control_characters_leave_a_log_that_is_whole(tmp_path: Path) -
         header, _ = await engine.ask("logout", spelling="x://" + "\x01" * 2040)
         assert header["ok"] is False
         header, _ = await engine.ask("fetch", service=service)
-        await engine.anchoring.now()
+        await engine.audit_anchoring.anchor_now()
         header, _ = await engine.ask("log", verify=True)
         assert (header["count"], header["problems"], header["unanchored"]) == (0, [], 0)
         for path in (engine.state / "audit").iterdir():

@@ -12,9 +12,8 @@ import pytest
 
 from support.agents.in_process import Engine
 from tokenward_agent.clock import SystemClock
-from tokenward_agent.policy.locks import Locks, read
-from tokenward_agent.policy.reading import PolicyError
-from tokenward_agent.policy.reading import read as read_policy
+from tokenward_agent.policy.locks import LockSettings, read_lock_settings
+from tokenward_agent.policy.reading import PolicyError, read_policy
 from tokenward_agent.session.auto_lock import LEAST_SLEEP
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def with_passphrase(
         engine.config.write_text(settings)
         await engine.creation.create("disabled", "passphrase", {}, PASSPHRASE, None)
         await engine.login(URL, b"secret")
-        await engine.auto_lock.look_around()
+        await engine.auto_lock.check()
         await work(engine)
 
     asyncio.run(main())
@@ -62,13 +61,13 @@ def test_what_is_idle_for_long_enough_is_locked_and_looking_is_no_use(tmp_path: 
         engine.clock.pass_by(3599)
         await engine.ask("status")
         await engine.ask("list")
-        await engine.auto_lock.look_around()
+        await engine.auto_lock.check()
         assert state(engine) == "open"
         engine.clock.pass_by(1)
-        await engine.auto_lock.look_around()
+        await engine.auto_lock.check()
         assert state(engine) == "closed"
         assert last(engine) == {"why": "idle", "time": engine.clock.wall_now}
-        assert not engine.locking.locked
+        assert not engine.locking.is_locked
 
     with_passphrase(tmp_path, work, 'lock-after-idle = "1h"')
 
@@ -100,7 +99,7 @@ def test_a_sleep_that_was_told_of_is_not_told_again_by_the_clock(tmp_path: Path)
     async def work(engine: Engine) -> None:
         await engine.auto_lock.lock("sleep")
         engine.clock.slept_for += 3600
-        engine.auto_lock.woke()
+        engine.auto_lock.note_resume()
         await engine.locking.unlock("disabled", PASSPHRASE, {})
         assert await fetched(engine)
 
@@ -112,7 +111,7 @@ def test_a_sleep_locks_nothing_where_that_is_not_wanted(tmp_path: Path) -> None:
         engine.clock.slept_for += 3600
         assert await fetched(engine)
         engine.config.write_text("lock-on-sleep = true")
-        await engine.auto_lock.look_around()
+        await engine.auto_lock.check()
         assert await fetched(engine)  # that one was over before it was wanted
 
     with_passphrase(tmp_path, work, "lock-on-sleep = false")
@@ -155,16 +154,22 @@ def test_the_log_says_why_and_is_vouched_for_before_the_keys_are_gone(tmp_path: 
 @pytest.mark.parametrize(
     ("table", "locks"),
     [
-        ({}, Locks(sleep=True, screen=False, logout=True, idle=0)),
-        ({"lock-on-screen-lock": True, "lock-on-sleep": False}, Locks(sleep=False, screen=True)),
-        ({"lock-on-logout": False, "lock-after-idle": "1h30m"}, Locks(logout=False, idle=5400)),
-        ({"lock-after-idle": "never"}, Locks()),
+        ({}, LockSettings(sleep=True, screen=False, logout=True, idle=0)),
+        (
+            {"lock-on-screen-lock": True, "lock-on-sleep": False},
+            LockSettings(sleep=False, screen=True),
+        ),
+        (
+            {"lock-on-logout": False, "lock-after-idle": "1h30m"},
+            LockSettings(logout=False, idle=5400),
+        ),
+        ({"lock-after-idle": "never"}, LockSettings()),
     ],
 )
 def test_settings_are_read_and_what_is_not_said_is_as_ever(
-    table: dict[str, object], locks: Locks
+    table: dict[str, object], locks: LockSettings
 ) -> None:
-    assert read(table) == locks
+    assert read_lock_settings(table) == locks
 
 
 @pytest.mark.parametrize(
@@ -189,7 +194,7 @@ def test_a_wrong_setting_lets_nothing_through_until_it_is_mended(tmp_path: Path)
         assert header["code"] == "refused"
         assert "lock-after-idle" in str(header["message"])
         engine.clock.pass_by(3600)
-        await engine.auto_lock.look_around()
+        await engine.auto_lock.check()
         assert last(engine)["why"] == "idle"  # as long as it is wrong, what was said before counts
         await engine.locking.unlock("disabled", PASSPHRASE, {})
         engine.config.write_text('lock-after-idle = "8h"')
@@ -204,8 +209,10 @@ def test_a_wrong_setting_lets_nothing_through_until_it_is_mended(tmp_path: Path)
 
 def test_the_clock_knows_how_long_the_machine_slept() -> None:
     clock = SystemClock()
-    first = clock.slept()
-    assert 0 <= first <= clock.slept() + 1  # the machine may sleep now, and never less than before
+    first = clock.asleep_seconds()
+    assert (
+        0 <= first <= clock.asleep_seconds() + 1
+    )  # the machine may sleep now, and never less than before
     if sys.platform == "linux":
         boot, awake = time.clock_gettime(time.CLOCK_BOOTTIME), time.monotonic()
-        assert abs(clock.slept() - (boot - awake)) < LEAST_SLEEP
+        assert abs(clock.asleep_seconds() - (boot - awake)) < LEAST_SLEEP

@@ -89,7 +89,7 @@ def test_the_other_vault_that_was_closed_gives_up_the_older_one_when_it_opens(
         engine = Engine(tmp_path)
         await engine.make_both()
         await engine.login(URL, b"old", first)
-        engine.vaults.closed(engine.vaults.each[first])
+        engine.vaults.close(engine.vaults.each[first])
         engine.clock.wall_now += seconds
         await engine.login(URL, b"new", then)
         await engine.open(first)
@@ -111,7 +111,7 @@ def test_the_latest_login_wins_after_a_restart_in_whatever_order_the_vaults_open
         engine = Engine(tmp_path)
         await engine.make_both()
         await engine.login(URL, b"old", first)
-        engine.vaults.closed(engine.vaults.each[first])
+        engine.vaults.close(engine.vaults.each[first])
         await engine.login(URL, b"new", then)  # in the same second
         again = Engine(tmp_path, engine.clock)
         await again.open(*order)
@@ -125,7 +125,7 @@ def test_what_an_opening_finds_to_be_older_answers_nothing_from_the_start(tmp_pa
         engine = Engine(tmp_path)
         await engine.make_both()
         await engine.login(URL, b"old", "keyring")
-        engine.vaults.closed(engine.keyring)
+        engine.vaults.close(engine.keyring)
         engine.clock.pass_by(1)
         await engine.login(URL, b"new", "disabled")
         opening = asyncio.create_task(engine.open("keyring"))
@@ -164,7 +164,7 @@ def test_a_login_into_a_vault_that_is_not_open_stores_nothing(tmp_path: Path) ->
         engine = Engine(tmp_path)
         assert await code_of(engine.login(URL, b"x")) == "no-vault"
         await engine.make_both()
-        engine.vaults.closed(engine.disabled)
+        engine.vaults.close(engine.disabled)
         assert await code_of(engine.login(URL, b"x")) == "locked"
         assert await engine.login(URL, b"x", "keyring") is False
 
@@ -242,7 +242,7 @@ def test_a_logout_while_a_vault_is_closed_says_so_and_removes_nothing_by_halves(
         await engine.make_both()
         await engine.login(URL, b"a", "keyring", "ana")
         await engine.login(URL, b"b", "disabled", "bob")
-        engine.vaults.closed(engine.keyring)
+        engine.vaults.close(engine.keyring)
         logout = engine.changes.logout
         assert await code_of(logout(OTHER, None, provider=None, every=False)) == "locked"
         assert await code_of(logout(URL, None, provider=None, every=True)) == "locked"
@@ -260,18 +260,18 @@ def test_what_was_logged_out_does_not_come_back_from_the_other_vault(tmp_path: P
         engine = Engine(tmp_path)
         await engine.make_both()
         await engine.login(URL, b"older", "disabled", "ana")
-        engine.vaults.closed(engine.disabled)
+        engine.vaults.close(engine.disabled)
         await engine.login(URL, b"newer", "keyring", "ana")
         assert await engine.changes.logout(URL, "ana", provider=None, every=False)
         await engine.login(OTHER, b"later", "keyring", "ana")
-        engine.vaults.closed(engine.keyring)
+        engine.vaults.close(engine.keyring)
         await engine.open("keyring", "disabled")
         assert await code_of(engine.changes.logout(URL, "ana", provider=None, every=False)) == (
             "not-found"
         )
         assert engine.fetch(OTHER, "ana") == b"later"
         await engine.login(URL, b"anew", "disabled", "ana")  # a tombstone is for what was before
-        engine.vaults.closed(engine.disabled)
+        engine.vaults.close(engine.disabled)
         await engine.open("disabled")
         assert engine.fetch(URL, "ana") == b"anew"
 
@@ -305,6 +305,6 @@ def test_a_hundred_logins_at_once_are_all_there(tmp_path: Path) -> None:
         await again.open("disabled", "keyring")
         assert all(again.fetch(service) == engine.fetch(service) for service in services)
         assert len(again.vaults.all_records()) == len(services)
-        assert engine.arena.free == engine.quiet
+        assert engine.arena.free_bytes == engine.quiet
 
     asyncio.run(main())

@@ -13,13 +13,13 @@ import pytest
 
 from support.waiting import until_in_loop
 from tokenward_agent.arena import Arena
-from tokenward_agent.failure import Failure, Gone
+from tokenward_agent.failure import Failure, KeyDestroyed
 from tokenward_agent.wire import connection, server
-from tokenward_agent.wire.answer import Answer, done, not_done
+from tokenward_agent.wire.answer import Answer, failure_answer, success_answer
 from tokenward_agent.wire.request import Request
 from tokenward_agent.wire.server import Server
-from tokenward_protocol.frames import MAX_BODY, PREFIX, frame, sizes
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import MAX_BODY, PREFIX, make_frame, read_sizes
+from tokenward_protocol.messages import make_request
 from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Secret:
 
     def open_into(self, view: memoryview) -> None:
         if self.gone:
-            raise Gone
+            raise KeyDestroyed
         view[:] = self.data
 
 
@@ -53,7 +53,7 @@ class Serving:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
         self.server = Server(listener, self.arena, dispatch)
-        self.quiet = self.arena.free
+        self.quiet = self.arena.free_bytes
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_unix_connection(str(self.path))
@@ -64,22 +64,22 @@ async def serving(path: Path, dispatch: Dispatch) -> AsyncIterator[Serving]:
     served = Serving(path / "s", dispatch)
     yield served
     await served.server.close()
-    assert served.arena.free == len(served.arena.view), "a block was not given back"
+    assert served.arena.free_bytes == len(served.arena.view), "a block was not given back"
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[dict[str, Value], bytes]:
-    whole, header = sizes(start := await reader.readexactly(PREFIX))
+    whole, header = read_sizes(start := await reader.readexactly(PREFIX))
     rest = await reader.readexactly(whole - len(start))
     return unpack(rest[:header]), rest[header:]
 
 
 def echo(request: Request, body: memoryview) -> Answer:
-    return done(request.number, Secret(bytes(body)) if len(body) else None)
+    return success_answer(request.number, Secret(bytes(body)) if len(body) else None)
 
 
 def login(number: int, body: bytes) -> bytes:
     arguments: dict[str, Value] = {"service": "https://a.example/", "username": "u"}
-    return frame(request("login", number, arguments), body)
+    return make_frame(make_request("login", number, arguments), body)
 
 
 def test_frames_are_answered_however_they_are_cut(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_frames_are_answered_however_they_are_cut(tmp_path: Path) -> None:
                     await asyncio.sleep(0)
                 for n in range(20):
                     assert await answer(reader) == ({"id": n, "ok": True}, b"secret %d" % n)
-            assert served.arena.free == served.quiet
+            assert served.arena.free_bytes == served.quiet
             writer.close()
 
     asyncio.run(main())
@@ -107,7 +107,7 @@ def test_answers_keep_the_order_of_the_requests_even_where_one_takes_longer(
 
     async def slow(request: Request) -> Answer:
         await gate.wait()
-        return done(request.number)
+        return success_answer(request.number)
 
     def dispatch(request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
         return slow(request) if request.op == "lock" else echo(request, body)
@@ -115,7 +115,9 @@ def test_answers_keep_the_order_of_the_requests_even_where_one_takes_longer(
     async def main() -> None:
         async with serving(tmp_path, dispatch) as served:
             reader, writer = await served.connect()
-            writer.write(login(1, b"a") + frame(request("lock", 2, {})) + login(3, b"b")[:-4])
+            writer.write(
+                login(1, b"a") + make_frame(make_request("lock", 2, {})) + login(3, b"b")[:-4]
+            )
             assert (await answer(reader))[0]["id"] == 1
             writer.write(login(3, b"b")[-4:] + login(4, b"c"))
             other, second = await served.connect()
@@ -158,9 +160,9 @@ def test_an_answer_that_is_not_taken_waits_and_comes_whole(tmp_path: Path) -> No
     big = bytes(range(256)) * (MAX_BODY // 256)
 
     async def main() -> None:
-        async with serving(tmp_path, lambda r, _: done(r.number, Secret(big))) as served:
+        async with serving(tmp_path, lambda r, _: success_answer(r.number, Secret(big))) as served:
             reader, writer = await served.connect()
-            writer.write(b"".join(frame(request("lock", n, {})) for n in range(100)))
+            writer.write(b"".join(make_frame(make_request("lock", n, {})) for n in range(100)))
             await asyncio.sleep(0.05)  # the buffers of the socket are full by now
             assert not any(served.server.output), "plaintext was left between two callbacks"
             for n in range(100):
@@ -175,9 +177,9 @@ def test_a_secret_whose_key_is_destroyed_is_not_sent_on(tmp_path: Path) -> None:
     secret = Secret(b"x" * MAX_BODY)
 
     async def main() -> None:
-        async with serving(tmp_path, lambda r, _: done(r.number, secret)) as served:
+        async with serving(tmp_path, lambda r, _: success_answer(r.number, secret)) as served:
             reader, writer = await served.connect()
-            writer.write(b"".join(frame(request("lock", n, {})) for n in range(100)))
+            writer.write(b"".join(make_frame(make_request("lock", n, {})) for n in range(100)))
             await asyncio.sleep(0.05)
             secret.gone = True
             rest = await reader.read()
@@ -204,7 +206,7 @@ def test_half_a_frame_is_hung_up_on_after_its_time(
                     break
             with suppress(BrokenPipeError):  # a byte more was on its way when it was hung up
                 assert await reader.read() == b""
-            assert served.arena.free == served.quiet
+            assert served.arena.free_bytes == served.quiet
             idle.write(login(2, b"x"))
             await idle.drain()
             writer.close()
@@ -240,7 +242,7 @@ def test_a_bad_header_is_answered_and_the_connection_goes_on(tmp_path: Path) -> 
     async def main() -> None:
         async with serving(tmp_path, echo) as served:
             reader, writer = await served.connect()
-            writer.write(frame(b"\xc1", b"x") + login(5, b"good"))
+            writer.write(make_frame(b"\xc1", b"x") + login(5, b"good"))
             assert (await answer(reader))[0]["code"] == "bad-header"
             assert await answer(reader) == ({"id": 5, "ok": True}, b"good")
             writer.close()
@@ -258,7 +260,7 @@ def test_a_disconnect_at_any_byte_leaves_nothing_behind(tmp_path: Path) -> None:
                 await writer.drain()
                 writer.close()
                 await asyncio.sleep(0)
-            await until_in_loop(lambda: served.arena.free == served.quiet)
+            await until_in_loop(lambda: served.arena.free_bytes == served.quiet)
 
     asyncio.run(main())
 
@@ -294,7 +296,7 @@ def test_who_waits_for_an_answer_does_not_give_way(
 
     async def slow(request: Request) -> Answer:
         await gate.wait()
-        return done(request.number)
+        return success_answer(request.number)
 
     def dispatch(request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
         return slow(request) if request.op == "lock" else echo(request, body)
@@ -302,7 +304,7 @@ def test_who_waits_for_an_answer_does_not_give_way(
     async def main() -> None:
         async with serving(tmp_path, dispatch) as served:
             waiting, writer = await served.connect()
-            writer.write(frame(request("lock", 1, {})))
+            writer.write(make_frame(make_request("lock", 1, {})))
             for n in range(5):
                 reader, each = await served.connect()
                 each.write(login(n, b"x"))
@@ -331,7 +333,7 @@ def test_a_frame_takes_no_more_room_than_what_came_of_it(tmp_path: Path) -> None
             reader, writer = await served.connect()
             writer.write(login(2, b"good"))
             assert (await answer(reader))[1] == b"good"
-            assert served.quiet - served.arena.free <= 50 * 128
+            assert served.quiet - served.arena.free_bytes <= 50 * 128
             for _, each in [*claims, (reader, writer)]:
                 each.close()
 
@@ -356,7 +358,7 @@ def test_half_frames_give_way_and_leave_half_of_the_locked_memory_to_others(
                 await asyncio.sleep(0.01)
             assert (await answer(late))[1] == b"y" * MAX_BODY
             second.close()
-            assert served.arena.free >= len(served.arena.view) // 2
+            assert served.arena.free_bytes >= len(served.arena.view) // 2
             reader, writer = await served.connect()
             writer.write(login(2, b"good"))
             assert (await answer(reader))[1] == b"good"
@@ -373,10 +375,10 @@ def test_nobody_gives_way_where_descriptors_are_out_and_nobody_comes(tmp_path: P
             writer.write(login(1, b"x"))
             await answer(reader)
             usual = resource.getrlimit(resource.RLIMIT_NOFILE)
-            (door,) = served.server._doors
+            (listener,) = served.server._listeners
             resource.setrlimit(resource.RLIMIT_NOFILE, (3, usual[1]))
             try:
-                served.server._acceptable(door)
+                served.server._acceptable(listener)
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, usual)
             writer.write(login(2, b"still here"))
@@ -388,12 +390,12 @@ def test_nobody_gives_way_where_descriptors_are_out_and_nobody_comes(tmp_path: P
 
 def test_a_failed_request_is_answered_with_code_sentence_and_hint(tmp_path: Path) -> None:
     def dispatch(request: Request, _body: memoryview) -> Answer:
-        return not_done(request.number, Failure("not-found", "No.", "auth login", extra=1))
+        return failure_answer(request.number, Failure("not-found", "No.", "auth login", extra=1))
 
     async def main() -> None:
         async with serving(tmp_path, dispatch) as served:
             reader, writer = await served.connect()
-            writer.write(frame(request("lock", 3, {})))
+            writer.write(make_frame(make_request("lock", 3, {})))
             header, _ = await answer(reader)
             assert list(header.items()) == [
                 ("id", 3),
@@ -426,9 +428,9 @@ def test_where_not_even_a_refusal_can_be_made_nobody_waits_for_one(
         asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
         async with serving(tmp_path, dispatch) as served:
             reader, writer = await served.connect()
-            writer.write(frame(request("lock", 1, {})) + login(2, b"behind")[:-1])
+            writer.write(make_frame(make_request("lock", 1, {})) + login(2, b"behind")[:-1])
             assert await reader.read() == b""
-            assert served.arena.free == served.quiet
+            assert served.arena.free_bytes == served.quiet
             other, second = await served.connect()
             second.write(login(3, b"good"))
             assert (await answer(other))[1] == b"good"

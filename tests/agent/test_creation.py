@@ -205,7 +205,7 @@ def test_a_vault_that_cannot_be_written_leaves_no_key_behind(tmp_path: Path) -> 
         creation = engine.creation.create("disabled", "key-file", {}, NOTHING, None)
         assert await code_of(creation) == "vault"
         assert not list(engine.state.glob("*.key*"))
-        assert engine.arena.free == engine.quiet
+        assert engine.arena.free_bytes == engine.quiet
 
     asyncio.run(main())
 
@@ -244,7 +244,7 @@ def test_a_new_passphrase_leaves_no_file_that_opens_to_what_was(
         again = Engine(tmp_path)
         await again.opening.open_unattended()
         assert again.fetch(URL, "ana") == b"three"
-        assert engine.arena.free == engine.quiet
+        assert engine.arena.free_bytes == engine.quiet
 
     asyncio.run(main())
 
@@ -282,7 +282,7 @@ def test_a_change_of_slots_that_fails_leaves_the_vault_opening_as_before(tmp_pat
         again = Engine(tmp_path)
         await again.opening.open_unattended()
         assert again.fetch(URL) == b"secret"
-        assert engine.arena.free == engine.quiet
+        assert engine.arena.free_bytes == engine.quiet
 
     asyncio.run(main())
 
@@ -318,7 +318,7 @@ def test_the_passphrase_commands_refuse_what_they_cannot_do(tmp_path: Path) -> N
         (next(engine.state.glob("*.key"))).unlink()
         engine.locking.close()
         assert (await engine.ask("passphrase", b"x", action="set"))[0]["code"] == "locked"
-        engine.vaults.closed(engine.disabled)
+        engine.vaults.close(engine.disabled)
         (engine.directory / "disabled.vault").write_bytes(b"garbage")
         await engine.ask("unlock")
         assert (await engine.ask("passphrase", b"x", action="set"))[0]["code"] == "vault"
@@ -334,7 +334,7 @@ def test_how_many_credentials_lie_elsewhere_is_told_where_it_is_known(tmp_path: 
         await engine.login(URL, b"secret", "keyring")
         header, _ = await engine.ask("passphrase", bytes(OLD), action="set")
         assert header["elsewhere"] == 1
-        engine.vaults.closed(engine.keyring)
+        engine.vaults.close(engine.keyring)
         next(engine.state.glob("*.key")).unlink()
         header, _ = await engine.ask("passphrase", bytes(NEW), action="set")
         assert header["elsewhere"] is None
@@ -386,7 +386,7 @@ def test_the_slots_of_one_vault_do_not_share_an_item_of_the_keyring(
         _seconds: float,
     ) -> None:
         """Keep items as a desktop's keyring does, whichever way it is asked."""
-        item = tuple(slot_keys.item(kind, vault_id).items())
+        item = tuple(slot_keys.item_names(kind, vault_id).items())
         if key is not None and doing == "set":
             items[item] = bytes(key)
         elif key is not None:

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_agent.asking.asker import UNKNOWN, Asker
-from tokenward_agent.asking.distribution import normalised, project_of
-from tokenward_agent.asking.evidence import NOTHING, needs_a_look, projects_of, upload
-from tokenward_agent.asking.folders import MOST_FILES, Folders
-from tokenward_agent.asking.process import Process
-from tokenward_agent.asking.publishing import PUBLISHERS
+from tokenward_agent.peer.distribution import normalise_name, project_of
+from tokenward_agent.peer.evidence import NOTHING, find_upload, needs_disk, projects_of
+from tokenward_agent.peer.process import Process
+from tokenward_agent.peer.project_folders import MOST_FILES, ProjectFolders
+from tokenward_agent.peer.publishing import PUBLISHERS
+from tokenward_agent.peer.requester import UNKNOWN, Requester
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tokenward_agent.asking.evidence import Evidence
+    from tokenward_agent.peer.evidence import Evidence
 
 HOME = "/home/ana/src"
 SDIST, WHEEL = "my_pkg-1.0.tar.gz", "my_pkg-1.0-py3-none-any.whl"
@@ -44,13 +44,13 @@ class Disk:
 EMPTY = Disk({}, {})
 
 
-def asker(*argv: str, whole: bool = True, cwd: str = HOME) -> Asker:
+def asker(*argv: str, whole: bool = True, cwd: str = HOME) -> Requester:
     exe = "/usr/bin/python3" if argv[0] == "python" else f"/usr/bin/{argv[0]}"
-    return Asker.of((Process(9, 8, 0, 0, argv[0], exe, cwd, argv, whole),))
+    return Requester.from_processes((Process(9, 8, 0, 0, argv[0], exe, cwd, argv, whole),))
 
 
 def known(*argv: str, disk: Disk | None = EMPTY, whole: bool = True) -> Evidence:
-    return projects_of(upload(asker(*argv, whole=whole)), disk)
+    return projects_of(find_upload(asker(*argv, whole=whole)), disk)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_several_projects_at_once_are_all_named() -> None:
 
 
 def test_nobody_and_a_cut_command_line_give_nothing() -> None:
-    assert projects_of(upload(UNKNOWN), EMPTY) == NOTHING
+    assert projects_of(find_upload(UNKNOWN), EMPTY) == NOTHING
     assert known("twine", "upload", WHEEL, whole=False) == NOTHING
 
 
@@ -196,7 +196,7 @@ def files(draw: st.DrawFn) -> tuple[str, str]:
         )
     )
     real = f"{name}-x" if "-x-" in form else name
-    return form.format(n=name, v=version), normalised(real)
+    return form.format(n=name, v=version), normalise_name(real)
 
 
 ARGUMENTS = ["-r", "pypi", "--verbose", "-u", "ana", "--skip-existing", "--strange", "--", "-x=1"]
@@ -241,17 +241,17 @@ def test_any_command_line_is_read(words: list[str], program: str) -> None:
 
 
 def test_the_disk_is_asked_only_where_it_has_the_answer() -> None:
-    plain = upload(asker("twine", "upload", WHEEL))
-    pattern = upload(asker("twine", "upload", "dist/*"))
-    built = upload(asker("uv", "publish"))
+    plain = find_upload(asker("twine", "upload", WHEEL))
+    pattern = find_upload(asker("twine", "upload", "dist/*"))
+    built = find_upload(asker("uv", "publish"))
     assert plain is not None
     assert pattern is not None
     assert built is not None
-    assert [needs_a_look(each) for each in (plain, pattern, built)] == [False, True, True]
+    assert [needs_disk(each) for each in (plain, pattern, built)] == [False, True, True]
 
 
 def test_folders_show_their_plain_files_and_hide_what_starts_with_a_dot(tmp_path: Path) -> None:
-    folders = Folders()
+    folders = ProjectFolders()
     assert folders.names(str(tmp_path / "dist")) is None
     dist = tmp_path / "dist"
     dist.mkdir()
@@ -286,9 +286,9 @@ def test_a_pyproject_names_its_project_or_nothing(
     text: str, project: str | None, tmp_path: Path
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
-    assert Folders().project(str(tmp_path)) == project
+    assert ProjectFolders().project(str(tmp_path)) == project
 
 
 def test_a_pyproject_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pyproject.toml")
-    assert Folders().project(str(tmp_path)) is None
+    assert ProjectFolders().project(str(tmp_path)) is None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.agents.in_process import Engine
-from tokenward_agent.faults import fault
+from tokenward_agent.faults import describe_fault
 from tokenward_agent.lifecycle import _report_fault
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ def mistaken(secret: str) -> ValueError:
 
 
 def test_a_mistake_is_told_by_its_kind_and_its_place() -> None:
-    told = fault(mistaken(SECRET))
+    told = describe_fault(mistaken(SECRET))
     assert told.startswith("ValueError at test_faults.py:")
     assert SECRET not in told
-    assert fault("no exception at all") == "unknown"
+    assert describe_fault("no exception at all") == "unknown"
 
 
 @pytest.mark.parametrize("op", ["list", "hello"])
@@ -52,7 +52,7 @@ def test_neither_answer_nor_log_tells_what_a_mistake_was_about(
         assert header["code"] == "internal"
         assert "ValueError at test_faults.py" in str(header["message"])
         assert "marked" not in str(header)
-        assert engine.arena.free == engine.quiet
+        assert engine.arena.free_bytes == engine.quiet
 
     asyncio.run(main())
     _, logged = capfd.readouterr()

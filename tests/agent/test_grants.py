@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.policy.deciding import Subject, decide
+from tokenward_agent.policy.deciding import PolicyInput, decide
 from tokenward_agent.policy.rule import ALLOW, ASK, DECISIONS, DENY, Rule, Terms
-from tokenward_agent.requests.grants import Grant, judged
-from tokenward_agent.vault.record import Adopted, Login, Record
+from tokenward_agent.requests.grants import Grant, decide_delivery
+from tokenward_agent.vault.record import AdoptedSource, Login, Record
 
 LOGIN = Login("https://h.example/", "ana", 7, None, b"sealed")
 CHILD = Grant(LOGIN, False, ("mine", "two"), 3600)
@@ -46,12 +46,12 @@ def test_another_login_another_form_a_project_or_a_second_more_is_not_covered(
 ) -> None:
     assert not CHILD.covers(other)
     with pytest.raises(Failure):
-        CHILD.require(other)
+        CHILD.require_covers(other)
 
 
 def test_what_is_shorter_and_narrower_is_covered() -> None:
     for other in CHILD, CHILD._replace(projects=("two",)), CHILD._replace(seconds=1):
-        CHILD.require(other)
+        CHILD.require_covers(other)
     assert WHOLE.covers(WHOLE._replace(projects=("mine",)))
     assert not WHOLE.covers(CHILD)  # a yes to the one is none to the other, whichever is wider
 
@@ -76,7 +76,7 @@ def test_two_logins_are_told_apart_by_what_was_sealed_and_using_one_makes_it_no_
         {"created": 8},
         {"username": "bob"},
         {"service": "https://i.example/"},
-        {"secret": None, "adopted": Adopted("keyring", "x")},
+        {"secret": None, "adopted": AdoptedSource("keyring", "x")},
     ]
     for other in others:
         assert record._replace(**other).login != record.login
@@ -92,16 +92,16 @@ class Goes:
     def __init__(self, held: tuple[str, ...] | None, likely: tuple[str, ...]) -> None:
         self.held, self.likely = held, likely
 
-    def under(self, terms: Terms) -> Grant:
+    def grant_under(self, terms: Terms) -> Grant:
         if not terms.narrow:
             return Grant(LOGIN, True, self.held, None)
         names = tuple(n for n in self.likely if self.held is None or n in self.held)
         return Grant(LOGIN, False, names or self.held, 3600)
 
 
-def subject(projects: tuple[str, ...]) -> Subject:
+def subject(projects: tuple[str, ...]) -> PolicyInput:
     none: frozenset[str] = frozenset()
-    return Subject(none, none, LOGIN.service, LOGIN.username, "publish", frozenset(projects))
+    return PolicyInput(none, none, LOGIN.service, LOGIN.username, "publish", frozenset(projects))
 
 
 AS_IT_IS = Terms(narrow=False)
@@ -132,7 +132,7 @@ MINE, OTHER = ("mine",), ("other",)
 def test_the_rules_see_the_projects_that_what_leaves_is_good_for(
     held: tuple[str, ...] | None, likely: tuple[str, ...], rules: list[Rule], word: str
 ) -> None:
-    assert judged(rules, subject(likely), Goes(held, likely))[0].word == word
+    assert decide_delivery(rules, subject(likely), Goes(held, likely))[0].word == word
 
 
 RULES = st.lists(
@@ -150,8 +150,8 @@ RULES = st.lists(
 def test_nothing_leaves_that_the_rules_would_not_let_leave_if_it_were_asked_for_by_what_it_is(
     rules: list[Rule], held: tuple[str, ...] | None, likely: tuple[str, ...]
 ) -> None:
-    decision, grant = judged(rules, subject(likely), Goes(held, likely))
+    decision, grant = decide_delivery(rules, subject(likely), Goes(held, likely))
     good = likely if grant.projects is None else grant.projects
     plain = decide(rules, subject(good)).word
     assert DECISIONS.index(decision.word) >= DECISIONS.index(plain)
-    assert grant == Goes(held, likely).under(decision.terms)
+    assert grant == Goes(held, likely).grant_under(decision.terms)

@@ -31,7 +31,7 @@ from hypothesis.stateful import (
 from support.agents.in_process import Engine
 from support.agents.served import PYPI, fetched, served, there
 from support.macaroons import caveats_of, raw_of, token_of
-from tokenward_agent.asking.peer import Peer
+from tokenward_agent.peer.peer import Peer
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request
 from tokenward_protocol.index_tokens import DEFAULT_TTL
@@ -100,7 +100,7 @@ class Machine(RuleBasedStateMachine):
         engine = Engine(Path(self.folder.name))
         await engine.make("disabled")
         self.server = served(engine)
-        engine.gate._person.answer = self.answer  # type: ignore[method-assign, assignment]  # nobody sits here
+        engine.authorizer._prompter.ask = self.answer  # type: ignore[method-assign, assignment]  # nobody sits here
         return engine
 
     def run(self, work: Any) -> Any:
@@ -205,7 +205,7 @@ class Machine(RuleBasedStateMachine):
             self.policy = policy
             self.engine.config.write_text(POLICIES[policy])
             self.yeses.clear()
-            self.run(self.engine.auto_lock.look_around())
+            self.run(self.engine.auto_lock.check())
             self.shares = {path: each for path, each in self.shares.items() if not each.agreed}
 
     @rule(word=st.sampled_from(["yes", "yes", "no"]))

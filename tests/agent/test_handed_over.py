@@ -15,9 +15,9 @@ import pytest
 from support.agents.in_process import ManualClock
 from support.agents.process import NotDone, Wire
 from support.waiting import PATIENCE, until
-from tokenward_agent.inherited import InheritedError, accepts, taken
+from tokenward_agent.idle_exit import IdleExit
+from tokenward_agent.inherited import InheritedError, is_listening, take_socket
 from tokenward_agent.notices import Notices
-from tokenward_agent.quiet import Quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,20 +150,20 @@ def test_a_connected_socket_is_a_job_and_done_for_nobody_but_the_agents_unit(fol
 
 def test_what_is_meant_for_another_process_is_left_alone() -> None:
     environ = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "x", "HOME": "/"}
-    assert taken(environ) is None
+    assert take_socket(environ) is None
     assert environ == {"HOME": "/"}
 
 
 def test_a_count_that_is_none_is_told() -> None:
     environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "many"}
     with pytest.raises(InheritedError, match="many descriptors"):
-        taken(environ)
+        take_socket(environ)
 
 
 def test_a_socket_that_accepts_is_told_from_one_that_does_not(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, listening(tmp_path / "x.sock") as listener:
-        assert (accepts(listener), accepts(ours)) == (True, False)
+        assert (is_listening(listener), is_listening(ours)) == (True, False)
 
 
 @pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
@@ -177,17 +177,17 @@ def test_the_manager_is_told_at_its_socket_of_whichever_kind(
         manager.settimeout(PATIENCE)
         notices = Notices(environ)
         assert environ == {}
-        notices.ready()
-        notices.status("locked")
-        notices.status("locked")
-        notices.reloading()
+        notices.send_ready()
+        notices.send_status("locked")
+        notices.send_status("locked")
+        notices.send_reloading()
         assert [manager.recv(99) for _ in range(2)] == [b"READY=1", b"STATUS=locked"]
         assert manager.recv(99).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
 
 
 def test_a_manager_that_is_gone_or_was_never_there_stops_nothing(tmp_path: Path) -> None:
     for environ in ({"NOTIFY_SOCKET": str(tmp_path / "gone")}, {"NOTIFY_SOCKET": ""}, {}):
-        Notices(dict(environ)).ready()
+        Notices(dict(environ)).send_ready()
 
 
 class Visited:
@@ -198,26 +198,28 @@ class Visited:
         self.came = 0
 
 
-def quiet(visited: Visited, clock: ManualClock, seconds: int | None, *, expendable: bool) -> Quiet:
+def quiet(
+    visited: Visited, clock: ManualClock, seconds: int | None, *, expendable: bool
+) -> IdleExit:
     server: Server = visited  # type: ignore[assignment]  # these two are all that it looks at
-    return Quiet(seconds, server, clock, lambda: expendable)
+    return IdleExit(seconds, server, clock, lambda: expendable)
 
 
 def test_an_agent_ends_after_so_long_without_anybody() -> None:
     visited, clock = Visited(), ManualClock()
     idle = quiet(visited, clock, 60, expendable=True)
-    assert not idle.enough()
+    assert not idle.is_due()
     clock.pass_by(59)
-    assert not idle.enough()
+    assert not idle.is_due()
     visited.came += 1  # and went, between two looks
     clock.pass_by(1)
-    assert not idle.enough()
+    assert not idle.is_due()
     visited.occupied = True
     clock.pass_by(3600)
-    assert not idle.enough()
+    assert not idle.is_due()
     visited.occupied = False
     clock.pass_by(60)
-    assert idle.enough()
+    assert idle.is_due()
 
 
 @pytest.mark.parametrize(("seconds", "expendable"), [(None, True), (60, False)])
@@ -226,6 +228,6 @@ def test_it_stays_where_nothing_is_set_or_something_would_be_lost(
 ) -> None:
     clock = ManualClock()
     idle = quiet(Visited(), clock, seconds, expendable=expendable)
-    idle.enough()
+    idle.is_due()
     clock.pass_by(3600)
-    assert not idle.enough()
+    assert not idle.is_due()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.inspection.remote_debugging import needs_remote_exec
-from tokenward_agent.harden import HardenError, Report, refuse_tracer
+from tokenward_agent.harden import HardenError, HardenReport, refuse_tracer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -212,9 +212,9 @@ def test_without_proc_nothing_is_said_about_tracers() -> None:
 
 
 def test_a_refused_protection_is_told_with_its_reason() -> None:
-    report = Report()
-    report.note("one", None)
-    report.note("two", "Operation not permitted")
+    report = HardenReport()
+    report.record("one", None)
+    report.record("two", "Operation not permitted")
     assert (report.in_force, report.refused) == (["one"], ["two: Operation not permitted"])
 
 

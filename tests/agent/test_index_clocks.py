@@ -122,14 +122,14 @@ def test_what_was_seen_is_written_down(holder: Asked) -> None:
 def test_one_index_has_one_clock_and_another_has_another() -> None:
     clock = ManualClock()
     clocks = IndexClocks(clock)
-    clocks.saw(DEVPI, START + 50)
+    clocks.record(DEVPI, START + 50)
     assert clocks.ahead("https://devpi.example/ana/") == 50
     for other in (PYPI, "https://devpi.example:8443/root/dev/", "devpi.example"):
         assert clocks.ahead(other) == 0
-    clocks.saw("poetry-repository-x", START + 70)
+    clocks.record("poetry-repository-x", START + 70)
     assert clocks.ahead("poetry-repository-x") == 70
     for number in range(MOST):
-        clocks.saw(f"https://{number}.example/", START + 9)
+        clocks.record(f"https://{number}.example/", START + 9)
     assert clocks.ahead(DEVPI) == 0
     assert clocks.ahead("https://0.example/") == 9
 
@@ -138,7 +138,7 @@ def test_one_index_has_one_clock_and_another_has_another() -> None:
 def test_a_clock_that_was_set_is_another_one(step: int) -> None:
     clock = ManualClock()
     clocks = IndexClocks(clock)
-    clocks.saw(PYPI, START + 10800)
+    clocks.record(PYPI, START + 10800)
     clock.pass_by(1_000_000)
     assert clocks.ahead(PYPI) == 10800
     clock.wall_now += step
@@ -186,5 +186,5 @@ def test_no_child_lives_longer_than_asked_by_the_clock_of_its_index(
 def test_what_is_too_far_off_is_kept_by_nobody() -> None:
     clocks = IndexClocks(ManualClock())
     with pytest.raises(Failure):
-        clocks.saw(PYPI, 0)
+        clocks.record(PYPI, 0)
     assert clocks.ahead(PYPI) == 0

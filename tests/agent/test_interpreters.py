@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.waiting import PATIENCE
-from tokenward_agent.asking.interpreters import SCRIPT, TEXT, UNKNOWN, kind_of, run_of
+from tokenward_agent.peer.interpreters import SCRIPT, TEXT, UNKNOWN, kind_of, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -89,7 +89,7 @@ def plant(engine: Engine, kind: str, **params: str) -> None:
     path = engine.directory / "keyring.vault"
     path.write_bytes(serialise(Header(ID, "keyring", 1, 0, (slot,)), Body({}, ()), KEY))
     path.chmod(0o600)
-    engine.opening.look_again(None)
+    engine.opening.rescan(None)
 
 
 async def stored(root: Path, program: Program) -> Engine:

@@ -15,8 +15,8 @@ import pytest
 
 from support.agents.process import Wire
 from support.waiting import PATIENCE
-from tokenward_agent.inherited import InheritedError, by_launchd, taken
-from tokenward_agent.launchd import descriptors
+from tokenward_agent.inherited import InheritedError, sockets_of_launchd, take_socket
+from tokenward_agent.launchd import activated_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +55,10 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 def test_the_sockets_of_a_job_are_had_once_and_nothing_is_kept(load: Load) -> None:
     with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
         library = load(one, other)
-        assert descriptors(library) == [one.fileno(), other.fileno()]
+        assert activated_descriptors(library) == [one.fileno(), other.fileno()]
         assert ctypes.c_int.in_dll(library, "handed").value == 0
         with pytest.raises(InheritedError, match=r"does not hand over the socket: .* already"):
-            by_launchd(library)
+            sockets_of_launchd(library)
 
 
 def test_on_macos_it_is_what_was_handed_over(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_on_macos_it_is_what_was_handed_over(load: Load, monkeypatch: pytest.Mon
         library = load(sock)
         monkeypatch.setattr(sys, "platform", "darwin")
         monkeypatch.setattr(ctypes, "CDLL", lambda _name: library)
-        handed = taken({})
+        handed = take_socket({})
         assert handed is not None
         assert handed.detach() == sock.fileno()
         assert not sock.get_inheritable()
@@ -111,8 +111,8 @@ def test_a_process_that_launchd_did_not_start_has_none(
 ) -> None:
     library = load()
     monkeypatch.delenv("LAUNCHD_SOCKETS")
-    assert descriptors(library) == []
+    assert activated_descriptors(library) == []
 
 
 def test_a_job_without_a_socket_of_that_name_has_none(load: Load) -> None:
-    assert descriptors(load(), b"Other") == []
+    assert activated_descriptors(load(), b"Other") == []

@@ -30,20 +30,20 @@ def later(wall: int, boot: int, boot_id: str = "monday") -> Now:
     ],
 )
 def test_time_that_is_left(now: Now, left: int) -> None:
-    assert EIGHT_HOURS.remaining(now, seen=START.wall) == left
-    assert EIGHT_HOURS.over(now, seen=START.wall) is (left <= 0)
+    assert EIGHT_HOURS.remaining_seconds(now, seen=START.wall) == left
+    assert EIGHT_HOURS.is_over(now, seen=START.wall) is (left <= 0)
 
 
 def test_a_machine_that_comes_up_in_1970_revives_nothing() -> None:
     up = Now(wall=100, boot=3, boot_id="tuesday")
-    assert not EIGHT_HOURS.over(up, seen=START.wall + 28799)
-    assert EIGHT_HOURS.over(up, seen=START.wall + 28800)
+    assert not EIGHT_HOURS.is_over(up, seen=START.wall + 28799)
+    assert EIGHT_HOURS.is_over(up, seen=START.wall + 28800)
 
 
 def test_where_boots_have_no_name_the_wall_clock_decides_alone() -> None:
     nameless = Lifetime.beginning(START._replace(boot_id=""), 60)
-    assert not nameless.over(Now(START.wall + 59, START.boot + 9999, ""), seen=0)
-    assert nameless.over(Now(START.wall + 60, 0, ""), seen=0)
+    assert not nameless.is_over(Now(START.wall + 59, START.boot + 9999, ""), seen=0)
+    assert nameless.is_over(Now(START.wall + 60, 0, ""), seen=0)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, LONGEST + 1])
@@ -55,4 +55,4 @@ def test_a_lifetime_without_time_or_without_end_is_refused(seconds: int) -> None
 @given(st.integers(1, LONGEST), st.integers(-(10**6), 10**6), st.integers(0, LONGEST))
 def test_within_a_boot_it_never_outlasts_what_was_asked(asked: int, wall: int, boot: int) -> None:
     lifetime = Lifetime.beginning(START, asked)
-    assert lifetime.over(later(wall, boot), seen=0) is (boot >= asked or wall >= asked)
+    assert lifetime.is_over(later(wall, boot), seen=0) is (boot >= asked or wall >= asked)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from support.waiting import PATIENCE, until_in_loop
 from tokenward_agent.arena import Arena
 from tokenward_agent.wire import server
-from tokenward_agent.wire.answer import Answer, done
-from tokenward_agent.wire.door import Door
+from tokenward_agent.wire.answer import Answer, success_answer
+from tokenward_agent.wire.listener import Listener
 from tokenward_agent.wire.server import Server
 from tokenward_os.files import uid
-from tokenward_protocol.frames import MAX_BODY, frame
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import MAX_BODY, make_frame
+from tokenward_protocol.messages import make_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ GUESTS = 3
 
 
 def echo(request: Request, body: memoryview) -> Answer:
-    return done(request.number, None, size=len(body))
+    return success_answer(request.number, None, size=len(body))
 
 
 class Client:
@@ -84,7 +84,14 @@ async def serving(folder: Path, most: int = 4) -> AsyncIterator[Serving]:
     arena = Arena(1 << 20)
     served = Server(listener("own"), arena, echo)
     for number in range(GUESTS):
-        served.open(Door(listener(f"guest-{number}"), echo, admits={uid()}.__contains__, most=most))
+        served.add_listener(
+            Listener(
+                listener(f"guest-{number}"),
+                echo,
+                admits_uid={uid()}.__contains__,
+                max_connections=most,
+            )
+        )
     try:
         yield (serving := Serving(served, arena, folder, []))
         for client in serving.clients:
@@ -93,10 +100,14 @@ async def serving(folder: Path, most: int = 4) -> AsyncIterator[Serving]:
         await served.close()
 
 
-HALF = frame(request("login", 1, {"service": "https://a.example/", "username": "a"}), b"x" * 9000)
-WHOLE = frame(request("login", 1, {"service": "https://a.example/", "username": "a"}), b"x")
-LARGE = frame(
-    request("login", 1, {"service": "https://a.example/", "username": "a"}), b"x" * MAX_BODY
+HALF = make_frame(
+    make_request("login", 1, {"service": "https://a.example/", "username": "a"}), b"x" * 9000
+)
+WHOLE = make_frame(
+    make_request("login", 1, {"service": "https://a.example/", "username": "a"}), b"x"
+)
+LARGE = make_frame(
+    make_request("login", 1, {"service": "https://a.example/", "username": "a"}), b"x" * MAX_BODY
 )
 
 
@@ -106,9 +117,9 @@ def test_half_requests_of_guests_break_no_login_of_the_owner_that_comes_in_parts
     async def main() -> None:
         async with serving(tmp_path, most=31) as served:
             owner = await served.connect("own")
-            quiet = served.arena.free
+            quiet = served.arena.free_bytes
             await owner.send(LARGE[:40_000])
-            await until_in_loop(lambda: served.arena.free <= quiet - 40_000)
+            await until_in_loop(lambda: served.arena.free_bytes <= quiet - 40_000)
             for number in range(40 * GUESTS):
                 guest = await served.connect(f"guest-{number % GUESTS}")
                 await guest.send(HALF[:-1])
@@ -186,7 +197,7 @@ class _Calls:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self, _door: Door) -> None:
+    def __call__(self, _listener: Listener) -> None:
         self.count += 1
 
 

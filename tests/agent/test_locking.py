@@ -68,7 +68,7 @@ def test_requests_that_come_while_a_vault_is_being_opened_wait_for_the_one_openi
         again = Engine(tmp_path)
         answers = await asyncio.gather(*(again.ask("fetch", service=URL) for _ in range(20)))
         assert {secret for _, secret in answers} == {b"secret"}
-        assert again.arena.free == again.quiet
+        assert again.arena.free_bytes == again.quiet
 
     asyncio.run(main())
 
@@ -161,7 +161,7 @@ def test_a_lock_holds_over_a_restart_until_unlock(tmp_path: Path) -> None:
         header, _ = await again.ask("unlock")
         assert (header["opened"], header["closed"]) == (["keyring", "disabled"], [])
         assert (await again.ask("fetch", service=URL))[1] == b"secret"
-        assert not Engine(tmp_path).locking.locked
+        assert not Engine(tmp_path).locking.is_locked
 
     asyncio.run(main())
 
@@ -229,8 +229,8 @@ def test_a_lock_is_not_overtaken_by_an_opening_that_waits_for_its_key(
         gate.set()
         await asyncio.gather(opening, return_exceptions=True)
         assert (engine.keyring.state, engine.disabled.state) == ("closed", "closed")
-        assert engine.locking.locked
-        assert engine.arena.free == engine.quiet
+        assert engine.locking.is_locked
+        assert engine.arena.free_bytes == engine.quiet
 
     asyncio.run(main())
 
@@ -387,7 +387,7 @@ def test_a_wrong_passphrase_for_one_vault_leaves_the_other_one_open_and_the_lock
         await engine.locking.lock()
         assert await code_of(engine.locking.unlock(None, WRONG, {})) == "wrong-passphrase"
         assert (engine.keyring.state, engine.disabled.state) == ("open", "closed")
-        assert not engine.locking.locked
+        assert not engine.locking.is_locked
 
     asyncio.run(main())
 
@@ -398,7 +398,7 @@ def test_a_wrong_passphrase_does_not_end_a_lock(tmp_path: Path) -> None:
         await engine.locking.lock()
         assert await code_of(engine.locking.unlock(None, WRONG, {})) == "wrong-passphrase"
         assert await code_of(engine.locking.unlock(None, None, {})) == "passphrase-needed"
-        assert engine.locking.locked
+        assert engine.locking.is_locked
 
     asyncio.run(main())
 
@@ -454,7 +454,7 @@ def test_a_key_file_of_another_length_or_a_link_opens_nothing(tmp_path: Path) ->
             left = await engine.locking.unlock(None, None, {})
             assert left == [engine.disabled]
             assert engine.opening.notes["disabled"].endswith(".")
-        assert engine.arena.free == engine.quiet
+        assert engine.arena.free_bytes == engine.quiet
 
     asyncio.run(main())
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.agents.in_process import Engine
-from tokenward_agent.requests.naming import wanted
-from tokenward_agent.store.lookup import Ambiguous, Index, find
+from tokenward_agent.requests.naming import lookup_target
+from tokenward_agent.store.lookup import Ambiguous, RecordIndex, find
 from tokenward_agent.vault.record import Record
 from tokenward_agent.wire.request import Request
 
@@ -47,8 +47,8 @@ def record(service: str, username: str) -> Record:
     return Record(service, username, 1, None, None, None, b"")
 
 
-def answer(indexes: list[Index], spelling: str, username: str | None) -> Record | None:
-    asked = wanted(Request("fetch", 1, "", {"spelling": spelling}))
+def answer(indexes: list[RecordIndex], spelling: str, username: str | None) -> Record | None:
+    asked = lookup_target(Request("fetch", 1, "", {"spelling": spelling}))
     return find(indexes, asked.places, username, asked.beside)
 
 
@@ -61,7 +61,7 @@ def test_no_entry_of_another_origin_or_user_ever_answers(
 ) -> None:
     try:
         found = answer(
-            [Index(record(*key) for key in each) for each in (one, two)], asked, username
+            [RecordIndex(record(*key) for key in each) for each in (one, two)], asked, username
         )
     except Ambiguous:
         assert username is None
@@ -88,14 +88,14 @@ def test_no_entry_of_another_origin_or_user_ever_answers(
 def test_what_was_dropped_answers_as_if_it_had_never_been_there(
     kept: list[tuple[str, str]], gone: list[tuple[str, str]]
 ) -> None:
-    index = Index(record(*key) for key in kept)
+    index = RecordIndex(record(*key) for key in kept)
     for key in set(gone) - set(kept):
         index.put(record(*key))
     for key in set(gone) - set(kept):
         index.drop(*key)
     for spelling in KEYS + OPAQUE:
         for username in USERS:
-            same = answer([Index(record(*key) for key in kept)], spelling, username)
+            same = answer([RecordIndex(record(*key) for key in kept)], spelling, username)
             assert answer([index], spelling, username) == same
 
 

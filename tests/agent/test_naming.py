@@ -9,7 +9,12 @@ import pytest
 
 from support.agents.in_process import Engine
 from tokenward_agent.failure import Failure
-from tokenward_agent.requests.naming import is_named, named, places, stored_as
+from tokenward_agent.requests.naming import (
+    candidate_services,
+    names_service,
+    service_of,
+    stored_service,
+)
 from tokenward_agent.store.lookup import Ambiguous
 from tokenward_agent.wire.request import Request
 from tokenward_protocol.urls import PYPI
@@ -45,7 +50,7 @@ def request(**arguments: str) -> Request:
 def test_a_change_by_a_spelling_is_of_the_key_or_of_that_very_string(
     spelling: str, service: str
 ) -> None:
-    assert stored_as(request(spelling=spelling)) == service
+    assert stored_service(request(spelling=spelling)) == service
 
 
 def test_what_is_stored_by_any_spelling_is_found_by_every_other() -> None:
@@ -54,32 +59,32 @@ def test_what_is_stored_by_any_spelling_is_found_by_every_other() -> None:
         "https://index.example/team/simple/",
         f"{KEY}p/x.whl",
     ]
-    assert all(KEY in places(request(spelling=spelling)) for spelling in spellings)
+    assert all(KEY in candidate_services(request(spelling=spelling)) for spelling in spellings)
 
 
 @pytest.mark.parametrize("spelling", ["http://index.example/a/", "ftp://index.example/a/", "a/b"])
 def test_what_is_opaque_is_found_by_that_very_string_alone(spelling: str) -> None:
-    assert list(places(request(spelling=spelling))) == [spelling]
+    assert list(candidate_services(request(spelling=spelling))) == [spelling]
 
 
 def test_a_bare_host_is_not_what_a_url_is_stored_under() -> None:
-    assert list(places(request(spelling="index.example"))) == ["index.example"]
+    assert list(candidate_services(request(spelling="index.example"))) == ["index.example"]
 
 
 @pytest.mark.parametrize("arguments", [{}, {"service": KEY, "spelling": KEY}])
 def test_a_service_is_named_in_one_way(arguments: dict[str, str]) -> None:
     with pytest.raises(Failure, match="by `service` or by `spelling`"):
-        named(request(**arguments))
+        service_of(request(**arguments))
 
 
 def test_a_request_may_name_none() -> None:
-    assert not is_named(request())
-    assert is_named(request(spelling="x"))
+    assert not names_service(request())
+    assert names_service(request(spelling="x"))
 
 
 def test_a_service_in_another_spelling_is_refused() -> None:
     with pytest.raises(Failure, match="canonical"):
-        stored_as(request(service="https://index.example/team"))
+        stored_service(request(service="https://index.example/team"))
 
 
 def test_of_several_accounts_none_is_guessed_for_a_spelling_either(tmp_path: Path) -> None:
@@ -88,10 +93,12 @@ def test_of_several_accounts_none_is_guessed_for_a_spelling_either(tmp_path: Pat
         await engine.make("disabled")
         await engine.login(KEY, b"one", username="ann")
         await engine.login(KEY, b"two", username="bob")
-        spelled = places(request(spelling="https://index.example/team/simple"))
+        spelled = candidate_services(request(spelling="https://index.example/team/simple"))
         with pytest.raises(Ambiguous):
             engine.vaults.find(spelled, None, None)
-        found = engine.vaults.find(places(request(spelling=f"{KEY}simple")), "bob", None)
+        found = engine.vaults.find(
+            candidate_services(request(spelling=f"{KEY}simple")), "bob", None
+        )
         assert found is not None
         assert found.record.username == "bob"
 

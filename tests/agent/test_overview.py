@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.agents.in_process import Engine
-from tokenward_agent.requests.overview import page
-from tokenward_agent.store.found import Found
-from tokenward_agent.store.lookup import Ambiguous, Index, candidates, find
+from tokenward_agent.requests.overview import page_of_entries
+from tokenward_agent.store.lookup import Ambiguous, RecordIndex, candidates, find
+from tokenward_agent.store.stored_record import StoredRecord
 from tokenward_agent.vault.lifetime import Lifetime
-from tokenward_agent.vault.record import Adopted, Record
-from tokenward_protocol.frames import frame
+from tokenward_agent.vault.record import AdoptedSource, Record
+from tokenward_protocol.frames import make_frame
 from tokenward_protocol.packing import pack
 
 if TYPE_CHECKING:
@@ -30,16 +30,22 @@ URL = "https://index.example/team/"
 def record(service: str, username: str) -> Record:
     end = 1 << 52
     return Record(
-        service, username, end, end, Lifetime(end, "b" * 64, end), Adopted("keyring", "x"), None
+        service,
+        username,
+        end,
+        end,
+        Lifetime(end, "b" * 64, end),
+        AdoptedSource("keyring", "x"),
+        None,
     )
 
 
-def pages(held: list[Found]) -> list[Any]:
+def pages(held: list[StoredRecord]) -> list[Any]:
     """Collect all pages, each held against the size of a frame."""
     got: list[Any] = []
     after: int | None = 0
     while after is not None:
-        entries, following = page(held, after)
+        entries, following = page_of_entries(held, after)
         closed: list[Any] = ["keyring", "disabled"]
         answer: dict[str, Any] = {
             "id": (1 << 63) - 1,
@@ -47,7 +53,7 @@ def pages(held: list[Found]) -> list[Any]:
             "entries": entries,
             "next": following,
         }
-        frame(pack({**answer, "closed": closed}))
+        make_frame(pack({**answer, "closed": closed}))
         assert following is None or following == after + len(entries)
         got += entries
         after = following
@@ -61,22 +67,25 @@ def vault(tmp_path: Path) -> Vault:
 
 def test_ten_thousand_entries_come_in_pages_that_fit_a_frame(vault: Vault) -> None:
     held = [
-        Found(record(f"https://{n}.example/simple/", "__token__"), vault) for n in range(10_000)
+        StoredRecord(record(f"https://{n}.example/simple/", "__token__"), vault)
+        for n in range(10_000)
     ]
     got = pages(held)
     assert len({entry["service"] for entry in got}) == len(got) == 10_000
 
 
 def test_entries_with_the_longest_names_come_too(vault: Vault) -> None:
-    long = [Found(record(f"opaque {n} ".ljust(2048, "x"), "é" * 512), vault) for n in range(100)]
+    long = [
+        StoredRecord(record(f"opaque {n} ".ljust(2048, "x"), "é" * 512), vault) for n in range(100)
+    ]
     assert len(pages(long)) == 100
 
 
 def test_past_the_last_entry_there_is_nothing_and_no_next_page(vault: Vault) -> None:
-    held = [Found(record(URL, "ana"), vault)]
-    assert page(held, 1) == ([], None)
-    assert page(held, (1 << 63) - 1) == ([], None)
-    assert page([], 0) == ([], None)
+    held = [StoredRecord(record(URL, "ana"), vault)]
+    assert page_of_entries(held, 1) == ([], None)
+    assert page_of_entries(held, (1 << 63) - 1) == ([], None)
+    assert page_of_entries([], 0) == ([], None)
 
 
 def test_an_answer_that_lists_many_accounts_fits_a_frame(tmp_path: Path) -> None:
@@ -87,15 +96,15 @@ def test_an_answer_that_lists_many_accounts_fits_a_frame(tmp_path: Path) -> None
         for number in range(70):
             await engine.login(service, b"x", username=f"user {number} ".ljust(1024, "x"))
         header, _ = await engine.ask("fetch", service=service)
-        frame(pack(header))
+        make_frame(pack(header))
         assert header["code"] == "ambiguous"
         usernames: Any = header["usernames"]
         assert 10 < len(usernames) <= 70
         header, _ = await engine.ask("logout", service=service)
-        frame(pack(header))
+        make_frame(pack(header))
         assert header["code"] == "ambiguous"
         header, _ = await engine.ask("logout", service=service, all=True)
-        frame(pack(header))
+        make_frame(pack(header))
         removed: Any = header["removed"]
         assert header["count"] == 70
         assert 10 < len(removed) <= 70
@@ -147,7 +156,7 @@ def test_the_lookup_is_the_rule_and_nothing_else(
 ) -> None:
     records = {key: record(*key) for key in held}
     indexes = [
-        Index(records[key] for key, first in held.items() if first is which)
+        RecordIndex(records[key] for key, first in held.items() if first is which)
         for which in (True, False)
     ]
     answer: Record | str | None = "ambiguous"
@@ -158,7 +167,7 @@ def test_the_lookup_is_the_rule_and_nothing_else(
 
 @given(st.lists(st.tuples(st.booleans(), SERVICES, USERS), max_size=30))
 def test_an_index_holds_what_a_dictionary_would(steps: list[tuple[bool, str, str]]) -> None:
-    index = Index()
+    index = RecordIndex()
     held: dict[tuple[str, str], Record] = {}
     for put, service, username in steps:
         if put:

@@ -14,12 +14,12 @@ from tokenward_agent.policy.deciding import (
     NO,
     YES,
     Decision,
-    Subject,
+    PolicyInput,
     decide,
-    is_meant,
+    match_rule,
 )
 from tokenward_agent.policy.rule import ALLOW, ASK, DECISIONS, DENY, PURPOSES, Rule, Terms
-from tokenward_agent.requests.narrowing import Wish
+from tokenward_agent.requests.attenuation import Restriction
 
 PYPI = "https://upload.pypi.org/legacy/"
 TWINE = frozenset({"twine", "/usr/bin/python3", "/home/ana/.local/bin/twine"})
@@ -34,8 +34,8 @@ def subject(
     username: str = "__token__",
     purpose: str = "publish",
     projects: frozenset[str] = frozenset({"mine"}),
-) -> Subject:
-    return Subject(tool, around, service, username, purpose, projects)
+) -> PolicyInput:
+    return PolicyInput(tool, around, service, username, purpose, projects)
 
 
 def word(*rules: Rule, **about: frozenset[str] | str) -> str:
@@ -64,7 +64,7 @@ def test_what_a_denied_program_starts_is_denied_too_and_what_an_allowed_one_star
     assert word(Rule(ALLOW, programs=("bash",)), Rule(DENY), around=around) == DENY
 
 
-def unknown(tool: frozenset[str] = NOBODY, **about: Any) -> Subject:
+def unknown(tool: frozenset[str] = NOBODY, **about: Any) -> PolicyInput:
     return subject(tool, **about)._replace(known=False)
 
 
@@ -178,7 +178,7 @@ def _as_it_can_be_written(rule: Rule) -> Rule:
 
 
 SUBJECTS = st.builds(
-    Subject,
+    PolicyInput,
     st.frozensets(st.sampled_from(NAMES)),
     st.frozensets(st.sampled_from(NAMES)),
     st.sampled_from(URLS),
@@ -189,10 +189,10 @@ SUBJECTS = st.builds(
     st.frozensets(st.sampled_from(["a", "b", "c"])),
 )
 LESS: list[dict[str, Any]] = [
-    {"tool": NOBODY, "around": NOBODY},
+    {"tool": NOBODY, "parents": NOBODY},
     {"purpose": ""},
     {"known": False},
-    {"known": False, "around": NOBODY, "hints": NOBODY},
+    {"known": False, "parents": NOBODY, "hints": NOBODY},
     {"projects": NOBODY},
 ]
 POLICIES = st.lists(all_rules(), max_size=6)
@@ -200,7 +200,7 @@ POLICIES = st.lists(all_rules(), max_size=6)
 
 @given(all_rules((DENY,)), POLICIES, SUBJECTS)
 def test_a_rule_that_denies_put_first_lets_nothing_through_that_was_not(
-    rule: Rule, policy: list[Rule], asked: Subject
+    rule: Rule, policy: list[Rule], asked: PolicyInput
 ) -> None:
     before, after = decide(policy, asked).word, decide([rule, *policy], asked).word
     assert STRICTNESS[after] >= STRICTNESS[before]
@@ -208,7 +208,7 @@ def test_a_rule_that_denies_put_first_lets_nothing_through_that_was_not(
 
 @given(all_rules((ASK,)), POLICIES, SUBJECTS)
 def test_nor_does_a_rule_that_asks_make_anything_go_through_unasked(
-    rule: Rule, policy: list[Rule], asked: Subject
+    rule: Rule, policy: list[Rule], asked: PolicyInput
 ) -> None:
     before, after = decide(policy, asked).word, decide([rule, *policy], asked).word
     assert after != ALLOW or before == ALLOW
@@ -216,7 +216,7 @@ def test_nor_does_a_rule_that_asks_make_anything_go_through_unasked(
 
 @given(POLICIES, SUBJECTS, st.data())
 def test_to_be_known_less_of_is_never_of_use(
-    policy: list[Rule], asked: Subject, data: st.DataObject
+    policy: list[Rule], asked: PolicyInput, data: st.DataObject
 ) -> None:
     hidden = asked._replace(**data.draw(st.sampled_from(LESS)))
     if decide(policy, hidden).word == ALLOW:
@@ -224,8 +224,10 @@ def test_to_be_known_less_of_is_never_of_use(
 
 
 @given(all_rules(), SUBJECTS)
-def test_a_rule_that_is_meant_for_sure_says_what_becomes_of_it(rule: Rule, asked: Subject) -> None:
-    meant = is_meant(rule, asked)
+def test_a_rule_that_is_meant_for_sure_says_what_becomes_of_it(
+    rule: Rule, asked: PolicyInput
+) -> None:
+    meant = match_rule(rule, asked)
     decision = decide([rule], asked)
     if meant == YES:
         assert decision == Decision(rule.decide, rule, terms=rule.terms)
@@ -264,11 +266,11 @@ def test_where_another_rule_may_be_meant_it_is_as_narrow_as_either_has_it() -> N
 
 @given(POLICIES, SUBJECTS, st.data())
 def test_to_be_known_less_of_gives_nothing_wider(
-    policy: list[Rule], asked: Subject, data: st.DataObject
+    policy: list[Rule], asked: PolicyInput, data: st.DataObject
 ) -> None:
     known = decide(policy, asked)
     hidden = decide(policy, asked._replace(**data.draw(st.sampled_from(LESS))))
     if DENY not in {known.word, hidden.word}:
         assert hidden.terms.narrow or not known.terms.narrow
-        for wish in (Wish(False, ttl, ()) for ttl in (None, 60, 3600, 7200, 90000)):
-            assert wish.seconds(hidden.terms) <= wish.seconds(known.terms)
+        for restriction in (Restriction(False, ttl, ()) for ttl in (None, 60, 3600, 7200, 90000)):
+            assert restriction.seconds(hidden.terms) <= restriction.seconds(known.terms)

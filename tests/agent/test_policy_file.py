@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenward_agent.policy.file import MAX_SIZE, PolicyFile
-from tokenward_agent.policy.reading import PolicyError, read
+from tokenward_agent.policy.reading import PolicyError, read_policy
 from tokenward_agent.policy.rule import ALLOW, ASK, DENY, Policy, Rate, Rule, Terms
 
 NOW = 4_000_000_000  # long after any file here was written
@@ -37,7 +37,7 @@ decide = "deny"
 
 
 def test_a_rule_is_read_in_the_words_of_the_lookup() -> None:
-    policy = read(FULL, lambda path: f"/real{path}")
+    policy = read_policy(FULL, lambda path: f"/real{path}")
     assert policy.pinentry == "pinentry-qt"
     assert policy.rules == (
         Rule(
@@ -67,13 +67,13 @@ decide = "deny"
 service = "poetry-repository-x"
 decide = "deny"
 """
-    first, second = read(text).rules
+    first, second = read_policy(text).rules
     assert first.services == ("https://index.example/", "https://index.example/upload/")
     assert second.services == ("poetry-repository-x",)
 
 
 def test_rules_may_be_written_in_one_line() -> None:
-    assert read(b'policy = [{decide = "allow"}]').rules == (Rule(ALLOW),)
+    assert read_policy(b'policy = [{decide = "allow"}]').rules == (Rule(ALLOW),)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_what_cannot_be_obeyed_is_told_with_its_line_and_without_its_value(
 ) -> None:
     text = f'[[policy]]\ndecide = "allow"\n[[policy]]\n{rule}\n'
     with pytest.raises(PolicyError) as refused:
-        read(text.encode())
+        read_policy(text.encode())
     assert str(refused.value) == wrong
 
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_obeyed_is_told_with_its_line_and_without_its_value(
 )  # fmt: skip
 def test_a_file_that_has_no_policy_in_its_form_is_refused_whole(text: bytes, wrong: str) -> None:
     with pytest.raises(PolicyError) as refused:
-        read(text)
+        read_policy(text)
     assert str(refused.value) == wrong
 
 
@@ -135,7 +135,7 @@ def test_a_file_that_has_no_policy_in_its_form_is_refused_whole(text: bytes, wro
 def test_whatever_stands_there_is_a_policy_or_one_error(data: bytes) -> None:
     wrong = ""
     try:
-        read(b"[[policy]]\n" + data)
+        read_policy(b"[[policy]]\n" + data)
     except PolicyError as refused:
         wrong = str(refused)
     assert "\n" not in wrong
@@ -151,21 +151,21 @@ def write(file: PolicyFile, text: str) -> None:
 
 
 def test_a_file_that_is_not_there_has_no_policy(file: PolicyFile) -> None:
-    file.look(NOW)
+    file.reload(NOW)
     assert (file.policy, file.problem, file.changes) == (Policy(), "", 0)
 
 
 def test_a_change_is_seen_at_the_next_look_and_counted(file: PolicyFile) -> None:
     write(file, '[[policy]]\ndecide = "ask"\n')
-    file.look(NOW)
-    file.look(NOW)
+    file.reload(NOW)
+    file.reload(NOW)
     assert [rule.decide for rule in file.policy.rules] == ["ask"]
     assert file.changes == 1
     write(file, '[[policy]]\ndecide = "deny"\n')
-    file.look(NOW)
+    file.reload(NOW)
     assert [rule.decide for rule in file.policy.rules] == ["deny"]
     Path(file.path).unlink()
-    file.look(NOW)
+    file.reload(NOW)
     assert (file.policy, file.changes) == (Policy(), 3)
 
 
@@ -173,13 +173,13 @@ def test_a_change_within_the_same_moment_is_seen_though_no_time_tells(file: Poli
     write(file, '[[policy]]\ndecide = "ask" \n')
     path = Path(file.path)
     moment = int(path.stat().st_mtime)
-    file.look(moment)
+    file.reload(moment)
     write(file, '[[policy]]\ndecide = "deny"\n')
     found = path.stat()
     file._seen = (  # as on a disk whose times are whole seconds
         *(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns),
     )
-    file.look(moment)
+    file.reload(moment)
     assert [rule.decide for rule in file.policy.rules] == ["deny"]
 
 
@@ -187,31 +187,31 @@ def test_an_unchanged_file_is_not_read_again(
     file: PolicyFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(file, '[[policy]]\ndecide = "ask"\n')
-    file.look(NOW)
+    file.reload(NOW)
     monkeypatch.setattr(os, "open", None)
-    file.look(NOW)
+    file.reload(NOW)
     assert len(file.policy.rules) == 1
 
 
 def test_a_file_without_the_word_is_not_parsed(file: PolicyFile) -> None:
     write(file, "this is no TOML")
-    file.look(NOW)
+    file.reload(NOW)
     assert file.problem == ""
 
 
 def test_the_word_is_found_however_it_is_spelled(file: PolicyFile) -> None:
     write(file, '[["polic\\u0079"]]\ndecide = "deny"\n')
-    file.look(NOW)
+    file.reload(NOW)
     assert [rule.decide for rule in file.policy.rules] == ["deny"]
 
 
 def test_what_is_wrong_is_kept_until_it_is_mended(file: PolicyFile) -> None:
     write(file, '[[policy]]\ndecide = "nay"\n')
-    file.look(NOW)
+    file.reload(NOW)
     assert file.problem == "has no `decide` that is allow, ask or deny in rule 1 (line 2)"
     assert file.policy == Policy()
     write(file, '[[policy]]\ndecide = "ask"\n')
-    file.look(NOW)
+    file.reload(NOW)
     assert file.problem == ""
 
 
@@ -222,7 +222,7 @@ def test_what_is_no_file_or_too_large_is_a_problem(tmp_path: Path) -> None:
     problems = []
     for name in ("fifo", "large", "loop"):
         file = PolicyFile(str(tmp_path / name))
-        file.look(NOW)
+        file.reload(NOW)
         problems.append(file.problem)
     assert problems == [
         "is not a regular file",

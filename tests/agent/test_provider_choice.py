@@ -15,7 +15,7 @@ from support.agents.in_process import Engine
 from support.systems.desktop_keyrings import gnome_keyring, hanging_keyring
 from support.tools.keyring_program import keyring_program
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.providers import Probe, remember, remembered
+from tokenward_agent.store.providers import Probe, read_probe, write_probe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
@@ -93,7 +93,7 @@ def test_a_vault_that_is_there_is_used_whatever_answers_today(
         await engine.make("keyring")
         assert await engine.choice.choose(None, None, {}, probe=False) == ("keyring", None)
         assert await engine.choice.choose("keyring", None, {}, probe=False) == ("keyring", None)
-        assert remembered(str(engine.state)) is None
+        assert read_probe(str(engine.state)) is None
 
     asyncio.run(main())
 
@@ -103,7 +103,7 @@ def test_a_remembered_keyring_is_asked_again_after_an_hour(
 ) -> None:
     async def main() -> None:
         engine = Engine(tmp_path)
-        remember(str(engine.state), Probe("Secret Service", "", engine.clock.wall()))
+        write_probe(str(engine.state), Probe("Secret Service", "", engine.clock.wall()))
         engine.clock.pass_by(3600)
         assert await engine.choice.choose(None, None, {}, probe=False) == ("keyring", None)
         engine.clock.pass_by(1)
@@ -181,7 +181,7 @@ def test_a_real_keyring_is_chosen_opens_its_vault_unasked_and_closes_no_other_wh
             "login", b"new", service=URL, username="bob", provider="disabled"
         )
         assert header["ok"] is True
-        assert last.arena.free == last.quiet
+        assert last.arena.free_bytes == last.quiet
 
     bare.setenv("PATH", os.defpath)
     with gnome_keyring(tmp_path / "desktop") as session:

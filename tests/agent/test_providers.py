@@ -11,10 +11,10 @@ import pytest
 
 from tokenward_agent.store.providers import (
     Probe,
-    objection,
-    remember,
-    remembered,
+    program_objection,
+    read_probe,
     spellings,
+    write_probe,
 )
 
 ME = os.getuid()
@@ -35,7 +35,7 @@ def program(folder: Path, text: str = "#!/bin/sh\n") -> Path:
 
 
 def why(path: Path) -> str:
-    problem = objection(str(path), ME)
+    problem = program_objection(str(path), ME)
     assert problem is not None
     return problem
 
@@ -43,7 +43,7 @@ def why(path: Path) -> str:
 def test_the_real_program_is_found_through_a_link_as_pipx_makes_them(folder: Path) -> None:
     real = Path(sys.executable).with_name("keyring")
     (folder / "keyring").symlink_to(real)
-    assert objection(str(folder / "keyring"), ME) is None
+    assert program_objection(str(folder / "keyring"), ME) is None
 
 
 def test_a_program_of_a_virtual_environment_is_refused() -> None:
@@ -79,15 +79,15 @@ def test_a_group_of_ones_own_is_nobody_else_and_any_other_group_is(folder: Path)
         os.chown(path, 0, 1)
         assert "by others" in why(path)
         os.chown(path, 0, 0)
-        assert objection(str(path), ME) is None
+        assert program_objection(str(path), ME) is None
     else:
         expected = path.stat().st_gid in {0, ME}
-        assert (objection(str(path), ME) is None) is expected
+        assert (program_objection(str(path), ME) is None) is expected
 
 
 def test_a_program_of_another_user_is_refused(folder: Path) -> None:
     path = program(folder)
-    other = objection(str(path), ME + 1)
+    other = program_objection(str(path), ME + 1)
     if ME == 0:
         assert other is None  # root can change everything anyway
         os.chown(path, 65534, 0)
@@ -106,7 +106,7 @@ def test_our_own_program_is_never_a_foreign_one(folder: Path) -> None:
 
 def test_a_foreign_one_below_a_folder_named_after_us_is_foreign(folder: Path) -> None:
     path = program(folder, "#!/home/tokenward/tokenward/bin/python\nfrom keyring.cli import main\n")
-    assert objection(str(path), ME) is None
+    assert program_objection(str(path), ME) is None
 
 
 def test_a_link_into_our_own_package_is_ours(folder: Path) -> None:
@@ -122,8 +122,8 @@ def test_a_program_that_has_gone_is_objected_to(folder: Path) -> None:
 
 def test_an_answer_is_remembered_in_a_private_file(tmp_path: Path) -> None:
     for probe in (Probe("KWallet", "", 1), Probe(None, "no D-Bus session", 2)):
-        remember(str(tmp_path), probe)
-        assert remembered(str(tmp_path)) == probe
+        write_probe(str(tmp_path), probe)
+        assert read_probe(str(tmp_path)) == probe
     (path,) = tmp_path.iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -135,21 +135,21 @@ def test_an_answer_is_remembered_in_a_private_file(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_damaged_answer_counts_as_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "probe.json").write_bytes(text.encode(errors="surrogateescape"))
-    assert remembered(str(tmp_path)) is None
+    assert read_probe(str(tmp_path)) is None
 
 
 def test_without_a_file_nothing_is_remembered(tmp_path: Path) -> None:
-    assert remembered(str(tmp_path)) is None
+    assert read_probe(str(tmp_path)) is None
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
-    remember(str(tmp_path / "missing"), Probe(None, "x", 1))
-    assert remembered(str(tmp_path / "missing")) is None
+    write_probe(str(tmp_path / "missing"), Probe(None, "x", 1))
+    assert read_probe(str(tmp_path / "missing")) is None
 
 
 def test_a_wrong_answer_is_asked_for_again_after_an_hour_or_a_clock_set_back() -> None:
     probe = Probe("KWallet", "", 10_000)
-    assert [probe.stale(now) for now in (9_999, 10_000, 13_600, 13_601)] == [
+    assert [probe.is_stale(now) for now in (9_999, 10_000, 13_600, 13_601)] == [
         True,
         False,
         False,
@@ -159,7 +159,7 @@ def test_a_wrong_answer_is_asked_for_again_after_an_hour_or_a_clock_set_back() -
 
 def test_a_fall_back_is_one_sentence_with_its_reason() -> None:
     probe = Probe(None, "no system keyring answered (no D-Bus session)", 0)
-    assert probe.fall_back("disabled") == (
+    assert probe.fallback_sentence("disabled") == (
         "No system keyring answered (no D-Bus session); using the disabled provider."
     )
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_agent.wire.request import Refused, read
-from tokenward_protocol.messages import OPS, request
+from tokenward_agent.wire.request import BadRequest, read_request
+from tokenward_protocol.messages import OPS, make_request
 from tokenward_protocol.packing import pack
 
 SECRET = "pypi-AgEIcHlwaS5vcmcSecretSecretSecret"
 
 
-def refused(header: bytes, body: int = 0) -> Refused:
-    with pytest.raises(Refused) as caught:
-        read(memoryview(header), body)
+def refused(header: bytes, body: int = 0) -> BadRequest:
+    with pytest.raises(BadRequest) as caught:
+        read_request(memoryview(header), body)
     return caught.value
 
 
@@ -27,8 +27,10 @@ def raw(**header: object) -> bytes:
 
 
 def test_a_request_is_read_as_the_client_wrote_it() -> None:
-    header = request("fetch", 7, {"service": "https://a.example/", "username": "ann", "dir": "/d"})
-    found = read(memoryview(header), 0)
+    header = make_request(
+        "fetch", 7, {"service": "https://a.example/", "username": "ann", "dir": "/d"}
+    )
+    found = read_request(memoryview(header), 0)
     assert (found.op, found.number, found.directory) == ("fetch", 7, "/d")
     assert found.arguments == {"service": "https://a.example/", "username": "ann"}
 
@@ -45,7 +47,10 @@ def test_a_spelling_with_what_may_be_a_secret_in_it_is_refused_unread(spelling: 
 
 @pytest.mark.parametrize("spelling", ["HTTPS://A.example:443", "ann@host", "ftp://x/?y", "a?b#c"])
 def test_any_other_spelling_is_read_as_it_is(spelling: str) -> None:
-    assert read(memoryview(raw(op="fetch", spelling=spelling)), 0).arguments["spelling"] == spelling
+    assert (
+        read_request(memoryview(raw(op="fetch", spelling=spelling)), 0).arguments["spelling"]
+        == spelling
+    )
 
 
 def test_an_unknown_request_is_named() -> None:
@@ -87,7 +92,7 @@ def test_a_url_in_another_spelling_is_refused(service: str) -> None:
 @pytest.mark.parametrize("service", ["poetry-repository-x", "a.example:8080", "\n\t ünïcode", ""])
 def test_any_other_string_is_an_opaque_service(service: str) -> None:
     header = raw(op="fetch", service=service)
-    assert read(memoryview(header), 0).arguments["service"] == service
+    assert read_request(memoryview(header), 0).arguments["service"] == service
 
 
 @pytest.mark.parametrize(
@@ -124,15 +129,15 @@ def test_a_body_where_none_belongs_is_refused() -> None:
 
 
 def test_every_prefix_of_a_request_is_refused() -> None:
-    header = request("login", 7, {"service": "https://a.example/", "username": "ann"})
+    header = make_request("login", 7, {"service": "https://a.example/", "username": "ann"})
     for end in range(len(header)):
         refused(header[:end], 3)
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_reader_fail_in_another_way(header: bytes) -> None:
-    with contextlib.suppress(Refused):
-        read(memoryview(header), 0)
+    with contextlib.suppress(BadRequest):
+        read_request(memoryview(header), 0)
 
 
 VALUES = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=20)
@@ -149,8 +154,8 @@ def test_what_is_let_through_is_in_the_vocabulary(
     header: dict[str, bool | int | str | None], body: int
 ) -> None:
     try:
-        found = read(memoryview(pack(dict(header))), body)
-    except Refused:
+        found = read_request(memoryview(pack(dict(header))), body)
+    except BadRequest:
         return
     known = OPS[found.op]
     assert set(found.arguments) <= set(known.arguments)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tokenward_agent.requests.screen import session
+from tokenward_agent.requests.session_variables import session_variables
 from tokenward_agent.wire.request import Request
 
 
 def named(**arguments: str | int | bool) -> dict[str, str]:
-    return session(Request("unlock", 1, "", arguments))
+    return session_variables(Request("unlock", 1, "", arguments))
 
 
 def test_a_session_is_its_bus_display_and_key() -> None:

@@ -40,7 +40,7 @@ def with_share(
 
 
 async def ended(engine: Engine, server: Server) -> None:
-    engine.sharing.close()
+    engine.share_requests.close()
     await server.close()
 
 
@@ -110,7 +110,7 @@ async def _into_the_other_vault(engine: Engine) -> None:
 
 async def _into_the_other_vault_while_this_is_closed(engine: Engine) -> None:
     await engine.make("keyring")
-    engine.vaults.closed(engine.disabled)
+    engine.vaults.close(engine.disabled)
     await engine.login(PYPI, WIDE, "keyring", username="__token__")
 
 
@@ -165,12 +165,12 @@ def test_a_share_ends_with_the_login_that_it_is_of_and_with_a_lock(
     async def work(engine: Engine, path: str) -> None:
         reader, writer = await asyncio.open_unix_connection(path)
         await what(engine)
-        assert engine.sharing.overview() == []
+        assert engine.share_requests.overview() == []
         assert not there(path)
         assert await reader.read() == b""
         writer.close()
         await engine.ask("unlock")
-        assert engine.sharing.overview() == []
+        assert engine.share_requests.overview() == []
 
     with_share(tmp_path, work)
 
@@ -251,7 +251,7 @@ def test_while_an_automatic_lock_lasts_a_share_answers_locked_and_then_goes_on(
 def test_whoever_asks_at_a_share_keeps_no_idle_vault_open(tmp_path: Path) -> None:
     async def work(engine: Engine, path: str) -> None:
         engine.config.write_text('lock-after-idle = "10m"\n')
-        await engine.auto_lock.look_around()
+        await engine.auto_lock.check()
         engine.clock.pass_by(599)
         assert (await asked(path, "fetch", service=PYPI))["ok"]
         engine.clock.pass_by(1)
@@ -320,11 +320,11 @@ def test_a_yes_to_a_share_ends_with_the_policy_that_asked_for_it(tmp_path: Path)
     """Whoever put another one in its place may have meant to end it."""
 
     async def work(engine: Engine, path: str) -> None:
-        share = next(iter(engine.sharing._open.values())).share._replace(agreed=0)
-        engine.sharing._open[path] = engine.sharing._open[path]._replace(share=share)
+        share = next(iter(engine.share_requests._open.values())).share._replace(agreed=0)
+        engine.share_requests._open[path] = engine.share_requests._open[path]._replace(share=share)
         assert (await asked(path, "fetch", service=PYPI))["ok"]
         engine.config.write_text(ALLOW)
-        await engine.auto_lock.look_around()
+        await engine.auto_lock.check()
         engine.vaults.when_changed()
         assert not there(path)
 

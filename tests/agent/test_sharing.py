@@ -12,8 +12,8 @@ import pytest
 
 from support.agents.served import PYPI, asked, serving, there
 from support.waiting import PATIENCE
-from tokenward_protocol.frames import PREFIX, frame
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import PREFIX, make_frame
+from tokenward_protocol.messages import make_request
 
 if TYPE_CHECKING:
     from support.agents.in_process import Engine
@@ -35,7 +35,7 @@ def test_a_share_is_gone_at_its_end(tmp_path: Path) -> None:
         assert (await asked(path, "fetch", service=PYPI))["expires"] == header["ends"]
         engine.clock.pass_by(600)
         assert (await asked(path, "fetch", service=PYPI))["code"] == "refused"
-        engine.sharing.close()
+        engine.share_requests.close()
         assert not there(path)
         await server.close()
 
@@ -52,7 +52,7 @@ def test_a_share_hands_out_children_whatever_the_policy_says_and_no_longer_ones(
         header, _ = await engine.ask("share", service=PYPI)
         found = await asked(str(header["socket"]), "fetch", service=PYPI)
         assert (found["narrowed"], found["expires"]) == (True, engine.clock.wall() + seconds)
-        engine.sharing.close()
+        engine.share_requests.close()
         await server.close()
 
     asyncio.run(main())
@@ -66,7 +66,7 @@ def test_a_policy_that_cannot_be_obeyed_ends_what_is_shared_until_it_can(tmp_pat
         assert (await asked(path, "fetch", service=PYPI))["code"] == "refused"
         engine.config.write_text('[[policy]]\ndecide = "allow"\n')
         assert (await asked(path, "fetch", service=PYPI))["ok"]
-        engine.sharing.close()
+        engine.share_requests.close()
         await server.close()
 
     asyncio.run(main())
@@ -87,7 +87,7 @@ def test_a_timer_takes_the_socket_away(tmp_path: Path, monkeypatch: pytest.Monke
         assert there(str(header["socket"]))
         end(*args)
         assert not there(str(header["socket"]))
-        assert engine.sharing.overview() == []
+        assert engine.share_requests.overview() == []
         await server.close()
 
     asyncio.run(main())
@@ -102,11 +102,11 @@ def test_a_crowd_at_a_shared_socket_keeps_nobody_from_the_agents_own(tmp_path: P
         assert (await asked(str(header["socket"]), "fetch", service=PYPI))["ok"]
         assert (await asked(str(tmp_path / "agent.sock"), "fetch", service=PYPI))["ok"]
         assert not own[0].at_eof()
-        own[1].write(frame(request("hello", 1, {})))
+        own[1].write(make_frame(make_request("hello", 1, {})))
         assert await own[0].readexactly(PREFIX)
         for _reader, writer in (*crowd, own):
             writer.close()
-        engine.sharing.close()
+        engine.share_requests.close()
         await server.close()
 
     asyncio.run(main())
@@ -141,7 +141,7 @@ def test_a_share_is_of_one_credential_and_of_none_above_it(tmp_path: Path) -> No
         assert (await asked(path, "fetch", service=service))["service"] == service
         await engine.ask("logout", service=service, username="ana")
         assert not there(path)
-        assert engine.sharing.overview() == []
+        assert engine.share_requests.overview() == []
         await server.close()
 
     asyncio.run(main())
@@ -209,7 +209,7 @@ def test_more_than_a_few_shares_are_too_many(tmp_path: Path) -> None:
         engine, server = await serving(tmp_path)
         codes = [(await engine.ask("share", service=PYPI))[0].get("code") for _ in range(17)]
         assert codes == [None] * 16 + ["busy"]
-        engine.sharing.close()
+        engine.share_requests.close()
         await server.close()
 
     asyncio.run(main())

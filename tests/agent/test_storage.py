@@ -37,7 +37,7 @@ def storage(place: Path) -> Storage:
 
 
 def save(storage: Storage, data: bytes, *, keep_previous: bool = True) -> None:
-    with storage.locked() as writer:
+    with storage.lock() as writer:
         writer.replace(data, keep_previous=keep_previous)
 
 
@@ -228,7 +228,7 @@ from tokenward_agent.vault.errors import VaultError
 if os.geteuid() == 0:
     os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 try:
-    with Storage(sys.argv[1], "disabled.vault").locked(): print("locked")
+    with Storage(sys.argv[1], "disabled.vault").lock(): print("locked")
 except VaultError as error: print(error.code, error.message)
 """
     if os.geteuid() == 0:
@@ -250,7 +250,7 @@ import sys
 from tokenward_agent.vault.storage import Storage
 from tokenward_agent.vault.errors import VaultError
 try:
-    with Storage(*sys.argv[1:]).locked() as writer:
+    with Storage(*sys.argv[1:]).lock() as writer:
         writer.replace(b"two", keep_previous=True)
     print("saved")
 except VaultError as error:
@@ -325,7 +325,7 @@ def test_a_mistake_of_the_system_is_a_sentence(
 def test_another_process_that_saves_is_waited_for(storage: Storage) -> None:
     holder = (
         "import sys\nfrom tokenward_agent.vault.storage import Storage\n"
-        "with Storage(*sys.argv[1:]).locked() as writer:\n"
+        "with Storage(*sys.argv[1:]).lock() as writer:\n"
         "    print('held', flush=True)\n    sys.stdin.read()\n"
         "    writer.replace(b'theirs', keep_previous=True)\n"
     )

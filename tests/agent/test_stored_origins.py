@@ -103,7 +103,10 @@ def test_a_list_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
         assert engine.fetch(MINE) == b"made-up"
         engine.locking.close()
         engine.vaults.each["disabled"].header = None
-        assert engine.vaults.miss(MINE, None, ("https://nexus.example",)).more["stored"] is None
+        assert (
+            engine.vaults.not_found_error(MINE, None, ("https://nexus.example",)).more["stored"]
+            is None
+        )
 
     asyncio.run(main())
 

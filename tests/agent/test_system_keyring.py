@@ -12,7 +12,7 @@ import pytest
 from support.systems.desktop_keyrings import Session, bus_session, gnome_keyring, hanging_keyring
 from tokenward_agent.arena import Arena
 from tokenward_agent.store.providers import probe_keyring
-from tokenward_agent.worker.runner import WorkerError, run
+from tokenward_agent.worker.runner import WorkerError, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -61,14 +61,14 @@ def ask(
     session: dict[str, str] | None = None,
 ) -> tuple[dict[str, Any], bytes]:
     """Run one job and return its answer."""
-    given, into = arena.take(len(secret)), arena.take(4096)
+    given, into = arena.allocate(len(secret)), arena.allocate(4096)
     given[:] = secret
     try:
-        answer = asyncio.run(run(arena, job, header, given, into, seconds, session or {}))
+        answer = asyncio.run(run_job(arena, job, header, given, into, seconds, session or {}))
         return answer, bytes(into[: answer["size"]])
     finally:
-        arena.give(given)
-        arena.give(into)
+        arena.release(given)
+        arena.release(into)
 
 
 def refused(arena: Arena, job: str, header: dict[str, Any], **options: Any) -> str:
@@ -127,7 +127,7 @@ def test_a_locked_keyring_is_said_to_be_locked(
         assert refused(arena, "keyring-set", ITEM, secret=KEY) == "keyring-locked"
         assert refused(arena, "keyring-probe", {}) == "keyring-locked"
         probe = asyncio.run(probe_keyring(arena, {}, 0))
-        assert probe.fall_back("disabled") == (
+        assert probe.fallback_sentence("disabled") == (
             "The system keyring is locked; using the disabled provider."
         )
 
@@ -138,7 +138,7 @@ def test_without_a_bus_there_is_no_system_keyring(
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert refused(arena, "keyring-get", ITEM) == "no-keyring"
-    assert asyncio.run(probe_keyring(arena, {}, 0)).fall_back("disabled") == (
+    assert asyncio.run(probe_keyring(arena, {}, 0)).fallback_sentence("disabled") == (
         "No system keyring answered (no D-Bus session); using the disabled provider."
     )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 if sys.platform != "linux":
     pytest.skip("the kernel says who has which terminal", allow_module_level=True)
 
-from tokenward_agent.asking.terminals import terminal_of
+from tokenward_agent.peer.terminals import terminal_of
 
 ON = """import fcntl, os, socket, struct, sys, termios
 folder, number, kept, path = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -55,8 +55,8 @@ def on(tmp_path: Path, theirs: int, *before: str, folder: str, kept: str) -> tup
     number = os.minor(os.stat(theirs).st_rdev)
     command = [*before, sys.executable, "-c", ON, folder, str(number), kept]
     with listening(tmp_path / "s") as listener, asking(listener, *command) as peer:
-        device = peer.asker.chain[0].process.terminal
-        return terminal_of(peer.asker), os.minor(device) if device else -1
+        device = peer.requester.chain[0].process.terminal
+        return terminal_of(peer.requester), os.minor(device) if device else -1
 
 
 def test_whoever_has_it_open_is_asked_on_its_terminal(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_whoever_has_it_open_is_asked_on_its_terminal(tmp_path: Path) -> None:
         listening(tmp_path / "s") as listener,
         asking(listener, sys.executable, "-c", code, stdout=theirs) as peer,
     ):
-        assert terminal_of(peer.asker) == name
+        assert terminal_of(peer.requester) == name
     os.close(ours)
     os.close(theirs)
 

@@ -13,7 +13,7 @@ import pytest
 from tokenward_agent.vault.errors import VaultError, WrongKey
 from tokenward_agent.vault.format import FILE_BYTES, parse_body, parse_head
 from tokenward_agent.vault.lifetime import Lifetime
-from tokenward_agent.vault.record import Adopted, Record, secret_context
+from tokenward_agent.vault.record import AdoptedSource, Record, secret_context
 from tokenward_agent.vault.sealing import Tampered, open_into
 from tokenward_agent.vault.slot import unwrap_into
 from tokenward_agent.vault.slot_changes import add_slot, rekey
@@ -43,10 +43,10 @@ class Opened:
         self.vault = Vault(
             Storage(str(place), "disabled.vault"), provider, memoryview(self.data_key)
         )
-        self.vault.adopt_look(self.vault.look())
+        self.vault.install_header(self.vault.read_header())
 
     def unlocked(self) -> Vault:
-        assert self.vault.adopt(self.vault.open("key-file", SLOT_KEY))
+        assert self.vault.install(self.vault.open("key-file", SLOT_KEY))
         return self.vault
 
 
@@ -59,13 +59,13 @@ def place(tmp_path: Path) -> Path:
 @pytest.fixture
 def opened(place: Path) -> Opened:
     made = Opened(place)
-    assert made.vault.adopt(made.vault.create("key-file", {}, SLOT_KEY, NOW))
+    assert made.vault.install(made.vault.create("key-file", {}, SLOT_KEY, NOW))
     return made
 
 
 def login(vault: Vault, service: str, secret: bytes, now: int = NOW) -> Record:
     record = Record(service, "ana", now, None, None, None, vault.seal(service, "ana", secret))
-    assert vault.adopt(vault.save(lambda records: {**records, record.key: record}, now))
+    assert vault.install(vault.save(lambda records: {**records, record.key: record}, now))
     return record
 
 
@@ -74,7 +74,7 @@ def logout(vault: Vault, service: str) -> None:
         del records[service, "ana"]
         return records
 
-    assert vault.adopt(vault.save(without, NOW))
+    assert vault.install(vault.save(without, NOW))
 
 
 def secret_of(vault: Vault, service: str) -> bytes:
@@ -119,7 +119,7 @@ def secrets_that_open(place: Path, slot_keys: list[bytes], data_keys: list[bytes
 def test_a_vault_is_absent_then_open_then_closed_then_open_again(place: Path) -> None:
     first = Opened(place)
     assert (first.vault.state, first.vault.header) == ("absent", None)
-    assert first.vault.adopt(first.vault.create("key-file", {}, SLOT_KEY, NOW))
+    assert first.vault.install(first.vault.create("key-file", {}, SLOT_KEY, NOW))
     assert first.vault.state == "open"
     login(first.vault, URL, b"secret")
     assert secret_of(first.vault, URL) == b"secret"
@@ -130,7 +130,7 @@ def test_a_vault_is_absent_then_open_then_closed_then_open_again(place: Path) ->
     assert again.vault.state == "closed"
     assert again.vault.header == first.vault.header
     assert secret_of(again.unlocked(), URL) == b"secret"
-    assert again.vault.seen == NOW
+    assert again.vault.latest_time == NOW
 
 
 def test_a_closed_vault_holds_no_key_and_gives_nothing(opened: Opened) -> None:
@@ -218,7 +218,7 @@ def test_a_change_that_fails_writes_nothing(opened: Opened, place: Path) -> None
 
     with pytest.raises(LookupError):
         opened.vault.save(failing, NOW)
-    too_long = Record("x" * 2049, "", NOW, None, None, Adopted("keyring", "x"), None)
+    too_long = Record("x" * 2049, "", NOW, None, None, AdoptedSource("keyring", "x"), None)
     with pytest.raises(ValueError, match="longer than 2048"):
         opened.vault.save(lambda records: {**records, too_long.key: too_long}, NOW)
     assert (place / "disabled.vault").read_bytes() == before
@@ -263,9 +263,9 @@ def test_the_generation_before_is_kept_where_nothing_was_removed(
 def test_another_slot_opens_the_same_vault(opened: Opened, place: Path) -> None:
     vault = opened.vault
     login(vault, URL, b"secret")
-    assert vault.adopt(add_slot(vault, "passphrase", ARGON2ID_PARAMS, OTHER_KEY, NOW))
+    assert vault.install(add_slot(vault, "passphrase", ARGON2ID_PARAMS, OTHER_KEY, NOW))
     vault.close()
-    assert vault.adopt(vault.open("passphrase", OTHER_KEY))
+    assert vault.install(vault.open("passphrase", OTHER_KEY))
     assert secret_of(vault, URL) == b"secret"
     login(vault, f"{URL}/2", b"another")
     assert secrets_that_open(place, [SLOT_KEY], []) == {b"secret", b"another"}
@@ -273,17 +273,17 @@ def test_another_slot_opens_the_same_vault(opened: Opened, place: Path) -> None:
 
 def test_a_slot_takes_the_place_of_the_one_of_its_kind(opened: Opened, place: Path) -> None:
     login(opened.vault, URL, b"secret")
-    assert opened.vault.adopt(add_slot(opened.vault, "key-file", {}, OTHER_KEY, NOW))
+    assert opened.vault.install(add_slot(opened.vault, "key-file", {}, OTHER_KEY, NOW))
     assert secrets_that_open(place, [SLOT_KEY], []) == set()
     assert secrets_that_open(place, [OTHER_KEY], []) == {b"secret"}
 
 
 def test_a_new_data_key_leaves_nothing_that_an_old_key_opens(opened: Opened, place: Path) -> None:
     vault = opened.vault
-    adopted = Record("a", "b", NOW, None, Lifetime(1, "", 2), Adopted("keyring", "A"), None)
+    adopted = Record("a", "b", NOW, None, Lifetime(1, "", 2), AdoptedSource("keyring", "A"), None)
     login(vault, URL, b"secret")
     login(vault, f"{URL}/2", b"")
-    assert vault.adopt(vault.save(lambda records: {**records, adopted.key: adopted}, NOW))
+    assert vault.install(vault.save(lambda records: {**records, adopted.key: adopted}, NOW))
     old_key = bytes(opened.data_key)
     new_key, scratch = bytearray(32), bytearray(65536)
     prepared = rekey(
@@ -294,7 +294,7 @@ def test_a_new_data_key_leaves_nothing_that_an_old_key_opens(opened: Opened, pla
         NOW,
     )
     assert secret_of(vault, URL) == b"secret", "until it is adopted, the old key serves"
-    assert vault.adopt(prepared)
+    assert vault.install(prepared)
     assert (secret_of(vault, URL), secret_of(vault, f"{URL}/2")) == (b"secret", b"")
     assert vault.records[adopted.key] == adopted
     assert opened.data_key != old_key
@@ -337,14 +337,14 @@ def test_what_was_prepared_before_a_closing_is_not_taken_over(opened: Opened, pl
     record = vault.records[URL, "ana"]._replace(created=1)
     saved = vault.save(lambda records: {**records, record.key: record}, NOW)
     vault.close()
-    assert not vault.adopt(saved)
+    assert not vault.install(saved)
     assert (vault.state, len(vault.records)) == ("closed", 0)
     assert opened.data_key == bytes(32)
     assert Opened(place).unlocked().records[record.key].created == 1, "the save is on the disk"
 
     late = vault.open("key-file", SLOT_KEY)
     vault.close()
-    assert not vault.adopt(late)
+    assert not vault.install(late)
     assert opened.data_key == bytes(32)
 
     vault = opened.unlocked()
@@ -353,7 +353,7 @@ def test_what_was_prepared_before_a_closing_is_not_taken_over(opened: Opened, pl
         vault, [("key-file", {}, SLOT_KEY)], memoryview(new_key), memoryview(bytearray(65536)), NOW
     )
     vault.close()
-    assert not vault.adopt(rekeyed)
+    assert not vault.install(rekeyed)
     assert opened.data_key == bytes(32)
     assert new_key == bytes(32)
     assert secret_of(opened.unlocked(), URL) == b"secret"
@@ -391,7 +391,7 @@ def test_the_last_use_is_written_with_the_next_save(opened: Opened, place: Path)
     assert Opened(place).unlocked().records[record.key].last_used is None
     prepared = vault.save(lambda records: records, NOW)
     vault.use(record, NOW + 9)
-    assert vault.adopt(prepared)
+    assert vault.install(prepared)
     assert vault.records[record.key].last_used == NOW + 5
     assert vault.last_used(vault.records[record.key]) == NOW + 9
     login(vault, f"{URL}/2", b"another")
@@ -402,7 +402,7 @@ def test_the_last_use_is_written_with_the_next_save(opened: Opened, place: Path)
 def test_the_latest_wall_time_is_never_forgotten(opened: Opened, place: Path) -> None:
     login(opened.vault, URL, b"secret", now=NOW + 100)
     login(opened.vault, URL, b"secret", now=5)
-    assert Opened(place).vault.seen == NOW + 100
+    assert Opened(place).vault.latest_time == NOW + 100
 
 
 def test_a_vault_that_is_there_is_not_made_again(opened: Opened, place: Path) -> None:
@@ -476,7 +476,7 @@ def test_a_file_that_is_gone_or_has_another_key_is_not_replaced(
     with pytest.raises(VaultError, match="was removed while it was open"):
         login(opened.vault, URL, b"secret")
     stranger = Opened(place)
-    assert stranger.vault.adopt(stranger.vault.create("key-file", {}, OTHER_KEY, NOW))
+    assert stranger.vault.install(stranger.vault.create("key-file", {}, OTHER_KEY, NOW))
     before = file.read_bytes()
     with pytest.raises(VaultError, match="was replaced while it was open"):
         login(opened.vault, URL, b"secret")
@@ -492,15 +492,15 @@ def test_an_older_file_is_migrated_by_the_next_save(place: Path) -> None:
     file.chmod(0o600)
     opened = Opened(place)
     slot_key = bytes.fromhex(vector["slots"][0]["key"])
-    assert opened.vault.adopt(opened.vault.open("key-file", slot_key))
-    assert opened.vault.seen == 0
+    assert opened.vault.install(opened.vault.open("key-file", slot_key))
+    assert opened.vault.latest_time == 0
     login(opened.vault, URL, b"new")
     assert file.read_bytes().startswith(b"tokenward-vault 4\n")
     late = Opened(place)
-    assert late.vault.adopt(late.vault.open("key-file", slot_key))
+    assert late.vault.install(late.vault.open("key-file", slot_key))
     assert len(late.vault.records) == 2
     assert secret_of(late.vault, URL) == b"new"
-    assert late.vault.seen == NOW
+    assert late.vault.latest_time == NOW
 
 
 def test_nothing_that_is_shown_holds_a_secret(opened: Opened) -> None:

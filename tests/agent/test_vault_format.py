@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokenward_agent.vault.audit_anchor import AuditAnchor, key_context
 from tokenward_agent.vault.body import Body
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.format import (
@@ -27,10 +28,9 @@ from tokenward_agent.vault.format import (
     serialise,
 )
 from tokenward_agent.vault.lifetime import Lifetime
-from tokenward_agent.vault.record import Adopted, Record, secret_context
+from tokenward_agent.vault.record import AdoptedSource, Record, secret_context
 from tokenward_agent.vault.sealing import open_into
 from tokenward_agent.vault.slot import unwrap_into, wrap
-from tokenward_agent.vault.vouched import Vouched, key_context
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "VAULT.md"
@@ -93,7 +93,7 @@ def plain(header: Header, record: Record, vector: Any) -> dict[str, Any]:
     return values
 
 
-def plain_chain(header: Header, chain: Vouched, data_key: str) -> dict[str, Any]:
+def plain_chain(header: Header, chain: AuditAnchor, data_key: str) -> dict[str, Any]:
     out = bytearray(32)
     place = key_context(header.vault_id, chain.name, chain.first)
     open_into(bytes.fromhex(data_key), chain.key, place, memoryview(out))
@@ -288,13 +288,13 @@ stored = st.builds(
     times,
     st.none() | times,
     lifetimes,
-    st.builds(Adopted, st.sampled_from(["keyring", "subprocess"]), services),
+    st.builds(AdoptedSource, st.sampled_from(["keyring", "subprocess"]), services),
     st.none(),
     st.just(value=False),
 )
 digits = st.text("0123456789abcdef", min_size=16, max_size=16)
 vouched = st.builds(
-    Vouched,
+    AuditAnchor,
     digits,
     digits,
     st.integers(0, 9),
@@ -312,7 +312,7 @@ vouched = st.builds(
     chains=st.lists(vouched, max_size=3),
 )
 def test_what_is_written_is_read_back(
-    generation: int, seen: int, records: list[Record], chains: list[Vouched]
+    generation: int, seen: int, records: list[Record], chains: list[AuditAnchor]
 ) -> None:
     slots = (wrap("key-file", {}, KEY, KEY, ID),)
     header = Header(ID, "disabled", generation, seen, slots)

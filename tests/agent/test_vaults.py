@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.agents.in_process import START, Engine, ManualClock
-from tokenward_agent.failure import Gone
+from tokenward_agent.failure import KeyDestroyed
 from tokenward_agent.store.lookup import Ambiguous
 
 if TYPE_CHECKING:
@@ -257,15 +257,17 @@ def test_what_is_over_is_noted_once_and_the_note_goes_with_it(tmp_path: Path) ->
 def test_a_miss_names_the_vault_that_is_not_open_and_is_never_a_miss(tmp_path: Path) -> None:
     async def main() -> None:
         engine = Engine(tmp_path)
-        assert engine.vaults.miss(URL, None).code == "not-found"
+        assert engine.vaults.not_found_error(URL, None).code == "not-found"
         await engine.make_both()
-        assert engine.vaults.miss(URL, None).code == "not-found"
-        engine.vaults.closed(engine.keyring)
-        both, own, other = (engine.vaults.miss(URL, p) for p in (None, "disabled", "subprocess"))
+        assert engine.vaults.not_found_error(URL, None).code == "not-found"
+        engine.vaults.close(engine.keyring)
+        both, own, other = (
+            engine.vaults.not_found_error(URL, p) for p in (None, "disabled", "subprocess")
+        )
         assert (both.code, both.more["vaults"]) == ("locked", ["keyring"])
         assert (own.code, other.code) == ("not-found", "locked")
         engine.locking.close()
-        assert engine.vaults.miss(URL, None).more["vaults"] == ["keyring", "disabled"]
+        assert engine.vaults.not_found_error(URL, None).more["vaults"] == ["keyring", "disabled"]
 
     asyncio.run(main())
 
@@ -281,10 +283,10 @@ def test_a_miss_beside_a_vault_that_cannot_be_read_says_what_is_wrong_with_it(
         again = Engine(tmp_path)
         await again.open("disabled")
         assert again.fetch(URL) == b"x"
-        miss = again.vaults.miss(DEEPER, None)
+        miss = again.vaults.not_found_error(DEEPER, None)
         assert miss.code == "vault"
         assert "keyring.vault" in str(miss)
-        assert again.vaults.miss(DEEPER, "disabled").code == "not-found"
+        assert again.vaults.not_found_error(DEEPER, "disabled").code == "not-found"
 
     asyncio.run(main())
 
@@ -296,9 +298,9 @@ def test_a_secret_on_its_way_out_does_not_survive_a_lock(tmp_path: Path) -> None
         await engine.login(URL, b"secret")
         found = engine.vaults.find((URL,), None, None)
         assert found is not None
-        sealed = found.sealed()
+        sealed = found.secret()
         await engine.locking.lock()
-        with pytest.raises(Gone):
+        with pytest.raises(KeyDestroyed):
             sealed.open_into(memoryview(bytearray(sealed.size)))
 
     asyncio.run(main())
@@ -309,10 +311,10 @@ def test_ten_thousand_lookups_and_uses_take_no_room(tmp_path: Path) -> None:
         engine = Engine(tmp_path)
         await engine.make("disabled")
         await engine.login(URL, b"secret")
-        before = engine.arena.free
+        before = engine.arena.free_bytes
         for _ in range(10_000):
             engine.fetch(URL)
-        assert engine.arena.free == before
+        assert engine.arena.free_bytes == before
         assert not engine.changes._sweeps
 
     asyncio.run(main())

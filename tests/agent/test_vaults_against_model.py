@@ -83,7 +83,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(provider=PROVIDERS)
     def close(self, provider: str) -> None:
-        self.engine.vaults.closed(self.engine.vaults.each[provider])
+        self.engine.vaults.close(self.engine.vaults.each[provider])
         self.open_.discard(provider)
 
     @rule(provider=PROVIDERS)
@@ -148,7 +148,7 @@ class Machine(RuleBasedStateMachine):
                 assert self.engine.fetch(service, user) == wanted
         with contextlib.suppress(Ambiguous):
             self.engine.fetch(SERVICES[1])
-        assert self.engine.arena.free == self.engine.quiet
+        assert self.engine.arena.free_bytes == self.engine.quiet
 
 
 Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)

@@ -18,8 +18,8 @@ from support.inspection.remote_debugging import is_deaf, needs_remote_exec
 from support.waiting import until, until_in_loop
 from tokenward_agent.arena import Arena
 from tokenward_agent.worker import runner
-from tokenward_agent.worker.environment import environment
-from tokenward_agent.worker.runner import _WORKER, WorkerError, _command, run
+from tokenward_agent.worker.environment import worker_environment
+from tokenward_agent.worker.runner import _WORKER, WorkerError, _command, run_job
 
 KEY = bytes(range(32))
 ARGON2ID = {"salt": b"somesalt", "memory": 256, "passes": 2, "lanes": 1}
@@ -43,14 +43,14 @@ def program(folder: Path, body: str) -> str:
 def ask(
     arena: Arena, job: str, header: dict[str, Any], secret: bytes = b"", seconds: float = 20
 ) -> tuple[dict[str, Any], bytes]:
-    given, into = arena.take(len(secret)), arena.take(1 << 16)
+    given, into = arena.allocate(len(secret)), arena.allocate(1 << 16)
     given[:] = secret
     try:
-        answer = asyncio.run(run(arena, job, header, given, into, seconds, {}))
+        answer = asyncio.run(run_job(arena, job, header, given, into, seconds, {}))
         return answer, bytes(into[: answer["size"]])
     finally:
-        arena.give(given)
-        arena.give(into)
+        arena.release(given)
+        arena.release(into)
 
 
 def refused(arena: Arena, job: str, header: dict[str, Any], **options: Any) -> WorkerError:
@@ -74,11 +74,11 @@ def test_the_caller_may_wipe_its_secret_while_the_worker_runs(arena: Arena) -> N
     expected = ask(arena, "argon2id", ARGON2ID, b"password")[1]
 
     async def wiping() -> bytes:
-        secret, into = arena.take(8), arena.take(32)
+        secret, into = arena.allocate(8), arena.allocate(32)
         secret[:] = b"password"
-        task = asyncio.ensure_future(run(arena, "argon2id", ARGON2ID, secret, into, 20, {}))
+        task = asyncio.ensure_future(run_job(arena, "argon2id", ARGON2ID, secret, into, 20, {}))
         await asyncio.sleep(0)
-        arena.give(secret)
+        arena.release(secret)
         await task
         return bytes(into)
 
@@ -87,7 +87,7 @@ def test_the_caller_may_wipe_its_secret_while_the_worker_runs(arena: Arena) -> N
 
 def test_an_answer_longer_than_its_block_is_refused(arena: Arena) -> None:
     async def asking() -> None:
-        await run(arena, "argon2id", ARGON2ID, arena.take(4), arena.take(31), 20, {})
+        await run_job(arena, "argon2id", ARGON2ID, arena.allocate(4), arena.allocate(31), 20, {})
 
     with pytest.raises(WorkerError, match="32 bytes instead of 31"):
         asyncio.run(asking())
@@ -97,7 +97,7 @@ def test_nothing_of_a_job_stays_in_the_arena(arena: Arena, tmp_path: Path) -> No
     path = program(tmp_path, f"print({base64.b64encode(KEY).decode()!r})")
     ask(arena, "program-get", {"program": path, **ITEM}, b"a secret that is not used")
     refused(arena, "no-such-job", {}, secret=b"another secret")
-    assert arena.free == len(arena.view)
+    assert arena.free_bytes == len(arena.view)
     assert bytes(arena.view) == bytes(len(arena.view))
 
 
@@ -155,7 +155,7 @@ def test_a_hung_worker_is_killed_at_its_deadline_with_all_that_it_started(
 
     async def hanging() -> list[int]:
         with pytest.raises(WorkerError, match="within 5 seconds") as error:
-            await run(arena, "program-get", {"program": path, **ITEM}, None, None, 5, {})
+            await run_job(arena, "program-get", {"program": path, **ITEM}, None, None, 5, {})
         assert error.value.code == "timeout"
         pids = await told(numbers)
         await reaped(pids[0])
@@ -171,7 +171,7 @@ def test_a_cancelled_job_leaves_nothing_behind(arena: Arena, tmp_path: Path) -> 
     before = own_descriptors()
 
     async def cancelling() -> list[int]:
-        job = run(arena, "program-get", {"program": path, **ITEM}, None, None, 600, {})
+        job = run_job(arena, "program-get", {"program": path, **ITEM}, None, None, 600, {})
         task = asyncio.ensure_future(job)
         pids = await told(numbers)
         task.cancel()
@@ -182,7 +182,7 @@ def test_a_cancelled_job_leaves_nothing_behind(arena: Arena, tmp_path: Path) -> 
 
     assert all(gone(pid) for pid in asyncio.run(cancelling()))
     assert own_descriptors() == before
-    assert arena.free == len(arena.view)
+    assert arena.free_bytes == len(arena.view)
 
 
 def test_one_stuck_worker_does_not_hold_up_another(arena: Arena, tmp_path: Path) -> None:
@@ -190,11 +190,11 @@ def test_one_stuck_worker_does_not_hold_up_another(arena: Arena, tmp_path: Path)
     path = program(tmp_path, HANG.format(told=str(numbers)))
 
     async def beside() -> bool:
-        job = run(arena, "program-get", {"program": path, **ITEM}, None, None, 600, {})
+        job = run_job(arena, "program-get", {"program": path, **ITEM}, None, None, 600, {})
         stuck = asyncio.ensure_future(job)
         await told(numbers)
-        secret, into = arena.take(8), arena.take(32)
-        await run(arena, "argon2id", ARGON2ID, secret, into, 20, {})
+        secret, into = arena.allocate(8), arena.allocate(32)
+        await run_job(arena, "argon2id", ARGON2ID, secret, into, 20, {})
         unfinished = not stuck.done()
         stuck.cancel()
         await asyncio.wait([stuck])
@@ -211,9 +211,10 @@ def test_of_one_kind_so_many_run_at_once_and_the_others_wait_their_turn(
     most = runner.AT_ONCE["program"]
 
     async def crowd() -> list[Any]:
-        into = [arena.take(64) for _ in range(3 * most)]
+        into = [arena.allocate(64) for _ in range(3 * most)]
         jobs = [
-            run(arena, "program-get", {"program": path, **ITEM}, None, it, 50, {}) for it in into
+            run_job(arena, "program-get", {"program": path, **ITEM}, None, it, 50, {})
+            for it in into
         ]
         return await asyncio.gather(*jobs, return_exceptions=True)
 
@@ -230,10 +231,10 @@ def test_a_worker_ends_itself_when_the_agent_is_gone(tmp_path: Path) -> None:
     agent = f"""
 import asyncio, os
 from tokenward_agent.arena import Arena
-from tokenward_agent.worker.runner import run
+from tokenward_agent.worker.runner import run_job
 async def main():
     header = {{"program": {path!r}, **{ITEM!r}}}
-    task = asyncio.ensure_future(run(Arena(65536), "program-get", header, None, None, 1, {{}}))
+    task = asyncio.ensure_future(run_job(Arena(65536), "program-get", header, None, None, 1, {{}}))
     while not os.path.exists({str(numbers)!r}): await asyncio.sleep(0.01)
     os.kill(os.getpid(), 9)
 asyncio.run(main())
@@ -343,7 +344,7 @@ def test_a_worker_gets_the_variables_of_a_session_and_no_others() -> None:
         "PYTHON_KEYRING_BACKEND": "tokenward.keyring_backend.Keyring",
     }
     asker = {"DISPLAY": ":1", "PATH": "/evil", "LD_PRELOAD": "/y.so"}
-    assert environment(own, asker) == {
+    assert worker_environment(own, asker) == {
         "HOME": "/home/ada",
         "LC_ALL": "C",
         "XDG_RUNTIME_DIR": "/run/user/1",
@@ -360,7 +361,7 @@ def test_a_worker_is_deaf_to_code_from_outside(job: str) -> None:
 
 def test_a_keyring_backend_that_the_user_chose_is_passed_on() -> None:
     own = {"PYTHON_KEYRING_BACKEND": "keyring.backends.kwallet.DBusKeyring"}
-    assert environment(own, {}) == own
+    assert worker_environment(own, {}) == own
 
 
 def test_the_agent_loads_neither_keyring_nor_ssl_to_use_workers() -> None:

@@ -84,7 +84,7 @@ def test_looking_makes_nothing(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("alone")
 def test_starting_makes_the_first_directory_whose_parent_is_ours(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    made = address.made_runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path)}, str(state))
+    made = address.make_runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path)}, str(state))
     assert made == str(tmp_path / "tokenward")
     assert stat.S_IMODE((tmp_path / "tokenward").stat().st_mode) == 0o700
     assert not state.exists()
@@ -93,7 +93,7 @@ def test_starting_makes_the_first_directory_whose_parent_is_ours(tmp_path: Path)
 @pytest.mark.usefixtures("alone")
 def test_without_a_runtime_directory_one_is_made_in_the_state_directory(tmp_path: Path) -> None:
     state = tmp_path / "deep" / "state"
-    made = address.made_runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path / "gone")}, str(state))
+    made = address.make_runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path / "gone")}, str(state))
     assert made == f"{state}/run"
     assert stat.S_IMODE((state / "run").stat().st_mode) == 0o700
 
@@ -101,7 +101,7 @@ def test_without_a_runtime_directory_one_is_made_in_the_state_directory(tmp_path
 @pytest.mark.usefixtures("alone")
 def test_where_none_can_be_made_there_is_none(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
-    assert address.made_runtime_directory({}, str(tmp_path / "state")) is None
+    assert address.make_runtime_directory({}, str(tmp_path / "state")) is None
 
 
 def test_home_is_the_variable_if_it_is_absolute_else_what_the_system_knows() -> None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokenward.audit.log_reader import LONGEST, LogReader, is_about, reach, row, shown, when
+from tokenward.audit.log_reader import (
+    LONGEST,
+    LogReader,
+    is_about,
+    line_time,
+    reach_text,
+    row,
+    to_json,
+)
 from tokenward.errors import CommandError
 from tokenward.ui.argument_parser import moment
 
@@ -129,7 +137,7 @@ def test_a_line_is_a_row_of_a_table(values: dict[str, Any], cells: tuple[str, ..
 
 
 def test_a_program_sees_all_but_signatures() -> None:
-    assert shown(line(mac="x", file={}, a=1)) == {
+    assert to_json(line(mac="x", file={}, a=1)) == {
         "time": "2026-01-31T12:00:00Z",
         "event": "fetch",
         "a": 1,
@@ -158,7 +166,7 @@ def test_a_line_without_a_service_is_about_none() -> None:
 
 def test_since_is_a_length_of_time_or_a_moment() -> None:
     assert abs(moment("2h") - (time() - 7200)) < 60
-    assert moment("2026-01-31T12:00:00Z") == when(line()) == moment("2026-01-31T13:00+01:00")
+    assert moment("2026-01-31T12:00:00Z") == line_time(line()) == moment("2026-01-31T13:00+01:00")
     assert moment("2026-01-31") < moment("2026-02-01T00:00")
 
 
@@ -168,10 +176,12 @@ def test_how_far_back_a_log_goes_is_known_by_the_numbers_of_its_chains(tmp_path:
     written(path, line(chain="b", n=1), line(chain="b", n=2), line(chain="c", n=5), line(n="x"))
     reader = LogReader(str(tmp_path))
     assert len(list(reader.lines())) == 6
-    assert (reader.since, reader.gone) == ("2026-01-31T11:00:00Z", 14)
-    sentence = reach(reader.since, reader.gone, least=True)
+    assert (reader.since, reader.removed_lines) == ("2026-01-31T11:00:00Z", 14)
+    sentence = reach_text(reader.since, reader.removed_lines, least=True)
     assert "at least 14 lines before that were removed to make room." in sentence
-    assert reach("2026-01-31T11:00:00Z", 0, least=True) == reach(None, 3, least=False) == ""
+    assert (
+        reach_text("2026-01-31T11:00:00Z", 0, least=True) == reach_text(None, 3, least=False) == ""
+    )
 
 
 def test_a_folder_that_is_a_link_is_not_read(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tokenward.checks import files, machine, plaintext, process, vaults
-from tokenward.sources.known import Index, Known
+from tokenward.sources.known import KnownIndex, KnownIndexes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,13 +43,13 @@ def private(folder: Path) -> Path:
 
 
 def test_a_private_directory_is_one_finding(tmp_path: Path) -> None:
-    (found,) = files.directory("credentials", str(private(tmp_path / "c")), UID)
+    (found,) = files.check_directory("credentials", str(private(tmp_path / "c")), UID)
     assert found.state == "ok"
     assert "the 1 file in it" in found.message
 
 
 def test_a_directory_that_is_not_there_is_no_problem(tmp_path: Path) -> None:
-    assert states(files.directory("credentials", str(tmp_path / "none"), UID)) == ["ok"]
+    assert states(files.check_directory("credentials", str(tmp_path / "none"), UID)) == ["ok"]
 
 
 @pytest.mark.parametrize("name", [".", "a vault"])
@@ -58,11 +58,11 @@ def test_what_is_open_to_others_is_mended_by_the_command_that_is_named(
 ) -> None:
     folder = private(tmp_path / "my credentials")
     (folder / name).chmod(0o755)
-    (found,) = files.directory("credentials", str(folder), UID)
+    (found,) = files.check_directory("credentials", str(folder), UID)
     assert found.state == "problem"
     assert "mode 755" in found.message
     run_hint(found)
-    assert states(files.directory("credentials", str(folder), UID)) == ["ok"]
+    assert states(files.check_directory("credentials", str(folder), UID)) == ["ok"]
 
 
 @pytest.mark.root("gives files away")
@@ -70,7 +70,7 @@ def test_what_is_open_to_others_is_mended_by_the_command_that_is_named(
 def test_what_belongs_to_somebody_else_is_a_problem(name: str, tmp_path: Path) -> None:
     folder = private(tmp_path / "c")
     os.chown(folder / name, 12345, 12345)
-    (found,) = files.directory("credentials", str(folder), UID)
+    (found,) = files.check_directory("credentials", str(folder), UID)
     assert found.state == "problem"
     assert "number 12345" in found.message
     assert "chown" not in found.hint  # which would make a planted one ours
@@ -82,9 +82,9 @@ def test_a_link_or_a_file_in_the_directorys_place_is_a_problem(tmp_path: Path) -
     (tmp_path / "link").symlink_to(target)
     (tmp_path / "file").touch()
     for name in ("link", "file"):
-        assert states(files.directory("state", str(tmp_path / name), UID)) == ["problem"]
+        assert states(files.check_directory("state", str(tmp_path / name), UID)) == ["problem"]
     (target / "linked").symlink_to("/etc/passwd")
-    assert states(files.directory("state", str(target), UID)) == ["problem"]
+    assert states(files.check_directory("state", str(target), UID)) == ["problem"]
 
 
 def test_temporary_files_count_once_they_are_old(tmp_path: Path) -> None:
@@ -92,11 +92,11 @@ def test_temporary_files_count_once_they_are_old(tmp_path: Path) -> None:
     left = folder / ".disabled.vault.1234.tmp"
     left.touch(mode=0o600)
     written = left.stat().st_mtime
-    assert files.leftovers([str(folder)], written + 10).state == "ok"
-    found = files.leftovers([str(folder), str(tmp_path / "none")], written + 4000)
+    assert files.check_leftovers([str(folder)], written + 10).state == "ok"
+    found = files.check_leftovers([str(folder), str(tmp_path / "none")], written + 4000)
     assert found.state == "warning"
     run_hint(found)
-    assert files.leftovers([str(folder)], written + 4000).state == "ok"
+    assert files.check_leftovers([str(folder)], written + 4000).state == "ok"
 
 
 # The process.
@@ -111,7 +111,7 @@ def test_a_process_that_can_be_read_is_a_problem() -> None:
     ) as open_:
         assert open_.stdout is not None
         assert open_.stdout.readline() == b"ready\n"
-        (found,) = process.closed(open_.pid, uid=1)  # whatever our own number is
+        (found,) = process.check_closed(open_.pid, uid=1)  # whatever our own number is
         open_.kill()
     assert found.state == "problem"
     assert "mem, environ, maps, fd" in found.message
@@ -119,13 +119,13 @@ def test_a_process_that_can_be_read_is_a_problem() -> None:
 
 @LINUX
 def test_a_process_that_is_not_here_proves_nothing() -> None:
-    (found,) = process.closed(2**22 + 1, uid=1)
+    (found,) = process.check_closed(2**22 + 1, uid=1)
     assert found.state == "warning"
 
 
 @LINUX
 def test_to_root_nothing_is_promised() -> None:
-    (found,) = process.closed(os.getpid(), uid=0)
+    (found,) = process.check_closed(os.getpid(), uid=0)
     assert found.state == "warning"
 
 
@@ -137,19 +137,19 @@ def test_a_core_limit_is_read_from_the_process() -> None:
             [*command[:2], f"{command[2]} /proc/self/limits"], stdout=subprocess.PIPE, text=True
         ) as child:
             assert child.stdout is not None
-            (found,) = process.limits(child.stdout.read())
+            (found,) = process.check_limits(child.stdout.read())
         assert found.state == state
 
 
 def test_memory_that_is_not_locked_is_told_with_the_limit() -> None:
     limits = "Max locked memory         65536                65536                bytes     \n"
-    found = process.memory(
+    found = process.check_memory(
         "unlocked: Cannot allocate memory for 4096 KiB (see `ulimit -l`)", limits
     )
     assert found.state == "warning"
     assert "lock limit 65536" in found.message
-    assert process.memory("mlock", limits).state == "ok"
-    assert process.memory("memfd_secret", "").state == "ok"
+    assert process.check_memory("mlock", limits).state == "ok"
+    assert process.check_memory("memfd_secret", "").state == "ok"
 
 
 def test_a_protection_that_the_system_refuses_is_named() -> None:
@@ -158,11 +158,13 @@ def test_a_protection_that_the_system_refuses_is_named() -> None:
         "core limit 0": "in force",
         "no writable and executable memory": "refused: Invalid argument",
     }
-    (found,) = process.refused(told)
+    (found,) = process.check_protections(told)
     assert found.state == "warning"
     assert "no writable and executable memory (Invalid argument)" in found.message
     assert "kernel" in found.hint
-    (found,) = process.refused({"remote debugging off": "refused: Python was started without it"})
+    (found,) = process.check_protections(
+        {"remote debugging off": "refused: Python was started without it"}
+    )
     assert found.hint == "`auth agent restart`"
 
 
@@ -216,7 +218,7 @@ SECRET = "pypi-marked"
 
 def in_plain_text(home: Path, **environ: str) -> list[Finding]:
     """Return what was found, in which no secret may stand."""
-    known = Known([Index("https://index.example/simple/")])
+    known = KnownIndexes([KnownIndex("https://index.example/simple/")])
     found = list(plaintext.findings(environ, str(home), known))
     assert SECRET not in repr(found)
     return found

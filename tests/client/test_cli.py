@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tokenward import cli
-from tokenward.errors import CommandError, Shown
+from tokenward.errors import CommandError, HelpShown
 
 SECRET = "pypi-AgEIcHlwaS5vcmc"
 
@@ -41,7 +41,7 @@ def test_options_may_stand_before_and_behind_the_command(
 
 @each_command
 def test_every_command_has_help_with_an_example_of_it(command: str) -> None:
-    with pytest.raises(Shown) as caught:
+    with pytest.raises(HelpShown) as caught:
         cli.parser_of(command).read(["--help"])
     text = str(caught.value)
     assert text.startswith(f"usage: auth {command}")
@@ -92,7 +92,7 @@ def test_the_overview_names_every_command() -> None:
 
 
 def test_the_overview_of_a_group_names_its_commands_alone() -> None:
-    with pytest.raises(Shown) as caught:
+    with pytest.raises(HelpShown) as caught:
         cli.command_of(["agent", "--help"])
     assert "agent restart" in str(caught.value)
     assert "login" not in str(caught.value)

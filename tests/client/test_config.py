@@ -28,7 +28,7 @@ publish-url = "https://upload.example/"
 
 def test_a_missing_file_says_nothing(tmp_path: Path) -> None:
     path = str(tmp_path / "config.toml")
-    found = config_toml.load(path)
+    found = config_toml.load_config(path)
     assert (found.file, found.definitions) == (path, ())
     assert found.auth_cache_dir is found.keyring_provider is None
 
@@ -36,7 +36,7 @@ def test_a_missing_file_says_nothing(tmp_path: Path) -> None:
 def test_the_file_sets_directory_provider_and_names(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(WHOLE)
-    found = config_toml.load(str(file))
+    found = config_toml.load_config(str(file))
     assert (found.auth_cache_dir, found.keyring_provider) == ("~/credentials", "disabled")
     internal, upload = found.definitions
     assert (internal.name, internal.url, internal.publish_url, internal.username) == (
@@ -77,7 +77,7 @@ def test_a_mistake_names_the_file_and_the_key_and_no_value(
     file = tmp_path / "config.toml"
     file.write_text(text)
     with pytest.raises(CommandError, match=said) as caught:
-        config_toml.load(str(file))
+        config_toml.load_config(str(file))
     assert str(file) in str(caught.value)
     assert "SECRET" not in f"{caught.value} {caught.value.hint}"
 
@@ -86,4 +86,4 @@ def test_a_file_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(CommandError, match="is not UTF-8 text"):
-        config_toml.load(str(file))
+        config_toml.load_config(str(file))

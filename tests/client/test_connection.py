@@ -14,7 +14,7 @@ import pytest
 
 from support.agents.reference import ReferenceAgent, done, refused
 from tokenward.errors import CommandError
-from tokenward.services import asleep
+from tokenward.services import is_asleep
 from tokenward.transport import connection, socket_stream
 from tokenward.transport.connect import (
     AgentAbsent,
@@ -25,7 +25,7 @@ from tokenward.transport.connect import (
 )
 from tokenward.transport.stream import open_stream
 from tokenward_protocol import VERSION, places
-from tokenward_protocol.frames import frame
+from tokenward_protocol.frames import make_frame
 from tokenward_protocol.packing import pack
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ class Place:
 
     def connect(self, *, start: bool = False, replace: bool = False, **more: str) -> Connection:
         environ = self.environ | more
-        return connect(self.directory, start=start, asleep=asleep, replace=replace, environ=environ)
+        return connect(
+            self.directory, start=start, asleep=is_asleep, replace=replace, environ=environ
+        )
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def test_a_value_too_large_for_a_frame_is_refused_before_anything_is_sent(place:
 
 
 def header(**values: Any) -> bytes:
-    return frame(pack(values))
+    return make_frame(pack(values))
 
 
 BROKEN: dict[str, Callable[[dict[str, Any]], bytes]] = {
@@ -125,8 +127,8 @@ BROKEN: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "no ok": lambda r: header(id=r["id"]),
     "an ok that is no boolean": lambda r: header(id=r["id"], ok=1),
     "two answers": lambda r: done(r) + done(r),
-    "no msgpack": lambda _: frame(b"\xc1"),
-    "an array": lambda _: frame(b"\x90"),
+    "no msgpack": lambda _: make_frame(b"\xc1"),
+    "an array": lambda _: make_frame(b"\x90"),
     "a frame past the limit": lambda _: b"\xff" * 6,
     "HTTP": lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n",
 }
@@ -251,7 +253,7 @@ def test_another_directory_has_a_socket_of_its_own(place: Place, tmp_path: Path)
         ReferenceAgent(place.socket, place.directory) as ordinary,
         ReferenceAgent(path, other) as agent,
     ):
-        connect(other, start=False, asleep=asleep, environ=place.environ).close()
+        connect(other, start=False, asleep=is_asleep, environ=place.environ).close()
         assert (ordinary.connections, agent.ops) == (0, ["hello"])
 
 
@@ -446,5 +448,5 @@ def test_another_users_agent_at_our_own_address_is_sent_nothing(
 
 
 def test_versions_are_compared_by_their_numbers() -> None:
-    assert connection._release("0.9.1") < connection._release("0.10.0")
-    assert connection._release("1.0") < connection._release("1.0.1")
+    assert connection._version_numbers("0.9.1") < connection._version_numbers("0.10.0")
+    assert connection._version_numbers("1.0") < connection._version_numbers("1.0.1")

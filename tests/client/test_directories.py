@@ -60,13 +60,13 @@ def test_a_relative_directory_becomes_absolute(
 )
 def test_a_setting_is_relative_to_home_or_to_its_file(setting: str, expected: str) -> None:
     file = "/home/u/.config/tokenward/config.toml"
-    assert directories.expanded(setting, file, "/home/u") == expected
+    assert directories.expand(setting, file, "/home/u") == expected
 
 
 @pytest.mark.parametrize("setting", ["~other/creds", "a\0b"])
 def test_a_setting_that_is_no_path_names_its_file(setting: str) -> None:
     with pytest.raises(CommandError, match=r"/etc/uv/uv\.toml"):
-        directories.expanded(setting, "/etc/uv/uv.toml", "/home/u")
+        directories.expand(setting, "/etc/uv/uv.toml", "/home/u")
 
 
 def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:

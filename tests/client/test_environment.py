@@ -23,12 +23,12 @@ def no_names() -> Names:
 
 
 def found(environ: dict[str, str], key: str, username: str | None = None) -> tuple[str, str] | None:
-    bound = environment.find(environ, key, username, names)
+    bound = environment.find_in_environment(environ, key, username, names)
     return (bound.username, bound.secret) if bound else None
 
 
 def test_seed_publish_token_answers_for_pypi() -> None:
-    bound = environment.find({"UV_PUBLISH_TOKEN": "t"}, PYPI, None, no_names)
+    bound = environment.find_in_environment({"UV_PUBLISH_TOKEN": "t"}, PYPI, None, no_names)
     assert bound
     assert (bound.username, bound.secret, bound.variable) == ("__token__", "t", "UV_PUBLISH_TOKEN")
 
@@ -132,14 +132,14 @@ def test_a_variable_that_can_answer_for_nothing_is_said(
     environ: dict[str, str], variable: str
 ) -> None:
     said: list[str] = []
-    assert environment.find(environ, PYPI, None, names, said.append) is None
+    assert environment.find_in_environment(environ, PYPI, None, names, said.append) is None
     assert variable in said[0]
     assert "SECRET" not in said[0]
 
 
 def test_no_file_is_read_unless_a_variable_is_named_after_an_index() -> None:
     others = {"UV_INDEX": "a=https://h.example", "UV_INDEX_URL": "x", "UV_INDEX_STRATEGY": "y"}
-    assert environment.find(others, PYPI, None, no_names) is None
+    assert environment.find_in_environment(others, PYPI, None, no_names) is None
     assert not environment.is_concerned(others)
     assert environment.is_concerned({"UV_INDEX_TOKEN_X": "t"})
     assert environment.is_concerned({"UV_INDEX_X_PASSWORD": "p"})
@@ -148,5 +148,5 @@ def test_no_file_is_read_unless_a_variable_is_named_after_an_index() -> None:
 
 def test_the_repr_of_a_found_credential_holds_no_secret() -> None:
     assert "SECRET" not in repr(
-        environment.find({"UV_PUBLISH_TOKEN": "SECRET"}, PYPI, None, no_names)
+        environment.find_in_environment({"UV_PUBLISH_TOKEN": "SECRET"}, PYPI, None, no_names)
     )

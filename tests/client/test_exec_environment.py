@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tokenward.exec.environment import Access, Index, child_environment, variables
+from tokenward.exec.environment import Access, ExecIndex, child_environment, tool_variables
 
 PAIRED = {
     "TWINE_REPOSITORY_URL": ("TWINE_USERNAME", "TWINE_PASSWORD"),
@@ -30,13 +30,13 @@ def token(name: str) -> Access:
 
 
 INDEXES = {
-    "a": Index(account("a"), account("a"), "A"),
-    "b": Index(token("b"), token("b"), "B_2"),
-    "c": Index(token("c"), None, "C"),
-    "d": Index(account("d"), account("d")),
-    "e": Index(account("e", "legacy/"), account("e", "simple/"), "E"),
-    "f": Index(None, account("f"), "F"),
-    "g": Index(token("g"), account("g"), "G"),
+    "a": ExecIndex(account("a"), account("a"), "A"),
+    "b": ExecIndex(token("b"), token("b"), "B_2"),
+    "c": ExecIndex(token("c"), None, "C"),
+    "d": ExecIndex(account("d"), account("d")),
+    "e": ExecIndex(account("e", "legacy/"), account("e", "simple/"), "E"),
+    "f": ExecIndex(None, account("f"), "F"),
+    "g": ExecIndex(token("g"), account("g"), "G"),
 }
 """Each has a letter of its own in whatever belongs to it."""
 
@@ -59,7 +59,7 @@ def in_urls(urls: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("names", PAIRS)
 def test_no_secret_stands_beside_the_url_of_another_index(names: tuple[str, str]) -> None:
-    found = variables([INDEXES[name] for name in names])
+    found = tool_variables([INDEXES[name] for name in names])
     grouped: set[str] = set()
     for url, others in PAIRED.items():
         group = [found[name] for name in (url, *others) if name in found]
@@ -79,7 +79,7 @@ def test_no_secret_stands_beside_the_url_of_another_index(names: tuple[str, str]
 @pytest.mark.parametrize("names", PAIRS)
 def test_no_secret_is_in_a_variable_that_a_project_can_give_a_url(names: tuple[str, str]) -> None:
     """Whatever else a tool takes by a name would be the next case: none is set but these."""
-    found = variables([INDEXES[name] for name in names])
+    found = tool_variables([INDEXES[name] for name in names])
     singles = {name for url, others in PAIRED.items() for name in (url, *others)}
     for name in set(found) - singles - {"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"}:
         assert re.fullmatch(r"POETRY_(PYPI_TOKEN_.+|REPOSITORIES_.+_URL)", name)
@@ -89,7 +89,7 @@ def test_no_secret_is_in_a_variable_that_a_project_can_give_a_url(names: tuple[s
 def test_variables_of_one_value_are_for_the_first_index_or_not_there(
     names: tuple[str, str],
 ) -> None:
-    found = variables([INDEXES[name] for name in names])
+    found = tool_variables([INDEXES[name] for name in names])
     for url, others in PAIRED.items():
         for name in (url, *others):
             assert owner(found.get(name, "")) in {names[0], ""}
@@ -97,7 +97,7 @@ def test_variables_of_one_value_are_for_the_first_index_or_not_there(
 
 
 def test_an_account_is_in_the_variables_that_each_tool_reads() -> None:
-    found = variables([INDEXES["a"]])
+    found = tool_variables([INDEXES["a"]])
     for url, (username, secret, *_) in PAIRED.items():
         assert found[url] == "https://a.example/"
         assert (found[username], found[secret]) == ("user-of-a", "secret-of-a")
@@ -107,7 +107,7 @@ def test_an_account_is_in_the_variables_that_each_tool_reads() -> None:
 
 
 def test_a_token_is_where_tools_want_one_and_nothing_that_excludes_it() -> None:
-    found = variables([INDEXES["c"]])
+    found = tool_variables([INDEXES["c"]])
     assert found["UV_PUBLISH_TOKEN"] == found["MATURIN_PYPI_TOKEN"] == "secret-of-c"
     assert found["POETRY_PYPI_TOKEN_C"] == "secret-of-c"
     assert (found["TWINE_USERNAME"], found["TWINE_PASSWORD"]) == ("__token__", "secret-of-c")
@@ -116,7 +116,7 @@ def test_a_token_is_where_tools_want_one_and_nothing_that_excludes_it() -> None:
 
 
 def test_uploads_and_installs_of_one_index_get_what_is_for_each() -> None:
-    found = variables([INDEXES["g"], INDEXES["e"]])
+    found = tool_variables([INDEXES["g"], INDEXES["e"]])
     assert found["POETRY_PYPI_TOKEN_G"] == "secret-of-g"
     assert found["POETRY_REPOSITORIES_G_URL"] == "https://g.example/"
     assert found["TWINE_USERNAME"] == "__token__"
@@ -124,7 +124,7 @@ def test_uploads_and_installs_of_one_index_get_what_is_for_each() -> None:
 
 
 def test_the_others_of_pip_are_one_list() -> None:
-    found = variables([INDEXES[name] for name in "cdb"])
+    found = tool_variables([INDEXES[name] for name in "cdb"])
     assert "PIP_INDEX_URL" not in found  # pip's own, pypi, stays what it is
     assert found["PIP_EXTRA_INDEX_URL"].split() == [
         "https://user-of-d:secret-of-d@d.example/",
@@ -134,8 +134,8 @@ def test_the_others_of_pip_are_one_list() -> None:
 
 def test_a_password_of_any_characters_stays_one_part_of_a_url() -> None:
     odd = "p w/@:?#%é\n\udcff$"
-    index = Index(None, Access("https://h.example/simple/", "a@b:c", odd))
-    url = variables([index])["PIP_INDEX_URL"]
+    index = ExecIndex(None, Access("https://h.example/simple/", "a@b:c", odd))
+    url = tool_variables([index])["PIP_INDEX_URL"]
     assert url.isascii()
     assert urlsplit(url).hostname == "h.example"
     assert unquote(urlsplit(url).username or "") == "a@b:c"
@@ -156,7 +156,7 @@ INHERITED = [
 @pytest.mark.parametrize("name", INHERITED)
 @pytest.mark.parametrize("index", INDEXES)
 def test_nothing_inherited_names_or_opens_another_index(name: str, index: str) -> None:
-    found = child_environment({name: "old"}, variables([INDEXES[index]]))
+    found = child_environment({name: "old"}, tool_variables([INDEXES[index]]))
     assert "old" not in found.values()
 
 
@@ -175,7 +175,7 @@ def test_everything_else_is_passed_on_untouched() -> None:
         "HATCH_INDEX_CA_CERT": "/ca.pem",
         "ODD": "\udcff",
     }
-    found = child_environment(kept, variables([INDEXES["a"]]))
+    found = child_environment(kept, tool_variables([INDEXES["a"]]))
     assert {name: found[name] for name in kept} == kept
 
 

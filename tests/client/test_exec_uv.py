@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tokenward.exec.environment import Access
-from tokenward.exec.uv import PYPI, Search, variables
-from tokenward.settings.uv_toml import parse
+from tokenward.exec.uv import PYPI, ResolverSettings, uv_variables
+from tokenward.settings.uv_toml import parse_uv_settings
 
 URL = "https://h.example/simple/"
 CORP = "https://alice:pw@h.example/simple/"
@@ -22,8 +22,8 @@ def given(
 ) -> tuple[dict[str, str], list[str]]:
     accesses = [Access(URL, "alice", "pw")]
     accesses += [Access("https://o.example/", "alice", "pw")] * more
-    search = Search([parse({"index": [*indexes]}, "f", b"")])
-    return variables(accesses, search, is_uv=is_uv, is_known=is_known)
+    search = ResolverSettings([parse_uv_settings({"index": [*indexes]}, "f", b"")])
+    return uv_variables(accesses, search, is_uv=is_uv, is_known=is_known)
 
 
 @pytest.mark.parametrize("is_uv", [True, False])

@@ -15,15 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenward.backup import file_format
-from tokenward.backup.file_format import Entry, WrongPassphraseError, parse, sealed
+from tokenward.backup.file_format import (
+    ExportEntry,
+    WrongPassphraseError,
+    encrypt_export,
+    parse_export,
+)
 from tokenward.errors import CommandError
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "export-v1.json"
 PASSPHRASE = b"open sesame"
 ENTRIES = [
-    Entry("https://upload.pypi.org/legacy/", "__token__", 1, None, "disabled", b"pypi-\xff\x00"),
-    Entry("opaque name", "", 2, 2**53 - 1, "keyring", b""),
-    Entry("https://h.example/", "alice", 3, None, "keyring", None),
+    ExportEntry(
+        "https://upload.pypi.org/legacy/", "__token__", 1, None, "disabled", b"pypi-\xff\x00"
+    ),
+    ExportEntry("opaque name", "", 2, 2**53 - 1, "keyring", b""),
+    ExportEntry("https://h.example/", "alice", 3, None, "keyring", None),
 ]
 
 pytestmark = pytest.mark.xdist_group("export file")
@@ -31,7 +38,7 @@ pytestmark = pytest.mark.xdist_group("export file")
 
 @pytest.fixture(scope="module")
 def data() -> bytes:
-    return sealed(ENTRIES, PASSPHRASE, 1790000000)
+    return encrypt_export(ENTRIES, PASSPHRASE, 1790000000)
 
 
 def packed(value: object) -> bytes:
@@ -40,7 +47,7 @@ def packed(value: object) -> bytes:
 
 def refusal(data: bytes) -> str:
     with pytest.raises(CommandError) as refused:
-        parse(data, "b.tokenward").open(PASSPHRASE)
+        parse_export(data, "b.tokenward").open(PASSPHRASE)
     assert str(refused.value).startswith("b.tokenward ")
     return str(refused.value)
 
@@ -50,8 +57,8 @@ def with_sum(data: bytes) -> bytes:
 
 
 def test_what_goes_in_comes_out(data: bytes) -> None:
-    assert parse(data, "b").open(PASSPHRASE) == ENTRIES
-    assert parse(data, "b").created == 1790000000
+    assert parse_export(data, "b").open(PASSPHRASE) == ENTRIES
+    assert parse_export(data, "b").created == 1790000000
 
 
 def test_no_secret_is_in_the_file_or_in_a_description(data: bytes) -> None:
@@ -60,14 +67,14 @@ def test_no_secret_is_in_the_file_or_in_a_description(data: bytes) -> None:
 
 
 def test_two_exports_of_the_same_have_nothing_in_common(data: bytes) -> None:
-    other = sealed(ENTRIES, PASSPHRASE, 1790000000)
+    other = encrypt_export(ENTRIES, PASSPHRASE, 1790000000)
     assert other[-100:] != data[-100:]
-    assert parse(other, "b").salt != parse(data, "b").salt
+    assert parse_export(other, "b").salt != parse_export(data, "b").salt
 
 
 def test_a_wrong_passphrase_is_told_from_damage(data: bytes) -> None:
     with pytest.raises(WrongPassphraseError, match=r"^The passphrase does not open b\.$"):
-        parse(data, "b").open(b"open sesamE")
+        parse_export(data, "b").open(b"open sesamE")
     changed = bytearray(data[:-32])
     changed[-1] ^= 1
     assert "damaged, or it was changed" in refusal(bytes(changed) + data[-32:])
@@ -77,7 +84,7 @@ def test_a_change_that_mends_the_sum_does_not_open(data: bytes) -> None:
     changed = bytearray(data[:-32])
     changed[-1] ^= 1
     with pytest.raises(WrongPassphraseError):
-        parse(with_sum(bytes(changed)), "b").open(PASSPHRASE)
+        parse_export(with_sum(bytes(changed)), "b").open(PASSPHRASE)
 
 
 @given(st.data())
@@ -87,7 +94,7 @@ def test_no_byte_can_be_another(data: bytes, draw: st.DataObject) -> None:
     changed = bytearray(data)
     changed[at] ^= draw.draw(st.integers(1, 255))
     with pytest.raises(CommandError):
-        parse(bytes(changed), "b")
+        parse_export(bytes(changed), "b")
 
 
 def test_an_export_that_was_cut_off_anywhere_says_so(data: bytes) -> None:
@@ -179,10 +186,10 @@ def test_the_vector_is_what_is_written_and_what_the_page_says() -> None:
     ]
     passphrase = vector["passphrase"].encode()
     salt, nonce = bytes.fromhex(vector["salt"]), bytes.fromhex(vector["nonce"])
-    assert file_format._sealed(records, passphrase, vector["created"], salt, nonce) == data
+    assert file_format._encrypt(records, passphrase, vector["created"], salt, nonce) == data
     assert [
         [e.service, e.username, e.created, e.expires, e.provider, e.secret]
-        for e in parse(data, "b").open(passphrase)
+        for e in parse_export(data, "b").open(passphrase)
     ] == records
     # By docs/EXPORT.md alone.
     line, _, rest = data.partition(b"\n")

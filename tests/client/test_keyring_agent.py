@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from support.agents.reference import made_home, served_here
 from tokenward.keyring_program import agent_client
-from tokenward.keyring_program.client import Refused, _without_secrets, is_index
+from tokenward.keyring_program.client import RelayError, _without_secrets, is_index
 from tokenward.transport import address
 from tokenward_protocol import places
 from tokenward_protocol.packing import pack, unpack
-from tokenward_protocol.urls import ServiceError, parse
+from tokenward_protocol.urls import ServiceError, parse_service_url
 
 if TYPE_CHECKING:
     from tokenward_protocol.packing import Value
@@ -56,7 +56,7 @@ def test_a_text_is_written_so_that_an_agent_reads_it(text: str) -> None:
     assert unpack(written) == {"a": text}
 
 
-# No percent sign: `parse` refuses a stray one in a user name, which leaves no doubt about the host.
+# No percent sign: `parse_service_url` refuses a stray one in a user name, which leaves no doubt about the host.
 @given(
     st.text("aB:@/\\?#. \t\n\x00é\uff0f", max_size=12), st.sampled_from(["@h.example/x", "/", ""])
 )
@@ -65,12 +65,12 @@ def test_no_url_becomes_another_ones_when_its_user_info_is_taken_off(
 ) -> None:
     url = f"https://{before}{after}"
     try:
-        meant = parse(url).key
+        meant = parse_service_url(url).key
     except ServiceError:
         meant = ""
     try:
-        asked = parse(_without_secrets(url, "alice")[0]).key
-    except (Refused, ServiceError):
+        asked = parse_service_url(_without_secrets(url, "alice")[0]).key
+    except (RelayError, ServiceError):
         asked = ""
     assert asked in {meant, ""}
 
@@ -82,7 +82,7 @@ def test_an_answer_that_is_longer_than_any_frame_is_not_waited_for(
     with served_here(tmp_path, monkeypatch, {}) as agent:
         agent.instead = lambda _: b"\xff" * 300_000
         with pytest.raises(ValueError, match=r"agent\.sock"):
-            agent_client.fetched(str(agent.path), {"spelling": "a", "dir": None}, 60)
+            agent_client.fetch(str(agent.path), {"spelling": "a", "dir": None}, 60)
 
 
 def test_a_connect_that_the_kernel_turns_away_is_tried_again_until_its_time_is_over(
@@ -200,7 +200,7 @@ def test_what_only_an_index_can_be_is_known_from_its_name(service: str, mine: bo
 )
 def test_every_url_that_a_credential_may_go_to_is_an_indexs(url: str) -> None:
     try:
-        parse(url)
+        parse_service_url(url)
     except ServiceError:
         return
     assert is_index(url)

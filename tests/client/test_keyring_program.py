@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokenward.keyring_program.on_path import find, none_found
+from tokenward.keyring_program.on_path import find_program, none_found_sentence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +25,9 @@ def folder(tmp_path: Path) -> Path:
 
 def why(environ: dict[str, str], cwd: str = "/") -> str:
     """Return why the only program is passed over."""
-    program, (refused,) = find(environ, cwd)
+    program, (refused,) = find_program(environ, cwd)
     assert program is None
-    assert refused in none_found([refused])
+    assert refused in none_found_sentence([refused])
     return refused
 
 
@@ -36,12 +36,12 @@ def on_path(*folders: Path | str) -> dict[str, str]:
 
 
 def test_the_first_one_on_path_is_it(folder: Path, tmp_path: Path) -> None:
-    assert find(on_path(tmp_path, folder), "/") == (f"{folder}/keyring", [])
+    assert find_program(on_path(tmp_path, folder), "/") == (f"{folder}/keyring", [])
 
 
 def test_without_one_there_is_none(tmp_path: Path) -> None:
-    assert find(on_path(tmp_path), "/") == find({}, "/") == (None, [])
-    assert none_found([]) == "There is no `keyring` program on PATH."
+    assert find_program(on_path(tmp_path), "/") == find_program({}, "/") == (None, [])
+    assert none_found_sentence([]) == "There is no `keyring` program on PATH."
 
 
 def test_one_in_a_virtual_environment_does_not_count(folder: Path) -> None:
@@ -57,8 +57,8 @@ def test_one_in_or_below_the_working_directory_does_not_count(folder: Path) -> N
 def test_a_home_is_no_checkout(folder: Path, tmp_path: Path) -> None:
     environ = on_path(folder) | {"HOME": str(tmp_path)}
     for cwd in tmp_path, tmp_path.parent:
-        assert find(environ, str(cwd)) == (f"{folder}/keyring", [])
-    assert find(environ, str(folder.parent))[0] is None
+        assert find_program(environ, str(cwd)) == (f"{folder}/keyring", [])
+    assert find_program(environ, str(folder.parent))[0] is None
 
 
 def test_a_link_into_the_working_directory_does_not_help(folder: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_relative_entry_of_path_does_not_count(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder.parent)
-    assert find(on_path("bin", "."), "/") == (None, [])
+    assert find_program(on_path("bin", "."), "/") == (None, [])
 
 
 def test_one_that_others_can_change_does_not_count(folder: Path) -> None:
@@ -81,7 +81,7 @@ def test_one_that_others_can_change_does_not_count(folder: Path) -> None:
 
 def test_one_that_nobody_can_run_is_no_program(folder: Path) -> None:
     (folder / "keyring").chmod(0o644)
-    assert find(on_path(folder), "/") == (None, [])
+    assert find_program(on_path(folder), "/") == (None, [])
 
 
 def test_a_refused_program_does_not_hide_a_good_one_behind_it(folder: Path, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_refused_program_does_not_hide_a_good_one_behind_it(folder: Path, tmp_
     bad.mkdir()
     shutil.copy(folder / "keyring", bad)
     bad.chmod(0o777)
-    program, refused = find(on_path(bad, folder), "/")
+    program, refused = find_program(on_path(bad, folder), "/")
     assert program == f"{folder}/keyring"
     assert refused == [f"{bad}/keyring can be changed by others through {bad}"]
 
@@ -106,4 +106,4 @@ def test_one_in_a_folder_that_others_can_change_does_not_count(folder: Path) -> 
 
 def test_a_folder_of_that_name_is_no_program(tmp_path: Path) -> None:
     (tmp_path / "keyring").mkdir()
-    assert find(on_path(tmp_path), "/") == (None, [])
+    assert find_program(on_path(tmp_path), "/") == (None, [])

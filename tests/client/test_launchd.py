@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tokenward.errors import CommandError
-from tokenward.services.launchd import LABEL, Launchd, found, written
+from tokenward.services.launchd import LABEL, Launchd, find_manager, property_list
 from tokenward.services.manager import Job
 from tokenward.transport import address
 
@@ -62,7 +62,7 @@ class Stage:
         )
 
     def manager(self) -> Launchd:
-        manager = found({"HOME": str(self.folder)}, str(self.program))
+        manager = find_manager({"HOME": str(self.folder)}, str(self.program))
         assert manager is not None
         return manager
 
@@ -101,7 +101,7 @@ def fits(value: object, wanted: Any) -> bool:
 
 @pytest.mark.parametrize("session", ["Aqua", "Background"])
 def test_the_launch_agent_has_known_keys_of_the_right_types(stage: Stage, session: str) -> None:
-    agent = plistlib.loads(written(stage.job, session))
+    agent = plistlib.loads(property_list(stage.job, session))
     assert fits(agent, KEYS)
     assert set(agent) == set(KEYS)
     assert agent["Label"] == LABEL
@@ -118,21 +118,21 @@ def test_the_launch_agent_has_known_keys_of_the_right_types(stage: Stage, sessio
     "wrong", [{"KeepAlive": True}, {"Umask": "077"}, {"RunAtLoad": 0}, {"ProgramArguments": [1]}]
 )
 def test_another_key_or_type_is_found(stage: Stage, wrong: dict[str, object]) -> None:
-    agent = plistlib.loads(written(stage.job, "Aqua"))
+    agent = plistlib.loads(property_list(stage.job, "Aqua"))
     assert not fits(agent | wrong, KEYS)
 
 
 @pytest.mark.macos
 def test_plutil_finds_nothing(stage: Stage) -> None:
     stage.path.parent.mkdir(parents=True)
-    stage.path.write_bytes(written(stage.job, "Aqua"))
+    stage.path.write_bytes(property_list(stage.job, "Aqua"))
     subprocess.run(["plutil", "-lint", "-s", stage.path], check=True)
 
 
 def test_what_no_property_list_can_hold_is_refused(stage: Stage) -> None:
     for path in ("/tmp/\x07", "/tmp/\udcff"):
         with pytest.raises(CommandError):
-            written(Job(["/bin/true"], path, {}), "Aqua")
+            property_list(Job(["/bin/true"], path, {}), "Aqua")
 
 
 def test_installed_it_listens_and_undone_nothing_is_left(stage: Stage) -> None:
@@ -177,12 +177,12 @@ def swept(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_clients_find_the_address_that_a_restart_leaves_alone(stage: Stage, swept: Path) -> None:
     state = str(stage.folder / "state")
-    assert address.made_runtime_directory({}, state) == str(swept)
+    assert address.make_runtime_directory({}, state) == str(swept)
     lasting = address.lasting_directory({}, state)
     assert lasting == f"{state}/run"
     stage.manager().install(stage.job._replace(socket=f"{lasting}/agent.sock"))
     assert address.runtime_directory({}, state) == lasting
-    assert address.made_runtime_directory({}, state) == lasting
+    assert address.make_runtime_directory({}, state) == lasting
 
 
 def test_where_another_agent_serves_it_is_not_taken_away(stage: Stage, swept: Path) -> None:
@@ -234,7 +234,7 @@ def test_without_a_graphical_session_the_job_is_the_users(
 
 
 def test_without_launchd_there_is_no_manager(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert found({}, str(stage.folder / "nothing")) is None
+    assert find_manager({}, str(stage.folder / "nothing")) is None
     with monkeypatch.context() as patch:
         patch.setenv("LAUNCHCTL_DOMAINS", "none")
-        assert found({}, str(stage.program)) is None
+        assert find_manager({}, str(stage.program)) is None

@@ -10,19 +10,19 @@ NOW = 1_700_000_000
 
 
 def test_control_characters_are_shown_as_escapes() -> None:
-    assert formatting.escaped("a\x1b[31mb\r\n\x00") == r"a\x1b[31mb\r\n\x00"
+    assert formatting.escape("a\x1b[31mb\r\n\x00") == r"a\x1b[31mb\r\n\x00"
 
 
 def test_marks_that_turn_text_around_are_shown_as_escapes() -> None:
-    assert formatting.escaped("https://\u202eelpmaxe.h") == r"https://\u202eelpmaxe.h"
+    assert formatting.escape("https://\u202eelpmaxe.h") == r"https://\u202eelpmaxe.h"
 
 
 def test_letters_of_every_script_stay() -> None:
-    assert formatting.escaped("Jürgen 日本 שלום") == "Jürgen 日本 שלום"
+    assert formatting.escape("Jürgen 日本 שלום") == "Jürgen 日本 שלום"
 
 
 def test_bytes_that_were_no_utf8_can_be_shown() -> None:
-    assert formatting.escaped("a\udcff") == r"a\udcff"
+    assert formatting.escape("a\udcff") == r"a\udcff"
 
 
 def test_columns_line_up_whatever_the_letters_are_wide() -> None:
@@ -47,18 +47,18 @@ def test_nothing_trails_a_line() -> None:
     ],
 )
 def test_an_age_is_said_in_its_largest_unit(seconds: int, said: str) -> None:
-    assert formatting.ago(NOW - seconds, NOW) == said
+    assert formatting.ago_text(NOW - seconds, NOW) == said
 
 
 def test_what_was_not_used_was_never_used() -> None:
-    assert formatting.ago(None, NOW) == "never"
+    assert formatting.ago_text(None, NOW) == "never"
 
 
 @pytest.mark.parametrize(
     ("seconds", "said"), [(8 * 3600, "in 8 hours"), (1, "in seconds"), (0, "over"), (-9, "over")]
 )
 def test_an_end_is_said_from_now(seconds: int, said: str) -> None:
-    assert formatting.ahead(NOW + seconds, NOW) == said
+    assert formatting.ahead_text(NOW + seconds, NOW) == said
 
 
 @pytest.mark.parametrize(
@@ -66,16 +66,16 @@ def test_an_end_is_said_from_now(seconds: int, said: str) -> None:
     [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")],
 )
 def test_several_things_make_one_list(things: list[str], said: str) -> None:
-    assert formatting.listed(things) == said
+    assert formatting.join_words(things) == said
 
 
 def test_a_token_and_a_password_are_named_differently() -> None:
     assert (
-        formatting.credential("__token__", "https://upload.pypi.org/legacy/")
+        formatting.credential_text("__token__", "https://upload.pypi.org/legacy/")
         == "the token for pypi"
     )
     assert (
-        formatting.credential("al", "https://h.example/")
+        formatting.credential_text("al", "https://h.example/")
         == "the password of al for https://h.example/"
     )
 

@@ -8,7 +8,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward.sources.document import cut
+from tokenward.sources.document import remove_spans
 from tokenward.sources.lines import ini, toml
 
 INI_LINES = st.sampled_from(
@@ -71,7 +71,7 @@ def test_each_option_of_an_ini_file_can_be_cut_out_alone(lines: list[str], end: 
     found = ini(text)
     assert {names for names, *_ in found} == {(s, o) for s, os in settings.items() for o in os}
     for setting in found:
-        left = read_ini(cut(text, setting.spans))
+        left = read_ini(remove_spans(text, setting.spans))
         assert left == without(settings, setting.names)
 
 
@@ -83,9 +83,9 @@ def test_the_pieces_of_a_toml_document_are_all_of_it(lines: list[str], end: str)
     except tomllib.TOMLDecodeError:
         return
     spans = [span for setting in toml(text) for span in setting.spans]
-    assert tomllib.loads(cut(text, spans)) == {}
+    assert tomllib.loads(remove_spans(text, spans)) == {}
     assert tomllib.loads("".join(text[start:stop] for start, stop in spans)) == settings
-    rest = cut(text, spans).splitlines()
+    rest = remove_spans(text, spans).splitlines()
     assert all(not line.strip() or line.startswith("#") for line in rest)
 
 
@@ -107,5 +107,5 @@ def test_a_setting_without_an_end_in_sight_ends_the_search() -> None:
 
 
 def test_what_is_cut_out_is_gone_and_nothing_else() -> None:
-    assert cut("abcdef", [(4, 5), (0, 2)]) == "cdf"
-    assert cut("abc", []) == "abc"
+    assert remove_spans("abcdef", [(4, 5), (0, 2)]) == "cdf"
+    assert remove_spans("abc", []) == "abc"

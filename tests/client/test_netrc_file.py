@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from tokenward.errors import CommandError
 from tokenward.sources.document import Document
-from tokenward.sources.known import Index, Known
+from tokenward.sources.known import KnownIndex, KnownIndexes
 from tokenward.sources.netrc_file import look, readable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HOSTS = ("a.example", "b.example")
-KNOWN = Known(Index(f"https://{host}/") for host in HOSTS)
+KNOWN = KnownIndexes(KnownIndex(f"https://{host}/") for host in HOSTS)
 WORDS = st.sampled_from(
     [
         "machine a.example",
@@ -130,18 +130,22 @@ def test_hosts_of_no_index_and_the_default_are_left_with_a_reason() -> None:
 
 
 def test_a_host_counts_for_every_port_on_which_an_index_is_known() -> None:
-    known = Known([Index("http://localhost:8080/simple/"), Index("https://localhost:9/x")])
+    known = KnownIndexes(
+        [KnownIndex("http://localhost:8080/simple/"), KnownIndex("https://localhost:9/x")]
+    )
     text = "machine localhost login a password b\n"
     (found,) = look(text, "/a/netrc", known)
     assert found.services == ("http://localhost:8080/", "https://localhost:9/")
 
 
 def test_a_host_that_is_named_counts_and_one_that_is_none_is_refused() -> None:
-    (found,) = look("machine git.example password b login a", "/n", Known((), ["git.example"]))
+    (found,) = look(
+        "machine git.example password b login a", "/n", KnownIndexes((), ["git.example"])
+    )
     assert found.services == ("https://git.example/",)
     for host in ("a b.example", "h.example:443", "https://h.example", "u@h.example", "h.example/x"):
         with pytest.raises(CommandError, match=r"^`--host` is not a host\.$"):
-            Known((), [host])
+            KnownIndexes((), [host])
 
 
 @pytest.mark.parametrize("text", ["marked", "machine h marked x", "machine", "machine h login"])

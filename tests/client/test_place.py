@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenward.indexes.place import OTHER, WAREHOUSE, origin, place_of
+from tokenward.indexes.place import OTHER, WAREHOUSE, endpoint_of, origin
 from tokenward.settings.index_definition import ANACONDA, DEVPI, GITLAB, JFROG, Definition
 
 SERVICES = [
@@ -28,7 +28,7 @@ SERVICES = [
 
 @pytest.mark.parametrize(("key", "kind", "base"), SERVICES)
 def test_a_url_says_what_an_index_is(key: str, kind: str, base: str) -> None:
-    found = place_of(key)
+    found = endpoint_of(key)
     assert (found.kind, found.base) == (kind, base)
 
 
@@ -37,32 +37,36 @@ def test_a_url_says_what_an_index_is(key: str, kind: str, base: str) -> None:
 def test_only_the_host_of_the_credential_is_ever_asked(
     key: str, _kind: str, _base: str, secret: str
 ) -> None:
-    base = place_of(key, secret=secret).base
+    base = endpoint_of(key, secret=secret).base
     assert base == "" or origin(f"{base}/") == origin(key)
 
 
 def test_a_token_says_what_an_index_of_an_unknown_host_is() -> None:
     key = "https://code.example/x/"
-    assert place_of(key, secret="glpat-1").kind == GITLAB
-    assert place_of(key, secret="glpat-1").base == "https://code.example"
-    assert place_of(key, secret="devpi-1").kind == DEVPI
-    assert place_of(key, secret="pypi-1").kind == OTHER
+    assert endpoint_of(key, secret="glpat-1").kind == GITLAB
+    assert endpoint_of(key, secret="glpat-1").base == "https://code.example"
+    assert endpoint_of(key, secret="devpi-1").kind == DEVPI
+    assert endpoint_of(key, secret="pypi-1").kind == OTHER
 
 
 def test_the_users_file_has_the_last_word_about_its_own_host() -> None:
     ours = Definition("ours", "https://h.example:8443/simple/", "config.toml", kind=ANACONDA)
     bad = Definition("bad", "no url", "config.toml", kind=JFROG)
     known = [bad, ours]
-    assert place_of("https://h.example:8443/legacy/", known, "glpat-1").kind == ANACONDA
-    assert place_of("https://h.example:8443/legacy/", known).base == "https://h.example:8443/api"
-    assert place_of("https://h.example/legacy/", known).kind == OTHER
-    assert place_of("https://upload.pypi.org/legacy/", known).kind == WAREHOUSE
+    assert endpoint_of("https://h.example:8443/legacy/", known, "glpat-1").kind == ANACONDA
+    assert endpoint_of("https://h.example:8443/legacy/", known).base == "https://h.example:8443/api"
+    assert endpoint_of("https://h.example/legacy/", known).kind == OTHER
+    assert endpoint_of("https://upload.pypi.org/legacy/", known).kind == WAREHOUSE
 
 
 def test_a_page_for_people_is_named_where_one_is_known() -> None:
-    assert place_of("https://test.pypi.org/legacy/").page.startswith("https://test.pypi.org/manage")
-    assert place_of("https://pypi.anaconda.org/me/").page == "https://anaconda.org/settings/access"
+    assert endpoint_of("https://test.pypi.org/legacy/").page.startswith(
+        "https://test.pypi.org/manage"
+    )
+    assert (
+        endpoint_of("https://pypi.anaconda.org/me/").page == "https://anaconda.org/settings/access"
+    )
     key = "https://h.example/git/api/v4/projects/7/packages/pypi/"
-    page = place_of(key).page
+    page = endpoint_of(key).page
     assert page == "https://h.example/git/-/user_settings/personal_access_tokens"
-    assert place_of("https://h.example/").page == ""
+    assert endpoint_of("https://h.example/").page == ""

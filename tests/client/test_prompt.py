@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward.ui.typed_line import Line
+from tokenward.ui.typed_line import TypedLine
 
 ERASE, KILL, END, WORD = b"\x7f", b"\x15", b"\x04", b"\x17"
 
 
 def typed(*chunks: bytes) -> bytes | None:
-    line = Line(ERASE, KILL, END, WORD)
+    line = TypedLine(ERASE, KILL, END, WORD)
     found = None
     for chunk in chunks:
         found = line.feed(chunk)
@@ -80,17 +80,17 @@ KEYS = {
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
 def test_a_key_that_writes_nothing_is_no_part_of_the_line_and_is_told_of(key: bytes) -> None:
     for chunks in ((b"sec" + key + b"ret",), (b"sec", *(bytes((each,)) for each in key), b"ret")):
-        line = Line(ERASE, KILL, END, WORD)
+        line = TypedLine(ERASE, KILL, END, WORD)
         assert [line.feed(chunk) for chunk in chunks] == [None] * len(chunks)
         assert line.passed_over
-        assert not line.in_key
+        assert not line.is_in_key
         assert line.feed(b"\n") == b"secret"
 
 
 def test_escape_alone_takes_nothing_of_what_is_typed_after_it() -> None:
-    line = Line(ERASE, KILL, END, WORD)
+    line = TypedLine(ERASE, KILL, END, WORD)
     line.feed(b"sec\x1b")
-    assert line.in_key
+    assert line.is_in_key
     line.end_key()
     assert line.feed(b"ret\n") == b"secret"
 
@@ -108,7 +108,7 @@ def test_a_word_can_be_taken_back() -> None:
 
 
 def test_what_was_begun_before_a_stop_is_gone() -> None:
-    line = Line(ERASE, KILL, END, WORD)
+    line = TypedLine(ERASE, KILL, END, WORD)
     line.feed(b"abc\x1b[")
     line.clear()
     assert line.feed(b"secret\n") == b"secret"

@@ -45,7 +45,7 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_seed_pypirc_lists_servers_with_repository_username_and_password(tmp_path: Path) -> None:
-    pypi, testpypi, internal = pypirc.load(write(tmp_path, USUAL))
+    pypi, testpypi, internal = pypirc.load_pypirc(write(tmp_path, USUAL))
     assert (pypi.key, pypi.username, pypi.password) == (PYPI, "__token__", "pypi-100%sure%(x)s")
     assert (testpypi.key, testpypi.username) == (TESTPYPI, "__token__")
     assert (internal.name, internal.key, internal.username, internal.password) == (
@@ -75,7 +75,7 @@ def test_seed_pypirc_lists_servers_with_repository_username_and_password(tmp_pat
 def test_twine_reads_the_same(text: str, tmp_path: Path) -> None:
     path = write(tmp_path, text)
     twine = get_config(path)
-    for server in pypirc.load(path):
+    for server in pypirc.load_pypirc(path):
         theirs = twine.get(server.name, {})
         assert (theirs.get("repository") or "") == server.url
         assert theirs.get("password") == server.password
@@ -84,7 +84,7 @@ def test_twine_reads_the_same(text: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_file_has_no_servers(tmp_path: Path) -> None:
-    assert pypirc.load(str(tmp_path / ".pypirc")) == ()
+    assert pypirc.load_pypirc(str(tmp_path / ".pypirc")) == ()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_missing_file_has_no_servers(tmp_path: Path) -> None:
 def test_an_odd_file_is_one_sentence_without_its_text(text: str, said: str, tmp_path: Path) -> None:
     path = write(tmp_path, text)
     with pytest.raises(CommandError, match=said) as caught:
-        pypirc.load(path)
+        pypirc.load_pypirc(path)
     assert path in str(caught.value)
     assert "SECRET" not in str(caught.value)
 
@@ -108,7 +108,7 @@ def test_bytes_that_are_no_text_are_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / ".pypirc"
     path.write_bytes(b"[pypi]\npassword=\xff")
     with pytest.raises(CommandError, match="not UTF-8"):
-        pypirc.load(str(path))
+        pypirc.load_pypirc(str(path))
 
 
 def server(
@@ -120,20 +120,20 @@ def server(
 def test_a_credential_answers_for_its_url_and_below_by_the_longest_path() -> None:
     servers = (server("a", "https://h.example"), server("b", "https://h.example/b", "v"))
     for key, name in [("https://h.example/b/c/", "b"), ("https://h.example/bc/", "a")]:
-        found = pypirc.credential(servers, key, None)
+        found = pypirc.find_server(servers, key, None)
         assert found
         assert found.name == name
-    assert pypirc.credential(servers, "https://other.example/", None) is None
-    assert pypirc.credential(servers, "https://h.example/b/", "w") is None
-    found = pypirc.credential(servers, "https://h.example/b/", "u")
+    assert pypirc.find_server(servers, "https://other.example/", None) is None
+    assert pypirc.find_server(servers, "https://h.example/b/", "w") is None
+    found = pypirc.find_server(servers, "https://h.example/b/", "u")
     assert found
     assert found.name == "a"
 
 
 def test_the_pypi_section_of_another_repository_never_answers_for_pypi() -> None:
     servers = (server("pypi", "https://mirror.example/"),)
-    assert pypirc.credential(servers, PYPI, None, "pypi") is None
-    assert pypirc.credential(servers, "https://mirror.example/", None) == servers[0]
+    assert pypirc.find_server(servers, PYPI, None, "pypi") is None
+    assert pypirc.find_server(servers, "https://mirror.example/", None) == servers[0]
 
 
 def test_two_accounts_for_a_url_are_told_apart_by_name_or_it_is_an_error() -> None:
@@ -142,13 +142,13 @@ def test_two_accounts_for_a_url_are_told_apart_by_name_or_it_is_an_error() -> No
         server("two", "https://pypi.org", "__token__", "pypi-2"),
     )
     with pytest.raises(CommandError, match="several accounts for pypi: one, two"):
-        pypirc.credential(servers, PYPI, None)
-    assert pypirc.credential(servers, PYPI, None, "two") == servers[1]
+        pypirc.find_server(servers, PYPI, None)
+    assert pypirc.find_server(servers, PYPI, None, "two") == servers[1]
 
 
 def test_a_token_goes_before_an_account() -> None:
     servers = (server("a", "https://h.example"), server("b", "https://h.example", "__token__"))
-    assert pypirc.credential(servers, "https://h.example/", None) == servers[1]
+    assert pypirc.find_server(servers, "https://h.example/", None) == servers[1]
 
 
 @pytest.mark.parametrize(
@@ -161,4 +161,4 @@ def test_a_token_goes_before_an_account() -> None:
     ],
 )
 def test_an_incomplete_section_answers_for_nothing(incomplete: pypirc.Server) -> None:
-    assert pypirc.credential((incomplete,), "https://h.example/", None, "a") is None
+    assert pypirc.find_server((incomplete,), "https://h.example/", None, "a") is None

@@ -11,8 +11,8 @@ import pytest
 from tokenward import sources
 from tokenward.errors import CommandError
 from tokenward.sources.document import Document
-from tokenward.sources.known import Known
-from tokenward.sources.removal import remove
+from tokenward.sources.known import KnownIndexes
+from tokenward.sources.removal import remove_secrets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,19 +31,19 @@ def file(tmp_path: Path) -> Path:
 
 def opened(path: Path, source: str = "pypirc") -> Document:
     look = sources.FILES[source].look
-    return Document(source, str(path), path.read_bytes(), Known(), look)
+    return Document(source, str(path), path.read_bytes(), KnownIndexes(), look)
 
 
 def refused(document: Document) -> str:
     with pytest.raises(CommandError) as error:
-        remove(document, [found for found in document.found if not found.foreign])
+        remove_secrets(document, [found for found in document.found if not found.foreign])
     return str(error.value)
 
 
 def test_the_mode_stays_and_whether_others_could_read_is_told(file: Path) -> None:
-    assert remove(opened(file), opened(file).found[:0]) is True
+    assert remove_secrets(opened(file), opened(file).found[:0]) is True
     document = opened(file)
-    assert remove(document, document.found) is True
+    assert remove_secrets(document, document.found) is True
     assert file.read_text() == LEFT
     assert file.stat().st_mode & 0o7777 == 0o640
     assert [path.name for path in file.parent.iterdir()] == [".pypirc"]
@@ -53,7 +53,7 @@ def test_the_mode_stays_and_whether_others_could_read_is_told(file: Path) -> Non
 def test_the_group_stays(file: Path) -> None:
     os.chown(file, 0, 12345)
     document = opened(file)
-    remove(document, document.found)
+    remove_secrets(document, document.found)
     assert file.stat().st_gid == 12345
 
 
@@ -61,7 +61,7 @@ def test_a_link_stays_a_link_to_the_file_that_was_changed(file: Path) -> None:
     real = file.rename(file.with_name("dotfiles"))
     file.symlink_to(real)
     document = opened(file)
-    remove(document, document.found)
+    remove_secrets(document, document.found)
     assert file.is_symlink()
     assert real.read_text() == LEFT
 
@@ -118,5 +118,5 @@ def test_uvs_own_lock_is_waited_for_by_nobody(tmp_path: Path) -> None:
         assert "is in use by uv" in refused(opened(store, "uv"))
     assert store.read_text() == text
     document = opened(store, "uv")
-    remove(document, document.found)
+    remove_secrets(document, document.found)
     assert store.read_text() == ""

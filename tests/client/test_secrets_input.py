@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tokenward.errors import CommandError
 from tokenward.ui.secret_input import (
     MAX_SECRET,
-    Given,
+    GivenCredential,
     check_secret,
-    credential,
+    chosen_username,
+    given_credential,
     line_of,
     text_of,
-    username,
 )
 
 
@@ -25,8 +25,8 @@ def given(
     t: str | None = None,
     url_u: str | None = None,
     url_p: str | None = None,
-) -> Given:
-    return credential(
+) -> GivenCredential:
+    return given_credential(
         username_flag=u, password_flag=p, token_flag=t, url_username=url_u, url_password=url_p
     )
 
@@ -66,7 +66,7 @@ def test_a_user_name_given_twice_is_an_error_even_if_it_is_the_same() -> None:
     with pytest.raises(CommandError, match="both in the URL and by `--username`"):
         given(u="a", url_u="a", p="b")
     with pytest.raises(CommandError, match="both in the URL and by `--username`"):
-        username("a", "a")
+        chosen_username("a", "a")
 
 
 def test_a_password_given_twice_is_an_error() -> None:

@@ -184,7 +184,7 @@ def test_names_come_from_every_file_in_order(machine: Machine) -> None:
     machine.system_uv("[[index]]\nname = 'd'\nurl = 'https://d.example'")
     machine.project("[[tool.uv.index]]\nname = 'e'\nurl = 'https://e.example'")
     settings = machine.settings()
-    assert settings.names.known() == ["pypi", "testpypi", "a", "b", "c", "d", "e"]
+    assert settings.names.known_names() == ["pypi", "testpypi", "a", "b", "c", "d", "e"]
     found = {name: resolve(name, lambda: settings.names) for name in "abcde"}
     assert {name: service.key for name, service in found.items()} == {
         name: f"https://{name}.example/" for name in "abcde"
@@ -195,7 +195,7 @@ def test_names_come_from_every_file_in_order(machine: Machine) -> None:
 def test_a_broken_project_file_is_said_and_defines_nothing(machine: Machine) -> None:
     file = machine.project("[tool.uv")
     settings = machine.settings()
-    assert settings.names.known() == ["pypi", "testpypi"]
+    assert settings.names.known_names() == ["pypi", "testpypi"]
     assert settings.notices == [
         f"{file} is not valid TOML (at its end), so it defines nothing here."
     ]

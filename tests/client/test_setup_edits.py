@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tokenward.setup import ini, pip_part, pypirc_part, toml, uv_part
 from tokenward.setup.accounts import Accounts
 from tokenward.setup.draft import Draft, without
-from tokenward.setup.step import NotUnderstoodError, StrangersWordError
+from tokenward.setup.step import ForeignSettingError, UneditableFileError
 
 PRIVATE = "https://index.example/simple/"
 ACCOUNTS = Accounts(
@@ -84,15 +84,15 @@ def texts(lines: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 def put_uv(draft: Draft, over: bool) -> None:
-    uv_part.settings("uv.toml", ACCOUNTS).edit(draft, over)
+    uv_part.settings_edit("uv.toml", ACCOUNTS).edit(draft, over)
 
 
 def put_pip(draft: Draft, over: bool) -> None:
-    pip_part.settings("pip.conf").edit(draft, over)
+    pip_part.settings_edit("pip.conf").edit(draft, over)
 
 
 def put_pypirc(draft: Draft, over: bool) -> None:
-    pypirc_part.settings("/home/u", ACCOUNTS).edit(draft, over)
+    pypirc_part.settings_edit("/home/u", ACCOUNTS).edit(draft, over)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_what_is_put_in_comes_out_byte_for_byte_and_a_second_time_nothing_is_put
         draft = Draft(text)
         try:
             edit(draft, over)
-        except (StrangersWordError, NotUnderstoodError):
+        except (ForeignSettingError, UneditableFileError):
             return  # the file is left alone
         done += 1
         assert without(draft.text, draft.inserted) == (text, [])
@@ -126,8 +126,8 @@ def test_what_is_put_in_comes_out_byte_for_byte_and_a_second_time_nothing_is_put
 @given(texts(INI_LINES), st.booleans())
 def test_an_ini_file_says_what_it_said_and_the_new_word(text: str, over: bool) -> None:
     draft = Draft(text)
-    with suppress(StrangersWordError, NotUnderstoodError):
-        ini.put(draft, "global", {"keyring-provider": "subprocess"}, over=over)
+    with suppress(ForeignSettingError, UneditableFileError):
+        ini.put_values(draft, "global", {"keyring-provider": "subprocess"}, over=over)
         before, after = configparser.RawConfigParser(), configparser.RawConfigParser()
         before.read_string(text)
         after.read_string(draft.text)
@@ -140,8 +140,8 @@ def test_an_ini_file_says_what_it_said_and_the_new_word(text: str, over: bool) -
 @given(texts(TOML_LINES), st.booleans())
 def test_a_toml_file_says_what_it_said_and_the_new_word(text: str, over: bool) -> None:
     draft = Draft(text)
-    with suppress(StrangersWordError, NotUnderstoodError):
-        toml.put(draft, "keyring-provider", "subprocess", over=over)
+    with suppress(ForeignSettingError, UneditableFileError):
+        toml.put_value(draft, "keyring-provider", "subprocess", over=over)
         before = tomllib.loads(text.replace("\r\n", "\n"))
         after = tomllib.loads(draft.text.replace("\r\n", "\n"))
         assert after == {**before, "keyring-provider": "subprocess"}
@@ -154,7 +154,7 @@ def test_another_word_for_the_same_key_is_a_strangers_and_stays() -> None:
         (put_pip, "[global]\nkeyring-provider = import\n"),
         (put_pypirc, "[pypi]\nusername = eve\n"),
     ):
-        with pytest.raises(StrangersWordError):
+        with pytest.raises(ForeignSettingError):
             edit(Draft(text), False)
 
 
@@ -186,7 +186,7 @@ def test_nothing_of_the_file_is_in_what_is_remembered() -> None:
     ],
 )
 def test_an_ini_file_that_cannot_be_edited_safely_is_left_alone(text: str) -> None:
-    with pytest.raises(NotUnderstoodError):
+    with pytest.raises(UneditableFileError):
         put_pip(Draft(text), True)
 
 
@@ -202,7 +202,7 @@ def test_an_ini_file_that_cannot_be_edited_safely_is_left_alone(text: str) -> No
     ],
 )
 def test_a_toml_file_that_cannot_be_edited_safely_is_left_alone(text: str) -> None:
-    with pytest.raises(NotUnderstoodError):
+    with pytest.raises(UneditableFileError):
         put_uv(Draft(text), True)
 
 
@@ -241,7 +241,7 @@ def test_a_user_name_is_percent_coded_in_a_url() -> None:
     draft = Draft(
         '[[index]]\nname = "a"\nurl = "https://h.example/"\npublish-url = "https://h.example/"\n'
     )
-    part = uv_part.settings("uv.toml", Accounts([("https://h.example/", "a@b/c")]))
+    part = uv_part.settings_edit("uv.toml", Accounts([("https://h.example/", "a@b/c")]))
     part.edit(draft, False)
     assert 'publish-url = "https://a%40b%2Fc@h.example/"' in draft.text
 
@@ -257,8 +257,8 @@ def test_who_demands_trusted_publishing_gets_no_user_name_for_pypi() -> None:
 
 def test_a_pypirc_gets_names_and_no_password() -> None:
     draft = Draft("[distutils]\nindex-servers =\n    pypi\n    mine\n\n[mine]\nrepository = x\n")
-    notes = pypirc_part.settings("/home/u", ACCOUNTS).edit(draft, False)
-    said = ini.parsed(draft.text)
+    notes = pypirc_part.settings_edit("/home/u", ACCOUNTS).edit(draft, False)
+    said = ini.parse(draft.text)
     assert dict(said["pypi"]) == {
         "repository": "https://upload.pypi.org/legacy/",
         "username": "__token__",
@@ -270,7 +270,7 @@ def test_a_pypirc_gets_names_and_no_password() -> None:
 
 def test_a_server_of_ones_own_gets_its_user_name() -> None:
     draft = Draft("[mine]\nrepository = https://index.example/legacy/\npassword = %x\n")
-    pypirc_part.settings("/home/u", Accounts([("https://index.example/", "alice")])).edit(
+    pypirc_part.settings_edit("/home/u", Accounts([("https://index.example/", "alice")])).edit(
         draft, False
     )
-    assert ini.parsed(draft.text)["mine"]["username"] == "alice"
+    assert ini.parse(draft.text)["mine"]["username"] == "alice"

@@ -9,7 +9,7 @@ import pytest
 from tokenward import sources
 from tokenward.errors import CommandError
 from tokenward.sources.document import Document
-from tokenward.sources.known import Index, Known
+from tokenward.sources.known import KnownIndex, KnownIndexes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,8 +84,12 @@ find-links = https://x:y@files.example/
 """
 
 
-def document(source: str, text: str, path: str = "/a/file", known: Known | None = None) -> Document:
-    return Document(source, path, text.encode(), known or Known(), sources.FILES[source].look)
+def document(
+    source: str, text: str, path: str = "/a/file", known: KnownIndexes | None = None
+) -> Document:
+    return Document(
+        source, path, text.encode(), known or KnownIndexes(), sources.FILES[source].look
+    )
 
 
 def described(read: Document) -> list[tuple[str, tuple[str, ...], str, str]]:
@@ -207,7 +211,7 @@ def test_entries_in_one_line_cannot_be_cut_out_one_by_one() -> None:
 
 def test_poetry_keeps_the_user_names(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(POETRY_CONFIG)
-    known = Known([Index("https://o.example/simple/", "Other")])
+    known = KnownIndexes([KnownIndex("https://o.example/simple/", "Other")])
     read = document("poetry", POETRY, str(tmp_path / "auth.toml"), known)
     priv = "https://priv.example/legacy/"
     assert described(read) == [

@@ -13,14 +13,14 @@ from keyring.backend import KeyringBackend
 from tokenward.errors import CommandError
 from tokenward.keyring_program import standalone
 from tokenward.sources import system_keyring
-from tokenward.sources.known import Index, Known
+from tokenward.sources.known import KnownIndex, KnownIndexes
 from tokenward.sources.system_keyring import Items, backends
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PYPI = "https://upload.pypi.org/legacy/"
-KNOWN = Known([Index("https://h.example/team/simple/", "ours", "alice")])
+KNOWN = KnownIndexes([KnownIndex("https://h.example/team/simple/", "ours", "alice")])
 
 
 class Shelf(KeyringBackend):

@@ -90,7 +90,7 @@ def written(tmp_path: Path) -> list[Path]:
     variables = {"XDG_DATA_HOME": f'{odd}/\\ "quoted"'}
     job = Job([str(program), "-I", "-m", "x"], f"{odd}/agent.sock", variables)
     for unit in systemd.UNITS:
-        (tmp_path / unit).write_text(systemd.written(unit, job))
+        (tmp_path / unit).write_text(systemd.unit_text(unit, job))
     return [tmp_path / unit for unit in systemd.UNITS]
 
 
@@ -120,4 +120,4 @@ def test_only_program_address_and_places_differ_from_the_literal_files(written: 
 
 def test_what_no_unit_can_hold_is_refused() -> None:
     with pytest.raises(CommandError, match="cannot hold the path"):
-        systemd.quoted("/home/a\nExecStart=/tmp/x")
+        systemd.quote("/home/a\nExecStart=/tmp/x")

@@ -8,8 +8,14 @@ import pytest
 
 from support.macaroons import token_of
 from tokenward.checks import tokens
-from tokenward.credentials.token_description import OLD_DAYS, advice, end, facts, width
-from tokenward_protocol.index_tokens import described, of_text
+from tokenward.credentials.token_description import (
+    OLD_DAYS,
+    advice_text,
+    end_of,
+    facts_table,
+    scope_text,
+)
+from tokenward_protocol.index_tokens import describe, token_of_text
 from tokenward_protocol.urls import PYPI
 
 NOW = 1_790_000_000
@@ -19,7 +25,7 @@ USER = '[3,"a user"]'
 
 def entry(*caveats: str, service: str = PYPI, days: int = 0, **more: Any) -> dict[str, Any]:
     """Return an entry of a list for a token with these caveats."""
-    token = described(of_text(token_of("pypi.org", "x", *caveats)))
+    token = describe(token_of_text(token_of("pypi.org", "x", *caveats)))
     named = {"service": service, "username": "__token__", "created": NOW - days * DAY}
     return {**named, "expires": None, "sealed": False, "token": token, **more}
 
@@ -40,38 +46,38 @@ def entry(*caveats: str, service: str = PYPI, days: int = 0, **more: Any) -> dic
     ],
 )
 def test_a_width_is_said_in_a_few_words(caveats: list[str], said: str) -> None:
-    assert width(entry(*caveats)["token"]) == said
+    assert scope_text(entry(*caveats)["token"]) == said
 
 
 def test_a_password_has_no_width() -> None:
-    assert width(None) == ""
+    assert scope_text(None) == ""
 
 
 def test_the_earlier_end_is_the_end() -> None:
-    assert end(entry()) is None
-    assert end(entry("[0,50,0]")) == 50
-    assert end(entry("[0,50,0]", expires=40)) == 40
-    assert end(entry(token=None, expires=40)) == 40
+    assert end_of(entry()) is None
+    assert end_of(entry("[0,50,0]")) == 50
+    assert end_of(entry("[0,50,0]", expires=40)) == 40
+    assert end_of(entry(token=None, expires=40)) == 40
 
 
 def test_what_is_old_or_wide_should_be_replaced() -> None:
     old = f"The token for pypi was stored {OLD_DAYS // 30} months ago"
-    assert advice(entry(days=OLD_DAYS - 1), NOW) == ""
-    assert advice(entry(days=OLD_DAYS), NOW) == f"{old}."
+    assert advice_text(entry(days=OLD_DAYS - 1), NOW) == ""
+    assert advice_text(entry(days=OLD_DAYS), NOW) == f"{old}."
     wide = "is good for every project of its owner"
-    assert advice(entry(USER), NOW) == f"The token for pypi {wide}."
-    assert advice(entry(USER, days=OLD_DAYS), NOW) == f"{old} and {wide}."
-    assert advice(entry('[1,["a"]]'), NOW) == ""
+    assert advice_text(entry(USER), NOW) == f"The token for pypi {wide}."
+    assert advice_text(entry(USER, days=OLD_DAYS), NOW) == f"{old} and {wide}."
+    assert advice_text(entry('[1,["a"]]'), NOW) == ""
 
 
 def test_nothing_is_advised_where_no_page_is_known() -> None:
-    assert advice(entry(USER, service="https://index.example/", days=999), NOW) == ""
-    assert advice(entry(token=None, days=999), NOW) == ""
+    assert advice_text(entry(USER, service="https://index.example/", days=999), NOW) == ""
+    assert advice_text(entry(token=None, days=999), NOW) == ""
 
 
 def test_every_restriction_is_a_fact() -> None:
     said = dict(
-        facts(
+        facts_table(
             entry(
                 '[2,["id"]]', '[4,"p",null]', "[0,1790007200,5]", '{"nbf":1,"exp":1790007200}', "?"
             ),
@@ -85,7 +91,7 @@ def test_every_restriction_is_a_fact() -> None:
     assert said["form"] == "from before 2022"
     assert said["not understood"] == "1 of 5 restrictions"
     assert said["expires"] == "in 2 hours (2026-09-21T16:13:20Z)"
-    bare = dict(facts(entry(), NOW))
+    bare = dict(facts_table(entry(), NOW))
     assert "may keep some to itself" in bare["good for"]
     assert bare["expires"] == "no expiry is visible"
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenward.credentials import token_format
-from tokenward.credentials.token_format import Checked, ExpiredError
+from tokenward.credentials.token_format import CheckedSecret, ExpiredError
 from tokenward.errors import CommandError
-from tokenward_protocol.admission import ROOM, NotAdmitted, admitted
+from tokenward_protocol.admission import ROOM, NotAdmitted, admit
 from tokenward_protocol.urls import PYPI, TESTPYPI
 
 ELSEWHERE = "https://index.example/"
@@ -51,11 +51,11 @@ OF_PYPI = token("pypi.org", '[1,["project"]]', "[0,1900000000,0]")
 OF_TESTPYPI = token("test.pypi.org")
 
 
-def checked(key: str, username: str, secret: str) -> Checked:
-    return token_format.checked((key,), username, secret)
+def checked(key: str, username: str, secret: str) -> CheckedSecret:
+    return token_format.check_secret_for((key,), username, secret)
 
 
-def said(found: Checked) -> str:
+def said(found: CheckedSecret) -> str:
     return " ".join(found.notices)
 
 
@@ -70,7 +70,7 @@ def refused(key: str, secret: str) -> str:
 
 @pytest.mark.parametrize(("key", "secret"), [(PYPI, OF_PYPI), (TESTPYPI, OF_TESTPYPI)])
 def test_seed_api_token_of_the_right_index_is_stored_as_it_is(key: str, secret: str) -> None:
-    assert checked(key, "__token__", secret) == Checked(secret.encode())
+    assert checked(key, "__token__", secret) == CheckedSecret(secret.encode())
 
 
 def test_a_token_with_long_caveats_is_one() -> None:
@@ -148,7 +148,7 @@ def test_a_user_and_password_is_stored_with_a_warning(key: str) -> None:
 
 @pytest.mark.parametrize("secret", ["x", "", "pypi-short", "ghp_x", "\n", token("index.example")])
 def test_elsewhere_any_secret_is_welcome(secret: str) -> None:
-    assert checked(ELSEWHERE, "__token__", secret) == Checked(secret.encode())
+    assert checked(ELSEWHERE, "__token__", secret) == CheckedSecret(secret.encode())
 
 
 @pytest.mark.parametrize("username", ["__token__", "alice"])
@@ -232,7 +232,7 @@ def test_what_has_expired_is_refused_wherever_it_is_for(
     ],
 )
 def test_a_jwt_that_does_not_say_that_it_is_over_is_stored(payload: str) -> None:
-    assert checked(ELSEWHERE, "alice", jwt(payload)) == Checked(jwt(payload).encode())
+    assert checked(ELSEWHERE, "alice", jwt(payload)) == CheckedSecret(jwt(payload).encode())
 
 
 def test_what_no_text_can_be_is_refused_without_a_traceback() -> None:
@@ -252,12 +252,12 @@ def test_whatever_bytes_come_these_are_stored_or_a_sentence_says_otherwise(
 ) -> None:
     room = memoryview(bytearray(ROOM))
     try:
-        found = admitted(key, username, memoryview(secret), room, NOW)
+        found = admit(key, username, memoryview(secret), room, NOW)
     except NotAdmitted:
         return
     kept = secret[found.start : found.stop]
     assert kept == secret or found.changed
-    again = admitted(key, username, memoryview(kept), room, NOW)
+    again = admit(key, username, memoryview(kept), room, NOW)
     assert (again.start, again.stop, again.changed) == (0, len(kept), "")  # judged twice is once
 
 

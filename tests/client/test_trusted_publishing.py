@@ -13,7 +13,7 @@ from support.servers.http_server import Loopback, Response
 from support.servers.trusted_publishing import identity_token
 from tokenward.errors import CommandError
 from tokenward.indexes import trusted_publishing
-from tokenward.indexes.place import WAREHOUSE, Place
+from tokenward.indexes.place import WAREHOUSE, IndexEndpoint
 from tokenward.indexes.web import Web
 
 if TYPE_CHECKING:
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 IDENTITY = identity_token("pypi", "a job")
 
 
-def said(status: int, answer: Any, ask: Callable[[Web, Place], object]) -> str:
+def said(status: int, answer: Any, ask: Callable[[Web, IndexEndpoint], object]) -> str:
     """Return what is said where an index answers so."""
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     with (
         Loopback(lambda _: Response(status, body)) as server,
         pytest.raises(CommandError) as caught,
     ):
-        ask(Web({}, time.time), Place(WAREHOUSE, server.url.rstrip("/")))
+        ask(Web({}, time.time), IndexEndpoint(WAREHOUSE, server.url.rstrip("/")))
     assert IDENTITY not in f"{caught.value}{caught.value.hint}"
     return f"{caught.value} / {caught.value.hint}"
 
 
-def mint(web: Web, place: Place) -> trusted_publishing.Minted:
-    return trusted_publishing.mint(web, place, IDENTITY)
+def mint(web: Web, endpoint: IndexEndpoint) -> trusted_publishing.MintedToken:
+    return trusted_publishing.mint(web, endpoint, IDENTITY)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_end_is_counted_by_the_clock_of_the_index() -> None:
     body = json.dumps({"success": True, "token": "pypi-x", "expires": 1600}).encode()
     with Loopback(lambda _: Response(200, body, {"Date": slow})) as server:
         web = Web({}, time.time)
-        found = mint(web, Place(WAREHOUSE, server.url.rstrip("/")))
+        found = mint(web, IndexEndpoint(WAREHOUSE, server.url.rstrip("/")))
     assert found == ("pypi-x", 600)
     assert "ahead of" in web.notices()[0]
 
@@ -95,17 +95,17 @@ def test_the_end_is_counted_by_the_clock_of_the_index() -> None:
 def test_an_index_that_does_not_say_when_a_token_ends_means_the_usual(end: Any) -> None:
     body = json.dumps({"success": True, "token": "pypi-x", "expires": end}).encode()
     with Loopback(lambda _: Response(200, body)) as server:
-        found = mint(Web({}, time.time), Place(WAREHOUSE, server.url.rstrip("/")))
+        found = mint(Web({}, time.time), IndexEndpoint(WAREHOUSE, server.url.rstrip("/")))
     assert found.seconds == trusted_publishing.USUAL_SECONDS
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "a.e30.c", "a.WzFd.c", "a.bnVsbA.c"])
 def test_an_identity_token_of_another_form_says_nothing(token: str) -> None:
-    assert trusted_publishing.claims(token) == ""
+    assert trusted_publishing.describe_claims(token) == ""
 
 
 def test_an_identity_token_says_what_a_publisher_is_registered_by() -> None:
-    found = trusted_publishing.claims(IDENTITY)
+    found = trusted_publishing.describe_claims(IDENTITY)
     assert found == "sub repo:owner/project:ref:refs/heads/main and repository owner/project"
 
 

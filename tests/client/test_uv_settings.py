@@ -46,9 +46,9 @@ def environment(home: Path, **others: str) -> dict[str, str]:
 def ours(environ: dict[str, str], cwd: Path) -> str:
     """Return the cache-dir line of the strongest file that we find."""
     for found in (
-        uv_toml.project(environ, str(cwd)),
-        uv_toml.user(environ, environ["HOME"]),
-        uv_toml.system(environ),
+        uv_toml.project_settings(environ, str(cwd)),
+        uv_toml.user_settings(environ, environ["HOME"]),
+        uv_toml.system_settings(environ),
     ):
         if found and b"cache-dir" in found.data:
             return found.data.decode().partition('cache-dir = "')[2].partition('"')[0]
@@ -123,7 +123,7 @@ def test_uv_obeys_the_same_variables(
 
 def test_seed_indexes_of_today_have_name_url_and_publish_url(tmp_path: Path) -> None:
     (tmp_path / "uv.toml").write_text(INDEXES)
-    found = uv_toml.of_directory(str(tmp_path))
+    found = uv_toml.settings_in(str(tmp_path))
     assert found
     assert [(d.name, d.url, d.publish_url) for d in found.definitions] == [
         ("internal", "https://index.example/simple/", "https://index.example/legacy/"),
@@ -140,7 +140,7 @@ def test_seed_project_settings_have_index_extra_indexes_provider_and_directory(
         'index-url = "https://c.example"\nextra-index-url = ["https://d.example"]\n'
         'keyring-provider = "keyring"\nauth-cache-dir = "~/creds"\n'
     )
-    found = uv_toml.of_directory(str(tmp_path))
+    found = uv_toml.settings_in(str(tmp_path))
     assert found
     assert found.unnamed == (
         "https://a.example",
@@ -158,7 +158,7 @@ def test_seed_project_settings_have_index_extra_indexes_provider_and_directory(
 )
 def test_settings_of_another_shape_are_passed_over(text: str, tmp_path: Path) -> None:
     (tmp_path / "uv.toml").write_text(text)
-    found = uv_toml.of_directory(str(tmp_path))
+    found = uv_toml.settings_in(str(tmp_path))
     assert found
     assert not found.definitions
     assert found.keyring_provider is None
@@ -166,11 +166,11 @@ def test_settings_of_another_shape_are_passed_over(text: str, tmp_path: Path) ->
 
 def test_a_pyproject_without_our_table_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("tool = 1")
-    assert uv_toml.of_directory(str(tmp_path)) is None
+    assert uv_toml.settings_in(str(tmp_path)) is None
 
 
 def test_a_broken_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "uv.toml").write_text("index = SECRET")
     with pytest.raises(CommandError, match=r"uv\.toml is not valid TOML") as caught:
-        uv_toml.project(environment(tmp_path), str(tmp_path))
+        uv_toml.project_settings(environment(tmp_path), str(tmp_path))
     assert "SECRET" not in str(caught.value)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.servers.http_server import Loopback, Response
-from tokenward.indexes.web import MOST_BYTES, SLOW_SECONDS, Web, WebError, ahead_of
+from tokenward.indexes.web import MOST_BYTES, SLOW_SECONDS, Web, WebError, clock_skew
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,7 +126,7 @@ def test_a_clock_is_never_taken_for_more_ahead_than_it_is(
     ended = began + took
     took = ended - began  # as far as floats have it
     shown = floor(began + part * took + ahead)  # a Date header has whole seconds
-    found = ahead_of(shown, began, ended)
+    found = clock_skew(shown, began, ended)
     if took > SLOW_SECONDS:
         assert found is None
     else:
@@ -141,7 +141,7 @@ def test_what_a_cache_answers_says_nothing_about_a_clock() -> None:
     with Loopback(lambda _: old) as server:
         asking = web()
         asking.ask("GET", server.url)
-    assert (asking.ahead, asking.differs, asking.notices()) == (None, False, [])
+    assert (asking.ahead, asking.has_skew, asking.notices()) == (None, False, [])
 
 
 def dated(seconds: float) -> Response:

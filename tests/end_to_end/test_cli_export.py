@@ -15,8 +15,8 @@ from support.macaroons import token_of
 from support.systems.desktop_keyrings import gnome_keyring
 from support.terminal import Typist
 from support.waiting import PATIENCE
-from tokenward.backup.file_format import Entry, parse, sealed
-from tokenward.services import asleep
+from tokenward.backup.file_format import ExportEntry, encrypt_export, parse_export
+from tokenward.services import is_asleep
 from tokenward.transport.connect import connect
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ def everything(home: Home) -> dict[tuple[str, str], str]:
     }
 
 
-def write(home: Home, entries: Iterable[Entry], name: str = "b.tokenward") -> str:
+def write(home: Home, entries: Iterable[ExportEntry], name: str = "b.tokenward") -> str:
     """Write an export that holds what a test wants it to hold."""
-    (home.path / name).write_bytes(sealed(list(entries), PASSPHRASE.encode(), 1))
+    (home.path / name).write_bytes(encrypt_export(list(entries), PASSPHRASE.encode(), 1))
     return name
 
 
@@ -106,7 +106,7 @@ def test_what_tools_stored_under_any_name_and_bytes_comes_back(home: Home, key: 
 
     def agent() -> Any:
         directory = home.done("dir").strip()
-        return connect(directory, start=False, asleep=asleep, environ=home.environment)
+        return connect(directory, start=False, asleep=is_asleep, environ=home.environment)
 
     with agent() as connection:
         for (service, username), secret in odd.items():
@@ -169,8 +169,8 @@ def test_a_lifetime_keeps_its_end_and_what_is_over_stays_away(home: Home, key: s
     file = write(
         home,
         [
-            Entry("https://a.example/", "u", 1, end, "disabled", b"a"),
-            Entry("https://b.example/", "u", 1, 1000, "disabled", b"b"),
+            ExportEntry("https://a.example/", "u", 1, end, "disabled", b"a"),
+            ExportEntry("https://b.example/", "u", 1, 1000, "disabled", b"b"),
         ],
     )
     assert states(home, file, key) == ["stored", "expired"]
@@ -199,7 +199,7 @@ def test_on_a_terminal_the_passphrase_is_asked_for_twice(filled: Home, key: str)
     typist.answers("Passphrase for the export:", PASSPHRASE).answers("The same again:", "typo")
     typist.answers("Passphrase for the export:", PASSPHRASE).answers("The same again:", PASSPHRASE)
     assert PASSPHRASE not in typist.leaves(0)
-    assert len(parse((filled.path / "b").read_bytes(), "b").open(PASSPHRASE.encode())) == 5
+    assert len(parse_export((filled.path / "b").read_bytes(), "b").open(PASSPHRASE.encode())) == 5
     told = done(filled, "export", "c", status=2)
     assert told.startswith("error: There is no terminal to ask for the export's passphrase.")
     assert "`--passphrase-file`" in told
@@ -289,7 +289,7 @@ def test_what_is_adopted_is_adopted_again_where_its_keyring_is_read(home: Home, 
         home.done("login", url, "-u", "alice", "--adopt")
         told = done(home, "export", "b", "--passphrase-file", key)
         assert "1 credential of these stays in a keyring" in told
-        (entry,) = parse((home.path / "b").read_bytes(), "b").open(PASSPHRASE.encode())
+        (entry,) = parse_export((home.path / "b").read_bytes(), "b").open(PASSPHRASE.encode())
         assert entry.secret is None
         assert states(home, "b", key) == ["already"]
         home.done("logout", "--all")

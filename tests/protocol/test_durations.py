@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenward_protocol.durations import seconds
+from tokenward_protocol.durations import parse_seconds
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from tokenward_protocol.durations import seconds
     [("1s", 1), ("90m", 5400), ("8h", 28800), ("7d", 604800), ("2w", 1209600), ("1h30m", 5400)],
 )
 def test_a_number_with_a_unit_is_a_length_of_time(text: str, expected: int) -> None:
-    assert seconds(text) == expected
+    assert parse_seconds(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ def test_a_number_with_a_unit_is_a_length_of_time(text: str, expected: int) -> N
 )
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="90m, 8h, 7d"):
-        seconds(text)
+        parse_seconds(text)

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.macaroons import IDENTIFIER, ROOT_KEY, caveats_of, letters, raw_of, token_of
-from tokenward_protocol.caveats import LATEST, Restrictions, normalised, restrictions
+from tokenward_protocol.caveats import LATEST, TokenScope, normalise_name, read_scope
 from tokenward_protocol.index_tokens import (
-    Child,
-    Unfit,
-    child_of_text,
-    names_in,
-    of_text,
-    plan,
+    Derivation,
+    NotAttenuable,
+    derive_text,
+    plan_derivation,
     same_origin,
+    split_names,
+    token_of_text,
 )
 from tokenward_protocol.macaroons import MAX_TOKEN
 
@@ -29,9 +29,9 @@ USER = "00000000-1111-2222-3333-444444444444"
 OF_USER = token_of("pypi.org", IDENTIFIER, f'[3,"{USER}"]')
 
 
-def child(token: str, *projects: str, now: int = NOW, end: int = END) -> tuple[str, Child]:
-    planned = plan(of_text(token), now, end, projects)
-    return child_of_text(token, planned), planned
+def child(token: str, *projects: str, now: int = NOW, end: int = END) -> tuple[str, Derivation]:
+    planned = plan_derivation(token_of_text(token), now, end, projects)
+    return derive_text(token, planned), planned
 
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "narrowed.json").read_text("utf-8"))
@@ -90,7 +90,7 @@ def test_no_child_is_wider_than_its_parent(
     token = token_of("pypi.org", IDENTIFIER, *chain)
     try:
         text, planned = child(token, *wanted, end=NOW + ttl)
-    except Unfit:
+    except NotAttenuable:
         allowed = [name for name in wanted or ["one", "two", "three"] if accepts(token, name, NOW)]
         assert allowed == [] or set(allowed) < set(wanted)
         return
@@ -107,16 +107,16 @@ def test_no_child_is_wider_than_its_parent(
 @given(parents)
 def test_what_is_visible_is_what_pypitoken_reads(chain: list[str]) -> None:
     token = token_of("test.pypi.org", IDENTIFIER, *chain)
-    found, theirs = of_text(token), pypitoken.Token.load(token)
+    found, theirs = token_of_text(token), pypitoken.Token.load(token)
     assert found.location == theirs.domain == "test.pypi.org"
-    assert found.restrictions.caveats == len(theirs.restrictions)
+    assert found.scope.caveats == len(theirs.restrictions)
     ends = [
         each.not_after
         for each in theirs.restrictions
         if isinstance(each, pypitoken.DateRestriction | pypitoken.LegacyDateRestriction)
     ]
-    assert found.restrictions.expires == min(ends, default=None)
-    assert found.restrictions.unknown == 0
+    assert found.scope.expires == min(ends, default=None)
+    assert found.scope.unknown == 0
 
 
 def test_a_child_is_read_by_pypitoken() -> None:
@@ -133,7 +133,7 @@ def test_a_child_is_read_by_pypitoken() -> None:
 
 def test_a_child_of_a_child_is_narrower_still() -> None:
     text, _ = child(child(OF_USER, "one", "two")[0], "two", end=NOW + 60)
-    found = of_text(text).restrictions
+    found = token_of_text(text).scope
     assert (found.projects, found.expires) == (("two",), NOW + 60)
 
 
@@ -154,34 +154,34 @@ def test_a_child_does_not_outlive_its_parent() -> None:
 def test_a_child_that_would_be_good_for_nothing_is_refused_with_the_reason(
     caveat: str, wanted: tuple[str, ...], reason: str
 ) -> None:
-    with pytest.raises(Unfit, match=reason) as caught:
+    with pytest.raises(NotAttenuable, match=reason) as caught:
         child(token_of("pypi.org", IDENTIFIER, caveat), *wanted)
     assert IDENTIFIER not in str(caught.value)
     assert caught.value.hint
 
 
 def test_what_only_seems_likely_never_takes_away_what_the_token_is_for() -> None:
-    bound = of_text(token_of("pypi.org", IDENTIFIER, '[1,["one","two"]]'))
-    assert plan(bound, NOW, END, likely=["two", "three"]).projects == ("two",)
-    assert plan(bound, NOW, END, likely=["three"]).projects == ("one", "two")
-    assert len(plan(bound, NOW, END, likely=["three"]).caveats) == 1
-    assert plan(of_text(OF_USER), NOW, END, ["one"], ["two"]).projects == ("one",)
+    bound = token_of_text(token_of("pypi.org", IDENTIFIER, '[1,["one","two"]]'))
+    assert plan_derivation(bound, NOW, END, likely=["two", "three"]).projects == ("two",)
+    assert plan_derivation(bound, NOW, END, likely=["three"]).projects == ("one", "two")
+    assert len(plan_derivation(bound, NOW, END, likely=["three"]).caveats) == 1
+    assert plan_derivation(token_of_text(OF_USER), NOW, END, ["one"], ["two"]).projects == ("one",)
 
 
 def test_a_child_for_more_projects_than_fit_is_refused() -> None:
     many = [f"a-project-with-a-long-name-{number}" for number in range(300)]
-    with pytest.raises(Unfit, match="too long"):
+    with pytest.raises(NotAttenuable, match="too long"):
         child(OF_USER, *many)
     few = token_of("pypi.org", IDENTIFIER, json.dumps([1, many[:7]]))
-    with pytest.raises(Unfit, match="name-4 and 2 more alone, and not for one and two"):
+    with pytest.raises(NotAttenuable, match="name-4 and 2 more alone, and not for one and two"):
         child(few, "one", "two")
     text, _ = child(OF_USER, *many[:100])
     assert len(text) < MAX_TOKEN
     assert accepts(text, many[99], NOW)
 
 
-def seen(*chain: str, dialect: str = "pypi") -> Restrictions:
-    return restrictions(dialect, [memoryview(caveat.encode()) for caveat in chain])
+def seen(*chain: str, dialect: str = "pypi") -> TokenScope:
+    return read_scope(dialect, [memoryview(caveat.encode()) for caveat in chain])
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def seen(*chain: str, dialect: str = "pypi") -> Restrictions:
     ],
 )
 def test_a_restriction_of_pypi_is_visible(chain: list[str], expected: dict[str, Any]) -> None:
-    assert seen(*chain) == Restrictions(**expected, caveats=len(chain))
+    assert seen(*chain) == TokenScope(**expected, caveats=len(chain))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_restriction_of_pypi_is_visible(chain: list[str], expected: dict[str, 
     ],
 )
 def test_a_caveat_that_is_not_understood_is_counted_and_nothing_more(caveat: str) -> None:
-    assert seen(caveat) == Restrictions(unknown=1, caveats=1)
+    assert seen(caveat) == TokenScope(unknown=1, caveats=1)
 
 
 @pytest.mark.parametrize(
@@ -238,26 +238,26 @@ def test_a_caveat_that_is_not_understood_is_counted_and_nothing_more(caveat: str
     ],
 )
 def test_a_restriction_of_devpi_is_visible(chain: list[str], expected: dict[str, Any]) -> None:
-    assert seen(*chain, dialect="devpi") == Restrictions(**expected, caveats=len(chain))
+    assert seen(*chain, dialect="devpi") == TokenScope(**expected, caveats=len(chain))
 
 
 def test_what_a_token_is_good_for_is_visible_where_it_says_so_and_only_there() -> None:
-    assert [seen(*chain).visible for chain in ([], ["[0,5,0]"], ["?"])] == [False, False, False]
-    assert seen(f'[3,"{USER}"]').visible
-    assert not seen(f'[3,"{USER}"]').confined
-    assert seen('{"version":1,"permissions":"user"}').visible
+    assert [seen(*chain).is_visible for chain in ([], ["[0,5,0]"], ["?"])] == [False, False, False]
+    assert seen(f'[3,"{USER}"]').is_visible
+    assert not seen(f'[3,"{USER}"]').is_confined
+    assert seen('{"version":1,"permissions":"user"}').is_visible
     for caveat in ('[1,["a"]]', '[2,["x"]]', '[4,"p",null]'):
-        assert seen(caveat).visible
-        assert seen(caveat).confined
+        assert seen(caveat).is_visible
+        assert seen(caveat).is_confined
 
 
 def test_text_that_is_not_utf8_is_a_caveat_that_is_not_understood() -> None:
-    assert restrictions("pypi", [memoryview(b"\xff")]).unknown == 1
+    assert read_scope("pypi", [memoryview(b"\xff")]).unknown == 1
 
 
 @given(st.binary(max_size=60), st.sampled_from(["pypi", "devpi"]))
 def test_reading_a_caveat_never_fails(data: bytes, dialect: str) -> None:
-    assert restrictions(dialect, [memoryview(data)]).caveats == 1
+    assert read_scope(dialect, [memoryview(data)]).caveats == 1
 
 
 @pytest.mark.parametrize(
@@ -270,20 +270,20 @@ def test_reading_a_caveat_never_fails(data: bytes, dialect: str) -> None:
     ],
 )
 def test_a_project_is_named_as_indexes_compare_it(name: str, expected: str) -> None:
-    assert normalised(name) == expected
+    assert normalise_name(name) == expected
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "a b", "ä", "a/b", 'a"', "a,b", "a\n", "_"])
 def test_what_is_no_name_of_a_project_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="not a project's name"):
-        normalised(name)
+        normalise_name(name)
 
 
 def test_names_in_one_text_have_one_blank_between_them() -> None:
-    assert names_in("b A_a b") == ("b", "a-a")
+    assert split_names("b A_a b") == ("b", "a-a")
     for text in ("", " a", "a  b", "a\tb", "a,b"):
         with pytest.raises(ValueError, match="not a project's name"):
-            names_in(text)
+            split_names(text)
 
 
 @pytest.mark.parametrize(
@@ -308,21 +308,24 @@ def test_names_in_one_text_have_one_blank_between_them() -> None:
 )
 def test_what_is_no_token_of_an_index_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"token|macaroon|letter"):
-        of_text(text)
+        token_of_text(text)
 
 
 def test_only_tokens_of_indexes_that_are_known_to_read_children_are_narrowed() -> None:
-    assert of_text(token_of("pypi.org")).narrows
-    assert of_text(token_of("test.pypi.org")).narrows
-    assert of_text(token_of("", prefix="devpi-")).narrows
-    assert not of_text(token_of("index.example")).narrows
-    assert not of_text(token_of("")).narrows
+    assert token_of_text(token_of("pypi.org")).is_attenuable
+    assert token_of_text(token_of("test.pypi.org")).is_attenuable
+    assert token_of_text(token_of("", prefix="devpi-")).is_attenuable
+    assert not token_of_text(token_of("index.example")).is_attenuable
+    assert not token_of_text(token_of("")).is_attenuable
 
 
 def test_tokens_of_one_issue_are_told_from_others() -> None:
     def same(one: str, other: str) -> bool:
         return same_origin(
-            of_text(one), memoryview(raw_of(one)), of_text(other), memoryview(raw_of(other))
+            token_of_text(one),
+            memoryview(raw_of(one)),
+            token_of_text(other),
+            memoryview(raw_of(other)),
         )
 
     assert same(OF_USER, child(OF_USER, "one")[0])
@@ -333,5 +336,5 @@ def test_tokens_of_one_issue_are_told_from_others() -> None:
 
 
 def test_the_identifier_is_in_nothing_that_is_shown() -> None:
-    shown = repr(of_text(OF_USER)) + repr(child(OF_USER, "one")[1])
+    shown = repr(token_of_text(OF_USER)) + repr(child(OF_USER, "one")[1])
     assert IDENTIFIER not in shown

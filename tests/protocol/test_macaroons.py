@@ -14,9 +14,9 @@ from support.macaroons import IDENTIFIER, ROOT_KEY, caveats_of, letters, raw_of,
 from tokenward_protocol.macaroons import (
     MAX_TOKEN,
     SPARE,
-    grown_size,
-    narrow,
-    parse,
+    attenuate,
+    attenuated_size,
+    parse_macaroon,
     plain_mac,
     unwrap,
     wrap_into,
@@ -41,8 +41,8 @@ def narrowed(text: str, *more: str) -> str:
     parent = memoryview(text.encode())
     found, size = unwrap(parent, raw)
     added = [caveat.encode() for caveat in more]
-    grown = narrow(found, size, raw, added, plain_mac)
-    assert grown == grown_size(found, added)
+    grown = attenuate(found, size, raw, added, plain_mac)
+    assert grown == attenuated_size(found, added)
     return str(out[: wrap_into(raw[:grown], parent, found.end, out)], "ascii")
 
 
@@ -66,14 +66,14 @@ def test_what_is_read_is_what_pymacaroons_wrote(
     location: str, identifier: str, chain: list[str]
 ) -> None:
     raw = memoryview(raw_of("-" + made(location, identifier, chain).serialize()))
-    found = parse(raw)
+    found = parse_macaroon(raw)
     assert raw[slice(*found.location)] == location.encode()
     assert raw[slice(*found.identifier)] == identifier.encode()
     assert [str(raw[slice(*span)], "utf-8") for span in found.caveats] == chain
 
 
 def test_a_macaroon_without_a_location_is_read() -> None:
-    found = parse(memoryview(raw_of(token_of("", prefix="devpi-"))))
+    found = parse_macaroon(memoryview(raw_of(token_of("", prefix="devpi-"))))
     assert found.location == (1, 1)
 
 
@@ -98,7 +98,7 @@ _TAIL = b"\x00\x06\x20" + bytes(32)
 
 
 def test_the_parts_of_these_tests_make_a_macaroon() -> None:
-    found = parse(memoryview(_HEAD + _TAIL))
+    found = parse_macaroon(memoryview(_HEAD + _TAIL))
     assert (found.location, found.identifier) == ((3, 11), (13, 15))
     assert (found.caveats, found.end) == ((), 16)
 
@@ -146,19 +146,19 @@ def test_the_parts_of_these_tests_make_a_macaroon() -> None:
 )
 def test_what_is_malformed_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match="macaroon"):
-        parse(memoryview(raw))
+        parse_macaroon(memoryview(raw))
 
 
 def test_no_prefix_of_a_macaroon_is_one() -> None:
     for size in range(len(WHOLE)):
         with pytest.raises(ValueError, match="macaroon"):
-            parse(memoryview(WHOLE[:size]))
+            parse_macaroon(memoryview(WHOLE[:size]))
 
 
 @given(st.binary(max_size=120) | st.binary(max_size=60).map(_HEAD.__add__))
 def test_any_bytes_are_read_or_refused_with_a_value_error(data: bytes) -> None:
     try:
-        found = parse(memoryview(data))
+        found = parse_macaroon(memoryview(data))
     except ValueError:
         return
     assert data[found.end : found.end + 3] == b"\x00\x06\x20"
@@ -169,7 +169,7 @@ def test_a_mangled_macaroon_is_read_or_refused_with_a_value_error(at: int, byte:
     data = bytearray(WHOLE)
     data[at] = byte
     try:
-        parse(memoryview(data))
+        parse_macaroon(memoryview(data))
     except ValueError:
         return
 

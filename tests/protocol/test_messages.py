@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tokenward_protocol.errors import LocalError
-from tokenward_protocol.messages import CODES, HAS_BODY, NO_BODY, OPS, request
+from tokenward_protocol.messages import CODES, HAS_BODY, NO_BODY, OPS, make_request
 from tokenward_protocol.packing import unpack
 
 PAGE = Path(__file__).parents[2].joinpath("docs", "PROTOCOL.md").read_text(encoding="utf-8")
@@ -49,14 +49,14 @@ def test_a_request_has_a_body_only_where_the_page_speaks_of_one(op: str) -> None
 
 
 def test_a_request_holds_what_was_asked_and_leaves_out_what_is_none() -> None:
-    header = unpack(request("fetch", 7, {"service": "x", "username": None, "dir": "/d"}))
+    header = unpack(make_request("fetch", 7, {"service": "x", "username": None, "dir": "/d"}))
     assert header == {"v": 1, "id": 7, "op": "fetch", "service": "x", "dir": "/d"}
 
 
 def test_an_empty_text_is_not_an_absent_one() -> None:
-    assert unpack(request("fetch", 1, {"service": "x", "username": ""}))["username"] == ""
+    assert unpack(make_request("fetch", 1, {"service": "x", "username": ""}))["username"] == ""
 
 
 def test_an_argument_that_the_request_lacks_is_not_sent() -> None:
     with pytest.raises(LocalError, match="no argument lifetime"):
-        request("fetch", 1, {"service": "x", "lifetime": 3})
+        make_request("fetch", 1, {"service": "x", "lifetime": 3})

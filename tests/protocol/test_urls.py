@@ -20,8 +20,8 @@ from tokenward_protocol.urls import (
     display,
     is_canonical,
     is_name,
-    masked,
-    parse,
+    mask,
+    parse_service_url,
     prefixes,
     strip_index_suffix,
 )
@@ -205,12 +205,12 @@ REFUSED = {
     ("text", "key"), [(text, key) for key, texts in SAME.items() for text in [key, *texts]]
 )
 def test_spellings_that_make_no_difference_have_one_key(text: str, key: str) -> None:
-    assert parse(text).key == key
+    assert parse_service_url(text).key == key
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
 def test_what_makes_a_difference_keeps_it(one: str, other: str) -> None:
-    assert parse(one).key != parse(other).key
+    assert parse_service_url(one).key != parse_service_url(other).key
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_what_makes_a_difference_keeps_it(one: str, other: str) -> None:
 )
 def test_what_could_be_misread_is_refused_with_the_reason(text: str, reason: str) -> None:
     with pytest.raises(ServiceError, match=reason):
-        parse(text)
+        parse_service_url(text)
 
 
 @pytest.mark.parametrize(
@@ -237,15 +237,15 @@ def test_what_could_be_misread_is_refused_with_the_reason(text: str, reason: str
 def test_user_info_is_split_off_and_percent_decoded(
     text: str, username: str | None, password: str | None
 ) -> None:
-    service = parse(text)
+    service = parse_service_url(text)
     assert (service.username, service.password) == (username, password)
     assert "@" not in service.key
     assert "@" not in service.url
 
 
 def test_the_url_keeps_its_spelling_but_loses_its_user_info() -> None:
-    assert parse("u:p@H.example/Up/?x").url == "https://H.example/Up/?x"
-    assert parse("https://u:p@h.example/up").url == "https://h.example/up"
+    assert parse_service_url("u:p@H.example/Up/?x").url == "https://H.example/Up/?x"
+    assert parse_service_url("https://u:p@h.example/up").url == "https://h.example/up"
 
 
 @pytest.mark.parametrize(
@@ -272,32 +272,32 @@ def test_the_url_keeps_its_spelling_but_loses_its_user_info() -> None:
 )
 def test_no_message_repeats_a_password(text: str) -> None:
     with pytest.raises(ServiceError) as caught:
-        parse(text)
+        parse_service_url(text)
     said = f"{caught.value} {caught.value.hint} {caught.value!r}"
     assert "SEC" not in said
     assert "RET" not in said
     assert caught.value.__context__ is None
-    assert "SEC" not in masked(text)
+    assert "SEC" not in mask(text)
 
 
 def test_a_message_holds_no_control_characters() -> None:
-    assert masked("https://h.example/\x1b[31m") == "https://h.example/\ufffd[31m"
+    assert mask("https://h.example/\x1b[31m") == "https://h.example/\ufffd[31m"
 
 
 def test_the_repr_of_a_service_holds_no_password() -> None:
-    assert "pw" not in repr(parse("https://u:pw@h.example"))
+    assert "pw" not in repr(parse_service_url("https://u:pw@h.example"))
 
 
 @pytest.mark.parametrize("text", ["localhost", "LocalHost:8080", "127.0.0.1:3141/root", "[::1]"])
 def test_a_bare_loopback_host_gets_https_and_a_hint_at_http(text: str) -> None:
-    service = parse(text)
+    service = parse_service_url(text)
     assert service.key.startswith("https://")
     assert f"http{service.key[5:]}" in service.notice
 
 
 @pytest.mark.parametrize("text", ["https://localhost", "http://localhost", "h.example"])
 def test_other_services_get_no_hint(text: str) -> None:
-    assert not parse(text).notice
+    assert not parse_service_url(text).notice
 
 
 @pytest.mark.parametrize("text", ["pypi", "my-index", "INTERNAL_2", "café", "16909060"])
@@ -333,7 +333,7 @@ def test_the_two_fixed_names_are_the_upload_endpoints() -> None:
     ],
 )
 def test_a_final_simple_segment_is_stripped_for_login(text: str, stored: str) -> None:
-    assert strip_index_suffix(parse(text).key) == stored
+    assert strip_index_suffix(parse_service_url(text).key) == stored
 
 
 def test_prefixes_are_whole_segments_and_the_longest_comes_first() -> None:
@@ -375,8 +375,8 @@ def test_any_other_spelling_is_not_canonical(key: str) -> None:
 
 def test_reading_an_ordinary_url_loads_no_other_module() -> None:
     program = (
-        "import sys; before = set(sys.modules); from tokenward_protocol.urls import parse;"
-        " parse('https://u:p%20w@h.example:8443/a/../b?c'); print(*set(sys.modules) - before)"
+        "import sys; before = set(sys.modules); from tokenward_protocol.urls import parse_service_url;"
+        " parse_service_url('https://u:p%20w@h.example:8443/a/../b?c'); print(*set(sys.modules) - before)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=True, text=True
@@ -400,20 +400,20 @@ TEXTS = st.one_of(NASTY, st.builds("https://{}".format, NASTY), st.text(max_size
 @example("https://h.example/a//..//../b/./")
 def test_normalising_twice_changes_nothing(text: str) -> None:
     try:
-        key = parse(text).key
+        key = parse_service_url(text).key
     except ServiceError:
         return
-    assert parse(key).key == key
+    assert parse_service_url(key).key == key
     assert is_canonical(key)
     assert key.isascii()
     assert key.endswith("/")
-    assert parse(strip_index_suffix(key)).key == strip_index_suffix(key)
+    assert parse_service_url(strip_index_suffix(key)).key == strip_index_suffix(key)
 
 
 @given(TEXTS)
 def test_any_text_is_a_service_or_a_service_error(text: str) -> None:
     try:
-        parse(text)
+        parse_service_url(text)
     except ServiceError as error:
         assert str(error).isprintable()  # noqa: PT017 - both outcomes are right
 
@@ -426,7 +426,7 @@ def test_percent_coded_user_info_comes_back(username: str, password: str) -> Non
         coded = f"https://{quote(username, safe='')}:{quote(password, safe='')}@h.example/"
     except UnicodeEncodeError:
         return  # a lone surrogate has no bytes
-    service = parse(coded)
+    service = parse_service_url(coded)
     assert (service.key, service.username, service.password) == (
         "https://h.example/",
         username,

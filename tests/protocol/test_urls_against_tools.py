@@ -24,7 +24,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 from support.waiting import PATIENCE
-from tokenward_protocol.urls import PYPI, TESTPYPI, ServiceError, parse
+from tokenward_protocol.urls import PYPI, TESTPYPI, ServiceError, parse_service_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +121,7 @@ def origin(scheme: str, host: str, port: int | None) -> Origin:
 
 def ours(text: str) -> Origin | None:
     try:
-        key = parse(text).key
+        key = parse_service_url(text).key
     except ServiceError:
         return None
     scheme, _, rest = key.partition("://")

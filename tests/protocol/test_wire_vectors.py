@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tokenward_protocol.errors import RemoteError
-from tokenward_protocol.frames import PREFIX, cut
+from tokenward_protocol.frames import PREFIX, find_frame
 from tokenward_protocol.packing import pack, unpack
 
 FOLDER = Path(__file__).parents[1] / "vectors"
@@ -25,10 +25,10 @@ def test_each_frame_means_what_its_vector_says(vector: dict[str, Any]) -> None:
     data = memoryview(bytes.fromhex(vector["bytes"]))
     if "code" in vector:
         with pytest.raises(RemoteError) as caught:
-            cut(data)
+            find_frame(data)
         assert caught.value.code == vector["code"]
         return
-    ends = cut(data)
+    ends = find_frame(data)
     if vector.get("incomplete"):
         assert ends is None
         return

@@ -39,8 +39,8 @@ from support.systems.other_users import other_users
 from support.waiting import until
 from tokenward_agent.vault.format import parse_head
 from tokenward_agent.vault.slot import unwrap_into
-from tokenward_protocol.frames import frame
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import make_frame
+from tokenward_protocol.messages import make_request
 from tokenward_protocol.packing import pack
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def malformed(secret: bytes) -> dict[str, bytes]:
         "the secret as a number": pack({"v": 1, "id": 1, "op": "login", "lifetime": text}),
         "the secret as the header": secret,
     }
-    frames = {name: frame(header, secret) for name, header in headers.items()}
+    frames = {name: make_frame(header, secret) for name, header in headers.items()}
     return frames | {
         "a frame that claims 4 GiB": b"\xff\xff\xff\xff\x00\x10" + secret,
         "a header longer than its frame": b"\x00\x00\x01\x00\xff\xff" + secret,
@@ -266,14 +266,16 @@ def test_no_secret_is_left_in_memory_whatever_happens(life: Life) -> None:
             life.none_after(name)
     life.none_after("malformed frames")
     wire = agent.wire()
-    wire.send(frame(request("login", 1, {"service": OTHER, "username": "u"}), secret)[:-1])
+    wire.send(
+        make_frame(make_request("login", 1, {"service": OTHER, "username": "u"}), secret)[:-1]
+    )
     wire.close()
     life.none_after("a login that was broken off")
     deaf = agent.wire()
     deaf.sock.settimeout(0.05)
     with contextlib.suppress(TimeoutError):
         for number in range(4000):
-            deaf.send(frame(request("fetch", number + 1, {"service": URL})))
+            deaf.send(make_frame(make_request("fetch", number + 1, {"service": URL})))
     life.none_after("answers that nobody takes")
     deaf.read(200)
     deaf.close()
@@ -335,7 +337,7 @@ def test_no_secret_is_left_in_memory_by_what_fails_or_is_broken_off(life: Life) 
         assert not life.opened()
     for _ in range(3):
         wire = agent.wire()
-        wire.send(frame(request("unlock", 1, {**_bus(life)}), life.passphrase))
+        wire.send(make_frame(make_request("unlock", 1, {**_bus(life)}), life.passphrase))
         wire.close()
     agent.ask("unlock", life.passphrase, **_bus(life))  # passphrases are tried one after the other
     until(lambda: not children(agent.pid))
@@ -343,7 +345,7 @@ def test_no_secret_is_left_in_memory_by_what_fails_or_is_broken_off(life: Life) 
     agent.ask("lock")
     if life.slot != "key-file":  # all others have a worker, which dies with the key in its hands
         wire = agent.wire()
-        wire.send(frame(request("unlock", 1, {**_bus(life)}), life.passphrase))
+        wire.send(make_frame(make_request("unlock", 1, {**_bus(life)}), life.passphrase))
         os.kill(until(lambda: children(agent.pid))[0], signal.SIGKILL)
         wire.answer()
         wire.close()

@@ -19,7 +19,7 @@ import pytest
 from support.auth_commands import PROGRAMS
 from support.home import Home
 from tokenward import cli
-from tokenward.credentials.lookup import Found
+from tokenward.credentials.lookup import FoundCredential
 from tokenward.credentials.python_api import Credential
 from tokenward.transport.connection import Answer
 
@@ -347,7 +347,7 @@ def test_no_variable_of_the_environment_is_quoted(
 
 
 def test_a_secret_in_an_object_is_neither_shown_nor_pickled() -> None:
-    found = Found(URL, "ana", SECRET.encode(), "agent", ("provider", "disabled"))
+    found = FoundCredential(URL, "ana", SECRET.encode(), "agent", ("provider", "disabled"))
     for held in (Credential("ana", SECRET), Answer({"ok": True}, SECRET.encode()), found):
         assert MARK not in f"{held!r} {held}"
         with pytest.raises(TypeError) as refused:

@@ -23,8 +23,8 @@ from support.inspection.processes import children
 from support.systems.other_users import become, give, other_users
 from support.waiting import until
 from tokenward_agent.worker.runner import _command
-from tokenward_protocol.frames import frame
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import make_frame
+from tokenward_protocol.messages import make_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +159,9 @@ def test_a_passphrase_is_in_neither_the_arguments_nor_the_environment_of_its_wor
     seen = b""
     wire = agent.wire()
     wire.send(
-        frame(request("create", 1, {"provider": "disabled", "slot": "passphrase"}), passphrase)
+        make_frame(
+            make_request("create", 1, {"provider": "disabled", "slot": "passphrase"}), passphrase
+        )
     )
 
     def is_seen() -> bool:

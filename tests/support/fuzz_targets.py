@@ -18,10 +18,10 @@ from support import TESTS
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.format import parse_body, parse_head, serialise
 from tokenward_agent.vault.sealing import seal
-from tokenward_agent.wire.request import Refused, read
+from tokenward_agent.wire.request import BadRequest, read_request
 from tokenward_protocol.errors import RemoteError
-from tokenward_protocol.frames import MAX_BODY, MAX_FRAME, PREFIX, cut
-from tokenward_protocol.messages import CODES, OPS, request
+from tokenward_protocol.frames import MAX_BODY, MAX_FRAME, PREFIX, find_frame
+from tokenward_protocol.messages import CODES, OPS, make_request
 from tokenward_protocol.packing import pack, unpack
 
 VECTORS = TESTS / "vectors"
@@ -36,7 +36,7 @@ def wire(data: bytes) -> None:
     """Take bytes as they come from a socket, frame by frame; what is left is tried as a header."""
     rest = memoryview(data)
     try:
-        while (found := cut(rest)) is not None:
+        while (found := find_frame(rest)) is not None:
             body, end = found
             assert PREFIX <= body <= end <= len(rest)
             assert end <= 4 + MAX_FRAME
@@ -58,8 +58,8 @@ def _header(header: memoryview, body: int) -> None:
         assert msgpack.unpackb(header, object_pairs_hook=_distinct, ext_hook=_none) == values
         assert pack(values) == msgpack.packb(values)
     try:
-        asked = read(header, body)
-    except Refused as error:
+        asked = read_request(header, body)
+    except BadRequest as error:
         assert error.code in CODES
         assert 0 <= error.number < 1 << 63
         return
@@ -67,7 +67,7 @@ def _header(header: memoryview, body: int) -> None:
     again: dict[str, Any] = {**asked.arguments}
     if values is not None and "dir" in values:
         again["dir"] = asked.directory
-    assert values == unpack(request(asked.op, asked.number, again))
+    assert values == unpack(make_request(asked.op, asked.number, again))
 
 
 def _distinct(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from support.auth_commands import PROGRAMS, AuthCommands
 from support.inspection.processes import is_running
 from support.waiting import PATIENCE, until
 from tokenward.errors import CommandError
-from tokenward.services import asleep
-from tokenward.settings.effective import here
+from tokenward.services import is_asleep
+from tokenward.settings.effective import settings_here
 from tokenward.transport.connect import connect
 
 PLACES = {
@@ -86,8 +86,8 @@ class Home(AuthCommands):
     def _stop_agent(self) -> None:
         """Stop the agent that `auth agent stop` would find, without two more processes to do it."""
         try:
-            directory = here(self.environment).directories.credentials
-            agent = connect(directory, start=False, asleep=asleep, environ=self.environment)
+            directory = settings_here(self.environment).directories.credentials
+            agent = connect(directory, start=False, asleep=is_asleep, environ=self.environment)
         except CommandError:  # none runs
             return
         with agent:

@@ -21,7 +21,7 @@ from support.tools.environments import programs
 from support.tools.stage import Stage
 from support.tools.tool_home import ALICE, SECRET, said
 from support.tools.wheels import write_named
-from tokenward_protocol.index_tokens import child_of_text, of_text, plan
+from tokenward_protocol.index_tokens import derive_text, plan_derivation, token_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def test_an_upload_with_nothing_said_is_taken_and_still_without_the_stored_token
     shown = at.home.done("exec", *index, "--", "sh", "-c", "echo $TWINE_USERNAME $TWINE_PASSWORD")
     user, secret = shown.split()
     assert user == ALICE
-    assert of_text(secret).restrictions.caveats > of_text(token).restrictions.caveats
+    assert token_of_text(secret).scope.caveats > token_of_text(token).scope.caveats
 
 
 def test_twine_gets_a_token_for_the_project_that_it_uploads_and_nobody_has_to_say_which(
@@ -118,8 +118,8 @@ def test_a_token_that_the_server_bound_to_a_project_is_not_asked_for_another(
 
 def test_a_child_that_has_ended_is_refused_by_the_server(at: Stage, server: DevpiServer) -> None:
     token, now = server.token(), int(time.time())
-    late = child_of_text(token, plan(of_text(token), now - 100, now - 1))
-    early = child_of_text(token, plan(of_text(token), now, now + 600))
+    late = derive_text(token, plan_derivation(token_of_text(token), now - 100, now - 1))
+    early = derive_text(token, plan_derivation(token_of_text(token), now, now + 600))
     assert [status(server, child) for child in (token, early, late)] == [200, 200, 403]
 
 

@@ -16,19 +16,19 @@ assert sys.platform == "win32"
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward.transport.pipe_stream import open_stream
 from tokenward_agent.arena import Arena
-from tokenward_agent.asking.peer import Peer
+from tokenward_agent.peer.peer import Peer
 from tokenward_agent.windows.loop import PipeLoop
 from tokenward_agent.windows.pipe import QUOTA, PipeListener
-from tokenward_agent.windows.security import Descriptor, descriptor_of, one_user
-from tokenward_agent.wire.answer import Answer, done
-from tokenward_agent.wire.pipe_place import PipePlace
-from tokenward_agent.wire.place import AlreadyRunning, PlaceError
+from tokenward_agent.windows.security import Descriptor, descriptor_of, single_user_sddl
+from tokenward_agent.wire.answer import Answer, success_answer
+from tokenward_agent.wire.listen_address import AlreadyRunning, ListenAddressError
+from tokenward_agent.wire.pipe_address import PipeAddress
 from tokenward_agent.wire.server import Server
 from tokenward_os.windows import calls
 from tokenward_os.windows.owners import own_sid
 from tokenward_protocol import places
-from tokenward_protocol.frames import PREFIX, cut, frame
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import PREFIX, find_frame, make_frame
+from tokenward_protocol.messages import make_request
 from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def name() -> str:
 
 
 @pytest.fixture
-def place(name: str) -> Iterator[PipePlace]:
-    found = PipePlace(name)
+def place(name: str) -> Iterator[PipeAddress]:
+    found = PipeAddress(name)
     yield found
     found.release()
 
@@ -83,19 +83,19 @@ def served(
 
 
 def echoed(asked: Request, body: memoryview) -> Answer:
-    return done(asked.number, size=len(body))
+    return success_answer(asked.number, size=len(body))
 
 
 def ask(stream: PipeStream, number: int, body: bytes = b"") -> dict[str, Any]:
     deadline = monotonic() + SECONDS
-    stream.send(frame(request("unlock", number, {}), body), deadline)
+    stream.send(make_frame(make_request("unlock", number, {}), body), deadline)
     return answer_on(stream)
 
 
 def answer_on(stream: PipeStream) -> dict[str, Any]:
     deadline = monotonic() + SECONDS
     data = b""
-    while (ends := cut(memoryview(data))) is None:
+    while (ends := find_frame(memoryview(data))) is None:
         more = stream.receive(deadline)
         assert more, "hung up"
         data += more
@@ -106,7 +106,7 @@ def test_every_instance_is_for_this_user_alone_and_for_this_machine(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = spied(monkeypatch, calls, "create_named_pipe")
-    place = PipePlace(name)
+    address = PipeAddress(name)
 
     async def two_clients(_server: Server) -> None:
         for _ in range(2):
@@ -114,8 +114,8 @@ def test_every_instance_is_for_this_user_alone_and_for_this_machine(
             await asyncio.to_thread(ask, stream, 1)
             stream.close()
 
-    served(place.listener, two_clients, echoed)
-    place.release()
+    served(address.listener, two_clients, echoed)
+    address.release()
     assert len(made) == 3  # one more than clients: the name is never free
     duplex, overlapped, first, refuse_remote = 0x3, 0x40000000, 0x00080000, 0x8
     assert [arguments[1] for arguments in made] == [
@@ -130,10 +130,10 @@ def test_every_instance_is_for_this_user_alone_and_for_this_machine(
     )
 
 
-def test_a_pipe_says_that_it_is_ours_and_lets_in_nobody_else(place: PipePlace) -> None:
+def test_a_pipe_says_that_it_is_ours_and_lets_in_nobody_else(address: PipeAddress) -> None:
     sid = own_sid()
-    handle = place._pipe._next.fileno()
-    assert one_user(sid) == f"O:{sid}D:P(A;;GA;;;{sid})"
+    handle = address._pipe._next.fileno()
+    assert single_user_sddl(sid) == f"O:{sid}D:P(A;;GA;;;{sid})"
     owner, _, entries = descriptor_of(handle).partition("D:")
     assert owner == f"O:{sid}"
     assert entries.startswith("P(A;;")
@@ -153,7 +153,7 @@ def test_a_client_looks_whose_a_pipe_is_before_it_says_anything(name: str) -> No
 
 
 def test_a_client_lets_no_server_act_as_its_user(
-    place: PipePlace, name: str, monkeypatch: pytest.MonkeyPatch
+    address: PipeAddress, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = spied(monkeypatch, calls, "create_file")
     open_stream(name).close()
@@ -170,26 +170,26 @@ def test_no_pipe_is_no_agent(name: str) -> None:
         open_stream(r"C:\agent.sock")
 
 
-def test_one_agent_at_a_time_has_the_name(place: PipePlace, name: str) -> None:
+def test_one_agent_at_a_time_has_the_name(address: PipeAddress, name: str) -> None:
     with pytest.raises(AlreadyRunning):
-        PipePlace(name)
-    with pytest.raises(PlaceError, match="is not the name of a pipe"):
-        PipePlace(r"C:\agent.sock")
+        PipeAddress(name)
+    with pytest.raises(ListenAddressError, match="is not the name of a pipe"):
+        PipeAddress(r"C:\agent.sock")
 
 
 def test_the_name_is_free_again_afterwards(name: str) -> None:
     for _ in range(2):
-        PipePlace(name).release()
+        PipeAddress(name).release()
 
 
 def test_frames_arrive_whole_however_they_are_cut_and_however_many_ask(
-    place: PipePlace, name: str
+    address: PipeAddress, name: str
 ) -> None:
     deadline = monotonic() + SECONDS
 
     def in_pieces() -> None:
         stream = open_stream(name)
-        data = frame(request("unlock", 7, {}), b"x" * 60_000)
+        data = make_frame(make_request("unlock", 7, {}), b"x" * 60_000)
         for piece in (data[:1], data[1:5], data[5:40_000], data[40_000:]):
             stream.send(piece, deadline)
         assert answer_on(stream) == {"id": 7, "ok": True, "size": 60_000}
@@ -204,21 +204,21 @@ def test_frames_arrive_whole_however_they_are_cut_and_however_many_ask(
     async def act(_server: Server) -> None:
         await asyncio.gather(*(asyncio.to_thread(each) for each in (in_pieces, many, many, many)))
 
-    served(place.listener, act, echoed)
+    served(address.listener, act, echoed)
 
 
 def test_a_client_that_reads_no_answers_is_hung_up_on_and_nobody_else(
-    place: PipePlace, name: str
+    address: PipeAddress, name: str
 ) -> None:
     long = "x" * 60_000
 
     def telling(asked: Request, _body: memoryview) -> Answer:
-        return done(asked.number, text=long)
+        return success_answer(asked.number, text=long)
 
     def hoard() -> None:
         deadline = monotonic() + SECONDS
         stream = open_stream(name)
-        asking = frame(request("hello", 1, {"version": "1"}), b"")
+        asking = make_frame(make_request("hello", 1, {"version": "1"}), b"")
         with pytest.raises(OSError):
             while monotonic() < deadline:
                 stream.send(asking, deadline)
@@ -233,10 +233,10 @@ def test_a_client_that_reads_no_answers_is_hung_up_on_and_nobody_else(
     async def act(_server: Server) -> None:
         await asyncio.gather(asyncio.to_thread(hoard), asyncio.to_thread(behave))
 
-    served(place.listener, act, telling)
+    served(address.listener, act, telling)
 
 
-def test_nothing_that_passed_stays_in_the_shared_memory(place: PipePlace, name: str) -> None:
+def test_nothing_that_passed_stays_in_the_shared_memory(address: PipeAddress, name: str) -> None:
     def act_as_client() -> None:
         stream = open_stream(name)
         ask(stream, 1, b"a-secret-that-is-wiped" * 100)
@@ -247,17 +247,17 @@ def test_nothing_that_passed_stays_in_the_shared_memory(place: PipePlace, name: 
         assert not any(server.input)
         assert not any(server.output)
 
-    served(place.listener, act, echoed)
+    served(address.listener, act, echoed)
 
 
-def test_a_silent_server_is_given_up_at_the_deadline(place: PipePlace, name: str) -> None:
+def test_a_silent_server_is_given_up_at_the_deadline(address: PipeAddress, name: str) -> None:
     stream = open_stream(name)
     with pytest.raises(TimeoutError):
         stream.receive(monotonic() + 0.2)
     stream.close()
 
 
-def test_a_peer_is_known_by_what_its_process_runs(place: PipePlace, name: str) -> None:
+def test_a_peer_is_known_by_what_its_process_runs(address: PipeAddress, name: str) -> None:
     peers: list[Peer] = []
 
     def meet(sock: Any) -> object:
@@ -267,18 +267,18 @@ def test_a_peer_is_known_by_what_its_process_runs(place: PipePlace, name: str) -
     async def act(_server: Server) -> None:
         stream = await asyncio.to_thread(open_stream, name)
         await asyncio.to_thread(ask, stream, 1)
-        told = cast("dict[str, Any]", peers[0].asker.described())
+        told = cast("dict[str, Any]", peers[0].requester.describe())
         assert told["pid"] == os.getpid()
         assert told["exe"].lower() == sys.executable.lower()
         stream.close()
 
-    served(place.listener, act, echoed, meet)
+    served(address.listener, act, echoed, meet)
 
 
 @pytest.mark.windows
-def test_nobody_serves_beside_us(place: PipePlace, name: str) -> None:
+def test_nobody_serves_beside_us(address: PipeAddress, name: str) -> None:
     with pytest.raises(PermissionError):
-        PipeListener(name, Descriptor(one_user(own_sid())))
+        PipeListener(name, Descriptor(single_user_sddl(own_sid())))
 
 
 @pytest.mark.windows
@@ -290,13 +290,13 @@ def test_who_is_not_in_the_list_is_not_let_in(name: str) -> None:
 
 
 @pytest.mark.windows
-def test_a_server_may_know_who_we_are_and_not_act_as_us(place: PipePlace, name: str) -> None:
+def test_a_server_may_know_who_we_are_and_not_act_as_us(address: PipeAddress, name: str) -> None:
     token, level, size = ctypes.c_void_p(), ctypes.c_ulong(), ctypes.c_ulong(4)
     advapi32, kernel32 = ctypes.WinDLL("advapi32"), ctypes.WinDLL("kernel32")
     kernel32.GetCurrentThread.restype = ctypes.c_void_p
     thread = ctypes.c_void_p(kernel32.GetCurrentThread())
     stream = open_stream(name)
-    handle = ctypes.c_void_p(place._pipe._next.fileno())
+    handle = ctypes.c_void_p(address._pipe._next.fileno())
     stream.send(b"x", monotonic() + SECONDS)
     deadline = monotonic() + SECONDS
     while not advapi32.ImpersonateNamedPipeClient(handle):  # not before something was read

@@ -17,7 +17,7 @@ from tokenward_agent.arena import Arena
 from tokenward_agent.vault.sealing import fill_random
 from tokenward_agent.windows import dpapi
 from tokenward_agent.windows.loop import PipeLoop
-from tokenward_agent.worker.runner import WorkerError, run
+from tokenward_agent.worker.runner import WorkerError, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -33,20 +33,20 @@ def finished(work: Coroutine[Any, Any, Any]) -> Any:
 def test_memory_for_secrets_is_locked() -> None:
     arena = Arena()
     assert arena.kind == "VirtualLock"
-    block = arena.take(64)
+    block = arena.allocate(64)
     fill_random(block)
     assert any(block)
-    arena.give(block)
+    arena.release(block)
     assert not any(arena.view)
 
 
 def test_a_passphrase_is_stretched_to_the_key_that_every_system_gets() -> None:
     arena = Arena()
-    phrase, key = arena.take(13), arena.take(32)
+    phrase, key = arena.allocate(13), arena.allocate(32)
     phrase[:] = b"correct horse"
     salt = bytes(range(16))
     header = {"salt": salt, "memory": 8192, "passes": 1, "lanes": 1}
-    finished(run(arena, "argon2id", header, phrase, key, SECONDS, {}))
+    finished(run_job(arena, "argon2id", header, phrase, key, SECONDS, {}))
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
     kdf = Argon2id(salt=salt, length=32, iterations=1, lanes=1, memory_cost=8192)
@@ -55,20 +55,20 @@ def test_a_passphrase_is_stretched_to_the_key_that_every_system_gets() -> None:
 
 def test_the_credential_store_keeps_a_key() -> None:
     arena = Arena()
-    key, back = arena.take(32), arena.take(32)
+    key, back = arena.allocate(32), arena.allocate(32)
     fill_random(key)
     item = {"service": "tokenward-test", "username": os.urandom(8).hex()}
 
     async def keep() -> None:
-        assert (await run(arena, "keyring-probe", {}, None, None, SECONDS, {}))[
+        assert (await run_job(arena, "keyring-probe", {}, None, None, SECONDS, {}))[
             "backend"
         ] == "Windows Credential Store"
-        await run(arena, "keyring-set", item, key, None, SECONDS, {})
-        await run(arena, "keyring-get", item, None, back, SECONDS, {})
+        await run_job(arena, "keyring-set", item, key, None, SECONDS, {})
+        await run_job(arena, "keyring-get", item, None, back, SECONDS, {})
         assert back == key
-        await run(arena, "keyring-delete", item, None, None, SECONDS, {})
+        await run_job(arena, "keyring-delete", item, None, None, SECONDS, {})
         with pytest.raises(WorkerError) as caught:
-            await run(arena, "keyring-get", item, None, back, SECONDS, {})
+            await run_job(arena, "keyring-get", item, None, back, SECONDS, {})
         assert caught.value.code == "not-found"
 
     finished(keep())
@@ -76,13 +76,13 @@ def test_the_credential_store_keeps_a_key() -> None:
 
 def test_a_worker_that_is_late_has_ended_before_its_memory_is_given_back() -> None:
     arena = Arena()
-    phrase, key = arena.take(13), arena.take(32)
-    free = arena.free
+    phrase, key = arena.allocate(13), arena.allocate(32)
+    free = arena.free_bytes
     header = {"salt": bytes(16), "memory": 1024 * 1024, "passes": 16, "lanes": 1}
     with pytest.raises(WorkerError) as caught:
-        finished(run(arena, "argon2id", header, phrase, key, 0.5, {}))
+        finished(run_job(arena, "argon2id", header, phrase, key, 0.5, {}))
     assert caught.value.code == "timeout"
-    assert arena.free == free
+    assert arena.free_bytes == free
 
 
 def test_dpapi_gives_back_what_it_was_given_and_takes_nothing_else() -> None:
@@ -127,6 +127,6 @@ def test_the_structures_have_the_sizes_of_the_headers() -> None:
 def test_a_machine_does_not_sleep_between_two_looks() -> None:
     from tokenward_agent.clock import SystemClock
 
-    first = SystemClock().slept()
+    first = SystemClock().asleep_seconds()
     assert first >= 0
-    assert SystemClock().slept() - first < 1
+    assert SystemClock().asleep_seconds() - first < 1

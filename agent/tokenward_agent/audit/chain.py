@@ -20,8 +20,8 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 
+from tokenward_agent.vault.audit_anchor import NAME_DIGITS, AuditAnchor, key_context
 from tokenward_agent.vault.sealing import KEY_SIZE, fill_random, seal
-from tokenward_agent.vault.vouched import NAME_DIGITS, Vouched, key_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ class Chain:
         self.file = 0
         self.mac = b""
         self._turn = threading.Lock()
-        self._key, self._spare = arena.take(KEY_SIZE), arena.take(KEY_SIZE)
-        self._first, self._marked = arena.take(KEY_SIZE), arena.take(KEY_SIZE)
+        self._key, self._spare = arena.allocate(KEY_SIZE), arena.allocate(KEY_SIZE)
+        self._first, self._marked = arena.allocate(KEY_SIZE), arena.allocate(KEY_SIZE)
         self.has_first = True
         fill_random(self._first)
         self._key[:] = self._first
@@ -89,7 +89,7 @@ class Chain:
         """Return the MAC of the next line."""
         return mac_of(self._key, line)
 
-    def wrote(self, mac: bytes, file: int) -> None:
+    def advance(self, mac: bytes, file: int) -> None:
         """Advance to the next key, since the line with this MAC is written."""
         with self._turn:
             next_key(self._key, self._spare)
@@ -99,7 +99,7 @@ class Chain:
             self.mac, self.file = mac, file
 
     def mark(self) -> Mark:
-        """Return the current place, and keep its key for `vouched`.
+        """Return the current place, and keep its key for `anchor`.
 
         Only one save of a vault at a time may do this.
         """
@@ -108,31 +108,31 @@ class Chain:
             self._marked[:] = self._first if self.has_first else self._key
             return Mark(first, self.lines, self.file, self.mac)
 
-    def vouched(
-        self, before: Vouched | None, mark: Mark, vault_id: str, data_key: Buffer
-    ) -> Vouched:
+    def anchor(
+        self, before: AuditAnchor | None, mark: Mark, vault_id: str, data_key: Buffer
+    ) -> AuditAnchor:
         """Return a vault's new entry for this chain; `before` is its old one."""
         try:
             if before is not None:  # the vault has a key already, from which all later ones follow
                 return before._replace(lines=mark.lines, file=mark.file, mac=mark.mac)
             place = key_context(vault_id, self.name, mark.first)
             sealed = seal(data_key, self._marked, place)
-            return Vouched(self.name, self.log, mark.first, sealed, *mark[1:])
+            return AuditAnchor(self.name, self.log, mark.first, sealed, *mark[1:])
         finally:
-            self.unmark()
+            self.wipe_mark()
 
-    def unmark(self) -> None:
+    def wipe_mark(self) -> None:
         """Wipe the key that `mark` kept."""
         self._marked[:] = _NOTHING
 
-    def lend_first(self, into: memoryview) -> bool:
+    def copy_first_key(self, into: memoryview) -> bool:
         """Copy the first key, if it is still here; return whether it was."""
         with self._turn:
             if self.has_first:
                 into[:] = self._first
             return self.has_first
 
-    def forget_first(self) -> None:
+    def wipe_first_key(self) -> None:
         """Wipe the first key, since a vault has it."""
         with self._turn:
             self.has_first = False
@@ -151,7 +151,7 @@ class Keys:
         self._reached = reached
         self._steps = steps
 
-    def signed(self, line: Line) -> bool:
+    def is_signed(self, line: Line) -> bool:
         """Tell whether a line has a valid signature for its number."""
         ahead = line.n - 1 - self._reached
         if not 0 <= ahead <= self._steps:

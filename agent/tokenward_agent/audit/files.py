@@ -62,13 +62,13 @@ class LogFiles:
 
     def path(self, number: int) -> str:
         """Return the path of a file by its number."""
-        return os.path.join(self.folder, _name(number))
+        return os.path.join(self.folder, _file_name(number))
 
     @contextlib.contextmanager
-    def _place(self) -> Iterator[Folder]:
+    def _open_folder(self) -> Iterator[Folder]:
         """Open the folder. Raises VaultError, also if it is a link or another user's."""
         with contextlib.suppress(OSError):  # the check below reports it better
-            _close_to_others(self.folder)
+            _make_private(self.folder)
         place = Folder(self.folder)
         try:
             yield place
@@ -79,13 +79,13 @@ class LogFiles:
         """Return the numbers of the existing files, in order. Raises OSError, VaultError."""
         if not os.path.lexists(self.folder):
             return []
-        with self._place() as place:
-            return _numbers(place.names())
+        with self._open_folder() as place:
+            return _file_numbers(place.names())
 
     def strays(self) -> list[str]:
         """Return the names of the entries that are not files of the log, in order."""
         found = []
-        with contextlib.suppress(OSError, VaultError), self._place() as place:
+        with contextlib.suppress(OSError, VaultError), self._open_folder() as place:
             for name in sorted(place.names()):
                 status = os.lstat(os.path.join(self.folder, name))
                 if _NAME.fullmatch(name) is None or not _is_ours(status):
@@ -93,7 +93,7 @@ class LogFiles:
         return found
 
     @property
-    def usable(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether the open file is still the one at its path."""
         if self._file < 0:
             return False
@@ -119,14 +119,14 @@ class LogFiles:
         with contextlib.suppress(FileExistsError):
             # Never the state folder above: an agent that lost it has to report that.
             os.mkdir(self.folder, 0o700)
-        with self._place() as place:
-            last = max(filter(self._is_file, _numbers(place.names())), default=0)
+        with self._open_folder() as place:
+            last = max(filter(self._is_file, _file_numbers(place.names())), default=0)
             if last:
                 with contextlib.suppress(OSError):
                     self._open(place, last, os.O_RDWR)
                     os.lseek(self._file, max(self.size - TAIL_BYTES, 0), os.SEEK_SET)
                     return os.read(self._file, TAIL_BYTES)
-        self._open_behind(last)
+        self._open_after(last)
         return b""
 
     def _is_file(self, number: int) -> bool:
@@ -143,10 +143,10 @@ class LogFiles:
         A number that is taken already is skipped, and no existing file is trusted: one with a high
         number would make all others look old.
         """
-        self._open_behind(self.number)
+        self._open_after(self.number)
 
-    def _open_behind(self, last: int) -> None:
-        with self._place() as place:
+    def _open_after(self, last: int) -> None:
+        with self._open_folder() as place:
             for number in range(last + 1, last + FILES):
                 with contextlib.suppress(FileExistsError):
                     self._open(place, number, os.O_RDWR | os.O_CREAT | os.O_EXCL)
@@ -154,7 +154,7 @@ class LogFiles:
         raise FileExistsError(errno.EEXIST, "the next files are there already")
 
     def _open(self, place: Folder, number: int, flags: int) -> None:
-        file = place.open(_name(number), flags | os.O_APPEND)
+        file = place.open(_file_name(number), flags | os.O_APPEND)
         found = os.fstat(file)
         if not _is_ours(found):
             os.close(file)
@@ -179,15 +179,15 @@ class LogFiles:
             with contextlib.suppress(FileNotFoundError):
                 sync(self.path(number))
         if self._made:
-            with self._place() as place:
+            with self._open_folder() as place:
                 place.sync()
             self._made = False
 
     def content(self, number: int, most: int) -> bytes:
         """Return at most `most` bytes of a file; b"" if it is not a readable plain file."""
         try:
-            with self._place() as place:
-                file = place.open(_name(number), os.O_RDONLY)
+            with self._open_folder() as place:
+                file = place.open(_file_name(number), os.O_RDONLY)
         except (OSError, VaultError):
             return b""
         try:
@@ -202,10 +202,10 @@ class LogFiles:
 
     def remove_before(self, number: int) -> None:
         """Remove the files below a number, as far as possible."""
-        with contextlib.suppress(OSError, VaultError), self._place() as place:
-            for each in _numbers(place.names()):
+        with contextlib.suppress(OSError, VaultError), self._open_folder() as place:
+            for each in _file_numbers(place.names()):
                 if each < number:
-                    place.remove(_name(each))
+                    place.remove(_file_name(each))
 
     def close(self) -> None:
         """Close the open file."""
@@ -214,15 +214,15 @@ class LogFiles:
             self._file = -1
 
 
-def _name(number: int) -> str:
+def _file_name(number: int) -> str:
     return f"{number:08}.jsonl"
 
 
-def _numbers(names: list[str]) -> list[int]:
+def _file_numbers(names: list[str]) -> list[int]:
     return sorted(int(found[1]) for name in names if (found := _NAME.fullmatch(name)))
 
 
-def _close_to_others(folder: str) -> None:
+def _make_private(folder: str) -> None:
     """Remove permissions for others from this user's folder: a log that stopped would be worse."""
     if sys.platform != "win32":
         found = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | SAFE)

@@ -11,7 +11,7 @@ import hashlib
 import os
 from socket import gethostname
 
-from tokenward_agent.vault.vouched import NAME_DIGITS
+from tokenward_agent.vault.audit_anchor import NAME_DIGITS
 from tokenward_os.files import SETTINGS
 
 _MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")  # machine-id(5)

@@ -52,7 +52,7 @@ class Line(NamedTuple):
     values: dict[str, Any]
 
 
-def encoded(fields: Mapping[str, object], most: int = _WHO_BYTES) -> str:
+def encode_json(fields: Mapping[str, object], most: int = _WHO_BYTES) -> str:
     """Return an object as JSON in ASCII, of at most `most` bytes.
 
     A longer one loses the ends of its longest texts and arrays, and gets `cut`.
@@ -61,11 +61,13 @@ def encoded(fields: Mapping[str, object], most: int = _WHO_BYTES) -> str:
     limit = most
     while len(text) > most and limit:
         limit //= 2
-        text = _ENCODE({**{key: _cut(value, limit) for key, value in fields.items()}, "cut": True})
+        text = _ENCODE(
+            {**{key: _shorten(value, limit) for key, value in fields.items()}, "cut": True}
+        )
     return text
 
 
-def _cut(value: object, limit: int) -> object:
+def _shorten(value: object, limit: int) -> object:
     """Return as much of the beginning of a value as fits into so many bytes."""
     if isinstance(value, str):
         lengths = range(len(value) + 1)
@@ -82,12 +84,12 @@ def _cut(value: object, limit: int) -> object:
     return value if len(_ENCODE(value)) <= limit else None
 
 
-def moment(wall: int) -> str:
+def timestamp(wall: int) -> str:
     """Return seconds since 1970 in the form of a line: `2026-01-31T12:00:00Z`."""
     return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(wall))
 
 
-def unsigned(
+def format_line(
     chain: str,
     n: int,
     time: str,
@@ -98,24 +100,24 @@ def unsigned(
 ) -> bytes:
     """Return a line up to its MAC; `fields` that are too long are cut.
 
-    `who` is an `encoded` object, or "" if no process asked; `own` is what the log says of itself.
+    `who` is an `encode_json` object, or "" if no process asked; `own` is what the log says of itself.
     """
     text = f'{{"chain":"{chain}","n":{n},"time":"{time}","event":"{event}"'
     if who:
         text += f',"who":{who}'
     if fields:
-        text += f",{encoded(fields, _SAID_BYTES)[1:-1]}"
+        text += f",{encode_json(fields, _SAID_BYTES)[1:-1]}"
     if own:
         text += f",{_ENCODE(own)[1:-1]}"
     return text.encode()
 
 
-def whole(unsigned_line: bytes, mac: bytes) -> bytes:
+def complete_line(unsigned_line: bytes, mac: bytes) -> bytes:
     """Return a line with its MAC and its line end."""
     return b'%b,"mac":"%b"}\n' % (unsigned_line, mac.hex().encode())
 
 
-def read(data: bytes, file: int, at: int) -> Line | None:
+def read_line(data: bytes, file: int, at: int) -> Line | None:
     """Read one line, without its line end; None if it is not valid."""
     found = _SIGNED.fullmatch(data) if len(data) <= READ_BYTES else None
     if found is None:

@@ -16,9 +16,9 @@ import os
 from tokenward_agent.audit.chain import Chain
 from tokenward_agent.audit.files import FILE_BYTES, FILES, LogFiles
 from tokenward_agent.audit.identity import log_name
-from tokenward_agent.audit.lines import moment, read, unsigned, whole
+from tokenward_agent.audit.lines import complete_line, format_line, read_line, timestamp
+from tokenward_agent.vault.audit_anchor import CHAINS
 from tokenward_agent.vault.errors import VaultError
-from tokenward_agent.vault.vouched import CHAINS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from tokenward_agent.arena import Arena
     from tokenward_agent.audit.chain import Mark
     from tokenward_agent.clock import Clock
+    from tokenward_agent.vault.audit_anchor import AuditAnchor, MakeAnchors
     from tokenward_agent.vault.sealing import Buffer
-    from tokenward_agent.vault.vouched import Vouch, Vouched
 
 FILE_CHAINS: Final = 32
 """The most agents that begin in one file: so a vault need not know more chains than it may."""
@@ -71,10 +71,10 @@ class AuditLog:
 
     def _write(self, event: str, who: str, fields: Mapping[str, object]) -> None:
         chain, files = self.chain, self.files
-        if not files.usable:
-            self._enter(files.open_last())
+        if not files.is_usable:
+            self._continue_file(files.open_last())
         if files.size >= FILE_BYTES:
-            self._go_on()
+            self._begin_file()
         extra: dict[str, object] = {}  # about the log itself
         if self._entering is not None:
             extra["file"] = self._entering
@@ -82,14 +82,14 @@ class AuditLog:
             extra["lost"] = self.lost
         if self._torn:
             extra["torn"] = True
-        line = unsigned(chain.name, chain.lines + 1, self._now(), event, who, fields, extra)
+        line = format_line(chain.name, chain.lines + 1, self._now(), event, who, fields, extra)
         mac = chain.sign(line)
-        data = b"\n" + whole(line, mac) if self._torn else whole(line, mac)
+        data = b"\n" + complete_line(line, mac) if self._torn else complete_line(line, mac)
         short = len(data) - files.append(data)
         self._torn = short > 0
         if short > 1:  # one byte short: only the line end is missing, which the next line brings
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        chain.wrote(mac, files.number)
+        chain.advance(mac, files.number)
         if self._entering is not None:
             self._entering = None
             files.remove_before(files.number - FILES + 1)
@@ -98,10 +98,10 @@ class AuditLog:
         """Return the current time in the form of a line, computed once a second."""
         wall = self._clock.wall()
         if wall != self._wall:
-            self._wall, self._time = wall, moment(wall)
+            self._wall, self._time = wall, timestamp(wall)
         return self._time
 
-    def _enter(self, end: bytes) -> None:
+    def _continue_file(self, end: bytes) -> None:
         """Go on behind the existing lines of the file, whose end is `end`."""
         lines = end.split(b"\n")
         self._torn = bool(lines[-1])
@@ -110,22 +110,22 @@ class AuditLog:
         if not end:  # an agent began it and found the disk full
             at -= 1
             whole_lines = self.files.content(at, 2 * FILE_BYTES).splitlines()
-        last = read(whole_lines[-1], at, 0) if whole_lines else None
+        last = read_line(whole_lines[-1], at, 0) if whole_lines else None
         after = None if last is None else [last.file, last.chain, last.n, last.mac.hex()]
-        self._say(after)
+        self._warn(after)
         if sum(_BEGINS in line[:48] for line in whole_lines) >= FILE_CHAINS:
-            self._go_on()
+            self._begin_file()
 
-    def _go_on(self) -> None:
+    def _begin_file(self) -> None:
         """Begin a new file."""
         entering, number = self._entering, self.files.number
         self.files.open_next()
         after: object = None if entering is None else entering["after"]
         if self.chain.lines and self.chain.file == number:
             after = [number, self.chain.name, self.chain.lines, self.chain.mac.hex()]
-        self._say(after)
+        self._warn(after)
 
-    def _say(self, after: object) -> None:
+    def _warn(self, after: object) -> None:
         number = self.files.number
         self._entering = {
             "number": number,
@@ -134,7 +134,7 @@ class AuditLog:
             "after": after,
         }
 
-    def vouch(self) -> Vouch | None:
+    def make_anchors(self) -> MakeAnchors | None:
         """Return the function that makes the chains of a vault to be saved, None for no change.
 
         It first flushes the lines that the vault will know of, so that a power failure leaves no
@@ -146,16 +146,16 @@ class AuditLog:
         try:
             self.files.sync()
         except (OSError, VaultError):
-            self.chain.unmark()
+            self.chain.wipe_mark()
             return None
-        return functools.partial(self._vouched, mark)
+        return functools.partial(self._anchors, mark)
 
-    def _vouched(
-        self, mark: Mark, vault_id: str, chains: tuple[Vouched, ...], data_key: Buffer
-    ) -> tuple[Vouched, ...]:
+    def _anchors(
+        self, mark: Mark, vault_id: str, chains: tuple[AuditAnchor, ...], data_key: Buffer
+    ) -> tuple[AuditAnchor, ...]:
         chain = self.chain
         before = next((each for each in chains if each.name == chain.name), None)
-        entry = chain.vouched(before, mark, vault_id, data_key)
+        entry = chain.anchor(before, mark, vault_id, data_key)
         others = tuple(each for each in chains if each.name != chain.name)
         ours = [each for each in others if each.log == chain.log][-LOG_CHAINS + 1 :]
         theirs = [each for each in others if each.log != chain.log][-(CHAINS - LOG_CHAINS) :]

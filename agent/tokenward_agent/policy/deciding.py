@@ -40,10 +40,10 @@ NO, BARRED, MAYBE, YES = range(4)
 """BARRED: a rule that allows a program, and an unknown requester: it narrows, but never allows."""
 
 
-class Subject(NamedTuple):
+class PolicyInput(NamedTuple):
     """A request as rules see it.
 
-    `tool` has the name and the absolute paths of the tool that asks; `around` those of the programs
+    `tool` has the name and the absolute paths of the tool that asks; `parents` those of the programs
     that started it, and of those that it asks through, such as `keyring`; `known` tells whether
     that is complete and, as far as can be determined, true. `hints` are names of files that may run
     there as well. `service` and `username` are those of the stored credential; `purpose` is "" and
@@ -51,7 +51,7 @@ class Subject(NamedTuple):
     """
 
     tool: frozenset[str]
-    around: frozenset[str]
+    parents: frozenset[str]
     service: str
     username: str
     purpose: str
@@ -76,12 +76,12 @@ class Decision(NamedTuple):
 DEFAULT: Final = Decision(ALLOW, None)
 
 
-def decide(rules: Iterable[Rule], subject: Subject) -> Decision:
+def decide(rules: Iterable[Rule], policy_input: PolicyInput) -> Decision:
     """Return the decision of these rules, in their order, on a request."""
     perhaps: list[tuple[Rule, int]] = []
     decision = DEFAULT
     for rule in rules:
-        meant = is_meant(rule, subject)
+        meant = match_rule(rule, policy_input)
         if meant == YES:
             decision = Decision(rule.decide, rule, terms=rule.terms)
             break
@@ -92,23 +92,23 @@ def decide(rules: Iterable[Rule], subject: Subject) -> Decision:
     # rules behind it, which is what would hold if it did not match.
     for rule, meant in reversed(perhaps):
         if rule.decide != DENY:
-            terms = _narrower(terms, rule.terms)
+            terms = _narrower_terms(terms, rule.terms)
         if meant == MAYBE and decision.word != rule.decide:
             decision = Decision(ASK, rule, certain=False)
     return decision._replace(terms=terms)
 
 
-def _narrower(one: Terms, other: Terms) -> Terms:
+def _narrower_terms(one: Terms, other: Terms) -> Terms:
     """Return terms that give no more than either of two."""
     ttl = min(each.ttl or DEFAULT_TTL for each in (one, other)) if one.ttl or other.ttl else 0
     return Terms(ttl, one.narrow or other.narrow)
 
 
-def possible(rules: Iterable[Rule], service: str, username: str) -> tuple[str, ...]:
+def possible_decisions(rules: Iterable[Rule], service: str, username: str) -> tuple[str, ...]:
     """Return the decisions that requests for a credential can get."""
     words: set[str] = set()
     for rule in rules:
-        meant = min(_one_of(rule.usernames, username), _service(rule.services, service))
+        meant = min(_match_any(rule.usernames, username), _match_service(rule.services, service))
         if meant != NO:
             words.add(rule.decide)
         if meant == YES and not (rule.programs or rule.purposes or rule.projects):
@@ -118,23 +118,23 @@ def possible(rules: Iterable[Rule], service: str, username: str) -> tuple[str, .
     return tuple(word for word in DECISIONS if word in words)
 
 
-def is_meant(rule: Rule, subject: Subject) -> int:
+def match_rule(rule: Rule, policy_input: PolicyInput) -> int:
     """Tell whether a rule matches a request: NO, BARRED, MAYBE or YES."""
     allows = rule.decide == ALLOW
     return min(
-        _one_of(rule.usernames, subject.username),
-        _service(rule.services, subject.service),
-        _purpose(rule.purposes, subject.purpose),
-        _program(rule.programs, subject, rule.decide),
-        _project(rule.projects, subject.projects, allows=allows),
+        _match_any(rule.usernames, policy_input.username),
+        _match_service(rule.services, policy_input.service),
+        _match_purpose(rule.purposes, policy_input.purpose),
+        _match_program(rule.programs, policy_input, rule.decide),
+        _match_project(rule.projects, policy_input.projects, allows=allows),
     )
 
 
-def _one_of(wanted: tuple[str, ...], given: str) -> int:
+def _match_any(wanted: tuple[str, ...], given: str) -> int:
     return YES if not wanted or given in wanted else NO
 
 
-def _service(wanted: tuple[str, ...], given: str) -> int:
+def _match_service(wanted: tuple[str, ...], given: str) -> int:
     if not wanted or given in wanted:
         return YES
     urls = tuple(key for key in wanted if "://" in key)
@@ -143,24 +143,24 @@ def _service(wanted: tuple[str, ...], given: str) -> int:
     return MAYBE if "://" in given and any(url.startswith(given) for url in urls) else NO
 
 
-def _purpose(wanted: tuple[str, ...], given: str) -> int:
-    return MAYBE if wanted and not given else _one_of(wanted, given)
+def _match_purpose(wanted: tuple[str, ...], given: str) -> int:
+    return MAYBE if wanted and not given else _match_any(wanted, given)
 
 
-def _program(wanted: tuple[str, ...], subject: Subject, decide: str) -> int:
+def _match_program(wanted: tuple[str, ...], policy_input: PolicyInput, decide: str) -> int:
     if not wanted:
         return YES
-    known = subject.known and bool(subject.tool)
+    known = policy_input.known and bool(policy_input.tool)
     if decide == ALLOW:
-        return BARRED if not known else NO if subject.tool.isdisjoint(wanted) else YES
-    if not (subject.tool | subject.around).isdisjoint(wanted):
+        return BARRED if not known else NO if policy_input.tool.isdisjoint(wanted) else YES
+    if not (policy_input.tool | policy_input.parents).isdisjoint(wanted):
         return YES
     if not known:
         return YES if decide == DENY else MAYBE
-    return NO if subject.hints.isdisjoint(map(os.path.basename, wanted)) else MAYBE
+    return NO if policy_input.hints.isdisjoint(map(os.path.basename, wanted)) else MAYBE
 
 
-def _project(wanted: tuple[str, ...], given: frozenset[str], *, allows: bool) -> int:
+def _match_project(wanted: tuple[str, ...], given: frozenset[str], *, allows: bool) -> int:
     if not wanted:
         return YES
     if not given:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 
-from tokenward_agent.policy.deciding import possible
+from tokenward_agent.policy.deciding import possible_decisions
 from tokenward_agent.policy.rule import DENY, Policy
 from tokenward_os.files import SETTINGS
 
@@ -47,7 +47,7 @@ class PolicyFile:
         self._seen: _Identity | None = None
         self._certain = True
 
-    def look(self, now: int) -> None:
+    def reload(self, now: int) -> None:
         """Read the file if it has changed; `now` is in seconds since 1970."""
         try:
             found = os.lstat(self.path)
@@ -55,37 +55,37 @@ class PolicyFile:
             self._take(Policy(), "", None)
             return
         except OSError as error:
-            self._take(Policy(), _unreadable(error), None)
+            self._take(Policy(), _describe_problem(error), None)
             return
         try:
             if stat.S_ISLNK(found.st_mode):
                 found = os.stat(self.path)
         except OSError as error:
-            self._take(Policy(), _unreadable(error), None)
+            self._take(Policy(), _describe_problem(error), None)
             return
-        seen = _identity(found)
+        seen = _file_identity(found)
         # A change within the resolution of the file's times would not show, so a file that changed
         # a moment ago is read again.
         if seen == self._seen and self._certain:
             return
         self._certain = now - max(found.st_mtime, found.st_ctime) > _SETTLED
         try:
-            self._take(_policy(self.path), "", seen)
+            self._take(_read_policy(self.path), "", seen)
         except OSError as error:
-            self._take(Policy(), _unreadable(error), seen)
+            self._take(Policy(), _describe_problem(error), seen)
         except ValueError as error:
             self._take(Policy(), str(error), seen)
 
-    def possible(self, service: str, username: str) -> tuple[str, ...]:
+    def possible_decisions(self, service: str, username: str) -> tuple[str, ...]:
         """Return the decisions that requests for a credential can get, as of the last look."""
-        return (DENY,) if self.problem else possible(self.policy.rules, service, username)
+        return (DENY,) if self.problem else possible_decisions(self.policy.rules, service, username)
 
     def _take(self, policy: Policy, problem: str, seen: _Identity | None) -> None:
         self.changes += (policy, problem) != (self.policy, self.problem)
         self.policy, self.problem, self._seen = policy, problem, seen
 
 
-def _policy(path: str) -> Policy:
+def _read_policy(path: str) -> Policy:
     """Read a file. Raises OSError, ValueError."""
     descriptor = os.open(path, os.O_RDONLY | SETTINGS)
     with open(descriptor, "rb") as file:
@@ -97,14 +97,14 @@ def _policy(path: str) -> Policy:
         raise ValueError(f"is larger than {MAX_SIZE} bytes")
     if not any(mark in data for mark in _TELLING):
         return Policy()
-    from tokenward_agent.policy.reading import read
+    from tokenward_agent.policy.reading import read_policy
 
-    return read(data, os.path.realpath)
+    return read_policy(data, os.path.realpath)
 
 
-def _unreadable(error: OSError) -> str:
+def _describe_problem(error: OSError) -> str:
     return f"cannot be read: {error.strerror or type(error).__name__}"
 
 
-def _identity(found: os.stat_result) -> _Identity:
+def _file_identity(found: os.stat_result) -> _Identity:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tokenward_protocol.durations import seconds
+from tokenward_protocol.durations import parse_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ IDLE: Final = "lock-after-idle"
 NEVER: Final = "never"
 
 
-class Locks(NamedTuple):
+class LockSettings(NamedTuple):
     """The events that lock an agent; `idle` in seconds, 0 for never."""
 
     sleep: bool = True
@@ -41,7 +41,7 @@ _FLAGS: Final = {
 }
 
 
-def read(table: Mapping[str, Any]) -> Locks:
+def read_lock_settings(table: Mapping[str, Any]) -> LockSettings:
     """Return what a parsed config.toml says.
 
     Raises ValueError with the problem, worded to follow the file's name.
@@ -55,9 +55,9 @@ def read(table: Mapping[str, Any]) -> Locks:
     idle = table.get(IDLE, NEVER)
     if idle != NEVER:
         try:
-            said["idle"] = seconds(idle)
+            said["idle"] = parse_seconds(idle)
         except (ValueError, TypeError):
             raise ValueError(
                 f'has a `{IDLE}` that is neither "{NEVER}" nor a length of time such as 8h'
             ) from None
-    return Locks(**said)
+    return LockSettings(**said)

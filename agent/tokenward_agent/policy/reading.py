@@ -35,9 +35,9 @@ from tokenward_agent.policy.rule import (
     Terms,
 )
 from tokenward_protocol import toml_text
-from tokenward_protocol.durations import seconds
+from tokenward_protocol.durations import parse_seconds
 from tokenward_protocol.index_tokens import LEAST_TTL
-from tokenward_protocol.urls import FIXED, is_name, parse, strip_index_suffix
+from tokenward_protocol.urls import FIXED, is_name, parse_service_url, strip_index_suffix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,14 +67,14 @@ class PolicyError(ValueError):
         super().__init__(f"{wrong} (line {line})" if line else wrong)
 
 
-def read(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
+def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
     """Return what a `config.toml` says. Raises PolicyError.
 
     `resolved` follows the links of a path: a rule's path matches as it is written, and as it
     resolves.
     """
     try:
-        table = toml_text.parse(data)
+        table = toml_text.parse_toml(data)
     except ValueError as error:
         raise PolicyError(str(error)) from None
     entries = table.get("policy", [])
@@ -94,11 +94,11 @@ def read(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
     if not isinstance(program, str) or (program and not program.startswith("/")):
         raise PolicyError("has a `keyring-program` that is not an absolute path")
     try:
-        when = locks.read(table)
+        when = locks.read_lock_settings(table)
     except ValueError as error:
         raise PolicyError(str(error)) from None
     rules = (
-        _Reader(entry, start, lines, named if isinstance(named, dict) else {}).rule(
+        _Reader(entry, start, lines, named if isinstance(named, dict) else {}).read_rule(
             number, resolved
         )
         for number, (entry, start) in enumerate(zip(entries, starts, strict=True), 1)
@@ -118,31 +118,31 @@ class _Reader:
         self._named = named
         self._number = 0
 
-    def rule(self, number: int, resolved: Callable[[str], str]) -> Rule:
+    def read_rule(self, number: int, resolved: Callable[[str], str]) -> Rule:
         """Return the rule, number `number` of its file. Raises PolicyError."""
         self._number = number
         for key in self._entry:
             if key not in _KEYS:
                 shown = key if re.fullmatch("[a-z-]{1,20}", key) else ""
-                raise self._wrong(f"an unknown key `{shown}`" if shown else "an unknown key", key)
+                raise self._error(f"an unknown key `{shown}`" if shown else "an unknown key", key)
         decide = self._text("decide")
         if decide not in DECISIONS:
-            raise self._wrong("no `decide` that is allow, ask or deny", "decide")
-        programs = self._values("program", _program)
+            raise self._error("no `decide` that is allow, ask or deny", "decide")
+        programs = self._values("program", _read_program)
         remember, rate, terms = self._seconds("remember"), self._rate(), self._terms()
         if remember and decide != ASK:
-            raise self._wrong("a `remember`, which only `ask` can have", "remember")
+            raise self._error("a `remember`, which only `ask` can have", "remember")
         for key in ("rate", "ttl", "narrow"):
             if decide == DENY and key in self._entry:
-                raise self._wrong(f"a `{key}`, which `deny` cannot have", key)
+                raise self._error(f"a `{key}`, which `deny` cannot have", key)
         return Rule(
             decide,
             self._start,
             tuple(key for keys in self._values("service", self._service) for key in keys),
             self._values("username", str),
-            tuple(dict.fromkeys(p for q in programs for p in (q, _led_to(q, resolved)))),
-            self._values("purpose", _purpose),
-            self._values("project", _project),
+            tuple(dict.fromkeys(p for q in programs for p in (q, _resolve_program(q, resolved)))),
+            self._values("purpose", _read_purpose),
+            self._values("project", _read_project),
             remember,
             rate,
             terms,
@@ -151,7 +151,7 @@ class _Reader:
     def _text(self, key: str) -> str | None:
         value = self._entry.get(key)
         if value is not None and not isinstance(value, str):
-            raise self._wrong(f"a `{key}` that is not a text", key)
+            raise self._error(f"a `{key}` that is not a text", key)
         return value
 
     def _values(self, key: str, read: Callable[[str], Any]) -> tuple[Any, ...]:
@@ -160,12 +160,12 @@ class _Reader:
             return ()
         values = given if isinstance(given, list) else [given]
         if not 0 < len(values) <= MOST_VALUES or not all(isinstance(v, str) for v in values):
-            raise self._wrong(f"a `{key}` that is neither a text nor a list of texts", key)
+            raise self._error(f"a `{key}` that is neither a text nor a list of texts", key)
         try:
             return tuple(read(value) for value in values)
         except ValueError as error:
             wrong = str(error) if type(error) is ValueError else "that is not a service"
-        raise self._wrong(f"a `{key}` {wrong}", key)
+        raise self._error(f"a `{key}` {wrong}", key)
 
     def _service(self, text: str) -> list[str]:
         """Return the keys of a service. Raises ValueError."""
@@ -180,24 +180,24 @@ class _Reader:
             urls = [value for value in values if isinstance(value, str)]
         if not urls:
             raise ValueError("that is neither a URL nor a name that this file defines")
-        return [strip_index_suffix(parse(url).key) for url in urls]
+        return [strip_index_suffix(parse_service_url(url).key) for url in urls]
 
     def _seconds(self, key: str) -> int:
         text = self._text(key)
         try:
-            return 0 if text is None else seconds(text)
+            return 0 if text is None else parse_seconds(text)
         except ValueError:
             pass
-        raise self._wrong(f"a `{key}` that is not a length of time such as 15m", key)
+        raise self._error(f"a `{key}` that is not a length of time such as 15m", key)
 
     def _terms(self) -> Terms:
         ttl, narrow = self._seconds("ttl"), self._entry.get("narrow", True)
         if 0 < ttl < LEAST_TTL:
-            raise self._wrong("a `ttl` of less than a minute", "ttl")
+            raise self._error("a `ttl` of less than a minute", "ttl")
         if not isinstance(narrow, bool):
-            raise self._wrong("a `narrow` that is neither true nor false", "narrow")
+            raise self._error("a `narrow` that is neither true nor false", "narrow")
         if ttl and not narrow:
-            raise self._wrong("a `ttl`, which `narrow = false` cannot have", "ttl")
+            raise self._error("a `ttl`, which `narrow = false` cannot have", "ttl")
         return Terms(ttl, narrow)
 
     def _rate(self) -> Rate | None:
@@ -207,12 +207,12 @@ class _Reader:
         count, _, per = text.partition("/")
         try:
             if re.fullmatch("[0-9]{1,4}", count) and 0 < int(count) <= MOST_COUNT:
-                return Rate(int(count), seconds(per))
+                return Rate(int(count), parse_seconds(per))
         except ValueError:
             pass
-        raise self._wrong("a `rate` that is not like 20/1h, of at most 1000", "rate")
+        raise self._error("a `rate` that is not like 20/1h, of at most 1000", "rate")
 
-    def _wrong(self, what: str, key: str) -> PolicyError:
+    def _error(self, what: str, key: str) -> PolicyError:
         """Return the error, with the line of the key if it can be found."""
         line = self._start
         spelled = re.compile(rb"[ \t]*[\"']?%b[\"']?[ \t]*=" % re.escape(key.encode()))
@@ -225,23 +225,23 @@ class _Reader:
         return PolicyError(f"has {what} in rule {self._number}", line)
 
 
-def _program(text: str) -> str:
+def _read_program(text: str) -> str:
     if not text or ("/" in text and not text.startswith("/")):
         raise ValueError("that is neither a name nor an absolute path")
     return text
 
 
-def _led_to(program: str, resolved: Callable[[str], str]) -> str:
+def _resolve_program(program: str, resolved: Callable[[str], str]) -> str:
     return resolved(program) if program.startswith("/") else program
 
 
-def _purpose(text: str) -> str:
+def _read_purpose(text: str) -> str:
     if text not in PURPOSES:
         raise ValueError("that is neither publish nor install")
     return text
 
 
-def _project(text: str) -> str:
+def _read_project(text: str) -> str:
     if _PROJECT.fullmatch(text) is None:
         raise ValueError("that is not the name of a project")
     return re.sub(r"[-_.]+", "-", text).lower()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tokenward_agent.policy.locks import Locks
+from tokenward_agent.policy.locks import LockSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,5 +66,5 @@ class Policy(NamedTuple):
 
     rules: tuple[Rule, ...] = ()
     pinentry: str = ""
-    locks: Locks = Locks()
+    locks: LockSettings = LockSettings()
     keyring_program: str = ""

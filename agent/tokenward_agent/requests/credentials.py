@@ -7,11 +7,11 @@ the client has checked it. A secret that is not admitted changes nothing.
 from __future__ import annotations
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.requests.naming import changed, is_named
-from tokenward_agent.requests.overview import page
+from tokenward_agent.requests.naming import changed_spellings, names_service
+from tokenward_agent.requests.overview import page_of_entries
 from tokenward_agent.store.lookup import TOKEN_USER, candidates
-from tokenward_agent.vault.record import Adopted, Record
-from tokenward_agent.wire.answer import Answer, done
+from tokenward_agent.vault.record import AdoptedSource, Record
+from tokenward_agent.wire.answer import Answer, success_answer
 from tokenward_protocol.admission import NotAdmitted
 from tokenward_protocol.messages import MEMORY
 
@@ -19,10 +19,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.changes import Changes
-    from tokenward_agent.store.children import Children
-    from tokenward_agent.store.found import Found
+    from tokenward_agent.store.derived_tokens import DerivedTokens
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.provider_choice import ProviderChoice
+    from tokenward_agent.store.stored_record import StoredRecord
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
@@ -41,10 +41,10 @@ class CredentialRequests:
         opening: Opening,
         choice: ProviderChoice,
         adopted: AdoptedSecrets,
-        children: Children,
+        derived_tokens: DerivedTokens,
     ) -> None:
         self._vaults = vaults
-        self._children = children
+        self._derived_tokens = derived_tokens
         self._changes = changes
         self._opening = opening
         self._choice = choice
@@ -57,29 +57,31 @@ class CredentialRequests:
         if adopt is not None and body:
             raise Failure("bad-request", "A login has either a secret or `adopt`.")
         notes: list[Value] = []
-        typed, service = changed(request)
+        typed, service = changed_spellings(request)
         if adopt is None:
-            body, other = self._admitted(service, username, body)
+            body, other = self._admit(service, username, body)
             notes += [other] if other else []
         if request.flag("memory"):
             return self._keep_in_memory(request, service, username, body)
         sealed = request.flag("sealed")
         if sealed:
-            self._require_narrowable(service, body)
-        await self._opening.open_what_opens(provider)
+            self._require_attenuable(service, body)
+        await self._opening.open_available(provider)
         moved = None
-        if self._users(typed) & {username} or self._users(service) - {username}:
+        if self._usernames_at(typed) & {username} or self._usernames_at(service) - {username}:
             # Two accounts at two places stay apart; one of two at one place leaves it.
-            moved = service if typed != service and username in self._users(service) else None
+            moved = (
+                service if typed != service and username in self._usernames_at(service) else None
+            )
             service = typed
         if provider is None:
             provider, note = await self._choice.choose(None, None, {}, probe=False)
             notes += [note] if note else []
         if adopt is not None:
-            await self._see_adopted(service, username, provider, adopt)
-        parent = self._parent(service, username, body)
+            await self._check_adopted(service, username, provider, adopt)
+        parent = self._find_parent(service, username, body)
         if parent is not None:
-            return self._stored(request, service, parent.vault.provider, notes, None, kept=True)
+            return self._store(request, service, parent.vault.provider, notes, None, kept=True)
         before = await self._changes.login(
             service,
             username,
@@ -95,16 +97,16 @@ class CredentialRequests:
             self._adopted.drop(left.record.key)
             before = before or left.record
         if before is None:
-            notes += self._rivals(service, username)
-        return self._stored(request, service, provider, notes, before)
+            notes += self._ambiguities(service, username)
+        return self._store(request, service, provider, notes, before)
 
-    def _users(self, service: str) -> set[str]:
+    def _usernames_at(self, service: str) -> set[str]:
         """Return the user names that have an entry at exactly this service."""
         return {found.record.username for found in self._vaults.at(service, None)}
 
-    def _rivals(self, service: str, username: str) -> list[Value]:
+    def _ambiguities(self, service: str, username: str) -> list[Value]:
         """Return a note if a tool that sends no user name now finds several accounts."""
-        others = sorted(self._users(service) - {username})
+        others = sorted(self._usernames_at(service) - {username})
         if not others or TOKEN_USER in {username, *others} or "://" not in service:
             return []
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
@@ -116,7 +118,7 @@ class CredentialRequests:
         )
         return [text]
 
-    def _stored(
+    def _store(
         self,
         request: Request,
         service: str,
@@ -126,7 +128,7 @@ class CredentialRequests:
         *,
         kept: bool = False,
     ) -> Answer:
-        return done(
+        return success_answer(
             request.number,
             replaced=before is not None,
             before=None if before is None else before.created,
@@ -136,18 +138,18 @@ class CredentialRequests:
             notes=notes,
         )
 
-    def _admitted(self, service: str, username: str, body: memoryview) -> tuple[memoryview, str]:
+    def _admit(self, service: str, username: str, body: memoryview) -> tuple[memoryview, str]:
         """Return the part of the secret to store, and a sentence about the part left out."""
         try:
-            found = self._children.judged(service, username, body, self._vaults.clock.wall())
+            found = self._derived_tokens.admit(service, username, body, self._vaults.clock.wall())
         except NotAdmitted as no:
             raise Failure("refused", str(no), no.hint) from None
         return body[found.start : found.stop], found.changed
 
-    def _require_narrowable(self, service: str, body: memoryview) -> None:
+    def _require_attenuable(self, service: str, body: memoryview) -> None:
         """Raise Failure if the token cannot be attenuated: sealed, it could never be used."""
-        token = self._children.seen_in(body)
-        if token is None or not token.narrows:
+        token = self._derived_tokens.read_open_token(body)
+        if token is None or not token.is_attenuable:
             raise Failure(
                 "refused",
                 f"This credential for {service} cannot be attenuated, so it could not be used if it"
@@ -155,12 +157,12 @@ class CredentialRequests:
                 "leave `--sealed` out",
             )
 
-    def _parent(self, service: str, username: str, body: memoryview) -> Found | None:
+    def _find_parent(self, service: str, username: str, body: memoryview) -> StoredRecord | None:
         """Return the stored token that *body* is a child of: tools save the tokens they get."""
         found = self._vaults.find(candidates(service), username, None)
         if found is None or found.record.adopted is not None:
             return None
-        return found if self._children.descends(body, found.sealed()) else None
+        return found if self._derived_tokens.is_derived_from(body, found.secret()) else None
 
     def _keep_in_memory(
         self, request: Request, service: str, username: str, body: memoryview
@@ -172,12 +174,14 @@ class CredentialRequests:
             raise Failure(
                 "bad-request", "A login in memory takes a secret and a lifetime, nothing else."
             )
-        if self._opening.locked:
+        if self._opening.is_locked:
             raise Failure("locked", "The agent is locked.", "`auth unlock`")
         before = self._changes.keep_in_memory(service, username, body, lifetime)
-        return self._stored(request, service, MEMORY, [], before)
+        return self._store(request, service, MEMORY, [], before)
 
-    async def _see_adopted(self, service: str, username: str, provider: str, spelling: str) -> None:
+    async def _check_adopted(
+        self, service: str, username: str, provider: str, spelling: str
+    ) -> None:
         """Read a credential once before it is adopted, so that no entry points to nothing."""
         if provider == "disabled":
             raise Failure(
@@ -186,17 +190,19 @@ class CredentialRequests:
                 "add `--keyring-provider keyring`",
             )
         self._changes.require_open(provider)
-        adopted = Adopted(provider, spelling)
-        await self._adopted.see(Record(service, username, 0, None, None, adopted, None))
+        adopted = AdoptedSource(provider, spelling)
+        await self._adopted.check(Record(service, username, 0, None, None, adopted, None))
 
     async def logout(self, request: Request, _body: memoryview) -> Answer:
         """Remove credentials, and return which."""
         provider = request.text("provider")
-        await self._opening.open_what_opens(provider)
+        await self._opening.open_available(provider)
         user, service = request.text("username"), None
-        if is_named(request):
-            typed, service = changed(request)
-            if self._users(typed) & ({user} if user is not None else self._users(typed)):
+        if names_service(request):
+            typed, service = changed_spellings(request)
+            if self._usernames_at(typed) & (
+                {user} if user is not None else self._usernames_at(typed)
+            ):
                 service = typed
         removed = await self._changes.logout(
             service,
@@ -209,5 +215,5 @@ class CredentialRequests:
         if request.flag("purge"):
             for found in removed:
                 await self._adopted.purge(found.record)
-        named, _ = page(removed[:MAX_NAMED], 0)
-        return done(request.number, removed=named, count=len(removed))
+        named, _ = page_of_entries(removed[:MAX_NAMED], 0)
+        return success_answer(request.number, removed=named, count=len(removed))

@@ -1,6 +1,6 @@
 """Take a request to its answer; every failure becomes an answer.
 
-Before each answer the agent checks what other agents of the directory did (store/elsewhere.py).
+Before each answer the agent checks what other agents of the directory did (store/other_agents.py).
 Quick requests are answered in the callback that read them. A request that waits for a disk, a
 keyring or a key derivation becomes a coroutine; its secret stays in a block of the arena until the
 coroutine ends. A defect of the agent is reported by its type and place only, never by its message.
@@ -11,13 +11,13 @@ from __future__ import annotations
 import sys
 
 from tokenward_agent.arena import ArenaFull
-from tokenward_agent.failure import Failure, Gone
-from tokenward_agent.faults import fault
-from tokenward_agent.requests.overview import fitting
-from tokenward_agent.store.found import overtaken
+from tokenward_agent.failure import Failure, KeyDestroyed
+from tokenward_agent.faults import describe_fault
+from tokenward_agent.requests.overview import fit_names
 from tokenward_agent.store.lookup import Ambiguous
+from tokenward_agent.store.stored_record import locked_meanwhile_error
 from tokenward_agent.vault.errors import VaultError
-from tokenward_agent.wire.answer import Answer, not_done
+from tokenward_agent.wire.answer import Answer, failure_answer
 from tokenward_protocol.messages import PROVIDERS
 
 TYPE_CHECKING = False
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.requests.recording import Recorder
-    from tokenward_agent.store.elsewhere import Elsewhere
+    from tokenward_agent.store.other_agents import OtherAgents
     from tokenward_agent.wire.request import Request
 
-    Quick = Callable[[Request], Answer]
-    Slow = Callable[[Request, memoryview], Awaitable[Answer]]
+    SyncHandler = Callable[[Request], Answer]
+    AsyncHandler = Callable[[Request, memoryview], Awaitable[Answer]]
 
-    class Fetches(Protocol):
+    class FetchHandler(Protocol):
         """Answers fetches."""
 
-        def now(self, request: Request, /) -> Answer | None:
+        def try_fetch(self, request: Request, /) -> Answer | None:
             """Answer at once; return None if the fetch has to wait."""
             ...
 
-        async def later(self, request: Request, body: memoryview, /) -> Answer:
+        async def fetch(self, request: Request, body: memoryview, /) -> Answer:
             """Answer after waiting."""
             ...
 
@@ -52,73 +52,77 @@ class Dispatch:
         self,
         directory: str,
         arena: Arena,
-        elsewhere: Elsewhere,
-        fetch: Fetches,
+        other_agents: OtherAgents,
+        fetch: FetchHandler,
         recorder: Recorder,
-        asked: Callable[[str], None],
-        quick: Mapping[str, Quick],
-        slow: Mapping[str, Slow],
+        on_request: Callable[[str], None],
+        quick: Mapping[str, SyncHandler],
+        slow: Mapping[str, AsyncHandler],
     ) -> None:
         self._directory = directory
         self._arena = arena
-        self._elsewhere = elsewhere
+        self._other_agents = other_agents
         self._fetch = fetch
         self._recorder = recorder
-        self._asked = asked
+        self._on_request = on_request
         self._quick = quick
         self._slow = slow
 
     def __call__(self, request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
         """Return the answer, or an awaitable of it; `body` is valid only during this call."""
-        self._asked(request.op)
-        answer = self._begun(request, body)
+        self._on_request(request.op)
+        answer = self._begin(request, body)
         if isinstance(answer, Answer):
-            self._recorder.decided(request, answer)
+            self._recorder.record_decision(request, answer)
         return answer
 
-    def _begun(self, request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
+    def _begin(self, request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
         try:
             if request.directory and request.directory != self._directory:
                 raise Failure("other-directory", "The agent serves another credentials directory.")
             if request.arguments.get("provider", "disabled") not in PROVIDERS:
                 raise Failure("bad-request", f"A provider is one of {', '.join(PROVIDERS)}.")
-            if self._elsewhere.look():
-                return self._slowly(self._caught_up, request, body)
+            if self._other_agents.check():
+                return self._answer_later(self._answer_after_catch_up, request, body)
             if request.op == "fetch":
-                return self._fetch.now(request) or self._slowly(self._fetch.later, request, body)
+                return self._fetch.try_fetch(request) or self._answer_later(
+                    self._fetch.fetch, request, body
+                )
             quick = self._quick.get(request.op)
             if quick is not None:
                 return quick(request)
-            return self._slowly(self._slow[request.op], request, body)
+            return self._answer_later(self._slow[request.op], request, body)
         except Exception as error:  # noqa: BLE001 - every request is answered
-            return not_done(request.number, _failure(error))
+            return failure_answer(request.number, _failure_of(error))
 
-    async def _caught_up(self, request: Request, body: memoryview) -> Answer:
+    async def _answer_after_catch_up(self, request: Request, body: memoryview) -> Answer:
         """Read what other agents saved, then answer."""
-        await self._elsewhere.catch_up()
+        await self._other_agents.catch_up()
         if request.op == "fetch":
-            return self._fetch.now(request) or await self._fetch.later(request, body)
+            return self._fetch.try_fetch(request) or await self._fetch.fetch(request, body)
         quick = self._quick.get(request.op)
         return await self._slow[request.op](request, body) if quick is None else quick(request)
 
-    def _slowly(self, handler: Slow, request: Request, body: memoryview) -> Awaitable[Answer]:
+    def _answer_later(
+        self, handler: AsyncHandler, request: Request, body: memoryview
+    ) -> Awaitable[Answer]:
         """Copy the body into the arena, so that the handler may run after this callback."""
-        block = self._arena.take(len(body))
+        block = self._arena.allocate(len(body))
         block[:] = body
-        return self._answered(handler, request, block)
+        return self._answer(handler, request, block)
 
-    async def _answered(self, handler: Slow, request: Request, block: memoryview) -> Answer:
+    async def _answer(self, handler: AsyncHandler, request: Request, block: memoryview) -> Answer:
         try:
             answer = await handler(request, block)
         except Exception as error:  # noqa: BLE001 - every request is answered
-            answer = not_done(request.number, _failure(error))
+            answer = failure_answer(request.number, _failure_of(error))
         finally:
-            self._arena.give(block)
-        self._recorder.decided(request, answer)
+            self._arena.release(block)
+        self._recorder.record_decision(request, answer)
         return answer
 
 
-def _failure(error: Exception) -> Failure:
+def _failure_of(error: Exception) -> Failure:
     """Return the failure that an answer reports for an exception."""
     if isinstance(error, Failure):
         return error
@@ -130,15 +134,17 @@ def _failure(error: Exception) -> Failure:
             str(error),
             "name one with `--username`",
             service=error.service,
-            usernames=fitting(error.usernames),
+            usernames=fit_names(error.usernames),
         )
-    if isinstance(error, Gone):
-        return overtaken()
+    if isinstance(error, KeyDestroyed):
+        return locked_meanwhile_error()
     if isinstance(error, ArenaFull):
         return Failure("busy", "The agent's locked memory is full.", "try again")
     if isinstance(error, MemoryError):
         return Failure("busy", "The agent has no memory left for this.", "try again")
-    sys.stderr.write(f"tokenward-agent: Internal error: {fault(error)}.\n")
+    sys.stderr.write(f"tokenward-agent: Internal error: {describe_fault(error)}.\n")
     return Failure(
-        "internal", f"The agent had an internal error ({fault(error)}).", "`auth agent restart`"
+        "internal",
+        f"The agent had an internal error ({describe_fault(error)}).",
+        "`auth agent restart`",
     )

@@ -11,115 +11,124 @@ credential answers afterwards, nothing is handed out.
 
 from __future__ import annotations
 
-from tokenward_agent.asking.evidence import NOTHING
-from tokenward_agent.consent.question import spelled
-from tokenward_agent.requests.grants import Grant, exchanged
-from tokenward_agent.requests.naming import named, require_canonical, wanted
-from tokenward_agent.requests.narrowing import Going, wish
-from tokenward_agent.requests.overview import full
-from tokenward_agent.requests.screen import bus
-from tokenward_agent.wire.answer import Answer, done
+from tokenward_agent.peer.evidence import NOTHING
+from tokenward_agent.prompt.question import duration_text
+from tokenward_agent.requests.attenuation import Delivery, read_restriction
+from tokenward_agent.requests.grants import Grant, replaced_error
+from tokenward_agent.requests.naming import lookup_target, require_canonical, service_of
+from tokenward_agent.requests.overview import describe_entry
+from tokenward_agent.requests.session_variables import session_bus
+from tokenward_agent.wire.answer import Answer, success_answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenward_agent.asking.evidence import Evidence
     from tokenward_agent.failure import Failure
-    from tokenward_agent.requests.gate import Passed
-    from tokenward_agent.requests.roles import Gets, Judges, Knows, Opens
+    from tokenward_agent.peer.evidence import Evidence
+    from tokenward_agent.requests.authorization import Authorization
+    from tokenward_agent.requests.interfaces import (
+        Authorizes,
+        DescribeGrant,
+        DetectsProjects,
+        OpensVaults,
+    )
     from tokenward_agent.store.adopted import AdoptedSecrets
-    from tokenward_agent.store.children import Children, Made, Sealed
-    from tokenward_agent.store.found import Found
+    from tokenward_agent.store.derived_tokens import Derived, DerivedTokens, SecretSource
+    from tokenward_agent.store.stored_record import StoredRecord
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
-    GoingOf = Callable[[Record, Sealed], Going]
+    MakeDelivery = Callable[[Record, SecretSource], Delivery]
 
 
 class Fetch:
     """Answers the fetches of one agent.
 
-    `knowing` finds the projects that a fetch is for; `gate` decides whether it is allowed.
+    `detector` finds the projects that a fetch is for; `authorizer` decides whether it is allowed.
     """
 
     def __init__(
         self,
         vaults: Vaults,
-        opening: Opens,
+        opening: OpensVaults,
         adopted: AdoptedSecrets,
-        children: Children,
-        knowing: Knows,
-        gate: Judges,
+        derived_tokens: DerivedTokens,
+        detector: DetectsProjects,
+        authorizer: Authorizes,
     ) -> None:
         self._vaults = vaults
         self._opening = opening
         self._adopted = adopted
-        self._children = children
-        self._knowing = knowing
-        self._gate = gate
+        self._derived_tokens = derived_tokens
+        self._detector = detector
+        self._authorizer = authorizer
 
-    def now(self, request: Request) -> Answer | None:
+    def try_fetch(self, request: Request) -> Answer | None:
         """Answer at once from the open vaults; return None if the fetch has to wait."""
-        asked, provider = wish(request), request.text("provider")
-        known = NOTHING if asked.settled else self._knowing.at_once(request)
-        if known is None or self._opening.settling(provider):
+        restriction, provider = read_restriction(request), request.text("provider")
+        known = NOTHING if restriction.needs_no_evidence else self._detector.try_detect(request)
+        if known is None or self._opening.is_settling(provider):
             return None
         found = self._find(request)
         if found is None:
-            if self._opening.can_open(provider, bus(request)):
+            if self._opening.can_open(provider, session_bus(request)):
                 return None
-            raise self._miss(request)
+            raise self._not_found_error(request)
         if found.record.adopted is not None:
             return None
-        going = Going(self._children, found.record, found.sealed(), asked, known.projects)
-        passed = self._gate.at_once(request, going)
-        if passed is None:
+        delivery = Delivery(
+            self._derived_tokens, found.record, found.secret(), restriction, known.projects
+        )
+        authorization = self._authorizer.try_authorize(request, delivery)
+        if authorization is None:
             return None
-        return self._handed_out(request, known, passed, found, going)
+        return self._hand_out(request, known, authorization, found, delivery)
 
-    async def later(self, request: Request, _body: memoryview) -> Answer:
+    async def fetch(self, request: Request, _body: memoryview) -> Answer:
         """Answer after waiting for disk, keyring, prompt, and vaults that open without the user."""
-        asked = wish(request)
-        known = NOTHING if asked.settled else await self._knowing.found(request)
+        restriction = read_restriction(request)
+        known = NOTHING if restriction.needs_no_evidence else await self._detector.detect(request)
 
-        def going_of(record: Record, secret: Sealed) -> Going:
-            return Going(self._children, record, secret, asked, known.projects)
+        def going_of(record: Record, secret: SecretSource) -> Delivery:
+            return Delivery(self._derived_tokens, record, secret, restriction, known.projects)
 
-        found, going, passed = await self.granted(request, going_of, _gets)
-        return self._handed_out(request, known, passed, found, going)
+        found, delivery, authorization = await self.authorize(request, going_of, _describe_grant)
+        return self._hand_out(request, known, authorization, found, delivery)
 
-    async def granted(
-        self, request: Request, going_of: GoingOf, gets: Gets
-    ) -> tuple[Found, Going, Passed]:
+    async def authorize(
+        self, request: Request, make_delivery: MakeDelivery, describe_grant: DescribeGrant
+    ) -> tuple[StoredRecord, Delivery, Authorization]:
         """Return what may be handed out, once the policy and, if it says so, the user allow it.
 
         Nothing is awaited between that decision and the return. Raise Failure.
         """
-        found, secret = await self._ready(request)
-        going = going_of(found.record, secret)
-        passed = self._gate.at_once(request, going)
-        if passed is not None:
-            return found, going, passed
-        passed = await self._gate.asked(request, going, gets)
-        if self._opening.elsewhere.look():
-            await self._opening.elsewhere.catch_up()
-        found, secret = await self._ready(request)
-        again = going_of(found.record, secret)
-        if passed.grant is not None:
-            passed.grant.require(again.under(passed.terms))
-        return found, again, passed
+        found, secret = await self._find_with_secret(request)
+        delivery = make_delivery(found.record, secret)
+        authorization = self._authorizer.try_authorize(request, delivery)
+        if authorization is not None:
+            return found, delivery, authorization
+        authorization = await self._authorizer.authorize(request, delivery, describe_grant)
+        if self._opening.other_agents.check():
+            await self._opening.other_agents.catch_up()
+        found, secret = await self._find_with_secret(request)
+        again = make_delivery(found.record, secret)
+        if authorization.grant is not None:
+            authorization.grant.require_covers(again.grant_under(authorization.terms))
+        return found, again, authorization
 
     async def describe(self, request: Request, _body: memoryview) -> Answer:
         """Return what is known of a credential; nothing in the answer can be used as one."""
-        found = await self._looked_up(request)
-        token = self._children.seen(await self.secret(found))
-        return done(request.number, None, **full(found, token, self._gate.file))
+        found = await self._find_after_opening(request)
+        token = self._derived_tokens.read_token(await self.read_secret(found))
+        return success_answer(
+            request.number, None, **describe_entry(found, token, self._authorizer.file)
+        )
 
-    def _find(self, request: Request) -> Found | None:
-        places, beside, _ = wanted(request)
+    def _find(self, request: Request) -> StoredRecord | None:
+        places, beside, _ = lookup_target(request)
         user, provider = request.text("username"), request.text("provider")
         found = self._vaults.find(places, user, provider, beside)
         service = request.text("service")
@@ -131,54 +140,65 @@ class Fetch:
             require_canonical(service)  # entries above this URL answer its canonical spelling only
         return found
 
-    def _miss(self, request: Request) -> Failure:
+    def _not_found_error(self, request: Request) -> Failure:
         service = request.text("service")
         if service is not None:
             require_canonical(service)  # every hit is canonical, so only a miss needs the check
-        return self._vaults.miss(named(request), request.text("provider"), wanted(request).origins)
+        return self._vaults.not_found_error(
+            service_of(request), request.text("provider"), lookup_target(request).origins
+        )
 
-    async def _looked_up(self, request: Request) -> Found:
+    async def _find_after_opening(self, request: Request) -> StoredRecord:
         """Look up the entry, after opening vaults that open without the user."""
         provider = request.text("provider")
-        if self._opening.can_open(provider, bus(request)):
-            await self._opening.open_unattended(provider, lambda: self._find(request), bus(request))
+        if self._opening.can_open(provider, session_bus(request)):
+            await self._opening.open_unattended(
+                provider, lambda: self._find(request), session_bus(request)
+            )
         found = self._find(request)
         if found is None:
-            raise self._miss(request)
+            raise self._not_found_error(request)
         return found
 
-    async def _ready(self, request: Request) -> tuple[Found, Sealed]:
+    async def _find_with_secret(self, request: Request) -> tuple[StoredRecord, SecretSource]:
         """Return the entry and its secret, read from its keyring if it is adopted.
 
         The keyring is not read if the policy denies the record whatever would be handed out.
         """
-        found = await self._looked_up(request)
+        found = await self._find_after_opening(request)
         if found.record.adopted is None:
-            return found, found.sealed()
-        self._gate.denies(request, found.record)
-        secret = await self._adopted.secret(found.record)
+            return found, found.secret()
+        self._authorizer.refuse_denied(request, found.record)
+        secret = await self._adopted.read_secret(found.record)
         again = self._find(request)
         if again is None or again.record.login != found.record.login:
-            raise exchanged()
+            raise replaced_error()
         return again, secret
 
-    async def secret(self, found: Found) -> Sealed:
+    async def read_secret(self, found: StoredRecord) -> SecretSource:
         """Return the secret of an entry, read from its keyring if it is adopted."""
         if found.record.adopted is None:
-            return found.sealed()
-        return await self._adopted.secret(found.record)
+            return found.secret()
+        return await self._adopted.read_secret(found.record)
 
-    def _handed_out(
-        self, request: Request, known: Evidence, passed: Passed, found: Found, going: Going
+    def _hand_out(
+        self,
+        request: Request,
+        known: Evidence,
+        authorization: Authorization,
+        found: StoredRecord,
+        delivery: Delivery,
     ) -> Answer:
         """Answer with a child of the secret, or with the secret itself. Raise Failure.
 
         A secret leaves the agent only here, and only as it was granted.
         """
         record, now = found.record, self._vaults.clock.wall()
-        made = going.made(passed.terms, now)
-        if passed.grant is not None:
-            passed.grant.require(_going_out(passed.grant, record, made, now))
+        derived = delivery.derive(authorization.terms, now)
+        if authorization.grant is not None:
+            authorization.grant.require_covers(
+                _outgoing_grant(authorization.grant, record, derived, now)
+            )
         found.vault.use(record, now)
         values: dict[str, Value] = {
             "service": record.service,
@@ -186,31 +206,31 @@ class Fetch:
             "provider": found.vault.provider,
             "created": record.created,
             "expires": None if record.expires is None else record.expires.wall_end,
-            "narrowed": made is not None,
+            "narrowed": derived is not None,
             "projects": None,
             "evidence": None,
-            "rule": passed.rule,
-            "consent": passed.consent,
+            "rule": authorization.rule,
+            "consent": authorization.consent,
         }
-        if made is None:
-            return done(request.number, going.secret, **values)
-        child = made.child
-        values["expires"] = made.expires
-        values["projects"] = None if child.projects is None else [*child.projects]
-        if child.limited:
+        if derived is None:
+            return success_answer(request.number, delivery.secret, **values)
+        derivation = derived.derivation
+        values["expires"] = derived.expires
+        values["projects"] = None if derivation.projects is None else [*derivation.projects]
+        if derivation.limited:
             values["evidence"] = known.word or "asked"
-        return done(request.number, made.secret, **values)
+        return success_answer(request.number, derived.secret, **values)
 
 
-def _going_out(granted: Grant, record: Record, made: Made | None, now: int) -> Grant:
+def _outgoing_grant(granted: Grant, record: Record, derived: Derived | None, now: int) -> Grant:
     """Describe what is about to be handed out; a stored token is as wide as when it was granted."""
-    if made is None:
+    if derived is None:
         return Grant(record.login, True, granted.projects, None)
-    return Grant(record.login, False, made.child.projects, made.expires - now)
+    return Grant(record.login, False, derived.derivation.projects, derived.expires - now)
 
 
-def _gets(grant: Grant) -> list[str]:
+def _describe_grant(grant: Grant) -> list[str]:
     """Describe to the user what would be handed out."""
     if grant.seconds is None:
         return ["the credential itself"]
-    return [f"a token that ends within {spelled(grant.seconds)}"]
+    return [f"a token that ends within {duration_text(grant.seconds)}"]

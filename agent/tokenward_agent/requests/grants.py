@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Protocol
 
-    from tokenward_agent.policy.deciding import Decision, Subject
+    from tokenward_agent.policy.deciding import Decision, PolicyInput
     from tokenward_agent.policy.rule import Rule
 
-    class Goes(Protocol):
+    class Deliverable(Protocol):
         """Describes what would be handed out."""
 
-        def under(self, terms: Terms, /) -> Grant:
+        def grant_under(self, terms: Terms, /) -> Grant:
             """Return the grant under these terms."""
             ...
 
@@ -51,51 +51,53 @@ class Grant(NamedTuple):
         return (
             self.login == other.login
             and self.whole == other.whole
-            and _within(other.projects, self.projects)
+            and _is_within(other.projects, self.projects)
             and (
                 self.seconds is None
                 or (other.seconds is not None and other.seconds <= self.seconds)
             )
         )
 
-    def require(self, other: Grant) -> None:
+    def require_covers(self, other: Grant) -> None:
         """Raise Failure if `other`, which is about to be handed out, is not covered."""
         if not self.covers(other):
-            raise exchanged()
+            raise replaced_error()
 
 
-def exchanged() -> Failure:
+def replaced_error() -> Failure:
     """Return the failure for a credential that changed after the approval."""
     return Failure("busy", "Another credential answers now.", "try again")
 
 
-def judged(rules: Sequence[Rule], subject: Subject, going: Goes) -> tuple[Decision, Grant]:
+def decide_delivery(
+    rules: Sequence[Rule], policy_input: PolicyInput, delivery: Deliverable
+) -> tuple[Decision, Grant]:
     """Return the decision of the rules about what would be handed out, and that grant.
 
     The rule that decides sets the form, and the form may change which rule decides: the stored
     token may be good for more projects than the child. Then both forms are judged, and the stricter
     decision counts.
     """
-    child = going.under(Terms())
-    first = decide(rules, _about(subject, child))
-    grant = going.under(first.terms)
-    if grant.projects == child.projects:
+    attenuated = delivery.grant_under(Terms())
+    first = decide(rules, _input_for(policy_input, attenuated))
+    grant = delivery.grant_under(first.terms)
+    if grant.projects == attenuated.projects:
         return first, grant
-    second = decide(rules, _about(subject, grant))
+    second = decide(rules, _input_for(policy_input, grant))
     stricter = max(first, second, key=lambda each: DECISIONS.index(each.word))
     decision = (second if second.word == stricter.word else first)._replace(terms=second.terms)
-    return decision, going.under(second.terms)
+    return decision, delivery.grant_under(second.terms)
 
 
-def _about(subject: Subject, grant: Grant) -> Subject:
+def _input_for(policy_input: PolicyInput, grant: Grant) -> PolicyInput:
     """Return the subject with the projects that the grant is good for, if they are visible.
 
     A password, or a token without visible limits, keeps the projects that it is requested for.
     """
     if grant.projects is None:
-        return subject
-    return subject._replace(projects=frozenset(grant.projects))
+        return policy_input
+    return policy_input._replace(projects=frozenset(grant.projects))
 
 
-def _within(names: tuple[str, ...] | None, others: tuple[str, ...] | None) -> bool:
+def _is_within(names: tuple[str, ...] | None, others: tuple[str, ...] | None) -> bool:
     return others is None or (names is not None and set(names) <= set(others))

@@ -10,12 +10,12 @@ import asyncio
 
 from tokenward_agent.audit.files import FILE_BYTES, FILES
 from tokenward_agent.audit.lines import READ_BYTES
-from tokenward_agent.audit.verify import KEYS_SIZE, NAMED, Known, verify
+from tokenward_agent.audit.verify import KEYS_SIZE, NAMED, AnchoredChain, verify
 from tokenward_agent.failure import Failure
-from tokenward_agent.requests.overview import fitting
+from tokenward_agent.requests.overview import fit_names
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.sealing import KEY_SIZE
-from tokenward_agent.wire.answer import Answer, done
+from tokenward_agent.wire.answer import Answer, success_answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.audit.log import AuditLog
-    from tokenward_agent.audit.verify import Report
+    from tokenward_agent.audit.verify import VerificationReport
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.vault.audit_anchor import AuditAnchor
     from tokenward_agent.vault.vault import Vault
-    from tokenward_agent.vault.vouched import Vouched
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
@@ -50,20 +50,20 @@ class LogRequests:
         """Verify the log."""
         if not request.flag("verify"):
             raise Failure("bad-request", "A `log` request needs `verify`.")
-        await self._opening.open_what_opens(None)
+        await self._opening.open_available(None)
         shut = self._vaults.not_open(None)
         if len(shut) == len([v for v in self._vaults.each.values() if v.state != "absent"]) > 0:
-            raise self._vaults.miss(None, None)
+            raise self._vaults.not_found_error(None, None)
         async with self._one:
-            report, elsewhere = await self._verified()
-            strays = fitting(await asyncio.to_thread(self._log.files.strays), _STRAYS_BYTES)
+            report, elsewhere = await self._verify()
+            strays = fit_names(await asyncio.to_thread(self._log.files.strays), _STRAYS_BYTES)
         problems: list[Value] = [*report.problems[:NAMED]]
         closed: list[Value] = [vault.provider for vault in shut]
-        return done(
+        return success_answer(
             request.number,
             folder=self._log.files.folder,
             lines=report.lines,
-            vouched=report.vouched,
+            vouched=report.anchored,
             unanchored=report.unanchored,
             lost=report.lost + self._log.lost,
             since=report.since,
@@ -75,10 +75,10 @@ class LogRequests:
             closed=closed,
         )
 
-    async def _verified(self) -> tuple[Report, int]:
+    async def _verify(self) -> tuple[VerificationReport, int]:
         """Return the report, and how many chains of other logs the vaults know."""
         chain = self._log.chain
-        entries: dict[str, list[tuple[Vault, Vouched]]] = {}
+        entries: dict[str, list[tuple[Vault, AuditAnchor]]] = {}
         elsewhere: set[str] = set()
         for vault in self._vaults.each.values():
             for entry in vault.chains:
@@ -87,21 +87,21 @@ class LogRequests:
                 else:
                     elsewhere.add(entry.name)
         live = (chain.name, chain.lines, chain.file)
-        room = self._arena.take(KEYS_SIZE * (len(entries) + 1))
+        room = self._arena.allocate(KEYS_SIZE * (len(entries) + 1))
         try:
-            report = await asyncio.to_thread(self._look, entries, live, room)
+            report = await asyncio.to_thread(self._read_and_verify, entries, live, room)
         except VaultError as error:  # locked meanwhile, or the folder is not the user's
             raise Failure(error.code, error.message, error.hint) from None
         finally:
-            self._arena.give(room)
+            self._arena.release(room)
         return report, len(elsewhere)
 
-    def _look(
+    def _read_and_verify(
         self,
-        entries: dict[str, list[tuple[Vault, Vouched]]],
+        entries: dict[str, list[tuple[Vault, AuditAnchor]]],
         live: tuple[str, int, int],
         room: memoryview,
-    ) -> Report:
+    ) -> VerificationReport:
         known = {}
         for at, (name, held) in enumerate(entries.items()):
             keys = room[KEYS_SIZE * at : KEYS_SIZE * (at + 1)]
@@ -109,11 +109,11 @@ class LogRequests:
             vault.open_chain(first, keys[:KEY_SIZE])
             last = max((entry for _, entry in held), key=lambda entry: entry.lines)
             ends = live[1:] if name == live[0] else (last.lines, last.file)
-            known[name] = Known(first.first, keys, *ends)
-        if live[0] not in known and self._log.chain.lend_first(
+            known[name] = AnchoredChain(first.first, keys, *ends)
+        if live[0] not in known and self._log.chain.copy_first_key(
             room[-KEYS_SIZE : -KEYS_SIZE + KEY_SIZE]
         ):
-            known[live[0]] = Known(0, room[-KEYS_SIZE:], *live[1:])
+            known[live[0]] = AnchoredChain(0, room[-KEYS_SIZE:], *live[1:])
         files = self._log.files
         try:
             numbers = files.numbers()[-_MOST_FILES:]

@@ -12,7 +12,12 @@ from typing import NamedTuple
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.lookup import candidates
 from tokenward_agent.store.stored_origins import origin
-from tokenward_protocol.urls import ServiceError, is_canonical, parse, strip_index_suffix
+from tokenward_protocol.urls import (
+    ServiceError,
+    is_canonical,
+    parse_service_url,
+    strip_index_suffix,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,12 +26,12 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.request import Request
 
 
-def is_named(request: Request) -> bool:
+def names_service(request: Request) -> bool:
     """Tell whether a request names a service."""
     return request.text("service") is not None or request.text("spelling") is not None
 
 
-def named(request: Request) -> str:
+def service_of(request: Request) -> str:
     """Return the text that names the service. Raise Failure unless the request has exactly one."""
     service, spelling = request.text("service"), request.text("spelling")
     if (service is None) is (spelling is None):
@@ -34,7 +39,7 @@ def named(request: Request) -> str:
     return str(service if spelling is None else spelling)
 
 
-class Wanted(NamedTuple):
+class LookupTarget(NamedTuple):
     """The services whose entries may answer a request.
 
     `places` are services, the best first. `beside` are origins: if no place has an answer, the only
@@ -47,22 +52,22 @@ class Wanted(NamedTuple):
     origins: tuple[str, ...]
 
 
-def wanted(request: Request) -> Wanted:
+def lookup_target(request: Request) -> LookupTarget:
     """Return the services whose entries may answer the request. Raise Failure."""
-    name = named(request)
-    key = name if request.text("spelling") is None and "://" in name else _key(name)
+    name = service_of(request)
+    key = name if request.text("spelling") is None and "://" in name else _key_of(name)
     if key and "/" not in key.partition("://")[2]:
         require_canonical(key)  # the agent does not guess where the host ends
     if key:
         here = origin(key)
-        return Wanted(candidates(key), (here,), (here,))
+        return LookupTarget(candidates(key), (here,), (here,))
     beside = _plain_origins(name)
-    return Wanted((name,), beside, (name, *beside))
+    return LookupTarget((name,), beside, (name, *beside))
 
 
-def places(request: Request) -> Iterable[str]:
+def candidate_services(request: Request) -> Iterable[str]:
     """Return the services whose entries may answer the request, the best first. Raise Failure."""
-    return wanted(request).places
+    return lookup_target(request).places
 
 
 def _plain_origins(name: str) -> tuple[str, ...]:
@@ -74,25 +79,25 @@ def _plain_origins(name: str) -> tuple[str, ...]:
     host, colon, port = name.rpartition(":")
     if not colon or not port.isdigit() or any(mark in name for mark in "/@?#"):
         return ()
-    key = _key(f"http://{host}:{port}/")
+    key = _key_of(f"http://{host}:{port}/")
     return (origin(key),) if key else ()
 
 
-def stored_as(request: Request) -> str:
+def stored_service(request: Request) -> str:
     """Return the service of the entry to change, without `/simple/`. Raise Failure."""
-    return changed(request)[1]
+    return changed_spellings(request)[1]
 
 
-def changed(request: Request) -> tuple[str, str]:
+def changed_spellings(request: Request) -> tuple[str, str]:
     """Return the service to change as spelled, and without `/simple/`. Raise Failure.
 
     If the request names it by its key, both are that key: the client has decided.
     """
-    name = named(request)
+    name = service_of(request)
     if request.text("spelling") is None:
         require_canonical(name)
         return name, name
-    key = _key(name) or name
+    key = _key_of(name) or name
     return key, strip_index_suffix(key)
 
 
@@ -102,11 +107,11 @@ def require_canonical(service: str) -> None:
         raise Failure("bad-request", "The service is not in its canonical spelling.")
 
 
-def _key(spelling: str) -> str | None:
+def _key_of(spelling: str) -> str | None:
     """Return the key of a URL that a credential may go to, None for any other text."""
     if "://" not in spelling:
         return None
     try:
-        return parse(spelling).key
+        return parse_service_url(spelling).key
     except ServiceError:
         return None

@@ -5,16 +5,16 @@ No returned field can hold a secret, nor the number by which an index knows a to
 
 from __future__ import annotations
 
-from tokenward_protocol.index_tokens import described
+from tokenward_protocol.index_tokens import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tokenward_agent.arena import Arena
-    from tokenward_agent.harden import Report
+    from tokenward_agent.harden import HardenReport
     from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.store.found import Found
+    from tokenward_agent.store.stored_record import StoredRecord
     from tokenward_agent.vault.record import Record
     from tokenward_agent.vault.vault import Vault
     from tokenward_protocol.index_tokens import IndexToken
@@ -47,7 +47,7 @@ _TOKEN_BYTES = 512
 """Limits in a list, in bytes: project names of a token, its location, and a whole token."""
 
 
-def entry(record: Record, provider: str) -> dict[str, Value]:
+def describe_record(record: Record, provider: str) -> dict[str, Value]:
     """Return the description of a record."""
     return {
         "service": record.service,
@@ -61,23 +61,25 @@ def entry(record: Record, provider: str) -> dict[str, Value]:
     }
 
 
-def full(found: Found, token: IndexToken | None, policy: PolicyFile) -> dict[str, Value]:
+def describe_entry(
+    found: StoredRecord, token: IndexToken | None, policy: PolicyFile
+) -> dict[str, Value]:
     """Return the description of a record, with all that is visible of its token."""
-    values = entry(found.record, found.vault.provider)
-    values["policy"] = [*policy.possible(*found.record.key)]
-    return {**values, "token": None if token is None else described(token)}
+    values = describe_record(found.record, found.vault.provider)
+    values["policy"] = [*policy.possible_decisions(*found.record.key)]
+    return {**values, "token": None if token is None else describe(token)}
 
 
-def _in_short(token: IndexToken) -> dict[str, Value]:
+def _summarize_token(token: IndexToken) -> dict[str, Value]:
     """Return the parts of a token's description that a list has room for."""
-    values = {key: value for key, value in described(token).items() if key in _IN_SHORT}
+    values = {key: value for key, value in describe(token).items() if key in _IN_SHORT}
     values["location"] = token.location[:_LOCATION]
-    projects = token.restrictions.projects
-    values["projects"] = None if projects is None else fitting(projects, _NAMES_BYTES)
+    projects = token.scope.projects
+    values["projects"] = None if projects is None else fit_names(projects, _NAMES_BYTES)
     return values
 
 
-def vault_overview(
+def describe_vault(
     vault: Vault, *, locked: bool, count: int, note: str | None, handed: bool = False
 ) -> dict[str, Value]:
     """Return the state of a vault, and who can open it without the agent.
@@ -100,10 +102,10 @@ def vault_overview(
     }
 
 
-def page(
-    held: list[Found],
+def page_of_entries(
+    held: list[StoredRecord],
     after: int,
-    seen: Callable[[Found], IndexToken | None] = lambda _found: None,
+    seen: Callable[[StoredRecord], IndexToken | None] = lambda _found: None,
     policy: PolicyFile | None = None,
 ) -> tuple[list[Value], int | None]:
     """Return the entries from number `after` on that fit into an answer, and the next number.
@@ -120,14 +122,14 @@ def page(
             return entries, after + len(entries)
         token = seen(found)
         room -= 0 if token is None else _TOKEN_BYTES
-        values = entry(record, found.vault.provider)
+        values = describe_record(record, found.vault.provider)
         if policy is not None:
-            values["policy"] = [*policy.possible(*record.key)]
-        entries.append({**values, "token": None if token is None else _in_short(token)})
+            values["policy"] = [*policy.possible_decisions(*record.key)]
+        entries.append({**values, "token": None if token is None else _summarize_token(token)})
     return entries, None
 
 
-def fitting(names: Sequence[str], room: int = PAGE_BYTES) -> list[Value]:
+def fit_names(names: Sequence[str], room: int = PAGE_BYTES) -> list[Value]:
     """Return as many of the names as fit into `room` bytes of an answer."""
     found: list[Value] = []
     for name in names:
@@ -138,7 +140,7 @@ def fitting(names: Sequence[str], room: int = PAGE_BYTES) -> list[Value]:
     return found
 
 
-def protections(report: Report, arena: Arena) -> dict[str, Value]:
+def describe_protections(report: HardenReport, arena: Arena) -> dict[str, Value]:
     """Return the protections of this process against other processes, and their state."""
     found: dict[str, Value] = {"memory": arena.kind}
     for name in report.in_force:

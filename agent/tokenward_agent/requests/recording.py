@@ -8,9 +8,9 @@ message of an error, or anything of a body.
 
 from __future__ import annotations
 
-from tokenward_agent.asking.peer import Peer
-from tokenward_agent.audit.lines import encoded
-from tokenward_agent.requests.naming import is_named, stored_as
+from tokenward_agent.audit.lines import encode_json
+from tokenward_agent.peer.peer import Peer
+from tokenward_agent.requests.naming import names_service, stored_service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from typing import Final
 
     from tokenward_agent.audit.log import AuditLog
-    from tokenward_agent.store.anchoring import Anchoring
+    from tokenward_agent.store.audit_anchoring import AuditAnchoring
     from tokenward_agent.wire.answer import Answer
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
-    Slow = Callable[[Request, memoryview], Awaitable[Answer]]
+    AsyncHandler = Callable[[Request, memoryview], Awaitable[Answer]]
 
 RECORDED: Final = frozenset(
     {"fetch", "login", "logout", "lock", "unlock", "create", "passphrase", "restore", "stop"}
@@ -45,49 +45,49 @@ _OF_ANSWER: Final = frozenset(
 class Recorder:
     """Writes the lines about one agent's requests, or those of the socket `share`, into its log."""
 
-    def __init__(self, log: AuditLog, anchoring: Anchoring, share: str = "") -> None:
+    def __init__(self, log: AuditLog, audit_anchoring: AuditAnchoring, share: str = "") -> None:
         self._log = log
-        self._anchoring = anchoring
+        self._audit_anchoring = audit_anchoring
         self._share = share
 
-    def decided(self, request: Request, answer: Answer) -> None:
+    def record_decision(self, request: Request, answer: Answer) -> None:
         """Write the line about a request, before its answer is sent."""
         if request.op not in RECORDED or answer.values.get("code") in UNDECIDED:
             return
         if request.op == "lock" and answer.values["ok"] is True:
-            return  # `before` has written it
-        self._write(request.op, request, _facts(request, answer))
+            return  # `record_first` has written it
+        self._write(request.op, request, _facts_of(request, answer))
 
-    def event(self, event: str, **facts: object) -> None:
+    def record_event(self, event: str, **facts: object) -> None:
         """Write a line about an event without a request: the agent starts or ends."""
         self._log.write(event, "", facts)
 
-    def before(self, handler: Slow) -> Slow:
+    def record_first(self, handler: AsyncHandler) -> AsyncHandler:
         """Write a request's line, and have the vaults vouch for it, before its `handler` runs.
 
         The line says `done`; if the handler fails, a second line says so.
         """
 
-        async def recorded(request: Request, body: memoryview) -> Answer:
+        async def record_and_handle(request: Request, body: memoryview) -> Answer:
             self._write(request.op, request, {"decision": "done"})
-            await self._anchoring.now()
+            await self._audit_anchoring.anchor_now()
             return await handler(request, body)
 
-        return recorded
+        return record_and_handle
 
     def _write(self, event: str, request: Request, facts: dict[str, object]) -> None:
         peer, who = request.peer, ""
         if isinstance(peer, Peer):
-            who = peer.described(encoded)
+            who = peer.describe(encode_json)
             if event == "fetch" and peer.wanted and not self._share:
                 facts["purpose"] = peer.wanted
         if self._share:
             facts["share"] = self._share
         self._log.write(event, who, facts)
-        self._anchoring.wrote()
+        self._audit_anchoring.note_line()
 
 
-def _facts(request: Request, answer: Answer) -> dict[str, object]:
+def _facts_of(request: Request, answer: Answer) -> dict[str, object]:
     values = answer.values
     if values["ok"] is not True:
         facts: dict[str, object] = {"decision": "refused", "code": values["code"]}
@@ -102,15 +102,15 @@ def _facts(request: Request, answer: Answer) -> dict[str, object]:
     for key, value in values.items():
         if value and key in _OF_ANSWER:
             facts[key] = value
-    if request.op in {"login", "logout"} and is_named(request):
-        facts["service"] = stored_as(request)
-        facts["username"] = request.text("username") or _only(values.get("removed"))
+    if request.op in {"login", "logout"} and names_service(request):
+        facts["service"] = stored_service(request)
+        facts["username"] = request.text("username") or _only_removed(values.get("removed"))
     elif request.op == "passphrase":
         facts["action"] = request.text("action")
     return facts
 
 
-def _only(removed: Value) -> Value:
+def _only_removed(removed: Value) -> Value:
     """Return the user name of the one credential that a logout removed, else None."""
     match removed:
         case [{"username": str(name)}]:

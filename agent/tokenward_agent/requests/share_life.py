@@ -14,12 +14,12 @@ socket has opened the vault again.
 from __future__ import annotations
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.requests.shared import over
+from tokenward_agent.requests.share_answers import share_ended_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.requests.shared import Share
+    from tokenward_agent.requests.share_answers import Share
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
 
@@ -32,11 +32,11 @@ class ShareLife:
         self._opening = opening
         self.policy = policy
 
-    def require(self, share: Share) -> None:
+    def require_usable(self, share: Share) -> None:
         """Raise Failure if a share is over, or its vault is not open."""
-        self.policy.look(self._vaults.clock.wall())
-        if self.over(share):
-            raise over()
+        self.policy.reload(self._vaults.clock.wall())
+        if self.end_reason(share):
+            raise share_ended_error()
         vault = self._vaults.each.get(share.holder)
         if vault is not None and vault.state != "open":
             raise Failure(
@@ -47,12 +47,12 @@ class ShareLife:
                 stored=True,
             )
 
-    def over(self, share: Share) -> str:
+    def end_reason(self, share: Share) -> str:
         """Return why a share is over: `lock`, `policy`, `login` or `logout`; "" if it is not.
 
         The policy counts as it was last read.
         """
-        if self._opening.locked:
+        if self._opening.is_locked:
             return "lock"
         if share.agreed not in {None, self.policy.changes}:
             return "policy"

@@ -12,17 +12,17 @@ import asyncio
 import secrets
 from typing import NamedTuple
 
-from tokenward_agent.asking.peer import Peer
 from tokenward_agent.failure import Failure
-from tokenward_agent.requests.case import Case
-from tokenward_agent.requests.naming import stored_as
-from tokenward_agent.requests.narrowing import Going
-from tokenward_agent.requests.share_wish import share_wish
-from tokenward_agent.requests.shared import Share
-from tokenward_agent.wire.answer import Answer, done
-from tokenward_agent.wire.door import Door
-from tokenward_agent.wire.local import SharedPlace
-from tokenward_agent.wire.place import PlaceError
+from tokenward_agent.peer.peer import Peer
+from tokenward_agent.requests.access_request import AccessRequest
+from tokenward_agent.requests.attenuation import Delivery
+from tokenward_agent.requests.naming import stored_service
+from tokenward_agent.requests.share_answers import Share
+from tokenward_agent.requests.share_request import read_share_request
+from tokenward_agent.wire.answer import Answer, success_answer
+from tokenward_agent.wire.listen_address import ListenAddressError
+from tokenward_agent.wire.listener import Listener
+from tokenward_agent.wire.local import SharedAddress
 from tokenward_os.files import uid
 
 TYPE_CHECKING = False
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from typing import Final
 
     from tokenward_agent.policy.rule import Terms
-    from tokenward_agent.requests.dispatch import Slow
+    from tokenward_agent.requests.dispatch import AsyncHandler
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.share_life import ShareLife
-    from tokenward_agent.store.children import Children, Sealed
+    from tokenward_agent.store.derived_tokens import DerivedTokens, SecretSource
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Record
-    from tokenward_agent.wire.door import Dispatch
+    from tokenward_agent.wire.listener import Dispatch
     from tokenward_agent.wire.request import Request
     from tokenward_agent.wire.server import Server
     from tokenward_protocol.packing import Value
@@ -47,16 +47,16 @@ MOST_CONNECTIONS: Final = 32
 """For each share, at a time."""
 
 
-class _Open(NamedTuple):
+class _OpenShare(NamedTuple):
     share: Share
     uids: tuple[int, ...]
     ends: int | None  # wall clock, for display
-    place: SharedPlace
-    door: Door
+    address: SharedAddress
+    listener: Listener
     timer: asyncio.TimerHandle | None
 
 
-class _Shared(Going):
+class _Shared(Delivery):
     """What a share may hand out, if one more share fits."""
 
     instead_of_whole = "leave `--whole` out to share attenuated tokens of it"
@@ -69,7 +69,7 @@ class _Shared(Going):
         self.require_room()
 
 
-class Sharing:
+class ShareRequests:
     """The shares of one agent; `folder` is where sockets are made unless the request names a path.
 
     `note` is called with the path and the reason when a share ends without a request.
@@ -79,7 +79,7 @@ class Sharing:
         self,
         vaults: Vaults,
         life: ShareLife,
-        children: Children,
+        derived_tokens: DerivedTokens,
         fetch: Fetch,
         dispatch: Callable[[Share], Dispatch],
         note: Callable[[str, str], None],
@@ -87,13 +87,13 @@ class Sharing:
     ) -> None:
         self._vaults = vaults
         self._life = life
-        self._children = children
+        self._derived_tokens = derived_tokens
         self._fetch = fetch
         self._dispatch = dispatch
         self._note = note
         self._folder = folder
         self._server: Server | None = None
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _OpenShare] = {}
 
     def serve(self, server: Server) -> None:
         """Use this server for the shares that are opened from now on."""
@@ -101,41 +101,43 @@ class Sharing:
 
     async def share(self, request: Request, _body: memoryview) -> Answer:
         """Open a socket that hands out one credential. Raise Failure."""
-        asked = share_wish(request)
-        path = asked.at or f"{self._folder}/share-{secrets.token_hex(8)}.sock"
-        scope = stored_as(request)
-        bounds = ("share", path, asked.uids, asked.lifetime)
+        share_request = read_share_request(request)
+        path = share_request.at or f"{self._folder}/share-{secrets.token_hex(8)}.sock"
+        scope = stored_service(request)
+        bounds = ("share", path, share_request.uids, share_request.lifetime)
 
-        def going_of(record: Record, secret: Sealed) -> Going:
-            going = _Shared(self._children, record, secret, asked.width, bounds=bounds)
+        def make_delivery(record: Record, secret: SecretSource) -> Delivery:
+            going = _Shared(
+                self._derived_tokens, record, secret, share_request.restriction, bounds=bounds
+            )
             going.require_room = lambda: self._require_room(path)
             return going
 
-        found, going, passed = await self._fetch.granted(
-            request, going_of, lambda grant: asked.described(grant, path)
+        found, delivery, authorization = await self._fetch.authorize(
+            request, make_delivery, lambda grant: share_request.describe(grant, path)
         )
-        projects, lifetime = asked.width.projects, asked.lifetime
-        going.require_possible(passed.terms, self._vaults.clock.wall())
+        projects, lifetime = share_request.restriction.projects, share_request.lifetime
+        delivery.require_possible(authorization.terms, self._vaults.clock.wall())
         share = Share(
             path,
-            going.under(passed.terms),
+            delivery.grant_under(authorization.terms),
             scope,
             projects,
             found.vault.provider,
             None if lifetime is None else self._vaults.clock.boot() + lifetime,
-            Case(request, found.record, projects).subject,
-            None if passed.consent is None else self._life.policy.changes,
+            AccessRequest(request, found.record, projects).policy_input,
+            None if authorization.consent is None else self._life.policy.changes,
         )
-        self._begin(share, asked.uids, lifetime)
-        return done(request.number, None, **self._told(share.path))
+        self._begin(share, share_request.uids, lifetime)
+        return success_answer(request.number, None, **self._describe(share.path))
 
     def _require_room(self, path: str) -> None:
         """Raise Failure if one more share does not fit, or not at this place."""
         if len(self._open) >= MOST_SHARES:
             raise Failure("busy", "Too many shares are open.", "`auth share --stop`")
-        place = _bound(path, for_others=False)
-        place.listener.close()
-        place.release()
+        address = _bound(path, for_others=False)
+        address.listener.close()
+        address.release()
 
     def unshare(self, request: Request) -> Answer:
         """Close one shared socket, or all of them. Raise Failure."""
@@ -145,11 +147,11 @@ class Sharing:
         stopped: list[Value] = [*(self._open if at is None else [at])]
         for path in stopped:
             self._end(str(path))
-        return done(request.number, stopped=stopped)
+        return success_answer(request.number, stopped=stopped)
 
     def overview(self) -> list[Value]:
         """Return descriptions of the shares."""
-        return [self._told(path) for path in self._open]
+        return [self._describe(path) for path in self._open]
 
     def close(self) -> None:
         """End all shares."""
@@ -162,41 +164,41 @@ class Sharing:
             self._end(path)
             self._note(path, why)
 
-    def telling(self, handler: Slow) -> Slow:
+    def with_ended_shares(self, handler: AsyncHandler) -> AsyncHandler:
         """Add to a handler's answer the shares that ended meanwhile."""
 
-        async def told(request: Request, body: memoryview) -> Answer:
+        async def handle_and_tell(request: Request, body: memoryview) -> Answer:
             before = list(self._open)
             answer = await handler(request, body)
             ended: list[Value] = [path for path in before if path not in self._open]
             return Answer({**answer.values, "stopped": ended}, answer.secret) if ended else answer
 
-        return told
+        return handle_and_tell
 
-    def look(self) -> None:
+    def end_finished(self) -> None:
         """End the shares that are over; to be called after each change of a vault's state."""
         for path, held in list(self._open.items()):
-            if why := self._life.over(held.share):
+            if why := self._life.end_reason(held.share):
                 self._end(path)
                 self._note(path, why)
 
-    def require(self, share: Share) -> None:
+    def require_usable(self, share: Share) -> None:
         """Raise Failure if a share is over, or its vault is not open."""
         try:
-            self._life.require(share)
+            self._life.require_usable(share)
         except Failure:
-            asyncio.get_running_loop().call_soon(self.look)  # it may close this connection
+            asyncio.get_running_loop().call_soon(self.end_finished)  # it may close this connection
             raise
 
     def _begin(self, share: Share, uids: tuple[int, ...], lifetime: int | None) -> None:
         assert self._server is not None  # noqa: S101 - for the type checkers; `serve` comes first
         admitted = {uid(), 0, *uids}
         before = self._open.get(share.path)
-        if before is not None and not before.place.still_ours():  # its socket file was replaced
+        if before is not None and not before.address.is_valid():  # its socket file was replaced
             self._end(share.path)
-        place = _bound(share.path, for_others=bool(uids))
-        door = Door(
-            place.listener,
+        address = _bound(share.path, for_others=bool(uids))
+        listener = Listener(
+            address.listener,
             self._dispatch(share),
             Peer,
             admitted.__contains__,
@@ -206,8 +208,8 @@ class Sharing:
         if lifetime is not None:
             ends = self._vaults.clock.wall() + lifetime
             timer = asyncio.get_running_loop().call_later(lifetime, self._end, share.path)
-        self._open[share.path] = _Open(share, uids, ends, place, door, timer)
-        self._server.open(door)
+        self._open[share.path] = _OpenShare(share, uids, ends, address, listener, timer)
+        self._server.add_listener(listener)
 
     def _end(self, path: str) -> None:
         """Close a shared socket and its connections."""
@@ -215,10 +217,10 @@ class Sharing:
         ended = self._open.pop(path)
         if ended.timer is not None:
             ended.timer.cancel()
-        self._server.shut(ended.door)
-        ended.place.release()
+        self._server.remove_listener(ended.listener)
+        ended.address.release()
 
-    def _told(self, path: str) -> dict[str, Value]:
+    def _describe(self, path: str) -> dict[str, Value]:
         held = self._open[path]
         return {
             "socket": path,
@@ -231,9 +233,9 @@ class Sharing:
         }
 
 
-def _bound(path: str, *, for_others: bool) -> SharedPlace:
+def _bound(path: str, *, for_others: bool) -> SharedAddress:
     """Bind a socket. Raise Failure."""
     try:
-        return SharedPlace(path, for_others=for_others)
-    except PlaceError as error:
+        return SharedAddress(path, for_others=for_others)
+    except ListenAddressError as error:
         raise Failure("refused", str(error), "name another place with `--at`") from None

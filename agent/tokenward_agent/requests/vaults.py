@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.requests.overview import vault_overview
-from tokenward_agent.requests.screen import session
+from tokenward_agent.requests.overview import describe_vault
+from tokenward_agent.requests.session_variables import session_variables
 from tokenward_agent.store.vaults import VAULT_OF
-from tokenward_agent.wire.answer import Answer, done
+from tokenward_agent.wire.answer import Answer, success_answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,17 +50,19 @@ class VaultRequests:
         provider, note = await self._choice.choose(
             request.text("provider"),
             request.text("program"),
-            session(request),
+            session_variables(request),
             probe=request.flag("probe"),
         )
-        await self._opening.open_what_opens(provider)
+        await self._opening.open_available(provider)
         vault = self._vaults.each[VAULT_OF[provider]]
         if vault.state != "absent":
-            needs = self._opening.needs(vault) if vault.state == "closed" else "nothing"
+            needs = self._opening.opening_needs(vault) if vault.state == "closed" else "nothing"
         else:
             needs = "choice" if provider == "disabled" else "nothing"
-        state = "locked" if vault.state == "closed" and self._locking.locked else vault.state
-        return done(request.number, provider=provider, state=state, needs=needs, note=note)
+        state = "locked" if vault.state == "closed" and self._locking.is_locked else vault.state
+        return success_answer(
+            request.number, provider=provider, state=state, needs=needs, note=note
+        )
 
     async def create(self, request: Request, body: memoryview) -> Answer:
         """Create a vault, or add a slot to one."""
@@ -68,20 +70,20 @@ class VaultRequests:
         provider, slot = str(request.arguments["provider"]), str(request.arguments["slot"])
         program = request.text("program")
         if slot == "program":
-            program = self._program.judged(program)
-        await self._creation.create(provider, slot, session(request), body, program)
-        return done(request.number, provider=provider, slot=slot)
+            program = self._program.select(program)
+        await self._creation.create(provider, slot, session_variables(request), body, program)
+        return success_answer(request.number, provider=provider, slot=slot)
 
     def _refuse_while_locked(self) -> None:
         """Raise Failure while locked: a new vault would be open at once."""
-        if self._locking.locked:
+        if self._locking.is_locked:
             raise Failure("locked", "The agent is locked.", "`auth unlock`")
 
     async def lock(self, request: Request, _body: memoryview) -> Answer:
         """Wipe every key, until `unlock`."""
         self._adopted.forget()
         locked: list[Value] = [vault.provider for vault in await self._locking.lock()]
-        return done(request.number, locked=locked)
+        return success_answer(request.number, locked=locked)
 
     async def unlock(self, request: Request, body: memoryview) -> Answer:
         """Open the vaults that can be opened; a `program` in the request becomes the chosen one."""
@@ -90,7 +92,7 @@ class VaultRequests:
         left = await self._locking.unlock(
             request.text("provider"),
             body or None,
-            session(request),
+            session_variables(request),
             attended=request.flag("attended"),
         )
         opened: list[Value] = [
@@ -99,7 +101,7 @@ class VaultRequests:
         closed: list[Value] = [
             {
                 "provider": vault.provider,
-                "needs": self._opening.needs(vault),
+                "needs": self._opening.opening_needs(vault),
                 "note": str(vault.problem or self._opening.notes.get(vault.provider, "")),
                 "hint": self._opening.hints.get(vault.provider, "")
                 if vault.problem is None
@@ -107,13 +109,13 @@ class VaultRequests:
             }
             for vault in left
         ]
-        return done(request.number, opened=opened, closed=closed)
+        return success_answer(request.number, opened=opened, closed=closed)
 
     async def passphrase(self, request: Request, body: memoryview) -> Answer:
         """Set or remove the passphrase of the `disabled` vault."""
         self._refuse_while_locked()
         action = request.text("action")
-        await self._opening.open_what_opens("disabled")
+        await self._opening.open_available("disabled")
         if action == "set":
             vault = await self._creation.set_passphrase(body, {}, keep=request.flag("keep"))
         elif action == "remove" and not body:
@@ -123,19 +125,19 @@ class VaultRequests:
                 "bad-request", "The action is `set` with a body, or `remove` without one."
             )
         other = self._vaults.each["keyring"]
-        overview = vault_overview(vault, locked=False, count=0, note=None)
+        overview = describe_vault(vault, locked=False, count=0, note=None)
         elsewhere = len(other.records) if other.state in {"open", "absent"} else None
-        return done(request.number, slots=overview["slots"], elsewhere=elsewhere)
+        return success_answer(request.number, slots=overview["slots"], elsewhere=elsewhere)
 
     async def restore(self, request: Request, _body: memoryview) -> Answer:
         """Restore the previous generation, and open the vault if that does not need the user."""
         provider = str(request.arguments["provider"])
         if not request.flag("previous"):
             raise Failure("bad-request", "A restore needs `previous`: the previous generation.")
-        restored = await self._restoring.previous(provider, anyway=request.flag("anyway"))
-        await self._opening.open_what_opens(provider)
+        restored = await self._restoring.restore_previous(provider, anyway=request.flag("anyway"))
+        await self._opening.open_available(provider)
         vault = self._vaults.each[VAULT_OF[provider]]
-        return done(
+        return success_answer(
             request.number,
             provider=vault.provider,
             generation=restored.header.generation,

@@ -9,7 +9,7 @@ import os
 import re
 
 
-def sockets(address: str) -> list[str]:
+def socket_paths(address: str) -> list[str]:
     """Return the Unix sockets of a bus's address, in order; other transports are left out.
 
     Source: the D-Bus specification, "Server Addresses".
@@ -20,10 +20,10 @@ def sockets(address: str) -> list[str]:
         values = dict(pair.split("=", 1) for pair in rest.split(",") if "=" in pair)
         for key, before in (("path", ""), ("abstract", "\0")):
             if transport == "unix" and key in values:
-                found.append(before + _unescaped(values[key]))
+                found.append(before + _unescape(values[key]))
     return found
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     spelled = re.sub(rb"%([0-9A-Fa-f]{2})", lambda m: bytes([int(m[1], 16)]), os.fsencode(text))
     return os.fsdecode(spelled)

@@ -10,7 +10,7 @@ Only requests in `USES` count as use; a program that reads the agent's status ke
 
 from __future__ import annotations
 
-from tokenward_agent.policy.locks import Locks
+from tokenward_agent.policy.locks import LockSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class AutoLock:
     """Locks one agent by itself, by the `policy` file.
 
     `is_open` tells whether any vault is open; if a lock closes one, `note` records the reason.
-    `vouch` waits shortly for writes that need the keys; `close` destroys the keys.
+    `anchor` waits shortly for writes that need the keys; `close` destroys the keys.
     """
 
     def __init__(
@@ -47,55 +47,55 @@ class AutoLock:
         policy: PolicyFile,
         is_open: Callable[[], bool],
         note: Callable[[str], None],
-        vouch: Callable[[], Awaitable[None]],
+        anchor: Callable[[], Awaitable[None]],
         close: Callable[[], None],
     ) -> None:
         self._clock = clock
         self._policy = policy
         self._is_open = is_open
         self._note = note
-        self._vouch = vouch
+        self._anchor = anchor
         self._close = close
         self._used = clock.boot()
-        self._slept = clock.slept()
+        self._slept = clock.asleep_seconds()
         self._last: tuple[str, int] | None = None
-        self.locks = Locks()
+        self.locks = LockSettings()
         """The events to lock at, from the last valid version of the file."""
         self.tellers: set[str] = set()
         """The current sources of session events: `LOGIND`, `SESSION_BUS`."""
 
     async def lock(self, why: str) -> None:
         """Lock because of `sleep`, `screen`, `logout` or `idle`; the lock is complete on return."""
-        self._say(why)
+        self._log(why)
         try:
-            await self._vouch()
+            await self._anchor()
         finally:
             self._close()
 
-    def _say(self, why: str) -> None:
+    def _log(self, why: str) -> None:
         if self._is_open():
             self._last = why, self._clock.wall()
             self._note(why)
 
-    def asked(self, op: str) -> None:
+    def before_request(self, op: str) -> None:
         """Lock before a request, if a lock is due."""
-        if why := self._due():
-            self._say(why)
+        if why := self._due_reason():
+            self._log(why)
             self._close()
         if op in USES:
             self._used = self._clock.boot()
 
-    async def look_around(self) -> None:
+    async def check(self) -> None:
         """Check the user's file and the clocks."""
-        self._policy.look(self._clock.wall())
+        self._policy.reload(self._clock.wall())
         if not self._policy.problem:
             self.locks = self._policy.policy.locks
-        if why := self._due():
+        if why := self._due_reason():
             await self.lock(why)
 
-    def _due(self) -> str:
+    def _due_reason(self) -> str:
         """Return a reason that the clocks give, once, or ""."""
-        slept, boot = self._clock.slept(), self._clock.boot()
+        slept, boot = self._clock.asleep_seconds(), self._clock.boot()
         if slept - self._slept >= LEAST_SLEEP:
             self._slept = slept
             if self.locks.sleep:
@@ -106,9 +106,9 @@ class AutoLock:
             return "idle"
         return ""
 
-    def woke(self) -> None:
+    def note_resume(self) -> None:
         """Record that the sleep that ends now was announced in time."""
-        self._slept = max(self._slept, self._clock.slept())
+        self._slept = max(self._slept, self._clock.asleep_seconds())
 
     def overview(self) -> dict[str, Value]:
         """Return the events that lock, their sources, and the last lock."""

@@ -6,7 +6,7 @@ learns our user id and nothing else. No secret ever comes near it.
 
 The bus is truthful about the sender of a message, but any client can send a signal straight to us,
 whether or not we asked for it. So `owners` tracks the owner of a well-known name, and only
-`from_owner` tells whether a signal comes from it.
+`is_from_owner` tells whether a signal comes from it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import sys
 
 from jeepney.auth import BEGIN, Authenticator  # type: ignore[import-untyped] # no annotations
 
-from tokenward_agent.session import frames
-from tokenward_agent.session.frames import ANSWER, ERROR, SIGNAL
+from tokenward_agent.session import dbus_frames
+from tokenward_agent.session.dbus_frames import ANSWER, ERROR, SIGNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from tokenward_agent.session.frames import Heard
+    from tokenward_agent.session.dbus_frames import BusMessage
 
 SECONDS: Final = 20
 """Time limit for an answer of a bus or a service."""
@@ -61,7 +61,7 @@ class Bus:
         self._serial = 0
         self._read = bytearray()
         self._descriptors: list[int] = []
-        self._waiting: collections.deque[Heard] = collections.deque()
+        self._waiting: collections.deque[BusMessage] = collections.deque()
         self.owners: dict[str, str] = {}
         """The owners of the tracked names: the unique name of a connection, "" for none."""
 
@@ -71,7 +71,7 @@ class Bus:
             async with asyncio.timeout(SECONDS):
                 await asyncio.get_running_loop().sock_connect(self._sock, path)
                 await self._authenticate()
-            await self.ask(_THE_BUS, _THE_BUS_PATH, f"{_THE_BUS}.Hello")
+            await self.call(_THE_BUS, _THE_BUS_PATH, f"{_THE_BUS}.Hello")
         except (OSError, ValueError) as error:  # TimeoutError is an OSError
             raise BusError(f"no bus answers ({type(error).__name__})") from None
 
@@ -79,7 +79,7 @@ class Bus:
         conversation = Authenticator(enable_fds=True)
         for line in conversation:
             await self._send(line)
-            conversation.feed(await self._more(1024))
+            conversation.feed(await self._receive(1024))
         await self._send(BEGIN)
 
     def close(self) -> None:
@@ -91,8 +91,8 @@ class Bus:
     async def _send(self, data: bytes) -> None:
         await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
-    async def _more(self, size: int) -> bytes:
-        """Return the next bytes, at most `size`; keep the descriptors. Raises BusError."""
+    async def _receive(self, size: int) -> bytes:
+        """Return the next bytes, at most `frame_size`; keep the descriptors. Raises BusError."""
         if sys.platform != "linux":
             raise NotImplementedError
         room = socket.CMSG_SPACE(_DESCRIPTORS * array.array("i").itemsize)
@@ -122,49 +122,53 @@ class Bus:
         finally:
             loop.remove_reader(self._sock.fileno())
 
-    async def _next(self) -> tuple[Heard, list[int]]:
+    async def _next(self) -> tuple[BusMessage, list[int]]:
         """Return the next message and the descriptors that came with it, which are the caller's.
 
         May be cancelled at any point: the bytes read so far are kept.
         """
         await asyncio.sleep(0)  # other tasks run in between, however fast messages come
-        while len(self._read) < (whole := self._whole()):
-            self._read += await self._more(whole - len(self._read))
-        message = frames.heard(bytes(self._read), self._descriptors)
+        while len(self._read) < (whole := self._message_size()):
+            self._read += await self._receive(whole - len(self._read))
+        message = dbus_frames.read_message(bytes(self._read), self._descriptors)
         self._read.clear()
         descriptors, self._descriptors = self._descriptors, []
         return message, descriptors
 
-    def _whole(self) -> int:
+    def _message_size(self) -> int:
         """Return the size of the message being read, as far as it is known."""
-        start = bytes(self._read[: frames.START])
-        return frames.START if len(start) < frames.START else frames.size(start)
+        start = bytes(self._read[: dbus_frames.START])
+        return (
+            dbus_frames.START if len(start) < dbus_frames.START else dbus_frames.frame_size(start)
+        )
 
-    async def ask(
+    async def call(
         self, to: str, path: str, method: str, signature: str = "", *body: object
     ) -> tuple[Any, ...]:
         """Call a method, and return its result. Raises BusError."""
-        message, descriptors = await self._ask(to, path, method, signature, body)
+        message, descriptors = await self._call(to, path, method, signature, body)
         self._close_all(descriptors)
         return message.body
 
-    async def ask_for_descriptor(
+    async def call_for_descriptor(
         self, to: str, path: str, method: str, signature: str, *body: object
     ) -> int:
         """Call a method that returns a descriptor, which is the caller's. Raises BusError."""
-        _, descriptors = await self._ask(to, path, method, signature, body)
+        _, descriptors = await self._call(to, path, method, signature, body)
         self._close_all(descriptors[1:])
         if not descriptors:
             raise BusError(f"{method} returned no descriptor")
         return descriptors[0]
 
-    async def _ask(
+    async def _call(
         self, to: str, path: str, method: str, signature: str, body: tuple[Any, ...]
-    ) -> tuple[Heard, list[int]]:
+    ) -> tuple[BusMessage, list[int]]:
         self._serial += 1
         try:
             async with asyncio.timeout(SECONDS):
-                await self._send(frames.call(self._serial, to, path, method, signature, body))
+                await self._send(
+                    dbus_frames.make_call(self._serial, to, path, method, signature, body)
+                )
                 while True:
                     message, descriptors = await self._next()
                     if message.kind in {ANSWER, ERROR} and message.of == self._serial:
@@ -172,13 +176,13 @@ class Bus:
                     self._close_all(descriptors)
                     self._note(message)
         except (OSError, ValueError) as error:
-            raise _is_none(error) from None
+            raise _error_of(error) from None
         if message.kind == ERROR:
             self._close_all(descriptors)
             raise BusError(f"{method} was refused", message.name)
         return message, descriptors
 
-    def _note(self, message: Heard) -> None:
+    def _note(self, message: BusMessage) -> None:
         if message.kind != SIGNAL:
             return
         if len(self._waiting) >= MAX_WAITING:
@@ -190,31 +194,33 @@ class Bus:
         for descriptor in descriptors:
             os.close(descriptor)
 
-    async def hear(self) -> Heard:
+    async def next_signal(self) -> BusMessage:
         """Return the next signal; may be cancelled. Raises BusError."""
         while not self._waiting:
             try:
                 message, descriptors = await self._next()
             except (OSError, ValueError) as error:
-                raise _is_none(error) from None
+                raise _error_of(error) from None
             self._close_all(descriptors)
             self._note(message)
         message = self._waiting.popleft()
         match message.body:
-            case [str(name), _, str(owner)] if self.owner_changed(message, name):
+            case [str(name), _, str(owner)] if self.is_owner_change(message, name):
                 self.owners[name] = owner
         return message
 
-    async def want(self, **rule: str) -> None:
+    async def subscribe(self, **rule: str) -> None:
         """Subscribe to signals that match a rule. Raises BusError."""
         text = ",".join(f"{key}='{value}'" for key, value in {"type": "signal", **rule}.items())
-        await self.ask(_THE_BUS, _THE_BUS_PATH, f"{_THE_BUS}.AddMatch", "s", text)
+        await self.call(_THE_BUS, _THE_BUS_PATH, f"{_THE_BUS}.AddMatch", "s", text)
 
-    async def follow(self, name: str) -> str:
+    async def follow_owner(self, name: str) -> str:
         """Track the owner of a well-known name, and return it, "" for none. Raises BusError."""
-        await self.want(sender=_THE_BUS, interface=_THE_BUS, member="NameOwnerChanged", arg0=name)
+        await self.subscribe(
+            sender=_THE_BUS, interface=_THE_BUS, member="NameOwnerChanged", arg0=name
+        )
         try:
-            found = await self.ask(_THE_BUS, _THE_BUS_PATH, f"{_THE_BUS}.GetNameOwner", "s", name)
+            found = await self.call(_THE_BUS, _THE_BUS_PATH, f"{_THE_BUS}.GetNameOwner", "s", name)
             self.owners[name] = str(found[0])
         except BusError as error:
             if not error.refused:
@@ -222,11 +228,11 @@ class Bus:
             self.owners[name] = ""
         return self.owners[name]
 
-    def from_owner(self, message: Heard, name: str) -> bool:
+    def is_from_owner(self, message: BusMessage, name: str) -> bool:
         """Tell whether the owner of the name `name` sent a signal."""
         return bool(message.sender) and message.sender == self.owners.get(name)
 
-    def owner_changed(self, message: Heard, name: str) -> bool:
+    def is_owner_change(self, message: BusMessage, name: str) -> bool:
         """Tell whether a signal says that the owner of the name `name` changed."""
         return (
             message.name == _OWNER_CHANGED
@@ -244,7 +250,7 @@ def _socket() -> socket.socket:
     )
 
 
-def _is_none(error: Exception) -> BusError:
+def _error_of(error: Exception) -> BusError:
     """Return the error for a bus that has ended, or that is not a bus."""
     kind = BusGone if isinstance(error, ConnectionError) else BusError
     return kind(f"it is not a bus ({type(error).__name__})")

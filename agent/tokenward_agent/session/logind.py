@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from typing import Final
 
-    from tokenward_agent.policy.locks import Locks
+    from tokenward_agent.policy.locks import LockSettings
     from tokenward_agent.session.bus import Bus
-    from tokenward_agent.session.frames import Heard
+    from tokenward_agent.session.dbus_frames import BusMessage
 
 NAME: Final = "org.freedesktop.login1"
 PATH: Final = "/org/freedesktop/login1"
@@ -56,7 +56,7 @@ class Logind:
         self,
         bus: Bus,
         uid: int,
-        locks: Locks,
+        locks: LockSettings,
         lock: Callable[[str], Awaitable[None]],
         woke: Callable[[], None],
     ) -> None:
@@ -73,68 +73,68 @@ class Logind:
         loop = asyncio.get_running_loop()
         bus = self._bus
         try:
-            await bus.want(sender=NAME, path=PATH, interface=MANAGER)
+            await bus.subscribe(sender=NAME, path=PATH, interface=MANAGER)
             if self._locks.screen:
-                await bus.want(sender=NAME, interface=SESSION, member="Lock")
-                await bus.want(
+                await bus.subscribe(sender=NAME, interface=SESSION, member="Lock")
+                await bus.subscribe(
                     sender=NAME, interface=PROPERTIES, member="PropertiesChanged", arg0=SESSION
                 )
-            if await bus.follow(NAME):
-                await self._arrived()
+            if await bus.follow_owner(NAME):
+                await self._on_logind_started()
             look = loop.time() + LOOK_SECONDS
             while True:
                 try:
                     async with asyncio.timeout_at(look):
-                        message = await bus.hear()
+                        message = await bus.next_signal()
                 except TimeoutError:
                     look = loop.time() + LOOK_SECONDS
-                    await self._look()
+                    await self._check_sessions()
                 else:
-                    await self._heard(message)
+                    await self._on_signal(message)
         finally:
-            self._let_go()
+            self._release_inhibitor()
 
-    async def _heard(self, message: Heard) -> None:
-        if self._bus.owner_changed(message, NAME):
-            self._let_go()
+    async def _on_signal(self, message: BusMessage) -> None:
+        if self._bus.is_owner_change(message, NAME):
+            self._release_inhibitor()
             if self._bus.owners[NAME]:
-                await self._arrived()
-        elif self._bus.from_owner(message, NAME):
-            await self._said(message)
+                await self._on_logind_started()
+        elif self._bus.is_from_owner(message, NAME):
+            await self._on_logind_signal(message)
 
-    async def _said(self, message: Heard) -> None:
+    async def _on_logind_signal(self, message: BusMessage) -> None:
         interface, _, member = message.name.rpartition(".")
         match member, message.body:
             case "PrepareForSleep", [True] if interface == MANAGER:
-                await self._sleeps()
+                await self._on_sleep()
             case "PrepareForSleep", [False] if interface == MANAGER:
                 self._woke()
                 await self._inhibit()
             case (("SessionNew" | "SessionRemoved" | "UserRemoved"), _) if interface == MANAGER:
-                await self._look()
+                await self._check_sessions()
             case "Lock", [] if interface == SESSION:
-                await self._screen_locked(message.path)
+                await self._check_screen(message.path)
             case "PropertiesChanged", [of, {"LockedHint": [_, True]}, _] if of == SESSION:
-                await self._screen_locked(message.path)
+                await self._check_screen(message.path)
 
-    async def _arrived(self) -> None:
+    async def _on_logind_started(self) -> None:
         """Begin with a logind that is present, or present again."""
-        await self._look()
+        await self._check_sessions()
         await self._inhibit()
 
-    async def _sleeps(self) -> None:
+    async def _on_sleep(self) -> None:
         try:
             if self._locks.sleep:
                 await self._lock("sleep")
         finally:
-            self._let_go()
+            self._release_inhibitor()
 
     async def _inhibit(self) -> None:
         """Delay the sleep of the machine for us, for as long as logind allows."""
-        self._let_go()
+        self._release_inhibitor()
         if self._locks.sleep:
-            with _refusing():
-                self._inhibitor = await self._bus.ask_for_descriptor(
+            with _tolerating_refusal():
+                self._inhibitor = await self._bus.call_for_descriptor(
                     self._bus.owners[NAME],
                     PATH,
                     f"{MANAGER}.Inhibit",
@@ -142,38 +142,38 @@ class Logind:
                     *("sleep", "tokenward", "Keys of credentials are destroyed first.", "delay"),
                 )
 
-    def _let_go(self) -> None:
+    def _release_inhibitor(self) -> None:
         if self._inhibitor is not None:
             os.close(self._inhibitor)
             self._inhibitor = None
 
-    async def _screen_locked(self, path: str) -> None:
-        with _refusing():
-            user = await self._property(path, SESSION, "User")
+    async def _check_screen(self, path: str) -> None:
+        with _tolerating_refusal():
+            user = await self._read_property(path, SESSION, "User")
             if self._locks.screen and isinstance(user, tuple) and user[:1] == (self._uid,):
                 await self._lock("screen")
 
-    async def _look(self) -> None:
+    async def _check_sessions(self) -> None:
         """Check whether the user is still logged in; an unknown state changes nothing."""
         owner = self._bus.owners[NAME]
         if not owner:
             return
-        with _refusing():
+        with _tolerating_refusal():
             try:
-                answer = await self._bus.ask(owner, PATH, f"{MANAGER}.GetUser", "u", self._uid)
+                answer = await self._bus.call(owner, PATH, f"{MANAGER}.GetUser", "u", self._uid)
             except BusError as error:
                 if error.refused != _NO_SUCH_USER:
                     raise
                 state: object = "gone"
             else:
-                state = await self._property("".join(answer[:1]), f"{NAME}.User", "State")
+                state = await self._read_property("".join(answer[:1]), f"{NAME}.User", "State")
             if isinstance(state, str):
                 before, self._logged_in = self._logged_in, state in LOGGED_IN
                 if before and not self._logged_in and self._locks.logout:
                     await self._lock("logout")
 
-    async def _property(self, path: str, interface: str, name: str) -> object:
-        answer = await self._bus.ask(
+    async def _read_property(self, path: str, interface: str, name: str) -> object:
+        answer = await self._bus.call(
             self._bus.owners[NAME], path, f"{PROPERTIES}.Get", "ss", interface, name
         )
         match answer:
@@ -183,7 +183,7 @@ class Logind:
 
 
 @contextlib.contextmanager
-def _refusing() -> Iterator[None]:
+def _tolerating_refusal() -> Iterator[None]:
     """Continue after a service's refusal. Raises BusError if the bus itself fails."""
     try:
         yield

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Final
 
-    from tokenward_agent.policy.locks import Locks
+    from tokenward_agent.policy.locks import LockSettings
     from tokenward_agent.session.bus import Bus
 
 NAMES: Final = (
@@ -28,7 +28,9 @@ NAMES: Final = (
 class ScreenSaver:
     """Watches one bus, and locks if `locks` says so, until that bus fails."""
 
-    def __init__(self, bus: Bus, locks: Locks, lock: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self, bus: Bus, locks: LockSettings, lock: Callable[[str], Awaitable[None]]
+    ) -> None:
         self._bus = bus
         self._names = NAMES if locks.screen else ()
         self._lock = lock
@@ -36,11 +38,11 @@ class ScreenSaver:
     async def watch(self) -> None:
         """Watch for ever. Raises BusError."""
         for name in self._names:
-            await self._bus.want(sender=name, interface=name, member="ActiveChanged")
-            await self._bus.follow(name)
+            await self._bus.subscribe(sender=name, interface=name, member="ActiveChanged")
+            await self._bus.follow_owner(name)
         while True:
-            message = await self._bus.hear()
+            message = await self._bus.next_signal()
             name, _, member = message.name.rpartition(".")
             active = member == "ActiveChanged" and message.body == (True,)
-            if active and name in self._names and self._bus.from_owner(message, name):
+            if active and name in self._names and self._bus.is_from_owner(message, name):
                 await self._lock("screen")

@@ -18,12 +18,12 @@ import contextlib
 from typing import NamedTuple
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.found import overtaken
 from tokenward_agent.store.process_key import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.store.providers import spellings
 from tokenward_agent.store.slot_keys import ATTENDED_SECONDS
+from tokenward_agent.store.stored_record import locked_meanwhile_error
 from tokenward_agent.vault.sealing import context
-from tokenward_agent.worker.runner import WorkerError, run
+from tokenward_agent.worker.runner import WorkerError, run_job
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ class AdoptedSecrets:
         self._reading.pop(key, None)
         self._kept.pop(key, None)
 
-    async def see(self, record: Record) -> None:
-        """Read a secret once, before it is adopted. Raise Failure as `secret`."""
+    async def check(self, record: Record) -> None:
+        """Read a secret once, before it is adopted. Raise Failure as `read_secret`."""
         await self._read_now(record, self._forgotten)
 
-    async def secret(self, record: Record) -> KeptSecret:
+    async def read_secret(self, record: Record) -> KeptSecret:
         """Return the secret of an adopted record. Raise Failure: `provider`, `not-found`."""
         kept = self._kept.get(record.key)
         if kept is not None and self._clock.boot() < kept.until:
@@ -110,16 +110,16 @@ class AdoptedSecrets:
     async def _read_now(self, record: Record, forgotten: int) -> Reading:
         reader = record.adopted.reader if record.adopted is not None else "keyring"
         async with self._turns[reader]:
-            block = self._arena.take(_ROOM)
+            block = self._arena.allocate(_ROOM)
             try:
-                answer = await self._work("read", record, block)
+                answer = await self._run_job("read", record, block)
                 if forgotten != self._forgotten:
-                    raise overtaken()
+                    raise locked_meanwhile_error()
                 secret = block[: answer["size"]]
                 kept = self._key.seal(secret, context(b"tokenward adopted", *record.key))
                 secret.release()
             finally:
-                self._arena.give(block)
+                self._arena.release(block)
         return Reading(kept, self._clock.boot() + KEPT_SECONDS)
 
     async def purge(self, record: Record) -> None:
@@ -127,9 +127,9 @@ class AdoptedSecrets:
         if record.adopted is not None:
             for spelling in spellings(record.adopted.spelling, record.service):
                 with contextlib.suppress(Failure):
-                    await self._work("delete", record, None, spelling)
+                    await self._run_job("delete", record, None, spelling)
 
-    async def _work(
+    async def _run_job(
         self, doing: str, record: Record, into: memoryview | None, spelling: str | None = None
     ) -> dict[str, Any]:
         adopted = record.adopted
@@ -143,7 +143,7 @@ class AdoptedSecrets:
         try:
             if adopted.reader == "subprocess":
                 return await self._program.run(doing, header, None, into, ATTENDED_SECONDS, {})
-            return await run(
+            return await run_job(
                 self._arena, f"keyring-{doing}", header, None, into, ATTENDED_SECONDS, {}
             )
         except WorkerError as error:

@@ -16,11 +16,11 @@ from tokenward_agent.store.stored_origins import origin
 from tokenward_agent.store.tombstones import Tombstones
 from tokenward_agent.store.vaults import VAULT_OF, Vaults
 from tokenward_agent.vault.lifetime import LONGEST, Lifetime
-from tokenward_agent.vault.record import Adopted, Record
+from tokenward_agent.vault.record import AdoptedSource, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tokenward_agent.store.found import Found
+    from tokenward_agent.store.stored_record import StoredRecord
     from tokenward_agent.vault.record import Key
     from tokenward_agent.vault.vault import Vault
 
@@ -32,7 +32,7 @@ class Changes:
         self._vaults = vaults
         self._tombstones = {each: Tombstones(state, each) for each in vaults.each}
         self._sweeps: set[asyncio.Task[None]] = set()
-        vaults.when_over = self._over
+        vaults.when_over = self._remove_expired
 
     async def login(
         self,
@@ -63,10 +63,10 @@ class Changes:
             record = Record(
                 service,
                 username,
-                self._later_than_all(vault, (service, username), now.wall),
+                self._login_time(vault, (service, username), now.wall),
                 None,
                 None if lifetime is None else Lifetime.beginning(now, lifetime),
-                None if adopt is None else Adopted(provider, adopt),
+                None if adopt is None else AdoptedSource(provider, adopt),
                 None if adopt is not None else vault.seal(service, username, secret),
                 never_shown,
             )
@@ -74,7 +74,7 @@ class Changes:
             for other in vaults.each.values():
                 if other is not vault and record.key in other.records:
                     vaults.hide(other, [other.records[record.key]])
-                    await self._clear(other)
+                    await self._remove_hidden(other)
             vaults.drop_from_memory(found.record for found in older if found.vault is vaults.memory)
             vaults.when_changed()
         return max((each.record for each in older), key=lambda each: each.created, default=None)
@@ -115,7 +115,7 @@ class Changes:
 
     async def logout(
         self, service: str | None, username: str | None, *, provider: str | None, every: bool
-    ) -> list[Found]:
+    ) -> list[StoredRecord]:
         """Remove credentials and return them.
 
         Raise Failure: `bad-request`, `not-found`, `locked`, `read-only`, `vault`. Raise Ambiguous.
@@ -129,24 +129,26 @@ class Changes:
             if service is None:
                 meant = vaults.all_records(provider)
             else:
-                meant = self._meant(vaults.at(service, provider), service, username, every=every)
+                meant = self._select(vaults.at(service, provider), service, username, every=every)
             shut = vaults.not_open(provider)
             if not meant or (every and shut):
-                raise vaults.miss(service, provider, () if service is None else (origin(service),))
+                raise vaults.not_found_error(
+                    service, provider, () if service is None else (origin(service),)
+                )
             for vault in vaults.each.values():
                 records = [found.record for found in meant if found.vault is vault]
                 if records:
-                    self._bury(records)
+                    self._add_tombstones(records)
                     await self._remove(vault, records)
             vaults.drop_from_memory(each.record for each in meant if each.vault is vaults.memory)
             vaults.when_changed()
         return meant
 
-    def _bury(self, records: list[Record]) -> None:
+    def _add_tombstones(self, records: list[Record]) -> None:
         """Note these records, so that a closed vault does not answer later with older ones."""
         try:
             for vault in self._vaults.not_open(None):
-                self._tombstones[vault.provider].bury(records)
+                self._tombstones[vault.provider].add(records)
         except OSError as error:
             raise Failure(
                 "vault",
@@ -155,9 +157,9 @@ class Changes:
                 "`auth unlock`, then log out again",
             ) from None
 
-    def _meant(
-        self, here: list[Found], service: str, username: str | None, *, every: bool
-    ) -> list[Found]:
+    def _select(
+        self, here: list[StoredRecord], service: str, username: str | None, *, every: bool
+    ) -> list[StoredRecord]:
         """Return the entries of a service that a logout is about."""
         if every or not here:
             return here
@@ -166,25 +168,25 @@ class Changes:
             username = choose(service, list(accounts.values())).username
         return [found for found in here if found.record.username == username]
 
-    def _later_than_all(self, vault: Vault, key: Key, wall: int) -> int:
+    def _login_time(self, vault: Vault, key: Key, wall: int) -> int:
         """Return the time of a login into `vault`, later than that of every record it must outlive.
 
         Two logins may fall into one second, and a wall clock may be set back; but the order must be
         right when both vaults are open again.
         """
-        moments = [wall, self._tombstones[vault.provider].after(key)]
+        moments = [wall, self._tombstones[vault.provider].earliest_login(key)]
         for other in self._vaults.each.values():
-            moments.append(other.seen if other.state == "open" else other.seen + 1)
+            moments.append(other.latest_time if other.state == "open" else other.latest_time + 1)
             if other is not vault and key in other.records:
                 moments.append(other.records[key].created + 1)
         return max(moments)
 
-    async def opened(self, vault: Vault) -> None:
+    async def settle_opened(self, vault: Vault) -> None:
         """Remove outdated records of both vaults, after `vault` was opened and before it answers.
 
         `changing` must be held, and nothing awaited since the vault was opened.
         """
-        buried = self._tombstones[vault.provider].cover(vault.records.values())
+        buried = self._tombstones[vault.provider].matching(vault.records.values())
         self._vaults.hide(vault, buried)
         others = [each for each in self._vaults.each.values() if each is not vault]
         for other in others:
@@ -197,7 +199,7 @@ class Changes:
         for each in (vault, *others):
             await self._settle(each)
 
-    async def _clear(self, vault: Vault) -> None:
+    async def _remove_hidden(self, vault: Vault) -> None:
         """Remove hidden records from the disk; if that fails, the next save does it."""
         with contextlib.suppress(Failure):
             await self._vaults.save(vault, dict, self._vaults.clock.wall())
@@ -212,10 +214,10 @@ class Changes:
 
         await self._vaults.save(vault, change, wall)
 
-    def _over(self, vault: Vault, records: list[Record]) -> None:
+    def _remove_expired(self, vault: Vault, records: list[Record]) -> None:
         """Note now which records are over; remove them when no other change is under way."""
         with contextlib.suppress(OSError):  # then only this agent knows it
-            self._tombstones[vault.provider].bury(records)
+            self._tombstones[vault.provider].add(records)
         task = asyncio.get_running_loop().create_task(self._sweep(vault))
         self._sweeps.add(task)
         task.add_done_callback(self._sweeps.discard)
@@ -228,7 +230,7 @@ class Changes:
     async def _settle(self, vault: Vault) -> None:
         """Remove the hidden records of an open vault; then no tombstones are needed."""
         if self._vaults.has_hidden(vault):
-            await self._clear(vault)
+            await self._remove_hidden(vault)
         if vault.state == "open" and not self._vaults.has_hidden(vault):
             self._tombstones[vault.provider].clear()
 
@@ -240,7 +242,7 @@ class Changes:
                 "no-vault", f"There is no vault of `{provider}` yet.", provider=vault.provider
             )
         if vault.state != "open":
-            raise self._vaults.miss(None, provider)
+            raise self._vaults.not_found_error(None, provider)
 
 
 def _check_lifetime(seconds: int) -> None:

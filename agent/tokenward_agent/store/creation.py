@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.found import overtaken
 from tokenward_agent.store.key_files import BY_ITSELF
+from tokenward_agent.store.stored_record import locked_meanwhile_error
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.vault.errors import WrongKey
 from tokenward_agent.vault.format import Header, new_vault_id
@@ -85,19 +85,19 @@ class Creation:
                 await self._add(vault, kind, session, passphrase, program)
             return
         if vault.state != "absent":
-            raise self._vaults.miss(None, provider)
+            raise self._vaults.not_found_error(None, provider)
         vault_id, closings = new_vault_id(), self._vaults.closings
         params, key = await self._keys.make(kind, vault_id, session, passphrase, program)
         now = self._vaults.clock.wall()
         try:
-            with self._keys.lent(key):
+            with self._keys.borrow(key):
                 async with self._vaults.changing:
                     if closings != self._vaults.closings:
-                        raise overtaken()
+                        raise locked_meanwhile_error()
                     await self._vaults.change(
                         vault, lambda: vault.create(kind, params, key, now, vault_id)
                     )
-                    await self._changes.opened(vault)
+                    await self._changes.settle_opened(vault)
         except Failure:
             await self._forget_unless_made(vault, Slot(kind, params, b""), vault_id, session)
             raise
@@ -113,8 +113,8 @@ class Creation:
         if slot is not None:
             key = await self._keys.get(slot, _id(vault), {}, passphrase)
             with (
-                self._keys.lent(key),
-                self._keys.lent(self._arena.take(KEY_SIZE)) as scratch,
+                self._keys.borrow(key),
+                self._keys.borrow(self._arena.allocate(KEY_SIZE)) as scratch,
                 contextlib.suppress(WrongKey),
             ):
                 unwrap_into(slot, key, _id(vault), scratch)
@@ -130,7 +130,7 @@ class Creation:
         self, vault: Vault, slot: Slot, vault_id: str, session: Mapping[str, str]
     ) -> None:
         """Remove a stored key again if certainly no vault was made with it."""
-        found = vault.look()
+        found = vault.read_header()
         if found is None or (isinstance(found, Header) and found.vault_id != vault_id):
             await self._keys.forget(slot, vault_id, session)
 
@@ -145,7 +145,7 @@ class Creation:
         vault_id = _id(vault)
         params, key = await self._keys.make(kind, vault_id, session, passphrase, program)
         now = self._vaults.clock.wall()
-        with self._keys.lent(key):
+        with self._keys.borrow(key):
             async with self._vaults.changing:
                 await self._vaults.change(vault, lambda: add_slot(vault, kind, params, key, now))
 
@@ -164,7 +164,7 @@ class Creation:
             if vault.state == "absent":
                 await self._create("disabled", "passphrase", session, passphrase, None)
             elif vault.state != "open":
-                raise self._vaults.miss(None, "disabled")
+                raise self._vaults.not_found_error(None, "disabled")
             elif keep:
                 await self._add(vault, "passphrase", session, passphrase)
             else:
@@ -179,7 +179,7 @@ class Creation:
         vault = self._vaults.each["disabled"]
         async with self._one["disabled"]:
             if vault.state != "open":
-                raise self._vaults.miss(None, "disabled")
+                raise self._vaults.not_found_error(None, "disabled")
             if vault.header is None or vault.header.slot("passphrase") is None:
                 raise Failure(
                     "refused",
@@ -206,9 +206,9 @@ class Creation:
             params, key = await self._keys.make(kind, vault_id, session, passphrase)
         now = self._vaults.clock.wall()
         with (
-            self._keys.lent(key),
-            self._keys.lent(self._arena.take(KEY_SIZE)) as data_key,
-            self._keys.lent(self._arena.take(SECRET_BYTES)) as scratch,
+            self._keys.borrow(key),
+            self._keys.borrow(self._arena.allocate(KEY_SIZE)) as data_key,
+            self._keys.borrow(self._arena.allocate(SECRET_BYTES)) as scratch,
         ):
             async with self._vaults.changing:
                 await self._vaults.change(

@@ -32,7 +32,7 @@ _UNSET: Final = 1
 """Seconds by which two clocks of whole seconds may seem to drift apart."""
 
 
-class _Seen(NamedTuple):
+class _Offset(NamedTuple):
     ahead: int
     since_start: int  # the local wall clock minus the boot clock
 
@@ -42,9 +42,9 @@ class IndexClocks:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _Offset] = {}
 
-    def saw(self, service: str, now: int) -> int:
+    def record(self, service: str, now: int) -> int:
         """Note that the clock of a service's index shows *now*, in seconds since 1970.
 
         Return the seconds by which it is ahead of the local clock; 0 is not kept. Raise Failure.
@@ -55,7 +55,7 @@ class IndexClocks:
         index = origin(service)
         self._seen.pop(index, None)
         if ahead:
-            self._seen[index] = _Seen(ahead, self._since_start())
+            self._seen[index] = _Offset(ahead, self._since_start())
             if len(self._seen) > MOST:
                 del self._seen[next(iter(self._seen))]
         return ahead

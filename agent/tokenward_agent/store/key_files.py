@@ -41,7 +41,7 @@ class KeyFiles:
         try:
             file = open_plain(path)
             try:
-                whole = _opened(file, key) if kind == "dpapi" else _plain(file, key)
+                whole = _read_protected(file, key) if kind == "dpapi" else _read_plain(file, key)
             finally:
                 os.close(file)
         except OSError as error:
@@ -57,7 +57,7 @@ class KeyFiles:
         """Write the key of a new slot, flushed to the disk. Raise Failure."""
         path = self._path(kind, vault_id)
         try:
-            replace(path, _protected(key) if kind == "dpapi" else key)
+            replace(path, _protect(key) if kind == "dpapi" else key)
         except OSError as error:
             raise Failure(
                 "provider", f"The key file {path} cannot be written: {error.strerror}."
@@ -72,11 +72,11 @@ class KeyFiles:
         return os.path.join(self._state, f"{vault_id}.{_ENDINGS[kind]}")
 
 
-def _plain(file: int, key: memoryview) -> bool:
+def _read_plain(file: int, key: memoryview) -> bool:
     return read_into(file, key) == KEY_SIZE and not os.read(file, 1)
 
 
-def _opened(file: int, key: memoryview) -> bool:
+def _read_protected(file: int, key: memoryview) -> bool:
     if sys.platform != "win32":
         raise Failure("provider", _FOREIGN)
     from tokenward_agent.windows import dpapi
@@ -84,7 +84,7 @@ def _opened(file: int, key: memoryview) -> bool:
     return dpapi.open_into(os.read(file, _PROTECTED_BYTES), key) == KEY_SIZE
 
 
-def _protected(key: memoryview) -> bytes:
+def _protect(key: memoryview) -> bytes:
     if sys.platform != "win32":
         raise Failure("provider", "DPAPI exists only on Windows.", "name the slot `key-file`")
     from tokenward_agent.windows import dpapi

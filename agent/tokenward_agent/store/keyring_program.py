@@ -6,7 +6,7 @@ write there can write a vault's header, which is not trusted before the vault is
 names another program than the chosen one, it stays closed with a message. If config.toml names the
 program, the name in the vault is ignored, so the program may have moved.
 
-Every run goes through `run`, which first checks who can change the program now.
+Every run goes through `run_job`, which first checks who can change the program now.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import os
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.providers import objection
+from tokenward_agent.store.providers import program_objection
 from tokenward_agent.store.state_files import read_object, replace
 from tokenward_agent.worker import runner
 from tokenward_os.files import uid
@@ -42,20 +42,22 @@ class KeyringProgram:
         self._configured = configured
 
     @property
-    def chosen(self) -> str | None:
+    def chosen_program(self) -> str | None:
         """The program of config.toml, or the one that the user chose, or None."""
         remembered = read_object(self._path).get("program")
         return self._configured() or (remembered if isinstance(remembered, str) else None)
 
-    def judged(self, wanted: str | None = None) -> str:
+    def select(self, wanted: str | None = None) -> str:
         """Return the program to run: config.toml's, else `wanted`, else the remembered one.
 
         Raise Failure with code `provider` if no program is known, or it must not run.
         """
-        path = self._configured() or wanted or self.chosen
+        path = self._configured() or wanted or self.chosen_program
         if path is None:
             raise Failure("provider", "The `keyring` program is not known.", _ELSE)
-        problem = objection(path, uid()) if os.path.isabs(path) else "is not an absolute path"
+        problem = (
+            program_objection(path, uid()) if os.path.isabs(path) else "is not an absolute path"
+        )
         if problem is not None:
             raise Failure("provider", f"The program {path} is not run: it {problem}.", _ELSE)
         return path
@@ -63,15 +65,15 @@ class KeyringProgram:
     def choose(self, wanted: str | None, header: Header | None) -> str:
         """Remember the program that the user chose, for a vault that names none or this one.
 
-        Raise Failure as `judged`.
+        Raise Failure as `select`.
         """
-        path = self.judged(wanted)
+        path = self.select(wanted)
         slot = header.slot("program") if header is not None else None
         if slot is not None and path not in {slot.params["program"], self._configured()}:
             raise Failure(
                 "provider", f"The vault names another `keyring` program than {path}.", _CONFIG
             )
-        if path != self.chosen:
+        if path != self.chosen_program:
             try:
                 replace(self._path, json.dumps({"program": path}).encode())
             except OSError as error:
@@ -80,9 +82,9 @@ class KeyringProgram:
                 ) from None
         return path
 
-    def vouch(self, named: object) -> None:
+    def require_trusted(self, named: object) -> None:
         """Raise Failure unless config.toml names a program, or *named* is the chosen one."""
-        chosen = self.chosen
+        chosen = self.chosen_program
         if self._configured():
             return
         if chosen is None:
@@ -111,9 +113,9 @@ class KeyringProgram:
     ) -> dict[str, Any]:
         """Run the chosen program once, for one of the jobs of worker/program_jobs.py.
 
-        Raise Failure as `judged`, or WorkerError.
+        Raise Failure as `select`, or WorkerError.
         """
-        asked = {**header, "program": self.judged()}
-        return await runner.run(
+        asked = {**header, "program": self.select()}
+        return await runner.run_job(
             self._arena, f"program-{doing}", asked, secret, into, seconds, session
         )

@@ -31,11 +31,11 @@ class LockMarker:
         self._known = self._identities()
 
     @property
-    def there(self) -> bool:
+    def is_present(self) -> bool:
         """Whether the agent is locked."""
         return self._unwritten or os.path.lexists(self._path)
 
-    def leave(self) -> None:
+    def create(self) -> None:
         """Write the marker, on the disk on return. Raise Failure; this agent stays locked then."""
         try:
             self._write()
@@ -76,7 +76,7 @@ class LockMarker:
     def remove(self) -> None:
         """End the lock. Raise Failure."""
         self._unwritten = False
-        if not self.there:  # a read-only file system refuses even to remove a missing file
+        if not self.is_present:  # a read-only file system refuses even to remove a missing file
             return
         try:
             os.replace(self._path, os.path.join(self.folder, _OVER))

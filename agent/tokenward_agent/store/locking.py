@@ -38,9 +38,9 @@ class Locking:
         self._failures = 0
 
     @property
-    def locked(self) -> bool:
+    def is_locked(self) -> bool:
         """Whether the agent is locked."""
-        return self._marker.there
+        return self._marker.is_present
 
     async def unlock(
         self,
@@ -58,7 +58,7 @@ class Locking:
         """
         closings = self._vaults.closings
         seconds = ATTENDED_SECONDS if attended else UNATTENDED_SECONDS
-        self._opening.look_again(provider)
+        self._opening.rescan(provider)
         wanted = [vault for vault in self._vaults.of(provider) if vault.state == "closed"]
         try:
             tries = (self._unlock(v, passphrase, session, closings, seconds) for v in wanted)
@@ -67,9 +67,9 @@ class Locking:
                     raise result
         finally:
             if closings == self._vaults.closings:
-                self._unmark(provider)
+                self._remove_marker(provider)
         nothing_opened = all(vault.state != "open" for vault in wanted)
-        asks = any(self._opening.needs(vault) == "passphrase" for vault in wanted)
+        asks = any(self._opening.opening_needs(vault) == "passphrase" for vault in wanted)
         if asks and nothing_opened and not passphrase:
             raise Failure(
                 "passphrase-needed", "The vault opens with a passphrase.", "`auth unlock`"
@@ -84,7 +84,7 @@ class Locking:
         closings: int,
         seconds: float,
     ) -> None:
-        opened = await self._opening.by_itself(vault, session, closings, seconds)
+        opened = await self._opening.open_by_itself(vault, session, closings, seconds)
         if not opened and passphrase:
             await self._try_passphrase(vault, passphrase, closings)
 
@@ -102,9 +102,9 @@ class Locking:
             ) from None
         self._failures = 0
 
-    def _unmark(self, provider: str | None) -> None:
+    def _remove_marker(self, provider: str | None) -> None:
         """End the lock if a vault of the request is open or no vault is left to open."""
-        if self._opening.elsewhere.obey():  # another agent has locked meanwhile
+        if self._opening.other_agents.obey_lock():  # another agent has locked meanwhile
             return
         vaults = self._vaults.of(provider)
         if any(each.state == "open" for each in vaults) or not self._vaults.not_open(None):
@@ -115,7 +115,7 @@ class Locking:
         """Wipe the keys of every vault until `unlock`; return the vaults that exist."""
         self.close()
         try:
-            self._marker.leave()
+            self._marker.create()
         finally:  # locked now, even if the marker failed
             self._vaults.when_changed()
         return [vault for vault in self._vaults.each.values() if vault.state != "absent"]
@@ -127,4 +127,4 @@ class Locking:
         """
         self._vaults.forget_memory()
         for vault in self._vaults.each.values():
-            self._vaults.closed(vault)
+            self._vaults.close(vault)

@@ -34,7 +34,7 @@ class Ambiguous(Exception):  # noqa: N818 - an answer to a question
         self.usernames = usernames
 
 
-class Index:
+class RecordIndex:
     """The records of one vault by service."""
 
     __slots__ = ("_by_account", "_by_service", "size")
@@ -102,7 +102,7 @@ def candidates(service: str) -> Iterable[str]:
 
 
 def find(
-    indexes: list[Index],
+    indexes: list[RecordIndex],
     places: Iterable[str],
     username: str | None,
     beside: Iterable[str] = (),

@@ -13,10 +13,10 @@ from __future__ import annotations
 import asyncio
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.credential import NAME
-from tokenward_agent.store.elsewhere import Elsewhere
-from tokenward_agent.store.found import overtaken
+from tokenward_agent.store.other_agents import OtherAgents
+from tokenward_agent.store.service_credential import NAME
 from tokenward_agent.store.slot_keys import UNATTENDED_SECONDS
+from tokenward_agent.store.stored_record import locked_meanwhile_error
 from tokenward_agent.vault.errors import Damaged, WrongKey
 
 TYPE_CHECKING = False
@@ -53,7 +53,7 @@ class Opening:
         self._changes = changes
         self._keys = keys
         self._marker = marker
-        self.elsewhere = Elsewhere(vaults, changes, marker)
+        self.other_agents = OtherAgents(vaults, changes, marker)
         """Sees what other agents did; a request that waited looks again."""
         self._openings: dict[str, asyncio.Task[None]] = {}  # in progress, by provider
         self._settled = 0.0  # until then requests wait for openings; by the loop's clock
@@ -62,19 +62,19 @@ class Opening:
         """Why a vault could not be opened, and what helps, by provider."""
 
     @property
-    def locked(self) -> bool:
+    def is_locked(self) -> bool:
         """Whether the agent is locked."""
-        return self._marker.there
+        return self._marker.is_present
 
     @property
-    def handed(self) -> bool:
+    def has_service_passphrase(self) -> bool:
         """Whether the service manager hands a passphrase over."""
-        return self._keys.credential.there
+        return self._keys.credential.is_present
 
-    def unattended(self, vault: Vault) -> list[Slot]:
+    def unattended_slots(self, vault: Vault) -> list[Slot]:
         """Return the slots of a vault that open without the user, in the order of the attempts."""
         slots = vault.header.slots if vault.header is not None else ()
-        kinds = UNATTENDED if self.handed else UNATTENDED[:-1]
+        kinds = UNATTENDED if self.has_service_passphrase else UNATTENDED[:-1]
         return sorted(
             (slot for slot in slots if slot.kind in kinds),
             key=lambda slot: UNATTENDED.index(slot.kind),
@@ -84,27 +84,27 @@ class Opening:
         """Tell whether a closed vault may open now without the user, by itself or with that bus."""
         for vault in self._vaults.of(provider):
             if vault.problem is not None and not isinstance(vault.problem, Damaged):
-                vault.adopt_look(vault.look())  # its mode or owner may be right by now
-        return not self.locked and any(
-            self._openable(vault, bus) for vault in self._vaults.of(provider)
+                vault.install_header(vault.read_header())  # its mode or owner may be right by now
+        return not self.is_locked and any(
+            self._is_openable(vault, bus) for vault in self._vaults.of(provider)
         )
 
-    def _openable(self, vault: Vault, bus: str) -> bool:
+    def _is_openable(self, vault: Vault, bus: str) -> bool:
         if vault.provider in self._openings:
             return True
-        rested = self._rested(vault, "") or (bool(bus) and self._rested(vault, bus))
-        return vault.state == "closed" and rested and bool(self.unattended(vault))
+        rested = self._may_retry(vault, "") or (bool(bus) and self._may_retry(vault, bus))
+        return vault.state == "closed" and rested and bool(self.unattended_slots(vault))
 
-    def _rested(self, vault: Vault, bus: str) -> bool:
+    def _may_retry(self, vault: Vault, bus: str) -> bool:
         failed = self._failed.get((vault.provider, bus))
         return failed is None or self._vaults.clock.boot() - failed >= RETRY_SECONDS
 
-    async def open_what_opens(self, provider: str | None) -> None:
+    async def open_available(self, provider: str | None) -> None:
         """Open the vaults that open without the user, before a request that needs them."""
         if self.can_open(provider):
             await self.open_unattended(provider)
 
-    def settling(self, provider: str | None) -> bool:
+    def is_settling(self, provider: str | None) -> bool:
         """Tell whether vaults that may have a better answer will be open in a moment."""
         opening = any(vault.provider in self._openings for vault in self._vaults.of(provider))
         return opening and asyncio.get_running_loop().time() < self._settled
@@ -126,8 +126,10 @@ class Opening:
         """
         loop = asyncio.get_running_loop()
         for vault in self._vaults.each.values():
-            if self._openable(vault, bus) and vault.provider not in self._openings:
-                opening = loop.create_task(self._open_alone(vault, self._vaults.closings, bus))
+            if self._is_openable(vault, bus) and vault.provider not in self._openings:
+                opening = loop.create_task(
+                    self._open_without_user(vault, self._vaults.closings, bus)
+                )
                 self._openings[vault.provider] = opening
                 self._settled = loop.time() + SETTLE_SECONDS
         names = [vault.provider for vault in self._vaults.of(provider)]
@@ -137,26 +139,26 @@ class Opening:
         while waiting and not enough():
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _open_alone(self, vault: Vault, closings: int, bus: str) -> None:
+    async def _open_without_user(self, vault: Vault, closings: int, bus: str) -> None:
         """Try the agent's own session, then the requester's bus."""
         try:
             for each in dict.fromkeys(("", bus)):
-                if not self._rested(vault, each):
+                if not self._may_retry(vault, each):
                     continue
                 self._failed[vault.provider, each] = self._vaults.clock.boot()
                 session = {"DBUS_SESSION_BUS_ADDRESS": each} if each else {}
-                if await self.by_itself(vault, session, closings):
-                    self._forgive(vault)
+                if await self.open_by_itself(vault, session, closings):
+                    self._forget_failures(vault)
                     return
         finally:
             if len(self._failed) > _MOST_FAILURES:
                 self._failed.clear()
             del self._openings[vault.provider]
 
-    def _forgive(self, vault: Vault) -> None:
+    def _forget_failures(self, vault: Vault) -> None:
         self._failed = {key: when for key, when in self._failed.items() if key[0] != vault.provider}
 
-    async def by_itself(
+    async def open_by_itself(
         self,
         vault: Vault,
         session: Mapping[str, str],
@@ -167,7 +169,7 @@ class Opening:
 
         Nothing is opened if a vault was closed since the counter was `closings`.
         """
-        for slot in self.unattended(vault):
+        for slot in self.unattended_slots(vault):
             try:
                 await self.open(vault, slot, session, None, closings, seconds)
             except Failure as error:
@@ -197,16 +199,16 @@ class Opening:
         """Get a slot's key and open a vault, unless one was closed since there were `closings`."""
         header = vault.header
         vault_id = header.vault_id if header is not None else ""
-        with self._keys.lent(
+        with self._keys.borrow(
             await self._keys.get(slot, vault_id, session, passphrase, seconds)
         ) as key:
             async with self._vaults.changing:
                 if closings != self._vaults.closings:
-                    raise overtaken()
+                    raise locked_meanwhile_error()
                 if vault.state == "open":
                     return
                 await self._vaults.change(vault, lambda: vault.open(slot.kind, key))
-                await self._changes.opened(vault)
+                await self._changes.settle_opened(vault)
         self.notes.pop(vault.provider, None)
         self.hints.pop(vault.provider, None)
 
@@ -216,19 +218,19 @@ class Opening:
         if hint:
             self.hints[provider] = hint
 
-    def needs(self, vault: Vault) -> str:
+    def opening_needs(self, vault: Vault) -> str:
         """Return what the user must supply to open a vault: `nothing`, or a `passphrase`.
 
         A vault that opens either way needs a passphrase once the other way has failed.
         """
         if vault.header is None or vault.header.slot("passphrase") is None:
             return "nothing"
-        alone = self.unattended(vault) and vault.provider not in self.notes
+        alone = self.unattended_slots(vault) and vault.provider not in self.notes
         return "nothing" if alone else "passphrase"
 
-    def look_again(self, provider: str | None) -> None:
+    def rescan(self, provider: str | None) -> None:
         """Notice vaults that were put in place or repaired since the last look."""
         for vault in self._vaults.of(provider):
-            self._forgive(vault)
+            self._forget_failures(vault)
             if vault.state != "open":
-                vault.adopt_look(vault.look())
+                vault.install_header(vault.read_header())

@@ -6,7 +6,7 @@ wait to be sent.
 
 from __future__ import annotations
 
-from tokenward_agent.failure import Gone
+from tokenward_agent.failure import KeyDestroyed
 from tokenward_agent.vault.sealing import (
     KEY_SIZE,
     OVERHEAD,
@@ -25,7 +25,7 @@ class ProcessKey:
     """A random key in the arena."""
 
     def __init__(self, arena: Arena) -> None:
-        self._key = arena.take(KEY_SIZE)
+        self._key = arena.allocate(KEY_SIZE)
         self.forget()
 
     def seal(self, secret: memoryview, where: bytes) -> KeptSecret:
@@ -49,8 +49,8 @@ class KeptSecret:
         self.size = len(self._sealed) - OVERHEAD
 
     def open_into(self, view: memoryview) -> None:
-        """Open it. Raise Gone after `forget`."""
+        """Open it. Raise KeyDestroyed after `forget`."""
         try:
             open_into(self._key, self._sealed, self._where, view)
         except Tampered:
-            raise Gone from None
+            raise KeyDestroyed from None

@@ -8,7 +8,7 @@ agent finds it out.
 from __future__ import annotations
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.providers import probe_keyring, remember, remembered
+from tokenward_agent.store.providers import probe_keyring, read_probe, write_probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ class ProviderChoice:
         if named == "disabled":
             return named, None
         if named == "subprocess":
-            self._program.judged(program)
+            self._program.select(program)
             return named, None
         if vault.state != "absent" and not probe:
             return "keyring", None
-        known = remembered(self._state)
+        known = read_probe(self._state)
         now = self._vaults.clock.wall()
-        fresh = probe or known is None or (known.backend is not None and known.stale(now))
+        fresh = probe or known is None or (known.backend is not None and known.is_stale(now))
         if named or fresh or known is None:
             known = await self._ask(session, now)
             fresh = True
@@ -56,9 +56,9 @@ class ProviderChoice:
             return "keyring", None
         if named:
             raise Failure("provider", f"{known.reason.rstrip('.')}.", _ELSE)
-        return "disabled", known.fall_back("disabled") if fresh else None
+        return "disabled", known.fallback_sentence("disabled") if fresh else None
 
     async def _ask(self, session: Mapping[str, str], now: int) -> Probe:
         probe = await probe_keyring(self._arena, session, now)
-        remember(self._state, probe)
+        write_probe(self._state, probe)
         return probe

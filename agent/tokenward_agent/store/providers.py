@@ -20,7 +20,7 @@ import sys
 
 import tokenward_agent
 from tokenward_agent.store.state_files import read_object, replace
-from tokenward_agent.worker.runner import WorkerError, run
+from tokenward_agent.worker.runner import WorkerError, run_job
 from tokenward_os.files import CLOSED
 from tokenward_protocol.keyring_marks import BEGINNING, is_ours
 
@@ -60,11 +60,11 @@ class Probe:
     def __repr__(self) -> str:
         return f"Probe{self._fields()!r}"
 
-    def stale(self, now: float) -> bool:
+    def is_stale(self, now: float) -> bool:
         """Tell whether a wrong result may be replaced; also if the clock was set back."""
         return not 0 <= now - self.when <= STALE_SECONDS
 
-    def fall_back(self, to: str) -> str:
+    def fallback_sentence(self, to: str) -> str:
         """Return a sentence that tells the user which provider is used instead, and why."""
         reason = self.reason.removesuffix(".")
         return f"{reason[:1].upper()}{reason[1:]}; using the {to} provider."
@@ -76,7 +76,7 @@ class Probe:
 async def probe_keyring(arena: Arena, session: Mapping[str, str], now: float) -> Probe:
     """Probe the system keyring, for at most 3 seconds."""
     try:
-        answer = await run(arena, "keyring-probe", {}, None, None, PROBE_SECONDS, session)
+        answer = await run_job(arena, "keyring-probe", {}, None, None, PROBE_SECONDS, session)
     except WorkerError as error:
         if error.code == "timeout":
             reason = f"the system keyring did not answer within {PROBE_SECONDS:g} seconds"
@@ -85,14 +85,14 @@ async def probe_keyring(arena: Arena, session: Mapping[str, str], now: float) ->
     return Probe(answer["backend"], "", int(now))
 
 
-def remember(state: str, probe: Probe) -> None:
+def write_probe(state: str, probe: Probe) -> None:
     """Write the result into the folder *state*; if that fails, the next request probes again."""
     text = json.dumps({"backend": probe.backend, "reason": probe.reason, "when": probe.when})
     with contextlib.suppress(OSError):
         replace(os.path.join(state, _FILE), text.encode())
 
 
-def remembered(state: str) -> Probe | None:
+def read_probe(state: str) -> Probe | None:
     """Return the result from the folder *state*, or None if it cannot be read."""
     values = read_object(os.path.join(state, _FILE))
     backend, reason, when = (values.get(name) for name in ("backend", "reason", "when"))
@@ -101,7 +101,7 @@ def remembered(state: str) -> Probe | None:
     return Probe(backend, reason, when) if type(when) is int else None
 
 
-def objection(program: str, uid: int) -> str | None:
+def program_objection(program: str, uid: int) -> str | None:
     """Return why *uid* must not run the absolute path *program*, or None.
 
     Call it before every run.
@@ -109,14 +109,14 @@ def objection(program: str, uid: int) -> str | None:
     if sys.platform == "win32":
         return "cannot be checked on Windows, where its mode does not tell who can change it"
     real = os.path.realpath(program)
-    if _in_virtual_environment(program):
+    if _is_in_virtual_environment(program):
         return "belongs to a virtual environment"
     if not os.path.isfile(real):
         return "does not exist any more"
     if _is_ours(real):
         return "is tokenward's own"
     for place in _with_parents((program, real)):
-        problem = _changeable(place, uid)
+        problem = _changeable_by(place, uid)
         if problem is not None:
             return problem
     return None
@@ -138,11 +138,11 @@ def spellings(typed: str, normalised: str) -> list[str]:
     return list(found)
 
 
-def _inside(path: str, folder: str) -> bool:
+def _is_inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
 
 
-def _in_virtual_environment(program: str) -> bool:
+def _is_in_virtual_environment(program: str) -> bool:
     """Tell whether `pyvenv.cfg` is beside the program or one folder up (PEP 405).
 
     A link into a virtual environment (pipx, ``uv tool``) is a program of the user, and is allowed.
@@ -154,7 +154,7 @@ def _in_virtual_environment(program: str) -> bool:
 
 def _is_ours(real: str) -> bool:
     """Tell whether a program is tokenward's own, by its place or its contents."""
-    if _inside(real, os.path.dirname(os.path.realpath(tokenward_agent.__path__[0]))):
+    if _is_inside(real, os.path.dirname(os.path.realpath(tokenward_agent.__path__[0]))):
         return True
     try:
         file = os.open(real, os.O_RDONLY | CLOSED)
@@ -176,7 +176,7 @@ def _with_parents(paths: Iterable[str]) -> list[str]:
     return list(places)
 
 
-def _changeable(place: str, uid: int) -> str | None:
+def _changeable_by(place: str, uid: int) -> str | None:
     """Return why another user can change *place*, or None; a sticky folder is safe.
 
     These groups do not count as other users: root's, the user's private one (of the same number),

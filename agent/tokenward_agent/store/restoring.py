@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.vault.errors import Damaged, VaultError
-from tokenward_agent.vault.file import head_of
+from tokenward_agent.vault.file import parse_head_of
 from tokenward_agent.vault.format import FILE_BYTES
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.vault import Vault
 
 
-class Restored(NamedTuple):
+class Restoration(NamedTuple):
     """The restored header, the path of the replaced file, and whether that was damaged."""
 
     header: Header
@@ -42,7 +42,7 @@ class Restoring:
         self._vaults = vaults
         self._opening = opening
 
-    async def previous(self, provider: str, *, anyway: bool) -> Restored:
+    async def restore_previous(self, provider: str, *, anyway: bool) -> Restoration:
         """Replace a provider's vault with its previous generation.
 
         Raise Failure: `refused` if the vault can be read and `anyway` is false; `vault` if there is
@@ -52,15 +52,15 @@ class Restoring:
         wall = self._vaults.clock.wall()
         async with self._vaults.changing:
             try:
-                restored = await asyncio.to_thread(_exchange, vault, wall, anyway=anyway)
+                restored = await asyncio.to_thread(_swap_generations, vault, wall, anyway=anyway)
             except VaultError as error:
                 raise Failure(error.code, error.message, error.hint) from None
-            if not (restored.damaged and await self._written_over(vault, restored.header, wall)):
-                self._vaults.closed(vault)
-                self._opening.look_again(provider)
+            if not (restored.damaged and await self._save_over(vault, restored.header, wall)):
+                self._vaults.close(vault)
+                self._opening.rescan(provider)
         return restored
 
-    async def _written_over(self, vault: Vault, restored: Header, wall: int) -> bool:
+    async def _save_over(self, vault: Vault, restored: Header, wall: int) -> bool:
         """Save an open vault's records if it is newer than the restored one; else return False."""
         if vault.header is None or vault.header.generation <= restored.generation:
             return False
@@ -72,10 +72,10 @@ class Restoring:
         return True
 
 
-def _exchange(vault: Vault, wall: int, *, anyway: bool) -> Restored:
+def _swap_generations(vault: Vault, wall: int, *, anyway: bool) -> Restoration:
     storage = vault.storage
     previous = f"{storage.path}.previous"
-    with storage.locked() as writer:
+    with storage.lock() as writer:
         data = storage.read_previous(FILE_BYTES + 1)
         if data is None:
             raise VaultError(
@@ -84,10 +84,10 @@ def _exchange(vault: Vault, wall: int, *, anyway: bool) -> Restored:
                 "replace it with a backup, or move it away to start anew",
             )
         try:
-            before = head_of(data, previous, vault.provider).header
+            before = parse_head_of(data, previous, vault.provider).header
         except Damaged as error:
             raise VaultError("vault", error.message, "replace it with a backup") from None
-        found = vault.look()
+        found = vault.read_header()
         damaged = isinstance(found, Damaged) or isinstance(vault.problem, Damaged)
         if not (anyway or damaged):
             if isinstance(found, VaultError):
@@ -103,4 +103,4 @@ def _exchange(vault: Vault, wall: int, *, anyway: bool) -> Restored:
         kept = f"{storage.name}.damaged-{moment}"
         writer.restore(kept)
     path = os.path.join(storage.directory, kept)
-    return Restored(before, path if os.path.lexists(path) else "", damaged)
+    return Restoration(before, path if os.path.lexists(path) else "", damaged)

@@ -7,7 +7,7 @@ A key is fetched into a block of the arena, which the caller gives back; it is n
 this process. Keyrings, programs and the derivation of a key from a passphrase run in a worker with
 a deadline, so none of them delays anything else.
 
-A passphrase comes from the user, with the request, or from the service manager (credential.py).
+A passphrase comes from the user, with the request, or from the service manager (service_credential.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tokenward_agent.failure import Failure
 from tokenward_agent.store.key_files import KeyFiles
 from tokenward_agent.vault.sealing import KEY_SIZE, fill_random
 from tokenward_agent.vault.slot import Slot
-from tokenward_agent.worker.runner import WorkerError, run
+from tokenward_agent.worker.runner import WorkerError, run_job
 from tokenward_protocol.passphrases import ARGON2ID, SALT_SIZE
 
 TYPE_CHECKING = False
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tokenward_agent.arena import Arena
-    from tokenward_agent.store.credential import Credential
     from tokenward_agent.store.keyring_program import KeyringProgram
+    from tokenward_agent.store.service_credential import ServiceCredential
     from tokenward_agent.vault.slot import Param
 
 _IN_FILES = ("key-file", "dpapi")
@@ -46,7 +46,7 @@ ARGON2ID_SECONDS = 30.0
 """For deriving a key from a passphrase, on a slow machine under load."""
 
 
-def item(kind: str, vault_id: str) -> dict[str, str]:
+def item_names(kind: str, vault_id: str) -> dict[str, str]:
     """Return the names under which a keyring or a program keeps the key of a vault."""
     # Two different names, since the program may use the same keyring.
     return {"service": ITEM, "username": f"{vault_id}-program" if kind == "program" else vault_id}
@@ -56,7 +56,7 @@ class SlotKeys:
     """Gets, makes and removes the keys of slots."""
 
     def __init__(
-        self, state: str, arena: Arena, credential: Credential, program: KeyringProgram
+        self, state: str, arena: Arena, credential: ServiceCredential, program: KeyringProgram
     ) -> None:
         self._files = KeyFiles(state)
         self._arena = arena
@@ -64,12 +64,12 @@ class SlotKeys:
         self._program = program
 
     @contextlib.contextmanager
-    def lent(self, key: memoryview) -> Iterator[memoryview]:
+    def borrow(self, key: memoryview) -> Iterator[memoryview]:
         """Wipe a key and give it back after use."""
         try:
             yield key
         finally:
-            self._arena.give(key)
+            self._arena.release(key)
 
     async def get(
         self,
@@ -83,24 +83,24 @@ class SlotKeys:
 
         Raise Failure: `passphrase-needed`, or `provider` with the reason.
         """
-        if slot.kind == "passphrase" and passphrase is None and not self.credential.there:
+        if slot.kind == "passphrase" and passphrase is None and not self.credential.is_present:
             raise Failure(
                 "passphrase-needed", "The vault opens with a passphrase.", "`auth unlock`"
             )
-        key = self._arena.take(KEY_SIZE)
+        key = self._arena.allocate(KEY_SIZE)
         try:
             if slot.kind in _IN_FILES:
                 self._files.read(slot.kind, vault_id, key)
             elif slot.kind == "passphrase" and passphrase is not None:
                 await self._stretch(slot.params, passphrase, key)
             elif slot.kind == "passphrase":
-                with self.credential.lent() as handed:
+                with self.credential.borrow() as handed:
                     await self._stretch(slot.params, handed, key)
             else:
-                self._vouch(slot, vault_id)
+                self._require_ours(slot, vault_id)
                 await self._ask_keyring("get", slot.kind, vault_id, session, key, seconds)
         except BaseException:
-            self._arena.give(key)
+            self._arena.release(key)
             raise
         return key
 
@@ -122,10 +122,10 @@ class SlotKeys:
                 raise Failure("passphrase-needed", "The vault needs a new passphrase.")
             params = {"salt": os.urandom(SALT_SIZE), **ARGON2ID}
         elif kind == "program":
-            params = {"program": self._program.choose(program, None), **item(kind, vault_id)}
+            params = {"program": self._program.choose(program, None), **item_names(kind, vault_id)}
         elif kind == "keyring":
-            params = {**item(kind, vault_id)}
-        key = self._arena.take(KEY_SIZE)
+            params = {**item_names(kind, vault_id)}
+        key = self._arena.allocate(KEY_SIZE)
         try:
             if kind == "passphrase" and passphrase is not None:
                 await self._stretch(params, passphrase, key)
@@ -136,11 +136,11 @@ class SlotKeys:
             else:
                 await self._ask_keyring("set", kind, vault_id, session, key, ATTENDED_SECONDS)
                 slot = Slot(kind, params, b"")
-                with self.lent(await self.get(slot, vault_id, session)) as check:
+                with self.borrow(await self.get(slot, vault_id, session)) as check:
                     if check != key:
                         raise Failure("provider", "The keyring did not keep the key.")
         except BaseException:
-            self._arena.give(key)
+            self._arena.release(key)
             raise
         return params, key
 
@@ -150,28 +150,28 @@ class SlotKeys:
             self._files.remove(slot.kind, vault_id)
         elif slot.kind in {"keyring", "program"}:
             with contextlib.suppress(Failure):
-                self._vouch(slot, vault_id)
+                self._require_ours(slot, vault_id)
                 await self._ask_keyring(
                     "delete", slot.kind, vault_id, session, None, UNATTENDED_SECONDS
                 )
 
-    def _vouch(self, slot: Slot, vault_id: str) -> None:
+    def _require_ours(self, slot: Slot, vault_id: str) -> None:
         """Raise Failure unless a slot has the values that this agent gives to slots."""
-        if any(slot.params[key] != value for key, value in item(slot.kind, vault_id).items()):
+        if any(slot.params[key] != value for key, value in item_names(slot.kind, vault_id).items()):
             raise Failure(
                 "provider",
                 "The vault names a keyring item that is not one of tokenward's.",
                 "replace the vault with a backup, or move it away and log in again",
             )
         if slot.kind == "program":
-            self._program.vouch(slot.params["program"])
+            self._program.require_trusted(slot.params["program"])
 
     async def _stretch(
         self, params: Mapping[str, Param], passphrase: memoryview, key: memoryview
     ) -> None:
         header = {name: params[name] for name in ("salt", "memory", "passes", "lanes")}
         try:
-            await run(self._arena, "argon2id", header, passphrase, key, ARGON2ID_SECONDS, {})
+            await run_job(self._arena, "argon2id", header, passphrase, key, ARGON2ID_SECONDS, {})
         except WorkerError as error:
             raise Failure("provider", str(error), error.hint) from None
 
@@ -185,12 +185,12 @@ class SlotKeys:
         seconds: float,
     ) -> None:
         secret, into = (key, None) if doing == "set" else (None, key)
-        header = item(kind, vault_id)
+        header = item_names(kind, vault_id)
         try:
             if kind == "program":
                 await self._program.run(doing, header, secret, into, seconds, session)
             else:
                 job = f"keyring-{doing}"
-                await run(self._arena, job, header, secret, into, seconds, session)
+                await run_job(self._arena, job, header, secret, into, seconds, session)
         except WorkerError as error:
             raise Failure("provider", str(error), error.hint) from None

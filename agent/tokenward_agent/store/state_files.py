@@ -13,7 +13,7 @@ import json
 import os
 import stat
 
-from tokenward_agent.files import opened, sync_folder
+from tokenward_agent.files import open_file, sync_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MAX_SIZE: Final = 16 << 20
 
 def open_plain(path: str) -> int:
     """Open a file for reading. Raise OSError, also for a link or a file that is not plain."""
-    file = opened(path, os.O_RDONLY)
+    file = open_file(path, os.O_RDONLY)
     if stat.S_ISREG(os.fstat(file).st_mode):
         return file
     os.close(file)
@@ -44,10 +44,10 @@ def read_object(path: str) -> dict[str, object]:
 
 def replace(path: str, data: bytes | memoryview) -> None:
     """Replace a file with *data*, closed to other users. Raise OSError; then it is unchanged."""
-    put(path, data, lasting=True)
+    write(path, data, lasting=True)
 
 
-def put(path: str, data: bytes | memoryview, *, lasting: bool = False) -> None:
+def write(path: str, data: bytes | memoryview, *, lasting: bool = False) -> None:
     """Do as `replace`, but flush to the disk only if `lasting`. Raise OSError."""
     fresh = f"{path}.{os.urandom(4).hex()}.tmp"
     try:
@@ -62,7 +62,7 @@ def put(path: str, data: bytes | memoryview, *, lasting: bool = False) -> None:
 
 
 def _write(path: str, data: bytes | memoryview, *, lasting: bool) -> None:
-    file = opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    file = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         view = memoryview(data)
         while view:

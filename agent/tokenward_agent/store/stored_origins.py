@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 
-from tokenward_agent.store.state_files import put, read_object
+from tokenward_agent.store.state_files import read_object, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class StoredOrigins:
         if vault.header is None:
             return
         held = read_object(self._path)
-        key = _key(held)
+        key = _read_key(held)
         if key is None:
             key = os.urandom(_SIZE)
             held = dict[str, object](key=key.hex())
@@ -54,16 +54,16 @@ class StoredOrigins:
             "origins": sorted({_hash(key, origin(each)) for each in services}),
         }
         with contextlib.suppress(OSError):
-            put(self._path, json.dumps(held).encode())
+            write(self._path, json.dumps(held).encode())
 
     def has(self, vaults: Iterable[Vault], wanted: Iterable[str]) -> bool | None:
         """Tell whether one of these vaults holds anything for these origins; None if unknown."""
         held = read_object(self._path)
-        key = _key(held)
+        key = _read_key(held)
         if key is None:
             return None
         hashes = {_hash(key, each) for each in wanted}
-        known: list[bool | None] = [_holds(held.get(v.provider), v, hashes) for v in vaults]
+        known: list[bool | None] = [_list_holds(held.get(v.provider), v, hashes) for v in vaults]
         if True in known:
             return True
         return None if None in known or not hashes else False
@@ -74,7 +74,7 @@ def origin(service: str) -> str:
     return "/".join(service.split("/", 3)[:3]) if "://" in service else service
 
 
-def _holds(listed: object, vault: Vault, hashes: set[str]) -> bool | None:
+def _list_holds(listed: object, vault: Vault, hashes: set[str]) -> bool | None:
     if not isinstance(listed, dict) or not isinstance(listed.get("origins"), list):
         return None
     if any(each in hashes for each in listed["origins"]):
@@ -88,7 +88,7 @@ def _holds(listed: object, vault: Vault, hashes: set[str]) -> bool | None:
     return False
 
 
-def _key(held: dict[str, object]) -> bytes | None:
+def _read_key(held: dict[str, object]) -> bytes | None:
     try:
         key = bytes.fromhex(str(held.get("key")))
     except ValueError:

@@ -33,7 +33,7 @@ class Tombstones:
         self._path = os.path.join(state, f"{provider}.tombstones.json")
         self._unwritten: dict[str, int] = {}
 
-    def bury(self, records: Iterable[Record]) -> None:
+    def add(self, records: Iterable[Record]) -> None:
         """Note records that are gone. Raise OSError if only this agent knows it."""
         held = self._read()
         for record in records:
@@ -43,11 +43,11 @@ class Tombstones:
         replace(self._path, json.dumps(held).encode())
         self._unwritten = {}
 
-    def after(self, key: Key) -> int:
+    def earliest_login(self, key: Key) -> int:
         """Return the first time at which a record of *key* is not covered."""
         return self._read().get(_digest(key), -1) + 1
 
-    def cover(self, records: Iterable[Record]) -> list[Record]:
+    def matching(self, records: Iterable[Record]) -> list[Record]:
         """Return the records that are covered."""
         held = self._read()
         if not held:

@@ -16,10 +16,10 @@ import asyncio
 import os
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.found import Found, overtaken
-from tokenward_agent.store.lookup import Index, find
-from tokenward_agent.store.memory import MemoryRecords
+from tokenward_agent.store.lookup import RecordIndex, find
+from tokenward_agent.store.memory_records import MemoryRecords
 from tokenward_agent.store.stored_origins import StoredOrigins
+from tokenward_agent.store.stored_record import StoredRecord, locked_meanwhile_error
 from tokenward_agent.vault.errors import Damaged, VaultError
 from tokenward_agent.vault.lifetime import Now
 from tokenward_agent.vault.sealing import KEY_SIZE
@@ -50,13 +50,15 @@ class Vaults:
         self.directory = directory
         self.clock = clock
         self.each = {
-            provider: Vault(Storage(directory, f"{provider}.vault"), provider, arena.take(KEY_SIZE))
+            provider: Vault(
+                Storage(directory, f"{provider}.vault"), provider, arena.allocate(KEY_SIZE)
+            )
             for provider in ("keyring", "disabled")
         }
         self.memory = MemoryRecords(arena)
         self.changing = asyncio.Lock()
         """Held from reading a vault until the result of the thread is adopted."""
-        self._indexes = {provider: Index() for provider in (MEMORY, *self.each)}
+        self._indexes = {provider: RecordIndex() for provider in (MEMORY, *self.each)}
         self._stored = StoredOrigins(state)
         self._hidden: dict[str, dict[Key, int]] = {provider: {} for provider in self.each}
         self._first_end = Now(_NEVER, _NEVER, "")
@@ -67,7 +69,7 @@ class Vaults:
         self.when_over: Callable[[Vault, list[Record]], None] = lambda _vault, _over: None
         self.when_changed: Callable[[], None] = lambda: None  # opened, closed, locked or unlocked
         for vault in self.each.values():
-            vault.adopt_look(vault.look())
+            vault.install_header(vault.read_header())
 
     def now(self) -> Now:
         """Return the time by all clocks."""
@@ -83,42 +85,42 @@ class Vaults:
         user: str | None,
         provider: str | None,
         beside: Iterable[str] = (),
-    ) -> Found | None:
+    ) -> StoredRecord | None:
         """Return the entry that answers from the open vaults, or None. Raise Ambiguous.
 
         The first of `places` with an entry decides; else the only entry of this user at the origins
         `beside` answers.
         """
         self.drop_expired()
-        holders = self._holding(provider)
+        holders = self._holders(provider)
         record = find([self._indexes[each.provider] for each in holders], places, user, beside)
         if record is None:
             return None
         return next(
-            Found(record, each)
+            StoredRecord(record, each)
             for each in holders
             if record in self._indexes[each.provider].at(record.service)
         )
 
-    def _holding(self, provider: str | None) -> list[Vault | MemoryRecords]:
+    def _holders(self, provider: str | None) -> list[Vault | MemoryRecords]:
         """Return the holders of records that a request is about, by precedence."""
         return [*self.of(provider)] if provider else [self.memory, *self.each.values()]
 
-    def at(self, service: str, provider: str | None) -> list[Found]:
+    def at(self, service: str, provider: str | None) -> list[StoredRecord]:
         """Return the entries of exactly this service."""
         self.drop_expired()
         return [
-            Found(record, each)
-            for each in self._holding(provider)
+            StoredRecord(record, each)
+            for each in self._holders(provider)
             for record in self._indexes[each.provider].at(service)
         ]
 
-    def all_records(self, provider: str | None = None) -> list[Found]:
+    def all_records(self, provider: str | None = None) -> list[StoredRecord]:
         """Return all entries of the open vaults, with their latest use."""
         self.drop_expired()
         return [
-            Found(record._replace(last_used=each.last_used(record)), each)
-            for each in self._holding(provider)
+            StoredRecord(record._replace(last_used=each.last_used(record)), each)
+            for each in self._holders(provider)
             for record in self._indexes[each.provider]
         ]
 
@@ -126,14 +128,14 @@ class Vaults:
         """Return the vaults that exist but are not open: they may hold what was not found."""
         return [vault for vault in self.of(provider) if vault.state in {"closed", "broken"}]
 
-    def lost(self) -> bool:
+    def is_file_lost(self) -> bool:
         """Tell whether the file of an open vault is gone; quick enough for the loop."""
         return any(
             vault.state == "open" and not os.path.lexists(vault.storage.path)
             for vault in self.each.values()
         )
 
-    def miss(
+    def not_found_error(
         self, service: str | None, provider: str | None, origins: Iterable[str] = ()
     ) -> Failure:
         """Return the failure for a service, of these origins, for which nothing was found.
@@ -183,13 +185,13 @@ class Vaults:
             prepared = await asyncio.to_thread(work)
         except VaultError as error:
             if isinstance(error, Damaged):
-                vault.adopt_look(error)
+                vault.install_header(error)
             raise Failure(error.code, error.message, error.hint) from None
         except ValueError as error:
             raise Failure("bad-request", f"The credential cannot be stored: {error}.") from None
-        if closings != self.closings or not vault.adopt(prepared):
+        if closings != self.closings or not vault.install(prepared):
             vault.close()  # a lock came, perhaps before the thread began
-            raise overtaken()
+            raise locked_meanwhile_error()
         index = self._indexes[vault.provider]
         index.update(before, vault.records)
         hidden = self._hidden[vault.provider]
@@ -203,11 +205,11 @@ class Vaults:
         self._first_end = Now(0, 0, "")
         self.when_changed()
 
-    def closed(self, vault: Vault) -> None:
+    def close(self, vault: Vault) -> None:
         """Close a vault: wipe its keys and forget its records."""
         vault.close()
         self.closings += 1
-        self._indexes[vault.provider] = Index()
+        self._indexes[vault.provider] = RecordIndex()
         self._hidden[vault.provider].clear()
         self.when_changed()
 
@@ -232,7 +234,7 @@ class Vaults:
     def forget_memory(self) -> None:
         """Forget all records that are in memory only."""
         self.memory.forget()
-        self._indexes[MEMORY] = Index()
+        self._indexes[MEMORY] = RecordIndex()
 
     def has_hidden(self, vault: Vault) -> bool:
         """Tell whether a vault has hidden records."""
@@ -245,17 +247,19 @@ class Vaults:
         if self.clock.wall() < self._first_end.wall and self.clock.boot() < self._first_end.boot:
             return
         now = self.now()
-        self.drop_from_memory(self._over(self.memory, now))
+        self.drop_from_memory(self._find_expired(self.memory, now))
         for vault in self.each.values():
-            over = self._over(vault, now)
+            over = self._find_expired(vault, now)
             self.hide(vault, over)
             if over:
                 self.when_over(vault, over)
         self._note_ends()
 
-    def _over(self, holder: Vault | MemoryRecords, now: Now) -> list[Record]:
+    def _find_expired(self, holder: Vault | MemoryRecords, now: Now) -> list[Record]:
         index = self._indexes[holder.provider]
-        return [each for each in index if each.expires and each.expires.over(now, holder.seen)]
+        return [
+            each for each in index if each.expires and each.expires.is_over(now, holder.latest_time)
+        ]
 
     def _note_ends(self) -> None:
         """Remember when the next record may expire, by either clock."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from tokenward_agent.vault import audit_anchor as vouched_of
 from tokenward_agent.vault import record as records_of
-from tokenward_agent.vault import vouched as vouched_of
+from tokenward_agent.vault.audit_anchor import CHAINS, AuditAnchor
 from tokenward_agent.vault.record import Record  # noqa: TC001 - NamedTuple reads its annotations
-from tokenward_agent.vault.vouched import CHAINS, Vouched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Body(NamedTuple):
     """The records by service and user name, and the chains that it vouches for, oldest first."""
 
     records: dict[Key, Record]
-    chains: tuple[Vouched, ...] = ()
+    chains: tuple[AuditAnchor, ...] = ()
 
     def with_uses(self, used: Mapping[Key, int]) -> Body:
         """Note later uses in the records, in place; return this body."""

@@ -43,7 +43,7 @@ class DataKey:
         """
         with self._lock:
             if not self.held or epoch not in (None, self.epoch):
-                raise self.missing()
+                raise self.closed_error()
             yield self._view
 
     @contextlib.contextmanager
@@ -82,7 +82,7 @@ class DataKey:
             self.held = False
             wipe(self._view)
 
-    def missing(self) -> VaultError:
+    def closed_error(self) -> VaultError:
         """Return the error for a use of the key while it is not held."""
         return VaultError(
             "locked", f"The vault of `{self._provider}` is not open.", "`auth unlock`"

@@ -85,7 +85,7 @@ def explain(error: OSError, doing: str, path: str) -> VaultError:
 
 
 @contextlib.contextmanager
-def explained(doing: str, path: str) -> Iterator[None]:
+def explaining(doing: str, path: str) -> Iterator[None]:
     """Turn an OSError inside the block into a VaultError."""
     try:
         yield

@@ -8,7 +8,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tokenward_agent.vault.errors import Damaged, VaultError
-from tokenward_agent.vault.format import FILE_BYTES, HEAD_BYTES, broken, parse_body, parse_head
+from tokenward_agent.vault.format import (
+    FILE_BYTES,
+    HEAD_BYTES,
+    damaged_error,
+    parse_body,
+    parse_head,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.storage import Storage
 
 
-class Sealed(NamedTuple):
+class EncryptedVault(NamedTuple):
     """A whole file: its head is read, its body is sealed."""
 
     head: Head
@@ -37,7 +43,7 @@ def read_head(storage: Storage, provider: str) -> Head | None:
     """
     data = storage.read(HEAD_BYTES)
     if data is not None:
-        return head_of(data, storage.path, provider)
+        return parse_head_of(data, storage.path, provider)
     if storage.read_previous(1) is not None:
         raise Damaged(
             f"{storage.path} is missing, but its previous generation exists.",
@@ -46,19 +52,21 @@ def read_head(storage: Storage, provider: str) -> Head | None:
     return None
 
 
-def read(storage: Storage, provider: str) -> Sealed:
+def read_vault(storage: Storage, provider: str) -> EncryptedVault:
     """Read *provider*'s whole vault. Raise VaultError, also if the file does not exist."""
     data = storage.read(FILE_BYTES + 1)
     if data is None:
         raise VaultError("vault", f"{storage.path} does not exist.")
     if len(data) > FILE_BYTES:
-        raise broken(storage.path, f"it is larger than {FILE_BYTES >> 20} MiB")
-    return Sealed(head_of(data, storage.path, provider), data, storage.path)
+        raise damaged_error(storage.path, f"it is larger than {FILE_BYTES >> 20} MiB")
+    return EncryptedVault(parse_head_of(data, storage.path, provider), data, storage.path)
 
 
-def head_of(data: Buffer, path: str, provider: str) -> Head:
+def parse_head_of(data: Buffer, path: str, provider: str) -> Head:
     """Parse a head and check its provider. Raise VaultError."""
     head = parse_head(data, path)
     if head.header.provider != provider:
-        raise broken(path, f"it is the vault of `{head.header.provider}`, not of `{provider}`")
+        raise damaged_error(
+            path, f"it is the vault of `{head.header.provider}`, not of `{provider}`"
+        )
     return head

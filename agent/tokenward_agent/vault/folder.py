@@ -14,7 +14,7 @@ import os
 import stat
 import sys
 
-from tokenward_agent.vault.errors import VaultError, explain, explained
+from tokenward_agent.vault.errors import VaultError, explain, explaining
 from tokenward_os.files import SAFE
 
 assert sys.platform != "win32"  # noqa: S101 - type checkers follow it
@@ -30,7 +30,7 @@ class Folder:
     def __init__(self, path: str) -> None:
         """Open it. Raise VaultError."""
         self.path = path
-        with explained("open", path):
+        with explaining("open", path):
             _check(os.lstat(path), path, stat.S_ISDIR, "a directory", "700")
             self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | SAFE)
         try:

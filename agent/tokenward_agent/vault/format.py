@@ -117,7 +117,7 @@ def parse_head(data: Buffer, path: str) -> Head:
     line = bytes(view[:32]).partition(b"\n")[0]
     number = line[len(_MAGIC) :]
     if not line.startswith(_MAGIC) or not number.isdigit() or number.startswith(b"0"):
-        raise broken(path, "it is not a tokenward vault" if view else "it is empty")
+        raise damaged_error(path, "it is not a tokenward vault" if view else "it is empty")
     version = int(number)
     if version > VERSION:
         raise VaultError(
@@ -130,11 +130,11 @@ def parse_head(data: Buffer, path: str) -> Head:
     length = int.from_bytes(view[begin - 4 : begin], "big")
     size = begin + length
     if length > HEADER_BYTES or size + NONCE_SIZE > len(view):
-        raise broken(path, "it was cut off or its header is too long")
+        raise damaged_error(path, "it was cut off or its header is too long")
     try:
         header = _header(_unpack(view[begin:size], HEADER_BYTES), _KEYS[version])
     except ValueError as error:
-        raise broken(path, f"its header is wrong: {error}") from None
+        raise damaged_error(path, f"its header is wrong: {error}") from None
     return Head(header, version, size, bytes(view[size : size + NONCE_SIZE]))
 
 
@@ -147,14 +147,14 @@ def parse_body(data: Buffer, head: Head, data_key: Buffer, path: str) -> Body:
     try:
         listing = open_listing(data_key, view[head.size :], bytes(view[: head.size]))
     except Tampered:
-        raise broken(path, "it was changed or cut off") from None
+        raise damaged_error(path, "it was changed or cut off") from None
     try:
         return bodies.from_values(_unpack(listing, RECORDS), head.version)
     except ValueError as error:
-        raise broken(path, f"its body is wrong: {error}") from None
+        raise damaged_error(path, f"its body is wrong: {error}") from None
 
 
-def broken(path: str, reason: str) -> Damaged:
+def damaged_error(path: str, reason: str) -> Damaged:
     """Return the error for a vault that cannot be read; the file stays as it is."""
     return Damaged(f"{path} cannot be read: {reason}.")
 

@@ -49,12 +49,12 @@ class Lifetime(NamedTuple):
             raise ValueError("a lifetime lasts from one second to a hundred years")
         return cls(now.wall + seconds, now.boot_id, now.boot + seconds)
 
-    def remaining(self, now: Now, seen: int) -> int:
+    def remaining_seconds(self, now: Now, seen: int) -> int:
         """Return the seconds left, 0 or less if over; *seen* is the vault's latest wall time."""
         if self.boot_id and self.boot_id == now.boot_id:
             return min(self.boot_end - now.boot, self.wall_end - now.wall)
         return self.wall_end - max(now.wall, seen)
 
-    def over(self, now: Now, seen: int) -> bool:
+    def is_over(self, now: Now, seen: int) -> bool:
         """Tell whether it has ended; *seen* is the vault's latest wall time."""
-        return self.remaining(now, seen) <= 0
+        return self.remaining_seconds(now, seen) <= 0

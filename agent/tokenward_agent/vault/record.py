@@ -33,7 +33,7 @@ LATEST: Final = 1 << 53
 _READERS: Final = ("keyring", "subprocess")
 
 
-class Adopted(NamedTuple):
+class AdoptedSource(NamedTuple):
     """Where an adopted credential is read: `reader` is a provider, `spelling` the typed service."""
 
     reader: str
@@ -50,7 +50,7 @@ class Login(NamedTuple):
     service: str
     username: str
     created: int
-    adopted: Adopted | None
+    adopted: AdoptedSource | None
     sealed: bytes | None
 
     def __repr__(self) -> str:
@@ -70,7 +70,7 @@ class Record(NamedTuple):
     created: int
     last_used: int | None
     expires: Lifetime | None
-    adopted: Adopted | None
+    adopted: AdoptedSource | None
     secret: bytes | None
     never_shown: bool = False
 
@@ -110,7 +110,7 @@ def from_values(values: object, fields: int = len(Record._fields)) -> Record:
         created,
         last_used,
         None if expires is None else Lifetime(*_array(expires, 3)),
-        None if adopted is None else Adopted(*_array(adopted, 2)),
+        None if adopted is None else AdoptedSource(*_array(adopted, 2)),
         secret,
         *later,
     )

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tokenward_agent.vault.body import Body  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.vault.errors import VaultError
-from tokenward_agent.vault.file import head_of, read, read_head
+from tokenward_agent.vault.file import parse_head_of, read_head, read_vault
 from tokenward_agent.vault.format import Header, serialise
 from tokenward_agent.vault.record import check
 
@@ -61,8 +61,8 @@ class VaultSaver:
         the vault was closed since *known*), ValueError for a record that a vault may not hold, and
         what *change* raises; then nothing was written.
         """
-        with self._storage.locked() as writer:
-            _, old, _, before, _ = self.newest(known)
+        with self._storage.lock() as writer:
+            _, old, _, before, _ = self.read_newest(known)
             # `change` gets a copy, so that the records of before can be compared with it below.
             new, after = change(old, before._replace(records=dict(before.records)))
             for key, record in after.records.items():
@@ -77,7 +77,7 @@ class VaultSaver:
             writer.replace(
                 data, keep_previous=_keep_previous(old, before.records, new, after.records)
             )
-        nonce = head_of(data, self._storage.path, self._provider).nonce
+        nonce = parse_head_of(data, self._storage.path, self._provider).nonce
         return Prepared(known.epoch, new, nonce, after, new_key)
 
     def is_newest(self, known: Prepared) -> bool:
@@ -85,7 +85,7 @@ class VaultSaver:
         head = read_head(self._storage, self._provider)
         return head is not None and (head.header, head.nonce) == (known.header, known.nonce)
 
-    def newest(self, known: Prepared) -> Prepared:
+    def read_newest(self, known: Prepared) -> Prepared:
         """Return the generation on the disk, or *known* if it is that. Raise VaultError."""
         path = self._storage.path
         if self.is_newest(known):
@@ -96,7 +96,7 @@ class VaultSaver:
                 f"{path} was removed while it was open; nothing was written.",
                 "put it back, or `auth agent restart` to start anew",
             )
-        sealed = read(self._storage, self._provider)
+        sealed = read_vault(self._storage, self._provider)
         with self._key.use(known.epoch) as key:
             try:
                 head = sealed.head

@@ -6,23 +6,23 @@ Runs in a thread, like every save (vault.py); the vault must be open.
 from __future__ import annotations
 
 from tokenward_agent.arena import wipe
+from tokenward_agent.vault.audit_anchor import key_context
 from tokenward_agent.vault.body import Body
 from tokenward_agent.vault.record import secret_context
 from tokenward_agent.vault.sealing import fill_random, seal
 from tokenward_agent.vault.slot import wrap
-from tokenward_agent.vault.vouched import key_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tokenward_agent.vault.audit_anchor import AuditAnchor
     from tokenward_agent.vault.format import Header
     from tokenward_agent.vault.record import Record
     from tokenward_agent.vault.saver import Prepared
     from tokenward_agent.vault.sealing import Buffer
     from tokenward_agent.vault.slot import Param
     from tokenward_agent.vault.vault import Vault
-    from tokenward_agent.vault.vouched import Vouched
 
     NewSlot = tuple[str, Mapping[str, Param], Buffer]
 
@@ -32,11 +32,11 @@ def add_slot(
 ) -> Prepared:
     """Add a slot, in place of one of its kind; the data key stays. Raise as `Vault.save`."""
 
-    def added(header: Header, body: Body) -> tuple[Header, Body]:
+    def with_slot(header: Header, body: Body) -> tuple[Header, Body]:
         others = tuple(slot for slot in header.slots if slot.kind != kind)
-        return header._replace(slots=(*others, vault.wrapped(kind, params, slot_key))), body
+        return header._replace(slots=(*others, vault.wrap_key(kind, params, slot_key))), body
 
-    return vault.write(added, now)
+    return vault.write(with_slot, now)
 
 
 def rekey(
@@ -49,27 +49,26 @@ def rekey(
     slot whose key is not known, use `add_slot`, which keeps the data key. Raise as `Vault.save`.
     """
 
-    def renewed(header: Header, body: Body) -> tuple[Header, Body]:
+    def with_new_key(header: Header, body: Body) -> tuple[Header, Body]:
         fill_random(new_key)
         fresh = {
-            key: _resealed(vault, header.vault_id, record, new_key, scratch)
+            key: _reseal(vault, header.vault_id, record, new_key, scratch)
             for key, record in body.records.items()
         }
         chains = tuple(
-            _resealed_chain(vault, header.vault_id, entry, new_key, scratch)
-            for entry in body.chains
+            _reseal_anchor(vault, header.vault_id, entry, new_key, scratch) for entry in body.chains
         )
         wrapped = tuple(wrap(*slot, new_key, header.vault_id) for slot in slots)
         return header._replace(slots=wrapped), Body(fresh, chains)
 
     try:
-        return vault.write(renewed, now, new_key)
+        return vault.write(with_new_key, now, new_key)
     except BaseException:
         wipe(new_key)
         raise
 
 
-def _resealed(
+def _reseal(
     vault: Vault, vault_id: str, record: Record, new_key: memoryview, scratch: memoryview
 ) -> Record:
     if record.secret is None:
@@ -82,9 +81,9 @@ def _resealed(
         wipe(scratch[:size])
 
 
-def _resealed_chain(
-    vault: Vault, vault_id: str, entry: Vouched, new_key: memoryview, scratch: memoryview
-) -> Vouched:
+def _reseal_anchor(
+    vault: Vault, vault_id: str, entry: AuditAnchor, new_key: memoryview, scratch: memoryview
+) -> AuditAnchor:
     size = vault.open_chain(entry, scratch)
     try:
         place = key_context(vault_id, entry.name, entry.first)

@@ -19,7 +19,7 @@ import os
 import sys
 import time
 
-from tokenward_agent.vault.errors import VaultError, explained
+from tokenward_agent.vault.errors import VaultError, explaining
 from tokenward_agent.vault.storage_writer import Writer
 from tokenward_os.files import make_private
 
@@ -61,16 +61,16 @@ class Storage:
         return all(map(_is_missing, (self.path, f"{self.path}.previous")))
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[Writer]:
+    def lock(self) -> Iterator[Writer]:
         """Hold the file's lock against all processes; create the directory if it is missing.
 
         Raise VaultError if it cannot be written, or with code `busy` after PATIENCE seconds.
         """
-        with explained("write", self.path):
+        with explaining("write", self.path):
             make_private(self.directory)
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(contextlib.closing(Folder(self.directory)))
-            with explained("write", self.path):
+            with explaining("write", self.path):
                 lock = folder.open(f"{self.name}.lock", os.O_RDWR | os.O_CREAT)
             stack.callback(_close, lock)
             folder.check(lock, f"{self.path}.lock")
@@ -86,7 +86,7 @@ class Storage:
                 if isinstance(error.__cause__, FileNotFoundError):
                     return None
                 raise
-            with explained("read", path):
+            with explaining("read", path):
                 try:
                     file = folder.open(name, os.O_RDONLY)
                 except FileNotFoundError:
@@ -110,7 +110,7 @@ def _is_missing(path: str) -> bool:
 def _wait(folder: Folder, lock: int, path: str) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        with explained("lock", path):
+        with explaining("lock", path):
             try:
                 folder.lock(lock)
             except BlockingIOError:

@@ -13,7 +13,7 @@ import errno
 import os
 import sys
 
-from tokenward_agent.vault.errors import VaultError, explained
+from tokenward_agent.vault.errors import VaultError, explaining
 
 if sys.platform == "win32":
     from tokenward_agent.vault.windows_folder import WindowsFolder as Folder
@@ -45,7 +45,7 @@ class Writer:
         as before, or, if only the last fsync of the directory failed, the new one, and the sentence
         says so.
         """
-        with explained("write", self._path):
+        with explaining("write", self._path):
             self._sweep()
             fresh = self._temporary()
             try:
@@ -67,7 +67,7 @@ class Writer:
         *kept* is the file's name with ".damaged-" and more. Raise VaultError. An interruption
         leaves a missing file with its previous generation; calling this again completes it.
         """
-        with explained("write", self._path):
+        with explaining("write", self._path):
             self._sweep()
             with contextlib.suppress(FileNotFoundError):
                 self._folder.rename(self._name, kept)

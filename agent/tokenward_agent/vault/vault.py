@@ -12,16 +12,16 @@ says why a change may be applied more than once.
 
 from __future__ import annotations
 
+from tokenward_agent.vault.audit_anchor import key_context
 from tokenward_agent.vault.body import Body
 from tokenward_agent.vault.data_key import DataKey
 from tokenward_agent.vault.errors import VaultError
-from tokenward_agent.vault.file import head_of, read, read_head
-from tokenward_agent.vault.format import Header, broken, new_vault_id, serialise
+from tokenward_agent.vault.file import parse_head_of, read_head, read_vault
+from tokenward_agent.vault.format import Header, damaged_error, new_vault_id, serialise
 from tokenward_agent.vault.record import secret_context
 from tokenward_agent.vault.saver import Prepared, VaultSaver
 from tokenward_agent.vault.sealing import Tampered, fill_random, open_into, seal
 from tokenward_agent.vault.slot import unwrap_into, wrap
-from tokenward_agent.vault.vouched import key_context
 
 __all__ = ["Prepared", "Vault"]
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Literal
 
+    from tokenward_agent.vault.audit_anchor import AuditAnchor, MakeAnchors
     from tokenward_agent.vault.body import Records
     from tokenward_agent.vault.record import Key, Record
     from tokenward_agent.vault.saver import WholeChange
     from tokenward_agent.vault.sealing import Buffer
     from tokenward_agent.vault.slot import Param, Slot
     from tokenward_agent.vault.storage import Storage
-    from tokenward_agent.vault.vouched import Vouch, Vouched
 
     Change = Callable[[Records], Records]
     State = Literal["absent", "closed", "open", "broken"]
@@ -60,14 +60,14 @@ class Vault:
         self._nonce = b""
         self._body = Body({})
         self._used: dict[Key, int] = {}
-        self.vouch: Callable[[], Vouch | None] = lambda: None
+        self.make_anchors: Callable[[], MakeAnchors | None] = lambda: None
         """Called before each save, while the key is not in use; returns what makes the chains."""
 
     def __repr__(self) -> str:
         return f"Vault({self.provider}, {self.state})"
 
     @property
-    def seen(self) -> int:
+    def latest_time(self) -> int:
         """The latest wall time that the vault has seen, in seconds."""
         return 0 if self.header is None else self.header.seen
 
@@ -77,7 +77,7 @@ class Vault:
         return self._body.records
 
     @property
-    def chains(self) -> tuple[Vouched, ...]:
+    def chains(self) -> tuple[AuditAnchor, ...]:
         """The chains of audit logs that an open vault knows."""
         return self._body.chains
 
@@ -107,7 +107,7 @@ class Vault:
         place = secret_context(self._id(), record.service, record.username)
         return self._open(record.secret, place, out, f"the secret of {record.service}")
 
-    def open_chain(self, entry: Vouched, out: memoryview) -> int:
+    def open_chain(self, entry: AuditAnchor, out: memoryview) -> int:
         """Open the key of a chain into *out*; return its size. Raise as `open_secret`."""
         place = key_context(self._id(), entry.name, entry.first)
         return self._open(entry.key, place, out, f"the key of the chain {entry.name}")
@@ -117,9 +117,9 @@ class Vault:
             with self._key.use() as key:
                 return open_into(key, sealed, place, out)
         except Tampered:
-            raise broken(self.storage.path, f"{what} does not open") from None
+            raise damaged_error(self.storage.path, f"{what} does not open") from None
 
-    def wrapped(self, kind: str, params: Mapping[str, Param], slot_key: Buffer) -> Slot:
+    def wrap_key(self, kind: str, params: Mapping[str, Param], slot_key: Buffer) -> Slot:
         """Return a slot that opens to the data key. Raise VaultError with code `locked`."""
         with self._key.use() as key:
             return wrap(kind, params, slot_key, key, self._id())
@@ -131,7 +131,7 @@ class Vault:
         if self.state == "open":
             self.state = "closed"
 
-    def adopt(self, prepared: Prepared) -> bool:
+    def install(self, prepared: Prepared) -> bool:
         """Take over what a thread prepared; return False if the vault was closed meanwhile."""
         if not self._key.take(prepared.epoch, prepared.new_key):
             return False
@@ -141,8 +141,8 @@ class Vault:
         self.state, self.problem = "open", None
         return True
 
-    def adopt_look(self, found: Header | VaultError | None) -> None:
-        """Take over the result of `look`; an open vault stays open."""
+    def install_header(self, found: Header | VaultError | None) -> None:
+        """Take over the result of `read_header`; an open vault stays open."""
         if self.state == "open":
             return
         self.header, self.problem = None, None
@@ -153,7 +153,7 @@ class Vault:
         else:
             self.state, self.header = "closed", found
 
-    def look(self) -> Header | VaultError | None:
+    def read_header(self) -> Header | VaultError | None:
         """Read the header; return it, or the error, or None if the vault is absent."""
         try:
             head = read_head(self.storage, self.provider)
@@ -171,11 +171,11 @@ class Vault:
         Raise VaultError if the file exists or cannot be written.
         """
         epoch, vault_id = self._key.epoch, vault_id or new_vault_id()
-        with self.storage.locked() as writer:
+        with self.storage.lock() as writer:
             if read_head(self.storage, self.provider) is not None:
                 path = self.storage.path
                 raise VaultError("vault", f"{path} exists already.", "`auth unlock`")
-            vouch = self.vouch()
+            vouch = self.make_anchors()
             with self._key.fill() as key:
                 fill_random(key)
                 slot = wrap(kind, params, slot_key, key, vault_id)
@@ -187,7 +187,9 @@ class Vault:
             except BaseException:
                 self._key.wipe()
                 raise
-        return Prepared(epoch, header, head_of(data, self.storage.path, self.provider).nonce, body)
+        return Prepared(
+            epoch, header, parse_head_of(data, self.storage.path, self.provider).nonce, body
+        )
 
     def open(self, kind: str, slot_key: Buffer) -> Prepared:
         """Open a closed vault by its slot of this kind.
@@ -196,7 +198,7 @@ class Vault:
         data key is wiped.
         """
         epoch = self._key.epoch
-        sealed = read(self.storage, self.provider)
+        sealed = read_vault(self.storage, self.provider)
         header = sealed.head.header
         slot = header.slot(kind)
         if slot is None:
@@ -223,11 +225,11 @@ class Vault:
 
     def write(self, change: WholeChange, now: int, new_key: memoryview | None = None) -> Prepared:
         """Do the same for header and records; seal under *new_key* if *change* fills it."""
-        used, known = dict(self._used), self._known()
+        used, known = dict(self._used), self._current()
 
         def vouching(header: Header, body: Body) -> tuple[Header, Body]:
             header, body = change(header, body.with_uses(used))
-            if vouch := self.vouch():
+            if vouch := self.make_anchors():
                 with self._key.use() as key:
                     chains = vouch(header.vault_id, body.chains, new_key or key)
                 body = body._replace(chains=chains)
@@ -237,16 +239,16 @@ class Vault:
 
     def is_newest(self) -> bool:
         """Tell whether the file is as last read or written. Raise VaultError."""
-        return self._saver.is_newest(self._known())
+        return self._saver.is_newest(self._current())
 
     def reread(self) -> Prepared:
         """Read what another agent saved since, for `adopt`. Raise VaultError."""
-        return self._saver.newest(self._known())
+        return self._saver.read_newest(self._current())
 
-    def _known(self) -> Prepared:
+    def _current(self) -> Prepared:
         if self.header is None or not self._key.held:
-            raise self._key.missing()
+            raise self._key.closed_error()
         return Prepared(self._key.epoch, self.header, self._nonce, self._body)
 
     def _id(self) -> str:
-        return self._known().header.vault_id
+        return self._current().header.vault_id

@@ -18,8 +18,8 @@ import os
 import stat
 import time
 
-from tokenward_agent.files import opened
-from tokenward_agent.vault.errors import VaultError, explain, explained
+from tokenward_agent.files import open_file
+from tokenward_agent.vault.errors import VaultError, explain, explaining
 from tokenward_os.windows import calls
 
 TYPE_CHECKING = False
@@ -39,13 +39,13 @@ class WindowsFolder:
     def __init__(self, path: str) -> None:
         """Open it. Raise VaultError."""
         self.path = path
-        with explained("open", path):
+        with explaining("open", path):
             found = os.lstat(path)
             if stat.S_ISLNK(found.st_mode) or found.st_reparse_tag:
                 raise explain(OSError(errno.ELOOP, ""), "open", path)
             if not stat.S_ISDIR(found.st_mode):
                 raise VaultError("vault", f"{path} is not a directory.", "move it out of the way")
-            self._folder = calls.held_folder(path)
+            self._folder = calls.hold_folder(path)
 
     def close(self) -> None:
         """Close it."""
@@ -53,7 +53,7 @@ class WindowsFolder:
 
     def open(self, name: str, flags: int) -> int:
         """Open a file in it. Raise OSError."""
-        return opened(self._of(name), flags)
+        return open_file(self._of(name), flags)
 
     def check(self, file: int, path: str) -> os.stat_result:
         """Return the status of an open file. Raise VaultError unless it is plain."""
@@ -75,7 +75,7 @@ class WindowsFolder:
 
     def rename(self, source: str, target: str) -> None:
         """Rename a file, replacing the target; on the disk when it returns. Raise OSError."""
-        _patiently(lambda: calls.moved(self._of(source), self._of(target)))
+        _patiently(lambda: calls.move_file(self._of(source), self._of(target)))
 
     def link(self, name: str, second: str) -> None:
         """Give a file a second name. Raise OSError."""

@@ -57,8 +57,8 @@ def protect(secret: memoryview) -> bytes:
     memory = ctypes.c_char.from_buffer(secret)
     given = _Blob(len(secret), ctypes.addressof(memory))
     made = _Blob()
-    if not _protect(given, None, _bound(), None, None, _ASK_NOBODY, made):
-        raise calls.failed()
+    if not _protect(given, None, _blob_of(), None, None, _ASK_NOBODY, made):
+        raise calls.last_error()
     try:
         return ctypes.string_at(made.pbData, made.cbData)
     finally:
@@ -70,8 +70,8 @@ def open_into(protected: bytes, out: memoryview) -> int:
     held = ctypes.create_string_buffer(protected, len(protected))
     given = _Blob(len(protected), ctypes.addressof(held))
     found = _Blob()
-    if not _unprotect(given, None, _bound(), None, None, _ASK_NOBODY, found):
-        raise calls.failed()
+    if not _unprotect(given, None, _blob_of(), None, None, _ASK_NOBODY, found):
+        raise calls.last_error()
     try:
         if found.cbData > len(out):
             raise ValueError("the protected secret is longer than its place")
@@ -82,5 +82,5 @@ def open_into(protected: bytes, out: memoryview) -> int:
         calls.local_free(found.pbData)
 
 
-def _bound() -> _Blob:
+def _blob_of() -> _Blob:
     return _Blob(len(_PURPOSE), ctypes.cast(ctypes.c_char_p(_PURPOSE), ctypes.c_void_p))

@@ -40,7 +40,7 @@ class Job:
         """Create the job. Raises OSError."""
         self._handle = calls.create_job(None, None)
         if not self._handle:
-            raise calls.failed()
+            raise calls.last_error()
         limits = _Limits(flags=_KILL_ON_CLOSE)
         size = ctypes.sizeof(limits)
         calls.set_job(self._handle, _EXTENDED_LIMITS, ctypes.byref(limits), size)
@@ -48,7 +48,7 @@ class Job:
     def take(self, process: int) -> None:
         """Put a process into the job, by its handle. Raises OSError."""
         if not calls.assign_to_job(self._handle, process):
-            raise calls.failed()
+            raise calls.last_error()
 
     def end(self) -> None:
         """End every process of the job."""

@@ -62,7 +62,7 @@ class PipeLoop(asyncio.ProactorEventLoop):
         me = asyncio.current_task(self)
         while self._readers.get(number) is me:
             with contextlib.suppress(OSError):  # it is gone: the callback's read reports it
-                await end.came(self._iocp)
+                await end.wait(self._iocp)
             try:
                 callback(*args)
             except Exception as error:  # noqa: BLE001 - the loop treats every callback so

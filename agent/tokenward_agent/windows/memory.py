@@ -37,7 +37,7 @@ def map_locked(size: int) -> tuple[mmap.mmap, str]:
     locked = calls.working_set(calls.current_process(), least, 2 * least) and calls.virtual_lock(
         _address(memory), size
     )
-    return memory, "VirtualLock" if locked else f"unlocked: {calls.failed().strerror}"
+    return memory, "VirtualLock" if locked else f"unlocked: {calls.last_error().strerror}"
 
 
 def fill_random(view: memoryview) -> None:

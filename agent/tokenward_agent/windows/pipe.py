@@ -11,7 +11,7 @@ Rules:
   sender's memory, which holds a secret, until the client reads; so a client that leaves `QUOTA`
   bytes of answers unread is disconnected.
 
-The loop waits for data (loop.py), by `came`.
+The loop waits for data (loop.py), by `wait`.
 """
 
 from __future__ import annotations
@@ -68,16 +68,16 @@ class Pipe:
         if not calls.peek_named_pipe(self.handle.fileno(), None, 0, None, there, None):
             if ctypes.get_last_error() == calls.ERROR_BROKEN_PIPE:
                 return 0
-            raise calls.failed()
+            raise calls.last_error()
         if not there.value:
             raise BlockingIOError
-        return self._at_once(calls.read_file, view[: there.value])
+        return self._try_io(calls.read_file, view[: there.value])
 
     def send(self, view: memoryview) -> int:
         """Write all of it. Raises OSError, also if the other end leaves too much unread."""
-        return self._at_once(calls.write_file, view)
+        return self._try_io(calls.write_file, view)
 
-    def _at_once(self, call: ctypes._NamedFuncPointer, view: memoryview) -> int:
+    def _try_io(self, call: ctypes._NamedFuncPointer, view: memoryview) -> int:
         """Do it if that takes no waiting, else cancel it. Raises OSError."""
         size, moved = len(view), wintypes.DWORD()
         handle = self.handle.fileno()
@@ -88,7 +88,7 @@ class Pipe:
         try:
             if not call(handle, ctypes.addressof(memory), size, None, task):
                 if ctypes.get_last_error() != calls.ERROR_IO_PENDING:
-                    raise calls.failed()
+                    raise calls.last_error()
                 calls.cancel_io(handle, task)
             if not calls.overlapped_result(handle, task, moved, True) or moved.value != size:
                 raise ConnectionResetError("The other end of the pipe does not read.")
@@ -97,7 +97,7 @@ class Pipe:
             calls.close_handle(event)
         return size
 
-    async def came(self, iocp: IocpProactor) -> None:
+    async def wait(self, iocp: IocpProactor) -> None:
         """Wait until there is something to read: a read of zero bytes completes then."""
         await iocp.recv_into(cast("Any", self.handle), _NOTHING)
 
@@ -105,7 +105,7 @@ class Pipe:
         """Return the id of the process at the other end. Raises OSError."""
         found = wintypes.ULONG()
         if not calls.pipe_client(self.handle.fileno(), found):
-            raise calls.failed()
+            raise calls.last_error()
         return found.value
 
     def close(self) -> None:
@@ -136,7 +136,7 @@ class PipeListener:
             self._descriptor.attributes,
         )
         if made == calls.INVALID_HANDLE:
-            raise calls.failed()
+            raise calls.last_error()
         return PipeHandle(made)
 
     def fileno(self) -> int:
@@ -149,7 +149,7 @@ class PipeListener:
     def listen(self, backlog: int) -> None:
         """Do nothing: a client that comes before the next instance exists waits and tries again."""
 
-    async def came(self, iocp: IocpProactor) -> None:
+    async def wait(self, iocp: IocpProactor) -> None:
         """Wait for a client; one that has already gone does not count."""
         try:
             await iocp.accept_pipe(cast("Any", self._next))

@@ -38,7 +38,7 @@ _TICKS: Final = 10_000_000  # a FILETIME counts tenths of microseconds
 _TO_1970: Final = 11_644_473_600  # seconds from 1601, the epoch of FILETIME
 
 
-def closed_to(sid: str) -> str:
+def access_list_for(sid: str) -> str:
     """Return the access list of a process that its own user may only end and look at (SDDL).
 
     OW is the owner, who could always change the list without this entry.
@@ -49,9 +49,9 @@ def closed_to(sid: str) -> str:
 def close_process() -> None:
     """Close this process to other processes of this user. Raises OSError."""
     calls.set_error_mode(_QUIET)
-    descriptor = Descriptor(closed_to(own_sid()))
+    descriptor = Descriptor(access_list_for(own_sid()))
     if not calls.set_kernel_object_security(calls.current_process(), _DACL, descriptor.address):
-        raise calls.failed()
+        raise calls.last_error()
 
 
 def has_debugger() -> bool:
@@ -61,21 +61,21 @@ def has_debugger() -> bool:
     return bool(found.value)
 
 
-def program_of(pid: int) -> tuple[str, float]:
+def executable_of(pid: int) -> tuple[str, float]:
     """Return the path of a process' program, and its start in seconds since 1970.
 
     Raises OSError if it has ended or may not be read.
     """
     process = calls.open_process(calls.PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
     if not process:
-        raise calls.failed()
+        raise calls.last_error()
     try:
         path = ctypes.create_unicode_buffer(_PATH)
         began, other = wintypes.FILETIME(), wintypes.FILETIME()
         if not calls.image_name(process, 0, path, wintypes.DWORD(_PATH)):
-            raise calls.failed()
+            raise calls.last_error()
         if not calls.process_times(process, began, other, other, other):
-            raise calls.failed()
+            raise calls.last_error()
     finally:
         calls.close_handle(process)
     ticks = began.dwHighDateTime << 32 | began.dwLowDateTime

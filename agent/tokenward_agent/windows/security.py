@@ -17,7 +17,7 @@ import weakref
 from ctypes import c_void_p, wintypes
 
 from tokenward_os.windows import calls
-from tokenward_os.windows.owners import taken
+from tokenward_os.windows.owners import take_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _KERNEL_OBJECT: Final = 6
 _OWNER_AND_DACL: Final = 1 | 4
 
 
-def one_user(sid: str) -> str:
+def single_user_sddl(sid: str) -> str:
     """Return the security descriptor of an object that only its owner may use (SDDL)."""
     return f"O:{sid}D:P(A;;GA;;;{sid})"
 
@@ -40,7 +40,7 @@ class Descriptor:
         """Create it. Raises OSError for an invalid text."""
         made = c_void_p()
         if not calls.text_to_descriptor(sddl, _SDDL_REVISION, made, None):
-            raise calls.failed()
+            raise calls.last_error()
         self.address = made.value
         self._free = weakref.finalize(self, calls.local_free, made.value)
         size = ctypes.sizeof(calls.SecurityAttributes)
@@ -58,7 +58,7 @@ def descriptor_of(handle: int) -> str:
     try:
         text = wintypes.LPWSTR()
         if not calls.descriptor_to_text(found, _SDDL_REVISION, _OWNER_AND_DACL, text, None):
-            raise calls.failed()
-        return taken(text)
+            raise calls.last_error()
+        return take_text(text)
     finally:
         calls.local_free(found)

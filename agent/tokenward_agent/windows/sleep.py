@@ -11,7 +11,7 @@ import ctypes
 from tokenward_os.windows import calls
 
 
-def slept() -> float:
+def asleep_seconds() -> float:
     """Return seconds spent asleep since the machine started, or fewer."""
     asleep_too, awake = float(calls.tick_count()) / 1000, ctypes.c_uint64()
     if not calls.unbiased_time(awake):  # read last: this process may be stopped in between

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from tokenward_agent.failure import Failure
     from tokenward_protocol.packing import Value
 
-    class Sealed(Protocol):
+    class SecretSource(Protocol):
         """A secret that is sealed while in memory."""
 
         size: int
         """Bytes of the secret when open."""
 
         def open_into(self, view: memoryview) -> None:
-            """Write the secret into `view`, `size` bytes. Raise Gone if its key was wiped."""
+            """Write the secret into `view`, `size` bytes. Raise KeyDestroyed if its key was wiped."""
             ...
 
 
@@ -40,18 +40,18 @@ class Answer:
 
     __slots__ = ("header", "secret", "values")
 
-    def __init__(self, values: dict[str, Value], secret: Sealed | None = None) -> None:
+    def __init__(self, values: dict[str, Value], secret: SecretSource | None = None) -> None:
         self.values = values
         self.header: bytes = _PACKER.pack(values)
         self.secret = secret
 
 
-def done(number: int, secret: Sealed | None = None, **values: Value) -> Answer:
+def success_answer(number: int, secret: SecretSource | None = None, **values: Value) -> Answer:
     """Return the answer to a request that succeeded."""
     return Answer({"id": number, "ok": True, **values}, secret)
 
 
-def not_done(number: int, failure: Failure) -> Answer:
+def failure_answer(number: int, failure: Failure) -> Answer:
     """Return the answer to a request that failed."""
     values: dict[str, Value] = {
         "id": number,

@@ -16,11 +16,11 @@ does so without a readable secret:
 from __future__ import annotations
 
 from tokenward_agent.arena import wipe
-from tokenward_agent.failure import Failure, Gone
-from tokenward_agent.wire.answer import Answer, not_done
-from tokenward_agent.wire.request import Refused, read
+from tokenward_agent.failure import Failure, KeyDestroyed
+from tokenward_agent.wire.answer import Answer, failure_answer
+from tokenward_agent.wire.request import BadRequest, read_request
 from tokenward_protocol.errors import LocalError, RemoteError
-from tokenward_protocol.frames import PREFIX, cut, prefix
+from tokenward_protocol.frames import PREFIX, find_frame, make_prefix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenward_agent.arena import Arena
     from tokenward_agent.wire.request import Request
 
-    class Server(Protocol):
+    class ConnectionOwner(Protocol):
         """The server, as far as a connection needs it."""
 
         loop: asyncio.AbstractEventLoop
@@ -40,28 +40,28 @@ if TYPE_CHECKING:
         input: memoryview
         output: memoryview
 
-        def touched(self, connection: Connection, /) -> None:
+        def note_activity(self, connection: Connection, /) -> None:
             """Note that a connection sent something."""
 
-        def asked(
+        def dispatch_request(
             self, connection: Connection, request: Request, body: memoryview, /
         ) -> Answer | Awaitable[Answer]:
             """Return the answer to a request, or an awaitable of it."""
             ...
 
-        def refused(self, error: Refused, /) -> Answer:
+        def refusal(self, error: BadRequest, /) -> Answer:
             """Return the answer to an invalid header."""
             ...
 
-        def room(
+        def reserve(
             self, wanting: Connection, block: memoryview | None, size: int, /
         ) -> memoryview | None:
             """Return a block for a connection's unfinished frame; None if it was closed."""
 
-        def work(self, coroutine: Coroutine[None, None, None], /) -> None:
+        def start_task(self, coroutine: Coroutine[None, None, None], /) -> None:
             """Run a request that takes time as a task."""
 
-        def closed(self, connection: Connection, /) -> None:
+        def forget_connection(self, connection: Connection, /) -> None:
             """Forget a connection."""
 
 
@@ -74,7 +74,7 @@ class Connection:
 
     __slots__ = ("_block", "_fd", "_held", "_sent", "_server", "_sock", "_timer", "_unsent", "busy")
 
-    def __init__(self, server: Server, sock: socket.socket) -> None:
+    def __init__(self, server: ConnectionOwner, sock: socket.socket) -> None:
         self._server = server
         self._sock: socket.socket | None = sock
         self._fd = sock.fileno()  # for the loop, which would call repr() on a socket object
@@ -91,7 +91,7 @@ class Connection:
         self._readable()
 
     @property
-    def held(self) -> int:
+    def held_bytes(self) -> int:
         """Bytes in the arena that this connection holds for frames that wait."""
         return 0 if self._block is None else len(self._block)
 
@@ -105,7 +105,7 @@ class Connection:
         self._server.loop.remove_reader(self._fd)
         self._server.loop.remove_writer(self._fd)
         sock.close()
-        self._server.closed(self)
+        self._server.forget_connection(self)
 
     def _readable(self) -> None:
         """Read what came, answer one frame, keep the rest."""
@@ -121,7 +121,7 @@ class Connection:
         if size == 0:
             self.close()
             return
-        self._server.touched(self)
+        self._server.note_activity(self)
         try:
             self._take(region[:size])
         finally:
@@ -135,7 +135,7 @@ class Connection:
             if self._sock is not None and used < len(came):
                 self._hold(came[used:])
             return
-        block = self._server.room(self, self._block, self._held + len(came))
+        block = self._server.reserve(self, self._block, self._held + len(came))
         if block is None:
             return
         block[self._held :] = came
@@ -154,10 +154,10 @@ class Connection:
             self._stop_deadline()
             if used < len(block):
                 self._hold(block[used:])
-            self._server.arena.give(block)
+            self._server.arena.release(block)
 
     def _hold(self, rest: memoryview) -> None:
-        block = self._server.room(self, None, len(rest))
+        block = self._server.reserve(self, None, len(rest))
         if block is None:
             return
         block[:] = rest
@@ -177,7 +177,7 @@ class Connection:
         self._stop_deadline()
         if self._block is not None:
             block, self._block = self._block, None
-            self._server.arena.give(block)
+            self._server.arena.release(block)
 
     def _work(self, view: memoryview) -> int:
         """Answer the first whole frame in `view`; return how many bytes were used."""
@@ -185,9 +185,9 @@ class Connection:
             # One request at a time: the bytes stay until the answer to the one before is sent.
             return 0
         try:
-            found = cut(view)
+            found = find_frame(view)
         except RemoteError as error:
-            self.send(not_done(0, Failure(error.code, str(error))))
+            self.send(failure_answer(0, Failure(error.code, str(error))))
             self.close()
             return 0
         if found is None:
@@ -212,11 +212,11 @@ class Connection:
 
     def _request(self, header: memoryview, body: memoryview) -> None:
         try:
-            request = read(header, len(body))
-        except Refused as error:
-            self.send(self._server.refused(error))
+            request = read_request(header, len(body))
+        except BadRequest as error:
+            self.send(self._server.refusal(error))
             return
-        answer = self._server.asked(self, request, body)
+        answer = self._server.dispatch_request(self, request, body)
         if isinstance(answer, Answer):
             self.send(answer)
         else:
@@ -224,9 +224,9 @@ class Connection:
             if self._sock is not None:
                 # Not read meanwhile, so a client that sends too fast fills the kernel's buffer.
                 self._server.loop.remove_reader(self._fd)
-            self._server.work(self._later(answer))
+            self._server.start_task(self._send_later(answer))
 
-    async def _later(self, answer: Awaitable[Answer]) -> None:
+    async def _send_later(self, answer: Awaitable[Answer]) -> None:
         """Send an answer that took time, then continue with the bytes that came meanwhile."""
         try:
             result = await answer
@@ -276,14 +276,14 @@ class Connection:
         total = middle + (secret.size if secret is not None else 0)
         try:
             # Each attempt builds the whole answer anew: no plaintext waits between two.
-            region[:PREFIX] = prefix(len(answer.header), total - middle)
+            region[:PREFIX] = make_prefix(len(answer.header), total - middle)
             region[PREFIX:middle] = answer.header
             if secret is not None:
                 secret.open_into(region[middle:total])
             sent = sock.send(region[offset:total])
         except BlockingIOError:
             sent = 0
-        except (OSError, Gone, LocalError):
+        except (OSError, KeyDestroyed, LocalError):
             self.close()
             return False
         finally:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "win32":
-    from tokenward_agent.wire.pipe_place import PipePlace as Place
-    from tokenward_agent.wire.pipe_place import SharedPlace, address, own_directory
+    from tokenward_agent.wire.pipe_address import PipeAddress as ListenAddress
+    from tokenward_agent.wire.pipe_address import SharedAddress, address, own_directory
 else:
-    from tokenward_agent.wire.shared_place import SharedPlace
-    from tokenward_agent.wire.socket_place import SocketPlace as Place
-    from tokenward_agent.wire.socket_place import address, own_directory
+    from tokenward_agent.wire.shared_address import SharedAddress
+    from tokenward_agent.wire.socket_address import SocketAddress as ListenAddress
+    from tokenward_agent.wire.socket_address import address, own_directory
 
-__all__ = ["Place", "SharedPlace", "address", "own_directory"]
+__all__ = ["ListenAddress", "SharedAddress", "address", "own_directory"]

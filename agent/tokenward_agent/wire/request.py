@@ -82,7 +82,7 @@ class Request:
         return self.arguments.get(name) is True
 
 
-class Refused(RemoteError):  # noqa: N818 - it is refused; whose fault it is, the base says
+class BadRequest(RemoteError):  # noqa: N818 - it is refused; whose fault it is, the base says
     """An invalid header; `number` is its id if that was read, else 0."""
 
     def __init__(self, code: str, message: str, number: int) -> None:
@@ -90,45 +90,45 @@ class Refused(RemoteError):  # noqa: N818 - it is refused; whose fault it is, th
         self.number = number
 
 
-def read(header: memoryview, body: int) -> Request:
+def read_request(header: memoryview, body: int) -> Request:
     """Read a header, a view of a mapping or of bytes, whose frame has `body` bytes of body.
 
-    Raise Refused with the code for the answer.
+    Raise BadRequest with the code for the answer.
     """
     reader = Reader(header)
     found: dict[str, str | int | bool] = {}
     try:
         for _ in range(reader.size()):
             start, end = reader.span()
-            known = _known(_KEYS, header[start:end])
+            known = _look_up(_KEYS, header[start:end])
             if known is None:
-                raise RemoteError("bad-request", f"There is no {_named(header[start:end], 'key')}.")
+                raise RemoteError("bad-request", f"There is no {_quote(header[start:end], 'key')}.")
             name, kind = known
             if name in found:
                 raise RemoteError("bad-header", "A header has a key twice.")
-            found[name] = _op(reader) if name == "op" else _argument(reader, name, kind)
+            found[name] = _read_op(reader) if name == "op" else _read_argument(reader, name, kind)
         reader.end()
-        return _checked(found, body)
+        return _validate(found, body)
     except RemoteError as error:
         number = found.get("id", 0)
-        raise Refused(error.code, str(error), int(number)) from None
+        raise BadRequest(error.code, str(error), int(number)) from None
 
 
-def _known(words: dict[bytes, _T], word: memoryview) -> _T | None:
+def _look_up(words: dict[bytes, _T], word: memoryview) -> _T | None:
     """Look a word up without copying it: a read-only view hashes and compares like bytes."""
     return words.get(word.toreadonly())  # type: ignore[call-overload,no-any-return]  # typeshed knows only bytes as keys
 
 
-def _op(reader: Reader) -> str:
+def _read_op(reader: Reader) -> str:
     start, end = reader.span()
     word = reader.view[start:end]
-    name = _known(_OPS, word)
+    name = _look_up(_OPS, word)
     if name is None:
-        raise RemoteError("unknown-op", f"There is no {_named(word, 'request')}.")
+        raise RemoteError("unknown-op", f"There is no {_quote(word, 'request')}.")
     return name
 
 
-def _argument(reader: Reader, name: str, kind: str) -> str | int | bool:
+def _read_argument(reader: Reader, name: str, kind: str) -> str | int | bool:
     if kind in {COUNT, FLAG}:
         code = reader.view[reader.at] if reader.at < len(reader.view) else 0xC1
         wanted = code in {0xC2, 0xC3} if kind == FLAG else code < 0x80 or 0xCC <= code <= 0xCF
@@ -151,7 +151,7 @@ def _argument(reader: Reader, name: str, kind: str) -> str | int | bool:
     raise RemoteError("bad-header", "A text in a header is not UTF-8.")
 
 
-def _checked(found: dict[str, str | int | bool], body: int) -> Request:
+def _validate(found: dict[str, str | int | bool], body: int) -> Request:
     """Compare the header as a whole with the vocabulary."""
     if found.pop("v", None) != WIRE_VERSION:
         raise RemoteError("version", "The agent does not speak this version of the protocol.")
@@ -179,6 +179,6 @@ def _checked(found: dict[str, str | int | bool], body: int) -> Request:
     return Request(op, number, str(directory), found)
 
 
-def _named(word: memoryview, noun: str) -> str:
+def _quote(word: memoryview, noun: str) -> str:
     """Return a name for an unknown word; quote it only if it cannot be a secret."""
     return f"{noun} {str(word, 'ascii')}" if _SAYABLE.fullmatch(word) else f"such {noun}"

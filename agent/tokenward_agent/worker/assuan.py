@@ -13,7 +13,7 @@ assert sys.platform != "win32"
 
 import os
 
-from tokenward_agent.worker.waiting import Patience, Stopped
+from tokenward_agent.worker.pinentry_io import Deadline, Stopped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ FULLY_CANCELLED: Final = 198
 """Codes of libgpg-error, in the low 16 bits of the number behind ERR."""
 
 
-class Refused(Exception):  # noqa: N818 - an answer
+class PinentryError(Exception):
     """The pinentry answered ERR; `code` is libgpg-error's."""
 
     def __init__(self, code: int) -> None:
@@ -40,36 +40,36 @@ class Refused(Exception):  # noqa: N818 - an answer
         self.code = code
 
 
-def escaped(text: str, limit: int = MAX_LINE) -> bytes:
+def escape(text: str, limit: int = MAX_LINE) -> bytes:
     """Return a parameter escaped, cut to at most `limit` bytes."""
     out = b""
     for char in text:
-        data = _escaped(char)
+        data = _escape_char(char)
         if len(out) + len(data) > limit:
             break
         out += data
     return out
 
 
-def _escaped(char: str) -> bytes:
+def _escape_char(char: str) -> bytes:
     data = char.encode("utf-8", "backslashreplace")
     for byte in (b"%", b"\r", b"\n"):
         data = data.replace(byte, b"%%%02X" % byte[0])
     return data
 
 
-def fitted(lines: Sequence[str], limit: int) -> str:
+def fit_lines(lines: Sequence[str], limit: int) -> str:
     """Return lines as one text that takes at most `limit` bytes when escaped.
 
     If they are too long, the longest lose their middle, so that no line pushes another one out.
     """
     most = limit
-    while sum(map(_size, text := "\n".join(_cut(line, most) for line in lines))) > limit:
+    while sum(map(_size, text := "\n".join(_shorten(line, most) for line in lines))) > limit:
         most -= 16
     return text
 
 
-def _cut(line: str, limit: int) -> str:
+def _shorten(line: str, limit: int) -> str:
     if sum(map(_size, line)) <= limit:
         return line
     half = (limit - _size("…")) // 2
@@ -83,24 +83,24 @@ def _cut(line: str, limit: int) -> str:
 
 
 def _size(char: str) -> int:
-    return len(_escaped(char))
+    return len(_escape_char(char))
 
 
 class Pinentry:
     """A running pinentry; `stdin` and `stdout` are our ends of its pipes. Raises Stopped."""
 
-    def __init__(self, stdin: int, stdout: int, patience: Patience) -> None:
+    def __init__(self, stdin: int, stdout: int, deadline: Deadline) -> None:
         self._stdin = stdin
         self._stdout = stdout
-        self._patience = patience
+        self._deadline = deadline
         self._said = b""
         self._reply()  # it greets
 
     def command(self, name: str, parameter: str = "") -> bytes:
-        """Send a command and return the data of the reply. Raises Refused, Stopped."""
+        """Send a command and return the data of the reply. Raises PinentryError, Stopped."""
         line = name.encode()
         if parameter:
-            line += b" " + escaped(parameter, MAX_LINE - len(line) - 2)
+            line += b" " + escape(parameter, MAX_LINE - len(line) - 2)
         try:
             os.write(self._stdin, line + b"\n")
         except BrokenPipeError:
@@ -111,7 +111,7 @@ class Pinentry:
         """Set an option, which an old pinentry may not know. Raises Stopped."""
         try:
             self.command("OPTION", f"{name}={value}")
-        except Refused:
+        except PinentryError:
             return
 
     def _reply(self) -> bytes:
@@ -122,7 +122,7 @@ class Pinentry:
                 return data
             if word == b"ERR":
                 number = rest.split(b" ")[0][:10]  # 32 bits have no more digits
-                raise Refused(int(number) & 0xFFFF if number.isdigit() else 0)
+                raise PinentryError(int(number) & 0xFFFF if number.isdigit() else 0)
             if word == b"INQUIRE":
                 raise Stopped("ended")  # no command here lets it ask for more
             if word == b"D":
@@ -132,7 +132,7 @@ class Pinentry:
 
     def _line(self) -> bytes:
         while b"\n" not in self._said:
-            more = self._patience.read(self._stdout, 4096)
+            more = self._deadline.read(self._stdout, 4096)
             if not more or len(self._said) > _MAX_REPLY:
                 raise Stopped("ended")
             self._said += more

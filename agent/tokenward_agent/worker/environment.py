@@ -21,7 +21,7 @@ _SESSION: Final = frozenset(
 )
 
 
-def environment(own: Mapping[str, str], session: Mapping[str, str]) -> dict[str, str]:
+def worker_environment(own: Mapping[str, str], session: Mapping[str, str]) -> dict[str, str]:
     """Return a worker's environment: the necessary part of *own*, and the requester's *session*.
 
     Of *session* only variables of a display or a bus count.

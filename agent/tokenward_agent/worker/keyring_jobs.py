@@ -75,7 +75,7 @@ def _probe(_header: Header, _secret: bytes) -> tuple[Header, bytes]:
     elif type(backend).__module__ == "keyring.backends.kwallet":
         _refuse_to_wake_kwallet(backend)
     backend.get_password("tokenward", "probe")
-    return _named(backend), b""
+    return _name_backend(backend), b""
 
 
 def _get(header: Header, _secret: bytes) -> tuple[Header, bytes]:
@@ -83,13 +83,13 @@ def _get(header: Header, _secret: bytes) -> tuple[Header, bytes]:
     value = backend.get_password(header["service"], header["username"])
     if value is None:
         raise JobError("not-found", "The system keyring does not have the vault's key.")
-    return _named(backend), decode_key(value, "the system keyring")
+    return _name_backend(backend), decode_key(value, "the system keyring")
 
 
 def _set(header: Header, secret: bytes) -> tuple[Header, bytes]:
     backend = _system_keyring()
     backend.set_password(header["service"], header["username"], encode_key(secret).decode())
-    return _named(backend), b""
+    return _name_backend(backend), b""
 
 
 def _delete(header: Header, _secret: bytes) -> tuple[Header, bytes]:
@@ -98,7 +98,7 @@ def _delete(header: Header, _secret: bytes) -> tuple[Header, bytes]:
         backend.delete_password(header["service"], header["username"])
     except keyring.errors.PasswordDeleteError:
         raise JobError("not-found", "The system keyring does not have the vault's key.") from None
-    return _named(backend), b""
+    return _name_backend(backend), b""
 
 
 def _read(header: Header, _secret: bytes) -> tuple[Header, bytes]:
@@ -114,7 +114,7 @@ def _read(header: Header, _secret: bytes) -> tuple[Header, bytes]:
                 continue
             if found is not None and found.password is not None:
                 answer = {"service": service, "username": found.username or username or ""}
-                return {**_named(backend), **answer}, found.password.encode()
+                return {**_name_backend(backend), **answer}, found.password.encode()
     if failure is not None:
         raise failure
     raise JobError(
@@ -126,19 +126,19 @@ def _read(header: Header, _secret: bytes) -> tuple[Header, bytes]:
 
 def _system_keyring() -> KeyringBackend:
     """Return the keyring of this session. Raises JobError."""
-    chosen = _configured()
+    chosen = _configured_keyring()
     if chosen is not None and type(chosen).__module__ in _OFF:
         raise JobError("no-keyring", "The user's keyring configuration switches keyrings off.")
-    if chosen is not None and _usable(type(chosen)):
+    if chosen is not None and _is_usable(type(chosen)):
         return chosen
     _load_backends()
-    viable = [c for c in _viable() if c.__module__ in _SYSTEM]
+    viable = [c for c in _viable_backends() if c.__module__ in _SYSTEM]
     if not viable:
-        raise JobError("no-keyring", f"No system keyring answered{_why_none()}.")
+        raise JobError("no-keyring", f"No system keyring answered{_reason_for_none()}.")
     return max(viable, key=keyring.backend.by_priority)()
 
 
-def _why_none() -> str:
+def _reason_for_none() -> str:
     if sys.platform in {"darwin", "win32"}:
         return ""
     if "DBUS_SESSION_BUS_ADDRESS" not in os.environ:
@@ -147,18 +147,18 @@ def _why_none() -> str:
 
 
 def _readable_keyrings() -> Iterator[KeyringBackend]:
-    chosen = _configured()
-    if chosen is not None and _usable(type(chosen)):
+    chosen = _configured_keyring()
+    if chosen is not None and _is_usable(type(chosen)):
         yield chosen
     _load_backends()
     for backend in sorted(
-        filter(_usable, _viable()), key=keyring.backend.by_priority, reverse=True
+        filter(_is_usable, _viable_backends()), key=keyring.backend.by_priority, reverse=True
     ):
         if type(chosen) is not backend:
             yield backend()
 
 
-def _configured() -> KeyringBackend | None:
+def _configured_keyring() -> KeyringBackend | None:
     """Return the backend of the user's environment or keyringrc.cfg, if it loads."""
     try:
         return keyring.core.load_env() or keyring.core.load_config()
@@ -179,17 +179,17 @@ def _load_backends() -> None:
             continue
 
 
-def _viable() -> Iterator[type[KeyringBackend]]:
+def _viable_backends() -> Iterator[type[KeyringBackend]]:
     return iter(keyring.backend.KeyringBackend.get_viable_backends())
 
 
-def _usable(backend: type[KeyringBackend]) -> bool:
+def _is_usable(backend: type[KeyringBackend]) -> bool:
     module = backend.__module__
     plain = "plaintext" in backend.__name__.lower()
     return not plain and not any(module == n or module.startswith(f"{n}.") for n in _REFUSED)
 
 
-def _named(backend: KeyringBackend) -> Header:
+def _name_backend(backend: KeyringBackend) -> Header:
     module = type(backend).__module__
     return {"backend": _SYSTEM.get(module, f"{module}.{type(backend).__qualname__}")}
 

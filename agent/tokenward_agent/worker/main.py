@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _GRACE_SECONDS: Final = 2  # the agent's own deadline comes first
 
 
-def read_request(descriptor: int) -> tuple[Header, bytes]:
+def read_job(descriptor: int) -> tuple[Header, bytes]:
     """Read one request. Raises EOFError for a short one, ValueError for one over the limits."""
     import msgpack
 
@@ -78,9 +78,9 @@ def work(header: Header, secret: bytes) -> tuple[Header, bytes]:
     if job.startswith("consent-"):
         if sys.platform == "win32":
             raise JobError("no-screen", "No program for prompts exists on this system.")
-        from tokenward_agent.worker import consent_jobs
+        from tokenward_agent.worker import prompt_jobs
 
-        return consent_jobs.work(job, header, secret)
+        return prompt_jobs.work(job, header, secret)
     raise JobError("bad-request", f"The job {job} does not exist.")
 
 
@@ -95,11 +95,11 @@ def main() -> None:
     except HardenError as error:
         write_answer(1, {"ok": False, "code": "worker", "message": str(error), "hint": ""})
         return
-    header, secret = read_request(0)
+    header, secret = read_job(0)
     if "environ" in header:  # started by a service manager, in an environment of its own
         os.environ.clear()
         os.environ.update(header["environ"])
-    _end_in(int(header["seconds"]) + _GRACE_SECONDS)
+    _end_after(int(header["seconds"]) + _GRACE_SECONDS)
     try:
         answer, result = work(header, secret)
     except JobError as error:
@@ -113,7 +113,7 @@ def main() -> None:
         write_answer(1, {"ok": True, **answer}, result)
 
 
-def _end_in(seconds: int) -> None:
+def _end_after(seconds: int) -> None:
     """End this process and its children in so many seconds."""
     if sys.platform == "win32":  # the agent's job object ends the children
         from threading import Timer

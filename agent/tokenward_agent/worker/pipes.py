@@ -1,7 +1,7 @@
 """Pipes for the loop: read and write non-blocking descriptors, to and from the arena.
 
-Unlike the loop's own transports these make no object of the bytes, and keep nothing: `write` and
-`read_into` move bytes between a descriptor and a view. Only one task at a time uses a descriptor.
+Unlike the loop's own transports these make no object of the bytes, and keep nothing: `write_pipe` and
+`read_pipe_into` move bytes between a descriptor and a view. Only one task at a time uses a descriptor.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
 
-async def write(descriptor: int, data: memoryview) -> None:
+async def write_pipe(descriptor: int, data: memoryview) -> None:
     """Write all of *data*. Raises BrokenPipeError if the reader is gone."""
     sent = 0
     while sent < len(data):
@@ -23,7 +23,7 @@ async def write(descriptor: int, data: memoryview) -> None:
             await _writable(descriptor)
 
 
-async def read_into(descriptor: int, into: memoryview) -> None:
+async def read_pipe_into(descriptor: int, into: memoryview) -> None:
     """Fill *into*. Raises EOFError if the data ends before."""
     got = 0
     while got < len(into):
@@ -37,7 +37,7 @@ async def read_into(descriptor: int, into: memoryview) -> None:
         got += more
 
 
-async def read(descriptor: int, size: int) -> bytes:
+async def read_pipe(descriptor: int, size: int) -> bytes:
     """Return *size* bytes that are not secret. Raises EOFError if the data ends before."""
     data = b""
     while len(data) < size:

@@ -7,7 +7,7 @@ loop, and at every end of a job (answer, failure, deadline, cancellation) its wh
 killed, both pipes are closed and the process is reaped.
 
 If the agent's service manager forbids the agent what a job needs, the worker is not its child
-(managed.py). Of each kind `AT_ONCE` workers run at a time; the other jobs wait within their own
+(worker_units.py). Of each kind `AT_ONCE` workers run at a time; the other jobs wait within their own
 deadlines, so that a stuck keyring delays only requests that need a keyring, and many requests do
 not fill the machine. A worker gets a short list of environment variables, no secret in its
 arguments, no descriptors but three (and one to watch for a hang-up), and ``/`` as its directory.
@@ -26,14 +26,14 @@ import msgpack
 
 import tokenward_agent
 from tokenward_agent.harden import DEAF
-from tokenward_agent.worker.environment import environment
+from tokenward_agent.worker.environment import worker_environment
 from tokenward_agent.worker.errors import WorkerError
 
 if sys.platform == "win32":
-    from tokenward_agent.worker.windows_conversation import address, converse
+    from tokenward_agent.worker.windows_worker import job_socket, run_worker
 else:
-    from tokenward_agent.worker.conversation import converse
-    from tokenward_agent.worker.managed import address
+    from tokenward_agent.worker.unix_worker import run_worker
+    from tokenward_agent.worker.worker_units import job_socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     Header = dict[str, Any]
 
-__all__ = ["WorkerError", "environment", "run"]
+__all__ = ["WorkerError", "run_job", "worker_environment"]
 
 _WORKER: Final = os.path.join(tokenward_agent.__path__[0], "worker", "main.py")
 _SOURCES: Final = dict.fromkeys(
@@ -70,7 +70,7 @@ _ASKED: Final = {
 """What a job waits for, by its first word."""
 
 
-async def run(
+async def run_job(
     arena: Arena,
     job: str,
     header: Mapping[str, Any],
@@ -88,17 +88,17 @@ async def run(
     to notice a hang-up. Raises WorkerError, also when *seconds* are over; ArenaFull.
     """
     size = 0 if secret is None else len(secret)
-    environ = environment(os.environ, session)
-    manager = address(job, os.environ)
+    environ = worker_environment(os.environ, session)
+    manager = job_socket(job, os.environ)
     more = {"environ": environ} if manager else {}
     packed: Any = msgpack.packb({**header, "job": job, "seconds": seconds, "size": size, **more})
-    request = arena.take(4 + len(packed) + size)
+    request = arena.allocate(4 + len(packed) + size)
     try:
         request[: 4 + len(packed)] = len(packed).to_bytes(4, "big") + packed
         if secret is not None:
             request[4 + len(packed) :] = secret
-        async with asyncio.timeout(seconds), _turn(job):
-            answer = await converse(_command(job), environ, request, into, watched, manager)
+        async with asyncio.timeout(seconds), _job_semaphore(job):
+            answer = await run_worker(_command(job), environ, request, into, watched, manager)
     except TimeoutError:
         who = _ASKED.get(job.partition("-")[0], "A worker process")
         raise WorkerError("timeout", f"{who} did not answer within {seconds:g} seconds.") from None
@@ -106,13 +106,13 @@ async def run(
         why = error.strerror or type(error).__name__
         raise WorkerError("worker", f"No worker process starts: {why}.", "try again") from None
     finally:
-        arena.give(request)
+        arena.release(request)
     if not answer["ok"]:
         raise WorkerError(answer["code"], answer["message"], answer["hint"])
     return answer
 
 
-def _turn(job: str) -> asyncio.Semaphore:
+def _job_semaphore(job: str) -> asyncio.Semaphore:
     """Return the semaphore that limits the jobs of a kind in this loop."""
     kind = job.partition("-")[0]
     turns = _TURNS.setdefault(asyncio.get_running_loop(), {})

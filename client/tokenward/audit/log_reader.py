@@ -14,7 +14,7 @@ import stat
 from datetime import UTC, datetime
 
 from tokenward.errors import CommandError
-from tokenward.ui.formatting import counted, listed, span
+from tokenward.ui.formatting import count_of, join_words, span_text
 from tokenward_os.files import SAFE
 from tokenward_protocol.urls import display
 
@@ -46,7 +46,7 @@ class LogReader:
         """The time of the first existing line."""
 
     @property
-    def gone(self) -> int:
+    def removed_lines(self) -> int:
         """How many lines at least were removed with full files: each chain numbers its lines."""
         return sum(n - 1 for n in self._first.values())
 
@@ -81,7 +81,7 @@ class LogReader:
                 if not text.endswith(b"\n") and len(text) <= LONGEST:
                     break  # the agent is writing it
                 self._read[name] = self._read.get(name, 0) + len(text)
-                line = _parsed(text)
+                line = _parse(text)
                 if line is not None:
                     self._note(line)
                     yield line
@@ -99,7 +99,7 @@ def _number(name: str) -> int:
     return int(name.partition(".")[0])
 
 
-def _parsed(text: bytes) -> Line | None:
+def _parse(text: bytes) -> Line | None:
     try:
         line = json.loads(text)
         datetime.fromisoformat(line["time"])
@@ -108,7 +108,7 @@ def _parsed(text: bytes) -> Line | None:
     return line if isinstance(line.get("event"), str) else None
 
 
-def when(line: Line) -> float:
+def line_time(line: Line) -> float:
     """Return the time of a line, in seconds since 1970."""
     return datetime.fromisoformat(line["time"]).timestamp()
 
@@ -121,20 +121,22 @@ def is_about(line: Line, service: str) -> bool:
     return service.startswith(named) or named.startswith(service)
 
 
-def shown(line: Line) -> dict[str, Any]:
+def to_json(line: Line) -> dict[str, Any]:
     """Return a line for JSON: everything but its place in a chain and its signature."""
     return {k: v for k, v in line.items() if k not in {"chain", "n", "mac", "file"}}
 
 
-def reach(since: str | None, gone: int, *, least: bool) -> str:
+def reach_text(since: str | None, gone: int, *, least: bool) -> str:
     """Return a sentence on how far back a log goes, or "" if it has its beginning."""
     if since is None or not gone:
         return ""
-    lines = f"{'at least ' if least else ''}{counted(gone, 'line')}"
-    return f"The log goes back to {_shown(since)}; {lines} before that were removed to make room."
+    lines = f"{'at least ' if least else ''}{count_of(gone, 'line')}"
+    return (
+        f"The log goes back to {_time_text(since)}; {lines} before that were removed to make room."
+    )
 
 
-def _shown(time: str) -> str:
+def _time_text(time: str) -> str:
     moment = datetime.fromisoformat(time).replace(tzinfo=UTC).astimezone()
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
@@ -143,29 +145,29 @@ def row(line: Line) -> tuple[str, ...]:
     """Return a line for the user, in the columns of `HEADING`."""
     projects = line.get("projects")
     return (
-        _shown(line["time"]),
-        who(line.get("who")),
+        _time_text(line["time"]),
+        requester_text(line.get("who")),
         f"{line['event']} ({line['purpose']})" if line.get("purpose") else str(line["event"]),
-        _service(line),
+        _service_text(line),
         ", ".join(map(str, projects)) if isinstance(projects, list) else "",
-        _decision(line),
+        _decision_text(line),
     )
 
 
-def who(asker: Any) -> str:
+def requester_text(asker: Any) -> str:
     """Name the requester: "twine on pts/3", "pip by keyring in ci.service"; "" for the agent."""
     if not isinstance(asker, dict):
         return ""
     text = str(asker.get("program", "unknown"))
     through = asker.get("through")
     if isinstance(through, list) and through:
-        text += f" by {listed([str(name) for name in through])}"
+        text += f" by {join_words([str(name) for name in through])}"
     if asker.get("terminal"):
         return f"{text} on {asker['terminal']}"
     return f"{text} in {asker['unit']}" if asker.get("unit") else text
 
 
-def _service(line: Line) -> str:
+def _service_text(line: Line) -> str:
     service, username = line.get("service"), line.get("username")
     if not service:
         count = line.get("count")
@@ -174,7 +176,7 @@ def _service(line: Line) -> str:
     return f"{shown} ({username})" if username and username != "__token__" else shown
 
 
-def _decision(line: Line) -> str:
+def _decision_text(line: Line) -> str:
     text = str(line.get("decision", ""))
     expires = line.get("expires")
     if line.get("consent") and line.get("code"):
@@ -185,10 +187,10 @@ def _decision(line: Line) -> str:
     elif line.get("code") not in {None, text}:
         text += f": {line['code']}"
     if isinstance(expires, int) and text == "given":
-        text += f" for {span(expires - when(line) + 1)}"  # a second may have gone by meanwhile
+        text += f" for {span_text(expires - line_time(line) + 1)}"  # a second may have gone by meanwhile
     ahead = line.get("ahead")
     if isinstance(ahead, int) and ahead:
-        text += f": {span(abs(ahead))} {'ahead' if ahead > 0 else 'behind'}"
+        text += f": {span_text(abs(ahead))} {'ahead' if ahead > 0 else 'behind'}"
     if line.get("why"):
         text += f": {line['why']}"
     if line.get("consent"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tokenward.audit.log_reader import reach
-from tokenward.ui.formatting import counted, listed
+from tokenward.audit.log_reader import reach_text
+from tokenward.ui.formatting import count_of, join_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def summary(answer: dict[str, Any]) -> str:
     """Return a sentence on a log that is whole: how many lines are vouched for, since when."""
     text = f"No line was changed, moved, inserted or removed: {answer['vouched']} of"
-    text = f"{text} {counted(answer['lines'], 'line')} are vouched for."
-    return f"{text} {reach(answer.get('since'), answer.get('gone', 0), least=False)}".rstrip()
+    text = f"{text} {count_of(answer['lines'], 'line')} are vouched for."
+    return f"{text} {reach_text(answer.get('since'), answer.get('gone', 0), least=False)}".rstrip()
 
 
 def stray(answer: dict[str, Any]) -> list[str]:
@@ -28,14 +28,14 @@ def notes(answer: dict[str, Any]) -> list[str]:
     found = []
     if answer["unanchored"]:
         found.append(
-            f"{counted(answer['unanchored'], 'line')} could have been cut off unnoticed: an agent"
+            f"{count_of(answer['unanchored'], 'line')} could have been cut off unnoticed: an agent"
             " was ended before a vault knew of them, or none was open"
         )
     if answer["lost"]:
-        found.append(f"{counted(answer['lost'], 'line')} could not be written")
+        found.append(f"{count_of(answer['lost'], 'line')} could not be written")
     if answer["elsewhere"]:
         found.append("the vaults know of agents that wrote elsewhere, as on another machine")
     if answer["closed"]:
-        names = listed([f"`{name}`" for name in answer["closed"]])
+        names = join_words([f"`{name}`" for name in answer["closed"]])
         found.append(f"the vault of {names} is closed, and may vouch for more")
     return found

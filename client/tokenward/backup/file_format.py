@@ -36,7 +36,7 @@ class WrongPassphraseError(CommandError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ExportEntry:
     """One credential. Times are in seconds since 1970; `secret` is None if it was adopted."""
 
     service: str
@@ -48,7 +48,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class EncryptedExport:
     """An export that is whole, but still closed: the inputs of its key, and the sealed body."""
 
     name: str
@@ -58,9 +58,9 @@ class Sealed:
     before: bytes
     body: bytes = field(repr=False)
 
-    def open(self, passphrase: bytes) -> list[Entry]:
+    def open(self, passphrase: bytes) -> list[ExportEntry]:
         """Open it. Raises WrongPassphraseError, and CommandError for malformed contents."""
-        aead = ChaCha20Poly1305(_key(passphrase, self.salt, self.cost))
+        aead = ChaCha20Poly1305(_derive_key(passphrase, self.salt, self.cost))
         try:
             body = aead.decrypt(self.body[:_NONCE], self.body[_NONCE:], self.before)
         except InvalidTag:
@@ -75,34 +75,34 @@ def is_export(start: bytes) -> bool:
     return start.startswith(MAGIC)
 
 
-def sealed(entries: list[Entry], passphrase: bytes, now: int) -> bytes:
+def encrypt_export(entries: list[ExportEntry], passphrase: bytes, now: int) -> bytes:
     """Return the bytes of an export; `now` is in seconds since 1970. Raises CommandError."""
     records = [[e.service, e.username, e.created, e.expires, e.provider, e.secret] for e in entries]
-    return _sealed(records, passphrase, now, os.urandom(SALT_SIZE), os.urandom(_NONCE))
+    return _encrypt(records, passphrase, now, os.urandom(SALT_SIZE), os.urandom(_NONCE))
 
 
-def _sealed(
+def _encrypt(
     records: list[list[Any]], passphrase: bytes, now: int, salt: bytes, nonce: bytes
 ) -> bytes:
-    body = _packed({"records": records})
+    body = _pack({"records": records})
     size = _NONCE + len(body) + _TAG
-    header = _packed({"created": now, "salt": salt, **ARGON2ID, "size": size})
+    header = _pack({"created": now, "salt": salt, **ARGON2ID, "size": size})
     before = MAGIC + f"{VERSION}\n".encode() + len(header).to_bytes(4) + header
-    aead = ChaCha20Poly1305(_key(passphrase, salt, ARGON2ID))
+    aead = ChaCha20Poly1305(_derive_key(passphrase, salt, ARGON2ID))
     whole = before + nonce + aead.encrypt(nonce, body, before)
     if len(whole) + _SUM > MAX_FILE:
         raise CommandError(f"The export would be longer than {MAX_FILE} bytes.")
     return whole + sha256(whole).digest()
 
 
-def parse(data: bytes, name: str) -> Sealed:
+def parse_export(data: bytes, name: str) -> EncryptedExport:
     """Check the bytes of a file with this name. Raises CommandError."""
     if not is_export(data):
         raise CommandError(f"{name} is not an export of tokenward.", "`auth export` makes one")
     line, newline, rest = data.partition(b"\n")
     version = line.removeprefix(MAGIC)
     if not newline or not version.isdigit() or len(version) > 9:
-        raise _damaged(name)
+        raise _damaged_error(name)
     if int(version) != VERSION:
         raise CommandError(
             f"{name} is an export of version {int(version)}; only version {VERSION} is known here.",
@@ -110,23 +110,25 @@ def parse(data: bytes, name: str) -> Sealed:
         )
     length = int.from_bytes(rest[:4])
     if len(rest) < 4 + length <= 4 + MAX_HEADER or len(rest) < 4:
-        raise _truncated(name)
+        raise _truncated_error(name)
     start = len(line) + 5 + length
     header = _header(rest[4 : 4 + length], name) if length <= MAX_HEADER else None
     if header is None:
-        raise _damaged(name)
+        raise _damaged_error(name)
     end = start + header["size"]
     if len(data) < end + _SUM:
-        raise _truncated(name)
+        raise _truncated_error(name)
     if data[end:] != sha256(data[:end]).digest():
-        raise _damaged(name)
+        raise _damaged_error(name)
     cost = {key: header[key] for key in ARGON2ID}
-    return Sealed(name, header["salt"], cost, header["created"], data[:start], data[start:end])
+    return EncryptedExport(
+        name, header["salt"], cost, header["created"], data[:start], data[start:end]
+    )
 
 
 def _header(data: bytes, name: str) -> dict[str, Any] | None:
     """Return a header that is as the format has it, None for any other."""
-    header = _unpacked(data, name)
+    header = _unpack(data, name)
     if not isinstance(header, dict) or header.keys() != {"created", "salt", "size", *ARGON2ID}:
         return None
     salt = header["salt"]
@@ -135,36 +137,36 @@ def _header(data: bytes, name: str) -> dict[str, Any] | None:
     return header if good and isinstance(salt, bytes) and len(salt) == SALT_SIZE else None
 
 
-def _entries(body: bytes, name: str) -> list[Entry]:
-    value = _unpacked(body, name)
+def _entries(body: bytes, name: str) -> list[ExportEntry]:
+    value = _unpack(body, name)
     records = value.get("records") if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(records, list):
-        raise _damaged(name)
+        raise _damaged_error(name)
     return [_entry(record, name) for record in records]
 
 
-def _entry(record: Any, name: str) -> Entry:
+def _entry(record: Any, name: str) -> ExportEntry:
     if not isinstance(record, list) or len(record) != 6:
-        raise _damaged(name)
+        raise _damaged_error(name)
     service, username, created, expires, provider, secret = record
     texts = all(isinstance(text, str) for text in (service, username, provider))
     times = _is_number(created, 0, _TIMES) and (expires is None or _is_number(expires, 0, _TIMES))
     if not texts or not times or not isinstance(secret, bytes | None):
-        raise _damaged(name)
-    return Entry(service, username, created, expires, provider, secret)
+        raise _damaged_error(name)
+    return ExportEntry(service, username, created, expires, provider, secret)
 
 
-def _packed(value: Any) -> bytes:
+def _pack(value: Any) -> bytes:
     packed: bytes = msgpack.packb(value)  # pyright: ignore[reportAssignmentType] - never None here
     return packed
 
 
-def _unpacked(data: bytes, name: str) -> Any:
+def _unpack(data: bytes, name: str) -> Any:
     try:
         return msgpack.unpackb(data, strict_map_key=True, object_pairs_hook=_unique, max_ext_len=0)
     except (ValueError, msgpack.UnpackException):
         pass  # raised below: the exception may hold the data
-    raise _damaged(name)
+    raise _damaged_error(name)
 
 
 def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
@@ -174,7 +176,7 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     return found
 
 
-def _key(passphrase: bytes, salt: bytes, cost: dict[str, int]) -> bytes:
+def _derive_key(passphrase: bytes, salt: bytes, cost: dict[str, int]) -> bytes:
     return Argon2id(
         salt=salt,
         length=32,
@@ -188,14 +190,14 @@ def _is_number(value: object, least: int, most: int) -> bool:
     return type(value) is int and least <= value <= most
 
 
-def _damaged(name: str) -> CommandError:
+def _damaged_error(name: str) -> CommandError:
     return CommandError(
         f"{name} is damaged, or it was changed after the export.",
         "nothing was restored; take another copy of it",
     )
 
 
-def _truncated(name: str) -> CommandError:
+def _truncated_error(name: str) -> CommandError:
     return CommandError(
         f"{name} is truncated: its end is missing.", "nothing was restored; take another copy of it"
     )

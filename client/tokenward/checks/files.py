@@ -15,7 +15,7 @@ import sys
 
 from tokenward.checks.finding import ok, problem, warning
 from tokenward.files import own_folders
-from tokenward.ui.formatting import counted, listed
+from tokenward.ui.formatting import count_of, join_words
 from tokenward_os.files import open_to_others
 
 TYPE_CHECKING = False
@@ -28,19 +28,19 @@ STALE_SECONDS = 3600
 """The age in seconds from which a temporary file is abandoned: no save takes that long."""
 
 
-def above(check: str, *paths: str) -> Iterator[Finding]:
+def check_above(check: str, *paths: str) -> Iterator[Finding]:
     """Judge the folders above these paths."""
     if found := own_folders.objection(*paths):
         yield problem(check, f"{found.sentence}.", found.hint)
     elif shared := own_folders.group_writable(*paths):
         yield warning(
             check,
-            f"A group can replace what lies below {listed(shared)}.",
+            f"A group can replace what lies below {join_words(shared)}.",
             f"`chmod g-w {shlex.join(shared)}`, unless the group is yours alone",
         )
 
 
-def directory(check: str, path: str, uid: int) -> Iterator[Finding]:
+def check_directory(check: str, path: str, uid: int) -> Iterator[Finding]:
     """Judge one directory and the files directly in it."""
     try:
         found = os.lstat(path)
@@ -56,7 +56,7 @@ def directory(check: str, path: str, uid: int) -> Iterator[Finding]:
             check, f"{path} is not a directory.", f"move it away: `mv {quoted} {quoted}.old`"
         )
         return
-    wrong = _wrong(check, path, found, uid, "700")
+    wrong = _check_access(check, path, found, uid, "700")
     if wrong:
         yield wrong
     try:
@@ -65,26 +65,28 @@ def directory(check: str, path: str, uid: int) -> Iterator[Finding]:
         yield problem(check, f"{path} cannot be read: {error.strerror}.", f"`chmod 700 {quoted}`")
         return
     files = [entry for entry in entries if not entry.is_dir(follow_symlinks=False)]
-    wrongs = [_file(check, entry, uid) for entry in files]
+    wrongs = [_check_file(check, entry, uid) for entry in files]
     yield from filter(None, wrongs)
     if not wrong and not any(wrongs):
-        inside = f" and the {counted(len(files), 'file')} in it" if files else ""
+        inside = f" and the {count_of(len(files), 'file')} in it" if files else ""
         if sys.platform == "win32":
             yield ok(check, f"{path}{inside} can be opened by users who can open the folder above.")
         else:
             yield ok(check, f"Other users cannot open {path}{inside}.")
 
 
-def _file(check: str, entry: os.DirEntry[str], uid: int) -> Finding | None:
+def _check_file(check: str, entry: os.DirEntry[str], uid: int) -> Finding | None:
     found = entry.stat(follow_symlinks=False)
     if stat.S_ISREG(found.st_mode) or stat.S_ISSOCK(found.st_mode):
-        return _wrong(check, entry.path, found, uid, "600")
+        return _check_access(check, entry.path, found, uid, "600")
     return problem(
         check, f"{entry.path} is not an ordinary file.", f"`ls -l {shlex.quote(entry.path)}`"
     )
 
 
-def _wrong(check: str, path: str, found: os.stat_result, uid: int, mode: str) -> Finding | None:
+def _check_access(
+    check: str, path: str, found: os.stat_result, uid: int, mode: str
+) -> Finding | None:
     """Return the finding about the owner or the mode of `path`, or None."""
     if found.st_uid != uid:
         owner = f"belongs to the user with number {found.st_uid}"
@@ -102,7 +104,7 @@ def _wrong(check: str, path: str, found: os.stat_result, uid: int, mode: str) ->
     return None
 
 
-def leftovers(paths: list[str], now: float) -> Finding:
+def check_leftovers(paths: list[str], now: float) -> Finding:
     """Report temporary files older than any write takes; `now` in seconds since 1970."""
     stale: list[str] = []
     for path in paths:
@@ -119,7 +121,7 @@ def leftovers(paths: list[str], now: float) -> Finding:
     if stale:
         return warning(
             "leftovers",
-            f"An interrupted write left {counted(len(stale), 'temporary file')} behind.",
+            f"An interrupted write left {count_of(len(stale), 'temporary file')} behind.",
             f"`rm {shlex.join(sorted(stale))}`",
         )
     return ok("leftovers", "No interrupted write left a temporary file behind.")

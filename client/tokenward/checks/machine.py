@@ -9,7 +9,7 @@ import os
 import re
 
 from tokenward.checks.finding import ok, warning
-from tokenward.ui.formatting import listed
+from tokenward.ui.formatting import join_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def swap(swaps: str, encrypted: Callable[[str], bool]) -> Finding:
     if not on_disk:
         return ok("swap", "No swap is on a disk.")
     if not open_:
-        return ok("swap", f"The swap on {listed(on_disk)} is encrypted.")
+        return ok("swap", f"The swap on {join_words(on_disk)} is encrypted.")
     return warning(
         "swap",
-        f"Swap on {listed(open_)} is not known to be encrypted: the agent's locked memory is never"
+        f"Swap on {join_words(open_)} is not known to be encrypted: the agent's locked memory is never"
         " there, but a tool's memory may be.",
         f"encrypt it (crypttab), or `sudo swapoff {open_[0]}`",
     )
@@ -52,7 +52,7 @@ def slow_start(files: Mapping[str, str]) -> Finding:
         return ok("start-up", "No .pth file runs code when `auth` starts.")
     return warning(
         "start-up",
-        f"Code in {listed(slow)} runs each time `auth` starts.",
+        f"Code in {join_words(slow)} runs each time `auth` starts.",
         "give tokenward an environment of its own: `uv tool install tokenward`",
     )
 

@@ -13,8 +13,8 @@ import stat
 from tokenward import sources
 from tokenward.checks.finding import ok, problem, warning
 from tokenward.errors import CommandError
-from tokenward.sources.document import opened
-from tokenward.ui.formatting import listed
+from tokenward.sources.document import open_document
+from tokenward.ui.formatting import join_words
 from tokenward_os.files import open_to_others
 
 TYPE_CHECKING = False
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tokenward.checks.finding import Finding
-    from tokenward.sources.known import Known
+    from tokenward.sources.known import KnownIndexes
 
 CHECK = "plain text"
 
 
-def findings(environ: Mapping[str, str], home: str, known: Known) -> Iterator[Finding]:
+def findings(environ: Mapping[str, str], home: str, known: KnownIndexes) -> Iterator[Finding]:
     """Examine the files of other tools; `known` are the user's indexes."""
     found = False
     for name, source in sources.FILES.items():
         for path in sources.paths(name, environ, home):
             try:
-                document = opened(name, path, known, source.look)
+                document = open_document(name, path, known, source.look)
             except CommandError as error:
                 yield warning(CHECK, str(error), error.hint or f"`ls -l {shlex.quote(path)}`")
                 continue
@@ -42,12 +42,12 @@ def findings(environ: Mapping[str, str], home: str, known: Known) -> Iterator[Fi
                 found = True
                 yield _finding(name, path, list(dict.fromkeys(places)))
     if not found:
-        names = listed(list(sources.FILES))
+        names = join_words(list(sources.FILES))
         yield ok(CHECK, f"The files of {names} hold no credential for an index.")
 
 
 def _finding(source: str, path: str, places: list[str]) -> Finding:
-    message = f"{path} holds the secret of {listed(places)} in plain text"
+    message = f"{path} holds the secret of {join_words(places)} in plain text"
     mode = stat.S_IMODE(os.stat(path).st_mode)
     if open_to_others(mode):
         return problem(

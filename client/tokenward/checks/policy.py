@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenward.checks.finding import ok, problem
-from tokenward.ui.formatting import counted
+from tokenward.ui.formatting import count_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,4 +22,4 @@ def finding(policy: dict[str, Any]) -> Finding:
         )
     if not policy["rules"]:
         return ok("policy", "No policy is set: every program of yours gets what it asks for.")
-    return ok("policy", f"The policy in {policy['file']} has {counted(policy['rules'], 'rule')}.")
+    return ok("policy", f"The policy in {policy['file']} has {count_of(policy['rules'], 'rule')}.")

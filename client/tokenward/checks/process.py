@@ -24,7 +24,7 @@ _OPENED = ("mem", "environ", "maps")
 _RESTART = "`auth agent restart`, and report it if it happens again"
 
 
-def closed(pid: int, uid: int, proc: str = "/proc") -> Iterator[Finding]:
+def check_closed(pid: int, uid: int, proc: str = "/proc") -> Iterator[Finding]:
     """Try to read the agent's memory and environment, and to list its descriptors."""
     check = "process"
     if sys.platform == "win32":
@@ -76,7 +76,7 @@ def _open(path: str) -> int | None:
     return None
 
 
-def limits(text: str) -> Iterator[Finding]:
+def check_limits(text: str) -> Iterator[Finding]:
     """Judge the agent's limits in /proc/PID/limits (proc_pid_limits(5))."""
     core = _limit(text, "Max core file size")
     if core == ("0", "0"):
@@ -94,7 +94,7 @@ def _limit(text: str, name: str) -> tuple[str, str] | None:
     return None
 
 
-def memory(kind: str, limits_text: str) -> Finding:
+def check_memory(kind: str, limits_text: str) -> Finding:
     """Judge how the secrets are kept from swap and dumps, by the agent's own report."""
     if kind == "memfd_secret":
         return ok("memory", "Secrets are in memory that the kernel does not map (memfd_secret).")
@@ -118,7 +118,7 @@ HELPS = {
 """What helps if a protection is refused."""
 
 
-def refused(protections: Mapping[str, str]) -> Iterator[Finding]:
+def check_protections(protections: Mapping[str, str]) -> Iterator[Finding]:
     """Report the protections that this system refuses."""
     for name, state in protections.items():
         if state.startswith("refused"):

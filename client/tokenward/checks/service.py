@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Report an installed service; raises nothing."""
-    manager = services.here(environ)
+    manager = services.find_manager(environ)
     service = manager.service() if manager is not None else None
     if manager is None or service is None:
         return

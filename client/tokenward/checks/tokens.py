@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tokenward.checks.finding import ok, warning
-from tokenward.credentials.token_description import advice, end
-from tokenward.ui.formatting import counted
+from tokenward.credentials.token_description import advice_text, end_of
+from tokenward.ui.formatting import count_of
 from tokenward_protocol.urls import PAGES
 
 TYPE_CHECKING = False
@@ -20,15 +20,15 @@ def findings(entries: list[dict[str, Any]], now: float) -> Iterator[Finding]:
     seen = [entry for entry in entries if entry["token"] is not None]
     fine = 0
     for entry in seen:
-        moment = end(entry)
+        moment = end_of(entry)
         if moment is not None and moment <= now:
             yield warning(
                 "tokens", f"The token for {entry['service']} has expired.", "`auth login`"
             )
-        elif sentence := advice(entry, now):
+        elif sentence := advice_text(entry, now):
             page = PAGES[entry["service"]]
             yield warning("tokens", sentence, f"make a new one at {page}, then `auth login`")
         else:
             fine += 1
     if seen and fine == len(seen):
-        yield ok("tokens", f"No problem is visible in {counted(fine, 'token')}.")
+        yield ok("tokens", f"No problem is visible in {count_of(fine, 'token')}.")

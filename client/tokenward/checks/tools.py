@@ -14,7 +14,7 @@ from tokenward.errors import CommandError
 from tokenward.keyring_program import standalone
 from tokenward.settings import directories
 from tokenward.setup import ini, kept_away, keyring_part, parts
-from tokenward.setup.step import NotUnderstoodError, text_of
+from tokenward.setup.step import UneditableFileError, read_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def findings(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield warning(CHECK, message, hint)
     path = keyring_part.configuration(parts.config_folder(environ))
     try:
-        text = text_of(path)
-        said = ini.parsed(text or "")
-    except NotUnderstoodError:
+        text = read_text(path)
+        said = ini.parse(text or "")
+    except UneditableFileError:
         yield problem(CHECK, f"{path} cannot be parsed.", "correct it, then `auth setup`")
         return
     except CommandError as error:
@@ -60,7 +60,7 @@ def findings(environ: Mapping[str, str]) -> Iterator[Finding]:
 def _module(path: str, folder: str) -> Finding:
     module = f"{os.path.expanduser(folder)}/{standalone.MODULE}.py"
     try:
-        text = text_of(module)
+        text = read_text(module)
     except CommandError as error:
         return problem(CHECK, str(error), error.hint or f"`ls -l {module}`")
     if text is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenward.checks.finding import ok, problem, warning
-from tokenward.ui.formatting import listed
+from tokenward.ui.formatting import join_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def openers(vaults: list[dict[str, Any]]) -> Iterator[Finding]:
                     restored if "auth restore" in hint else hint,
                 )
             continue
-        who = listed([str(slot["detail"]) for slot in vault["slots"]])
+        who = join_words([str(slot["detail"]) for slot in vault["slots"]])
         kinds = {slot["kind"] for slot in vault["slots"]}
         message = f"The vault of `{name}` ({state}) opens to {who}."
         if "key-file" in kinds:

@@ -11,7 +11,7 @@ from tokenward.indexes import minted_tokens
 from tokenward.services import installing
 from tokenward.transport import autostart
 from tokenward.transport.connect import AgentAbsent, connect
-from tokenward.ui.formatting import listed
+from tokenward.ui.formatting import join_words
 from tokenward_protocol.urls import display
 
 if sys.platform == "win32":
@@ -61,7 +61,7 @@ def run(arguments: Namespace, session: Session) -> None:
     }[action](session)
 
 
-def _running(session: Session) -> Connection | None:
+def _connect_running(session: Session) -> Connection | None:
     """Return a connection if an agent runs; never start one."""
     try:
         return session.connect(start=False)
@@ -70,18 +70,18 @@ def _running(session: Session) -> Connection | None:
 
 
 def _start(session: Session) -> None:
-    running = _running(session)
-    connection = running or _started(session)
+    running = _connect_running(session)
+    connection = running or _start_and_connect(session)
     pid = connection.greeting["pid"]
     verb = "runs already" if running else "was started"
     session.terminal.say(f"The agent {verb} (pid {pid}).")
-    session.done({"running": True, "pid": pid, "started": running is None})
+    session.write_json({"running": True, "pid": pid, "started": running is None})
 
 
-def _started(session: Session) -> Connection:
+def _start_and_connect(session: Session) -> Connection:
     """Start an agent even with TOKENWARD_NO_AUTOSTART: the user asked for this start."""
     environ = {k: v for k, v in session.environ.items() if k != "TOKENWARD_NO_AUTOSTART"}
-    return connect(session.directory, start=True, asleep=services.asleep, environ=environ)
+    return connect(session.directory, start=True, asleep=services.is_asleep, environ=environ)
 
 
 def _stop(session: Session) -> None:
@@ -90,24 +90,24 @@ def _stop(session: Session) -> None:
         session.terminal.say("The agent is not running.")
     else:
         session.terminal.say(f"The agent was stopped (pid {pid}).")
-    _say_gone(shares, session)
+    _say_ended(shares, session)
     gone = [share["socket"] for share in shares]
-    session.done({"running": False, "pid": None, "stopped": pid, "unshared": gone})
+    session.write_json({"running": False, "pid": None, "stopped": pid, "unshared": gone})
 
 
 def _restart(session: Session) -> None:
     before, shares = _end(session)
-    pid = _started(session).greeting["pid"]
+    pid = _start_and_connect(session).greeting["pid"]
     session.terminal.say(f"The agent was {'re' if before else ''}started (pid {pid}).")
-    _say_gone(shares, session)
+    _say_ended(shares, session)
     gone = [share["socket"] for share in shares]
-    session.done({"running": True, "pid": pid, "stopped": before, "unshared": gone})
+    session.write_json({"running": True, "pid": pid, "stopped": before, "unshared": gone})
 
 
-def _say_gone(shares: list[dict[str, Any]], session: Session) -> None:
+def _say_ended(shares: list[dict[str, Any]], session: Session) -> None:
     """Name the shared sockets that ended with the agent: it keeps no list of them."""
     for share in shares:
-        limits = f" ({listed(share['projects'])})" if share["projects"] else ""
+        limits = f" ({join_words(share['projects'])})" if share["projects"] else ""
         service = display(share["service"])
         session.terminal.warn(f"The share at {share['socket']} is gone: {service}{limits}.")
     if shares:
@@ -119,12 +119,12 @@ def _end(session: Session) -> tuple[int | None, list[dict[str, Any]]]:
 
     Return its pid, or None if no agent ran, and its shares.
     """
-    connection = _running(session)
+    connection = _connect_running(session)
     if connection is None:
         return None, []
     pid = int(connection.greeting["pid"])
     process = Running(pid)
-    tokens, shares = _minted(connection), _shared(connection)
+    tokens, shares = _minted_tokens(connection), _shares_of(connection)
     connection.stop()
     if not process.has_ended(STOP_SECONDS):
         raise CommandError(
@@ -134,7 +134,7 @@ def _end(session: Session) -> tuple[int | None, list[dict[str, Any]]]:
     return pid, shares
 
 
-def _shared(connection: Connection) -> list[dict[str, Any]]:
+def _shares_of(connection: Connection) -> list[dict[str, Any]]:
     """Return the shares that end with the agent; [] if it does not answer."""
     try:
         return list(connection.ask("status").header.get("shares", []))
@@ -142,25 +142,25 @@ def _shared(connection: Connection) -> list[dict[str, Any]]:
         return []
 
 
-def _minted(connection: Connection) -> list[minted_tokens.Minted]:
+def _minted_tokens(connection: Connection) -> list[minted_tokens.HeldToken]:
     """Return the tokens to revoke after the agent's end; [] if it does not answer."""
     try:
-        return minted_tokens.held(connection.ask)
+        return minted_tokens.held_tokens(connection.ask)
     except CommandError:
         return []
 
 
 def _status(session: Session) -> None:
-    connection = _running(session)
+    connection = _connect_running(session)
     found: dict[str, Any] = dict.fromkeys(("pid", "locked", "version", "socket"))
     if connection is not None:
         header = connection.ask("status").header
         found = {key: header[key] for key in found}
-    manager = services.here(session.environ)
+    manager = services.find_manager(session.environ)
     service = manager.service() if manager is not None else None
     if session.json:
-        shown = installing.shown(manager, service)
-        session.done({"running": connection is not None, **found, "service": shown})
+        shown = installing.to_json(manager, service)
+        session.write_json({"running": connection is not None, **found, "service": shown})
         return
     if connection is None:
         lines = ["The agent is not running."]
@@ -172,24 +172,24 @@ def _status(session: Session) -> None:
         ]
     if manager is not None and service is not None:
         places = session.settings.directories
-        lines.append(installing.described(manager.name, service, places, session.environ))
+        lines.append(installing.describe(manager.name, service, places, session.environ))
     session.terminal.lines(lines)
 
 
 def _install(session: Session) -> None:
     """Hand the agent to the service manager; a running agent is stopped first."""
-    manager = services.here(session.environ)
+    manager = services.find_manager(session.environ)
     if manager is None:
         session.terminal.say(
             "No service manager runs here that tokenward knows; the agent is started on demand."
         )
-        session.done({"manager": None, "installed": False, "written": [], "pid": None})
+        session.write_json({"manager": None, "installed": False, "written": [], "pid": None})
         return
-    job = installing.job(session.settings.directories, session.environ)
-    stopped, shares = (None, []) if installing.is_so(manager, job) else _end(session)
+    job = installing.make_job(session.settings.directories, session.environ)
+    stopped, shares = (None, []) if installing.is_installed(manager, job) else _end(session)
     written = manager.install(job)
     try:
-        pid = _started(session).greeting["pid"]
+        pid = _start_and_connect(session).greeting["pid"]
     except CommandError as failed:
         manager.uninstall()
         raise CommandError(
@@ -198,38 +198,38 @@ def _install(session: Session) -> None:
         ) from None
     if stopped is not None:
         session.terminal.say(f"The running agent was stopped (pid {stopped}).")
-    _say_gone(shares, session)
+    _say_ended(shares, session)
     for path in written:
         session.terminal.say(f"Wrote {path}.")
     already = "" if written else " already"
     session.terminal.say(f"{manager.name}{already} starts the agent, which is running (pid {pid}).")
-    session.done({"manager": manager.name, "installed": True, "written": written, "pid": pid})
+    session.write_json({"manager": manager.name, "installed": True, "written": written, "pid": pid})
 
 
 def _uninstall(session: Session) -> None:
     """Undo all of `_install`; then the agent is started on demand again."""
-    manager = services.here(session.environ)
+    manager = services.find_manager(session.environ)
     removed: list[str] = []
     if manager is not None and manager.service() is not None:
-        _say_gone(_end(session)[1], session)
+        _say_ended(_end(session)[1], session)
         removed = manager.uninstall()
     if removed:
-        session.terminal.say(f"Removed {listed(removed)}.")
+        session.terminal.say(f"Removed {join_words(removed)}.")
     else:
         session.terminal.say("The agent is not installed in a service manager.")
     name = None if manager is None else manager.name
-    session.done({"manager": name, "installed": False, "removed": removed})
+    session.write_json({"manager": name, "installed": False, "removed": removed})
 
 
 def _run(session: Session) -> None:
     """Replace this process by the agent."""
-    connection = _running(session)
+    connection = _connect_running(session)
     if connection is not None:
         raise CommandError(
             f"The agent is already running (pid {connection.greeting['pid']}).", "`auth agent stop`"
         )
     places = session.settings.directories
-    if services.asleep(installing.own_socket(places, session.environ), session.environ):
+    if services.is_asleep(installing.own_socket(places, session.environ), session.environ):
         raise CommandError(
             "The service manager listens at the agent's address and starts it on demand.",
             "`auth agent uninstall` ends that",

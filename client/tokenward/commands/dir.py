@@ -34,4 +34,4 @@ def run(_arguments: Namespace, session: Session) -> None:
         session.terminal.detail(f"{found.credentials} cannot be made: {failed.strerror}.")
     if not session.json:
         session.terminal.data(os.fsencode(found.credentials))
-    session.done({"directory": found.credentials, "chosen_by": found.chosen_by or None})
+    session.write_json({"directory": found.credentials, "chosen_by": found.chosen_by or None})

@@ -24,13 +24,13 @@ from tokenward.checks import (
     vaults,
 )
 from tokenward.checks.finding import PROBLEM, WARNING, ok, problem, warning
-from tokenward.credentials.listing import every
+from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError
 from tokenward.settings import directories
 from tokenward.sources.gathering import gather
 from tokenward.transport.connect import AgentError, AgentUnreachable
 from tokenward.transport.prompt_context import session_variables
-from tokenward.ui.formatting import counted
+from tokenward.ui.formatting import count_of
 from tokenward_os.files import uid
 from tokenward_protocol import VERSION
 
@@ -52,7 +52,7 @@ def describe(parser: Parser, _command: str) -> None:
 
 def run(_arguments: Namespace, session: Session) -> None:
     """Print every finding. Raises CommandError if one is a problem."""
-    found = list(_examined(session))
+    found = list(_examine(session))
     problems = sum(one.state == PROBLEM for one in found)
     if session.json:
         warnings = sum(one.state == WARNING for one in found)
@@ -60,11 +60,11 @@ def run(_arguments: Namespace, session: Session) -> None:
             {"check": one.check, "state": one.state, "message": one.message, "hint": one.hint}
             for one in found
         ]
-        session.done({"problems": problems, "warnings": warnings, "findings": findings})
+        session.write_json({"problems": problems, "warnings": warnings, "findings": findings})
     else:
         session.terminal.lines(_lines(found))
     if problems:
-        raise CommandError(f"This machine has {counted(problems, 'problem')}.")
+        raise CommandError(f"This machine has {count_of(problems, 'problem')}.")
 
 
 def _lines(found: list[Finding]) -> list[str]:
@@ -76,10 +76,10 @@ def _lines(found: list[Finding]) -> list[str]:
     return lines
 
 
-def _examined(session: Session) -> Iterator[Finding]:
+def _examine(session: Session) -> Iterator[Finding]:
     status: dict[str, Any] | None = None
     try:
-        status = session.plain("status").header
+        status = session.ask_once("status").header
     except (AgentUnreachable, AgentError) as error:
         yield problem("agent", str(error), error.hint or "`auth agent start`")
     yield from service.findings(session.environ)
@@ -88,10 +88,10 @@ def _examined(session: Session) -> Iterator[Finding]:
         yield from _agent(status)
         yield _keyring(session, status["vaults"])
         yield from vaults.openers(status["vaults"])
-        yield from log.findings(status["log"], _verified(session))
+        yield from log.findings(status["log"], _verify_log(session))
         yield policy.finding(status["policy"])
         yield from vaults.copies(status["vaults"], status["directory"], status["state"])
-        yield from tokens.findings(every(session.plain)[0], time())
+        yield from tokens.findings(list_all(session.ask_once)[0], time())
     yield from _machine()
     yield from tools.findings(session.environ)
     home = directories.home(session.environ)
@@ -106,11 +106,11 @@ def _directories(session: Session) -> Iterator[Finding]:
     places = session.settings.directories
     own = uid()
     config = directories.config_file(session.environ)
-    yield from files.above("folders", places.credentials, places.state_folder, config)
-    yield from files.directory("credentials", places.credentials, own)
-    yield from files.directory("state", places.state, own)
-    yield from files.directory("state", places.state_folder, own)
-    yield files.leftovers([places.credentials, places.state_folder], time())
+    yield from files.check_above("folders", places.credentials, places.state_folder, config)
+    yield from files.check_directory("credentials", places.credentials, own)
+    yield from files.check_directory("state", places.state, own)
+    yield from files.check_directory("state", places.state_folder, own)
+    yield files.check_leftovers([places.credentials, places.state_folder], time())
 
 
 def _agent(status: dict[str, Any]) -> Iterator[Finding]:
@@ -121,11 +121,11 @@ def _agent(status: dict[str, Any]) -> Iterator[Finding]:
         yield warning(
             "agent", f"The agent is {version}, this command {VERSION}.", "`auth agent restart`"
         )
-    yield from process.closed(pid, uid())
-    limits = _text(f"/proc/{pid}/limits")
-    yield from process.limits(limits)
-    yield process.memory(str(status["protections"].get("memory", "unknown")), limits)
-    yield from process.refused(status["protections"])
+    yield from process.check_closed(pid, uid())
+    limits = _read_text(f"/proc/{pid}/limits")
+    yield from process.check_limits(limits)
+    yield process.check_memory(str(status["protections"].get("memory", "unknown")), limits)
+    yield from process.check_protections(status["protections"])
 
 
 def _keyring(session: Session, found: list[dict[str, Any]]) -> Finding:
@@ -133,7 +133,7 @@ def _keyring(session: Session, found: list[dict[str, Any]]) -> Finding:
     variables: dict[str, Any] = session_variables(session.environ)
     needed = any(slot["kind"] == "keyring" for vault in found for slot in vault["slots"])
     try:
-        session.plain("prepare", provider="keyring", probe=True, **variables)
+        session.ask_once("prepare", provider="keyring", probe=True, **variables)
     except AgentError as refused:
         if needed:
             return problem("keyring", str(refused), refused.hint or "`auth unlock`")
@@ -141,26 +141,26 @@ def _keyring(session: Session, found: list[dict[str, Any]]) -> Finding:
     return ok("keyring", "The system keyring answers.")
 
 
-def _verified(session: Session) -> dict[str, Any] | None:
+def _verify_log(session: Session) -> dict[str, Any] | None:
     """Have the agent verify its log; return None if it cannot."""
     try:
-        return session.plain("log", verify=True).header
+        return session.ask_once("log", verify=True).header
     except AgentError:
         return None
 
 
 def _machine() -> Iterator[Finding]:
     if sys.platform == "linux":
-        yield machine.swap(_text("/proc/swaps"), machine.is_encrypted)
+        yield machine.swap(_read_text("/proc/swaps"), machine.is_encrypted)
     folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     if site.ENABLE_USER_SITE:
         folders.append(site.getusersitepackages())
     yield machine.slow_start(dict(machine.pth_files(folders)))
     script = sys.argv[0]
-    yield from machine.wrapper(script, _text(script))
+    yield from machine.wrapper(script, _read_text(script))
 
 
-def _text(path: str) -> str:
+def _read_text(path: str) -> str:
     """Return the contents of a file, or "" if it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:

@@ -13,15 +13,15 @@ import signal
 import sys
 
 from tokenward.credentials import lookup
-from tokenward.credentials.narrowing import width
+from tokenward.credentials.narrowing import read_restriction
 from tokenward.errors import CommandError, sayable
 from tokenward.exec import command, project_options
 from tokenward.exec import uv as exec_uv
-from tokenward.exec.environment import Access, Index, child_environment, variables
+from tokenward.exec.environment import Access, ExecIndex, child_environment, tool_variables
 from tokenward.settings.index_definition import env_form
 from tokenward.transport.connect import AgentError
 from tokenward.ui import argument_parser
-from tokenward.ui.formatting import credential, listed
+from tokenward.ui.formatting import credential_text, join_words
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import FIXED, display
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import NoReturn
 
-    from tokenward.credentials.narrowing import Width
+    from tokenward.credentials.narrowing import Restriction
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
     from tokenward.ui.argument_parser import Parser
@@ -69,13 +69,13 @@ def run(arguments: Namespace, session: Session) -> None:
         )
     for service in services:
         session.agree_to(service, "Use its credential?", "Nothing was started.")
-    asked = width(arguments.project, arguments.ttl, otherwise=lookup.TOOL)
+    asked = read_restriction(arguments.project, arguments.ttl, otherwise=lookup.TOOL)
     indexes = [_index(service, session, asked) for service in services]
-    found = _found(program, indexes, session)
+    found = _find_variables(program, indexes, session)
     environ = child_environment(session.environ, found)
-    session.terminal.detail(f"Set for {os.path.basename(program[0])}: {listed(sorted(found))}.")
+    session.terminal.detail(f"Set for {os.path.basename(program[0])}: {join_words(sorted(found))}.")
     if gone := sorted(set(session.environ) - set(environ)):
-        session.terminal.detail(f"Removed from its environment: {listed(gone)}.")
+        session.terminal.detail(f"Removed from its environment: {join_words(gone)}.")
     session.tell_notices()
     _become(program, environ)
 
@@ -103,7 +103,7 @@ def _services(given: list[str], session: Session) -> list[Service]:
     return list(found.values())
 
 
-def _index(service: Service, session: Session, asked: Width) -> Index:
+def _index(service: Service, session: Session, asked: Restriction) -> ExecIndex:
     """Find the credentials of one index. Raises CommandError if one is missing."""
     uploads = service.for_uploads
     publish = _access(uploads, session, asked)
@@ -123,14 +123,16 @@ def _index(service: Service, session: Session, asked: Width) -> Index:
             )
     if service.key in FIXED.values():
         install = None  # this index needs no credential for installs
-    return Index(publish, install, service.name and env_form(service.name))
+    return ExecIndex(publish, install, service.name and env_form(service.name))
 
 
 def _access(
-    service: Service, session: Session, asked: Width, *, may_renew: bool = True
+    service: Service, session: Session, asked: Restriction, *, may_renew: bool = True
 ) -> Access | None:
     try:
-        found = lookup.find(session, service, service.username, offer=True, width=asked)
+        found = lookup.find_credential(
+            session, service, service.username, offer=True, restriction=asked
+        )
     except AgentError as refused:
         if refused.code != "ambiguous":
             raise
@@ -146,28 +148,32 @@ def _access(
             return _access(service, session, asked, may_renew=False)
     kind, place = found.where
     session.terminal.detail(
-        f"From the {kind} {place}: {credential(found.username, found.service)}."
+        f"From the {kind} {place}: {credential_text(found.username, found.service)}."
     )
     if "\0" in found.username or b"\0" in found.secret:
-        what = credential(found.username, found.service)
+        what = credential_text(found.username, found.service)
         raise CommandError(f"No variable can hold {what}: it has a zero byte.")
     return Access(service.url, found.username, found.text)
 
 
-def _found(program: Sequence[str], indexes: Sequence[Index], session: Session) -> dict[str, str]:
+def _find_variables(
+    program: Sequence[str], indexes: Sequence[ExecIndex], session: Session
+) -> dict[str, str]:
     """Return the variables for CMD; report what is left out and what may change."""
     warn, environ = session.terminal.warn, session.environ
     without: set[str] = set()
     env_files = command.env_files(program, environ)
-    if env_files and (chosen := project_options.of_env_files(env_files, _places(program, session))):
+    if env_files and (
+        chosen := project_options.of_env_files(env_files, _places_of(program, session))
+    ):
         raise CommandError(
             f"{chosen} cannot be read, or sets variables that may send a secret elsewhere, so"
             " nothing was started.",
             "set those variables in the environment of `auth exec` instead",
         )
     for tool, chosen in (
-        ("pdm", project_options.of_pdm(_places(program, session, "PDM_PROJECT"))),
-        ("uv", project_options.of_uv(_places(program, session, *exec_uv.OTHER_SETTINGS))),
+        ("pdm", project_options.of_pdm(_places_of(program, session, "PDM_PROJECT"))),
+        ("uv", project_options.of_uv(_places_of(program, session, *exec_uv.OTHER_SETTINGS))),
     ):
         if chosen:
             without.add(tool)
@@ -185,21 +191,21 @@ def _found(program: Sequence[str], indexes: Sequence[Index], session: Session) -
         warn("Nothing is set for poetry's installs: another index of the same name could get it.")
         session.terminal.hint("run `auth setup`; then poetry finds the credential by the URL")
     if "uv" in without:
-        return variables(indexes, without=without)
+        return tool_variables(indexes, without=without)
     read = session.settings.uv
     is_elsewhere = any(environ.get(name) for name in exec_uv.OTHER_SETTINGS)
-    uv, unsettled = exec_uv.variables(
+    uv, unsettled = exec_uv.uv_variables(
         installs,
-        exec_uv.Search(read or ()),
+        exec_uv.ResolverSettings(read or ()),
         is_uv=command.runs(program, "uv"),
         is_known=read is not None and not is_elsewhere and command.reads_what_is_here(program),
     )
     for url in unsettled if command.resolves(program) else ():
         warn(f"From {url} uv may take packages that it else takes from another index.")
-    return variables(indexes, without=without) | uv
+    return tool_variables(indexes, without=without) | uv
 
 
-def _places(program: Sequence[str], session: Session, *by: str) -> Iterator[str]:
+def _places_of(program: Sequence[str], session: Session, *by: str) -> Iterator[str]:
     """Yield the working directory and the paths in CMD's words and in the variables `by`."""
     cwd = session.settings.cwd
     yield cwd

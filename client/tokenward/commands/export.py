@@ -12,11 +12,11 @@ import stat
 import sys
 from time import time
 
-from tokenward.credentials.unlocking import asked_twice, passphrase_of
+from tokenward.credentials.unlocking import ask_twice, passphrase_of
 from tokenward.errors import CommandError
 from tokenward.files.atomic_write import replace
 from tokenward.ui import argument_parser
-from tokenward.ui.formatting import counted
+from tokenward.ui.formatting import count_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run(arguments: Namespace, session: Session) -> None:
             raise CommandError(f"{path} appeared just now.", "nothing was exported; run it again")
 
     entries = collecting.collect(session)
-    data = file_format.sealed(entries, _passphrase(arguments, session), int(time()))
+    data = file_format.encrypt_export(entries, _passphrase(arguments, session), int(time()))
     if path == STDOUT:
         _to_stdout(data)
     else:
@@ -65,14 +65,14 @@ def run(arguments: Namespace, session: Session) -> None:
                 f"{path} cannot be written: {error.strerror}.", "nothing was exported"
             ) from None
     where = "standard output" if path == STDOUT else path
-    session.terminal.say(f"Exported {counted(len(entries), 'credential')} to {where}.")
+    session.terminal.say(f"Exported {count_of(len(entries), 'credential')} to {where}.")
     adopted = sum(entry.secret is None for entry in entries)
     if adopted:
         session.terminal.say(
-            f"{counted(adopted, 'credential')} of these stays in a keyring; the export has only its"
+            f"{count_of(adopted, 'credential')} of these stays in a keyring; the export has only its"
             " place."
         )
-    session.done({"file": path, "count": len(entries), "adopted": adopted})
+    session.write_json({"file": path, "count": len(entries), "adopted": adopted})
 
 
 def _agree_to_replace(path: str, session: Session, *, yes: bool) -> bool:
@@ -126,7 +126,7 @@ def _passphrase(arguments: Namespace, session: Session) -> bytes:
             "There is no terminal to ask for the export's passphrase.",
             "`--passphrase-file` names a private file that holds it",
         )
-    typed = asked_twice(session.terminal, "Passphrase for the export:", may_be_empty=False)
+    typed = ask_twice(session.terminal, "Passphrase for the export:", may_be_empty=False)
     return typed or b""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tokenward.helpers import bazel, credentials, program
 from tokenward.ui import argument_parser
-from tokenward.ui.formatting import credential
+from tokenward.ui.formatting import credential_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def describe(parser: Parser, _command: str) -> None:
 def run(_arguments: Namespace, session: Session) -> None:
     """Answer one request."""
     session.terminal.attended = False
-    uri = bazel.uri_of(program.text())
+    uri = bazel.uri_of(program.read_text())
     service = credentials.service_of(uri)
     found = (
         None
@@ -55,6 +55,6 @@ def run(_arguments: Namespace, session: Session) -> None:
     if found is not None:
         kind, place = found.where
         session.terminal.detail(
-            f"From the {kind} {place}: {credential(found.username, found.service)}."
+            f"From the {kind} {place}: {credential_text(found.username, found.service)}."
         )
     session.terminal.json(bazel.answer(found))

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from tokenward import sources
 from tokenward.credentials import token_format
-from tokenward.credentials.bulk_store import ALREADY, DIFFERENT, FAILED, HELD, Outcome, Takeover
+from tokenward.credentials.bulk_store import (
+    ALREADY,
+    DIFFERENT,
+    FAILED,
+    HELD,
+    ImportOutcome,
+    Takeover,
+)
 from tokenward.errors import CommandError
 from tokenward.settings import directories
 from tokenward.sources import removal
@@ -16,7 +23,7 @@ from tokenward.sources.document import Document
 from tokenward.sources.gathering import gather
 from tokenward.sources.row import Row
 from tokenward.ui import argument_parser
-from tokenward.ui.formatting import counted, credential
+from tokenward.ui.formatting import count_of, credential_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenward.session import Session
-    from tokenward.sources.found import Found
-    from tokenward.sources.known import Known
+    from tokenward.sources.found import ForeignCredential
+    from tokenward.sources.known import KnownIndexes
     from tokenward.sources.system_keyring import Items
     from tokenward.ui.argument_parser import Parser
 
@@ -83,12 +90,12 @@ def run(arguments: Namespace, session: Session) -> None:
     work.end()
 
 
-def _show(session: Session, known: Known) -> None:
+def _show(session: Session, known: KnownIndexes) -> None:
     """List the credentials of each file. No agent and no keyring is asked."""
     rows: list[Row] = []
     for source in sources.FILES:
         try:
-            for origin in _opened(session, source, known):
+            for origin in _open_source(session, source, known):
                 for found in origin.found:
                     rows += [Row(origin, found, key) for key in found.services or (None,)]
         except CommandError as error:
@@ -96,7 +103,7 @@ def _show(session: Session, known: Known) -> None:
             session.terminal.hint(error.hint)
     shown = [row for row in rows if not row.found.foreign]
     if session.json:
-        session.done({"dry_run": True, "credentials": [row.as_json() for row in rows]})
+        session.write_json({"dry_run": True, "credentials": [row.as_json() for row in rows]})
     elif shown:
         heading = ("SOURCE", "SERVICE", "USER NAME", "FROM")
         session.terminal.table([heading, *((row.source, *row.as_cells()[:3]) for row in shown)])
@@ -108,7 +115,7 @@ def _show(session: Session, known: Known) -> None:
     session.terminal.hint("`auth import keyring` looks into the system keyring as well")
 
 
-def _opened(session: Session, source: str, known: Known) -> Iterator[Document | Items]:
+def _open_source(session: Session, source: str, known: KnownIndexes) -> Iterator[Document | Items]:
     """Yield the existing places of a source. Raises CommandError."""
     if source == sources.KEYRING:
         from tokenward.sources import system_keyring
@@ -122,7 +129,7 @@ def _opened(session: Session, source: str, known: Known) -> Iterator[Document | 
 class _Import:
     """One run, which takes credentials over source by source."""
 
-    def __init__(self, arguments: Namespace, session: Session, known: Known) -> None:
+    def __init__(self, arguments: Namespace, session: Session, known: KnownIndexes) -> None:
         self._dry_run, self._remove = arguments.dry_run, arguments.remove
         self._session = session
         self._say = session.terminal
@@ -140,7 +147,7 @@ class _Import:
         """Take over the credentials of a source, each of its files by itself."""
         before = len(self._rows)
         try:
-            for origin in _opened(self._session, source, self._known):
+            for origin in _open_source(self._session, source, self._known):
                 self._take_from(origin)
         except CommandError as error:
             self._trouble(str(error), error.hint)
@@ -155,25 +162,25 @@ class _Import:
         if self._dry_run and rows and not self._session.json:
             shown = [row.as_cells() for row in rows if not row.found.foreign]
             self._say.table([("SERVICE", "USER NAME", "FROM", "RESULT"), *shown])
-        self._session.done(
+        self._session.write_json(
             {"dry_run": self._dry_run, "credentials": [row.as_json() for row in rows]}
         )
         left = sum(row.outcome.state in {DIFFERENT, FAILED} for row in rows)
         if self._dry_run and not self._troubles:
             return
         if left:
-            raise CommandError(f"Not imported: {counted(left, 'credential')}.")
+            raise CommandError(f"Not imported: {count_of(left, 'credential')}.")
         if self._troubles:
             raise CommandError("The import is not complete.")
 
     def _take_from(self, origin: Document | Items) -> None:
         # Keys without `/simple/` come first: then another account's key that has it stays apart.
         ordered = sorted(origin.found, key=lambda found: found.typed != found.services)
-        rows = [row for found in ordered for row in self._taken(origin, found)]
+        rows = [row for found in ordered for row in self._take_found(origin, found)]
         self._rows += rows
         foreign = [row for row in rows if row.found.foreign]
         if foreign:
-            hosts = f"{counted(len(foreign), 'entry')} of {origin.path}".replace(
+            hosts = f"{count_of(len(foreign), 'entry')} of {origin.path}".replace(
                 "entrys", "entries"
             )
             self._say.say(f"Skipped, because no file of yours names an index there: {hosts}.")
@@ -181,34 +188,36 @@ class _Import:
         if self._dry_run:
             return
         for row in rows:
-            self._tell(row)
+            self._report(row)
         if self._remove:
             self._clean(origin, rows)
 
-    def _taken(self, origin: Document | Items, found: Found) -> Iterator[Row]:
+    def _take_found(self, origin: Document | Items, found: ForeignCredential) -> Iterator[Row]:
         if found.problem:
             yield Row(origin, found)
             return
         for stripped, typed in zip(found.services, found.typed, strict=True):
             key = self._takeover.place(stripped, typed, found.username)
-            yield Row(origin, found, key, self._outcome(origin, found, key))
+            yield Row(origin, found, key, self._take_one(origin, found, key))
 
-    def _outcome(self, origin: Document | Items, found: Found, key: str) -> Outcome:
+    def _take_one(
+        self, origin: Document | Items, found: ForeignCredential, key: str
+    ) -> ImportOutcome:
         """Check one credential as a login does, and take it over."""
         try:
-            checked = token_format.checked((key,), found.username, found.secret)
+            checked = token_format.check_secret_for((key,), found.username, found.secret)
         except CommandError as refused:
-            return Outcome(FAILED, str(refused), refused.hint)
+            return ImportOutcome(FAILED, str(refused), refused.hint)
         source = f", from {found.place} in {origin.path}"
         outcome = self._takeover.take(key, found.username, checked.body, origin=source)
         outcome.notice = " ".join(checked.notices)
         return outcome
 
-    def _tell(self, row: Row) -> None:
+    def _report(self, row: Row) -> None:
         """Report the outcome for one credential, except that it was stored, which was reported."""
         outcome = row.outcome
         if outcome.state == ALREADY:
-            name = credential(row.found.username, row.key or "")
+            name = credential_text(row.found.username, row.key or "")
             self._say.say(f"Already stored, as in {row.where}: {name}.")
         elif outcome.message and not row.found.foreign:
             self._say.warn(f"Not imported from {row.where}: {outcome.message}")
@@ -223,7 +232,7 @@ class _Import:
             return
         try:
             if isinstance(origin, Document):
-                was_open = removal.remove(origin, settled)
+                was_open = removal.remove_secrets(origin, settled)
             else:
                 was_open = False
                 origin.remove(settled)
@@ -232,7 +241,7 @@ class _Import:
             return
         for row in rows:
             row.removed = row.found in settled
-        self._say.say(f"Deleted {counted(len(settled), 'secret')} from {origin.path}.")
+        self._say.say(f"Deleted {count_of(len(settled), 'secret')} from {origin.path}.")
         if was_open:
             self._say.warn(f"Other users could read {origin.path}, so they may have the secret.")
             self._say.hint("make a new one at the index, and revoke this one")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward.credentials.listing import stored
-from tokenward.credentials.token_description import advice, end, width
-from tokenward.ui.formatting import ago, ahead, listed, timestamp
+from tokenward.credentials.listing import list_stored
+from tokenward.credentials.token_description import advice_text, end_of, scope_text
+from tokenward.ui.formatting import ago_text, ahead_text, join_words, timestamp
 from tokenward_protocol.urls import PAGES, display
 
 TYPE_CHECKING = False
@@ -28,10 +28,12 @@ def describe(parser: Parser, _command: str) -> None:
 
 def run(_arguments: Namespace, session: Session) -> None:
     """Print the table."""
-    entries, closed = stored(session)
+    entries, closed = list_stored(session)
     now = time()
     if session.json:
-        session.done({"credentials": [_described(entry) for entry in entries], "closed": closed})
+        session.write_json(
+            {"credentials": [_to_json(entry) for entry in entries], "closed": closed}
+        )
     elif entries:
         rows = [_HEADING, *(_row(entry, now) for entry in entries)]
         if any(_policy(entry) != "allow" for entry in entries):
@@ -39,7 +41,7 @@ def run(_arguments: Namespace, session: Session) -> None:
             rows = [(*row, word) for row, word in zip(rows, judged, strict=True)]
         session.terminal.table(rows)
         for entry in entries:
-            if sentence := advice(entry, now):
+            if sentence := advice_text(entry, now):
                 session.terminal.say(f"{sentence[:-1]}: {PAGES[entry['service']]} makes a new one.")
     elif not closed:
         session.terminal.say("Nothing is stored yet.")
@@ -50,27 +52,29 @@ def run(_arguments: Namespace, session: Session) -> None:
 
 def _tell_closed(closed: list[str], session: Session) -> None:
     """Say why each vault that is not shown is missing, and what helps."""
-    found = session.plain("status").header["vaults"]
+    found = session.ask_once("status").header["vaults"]
     broken = {
         it["provider"]: (it["note"], it.get("hint")) for it in found if it["state"] == "broken"
     }
     for why, hint in dict.fromkeys(broken.values()):
-        names = listed([f"`{provider}`" for provider in broken if broken[provider] == (why, hint)])
+        names = join_words(
+            [f"`{provider}`" for provider in broken if broken[provider] == (why, hint)]
+        )
         session.terminal.warn(f"The credentials in the vault of {names} are not shown: {why}")
         session.terminal.hint(str(hint or ""))
     if shut := [f"`{provider}`" for provider in closed if provider not in broken]:
         session.terminal.warn(
-            f"The credentials in the vault of {listed(shut)} are not shown: it is not open."
+            f"The credentials in the vault of {join_words(shut)} are not shown: it is not open."
         )
         session.terminal.hint("`auth unlock`")
 
 
-def _described(values: dict[str, Any]) -> dict[str, Any]:
+def _to_json(values: dict[str, Any]) -> dict[str, Any]:
     """Write the times in an entry and in its token as JSON has them."""
     return {
         key: timestamp(value)
         if key in _TIMES
-        else _described(value)
+        else _to_json(value)
         if isinstance(value, dict)
         else value
         for key, value in values.items()
@@ -87,8 +91,8 @@ def _row(entry: dict[str, Any], now: float) -> tuple[str, ...]:
         display(entry["service"]),
         entry["username"],
         entry["provider"] + (" (adopted)" if entry["adopted"] else ""),
-        width(entry["token"]) + (" (sealed)" if entry["sealed"] else ""),
-        ago(entry["created"], now),
-        ago(entry["used"], now),
-        ahead(end(entry), now),
+        scope_text(entry["token"]) + (" (sealed)" if entry["sealed"] else ""),
+        ago_text(entry["created"], now),
+        ago_text(entry["used"], now),
+        ahead_text(end_of(entry), now),
     )

@@ -6,7 +6,7 @@ from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
 from tokenward.keyring_program import on_path
 from tokenward.ui import argument_parser
-from tokenward.ui.formatting import listed
+from tokenward.ui.formatting import join_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ def run(arguments: Namespace, session: Session) -> None:
 
 
 def _lock(session: Session) -> None:
-    already = session.plain("status").header["locked"]
-    locked = [str(provider) for provider in session.plain("lock").header["locked"]]
+    already = session.ask_once("status").header["locked"]
+    locked = [str(provider) for provider in session.ask_once("lock").header["locked"]]
     if already:
         session.terminal.say("Already locked.")
     elif locked:
-        session.terminal.say(f"Locked: {listed(locked)}.")
+        session.terminal.say(f"Locked: {join_words(locked)}.")
     else:
         session.terminal.say("Locked; there is no vault yet.")
-    session.done({"locked": True, "vaults": locked})
+    session.write_json({"locked": True, "vaults": locked})
 
 
 def _require_a_vault(provider: str | None, vaults: list[dict[str, Any]]) -> None:
@@ -63,12 +63,12 @@ def _require_a_vault(provider: str | None, vaults: list[dict[str, Any]]) -> None
 
 
 def _unlock(provider: str | None, session: Session) -> None:
-    before = session.plain("status").header
+    before = session.ask_once("status").header
     _require_a_vault(provider, before["vaults"])
     was_open = {v["provider"] for v in before["vaults"] if v["state"] == "open"}
     program = None
     if provider == "subprocess":  # by naming it, the user chooses the program on PATH
-        program, _ = on_path.find(session.environ, session.settings.cwd)
+        program, _ = on_path.find_program(session.environ, session.settings.cwd)
     header = unlocking.unlock(session, provider, program=program)
     opened = [str(name) for name in header["opened"]]
     told = {(str(vault["note"]), str(vault.get("hint", ""))) for vault in header["closed"]}
@@ -83,8 +83,8 @@ def _unlock(provider: str | None, session: Session) -> None:
         raise CommandError("No vault could be opened.", "`auth status` shows what each vault needs")
     if opened:
         already = " already" if set(opened) == was_open and not before["locked"] else ""
-        session.terminal.say(f"Open{already}: {listed(opened)}.")
+        session.terminal.say(f"Open{already}: {join_words(opened)}.")
     else:
         session.terminal.say("There is no vault yet.")
         session.terminal.hint("`auth login` makes one")
-    session.done({"opened": opened, "closed": header["closed"]})
+    session.write_json({"opened": opened, "closed": header["closed"]})

@@ -5,13 +5,21 @@ from __future__ import annotations
 from contextlib import suppress
 from time import sleep
 
-from tokenward.audit.log_reader import HEADING, LogReader, is_about, reach, row, shown, when
+from tokenward.audit.log_reader import (
+    HEADING,
+    LogReader,
+    is_about,
+    line_time,
+    reach_text,
+    row,
+    to_json,
+)
 from tokenward.audit.report import notes, stray, summary
 from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
 from tokenward.transport.connect import AgentAbsent
 from tokenward.ui.argument_parser import moment
-from tokenward.ui.formatting import columns, counted
+from tokenward.ui.formatting import columns, count_of
 from tokenward_protocol.urls import strip_index_suffix
 
 TYPE_CHECKING = False
@@ -68,16 +76,16 @@ def run(arguments: Namespace, session: Session) -> None:
     found = [line for line in reader.lines() if wanted(line)]
     if session.json and arguments.follow:
         for line in found:
-            session.done(shown(line))
+            session.write_json(to_json(line))
     elif session.json:
-        lines = [shown(line) for line in found]
-        session.done({"lines": lines, "since": reader.since, "gone": reader.gone})
+        lines = [to_json(line) for line in found]
+        session.write_json({"lines": lines, "since": reader.since, "gone": reader.removed_lines})
     else:
         _show(found, arguments, session)
-        if back := reach(reader.since, reader.gone, least=True):
+        if back := reach_text(reader.since, reader.removed_lines, least=True):
             session.terminal.say(back)
     if reader.unreadable:
-        session.terminal.warn(f"The log has {counted(reader.unreadable, 'unreadable line')}.")
+        session.terminal.warn(f"The log has {count_of(reader.unreadable, 'unreadable line')}.")
         session.terminal.hint("`auth log --verify`")
     if arguments.follow:
         with suppress(KeyboardInterrupt):
@@ -97,12 +105,12 @@ def _filter(arguments: Namespace, session: Session) -> Callable[[Line], bool]:
         service = session.service(arguments.service)
         services = {strip_index_suffix(key) for key in (service.key, service.publish_key)}
 
-    def wanted(line: Line) -> bool:
-        if arguments.since is not None and when(line) < arguments.since:
+    def is_wanted(line: Line) -> bool:
+        if arguments.since is not None and line_time(line) < arguments.since:
             return False
         return not services or any(is_about(line, key) for key in services)
 
-    return wanted
+    return is_wanted
 
 
 def _show(found: Sequence[Line], arguments: Namespace, session: Session) -> None:
@@ -123,7 +131,7 @@ def _follow(
     while True:
         fresh = [line for line in reader.lines() if wanted(line)]
         for line in fresh if session.json else ():
-            session.done(shown(line))
+            session.write_json(to_json(line))
         if fresh and not session.json:
             rows += map(row, fresh)
             session.terminal.lines(columns(rows)[-len(fresh) :])
@@ -135,13 +143,13 @@ def _verify(session: Session) -> None:
     """Have the agent verify the log and print the result. Raises CommandError for a finding."""
     answer = unlocking.ask(session, "log", verify=True, offer=True).header
     told = {key: value for key, value in answer.items() if key not in {"id", "ok"}}
-    session.done(told)
+    session.write_json(told)
     for sentence in (*answer["problems"], *stray(answer)):
         session.terminal.warn(sentence)
     if answer["count"]:
         raise CommandError(
             f"The log in {answer['folder']} is not what was written:"
-            f" {counted(answer['count'], 'finding')}.",
+            f" {count_of(answer['count'], 'finding')}.",
             "`auth list` and the pages of each index show which credentials may have been used",
         )
     if not session.json:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from time import time
 
 from tokenward.credentials import token_format
-from tokenward.credentials.narrowing import seen
-from tokenward.credentials.provider_choice import Home, find_home
+from tokenward.credentials.narrowing import read_token
+from tokenward.credentials.provider_choice import ProviderChoice, choose_provider
 from tokenward.credentials.storing import store
 from tokenward.errors import CommandError
 from tokenward.indexes import minted_tokens
 from tokenward.ui import argument_parser, secret_input
-from tokenward.ui.formatting import ahead, timestamp
-from tokenward.ui.secret_input import TOKEN_USER, Given
+from tokenward.ui.formatting import ahead_text, timestamp
+from tokenward.ui.secret_input import TOKEN_USER, GivenCredential
 from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
@@ -84,7 +84,7 @@ def describe(parser: Parser, _command: str) -> None:
 def run(arguments: Namespace, session: Session) -> None:
     """Store the credential that was given or typed."""
     service = session.service(arguments.service)
-    given = secret_input.credential(
+    given = secret_input.given_credential(
         username_flag=arguments.username,
         password_flag=arguments.password,
         token_flag=arguments.token,
@@ -95,7 +95,7 @@ def run(arguments: Namespace, session: Session) -> None:
     )
     session.agree_to(service, "Log in there?", "Nothing was stored.")
     if arguments.trusted_publishing:
-        minted_tokens.log_in(arguments, session, service)
+        minted_tokens.mint_and_keep(arguments, session, service)
         return
     if arguments.adopt:
         _adopt(arguments, service, given, session)
@@ -103,25 +103,25 @@ def run(arguments: Namespace, session: Session) -> None:
     _check_answerable(service, given, session)
     if given.secret is not None and given.username is not None:
         # A wrong secret fails before anything else is done.
-        token_format.checked(service.login_keys, given.username, given.secret)
+        token_format.check_secret_for(service.login_keys, given.username, given.secret)
     with session.terminal.unseen():
         username, secret = _complete(service, given, session)
-        body, notices = token_format.checked(service.login_keys, username, secret)
+        body, notices = token_format.check_secret_for(service.login_keys, username, secret)
         if arguments.sealed:
             _require_narrowable(body)
         state = None
         if arguments.check:
-            from tokenward.indexes.verification import require
+            from tokenward.indexes.verification import require_accepted
 
-            state = require(session, service.login_keys[0], username, body.decode())
-        home = find_home(session, arguments.keyring_provider)
-        home.make(session)
-    _store(arguments, service, username, session, home, body, state)
+            state = require_accepted(session, service.login_keys[0], username, body.decode())
+        choice = choose_provider(session, arguments.keyring_provider)
+        choice.make_vault(session)
+    _store(arguments, service, username, session, choice, body, state)
     for notice in notices:
         session.terminal.warn(notice)
 
 
-def _check_answerable(service: Service, given: Given, session: Session) -> None:
+def _check_answerable(service: Service, given: GivenCredential, session: Session) -> None:
     """Raise CommandError at once if input is missing that only a terminal could give."""
     if session.terminal.is_there():
         return
@@ -141,7 +141,7 @@ def _check_answerable(service: Service, given: Given, session: Session) -> None:
         )
 
 
-def _complete(service: Service, given: Given, session: Session) -> tuple[str, str]:
+def _complete(service: Service, given: GivenCredential, session: Session) -> tuple[str, str]:
     """Return user name and secret; read or ask for the missing ones."""
     terminal, name = session.terminal, display(service.publish_key)
     username = service.default_username if given.username is None else given.username
@@ -152,7 +152,7 @@ def _complete(service: Service, given: Given, session: Session) -> tuple[str, st
     if given.secret is not None:
         return username, given.secret
     if given.stdin and not secret_input.is_typed():
-        return username, secret_input.line_of(secret_input.stdin(secret_input.MAX_INPUT))
+        return username, secret_input.line_of(secret_input.read_stdin(secret_input.MAX_INPUT))
     what = f"Password of {username}" if username else "Password"
     what = "API token" if username == TOKEN_USER else what
     secret = terminal.ask_secret(f"{what} for {name} (not shown):", alone=True)
@@ -167,15 +167,17 @@ def _complete(service: Service, given: Given, session: Session) -> tuple[str, st
 
 def _require_narrowable(secret: bytes) -> None:
     """Raise CommandError for a secret that could never be used once it is sealed."""
-    token = seen(secret)
-    if token is None or not token.narrows:
+    token = read_token(secret)
+    if token is None or not token.is_attenuable:
         raise CommandError(
             "Only tokens of PyPI, TestPyPI and devpi can be attenuated, and so be sealed.",
             "leave `--sealed` out",
         )
 
 
-def _adopt(arguments: Namespace, service: Service, given: Given, session: Session) -> None:
+def _adopt(
+    arguments: Namespace, service: Service, given: GivenCredential, session: Session
+) -> None:
     if given.has_secret:
         raise CommandError("`--adopt` takes no secret: the credential stays in its keyring.")
     if arguments.sealed:
@@ -186,9 +188,9 @@ def _adopt(arguments: Namespace, service: Service, given: Given, session: Sessio
         )
     if given.username is None:
         raise CommandError("`--adopt` needs the user name.", "add `--username`, or `--no-username`")
-    home = find_home(session, arguments.keyring_provider)
-    home.make(session)
-    _store(arguments, service, given.username, session, home, b"")
+    choice = choose_provider(session, arguments.keyring_provider)
+    choice.make_vault(session)
+    _store(arguments, service, given.username, session, choice, b"")
 
 
 def _store(
@@ -196,31 +198,31 @@ def _store(
     service: Service,
     username: str,
     session: Session,
-    home: Home,
+    choice: ProviderChoice,
     body: bytes,
     checked: str | None = None,
 ) -> None:
     """Store under each key of the service, and report each."""
     stored: list[dict[str, Any]] = []
-    provider = home.provider
+    provider = choice.provider
     for key in service.login_keys:
         header = store(
             session,
             key,
             username,
             body,
-            provider=home.provider,
+            provider=choice.provider,
             lifetime=arguments.lifetime,
             adopt=(arguments.service or key) if arguments.adopt else None,
             sealed=arguments.sealed,
-            typed=service.typed(key),
+            typed=service.spelling_of(key),
         )
         provider = str(header["provider"])
         stored.append({k: header[k] for k in ("service", "replaced", "kept")})
     end = None if arguments.lifetime is None else int(time()) + arguments.lifetime
     if end is not None:
-        session.terminal.say(f"It will be deleted {ahead(end, time() - 1)}.")
-    session.done(
+        session.terminal.say(f"It will be deleted {ahead_text(end, time() - 1)}.")
+    session.write_json(
         {
             "service": stored[0]["service"],
             "username": username,

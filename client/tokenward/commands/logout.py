@@ -11,7 +11,7 @@ from tokenward.errors import CommandError
 from tokenward.indexes import minted_tokens
 from tokenward.transport.connect import AgentError
 from tokenward.ui import argument_parser, secret_input
-from tokenward.ui.formatting import capital, counted, credential, whose
+from tokenward.ui.formatting import capitalise, count_of, credential_text, whose_text
 from tokenward.ui.secret_input import TOKEN_USER
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import display
@@ -77,7 +77,7 @@ def run(arguments: Namespace, session: Session) -> None:
     service: Service | None = None
     if not arguments.all or arguments.service is not None:
         service = opaque_services.service(session, arguments.service, arguments.keyring_provider)
-        username = secret_input.username(
+        username = secret_input.chosen_username(
             arguments.username, service.username, service.password, none=arguments.no_username
         )
         if arguments.all and username is not None:
@@ -86,7 +86,7 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.revoke:
         _revoke(arguments, session, keys, username)
         return
-    tokens = minted_tokens.held(session.plain, keys)
+    tokens = minted_tokens.held_tokens(session.ask_once, keys)
     removed, count = _remove_all(arguments, session, keys, username, service)
     _say_removed(session, removed, count)
     gone = {entry["service"] for entry in removed if _is_minted(entry)}
@@ -94,7 +94,7 @@ def run(arguments: Namespace, session: Session) -> None:
     for entry in removed:
         entry["revoked"] = _is_minted(entry) and entry["service"] in burnt
     _say_aftermath(session, [entry for entry in removed if not _is_minted(entry)], could=True)
-    session.done({"removed": removed, "count": count, "kept": []})
+    session.write_json({"removed": removed, "count": count, "kept": []})
 
 
 def _is_minted(entry: Entry) -> bool:
@@ -110,9 +110,9 @@ def _revoke(
 
     provider = arguments.keyring_provider
     if arguments.all:
-        meant = revocation.all_of(session, keys, provider)
+        meant = revocation.all_targets(session, keys, provider)
     else:
-        meant = revocation.one_of_each(session, keys or (), username, provider)
+        meant = revocation.targets_of_each(session, keys or (), username, provider)
     if not meant:
         raise _nothing(keys, username)
     revoker = revocation.Revoker(session)
@@ -120,11 +120,11 @@ def _revoke(
     kept: list[Entry] = []
     for one in meant:
         entry: Entry = one._asdict()
-        name = credential(one.username, one.service)
+        name = credential_text(one.username, one.service)
         try:
             entry["revoked"] = revoker.revoke(one)
         except WebError as failed:
-            session.terminal.warn(f"{capital(name)} was not revoked at its index: {failed}")
+            session.terminal.warn(f"{capitalise(name)} was not revoked at its index: {failed}")
             entry["revoked"] = False
             if not arguments.forget:
                 kept.append(entry)
@@ -133,10 +133,10 @@ def _revoke(
         session.terminal.say(f"Removed {name}.")
         removed.append(entry)
     _say_aftermath(session, [entry for entry in removed if not entry["revoked"]], could=False)
-    session.done({"removed": removed, "count": len(removed), "kept": kept})
+    session.write_json({"removed": removed, "count": len(removed), "kept": kept})
     if kept:
         raise CommandError(
-            f"{counted(len(kept), 'credential')} could not be revoked, and"
+            f"{count_of(len(kept), 'credential')} could not be revoked, and"
             f" {'stays' if len(kept) == 1 else 'stay'} stored.",
             "try again; with `--forget` it is removed without being revoked",
         )
@@ -160,7 +160,7 @@ def _remove_all(
                 key,
                 username,
                 every=arguments.all,
-                typed=service.typed(key) if service and key else None,
+                typed=service.spelling_of(key) if service and key else None,
             )
         except AgentError as refused:
             if refused.code != "not-found":
@@ -202,7 +202,7 @@ def _remove(
 def _nothing(keys: tuple[str, ...] | None, username: str | None) -> CommandError:
     if keys is None:
         return CommandError("Nothing is stored, so nothing was removed.")
-    who = whose(username)
+    who = whose_text(username)
     return CommandError(
         f"No credential{who} is stored for {display(keys[0])}.",
         "`auth list` shows what is stored",
@@ -211,16 +211,16 @@ def _nothing(keys: tuple[str, ...] | None, username: str | None) -> CommandError
 
 def _say_removed(session: Session, removed: list[Entry], count: int) -> None:
     for entry in removed:
-        session.terminal.say(f"Removed {credential(entry['username'], entry['service'])}.")
+        session.terminal.say(f"Removed {credential_text(entry['username'], entry['service'])}.")
     if count > len(removed):
-        session.terminal.say(f"Removed {counted(count - len(removed), 'more credential')}.")
+        session.terminal.say(f"Removed {count_of(count - len(removed), 'more credential')}.")
 
 
 def _say_aftermath(session: Session, valid: list[Entry], *, could: bool) -> None:
     """Say where removed credentials are valid still; `could`: `--revoke` was possible."""
     if not valid:
         return
-    from tokenward.indexes.place import REVOCABLE, place_of
+    from tokenward.indexes.place import REVOCABLE, endpoint_of
 
     if len(valid) > 1:
         session.terminal.say(
@@ -232,8 +232,8 @@ def _say_aftermath(session: Session, valid: list[Entry], *, could: bool) -> None
         name = display(entry["service"])
         session.terminal.say(f"It is still valid at {name} until it is revoked{changed} there.")
     definitions = session.settings.config.definitions
-    places = [place_of(entry["service"], definitions) for entry in valid]
-    if could and any(place.kind in REVOCABLE for place in places):
+    places = [endpoint_of(entry["service"], definitions) for entry in valid]
+    if could and any(endpoint.kind in REVOCABLE for endpoint in places):
         session.terminal.hint("`--revoke` would have revoked it there, if it is a token")
-    for page in dict.fromkeys(place.page for place in places):
+    for page in dict.fromkeys(endpoint.page for endpoint in places):
         session.terminal.hint(page and f"revoke it at {page}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokenward.credentials import unlocking
 from tokenward.transport.connect import AgentError
-from tokenward.ui.formatting import counted, listed
+from tokenward.ui.formatting import count_of, join_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,18 +35,18 @@ def run(arguments: Namespace, session: Session) -> None:
     kinds = _opened_by(session)
     if action == "remove" and "passphrase" not in kinds:
         session.terminal.say("The vault of `disabled` has no passphrase.")
-        session.done({"action": action, "slots": kinds, "elsewhere": None})
+        session.write_json({"action": action, "slots": kinds, "elsewhere": None})
         return
     phrase = b""
     keep = None
     if action == "set":
         phrase = unlocking.new_passphrase(session, "New passphrase:", may_be_empty=False) or b""
         keep = True if arguments.keep_slots else None
-    header = session.plain("passphrase", phrase, action=action, keep=keep).header
+    header = session.ask_once("passphrase", phrase, action=action, keep=keep).header
     kinds = [str(slot["kind"]) for slot in header["slots"]]
     session.terminal.say(_outcome(action, kinds))
     _say_elsewhere(header["elsewhere"], session)
-    session.done({"action": action, "slots": kinds, "elsewhere": header["elsewhere"]})
+    session.write_json({"action": action, "slots": kinds, "elsewhere": header["elsewhere"]})
 
 
 def _outcome(action: str, kinds: list[str]) -> str:
@@ -58,7 +58,7 @@ def _outcome(action: str, kinds: list[str]) -> str:
 
 def _opened_by(session: Session) -> list[str]:
     """Open the vault if it is closed, and return the kinds of its slots; [] without a vault."""
-    found: list[dict[str, Any]] = session.plain("status").header["vaults"]
+    found: list[dict[str, Any]] = session.ask_once("status").header["vaults"]
     vault = next((v for v in found if v["provider"] == "disabled"), None)
     if vault is None or vault["state"] == "absent":
         return []
@@ -76,14 +76,14 @@ def _opened_by(session: Session) -> list[str]:
 
 def _say_elsewhere(count: int | None, session: Session) -> None:
     """Say how many credentials this passphrase does not protect, and who can read them."""
-    vaults: list[dict[str, Any]] = session.plain("status").header["vaults"]
+    vaults: list[dict[str, Any]] = session.ask_once("status").header["vaults"]
     other = next((vault for vault in vaults if vault["provider"] == "keyring"), None)
     if other is None or other["state"] == "absent":
         return
-    who = listed([str(slot["detail"]) for slot in other["slots"]])
+    who = join_words([str(slot["detail"]) for slot in other["slots"]])
     if count is None:
         what = "The credentials in the vault of `keyring` are not counted, because it is not open;"
         session.terminal.say(f"{what} it opens to {who}.")
     else:
-        what = f"{counted(count, 'credential')} {'lies' if count == 1 else 'lie'}"
+        what = f"{count_of(count, 'credential')} {'lies' if count == 1 else 'lie'}"
         session.terminal.say(f"{what} in the vault of `keyring`, which opens to {who}.")

@@ -16,15 +16,15 @@ from tokenward.errors import CommandError
 from tokenward.files.reading import read
 from tokenward.transport.connect import AgentError
 from tokenward.ui import argument_parser
-from tokenward.ui.formatting import ago, counted, listed, timestamp
-from tokenward.ui.secret_input import stdin
+from tokenward.ui.formatting import ago_text, count_of, join_words, timestamp
+from tokenward.ui.secret_input import read_stdin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
 
-    from tokenward.backup.file_format import Entry
+    from tokenward.backup.file_format import ExportEntry
     from tokenward.session import Session
     from tokenward.ui.argument_parser import Parser
 
@@ -72,13 +72,13 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.file is not None:
         _from_file(arguments, session)
         return
-    provider = arguments.keyring_provider or _the_one(session)
-    header = _restored(session, provider, anyway=arguments.yes)
+    provider = arguments.keyring_provider or _choose_provider(session)
+    header = _restore_previous(session, provider, anyway=arguments.yes)
     count = header["count"]
     if count is None:
         count = _count_once_open(session, str(header["provider"]))
     _tell(session, header, count)
-    session.done(
+    session.write_json(
         {
             "provider": header["provider"],
             "generation": header["generation"],
@@ -94,7 +94,7 @@ def _from_file(arguments: Namespace, session: Session) -> None:
     from tokenward.backup import collecting
     from tokenward.credentials.bulk_store import DIFFERENT, FAILED, Takeover
 
-    entries = _opened(arguments, session)
+    entries = _open_export(arguments, session)
     takeover = Takeover(session, arguments.keyring_provider, replace=arguments.replace)
     states: dict[str, int] = {}
     described: list[dict[str, Any]] = []
@@ -111,23 +111,23 @@ def _from_file(arguments: Namespace, session: Session) -> None:
                 "message": outcome.message or None,
             }
         )
-    told = listed([f"{count} {_SAID[state]}" for state, count in states.items()])
+    told = join_words([f"{count} {_SAID[state]}" for state, count in states.items()])
     session.terminal.say(f"Of {arguments.file}: {told or 'nothing, for it is empty'}.")
-    session.done({"file": arguments.file, "credentials": described})
+    session.write_json({"file": arguments.file, "credentials": described})
     left = states.get(DIFFERENT, 0) + states.get(FAILED, 0)
     if left:
-        raise CommandError(f"Not restored: {counted(left, 'credential')}.")
+        raise CommandError(f"Not restored: {count_of(left, 'credential')}.")
 
 
-def _opened(arguments: Namespace, session: Session) -> list[Entry]:
+def _open_export(arguments: Namespace, session: Session) -> list[ExportEntry]:
     """Read and open the export. Raises CommandError."""
-    from tokenward.backup.file_format import MAX_FILE, WrongPassphraseError, parse
+    from tokenward.backup.file_format import MAX_FILE, WrongPassphraseError, parse_export
 
     path = arguments.file
-    data = stdin(MAX_FILE) if path == "-" else read(path, MAX_FILE)
+    data = read_stdin(MAX_FILE) if path == "-" else read(path, MAX_FILE)
     if data is None:
         raise CommandError(f"The file {path} does not exist.")
-    sealed = parse(data, "standard input" if path == "-" else path)
+    sealed = parse_export(data, "standard input" if path == "-" else path)
     if arguments.passphrase_file:
         passphrase = unlocking.passphrase_of(
             arguments.passphrase_file, "`--passphrase-file` names it"
@@ -150,9 +150,9 @@ def _opened(arguments: Namespace, session: Session) -> list[Entry]:
     raise AssertionError("the last try returns or raises")
 
 
-def _the_one(session: Session) -> str:
+def _choose_provider(session: Session) -> str:
     """Return the provider of the damaged vault, else of the only one."""
-    vaults: list[dict[str, Any]] = session.plain("status").header["vaults"]
+    vaults: list[dict[str, Any]] = session.ask_once("status").header["vaults"]
     there = [str(vault["provider"]) for vault in vaults if vault["state"] != "absent"]
     broken = [str(vault["provider"]) for vault in vaults if vault["state"] == "broken"]
     meant = broken or there
@@ -160,14 +160,14 @@ def _the_one(session: Session) -> str:
         raise CommandError("There is no vault yet.", "`auth login` makes one")
     if len(meant) > 1:
         raise CommandError(
-            f"This could be the vault of {listed(meant)}.", "name it with `--keyring-provider`"
+            f"This could be the vault of {join_words(meant)}.", "name it with `--keyring-provider`"
         )
     return meant[0]
 
 
-def _restored(session: Session, provider: str, *, anyway: bool) -> dict[str, Any]:
+def _restore_previous(session: Session, provider: str, *, anyway: bool) -> dict[str, Any]:
     def ask(*, anyway: bool) -> dict[str, Any]:
-        return session.plain("restore", provider=provider, previous=True, anyway=anyway).header
+        return session.ask_once("restore", provider=provider, previous=True, anyway=anyway).header
 
     try:
         return ask(anyway=anyway)
@@ -184,14 +184,14 @@ def _count_once_open(session: Session, provider: str) -> int | None:
     """Open the vault, and return how many credentials it holds, or None if it stays closed."""
     closed = AgentError("locked", "It is not open.", "", {"vaults": [provider]})
     unlocking.reopen(session, closed, offer=False)
-    vaults = session.plain("status").header["vaults"]
+    vaults = session.ask_once("status").header["vaults"]
     (count,) = (vault["count"] for vault in vaults if vault["provider"] == provider)
     return None if count is None else int(count)
 
 
 def _tell(session: Session, header: dict[str, Any], count: int | None) -> None:
-    when = ago(header["saved"], time())
-    holds = "is not open" if count is None else f"holds {counted(count, 'credential')}"
+    when = ago_text(header["saved"], time())
+    holds = "is not open" if count is None else f"holds {count_of(count, 'credential')}"
     session.terminal.say(
         f"The vault of `{header['provider']}` went back to generation {header['generation']}, saved"
         f" {when}, and {holds}."

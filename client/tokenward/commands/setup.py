@@ -16,11 +16,17 @@ from tokenward.files import own_folders
 from tokenward.settings import directories
 from tokenward.setup import kept_away, parts, work
 from tokenward.setup.accounts import Accounts
-from tokenward.setup.journal import Journal, is_there, locked
-from tokenward.setup.step import NotUnderstoodError, Settings, StrangersWordError, Whole, look
-from tokenward.setup.work import Outcome
+from tokenward.setup.journal import Journal, is_there, lock
+from tokenward.setup.step import (
+    ForeignSettingError,
+    SettingsEdit,
+    UneditableFileError,
+    WholeFile,
+    plan_change,
+)
+from tokenward.setup.work import SetupOutcome
 from tokenward.ui import argument_parser
-from tokenward.ui.formatting import counted
+from tokenward.ui.formatting import count_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenward.session import Session
-    from tokenward.setup.step import Look
+    from tokenward.setup.step import FileChange
     from tokenward.ui.argument_parser import Parser
 
 
@@ -62,26 +68,26 @@ def run(arguments: Namespace, session: Session) -> None:
             "On Windows `auth setup` can configure no tool yet.",
             "install tokenward beside a tool; then the library `keyring` finds it there",
         )
-    outcome = Outcome()
+    outcome = SetupOutcome()
     if arguments.undo:
-        _undo(session, parts.undone(arguments.tools), outcome)
+        _undo(session, parts.parts_to_undo(arguments.tools), outcome)
     else:
-        chosen = parts.chosen(arguments.tools, session.environ)
+        chosen = parts.parts_for(arguments.tools, session.environ)
         _set_up(session, chosen, outcome, yes=arguments.yes)
-    session.done(outcome.described())
+    session.write_json(outcome.to_json())
     if outcome.refused:
-        raise CommandError(f"{counted(len(outcome.refused), 'file')} stayed unchanged.")
+        raise CommandError(f"{count_of(len(outcome.refused), 'file')} stayed unchanged.")
 
 
-def _undo(session: Session, chosen: list[str], outcome: Outcome) -> None:
+def _undo(session: Session, chosen: list[str], outcome: SetupOutcome) -> None:
     state = directories.state(session.environ)
     if is_there(state):
-        with locked(state) as journal:
+        with lock(state) as journal:
             work.undo(chosen, journal, outcome)
     _tell_undone(session, outcome)
 
 
-def _set_up(session: Session, chosen: list[str], outcome: Outcome, *, yes: bool) -> None:
+def _set_up(session: Session, chosen: list[str], outcome: SetupOutcome, *, yes: bool) -> None:
     state = directories.state(session.environ)
     steps = [*parts.steps(chosen, session.environ, _accounts(session))]
     credentials = directories.locate(session.environ).credentials
@@ -94,16 +100,18 @@ def _set_up(session: Session, chosen: list[str], outcome: Outcome, *, yes: bool)
         except CommandError as error:
             outcome.refused[step.path] = error
     for seen in looks:
-        if seen.changes:
+        if seen.has_changes:
             session.terminal.say(seen.summary)
-    if not yes and not _agreed(session, looks, journal):
+    if not yes and not _confirm(session, looks, journal):
         raise CommandError("Nothing was changed.")
-    with locked(state) as journal:  # not while the user thinks about a question
+    with lock(state) as journal:  # not while the user thinks about a question
         work.do(looks, journal, outcome)
     _tell_done(session, chosen, looks, outcome)
 
 
-def _look(step: Whole | Settings, journal: Journal, session: Session, *, yes: bool) -> Look:
+def _look(
+    step: WholeFile | SettingsEdit, journal: Journal, session: Session, *, yes: bool
+) -> FileChange:
     """Plan the change of one file; ask if another program's setting is in the way.
 
     Raises CommandError.
@@ -111,17 +119,19 @@ def _look(step: Whole | Settings, journal: Journal, session: Session, *, yes: bo
     known = journal.files.get(step.path)
     try:
         try:
-            return look(step, known, over=yes)
-        except StrangersWordError as said:
+            return plan_change(step, known, over=yes)
+        except ForeignSettingError as said:
             _ask_to_replace(step, said, session)
-        return look(step, known, over=True)
-    except NotUnderstoodError:
+        return plan_change(step, known, over=True)
+    except UneditableFileError:
         raise CommandError(f"{step.path} cannot be edited safely.", step.hint) from None
 
 
-def _ask_to_replace(step: Whole | Settings, said: StrangersWordError, session: Session) -> None:
+def _ask_to_replace(
+    step: WholeFile | SettingsEdit, said: ForeignSettingError, session: Session
+) -> None:
     """Ask whether another program's setting may become a comment. Raises CommandError for a no."""
-    if isinstance(step, Whole):
+    if isinstance(step, WholeFile):
         raise CommandError(f"{step.path} belongs to another program.", step.hint) from None
     problem = f"{step.path} says something else for `{said.args[0]}`"
     terminal = session.terminal
@@ -131,12 +141,12 @@ def _ask_to_replace(step: Whole | Settings, said: StrangersWordError, session: S
         raise CommandError(f"{problem}.", step.hint) from None
 
 
-def _agreed(session: Session, looks: list[Look], journal: Journal) -> bool:
+def _confirm(session: Session, looks: list[FileChange], journal: Journal) -> bool:
     """Ask, on a terminal, before lines are added to the user's own files."""
     foreign = [
         seen
         for seen in looks
-        if seen.changes and seen.before is not None and seen.step.path not in journal.files
+        if seen.has_changes and seen.before is not None and seen.step.path not in journal.files
     ]
     return not foreign or not session.terminal.is_there() or session.terminal.confirm("Go on?")
 
@@ -156,12 +166,14 @@ def _pairs(session: Session) -> Iterator[tuple[str, str]]:
             if server.username:
                 yield server.url, server.username
     with suppress(CommandError):  # no agent runs, or the settings do not say which
-        entries, _closed = listing.every(session.connect(start=False).ask)
+        entries, _closed = listing.list_all(session.connect(start=False).ask)
         for entry in entries:
             yield str(entry["service"]), str(entry["username"])
 
 
-def _tell_done(session: Session, chosen: list[str], looks: list[Look], outcome: Outcome) -> None:
+def _tell_done(
+    session: Session, chosen: list[str], looks: list[FileChange], outcome: SetupOutcome
+) -> None:
     terminal = session.terminal
     for path, error in outcome.refused.items():
         terminal.warn(str(error) if str(error).startswith(path) else f"{path}: {error}")
@@ -175,13 +187,13 @@ def _tell_done(session: Session, chosen: list[str], looks: list[Look], outcome: 
         terminal.hint(hint)
     if outcome.written:
         done = f"Set up {', '.join(chosen)}"
-        terminal.say(f"{done}: wrote {counted(len(outcome.written), 'file')}.")
+        terminal.say(f"{done}: wrote {count_of(len(outcome.written), 'file')}.")
         terminal.hint("`auth setup --undo` undoes it; run that before you uninstall tokenward")
     elif not outcome.refused:
         terminal.say("Everything is set up already.")
 
 
-def _tell_undone(session: Session, outcome: Outcome) -> None:
+def _tell_undone(session: Session, outcome: SetupOutcome) -> None:
     terminal = session.terminal
     for path in outcome.written:
         terminal.say(f"Removed the lines of `auth setup` from {path}.")

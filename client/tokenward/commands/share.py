@@ -10,11 +10,11 @@ import os
 
 from tokenward.credentials import unlocking
 from tokenward.credentials.lookup import TOOL
-from tokenward.credentials.narrowing import width
+from tokenward.credentials.narrowing import read_restriction
 from tokenward.errors import CommandError
 from tokenward.transport.connect import AgentAbsent
 from tokenward.ui import argument_parser
-from tokenward.ui.formatting import counted, listed, timestamp
+from tokenward.ui.formatting import count_of, join_words, timestamp
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -79,13 +79,13 @@ def run(arguments: Namespace, session: Session) -> None:
         raise CommandError("No service is named.", "`auth share --service pypi`")
     service, *others = map(session.service, arguments.service)
     if others:
-        named = listed([display(each.publish_key) for each in (service, *others)])
+        named = join_words([display(each.publish_key) for each in (service, *others)])
         raise CommandError(
             f"A shared socket hands out one credential, but several are named: {named}.",
             "run one `auth share` for each of them",
         )
     session.agree_to(service, "Share its credential?", "Nothing is shared.")
-    asked = width(arguments.project, None, otherwise=TOOL)
+    asked = read_restriction(arguments.project, None, otherwise=TOOL)
     answer = unlocking.ask(
         session,
         "share",
@@ -98,19 +98,19 @@ def run(arguments: Namespace, session: Session) -> None:
         uids=" ".join(map(str, arguments.uid or ())) or None,
         whole=arguments.whole or None,
     ).header
-    described = shown(answer)
+    described = to_json(answer)
     if session.json:
-        session.done(described)
+        session.write_json(described)
         return
     end = f"until {described['ends']}" if described["ends"] else "until `auth share --stop`"
     what = "the credential" if answer["whole"] else "attenuated tokens"
-    whose = f" ({listed(answer['projects'])})" if answer["projects"] else ""
+    whose = f" ({join_words(answer['projects'])})" if answer["projects"] else ""
     session.terminal.lines([answer["socket"]])
     session.terminal.say(f"It hands out {what} for {display(answer['service'])}{whose} {end}.")
     session.terminal.hint(f"`TOKENWARD_SOCK={answer['socket']}`, or its path on the other side")
 
 
-def shown(share: dict[str, Any]) -> dict[str, Any]:
+def to_json(share: dict[str, Any]) -> dict[str, Any]:
     """Return an agent's description of a share, with its end as JSON has it."""
     keys = ("socket", "service", "username", "projects", "whole", "uids")
     return {key: share[key] for key in keys} | {"ends": timestamp(share["ends"])}
@@ -126,6 +126,6 @@ def _stop(at: str | None, arguments: Namespace, session: Session) -> None:
         stopped = connection.ask("unshare", at=at).header["stopped"]
     except AgentAbsent:
         pass  # its shares ended with it
-    session.done({"stopped": stopped})
+    session.write_json({"stopped": stopped})
     if not session.json:
-        session.terminal.say(f"Stopped {counted(len(stopped), 'shared socket')}.")
+        session.terminal.say(f"Stopped {count_of(len(stopped), 'shared socket')}.")

@@ -10,7 +10,7 @@ from time import time
 from tokenward.settings import directories
 from tokenward.setup import journal
 from tokenward.transport.connect import AgentAbsent
-from tokenward.ui.formatting import ago, columns, counted, listed, span, timestamp
+from tokenward.ui.formatting import ago_text, columns, count_of, join_words, span_text, timestamp
 from tokenward_protocol import VERSION
 from tokenward_protocol.urls import display
 
@@ -44,7 +44,7 @@ def run(_arguments: Namespace, session: Session) -> None:
         pass
     parts = journal.parts(directories.state(session.environ))
     if session.json:
-        session.done({**_described(header, session.directory), "setup": parts})
+        session.write_json({**_to_json(header, session.directory), "setup": parts})
     elif header is None:
         rows = [("agent", "not running"), ("credentials", session.directory), _tools(parts)]
         session.terminal.lines(columns(rows))
@@ -52,14 +52,14 @@ def run(_arguments: Namespace, session: Session) -> None:
             "the next command that needs it starts it; so does `auth agent start`"
         )
     else:
-        session.terminal.lines([*overview(header, time()), "", *columns([_tools(parts)])])
+        session.terminal.lines([*status_lines(header, time()), "", *columns([_tools(parts)])])
 
 
 def _tools(parts: list[str]) -> tuple[str, str]:
     return "tools", f"set up ({', '.join(parts)})" if parts else "not set up, see `auth setup`"
 
 
-def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
+def _to_json(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     """Return the JSON object, with the same keys whether an agent runs or not."""
     keys = (
         *("pid", "version", "wire", "socket", "state", "locked", "vaults", "memory", "log"),
@@ -68,9 +68,9 @@ def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     found = {key: None if header is None else header.get(key) for key in keys}
     if header is not None:
         if header["shares"]:
-            from tokenward.commands.share import shown
+            from tokenward.commands.share import to_json
 
-            found["shares"] = [shown(share) for share in header["shares"]]
+            found["shares"] = [to_json(share) for share in header["shares"]]
         if (locks := header.get("locks")) and (last := locks["last"]):
             found["locks"] = {**locks, "last": {**last, "time": timestamp(last["time"])}}
     return {
@@ -82,7 +82,7 @@ def _described(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     }
 
 
-def overview(header: dict[str, Any], now: float) -> list[str]:
+def status_lines(header: dict[str, Any], now: float) -> list[str]:
     """Return the lines that show the agent's answer."""
     version = header["version"]
     locks = header.get("locks")  # an older agent does not have it
@@ -90,19 +90,19 @@ def overview(header: dict[str, Any], now: float) -> list[str]:
     lines = columns(
         [
             ("agent", f"running (pid {header['pid']}, version {version}{skew})"),
-            ("started", ago(header["started"], now)),
+            ("started", ago_text(header["started"], now)),
             ("locked", "yes, until `auth unlock`" if header["locked"] else "no"),
             ("credentials", header["directory"]),
             ("state", header["state"]),
             ("socket", header["socket"]),
             ("log", _log(header["log"])),
-            ("policy", policy_in_short(header["policy"])),
-            *([("locks itself", locks_in_short(locks, now))] if locks else ()),
+            ("policy", summarize_policy(header["policy"])),
+            *([("locks itself", summarize_locks(locks, now))] if locks else ()),
         ]
     )
     lines += ["", "vaults"] + [f"  {line}" for line in columns(_vaults(header["vaults"]))]
     if header.get("memory"):
-        kept = counted(header["memory"], "credential")
+        kept = count_of(header["memory"], "credential")
         lines.append(f"  in memory only: {kept}, until a lock or the agent's end")
     for vault in header["vaults"]:
         if vault["note"]:
@@ -117,7 +117,7 @@ def overview(header: dict[str, Any], now: float) -> list[str]:
 def _log(log: dict[str, Any]) -> str:
     if log["problem"] is None:
         return str(log["folder"])
-    return f"{log['problem'].rstrip('.')} ({counted(log['lost'], 'line')} so far)"
+    return f"{log['problem'].rstrip('.')} ({count_of(log['lost'], 'line')} so far)"
 
 
 def _shares(shares: list[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -125,21 +125,21 @@ def _shares(shares: list[dict[str, Any]]) -> list[tuple[str, ...]]:
         (
             str(share["socket"]),
             display(share["service"]) + (" (whole)" if share["whole"] else ""),
-            listed(share["projects"]) if share["projects"] else "",
+            join_words(share["projects"]) if share["projects"] else "",
             f"until {timestamp(share['ends'])}" if share["ends"] else "",
         )
         for share in shares
     ]
 
 
-def policy_in_short(policy: dict[str, Any]) -> str:
+def summarize_policy(policy: dict[str, Any]) -> str:
     """Describe the policy file as the agent read it."""
     if policy["problem"]:
         return f"nothing is handed out: {policy['file']} {policy['problem']}"
-    return f"{counted(policy['rules'], 'rule')} in {policy['file']}" if policy["rules"] else "none"
+    return f"{count_of(policy['rules'], 'rule')} in {policy['file']}" if policy["rules"] else "none"
 
 
-def locks_in_short(locks: dict[str, Any], now: float) -> str:
+def summarize_locks(locks: dict[str, Any], now: float) -> str:
     """Say when the agent locks by itself, and its last lock.
 
     A log-out that is not reported here is left out; a locked screen is the user's wish, and shown.
@@ -153,17 +153,17 @@ def locks_in_short(locks: dict[str, Any], now: float) -> str:
     if locks["logout"]:
         upon.append("at log-out")
     if locks["idle"]:
-        upon.append(f"after {span(locks['idle'])} of idleness")
-    text = listed(upon) if upon else "no"
+        upon.append(f"after {span_text(locks['idle'])} of idleness")
+    text = join_words(upon) if upon else "no"
     if last := locks["last"]:
-        text += f"; last {ago(last['time'], now)} ({_REASONS.get(last['why'], last['why'])})"
+        text += f"; last {ago_text(last['time'], now)} ({_REASONS.get(last['why'], last['why'])})"
     return text
 
 
 def _vaults(vaults: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
     rows = []
     for vault in vaults:
-        count = "" if vault["count"] is None else counted(vault["count"], "credential")
+        count = "" if vault["count"] is None else count_of(vault["count"], "credential")
         opened_by = [str(slot["detail"] or slot["kind"]) for slot in vault["slots"]]
         if len(opened_by) > 1 and any(slot["kind"] == "passphrase" for slot in vault["slots"]):
             opened_by[-1] += ": also opens without the passphrase"
@@ -172,7 +172,7 @@ def _vaults(vaults: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
                 str(vault["provider"]),
                 str(vault["state"]),
                 count,
-                f"opens to {listed(opened_by)}" if opened_by else "",
+                f"opens to {join_words(opened_by)}" if opened_by else "",
             )
         )
     return rows

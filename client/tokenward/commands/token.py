@@ -9,10 +9,10 @@ from __future__ import annotations
 from time import time
 
 from tokenward.credentials import lookup, opaque_services
-from tokenward.credentials.narrowing import Width, width
+from tokenward.credentials.narrowing import Restriction, read_restriction
 from tokenward.errors import CommandError
 from tokenward.ui import argument_parser, formatting, secret_input
-from tokenward.ui.formatting import credential, timestamp
+from tokenward.ui.formatting import credential_text, timestamp
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -59,30 +59,34 @@ def run(arguments: Namespace, session: Session) -> None:
     """Print the token, its description or the verdict of its index."""
     provider = arguments.keyring_provider
     service = opaque_services.service(session, arguments.service, provider)
-    username = secret_input.username(
+    username = secret_input.chosen_username(
         arguments.username, service.username, service.password, none=arguments.no_username
     )
-    asked = width(arguments.project, arguments.ttl, otherwise=Width(whole=not arguments.check))
+    asked = read_restriction(
+        arguments.project, arguments.ttl, otherwise=Restriction(whole=not arguments.check)
+    )
     if arguments.describe:
-        if asked.explicit:
+        if asked.is_explicit:
             raise CommandError("`--describe` takes neither `--project` nor `--ttl`.")
         if arguments.check:
             raise CommandError("`--describe` and `--check` exclude each other.")
-        said = lookup.described(session, service, username, provider)
+        said = lookup.describe(session, service, username, provider)
         if said is None:
             raise _nothing(service, username, provider)
         _describe(said, session)
         return
 
-    def again() -> lookup.Found | None:
-        return lookup.find(session, service, username, provider, offer=True, width=asked)
+    def again() -> lookup.FoundCredential | None:
+        return lookup.find_credential(
+            session, service, username, provider, offer=True, restriction=asked
+        )
 
     found = again()
     if found is None:
         raise _nothing(service, username, provider)
     kind, place = found.where
     session.terminal.detail(
-        f"From the {kind} {place}: {credential(found.username, found.service)}."
+        f"From the {kind} {place}: {credential_text(found.username, found.service)}."
     )
     if arguments.check:
         _check(session, found, again)
@@ -90,7 +94,7 @@ def run(arguments: Namespace, session: Session) -> None:
     if not session.json:
         session.terminal.data(found.secret)
         return
-    session.done(
+    session.write_json(
         {
             "service": found.service,
             "username": found.username,
@@ -107,7 +111,7 @@ def _describe(said: dict[str, Any], session: Session) -> None:
     """Print the visible parts of a token."""
     token = said["token"]
     if session.json:
-        session.done(
+        session.write_json(
             {
                 **{key: said[key] for key in ("service", "username", "source", "sealed")},
                 "created": timestamp(said["created"]),
@@ -117,15 +121,19 @@ def _describe(said: dict[str, Any], session: Session) -> None:
             }
         )
         return
-    from tokenward.credentials.token_description import facts
+    from tokenward.credentials.token_description import facts_table
 
-    session.terminal.table(facts(said, time()))
+    session.terminal.table(facts_table(said, time()))
 
 
 _TIMES = ("expires", "not_before")
 
 
-def _check(session: Session, found: lookup.Found, again: Callable[[], lookup.Found | None]) -> None:
+def _check(
+    session: Session,
+    found: lookup.FoundCredential,
+    again: Callable[[], lookup.FoundCredential | None],
+) -> None:
     """Print the verdict of the index. Raises CommandError if it refuses the credential.
 
     The index may refuse an attenuated token because our clock is wrong; with the clock of the index
@@ -133,17 +141,19 @@ def _check(session: Session, found: lookup.Found, again: Callable[[], lookup.Fou
     """
     from tokenward.indexes.checking import REFUSED
     from tokenward.indexes.clock_skew import tell
-    from tokenward.indexes.verification import verdict
+    from tokenward.indexes.verification import ask_verdict
 
     if "://" not in found.service:
         raise CommandError(f"{found.service} is not the URL of an index, so it cannot be asked.")
-    said, web = verdict(session, found.service, found.username, found.text)
+    said, web = ask_verdict(session, found.service, found.username, found.text)
     if found.source == "agent" and tell(session, found.service, web) and said.state == REFUSED:
         other = again()
         if other is not None and other.service == found.service:
-            said, _ = verdict(session, other.service, other.username, other.text, web)
+            said, _ = ask_verdict(session, other.service, other.username, other.text, web)
     names = {"service": found.service, "username": found.username, "source": found.source}
-    session.done({**names, "check": said.state, "message": said.message, "unproven": said.unproven})
+    session.write_json(
+        {**names, "check": said.state, "message": said.message, "unproven": said.unproven}
+    )
     if said.state == REFUSED:
         raise CommandError(said.message, "`auth login` stores another one")
     if not session.json:
@@ -152,7 +162,7 @@ def _check(session: Session, found: lookup.Found, again: Callable[[], lookup.Fou
 
 def _nothing(service: Service, username: str | None, provider: str | None) -> CommandError:
     name = display(service.key)
-    who = formatting.whose(username)
+    who = formatting.whose_text(username)
     where = "" if provider is None else f" by the provider {provider}"
     login = f"`auth login {service.name or service.key}`"
     return CommandError(f"No credential{who} for {name} is stored{where}.", login)

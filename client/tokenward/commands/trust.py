@@ -27,4 +27,4 @@ def run(arguments: Namespace, session: Session) -> None:
         session.terminal.say(f"{file} is trusted until it changes.")
     else:
         session.terminal.say(f"{file} is already trusted.")
-    session.done({"file": file, "changed": is_news})
+    session.write_json({"file": file, "changed": is_news})

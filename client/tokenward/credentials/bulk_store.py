@@ -8,17 +8,17 @@ does all of this but storing. No outcome holds a secret.
 
 from __future__ import annotations
 
-from tokenward.credentials.listing import stored
-from tokenward.credentials.provider_choice import find_home
-from tokenward.credentials.storing import fetched, store
+from tokenward.credentials.listing import list_stored
+from tokenward.credentials.provider_choice import choose_provider
+from tokenward.credentials.storing import fetch_stored, store
 from tokenward.errors import CommandError
-from tokenward.ui.formatting import credential
+from tokenward.ui.formatting import credential_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tokenward.credentials.provider_choice import Home
+    from tokenward.credentials.provider_choice import ProviderChoice
     from tokenward.session import Session
 
 NEW, STORED, REPLACED = "new", "stored", "replaced"
@@ -28,7 +28,7 @@ HELD = {STORED, REPLACED, ALREADY}
 """The states in which this exact secret was read back from the agent."""
 
 
-class Outcome:
+class ImportOutcome:
     """The outcome, in a dry run the expected one, for one credential under one key.
 
     `state` is one of the above. `message` is the reason for DIFFERENT or FAILED, `hint` what helps,
@@ -55,9 +55,9 @@ class Takeover:
         self._flag = flag
         self._replace = replace
         self._dry_run = dry_run
-        self._home: Home | None = None
+        self._choice: ProviderChoice | None = None
         self._done: set[tuple[str, str]] = set()
-        entries: list[dict[str, Any]] = stored(session)[0]
+        entries: list[dict[str, Any]] = list_stored(session)[0]
         self.adopted = {(e["service"], e["username"]) for e in entries if e["adopted"]}
         self._sealed = {(e["service"], e["username"]) for e in entries if e["sealed"]}
         self._stored = {(e["service"], e["username"]) for e in entries}
@@ -78,51 +78,51 @@ class Takeover:
         *,
         lifetime: int | None = None,
         origin: str = "",
-    ) -> Outcome:
+    ) -> ImportOutcome:
         """Take one over; `lifetime` in seconds. Raises nothing that concerns this one only."""
         try:
-            outcome = self._in_the_way(key, username, body)
+            outcome = self._judge_stored(key, username, body)
             if outcome is None or outcome.state == REPLACED:
-                outcome = outcome or Outcome(NEW if self._dry_run else STORED)
+                outcome = outcome or ImportOutcome(NEW if self._dry_run else STORED)
                 if not self._dry_run:
                     self._store(key, username, body, lifetime, origin)
         except CommandError as refused:
-            return Outcome(FAILED, str(refused), refused.hint)
+            return ImportOutcome(FAILED, str(refused), refused.hint)
         if outcome.state != DIFFERENT:
             self._done.add((key, username))
         self._stored.add((key, username))
         return outcome
 
-    def adopt(self, key: str, username: str, provider: str) -> Outcome:
+    def adopt(self, key: str, username: str, provider: str) -> ImportOutcome:
         """Leave one in its keyring, as `auth login --adopt` does."""
         if (key, username) in self.adopted:
-            return Outcome(ALREADY)
+            return ImportOutcome(ALREADY)
         try:
-            outcome = self._in_the_way(key, username, None) or Outcome(STORED)
+            outcome = self._judge_stored(key, username, None) or ImportOutcome(STORED)
             if outcome.state != DIFFERENT:
-                home = find_home(self._session, self._flag or provider)
-                home.make(self._session)
-                store(self._session, key, username, b"", provider=home.provider, adopt=key)
+                choice = choose_provider(self._session, self._flag or provider)
+                choice.make_vault(self._session)
+                store(self._session, key, username, b"", provider=choice.provider, adopt=key)
         except CommandError as refused:
-            return Outcome(FAILED, str(refused), refused.hint)
+            return ImportOutcome(FAILED, str(refused), refused.hint)
         return outcome
 
-    def _in_the_way(self, key: str, username: str, body: bytes | None) -> Outcome | None:
+    def _judge_stored(self, key: str, username: str, body: bytes | None) -> ImportOutcome | None:
         """Return the outcome if what is stored there forbids storing, else None."""
         adopted, sealed = ((key, username) in each for each in (self.adopted, self._sealed))
         unseen = adopted or sealed
-        present = None if unseen else fetched(self._session, key, username, self._flag)
+        present = None if unseen else fetch_stored(self._session, key, username, self._flag)
         if present is None and not unseen:
             return None
         if present == body and not sealed:
-            return Outcome(ALREADY)
+            return ImportOutcome(ALREADY)
         if self._replace and (key, username) not in self._done:
-            return Outcome(REPLACED)
-        name = credential(username, key)
+            return ImportOutcome(REPLACED)
+        name = credential_text(username, key)
         why = "is stored already, with another secret"
         if unseen:
             why = "is adopted from a keyring" if adopted else "is stored and sealed"
-        return Outcome(
+        return ImportOutcome(
             DIFFERENT,
             f"{_capital(name)} {why}, so it stays as it is.",
             "`--replace` puts this one in its place",
@@ -131,15 +131,15 @@ class Takeover:
     def _store(
         self, key: str, username: str, body: bytes, lifetime: int | None, origin: str
     ) -> None:
-        if self._home is None:
-            self._home = find_home(self._session, self._flag)
-            self._home.make(self._session)
+        if self._choice is None:
+            self._choice = choose_provider(self._session, self._flag)
+            self._choice.make_vault(self._session)
         header = store(
             self._session,
             key,
             username,
             body,
-            provider=self._home.provider,
+            provider=self._choice.provider,
             lifetime=lifetime,
             origin=origin,
         )
@@ -147,9 +147,9 @@ class Takeover:
             raise CommandError("It is an attenuated form of the stored token, which stays.")
         self.adopted.discard((key, username))
         self._sealed.discard((key, username))
-        if fetched(self._session, key, username, None) != body:
+        if fetch_stored(self._session, key, username, None) != body:
             raise CommandError(
-                f"The agent does not return {credential(username, key)} as it was stored."
+                f"The agent does not return {credential_text(username, key)} as it was stored."
             )
 
 

@@ -16,7 +16,7 @@ them.
 from __future__ import annotations
 
 from tokenward.errors import CommandError
-from tokenward_protocol.urls import PYPI, ServiceError, parse
+from tokenward_protocol.urls import PYPI, ServiceError, parse_service_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TOKEN_USER = "__token__"  # noqa: S105 - a user name
 
 
-class Bound:
+class BoundCredential:
     """A credential of the environment, the service that it is for, and its variable."""
 
     __slots__ = ("key", "secret", "username", "variable")
@@ -39,13 +39,13 @@ class Bound:
         self.variable = variable
 
 
-def find(
+def find_in_environment(
     environ: Mapping[str, str],
     key: str,
     username: str | None,
     names: Callable[[], Names],
     say: Callable[[str], None] = lambda _: None,
-) -> Bound | None:
+) -> BoundCredential | None:
     """Return the credential of the environment that answers for `key` and `username`, or None.
 
     `names` returns the names in the user's own files; it is called only if a variable is named
@@ -54,7 +54,10 @@ def find(
     """
     able = [
         bound
-        for bound in (*_of_indexes(environ, names, say), *_of_publishing(environ, names, say))
+        for bound in (
+            *_index_credentials(environ, names, say),
+            *_publish_credentials(environ, names, say),
+        )
         if key.startswith(bound.key) and username in {None, bound.username}
     ]
     return max(able, key=lambda bound: len(bound.key), default=None)  # the first of equal ones
@@ -67,9 +70,9 @@ def is_concerned(environ: Mapping[str, str]) -> bool:
     )
 
 
-def _of_indexes(
+def _index_credentials(
     environ: Mapping[str, str], names: Callable[[], Names], say: Callable[[str], None]
-) -> Iterator[Bound]:
+) -> Iterator[BoundCredential]:
     given = {variable for variable in environ if environ[variable] and _names_an_index(variable)}
     if not given:
         return
@@ -79,18 +82,18 @@ def _of_indexes(
     for form, service in known.items():
         for_token, for_password = _variables_of(form)
         if token := environ.get(for_token):
-            yield Bound(service.key, TOKEN_USER, token, for_token)
+            yield BoundCredential(service.key, TOKEN_USER, token, for_token)
         user = environ.get(f"UV_INDEX_{form}_USERNAME")
         password = environ.get(for_password)
         if user and password:
-            yield Bound(service.key, user, password, for_password)
+            yield BoundCredential(service.key, user, password, for_password)
         elif password:
             say(f"{for_password} is not used: UV_INDEX_{form}_USERNAME is not set.")
 
 
-def _of_publishing(
+def _publish_credentials(
     environ: Mapping[str, str], names: Callable[[], Names], say: Callable[[str], None]
-) -> Iterator[Bound]:
+) -> Iterator[BoundCredential]:
     token = environ.get("UV_PUBLISH_TOKEN")
     password = environ.get("UV_PUBLISH_PASSWORD")
     if not token and not password:
@@ -102,9 +105,9 @@ def _of_publishing(
         return
     user = environ.get("UV_PUBLISH_USERNAME") or user
     if token:
-        yield Bound(key, TOKEN_USER, token, "UV_PUBLISH_TOKEN")
+        yield BoundCredential(key, TOKEN_USER, token, "UV_PUBLISH_TOKEN")
     if user and password:
-        yield Bound(key, user, password, "UV_PUBLISH_PASSWORD")
+        yield BoundCredential(key, user, password, "UV_PUBLISH_PASSWORD")
     elif password:
         say("UV_PUBLISH_PASSWORD is not used: UV_PUBLISH_USERNAME is not set.")
 
@@ -113,7 +116,7 @@ def _publish_target(
     environ: Mapping[str, str], names: Callable[[], Names]
 ) -> tuple[str, str | None]:
     if url := environ.get("UV_PUBLISH_URL"):
-        service = parse(url)
+        service = parse_service_url(url)
         return service.key, service.username
     if name := environ.get("UV_PUBLISH_INDEX"):
         return names().resolve(name).publish_key, None

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from tokenward.transport.connect import Answer
 
 
-def stored(session: Session) -> tuple[list[dict[str, Any]], list[str]]:
+def list_stored(session: Session) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the entries as `list` answers them, and the providers of closed vaults.
 
     A vault that is closed but not locked is opened if possible. Raises AgentError.
     """
-    entries, closed = every(session.plain)
+    entries, closed = list_all(session.ask_once)
     if closed:
         from tokenward.credentials import unlocking
 
         refused = AgentError("locked", "It is not open.", "", {"vaults": closed})
         if unlocking.reopen(session, refused, offer=False):
-            entries, closed = every(session.plain)
+            entries, closed = list_all(session.ask_once)
     return entries, closed
 
 
-def every(ask: Callable[..., Answer]) -> tuple[list[dict[str, Any]], list[str]]:
+def list_all(ask: Callable[..., Answer]) -> tuple[list[dict[str, Any]], list[str]]:
     """Return every entry of the open vaults, and the providers of the closed ones."""
     entries: list[dict[str, Any]] = []
     after = 0

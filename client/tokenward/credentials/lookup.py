@@ -8,7 +8,7 @@ If a vault is not open or no agent answers, but nothing was ever stored for that
 sources are asked as usual; if they have nothing either, the agent's error is raised.
 
 The agent hands out an attenuated token if it can make one, unless the whole is asked for
-(narrowing.py). `described` searches in the same order, and returns no secret.
+(narrowing.py). `describe` searches in the same order, and returns no secret.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from __future__ import annotations
 from time import time
 
 from tokenward.credentials import unlocking
-from tokenward.credentials.narrowing import Width, narrowed, seen
+from tokenward.credentials.narrowing import Restriction, attenuate, read_token
 from tokenward.errors import CommandError
 from tokenward.transport.connect import AgentAbsent, AgentError
-from tokenward.ui.formatting import ahead, listed
+from tokenward.ui.formatting import ahead_text, join_words
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 _A_LITTLE = 5
 """Seconds that may pass before the expiry in an answer is checked."""
 
-TOOL = Width()
+TOOL = Restriction()
 """The width that tools get without further options."""
 
 
-class Found:
+class FoundCredential:
     """A secret and its source.
 
     `service` is the key under which it is stored, `source` is `environment`, `agent` or
@@ -78,38 +78,38 @@ class Found:
         raise CommandError("The stored secret is not text.", "log in again")
 
 
-def find(
+def find_credential(
     session: Session,
     service: Service,
     username: str | None,
     provider: str | None = None,
     *,
     offer: bool = False,
-    width: Width = TOOL,
-) -> Found | None:
+    restriction: Restriction = TOOL,
+) -> FoundCredential | None:
     """Return the credential that answers for `service`, or None.
 
     `offer`: the user may be prompted on a terminal to end a lock. Raises CommandError, for instance
     for a closed vault.
     """
-    found = None if provider else _from_environment(session, service, username, width)
+    found = None if provider else _from_environment(session, service, username, restriction)
     withheld: CommandError | None = None
     if found is None:
-        arguments = {"provider": provider, **width.arguments()}
+        arguments = {"provider": provider, **restriction.arguments()}
         answer = None
         try:
-            answer = _asked(session, "fetch", service, username, arguments, offer=offer)
+            answer = _ask_agent(session, "fetch", service, username, arguments, offer=offer)
         except (AgentError, AgentAbsent) as refused:
             if provider or not was_never_stored(session, service, refused):
                 raise
             withheld = refused
         if answer is not None:
-            if limits := _limits(answer.header):
+            if limits := _limits_text(answer.header):
                 session.terminal.detail(limits)
-            session.terminal.warn(_early(answer.header, width, time()))
-            return _from_agent(answer, width)
+            session.terminal.warn(_early_end_text(answer.header, restriction, time()))
+            return _from_agent(answer, restriction)
     if found is None and provider is None:
-        found = _from_pypirc(session, service, username, width)
+        found = _from_pypirc(session, service, username, restriction)
     if found is None and withheld is not None:
         raise withheld
     return found
@@ -121,27 +121,31 @@ def was_never_stored(session: Session, service: Service, refused: CommandError) 
         return refused.header.get("stored") is False
     if not isinstance(refused, AgentAbsent):
         return False
-    from tokenward.keyring_program.agent_client import listed as stored_there
+    from tokenward.keyring_program.agent_client import is_listed as stored_there
 
     return session.directory is None or not stored_there(session.directory, service.key)
 
 
-def described(
+def describe(
     session: Session, service: Service, username: str | None, provider: str | None = None
 ) -> dict[str, Any] | None:
     """Return the visible parts of the credential, as the agent's `describe` has them, or None."""
-    found = None if provider else _from_environment(session, service, username, Width(whole=True))
+    found = (
+        None if provider else _from_environment(session, service, username, Restriction(whole=True))
+    )
     if found is None:
-        answer = _asked(session, "describe", service, username, {"provider": provider}, offer=True)
+        answer = _ask_agent(
+            session, "describe", service, username, {"provider": provider}, offer=True
+        )
         if answer is not None:
             return {**answer.header, "source": "agent"}
     if found is None and provider is None:
-        found = _from_pypirc(session, service, username, Width(whole=True))
+        found = _from_pypirc(session, service, username, Restriction(whole=True))
     if found is None:
         return None
-    from tokenward_protocol.index_tokens import described as told
+    from tokenward_protocol.index_tokens import describe as told
 
-    token = seen(found.secret)
+    token = read_token(found.secret)
     said = {"service": found.service, "username": found.username, "source": found.source}
     return {
         **said,
@@ -153,13 +157,13 @@ def described(
 
 
 def _from_environment(
-    session: Session, service: Service, username: str | None, width: Width
-) -> Found | None:
+    session: Session, service: Service, username: str | None, restriction: Restriction
+) -> FoundCredential | None:
     if not any(name.startswith(("UV_INDEX_", "UV_PUBLISH_")) for name in session.environ):
         return None
     from tokenward.credentials import environment
 
-    bound = environment.find(
+    bound = environment.find_in_environment(
         session.environ,
         service.key,
         username,
@@ -168,25 +172,25 @@ def _from_environment(
     )
     if bound is None:
         return None
-    secret = narrowed(bound.secret.encode("utf-8", "surrogateescape"), width)
+    secret = attenuate(bound.secret.encode("utf-8", "surrogateescape"), restriction)
     where = ("variable", bound.variable)
-    return Found(bound.key, bound.username, secret[0], "environment", where, *secret[1:])
+    return FoundCredential(bound.key, bound.username, secret[0], "environment", where, *secret[1:])
 
 
 def _from_pypirc(
-    session: Session, service: Service, username: str | None, width: Width
-) -> Found | None:
+    session: Session, service: Service, username: str | None, restriction: Restriction
+) -> FoundCredential | None:
     from tokenward.settings import pypirc
 
-    server = pypirc.credential(session.settings.pypirc, service.key, username, service.name)
+    server = pypirc.find_server(session.settings.pypirc, service.key, username, service.name)
     if server is None:
         return None
-    secret = narrowed((server.password or "").encode(), width)
+    secret = attenuate((server.password or "").encode(), restriction)
     key, where = server.key or service.key, ("file", server.file)
-    return Found(key, server.username or "", secret[0], "pypirc", where, *secret[1:])
+    return FoundCredential(key, server.username or "", secret[0], "pypirc", where, *secret[1:])
 
 
-def _asked(
+def _ask_agent(
     session: Session,
     op: str,
     service: Service,
@@ -206,37 +210,39 @@ def _asked(
         usual = service.default_username  # from the file that defines the name
         if refused.code != "ambiguous" or usual not in refused.header.get("usernames", ()):
             raise
-        return _asked(session, op, service, usual, arguments, offer=offer)
+        return _ask_agent(session, op, service, usual, arguments, offer=offer)
 
 
-def _from_agent(answer: Answer, width: Width) -> Found:
+def _from_agent(answer: Answer, restriction: Restriction) -> FoundCredential:
     header: dict[str, Any] = answer.header
     where = ("provider", header["provider"])
-    found = Found(header["service"], header["username"], answer.body, "agent", where)
+    found = FoundCredential(header["service"], header["username"], answer.body, "agent", where)
     found.expires, found.projects = header["expires"], header.get("projects")
-    if width.whole:
-        _, end, found.projects = narrowed(answer.body, width)
+    if restriction.whole:
+        _, end, found.projects = attenuate(answer.body, restriction)
         ends = [each for each in (found.expires, end) if each is not None]
         found.expires = min(ends, default=None)
     return found
 
 
-def _early(header: dict[str, Any], width: Width, now: float) -> str:
+def _early_end_text(header: dict[str, Any], restriction: Restriction, now: float) -> str:
     """Return a sentence if a token expires well before the requested time, else ""."""
     end = header["expires"]
-    if width.ttl is None or end is None or end > now + width.ttl - _A_LITTLE:
+    if restriction.ttl is None or end is None or end > now + restriction.ttl - _A_LITTLE:
         return ""
     return (
-        f"The token for {display(header['service'])} expires {ahead(end, now - 1)}, earlier than"
+        f"The token for {display(header['service'])} expires {ahead_text(end, now - 1)}, earlier than"
         " requested: the stored token, a share or your policy allows no more."
     )
 
 
-def _limits(header: dict[str, Any]) -> str:
+def _limits_text(header: dict[str, Any]) -> str:
     """Return a sentence on how the agent attenuated the token and by which evidence, or ""."""
     if not header.get("narrowed"):
         return ""
     projects, evidence = header["projects"], header["evidence"]
     why = f" ({evidence})" if evidence else ""
-    what = "every project of the stored token" if projects is None else listed(projects)
-    return f"Attenuated: it expires {ahead(header['expires'], time())}, and is for {what}{why}."
+    what = "every project of the stored token" if projects is None else join_words(projects)
+    return (
+        f"Attenuated: it expires {ahead_text(header['expires'], time())}, and is for {what}{why}."
+    )

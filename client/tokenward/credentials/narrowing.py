@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from tokenward_protocol.index_tokens import IndexToken
     from tokenward_protocol.packing import Value
 
-    Narrowed = tuple[bytes, int | None, tuple[str, ...] | None]
+    Derived = tuple[bytes, int | None, tuple[str, ...] | None]
     """A token, its expiry, and its projects."""
 
 
-class Width:
+class Restriction:
     """`whole`: the token as it is stored. Otherwise an attenuated one, if it can be made.
 
     It is only for `projects`, if there are any, and expires after `ttl` seconds (None: the agent
@@ -37,7 +37,7 @@ class Width:
         self.ttl = ttl
 
     @property
-    def explicit(self) -> bool:
+    def is_explicit(self) -> bool:
         """Whether an attenuated token was asked for."""
         return bool(self.projects) or self.ttl is not None
 
@@ -47,15 +47,17 @@ class Width:
         return {"whole": self.whole or None, "projects": projects, "ttl": self.ttl}
 
 
-def width(projects: list[str] | None, ttl: int | None, *, otherwise: Width) -> Width:
+def read_restriction(
+    projects: list[str] | None, ttl: int | None, *, otherwise: Restriction
+) -> Restriction:
     """Return the width of these options, else *otherwise*. Raises CommandError for a bad name."""
     if not projects and ttl is None:
         return otherwise
-    from tokenward_protocol.caveats import normalised
+    from tokenward_protocol.caveats import normalise_name
     from tokenward_protocol.index_tokens import LEAST_TTL, MOST_TTL
 
     try:
-        names = tuple(dict.fromkeys(normalised(name) for name in projects or []))
+        names = tuple(dict.fromkeys(normalise_name(name) for name in projects or []))
     except ValueError:
         raise CommandError(
             "A project's name has letters and digits, and `.`, `-`, `_` between them.",
@@ -69,39 +71,44 @@ def width(projects: list[str] | None, ttl: int | None, *, otherwise: Width) -> W
             f"An attenuated token lives for at most {days} days, or a day if its token is sealed.",
             "`--ttl 1d`",
         )
-    return Width(False, names, ttl)
+    return Restriction(False, names, ttl)
 
 
-def seen(secret: bytes) -> IndexToken | None:
+def read_token(secret: bytes) -> IndexToken | None:
     """Return the visible parts of a secret, None if it is not a token of an index."""
     if not secret.startswith((b"pypi-", b"devpi-")):
         return None
-    from tokenward_protocol.index_tokens import of_text
+    from tokenward_protocol.index_tokens import token_of_text
 
     try:
-        return of_text(secret.decode("ascii"))
+        return token_of_text(secret.decode("ascii"))
     except ValueError:
         return None
 
 
-def narrowed(secret: bytes, wanted: Width) -> Narrowed:
+def attenuate(secret: bytes, wanted: Restriction) -> Derived:
     """Return a token with these limits. Raises CommandError if it cannot be made."""
-    token = seen(secret)
-    if not wanted.explicit:
+    token = read_token(secret)
+    if not wanted.is_explicit:
         if token is None:
             return secret, None, None
-        return (secret, token.restrictions.expires, token.restrictions.projects)
-    if token is None or not token.narrows:
+        return (secret, token.scope.expires, token.scope.projects)
+    if token is None or not token.is_attenuable:
         raise CommandError(
             "This credential cannot be attenuated: only tokens of PyPI, TestPyPI and devpi can be.",
             "leave `--project` and `--ttl` out",
         )
-    from tokenward_protocol.index_tokens import DEFAULT_TTL, Unfit, child_of_text, plan
+    from tokenward_protocol.index_tokens import (
+        DEFAULT_TTL,
+        NotAttenuable,
+        derive_text,
+        plan_derivation,
+    )
 
     now = int(time())
     try:
-        child = plan(token, now, now + (wanted.ttl or DEFAULT_TTL), wanted.projects)
-        text = child_of_text(secret.decode("ascii"), child)
-    except Unfit as unfit:
+        derivation = plan_derivation(token, now, now + (wanted.ttl or DEFAULT_TTL), wanted.projects)
+        text = derive_text(secret.decode("ascii"), derivation)
+    except NotAttenuable as unfit:
         raise CommandError(str(unfit), unfit.hint) from None
-    return (text.encode(), child.expires, child.projects)
+    return (text.encode(), derivation.expires, derivation.projects)

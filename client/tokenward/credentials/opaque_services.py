@@ -28,20 +28,20 @@ def service(session: Session, text: str | None, provider: str | None) -> Service
         found = session.service(text)
     except CommandError:
         if may_be and _is_stored(session, word, provider):
-            return _as_typed(word)
+            return _opaque_service(word)
         raise
     usual = not may_be or found.file is not None or _is_stored(session, found.key, provider)
-    return found if usual or not _is_stored(session, word, provider) else _as_typed(word)
+    return found if usual or not _is_stored(session, word, provider) else _opaque_service(word)
 
 
-def _as_typed(word: str) -> Service:
+def _opaque_service(word: str) -> Service:
     return Service(word, word, word, word)
 
 
 def _is_stored(session: Session, key: str, provider: str | None) -> bool:
     """Return whether a credential answers for a key, as far as the open vaults show."""
     try:
-        session.plain("describe", service=key, provider=provider)
+        session.ask_once("describe", service=key, provider=provider)
     except CommandError as refused:
         return isinstance(refused, AgentError) and refused.code == "ambiguous"
     return True

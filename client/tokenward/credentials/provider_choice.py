@@ -25,7 +25,7 @@ _SLOT = {"keyring": "keyring", "subprocess": "program"}
 _BY_ITSELF = "dpapi" if sys.platform == "win32" else "key-file"
 
 
-class Home:
+class ProviderChoice:
     """A usable provider. `state` is that of its vault, as the agent reported it."""
 
     __slots__ = ("_program", "provider", "state")
@@ -35,14 +35,14 @@ class Home:
         self.state = state
         self._program = program
 
-    def make(self, session: Session) -> None:
+    def make_vault(self, session: Session) -> None:
         """Make the vault if it does not exist. May ask for a new passphrase."""
         if self.state != "absent" and self.provider != "subprocess":
             return
         passphrase = b""
         slot = _SLOT.get(self.provider)
         if slot is None:
-            passphrase = _passphrase(session) or b""
+            passphrase = _new_passphrase(session) or b""
             slot = "passphrase" if passphrase else _BY_ITSELF
         wanted: dict[str, Any] = session_variables(session.environ)
         wanted |= {"provider": self.provider, "slot": slot, "program": self._program}
@@ -61,37 +61,39 @@ class Home:
             session.terminal.hint("`auth passphrase set` protects it by a passphrase")
 
 
-def find_home(session: Session, flag: str | None) -> Home:
+def choose_provider(session: Session, flag: str | None) -> ProviderChoice:
     """Return the provider for a new credential. Raises CommandError and AgentError."""
     settings = session.settings
-    program, passed_over = on_path.find(session.environ, settings.cwd)
+    program, passed_over = on_path.find_program(session.environ, settings.cwd)
     chosen = settings.provider(flag, lambda: program is not None)
     variables: dict[str, Any] = session_variables(session.environ)
     wanted: dict[str, Any] = {"provider": chosen.name, **variables}
     if chosen.name == "subprocess":
         wanted["program"] = program
     try:
-        header = session.plain("prepare", **wanted).header
+        header = session.ask_once("prepare", **wanted).header
     except AgentError as refused:
         if chosen.name is None or refused.code != "provider":
             raise
         why = str(refused)
         if chosen.name == "subprocess" and program is None:
-            why = on_path.none_found(passed_over)
+            why = on_path.none_found_sentence(passed_over)
         if chosen.explicit:
             raise CommandError(why, refused.hint) from None
         session.terminal.warn(f"{chosen.chosen_by} names the provider {chosen.name}: {why}")
-        header = session.plain("prepare", **variables).header
+        header = session.ask_once("prepare", **variables).header
     else:
         if chosen.name is not None:
             session.terminal.detail(f"The provider is {chosen.name}, by {chosen.chosen_by}.")
     if header["note"]:
         session.terminal.say(str(header["note"]))
     provider = str(header["provider"])
-    return Home(provider, str(header["state"]), program if provider == "subprocess" else None)
+    return ProviderChoice(
+        provider, str(header["state"]), program if provider == "subprocess" else None
+    )
 
 
-def _passphrase(session: Session) -> bytes | None:
+def _new_passphrase(session: Session) -> bytes | None:
     """Return the new vault's passphrase, or None for a vault without one."""
     if not session.terminal.is_there():
         return given_passphrase(session.environ)

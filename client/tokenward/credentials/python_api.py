@@ -10,7 +10,7 @@ import os
 from contextlib import closing
 
 from tokenward.credentials import lookup
-from tokenward.credentials.narrowing import width
+from tokenward.credentials.narrowing import read_restriction
 from tokenward.errors import CommandError
 from tokenward.session import Session
 from tokenward.settings.service_names import resolve
@@ -42,18 +42,22 @@ class Credential:
         raise TypeError("a credential is not pickled: that would write its secret")
 
 
-def find(url: str, username: str | None, project: str | None, ttl: int | None) -> Credential | None:
+def find_for_url(
+    url: str, username: str | None, project: str | None, ttl: int | None
+) -> Credential | None:
     """Return the credential for `url`, or None. Raises CommandError."""
     _require_texts(url=url, username=username or "", project=project or "")
     if ttl is not None and (type(ttl) is not int or ttl < 1):
         raise CommandError("`ttl` must be a number of whole seconds above zero.", "`ttl=900`")
-    asked = width(None if project is None else [project], ttl, otherwise=lookup.TOOL)
+    asked = read_restriction(None if project is None else [project], ttl, otherwise=lookup.TOOL)
     terminal = Terminal(os.environ, quiet=True)
     terminal.attended = False
     with closing(Session(terminal, os.environ, json=False)) as session:
         service = resolve(url, lambda: session.settings.names)
         try:
-            found = lookup.find(session, service, username or service.username, width=asked)
+            found = lookup.find_credential(
+                session, service, username or service.username, restriction=asked
+            )
         except AgentError as error:
             if error.code != "ambiguous":
                 raise

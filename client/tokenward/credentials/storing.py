@@ -6,7 +6,7 @@ from time import time
 
 from tokenward.credentials import unlocking
 from tokenward.transport.connect import AgentError
-from tokenward.ui.formatting import ago, credential
+from tokenward.ui.formatting import ago_text, credential_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,25 +49,25 @@ def store(
         sealed=sealed or None,
     ).header
     header.setdefault("service", key)  # an older agent does not send it
-    what = credential(username, header["service"]) + origin
-    session.terminal.say(_outcome(header, adopt, what, sealed=sealed))
+    what = credential_text(username, header["service"]) + origin
+    session.terminal.say(_outcome_text(header, adopt, what, sealed=sealed))
     for note in header["notes"]:
         session.terminal.say(str(note))
     return header
 
 
-def _outcome(header: dict[str, Any], adopt: str | None, what: str, *, sealed: bool) -> str:
+def _outcome_text(header: dict[str, Any], adopt: str | None, what: str, *, sealed: bool) -> str:
     """Return a sentence about the outcome of a login."""
     if header["kept"]:
         return f"This is an attenuated form of {what}, which is stored already and stays."
     before = header["before"]
     verb = "Adopted" if adopt else "Stored" if before is None else "Replaced"
-    since = "" if before is None else f" that was stored {ago(before, time())}"
+    since = "" if before is None else f" that was stored {ago_text(before, time())}"
     mark = "sealed, " if sealed else ""
     return f"{verb} {what}{since} ({mark}provider: {header['provider']})."
 
 
-def fetched(session: Session, key: str, username: str, provider: str | None) -> bytes | None:
+def fetch_stored(session: Session, key: str, username: str, provider: str | None) -> bytes | None:
     """Return the whole secret stored under exactly this key and user name, or None.
 
     The agent answers with the longest path. So an answer for a shorter path means that nothing is

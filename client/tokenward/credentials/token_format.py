@@ -12,20 +12,20 @@ from typing import NamedTuple
 
 from tokenward.errors import CommandError
 from tokenward.ui.secret_input import check_secret
-from tokenward_protocol.admission import ROOM, TOKEN_USER, Expired, NotAdmitted, admitted
+from tokenward_protocol.admission import ROOM, TOKEN_USER, Expired, NotAdmitted, admit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["TOKEN_USER", "Checked", "ExpiredError", "checked"]
+__all__ = ["TOKEN_USER", "CheckedSecret", "ExpiredError", "check_secret_for"]
 
 
 class ExpiredError(CommandError):
     """The token that is to be stored has expired."""
 
 
-class Checked(NamedTuple):
+class CheckedSecret(NamedTuple):
     """The body to store, and notices for the user."""
 
     body: bytes
@@ -35,7 +35,7 @@ class Checked(NamedTuple):
         return f"<Checked, {len(self.body)} bytes>"
 
 
-def checked(keys: Iterable[str], username: str, secret: str | bytes) -> Checked:
+def check_secret_for(keys: Iterable[str], username: str, secret: str | bytes) -> CheckedSecret:
     """Judge a secret that is to be stored under each of `keys`, which are canonical services.
 
     Raises CommandError with the reason if the agent would refuse it.
@@ -45,11 +45,11 @@ def checked(keys: Iterable[str], username: str, secret: str | bytes) -> Checked:
     for key in keys:
         room = memoryview(bytearray(ROOM))
         try:
-            found = admitted(key, username, memoryview(body), room, int(time()))
+            found = admit(key, username, memoryview(body), room, int(time()))
         except Expired as no:
             raise ExpiredError(str(no), no.hint) from None
         except NotAdmitted as no:
             raise CommandError(str(no), no.hint) from None
         body = body[found.start : found.stop]
         said += filter(None, (found.changed, found.notice))
-    return Checked(body, tuple(dict.fromkeys(said)))
+    return CheckedSecret(body, tuple(dict.fromkeys(said)))

@@ -121,10 +121,10 @@ def new_passphrase(session: Session, question: str, *, may_be_empty: bool) -> by
             "There is no terminal to ask for a new passphrase.",
             "set TOKENWARD_PASSPHRASE_FILE to a private file that holds it",
         )
-    return asked_twice(session.terminal, question, may_be_empty=may_be_empty)
+    return ask_twice(session.terminal, question, may_be_empty=may_be_empty)
 
 
-def asked_twice(terminal: Terminal, question: str, *, may_be_empty: bool) -> bytes | None:
+def ask_twice(terminal: Terminal, question: str, *, may_be_empty: bool) -> bytes | None:
     """Return a passphrase that was typed twice alike; None is an empty answer.
 
     Raises CommandError if the user types none.
@@ -164,7 +164,7 @@ def unlock(
     header: dict[str, Any] | None = None
     refused: AgentError | None = None
     try:
-        header = session.plain("unlock", **arguments).header
+        header = session.ask_once("unlock", **arguments).header
     except AgentError as error:
         if error.code != "passphrase-needed":
             raise
@@ -173,7 +173,7 @@ def unlock(
         return header
     given = given_passphrase(session.environ)
     if given is not None:
-        return session.plain("unlock", given, **arguments).header
+        return session.ask_once("unlock", given, **arguments).header
     if session.terminal.is_there():
         return _ask_passphrase(session, arguments)
     if header:
@@ -188,7 +188,7 @@ def _ask_passphrase(session: Session, arguments: dict[str, Any]) -> dict[str, An
             if not typed:
                 raise CommandError("No passphrase was given.", "`auth unlock`")
             try:
-                return session.plain("unlock", typed.encode(), **arguments).header
+                return session.ask_once("unlock", typed.encode(), **arguments).header
             except AgentError as refused:
                 if refused.code != "wrong-passphrase" or not left:
                     raise
@@ -216,7 +216,7 @@ def reopen(session: Session, refused: AgentError, *, offer: bool) -> bool:
 
     `offer`: the user may be prompted on a terminal to end a lock.
     """
-    status = session.plain("status").header
+    status = session.ask_once("status").header
     if status["locked"]:
         return offer and session.terminal.is_there() and _end_lock(session, status)
     wanted = refused.header.get("vaults") or [None]
@@ -236,9 +236,9 @@ def reopen(session: Session, refused: AgentError, *, offer: bool) -> bool:
 def _end_lock(session: Session, status: dict[str, Any]) -> bool:
     """Prompt the user to unlock: for the passphrase if one is needed, else yes or no."""
     locked = [vault for vault in status["vaults"] if vault["state"] == "locked"]
-    from tokenward.ui.formatting import listed
+    from tokenward.ui.formatting import join_words
 
-    names = listed([f"`{vault['provider']}`" for vault in locked])
+    names = join_words([f"`{vault['provider']}`" for vault in locked])
     asks = [any(slot["kind"] == "passphrase" for slot in vault["slots"]) for vault in locked]
     session.terminal.say(f"The vault of {names} is locked." if names else "The agent is locked.")
     if not (asks and all(asks)) and not session.terminal.confirm("Unlock it?"):

@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 
 from tokenward.exec.environment import is_upload_url
-from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, ServiceError, is_name, parse
+from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, ServiceError, is_name, parse_service_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def refusal(program: Sequence[str], key: str) -> str | None:
 
     `key` is the canonical service of the secret for uploads. The result holds no option value.
     """
-    lines = [_launched(words) for words in _command_lines(program)]
+    lines = [_without_launchers(words) for words in _command_lines(program)]
     every = [word for words in lines for word in words]
     tools, is_upload = _tools(every), not _UPLOADS.isdisjoint(every)
     for at, words in enumerate(lines):
@@ -72,7 +72,7 @@ def _refusal(words: Sequence[str], key: str, uploading: set[str]) -> str | None:
         option, equals, value = word.partition("=")
         if option == "--emit-index-url":
             return option
-        if variable := _changed(word, behind, key):
+        if variable := _overridden_variable(word, behind, key):
             return variable
         if any(option.startswith(own) and it.startswith(option) for own, it in _PLACES.items()):
             if _key(value if equals else behind) != key:
@@ -80,7 +80,7 @@ def _refusal(words: Sequence[str], key: str, uploading: set[str]) -> str | None:
         elif by_name and (place := _place_by_name(word)) is not None:
             if _key(place or behind) != key:
                 return option if word.startswith("--") else option[: option.find("r") + 1]
-        elif is_behind and "--check-url" not in {before, option} and _leaves(word, key):
+        elif is_behind and "--check-url" not in {before, option} and _leads_elsewhere(word, key):
             return "the URL"
         is_behind |= bool(uploading) and word in _UPLOADS
         by_name |= any(mentions([word], tool) for tool in uploading & _BY_NAME)
@@ -142,7 +142,7 @@ def _command_lines(program: Sequence[str]) -> Iterator[list[str]]:
                 yield re.split(r"[\s'\"`]+", line.strip())
 
 
-def _launched(words: Sequence[str]) -> list[str]:
+def _without_launchers(words: Sequence[str]) -> list[str]:
     """Remove the `pdm run` and `hatch run` before a tool or Python.
 
     Anything else that they run may be a script of the project, with unknown contents.
@@ -170,7 +170,7 @@ def _tool(word: str) -> str | None:
     return name if name in _TOOLS else None
 
 
-def _changed(word: str, behind: str, key: str) -> str | None:
+def _overridden_variable(word: str, behind: str, key: str) -> str | None:
     """Return the variable of an upload's URL that a word changes or unsets."""
     name, equals, value = word.partition("=")
     if is_upload_url(name) and _key(value) == key:
@@ -195,7 +195,7 @@ def _place_by_name(word: str) -> str | None:
     return None
 
 
-def _leaves(word: str, key: str) -> bool:
+def _leads_elsewhere(word: str, key: str) -> bool:
     """Return whether a word holds a URL of another place."""
     url = re.search(r"[A-Za-z0-9+.-]*://.*", word)
     return url is not None and _key(url[0]) != key
@@ -205,6 +205,6 @@ def _key(place: str) -> str | None:
     if is_name(place):
         return _NAMES.get(place)
     try:
-        return parse(place).key
+        return parse_service_url(place).key
     except ServiceError:
         return None

@@ -43,7 +43,7 @@ class Access:
         self.secret = secret
 
 
-class Index:
+class ExecIndex:
     """One index: where uploads go and where installs come from; None for nothing to set.
 
     `name` is spelled as in variables, None if the index has none.
@@ -95,7 +95,7 @@ _ON_THE_WAY = re.compile(
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
-def speaks_of_an_index(variable: str) -> bool:
+def is_index_variable(variable: str) -> bool:
     """Return whether a variable of this name could lead a tool to an index, or authenticate it.
 
     pip reads its variables in any case, so case makes no difference.
@@ -110,7 +110,7 @@ def may_lead_elsewhere(variable: str) -> bool:
     That is every variable of the tools, and those of proxies and of trusted certificates.
     """
     upper = variable.upper()
-    return speaks_of_an_index(variable) or _ON_THE_WAY.fullmatch(upper) is not None
+    return is_index_variable(variable) or _ON_THE_WAY.fullmatch(upper) is not None
 
 
 def is_upload_url(variable: str) -> bool:
@@ -119,7 +119,9 @@ def is_upload_url(variable: str) -> bool:
     return variable in urls or re.fullmatch(r"POETRY_REPOSITORIES_.+_URL", variable) is not None
 
 
-def variables(indexes: Sequence[Index], *, without: Collection[str] = ()) -> dict[str, str]:
+def tool_variables(
+    indexes: Sequence[ExecIndex], *, without: Collection[str] = ()
+) -> dict[str, str]:
     """Return the variables for the first index and the others, without those for uv's installs.
 
     The tools in `without` get none: a file chooses where they would send it.
@@ -138,14 +140,14 @@ def variables(indexes: Sequence[Index], *, without: Collection[str] = ()) -> dic
 
 def child_environment(environ: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
     """Return `environ` with the variables `found` instead of all others of their kind."""
-    kept = {name: value for name, value in environ.items() if not speaks_of_an_index(name)}
+    kept = {name: value for name, value in environ.items() if not is_index_variable(name)}
     return {**kept, **found}
 
 
 def with_user_info(access: Access) -> str:
     """Return the URL with user name and secret."""
     scheme, _, rest = access.url.partition("://")
-    return f"{scheme}://{_quoted(access.username)}:{_quoted(access.secret)}@{rest}"
+    return f"{scheme}://{_quote(access.username)}:{_quote(access.secret)}@{rest}"
 
 
 def _uploads(access: Access, without: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -160,7 +162,7 @@ def _uploads(access: Access, without: Collection[str]) -> Iterator[tuple[str, st
             yield secret, access.secret
 
 
-def _poetry(index: Index) -> Iterator[tuple[str, str]]:
+def _poetry(index: ExecIndex) -> Iterator[tuple[str, str]]:
     """Yield poetry's, which are for uploads: this variable's URL wins over a project's."""
     access, name = index.publish, index.name
     if access is None or name is None:
@@ -172,7 +174,7 @@ def _poetry(index: Index) -> Iterator[tuple[str, str]]:
         yield f"POETRY_REPOSITORIES_{name}_URL", with_user_info(access)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return "".join(
         chr(byte) if byte in _UNRESERVED else f"%{byte:02X}"
         for byte in text.encode("utf-8", "surrogateescape")

@@ -22,7 +22,7 @@ In the last case an index that no setting mentions is given only to uv. Pure: va
 from __future__ import annotations
 
 from tokenward.exec.environment import Access, with_user_info
-from tokenward_protocol.urls import ServiceError, parse
+from tokenward_protocol.urls import ServiceError, parse_service_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ OTHER_SETTINGS = (
 """Variables by which uv reads other settings than those of its working directory."""
 
 
-class Search:
+class ResolverSettings:
     """The indexes in uv's settings: those it searches, and those for some packages only."""
 
     __slots__ = ("explicit", "has_default", "searched")
@@ -59,8 +59,8 @@ class Search:
             self.has_default |= found.has_default
 
 
-def variables(
-    accesses: Sequence[Access], search: Search, *, is_uv: bool, is_known: bool
+def uv_variables(
+    accesses: Sequence[Access], search: ResolverSettings, *, is_uv: bool, is_known: bool
 ) -> tuple[dict[str, str], list[str]]:
     """Return the variables for uv, and the URLs by which it may resolve otherwise than without.
 
@@ -69,9 +69,9 @@ def variables(
     behind: list[Access] = []
     apart: list[Access] = []
     for access in accesses:
-        searched = [*_below(access, search.searched)]
+        searched = [*_accesses_below(access, search.searched)]
         behind += searched
-        if explicit := [*_below(access, search.explicit)]:
+        if explicit := [*_accesses_below(access, search.explicit)]:
             apart += explicit
         elif is_uv and not searched:
             apart.append(access)
@@ -85,15 +85,15 @@ def variables(
     return found, [] if pypi else [access.url for access in apart]
 
 
-def _below(access: Access, urls: Sequence[str]) -> Iterator[Access]:
+def _accesses_below(access: Access, urls: Sequence[str]) -> Iterator[Access]:
     """Yield access to those of `urls` that the credential is for: below its own, for its user.
 
     They are spelled anew: a project's own text, which uv may parse otherwise, gets no secret.
     """
     for url in dict.fromkeys(urls):
         try:
-            theirs = parse(url)
-            covers = theirs.key.startswith(parse(access.url).key)
+            theirs = parse_service_url(url)
+            covers = theirs.key.startswith(parse_service_url(access.url).key)
         except ServiceError:
             continue
         if covers and theirs.username in {None, access.username}:

@@ -55,7 +55,7 @@ def replace(
     sync(folder)
 
 
-def unfinished(path: str) -> list[str]:
+def unfinished_copies(path: str) -> list[str]:
     """Return temporary files from replacing a file, by killed processes or by running ones."""
     folder, name = os.path.split(path)
     with suppress(OSError):

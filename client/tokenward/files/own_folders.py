@@ -13,31 +13,31 @@ import sys
 from tokenward.errors import CommandError
 from tokenward_os import user
 from tokenward_os.files import make_private, uid
-from tokenward_protocol.ground import Way, Who
-from tokenward_protocol.user_ids import known
+from tokenward_protocol.folder_trust import FolderTrust, Identity
+from tokenward_protocol.user_ids import count_known_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tokenward_protocol.ground import Objection
+    from tokenward_protocol.folder_trust import Objection
 
 
 class UnsafePlaceError(CommandError):
     """The place is unsafe, so nothing of ours is kept there."""
 
 
-def way() -> Way:
+def folder_trust() -> FolderTrust:
     """Return the judge of paths, for this process' user. Not for Windows."""
     if sys.platform == "win32":
         raise NotImplementedError
-    who = Who(uid(), user.groups(), known(user.uid_map()), user.overflow_uid())
-    return Way(who, os.lstat, os.readlink)
+    who = Identity(uid(), user.groups(), count_known_ids(user.uid_map()), user.overflow_uid())
+    return FolderTrust(who, os.lstat, os.readlink)
 
 
 def objection(*paths: str) -> Objection | None:
     """Return why none of our files may lie at one of these absolute paths, or None."""
     if sys.platform == "win32":
         return None
-    judge = way()
+    judge = folder_trust()
     return next(filter(None, map(judge.objection, paths)), None)
 
 
@@ -45,7 +45,7 @@ def group_writable(*paths: str) -> list[str]:
     """Return the folders above these paths that a group can write in, each once."""
     if sys.platform == "win32":
         return []
-    judge = way()
+    judge = folder_trust()
     return list(dict.fromkeys(place for path in paths for place in judge.group_writable(path)))
 
 

@@ -47,7 +47,7 @@ def parse_toml(data: bytes, path: str) -> dict[str, Any]:
     from tokenward_protocol import toml_text
 
     try:
-        return toml_text.parse(data)
+        return toml_text.parse_toml(data)
     except ValueError as error:
         raise CommandError(f"{path} {error}.") from None
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from tokenward.errors import CommandError
 from tokenward.files import own_folders
-from tokenward.files.atomic_write import replace, sync, unfinished
+from tokenward.files.atomic_write import replace, sync, unfinished_copies
 from tokenward_os.files import missing, open_to_others, uid
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ def write(path: str, text: str, mode: int) -> None:
         data = text.encode("utf-8", "surrogateescape")
         replace(target, data, mode=mode if kept is None else kept)
     except OSError as error:
-        raise _failed(path, "written", error) from None
+        raise _error_of(path, "written", error) from None
 
 
 def set_mode(path: str, mode: int) -> None:
@@ -38,7 +38,7 @@ def set_mode(path: str, mode: int) -> None:
         if stat.S_IMODE(os.stat(path).st_mode) != mode:
             os.chmod(path, mode)
     except OSError as error:
-        raise _failed(path, "given its mode", error) from None
+        raise _error_of(path, "given its mode", error) from None
 
 
 def remove(path: str) -> None:
@@ -48,13 +48,13 @@ def remove(path: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _failed(path, "removed", error) from None
+        raise _error_of(path, "removed", error) from None
     sync(os.path.dirname(path))
 
 
 def forget_unfinished(path: str) -> None:
     """Remove the temporary files that killed setups left beside a file. Raises CommandError."""
-    for left in unfinished(os.path.realpath(path)):
+    for left in unfinished_copies(os.path.realpath(path)):
         remove(left)
 
 
@@ -69,7 +69,7 @@ def make_folders(path: str) -> None:
     try:
         own_folders.make(folder)
     except OSError as error:
-        raise _failed(error.filename or folder, "made", error) from None
+        raise _error_of(error.filename or folder, "made", error) from None
 
 
 def make_private(folder: str, names: set[str] | None = None) -> None:
@@ -87,7 +87,7 @@ def make_private(folder: str, names: set[str] | None = None) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _failed(folder, "closed to other users", error) from None
+        raise _error_of(folder, "closed to other users", error) from None
     if others:
         raise CommandError(
             f"{folder} holds more than the files of `auth setup`.",
@@ -96,7 +96,7 @@ def make_private(folder: str, names: set[str] | None = None) -> None:
 
 
 @contextmanager
-def alone_in(folder: str) -> Iterator[None]:
+def lock_folder(folder: str) -> Iterator[None]:
     """Make a folder, and keep other setups out of it meanwhile. Raises CommandError.
 
     The folder itself is locked, so no lock file is left; on a file system that cannot lock folders
@@ -106,14 +106,14 @@ def alone_in(folder: str) -> Iterator[None]:
         make_folders(f"{folder}/")
         yield
         return
-    descriptor = _locked(folder)
+    descriptor = _lock(folder)
     try:
         yield
     finally:
         os.close(descriptor)
 
 
-def _locked(folder: str) -> int:
+def _lock(folder: str) -> int:
     if sys.platform == "win32":
         raise NotImplementedError
     import fcntl
@@ -123,7 +123,7 @@ def _locked(folder: str) -> int:
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise _failed(folder, "opened", error) from None
+            raise _error_of(folder, "opened", error) from None
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         with suppress(OSError):
@@ -156,5 +156,5 @@ def _mode_of_own(path: str, target: str) -> int | None:
     return stat.S_IMODE(found.st_mode)
 
 
-def _failed(path: str, done: str, error: OSError) -> CommandError:
+def _error_of(path: str, done: str, error: OSError) -> CommandError:
     return CommandError(f"{path} cannot be {done}: {error.strerror}.", f"`ls -ld {path}`")

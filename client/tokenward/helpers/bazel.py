@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tokenward.credentials.lookup import Found
+    from tokenward.credentials.lookup import FoundCredential
 
 
 def uri_of(request: str) -> str:
@@ -42,7 +42,7 @@ def uri_of(request: str) -> str:
     return uri
 
 
-def answer(found: Found | None) -> dict[str, Any]:
+def answer(found: FoundCredential | None) -> dict[str, Any]:
     """Return the response. Raises CommandError for a user name that HTTP cannot carry."""
     if found is None:
         return {"headers": {}}

@@ -35,7 +35,7 @@ _CRATES_IO_INDEXES = {
 }
 
 
-class Refused(Exception):  # noqa: N818 - the protocol's own word
+class CargoError(Exception):
     """An answer other than Ok. `kind` is the protocol's word for the reason."""
 
     def __init__(self, kind: str, message: str = "") -> None:
@@ -56,7 +56,7 @@ def _work(session: Session) -> int:
             " in ~/.cargo/config.toml",
         )
     session.terminal.json({"v": [1]})
-    for line in program.lines():
+    for line in program.read_lines():
         session.terminal.json(answer(line, session))
     return 0
 
@@ -64,19 +64,19 @@ def _work(session: Session) -> int:
 def answer(line: str, session: Session) -> dict[str, Any]:
     """Return the response to one request."""
     try:
-        return {"Ok": _done(line, session)}
-    except Refused as refused:
+        return {"Ok": _handle(line, session)}
+    except CargoError as refused:
         said = {"message": str(refused)} if str(refused) else {}
         return {"Err": {"kind": refused.kind, **said}}
     except CommandError as failed:
-        return {"Err": {"kind": "other", "message": program.line_of(failed)}}
+        return {"Err": {"kind": "other", "message": program.error_line(failed)}}
 
 
-def _done(line: str, session: Session) -> dict[str, Any]:
+def _handle(line: str, session: Session) -> dict[str, Any]:
     request = _request(line)
     kind = request.get("kind")
     if kind not in {"get", "login", "logout"}:
-        raise Refused("operation-not-supported")
+        raise CargoError("operation-not-supported")
     service, whole = _service(request)
     if kind == "get":
         return _get(session, service, whole=whole)
@@ -88,15 +88,15 @@ def _done(line: str, session: Session) -> dict[str, Any]:
                 f"`auth login {service.key} --token -`, or write it to the stdin of `cargo login`",
             )
         credentials.keep(session, service, TOKEN_USER, token)
-    elif not credentials.give_up(session, service, TOKEN_USER):
-        raise Refused("not-found")
+    elif not credentials.forget(session, service, TOKEN_USER):
+        raise CargoError("not-found")
     return {"kind": kind}
 
 
 def _get(session: Session, service: Service, *, whole: bool) -> dict[str, Any]:
     found = credentials.find(session, service, TOKEN_USER)
     if found is None or (whole and found.service != service.key):
-        raise Refused("not-found")
+        raise CargoError("not-found")
     cache: dict[str, Any] = {"cache": "session"}
     if found.expires is not None:
         cache = {"cache": "expires", "expiration": found.expires}
@@ -108,7 +108,7 @@ def _service(request: dict[str, Any]) -> tuple[Service, bool]:
     registry = request.get("registry")
     index = registry.get("index-url") if isinstance(registry, dict) else None
     if not isinstance(index, str):
-        _malformed()
+        _refuse_malformed()
     if index in _CRATES_IO_INDEXES:
         index = f"sparse+{CRATES_IO}"
     kind, plus, url = index.partition("+")
@@ -117,7 +117,7 @@ def _service(request: dict[str, Any]) -> tuple[Service, bool]:
         url = index
     service = credentials.service_of(url) if "://" in url else None
     if service is None:
-        raise Refused("url-not-supported")
+        raise CargoError("url-not-supported")
     return service, not is_sparse
 
 
@@ -127,11 +127,11 @@ def _request(line: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         request = None
     if not isinstance(request, dict):
-        _malformed()
+        _refuse_malformed()
     if request.get("v") != 1:
         raise CommandError("The version of the request was not offered.")
     return request
 
 
-def _malformed() -> NoReturn:
+def _refuse_malformed() -> NoReturn:
     raise CommandError("Standard input is not a request of cargo.")

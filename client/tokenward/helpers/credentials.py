@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tokenward.credentials.lookup import Found
+    from tokenward.credentials.lookup import FoundCredential
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
 
@@ -31,13 +31,15 @@ def service_of(url: str) -> Service | None:
         return None
 
 
-def find(session: Session, service: Service, username: str | None, which: str = "") -> Found | None:
+def find(
+    session: Session, service: Service, username: str | None, which: str = ""
+) -> FoundCredential | None:
     """Return the credential as `auth token` finds it. Raises CommandError, also for a closed vault.
 
     `which` is the hint for several accounts: how the user tells this tool which one to use.
     """
     try:
-        return lookup.find(session, service, username)
+        return lookup.find_credential(session, service, username)
     except AgentError as error:
         if lookup.was_never_stored(session, service, error):
             return None
@@ -57,26 +59,26 @@ def keep(
 
     `lifetime` is in seconds.
     """
-    from tokenward.credentials.provider_choice import find_home
-    from tokenward.credentials.token_format import checked as judged
+    from tokenward.credentials.provider_choice import choose_provider
+    from tokenward.credentials.token_format import check_secret_for as judged
 
     checked = judged((service.key,), username, secret)
-    home = find_home(session, None)
-    home.make(session)
+    choice = choose_provider(session, None)
+    choice.make_vault(session)
     header = unlocking.ask(
         session,
         "login",
         checked.body,
         service=service.key,
         username=username,
-        provider=home.provider,
+        provider=choice.provider,
         lifetime=lifetime,
     ).header
     for note in (*checked.notices, *header["notes"]):
         session.terminal.warn(str(note))
 
 
-def give_up(
+def forget(
     session: Session, service: Service, username: str | None, refused: str | None = None
 ) -> bool:
     """Remove the credential of exactly this service; return False if it does not exist.
@@ -106,7 +108,7 @@ def _is_miss(session: Session, service: Service, error: CommandError) -> bool:
     return missing or lookup.was_never_stored(session, service, error)
 
 
-def stored(session: Session) -> tuple[set[tuple[str, str]], bool]:
+def stored_accounts(session: Session) -> tuple[set[tuple[str, str]], bool]:
     """Return service and user name of every credential, and whether a closed vault has more."""
     found: set[tuple[str, str]] = set()
     after: Any = None

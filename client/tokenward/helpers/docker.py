@@ -43,9 +43,9 @@ def _work(session: Session) -> int:
                 "`docker-credential-tokenward` is run by docker with get, store, erase or list.",
                 'write "credsStore": "tokenward" into ~/.docker/config.json',
             )
-        answer = run(sys.argv[1], program.text(), session)
+        answer = run(sys.argv[1], program.read_text(), session)
     except CommandError as failed:
-        session.terminal.data(program.line_of(failed))
+        session.terminal.data(program.error_line(failed))
         return FAILED
     if answer is None:
         session.terminal.data(MISS)
@@ -59,9 +59,9 @@ def run(operation: str, text: str, session: Session) -> str | None:
     """Run one operation; return the text for docker, or None for a miss. Raises CommandError."""
     servers = DockerServers(session.settings.directories.state_folder)
     if operation == "list":
-        return json.dumps(_listed(session, servers))
+        return json.dumps(_list_servers(session, servers))
     if operation == "store":
-        return _store(session, servers, _said(text))
+        return _store(session, servers, _read_request(text))
     server = text.strip()
     service = credentials.service_of(url_of(server))
     if service is None:
@@ -69,7 +69,7 @@ def run(operation: str, text: str, session: Session) -> str | None:
     username = servers.username(service.key)
     if operation == "erase":
         servers.forget(service.key)
-        return "" if credentials.give_up(session, service, username) else None
+        return "" if credentials.forget(session, service, username) else None
     found = username and credentials.find(session, service, username)
     found = found or credentials.find(session, service, None, "`docker login` chooses one")
     if not found:
@@ -96,7 +96,7 @@ def _store(session: Session, servers: DockerServers, said: dict[str, Any]) -> st
     return ""
 
 
-def _said(text: str) -> dict[str, Any]:
+def _read_request(text: str) -> dict[str, Any]:
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):
@@ -106,12 +106,12 @@ def _said(text: str) -> dict[str, Any]:
     return said
 
 
-def _listed(session: Session, servers: DockerServers) -> dict[str, str]:
+def _list_servers(session: Session, servers: DockerServers) -> dict[str, str]:
     """Return docker's servers with their user names, without those that are not stored any more."""
     known = servers.all()
     if not known:
         return {}
-    stored, closed = credentials.stored(session)
+    stored, closed = credentials.stored_accounts(session)
     return {
         server: username
         for server, username in known.items()

@@ -25,7 +25,7 @@ from tokenward.transport.connect import AgentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tokenward.credentials.lookup import Found
+    from tokenward.credentials.lookup import FoundCredential
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
 
@@ -47,11 +47,11 @@ def _work(session: Session) -> int:
             "`git config --global credential.helper tokenward`",
         )
     try:
-        run(sys.argv[1], program.text(), session)
+        run(sys.argv[1], program.read_text(), session)
     except AgentError as refused:
-        from tokenward.keyring_program.agent_client import first_time
+        from tokenward.keyring_program.agent_client import is_first_time
 
-        if refused.code not in {"locked", "vault"} or first_time(_job()):
+        if refused.code not in {"locked", "vault"} or is_first_time(_job()):
             raise
     return 0
 
@@ -77,7 +77,7 @@ def run(operation: str, text: str, session: Session) -> None:
         if found := credentials.find(session, service, username, which):
             session.terminal.data(answer(found))
     elif operation == "erase":
-        credentials.give_up(session, service, username, password)
+        credentials.forget(session, service, username, password)
     elif password is not None and "username" in said and (username or password):
         known = credentials.find(session, service, said["username"])
         lifetime = _lifetime(said.get("password_expiry_utc"), int(time()))
@@ -113,7 +113,7 @@ def service_of(said: dict[str, str]) -> Service | None:
     return credentials.service_of(f"{protocol}://{host}/{path}")
 
 
-def answer(found: Found) -> str:
+def answer(found: FoundCredential) -> str:
     """Return the lines for git, without the last newline. Raises CommandError."""
     said = {"username": found.username, "password": found.text}
     if found.expires is not None:

@@ -11,7 +11,7 @@ import os
 from tokenward.ending import leave
 from tokenward.errors import CommandError
 from tokenward.session import Session
-from tokenward.ui.secret_input import stdin
+from tokenward.ui.secret_input import read_stdin
 from tokenward.ui.terminal import OutputClosedError, Terminal
 
 TYPE_CHECKING = False
@@ -50,18 +50,18 @@ def _done(work: Callable[[Session], int]) -> int:
     return FAILED
 
 
-def text() -> str:
+def read_text() -> str:
     """Read stdin to its end. Raises CommandError if it is not text."""
-    return _decoded(stdin(MAX_INPUT))
+    return _decode(read_stdin(MAX_INPUT))
 
 
-def lines() -> Iterator[str]:
+def read_lines() -> Iterator[str]:
     """Yield the lines of stdin as they come. Raises CommandError if they are not text."""
-    while line := stdin(MAX_INPUT, line=True):
-        yield _decoded(line)
+    while line := read_stdin(MAX_INPUT, line=True):
+        yield _decode(line)
 
 
-def _decoded(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -69,6 +69,6 @@ def _decoded(data: bytes) -> str:
     raise CommandError("Standard input is not UTF-8 text.")
 
 
-def line_of(error: CommandError) -> str:
+def error_line(error: CommandError) -> str:
     """Return sentence and hint in one line, for a tool that shows one."""
     return f"{error} ({error.hint})" if error.hint else str(error)

@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from tokenward.indexes.place import Place
+    from tokenward.indexes.place import IndexEndpoint
     from tokenward.indexes.web import Reply, Web
 
 ACCEPTED, REFUSED, UNKNOWN = "accepted", "refused", "unknown"
@@ -41,24 +41,24 @@ class Verdict(NamedTuple):
     unproven: str = ""
 
 
-def check(web: Web, place: Place, username: str, secret: str) -> Verdict:
+def check(web: Web, endpoint: IndexEndpoint, username: str, secret: str) -> Verdict:
     """Ask the index. Raises WebError if it cannot be asked or its answer makes no sense."""
-    if place.kind == WAREHOUSE:
-        return _warehouse(web, place, username, secret)
-    if place.kind == GITLAB and secret.startswith("glpat-"):
-        url = f"{place.base}/api/v4/personal_access_tokens/self"
-        return _described(web.ask("GET", url, {"PRIVATE-TOKEN": secret}), _gitlabs_words)
-    if place.kind == ANACONDA:
+    if endpoint.kind == WAREHOUSE:
+        return _warehouse(web, endpoint, username, secret)
+    if endpoint.kind == GITLAB and secret.startswith("glpat-"):
+        url = f"{endpoint.base}/api/v4/personal_access_tokens/self"
+        return _verdict_of_api(web.ask("GET", url, {"PRIVATE-TOKEN": secret}), _gitlabs_words)
+    if endpoint.kind == ANACONDA:
         headers = {"Authorization": f"token {secret}"}
-        return _described(web.ask("GET", f"{place.base}/user", headers), _anacondas_words)
-    if place.kind == DEVPI:
-        return _devpi(web, place, username, secret)
-    return _reading(web, place, username, secret)
+        return _verdict_of_api(web.ask("GET", f"{endpoint.base}/user", headers), _anacondas_words)
+    if endpoint.kind == DEVPI:
+        return _devpi(web, endpoint, username, secret)
+    return _reading(web, endpoint, username, secret)
 
 
-def _warehouse(web: Web, place: Place, username: str, secret: str) -> Verdict:
+def _warehouse(web: Web, endpoint: IndexEndpoint, username: str, secret: str) -> Verdict:
     headers = {"Content-Type": "application/x-www-form-urlencoded", **_basic(username, secret)}
-    reply = web.ask("POST", f"{place.base}/legacy/", headers, _FORM)
+    reply = web.ask("POST", f"{endpoint.base}/legacy/", headers, _FORM)
     if reply.status == 400:  # it judged the form, which it does only for a known token
         return Verdict(
             ACCEPTED,
@@ -70,15 +70,15 @@ def _warehouse(web: Web, place: Place, username: str, secret: str) -> Verdict:
             REFUSED,
             f"{reply.host} does not know the token: it was revoked, or is for another index.",
         )
-    raise reply.unexpected()
+    raise reply.unexpected_error()
 
 
-def _described(reply: Reply, words: Any) -> Verdict:
+def _verdict_of_api(reply: Reply, words: Any) -> Verdict:
     """Judge the answer of an API that describes the token in the request."""
     if reply.status in _REFUSES:
         return Verdict(REFUSED, f"{reply.host} does not accept the token.")
     if reply.status != 200:
-        raise reply.unexpected()
+        raise reply.unexpected_error()
     fields = reply.fields()
     if fields.get("active") is False:
         return Verdict(REFUSED, f"{reply.host} knows the token, but it is no longer active.")
@@ -97,12 +97,12 @@ def _anacondas_words(fields: dict[str, Any]) -> str:
     return f" as that of {login}" if isinstance(login, str) else ""
 
 
-def _devpi(web: Web, place: Place, username: str, secret: str) -> Verdict:
-    reply = web.ask("GET", f"{place.base}/+api", _basic(username, secret))
+def _devpi(web: Web, endpoint: IndexEndpoint, username: str, secret: str) -> Verdict:
+    reply = web.ask("GET", f"{endpoint.base}/+api", _basic(username, secret))
     if reply.status in _REFUSES:
         return Verdict(REFUSED, f"{reply.host} does not accept the credential.")
     if reply.status != 200:
-        raise reply.unexpected()
+        raise reply.unexpected_error()
     result = reply.fields().get("result")
     status = result.get("authstatus") if isinstance(result, dict) else None
     match status:
@@ -113,9 +113,9 @@ def _devpi(web: Web, place: Place, username: str, secret: str) -> Verdict:
     return Verdict(UNKNOWN, f"{reply.host} does not say whether it accepts the credential.")
 
 
-def _reading(web: Web, place: Place, username: str, secret: str) -> Verdict:
+def _reading(web: Web, endpoint: IndexEndpoint, username: str, secret: str) -> Verdict:
     """Ask for the list of projects, first without the credential: a public list proves nothing."""
-    page = f"{place.base}/simple/"
+    page = f"{endpoint.base}/simple/"
     anybody = web.ask("GET", page)
     reply = web.ask("GET", page, _basic(username, secret))
     if reply.status in _REFUSES:

@@ -29,12 +29,12 @@ def tell(session: Session, key: str, web: Web) -> bool:
     if web.ahead is None or abs(web.ahead) > FARTHEST:
         return False
     try:
-        session.plain("clock", service=key, now=int(time()) + web.ahead)
+        session.ask_once("clock", service=key, now=int(time()) + web.ahead)
     except AgentError as refused:
         session.terminal.detail(f"The agent uses the clock of this machine: {refused}")
         return False
-    if web.differs:
+    if web.has_skew:
         session.terminal.say(
             f"Attenuated tokens for {display(key)} expire by its clock from now on."
         )
-    return web.differs
+    return web.has_skew

@@ -12,11 +12,11 @@ from __future__ import annotations
 from time import time
 
 from tokenward.credentials import unlocking
-from tokenward.credentials.listing import every
+from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError
 from tokenward.indexes import clock_skew
 from tokenward.transport.connect import AgentError
-from tokenward.ui.formatting import ahead, capital, credential, timestamp
+from tokenward.ui.formatting import ahead_text, capitalise, credential_text, timestamp
 from tokenward.ui.secret_input import TOKEN_USER
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import FIXED, display
@@ -36,7 +36,7 @@ RENEWED_SECONDS = 300
 """Seconds before its expiry in which a token is renewed: an upload may take some minutes."""
 
 
-class Minted:
+class HeldToken:
     """A token that leaves the agent, with its expiry in seconds since 1970."""
 
     __slots__ = ("expires", "secret", "service")
@@ -47,9 +47,9 @@ class Minted:
         self.secret = secret
 
 
-def log_in(arguments: Namespace, session: Session, service: Service) -> None:
+def mint_and_keep(arguments: Namespace, session: Session, service: Service) -> None:
     """Mint a token for this CI job, and have the agent keep it in memory. Raises CommandError."""
-    _refuse_beside(arguments, service)
+    _refuse_options(arguments, service)
     key = service.publish_key
     if key not in FIXED.values():
         raise CommandError(
@@ -58,14 +58,14 @@ def log_in(arguments: Namespace, session: Session, service: Service) -> None:
         )
     header, end = _mint(session, key)
     session.terminal.say(
-        f"Kept {credential(TOKEN_USER, key)} in memory only; it expires {ahead(end, time() - 1)}."
+        f"Kept {credential_text(TOKEN_USER, key)} in memory only; it expires {ahead_text(end, time() - 1)}."
     )
     name = display(key)
     session.terminal.hint(
         f"`auth login {name} --trusted-publishing` mints another, `auth logout {name}` revokes it"
     )
     stored = {"service": key, "replaced": header["replaced"], "kept": False}
-    session.done(
+    session.write_json(
         {
             **stored,
             "username": TOKEN_USER,
@@ -90,14 +90,14 @@ def renew(session: Session, key: str) -> bool:
         return False  # it expired just now
     if found["provider"] != MEMORY or found["expires"] - time() > RENEWED_SECONDS:
         return False
-    name = capital(credential(TOKEN_USER, key))
+    name = capitalise(credential_text(TOKEN_USER, key))
     try:
         _, end = _mint(session, key)
     except CommandError as failed:
-        soon = ahead(found["expires"], time() - 1)
+        soon = ahead_text(found["expires"], time() - 1)
         session.terminal.warn(f"{name} was not renewed, and expires {soon}: {failed}")
         return False
-    session.terminal.say(f"{name} was renewed; it expires {ahead(end, time() - 1)}.")
+    session.terminal.say(f"{name} was renewed; it expires {ahead_text(end, time() - 1)}.")
     return True
 
 
@@ -105,20 +105,20 @@ def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
     """Mint a token and have the agent keep it; return the agent's answer and the token's expiry."""
     from tokenward.credentials import token_format as tokens
     from tokenward.indexes import trusted_publishing
-    from tokenward.indexes.place import place_of
+    from tokenward.indexes.place import endpoint_of
     from tokenward.indexes.web import Web
 
     web = Web(session.environ, time)
-    place = place_of(key)
-    identity = trusted_publishing.identity(trusted_publishing.audience(web, place))
+    endpoint = endpoint_of(key)
+    identity = trusted_publishing.identity(trusted_publishing.audience(web, endpoint))
     session.terminal.detail(
-        f"The identity token says: {trusted_publishing.claims(identity) or 'nothing'}."
+        f"The identity token says: {trusted_publishing.describe_claims(identity) or 'nothing'}."
     )
-    new = trusted_publishing.mint(web, place, identity)
+    new = trusted_publishing.mint(web, endpoint, identity)
     for notice in web.notices():
         session.terminal.warn(notice)
     clock_skew.tell(session, key, web)
-    token = tokens.checked((key,), TOKEN_USER, new.token).body
+    token = tokens.check_secret_for((key,), TOKEN_USER, new.token).body
     header = unlocking.ask(
         session,
         "login",
@@ -132,7 +132,7 @@ def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
     return header, int(time()) + new.seconds
 
 
-def _refuse_beside(arguments: Namespace, service: Service) -> None:
+def _refuse_options(arguments: Namespace, service: Service) -> None:
     """Raise CommandError for options that trusted publishing decides by itself."""
     given = {
         "--username": arguments.username or service.username,
@@ -152,20 +152,20 @@ def _refuse_beside(arguments: Namespace, service: Service) -> None:
             )
 
 
-def held(ask: Callable[..., Answer], keys: Iterable[str] | None = None) -> list[Minted]:
+def held_tokens(ask: Callable[..., Answer], keys: Iterable[str] | None = None) -> list[HeldToken]:
     """Return the tokens that the agent has in memory only: those of these services, or all.
 
     Raises AgentError if `keys` is None and the agent does not list its credentials.
     """
     services = _services(ask) if keys is None else keys
-    return [token for service in services if (token := _held(ask, service)) is not None]
+    return [token for service in services if (token := _held_token(ask, service)) is not None]
 
 
 def _services(ask: Callable[..., Answer]) -> list[str]:
-    return [str(each["service"]) for each in every(ask)[0] if each["provider"] == MEMORY]
+    return [str(each["service"]) for each in list_all(ask)[0] if each["provider"] == MEMORY]
 
 
-def _held(ask: Callable[..., Answer], service: str) -> Minted | None:
+def _held_token(ask: Callable[..., Answer], service: str) -> HeldToken | None:
     try:
         found = ask("describe", service=service, username=TOKEN_USER).header
         if found["provider"] != MEMORY or found["service"] != service:
@@ -173,23 +173,23 @@ def _held(ask: Callable[..., Answer], service: str) -> Minted | None:
         secret = ask("fetch", service=service, username=TOKEN_USER, whole=True).body
     except AgentError:
         return None  # none is stored, or it expired just now
-    return Minted(service, int(found["expires"]), secret)
+    return HeldToken(service, int(found["expires"]), secret)
 
 
-def burn(session: Session, tokens: Iterable[Minted]) -> set[str]:
+def burn(session: Session, tokens: Iterable[HeldToken]) -> set[str]:
     """Revoke tokens that the agent does not hold any more; return the services that were done."""
     burnt: set[str] = set()
     for token in tokens:
         from tokenward.indexes import revoking
-        from tokenward.indexes.place import place_of
+        from tokenward.indexes.place import endpoint_of
         from tokenward.indexes.web import Web, WebError
 
-        web, place = Web(session.environ, time), place_of(token.service)
+        web, endpoint = Web(session.environ, time), endpoint_of(token.service)
         try:
-            session.terminal.say(revoking.burn(web, place, token.secret.decode()))
+            session.terminal.say(revoking.burn(web, endpoint, token.secret.decode()))
         except WebError as failed:
-            name = capital(credential(TOKEN_USER, token.service))
-            end = ahead(token.expires, time())
+            name = capitalise(credential_text(TOKEN_USER, token.service))
+            end = ahead_text(token.expires, time())
             session.terminal.warn(f"{name} was not revoked, and expires {end}: {failed}")
         else:
             burnt.add(token.service)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from tokenward.settings.index_definition import ANACONDA, DEVPI, GITLAB, JFROG
-from tokenward_protocol.urls import PAGES, ServiceError, parse
+from tokenward_protocol.urls import PAGES, ServiceError, parse_service_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _JFROG = re.compile(r"(.*?)/artifactory/(?:api/pypi/)?")
 _ANACONDA_PAGE = "https://anaconda.org/settings/access"
 
 
-class Place:
+class IndexEndpoint:
     """An index: its `kind`, the URL before its API's paths, and a page for users, or ""."""
 
     __slots__ = ("base", "kind", "page")
@@ -41,26 +41,28 @@ class Place:
         self.page = page
 
 
-def place_of(key: str, definitions: Iterable[Definition] = (), secret: str = "") -> Place:
+def endpoint_of(
+    key: str, definitions: Iterable[Definition] = (), secret: str = ""
+) -> IndexEndpoint:
     """Return the place of a service by its key; `definitions` are those of config.toml."""
     if key in PAGES:
-        return Place(WAREHOUSE, origin(key), PAGES[key])
+        return IndexEndpoint(WAREHOUSE, origin(key), PAGES[key])
     if "://" not in key:
-        return Place(OTHER, "")
-    kind = _configured(key, definitions) or _by_url(key) or _by_prefix(secret)
+        return IndexEndpoint(OTHER, "")
+    kind = _configured_kind(key, definitions) or _kind_by_url(key) or _kind_by_prefix(secret)
     if kind == GITLAB:
-        base = _before(_GITLAB, key)
-        return Place(kind, base, f"{base}/-/user_settings/personal_access_tokens")
+        base = _path_before(_GITLAB, key)
+        return IndexEndpoint(kind, base, f"{base}/-/user_settings/personal_access_tokens")
     if kind == JFROG:
-        base = _before(_JFROG, key)
-        return Place(kind, base, f"{base}/ui/user_profile")
+        base = _path_before(_JFROG, key)
+        return IndexEndpoint(kind, base, f"{base}/ui/user_profile")
     if kind == ANACONDA:
         hosted = host(key) == "api.anaconda.org"
         base = key.rstrip("/") if hosted or key.endswith("/api/") else f"{origin(key)}/api"
-        return Place(kind, base, _ANACONDA_PAGE if hosted else "")
+        return IndexEndpoint(kind, base, _ANACONDA_PAGE if hosted else "")
     if kind == DEVPI:
-        return Place(kind, key.rstrip("/"))
-    return Place(OTHER, key.rstrip("/"), _ANACONDA_PAGE if _is_anacondas(key) else "")
+        return IndexEndpoint(kind, key.rstrip("/"))
+    return IndexEndpoint(OTHER, key.rstrip("/"), _ANACONDA_PAGE if _is_anaconda(key) else "")
 
 
 def origin(key: str) -> str:
@@ -73,19 +75,19 @@ def host(key: str) -> str:
     return key.split("/")[2]
 
 
-def _configured(key: str, definitions: Iterable[Definition]) -> str:
+def _configured_kind(key: str, definitions: Iterable[Definition]) -> str:
     """Return the kind that the user's file gives to the index at this origin."""
     for found in definitions:
         for url in (found.url, found.publish_url):
             try:
-                if found.kind and url and origin(parse(url).key) == origin(key):
+                if found.kind and url and origin(parse_service_url(url).key) == origin(key):
                     return found.kind
             except ServiceError:
                 continue
     return ""
 
 
-def _by_url(key: str) -> str:
+def _kind_by_url(key: str) -> str:
     name = host(key)
     if name == "gitlab.com" or _GITLAB.match(key):
         return GITLAB
@@ -94,18 +96,18 @@ def _by_url(key: str) -> str:
     return ANACONDA if name == "api.anaconda.org" else ""
 
 
-def _by_prefix(secret: str) -> str:
+def _kind_by_prefix(secret: str) -> str:
     if secret.startswith("glpat-"):
         return GITLAB
     return DEVPI if secret.startswith("devpi-") else ""
 
 
-def _before(pattern: re.Pattern[str], key: str) -> str:
+def _path_before(pattern: re.Pattern[str], key: str) -> str:
     """Return the part before a product's paths, which may be below others of the host."""
     found = pattern.match(key)
     return found[1] if found else origin(key)
 
 
-def _is_anacondas(key: str) -> bool:
+def _is_anaconda(key: str) -> bool:
     name = host(key)
     return name == "anaconda.org" or name.endswith(".anaconda.org")

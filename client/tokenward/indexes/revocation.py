@@ -11,14 +11,14 @@ from time import time
 from typing import NamedTuple
 
 from tokenward.credentials import unlocking
-from tokenward.credentials.listing import stored
-from tokenward.credentials.storing import fetched
+from tokenward.credentials.listing import list_stored
+from tokenward.credentials.storing import fetch_stored
 from tokenward.errors import CommandError
 from tokenward.indexes import revoking
-from tokenward.indexes.place import place_of
+from tokenward.indexes.place import endpoint_of
 from tokenward.indexes.web import Web
 from tokenward.transport.connect import AgentError
-from tokenward.ui.formatting import listed
+from tokenward.ui.formatting import join_words
 from tokenward_protocol.messages import MEMORY
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenward.session import Session
 
 
-class Meant(NamedTuple):
+class Target(NamedTuple):
     """A credential to revoke: its service, its user name, and its provider."""
 
     service: str
@@ -36,9 +36,9 @@ class Meant(NamedTuple):
     provider: str
 
 
-def one_of_each(
+def targets_of_each(
     session: Session, keys: Collection[str], username: str | None, provider: str | None
-) -> list[Meant]:
+) -> list[Target]:
     """Return the credential of each key, by the rules of the lookup. Raises AgentError."""
     found = []
     for key in keys:
@@ -52,21 +52,23 @@ def one_of_each(
             continue
         if header["service"] == key:  # not one above it
             username = str(header["username"])
-            found.append(Meant(key, username, str(header["provider"])))
+            found.append(Target(key, username, str(header["provider"])))
     return found
 
 
-def all_of(session: Session, keys: Collection[str] | None, provider: str | None) -> list[Meant]:
+def all_targets(
+    session: Session, keys: Collection[str] | None, provider: str | None
+) -> list[Target]:
     """Return every credential of some services, or of all. Raises CommandError, AgentError.
 
     A closed vault may hold more that could not be revoked: that is an error.
     """
-    entries, closed = stored(session)
+    entries, closed = list_stored(session)
     if closed:
-        names = listed([f"`{name}`" for name in closed])
+        names = join_words([f"`{name}`" for name in closed])
         raise CommandError(f"The vault of {names} is not open.", "`auth unlock`")
     return [
-        Meant(str(entry["service"]), str(entry["username"]), str(entry["provider"]))
+        Target(str(entry["service"]), str(entry["username"]), str(entry["provider"]))
         for entry in entries
         if (keys is None or entry["service"] in keys) and provider in {None, entry["provider"]}
     ]
@@ -80,7 +82,7 @@ class Revoker:
         self._web = Web(session.environ, time)
         self._said: dict[tuple[str, bytes], str] = {}
 
-    def revoke(self, meant: Meant) -> bool:
+    def revoke(self, meant: Target) -> bool:
         """Revoke a credential and report it; return False if its index does that for no holder.
 
         Raises WebError if it failed, and AgentError.
@@ -88,14 +90,14 @@ class Revoker:
         text = self._secret(meant)
         if not text:
             return False
-        place = place_of(meant.service, self._session.settings.config.definitions, text)
-        again = (place.base, text.encode())
+        endpoint = endpoint_of(meant.service, self._session.settings.config.definitions, text)
+        again = (endpoint.base, text.encode())
         try:
             if again not in self._said:
                 way = revoking.burn if meant.provider == MEMORY else revoking.revoke
-                self._said[again] = way(self._web, place, text)
+                self._said[again] = way(self._web, endpoint, text)
                 self._session.terminal.say(self._said[again])
-        except revoking.NoWay as why:
+        except revoking.RevocationUnsupported as why:
             self._session.terminal.say(str(why))
             return False
         finally:
@@ -103,11 +105,11 @@ class Revoker:
                 self._session.terminal.warn(notice)
         return True
 
-    def _secret(self, meant: Meant) -> str:
+    def _secret(self, meant: Target) -> str:
         """Return the whole secret, or "" if an API could not know it or it is not available."""
         provider = None if meant.provider == MEMORY else meant.provider
         try:
-            secret = fetched(self._session, meant.service, meant.username, provider)
+            secret = fetch_stored(self._session, meant.service, meant.username, provider)
             return (secret or b"").decode()
         except AgentError as refused:
             if refused.code != "refused":

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import json
 
-from tokenward.credentials.narrowing import seen
+from tokenward.credentials.narrowing import read_token
 from tokenward.indexes.place import WAREHOUSE, host
 from tokenward.indexes.web import WebError
 from tokenward.settings.index_definition import ANACONDA, GITLAB, JFROG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tokenward.indexes.place import Place
+    from tokenward.indexes.place import IndexEndpoint
     from tokenward.indexes.web import Reply, Web
 
 _NOT_PERSONAL = {
@@ -33,70 +33,80 @@ _MINTED = 3
 """The restrictions of a freshly minted token of trusted publishing: publisher, projects, expiry."""
 
 
-class NoWay(Exception):  # noqa: N818 - an answer to a question
+class RevocationUnsupported(Exception):  # noqa: N818 - an answer to a question
     """The index revokes this for no holder; the text is a sentence with the reason."""
 
 
-def revoke(web: Web, place: Place, secret: str) -> str:
+def revoke(web: Web, endpoint: IndexEndpoint, secret: str) -> str:
     """Revoke a credential and return a sentence about it.
 
-    Raises NoWay, and WebError if the index could not be asked or did not do it.
+    Raises RevocationUnsupported, and WebError if the index could not be asked or did not do it.
     """
-    if place.kind == WAREHOUSE:
-        return _trusted(web, place, secret)
-    if place.kind == GITLAB:
-        return _gitlab(web, place, secret)
-    if place.kind == JFROG:
-        return _jfrog(web, place, secret)
-    if place.kind == ANACONDA:
+    if endpoint.kind == WAREHOUSE:
+        return _revoke_published(web, endpoint, secret)
+    if endpoint.kind == GITLAB:
+        return _revoke_gitlab(web, endpoint, secret)
+    if endpoint.kind == JFROG:
+        return _revoke_jfrog(web, endpoint, secret)
+    if endpoint.kind == ANACONDA:
         headers = {"Authorization": f"token {secret}"}
-        return _done(web.ask("DELETE", f"{place.base}/authentications", headers), {200, 201, 204})
-    raise NoWay("It cannot be revoked from here: no call of its index is known for that.")
+        return _report(
+            web.ask("DELETE", f"{endpoint.base}/authentications", headers), {200, 201, 204}
+        )
+    raise RevocationUnsupported(
+        "It cannot be revoked from here: no call of its index is known for that."
+    )
 
 
-def burn(web: Web, place: Place, token: str) -> str:
+def burn(web: Web, endpoint: IndexEndpoint, token: str) -> str:
     """Revoke a token of trusted publishing, and return a sentence. Raises WebError."""
     reply = web.ask(
         "POST",
-        f"{place.base}/_/oidc/burn-token",
+        f"{endpoint.base}/_/oidc/burn-token",
         {"Content-Type": "application/json"},
         json.dumps({"token": token}).encode(),
     )
     if reply.status != 202:
-        raise reply.unexpected()
+        raise reply.unexpected_error()
     return f"{reply.host} was told to revoke it."
 
 
-def _trusted(web: Web, place: Place, secret: str) -> str:
+def _revoke_published(web: Web, endpoint: IndexEndpoint, secret: str) -> str:
     """Revoke a stored token of trusted publishing; PyPI revokes no others."""
-    token = seen(secret.encode())
-    if token is None or token.restrictions.publisher is None:
-        raise NoWay(f"{host(place.base)} lets only its user revoke it, on a page.")
-    if token.restrictions.caveats != _MINTED:
-        raise NoWay("It is an attenuated copy, and revoking it would revoke its original, too.")
-    return burn(web, place, secret)
+    token = read_token(secret.encode())
+    if token is None or token.scope.publisher is None:
+        raise RevocationUnsupported(
+            f"{host(endpoint.base)} lets only its user revoke it, on a page."
+        )
+    if token.scope.caveats != _MINTED:
+        raise RevocationUnsupported(
+            "It is an attenuated copy, and revoking it would revoke its original, too."
+        )
+    return burn(web, endpoint, secret)
 
 
-def _gitlab(web: Web, place: Place, secret: str) -> str:
+def _revoke_gitlab(web: Web, endpoint: IndexEndpoint, secret: str) -> str:
     for prefix, why in _NOT_PERSONAL.items():
         if secret.startswith(prefix):
-            raise NoWay(why)
+            raise RevocationUnsupported(why)
     headers = {"PRIVATE-TOKEN": secret}
-    return _done(
-        web.ask("DELETE", f"{place.base}/api/v4/personal_access_tokens/self", headers), {204}
+    return _report(
+        web.ask("DELETE", f"{endpoint.base}/api/v4/personal_access_tokens/self", headers), {204}
     )
 
 
-def _jfrog(web: Web, place: Place, secret: str) -> str:
+def _revoke_jfrog(web: Web, endpoint: IndexEndpoint, secret: str) -> str:
     if not secret.startswith(_JFROG_TOKENS):
-        raise NoWay("Only access tokens of JFrog can revoke themselves.")
+        raise RevocationUnsupported("Only access tokens of JFrog can revoke themselves.")
     headers = {"Authorization": f"Bearer {secret}"}
-    return _done(web.ask("DELETE", f"{place.base}/access/api/v1/tokens/me", headers), {200, 204})
+    return _report(
+        web.ask("DELETE", f"{endpoint.base}/access/api/v1/tokens/me", headers), {200, 204}
+    )
 
 
-def _done(reply: Reply, good: set[int]) -> str:
+def _report(reply: Reply, good: set[int]) -> str:
     if reply.status in {401, 403}:
         raise WebError(f"{reply.host} does not accept it, or not for this (status {reply.status}).")
     if reply.status not in good:
-        raise reply.unexpected()
+        raise reply.unexpected_error()
     return f"It was revoked at {reply.host}."

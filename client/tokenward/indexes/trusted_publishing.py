@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 from tokenward.errors import CommandError
 from tokenward.indexes.web import WebError
-from tokenward.ui.formatting import listed
+from tokenward.ui.formatting import join_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from tokenward.indexes.place import Place
+    from tokenward.indexes.place import IndexEndpoint
     from tokenward.indexes.web import Web
 
 USUAL_SECONDS: Final = 900
@@ -48,16 +48,16 @@ _PAGES: Final = {
 }
 
 
-class Minted(NamedTuple):
+class MintedToken(NamedTuple):
     """A token, and the seconds until it expires."""
 
     token: str
     seconds: int
 
 
-def audience(web: Web, place: Place) -> str:
+def audience(web: Web, endpoint: IndexEndpoint) -> str:
     """Ask the index for the audience of an identity token. Raises WebError, CommandError."""
-    reply = web.ask("GET", f"{place.base}/_/oidc/audience")
+    reply = web.ask("GET", f"{endpoint.base}/_/oidc/audience")
     if reply.status == 403:
         raise CommandError(
             f"Trusted publishing is turned off at {reply.host} for now.", _HINTS["not-enabled"]
@@ -65,7 +65,7 @@ def audience(web: Web, place: Place) -> str:
     if reply.status == 404:
         raise CommandError(f"{reply.host} has no trusted publishing.", _HINTS["not-enabled"])
     if reply.status != 200:
-        raise reply.unexpected()
+        raise reply.unexpected_error()
     named = reply.fields().get("audience")
     if not isinstance(named, str) or not named:
         raise WebError(f"{reply.host} does not give the audience of an identity token.")
@@ -99,19 +99,19 @@ def identity(named: str) -> str:
     return token
 
 
-def mint(web: Web, place: Place, identity_token: str) -> Minted:
+def mint(web: Web, endpoint: IndexEndpoint, identity_token: str) -> MintedToken:
     """Exchange an identity token for a token of the index. Raises WebError, CommandError."""
     reply = web.ask(
         "POST",
-        f"{place.base}/_/oidc/mint-token",
+        f"{endpoint.base}/_/oidc/mint-token",
         {"Content-Type": "application/json"},
         json.dumps({"token": identity_token}).encode(),
     )
     if reply.status not in _MINTS:
-        raise reply.unexpected()
+        raise reply.unexpected_error()
     fields = reply.fields()
     if reply.status != 200 or fields.get("success") is not True:
-        raise _refused(reply.host, fields)
+        raise _refused_error(reply.host, fields)
     token, end = fields.get("token"), fields.get("expires")
     if not isinstance(token, str) or not token:
         raise WebError(f"{reply.host} reports a minted token, but sends none.")
@@ -120,20 +120,20 @@ def mint(web: Web, place: Place, identity_token: str) -> Minted:
         seconds = int(end - reply.moment)  # both are by the index's clock
     if seconds < 1:
         raise WebError(f"{reply.host} minted a token that has expired already.")
-    return Minted(token, seconds)
+    return MintedToken(token, seconds)
 
 
-def claims(identity_token: str) -> str:
+def describe_claims(identity_token: str) -> str:
     """Return the claims of an identity token that a publisher is registered by. No secret."""
     try:
         payload = identity_token.split(".")[1]
         said = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return listed([f"{name} {said[name]}" for name in _TELLING if name in said])
+        return join_words([f"{name} {said[name]}" for name in _TELLING if name in said])
     except (ValueError, LookupError, TypeError):
         return ""
 
 
-def _refused(host: str, fields: dict[str, Any]) -> CommandError:
+def _refused_error(host: str, fields: dict[str, Any]) -> CommandError:
     """Return the error for a refusal, in the words of the index."""
     errors = fields.get("errors")
     found = [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []

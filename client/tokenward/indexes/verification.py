@@ -7,7 +7,7 @@ from time import time
 from tokenward.errors import CommandError
 from tokenward.indexes import clock_skew
 from tokenward.indexes.checking import REFUSED, Verdict, check
-from tokenward.indexes.place import place_of
+from tokenward.indexes.place import endpoint_of
 from tokenward.indexes.web import Web
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenward.session import Session
 
 
-def verdict(
+def ask_verdict(
     session: Session, key: str, username: str, secret: str, web: Web | None = None
 ) -> tuple[Verdict, Web]:
     """Ask the index of a credential, at its own host only.
@@ -24,17 +24,17 @@ def verdict(
     differ are reported once.
     """
     web = web or Web(session.environ, time)
-    place = place_of(key, session.settings.config.definitions, secret)
+    endpoint = endpoint_of(key, session.settings.config.definitions, secret)
     try:
-        return check(web, place, username, secret), web
+        return check(web, endpoint, username, secret), web
     finally:
         for notice in web.notices():
             session.terminal.warn(notice)
 
 
-def require(session: Session, key: str, username: str, secret: str) -> str:
+def require_accepted(session: Session, key: str, username: str, secret: str) -> str:
     """Report what a check proves, and return its state. Raises CommandError if it is refused."""
-    found, web = verdict(session, key, username, secret)
+    found, web = ask_verdict(session, key, username, secret)
     if found.state == REFUSED:
         raise CommandError(found.message, "nothing was stored; without `--check` it would be")
     clock_skew.tell(session, key, web)

@@ -25,7 +25,7 @@ from urllib.error import URLError
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
 
 from tokenward.errors import CommandError
-from tokenward.ui.formatting import span
+from tokenward.ui.formatting import span_text
 from tokenward_protocol import VERSION
 
 TYPE_CHECKING = False
@@ -78,7 +78,7 @@ class Reply:
             raise WebError(f"The answer of {self.host} is not a JSON object.")
         return value
 
-    def unexpected(self) -> WebError:
+    def unexpected_error(self) -> WebError:
         """Return the error for an answer that is not documented."""
         return WebError(f"{self.host} answered with the status {self.status}.")
 
@@ -97,7 +97,7 @@ class Web:
         self.ahead: int | None = None
 
     @property
-    def differs(self) -> bool:
+    def has_skew(self) -> bool:
         """Whether the clock of the last host differs enough for a notice."""
         return self.ahead is not None and abs(self.ahead) > SKEW_SECONDS
 
@@ -138,7 +138,7 @@ class Web:
         else:
             moment = _moment(said)
             ended = self._now()
-            self.ahead = ahead_of(moment, began, ended)
+            self.ahead = clock_skew(moment, began, ended)
             if moment is not None:
                 self._compare(host, moment - (began + ended) / 2)
             return Reply(host, status, body, moment)
@@ -164,7 +164,7 @@ class Web:
         notice = ""
         if abs(skew) > SKEW_SECONDS:
             side = "behind" if skew > 0 else "ahead of"
-            notice = f"The clock here is {span(abs(skew))} {side} that of {host}, so tokens expire early or late."
+            notice = f"The clock here is {span_text(abs(skew))} {side} that of {host}, so tokens expire early or late."
         self._skews.setdefault(host, notice)
 
 
@@ -185,7 +185,7 @@ def _in_time(work: Callable[[], T]) -> T:
     return done.result(TIMEOUT_SECONDS)
 
 
-def ahead_of(moment: float | None, began: float, ended: float) -> int | None:
+def clock_skew(moment: float | None, began: float, ended: float) -> int | None:
     """Return by how many seconds a clock is ahead that showed `moment` between two times here.
 
     The result is never too large, and too small by at most the time in between and two seconds.

@@ -70,7 +70,7 @@ def address() -> tuple[str, str | None] | None:
         files += [f"{base}/uv/uv.toml" for base in [*(bases or ["/etc/xdg"]), "/etc"]]
         if environ.get("UV_CONFIG_FILE") or os.path.lexists(f"{state}/trusted.json"):
             return None
-        if any(mark in data for data in map(content, files) for mark in _TELLING):
+        if any(mark in data for data in map(read_start, files) for mark in _TELLING):
             return None
     ordinary = os.path.realpath(_xdg("XDG_DATA_HOME", ".local/share", "tokenward"))
     directory = os.path.realpath(chosen or ordinary)
@@ -79,11 +79,11 @@ def address() -> tuple[str, str | None] | None:
         shared[1] = os.confstr(_CS_DARWIN_USER_TEMP_DIR) or ""
     places = [f"{base.rstrip('/')}/tokenward" for base in shared if base.startswith("/")]
     place = next(filter(_is_private, places), f"{state}/run")
-    name = "agent" if directory == ordinary else _tag(directory)
+    name = "agent" if directory == ordinary else _directory_tag(directory)
     return f"{place}/{name}.sock", directory
 
 
-def recorded(directory: str) -> str | None:
+def recorded_address(directory: str) -> str | None:
     """Return where the agent of a directory says it is: it may be in another environment."""
     if sys.platform == "win32":
         return None
@@ -91,19 +91,21 @@ def recorded(directory: str) -> str | None:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             host = f"{file.read().strip()}-{os.readlink('/proc/self/ns/pid')[5:-1]}"
     except OSError:
-        host = _tag(os.uname().nodename)
-    path = _xdg("XDG_STATE_HOME", ".local/state", f"tokenward/{_tag(directory)}/agent-{host}")
+        host = _directory_tag(os.uname().nodename)
+    path = _xdg(
+        "XDG_STATE_HOME", ".local/state", f"tokenward/{_directory_tag(directory)}/agent-{host}"
+    )
     try:
         found = os.lstat(path)
     except OSError:
         return None
     if found.st_uid != os.geteuid() or found.st_mode != 0o100600:
         return None
-    told, end, _ = content(path).decode(errors="replace").partition("\n")
+    told, end, _ = read_start(path).decode(errors="replace").partition("\n")
     return told if end and told.startswith("/") else None
 
 
-def listed(directory: str, service: str) -> bool | None:
+def is_listed(directory: str, service: str) -> bool | None:
     """Return by the agent's list whether a credential is stored for a service; None without a list.
 
     True, too, if that cannot be decided without the rules for URLs (ADR 21).
@@ -111,9 +113,11 @@ def listed(directory: str, service: str) -> bool | None:
     import json
     from hashlib import blake2s
 
-    path = _xdg("XDG_STATE_HOME", ".local/state", f"tokenward/{_tag(directory)}/stored.json")
+    path = _xdg(
+        "XDG_STATE_HOME", ".local/state", f"tokenward/{_directory_tag(directory)}/stored.json"
+    )
     try:
-        held = json.loads(content(path, 1 << 24))
+        held = json.loads(read_start(path, 1 << 24))
         key = bytes.fromhex(held["key"])
         origins = {each for name in _VAULTS if name in held for each in held[name]["origins"]}
     except (ValueError, LookupError, TypeError):
@@ -144,7 +148,7 @@ def _origin(service: str) -> str | None:
     return f"{scheme.lower()}://{host}{port}"
 
 
-def _tag(text: str) -> str:
+def _directory_tag(text: str) -> str:
     from hashlib import sha256
 
     return sha256(os.fsencode(text)).hexdigest()[:16]
@@ -164,7 +168,7 @@ def config_file() -> str:
     return named or _xdg("XDG_CONFIG_HOME", ".config", "tokenward/config.toml")
 
 
-def content(path: str, most: int = 65536) -> bytes:
+def read_start(path: str, most: int = 65536) -> bytes:
     """Return the beginning of a file, or b"" if it cannot be read."""
     try:
         file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -186,7 +190,7 @@ def _is_private(path: str) -> bool:
     return found.st_mode & ~0o2000 == 0o40700 and found.st_uid == os.geteuid()
 
 
-def fetched(
+def fetch(
     path: str, asked: dict[str, str | bool | None], seconds: float
 ) -> tuple[dict[str, Any], bytes]:
     """Return header and body of the answer of the agent at `path` to a fetch with these arguments.
@@ -246,21 +250,21 @@ def fetched(
     return _read(data[:body], 6)[0], data[body:]
 
 
-def first_time(me: str = "") -> bool:
+def is_first_time(me: str = "") -> bool:
     """Return True once for each tool, so that it is told only once that it gets nothing.
 
     The tool is `me` (a pid), else this process, or the caller of a `keyring` program. The list is in
     a file of the state folder; without that folder only this process remembers.
     """
     me = me or _tool()
-    told = content(f"/proc/{me}/stat").rpartition(b")")[2].split()
+    told = read_start(f"/proc/{me}/stat").rpartition(b")")[2].split()
     me += "-".join(["", *(each.decode() for each in told[19:20])])  # its start time
     if me in _TOLD:
         return False
     _TOLD.add(me)
     path = _xdg("XDG_STATE_HOME", ".local/state", "tokenward/told")
     line = f"{me}\n".encode()
-    before = content(path)
+    before = read_start(path)
     if line in before:
         return False
     try:
@@ -288,7 +292,7 @@ def say(text: str) -> None:
         theirs = f"{tool}/fd/2"
         own, there = os.fstat(2), os.stat(theirs)
         seen = stat.S_ISFIFO(there.st_mode) or stat.S_ISCHR(there.st_mode)
-        if seen and not os.path.samestat(own, there) and _is_pip(content(f"{tool}/cmdline")):
+        if seen and not os.path.samestat(own, there) and _is_pip(read_start(f"{tool}/cmdline")):
             flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY  # do not wait for a reader
             file = os.open(theirs, flags)
             try:

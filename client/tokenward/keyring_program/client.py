@@ -17,10 +17,10 @@ from time import monotonic
 from tokenward.keyring_program.agent_client import (
     address,
     bus,
-    fetched,
-    first_time,
-    listed,
-    recorded,
+    fetch,
+    is_first_time,
+    is_listed,
+    recorded_address,
     say,
     screen,
 )
@@ -54,7 +54,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 _OF_TOOLS = ("poetry-repository-", "pdm-repository-", "pdm-pypi-")
 
 
-class Shut(Exception):  # noqa: N818 - a state of the world
+class Unavailable(Exception):  # noqa: N818 - a state of the world
     """The answer is not known: locked, several accounts, or no agent and none can be started.
 
     `stored` is False if nothing is stored there, for certain or for all that is known. The text is
@@ -67,23 +67,23 @@ class Shut(Exception):  # noqa: N818 - a state of the world
         self.unknown = unknown
 
 
-def withheld(shut: Shut, service: str) -> bool:
+def must_withhold(shut: Unavailable, service: str) -> bool:
     """Return whether no other backend may be asked instead; tells the user, once for each tool."""
     if not is_index(service):
         return False
-    if str(shut) and (shut.stored or shut.unknown) and first_time():
+    if str(shut) and (shut.stored or shut.unknown) and is_first_time():
         say(str(shut))
     return shut.stored
 
 
-class _Absent(Exception):  # noqa: N818 - a state of the world
+class _AgentAbsent(Exception):  # noqa: N818 - a state of the world
     """No agent runs, or not the intended one."""
 
 
-class Refused(Exception):  # noqa: N818 - an answer
+class RelayError(Exception):
     """The relay refused. `code` is the protocol's; the text is a sentence and its hint.
 
-    `stored` is as in `Shut`.
+    `stored` is as in `Unavailable`.
     """
 
     def __init__(self, code: str, sentence: str, *, stored: bool = True) -> None:
@@ -110,120 +110,124 @@ def is_index(service: str) -> bool:
 
 
 def ask(service: str, username: str | None) -> tuple[str, str] | None:
-    """Return (user name, secret) of the credential that answers, or None. Raises Shut.
+    """Return (user name, secret) of the credential that answers, or None. Raises Unavailable.
 
     `service` is a URL in any spelling, or an opaque string, which must match exactly.
     """
     try:
         service, username = _without_secrets(service, username)
-        return _asked(service, username)
-    except _Absent:
+        return _ask_agent(service, username)
+    except _AgentAbsent:
         environ = os.environ
-    except Refused:
+    except RelayError:
         return None
     if environ.get("TOKENWARD_SOCK") or environ.get("TOKENWARD_NO_AUTOSTART", "0") not in {"", "0"}:
-        raise _alone(service)
+        raise _without_agent(service)
     # One thread starts the agent; the threads that waited for it find it running.
     if not _TURN.acquire(timeout=READ_SECONDS):
-        raise _alone(service)
+        raise _without_agent(service)
     try:
-        return _asked(service, username)
-    except _Absent:
-        return _relayed(service, username)
+        return _ask_agent(service, username)
+    except _AgentAbsent:
+        return _ask_by_relay(service, username)
     finally:
         _TURN.release()
 
 
-def _asked(service: str, username: str | None) -> tuple[str, str] | None:
-    """Ask the running agent. Raises Shut, or _Absent if none runs or another one is intended."""
+def _ask_agent(service: str, username: str | None) -> tuple[str, str] | None:
+    """Ask the running agent. Raises Unavailable, or _Absent if none runs or another one is intended."""
     if monotonic() < _SILENT[0]:
-        raise _alone(service)
+        raise _without_agent(service)
     where = address()
     if where is None:
-        raise _Absent
+        raise _AgentAbsent
     socket, directory = where
     asked: dict[str, str | bool | None]
     asked = {"spelling": service, "username": username, "dir": directory, "bus": bus()}
     try:
-        return _answered(socket, asked)
-    except _Absent:
-        elsewhere = recorded(directory) if directory else None
+        return _ask_at(socket, asked)
+    except _AgentAbsent:
+        elsewhere = recorded_address(directory) if directory else None
         if elsewhere and elsewhere != socket:
-            return _answered(elsewhere, asked)
+            return _ask_at(elsewhere, asked)
         vaults = [f"{directory}/{name}.vault" for name in ("keyring", "disabled")]
         if directory and not any(map(os.path.lexists, vaults)):
             return None  # nothing was ever stored, so there is no reason to start an agent
         raise
 
 
-def _answered(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str] | None:
-    """Ask the agent at a socket. Raises Shut, or _Absent if it is not the intended one."""
+def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str] | None:
+    """Ask the agent at a socket. Raises Unavailable, or _Absent if it is not the intended one."""
     try:
-        header, body = _agreed(socket, asked)
+        header, body = _fetch_with_consent(socket, asked)
         if header["ok"]:
             return header["username"], body.decode()
         if header["code"] in NOTHING:
             return None
         if header["code"] in {"other-directory", "version", "busy"}:
-            raise _Absent
+            raise _AgentAbsent
         said = f"{header['message']} ({header['hint']})" if header["hint"] else header["message"]
-        raise _shut(header["code"], said, header.get("stored"))
+        raise _unavailable_error(header["code"], said, header.get("stored"))
     except (UnicodeError, OverflowError):
         return None  # a keyring holds only text, and a stored key is shorter
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-        raise _Absent from None
+        raise _AgentAbsent from None
     except TimeoutError:
         _SILENT[0] = monotonic() + REST_SECONDS
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         pass
-    raise _alone(str(asked["spelling"]))
+    raise _without_agent(str(asked["spelling"]))
 
 
-def _shut(code: str, said: str, stored: object) -> Shut:
+def _unavailable_error(code: str, said: str, stored: object) -> Unavailable:
     """Return what to raise for such an answer; only a closed vault has a message for the user."""
-    return Shut(said if code in {"locked", "vault"} else "", stored=stored is not False)
+    return Unavailable(said if code in {"locked", "vault"} else "", stored=stored is not False)
 
 
-def _alone(service: str, why: str = "") -> Shut:
+def _without_agent(service: str, why: str = "") -> Unavailable:
     """Return what is known without an agent: what its list for the own directory says.
 
     `why` is the reason why none starts; without a list it is unknown what it would have.
     """
     socket, directory = address() or ("", "")
-    stored = listed(directory, service) if directory else None
+    stored = is_listed(directory, service) if directory else None
     if socket and directory is None:  # the user named the socket, so a missing agent is an error
         why = "No agent answers at the socket that TOKENWARD_SOCK names."
     said = why or "No agent of tokenward answers (`auth doctor` may say why)."
-    return Shut(said, stored=bool(stored), unknown=bool(why) and stored is None)
+    return Unavailable(said, stored=bool(stored), unknown=bool(why) and stored is None)
 
 
-def _relayed(service: str, username: str | None) -> tuple[str, str] | None:
+def _ask_by_relay(service: str, username: str | None) -> tuple[str, str] | None:
     try:
-        answer = _relayed_once_agreed(service, username)
-    except Refused as refused:
+        answer = _relay_with_consent(service, username)
+    except RelayError as refused:
         if refused.code in NOTHING:
             return None
         if refused.code == "absent":
             _SILENT[0] = monotonic() + REST_SECONDS
         if refused.code in _NO_AGENT:
-            raise _alone(service, str(refused) if refused.code == "failed" else "") from None
-        raise _shut(refused.code, str(refused), refused.stored) from None
+            raise _without_agent(
+                service, str(refused) if refused.code == "failed" else ""
+            ) from None
+        raise _unavailable_error(refused.code, str(refused), refused.stored) from None
     return answer["username"], answer["password"]
 
 
-def _agreed(socket: str, asked: dict[str, str | bool | None]) -> tuple[dict[str, Any], bytes]:
-    """Fetch, and again if the user has to approve; raises the exceptions of `fetched`."""
-    header, body = fetched(socket, asked, READ_SECONDS)
+def _fetch_with_consent(
+    socket: str, asked: dict[str, str | bool | None]
+) -> tuple[dict[str, Any], bytes]:
+    """Fetch, and again if the user has to approve; raises the exceptions of `fetch`."""
+    header, body = fetch(socket, asked, READ_SECONDS)
     if header.get("code") == "consent":
-        header, body = fetched(socket, {**asked, **screen()}, CONSENT_SECONDS)
+        header, body = fetch(socket, {**asked, **screen()}, CONSENT_SECONDS)
     return header, body
 
 
-def _relayed_once_agreed(service: str, username: str | None) -> Any:
-    """Have a `get` relayed, and again if the user has to approve. Raises Refused."""
+def _relay_with_consent(service: str, username: str | None) -> Any:
+    """Have a `get` relayed, and again if the user has to approve. Raises RelayError."""
     try:
         return relay("get", service, username)
-    except Refused as refused:
+    except RelayError as refused:
         if refused.code != "consent":
             raise
     return relay("get", service, username, seconds=CONSENT_SECONDS)
@@ -236,7 +240,7 @@ def relay(
     password: str | None = None,
     seconds: float | None = None,
 ) -> Any:
-    """Have `get`, `set` or `del` done where tokenward is installed. Raises Refused.
+    """Have `get`, `set` or `del` done where tokenward is installed. Raises RelayError.
 
     With `seconds` the user may be prompted, and the answer is waited for that long.
     """
@@ -268,8 +272,8 @@ def relay(
     if "code" in answer:
         stored = answer.get("stored")
         if answer["code"] in _NO_AGENT:
-            stored = _alone(service).stored
-        raise Refused(answer["code"], answer["message"], stored=stored is not False)
+            stored = _without_agent(service).stored
+        raise RelayError(answer["code"], answer["message"], stored=stored is not False)
     for note in answer.get("notes", ()):
         if sys.stderr is not None:
             sys.stderr.write(f"keyring: {note}\n")
@@ -279,7 +283,7 @@ def relay(
 def _without_secrets(service: str, username: str | None) -> tuple[str, str | None]:
     """Remove user info, query and fragment from a URL; a user name in it is the one asked for.
 
-    Raises Refused for URLs that programs read differently: some take the text before a backslash
+    Raises RelayError for URLs that programs read differently: some take the text before a backslash
     for the host, others for user info.
     """
     scheme, mark, rest = service.strip(" \t\r\n").partition("://")
@@ -288,7 +292,7 @@ def _without_secrets(service: str, username: str | None) -> tuple[str, str | Non
     authority, slash, path = rest.partition("#")[0].partition("?")[0].partition("/")
     userinfo, _, host = authority.rpartition("@")
     if "@" in userinfo or not rest.isprintable() or " " in rest or "\\" in rest:
-        raise Refused("bad-request", "A blank, a backslash or a second @ in a URL is ambiguous.")
+        raise RelayError("bad-request", "A blank, a backslash or a second @ in a URL is ambiguous.")
     if userinfo and username is None:
         from urllib.parse import unquote
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def find(environ: Mapping[str, str], cwd: str) -> tuple[str | None, list[str]]:
+def find_program(environ: Mapping[str, str], cwd: str) -> tuple[str | None, list[str]]:
     """Return the program's absolute path, or None, and why each earlier one on PATH was refused."""
     refused: list[str] = []
     for folder in environ.get("PATH", "").split(os.pathsep):
@@ -33,7 +33,7 @@ def find(environ: Mapping[str, str], cwd: str) -> tuple[str | None, list[str]]:
     return None, refused
 
 
-def none_found(refused: list[str]) -> str:
+def none_found_sentence(refused: list[str]) -> str:
     """Return a sentence: there is no such program, or none may be run, and why."""
     if not refused:
         return "There is no `keyring` program on PATH."

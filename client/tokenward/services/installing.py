@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from tokenward.services.manager import Manager, Service
+    from tokenward.services.manager import InstalledService, Manager
     from tokenward.settings.directories import Directories
 
 _PLACES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "TOKENWARD_PINENTRY")
 
 
-def job(directories: Directories, environ: Mapping[str, str]) -> Job:
+def make_job(directories: Directories, environ: Mapping[str, str]) -> Job:
     """Return the job for these directories. Raises CommandError."""
     if environ.get("TOKENWARD_SOCK"):
         raise CommandError(
             "TOKENWARD_SOCK names the agent that is used here, and no service manager starts it.",
             "unset TOKENWARD_SOCK",
         )
-    made = address.made_runtime_directory
+    made = address.make_runtime_directory
     if sys.platform == "darwin":
         made = address.lasting_directory
     base = made(environ, directories.state)
@@ -60,13 +60,13 @@ def own_socket(directories: Directories, environ: Mapping[str, str]) -> str:
     return _first(str(address.runtime_directory(environ, directories.state)), directories)
 
 
-def is_so(manager: Manager, wanted: Job) -> bool:
+def is_installed(manager: Manager, wanted: Job) -> bool:
     """Return whether the manager already listens at the address, so its agent need not stop."""
     service = manager.service()
     return service is not None and service.listening and service.socket == wanted.socket
 
 
-def shown(manager: Manager | None, service: Service | None) -> dict[str, Any] | None:
+def to_json(manager: Manager | None, service: InstalledService | None) -> dict[str, Any] | None:
     """Return the description of an installed service for JSON."""
     if manager is None or service is None:
         return None
@@ -78,8 +78,8 @@ def shown(manager: Manager | None, service: Service | None) -> dict[str, Any] | 
     }
 
 
-def described(
-    name: str, service: Service, directories: Directories, environ: Mapping[str, str]
+def describe(
+    name: str, service: InstalledService, directories: Directories, environ: Mapping[str, str]
 ) -> str:
     """Return the line about an installed service; `name` is the manager's."""
     if not service.socket:

@@ -23,7 +23,7 @@ from time import monotonic, sleep
 from tokenward.errors import CommandError
 from tokenward.files import reading, user_files
 from tokenward.services.control import Control
-from tokenward.services.manager import Job, Service
+from tokenward.services.manager import InstalledService, Job
 from tokenward.settings import directories
 from tokenward.transport import address
 from tokenward_os.files import uid
@@ -43,7 +43,7 @@ _SECONDS = 30
 """Seconds for one `launchctl`, and until a job is gone; a stop may take twenty."""
 
 
-def found(environ: Mapping[str, str], program: str = "/bin/launchctl") -> Launchd | None:
+def find_manager(environ: Mapping[str, str], program: str = "/bin/launchctl") -> Launchd | None:
     """Return the user's launchd, or None if none answers."""
     if not os.access(program, os.X_OK):
         return None
@@ -73,12 +73,12 @@ class Launchd:
 
     def install(self, job: Job) -> list[str]:
         """Install, as `Manager.install` says."""
-        text = written(job, _SESSIONS[self._kind])
+        text = property_list(job, _SESSIONS[self._kind])
         changed = self._ours() != text
         service = self.service()
         if not changed and service is not None and service.listening:
             return []
-        _leave_swept(job.socket)
+        _remove_swept(job.socket)
         try:
             user_files.make_folders(self._path)
             user_files.write(self._path, text.decode(), 0o644)
@@ -99,7 +99,7 @@ class Launchd:
         user_files.remove_folder(os.path.dirname(self._path))
         return [self._path]
 
-    def service(self) -> Service | None:
+    def service(self) -> InstalledService | None:
         """Return the service, as `Manager.service` says."""
         text = reading.read(self._path)
         if text is None:
@@ -109,7 +109,7 @@ class Launchd:
         except (ValueError, LookupError, TypeError, plistlib.InvalidFileException):
             return None
         answer = self._launchctl.ask("print", self._target)
-        return Service(
+        return InstalledService(
             files=[self._path],
             socket=socket,
             listening=answer.returncode == 0 and os.path.exists(socket),
@@ -146,7 +146,7 @@ class Launchd:
             sleep(0.1)
 
 
-def _leave_swept(socket: str) -> None:
+def _remove_swept(socket: str) -> None:
     """Remove the folder that a restart deletes, with the lock files of ended agents.
 
     Raises CommandError if an agent serves there.
@@ -164,7 +164,7 @@ def _leave_swept(socket: str) -> None:
         )
 
 
-def written(job: Job, session: str) -> bytes:
+def property_list(job: Job, session: str) -> bytes:
     """Return the property list for a job, in a session of that type (Aqua or Background).
 
     Raises CommandError for text that a property list cannot hold.

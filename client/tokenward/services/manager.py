@@ -16,7 +16,7 @@ class Job(NamedTuple):
     variables: dict[str, str]
 
 
-class Service(NamedTuple):
+class InstalledService(NamedTuple):
     """An installed service: its `files`, and its `socket`.
 
     `listening`: connecting to that socket starts the agent. `running`: it has been started. A
@@ -49,6 +49,6 @@ class Manager(Protocol):
         """Stop, disable and remove it; return the removed files. Raises CommandError."""
         ...
 
-    def service(self) -> Service | None:
+    def service(self) -> InstalledService | None:
         """Return the installed service, or None."""
         ...

@@ -16,7 +16,7 @@ import shutil
 from tokenward.errors import CommandError
 from tokenward.files import reading, user_files
 from tokenward.services.control import Control
-from tokenward.services.manager import Job, Service
+from tokenward.services.manager import InstalledService, Job
 from tokenward.settings import directories
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ _SECONDS = 60
 """Seconds for one `systemctl`; a stop may take as long as the unit allows."""
 
 
-def found(runtime: str, environ: Mapping[str, str]) -> Systemd | None:
+def find_manager(runtime: str, environ: Mapping[str, str]) -> Systemd | None:
     """Return the user's manager at `runtime`, or None if it cannot be controlled."""
     program = shutil.which("systemctl", path=environ.get("PATH"))
     return None if program is None else Systemd(program, runtime, environ)
@@ -58,7 +58,7 @@ class Systemd:
 
     def install(self, job: Job) -> list[str]:
         """Install, as `Manager.install` says."""
-        texts = {f"{self._folder}/{unit}": written(unit, job) for unit in UNITS}
+        texts = {f"{self._folder}/{unit}": unit_text(unit, job) for unit in UNITS}
         found = {path: self._ours(path) for path in texts}
         changed = [path for path, text in texts.items() if found[path] != text]
         service = self.service()
@@ -94,7 +94,7 @@ class Systemd:
             user_files.remove_folder(os.path.dirname(self._folder))
         return there
 
-    def service(self) -> Service | None:
+    def service(self) -> InstalledService | None:
         """Return the service, as `Manager.service` says."""
         wanted = "--property=LoadState,ActiveState,FragmentPath,Listen"
         answer = self._systemctl.ask("show", wanted, *UNITS[:3])
@@ -104,7 +104,7 @@ class Systemd:
         socket, service = units[0], units[1]
         if socket.get("LoadState") != "loaded":
             return None
-        return Service(
+        return InstalledService(
             files=[path for unit in units if (path := unit.get("FragmentPath"))],
             socket=socket.get("Listen", "").removesuffix(" (Stream)"),
             listening=socket.get("ActiveState") == "active",
@@ -134,21 +134,21 @@ class Systemd:
             )
 
 
-def written(unit: str, job: Job) -> str:
+def unit_text(unit: str, job: Job) -> str:
     """Return the text of a unit for a job."""
     units = os.path.join(os.path.dirname(__file__), "units")
     text = (reading.read(f"{units}/{unit}") or b"").decode()
-    command = " ".join(quoted(word) for word in job.command)
+    command = " ".join(quote(word) for word in job.command)
     text = text.replace(_PROGRAM, f"ExecStart={command}\n")
     text = text.replace(_ADDRESS, f"ListenStream={job.socket.replace('%', '%%')}\n")
     if unit == SERVICE:
         text = text.rstrip("\n") + "\n"
         for name, value in job.variables.items():
-            text += f"Environment={quoted(f'{name}={value}')}\n"
+            text += f"Environment={quote(f'{name}={value}')}\n"
     return MARK + text
 
 
-def quoted(word: str) -> str:
+def quote(word: str) -> str:
     r"""Return a word so that systemd.syntax(7) and systemd.service(5) parse it back.
 
     In double quotes, with ``\`` and ``"`` escaped, and ``%`` doubled against specifiers. Raises

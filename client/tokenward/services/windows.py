@@ -16,7 +16,7 @@ import subprocess
 import winreg
 
 from tokenward.errors import CommandError
-from tokenward.services.manager import Job, Service
+from tokenward.services.manager import InstalledService, Job
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _MARK: Final = "-m tokenward_agent"
 _PATH: Final = rf"HKEY_CURRENT_USER\{KEY}\{VALUE}"
 
 
-def found(_environ: Mapping[str, str]) -> LogOn | None:
+def find_manager(_environ: Mapping[str, str]) -> LogOn | None:
     """Return the manager, which every Windows has."""
     return LogOn()
 
@@ -60,11 +60,11 @@ class LogOn:
             winreg.DeleteValue(key, VALUE)
         return [_PATH]
 
-    def service(self) -> Service | None:
+    def service(self) -> InstalledService | None:
         """Return the service, as `Manager.service` says."""
         if not self._ours():
             return None
-        return Service([_PATH], socket="", listening=False, running=False)
+        return InstalledService([_PATH], socket="", listening=False, running=False)
 
     def _ours(self) -> str:
         """Return the command in the key, or "". Raises CommandError if we did not write it."""

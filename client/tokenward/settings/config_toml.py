@@ -56,14 +56,14 @@ class Config:
         self.definitions = definitions
 
 
-def load(path: str) -> Config:
+def load_config(path: str) -> Config:
     """Read config.toml. Raises CommandError with the file and the wrong key."""
     data = read(path)
-    return Config(path) if data is None else parse(parse_toml(data, path), path)
+    return Config(path) if data is None else parse_config(parse_toml(data, path), path)
 
 
-def parse(table: dict[str, Any], path: str) -> Config:
-    """Judge a parsed config.toml. Raises the exceptions of `load`."""
+def parse_config(table: dict[str, Any], path: str) -> Config:
+    """Judge a parsed config.toml. Raises the exceptions of `load_config`."""
     _only(table, _KNOWN, "", path)
     if not isinstance(table.get("keyring-exclusive", False), bool):
         raise CommandError(f"`keyring-exclusive` in {path} is neither true nor false.")

@@ -18,7 +18,7 @@ import sys
 
 from tokenward.errors import CommandError
 from tokenward_os import user
-from tokenward_protocol import ground, places
+from tokenward_protocol import folder_trust, places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,22 +49,22 @@ class Directories:
 def home(environ: Mapping[str, str]) -> str:
     """Return the user's home directory: $HOME, else the one in the user database."""
     if sys.platform != "win32" and (found := environ.get("HOME")):
-        return _said(found)
+        return _require_text(found)
     if (found := user.home(environ)) is None:
         raise CommandError("This user has no home directory.", "set HOME")
-    return found if sys.platform == "win32" else _said(found)
+    return found if sys.platform == "win32" else _require_text(found)
 
 
 def config_file(environ: Mapping[str, str]) -> str:
     """Return the path of config.toml, which may not exist."""
     if named := environ.get("TOKENWARD_CONFIG"):
-        return _said(os.path.abspath(named))
-    return f"{_said(places.config_directory(sys.platform, environ, home(environ)))}/config.toml"
+        return _require_text(os.path.abspath(named))
+    return f"{_require_text(places.config_directory(sys.platform, environ, home(environ)))}/config.toml"
 
 
 def state(environ: Mapping[str, str]) -> str:
     """Return the state directory."""
-    return _said(places.state_directory(sys.platform, environ, home(environ)))
+    return _require_text(places.state_directory(sys.platform, environ, home(environ)))
 
 
 def locate(environ: Mapping[str, str], setting: str | None = None, file: str = "") -> Directories:
@@ -73,24 +73,26 @@ def locate(environ: Mapping[str, str], setting: str | None = None, file: str = "
     if named := environ.get("TOKENWARD_DIR"):
         credentials, chosen_by = os.path.realpath(named), "TOKENWARD_DIR"
     elif setting:
-        written = expanded(setting, file, home(environ))
+        written = expand(setting, file, home(environ))
         credentials, chosen_by = os.path.realpath(written), f"auth-cache-dir in {file}"
     else:
         credentials, chosen_by = ordinary, ""
-    return Directories(_said(credentials), _said(ordinary), state(environ), chosen_by)
+    return Directories(
+        _require_text(credentials), _require_text(ordinary), state(environ), chosen_by
+    )
 
 
-def _said(path: str) -> str:
+def _require_text(path: str) -> str:
     """Return the path. Raises CommandError if it is not UTF-8."""
-    if not ground.is_text(path):
+    if not folder_trust.is_text(path):
         raise CommandError(
-            f"The path {ground.shown(path)} is not valid UTF-8, so nothing is kept there.",
+            f"The path {folder_trust.printable(path)} is not valid UTF-8, so nothing is kept there.",
             "rename it, or set HOME, TOKENWARD_DIR or the XDG_* variables to another one",
         )
     return path
 
 
-def expanded(path: str, file: str, home: str) -> str:
+def expand(path: str, file: str, home: str) -> str:
     """Return a path from settings: `~` is the home directory, the rest is relative to `file`.
 
     Raises CommandError for another user's home and for text that cannot be a path.

@@ -45,7 +45,7 @@ class Provider:
         self.explicit = explicit
 
 
-def here(environ: Mapping[str, str]) -> Settings:
+def settings_here(environ: Mapping[str, str]) -> Settings:
     """Return the settings for the working directory of this process."""
     try:
         cwd = os.getcwd()
@@ -75,20 +75,20 @@ class Settings:
     @once
     def config(self) -> config.Config:
         """The user's config.toml."""
-        return config.load(directories.config_file(self.environ))
+        return config.load_config(directories.config_file(self.environ))
 
     @once
     def pypirc(self) -> tuple[pypirc.Server, ...]:
         """The servers of ~/.pypirc."""
-        from tokenward.settings.pypirc import load
+        from tokenward.settings.pypirc import load_pypirc
 
-        return load(f"{directories.home(self.environ)}/.pypirc")
+        return load_pypirc(f"{directories.home(self.environ)}/.pypirc")
 
     @once
     def project(self) -> UvSettings | None:
         """The project's uv settings, trusted or not."""
         try:
-            return uv_toml.project(self.environ, self.cwd)
+            return uv_toml.project_settings(self.environ, self.cwd)
         except CommandError as error:
             self._project_is_broken = True
             self._notices.append(f"{str(error).removesuffix('.')}, so it defines nothing here.")
@@ -178,13 +178,13 @@ class Settings:
         from pathlib import Path
 
         path = str(Path(self.cwd, directory))
-        found = uv_toml.of_directory(path)
+        found = uv_toml.settings_in(path)
         if found is None:
             raise CommandError(f"{path} has neither uv.toml nor a pyproject.toml with [tool.uv].")
-        return found.file, self._trusted.add(found)
+        return found.file, self._trusted_files.add(found)
 
     @once
-    def _trusted(self) -> TrustedFiles:
+    def _trusted_files(self) -> TrustedFiles:
         from tokenward.settings.trust import TrustedFiles
 
         return TrustedFiles(directories.state(self.environ))
@@ -192,8 +192,8 @@ class Settings:
     @once
     def _users_uv(self) -> list[UvSettings]:
         both = (
-            uv_toml.user(self.environ, directories.home(self.environ)),
-            uv_toml.system(self.environ),
+            uv_toml.user_settings(self.environ, directories.home(self.environ)),
+            uv_toml.system_settings(self.environ),
         )
         return [found for found in both if found]
 
@@ -205,7 +205,7 @@ class Settings:
         project = self.project
         if project is None or not (project.auth_cache_dir or project.keyring_provider):
             return self._users_uv
-        return [project, *self._users_uv] if project in self._trusted else self._users_uv
+        return [project, *self._users_uv] if project in self._trusted_files else self._users_uv
 
     def _judge_project(self) -> None:
         """Add a notice of what an untrusted project sets."""

@@ -41,7 +41,7 @@ class Server:
     def key(self) -> str | None:
         """The service of its credential, or None if the URL is not acceptable."""
         try:
-            return urls.parse(self.url).key
+            return urls.parse_service_url(self.url).key
         except ServiceError:
             return None
 
@@ -51,19 +51,19 @@ class Server:
         return Definition(self.name, self.url, self.file, None, self.username)
 
 
-def load(path: str) -> tuple[Server, ...]:
+def load_pypirc(path: str) -> tuple[Server, ...]:
     """Read a .pypirc, () if it does not exist. Raises CommandError with a line, never a value."""
     data = read(path)
     if data is None:
         return ()
     try:
-        return parse(data.decode("utf-8-sig"), path)
+        return parse_pypirc(data.decode("utf-8-sig"), path)
     except UnicodeDecodeError:
         raise CommandError(f"{path} is not UTF-8 text.") from None
 
 
-def parse(text: str, path: str, *, every: bool = False) -> tuple[Server, ...]:
-    """Parse a .pypirc; with `every`, all sections that may be servers. Raises as `load` does.
+def parse_pypirc(text: str, path: str, *, every: bool = False) -> tuple[Server, ...]:
+    """Parse a .pypirc; with `every`, all sections that may be servers. Raises as `load_pypirc` does.
 
     An unlisted section holds its secret all the same, and `index-servers` may be misread, for
     instance with commas.
@@ -87,7 +87,7 @@ def parse(text: str, path: str, *, every: bool = False) -> tuple[Server, ...]:
             Server(
                 name,
                 section.get("repository") or FIXED.get(name, ""),
-                section.get("username") or defaults.get("username") or _fixed_username(name),
+                section.get("username") or defaults.get("username") or _default_username(name),
                 section.get("password") or defaults.get("password") or None,
                 path,
             )
@@ -95,7 +95,7 @@ def parse(text: str, path: str, *, every: bool = False) -> tuple[Server, ...]:
     return tuple(servers)
 
 
-def credential(
+def find_server(
     servers: tuple[Server, ...], key: str, username: str | None, name: str | None = None
 ) -> Server | None:
     """Return the server whose user name and password answer for `key`, or None.
@@ -127,7 +127,7 @@ def credential(
     return able[0] if able else None
 
 
-def _fixed_username(name: str) -> str | None:
+def _default_username(name: str) -> str | None:
     return "__token__" if name in FIXED else None  # as in twine: these two take only tokens
 
 

@@ -13,7 +13,13 @@ from __future__ import annotations
 
 from tokenward.errors import CommandError, sayable
 from tokenward.settings.index_definition import Definition, env_form
-from tokenward_protocol.urls import FIXED, ServiceError, is_name, parse, strip_index_suffix
+from tokenward_protocol.urls import (
+    FIXED,
+    ServiceError,
+    is_name,
+    parse_service_url,
+    strip_index_suffix,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +98,7 @@ class Service:
         keys = (strip_index_suffix(self.key), strip_index_suffix(self.publish_key))
         return tuple(dict.fromkeys(keys))
 
-    def typed(self, key: str) -> str:
+    def spelling_of(self, key: str) -> str:
         """Return one of the `logout_keys` as it was typed, with a final `/simple/`."""
         return next((k for k in (self.key, self.publish_key) if strip_index_suffix(k) == key), key)
 
@@ -115,7 +121,7 @@ class Names:
         """All definitions, the user's files first."""
         return (*self._user, *self._project)
 
-    def known(self) -> list[str]:
+    def known_names(self) -> list[str]:
         """Every name: the two fixed ones, then in the order of the files."""
         names = [*FIXED, *(d.name for d in (*self._user, *self._project))]
         return list(dict.fromkeys(names))
@@ -123,11 +129,11 @@ class Names:
     def resolve(self, name: str) -> Service:
         """Return the service of a name. Raises CommandError if it is unknown or contested."""
         if fixed := _FIXED.get(env_form(name)) if name.isascii() else None:
-            return _fixed(fixed)
+            return _fixed_service(fixed)
         mine = _find(name, self._user)
         theirs = _find(name, self._project)
         if mine and theirs:
-            if not _shared(mine, theirs):
+            if not _is_same_index(mine, theirs):
                 raise CommandError(
                     f"{name} is one index in {mine.file} and another in {theirs.file}.",
                     "give the URL, or rename it in one of the files",
@@ -137,7 +143,7 @@ class Names:
             return _service(found, from_project=theirs is not None)
         raise CommandError(
             f"No index is known {f'as {name}' if sayable(name) else 'by that name'}.",
-            f"known: {', '.join(self.known())}; or give a URL (https:// before a host's name)",
+            f"known: {', '.join(self.known_names())}; or give a URL (https:// before a host's name)",
         )
 
     def by_variable(self) -> dict[str, Service]:
@@ -146,7 +152,7 @@ class Names:
         Names with contradicting definitions and with unusable URLs are left out.
         """
         found: dict[str, list[Service]] = {}
-        for name in self.known():
+        for name in self.known_names():
             try:
                 found.setdefault(env_form(name), []).append(self.resolve(name))
             except CommandError:
@@ -161,20 +167,20 @@ def resolve(text: str, names: Callable[[], Names]) -> Service:
     """
     text = text.strip()
     if text in FIXED:
-        return _fixed(text)
+        return _fixed_service(text)
     if text and is_name(text):
         return names().resolve(text)
-    return _typed(text)
+    return _service_of_url(text)
 
 
-def _fixed(name: str) -> Service:
+def _fixed_service(name: str) -> Service:
     key = FIXED[name]
     return Service(key, key, key, key, name=name)
 
 
-def _typed(text: str) -> Service:
+def _service_of_url(text: str) -> Service:
     try:
-        parsed = parse(text)
+        parsed = parse_service_url(text)
     except ServiceError as error:
         raise CommandError(str(error), error.hint) from None
     name = next((name for name, key in FIXED.items() if key == parsed.key), None)
@@ -195,8 +201,8 @@ def _service(definition: Definition, *, from_project: bool) -> Service:
     if not definition.url:
         raise CommandError(f"{definition.file} defines {definition.name} without a URL.")
     try:
-        index = parse(definition.url)
-        publish = parse(definition.publish_url) if definition.publish_url else index
+        index = parse_service_url(definition.url)
+        publish = parse_service_url(definition.publish_url) if definition.publish_url else index
     except ServiceError as error:
         raise CommandError(f"{definition.name} in {definition.file}: {error}", error.hint) from None
     return Service(
@@ -224,7 +230,7 @@ def _find(name: str, definitions: Sequence[Definition]) -> Definition | None:
     return next((d for d in same if d.url), same[0] if same else None)
 
 
-def _shared(mine: Definition, theirs: Definition) -> bool:
+def _is_same_index(mine: Definition, theirs: Definition) -> bool:
     """Return whether two definitions of a name are of the same index."""
     return bool(
         set(_service(mine, from_project=False).logout_keys)

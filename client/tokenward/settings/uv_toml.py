@@ -74,33 +74,33 @@ class UvSettings:
         return None if has_our_provider(self.data) else self.keyring_provider
 
 
-def user(environ: Mapping[str, str], home: str) -> UvSettings | None:
+def user_settings(environ: Mapping[str, str], home: str) -> UvSettings | None:
     """Read the user's uv.toml, or the file that UV_CONFIG_FILE names. Raises CommandError."""
-    if _switched_off(environ):
+    if _is_switched_off(environ):
         return None
     if named := environ.get("UV_CONFIG_FILE"):
         return _uv_toml(os.path.join(os.getcwd(), named))
     return _uv_toml(places.uv_file(environ, home))
 
 
-def system(environ: Mapping[str, str]) -> UvSettings | None:
+def system_settings(environ: Mapping[str, str]) -> UvSettings | None:
     """Read the first system-wide uv.toml that exists. Raises CommandError."""
-    if _switched_off(environ) or environ.get("UV_CONFIG_FILE"):
+    if _is_switched_off(environ) or environ.get("UV_CONFIG_FILE"):
         return None
     return next(filter(None, map(_uv_toml, places.uv_system_files(environ))), None)
 
 
-def project(environ: Mapping[str, str], directory: str) -> UvSettings | None:
+def project_settings(environ: Mapping[str, str], directory: str) -> UvSettings | None:
     """Read the settings of the project around `directory` (absolute). Raises CommandError."""
-    if _switched_off(environ) or environ.get("UV_CONFIG_FILE"):
+    if _is_switched_off(environ) or environ.get("UV_CONFIG_FILE"):
         return None
     for folder in upward(_workspace_root(directory) or directory):
-        if found := of_directory(folder):
+        if found := settings_in(folder):
             return found
     return None
 
 
-def of_directory(directory: str) -> UvSettings | None:
+def settings_in(directory: str) -> UvSettings | None:
     """Read the settings in `directory` itself: uv.toml, else [tool.uv]. Raises CommandError."""
     if found := _uv_toml(f"{directory}/uv.toml"):
         return found
@@ -108,10 +108,10 @@ def of_directory(directory: str) -> UvSettings | None:
     if (data := read(path)) is None:
         return None
     table = _table(_table(parse_toml(data, path), "tool"), "uv", None)
-    return None if table is None else parse(table, path, data)
+    return None if table is None else parse_uv_settings(table, path, data)
 
 
-def parse(table: dict[str, Any], path: str, data: bytes) -> UvSettings:
+def parse_uv_settings(table: dict[str, Any], path: str, data: bytes) -> UvSettings:
     """Pick out the settings for tokenward; the format is uv's, so other forms are ignored."""
     definitions: list[Definition] = []
     unnamed: list[str] = []
@@ -154,7 +154,7 @@ def parse(table: dict[str, Any], path: str, data: bytes) -> UvSettings:
 
 def _uv_toml(path: str) -> UvSettings | None:
     data = read(path)
-    return None if data is None else parse(parse_toml(data, path), path, data)
+    return None if data is None else parse_uv_settings(parse_toml(data, path), path, data)
 
 
 def _workspace_root(start: str) -> str | None:
@@ -203,7 +203,7 @@ def _matches(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
     return bool(parts) and fnmatchcase(parts[0], first) and _matches(parts[1:], tuple(rest))
 
 
-def _switched_off(environ: Mapping[str, str]) -> bool:
+def _is_switched_off(environ: Mapping[str, str]) -> bool:
     return environ.get("UV_NO_CONFIG", "").lower() in {"1", "true", "yes", "on", "y", "t"}
 
 

@@ -6,7 +6,7 @@ has two, it has none.
 
 from __future__ import annotations
 
-from tokenward_protocol.urls import FIXED, ServiceError, parse, strip_index_suffix
+from tokenward_protocol.urls import FIXED, ServiceError, parse_service_url, strip_index_suffix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,6 @@ class Accounts:
 
 def _key(url: str) -> str | None:
     try:
-        return strip_index_suffix(parse(url).key)
+        return strip_index_suffix(parse_service_url(url).key)
     except ServiceError:
         return None

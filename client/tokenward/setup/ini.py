@@ -12,7 +12,7 @@ import re
 
 from tokenward.settings.setup_mark import NOTE
 from tokenward.setup.draft import BEFORE, NOTES
-from tokenward.setup.step import NotUnderstoodError, StrangersWordError
+from tokenward.setup.step import ForeignSettingError, UneditableFileError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 _HEADING = re.compile(r"\[(.+)\]")
 
 
-def parsed(text: str) -> configparser.RawConfigParser:
-    """Parse a text. Raises NotUnderstoodError."""
+def parse(text: str) -> configparser.RawConfigParser:
+    """Parse a text. Raises UneditableFileError."""
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(text)
     except configparser.Error:  # its message quotes the line, which may hold a secret
-        raise NotUnderstoodError from None
+        raise UneditableFileError from None
     return parser
 
 
-def put(draft: Draft, section: str, values: dict[str, str], *, over: bool = False) -> None:
+def put_values(draft: Draft, section: str, values: dict[str, str], *, over: bool = False) -> None:
     """Give the section these values; existing lines with the same values stay.
 
-    Raises StrangersWordError if it has another value (with `over` that becomes a comment), and
+    Raises ForeignSettingError if it has another value (with `over` that becomes a comment), and
     NotUnderstoodError if the text cannot be edited safely. The draft may be unusable then.
     """
-    said = parsed(draft.text)
+    said = parse(draft.text)
     old = dict(said[section]) if said.has_section(section) else {}
     new = {key: value for key, value in values.items() if old.get(key, "").strip() != value}
     if not new:
         return
     for key in new:
         if key in old and not over:
-            raise StrangersWordError(key)
+            raise ForeignSettingError(key)
     if not said.has_section(section):
         blank = [""] if draft.text else []
         lines = [*blank, NOTES, f"[{section}]", *(f"{k} = {v}" for k, v in new.items())]
@@ -52,15 +52,15 @@ def put(draft: Draft, section: str, values: dict[str, str], *, over: bool = Fals
     else:
         for key, value in reversed(new.items()):
             _put_line(draft, section, key, value, replaces=key in old)
-    now = parsed(draft.text)
+    now = parse(draft.text)
     if _content(now) != _content(said) | {section: {**old, **values}}:
-        raise NotUnderstoodError
+        raise UneditableFileError
 
 
 def _put_line(draft: Draft, section: str, key: str, value: str, *, replaces: bool) -> None:
     below, indent, old = _places(draft.text, section, key)
     if below is None or (replaces and old is None):
-        raise NotUnderstoodError
+        raise UneditableFileError
     line = f"{indent}{key} = {value}"
     if old is not None and replaces:
         draft.add(old, f"{indent}{NOTE}", line, comment=f"{indent}{BEFORE}")

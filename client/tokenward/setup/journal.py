@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 from tokenward.errors import CommandError
 from tokenward.files import user_files
-from tokenward.files.atomic_write import unfinished
+from tokenward.files.atomic_write import unfinished_copies
 from tokenward.files.reading import read
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Entry:
+class JournalEntry:
     """What was done to one file; `made` is true if setup created it."""
 
     __slots__ = ("digest", "inserted", "made", "over", "part")
@@ -60,7 +60,7 @@ class Journal:
 
     def __init__(self, state: str) -> None:
         self.path = f"{state}/setup.json"
-        self.files: dict[str, Entry] = {}
+        self.files: dict[str, JournalEntry] = {}
         self.folders: list[str] = []
         if (data := read(self.path)) is not None:
             self._load(data)
@@ -85,7 +85,7 @@ class Journal:
             user_files.remove(self.path)
             return
         files = {
-            path: {key: getattr(entry, key) for key in Entry.__slots__}
+            path: {key: getattr(entry, key) for key in JournalEntry.__slots__}
             for path, entry in self.files.items()
         }
         text = json.dumps({"version": 1, "files": files, "folders": self.folders}, indent=1)
@@ -100,14 +100,14 @@ class Journal:
 def is_there(state: str) -> bool:
     """Return whether there is a journal, or the remains of a setup that was killed early."""
     path = f"{state}/setup.json"
-    return os.path.lexists(path) or bool(unfinished(path))
+    return os.path.lexists(path) or bool(unfinished_copies(path))
 
 
 @contextmanager
-def locked(state: str) -> Iterator[Journal]:
+def lock(state: str) -> Iterator[Journal]:
     """Read the journal, and keep other setups out meanwhile. Raises CommandError."""
     missing = user_files.missing_folders(f"{state}/setup.json")
-    with user_files.alone_in(state):
+    with user_files.lock_folder(state):
         journal = Journal(state)
         if missing:
             journal.folders += [folder for folder in missing if folder not in journal.folders]
@@ -115,9 +115,9 @@ def locked(state: str) -> Iterator[Journal]:
         yield journal
 
 
-def _entry(found: dict[str, Any]) -> Entry:
+def _entry(found: dict[str, Any]) -> JournalEntry:
     """Parse an entry. Raises TypeError, also for wrong keys."""
-    entry = Entry(**found)
+    entry = JournalEntry(**found)
     kinds = (entry.part, str), (entry.made, bool), (entry.over, bool), (entry.digest, str)
     lines = entry.inserted if isinstance(entry.inserted, list) else [None]
     if not all(isinstance(value, kind) for value, kind in (*kinds, *((it, str) for it in lines))):

@@ -15,7 +15,7 @@ import os
 
 from tokenward.keyring_program import standalone
 from tokenward.setup import ini
-from tokenward.setup.step import Settings, Whole
+from tokenward.setup.step import SettingsEdit, WholeFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,22 +27,24 @@ PART = "keyring"
 BACKEND = f"{standalone.MODULE}.Keyring"
 
 
-def steps(config: str, state: str, home: str, python: str) -> Iterator[Whole | Settings]:
+def steps(config: str, state: str, home: str, python: str) -> Iterator[WholeFile | SettingsEdit]:
     """Yield the steps; `config` is the configuration folder, `python` our interpreter."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     module = module_path(state)
-    yield Whole(PART, module, standalone.module(python), 0o600, f"move {module} away", alone=True)
+    yield WholeFile(
+        PART, module, standalone.module(python), 0o600, f"move {module} away", alone=True
+    )
     values = {"default-keyring": BACKEND, "keyring-path": folder(state)}
 
     def edit(draft: Draft, over: bool) -> list[str]:
-        ini.put(draft, "backend", values, over=over)
+        ini.put_values(draft, "backend", values, over=over)
         return []
 
     lines = f"`default-keyring = {BACKEND}` and `keyring-path = {folder(state)}` in [backend]"
-    yield Settings(PART, configuration(config), edit, lines, needs=module)
+    yield SettingsEdit(PART, configuration(config), edit, lines, needs=module)
     program = program_path(home)
     hint = f"move {program} away; or keep it: with the keyring library it asks tokenward too"
-    yield Whole(PART, program, standalone.program(python, package), 0o755, hint)
+    yield WholeFile(PART, program, standalone.program(python, package), 0o755, hint)
 
 
 def configuration(config: str) -> str:

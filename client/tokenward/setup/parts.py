@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tokenward.setup.accounts import Accounts
-    from tokenward.setup.step import Settings, Whole
+    from tokenward.setup.step import SettingsEdit, WholeFile
 
 TOOLS: dict[str, tuple[str, ...]] = {
     "keyring": ("keyring",),
@@ -41,7 +41,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
 PARTS = ("keyring", "uv", "pip", "pypirc")
 
 
-def chosen(tools: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+def parts_for(tools: Sequence[str], environ: Mapping[str, str]) -> list[str]:
     """Return the parts that these tools need, by default those of the installed tools.
 
     Raises CommandError for an unknown tool.
@@ -51,7 +51,7 @@ def chosen(tools: Sequence[str], environ: Mapping[str, str]) -> list[str]:
     return [part for part in PARTS if part in wanted]
 
 
-def undone(tools: Sequence[str]) -> list[str]:
+def parts_to_undo(tools: Sequence[str]) -> list[str]:
     """Return the parts to undo for these tools: `keyring` only by its name, or with all.
 
     Raises CommandError for an unknown tool.
@@ -85,18 +85,18 @@ def _programs(environ: Mapping[str, str]) -> str:
 
 def steps(
     parts: Sequence[str], environ: Mapping[str, str], accounts: Accounts
-) -> Iterator[Whole | Settings]:
+) -> Iterator[WholeFile | SettingsEdit]:
     """Yield the steps of these parts, file by file."""
     home, config = directories.home(environ), config_folder(environ)
     if "keyring" in parts:
         state = directories.state(environ)
         yield from keyring_part.steps(config, state, home, sys.executable)
     if "uv" in parts:
-        yield uv_part.settings(places.uv_file(environ, home), accounts)
+        yield uv_part.settings_edit(places.uv_file(environ, home), accounts)
     if "pip" in parts:
-        yield pip_part.settings(pip_part.path(sys.platform, config, home))
+        yield pip_part.settings_edit(pip_part.path(sys.platform, config, home))
     if "pypirc" in parts:
-        yield pypirc_part.settings(home, accounts)
+        yield pypirc_part.settings_edit(home, accounts)
 
 
 def config_folder(environ: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 
 from tokenward.setup import ini
-from tokenward.setup.step import Settings, StrangersWordError
+from tokenward.setup.step import ForeignSettingError, SettingsEdit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ def path(platform: str, config: str, home: str) -> str:
     return older if os.path.exists(older) and not os.path.exists(found) else found
 
 
-def settings(path: str) -> Settings:
+def settings_edit(path: str) -> SettingsEdit:
     """Return the step for pip.conf."""
-    return Settings(PART, path, _edit, f"`{KEY} = {VALUE}` in [global]")
+    return SettingsEdit(PART, path, _edit, f"`{KEY} = {VALUE}` in [global]")
 
 
 def _edit(draft: Draft, over: bool) -> list[str]:
-    said = ini.parsed(draft.text)
+    said = ini.parse(draft.text)
     if said.has_option("global", KEY.replace("-", "_")):  # pip accepts both spellings
-        raise StrangersWordError(KEY)
-    ini.put(draft, "global", {KEY: VALUE}, over=over)
+        raise ForeignSettingError(KEY)
+    ini.put_values(draft, "global", {KEY: VALUE}, over=over)
     return []

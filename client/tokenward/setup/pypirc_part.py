@@ -10,7 +10,7 @@ https://packaging.python.org/specifications/pypirc/
 from __future__ import annotations
 
 from tokenward.setup import ini
-from tokenward.setup.step import Settings
+from tokenward.setup.step import SettingsEdit
 from tokenward_protocol.urls import FIXED
 
 TYPE_CHECKING = False
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 PART = "pypirc"
 
 
-def settings(home: str, accounts: Accounts) -> Settings:
+def settings_edit(home: str, accounts: Accounts) -> SettingsEdit:
     """Return the step for .pypirc."""
 
     def edit(draft: Draft, over: bool) -> list[str]:
         return _edit(draft, accounts, over=over)
 
     lines = "`username = __token__` in [pypi] and [testpypi]"
-    return Settings(PART, f"{home}/.pypirc", edit, lines)
+    return SettingsEdit(PART, f"{home}/.pypirc", edit, lines)
 
 
 def _edit(draft: Draft, accounts: Accounts, *, over: bool) -> list[str]:
-    said = ini.parsed(draft.text)
+    said = ini.parse(draft.text)
     listed = said.get("distutils", "index-servers", fallback=None)
     if listed is None:
-        ini.put(draft, "distutils", {"index-servers": " ".join(FIXED)})
+        ini.put_values(draft, "distutils", {"index-servers": " ".join(FIXED)})
     for name, url in FIXED.items():
         values = {"username": "__token__"}
         if not said.has_option(name, "repository"):
             values = {"repository": url, **values}
-        ini.put(draft, name, values, over=over)
+        ini.put_values(draft, name, values, over=over)
     for name, username in _servers(said, accounts):
-        ini.put(draft, name, {"username": username})
+        ini.put_values(draft, name, {"username": username})
     unlisted = [name for name in FIXED if listed is not None and name not in listed.split()]
     if not unlisted:
         return []

@@ -1,7 +1,7 @@
 """One file that setup writes: its state, its wanted state, and whose setting it has.
 
-A `Whole` file is entirely ours. A `Settings` file is the user's own and gets a few lines of ours.
-Looking changes nothing; `Look` is the result.
+A `WholeFile` file is entirely ours. A `SettingsEdit` file is the user's own and gets a few lines of ours.
+Looking changes nothing; `FileChange` is the result.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from tokenward.setup.draft import Draft, without
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenward.setup.journal import Entry
+    from tokenward.setup.journal import JournalEntry
 
 
-class StrangersWordError(Exception):
+class ForeignSettingError(Exception):
     """The file has another value already; `args[0]` is the key, never the value."""
 
 
-class NotUnderstoodError(Exception):
+class UneditableFileError(Exception):
     """The file cannot be edited without the risk of changing its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class WholeFile:
     """A file of ours. `mode` is its permissions, `hint` helps if another file is in its place.
 
     With `alone` its folder must hold nothing else, and must be closed to other users.
@@ -46,10 +46,10 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SettingsEdit:
     """Lines of ours in a settings file.
 
-    `edit(draft, over)` inserts them and returns notes for the user; it raises StrangersWordError
+    `edit(draft, over)` inserts them and returns notes for the user; it raises ForeignSettingError
     (unless `over`) and NotUnderstoodError. `lines` describes them, for a hint. `needs` is the file
     that they lead to: without it they would do harm.
     """
@@ -67,10 +67,10 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FileChange:
     """The state of a file: `before` is None if it does not exist, `after` the wanted text."""
 
-    step: Whole | Settings
+    step: WholeFile | SettingsEdit
     before: str | None = field(repr=False)
     after: str = field(repr=False)
     inserted: tuple[str, ...] = ()
@@ -78,49 +78,51 @@ class Look:
     notes: tuple[str, ...] = ()
 
     @property
-    def changes(self) -> bool:
+    def has_changes(self) -> bool:
         """Return whether there is anything to write."""
         return self.before != self.after
 
     @property
     def summary(self) -> str:
         """Return a sentence on what will be done to the file."""
-        if isinstance(self.step, Whole):
+        if isinstance(self.step, WholeFile):
             return f"{self.step.path} will be {'created' if self.before is None else 'rewritten'}."
         verb = "will be created with" if self.before is None else "will get"
         return f"{self.step.path} {verb} {self.step.lines}."
 
 
-def look(step: Whole | Settings, known: Entry | None, *, over: bool = False) -> Look:
+def plan_change(
+    step: WholeFile | SettingsEdit, known: JournalEntry | None, *, over: bool = False
+) -> FileChange:
     """Look at a step's file; `known` is its entry in the journal.
 
-    Raises StrangersWordError and NotUnderstoodError as the step's edit does (also if another file
+    Raises ForeignSettingError and UneditableFileError as the step's edit does (also if another file
     is in the place of a whole one), CommandError if it cannot be read.
     """
-    text = text_of(step.path)
-    if isinstance(step, Whole):
+    text = read_text(step.path)
+    if isinstance(step, WholeFile):
         if text is not None and not _is_ours(text, step, known):
-            raise StrangersWordError
-        return Look(step, text, step.text)
-    if known and text is not None and (notes := _still_said(step, text)) is not None:
-        return Look(step, text, text, notes=tuple(notes))
+            raise ForeignSettingError
+        return FileChange(step, text, step.text)
+    if known and text is not None and (notes := _notes_if_said(step, text)) is not None:
+        return FileChange(step, text, text, notes=tuple(notes))
     over = over or bool(known and known.over)
     draft = Draft(without(text or "", known.inserted)[0] if known else text or "")
     notes = step.edit(draft, over)
-    return Look(step, text, draft.text, tuple(draft.inserted), over, tuple(notes))
+    return FileChange(step, text, draft.text, tuple(draft.inserted), over, tuple(notes))
 
 
-def _still_said(step: Settings, text: str) -> list[str] | None:
+def _notes_if_said(step: SettingsEdit, text: str) -> list[str] | None:
     """Return the notes on a text that has all of it already, wherever; else None."""
     draft = Draft(text)
     try:
         notes = step.edit(draft, False)
-    except (StrangersWordError, NotUnderstoodError):
+    except (ForeignSettingError, UneditableFileError):
         return None
     return None if draft.inserted else notes
 
 
-def text_of(path: str) -> str | None:
+def read_text(path: str) -> str | None:
     """Return a file's text, other bytes than UTF-8 as surrogates, or None if it does not exist.
 
     Raises CommandError if it cannot be read, or is a dangling link.
@@ -136,6 +138,6 @@ def digest(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _is_ours(text: str, step: Whole, known: Entry | None) -> bool:
+def _is_ours(text: str, step: WholeFile, known: JournalEntry | None) -> bool:
     marked = standalone.MARK in text[:4096]
     return text == step.text or marked or bool(known and known.digest == digest(text))

@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 from tokenward.settings.setup_mark import UV_PROVIDER
 from tokenward.setup import toml
-from tokenward.setup.step import NotUnderstoodError, Settings
-from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, ServiceError, parse
+from tokenward.setup.step import SettingsEdit, UneditableFileError
+from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, ServiceError, parse_service_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,26 +39,26 @@ _TESTPYPI = [
 ]
 
 
-def settings(path: str, accounts: Accounts) -> Settings:
+def settings_edit(path: str, accounts: Accounts) -> SettingsEdit:
     """Return the step for uv.toml."""
 
     def edit(draft: Draft, over: bool) -> list[str]:
         return _edit(draft, accounts, over=over)
 
     shown = f'`{UV_PROVIDER[0]} = "{UV_PROVIDER[1]}"` and the user names of uv\'s publish URLs'
-    return Settings(PART, path, edit, shown)
+    return SettingsEdit(PART, path, edit, shown)
 
 
 def _edit(draft: Draft, accounts: Accounts, *, over: bool) -> list[str]:
-    said = toml.parsed(draft.text)
+    said = toml.parse(draft.text)
     tables = said.get("index", [])
     if not isinstance(tables, list):
-        raise NotUnderstoodError  # one URL, or a form that uv rejects: it excludes tables
+        raise UneditableFileError  # one URL, or a form that uv rejects: it excludes tables
     if said.get("trusted-publishing") != "always":
         url = _with_username(said.get("publish-url", PYPI), accounts)
         if url is not None:
-            toml.put(draft, "publish-url", url, over=True)
-    toml.put(draft, *UV_PROVIDER, over=over)
+            toml.put_value(draft, "publish-url", url, over=True)
+    toml.put_value(draft, *UV_PROVIDER, over=over)
     notes: list[str] = []
     for number, table in enumerate(tables):
         if isinstance(table, dict):
@@ -92,13 +92,13 @@ def _with_username(url: object, accounts: Accounts) -> str | None:
 
 def _username(url: object) -> str | None:
     try:
-        return parse(url).username if isinstance(url, str) else None
+        return parse_service_url(url).username if isinstance(url, str) else None
     except ServiceError:
         return None
 
 
 def _is_public(url: object) -> bool:
     try:
-        return isinstance(url, str) and parse(url).key in FIXED.values()
+        return isinstance(url, str) and parse_service_url(url).key in FIXED.values()
     except ServiceError:
         return False

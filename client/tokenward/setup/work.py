@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from tokenward.errors import CommandError
 from tokenward.files import user_files
 from tokenward.setup.draft import without
-from tokenward.setup.journal import Entry
-from tokenward.setup.step import Look, Whole, digest, text_of
+from tokenward.setup.journal import JournalEntry
+from tokenward.setup.step import FileChange, WholeFile, digest, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Outcome:
+class SetupOutcome:
     """The outcome for each path; `refused` has the reasons."""
 
     written: list[str] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Outcome:
     removed: list[str] = field(default_factory=list)
     refused: dict[str, CommandError] = field(default_factory=dict)
 
-    def described(self) -> dict[str, list[str]]:
+    def to_json(self) -> dict[str, list[str]]:
         """Return it as JSON has it."""
         return {
             "written": self.written,
@@ -42,14 +42,14 @@ class Outcome:
         }
 
 
-def do(looks: Sequence[Look], journal: Journal, outcome: Outcome) -> None:
+def do(looks: Sequence[FileChange], journal: Journal, outcome: SetupOutcome) -> None:
     """Write every file that differs from its wanted state. Raises CommandError for the journal."""
-    for look in looks:
-        path = look.step.path
+    for folders in looks:
+        path = folders.step.path
         try:
             user_files.forget_unfinished(path)
-            if _is_to_be_written(look, journal, outcome):
-                _write(look, journal)
+            if _is_to_be_written(folders, journal, outcome):
+                _write(folders, journal)
                 outcome.written.append(path)
             else:
                 outcome.unchanged.append(path)
@@ -57,45 +57,45 @@ def do(looks: Sequence[Look], journal: Journal, outcome: Outcome) -> None:
             outcome.refused[path] = error
 
 
-def _is_to_be_written(look: Look, journal: Journal, outcome: Outcome) -> bool:
+def _is_to_be_written(folders: FileChange, journal: Journal, outcome: SetupOutcome) -> bool:
     """Return whether a file must be written. Raises CommandError if it must not be changed."""
-    step, path = look.step, look.step.path
-    if isinstance(step, Whole):
+    step, path = folders.step, folders.step.path
+    if isinstance(step, WholeFile):
         if step.alone:
             folder, name = os.path.split(path)
             user_files.make_private(os.path.dirname(folder))
             user_files.make_private(folder, {name, "__pycache__"})
-        if not look.changes:
+        if not folders.has_changes:
             user_files.set_mode(path, step.mode)
     elif step.needs in outcome.refused:
         raise CommandError(f"{path} was not changed, because {step.needs} was not written.")
-    if not look.changes:
+    if not folders.has_changes:
         return False
-    now = text_of(path)
-    if now == look.after and path in journal.files:
+    now = read_text(path)
+    if now == folders.after and path in journal.files:
         return False  # another setup was faster
-    if now != look.before:
+    if now != folders.before:
         raise CommandError(f"{path} was changed meanwhile.", "run `auth setup` again")
     return True
 
 
-def _write(look: Look, journal: Journal) -> None:
-    path, known = look.step.path, journal.files.get(look.step.path)
+def _write(folders: FileChange, journal: Journal) -> None:
+    path, known = folders.step.path, journal.files.get(folders.step.path)
     journal.remember_folders(path)
-    mode = look.step.mode if isinstance(look.step, Whole) else 0o600
-    entry = Entry(
-        look.step.part,
-        made=known.made if known else look.before is None,
-        over=look.over,
-        inserted=list(look.inserted),
-        digest=digest(look.after) if isinstance(look.step, Whole) else "",
+    mode = folders.step.mode if isinstance(folders.step, WholeFile) else 0o600
+    entry = JournalEntry(
+        folders.step.part,
+        made=known.made if known else folders.before is None,
+        over=folders.over,
+        inserted=list(folders.inserted),
+        digest=digest(folders.after) if isinstance(folders.step, WholeFile) else "",
     )
     before = journal.files.get(path)
     journal.files[path] = entry
     journal.save()
     try:
         user_files.make_folders(path)
-        user_files.write(path, look.after, mode)
+        user_files.write(path, folders.after, mode)
     except CommandError:
         if before is None:
             del journal.files[path]
@@ -103,11 +103,11 @@ def _write(look: Look, journal: Journal) -> None:
             journal.files[path] = before
         journal.save()
         raise
-    if isinstance(look.step, Whole):
+    if isinstance(folders.step, WholeFile):
         user_files.set_mode(path, mode)
 
 
-def undo(parts: Sequence[str], journal: Journal, outcome: Outcome) -> None:
+def undo(parts: Sequence[str], journal: Journal, outcome: SetupOutcome) -> None:
     """Remove insertions from the files of these parts, and remove the files that were created.
 
     A file that was changed since keeps its changes; insertions that cannot be told apart from them
@@ -137,14 +137,14 @@ def undo(parts: Sequence[str], journal: Journal, outcome: Outcome) -> None:
     _remove_folders(last, outcome)
 
 
-def _remove_folders(folders: Sequence[str], outcome: Outcome) -> None:
+def _remove_folders(folders: Sequence[str], outcome: SetupOutcome) -> None:
     for folder in sorted(folders, key=len, reverse=True):
         _forget_compiled(folder)
         if os.path.isdir(folder) and user_files.remove_folder(folder):
             outcome.removed.append(folder)
 
 
-def _check_that_nobody_needs(path: str, entry: Entry, journal: Journal) -> None:
+def _check_that_nobody_needs(path: str, entry: JournalEntry, journal: Journal) -> None:
     for other, its in journal.files.items():
         if its.part == entry.part and not its.digest:
             raise CommandError(
@@ -153,8 +153,8 @@ def _check_that_nobody_needs(path: str, entry: Entry, journal: Journal) -> None:
             )
 
 
-def _take_out(path: str, entry: Entry, outcome: Outcome) -> None:
-    text = text_of(path)
+def _take_out(path: str, entry: JournalEntry, outcome: SetupOutcome) -> None:
+    text = read_text(path)
     if text is None:
         outcome.unchanged.append(path)
         return

@@ -11,13 +11,13 @@ Nothing here writes. `system_keyring` is a source without a file.
 from __future__ import annotations
 
 from tokenward.sources import netrc_file, pip, poetry, pypirc_file, uv_store
-from tokenward.sources.document import Document, opened
+from tokenward.sources.document import Document, open_document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tokenward.sources.known import Known
+    from tokenward.sources.known import KnownIndexes
 
 FILES = {
     "pypirc": pypirc_file,
@@ -39,9 +39,9 @@ def paths(source: str, environ: Mapping[str, str], home: str) -> list[str]:
 
 
 def documents(
-    source: str, environ: Mapping[str, str], home: str, known: Known
+    source: str, environ: Mapping[str, str], home: str, known: KnownIndexes
 ) -> Iterator[Document]:
     """Read the existing files of a source. Raises CommandError, which quotes no file."""
     for path in paths(source, environ, home):
-        if document := opened(source, path, known, FILES[source].look):
+        if document := open_document(source, path, known, FILES[source].look):
             yield document

@@ -2,7 +2,7 @@
 
 A removal cuts spans out of the text and changes nothing else: comments, order, blanks and line ends
 stay. It counts only if the rest parses as expected: exactly the other credentials, each as before.
-Pure, but `opened` reads a file.
+Pure, but `open_document` reads a file.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenward.sources.found import Found, Span
-    from tokenward.sources.known import Known
+    from tokenward.sources.found import ForeignCredential, Span
+    from tokenward.sources.known import KnownIndexes
 
-    Look = Callable[[str, str, Known], list[Found]]
+    ReadFile = Callable[[str, str, KnownIndexes], list[ForeignCredential]]
 
 _MARK = "\ufeff"
 
@@ -27,19 +27,21 @@ class Document:
 
     __slots__ = ("_known", "_look", "data", "found", "path", "source")
 
-    def __init__(self, source: str, path: str, data: bytes, known: Known, look: Look) -> None:
+    def __init__(
+        self, source: str, path: str, data: bytes, known: KnownIndexes, folders: ReadFile
+    ) -> None:
         """Parse `data`. Raises CommandError, which quotes nothing of it."""
         self.source = source
         self.path = path
         self.data = data
         self._known = known
-        self._look = look
+        self._look = folders
         self.found = self._read(data)
 
     def __repr__(self) -> str:
         return f"<Document {self.path}>"
 
-    def without(self, settled: Iterable[Found]) -> bytes:
+    def without(self, settled: Iterable[ForeignCredential]) -> bytes:
         """Return the file's bytes without the secrets in `settled`.
 
         A shared secret stays until all of its credentials are settled. Raises CommandError if a
@@ -50,7 +52,9 @@ class Document:
         needed = {span for found in kept for span in found.spans}
         spans = {span for found in gone for span in found.spans} - needed
         text = self.data.decode()
-        left = (_MARK if text.startswith(_MARK) else "") + cut(text.removeprefix(_MARK), spans)
+        left = (_MARK if text.startswith(_MARK) else "") + remove_spans(
+            text.removeprefix(_MARK), spans
+        )
         kept += [found for found in gone if needed.intersection(found.spans)]
         after = left.encode()
         if any(not found.spans for found in gone) or not self._holds_only(after, kept):
@@ -60,13 +64,13 @@ class Document:
             )
         return after
 
-    def _holds_only(self, data: bytes, kept: list[Found]) -> bool:
-        def described(those: list[Found]) -> list[tuple[object, ...]]:
+    def _holds_only(self, data: bytes, kept: list[ForeignCredential]) -> bool:
+        def sorted_facts(those: list[ForeignCredential]) -> list[tuple[object, ...]]:
             return sorted((f.services, f.username, f.secret) for f in those)
 
-        return described(self._read(data)) == described(kept)
+        return sorted_facts(self._read(data)) == sorted_facts(kept)
 
-    def _read(self, data: bytes) -> list[Found]:
+    def _read(self, data: bytes) -> list[ForeignCredential]:
         try:
             text = data.decode().removeprefix(_MARK)
         except UnicodeDecodeError:
@@ -74,13 +78,15 @@ class Document:
         return self._look(text, self.path, self._known)
 
 
-def opened(source: str, path: str, known: Known, look: Look) -> Document | None:
+def open_document(
+    source: str, path: str, known: KnownIndexes, folders: ReadFile
+) -> Document | None:
     """Read a file, and return None if it does not exist. Raises CommandError."""
     data = read(path)
-    return None if data is None else Document(source, path, data, known, look)
+    return None if data is None else Document(source, path, data, known, folders)
 
 
-def cut(text: str, spans: Iterable[Span]) -> str:
+def remove_spans(text: str, spans: Iterable[Span]) -> str:
     """Return `text` without the spans, which do not overlap."""
     parts, at = [], 0
     for start, end in sorted(spans):

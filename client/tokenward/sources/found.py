@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tokenward.errors import CommandError
-from tokenward_protocol.urls import ServiceError, parse, strip_index_suffix
+from tokenward_protocol.urls import ServiceError, parse_service_url, strip_index_suffix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ Span = tuple[int, int]
 """Start and end, in characters of the text."""
 
 
-class Found:
+class ForeignCredential:
     """One credential. `place` names it within its file, for the user; no secret is in the repr.
 
     `services` are the keys to store it under, perhaps (), and `typed` the same with their original
@@ -64,19 +64,21 @@ class Found:
         raise TypeError("a found credential is not pickled: that would write a secret")
 
 
-def at_url(place: str, url: str, username: str | None, secret: str, spans: Sequence[Span]) -> Found:
+def at_url(
+    place: str, url: str, username: str | None, secret: str, spans: Sequence[Span]
+) -> ForeignCredential:
     """Return the credential for a URL, which may hold the user name itself."""
     try:
-        parsed = parse(url)
+        parsed = parse_service_url(url)
     except ServiceError as refused:
         problem, hint = str(refused), refused.hint
-        return Found(place, (), username, secret, spans, problem=problem, hint=hint)
+        return ForeignCredential(place, (), username, secret, spans, problem=problem, hint=hint)
     key = strip_index_suffix(parsed.key)
     if username is None:
         username = "" if parsed.username is None and parsed.password else parsed.username
-    return Found(place, (key,), username, secret, spans, typed=(parsed.key,))
+    return ForeignCredential(place, (key,), username, secret, spans, typed=(parsed.key,))
 
 
-def unreadable(path: str, line: int | None) -> CommandError:
+def unreadable_error(path: str, line: int | None) -> CommandError:
     """Return the error for a file that its own tool could not read either; it quotes nothing."""
     return CommandError(f"{path} is malformed{f' in line {line}' if line else ''}.")

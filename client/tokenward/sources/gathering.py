@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from tokenward.errors import CommandError
 from tokenward.sources import pip, poetry
-from tokenward.sources.known import Index, Known
-from tokenward_protocol.urls import ServiceError, parse
+from tokenward.sources.known import KnownIndex, KnownIndexes
+from tokenward_protocol.urls import ServiceError, parse_service_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 def gather(
     settings: Settings, environ: Mapping[str, str], home: str, hosts: Iterable[str] = ()
-) -> Known:
+) -> KnownIndexes:
     """Gather from the user's files. Raises CommandError if one of ours is malformed."""
-    return Known(_indexes(settings, environ, home), hosts)
+    return KnownIndexes(_indexes(settings, environ, home), hosts)
 
 
-def _indexes(settings: Settings, environ: Mapping[str, str], home: str) -> Iterator[Index]:
+def _indexes(settings: Settings, environ: Mapping[str, str], home: str) -> Iterator[KnownIndex]:
     for service in settings.names.by_variable().values():
         if not service.from_project:
             user = service.default_username
-            yield Index(service.publish_url, service.name, user)
-            yield Index(service.url, service.name, user)
+            yield KnownIndex(service.publish_url, service.name, user)
+            yield KnownIndex(service.url, service.name, user)
     named: dict[str, str] = {}
     for path in poetry.files(environ, home):
         with suppress(CommandError):  # reported when Poetry's secrets are read
@@ -39,5 +39,5 @@ def _indexes(settings: Settings, environ: Mapping[str, str], home: str) -> Itera
     others = [*settings.unnamed_indexes, *pip.indexes(environ, home)]
     for name, url in [*named.items(), *((None, url) for url in others)]:
         with suppress(ServiceError):
-            parsed = parse(url)
-            yield Index(parsed.url, name, parsed.username)
+            parsed = parse_service_url(url)
+            yield KnownIndex(parsed.url, name, parsed.username)

@@ -17,14 +17,14 @@ import re
 import sys
 from typing import NamedTuple
 
-from tokenward.sources.found import Found, unreadable
+from tokenward.sources.found import ForeignCredential, unreadable_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tokenward.sources.found import Span
-    from tokenward.sources.known import Known
+    from tokenward.sources.known import KnownIndexes
 
 _VALUE = re.compile(r'"(?:[^"\\]|\\.)*"|(?:[^ \t\r\n\\]|\\.)+', re.DOTALL)
 _WORD = re.compile(rf"#[^\n]*|{_VALUE.pattern}", re.DOTALL)
@@ -55,21 +55,23 @@ def files(environ: Mapping[str, str], home: str) -> list[str]:
     return [os.path.abspath(environ.get("NETRC") or f"{home}/.netrc")]
 
 
-def look(text: str, path: str, known: Known) -> list[Found]:
+def look(text: str, path: str, known: KnownIndexes) -> list[ForeignCredential]:
     """Return the entries with a password. Raises CommandError."""
     return [
-        _described(entry, path, known, _lines(text, entry))
+        _credential_of(entry, path, known, _lines(text, entry))
         for entry in _entries(text, path)
         if entry.values.get("password")
     ]
 
 
-def _described(entry: _Entry, path: str, known: Known, spans: list[Span]) -> Found:
+def _credential_of(
+    entry: _Entry, path: str, known: KnownIndexes, spans: list[Span]
+) -> ForeignCredential:
     username, secret = entry.values.get("login", ""), entry.values["password"]
     place = f"machine {entry.machine}" if entry.machine else "default"
     roots = known.roots(entry.machine)
     if roots:
-        return Found(place, roots, username, secret, spans)
+        return ForeignCredential(place, roots, username, secret, spans)
     problem, hint = (
         f"No file of yours names an index on {entry.machine}.",
         (f"`auth import netrc --host {entry.machine}` imports it all the same"),
@@ -77,7 +79,7 @@ def _described(entry: _Entry, path: str, known: Known, spans: list[Span]) -> Fou
     if not entry.machine:
         problem = f"The entry `default` of {path} is for every host, so it is for no index."
         hint = "`auth login URL` stores it for one index"
-    return Found(
+    return ForeignCredential(
         place, (), username or "?", secret, spans, problem=problem, hint=hint, foreign=True
     )
 
@@ -95,13 +97,13 @@ def _entries(text: str, path: str) -> Iterator[_Entry]:
             if token.text == "macdef":
                 floor = _macro_end(text, token.span[1])
         elif entry is None or token.text not in _NAMES:
-            raise unreadable(path, text.count("\n", 0, token.span[0]) + 1)
+            raise unreadable_error(path, text.count("\n", 0, token.span[0]) + 1)
         if entry:
             entry.tokens.append(token.span)
         if token.text not in {"default", "macdef"}:
             value = next(tokens, None)
             if value is None or entry is None:
-                raise unreadable(path, text.count("\n") + 1)
+                raise unreadable_error(path, text.count("\n") + 1)
             entry.tokens.append(value.span)
             if token.text == "machine":
                 entry.machine = value.text

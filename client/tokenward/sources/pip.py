@@ -18,15 +18,15 @@ from urllib.parse import unquote
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import read
-from tokenward.sources.found import USERINFO, Found, at_url, unreadable
+from tokenward.sources.found import USERINFO, ForeignCredential, at_url, unreadable_error
 from tokenward.sources.lines import ini
-from tokenward_protocol.urls import masked
+from tokenward_protocol.urls import mask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tokenward.sources.known import Known
+    from tokenward.sources.known import KnownIndexes
 
 _KEYS = {"index-url", "extra-index-url"}
 _URL = re.compile(r"\w+://\S+")
@@ -47,14 +47,14 @@ def files(environ: Mapping[str, str], home: str) -> list[str]:
     return found
 
 
-def look(text: str, path: str, _known: Known) -> list[Found]:
+def look(text: str, path: str, _known: KnownIndexes) -> list[ForeignCredential]:
     """Return every URL with a password. Raises CommandError."""
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(text)
     except configparser.Error as error:
-        raise unreadable(path, getattr(error, "lineno", None)) from None
-    found: list[Found] = []
+        raise unreadable_error(path, getattr(error, "lineno", None)) from None
+    found: list[ForeignCredential] = []
     for place, url, start in _urls(text):
         said = USERINFO.match(url)
         if said and (said[3] or (said[1] and (said[2] or _TOKEN.fullmatch(unquote(said[1]))))):
@@ -77,7 +77,7 @@ def _urls(text: str) -> Iterator[tuple[str, str, int]]:
             continue
         for start, end in setting.spans:
             for url in _URL.finditer(text, start, end):
-                bare = masked(url[0]).replace("***@", "")
+                bare = mask(url[0]).replace("***@", "")
                 yield f"[{setting.names[0]}] {setting.names[1]} {bare}", url[0], url.start()
 
 

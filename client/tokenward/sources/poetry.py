@@ -13,7 +13,7 @@ import sys
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import parse_toml, read
-from tokenward.sources.found import Found, at_url
+from tokenward.sources.found import ForeignCredential, at_url
 from tokenward.sources.lines import toml
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from tokenward.sources.known import Known
+    from tokenward.sources.known import KnownIndexes
 
 _USER = "__token__"
 
@@ -37,20 +37,20 @@ def files(environ: Mapping[str, str], home: str) -> list[str]:
     return [os.path.join(os.path.abspath(folder), "auth.toml")]
 
 
-def look(text: str, path: str, known: Known) -> list[Found]:
+def look(text: str, path: str, known: KnownIndexes) -> list[ForeignCredential]:
     """Return the credentials that Poetry would find. Raises CommandError."""
     urls = repositories(path)
     settings = parse_toml(text.encode(), path)
     spans = {setting.names: setting.spans for setting in toml(text)}
-    found: list[Found] = []
+    found: list[ForeignCredential] = []
     for names, username, secret in _secrets(settings):
         place, name = ".".join(names[:2]), names[1]
-        url = urls.get(name) or known.named(name)
+        url = urls.get(name) or known.key_of_name(name)
         if url:
             found.append(at_url(place, url, username, secret, spans.get(names, ())))
             continue
         found.append(
-            Found(
+            ForeignCredential(
                 place,
                 (),
                 username,

@@ -10,14 +10,14 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 from tokenward.settings import pypirc
-from tokenward.sources.found import USERINFO, Found, at_url
+from tokenward.sources.found import USERINFO, ForeignCredential, at_url
 from tokenward.sources.lines import ini
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenward.sources.known import Known
+    from tokenward.sources.known import KnownIndexes
 
 
 def files(_environ: Mapping[str, str], home: str) -> list[str]:
@@ -25,11 +25,11 @@ def files(_environ: Mapping[str, str], home: str) -> list[str]:
     return [f"{home}/.pypirc"]
 
 
-def look(text: str, path: str, _known: Known) -> list[Found]:
+def look(text: str, path: str, _known: KnownIndexes) -> list[ForeignCredential]:
     """Return the credentials that twine would find. Raises CommandError."""
     spans = {setting.names: setting.spans for setting in ini(text)}
-    found: list[Found] = []
-    for server in pypirc.parse(text, path, every=True):
+    found: list[ForeignCredential] = []
+    for server in pypirc.parse_pypirc(text, path, every=True):
         place = f"[{server.name}]"
         for start, end in spans.get((server.name, "repository"), ()):
             found += _in_url(f"{place} repository", text[start:end], start, server.username)
@@ -41,11 +41,15 @@ def look(text: str, path: str, _known: Known) -> list[Found]:
             found.append(at_url(place, server.url, server.username, server.password, where))
         else:
             problem = f"{path} gives {server.name} no `repository`."
-            found.append(Found(place, (), server.username, server.password, where, problem=problem))
+            found.append(
+                ForeignCredential(
+                    place, (), server.username, server.password, where, problem=problem
+                )
+            )
     return found
 
 
-def _in_url(place: str, line: str, start: int, username: str | None) -> list[Found]:
+def _in_url(place: str, line: str, start: int, username: str | None) -> list[ForeignCredential]:
     said = USERINFO.search(line)
     if said is None or not said[3]:
         return []

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tokenward.sources.document import Document
-    from tokenward.sources.found import Found
+    from tokenward.sources.found import ForeignCredential
 
 
-def remove(document: Document, settled: Iterable[Found]) -> bool:
+def remove_secrets(document: Document, settled: Iterable[ForeignCredential]) -> bool:
     """Remove the secrets in `settled` from the document's file. Raises CommandError.
 
     Return whether other users could read the file until now.
@@ -46,7 +46,7 @@ def remove(document: Document, settled: Iterable[Found]) -> bool:
                     "do it again",
                 )
 
-        with _locked(document):
+        with _lock_store(document):
             replace(
                 path,
                 after,
@@ -88,7 +88,7 @@ def _keep_readable(shown: str, text: str) -> None:
 
 
 @contextmanager
-def _locked(document: Document) -> Iterator[None]:
+def _lock_store(document: Document) -> Iterator[None]:
     """Hold the lock that uv takes for its store."""
     if document.source != "uv":
         yield

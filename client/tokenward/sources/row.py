@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenward.credentials.bulk_store import ALREADY, DIFFERENT, NEW, REPLACED, Outcome
+from tokenward.credentials.bulk_store import ALREADY, DIFFERENT, NEW, REPLACED, ImportOutcome
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenward.sources.document import Document
-    from tokenward.sources.found import Found
+    from tokenward.sources.found import ForeignCredential
     from tokenward.sources.system_keyring import Items
 
 FOUND, SKIPPED = "found", "skipped"
@@ -30,16 +30,16 @@ class Row:
     def __init__(
         self,
         origin: Document | Items,
-        found: Found,
+        found: ForeignCredential,
         key: str | None = None,
-        outcome: Outcome | None = None,
+        outcome: ImportOutcome | None = None,
     ) -> None:
         self.source = origin.source
         self.file = origin.path
         self.found = found
         self.key = key
         state = SKIPPED if found.problem else FOUND
-        self.outcome = outcome or Outcome(state, found.problem, found.hint)
+        self.outcome = outcome or ImportOutcome(state, found.problem, found.hint)
         self.removed = False
 
     @property

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from tokenward.errors import CommandError
 from tokenward.keyring_program import standalone
-from tokenward.sources.found import Found
-from tokenward.ui.formatting import listed
+from tokenward.sources.found import ForeignCredential
+from tokenward.ui.formatting import join_words
 from tokenward_protocol.urls import FIXED, strip_index_suffix
 
 TYPE_CHECKING = False
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from keyring.backend import KeyringBackend
 
-    from tokenward.sources.known import Index, Known
+    from tokenward.sources.known import KnownIndex, KnownIndexes
 
 SECONDS = 60
 """Seconds that a keyring may take in all: the user may have to unlock it."""
@@ -41,19 +41,19 @@ class Items:
 
     source = "keyring"
 
-    def __init__(self, backends: Iterable[KeyringBackend], known: Known) -> None:
+    def __init__(self, backends: Iterable[KeyringBackend], known: KnownIndexes) -> None:
         """Ask for all of them. Raises CommandError if a keyring fails or is locked."""
         self._backends = list(backends)
-        self._places: dict[Found, tuple[KeyringBackend, str]] = {}
+        self._places: dict[ForeignCredential, tuple[KeyringBackend, str]] = {}
         if not self._backends:
             raise CommandError("No keyring is installed here except tokenward's own.")
-        self.path = listed([_name(backend) for backend in self._backends])
+        self.path = join_words([_name(backend) for backend in self._backends])
         with _deadline(self.path):
             for spelling, key, usernames in _spellings(known):
                 self._ask(spelling, key, usernames)
         self.found = list(self._places)
 
-    def remove(self, settled: Iterable[Found]) -> None:
+    def remove(self, settled: Iterable[ForeignCredential]) -> None:
         """Delete imported credentials. Raises CommandError for the first that cannot be deleted."""
         from keyring.errors import KeyringError
 
@@ -84,7 +84,10 @@ class Items:
                 user = item.username or username or ""
                 place = f"{user or 'somebody'} of {spelling}"
                 if all(place != other.place for other in self._places):
-                    self._places[Found(place, (key,), user, item.password)] = backend, spelling
+                    self._places[ForeignCredential(place, (key,), user, item.password)] = (
+                        backend,
+                        spelling,
+                    )
 
 
 def backends() -> list[KeyringBackend]:
@@ -118,7 +121,7 @@ def _name(backend: KeyringBackend) -> str:
     return f"the keyring {type(backend).__module__}.{type(backend).__qualname__}"
 
 
-def _spellings(known: Known) -> Iterator[tuple[str, str, list[str | None]]]:
+def _spellings(known: KnownIndexes) -> Iterator[tuple[str, str, list[str | None]]]:
     """Yield what to ask for, the key to store it under, and the user names to ask with."""
     for name, key in FIXED.items():
         host = urlsplit(key).netloc
@@ -131,7 +134,7 @@ def _spellings(known: Known) -> Iterator[tuple[str, str, list[str | None]]]:
             yield spelling, key, [*usernames, None]
 
 
-def _of(index: Index) -> Iterator[tuple[str, str]]:
+def _of(index: KnownIndex) -> Iterator[tuple[str, str]]:
     """Yield the spellings of one index, each with the key to store under."""
     key, bare = strip_index_suffix(index.key), index.url.rstrip("/")
     for spelling in (

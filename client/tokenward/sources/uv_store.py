@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 
 from tokenward.files.reading import parse_toml
-from tokenward.sources.found import Found, at_url
+from tokenward.sources.found import ForeignCredential, at_url
 from tokenward.sources.lines import toml
-from tokenward_protocol.urls import masked
+from tokenward_protocol.urls import mask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenward.sources.found import Span
-    from tokenward.sources.known import Known
+    from tokenward.sources.known import KnownIndexes
 
 
 def files(environ: Mapping[str, str], home: str) -> list[str]:
@@ -30,28 +30,28 @@ def files(environ: Mapping[str, str], home: str) -> list[str]:
     return [os.path.join(os.path.abspath(folder), "credentials.toml")]
 
 
-def look(text: str, path: str, _known: Known) -> list[Found]:
+def look(text: str, path: str, _known: KnownIndexes) -> list[ForeignCredential]:
     """Return the credentials that uv would find. Raises CommandError."""
     entries = parse_toml(text.encode(), path).get("credential", [])
     spans: dict[int, list[Span]] = {}
     for setting in toml(text):
         if setting.names[:1] == ("credential",):
             spans.setdefault(setting.number, []).extend(setting.spans)
-    found: list[Found] = []
+    found: list[ForeignCredential] = []
     for number, entry in enumerate(entries if isinstance(entries, list) else ()):
         if isinstance(entry, dict) and (one := _entry(entry, spans.get(number, []))):
             found.append(one)
     return found
 
 
-def _entry(entry: dict[str, Any], spans: list[Span]) -> Found | None:
+def _entry(entry: dict[str, Any], spans: list[Span]) -> ForeignCredential | None:
     service, username = str(entry.get("service", "")), entry.get("username")
     secret = entry.get("password") or entry.get("token")
     if not isinstance(secret, str):
         return None
-    place = masked(service).replace("***@", "")
+    place = mask(service).replace("***@", "")
     if entry.get("scheme") == "bearer":
         problem = f"{place} has a bearer token, which has no user name."
         hint = "`auth login` stores it, if the index accepts it as an API token"
-        return Found(place, (), None, secret, spans, problem=problem, hint=hint)
+        return ForeignCredential(place, (), None, secret, spans, problem=problem, hint=hint)
     return at_url(place, service, username if isinstance(username, str) else None, secret, spans)

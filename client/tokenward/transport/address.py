@@ -2,7 +2,7 @@
 
 It is `$TOKENWARD_SOCK` if set; else a socket in the first runtime directory that is a directory and
 not a link, belongs to the user and has mode 0700. `runtime_directory` only looks;
-`made_runtime_directory`, before an agent is started, makes a missing one. Nothing is made or
+`make_runtime_directory`, before an agent is started, makes a missing one. Nothing is made or
 looked for directly in /tmp, where another user can be first.
 """
 
@@ -30,9 +30,9 @@ def runtime_directory(environ: Mapping[str, str], state: str) -> str | None:
     return next(filter(is_private, _candidates(environ, state)), None)
 
 
-def made_runtime_directory(environ: Mapping[str, str], state: str) -> str | None:
+def make_runtime_directory(environ: Mapping[str, str], state: str) -> str | None:
     """Return the runtime directory, making it if it is missing; None if that fails."""
-    return _first_made(_candidates(environ, state))
+    return _make_first(_candidates(environ, state))
 
 
 def lasting_directory(environ: Mapping[str, str], state: str) -> str | None:
@@ -42,7 +42,7 @@ def lasting_directory(environ: Mapping[str, str], state: str) -> str | None:
     that folder.
     """
     swept = swept_directory()
-    return _first_made([path for path in _candidates(environ, state) if path != swept])
+    return _make_first([path for path in _candidates(environ, state) if path != swept])
 
 
 def swept_directory() -> str | None:
@@ -51,7 +51,7 @@ def swept_directory() -> str | None:
     return None if temp is None else places.runtime_directories("darwin", 0, {}, "", temp)[0]
 
 
-def _first_made(candidates: list[str]) -> str | None:
+def _make_first(candidates: list[str]) -> str | None:
     if found := next(filter(is_private, candidates), None):
         return found
     *shared, last = candidates
@@ -61,7 +61,7 @@ def _first_made(candidates: list[str]) -> str | None:
                 continue
         except OSError:
             continue
-        if _made(candidate):
+        if _make_private(candidate):
             return candidate
     from tokenward.files import own_folders
 
@@ -69,7 +69,7 @@ def _first_made(candidates: list[str]) -> str | None:
         own_folders.make(os.path.dirname(last))
     except (OSError, own_folders.UnsafePlaceError):
         return None
-    return last if _made(last) else None
+    return last if _make_private(last) else None
 
 
 def is_private(path: str) -> bool:
@@ -106,7 +106,7 @@ def _temporary() -> str | None:
     return os.confstr(places.DARWIN_USER_TEMP_DIR) if sys.platform == "darwin" else None
 
 
-def _made(path: str) -> bool:
+def _make_private(path: str) -> bool:
     """Make a directory that is private from the start; return whether there is one now."""
     try:
         os.mkdir(path, 0o700)

@@ -75,16 +75,16 @@ def connect(
     if found := own_folders.objection(directory, f"{state}/"):
         raise AgentUnreachable(f"{found.sentence}.", found.hint)
     may_start = start and environ.get("TOKENWARD_NO_AUTOSTART", "") in {"", "0"}
-    look = address.made_runtime_directory if may_start else address.runtime_directory
+    look = address.make_runtime_directory if may_start else address.runtime_directory
     base = look(environ, state)
     if base is None and may_start:
-        raise _no_place(f"{state}/run")
+        raise _no_place_error(f"{state}/run")
     search = _Search(directory, ordinary, base, state, environ, None if start else asleep)
     for _ in range(_ROUNDS):
-        met = search.met()
+        met = search.find()
         if isinstance(met, str):
             if not may_start:
-                raise _absent(start)
+                raise _absent_error(start)
             search.start(met)
         elif met is not None:
             if not (replace and may_start and met.may_be_replaced()):
@@ -99,7 +99,7 @@ def connect(
     raise AgentUnreachable("The agent cannot be reached.", "`auth agent restart`")
 
 
-def _no_place(last: str) -> AgentUnreachable:
+def _no_place_error(last: str) -> AgentUnreachable:
     """Return the error for no usable directory for a socket, not even the last candidate."""
     if absent := missing(last):
         return AgentUnreachable(
@@ -136,7 +136,7 @@ class _Search:
         self._environ = environ
         self._asleep = asleep
 
-    def met(self) -> Connection | str | None:
+    def find(self) -> Connection | str | None:
         """Return a connection, or the address for a new agent; None if another look may help.
 
         Raises AgentUnreachable (AgentAbsent: there is no address at all), AgentError.
@@ -144,7 +144,7 @@ class _Search:
         free = busy = None
         for path, is_own in self.addresses():
             try:
-                if (found := self._greeted(path, is_own=is_own)) is not None:
+                if (found := self._greet(path, is_own=is_own)) is not None:
                     return found
             except AgentAbsent:
                 free = free or (path if is_own else None)
@@ -157,7 +157,7 @@ class _Search:
         if busy is not None:
             raise busy
         if free is None and self._base is None:
-            raise _absent(self._asleep is None)
+            raise _absent_error(self._asleep is None)
         return free
 
     def start(self, path: str) -> None:
@@ -192,16 +192,18 @@ class _Search:
         """Return the address that the agent has recorded."""
         from tokenward.transport import recorded_address
 
-        return recorded_address.address(f"{self._state}/{places.directory_tag(self._directory)}")
+        return recorded_address.recorded_address(
+            f"{self._state}/{places.directory_tag(self._directory)}"
+        )
 
-    def _greeted(self, path: str, *, is_own: bool) -> Connection | None:
+    def _greet(self, path: str, *, is_own: bool) -> Connection | None:
         """Connect to an agent; None if it serves another directory, or is not what it claims."""
         if is_own:
             if self._asleep is not None and self._asleep(path, self._environ):
-                raise _absent(wanted=False)
-            return _greeted(path, self._directory)
+                raise _absent_error(wanted=False)
+            return _connect_and_greet(path, self._directory)
         try:
-            return _greeted(path, self._directory)
+            return _connect_and_greet(path, self._directory)
         except AgentLost:
             raise
         except AgentUnreachable:
@@ -225,7 +227,7 @@ def _connect_to(path: str) -> Connection:
     return connection
 
 
-def _greeted(path: str, directory: str) -> Connection | None:
+def _connect_and_greet(path: str, directory: str) -> Connection | None:
     """Connect to an agent of our own; None if it serves another directory."""
     stream = open_stream(path)
     if stream.stranger is not None:
@@ -246,7 +248,7 @@ def _greeted(path: str, directory: str) -> Connection | None:
     return connection
 
 
-def _absent(wanted: bool) -> AgentAbsent:
+def _absent_error(wanted: bool) -> AgentAbsent:
     if wanted:
         return AgentAbsent(
             "No agent is running, and TOKENWARD_NO_AUTOSTART prevents its start.",

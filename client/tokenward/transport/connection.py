@@ -13,8 +13,8 @@ from time import monotonic
 from tokenward.errors import AgentUnreachable, CommandError
 from tokenward_protocol import VERSION
 from tokenward_protocol.errors import LocalError, RemoteError
-from tokenward_protocol.frames import PREFIX, cut, frame
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import PREFIX, find_frame, make_frame
+from tokenward_protocol.messages import make_request
 from tokenward_protocol.packing import unpack
 
 TYPE_CHECKING = False
@@ -105,8 +105,8 @@ class Connection:
             )
         self._number += 1
         try:
-            header = request(op, self._number, {**arguments, "dir": self._directory})
-            data = frame(header, body)
+            header = make_request(op, self._number, {**arguments, "dir": self._directory})
+            data = make_frame(header, body)
         except LocalError as error:
             raise CommandError(str(error)) from None
         try:
@@ -120,7 +120,7 @@ class Connection:
             raise
         if answer.header["ok"]:
             return answer
-        raise _refusal(answer.header)
+        raise _error_of(answer.header)
 
     def _exchange(self, data: bytes, deadline: float) -> Answer:
         received = bytearray()
@@ -129,7 +129,7 @@ class Connection:
                 self._stream.send(data, deadline)
             except (BrokenPipeError, ConnectionResetError):
                 pass  # its answer may say why
-            while (ends := cut(memoryview(received))) is None:
+            while (ends := find_frame(memoryview(received))) is None:
                 more = self._stream.receive(deadline)
                 if not more:
                     raise AgentLost("The agent hung up.", "try again")
@@ -170,9 +170,9 @@ class Connection:
 
     def may_be_replaced(self) -> bool:
         """Return whether the agent is older than this client and loses nothing by a restart."""
-        return self.greeting.get("replaceable") is True and _release(
+        return self.greeting.get("replaceable") is True and _version_numbers(
             self.greeting.get("version")
-        ) < _release(VERSION)
+        ) < _version_numbers(VERSION)
 
     def stop(self) -> None:
         """End the agent, and return when it has hung up."""
@@ -186,7 +186,7 @@ class Connection:
         self.close()
 
 
-def _refusal(header: dict[str, Any]) -> AgentError:
+def _error_of(header: dict[str, Any]) -> AgentError:
     code, message, hint = (header.get(key) for key in ("code", "message", "hint"))
     return AgentError(
         code if isinstance(code, str) else "internal",
@@ -196,6 +196,6 @@ def _refusal(header: dict[str, Any]) -> AgentError:
     )
 
 
-def _release(version: object) -> tuple[int, ...]:
+def _version_numbers(version: object) -> tuple[int, ...]:
     """Return the numbers of a version, for comparing; text that is not a number counts as 0."""
     return tuple(int(n) if n.isascii() and n.isdigit() else 0 for n in str(version).split("."))

@@ -28,7 +28,7 @@ def runtime_directory(_environ: Mapping[str, str], _state: str) -> str | None:
         ) from None
 
 
-made_runtime_directory = runtime_directory
+make_runtime_directory = runtime_directory
 
 
 def addresses(base: str, directory: str, ordinary: str) -> Iterator[str]:

@@ -52,7 +52,7 @@ class PipeStream:
         sent = 0
         while sent < len(data):
             rest = ctypes.create_string_buffer(data[sent:], len(data) - sent)
-            moved = self._moved(calls.write_file, rest, deadline)
+            moved = self._transfer(calls.write_file, rest, deadline)
             if not moved:
                 raise BrokenPipeError
             sent += moved
@@ -60,10 +60,10 @@ class PipeStream:
     def receive(self, deadline: float) -> bytes:
         """Return some bytes as soon as there are any; b"" at the end of the stream."""
         room = ctypes.create_string_buffer(65536)
-        size = self._moved(calls.read_file, room, deadline)
+        size = self._transfer(calls.read_file, room, deadline)
         return room.raw[:size]
 
-    def _moved(
+    def _transfer(
         self, call: ctypes._NamedFuncPointer, buffer: ctypes.Array[ctypes.c_char], deadline: float
     ) -> int:
         """Read or write, wait, and return the number of bytes; 0 at the end of the stream."""
@@ -73,7 +73,7 @@ class PipeStream:
             if error in _ENDED:
                 return 0
             if error != calls.ERROR_IO_PENDING:
-                raise calls.failed()
+                raise calls.last_error()
             late = calls.wait(self._event, _milliseconds(deadline)) == calls.WAIT_TIMEOUT
             if late:
                 calls.cancel_io(self._handle, task)
@@ -84,7 +84,7 @@ class PipeStream:
                 raise TimeoutError
             if ctypes.get_last_error() in _ENDED:
                 return 0
-            raise calls.failed()
+            raise calls.last_error()
         return moved.value
 
     def withdraw(self) -> None:
@@ -109,7 +109,7 @@ def open_stream(path: str) -> PipeStream:
             f"it must be {PIPES}NAME",
         )
     try:
-        handle = _connected(path)
+        handle = _connect(path)
     except FileNotFoundError:
         raise AgentAbsent("No agent is running.", "`auth agent start` starts it") from None
     except TimeoutError:
@@ -130,7 +130,7 @@ def open_stream(path: str) -> PipeStream:
     return PipeStream(handle, None if owner == own_sid() else owner)
 
 
-def _connected(path: str) -> int:
+def _connect(path: str) -> int:
     """Open the pipe; wait while every instance of it is in use. Raises OSError."""
     deadline = monotonic() + CONNECT_SECONDS
     while True:
@@ -138,7 +138,7 @@ def _connected(path: str) -> int:
         if handle != calls.INVALID_HANDLE:
             return handle
         if ctypes.get_last_error() != calls.ERROR_PIPE_BUSY:
-            raise calls.failed()
+            raise calls.last_error()
         left = _milliseconds(deadline)
         if not left:
             raise TimeoutError

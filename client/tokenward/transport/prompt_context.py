@@ -21,7 +21,7 @@ def session_variables(environ: Mapping[str, str]) -> dict[str, str]:
     return {key: environ[name] for key, name in VARIABLES.items() if environ.get(name)}
 
 
-def screen(environ: Mapping[str, str]) -> dict[str, str | bool]:
+def prompt_arguments(environ: Mapping[str, str]) -> dict[str, str | bool]:
     """Return the arguments that let an agent prompt the user, for whom this process waits."""
     found: dict[str, str | bool] = {"attended": True, **session_variables(environ)}
     if term := environ.get("TERM"):

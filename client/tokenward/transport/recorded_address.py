@@ -20,12 +20,12 @@ MOST = 4096
 """The maximum length of a record in bytes: a socket's path is shorter."""
 
 
-def address(state_folder: str) -> str | None:
+def recorded_address(state_folder: str) -> str | None:
     """Return the recorded address of this host's agent, which may be gone by now, or None."""
     if sys.platform == "win32":
         return None  # the name of its pipe depends on no variable
     try:
-        file = os.open(f"{state_folder}/{name()}", os.O_RDONLY | SAFE)
+        file = os.open(f"{state_folder}/{host_record_name()}", os.O_RDONLY | SAFE)
     except OSError:
         return None
     try:
@@ -41,7 +41,7 @@ def address(state_folder: str) -> str | None:
     return path if end and os.path.isabs(path) and "\0" not in path else None
 
 
-def name() -> str:
+def host_record_name() -> str:
     """Return the name of this host's record."""
     if sys.platform == "win32":
         raise NotImplementedError

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tokenward.errors import CommandError, Shown, sayable
-from tokenward.ui.formatting import listed
+from tokenward.errors import CommandError, HelpShown, sayable
+from tokenward.ui.formatting import join_words
 from tokenward.ui.terminal import COLORS
 from tokenward_protocol import VERSION
 from tokenward_protocol.messages import PROVIDERS
@@ -26,12 +26,12 @@ _GIVEN = " given"
 """The attribute of the namespace that lists the options that were read."""
 
 
-class _Show(argparse.Action):
+class _ShowHelp(argparse.Action):
     """`--help` and `--version`: leave the parser with a text instead of printing and exiting."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         text = parser.format_help() if self.dest == "help" else f"tokenward {VERSION}"
-        raise Shown(text.rstrip())
+        raise HelpShown(text.rstrip())
 
 
 class _Once(argparse.Action):
@@ -87,32 +87,32 @@ class Parser(argparse.ArgumentParser):
             default="auto",
             help="colour of messages (default: auto)",
         )
-        add("--version", action=_Show, nargs=0, help="print the version")
-        add("-h", "--help", action=_Show, nargs=0, help="print this help")
+        add("--version", action=_ShowHelp, nargs=0, help="print the version")
+        add("-h", "--help", action=_ShowHelp, nargs=0, help="print this help")
 
     def examples(self, *lines: str) -> None:
         """Put examples at the end of the help."""
         self.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)
 
     def read(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Parse. Raises CommandError, or Shown for help and version."""
+        """Parse. Raises CommandError, or HelpShown for help and version."""
         arguments, extra = self.parse_known_args(argv)
         for word in extra:
             if word.startswith("--") and word != "--":
                 option = word.partition("=")[0]
                 shown = f"option `{option}`" if sayable(option) else "such option"
-                raise self._wrong(f"There is no {shown}.")
+                raise self._usage_error(f"There is no {shown}.")
             if word.startswith("-") and word not in {"-", "--"}:
-                raise self._wrong(f"There is no option `{word[:2]}`.")
+                raise self._usage_error(f"There is no option `{word[:2]}`.")
         if [word for word in extra if word != "--"]:
-            raise self._wrong(f"`{self.prog}` got too many arguments.")
+            raise self._usage_error(f"`{self.prog}` got too many arguments.")
         return arguments
 
     def error(self, message: str) -> NoReturn:
         """Raise an error of argparse as a CommandError."""
-        raise self._wrong(_sentence(message))
+        raise self._usage_error(_sentence(message))
 
-    def _wrong(self, sentence: str) -> CommandError:
+    def _usage_error(self, sentence: str) -> CommandError:
         return CommandError(sentence, f"`{self.prog} --help`")
 
 
@@ -127,7 +127,7 @@ def _sentence(message: str) -> str:
     option = f"`{argument.rpartition('/')[2]}`"
     if message.startswith("the following arguments are required"):
         missing = [f"`{name}`" for name in problem.split(", ")]
-        return f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing."
+        return f"{join_words(missing)} {'is' if len(missing) == 1 else 'are'} missing."
     if not colon:
         return "The arguments cannot be parsed."
     if problem.startswith("expected"):
@@ -159,7 +159,7 @@ def lifetime(text: str) -> int:
     from tokenward_protocol import durations
 
     try:
-        return durations.seconds(text)
+        return durations.parse_seconds(text)
     except ValueError as wrong:
         raise argparse.ArgumentTypeError(f"has a wrong value: {wrong}".rstrip(".")) from None
 
@@ -184,7 +184,7 @@ def moment(text: str) -> float:
     from tokenward_protocol import durations
 
     try:
-        return time() - durations.seconds(text)
+        return time() - durations.parse_seconds(text)
     except ValueError:
         pass
     try:

@@ -1,7 +1,7 @@
 """Layout of text for the user: escaping, columns, ages. Pure: no stream, no clock.
 
 Names, URLs and sentences may come from files and servers of an attacker, so every shown text goes
-through `escaped`: a control character could move the cursor, and a right-to-left mark could reverse
+through `escape`: a control character could move the cursor, and a right-to-left mark could reverse
 a host name.
 """
 
@@ -24,18 +24,18 @@ _UNITS = (
 )
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     r"""Return `text` with every unprintable character as an escape: `\x1b`, `\u202e`."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else _escape(c) for c in text)
+    return "".join(c if c.isprintable() else _escape_char(c) for c in text)
 
 
-def _escape(char: str) -> str:
+def _escape_char(char: str) -> str:
     return char.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
-def width(text: str) -> int:
+def display_width(text: str) -> int:
     """Return how many columns an escaped text takes on a terminal."""
     if text.isascii():
         return len(text)
@@ -46,17 +46,18 @@ def width(text: str) -> int:
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lay out rows of equal length in columns, with two blanks between and none at the end."""
-    rows = [[escaped(cell) for cell in row] for row in rows]
-    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    rows = [[escape(cell) for cell in row] for row in rows]
+    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True)
+            cell + " " * (wide - display_width(cell))
+            for cell, wide in zip(row, widths, strict=True)
         ).rstrip()
         for row in rows
     ]
 
 
-def span(seconds: float) -> str:
+def span_text(seconds: float) -> str:
     """Write a duration in its largest unit: "3 days", "1 minute"; below a minute "seconds"."""
     for size, unit in _UNITS:
         if seconds >= size:
@@ -65,45 +66,45 @@ def span(seconds: float) -> str:
     return "seconds"
 
 
-def ago(moment: int | None, now: float) -> str:
+def ago_text(moment: int | None, now: float) -> str:
     """Write how long ago a moment (seconds since 1970) was: "3 days ago", "just now", "never"."""
     if moment is None:
         return "never"
-    return "just now" if now - moment < 60 else f"{span(now - moment)} ago"
+    return "just now" if now - moment < 60 else f"{span_text(now - moment)} ago"
 
 
-def ahead(moment: int | None, now: float) -> str:
+def ahead_text(moment: int | None, now: float) -> str:
     """Write how far off a moment (seconds since 1970) is: "in 8 hours", "over", "never"."""
     if moment is None:
         return "never"
-    return f"in {span(moment - now)}" if moment > now else "over"
+    return f"in {span_text(moment - now)}" if moment > now else "over"
 
 
-def counted(number: int, thing: str) -> str:
+def count_of(number: int, thing: str) -> str:
     """Write a number of things: "1 credential", "2 credentials"."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def listed(things: Sequence[str]) -> str:
+def join_words(things: Sequence[str]) -> str:
     """Write several things as in a sentence: "a", "a and b", "a, b and c"."""
     return "".join(things) if len(things) < 2 else f"{', '.join(things[:-1])} and {things[-1]}"
 
 
-def credential(username: str, service: str) -> str:
+def credential_text(username: str, service: str) -> str:
     """Name a credential: "the token for pypi", "the password of alice for https://h.example/"."""
     if username == "__token__":
         return f"the token for {display(service)}"
-    return f"the password{whose(username)} for {display(service)}"
+    return f"the password{whose_text(username)} for {display(service)}"
 
 
-def whose(username: str | None) -> str:
+def whose_text(username: str | None) -> str:
     """Return " of alice" to follow a noun, " without a user name", or "" for None (unknown)."""
     if username is None:
         return ""
     return f" of {username}" if username else " without a user name"
 
 
-def capital(text: str) -> str:
+def capitalise(text: str) -> str:
     """Return a text with a capital letter at its beginning."""
     return text[:1].upper() + text[1:]
 

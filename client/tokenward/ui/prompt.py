@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from select import select
 
 from tokenward.ui.secret_input import without_core
-from tokenward.ui.typed_line import PASTE_MARKS, Line
+from tokenward.ui.typed_line import PASTE_MARKS, TypedLine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Console:
         self._tty = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         self._before: list[Any] | None = None  # the terminal's state while input is hidden
         self._asked = b""  # the question that waits for an answer
-        self._line: Line | None = None
+        self._line: TypedLine | None = None
 
     def close(self) -> None:
         """Close it."""
@@ -87,7 +87,7 @@ class Console:
     def _hidden_line(self, question: str, before: list[Any]) -> bytes:
         control = before[_CONTROL]
         keys = (control[k] for k in (termios.VERASE, termios.VKILL, termios.VEOF, termios.VWERASE))
-        self._line = line = Line(*keys)
+        self._line = line = TypedLine(*keys)
         self._asked = question.encode("utf-8", "replace")
         self._silence(before)
         os.write(self._tty, self._asked)
@@ -99,7 +99,7 @@ class Console:
                 whole = line.feed(data)
                 if whole is not None:
                     return whole + _behind(line)
-                if line.in_key and not select([self._tty], [], [], _KEY_SECONDS)[0]:
+                if line.is_in_key and not select([self._tty], [], [], _KEY_SECONDS)[0]:
                     line.end_key()
                 if line.passed_over:
                     line.passed_over = False
@@ -159,7 +159,7 @@ class Console:
             os.write(self._tty, self._asked)
 
 
-def _behind(line: Line) -> bytes:
+def _behind(line: TypedLine) -> bytes:
     """Return the input after the end of a line, with a newline before it; b"" if none."""
     more = line.behind
     for mark in PASTE_MARKS:

@@ -52,7 +52,7 @@ class Questions:
             try:
                 return _text(console.line(prompt))
             except EOFError:
-                raise _unanswered() from None
+                raise _unanswered_error() from None
 
     def hidden_line(self, prompt: str, *, alone: bool) -> str:
         """Ask for a hidden line. Raises CommandError as `Terminal.ask_secret`."""
@@ -60,7 +60,7 @@ class Questions:
             try:
                 typed = console.hidden_line(prompt)
             except EOFError:
-                raise _unanswered() from None
+                raise _unanswered_error() from None
         return _text(one_line(typed if alone else typed.partition(b"\n")[0], "The answer"))
 
     @contextmanager
@@ -96,5 +96,5 @@ def _text(typed: bytes) -> str:
     raise CommandError("The answer is not UTF-8.", "use a terminal that is set to UTF-8")
 
 
-def _unanswered() -> CommandError:
+def _unanswered_error() -> CommandError:
     return CommandError("The input ended before the question was answered.", "")

@@ -22,8 +22,8 @@ MAX_INPUT = 2 * MAX_SECRET
 _MARK = b"\xef\xbb\xbf"  # Windows begins UTF-8 files with it
 
 
-class Given:
-    """The given credential: `username` and `secret` are None if they were not given.
+class GivenCredential:
+    """The given credential: `chosen_username` and `secret` are None if they were not given.
 
     `stdin` is true if the secret is to be read from stdin.
     """
@@ -41,7 +41,7 @@ class Given:
         return self.stdin or self.secret is not None
 
 
-def username(
+def chosen_username(
     flag: str | None, in_url: str | None, url_password: str | None = None, *, none: bool = False
 ) -> str | None:
     """Return the given user name, "" for an empty one (`none`: `--no-username`), or None.
@@ -60,7 +60,7 @@ def username(
     return found
 
 
-def credential(
+def given_credential(
     *,
     username_flag: str | None,
     password_flag: str | None,
@@ -69,7 +69,7 @@ def credential(
     url_password: str | None,
     no_username: bool = False,
     no_password: bool = False,
-) -> Given:
+) -> GivenCredential:
     """Return what `login` was given. Raises CommandError for a contradiction."""
     if token_flag is not None:
         beside = {
@@ -89,26 +89,30 @@ def credential(
                 "`--token` is given beside a user name or password in the URL.",
                 "leave one of them out",
             )
-        return _given(TOKEN_USER, token_flag)
-    name = username(username_flag, url_username, url_password, none=no_username)
+        return _credential_of(TOKEN_USER, token_flag)
+    name = chosen_username(username_flag, url_username, url_password, none=no_username)
     if no_password:
         if password_flag is not None or url_password is not None or no_username:
             raise CommandError(
                 "`--no-password` is given beside a password or `--no-username`.",
                 "leave one of them out",
             )
-        return Given(name, "", stdin=False)
+        return GivenCredential(name, "", stdin=False)
     if password_flag is not None and url_password is not None:
         raise CommandError(
             "The password is given both in the URL and by `--password`.", "leave one of them out"
         )
     if password_flag is not None:
-        return _given(name, password_flag)
-    return Given(name, url_password, stdin=False)
+        return _credential_of(name, password_flag)
+    return GivenCredential(name, url_password, stdin=False)
 
 
-def _given(name: str | None, value: str) -> Given:
-    return Given(name, None, stdin=True) if value == "-" else Given(name, value, stdin=False)
+def _credential_of(name: str | None, value: str) -> GivenCredential:
+    return (
+        GivenCredential(name, None, stdin=True)
+        if value == "-"
+        else GivenCredential(name, value, stdin=False)
+    )
 
 
 def is_typed() -> bool:
@@ -119,7 +123,7 @@ def is_typed() -> bool:
         return False
 
 
-def stdin(limit: int, *, line: bool = False) -> bytes:
+def read_stdin(limit: int, *, line: bool = False) -> bytes:
     """Read stdin to its end, or one line, at most `limit` bytes. Raises CommandError."""
     if sys.stdin is None:
         raise CommandError("Standard input is closed, so there is nothing to read.")

@@ -22,7 +22,7 @@ import os
 import sys
 
 from tokenward.errors import CommandError
-from tokenward.ui.formatting import columns, escaped
+from tokenward.ui.formatting import columns, escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,30 +72,30 @@ class Terminal:
     def say(self, text: str) -> None:
         """Report what was done."""
         if not self._quiet:
-            self._tell(escaped(text))
+            self._tell(escape(text))
 
     def hint(self, text: str) -> None:
         """Print a hint; "" prints nothing."""
         if text and not self._quiet:
-            self._tell(self._painted(_CYAN, "hint:") + f" {escaped(text)}")
+            self._tell(self._paint(_CYAN, "hint:") + f" {escape(text)}")
 
     def warn(self, text: str) -> None:
         """Print a warning; "" prints nothing."""
         if text and not self._quiet:
-            self._tell(self._painted(_YELLOW, "warning:") + f" {escaped(text)}")
+            self._tell(self._paint(_YELLOW, "warning:") + f" {escape(text)}")
 
     def detail(self, text: str) -> None:
         """Print where something came from, with `-v` only."""
         if self.verbose:
-            self._tell(escaped(text))
+            self._tell(escape(text))
 
     def fail(self, message: str, hint: str = "") -> None:
         """Print an error and a hint, with `-q` too."""
-        self._tell(self._painted(_RED, "error:") + f" {escaped(message)}")
+        self._tell(self._paint(_RED, "error:") + f" {escape(message)}")
         if hint:
-            self._tell(self._painted(_CYAN, "hint:") + f" {escaped(hint)}")
+            self._tell(self._paint(_CYAN, "hint:") + f" {escape(hint)}")
 
-    def _painted(self, color: str, word: str) -> str:
+    def _paint(self, color: str, word: str) -> str:
         return f"{color}{word}{_OFF}" if self._colored else word
 
     def _tell(self, line: str) -> None:
@@ -139,7 +139,7 @@ class Terminal:
 
     def lines(self, lines: Sequence[str]) -> None:
         """Write lines to stdout, with every unprintable character escaped."""
-        self.data("\n".join(map(escaped, lines)))
+        self.data("\n".join(map(escape, lines)))
 
     # Questions.
 
@@ -156,14 +156,14 @@ class Terminal:
 
         Raises CommandError if the input ends without an answer.
         """
-        return self._asked().line(f"{escaped(question)} ").strip()
+        return self._asked().line(f"{escape(question)} ").strip()
 
     def ask_secret(self, question: str, *, alone: bool = False) -> str:
         """Ask for one hidden line, and return it as typed.
 
         Raises CommandError if the input ends first, or with `alone` if more lines came with it.
         """
-        return self._asked().hidden_line(f"{escaped(question)} ", alone=alone)
+        return self._asked().hidden_line(f"{escape(question)} ", alone=alone)
 
     def confirm(self, question: str) -> bool:
         """Ask yes or no; every answer but a yes is no."""

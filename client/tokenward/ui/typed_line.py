@@ -12,7 +12,7 @@ _ESCAPE = 0x1B
 PASTE_MARKS = (b"[200~", b"[201~")
 
 
-class Line:
+class TypedLine:
     """The line so far; the arguments are the terminal's control characters.
 
     `passed_over` becomes true with each ignored key; `behind` is the input after the line's end.
@@ -28,7 +28,7 @@ class Line:
         self.behind = b""
 
     @property
-    def in_key(self) -> bool:
+    def is_in_key(self) -> bool:
         """Whether a key that sends several characters is not complete yet."""
         return self._key is not None
 

@@ -83,7 +83,7 @@ class Console:
         """Hide all input in this context, between two questions, too."""
         mode = wintypes.DWORD()
         if not calls.console_mode(self._handle(), mode):
-            raise calls.failed()
+            raise calls.last_error()
         calls.set_console_mode(self._handle(), mode.value & ~_ECHO)
         self._before = mode.value
         try:

@@ -31,11 +31,11 @@ class Spawned:
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], log: int | None) -> None:
         """Start it. Raises OSError."""
         try:
-            self._process = _started(
+            self._process = _start(
                 command, environ, log, _FLAGS | subprocess.CREATE_BREAKAWAY_FROM_JOB
             )
         except PermissionError:  # our job does not let processes leave
-            self._process = _started(command, environ, log, _FLAGS)
+            self._process = _start(command, environ, log, _FLAGS)
 
     def first_line(self, deadline: float) -> str:
         """Return the line that it writes, without its end; "" if none comes in time."""
@@ -67,7 +67,7 @@ class Spawned:
         self._process.wait()
 
 
-def _started(
+def _start(
     command: Sequence[str], environ: Mapping[str, str], log: int | None, flags: int
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(

@@ -1,7 +1,7 @@
 """The calls of Windows, each with its types. A DLL that only one module needs is loaded there.
 
 Sources: learn.microsoft.com, the page of each function; names and numbers as in the headers. A call
-that fails is an OSError with Windows' own sentence (`failed`).
+that fails is an OSError with Windows' own sentence (`last_error`).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Overlapped(ctypes.Structure):
     )
 
 
-def failed() -> OSError:
+def last_error() -> OSError:
     """Return the error of this thread's last call."""
     return ctypes.WinError(ctypes.get_last_error())
 
@@ -95,19 +95,19 @@ create_file = typed(
 _move_file = typed(_kernel32, "MoveFileExW", BOOL, wintypes.LPCWSTR, wintypes.LPCWSTR, DWORD)
 
 
-def held_folder(path: str) -> int:
+def hold_folder(path: str) -> int:
     """Open a folder so that it cannot be moved or removed meanwhile. Raises OSError."""
     # FILE_LIST_DIRECTORY, to be read and written in by all; existing, FILE_FLAG_BACKUP_SEMANTICS.
     handle: int = create_file(path, 1, 1 | 2, None, 3, 0x02000000, None)
     if handle == INVALID_HANDLE:
-        raise failed()
+        raise last_error()
     return handle
 
 
-def moved(source: str, target: str) -> None:
+def move_file(source: str, target: str) -> None:
     """Rename a file, over an existing one, and write that to the disk. Raises OSError."""
     if not _move_file(source, target, 1 | 8):  # MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH
-        raise failed()
+        raise last_error()
 
 
 _create_mutex = typed(
@@ -115,11 +115,11 @@ _create_mutex = typed(
 )
 
 
-def mutex(name: str, attributes: SecurityAttributes) -> int | None:
+def create_mutex(name: str, attributes: SecurityAttributes) -> int | None:
     """Make a mutex of this name; return None if it exists. Raises OSError."""
     handle: int = _create_mutex(attributes, False, name)
     if not handle:
-        raise failed()
+        raise last_error()
     if ctypes.get_last_error() == ERROR_ALREADY_EXISTS:
         close_handle(handle)
         return None

@@ -25,13 +25,13 @@ def own_sid() -> str:
     """Return the SID of this process' user, as text. Raises OSError."""
     token = wintypes.HANDLE()
     if not calls.open_process_token(calls.current_process(), _TOKEN_QUERY, token):
-        raise calls.failed()
+        raise calls.last_error()
     try:
         size = wintypes.DWORD()
         calls.token_information(token, _TOKEN_USER, None, 0, size)
         user = ctypes.create_string_buffer(size.value)
         if not calls.token_information(token, _TOKEN_USER, user, size, size):
-            raise calls.failed()
+            raise calls.last_error()
         return _text(c_void_p.from_buffer(user))  # TOKEN_USER begins with the pointer to the SID
     finally:
         calls.close_handle(token)
@@ -52,11 +52,11 @@ def owner_of(handle: int) -> str:
 def _text(sid: c_void_p) -> str:
     text = wintypes.LPWSTR()
     if not calls.sid_to_text(sid, text):
-        raise calls.failed()
-    return taken(text)
+        raise calls.last_error()
+    return take_text(text)
 
 
-def taken(text: wintypes.LPWSTR) -> str:
+def take_text(text: wintypes.LPWSTR) -> str:
     """Return a text that Windows allocated, and free it."""
     try:
         return text.value or ""

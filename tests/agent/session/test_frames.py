@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.inspection.processes import own_descriptors
-from tokenward_agent.session import frames
-from tokenward_agent.session.address import sockets
+from tokenward_agent.session import dbus_frames
+from tokenward_agent.session.address import socket_paths
 from tokenward_agent.session.bus import MAX_WAITING, Bus, BusError, BusGone
-from tokenward_agent.session.frames import MAX_FRAME, SIGNAL, START, Heard
+from tokenward_agent.session.dbus_frames import MAX_FRAME, SIGNAL, START, BusMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,8 +48,10 @@ HELLO = b"l\x02\x01\x01\0\0\0\0\x01\0\0\0\x08\0\0\0\x05\x01u\0\x01\0\0\0"
 
 def test_a_signal_is_read() -> None:
     frame = signal_frame()
-    assert frames.size(frame[:START]) == len(frame)
-    assert frames.heard(frame, []) == Heard(SIGNAL, ":1.5", "/o", "a.b.C", 0, ("x", True))
+    assert dbus_frames.frame_size(frame[:START]) == len(frame)
+    assert dbus_frames.read_message(frame, []) == BusMessage(
+        SIGNAL, ":1.5", "/o", "a.b.C", 0, ("x", True)
+    )
 
 
 @given(st.integers(0, len(signal_frame()) - 1), st.binary(min_size=1, max_size=8))
@@ -57,8 +59,8 @@ def test_whatever_a_frame_holds_it_is_a_message_or_a_value_error(place: int, noi
     frame = signal_frame()
     frame = frame[:place] + noise + frame[place + len(noise) :]
     try:
-        frames.size(frame[:START])
-        assert isinstance(frames.heard(frame, []), Heard)
+        dbus_frames.frame_size(frame[:START])
+        assert isinstance(dbus_frames.read_message(frame, []), BusMessage)
     except ValueError:
         pass
 
@@ -79,18 +81,18 @@ def test_whatever_a_frame_holds_it_is_a_message_or_a_value_error(place: int, noi
 )
 def test_what_would_keep_a_reader_busy_is_refused(frame: bytes) -> None:
     with pytest.raises(ValueError, match="a message"):
-        frames.heard(frame, [])
+        dbus_frames.read_message(frame, [])
 
 
 def test_a_frame_past_the_limit_is_refused_by_its_beginning() -> None:
     start = b"l\x04\0\x01" + MAX_FRAME.to_bytes(4, "little") + bytes(8)
     with pytest.raises(ValueError, match="too large"):
-        frames.size(start)
+        dbus_frames.frame_size(start)
 
 
 def test_the_sockets_of_an_address_are_its_unix_ones() -> None:
     address = "tcp:host=a,port=1;unix:path=/run/a%20b,guid=0;unix:abstract=/x;unix:tmpdir=/t;;x"
-    assert sockets(address) == ["/run/a b", "\0/x"]
+    assert socket_paths(address) == ["/run/a b", "\0/x"]
 
 
 @pytest.fixture
@@ -128,7 +130,7 @@ def ended_by(place: Path, *answers: bytes, with_each: int = 0) -> BusError:
         try:
             await bus.connect(str(place))
             while True:
-                await bus.hear()
+                await bus.next_signal()
         except BusError as error:
             return error
         finally:
@@ -192,7 +194,7 @@ def test_a_bus_that_never_stops_leaves_the_others_their_turn() -> None:
         theirs.sendall(signal_frame() * count)
         other = asyncio.create_task(others())
         for _ in range(count):
-            await bus.hear()
+            await bus.next_signal()
         other.cancel()
         bus.close()
         theirs.close()

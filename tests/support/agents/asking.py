@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from support.waiting import PATIENCE
-from tokenward_agent.asking.peer import Peer
+from tokenward_agent.peer.peer import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

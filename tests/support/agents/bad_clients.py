@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from support.waiting import PATIENCE
-from tokenward_protocol.frames import MAX_BODY, PREFIX, frame, sizes
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import MAX_BODY, PREFIX, make_frame, read_sizes
+from tokenward_protocol.messages import make_request
 from tokenward_protocol.packing import pack, unpack
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 BIG_SERVICE = "https://big.example/"
 HANG_UP_SECONDS = 5  # what the protocol gives a frame
-LOGIN = frame(
-    request("login", 1, {"service": "https://x.example/", "username": "u"}),
+LOGIN = make_frame(
+    make_request("login", 1, {"service": "https://x.example/", "username": "u"}),
     b"pypi-of-a-login-that-never-comes-to-its-end",
 )
-FETCH = frame(request("fetch", 1, {"service": BIG_SERVICE}))
+FETCH = make_frame(make_request("fetch", 1, {"service": BIG_SERVICE}))
 HEADERS = {
     "arrays in arrays": b"\x81\xa2id" + b"\x91" * 5000 + b"\x01",
     "maps in maps": b"\x81\xa1v" * 5000 + b"\x01",
@@ -119,11 +119,11 @@ def headers(path: Path, rounds: int = 50) -> None:
     """Send headers that are none: each is answered, and the connection goes on."""
     with connected(path) as sock:
         for _ in range(rounds):
-            sock.sendall(b"".join(frame(header) for header in HEADERS.values()))
+            sock.sendall(b"".join(make_frame(header) for header in HEADERS.values()))
             for name in HEADERS:
                 header, _ = answer(sock)
                 assert header["ok"] is False, name
-        sock.sendall(frame(request("hello", 7, {})))
+        sock.sendall(make_frame(make_request("hello", 7, {})))
         assert answer(sock)[0]["ok"] is True
 
 
@@ -161,7 +161,7 @@ def pipelines(path: Path, count: int = 4, asked: int = 3000) -> None:
         ("status", {}),
     ]
     every = b"".join(
-        frame(request(op, number, arguments))
+        make_frame(make_request(op, number, arguments))
         for number, (op, arguments) in enumerate(itertools.islice(itertools.cycle(asks), asked))
     )
     with connections(path, count) as asking, ThreadPoolExecutor(count) as pool:
@@ -186,7 +186,7 @@ ATTACKS: tuple[Callable[[Path], None], ...] = (
 
 def answer(sock: socket.socket) -> tuple[dict[str, Value], bytes]:
     """Read one answer."""
-    whole, header = sizes(read(sock, PREFIX))
+    whole, header = read_sizes(read(sock, PREFIX))
     rest = read(sock, whole - PREFIX)
     return unpack(rest[:header]), rest[header:]
 

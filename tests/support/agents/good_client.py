@@ -15,8 +15,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tokenward_protocol.errors import RemoteError
-from tokenward_protocol.frames import PREFIX, frame, sizes
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import PREFIX, make_frame, read_sizes
+from tokenward_protocol.messages import make_request
 from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class _Fetching:
     def __init__(self, path: str) -> None:
         self._path = path
         self._kept: socket.socket | None = None
-        self._question = frame(request("fetch", 1, {"service": SERVICE}))
+        self._question = make_frame(make_request("fetch", 1, {"service": SERVICE}))
 
     def once(self, *, kept: bool) -> str:
         """Fetch; return "" or what went wrong."""
@@ -105,7 +105,7 @@ def _judged(sock: socket.socket) -> str:
             return "hung up"
         data += more
         if whole == PREFIX <= len(data):
-            whole, header = sizes(data)
+            whole, header = read_sizes(data)
     answer = unpack(data[PREFIX : PREFIX + header])
     if not answer["ok"]:
         return str(answer["code"])

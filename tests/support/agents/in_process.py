@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenward_agent.arena import Arena
-from tokenward_agent.harden import Report
-from tokenward_agent.parts import Parts
+from tokenward_agent.assembly import Assembly
+from tokenward_agent.harden import HardenReport
 from tokenward_agent.settings import Settings
 from tokenward_agent.store.lookup import candidates
 from tokenward_agent.vault.format import new_vault_id
@@ -42,7 +42,7 @@ class ManualClock:
     def boot(self) -> int:
         return self.boot_now
 
-    def slept(self) -> float:
+    def asleep_seconds(self) -> float:
         return self.slept_for
 
     def boot_id(self) -> str:
@@ -66,16 +66,20 @@ class Engine:
         settings = Settings(
             str(self.directory), str(self.state), str(root / "agent.sock"), None, str(self.config)
         )
-        parts = Parts(settings, Report(), self.arena, self.clock, lambda: None)
-        self.vaults, self.keys, self.changes = parts.vaults, parts.keys, parts.changes
-        self.opening, self.locking = parts.opening, parts.locking
-        self.creation, self.choice, self.adopted = parts.creation, parts.choice, parts.adopted
-        self.children = parts.children
-        self.dispatch = parts.dispatch
-        self.log, self.anchoring = parts.log, parts.anchoring
-        self.gate, self.sharing = parts.gate, parts.sharing
-        self.auto_lock = parts.auto_lock
-        self.quiet = self.arena.free
+        assembly = Assembly(settings, HardenReport(), self.arena, self.clock, lambda: None)
+        self.vaults, self.keys, self.changes = assembly.vaults, assembly.keys, assembly.changes
+        self.opening, self.locking = assembly.opening, assembly.locking
+        self.creation, self.choice, self.adopted = (
+            assembly.creation,
+            assembly.choice,
+            assembly.adopted,
+        )
+        self.derived_tokens = assembly.derived_tokens
+        self.dispatch = assembly.dispatch
+        self.log, self.audit_anchoring = assembly.log, assembly.audit_anchoring
+        self.authorizer, self.share_requests = assembly.authorizer, assembly.share_requests
+        self.auto_lock = assembly.auto_lock
+        self.quiet = self.arena.free_bytes
 
     @property
     def keyring(self) -> Vault:
@@ -90,7 +94,7 @@ class Engine:
         vault, name = self.vaults.each[provider], new_vault_id()
         params, key = await self.keys.make("key-file", name, {})
         now = self.clock.wall()
-        with self.keys.lent(key):
+        with self.keys.borrow(key):
             async with self.vaults.changing:
                 await self.vaults.change(
                     vault, lambda: vault.create("key-file", params, key, now, name)
@@ -129,7 +133,7 @@ class Engine:
         found = self.vaults.find(candidates(service), username, provider)
         if found is None:
             return None
-        sealed = found.sealed()
+        sealed = found.secret()
         out = bytearray(sealed.size)
         sealed.open_into(memoryview(out))
         return bytes(out)

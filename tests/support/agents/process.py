@@ -15,8 +15,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
 from support.waiting import PATIENCE
-from tokenward_protocol.frames import PREFIX, frame, sizes
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import PREFIX, make_frame, read_sizes
+from tokenward_protocol.messages import make_request
 from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Wire(Asking):
     def answer(self) -> tuple[dict[str, Value], bytes]:
         start = self.read(PREFIX)
         assert len(start) == PREFIX, "the agent hung up"
-        whole, header = sizes(start)
+        whole, header = read_sizes(start)
         rest = self.read(whole - PREFIX)
         return unpack(rest[:header]), rest[header:]
 
@@ -103,7 +103,7 @@ class Wire(Asking):
         self, op: str, body: bytes = b"", **arguments: Value
     ) -> tuple[dict[str, Value], bytes]:
         self.number += 1
-        self.send(frame(request(op, self.number, arguments), body))
+        self.send(make_frame(make_request(op, self.number, arguments), body))
         header, answer = self.answer()
         assert header["id"] == self.number
         if header["ok"] is not True:

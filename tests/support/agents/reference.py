@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from tokenward_protocol import VERSION, places
-from tokenward_protocol.frames import PREFIX, cut, frame
+from tokenward_protocol.frames import PREFIX, find_frame, make_frame
 from tokenward_protocol.packing import pack, unpack
-from tokenward_protocol.urls import ServiceError, parse
+from tokenward_protocol.urls import ServiceError, parse_service_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 def done(request: dict[str, Any], body: bytes = b"", **values: Any) -> bytes:
     """The answer of a request that was done."""
-    return frame(pack({"id": request["id"], "ok": True, **values}), body)
+    return make_frame(pack({"id": request["id"], "ok": True, **values}), body)
 
 
 def refused(request: dict[str, Any], code: str, message: str = "No.", **more: Any) -> bytes:
     """The answer of a request that was not done."""
     answer = {"id": request["id"], "ok": False, "code": code, "message": message, "hint": "h"}
-    return frame(pack(answer | more))
+    return make_frame(pack(answer | more))
 
 
 class ReferenceAgent:
@@ -109,7 +109,7 @@ class ReferenceAgent:
         with suppress(OSError):
             while more := connection.recv(65536):
                 data += more
-                while (ends := cut(memoryview(data))) is not None:
+                while (ends := find_frame(memoryview(data))) is not None:
                     request = unpack(data[PREFIX : ends[0]])
                     self.requests.append(request)
                     self.bodies.append(data[ends[0] : ends[1]])
@@ -159,7 +159,7 @@ def _asked(request: dict[str, Any]) -> str:
         return str(request["service"])
     spelling = str(request["spelling"])
     try:
-        return parse(spelling).key if "://" in spelling else spelling
+        return parse_service_url(spelling).key if "://" in spelling else spelling
     except ServiceError:
         return spelling
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from support.agents.in_process import Engine
 from support.macaroons import token_of
 from tokenward_agent.wire.server import Server
-from tokenward_protocol.frames import PREFIX, frame, sizes
-from tokenward_protocol.messages import request
+from tokenward_protocol.frames import PREFIX, make_frame, read_sizes
+from tokenward_protocol.messages import make_request
 from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ async def fetched(path: str, op: str = "fetch", **arguments: Any) -> tuple[dict[
     """Ask at a socket, on a connection of its own; return the answer's header and its body."""
     reader, writer = await asyncio.open_unix_connection(path)
     try:
-        writer.write(frame(request(op, 1, arguments)))
-        whole, header = sizes(await reader.readexactly(PREFIX))
+        writer.write(make_frame(make_request(op, 1, arguments)))
+        whole, header = read_sizes(await reader.readexactly(PREFIX))
         data = await reader.readexactly(whole - PREFIX)
         return unpack(data[:header]), data[header:]
     finally:
@@ -55,5 +55,5 @@ def served(engine: Engine) -> Server:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(engine.root / "agent.sock"))
     server = Server(listener, engine.arena, engine.dispatch)
-    engine.sharing.serve(server)
+    engine.share_requests.serve(server)
     return server

@@ -78,7 +78,7 @@ _ASKING = {
     "tokenward_protocol",
     "tokenward_protocol.errors",
     "tokenward_protocol.frames",
-    "tokenward_protocol.ground",
+    "tokenward_protocol.folder_trust",
     "tokenward_protocol.messages",
     "tokenward_protocol.packing",
     "tokenward_protocol.places",

@@ -1,0 +1,211 @@
+"""The parts of one agent, assembled in the order of their dependencies.
+
+It has everything of an agent except its socket and its loop; nothing here opens a file or waits.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tokenward_agent.audit.log import AuditLog
+from tokenward_agent.peer.project_folders import ProjectFolders
+from tokenward_agent.policy.file import PolicyFile
+from tokenward_agent.prompt.prompter import Prompter
+from tokenward_agent.requests.agent import AgentRequests
+from tokenward_agent.requests.authorization import Authorizer
+from tokenward_agent.requests.credentials import CredentialRequests
+from tokenward_agent.requests.dispatch import Dispatch
+from tokenward_agent.requests.fetch import Fetch
+from tokenward_agent.requests.log import LogRequests
+from tokenward_agent.requests.project_detection import ProjectDetector
+from tokenward_agent.requests.recording import Recorder
+from tokenward_agent.requests.share_answers import (
+    NoDetection,
+    NoOpening,
+    ShareAuthorizer,
+    ShareFetch,
+    other_handlers,
+)
+from tokenward_agent.requests.share_life import ShareLife
+from tokenward_agent.requests.sharing import ShareRequests
+from tokenward_agent.requests.vaults import VaultRequests
+from tokenward_agent.session.auto_lock import AutoLock
+from tokenward_agent.store.adopted import AdoptedSecrets
+from tokenward_agent.store.audit_anchoring import AuditAnchoring
+from tokenward_agent.store.changes import Changes
+from tokenward_agent.store.creation import Creation
+from tokenward_agent.store.derived_tokens import DerivedTokens
+from tokenward_agent.store.index_clocks import IndexClocks
+from tokenward_agent.store.keyring_program import KeyringProgram
+from tokenward_agent.store.lock_marker import LockMarker
+from tokenward_agent.store.locking import Locking
+from tokenward_agent.store.opening import Opening
+from tokenward_agent.store.process_key import ProcessKey
+from tokenward_agent.store.provider_choice import ProviderChoice
+from tokenward_agent.store.restoring import Restoring
+from tokenward_agent.store.service_credential import ServiceCredential
+from tokenward_agent.store.slot_keys import SlotKeys
+from tokenward_agent.store.vaults import Vaults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.clock import Clock
+    from tokenward_agent.harden import HardenReport
+    from tokenward_agent.requests.share_answers import Share
+    from tokenward_agent.settings import Settings
+
+
+class Assembly:
+    """One agent; `stop` ends it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        report: HardenReport,
+        arena: Arena,
+        clock: Clock,
+        stop: Callable[[], object],
+    ) -> None:
+        self._settings = settings
+        self._arena = arena
+        state = settings.state
+        marker = LockMarker(state)
+        self.vaults = Vaults(settings.directory, state, arena, clock)
+        self.policy = PolicyFile(settings.config)
+        program = KeyringProgram(state, arena, self._configured_program)
+        self.keys = SlotKeys(state, arena, ServiceCredential(settings.credentials, arena), program)
+        self.changes = Changes(self.vaults, state)
+        self.opening = Opening(self.vaults, self.changes, self.keys, marker)
+        self.locking = Locking(self.vaults, self.opening, marker)
+        self.creation = Creation(self.vaults, self.changes, self.keys, arena)
+        self.choice = ProviderChoice(self.vaults, state, arena, program)
+        memory = ProcessKey(arena)
+        self.adopted = AdoptedSecrets(arena, clock, memory, program)
+        self.derived_tokens = DerivedTokens(arena, memory, IndexClocks(clock))
+        self.log = AuditLog(state, arena, clock)
+        self.audit_anchoring = AuditAnchoring(self.vaults, self.log)
+        self.recorder = Recorder(self.log, self.audit_anchoring)
+        detector = ProjectDetector(ProjectFolders())
+        self.auto_lock = AutoLock(
+            clock,
+            self.policy,
+            is_open=lambda: any(each.state == "open" for each in self.vaults.each.values()),
+            note=lambda why: self.recorder.record_event("lock", decision="done", why=why),
+            anchor=self.audit_anchoring.anchor_now,
+            close=self._destroy_keys,
+        )
+        self.opening.other_agents.when_locked = self._lock_as_elsewhere
+        self.authorizer = Authorizer(self.policy, Prompter(arena), self.vaults, settings.pinentry)
+        fetch = Fetch(
+            self.vaults, self.opening, self.adopted, self.derived_tokens, detector, self.authorizer
+        )
+        self.share_requests = ShareRequests(
+            self.vaults,
+            ShareLife(self.vaults, self.opening, self.policy),
+            self.derived_tokens,
+            fetch,
+            self._make_share_dispatch,
+            lambda path, why: self.recorder.record_event(
+                "unshare", decision="done", stopped=[path], why=why
+            ),
+            os.path.dirname(settings.socket),
+        )
+        self.vaults.when_changed = self.share_requests.end_finished
+        self.agent = agent = AgentRequests(
+            settings,
+            report,
+            arena,
+            self.vaults,
+            self.opening,
+            self.auto_lock,
+            self.derived_tokens,
+            self.log,
+            self.authorizer,
+            self.share_requests,
+            stop,
+        )
+        credentials = CredentialRequests(
+            self.vaults, self.changes, self.opening, self.choice, self.adopted, self.derived_tokens
+        )
+        vaults = VaultRequests(
+            self.vaults,
+            self.opening,
+            self.locking,
+            self.creation,
+            self.choice,
+            program,
+            self.adopted,
+            Restoring(self.vaults, self.opening),
+        )
+        self.dispatch = Dispatch(
+            settings.directory,
+            arena,
+            self.opening.other_agents,
+            fetch,
+            self.recorder,
+            self.auto_lock.before_request,
+            quick={
+                "hello": agent.hello,
+                "clock": agent.clock,
+                "status": agent.status,
+                "stop": agent.stop,
+                "unshare": self.share_requests.unshare,
+            },
+            slow={
+                "describe": fetch.describe,
+                "list": agent.list,
+                "login": self.share_requests.with_ended_shares(credentials.login),
+                "logout": self.share_requests.with_ended_shares(credentials.logout),
+                "prepare": vaults.prepare,
+                "create": vaults.create,
+                "lock": self.recorder.record_first(
+                    self.share_requests.with_ended_shares(vaults.lock)
+                ),
+                "unlock": vaults.unlock,
+                "passphrase": self.share_requests.with_ended_shares(vaults.passphrase),
+                "restore": vaults.restore,
+                "share": self.share_requests.share,
+                "log": LogRequests(self.log, self.vaults, self.opening, arena).log,
+            },
+        )
+
+    def _configured_program(self) -> str:
+        """Return the `keyring` program that config.toml names now, "" if it names none."""
+        self.policy.reload(self.vaults.clock.wall())
+        return self.policy.policy.keyring_program
+
+    def _destroy_keys(self) -> None:
+        """Destroy all keys and secrets, as a lock does."""
+        self.adopted.forget()
+        self.locking.close()
+
+    def _lock_as_elsewhere(self) -> None:
+        """Lock because another agent of the directory locked."""
+        self.recorder.record_event("lock", decision="done", why="elsewhere")
+        self.share_requests.end("lock")  # even if that lock is over already
+        self._destroy_keys()
+
+    def _make_share_dispatch(self, share: Share) -> Dispatch:
+        """Return the dispatch of a shared socket."""
+        authorizer = ShareAuthorizer(self.authorizer, self.vaults.clock, share)
+        fetch = Fetch(
+            self.vaults,
+            NoOpening(self.opening.other_agents),
+            self.adopted,
+            self.derived_tokens,
+            NoDetection(),
+            authorizer,
+        )
+        return Dispatch(
+            self._settings.directory,
+            self._arena,
+            self.opening.other_agents,
+            ShareFetch(share, fetch, self.vaults.clock, self.share_requests.require_usable),
+            Recorder(self.log, self.audit_anchoring, share.path),
+            lambda _op: self.auto_lock.before_request(""),  # requests there keep no vault open
+            quick=other_handlers(),
+            slow={},
+        )

@@ -1,0 +1,85 @@
+"""The process at the other end of a connection, identified so that no other can pass for it.
+
+Each system has its own way (proc.py, psutil_process.py, windows_process.py). Refuses to guess: a
+peer that has ended, that cannot be read or that lives in another process namespace is unknown,
+which is a normal case and not an error. It does not stop a process of the same user that runs the
+real twine to ask in its name, or becomes twine after it has connected.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from tokenward_agent.peer.command_summary import summarize_command
+from tokenward_agent.peer.requester import UNKNOWN, Requester
+
+if sys.platform == "linux":
+    from tokenward_agent.peer.proc import chain_behind
+elif sys.platform == "win32":
+    from tokenward_agent.peer.windows_process import chain_behind
+else:
+    from tokenward_agent.peer.psutil_process import chain_behind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+
+
+class Peer:
+    """The other end of a connected socket, as of the time when it was accepted."""
+
+    __slots__ = ("_accepted", "_described", "_hints", "_requester", "_sock", "wanted")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._requester: Requester | None = None
+        self._described: str | None = None
+        self._hints: tuple[Requester, frozenset[str]] | None = None
+        self.wanted = ""
+        """What the credential is wanted for, once `describe` ran; "" if not known."""
+        self._accepted = _now()
+
+    @property
+    def requester(self) -> Requester:
+        """The requester, determined once."""
+        if self._requester is None:
+            self._requester = self._identify()
+        return self._requester
+
+    @property
+    def descriptor(self) -> int | None:
+        """The connection's descriptor, None once it is closed and on Windows."""
+        if sys.platform == "win32":
+            return None
+        number = self._sock.fileno()
+        return None if number < 0 else number
+
+    def describe(self, encode: Callable[[Mapping[str, object]], str]) -> str:
+        """Return `asker.described()` as text, made once."""
+        if self._described is None:
+            self.wanted = summarize_command(self.requester)
+            self._described = encode(self.requester.describe())
+        return self._described
+
+    @property
+    def hints(self) -> frozenset[str]:
+        """The result of `asker.hints()`, made once."""
+        requester = self.requester
+        if self._hints is None or self._hints[0] is not requester:
+            self._hints = requester, requester.hints()
+        return self._hints[1]
+
+    def _identify(self) -> Requester:
+        try:
+            return Requester.from_processes(chain_behind(self._sock, self._accepted))
+        except (OSError, MemoryError):
+            return UNKNOWN
+
+
+def _now() -> float:
+    """Return seconds by the clock in which the system counts the start of processes."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.time()

@@ -1,0 +1,75 @@
+"""The terminal for a prompt about a requester: its own one, as the agent sees it, or none.
+
+The kernel gives only the device number of a process' terminal. That does not identify it: each
+instance of devpts (a container's, or one that a program mounts for itself) numbers its terminals
+from 0, so `pts/0` of the requester and `/dev/pts/0` of the agent may differ. The open files of the
+process tell: one of them has to be the very file, of the same file system, that the agent would
+open, and no other terminal of that number may be open there.
+
+Refuses to guess: if no process of the requester has its terminal open, or one has another terminal
+of that number open, the prompt has no terminal. It does not stop a program that opens another
+terminal of the user itself, as it may.
+"""
+
+from __future__ import annotations
+
+import sys
+
+assert sys.platform == "linux"
+
+import os
+import re
+import stat
+
+from tokenward_agent.peer.proc import open_process_folder
+from tokenward_agent.peer.process import terminal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Final
+
+    from tokenward_agent.peer.process import Process
+    from tokenward_agent.peer.requester import Requester
+
+_MOST_OPEN: Final = 1024
+_TERMINAL: Final = re.compile(r"(/dev)?(/pts)?/(console|tty)?[0-9]*")
+"""Links in /proc/PID/fd that may lead to a terminal; others are not followed: disks may hang."""
+
+
+def terminal_of(requester: Requester) -> str:
+    """Return the path of the requester's terminal, "" if it is uncertain."""
+    device = next((d for link in requester.chain if (d := link.process.terminal)), 0)
+    name = terminal_name(device)
+    if not name:
+        return ""
+    path = f"/dev/{name}"
+    try:
+        here = os.stat(path)
+    except OSError:
+        return ""
+    if not stat.S_ISCHR(here.st_mode) or here.st_rdev != device:
+        return ""
+    if not name.startswith("pts/"):
+        return path  # outside of devpts a number means the same device everywhere
+    ours = (link.process for link in requester.chain if link.process.terminal == device)
+    systems = {found.st_dev for process in ours for found in _open_terminals(process, device)}
+    return path if systems == {here.st_dev} else ""
+
+
+def _open_terminals(process: Process, device: int) -> Iterator[os.stat_result]:
+    """Yield the open terminals of a process that have this number."""
+    try:
+        with open_process_folder(process) as folder:
+            fds = os.open("fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                for number in os.listdir(fds)[:_MOST_OPEN]:
+                    if _TERMINAL.fullmatch(os.readlink(number, dir_fd=fds)) is None:
+                        continue
+                    found = os.stat(number, dir_fd=fds)
+                    if stat.S_ISCHR(found.st_mode) and found.st_rdev == device:
+                        yield found
+            finally:
+                os.close(fds)
+    except OSError:
+        return  # it ended, or cannot be read

@@ -1,0 +1,116 @@
+"""The user's approval: one prompt at a time, each with a deadline.
+
+A program in a worker process of its own shows the prompt; a program that hangs delays no other
+request and is killed at its deadline. A request that waits for another prompt waits within its own
+deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from tokenward_agent.failure import Failure
+from tokenward_agent.prompt.programs import find_program
+from tokenward_agent.worker.runner import WorkerError, run_job
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from typing import Final
+
+    from tokenward_agent.arena import Arena
+
+SECONDS: Final = 60
+"""The time limit of a prompt, from the request on."""
+
+NOT_ASKED: Final = "no prompt could be shown"
+"""The reason in the log."""
+
+_LEAST: Final = 15
+"""Seconds that have to be left for reading a prompt."""
+
+_EARLIER: Final = 4
+"""Seconds by which the prompt ends before the agent's deadline."""
+
+
+class PromptContext(NamedTuple):
+    """Where to prompt: the variables of a graphical session, a terminal and its type."""
+
+    variables: Mapping[str, str]
+    tty: str
+    term: str
+
+    @property
+    def has_display(self) -> bool:
+        """Whether there is a graphical session."""
+        return bool(self.variables.keys() & {"DISPLAY", "WAYLAND_DISPLAY"})
+
+
+class Prompter:
+    """The user at the screen that a request names."""
+
+    def __init__(self, arena: Arena) -> None:
+        self._arena = arena
+        self._asked = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[float]:
+        """Wait until no other prompt is open, and lend this prompt's deadline, by the loop's clock.
+
+        Raises Failure if the other prompt stays open for too long.
+        """
+        end = asyncio.get_running_loop().time() + SECONDS
+        try:
+            async with asyncio.timeout_at(end - _LEAST):
+                await self._asked.acquire()
+        except TimeoutError:
+            raise Failure("busy", "Another prompt is open.", "try again") from None
+        try:
+            yield end
+        finally:
+            self._asked.release()
+
+    async def ask(
+        self,
+        lines: Sequence[str],
+        prompt_context: PromptContext,
+        program: str,
+        end: float,
+        connection: int | None,
+    ) -> str:
+        """Show a prompt and return `yes`, `no`, `late` or `gone`.
+
+        `program` is the configured program, "" for any; `connection` the requester's socket, None if it
+        cannot hang up. Raises Failure if no prompt can be shown.
+        """
+        chosen = find_program(
+            program, display=prompt_context.has_display, tty=bool(prompt_context.tty)
+        )
+        if chosen is None:
+            raise Failure(
+                "refused",
+                "No program that can show a prompt here was found.",
+                "install a pinentry, or set `pinentry` in config.toml",
+                why=NOT_ASKED,
+            )
+        left = int(end - asyncio.get_running_loop().time())
+        header = {
+            "lines": [*lines, f"No answer within {left - _EARLIER} seconds is a no."],
+            "program": chosen,
+            "screen": dict(prompt_context.variables),
+            "tty": prompt_context.tty,
+            "term": prompt_context.term or "dumb",
+            "watched": connection is not None,
+        }
+        try:
+            found = await run_job(
+                self._arena, "consent-ask", header, None, None, left, {}, connection
+            )
+        except WorkerError as error:
+            if error.code == "timeout":
+                return "late"
+            raise Failure("refused", str(error), error.hint, why=NOT_ASKED) from None
+        answer: str = found["answer"]
+        return answer

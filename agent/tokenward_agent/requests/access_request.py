@@ -1,0 +1,118 @@
+"""One fetch as the policy and the prompt see it: the requester, the credential and the purpose.
+
+All facts come from the kernel (the asking processes), from the record that answers, and from what
+would be handed out. Only the place of the prompt is taken from the request itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+
+from tokenward_agent.peer.peer import Peer
+from tokenward_agent.peer.program import lasting_name
+from tokenward_agent.peer.purpose import purpose_of
+from tokenward_agent.peer.requester import UNKNOWN
+from tokenward_agent.policy.approvals import AccessKey, RequesterKey
+from tokenward_agent.policy.deciding import PolicyInput
+from tokenward_agent.prompt.prompter import PromptContext
+from tokenward_agent.prompt.question import question_lines, requester_name, shorten
+from tokenward_agent.requests.session_variables import session_variables
+from tokenward_protocol.urls import display
+
+if sys.platform == "linux":
+    from tokenward_agent.peer.terminals import terminal_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward_agent.peer.requester import Link, Requester
+    from tokenward_agent.requests.grants import Grant
+    from tokenward_agent.vault.record import Record
+    from tokenward_agent.wire.request import Request
+
+
+class AccessRequest:
+    """A fetch of a record for these `projects` (normalised; () if they are not known)."""
+
+    def __init__(self, request: Request, record: Record, projects: tuple[str, ...]) -> None:
+        self._request = request
+        self._record = record
+        self._projects = tuple(sorted(projects))
+        peer = request.peer
+        self._requester: Requester = peer.requester if isinstance(peer, Peer) else UNKNOWN
+        self._hints: frozenset[str] = peer.hints if isinstance(peer, Peer) else frozenset()
+        self._purpose = purpose_of(self._requester)
+
+    @cached_property
+    def policy_input(self) -> PolicyInput:
+        """The case as policy rules see it."""
+        tool, chain = self._requester.tool, self._requester.chain
+        return PolicyInput(
+            frozenset() if tool is None else _program_names(tool),
+            frozenset().union(*(_program_names(link) for link in chain if link is not tool)),
+            self._record.service,
+            self._record.username,
+            self._purpose,
+            frozenset(self._projects),
+            self._requester.is_known,
+            self._hints,
+        )
+
+    @cached_property
+    def requester_key(self) -> RequesterKey:
+        """The requester, as far as one answer may count for a later prompt."""
+        tool = self._requester.tool
+        if tool is None:
+            return RequesterKey(None, None)
+        process = tool.process
+        runs = lasting_name(*tool) if self.policy_input.known else None
+        return RequesterKey(
+            (process.pid, process.started, hash(process)) if process.started else None,
+            None if runs is None else (process.exe, runs),
+        )
+
+    def access_key(self, grant: Grant, bounds: tuple[object, ...]) -> AccessKey:
+        """Return what an approval covers: the grant, and the `bounds` of the request."""
+        record = self._record
+        width = (grant, *bounds)
+        return AccessKey(record.service, record.username, self._purpose, self._projects, width)
+
+    @property
+    def descriptor(self) -> int | None:
+        """The requester's socket, None if it is closed."""
+        peer = self._request.peer
+        return peer.descriptor if isinstance(peer, Peer) else None
+
+    @property
+    def prompt_context(self) -> PromptContext:
+        """Where to prompt the user.
+
+        On Linux the terminal is that of the asking processes, as the kernel knows it, so no process
+        can put a prompt on another's terminal. Elsewhere it is the terminal that the request names.
+        """
+        if sys.platform == "linux":
+            tty = terminal_of(self._requester)
+        else:
+            tty = self._request.text("tty") or ""
+        return PromptContext(
+            session_variables(self._request), tty, self._request.text("term") or ""
+        )
+
+    @cached_property
+    def summary(self) -> str:
+        """The requester and the credential, as a part of a sentence."""
+        return f"{requester_name(self._requester)} the credential for {shorten(display(self._record.service))}"
+
+    def question_lines(self, outcome: str) -> list[str]:
+        """Return the lines of the prompt; `outcome` says what would be handed out."""
+        record = self._record
+        return question_lines(
+            self._requester, record.service, record.username, self._purpose, self._projects, outcome
+        )
+
+
+def _program_names(link: Link) -> frozenset[str]:
+    """Return the names by which a rule may mean a program: its name and the paths it runs."""
+    process, program = link
+    exe = process.exe.removesuffix(" (deleted)")
+    return frozenset(filter(None, (program.name, exe, program.script)))

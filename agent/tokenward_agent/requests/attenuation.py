@@ -1,0 +1,213 @@
+"""Work out what a fetch requests: the stored token, or a child, and its limits.
+
+A fetch without options gets a child for an hour if the token can be attenuated, so tools need not
+know about children. The user's policy may set a shorter time, which also limits longer requests, or
+may hand out the stored token. A request for a child is refused, with the reason, if the token
+cannot be attenuated or the child would live longer than any child may.
+
+`Delivery` describes what would be handed out before it is made, and whether that is possible at all:
+the policy and the prompt judge it, and an impossible request neither counts nor prompts.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import NamedTuple, TypeVar
+
+from tokenward_agent.failure import Failure
+from tokenward_agent.prompt.question import duration_text
+from tokenward_agent.requests.grants import Grant
+from tokenward_protocol.index_tokens import (
+    DEFAULT_TTL,
+    LEAST_TTL,
+    MOST_SEALED_TTL,
+    MOST_TTL,
+    NotAttenuable,
+    derived_projects,
+    derived_size,
+    plan_derivation,
+    split_names,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenward_agent.policy.rule import Terms
+    from tokenward_agent.store.derived_tokens import Derived, DerivedTokens, SecretSource
+    from tokenward_agent.vault.record import Record
+    from tokenward_agent.wire.request import Request
+    from tokenward_protocol.index_tokens import Derivation, IndexToken
+
+_T = TypeVar("_T")
+
+
+class Restriction(NamedTuple):
+    """The requested width: the `whole` token, or a child of `ttl` seconds for these `projects`."""
+
+    whole: bool
+    ttl: int | None
+    projects: tuple[str, ...]
+
+    @property
+    def is_explicit(self) -> bool:
+        """Whether the request limits the token."""
+        return self.ttl is not None or bool(self.projects)
+
+    @property
+    def needs_no_evidence(self) -> bool:
+        """Whether the request needs no evidence about projects."""
+        return self.whole or bool(self.projects)
+
+    def seconds(self, terms: Terms) -> int:
+        """Return the lifetime of a child in seconds under these terms."""
+        wanted = self.ttl or terms.ttl or DEFAULT_TTL
+        return min(wanted, terms.ttl) if terms.ttl else wanted
+
+    def attenuates(self, terms: Terms, record: Record) -> bool:
+        """Tell whether a child is handed out, if the token can be attenuated."""
+        return not self.whole and (terms.narrow or self.is_explicit or record.never_shown)
+
+
+def read_restriction(request: Request) -> Restriction:
+    """Return the requested width. Raise Failure with code `bad-request`."""
+    ttl, projects = request.count("ttl"), request.text("projects")
+    if ttl is not None and ttl < LEAST_TTL:
+        raise Failure("bad-request", "An attenuated token lives for a minute at least.")
+    try:
+        names = () if projects is None else split_names(projects)
+    except ValueError as error:
+        raise Failure("bad-request", f"The project is not valid: {error}.") from None
+    found = Restriction(request.flag("whole"), ttl, names)
+    if found.whole and found.is_explicit:
+        raise Failure("bad-request", "A token is handed out whole or attenuated, not both.")
+    return found
+
+
+class Delivery:
+    """The result of a fetch of a record's secret, under given terms.
+
+    `likely` are the projects that the requester seems to work on. `bounds` are further facts that
+    an approval is bound to.
+    """
+
+    instead_of_whole = "add `--ttl` or `--project` for a narrower one"
+    instead_of_narrower = "leave `--project` and `--ttl` out"
+
+    def __init__(
+        self,
+        derived_tokens: DerivedTokens,
+        record: Record,
+        secret: SecretSource,
+        restriction: Restriction,
+        likely: tuple[str, ...] = (),
+        bounds: tuple[object, ...] = ("fetch",),
+    ) -> None:
+        self._derived_tokens = derived_tokens
+        self._restriction = restriction
+        self._likely = likely
+        self.record = record
+        self.secret = secret
+        self.bounds = bounds
+
+    @property
+    def whole(self) -> bool:
+        """Whether the request is for the stored token."""
+        return self._restriction.whole
+
+    @property
+    def intended_projects(self) -> tuple[str, ...]:
+        """The projects that the request names, or seems to be for."""
+        return self._restriction.projects or self._likely
+
+    @cached_property
+    def token(self) -> IndexToken | None:
+        """The visible parts of the secret, None if it is not an index's token. Raise KeyDestroyed."""
+        return self._derived_tokens.read_token(self.secret)
+
+    def grant_under(self, terms: Terms) -> Grant:
+        """Return the grant that describes what would be handed out. Raise KeyDestroyed."""
+        token, login = self.token, self.record.login
+        held = None if token is None else token.scope.projects
+        if (
+            token is None
+            or not token.is_attenuable
+            or not self._restriction.attenuates(terms, self.record)
+        ):
+            return Grant(login, True, held, None)
+        names = derived_projects(held, self._restriction.projects, self._likely)
+        return Grant(login, False, names or held, self._seconds(terms))
+
+    def require_possible(self, terms: Terms, now: int) -> None:
+        """Raise Failure if nothing can be handed out under these terms. Raise KeyDestroyed."""
+        self._attenuate(terms, now, self._plan)
+
+    def derive(self, terms: Terms, now: int) -> Derived | None:
+        """Return the child to hand out, None for the stored token itself. Raise Failure or KeyDestroyed."""
+        return self._attenuate(terms, now, partial(self._derived_tokens.derive, self.secret))
+
+    def _plan(
+        self, now: int, end: int, projects: tuple[str, ...], likely: tuple[str, ...], ahead: int
+    ) -> Derivation | None:
+        """Plan the child that `DerivedTokens.derive` would make."""
+        token = self.token
+        if token is None or not token.is_attenuable:
+            return None
+        derivation = plan_derivation(token, now + ahead, end + ahead, projects, likely)
+        derived_size(token, derivation)
+        return derivation
+
+    def _attenuate(self, terms: Terms, now: int, narrower: Callable[..., _T | None]) -> _T | None:
+        self._require_within_bounds()
+        restriction, record = self._restriction, self.record
+        if not restriction.attenuates(terms, record):
+            return None
+        end = now + self._seconds(terms)
+        if record.expires is not None:
+            end = min(end, record.expires.wall_end)
+        try:
+            ahead = self._derived_tokens.clocks.ahead(record.service)
+            made = narrower(now, end, restriction.projects, self._likely, ahead)
+        except NotAttenuable as error:
+            raise Failure("refused", str(error), error.hint, why="cannot be so narrow") from None
+        if made is None and (restriction.is_explicit or record.never_shown):
+            raise Failure(
+                "refused",
+                f"The credential for {record.service} cannot be attenuated: only tokens of PyPI,"
+                " TestPyPI and devpi can.",
+                self.instead_of_narrower,
+                why="cannot be narrowed",
+            )
+        return made
+
+    def _require_within_bounds(self) -> None:
+        """Raise Failure if the request is for more than may ever be handed out."""
+        restriction, record = self._restriction, self.record
+        if restriction.whole and record.never_shown:
+            raise Failure(
+                "refused",
+                f"The token for {record.service} is sealed: it is never handed out itself.",
+                self.instead_of_whole,
+                why="sealed",
+            )
+        if restriction.ttl is None or restriction.ttl <= (most := max_seconds(record)):
+            return
+        if record.never_shown:
+            raise Failure(
+                "refused",
+                f"The token for {record.service} is sealed: an attenuated token of it lives for"
+                f" {duration_text(most)} at most.",
+                f"`--ttl {most // 3600}h`",
+                why="sealed",
+            )
+        raise Failure(
+            "bad-request", f"An attenuated token lives for {duration_text(most)} at most."
+        )
+
+    def _seconds(self, terms: Terms) -> int:
+        return min(self._restriction.seconds(terms), max_seconds(self.record))
+
+
+def max_seconds(record: Record) -> int:
+    """Return the longest lifetime of a child of a record, in seconds."""
+    return MOST_SEALED_TTL if record.never_shown else MOST_TTL

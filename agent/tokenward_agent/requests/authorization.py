@@ -1,0 +1,235 @@
+"""Decide whether a fetch is allowed: by the user's policy, and by a prompt if that says `ask`.
+
+The policy judges what would be handed out, in this order: a rule that denies; a fetch that cannot
+succeed; a used-up rate limit; the prompt. So a fetch that fails anyway neither counts for a rate
+nor prompts the user. Without a policy every fetch is allowed. The result names the line of the rule
+that decided, for the log; a refusal is a Failure that names it, too.
+
+The prompt appears on the requester's screen. A request that is not `attended` causes no prompt: its
+client does not wait, and would be gone before the answer. An approval covers what would have been
+handed out when it was requested, under the policy and the keys of that moment.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tokenward_agent.failure import Failure
+from tokenward_agent.policy.approvals import MOST_QUESTIONS, Approvals
+from tokenward_agent.policy.deciding import decide
+from tokenward_agent.policy.rule import ASK, DENY, Terms
+from tokenward_agent.prompt.prompter import NOT_ASKED
+from tokenward_agent.prompt.question import duration_text, remember_text
+from tokenward_agent.requests.access_request import AccessRequest
+from tokenward_agent.requests.grants import decide_delivery
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+    from tokenward_agent.policy.deciding import Decision
+    from tokenward_agent.policy.file import PolicyFile
+    from tokenward_agent.policy.rule import Rule
+    from tokenward_agent.prompt.prompter import Prompter
+    from tokenward_agent.requests.attenuation import Delivery
+    from tokenward_agent.requests.grants import Grant
+    from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.vault.record import Record
+    from tokenward_agent.wire.request import Request
+
+
+class Authorization(NamedTuple):
+    """Why a fetch is allowed: the line of the rule and the kind of approval, each None if absent.
+
+    `consent` is `asked` or `remembered`; `terms` limit what is handed out. `grant` is what may be
+    handed out, None if there is no policy.
+    """
+
+    rule: int | None = None
+    consent: str | None = None
+    terms: Terms = Terms()
+    grant: Grant | None = None
+
+
+WITHOUT_RULE: Final = Authorization()
+
+_UNKNOWN: Final = (
+    "the requester is not fully known: every rule that denies a program counts, and no rule that"
+    " allows one"
+)
+
+
+def read_rules(file: PolicyFile, now: int) -> tuple[Rule, ...]:
+    """Return the rules in force. Raise Failure if the policy is invalid; `now` is the wall time."""
+    file.reload(now)
+    if file.problem:
+        raise Failure(
+            "refused",
+            f"The file {file.path} {file.problem}, so the policy is not known.",
+            "correct the file: until then nothing is handed out",
+            why="the policy cannot be obeyed",
+        )
+    return file.policy.rules
+
+
+class Authorizer:
+    """Allows or refuses the fetches of one agent."""
+
+    def __init__(self, file: PolicyFile, prompter: Prompter, vaults: Vaults, pinentry: str) -> None:
+        self.file = file
+        self._prompter = prompter
+        self._vaults = vaults
+        self._pinentry = pinentry
+        self._approvals = Approvals()
+        self._state = (file.changes, vaults.closings)
+
+    def has_state(self) -> bool:
+        """Tell whether an approval or a used rate still counts."""
+        return self._approvals.has_state(self._vaults.clock.boot())
+
+    def refuse_denied(self, request: Request, record: Record) -> None:
+        """Raise Failure if the policy denies the record, whatever would be handed out."""
+        decision = decide(self._rules_in_force(), AccessRequest(request, record, ()).policy_input)
+        if decision.word == DENY:
+            raise self._denied_error(decision, AccessRequest(request, record, ()))
+
+    def try_authorize(self, request: Request, delivery: Delivery) -> Authorization | None:
+        """Return why a fetch is allowed, None if the user has to be prompted. Raise Failure."""
+        rules = self._rules_in_force()
+        if not rules:
+            return WITHOUT_RULE
+        access = AccessRequest(request, delivery.record, delivery.intended_projects)
+        decision, grant = decide_delivery(rules, access.policy_input, delivery)
+        if decision.word == DENY:
+            raise self._denied_error(decision, access)
+        delivery.require_possible(decision.terms, self._vaults.clock.wall())
+        self._require_within_rate(decision)
+        if decision.word != ASK:
+            return self._authorization(decision, grant, None)
+        known = self._approvals.find(
+            access.requester_key, access.access_key(grant, delivery.bounds), self._now()
+        )
+        if known is None:
+            return None
+        return self._apply_answer(decision, grant, access, "remembered", yes=known)
+
+    async def authorize(
+        self, request: Request, delivery: Delivery, describe_grant: Callable[[Grant], list[str]]
+    ) -> Authorization:
+        """Prompt the user if `try_authorize` returned None. Raise Failure.
+
+        `describe_grant` describes what would be handed out, in lines; the first continues "It gets".
+        """
+        access = AccessRequest(request, delivery.record, delivery.intended_projects)
+        if not request.flag("attended"):
+            raise Failure(
+                "consent",
+                f"Giving {access.summary} needs your approval.",
+                "ask with `attended`, and wait",
+            )
+        prompt_context = access.prompt_context
+        if not prompt_context.has_display and not prompt_context.tty:
+            raise Failure(
+                "refused",
+                f"Approval for giving {access.summary} is impossible: the tool has neither a terminal"
+                " nor a display.",
+                f"a rule in {self.file.path} can allow it{self._why_asked(access, delivery)}",
+                why=NOT_ASKED,
+            )
+        async with self._prompter.turn() as end:
+            # Another answer may have settled this fetch, or the policy have changed, meanwhile.
+            authorization = self.try_authorize(request, delivery)
+            if authorization is not None:
+                return authorization
+            decision, grant = decide_delivery(self.file.policy.rules, access.policy_input, delivery)
+            if not self._approvals.count_question(self._now()):
+                often = f"The agent prompts at most {MOST_QUESTIONS} times a minute"
+                raise self._refused_error(
+                    decision, often, "wait a minute", why="too many questions"
+                )
+            remember = decision.rule.remember if decision.rule and decision.certain else 0
+            first, *more = describe_grant(grant)
+            lines = [*access.question_lines(first), *more, remember_text(remember)]
+            named = self._pinentry or self.file.policy.pinentry
+            state = self._state
+            answer = await self._prompter.ask(lines, prompt_context, named, end, access.descriptor)
+            if answer not in {"yes", "no"}:
+                silence = f"The prompt about giving {access.summary} was not answered"
+                raise self._refused_error(decision, silence, why="no answer")
+            yes = answer == "yes"
+            self._rules_in_force()
+            if yes and state != self._state:
+                raise Failure(
+                    "busy",
+                    "The policy changed or a vault was locked during the prompt.",
+                    "try again",
+                )
+            what = access.access_key(grant, delivery.bounds)
+            self._approvals.remember(
+                access.requester_key, what, yes=yes, remember=remember, now=self._now()
+            )
+            return self._apply_answer(decision, grant, access, "asked", yes=yes)
+
+    def may_use(self, decision: Decision) -> bool:
+        """Tell whether the rate limit of the rule that decided allows one more fetch."""
+        return decision.rule is None or self._approvals.may_use(decision.rule, self._now())
+
+    def use(self, decision: Decision) -> None:
+        """Count one more fetch for the rate limit."""
+        if decision.rule is not None:
+            self._approvals.use(decision.rule, self._now())
+
+    def _rules_in_force(self) -> tuple[Rule, ...]:
+        """Return the rules in force; forget approvals if rules or keys changed. Raise Failure."""
+        rules = read_rules(self.file, self._vaults.clock.wall())
+        state = (self.file.changes, self._vaults.closings)
+        if state != self._state:  # an approval holds for its rules and its keys
+            self._state = state
+            self._approvals.forget()
+        return rules
+
+    def _why_asked(self, access: AccessRequest, delivery: Delivery) -> str:
+        """Return which rule could not be matched for certain, so that the user is asked, or ""."""
+        decision, _ = decide_delivery(self.file.policy.rules, access.policy_input, delivery)
+        if decision.certain or decision.rule is None:
+            return ""
+        line = decision.rule.line
+        return f"; you are asked because it is not certain whether the rule in line {line} applies"
+
+    def _apply_answer(
+        self, decision: Decision, grant: Grant, access: AccessRequest, how: str, *, yes: bool
+    ) -> Authorization:
+        if not yes:
+            raise self._refused_error(decision, f"The user denied {access.summary}", consent=how)
+        return self._authorization(decision, grant, how)
+
+    def _require_within_rate(self, decision: Decision) -> None:
+        rule = decision.rule
+        if rule is not None and rule.rate is not None and not self.may_use(decision):
+            often = f"The policy's rate limit is {rule.rate.times} in {duration_text(rule.rate.seconds)}"
+            raise self._refused_error(
+                decision, often, "wait until the limit allows it", why="too often"
+            )
+
+    def _authorization(
+        self, decision: Decision, grant: Grant, consent: str | None
+    ) -> Authorization:
+        rule = decision.rule
+        self._require_within_rate(decision)  # others may have passed during the prompt
+        self.use(decision)
+        return Authorization(rule and rule.line, consent, decision.terms, grant)
+
+    def _denied_error(self, decision: Decision, access: AccessRequest) -> Failure:
+        hint = "" if access.policy_input.known else _UNKNOWN
+        return self._refused_error(decision, f"The policy denies {access.summary}", hint)
+
+    def _refused_error(
+        self, decision: Decision, what: str, hint: str = "", **more: str | None
+    ) -> Failure:
+        line = 0 if decision.rule is None else decision.rule.line
+        where = f"line {line} of {self.file.path}" if line else self.file.path
+        return Failure("refused", f"{what} ({where}).", hint, rule=line or None, **more)
+
+    def _now(self) -> int:
+        return self._vaults.clock.boot()

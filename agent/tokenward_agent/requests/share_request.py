@@ -1,0 +1,84 @@
+"""Read what a share request wants: width, time, user ids and place; and describe it.
+
+The prompt names all of it, and an approval covers exactly that.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from tokenward_agent.failure import Failure
+from tokenward_agent.prompt.question import duration_text, shorten
+from tokenward_agent.requests.attenuation import Restriction
+from tokenward_agent.vault.lifetime import LONGEST
+from tokenward_protocol.index_tokens import DEFAULT_TTL, LEAST_TTL, split_names
+from tokenward_protocol.user_ids import ALL_IDS, user_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tokenward_agent.requests.grants import Grant
+    from tokenward_agent.wire.request import Request
+
+
+class ShareRequest(NamedTuple):
+    """A socket `at` a path (None: anywhere) for `lifetime` seconds (None: until it is stopped).
+
+    `uids` are admitted besides the user and root. `restriction` is the most that each fetch gets.
+    """
+
+    at: str | None
+    lifetime: int | None
+    uids: tuple[int, ...]
+    restriction: Restriction
+
+    def describe(self, grant: Grant, path: str) -> list[str]:
+        """Return the lines of the prompt."""
+        time = (
+            "until it is stopped"
+            if self.lifetime is None
+            else f"for {duration_text(self.lifetime)}"
+        )
+        what = "the credential itself" if grant.whole else "attenuated tokens of it"
+        users = ", ".join(map(str, self.uids)) if self.uids else "no others"
+        return [
+            f"a socket that hands out {what} to others, {time}",
+            f"Place of the socket: {shorten(path)}",
+            f"User ids that are admitted besides you and root: {users}",
+        ]
+
+
+def read_share_request(request: Request) -> ShareRequest:
+    """Return what a share request wants. Raise Failure with code `bad-request`."""
+    lifetime, whole = request.count("lifetime"), request.flag("whole")
+    if lifetime is not None and not LEAST_TTL <= lifetime <= LONGEST:
+        raise Failure("bad-request", "A share lives from a minute to a hundred years.")
+    projects = _read_projects(request)
+    if whole and projects:
+        raise Failure("bad-request", "A share of the whole credential is not limited to projects.")
+    seconds = None if whole else min(DEFAULT_TTL, lifetime or DEFAULT_TTL)
+    return ShareRequest(
+        _read_path(request), lifetime, _read_uids(request), Restriction(whole, seconds, projects)
+    )
+
+
+def _read_projects(request: Request) -> tuple[str, ...]:
+    text = request.text("projects")
+    try:
+        return () if text is None else split_names(text)
+    except ValueError as error:
+        raise Failure("bad-request", f"The project is not valid: {error}.") from None
+
+
+def _read_uids(request: Request) -> tuple[int, ...]:
+    try:
+        return tuple(dict.fromkeys(map(user_id, (request.text("uids") or "").split())))
+    except ValueError:
+        raise Failure("bad-request", f"A user id is a number below {ALL_IDS}.") from None
+
+
+def _read_path(request: Request) -> str | None:
+    at = request.text("at")
+    if at is not None and (not os.path.isabs(at) or "\0" in at):
+        raise Failure("bad-request", "The place of a shared socket is an absolute path.")
+    return at

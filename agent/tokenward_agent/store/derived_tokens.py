@@ -1,0 +1,148 @@
+"""Attenuated tokens (children), made from a stored token, which never leaves the agent.
+
+A child is made in three regions of the arena within one callback: the stored token is opened into
+the first, its macaroon decoded into the second, the child written into the third; all are wiped at
+the end. The child waits to be sent sealed, like every secret. No object ever holds a token, an
+identifier or a signature; descriptions hold project names, times and the index's user numbers.
+
+A token that is not a macaroon, or is of an index that is not known to accept children, is not
+attenuated.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from tokenward_agent.arena import wipe
+from tokenward_agent.keyed_hash import mac_into
+from tokenward_agent.store.process_key import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
+from tokenward_agent.vault.sealing import context
+from tokenward_protocol.admission import Admission, admit
+from tokenward_protocol.index_tokens import (
+    Derivation,
+    derived_size,
+    plan_derivation,
+    read_token,
+    same_origin,
+    write_derived,
+)
+from tokenward_protocol.macaroons import MAX_TOKEN, SPARE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Protocol
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.store.index_clocks import IndexClocks
+    from tokenward_agent.store.process_key import ProcessKey
+    from tokenward_protocol.index_tokens import IndexToken
+
+    class SecretSource(Protocol):
+        """A secret that is sealed while in memory, of `size` bytes when open."""
+
+        size: int
+
+        def open_into(self, view: memoryview) -> None:
+            """Write the secret into `view`. Raise KeyDestroyed if its key was wiped."""
+            ...
+
+
+class Derived(NamedTuple):
+    """A child to be sent: its sealed bytes, its description, and its end by the local clock."""
+
+    secret: KeptSecret
+    derivation: Derivation
+    expires: int
+
+
+class DerivedTokens:
+    """Makes the children of one agent's tokens; `clocks` are the clocks of their indexes."""
+
+    def __init__(self, arena: Arena, key: ProcessKey, clocks: IndexClocks) -> None:
+        self._key = key
+        self.clocks = clocks
+        self._text, self._raw, self._out = (arena.allocate(MAX_TOKEN + SPARE) for _ in range(3))
+
+    def derive(
+        self,
+        secret: SecretSource,
+        now: int,
+        end: int,
+        projects: tuple[str, ...] = (),
+        likely: tuple[str, ...] = (),
+        ahead: int = 0,
+    ) -> Derived | None:
+        """Make a child of a secret; return None if the secret cannot be attenuated.
+
+        The arguments are those of index_tokens.plan. Times are in seconds since 1970 by the local
+        clock, and the index's clock is so many seconds *ahead* of it. Raise NotAttenuable, and KeyDestroyed if the
+        secret's key was wiped.
+        """
+        with self._open(secret) as token:
+            if token is None or not token.is_attenuable:
+                return None
+            derivation = plan_derivation(token, now + ahead, end + ahead, projects, likely)
+            size = derived_size(token, derivation)
+            write_derived(
+                token, derivation, self._text[: secret.size], self._raw, mac_into, self._out
+            )
+            kept = self._key.seal(self._out[:size], context(b"tokenward child"))
+            return Derived(kept, derivation, derivation.expires - ahead)
+
+    def read_token(self, secret: SecretSource) -> IndexToken | None:
+        """Return what is visible of a secret, None if it is not an index's token. Raise KeyDestroyed."""
+        with self._open(secret) as token:
+            return token
+
+    def read_open_token(self, body: memoryview) -> IndexToken | None:
+        """Return what is visible of a plaintext secret in *body*."""
+        with self._wiping():
+            return _read(body, self._out)
+
+    def admit(self, service: str, username: str, body: memoryview, now: int) -> Admission:
+        """Judge a plaintext secret in *body* that is to be stored. Raise NotAdmitted.
+
+        Its times are judged by the index's clock if known; `now` is in seconds since 1970 by the
+        local clock.
+        """
+        with self._wiping():
+            return admit(service, username, body, self._raw, now + self.clocks.ahead(service))
+
+    def is_derived_from(self, body: memoryview, secret: SecretSource) -> bool:
+        """Tell whether *body* is a narrower token of the same issue as a secret. Raise KeyDestroyed."""
+        with self._open(secret) as token:
+            other = None if token is None else _read(body, self._out)
+            return (
+                token is not None
+                and other is not None
+                and same_origin(token, self._raw, other, self._out)
+                and other.scope.caveats > token.scope.caveats
+            )
+
+    @contextmanager
+    def _open(self, secret: SecretSource) -> Iterator[IndexToken | None]:
+        """Open a secret and read it; None if it is not an index's token."""
+        with self._wiping():
+            if secret.size > MAX_TOKEN:
+                yield None
+                return
+            text = self._text[: secret.size]
+            secret.open_into(text)
+            yield _read(text, self._raw)
+
+    @contextmanager
+    def _wiping(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            for region in (self._text, self._raw, self._out):
+                wipe(region)
+
+
+def _read(text: memoryview, raw: memoryview) -> IndexToken | None:
+    try:
+        return read_token(text, raw)
+    except ValueError:
+        return None
