@@ -216,3 +216,39 @@ def test_every_module_begins_by_saying_what_it_is_for() -> None:
 
 def test_the_hot_path_loads_only_what_is_listed() -> None:
     assert loaded("import tokenward.hot") - loaded("pass") - HOT == set()
+
+
+# A class for each system, of which one module picks one; and what two rooms ask of an object that
+# may not know each other.
+ONE_MEANING = {
+    "tokenward_agent": {"SecretSource", "SharedAddress"},
+    "tokenward": {"Console", "Running", "Spawned"},
+    "tokenward_protocol": set[str](),
+    "tokenward_os": set[str](),
+}
+PARTICIPLES = {
+    *("asked", "chosen", "described", "found", "given", "granted", "heard", "held", "judged"),
+    *("kept", "known", "left", "lent", "made", "meant", "met", "moved", "named", "opened"),
+    *("said", "seen", "sent", "shown", "stored", "taken", "told", "vouched", "wanted", "written"),
+}
+
+
+@pytest.mark.parametrize("package", list(PACKAGES))
+def test_a_class_name_has_one_meaning_in_a_package(package: str) -> None:
+    names = [
+        node.name
+        for path in within(package)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert {name for name in names if names.count(name) > 1} == ONE_MEANING[package]
+
+
+def test_a_function_is_named_by_a_noun_or_a_verb() -> None:
+    assert [
+        f"{named(path)}:{node.lineno}: {node.name}"
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if node.name.strip("_") in PARTICIPLES
+    ] == []
