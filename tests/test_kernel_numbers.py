@@ -31,7 +31,7 @@ ROOTS = [
     for package in (tokenward, tokenward_agent, tokenward_os, tokenward_protocol)
 ]
 ASKS = {
-    "getsockopt": (0, 1), "setsockopt": (0, 1), "number": (1, 2), "_answer": (1, 2), "prctl": (0,),
+    "getsockopt": (0, 1), "setsockopt": (0, 1), "socket_option": (1, 2), "_read_option": (1, 2), "prctl": (0,),
     "syscall": range(9), "madvise": (0,), "_advise": (1,), "confstr": (0,), "fcntl": (1,),
     "ioctl": (1,), "ptrace": (0,), "mlock2": (2,), "shutdown": (0,), "socket": range(3),
     "waitid": (0, 2), "personality": (0,), "pidfd_open": (1,),
@@ -158,7 +158,7 @@ def test_an_answer_of_another_length_is_nobodys(size: int, monkeypatch: pytest.M
         worker_units.listening_pid,
         lambda sock: proc.chain_behind(sock, 0),
     ):
-        with pytest.raises(OSError, match="does not say"):
+        with pytest.raises(OSError, match="the system does not"):
             ask(kernel)
     assert set(kernel.asked) == {(socket.SOL_SOCKET, socket.SO_PEERCRED)}
 

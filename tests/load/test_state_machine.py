@@ -129,7 +129,14 @@ class AgentAndModel(RuleBasedStateMachine):
             and provider in {None, held.provider}
         ]
         if not fitting:
-            return "not-found"
+            beside = [
+                key
+                for key, held in self.held.items()
+                if key[1] == username
+                and provider in {None, held.provider}
+                and key[0].split("/")[:3] == service.split("/")[:3]
+            ]
+            return beside[0] if len(beside) == 1 else "not-found"
         longest = max(len(key[0]) for key in fitting)
         return self.chosen([key for key in fitting if len(key[0]) == longest])
 
@@ -285,7 +292,7 @@ class AgentAndModel(RuleBasedStateMachine):
 
 
 AgentAndModel.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, report_multiple_bugs=False
+    max_examples=100, stateful_step_count=40, deadline=None, report_multiple_bugs=False
 )
 TestAgentAndModel = AgentAndModel.TestCase
 
