@@ -7,28 +7,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generating.commands import (
-    ANYTHING,
-    DIRECTORIES,
-    FILES,
-    PROGRAM,
-    WORDS,
-    first_words,
-    groups,
-    values_by_flag,
-)
-from tokenward import cli
+from generating.commands import ANYTHING, groups, offered_by_flag
 
 if TYPE_CHECKING:
-    from generating.commands import Command, Value
+    from generating.commands import Argument, Command
 
 ALIAS = """\
 # tokenward is auth by another name.
 . "${BASH_SOURCE[0]%/*}/auth"
 """
 
-_OPENING = """\
+_SCRIPT = """\
 # Completion of auth for bash; made by scripts/generate from the commands themselves.
+
+# Sets `values` to what may be the value of the option $1, and fails if it takes none.
+_auth_value() {
+    case $1 in
+VALUES
+        *) return 1 ;;
+    esac
+}
+
+# Sets `options` and `values` to what may stand behind the words $1, each with a blank behind it.
+# Spellings of one option are joined by a stroke; a plus marks an option that may be repeated.
+_auth_words() {
+    local common="COMMON"
+    options=$common values=
+    case $1 in
+COMMANDS
+    esac
+}
 
 # The program that `auth exec` runs, $1, and what follows it is completed as by itself.
 _auth_program() {
@@ -47,9 +55,9 @@ _auth_program() {
 }
 
 _auth() {
-    local line=${COMP_LINE:0:COMP_POINT} word=$2 at option= ended= command= options= values= used=1
-    local -a words plain
-    plain=()
+    local line=${COMP_LINE:0:COMP_POINT} word=$2 at flag option= ended= plain= prefix= seen=" "
+    local options values
+    local -a words
     COMPREPLY=()
     compopt +o default 2>/dev/null
     read -ra words <<<"$line"
@@ -59,106 +67,77 @@ _auth() {
         if [[ -n $option ]]; then
             option=
         elif [[ -n $ended || ${words[at]} != -?* ]]; then
-            plain+=("${words[at]}")
-            if [[ ${plain[0]} == exec && ${#plain[@]} -eq 2 ]]; then
+            if [[ $plain == "exec " ]]; then
                 _auth_program "${words[at]}"
                 return
             fi
+            plain+="${words[at]} "
         elif [[ ${words[at]} == -- ]]; then
             ended=1
         else
-            case ${words[at]} in
-"""
-_MIDDLE = """\
-            esac
+            seen+="${words[at]%%=*} "
+            _auth_value "${words[at]}" && option=${words[at]}
         fi
     done
-    local prefix=
     if [[ -z $option$ended && ${words[last]} == --*=* ]]; then
         option=${words[last]%%=*}
         word=${words[last]#*=}
         [[ $COMP_WORDBREAKS == *=* ]] || prefix=$option=
     fi
-    case $option in
-        "") ;;
-"""
-_COMMANDS = """\
-        *) return ;;
-    esac
     if [[ -n $option ]]; then
-        COMPREPLY=($(compgen -P "$prefix" -W "$values" -- "$word"))
-        return
-    fi
-    command=${plain[0]-}
-    case "$command ${plain[1]-}" in
-"""
-_CLOSING = """\
-    esac
-    if [[ -z $ended && ${words[last]} == -* ]]; then
-        COMPREPLY=($(compgen -W "$options" -- "$word"))
-        return
+        _auth_value "$option" || return
+    else
+        _auth_words "$plain"
+        if [[ -z $ended && ${words[last]} == -* ]]; then
+            values=
+            for option in $options; do
+                for flag in ${option//\\// }; do
+                    [[ $seen == *" $flag "* ]] && continue 2
+                done
+                values+=" ${option//[\\/+]/ }"
+            done
+        fi
     fi
     case $values in
         FILES) compopt -o default 2>/dev/null ;;
         DIRECTORIES) compopt -o dirnames 2>/dev/null ;;
         PROGRAM) COMPREPLY=($(compgen -A command -- "$word")) ;;
-        *) COMPREPLY=($(compgen -W "$values" -- "$word")) ;;
+        *) COMPREPLY=($(compgen -P "$prefix" -W "$values" -- "$word")) ;;
     esac
 }
 
 complete -o default -F _auth auth tokenward
 """
-_PATHS = {FILES: "FILES", DIRECTORIES: "DIRECTORIES", PROGRAM: "PROGRAM", ANYTHING: ""}
 
 
 def completion(commands: list[Command]) -> str:
     """Return the whole script."""
-    by_flag = values_by_flag(commands)
-    firsts, seconds = first_words(commands), groups(commands)
-    pairs = " | ".join(f'"{c.name}"' for c in commands if " " in c.name)
-    lines = [f"                {' | '.join(sorted(by_flag))}) option=${{words[at]}} ;;"]
-    lines += [_MIDDLE.rstrip("\n")]
-    for flags, value in _by_value(by_flag).items():
-        lines.append(f"        {' | '.join(flags)}) {_offering(value)} ;;")
-    lines += [_COMMANDS.rstrip("\n")]
-    lines += [f'        {pairs}) command="${{plain[0]}} ${{plain[1]}}" used=2 ;;', "    esac"]
-    common = " ".join(flag for option in commands[0].common for flag in option.flags)
-    lines += [f'    local common="{common}"', "    options=$common", "    case $command in"]
-    lines += [f'        "") values="{" ".join(firsts)}" ;;']
-    lines += [f'        {group}) values="{" ".join(words)}" ;;' for group, words in seconds.items()]
-    lines += [line for command in commands for line in _case(command)]
-    return _OPENING + "\n".join(lines) + "\n" + _CLOSING
+    flags: dict[str, list[str]] = {}
+    for flag, offered in offered_by_flag(commands).items():
+        flags.setdefault(offered, []).append(flag)
+    values = [f'        {" | ".join(f)}) values="{offered}" ;;' for offered, f in flags.items()]
+    words = [
+        f'        "{group} ") values="{" ".join(seconds)}" ;;'.replace('" ")', '"")')
+        for group, seconds in groups(commands).items()
+    ]
+    common = commands[0].common
+    words += [_case(command, common) for command in commands if command.own or command.argument]
+    return (
+        _SCRIPT.replace("VALUES", "\n".join(values))
+        .replace("COMMANDS", "\n".join(words))
+        .replace("COMMON", _options(common))
+    )
 
 
-def _case(command: Command) -> list[str]:
-    """Return what sets apart one command, nothing for one that has nothing of its own."""
-    lines = []
-    common = "$common"
-    if command.name in cli.WITHOUT_FORMAT:
-        common = " ".join(flag for option in command.common for flag in option.flags)
-    if command.own:
-        own = " ".join(flag for option in command.own for flag in option.flags)
-        lines.append(f'            options="{own} {common}"')
-    if command.argument:
-        once = "" if command.argument.repeats else "((${#plain[@]} > used)) || "
-        lines.append(f'            {once}values="{_words(command.argument.value)}"')
-    return [f'        "{command.name}")', *lines, "            ;;"] if lines else []
+def _case(command: Command, common: tuple[Argument, ...]) -> str:
+    shared = "$common" if command.common == common else _options(command.common)
+    lines = [f'        "{command.name} "*)']
+    lines.append(f'            options="{_options(command.own)} {shared}"'.replace('" ', '"'))
+    if command.argument and command.argument.offered != ANYTHING:
+        once = "" if command.argument.repeats else f'[[ $1 == "{command.name} " ]] && '
+        lines.append(f'            {once}values="{command.argument.offered}"')
+    return "\n".join([*lines, "            ;;"])
 
 
-def _by_value(by_flag: dict[str, Value]) -> dict[tuple[str, ...], Value]:
-    """Return the values that can be offered, by all of the options that take each."""
-    kinds: dict[tuple[int, tuple[str, ...]], list[str]] = {}
-    for flag, value in sorted(by_flag.items()):
-        if value.kind != ANYTHING:
-            kinds.setdefault(value[1:], []).append(flag)
-    return {tuple(flags): by_flag[flags[0]] for flags in kinds.values()}
-
-
-def _offering(value: Value) -> str:
-    if value.kind == WORDS:
-        return f'values="{" ".join(value.words)}"'
-    return "compopt -o default 2>/dev/null; return"
-
-
-def _words(value: Value) -> str:
-    return " ".join(value.words) or _PATHS[value.kind]
+def _options(options: tuple[Argument, ...]) -> str:
+    return " ".join("/".join(option.flags) + "+" * option.repeats for option in options)

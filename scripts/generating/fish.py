@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generating.commands import (
-    ANYTHING,
-    DIRECTORIES,
-    FILES,
-    PROGRAM,
-    WORDS,
-    first_words,
-    groups,
-    values_by_flag,
-)
+from generating.commands import ANYTHING, DIRECTORIES, FILES, PROGRAM, groups, offered_by_flag
 
 if TYPE_CHECKING:
-    from generating.commands import Command, Option, Value
+    from generating.commands import Argument, Command
 
 ALIAS = "# tokenward is auth by another name.\ncomplete -c tokenward -w auth\n"
 
 _OPENING = """\
 # Completion of auth for fish; made by scripts/generate from the commands themselves.
 
-# Prints the command on the line so far and how many arguments it has; `program` and the words from
-# there on, where they are those of the program that `auth exec` runs.
-function __auth_command
+# Prints the command on the line so far, and of what follows it each flag, and `argument` for all
+# else; or `program` and the words from there on that are those of the program `auth exec` runs.
+function __auth_line
     set -l plain
+    set -l flags
     set -l ended no
     set -l words (commandline -opc)
     set -e words[1]
@@ -36,77 +28,95 @@ function __auth_command
                 case --
                     set ended yes
                 case FLAGS
+                    set -q words[2]; or break # its value is what is typed
+                    set -a flags $words[1]
                     set -e words[1]
+                case '*'
+                    set -a flags (string replace -r -- '=.*' '' $words[1])
             end
         else if test "$plain[1]" = exec
             printf '%s\\n' program $words
             return
+        else if contains -- "$plain" GROUPS
+            set plain "$plain $words[1]"
+        else if set -q plain[1]
+            set -a flags argument
         else
-            set -a plain $words[1]
+            set plain $words[1]
         end
         set -e words[1]
     end
-    if contains -- "$plain[1]" GROUPS; and set -q plain[2]
-        set plain "$plain[1] $plain[2]" $plain[3..-1]
-    end
-    printf '%s\\n' "$plain[1]" (count $plain[2..-1])
+    printf '%s\\n' "$plain" $flags
 end
 
-# Tells whether this is the command, and with a second word whether it has no argument yet.
+# Tells whether this is the command.
 function __auth_is
-    set -l found (__auth_command)
-    test "$found[1]" = "$argv[1]"; and test -z "$argv[2]" -o "$found[2]" = 0
+    set -l found (__auth_line)
+    test "$found[1]" = "$argv[1]"
+end
+
+# Tells whether the line has none of these: commands, flags, `argument`, `program`.
+function __auth_lacks
+    set -l found (__auth_line)
+    for word in $argv
+        contains -- $word $found; and return 1
+    end
+    return 0
 end
 
 function __auth_program
-    set -l found (__auth_command)
+    set -l found (__auth_line)
     __fish_complete_subcommand --commandline $found[2..-1] (commandline -ct)
 end
 
 complete -c auth -f
+complete -c auth -n '__auth_is program' -x -a '(__auth_program)'
 """
+_ACTIONS = {
+    ANYTHING: "",
+    FILES: "-F",
+    DIRECTORIES: "-a '(__fish_complete_directories)'",
+    PROGRAM: "-a '(__fish_complete_command)'",
+}
 
 
 def completion(commands: list[Command]) -> str:
     """Return the whole file."""
-    flags = sorted(values_by_flag(commands))
-    seconds = groups(commands)
-    opening = _OPENING.replace("FLAGS", " ".join(flags)).replace("GROUPS", " ".join(seconds))
-    lines = []
-    for group, words in {"": first_words(commands), **seconds}.items():
-        lines += [_word(group, word, summary) for word, summary in words.items()]
+    found = groups(commands)
+    flags, names = " ".join(offered_by_flag(commands)), " ".join(filter(None, found))
+    lines = [
+        f"complete -c auth -n '__auth_is \"{group}\"' -a {word} -d {_quoted(summary)}"
+        for group, words in found.items()
+        for word, summary in words.items()
+    ]
     for option in commands[0].common:
-        lines.append(f"complete -c auth -n 'not __auth_is program' {_option(option)}")
-    lines.append("complete -c auth -n '__auth_is program' -x -a '(__auth_program)'")
+        without = (command.name for command in commands if option not in command.common)
+        lines.append(_option(option, _lacks("program", *without, *option.flags)))
     for command in commands:
         where = f'__auth_is "{command.name}"'
-        lines += [f"complete -c auth -n '{where}' {_option(option)}" for option in command.own]
+        for option in command.own:
+            once = "" if option.repeats else f"; and {_lacks(*option.flags)}"
+            lines.append(_option(option, where + once))
         if command.argument:
-            once = "" if command.argument.repeats else " once"
-            lines.append(f"complete -c auth -n '{where}{once}' {_offered(command.argument.value)}")
-    return opening + "\n".join(lines) + "\n"
+            once = "" if command.argument.repeats else f"; and {_lacks('argument')}"
+            lines.append(f"complete -c auth -n '{where}{once}' {_offered(command.argument)}")
+    return _OPENING.replace("FLAGS", flags).replace("GROUPS", names) + "\n".join(lines) + "\n"
 
 
-def _word(group: str, word: str, summary: str) -> str:
-    return f"complete -c auth -n '__auth_is \"{group}\"' -a {word} -d {_quoted(summary)}"
+def _lacks(*words: str) -> str:
+    return f"__auth_lacks {' '.join(words)}"
 
 
-def _option(option: Option) -> str:
-    parts = [f"-l {f[2:]}" if f.startswith("--") else f"-s {f[1:]}" for f in option.flags]
+def _option(option: Argument, where: str) -> str:
+    parts = [f"complete -c auth -n '{where}'"]
+    parts += [f"-l {f[2:]}" if f.startswith("--") else f"-s {f[1:]}" for f in option.flags]
     if option.value:
-        parts.append("-x" if option.value.kind in {ANYTHING, WORDS} else "-r")
-        parts.append(_offered(option.value))
-    return " ".join(part for part in (*parts, "-d", _quoted(option.help)) if part)
+        parts += ["-r" if option.offered in {FILES, DIRECTORIES} else "-x", _offered(option)]
+    return " ".join(filter(None, [*parts, "-d", _quoted(option.help)]))
 
 
-def _offered(value: Value) -> str:
-    return {
-        ANYTHING: "",
-        WORDS: f"-a {_quoted(' '.join(value.words))}",
-        FILES: "-F",
-        DIRECTORIES: "-a '(__fish_complete_directories)'",
-        PROGRAM: "-a '(__fish_complete_command)'",
-    }[value.kind]
+def _offered(argument: Argument) -> str:
+    return _ACTIONS.get(argument.offered, f"-a {_quoted(argument.offered)}")
 
 
 def _quoted(text: str) -> str:

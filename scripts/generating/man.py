@@ -10,13 +10,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from generating.commands import actions
+from generating.commands import arguments
 from tokenward import cli
 from tokenward_agent import settings
 from tokenward_protocol import VERSION
 
 if TYPE_CHECKING:
-    from generating.commands import Command, Option
+    from generating.commands import Argument, Command
 
 DATE = "2026-11-25"  # of the last change to the words here or in the help
 ALIAS = ".so man1/auth.1\n"
@@ -92,7 +92,7 @@ def auth(commands: list[Command]) -> str:
         ".SH OPTIONS",
         _text("Every command has these; `exec` and `helper` have no `--format`."),
     ]
-    parts += [_option(option) for option in commands[0].common]
+    parts += map(_argument, commands[0].common)
     parts += [".SH EXIT STATUS", _text(_STATUS), ".SH STANDARD STREAMS", _text(_STREAMS)]
     parts += [".SH ENVIRONMENT", *(_entry(n, t) for n, t in _variables().items())]
     parts += [".SH FILES", *(_entry(f"`{n}`", t) for n, t in _FILES.items())]
@@ -106,10 +106,7 @@ def agent() -> str:
     parts += [r"tokenward\-agent \- holds package\-index credentials for auth(1)"]
     parts += [".SH SYNOPSIS", r".B tokenward\-agent", ".RI [ OPTIONS ]", ".SH DESCRIPTION"]
     parts += [_text(_AGENT), ".SH OPTIONS"]
-    for action in actions(settings.parser()):
-        flags = ", ".join(f"`{flag}`" for flag in action.option_strings)
-        value = f" {action.metavar}" if action.metavar else ""
-        parts.append(_entry(f"{flags}{value}", str(action.help)))
+    parts += map(_argument, arguments(settings.parser()))
     parts += [".SH SIGNALS", _text(_SIGNALS)]
     parts += [".SH ENVIRONMENT", *(_entry(f"`{n}`", t) for n, t in _MANAGER.items())]
     parts += [".SH EXIT STATUS", _text(_AGENT_STATUS)]
@@ -128,19 +125,15 @@ def _command(command: Command) -> str:
     count = 1 + len(command.name.split())
     name, rest = " ".join(words[:count]), " ".join(words[count:])
     parts = [_entry(f"`{name}` {rest}", f"{command.summary[0].upper()}{command.summary[1:]}.")]
-    inner = [_option(option) for option in command.own]
-    if command.argument:
-        inner.insert(0, _entry(command.argument.value.name, command.argument.help))
+    inner = ([command.argument] if command.argument else []) + list(command.own)
     if inner:
-        parts += [".RS", *inner, ".RE"]
-    parts += [".RS", ".PP", ".EX", *map(_escaped, command.examples), ".EE", ".RE"]
-    return "\n".join(parts)
+        parts += [".RS", *map(_argument, inner), ".RE"]
+    return "\n".join([*parts, ".RS", ".PP", ".EX", *map(_escaped, command.examples), ".EE", ".RE"])
 
 
-def _option(option: Option) -> str:
-    flags = ", ".join(f"`{flag}`" for flag in option.flags)
-    value = f" {option.value.name}" if option.value else ""
-    return _entry(f"{flags}{value}", option.help)
+def _argument(argument: Argument) -> str:
+    flags = ", ".join(f"`{flag}`" for flag in argument.flags)
+    return _entry(f"{flags} {argument.value}".strip(), argument.help)
 
 
 def _entry(term: str, text: str) -> str:
@@ -150,12 +143,8 @@ def _entry(term: str, text: str) -> str:
 def _variables() -> dict[str, str]:
     """Return the variables that docs/CLI.md explains, without its links to other pages."""
     section = PAGE.read_text("utf-8").partition("\n## Environment variables\n")[2]
-    found = {}
-    for line in section.partition("\n## ")[0].splitlines():
-        if line.startswith("| `"):
-            _, name, text, _ = line.split("|")
-            found[name.strip()] = re.sub(r" \(\[.*?\]\(.*?\)\)", "", text).strip()
-    return found
+    rows = re.findall(r"(?m)^\| (`.*?) +\| (.*?) +\|$", section.partition("\n## ")[0])
+    return {name: re.sub(r" \(\[.*?\]\(.*?\)\)", "", text) for name, text in rows}
 
 
 def _text(text: str) -> str:

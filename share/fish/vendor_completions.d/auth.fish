@@ -1,9 +1,10 @@
 # Completion of auth for fish; made by scripts/generate from the commands themselves.
 
-# Prints the command on the line so far and how many arguments it has; `program` and the words from
-# there on, where they are those of the program that `auth exec` runs.
-function __auth_command
+# Prints the command on the line so far, and of what follows it each flag, and `argument` for all
+# else; or `program` and the words from there on that are those of the program `auth exec` runs.
+function __auth_line
     set -l plain
+    set -l flags
     set -l ended no
     set -l words (commandline -opc)
     set -e words[1]
@@ -13,34 +14,49 @@ function __auth_command
                 case --
                     set ended yes
                 case --at --color --format --host --index --keyring-provider --lifetime --passphrase-file --password --project --protocol --service --since --token --ttl --uid --username -t -u
+                    set -q words[2]; or break # its value is what is typed
+                    set -a flags $words[1]
                     set -e words[1]
+                case '*'
+                    set -a flags (string replace -r -- '=.*' '' $words[1])
             end
         else if test "$plain[1]" = exec
             printf '%s\n' program $words
             return
+        else if contains -- "$plain" passphrase agent
+            set plain "$plain $words[1]"
+        else if set -q plain[1]
+            set -a flags argument
         else
-            set -a plain $words[1]
+            set plain $words[1]
         end
         set -e words[1]
     end
-    if contains -- "$plain[1]" passphrase agent; and set -q plain[2]
-        set plain "$plain[1] $plain[2]" $plain[3..-1]
-    end
-    printf '%s\n' "$plain[1]" (count $plain[2..-1])
+    printf '%s\n' "$plain" $flags
 end
 
-# Tells whether this is the command, and with a second word whether it has no argument yet.
+# Tells whether this is the command.
 function __auth_is
-    set -l found (__auth_command)
-    test "$found[1]" = "$argv[1]"; and test -z "$argv[2]" -o "$found[2]" = 0
+    set -l found (__auth_line)
+    test "$found[1]" = "$argv[1]"
+end
+
+# Tells whether the line has none of these: commands, flags, `argument`, `program`.
+function __auth_lacks
+    set -l found (__auth_line)
+    for word in $argv
+        contains -- $word $found; and return 1
+    end
+    return 0
 end
 
 function __auth_program
-    set -l found (__auth_command)
+    set -l found (__auth_line)
     __fish_complete_subcommand --commandline $found[2..-1] (commandline -ct)
 end
 
 complete -c auth -f
+complete -c auth -n '__auth_is program' -x -a '(__auth_program)'
 complete -c auth -n '__auth_is ""' -a login -d 'store a credential for an index'
 complete -c auth -n '__auth_is ""' -a logout -d 'remove a stored credential'
 complete -c auth -n '__auth_is ""' -a token -d 'print a stored secret'
@@ -70,78 +86,77 @@ complete -c auth -n '__auth_is "agent"' -a status -d 'show whether the agent run
 complete -c auth -n '__auth_is "agent"' -a run -d 'run the agent in the foreground'
 complete -c auth -n '__auth_is "agent"' -a install -d 'have the system\'s service manager start the agent'
 complete -c auth -n '__auth_is "agent"' -a uninstall -d 'undo that; the agent is started on demand again'
-complete -c auth -n 'not __auth_is program' -s q -l quiet -d 'print only errors'
-complete -c auth -n 'not __auth_is program' -s v -l verbose -d 'print where things come from'
-complete -c auth -n 'not __auth_is program' -l format -x -a 'text json' -d 'output format (default: text)'
-complete -c auth -n 'not __auth_is program' -l color -x -a 'auto always never' -d 'colour of messages (default: auto)'
-complete -c auth -n 'not __auth_is program' -l version -d 'print the version'
-complete -c auth -n 'not __auth_is program' -s h -l help -d 'print this help'
-complete -c auth -n '__auth_is program' -x -a '(__auth_program)'
-complete -c auth -n '__auth_is "login"' -s u -l username -x -d 'the user name; asked for if missing'
-complete -c auth -n '__auth_is "login"' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
-complete -c auth -n '__auth_is "login"' -s t -l token -x -d 'an API token; - reads a line of stdin'
-complete -c auth -n '__auth_is "login"' -l password -x -d 'the password; - reads a line of stdin'
-complete -c auth -n '__auth_is "login"' -l no-password -d 'the password is empty, for an index that takes a token as the user name'
-complete -c auth -n '__auth_is "login"' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'where to store it (default: the agent chooses)'
-complete -c auth -n '__auth_is "login"' -l lifetime -x -d 'delete it after 90m, 8h, 7d ...'
-complete -c auth -n '__auth_is "login"' -l adopt -d 'leave it in its keyring, and read it there'
-complete -c auth -n '__auth_is "login"' -l sealed -d 'never show it again: only attenuated tokens of it are handed out'
-complete -c auth -n '__auth_is "login"' -l trusted-publishing -d 'in CI: have pypi or testpypi mint a token, and keep it in memory only'
-complete -c auth -n '__auth_is "login"' -l check -d 'ask the index first; if it refuses, store nothing'
-complete -c auth -n '__auth_is "login" once' -a 'pypi testpypi'
-complete -c auth -n '__auth_is "logout"' -s u -l username -x -d 'whose credential; needed if several are stored for the index'
-complete -c auth -n '__auth_is "logout"' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
-complete -c auth -n '__auth_is "logout"' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'remove it only from that provider\'s vault'
-complete -c auth -n '__auth_is "logout"' -l all -d 'every account of SERVICE; without SERVICE every stored credential'
-complete -c auth -n '__auth_is "logout"' -l revoke -d 'first revoke the token at the index, if its API allows that'
-complete -c auth -n '__auth_is "logout"' -l forget -d 'with --revoke: also remove it if it was not revoked'
-complete -c auth -n '__auth_is "logout"' -l purge -d 'also delete an adopted credential from its keyring'
-complete -c auth -n '__auth_is "logout" once' -a 'pypi testpypi'
-complete -c auth -n '__auth_is "token"' -s u -l username -x -d 'the user name; needed if several are stored'
-complete -c auth -n '__auth_is "token"' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
-complete -c auth -n '__auth_is "token"' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'look only in that provider\'s vault'
+complete -c auth -n '__auth_lacks program -q --quiet' -s q -l quiet -d 'print only errors'
+complete -c auth -n '__auth_lacks program -v --verbose' -s v -l verbose -d 'print where things come from'
+complete -c auth -n '__auth_lacks program exec helper --format' -l format -x -a 'text json' -d 'output format (default: text)'
+complete -c auth -n '__auth_lacks program --color' -l color -x -a 'auto always never' -d 'colour of messages (default: auto)'
+complete -c auth -n '__auth_lacks program --version' -l version -d 'print the version'
+complete -c auth -n '__auth_lacks program -h --help' -s h -l help -d 'print this help'
+complete -c auth -n '__auth_is "login"; and __auth_lacks -u --username' -s u -l username -x -d 'the user name; asked for if missing'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --no-username' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
+complete -c auth -n '__auth_is "login"; and __auth_lacks -t --token' -s t -l token -x -d 'an API token; - reads a line of stdin'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --password' -l password -x -d 'the password; - reads a line of stdin'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --no-password' -l no-password -d 'the password is empty, for an index that takes a token as the user name'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --keyring-provider' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'where to store it (default: the agent chooses)'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --lifetime' -l lifetime -x -d 'delete it after 90m, 8h, 7d ...'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --adopt' -l adopt -d 'leave it in its keyring, and read it there'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --sealed' -l sealed -d 'never show it again: only attenuated tokens of it are handed out'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --trusted-publishing' -l trusted-publishing -d 'in CI: have pypi or testpypi mint a token, and keep it in memory only'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --check' -l check -d 'ask the index first; if it refuses, store nothing'
+complete -c auth -n '__auth_is "login"; and __auth_lacks argument' -a 'pypi testpypi'
+complete -c auth -n '__auth_is "logout"; and __auth_lacks -u --username' -s u -l username -x -d 'whose credential; needed if several are stored for the index'
+complete -c auth -n '__auth_is "logout"; and __auth_lacks --no-username' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
+complete -c auth -n '__auth_is "logout"; and __auth_lacks --keyring-provider' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'remove it only from that provider\'s vault'
+complete -c auth -n '__auth_is "logout"; and __auth_lacks --all' -l all -d 'every account of SERVICE; without SERVICE every stored credential'
+complete -c auth -n '__auth_is "logout"; and __auth_lacks --revoke' -l revoke -d 'first revoke the token at the index, if its API allows that'
+complete -c auth -n '__auth_is "logout"; and __auth_lacks --forget' -l forget -d 'with --revoke: also remove it if it was not revoked'
+complete -c auth -n '__auth_is "logout"; and __auth_lacks --purge' -l purge -d 'also delete an adopted credential from its keyring'
+complete -c auth -n '__auth_is "logout"; and __auth_lacks argument' -a 'pypi testpypi'
+complete -c auth -n '__auth_is "token"; and __auth_lacks -u --username' -s u -l username -x -d 'the user name; needed if several are stored'
+complete -c auth -n '__auth_is "token"; and __auth_lacks --no-username' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
+complete -c auth -n '__auth_is "token"; and __auth_lacks --keyring-provider' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'look only in that provider\'s vault'
 complete -c auth -n '__auth_is "token"' -l project -x -d 'a token for this project only; may be repeated'
-complete -c auth -n '__auth_is "token"' -l ttl -x -d 'a token that expires after 15m, 1h ...'
-complete -c auth -n '__auth_is "token"' -l describe -d 'describe the token, and print no secret'
-complete -c auth -n '__auth_is "token"' -l check -d 'ask the index whether it accepts the token, and print that instead of the secret'
-complete -c auth -n '__auth_is "token" once' -a 'pypi testpypi'
+complete -c auth -n '__auth_is "token"; and __auth_lacks --ttl' -l ttl -x -d 'a token that expires after 15m, 1h ...'
+complete -c auth -n '__auth_is "token"; and __auth_lacks --describe' -l describe -d 'describe the token, and print no secret'
+complete -c auth -n '__auth_is "token"; and __auth_lacks --check' -l check -d 'ask the index whether it accepts the token, and print that instead of the secret'
+complete -c auth -n '__auth_is "token"; and __auth_lacks argument' -a 'pypi testpypi'
 complete -c auth -n '__auth_is "exec"' -l index -x -a 'pypi testpypi' -d 'an index that it may use (default: pypi); may be repeated; uploads go to the first'
 complete -c auth -n '__auth_is "exec"' -l project -x -d 'a token for this project only; may be repeated'
-complete -c auth -n '__auth_is "exec"' -l ttl -x -d 'a token that expires after 15m, 1h ...'
-complete -c auth -n '__auth_is "exec" once' -a '(__fish_complete_command)'
-complete -c auth -n '__auth_is "share"' -l service -x -a 'pypi testpypi' -d 'the index whose credential is handed out; exactly one'
-complete -c auth -n '__auth_is "share"' -s u -l username -x -d 'the user name; needed if several are stored for it'
-complete -c auth -n '__auth_is "share"' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
+complete -c auth -n '__auth_is "exec"; and __auth_lacks --ttl' -l ttl -x -d 'a token that expires after 15m, 1h ...'
+complete -c auth -n '__auth_is "exec"; and __auth_lacks argument' -a '(__fish_complete_command)'
+complete -c auth -n '__auth_is "share"; and __auth_lacks --service' -l service -x -a 'pypi testpypi' -d 'the index whose credential is handed out; exactly one'
+complete -c auth -n '__auth_is "share"; and __auth_lacks -u --username' -s u -l username -x -d 'the user name; needed if several are stored for it'
+complete -c auth -n '__auth_is "share"; and __auth_lacks --no-username' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
 complete -c auth -n '__auth_is "share"' -l project -x -d 'tokens for this project only; may be repeated'
-complete -c auth -n '__auth_is "share"' -l ttl -x -d 'end after 15m, 8h ... (default: never)'
-complete -c auth -n '__auth_is "share"' -l at -r -F -d 'the path of the socket'
+complete -c auth -n '__auth_is "share"; and __auth_lacks --ttl' -l ttl -x -d 'end after 15m, 8h ... (default: never)'
+complete -c auth -n '__auth_is "share"; and __auth_lacks --at' -l at -r -F -d 'the path of the socket'
 complete -c auth -n '__auth_is "share"' -l uid -x -d 'also admit this user, besides you and root; may be repeated'
-complete -c auth -n '__auth_is "share"' -l whole -d 'hand out the stored credential itself, not attenuated tokens'
-complete -c auth -n '__auth_is "share"' -l stop -d 'end the share `--at` PATH, or all'
-complete -c auth -n '__auth_is "import"' -l dry-run -d 'show what would be done, and do nothing'
-complete -c auth -n '__auth_is "import"' -l remove -d 'delete each secret from its source once it is stored and read back'
-complete -c auth -n '__auth_is "import"' -l replace -d 'replace a stored secret that differs'
+complete -c auth -n '__auth_is "share"; and __auth_lacks --whole' -l whole -d 'hand out the stored credential itself, not attenuated tokens'
+complete -c auth -n '__auth_is "share"; and __auth_lacks --stop' -l stop -d 'end the share `--at` PATH, or all'
+complete -c auth -n '__auth_is "import"; and __auth_lacks --dry-run' -l dry-run -d 'show what would be done, and do nothing'
+complete -c auth -n '__auth_is "import"; and __auth_lacks --remove' -l remove -d 'delete each secret from its source once it is stored and read back'
+complete -c auth -n '__auth_is "import"; and __auth_lacks --replace' -l replace -d 'replace a stored secret that differs'
 complete -c auth -n '__auth_is "import"' -l host -x -d 'import this netrc host as that of an index; may be repeated'
-complete -c auth -n '__auth_is "import"' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'where to store them (default: the agent chooses)'
+complete -c auth -n '__auth_is "import"; and __auth_lacks --keyring-provider' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'where to store them (default: the agent chooses)'
 complete -c auth -n '__auth_is "import"' -a 'pypirc uv netrc poetry pip keyring'
-complete -c auth -n '__auth_is "export"' -l passphrase-file -r -F -d 'a private file with the export\'s passphrase (default: ask for it)'
-complete -c auth -n '__auth_is "export"' -l yes -d 'overwrite an older export; never ask'
-complete -c auth -n '__auth_is "export" once' -F
-complete -c auth -n '__auth_is "unlock"' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'open only that provider\'s vault'
-complete -c auth -n '__auth_is "passphrase set"' -l keep-slots -d 'keep the other ways to open it (a key file ...)'
-complete -c auth -n '__auth_is "restore"' -l replace -d 'replace a stored secret that differs'
-complete -c auth -n '__auth_is "restore"' -l passphrase-file -r -F -d 'a private file with the export\'s passphrase (default: ask for it)'
-complete -c auth -n '__auth_is "restore"' -l previous -d 'the previous generation, kept beside the vault'
-complete -c auth -n '__auth_is "restore"' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'that provider\'s vault; for FILE, where to store'
-complete -c auth -n '__auth_is "restore"' -l yes -d 'replace even a readable vault; never ask'
-complete -c auth -n '__auth_is "restore" once' -F
-complete -c auth -n '__auth_is "log"' -l since -x -d 'from this time on: 8h, 7d, 2026-01-31 or 2026-01-31T12:00'
-complete -c auth -n '__auth_is "log"' -l service -x -a 'pypi testpypi' -d 'only lines about this service'
-complete -c auth -n '__auth_is "log"' -l follow -d 'show new lines as they come, until Ctrl-C'
-complete -c auth -n '__auth_is "log"' -l verify -d 'have the agent look for changed or removed lines and files'
-complete -c auth -n '__auth_is "helper"' -l protocol -x -a 'bazel' -d 'the protocol of the tool'
-complete -c auth -n '__auth_is "helper" once' -a 'get'
-complete -c auth -n '__auth_is "setup"' -l undo -d 'remove what was added, and restore every byte'
-complete -c auth -n '__auth_is "setup"' -l yes -d 'answer every question with yes; never ask'
+complete -c auth -n '__auth_is "export"; and __auth_lacks --passphrase-file' -l passphrase-file -r -F -d 'a private file with the export\'s passphrase (default: ask for it)'
+complete -c auth -n '__auth_is "export"; and __auth_lacks --yes' -l yes -d 'overwrite an older export; never ask'
+complete -c auth -n '__auth_is "export"; and __auth_lacks argument' -F
+complete -c auth -n '__auth_is "unlock"; and __auth_lacks --keyring-provider' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'open only that provider\'s vault'
+complete -c auth -n '__auth_is "passphrase set"; and __auth_lacks --keep-slots' -l keep-slots -d 'keep the other ways to open it (a key file ...)'
+complete -c auth -n '__auth_is "restore"; and __auth_lacks --replace' -l replace -d 'replace a stored secret that differs'
+complete -c auth -n '__auth_is "restore"; and __auth_lacks --passphrase-file' -l passphrase-file -r -F -d 'a private file with the export\'s passphrase (default: ask for it)'
+complete -c auth -n '__auth_is "restore"; and __auth_lacks --previous' -l previous -d 'the previous generation, kept beside the vault'
+complete -c auth -n '__auth_is "restore"; and __auth_lacks --keyring-provider' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'that provider\'s vault; for FILE, where to store'
+complete -c auth -n '__auth_is "restore"; and __auth_lacks --yes' -l yes -d 'replace even a readable vault; never ask'
+complete -c auth -n '__auth_is "restore"; and __auth_lacks argument' -F
+complete -c auth -n '__auth_is "log"; and __auth_lacks --since' -l since -x -d 'from this time on: 8h, 7d, 2026-01-31 or 2026-01-31T12:00'
+complete -c auth -n '__auth_is "log"; and __auth_lacks --service' -l service -x -a 'pypi testpypi' -d 'only lines about this service'
+complete -c auth -n '__auth_is "log"; and __auth_lacks --follow' -l follow -d 'show new lines as they come, until Ctrl-C'
+complete -c auth -n '__auth_is "log"; and __auth_lacks --verify' -l verify -d 'have the agent look for changed or removed lines and files'
+complete -c auth -n '__auth_is "helper"; and __auth_lacks --protocol' -l protocol -x -a 'bazel' -d 'the protocol of the tool'
+complete -c auth -n '__auth_is "helper"; and __auth_lacks argument' -a 'get'
+complete -c auth -n '__auth_is "setup"; and __auth_lacks --undo' -l undo -d 'remove what was added, and restore every byte'
+complete -c auth -n '__auth_is "setup"; and __auth_lacks --yes' -l yes -d 'answer every question with yes; never ask'
 complete -c auth -n '__auth_is "setup"' -a 'keyring uv pip build twine poetry pdm devpi hatch flit'
-complete -c auth -n '__auth_is "trust" once' -a '(__fish_complete_directories)'
+complete -c auth -n '__auth_is "trust"; and __auth_lacks argument' -a '(__fish_complete_directories)'
