@@ -108,7 +108,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "runner"):
-            self.engine.sharing.close()
+            self.engine.share_requests.close()
             self.run(self.server.close())
             self.runner.close()
             self.folder.cleanup()
@@ -277,7 +277,7 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "engine"):
             return
         self.engine.vaults.when_changed()
-        assert {share["socket"] for share in self.engine.sharing.overview()} == set(self.shares)
+        assert {share["socket"] for share in self.engine.share_requests.overview()} == set(self.shares)
         assert all(map(there, self.shares))
 
 

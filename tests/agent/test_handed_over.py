@@ -194,7 +194,7 @@ class Visited:
     """What is asked of a server."""
 
     def __init__(self) -> None:
-        self.occupied = False
+        self.has_connections = False
         self.came = 0
 
 
@@ -214,10 +214,10 @@ def test_an_agent_ends_after_so_long_without_anybody() -> None:
     visited.came += 1  # and went, between two looks
     clock.pass_by(1)
     assert not idle.is_due()
-    visited.occupied = True
+    visited.has_connections = True
     clock.pass_by(3600)
     assert not idle.is_due()
-    visited.occupied = False
+    visited.has_connections = False
     clock.pass_by(60)
     assert idle.is_due()
 

@@ -145,31 +145,31 @@ class Terminal:
 
     def unseen(self) -> AbstractContextManager[None]:
         """Hide all input from the first secret on; input typed ahead is lost."""
-        return self._asked().unseen()
+        return self._dialogue().unseen()
 
     def is_there(self) -> bool:
         """Return whether the user can be asked."""
-        return self.attended and _is_terminal(sys.stderr) and self._asked().can_be_answered()
+        return self.attended and _is_terminal(sys.stderr) and self._dialogue().can_be_answered()
 
     def ask(self, question: str) -> str:
         """Ask for one visible line, and return it trimmed.
 
         Raises CommandError if the input ends without an answer.
         """
-        return self._asked().line(f"{escape(question)} ").strip()
+        return self._dialogue().line(f"{escape(question)} ").strip()
 
     def ask_secret(self, question: str, *, alone: bool = False) -> str:
         """Ask for one hidden line, and return it as typed.
 
         Raises CommandError if the input ends first, or with `alone` if more lines came with it.
         """
-        return self._asked().hidden_line(f"{escape(question)} ", alone=alone)
+        return self._dialogue().hidden_line(f"{escape(question)} ", alone=alone)
 
     def confirm(self, question: str) -> bool:
         """Ask yes or no; every answer but a yes is no."""
         return self.ask(f"{question} [y/N]").lower() in {"y", "yes"}
 
-    def _asked(self) -> Questions:
+    def _dialogue(self) -> Questions:
         if self._questions is None:
             from tokenward.ui.questions import Questions
 
