@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import re
 import sys
 from functools import cache
 from graphlib import TopologicalSorter
@@ -231,6 +233,40 @@ PARTICIPLES = {
     *("kept", "known", "left", "lent", "made", "meant", "met", "moved", "named", "opened"),
     *("said", "seen", "sent", "shown", "stored", "taken", "told", "vouched", "wanted", "written"),
 }
+
+
+def docstrings(path: Path) -> str:
+    return "\n".join(
+        node.value.value
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Expr)
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    )
+
+
+def test_a_docstring_names_modules_and_errors_that_exist() -> None:
+    files = {path.name for path in MODULES}
+    names = {*dir(builtins)} | {
+        getattr(node, "id", getattr(node, "attr", getattr(node, "name", "")))
+        for path in MODULES
+        for node in ast.walk(tree(path))
+    }
+    raised = re.compile(r"\b[A-Z]\w+Error\b|(?<=Raise )[A-Z]\w+|(?<=Raises )[A-Z]\w+")
+    assert [
+        f"{named(path)}: {name}"
+        for path in MODULES
+        for text in [docstrings(path)]
+        for name in {*re.findall(r"\w+\.py\b", text)} - files | {*raised.findall(text)} - names
+    ] == []
+
+
+def test_the_overview_names_modules_that_exist() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    files = {path.with_suffix("") for folder in PACKAGES.values() for path in folder.rglob("*")}
+    tails = {"/".join(path.parts[start:]) for path in files for start in range(len(path.parts))}
+    found = {name.removesuffix(".py") for name in re.findall(r"`(\w+(?:/\w+)+(?:\.py)?)`", page)}
+    tests = {name for name in found if (ROOT / f"{name}.py").exists()}
+    assert found - tests - tails == set()
 
 
 @pytest.mark.parametrize("package", list(PACKAGES))

@@ -54,16 +54,16 @@ MESSAGE_AND_HINT: dict[str, tuple[int | None, int | None]] = {
     "HardenError": (0, None),
     "InheritedError": (0, None),
     "JobError": (1, 2),
+    "ListenAddressError": (0, None),
     "LocalError": (1, None),
     "NotAdmitted": (0, 1),
     "PartError": (None, 1),  # its first argument is the end of a sentence
-    "PlaceError": (0, None),
     "RemoteError": (1, None),
     "ServiceError": (0, 1),
     "SettingsError": (0, None),
     "VaultError": (1, 2),
     "WorkerError": (1, 2),
-    "_amiss": (0, None),
+    "_add_problem": (0, None),
     "detail": (0, None),
     "fail": (0, 1),
     "hint": (None, 0),
@@ -135,6 +135,16 @@ def test_everything_that_is_said_has_one_voice() -> None:
         if (problem := check[kind](text))
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_call_in_the_table_exists() -> None:
+    called = {
+        getattr(node.func, "id", getattr(node.func, "attr", ""))
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    }
+    assert MESSAGE_AND_HINT.keys() - called == set()
 
 
 def given_up(paths: list[Path]) -> list[str]:

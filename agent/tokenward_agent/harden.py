@@ -76,7 +76,7 @@ class HardenReport:
         self.refused: list[str] = []
 
     def __repr__(self) -> str:
-        return f"Report(in_force={self.in_force!r}, refused={self.refused!r})"
+        return f"HardenReport(in_force={self.in_force!r}, refused={self.refused!r})"
 
     def record(self, name: str, problem: str | None) -> None:
         """Record *name* as in force or, with its *problem*, as refused."""

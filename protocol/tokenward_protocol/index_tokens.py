@@ -1,13 +1,14 @@
 """Tokens of PyPI, TestPyPI or devpi: what they are good for, and attenuated tokens made of them.
 
-Such a token is the name of the dialect, `-`, and a macaroon in base64url. Its holder can make
-*children* of it, each good for less than its parent, without asking the index. A child has an expiry
-first, then the projects. `plan_derivation` decides the content of a child, and refuses at once what an index would
-refuse later: a child of an expired token, or one for a project that its parent is not for.
-`write_derived` makes it, in the caller's buffers alone.
+Such a token is the name of the dialect, `-`, and a macaroon in base64url. Its holder can *derive*
+tokens from it, each good for less than its parent, without asking the index. A derived token has an
+expiry first, then the projects. `plan_derivation` decides its content, and refuses at once what an
+index would refuse later: a token derived from an expired one, or for a project that the parent is
+not for. `write_derived` makes it, in the caller's buffers alone.
 
 The token's location names its index. It is not signed, so it is a help for the user and not a
-protection. A token in PyPI's dialect is not attenuated if its index is not known to accept children.
+protection. A token in PyPI's dialect is not attenuated if its index is not known to accept derived
+tokens.
 """
 
 from __future__ import annotations
@@ -43,19 +44,19 @@ if TYPE_CHECKING:
 
 PREFIXES: Final = {PYPI: b"pypi-", DEVPI: b"devpi-"}
 LOCATIONS: Final = ("pypi.org", "test.pypi.org")
-"""The indexes of PyPI's dialect that are known to accept children."""
+"""The indexes of PyPI's dialect that are known to accept derived tokens."""
 
 DEFAULT_TTL: Final = 3600
-"""A child's default lifetime in seconds: an upload of many files may take long."""
+"""The default lifetime of a derived token in seconds: uploading many files may take long."""
 
 LEAST_TTL: Final = 60
-"""Seconds: with less, a small difference of clocks would make children that are dead from the start."""
+"""The shortest lifetime in seconds: with less, clocks that differ a little make useless tokens."""
 
 MOST_TTL: Final = 366 * 86400
-"""Seconds: a child that lives longer than a year would be as good as its parent."""
+"""The longest lifetime in seconds: beyond a year, it would be as good as its parent."""
 
 MOST_SEALED_TTL: Final = 86400
-"""Seconds: the same for a child of a token that is never shown."""
+"""The same for a token that is derived from a sealed one."""
 
 _LEEWAY: Final = 60
 """Seconds: a token that becomes valid this soon may be valid by the clock of its index."""
@@ -64,7 +65,7 @@ _SHOWN: Final = 5
 
 
 class NotAttenuable(Exception):  # noqa: N818 - what it says
-    """A child that no index would accept; the text is a sentence, `hint` says what helps."""
+    """A token that no index would accept; the text is a sentence, `hint` says what helps."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -95,12 +96,12 @@ class IndexToken:
 
     @property
     def is_attenuable(self) -> bool:
-        """Whether its index is known to accept children of it."""
+        """Whether its index is known to accept tokens derived from it."""
         return self.dialect == DEVPI or self.location in LOCATIONS
 
 
 class Derivation:
-    """The content of a child: its caveats, its expiry, and its projects, None without a limit.
+    """The content of a derived token: its caveats, its expiry, its projects (None: no limit).
 
     `limited`: it names the projects itself; otherwise only its parent does.
     """
@@ -169,7 +170,7 @@ def plan_derivation(
     projects: Sequence[str] = (),
     likely: Sequence[str] = (),
 ) -> Derivation:
-    """Decide the content of a child that expires at *end* or before, by the index's clock.
+    """Decide the content of a derived token that expires at *end* or before, by the index's clock.
 
     *projects* (normalised names) were asked for: it is good for no others. *likely* ones were detected;
     they only limit a token that is for them. Raises NotAttenuable.
@@ -200,13 +201,13 @@ def plan_derivation(
 def derived_projects(
     held: Sequence[str] | None, projects: Sequence[str], likely: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the projects that a child names, as in `plan_derivation`; its parent is for those `held`."""
+    """Return the projects of a derived token, as in `plan_derivation`; its parent is for `held`."""
     known = (name for name in likely if held is None or name in held)
     return tuple(dict.fromkeys(projects or known))
 
 
 def derived_size(token: IndexToken, derivation: Derivation) -> int:
-    """Return the number of letters of a child of *token*. Raises NotAttenuable if it is too long."""
+    """Return the length of a token derived from *token*. Raises NotAttenuable if it is too long."""
     grown = attenuated_size(token.macaroon, derivation.caveats)
     size = len(PREFIXES[token.dialect]) + encoded_size(grown)
     if size > MAX_TOKEN:
@@ -224,9 +225,9 @@ def write_derived(
     mac: Mac,
     out: memoryview,
 ) -> int:
-    """Write a child of the token *text*, decoded in *raw*, to *out*; return its `derived_size`.
+    """Derive a token from *text*, decoded in *raw*, into *out*; return its `derived_size`.
 
-    *raw*, which holds the child's macaroon afterwards, and *out* need MAX_TOKEN + SPARE bytes.
+    *raw*, which holds the derived macaroon afterwards, and *out* need MAX_TOKEN + SPARE bytes.
     """
     prefix = len(PREFIXES[token.dialect])
     out[:prefix] = text[:prefix]
@@ -240,7 +241,7 @@ def token_of_text(secret: str) -> IndexToken:
 
 
 def derive_text(secret: str, derivation: Derivation) -> str:
-    """Make a child of a token in text, in a client. Raises ValueError, NotAttenuable."""
+    """Derive a token from a token in text, in a client. Raises ValueError, NotAttenuable."""
     text = memoryview(secret.encode())
     raw, out = (memoryview(bytearray(MAX_TOKEN + SPARE)) for _ in range(2))
     token = read_token(text, raw)

@@ -57,7 +57,7 @@ class Peer:
         return None if number < 0 else number
 
     def describe(self, encode: Callable[[Mapping[str, object]], str]) -> str:
-        """Return `asker.described()` as text, made once."""
+        """Return the description of `requester` as text, made once."""
         if self._described is None:
             self.wanted = summarize_command(self.requester)
             self._described = encode(self.requester.describe())
@@ -65,7 +65,7 @@ class Peer:
 
     @property
     def hints(self) -> frozenset[str]:
-        """The result of `asker.hints()`, made once."""
+        """The result of `requester.hints()`, made once."""
         requester = self.requester
         if self._hints is None or self._hints[0] is not requester:
             self._hints = requester, requester.hints()

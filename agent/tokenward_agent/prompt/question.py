@@ -1,7 +1,7 @@
 """The text of a prompt: the requester, the purpose, and what an approval covers.
 
 The first lines say what matters. Text that a process chose is bounded, and quoted if it has blanks,
-so that the user does not read a name as a sentence of the agent. The worker (consent_jobs.py,
+so that the user does not read a name as a sentence of the agent. The worker (prompt_jobs.py,
 assuan.py) escapes it before it is shown, and lets no line push another one out. No argument of a
 process is shown, since it may be a secret. Pure.
 """

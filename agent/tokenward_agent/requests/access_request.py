@@ -45,7 +45,7 @@ class AccessRequest:
 
     @cached_property
     def policy_input(self) -> PolicyInput:
-        """The case as policy rules see it."""
+        """The access request as policy rules see it."""
         tool, chain = self._requester.tool, self._requester.chain
         return PolicyInput(
             frozenset() if tool is None else _program_names(tool),

@@ -1,9 +1,9 @@
-"""Work out what a fetch requests: the stored token, or a child, and its limits.
+"""Work out what a fetch requests: the stored token or an attenuated one, and its limits.
 
-A fetch without options gets a child for an hour if the token can be attenuated, so tools need not
-know about children. The user's policy may set a shorter time, which also limits longer requests, or
-may hand out the stored token. A request for a child is refused, with the reason, if the token
-cannot be attenuated or the child would live longer than any child may.
+A fetch without options gets an attenuated token for an hour if the stored one can be attenuated, so
+tools need not know about attenuation. The user's policy may set a shorter time, which also limits
+longer requests, or may hand out the stored token. A request for an attenuated token is refused,
+with the reason, if the stored one cannot be attenuated or the lifetime is too long.
 
 `Delivery` describes what would be handed out before it is made, and whether that is possible at all:
 the policy and the prompt judge it, and an impossible request neither counts nor prompts.
@@ -43,7 +43,7 @@ _T = TypeVar("_T")
 
 
 class Restriction(NamedTuple):
-    """The requested width: the `whole` token, or a child of `ttl` seconds for these `projects`."""
+    """A requested restriction: the `whole` token, or `ttl` seconds of it for these `projects`."""
 
     whole: bool
     ttl: int | None
@@ -60,17 +60,17 @@ class Restriction(NamedTuple):
         return self.whole or bool(self.projects)
 
     def seconds(self, terms: Terms) -> int:
-        """Return the lifetime of a child in seconds under these terms."""
+        """Return the lifetime of an attenuated token in seconds under these terms."""
         wanted = self.ttl or terms.ttl or DEFAULT_TTL
         return min(wanted, terms.ttl) if terms.ttl else wanted
 
     def attenuates(self, terms: Terms, record: Record) -> bool:
-        """Tell whether a child is handed out, if the token can be attenuated."""
+        """Tell whether an attenuated token is handed out, if the stored one can be attenuated."""
         return not self.whole and (terms.narrow or self.is_explicit or record.never_shown)
 
 
 def read_restriction(request: Request) -> Restriction:
-    """Return the requested width. Raise Failure with code `bad-request`."""
+    """Return the requested restriction. Raise Failure with code `bad-request`."""
     ttl, projects = request.count("ttl"), request.text("projects")
     if ttl is not None and ttl < LEAST_TTL:
         raise Failure("bad-request", "An attenuated token lives for a minute at least.")
@@ -143,13 +143,13 @@ class Delivery:
         self._attenuate(terms, now, self._plan)
 
     def derive(self, terms: Terms, now: int) -> Derived | None:
-        """Return the child to hand out, None for the stored token itself. Raise Failure or KeyDestroyed."""
+        """Return the attenuated token, None for the stored one. Raise Failure or KeyDestroyed."""
         return self._attenuate(terms, now, partial(self._derived_tokens.derive, self.secret))
 
     def _plan(
         self, now: int, end: int, projects: tuple[str, ...], likely: tuple[str, ...], ahead: int
     ) -> Derivation | None:
-        """Plan the child that `DerivedTokens.derive` would make."""
+        """Plan the token that `DerivedTokens.derive` would make."""
         token = self.token
         if token is None or not token.is_attenuable:
             return None
@@ -209,5 +209,5 @@ class Delivery:
 
 
 def max_seconds(record: Record) -> int:
-    """Return the longest lifetime of a child of a record, in seconds."""
+    """Return the longest lifetime of tokens attenuated from a record's, in seconds."""
     return MOST_SEALED_TTL if record.never_shown else MOST_TTL

@@ -158,7 +158,7 @@ class CredentialRequests:
             )
 
     def _find_parent(self, service: str, username: str, body: memoryview) -> StoredRecord | None:
-        """Return the stored token that *body* is a child of: tools save the tokens they get."""
+        """Return the stored token that *body* derives from: tools save the tokens they get."""
         found = self._vaults.find(candidates(service), username, None)
         if found is None or found.record.adopted is not None:
             return None

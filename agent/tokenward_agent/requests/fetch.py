@@ -189,7 +189,7 @@ class Fetch:
         found: StoredRecord,
         delivery: Delivery,
     ) -> Answer:
-        """Answer with a child of the secret, or with the secret itself. Raise Failure.
+        """Answer with an attenuated token, or with the secret itself. Raise Failure.
 
         A secret leaves the agent only here, and only as it was granted.
         """

@@ -4,7 +4,7 @@ The same object describes a fetch, an open prompt, a remembered approval and a s
 from what would be handed out, not from what the requester says, and the policy and the prompt judge
 it. In the end the credential is described in the same terms and compared with the grant, in one
 place (fetch.py). A requester cannot make a grant longer or wider: another login, the stored token
-instead of a child, one more project or one more second is not covered.
+instead of an attenuated one, one more project or one more second is not covered.
 
 Pure.
 """
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 class Grant(NamedTuple):
     """A part of `login` that may be handed out.
 
-    If `whole`, the stored token itself; else a child that lives for `seconds` at most. It is good
-    for `projects` (normalised) only, None if no limit is visible.
+    If `whole`, the stored token itself; else an attenuated one that lives for `seconds` at most. It
+    is good for `projects` (normalised) only, None if no limit is visible.
     """
 
     login: Login
@@ -75,8 +75,8 @@ def decide_delivery(
     """Return the decision of the rules about what would be handed out, and that grant.
 
     The rule that decides sets the form, and the form may change which rule decides: the stored
-    token may be good for more projects than the child. Then both forms are judged, and the stricter
-    decision counts.
+    token may be good for more projects than the attenuated one. Then both forms are judged, and the
+    stricter decision counts.
     """
     attenuated = delivery.grant_under(Terms())
     first = decide(rules, _input_for(policy_input, attenuated))

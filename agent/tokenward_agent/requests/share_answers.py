@@ -85,7 +85,7 @@ class Share(NamedTuple):
         return made
 
     def remaining_grant(self, now: int) -> Grant:
-        """Return what may still be handed out: no child outlives the share. Raise Failure."""
+        """Return what may still be handed out: no token outlives the share. Raise Failure."""
         left = None if self.end is None else self.end - now
         if left is not None and left <= 0:
             raise share_ended_error()
@@ -95,7 +95,7 @@ class Share(NamedTuple):
         return self.grant._replace(seconds=seconds)
 
     def _attenuating_arguments(self, request: Request, most: int) -> dict[str, str | int | bool]:
-        """Return the arguments for a child no wider than the share, and no wider than requested."""
+        """Return the arguments for a token within the limits of the share and of the request."""
         restriction = read_restriction(request)
         projects = restriction.projects or self.projects
         if self.projects and not set(projects) <= set(self.projects):

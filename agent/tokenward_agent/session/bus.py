@@ -1,6 +1,6 @@
 """One connection to a message bus, on the loop: call methods, and receive signals.
 
-Input is bounded: a frame by `frames.MAX_FRAME`, waiting signals by `MAX_WAITING`, an answer by
+Input is bounded: a frame by `dbus_frames.MAX_FRAME`, waiting signals by `MAX_WAITING`, an answer by
 `SECONDS`; a bus that sends more, or an invalid message, is disconnected. A bus is a Unix socket; it
 learns our user id and nothing else. No secret ever comes near it.
 

@@ -1,11 +1,12 @@
-"""Attenuated tokens (children), made from a stored token, which never leaves the agent.
+"""Derived tokens: attenuated from a stored token, which itself never leaves the agent.
 
-A child is made in three regions of the arena within one callback: the stored token is opened into
-the first, its macaroon decoded into the second, the child written into the third; all are wiped at
-the end. The child waits to be sent sealed, like every secret. No object ever holds a token, an
-identifier or a signature; descriptions hold project names, times and the index's user numbers.
+A token is derived in three regions of the arena within one callback: the stored token is opened
+into the first, its macaroon decoded into the second, the derived token written into the third; all
+are wiped at the end. The derived token waits sealed until it is sent, like every secret. No object
+ever holds a token, an identifier or a signature; descriptions hold project names, times and the
+index's user numbers.
 
-A token that is not a macaroon, or is of an index that is not known to accept children, is not
+A token that is not a macaroon, or whose index is not known to accept derived tokens, is not
 attenuated.
 """
 
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 
 class Derived(NamedTuple):
-    """A child to be sent: its sealed bytes, its description, and its end by the local clock."""
+    """A derived token to be sent: its sealed bytes, its description, its end by the local clock."""
 
     secret: KeptSecret
     derivation: Derivation
@@ -58,7 +59,7 @@ class Derived(NamedTuple):
 
 
 class DerivedTokens:
-    """Makes the children of one agent's tokens; `clocks` are the clocks of their indexes."""
+    """Derives tokens from those of one agent; `clocks` are the clocks of their indexes."""
 
     def __init__(self, arena: Arena, key: ProcessKey, clocks: IndexClocks) -> None:
         self._key = key
@@ -74,11 +75,11 @@ class DerivedTokens:
         likely: tuple[str, ...] = (),
         ahead: int = 0,
     ) -> Derived | None:
-        """Make a child of a secret; return None if the secret cannot be attenuated.
+        """Derive a token from a secret; return None if the secret cannot be attenuated.
 
-        The arguments are those of index_tokens.plan. Times are in seconds since 1970 by the local
-        clock, and the index's clock is so many seconds *ahead* of it. Raise NotAttenuable, and KeyDestroyed if the
-        secret's key was wiped.
+        The arguments are those of index_tokens.plan_derivation. Times are in seconds since 1970 by
+        the local clock, and the index's clock is so many seconds *ahead* of it. Raise
+        NotAttenuable, and KeyDestroyed if the secret's key was wiped.
         """
         with self._open(secret) as token:
             if token is None or not token.is_attenuable:
@@ -111,7 +112,7 @@ class DerivedTokens:
             return admit(service, username, body, self._raw, now + self.clocks.ahead(service))
 
     def is_derived_from(self, body: memoryview, secret: SecretSource) -> bool:
-        """Tell whether *body* is a narrower token of the same issue as a secret. Raise KeyDestroyed."""
+        """Tell whether *body* was derived from a secret. Raise KeyDestroyed."""
         with self._open(secret) as token:
             other = None if token is None else _read(body, self._out)
             return (

@@ -1,12 +1,12 @@
-"""The clocks of indexes, as commands saw them: a child ends by its index's clock.
+"""The clocks of indexes, as commands saw them: a derived token expires by its index's clock.
 
-An index accepts a token by its own clock. If the local clock is an hour late, a child for an hour
-is dead at once; if it is early, the child lives longer than requested. A command that talks to an
-index reports the time there.
+An index accepts a token by its own clock. If the local clock is an hour late, a token derived for
+an hour has expired at once; if it is early, the token lives longer than requested. A command that
+talks to an index reports the time there.
 
 The differences are kept in memory only, and forgotten when the local clock was set, since that was
 probably to correct it. The boot clock shows such a jump. A report that was late or slow errs to
-children that end too early.
+derived tokens that end too early.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Offset(NamedTuple):
 
 
 class IndexClocks:
-    """The clocks of the indexes of one agent's children; `clock` is the local one."""
+    """The clocks of the indexes for which one agent derives tokens; `clock` is the local one."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -2,7 +2,7 @@
 
 It is a file in the folder that ``CREDENTIALS_DIRECTORY`` names. Only this unit's processes see it,
 and it is removed with the unit. With it the vault opens without the user. It is read by the
-client's rules for such a file (`one_line` in secrets_input.py), but in place: one line end and a
+client's rules for such a file (`one_line` in secret_input.py), but in place: one line end and a
 byte order mark are not part of it, and a file with two lines is refused.
 """
 

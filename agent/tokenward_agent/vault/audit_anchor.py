@@ -46,7 +46,7 @@ class AuditAnchor(NamedTuple):
     mac: bytes
 
     def __repr__(self) -> str:
-        return f"Vouched({self.name!r}, {self.first} to {self.lines})"
+        return f"AuditAnchor({self.name!r}, {self.first} to {self.lines})"
 
 
 def key_context(vault_id: str, name: str, first: int) -> bytes:

@@ -53,7 +53,7 @@ _SAYABLE = re.compile(rb"[a-z_-]{1,32}")
 class Request:
     """A request of the vocabulary; `directory` is "" if the client left it out.
 
-    `peer` is what the listener's `meet` returned for the connection, or None.
+    `peer` is the result of the listener's `identify_peer` for the connection, or None.
     """
 
     __slots__ = ("arguments", "directory", "number", "op", "peer")

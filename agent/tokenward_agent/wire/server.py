@@ -2,7 +2,7 @@
 
 The server accepts peers that a listener admits (listener.py), at most `MAX_CONNECTIONS` and no more
 than file descriptors allow. Beyond that, or when the arena is full, the connection of the same
-listener that was quiet longest is closed, so a client that behaves is always answered. No listener
+listener that was idle longest is closed, so a client that behaves is always answered. No listener
 displaces connections of another: those besides the agent's own have a bounded share of connections
 and memory, and when it is used up, new peers there are refused. The server does not know what
 requests do: each listener has its dispatch.
@@ -71,7 +71,7 @@ class Server:
         self.output = arena.allocate(PREFIX + MAX_HEADER + MAX_BODY)
         self._listeners: dict[
             Listener, dict[Connection, object]
-        ] = {}  # with peers; the longest quiet first
+        ] = {}  # with peers; the longest idle first
         self._connections: dict[Connection, tuple[Listener, dict[Connection, object]]] = {}
         self.came = 0
         """Connections accepted so far."""
@@ -162,7 +162,7 @@ class Server:
         )
 
     def _close_quietest(self, listener: Listener) -> bool:
-        """Close the longest quiet connection of a listener; return False if it has none.
+        """Close the longest idle connection of a listener; return False if it has none.
 
         A connection whose request is being answered is closed only if all of them are such.
         """
@@ -198,7 +198,7 @@ class Server:
         """Return a block of `size` for a connection's unfinished frame, in place of its `block`.
 
         Unfinished frames leave half of the arena free; those of another listener may hold
-        `GUEST_BYTES` together. The longest quiet connections of the same listener are closed first.
+        `GUEST_BYTES` together. The longest idle connections of the same listener are closed first.
         If that is not enough, this connection is closed, and None returned.
         """
         listener, within = self._connections[wanting]

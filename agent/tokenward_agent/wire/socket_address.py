@@ -103,8 +103,8 @@ class SocketAddress:
         """Lock the address `path`, and bind there unless a listener was `handed` over.
 
         `state` is the state folder of the `directory` to serve, for its record. Raise
-        AlreadyRunning if another agent holds the address or serves the directory, PlaceError if the
-        address cannot be used.
+        AlreadyRunning if another agent holds the address or serves the directory,
+        ListenAddressError if the address cannot be used.
         """
         self._record = None if state is None else AgentRecord(state)
         self._claim = None if directory is None else Claim(directory)

@@ -34,7 +34,7 @@ _A_LITTLE = 5
 """Seconds that may pass before the expiry in an answer is checked."""
 
 TOOL = Restriction()
-"""The width that tools get without further options."""
+"""The restriction for tools without further options."""
 
 
 class FoundCredential:

@@ -1,4 +1,4 @@
-"""Which limits a token is asked for with, and attenuating a token that the agent does not hold.
+"""The restriction that a command asks for, and attenuating a token that the agent does not hold.
 
 The agent attenuates the tokens that it stores. A token from the environment or from `.pypirc` is
 open to its reader anyhow, and is attenuated here if that is asked for; if it cannot be, that is an
@@ -50,7 +50,7 @@ class Restriction:
 def read_restriction(
     projects: list[str] | None, ttl: int | None, *, otherwise: Restriction
 ) -> Restriction:
-    """Return the width of these options, else *otherwise*. Raises CommandError for a bad name."""
+    """Return the restriction in these options, else *otherwise*. Raises CommandError."""
     if not projects and ttl is None:
         return otherwise
     from tokenward_protocol.caveats import normalise_name

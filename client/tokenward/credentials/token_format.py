@@ -32,7 +32,7 @@ class CheckedSecret(NamedTuple):
     notices: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<Checked, {len(self.body)} bytes>"
+        return f"<CheckedSecret, {len(self.body)} bytes>"
 
 
 def check_secret_for(keys: Iterable[str], username: str, secret: str | bytes) -> CheckedSecret:

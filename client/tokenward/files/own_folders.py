@@ -1,8 +1,8 @@
 """Folders of our own: judged before anything is made in them, and made closed to other users.
 
-The rules are ground.py's. Code that is about to make or to trust something in a folder calls
-`require` first, so that an unsafe place is refused before anything is there. Every folder comes
-from `make`, which closes each one that it makes, those above included, whatever the umask.
+The rules are those of folder_trust.py. Code that is about to make or to trust something in a folder
+calls `require` first, so that an unsafe place is refused before anything is there. Every folder
+comes from `make`, which closes each one that it makes, those above included, whatever the umask.
 """
 
 from __future__ import annotations

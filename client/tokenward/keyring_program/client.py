@@ -135,7 +135,7 @@ def ask(service: str, username: str | None) -> tuple[str, str] | None:
 
 
 def _ask_agent(service: str, username: str | None) -> tuple[str, str] | None:
-    """Ask the running agent. Raises Unavailable, or _Absent if none runs or another one is intended."""
+    """Ask the running agent. Raises Unavailable, or _AgentAbsent if not the intended one runs."""
     if monotonic() < _SILENT[0]:
         raise _without_agent(service)
     where = address()
@@ -157,7 +157,7 @@ def _ask_agent(service: str, username: str | None) -> tuple[str, str] | None:
 
 
 def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str] | None:
-    """Ask the agent at a socket. Raises Unavailable, or _Absent if it is not the intended one."""
+    """Ask the agent at a socket. Raises Unavailable, _AgentAbsent if it is not the intended one."""
     try:
         header, body = _fetch_with_consent(socket, asked)
         if header["ok"]:

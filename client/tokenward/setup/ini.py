@@ -35,7 +35,7 @@ def put_values(draft: Draft, section: str, values: dict[str, str], *, over: bool
     """Give the section these values; existing lines with the same values stay.
 
     Raises ForeignSettingError if it has another value (with `over` that becomes a comment), and
-    NotUnderstoodError if the text cannot be edited safely. The draft may be unusable then.
+    UneditableFileError if the text cannot be edited safely. The draft may be unusable then.
     """
     said = parse(draft.text)
     old = dict(said[section]) if said.has_section(section) else {}

@@ -50,7 +50,7 @@ class SettingsEdit:
     """Lines of ours in a settings file.
 
     `edit(draft, over)` inserts them and returns notes for the user; it raises ForeignSettingError
-    (unless `over`) and NotUnderstoodError. `lines` describes them, for a hint. `needs` is the file
+    (unless `over`) and UneditableFileError. `lines` describes them, for a hint. `needs` is the file
     that they lead to: without it they would do harm.
     """
 

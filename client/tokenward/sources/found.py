@@ -58,7 +58,7 @@ class ForeignCredential:
         self.foreign = foreign
 
     def __repr__(self) -> str:
-        return f"<Found {self.place}>"
+        return f"<ForeignCredential {self.place}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a found credential is not pickled: that would write a secret")
