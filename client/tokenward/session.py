@@ -119,7 +119,7 @@ class Session:
             from tokenward.ui.formatting import join_words
 
             shared = join_words([str(path) for path in stopped])
-            self.terminal.warn(f"This ended what was shared at {shared}.")
+            self.terminal.warn(f"This ended the share at {shared}.")
         return answer
 
     def ask_with_consent(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:

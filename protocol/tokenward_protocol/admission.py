@@ -173,7 +173,7 @@ def _judge(service: str, text: memoryview, token: IndexToken | None) -> None:
     maker = _HOSTS.get(token.location)
     if maker is None:
         raise NotAdmitted(
-            f"Another index than {name} made the token.", f"make one at {PAGES[service]}"
+            f"The token was made by another index, not by {name}.", f"make one at {PAGES[service]}"
         )
     if maker != service:
         raise NotAdmitted(

@@ -47,7 +47,7 @@ def _write(out: bytearray, value: Value) -> None:
         try:
             data = value.encode()
         except UnicodeEncodeError:
-            raise LocalError("bad-header", "A text in a header is not valid Unicode.") from None
+            raise LocalError("bad-header", "A string in a header is not valid Unicode.") from None
         _write_size(out, len(data), 0xA0, 31, ((0xD9, 1), (0xDA, 2), (0xDB, 4)))
         out += data
     elif isinstance(value, int):
@@ -56,7 +56,7 @@ def _write(out: bytearray, value: Value) -> None:
         _write_size(out, len(value), 0x80, 15, ((0xDE, 2), (0xDF, 4)))
         for key, item in value.items():
             if not isinstance(key, str):
-                raise LocalError("bad-header", "A key in a header is not text.")
+                raise LocalError("bad-header", "A key in a header is not a string.")
             _write(out, key)
             _write(out, item)
     elif isinstance(value, list):
@@ -141,7 +141,7 @@ class Reader:
         elif 0xD9 <= code <= 0xDB:
             size = self._take(1 << code - 0xD9)
         else:
-            raise RemoteError("bad-header", "A header has another type where a text belongs.")
+            raise RemoteError("bad-header", "A header has another type in the place of a string.")
         start = self.at
         self.at = start + size
         if self.at > len(self.view):
@@ -155,7 +155,7 @@ class Reader:
             return str(self.view[start:end], "utf-8")
         except UnicodeDecodeError:
             pass
-        raise RemoteError("bad-header", "A text in a header is not UTF-8.")
+        raise RemoteError("bad-header", "A string in a header is not UTF-8.")
 
     def value(self, depth: int = MAX_DEPTH) -> Value:
         """Read one value of any type of the subset."""

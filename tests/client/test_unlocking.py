@@ -51,7 +51,7 @@ def test_a_file_loses_the_end_of_its_line_and_no_blanks(
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_a_file_that_others_can_reach_is_refused(tmp_path: Path, mode: int) -> None:
-    with pytest.raises(CommandError, match="can be read by others") as caught:
+    with pytest.raises(CommandError, match="Other users can read") as caught:
         given_passphrase(private(tmp_path / "p", b"phrase", mode))
     assert "chmod 600" in caught.value.hint
 
@@ -119,7 +119,7 @@ def test_a_file_that_a_container_engine_mounted_is_refused_with_what_helps_there
 ) -> None:
     """Its owner is root or another, so that a `chmod` would be refused."""
     monkeypatch.setattr(unlocking, "uid", lambda: os.geteuid() + 1000)
-    with pytest.raises(CommandError, match="can be read by others") as caught:
+    with pytest.raises(CommandError, match="Other users can read") as caught:
         given_passphrase(private(tmp_path / "p", b"phrase", mode))
     assert "chmod" not in caught.value.hint
     assert f"mode 0400 for uid {os.geteuid() + 1000}" in caught.value.hint

@@ -93,9 +93,9 @@ def test_everything_comes_back_as_it_was(filled: Home, key: str) -> None:
     assert MARK.encode() not in file.read_bytes()
     filled.done("logout", "--all")
     told = done(filled, "restore", "b.tokenward", "--passphrase-file", key)
-    assert told.endswith("Of b.tokenward: 5 restored.\n")
+    assert told.endswith("From b.tokenward: 5 restored.\n")
     assert everything(filled) == before
-    assert "Of b.tokenward: 5 there already." in done(
+    assert "From b.tokenward: 5 there already." in done(
         filled, "restore", "b.tokenward", "--passphrase-file", key
     )
 
@@ -124,7 +124,7 @@ def test_what_is_sealed_is_in_no_export_and_stays_where_it_is(filled: Home, key:
     told = done(filled, "export", "b.tokenward", "--passphrase-file", key)
     assert "Not exported, because it is sealed: the token for pypi." in told
     told = done(filled, "restore", "b.tokenward", "--passphrase-file", key)
-    assert told.endswith("Of b.tokenward: 5 there already.\n")
+    assert told.endswith("From b.tokenward: 5 there already.\n")
     assert "is sealed" in done(filled, "token", status=2)
 
 

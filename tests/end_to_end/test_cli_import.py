@@ -163,7 +163,10 @@ def test_a_netrc_keeps_what_is_for_no_index(home: Home) -> None:
     )
     path.chmod(0o644)
     told = done(home, "netrc", "--remove")
-    assert f"Skipped, because no file of yours names an index there: 1 entry of {path}." in told
+    assert (
+        f"Skipped, because none of your files names an index on these hosts: 1 entry of {path}."
+        in told
+    )
     assert f"warning: Other users could read {path}" in told
     assert path.read_text() == "machine git.example login a password keep\n"
     assert home.done("token") == f"{TOKEN}\n"

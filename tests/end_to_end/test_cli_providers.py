@@ -418,9 +418,7 @@ def test_a_passphrase_says_what_it_does_not_protect(home: Home, desktop: Session
     phrase.touch(0o600)
     phrase.write_text("phrase\n")
     given = {"TOKENWARD_PASSPHRASE_FILE": str(phrase)}
-    elsewhere = (
-        "2 credentials lie in the vault of `keyring`, which opens to a process that can read"
-    )
+    elsewhere = "2 credentials lie in the vault of `keyring`, which can be opened by a process that can read"
     assert elsewhere in home.said("passphrase", "set", **given)
     assert elsewhere in home.said("passphrase", "remove", **given)
     desktop.lock()

@@ -89,7 +89,7 @@ def test_leaving_at_the_question_for_a_new_passphrase_makes_no_vault(home: Home)
 def test_two_different_new_passphrases_are_asked_for_again(home: Home) -> None:
     person = Typist(home, "login", URL, "-u", "alice").answers("Password of alice", "s3cret")
     person.answers("New passphrase", "one").answers("The same again:", "two")
-    person.sees("The two were not the same.")
+    person.sees("The two passphrases differ.")
     person.answers("New passphrase", "one").answers("The same again:", "one").leaves(0)
     home.done("agent", "restart")
     assert "one" not in Typist(home, "token", URL).answers("Passphrase:", "one").leaves(0)

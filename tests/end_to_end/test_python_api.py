@@ -121,7 +121,7 @@ def test_what_is_no_service_is_said_in_a_sentence(home: Home) -> None:
         (("pypi", None, None, True), "`ttl` must be a number of whole seconds above zero."),
         (("pypi", None, None, -60), "`ttl` must be a number of whole seconds above zero."),
         (("pypi", None, None, 10**30), "An attenuated token lives for at most 366 days"),
-        (("pypi", None, None, 59), "An attenuated token lives for at least a minute."),
+        (("pypi", None, None, 59), "An attenuated token must live for at least a minute."),
         (("pypi", None, ["mine"]), "`project` must be text, not a list."),
         (("pypi", None, "\ud800"), "`project` is not valid Unicode."),
         (("pypi", 7), "`username` must be text, not a int."),

@@ -142,7 +142,7 @@ def test_it_ends_with_its_login_and_with_a_lock_and_that_is_said(
     path = shared(stored, "--project", "mine")["socket"]
     found = stored.auth(*command, stdin=stdin)
     assert found.returncode == 0
-    assert f"This ended what was shared at {path}." in found.stderr
+    assert f"This ended the share at {path}." in found.stderr
     stored.done("unlock")
     assert by(stored, path, "token").returncode == 2
     assert stored.answer("status")["shares"] == []
@@ -182,7 +182,7 @@ def test_what_cannot_be_narrowed_is_shared_whole_or_not_at_all(stored: Home) -> 
     ("options", "why"),
     [
         ((), "No service is named."),
-        (("--service", "pypi", "--ttl", "5s"), "A share lives from a minute"),
+        (("--service", "pypi", "--ttl", "5s"), "A share must last at least a minute"),
         (("--service", "pypi", "--uid", "x"), "`--uid`"),
         (("--service", "pypi", "--uid=-1"), "is not a user id"),
         (("--service", "pypi", "--uid", "4294967295"), "is not a user id"),  # (uid_t) -1: no one
@@ -194,7 +194,7 @@ def test_what_cannot_be_narrowed_is_shared_whole_or_not_at_all(stored: Home) -> 
             "cannot be made: AF_UNIX path too long",
         ),
         (("--service", "https://nothing.example/"), "is stored"),
-        (("--service", "pypi", "--whole", "--project", "x"), "not limited to projects"),
+        (("--service", "pypi", "--whole", "--project", "x"), "cannot be limited to projects"),
         (("--service", "pypi", "--service", OTHER), f"several are named: pypi and {OTHER}."),
         (("--service", "pypi", "--ttl", "1h", "--ttl", "8h"), "`--ttl` is given twice."),
         (("--service", "pypi", "--stop"), "`--stop` takes `--at` and nothing else."),

@@ -73,14 +73,14 @@ def read_restriction(request: Request) -> Restriction:
     """Return the requested restriction. Raise Failure with code `bad-request`."""
     ttl, projects = request.count("ttl"), request.text("projects")
     if ttl is not None and ttl < LEAST_TTL:
-        raise Failure("bad-request", "An attenuated token lives for a minute at least.")
+        raise Failure("bad-request", "An attenuated token must live for at least a minute.")
     try:
         names = () if projects is None else split_names(projects)
     except ValueError as error:
         raise Failure("bad-request", f"The project is not valid: {error}.") from None
     found = Restriction(request.flag("whole"), ttl, names)
     if found.whole and found.is_explicit:
-        raise Failure("bad-request", "A token is handed out whole or attenuated, not both.")
+        raise Failure("bad-request", "A token cannot be handed out both whole and attenuated.")
     return found
 
 

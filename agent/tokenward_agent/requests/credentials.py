@@ -55,7 +55,7 @@ class CredentialRequests:
         adopt, provider = request.text("adopt"), request.text("provider")
         username = str(request.arguments["username"])
         if adopt is not None and body:
-            raise Failure("bad-request", "A login has either a secret or `adopt`.")
+            raise Failure("bad-request", "A login needs either a secret or `adopt`.")
         notes: list[Value] = []
         typed, service = changed_spellings(request)
         if adopt is None:
@@ -172,7 +172,8 @@ class CredentialRequests:
         others = [name for name in ("adopt", "provider", "sealed") if name in request.arguments]
         if lifetime is None or not body or others:
             raise Failure(
-                "bad-request", "A login in memory takes a secret and a lifetime, nothing else."
+                "bad-request",
+                "A login in memory needs a secret and a lifetime, and takes nothing else.",
             )
         if self._opening.is_locked:
             raise Failure("locked", "The agent is locked.", "`auth unlock`")

@@ -81,7 +81,7 @@ class Dispatch:
             if request.directory and request.directory != self._directory:
                 raise Failure("other-directory", "The agent serves another credentials directory.")
             if request.arguments.get("provider", "disabled") not in PROVIDERS:
-                raise Failure("bad-request", f"A provider is one of {', '.join(PROVIDERS)}.")
+                raise Failure("bad-request", f"The provider must be one of {', '.join(PROVIDERS)}.")
             if self._other_agents.check():
                 return self._answer_later(self._answer_after_catch_up, request, body)
             if request.op == "fetch":

@@ -35,7 +35,9 @@ def service_of(request: Request) -> str:
     """Return the text that names the service. Raise Failure unless the request has exactly one."""
     service, spelling = request.text("service"), request.text("spelling")
     if (service is None) is (spelling is None):
-        raise Failure("bad-request", "A request names its service by `service` or by `spelling`.")
+        raise Failure(
+            "bad-request", "A request must name its service, either by `service` or by `spelling`."
+        )
     return str(service if spelling is None else spelling)
 
 

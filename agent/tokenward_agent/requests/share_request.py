@@ -52,10 +52,14 @@ def read_share_request(request: Request) -> ShareRequest:
     """Return what a share request wants. Raise Failure with code `bad-request`."""
     lifetime, whole = request.count("lifetime"), request.flag("whole")
     if lifetime is not None and not LEAST_TTL <= lifetime <= LONGEST:
-        raise Failure("bad-request", "A share lives from a minute to a hundred years.")
+        raise Failure(
+            "bad-request", "A share must last at least a minute and at most a hundred years."
+        )
     projects = _read_projects(request)
     if whole and projects:
-        raise Failure("bad-request", "A share of the whole credential is not limited to projects.")
+        raise Failure(
+            "bad-request", "A share of the whole credential cannot be limited to projects."
+        )
     seconds = None if whole else min(DEFAULT_TTL, lifetime or DEFAULT_TTL)
     return ShareRequest(
         _read_path(request), lifetime, _read_uids(request), Restriction(whole, seconds, projects)
@@ -74,11 +78,11 @@ def _read_uids(request: Request) -> tuple[int, ...]:
     try:
         return tuple(dict.fromkeys(map(user_id, (request.text("uids") or "").split())))
     except ValueError:
-        raise Failure("bad-request", f"A user id is a number below {ALL_IDS}.") from None
+        raise Failure("bad-request", f"A user id must be a number below {ALL_IDS}.") from None
 
 
 def _read_path(request: Request) -> str | None:
     at = request.text("at")
     if at is not None and (not os.path.isabs(at) or "\0" in at):
-        raise Failure("bad-request", "The place of a shared socket is an absolute path.")
+        raise Failure("bad-request", "The path of a shared socket must be absolute.")
     return at

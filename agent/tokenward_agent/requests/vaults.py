@@ -122,7 +122,7 @@ class VaultRequests:
             vault = await self._creation.remove_passphrase({})
         else:
             raise Failure(
-                "bad-request", "The action is `set` with a body, or `remove` without one."
+                "bad-request", "The action must be `set` with a body, or `remove` without one."
             )
         other = self._vaults.each["keyring"]
         overview = describe_vault(vault, locked=False, count=0, note=None)

@@ -123,7 +123,7 @@ class Changes:
         if service is None and not every:
             raise Failure("bad-request", "A logout without a service needs `all`.")
         if username is not None and every:
-            raise Failure("bad-request", "A logout takes a user name or `all`, not both.")
+            raise Failure("bad-request", "A logout cannot take both a user name and `all`.")
         vaults = self._vaults
         async with vaults.changing:
             if service is None:
@@ -247,4 +247,6 @@ class Changes:
 
 def _check_lifetime(seconds: int) -> None:
     if not 1 <= seconds <= LONGEST:
-        raise Failure("bad-request", "A lifetime lasts from one second to a hundred years.")
+        raise Failure(
+            "bad-request", "A lifetime must be at least a second and at most a hundred years."
+        )

@@ -62,9 +62,11 @@ class Creation:
         Raise Failure: `bad-request`, `locked`, `provider`, `read-only`, `vault`.
         """
         if kind not in SLOTS_OF[provider]:
-            raise Failure("bad-request", f"The provider {provider} has no slot {kind}.")
+            raise Failure(
+                "bad-request", f"The provider {provider} has no slots of the kind {kind}."
+            )
         if bool(passphrase) != (kind == "passphrase"):
-            raise Failure("bad-request", "Only the slot passphrase takes a passphrase.")
+            raise Failure("bad-request", "Only a slot of the kind `passphrase` takes a passphrase.")
         async with self._one[VAULT_OF[provider]]:
             await self._create(provider, kind, session, passphrase, program)
 

@@ -86,7 +86,9 @@ def _read_protected(file: int, key: memoryview) -> bool:
 
 def _protect(key: memoryview) -> bytes:
     if sys.platform != "win32":
-        raise Failure("provider", "DPAPI exists only on Windows.", "name the slot `key-file`")
+        raise Failure(
+            "provider", "DPAPI exists only on Windows.", "use a slot of the kind `key-file`"
+        )
     from tokenward_agent.windows import dpapi
 
     return dpapi.protect(key)

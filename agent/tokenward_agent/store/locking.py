@@ -71,9 +71,7 @@ class Locking:
         nothing_opened = all(vault.state != "open" for vault in wanted)
         asks = any(self._opening.opening_needs(vault) == "passphrase" for vault in wanted)
         if asks and nothing_opened and not passphrase:
-            raise Failure(
-                "passphrase-needed", "The vault opens with a passphrase.", "`auth unlock`"
-            )
+            raise Failure("passphrase-needed", "The vault needs its passphrase.", "`auth unlock`")
         return self._vaults.not_open(provider)
 
     async def _unlock(

@@ -84,9 +84,7 @@ class SlotKeys:
         Raise Failure: `passphrase-needed`, or `provider` with the reason.
         """
         if slot.kind == "passphrase" and passphrase is None and not self.credential.is_present:
-            raise Failure(
-                "passphrase-needed", "The vault opens with a passphrase.", "`auth unlock`"
-            )
+            raise Failure("passphrase-needed", "The vault needs its passphrase.", "`auth unlock`")
         key = self._arena.allocate(KEY_SIZE)
         try:
             if slot.kind in _IN_FILES:

@@ -148,7 +148,7 @@ def _read_argument(reader: Reader, name: str, kind: str) -> str | int | bool:
         return str(text, "utf-8")
     except UnicodeDecodeError:
         pass
-    raise RemoteError("bad-header", "A text in a header is not UTF-8.")
+    raise RemoteError("bad-header", "A string in a header is not UTF-8.")
 
 
 def _validate(found: dict[str, str | int | bool], body: int) -> Request:

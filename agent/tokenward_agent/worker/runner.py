@@ -104,7 +104,9 @@ async def run_job(
         raise WorkerError("timeout", f"{who} did not answer within {seconds:g} seconds.") from None
     except OSError as error:  # no descriptors, no processes, no memory
         why = error.strerror or type(error).__name__
-        raise WorkerError("worker", f"No worker process starts: {why}.", "try again") from None
+        raise WorkerError(
+            "worker", f"A worker process cannot be started: {why}.", "try again"
+        ) from None
     finally:
         arena.release(request)
     if not answer["ok"]:

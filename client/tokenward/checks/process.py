@@ -31,7 +31,7 @@ def check_closed(pid: int, uid: int, proc: str = "/proc") -> Iterator[Finding]:
         from tokenward.windows.running import may_be_read
 
         if may_be_read(pid):
-            yield problem(check, "Other programs of yours can read the agent's memory.", _RESTART)
+            yield problem(check, "Your other programs can read the agent's memory.", _RESTART)
         else:
             yield ok(check, "Your other programs cannot read the agent's memory.")
         return
@@ -53,7 +53,7 @@ def check_closed(pid: int, uid: int, proc: str = "/proc") -> Iterator[Finding]:
         pass
     if opened:
         yield problem(
-            check, f"Other programs of yours can read the agent ({', '.join(opened)}).", _RESTART
+            check, f"Your other programs can read the agent ({', '.join(opened)}).", _RESTART
         )
     elif set(wrong.values()) <= _REFUSED:
         yield ok(

@@ -33,7 +33,7 @@ def openers(vaults: list[dict[str, Any]]) -> Iterator[Finding]:
             continue
         who = join_words([str(slot["detail"]) for slot in vault["slots"]])
         kinds = {slot["kind"] for slot in vault["slots"]}
-        message = f"The vault of `{name}` ({state}) opens to {who}."
+        message = f"The vault of `{name}` ({state}) can be opened by {who}."
         if "key-file" in kinds:
             yield warning("vaults", message, "`auth passphrase set`")
         else:

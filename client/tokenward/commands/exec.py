@@ -188,7 +188,9 @@ def _find_variables(
     installs = [index.install for index in indexes if index.install]
     is_upload = command.uploads(program)
     if installs and command.mentions(program, "poetry") and not is_upload:
-        warn("Nothing is set for poetry's installs: another index of the same name could get it.")
+        warn(
+            "Nothing is set for poetry's installs: another index of the same name could get the credential."
+        )
         session.terminal.hint("run `auth setup`; then poetry finds the credential by the URL")
     if "uv" in without:
         return tool_variables(indexes, without=without)
@@ -201,7 +203,7 @@ def _find_variables(
         is_known=read is not None and not is_elsewhere and command.reads_what_is_here(program),
     )
     for url in unsettled if command.resolves(program) else ():
-        warn(f"From {url} uv may take packages that it else takes from another index.")
+        warn(f"From {url} uv may take packages that it otherwise takes from another index.")
     return tool_variables(indexes, without=without) | uv
 
 

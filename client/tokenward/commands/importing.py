@@ -183,7 +183,9 @@ class _Import:
             hosts = f"{count_of(len(foreign), 'entry')} of {origin.path}".replace(
                 "entrys", "entries"
             )
-            self._say.say(f"Skipped, because no file of yours names an index there: {hosts}.")
+            self._say.say(
+                f"Skipped, because none of your files names an index on these hosts: {hosts}."
+            )
             self._say.hint("`--host HOST` imports it as the host of an index")
         if self._dry_run:
             return

@@ -83,7 +83,7 @@ def _say_elsewhere(count: int | None, session: Session) -> None:
     who = join_words([str(slot["detail"]) for slot in other["slots"]])
     if count is None:
         what = "The credentials in the vault of `keyring` are not counted, because it is not open;"
-        session.terminal.say(f"{what} it opens to {who}.")
+        session.terminal.say(f"{what} it can be opened by {who}.")
     else:
         what = f"{count_of(count, 'credential')} {'lies' if count == 1 else 'lie'}"
-        session.terminal.say(f"{what} in the vault of `keyring`, which opens to {who}.")
+        session.terminal.say(f"{what} in the vault of `keyring`, which can be opened by {who}.")

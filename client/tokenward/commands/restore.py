@@ -112,7 +112,7 @@ def _from_file(arguments: Namespace, session: Session) -> None:
             }
         )
     told = join_words([f"{count} {_SAID[state]}" for state, count in states.items()])
-    session.terminal.say(f"Of {arguments.file}: {told or 'nothing, for it is empty'}.")
+    session.terminal.say(f"From {arguments.file}: {told or 'nothing, for it is empty'}.")
     session.write_json({"file": arguments.file, "credentials": described})
     left = states.get(DIFFERENT, 0) + states.get(FAILED, 0)
     if left:

@@ -172,7 +172,7 @@ def _vaults(vaults: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
                 str(vault["provider"]),
                 str(vault["state"]),
                 count,
-                f"opens to {join_words(opened_by)}" if opened_by else "",
+                f"can be opened by {join_words(opened_by)}" if opened_by else "",
             )
         )
     return rows

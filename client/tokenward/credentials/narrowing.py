@@ -64,7 +64,7 @@ def read_restriction(
             "`--project NAME`, once for each",
         ) from None
     if ttl is not None and ttl < LEAST_TTL:
-        raise CommandError("An attenuated token lives for at least a minute.", "`--ttl 15m`")
+        raise CommandError("An attenuated token must live for at least a minute.", "`--ttl 15m`")
     if ttl is not None and ttl > MOST_TTL:
         days = MOST_TTL // 86400
         raise CommandError(

@@ -58,7 +58,7 @@ def passphrase_of(path: str, hint: str) -> bytes:
             found = os.fstat(file.fileno())
             if open_to_others(found.st_mode) and stat.S_ISREG(found.st_mode):
                 raise CommandError(
-                    f"The passphrase file {path} can be read by others.",
+                    f"Other users can read the passphrase file {path}.",
                     f"`chmod 600 {path}`"
                     if _is_ours_to_change(file.fileno(), found.st_uid)
                     else f"it was put there for you: have it mounted with mode 0400 for uid {uid()},"
@@ -139,7 +139,7 @@ def ask_twice(terminal: Terminal, question: str, *, may_be_empty: bool) -> bytes
             elif terminal.ask_secret("The same again:") == first:
                 return _usable(first.encode(), "The answer")
             else:
-                terminal.say("The two were not the same.")
+                terminal.say("The two passphrases differ.")
     raise CommandError("No new passphrase was given.")
 
 

@@ -19,7 +19,7 @@ class Control:
     """`command` with its options, `name` for messages, and a limit of `seconds` for each call.
 
     `environ` is its environment, None for ours. `look` is the hint if it fails, `stuck` the hint if
-    it does not end.
+    it did not end in time.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Control:
             )
         except subprocess.TimeoutExpired:
             raise CommandError(
-                f"`{self._name} {arguments[0]}` does not end.", self._stuck
+                f"`{self._name} {arguments[0]}` did not end in time.", self._stuck
             ) from None
         except OSError as error:
             program = self._name.partition(" ")[0]
