@@ -185,7 +185,7 @@ class Assembly:
     def _lock_as_elsewhere(self) -> None:
         """Lock because another agent of the directory locked."""
         self.recorder.record_event("lock", decision="done", why="elsewhere")
-        self.share_requests.end("lock")  # even if that lock is over already
+        self.share_requests.end("lock")  # even if that lock has already ended
         self._destroy_keys()
 
     def _make_share_dispatch(self, share: Share) -> Dispatch:

@@ -14,7 +14,7 @@ _NEEDED_TO_WAIT = {"atexit", "threading"}
 
 
 def leave(status: int) -> int:
-    """End this process with `status`; return it where that is to be done in the usual way."""
+    """End this process with `status`; return it if the process has to end in the usual way."""
     if not _NEEDED_TO_WAIT.isdisjoint(sys.modules):
         return status
     try:

@@ -48,7 +48,7 @@ def uv_file(environ: Mapping[str, str], home: str) -> str:
 
 
 def uv_system_files(environ: Mapping[str, str]) -> list[str]:
-    """Return where a system-wide uv.toml may be; the first that is there is it."""
+    """Return where a system-wide uv.toml may be; the first that exists counts."""
     bases = [base for base in environ.get("XDG_CONFIG_DIRS", "").split(":") if base.startswith("/")]
     return [f"{base}/uv/uv.toml" for base in [*(bases or ["/etc/xdg"]), "/etc"]]
 

@@ -16,8 +16,8 @@ A rule that allows has to cover the whole request, one that asks or denies only 
 | project | requests for no other projects | requests for any of the projects |
 | service | credentials for it or below it | likewise; perhaps one for a place above it |
 
-The same rule says how narrow the issued token is. If other rules may match, the token is as narrow
-as the narrowest of them demands.
+The same rule says how the issued token is attenuated. If other rules may match, the token gets the
+strictest limits of them all.
 
 A request that no rule matches is allowed. A new `deny` rule in front never allows a request that
 was not allowed before. Pure.
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 NO, BARRED, MAYBE, YES = range(4)
-"""BARRED: a rule that allows a program, and an unknown requester: it narrows, but never allows."""
+"""BARRED: a rule that allows a program, and an unknown requester: it only restricts."""
 
 
 class PolicyInput(NamedTuple):

@@ -1,7 +1,7 @@
 """A rule of the user's policy, and its words.
 
 A rule says which requests it matches, what happens to them (`allow`, `ask` the user, `deny`), and
-how narrow the issued token is. It does not look at keys that it leaves out.
+how the issued token is attenuated. It does not look at keys that it leaves out.
 """
 
 from __future__ import annotations

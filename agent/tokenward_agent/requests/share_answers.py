@@ -116,7 +116,7 @@ class Share(NamedTuple):
 
 
 def share_ended_error() -> Failure:
-    """Return the failure for a share that is over."""
+    """Return the failure for a share that has ended."""
     return Failure("refused", "This share has ended.", "`auth share` on its host")
 
 
@@ -222,7 +222,7 @@ def _line_of(decision: Decision) -> int | None:
 class ShareFetch:
     """Answers the fetches of one share; `fetch` is made with the three classes above.
 
-    `require` raises Failure if the share is over or its vault is closed.
+    `require` raises Failure if the share has ended or its vault is closed.
     """
 
     def __init__(

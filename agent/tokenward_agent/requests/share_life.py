@@ -1,4 +1,4 @@
-"""Decide when a share is over, and when it rests.
+"""Decide when a share ends, and when it only pauses.
 
 A share ends
 
@@ -33,7 +33,7 @@ class ShareLife:
         self.policy = policy
 
     def require_usable(self, share: Share) -> None:
-        """Raise Failure if a share is over, or its vault is not open."""
+        """Raise Failure if a share has ended, or its vault is not open."""
         self.policy.reload(self._vaults.clock.wall())
         if self.end_reason(share):
             raise share_ended_error()
@@ -48,7 +48,7 @@ class ShareLife:
             )
 
     def end_reason(self, share: Share) -> str:
-        """Return why a share is over: `lock`, `policy`, `login` or `logout`; "" if it is not.
+        """Return why a share has ended: `lock`, `policy`, `login` or `logout`; "" if it is not.
 
         The policy counts as it was last read.
         """

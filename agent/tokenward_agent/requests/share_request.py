@@ -1,4 +1,4 @@
-"""Read what a share request wants: width, time, user ids and place; and describe it.
+"""Read what a share request wants: restriction, time, user ids and path; and describe it.
 
 The prompt names all of it, and an approval covers exactly that.
 """

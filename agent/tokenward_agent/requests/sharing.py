@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 MOST_SHARES: Final = 16
 MOST_CONNECTIONS: Final = 32
-"""For each share, at a time."""
+"""The most connections of one share at a time."""
 
 
 class _OpenShare(NamedTuple):
@@ -150,7 +150,7 @@ class ShareRequests:
         return success_answer(request.number, stopped=stopped)
 
     def overview(self) -> list[Value]:
-        """Return descriptions of the shares."""
+        """Return the descriptions of all shares."""
         return [self._describe(path) for path in self._open]
 
     def close(self) -> None:
@@ -176,14 +176,14 @@ class ShareRequests:
         return handle_and_tell
 
     def end_finished(self) -> None:
-        """End the shares that are over; to be called after each change of a vault's state."""
+        """Close the shares that have ended; to be called after each change of a vault's state."""
         for path, held in list(self._open.items()):
             if why := self._life.end_reason(held.share):
                 self._end(path)
                 self._note(path, why)
 
     def require_usable(self, share: Share) -> None:
-        """Raise Failure if a share is over, or its vault is not open."""
+        """Raise Failure if a share has ended, or its vault is not open."""
         try:
             self._life.require_usable(share)
         except Failure:

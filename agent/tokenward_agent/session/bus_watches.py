@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FIRST_SECONDS: Final = 1
 LONGEST_SECONDS: Final = 60
-"""Between a bus's failure and the next try, at first and at most."""
+"""Seconds between a failure of a bus and the next try: at first, and at most."""
 
 _SYSTEM_BUS: Final = "unix:path=/run/dbus/system_bus_socket"
 

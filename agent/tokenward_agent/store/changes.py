@@ -215,7 +215,7 @@ class Changes:
         await self._vaults.save(vault, change, wall)
 
     def _remove_expired(self, vault: Vault, records: list[Record]) -> None:
-        """Note now which records are over; remove them when no other change is under way."""
+        """Note which records have expired; remove them when no other change is under way."""
         with contextlib.suppress(OSError):  # then only this agent knows it
             self._tombstones[vault.provider].add(records)
         task = asyncio.get_running_loop().create_task(self._sweep(vault))

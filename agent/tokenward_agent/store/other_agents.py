@@ -78,7 +78,7 @@ class OtherAgents:
             return None
 
     def obey_lock(self) -> bool:
-        """Obey a new lock of another agent, even if it is over; tell whether there was one."""
+        """Obey a new lock of another agent, even if it has ended; tell whether there was one."""
         new = self._marker.is_new()
         if new:
             self.when_locked()

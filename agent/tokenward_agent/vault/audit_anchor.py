@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.sealing import Buffer
 
     MakeAnchors = Callable[[str, tuple["AuditAnchor", ...], Buffer], tuple["AuditAnchor", ...]]
-    """From a vault's name, its chains and its key, makes the chains of the next save."""
+    """Makes the chains for a vault's next save, from its id, its present chains and its key."""
 
 CHAINS: Final = 600
 """Most chains that a vault vouches for: those of two logs at their longest."""

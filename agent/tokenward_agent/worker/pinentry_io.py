@@ -24,14 +24,14 @@ _RESET: Final = b"\x1b[?1049l\x1b[?25h\x1b[0m\r\n"
 """Leaves the screen that curses draws on and shows the cursor, as curses does at its end."""
 
 _HUNG_UP: Final = getattr(select, "POLLRDHUP", 0)
-"""Beside POLLHUP, which is always reported: the other end sends no more (Linux)."""
+"""Reports that the other end sends no more (Linux); POLLHUP is always reported."""
 
 _GLANCE: Final = 0.05
 """Seconds between two looks at the settings of a program's terminal."""
 
 
 class Stopped(Exception):  # noqa: N818 - a state of the world
-    """The wait is over: `why` is `late`, `gone` (the requester) or `ended`."""
+    """The wait has ended: `why` is `late`, `gone` (the requester) or `ended`."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)

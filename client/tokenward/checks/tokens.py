@@ -1,4 +1,4 @@
-"""Whether stored tokens should be replaced by newer or narrower ones, as far as that is visible."""
+"""Whether stored tokens should be replaced by newer or more limited ones, as far as that shows."""
 
 from __future__ import annotations
 

@@ -142,7 +142,8 @@ def summarize_policy(policy: dict[str, Any]) -> str:
 def summarize_locks(locks: dict[str, Any], now: float) -> str:
     """Say when the agent locks by itself, and its last lock.
 
-    A log-out that is not reported here is left out; a locked screen is the user's wish, and shown.
+    Logging out is left out if no event reports it here; a locked screen is always shown, since the
+    user chose it.
     """
     upon = []
     if locks["sleep"]:

@@ -125,7 +125,7 @@ def new_passphrase(session: Session, question: str, *, may_be_empty: bool) -> by
 
 
 def ask_twice(terminal: Terminal, question: str, *, may_be_empty: bool) -> bytes | None:
-    """Return a passphrase that was typed twice alike; None is an empty answer.
+    """Return a passphrase that was typed the same twice; None for an empty answer.
 
     Raises CommandError if the user types none.
     """

@@ -10,7 +10,7 @@ import gc
 
 
 def git() -> int:
-    """Do what git asks for; return the exit status, at which git does not look."""
+    """Do what git asks for; return the exit status, which git ignores."""
     gc.disable()
     from tokenward.helpers.git import main
 

@@ -33,7 +33,7 @@ def ask_verdict(
 
 
 def require_accepted(session: Session, key: str, username: str, secret: str) -> str:
-    """Report what a check proves, and return its state. Raises CommandError if it is refused."""
+    """Report the result of a check, and return its state. Raises CommandError if it is refused."""
     found, web = ask_verdict(session, key, username, secret)
     if found.state == REFUSED:
         raise CommandError(found.message, "nothing was stored; without `--check` it would be")

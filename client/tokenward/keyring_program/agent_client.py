@@ -251,7 +251,7 @@ def fetch(
 
 
 def is_first_time(me: str = "") -> bool:
-    """Return True once for each tool, so that it is told only once that it gets nothing.
+    """Return True once for each tool, so that each prints only one notice.
 
     The tool is `me` (a pid), else this process, or the caller of a `keyring` program. The list is in
     a file of the state folder; without that folder only this process remembers.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenward.ui.questions import Questions
 
 COLORS = ("auto", "always", "never")
-"""What may be said of the colour of messages."""
+"""The values of `--color`."""
 
 _RED, _CYAN, _YELLOW, _OFF = "\x1b[1;31m", "\x1b[36m", "\x1b[33m", "\x1b[0m"
 
