@@ -4,7 +4,7 @@ Such a token is the name of the dialect, `-`, and a macaroon in base64url. Its h
 tokens from it, each good for less than its parent, without asking the index. A derived token has an
 expiry first, then the projects. `plan_derivation` decides its content, and refuses at once what an
 index would refuse later: a token derived from an expired one, or for a project that the parent is
-not for. `write_derived` makes it, in the caller's buffers alone.
+not for. `write_derived` makes it, only in the caller's buffers.
 
 The token's location names its index. It is not signed, so it is a help for the user and not a
 protection. A token in PyPI's dialect is not attenuated if its index is not known to accept derived

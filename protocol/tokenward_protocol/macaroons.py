@@ -116,7 +116,7 @@ def wrap_into(raw: memoryview, parent: memoryview, same: int, out: memoryview) -
 
 def plain_mac(key: memoryview, message: bytes, out: memoryview) -> None:
     """Write HMAC-SHA256 to *out*, which may be *key*. Leaves copies in memory."""
-    import hmac  # which loads OpenSSL, for this alone
+    import hmac  # loads OpenSSL, which only this needs
 
     out[:] = hmac.digest(key, message, "sha256")
 

@@ -119,7 +119,7 @@ PROVIDERS = ("keyring", "subprocess", "disabled")
 """Where a credential may rest; `subprocess` is another way to open the vault of `keyring`."""
 
 MEMORY = "memory"
-"""The provider in answers about a credential that is in memory alone."""
+"""The provider in answers about a credential that is only in memory."""
 
 CODES = {
     "bad-frame": "the frame is malformed; the agent closes the connection after this answer",

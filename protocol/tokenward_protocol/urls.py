@@ -13,7 +13,7 @@ are split off and never part of a key. The agent accepts no URL in any other spe
 
 URLs that two programs might read as two different hosts are refused, not repaired: backslashes,
 blanks and control characters, percent signs in a host, a raw `@` in user info, numeric hosts other
-than a dotted quad. `http` is for `localhost`, `127.0.0.1` and `[::1]` alone.
+than a dotted quad. `http` is only for `localhost`, `127.0.0.1` and `[::1]`.
 
 No message ever contains the text before an `@` or after a `?`, which may be a password. This module
 knows only the two fixed names; the others are in configuration files.

@@ -68,7 +68,7 @@ def needs_disk(sent: Upload) -> bool:
 
 
 def projects_of(sent: Upload | None, folders: FolderReader | None) -> Evidence:
-    """Return what is known of an upload; without a `folders`, by its command line alone."""
+    """Return what is known of an upload; without `folders`, only from its command line."""
     if sent is None or (folders is None and needs_disk(sent)):
         return NOTHING
     if sent.files:

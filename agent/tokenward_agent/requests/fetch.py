@@ -3,7 +3,7 @@
 If an open vault has the credential, the answer is made in the callback that read the request. A
 fetch is a coroutine if it has to wait: for a vault that opens without the user, for the keyring of
 an adopted credential, for a look at the files of an upload, or for an approval. Both requests find
-the same entry; the policy judges `fetch` alone.
+the same entry; the policy judges only `fetch`.
 
 The policy and the prompt judge what would be handed out: the secret is read before. If another
 credential answers afterwards, nothing is handed out.

@@ -30,7 +30,7 @@ OPENED_BY = {
     "dpapi": "a program that runs as this user of Windows",
     "key-file": "a process that can read the key file in the state folder",
 }
-"""The processes and users that can open a vault with a slot of this kind without the agent."""
+"""Who can open a vault by a slot of this kind without the agent."""
 
 HANDED = f"{OPENED_BY['passphrase']}, or a process that can read it where the service manager does"
 """The same for a passphrase that is a credential of the service manager."""

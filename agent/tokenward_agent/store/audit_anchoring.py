@@ -24,10 +24,10 @@ SECONDS = 1.0
 """Longest wait of a lock or a stop for a disk, so that a stuck disk keeps no key in memory."""
 
 SOON_SECONDS = 5.0
-"""From a line to the save that tells it to an open vault that does not know the chain."""
+"""Seconds from a line to the save that tells it to an open vault without the chain."""
 
 RETRY_SECONDS = 300
-"""From a failed save to the next one for the log alone."""
+"""Seconds from a failed save to the next one that only the log needs."""
 
 
 class AuditAnchoring:

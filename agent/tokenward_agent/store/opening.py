@@ -34,13 +34,13 @@ UNATTENDED = ("key-file", "dpapi", "keyring", "program", "passphrase")
 """Slots that open without the user, in the order of the attempts; the last needs a credential."""
 
 RETRY_SECONDS = 5
-"""From a failed attempt without the user to the next: a stuck keyring costs seconds."""
+"""Seconds from a failed attempt without the user to the next: a stuck keyring costs some."""
 
 _MOST_FAILURES = 100
 """Each invalid bus that a request names adds an entry."""
 
 SETTLE_SECONDS = 1
-"""From the start of an opening; a working keyring has answered by then."""
+"""Seconds from the start of an opening; a working keyring has answered by then."""
 
 
 class Opening:

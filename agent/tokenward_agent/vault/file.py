@@ -1,4 +1,4 @@
-"""Read a vault's file: its head alone, or all of it to be opened with a key.
+"""Read a vault's file: only its head, or all of it, to be opened with a key.
 
 Refuses a file of another provider: a vault that was copied over another one is not read.
 """

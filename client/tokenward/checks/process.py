@@ -112,7 +112,7 @@ def check_memory(kind: str, limits_text: str) -> Finding:
 
 
 HELPS = {
-    "not dumpable": "run the agent outside of it",  # refused in a user namespace alone
+    "not dumpable": "run the agent outside of it",  # refused only in a user namespace
     "remote debugging off": "`auth agent restart`",
 }
 """What helps if a protection is refused."""

@@ -44,7 +44,7 @@ def describe(parser: Parser, _command: str) -> None:
         "--index",
         action="append",
         metavar="SERVICE",
-        help="an index that it may use (default: pypi); may be repeated; uploads go to the first",
+        help="an index that CMD may use (default: pypi); may be repeated; uploads go to the first",
     )
     argument_parser.add_width(parser)
     parser.examples(

@@ -21,7 +21,9 @@ def describe(parser: Parser, command: str) -> None:
         parser.examples("auth passphrase remove    from then on a key file opens the vault")
         return
     parser.add_argument(
-        "--keep-slots", action="store_true", help="keep the other ways to open it (a key file ...)"
+        "--keep-slots",
+        action="store_true",
+        help="keep the other ways to open the vault (a key file ...)",
     )
     parser.examples(
         "auth passphrase set                                     ask twice for the passphrase",

@@ -60,7 +60,9 @@ def describe(parser: Parser, _command: str) -> None:
         action="store_true",
         help="hand out the stored credential itself, not attenuated tokens",
     )
-    parser.add_argument("--stop", action="store_true", help="end the share `--at` PATH, or all")
+    parser.add_argument(
+        "--stop", action="store_true", help="end the share at the PATH of `--at`, or all shares"
+    )
     parser.examples(
         "auth share --service pypi --project mine --ttl 8h    prints the socket's path",
         "auth share --service pypi --at ~/job/tokenward.sock  for a container that mounts ~/job",

@@ -70,7 +70,12 @@ class Parser(argparse.ArgumentParser):
             self.color = False  # help is data, so it has no colour
         add = self.add_argument_group("options of every command").add_argument
         add("-q", "--quiet", action="store_true", help="print only errors")
-        add("-v", "--verbose", action="store_true", help="print where things come from")
+        add(
+            "-v",
+            "--verbose",
+            action="store_true",
+            help="print where settings and credentials come from",
+        )
         if formats:
             add(
                 "--format",
