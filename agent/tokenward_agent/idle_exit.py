@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class IdleExit:
-    """Decides whether an agent ends: after `seconds` without clients, if it is `expendable`."""
+    """Decides when an idle agent ends: after `seconds` without clients, if it is `expendable`."""
 
     def __init__(
         self, seconds: int | None, server: Server, clock: Clock, expendable: Callable[[], bool]

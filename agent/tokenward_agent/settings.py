@@ -20,11 +20,11 @@ from tokenward_protocol.user_ids import count_known_ids
 
 
 class SettingsError(Exception):
-    """The agent cannot determine its places; the text is one sentence for the user."""
+    """The agent cannot determine its paths; the text is one sentence for the user."""
 
 
 class Settings:
-    """The places of one agent; all paths are absolute.
+    """The paths and settings of one agent; all paths are absolute.
 
     `directory` holds the vaults, `state` what belongs to this machine, `config` is the user's
     config.toml, which may not exist. `socket` is where the agent itself listens, `address` where
@@ -73,7 +73,7 @@ def parse_options(argv: list[str]) -> argparse.Namespace:
 
 
 def read_settings(options: argparse.Namespace) -> Settings:
-    """Determine all places. Raises SettingsError, ListenAddressError."""
+    """Determine all paths. Raises SettingsError, ListenAddressError."""
     home = _home()
     base = options.state or places.state_directory(sys.platform, os.environ, home)
     ordinary = os.path.realpath(places.data_directory(sys.platform, os.environ, home))
@@ -145,7 +145,7 @@ def _home() -> str:
 
 
 def _require(*paths: str) -> None:
-    """Refuse places that are not safe, before anything is created. Raises SettingsError."""
+    """Refuse paths that are not safe, before anything is created. Raises SettingsError."""
     if found := own_folders.objection(*paths):
         raise SettingsError(f"{found.sentence}; {found.hint}.")
 

@@ -23,8 +23,8 @@ class Process(NamedTuple):
 
     `started` is in clock ticks since boot, `terminal` the number of its device, 0 for none, and
     `parent` 0 for none. `whole` tells whether `argv` is the complete command line. Only the first
-    of a chain has a `unit`. `closed` means that it could not be read and is not root's: then only
-    its own word says what it runs.
+    of a chain has a `unit`. `closed` means that it could not be read and is not root's: then what
+    it runs is only its own claim.
     """
 
     pid: int

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 class Authorization(NamedTuple):
     """Why a fetch is allowed: the line of the rule and the kind of approval, each None if absent.
 
-    `consent` is `asked` or `remembered`; `terms` limit what is handed out. `grant` is what may be
-    handed out, None if there is no policy.
+    `consent` (the word in the log) is `asked` or `remembered`; `terms` limit what is handed out.
+    `grant` is what may be handed out, None if there is no policy.
     """
 
     rule: int | None = None
@@ -117,7 +117,7 @@ class Authorizer:
     async def authorize(
         self, request: Request, delivery: Delivery, describe_grant: Callable[[Grant], list[str]]
     ) -> Authorization:
-        """Prompt the user if `try_authorize` returned None. Raise Failure.
+        """Prompt the user, after `try_authorize` returned None. Raise Failure.
 
         `describe_grant` describes what would be handed out, in lines; the first continues "It gets".
         """

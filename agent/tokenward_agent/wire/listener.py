@@ -37,7 +37,8 @@ def identify_nobody(_sock: socket.socket) -> None:
 class Listener(NamedTuple):
     """One listener: `answer` answers requests, `identify_peer` identifies a peer, `admits_uid` judges its uid.
 
-    `max_connections` is the number of connections at a time, None for as many as the server has room for.
+    `max_connections` is the most connections at a time, None for as many as the server has room
+    for.
     """
 
     sock: socket.socket

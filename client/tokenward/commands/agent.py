@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenward.ui.argument_parser import Parser
 
 STOP_SECONDS = 10
-"""The time that a stopped agent has until its process must be gone."""
+"""Seconds that a stopped agent has until its process must have ended."""
 
 _EXAMPLES = {
     "start": ("auth agent start",),

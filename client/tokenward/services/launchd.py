@@ -40,7 +40,7 @@ _SESSIONS = {"gui": "Aqua", "user": "Background"}
 
 _START = b'<plist version="1.0">\n'
 _SECONDS = 30
-"""Seconds for one `launchctl`, and until a job is gone; a stop may take twenty."""
+"""Seconds for one `launchctl`, and until a job has ended; a stop may take twenty."""
 
 
 def find_manager(environ: Mapping[str, str], program: str = "/bin/launchctl") -> Launchd | None:
