@@ -277,7 +277,9 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "engine"):
             return
         self.engine.vaults.when_changed()
-        assert {share["socket"] for share in self.engine.share_requests.overview()} == set(self.shares)
+        assert {share["socket"] for share in self.engine.share_requests.overview()} == set(
+            self.shares
+        )
         assert all(map(there, self.shares))
 
 
