@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from time import sleep
 
@@ -127,6 +128,7 @@ def _show(found: Sequence[Line], arguments: Namespace, session: Session) -> None
 def _follow(
     reader: LogReader, wanted: Callable[[Line], bool], before: list[Line], session: Session
 ) -> None:
+    gc.enable()  # other commands end too soon to need it
     rows = [HEADING, *map(row, before)]
     while True:
         fresh = [line for line in reader.lines() if wanted(line)]
