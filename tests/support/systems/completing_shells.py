@@ -70,8 +70,7 @@ class Fish:
     def offers(self, line: str) -> set[str]:
         """Return what may stand in the place of the last word of `line`, or after its blank.
 
-        Of all that somehow fits, which is what fish 4.0 lists, those are shown at a terminal that
-        begin with the word, if any do.
+        fish lists all that has the word anywhere in it; only what begins with the word counts here.
         """
         done = subprocess.run(
             ["fish", "-c", f"complete -C {line!r}"],
@@ -84,7 +83,7 @@ class Fish:
         )
         assert not done.stderr
         fitting = {offered.partition("\t")[0] for offered in done.stdout.splitlines()}
-        return {each for each in fitting if each.startswith(line.rpartition(" ")[2])} or fitting
+        return {each for each in fitting if each.startswith(line.rpartition(" ")[2])}
 
     def __enter__(self) -> Self:
         return self
