@@ -88,7 +88,7 @@ def test_the_command_has_no_window_and_names_the_directory_where_it_is_another()
 
 
 def test_what_windows_would_not_take_is_refused_and_nothing_written() -> None:
-    with pytest.raises(CommandError, match="more than the 260 characters"):
+    with pytest.raises(CommandError, match="longer than the 260 characters"):
         LogOn().install(job("C:\\" + "x" * 260 + "\\python.exe"))
     with pytest.raises(CommandError, match="TOKENWARD_CONFIG"):
         LogOn().install(job(TOKENWARD_CONFIG=r"C:\mine.toml"))

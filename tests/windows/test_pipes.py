@@ -46,7 +46,7 @@ def name() -> str:
 
 
 @pytest.fixture
-def place(name: str) -> Iterator[PipeAddress]:
+def address(name: str) -> Iterator[PipeAddress]:
     found = PipeAddress(name)
     yield found
     found.release()
