@@ -50,18 +50,12 @@ class PolicyFile:
     def reload(self, now: int) -> None:
         """Read the file if it has changed; `now` is in seconds since 1970."""
         try:
-            found = os.lstat(self.path)
-        except (FileNotFoundError, NotADirectoryError):
+            found = _find(self.path)
+        except OSError as error:
+            self._take(Policy(), _describe_problem(error), None)
+            return
+        if found is None:
             self._take(Policy(), "", None)
-            return
-        except OSError as error:
-            self._take(Policy(), _describe_problem(error), None)
-            return
-        try:
-            if stat.S_ISLNK(found.st_mode):
-                found = os.stat(self.path)
-        except OSError as error:
-            self._take(Policy(), _describe_problem(error), None)
             return
         seen = _file_identity(found)
         # A change within the resolution of the file's times would not show, so a file that changed
@@ -83,6 +77,15 @@ class PolicyFile:
     def _take(self, policy: Policy, problem: str, seen: _Identity | None) -> None:
         self.changes += (policy, problem) != (self.policy, self.problem)
         self.policy, self.problem, self._seen = policy, problem, seen
+
+
+def _find(path: str) -> os.stat_result | None:
+    """Return the status of a file, None if there is nothing. Raises OSError, also for a broken link."""
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return os.stat(path) if stat.S_ISLNK(found.st_mode) else found
 
 
 def _read_policy(path: str) -> Policy:
