@@ -173,10 +173,12 @@ def test_the_sources_name_who_acts_at_least_as_often_as_before() -> None:
     assert len(found) <= MOST_IN_SOURCES, f"{len(found)}: say who acts instead"
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    [path for path in DOCUMENTS if "adr" not in path.parts],  # a record is not rewritten
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_no_sentence_of_a_page_begins_with_a_relative_clause(path: Path) -> None:
-    if "adr" in path.parts:
-        pytest.skip("a record is not rewritten")
     assert relative_clauses(path.read_text("utf-8")) == []
 
 

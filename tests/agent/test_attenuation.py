@@ -207,13 +207,9 @@ class Known(ProjectDetector):
         return self.evidence
 
 
-@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "after a look"])
-def test_what_is_known_narrows_what_was_not_asked_for_and_never_the_whole(
-    holder: Asked, runner: asyncio.Runner, at_once: bool
-) -> None:
-    engine = holder.engine
-    known = Known("two", at_once=at_once)
-    fetch = Fetch(
+def fetch_with(engine: Engine, known: Known) -> Fetch:
+    """Return the fetches of an engine, with what is known of a project."""
+    return Fetch(
         engine.vaults,
         engine.opening,
         engine.adopted,
@@ -221,6 +217,15 @@ def test_what_is_known_narrows_what_was_not_asked_for_and_never_the_whole(
         known,
         engine.authorizer,
     )
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "after a look"])
+def test_what_is_known_narrows_what_was_not_asked_for_and_never_the_whole(
+    holder: Asked, runner: asyncio.Runner, at_once: bool
+) -> None:
+    engine = holder.engine
+    known = Known("two", at_once=at_once)
+    fetch = fetch_with(engine, known)
 
     def limits(**more: Any) -> tuple[Any, Any]:
         request = Request("fetch", 1, "", {"service": PYPI, **more})
@@ -254,14 +259,7 @@ def test_an_upload_that_the_policy_allows_gets_no_token_for_what_it_does_not_all
     engine.config.write_text(
         '[[policy]]\nproject = "mine"\ndecide = "allow"\n[[policy]]\ndecide = "deny"\n'
     )
-    fetch = Fetch(
-        engine.vaults,
-        engine.opening,
-        engine.adopted,
-        engine.derived_tokens,
-        known,
-        engine.authorizer,
-    )
+    fetch = fetch_with(engine, known)
 
     def limits() -> Any:
         request = Request("fetch", 1, "", {"service": PYPI})
