@@ -135,6 +135,9 @@ def test_what_a_text_reads_is_asked_about_and_it_is_said_which_rule_may_be_meant
 
 
 def test_what_a_text_starts_is_known_by_itself(stored: Home) -> None:
-    rules(stored, DENIED.format("true"))
-    command = f"true --deploy; true && auth token {URL}; :"
-    assert SECRET in stored.run("bash", "-c", command).stdout
+    program = stored.path / "starts-by-itself"  # a word of no command line above this test
+    program.symlink_to("/bin/true")
+    rules(stored, DENIED.format(program.name))
+    command = f"{program.name} --deploy; {program.name} && auth token {URL}; :"
+    path = f"{stored.path}:{stored.environment['PATH']}"
+    assert SECRET in stored.run("bash", "-c", command, PATH=path).stdout
