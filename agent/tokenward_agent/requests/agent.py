@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokenward_agent.audit.log import AuditLog
     from tokenward_agent.harden import HardenReport
     from tokenward_agent.requests.authorization import Authorizer
+    from tokenward_agent.requests.runs import RunRequests
     from tokenward_agent.requests.sharing import ShareRequests
     from tokenward_agent.session.auto_lock import AutoLock
     from tokenward_agent.settings import Settings
@@ -44,6 +45,7 @@ class AgentRequests:
         log: AuditLog,
         authorizer: Authorizer,
         share_requests: ShareRequests,
+        run_requests: RunRequests,
         stop: Callable[[], object],
     ) -> None:
         self._settings = settings
@@ -57,6 +59,7 @@ class AgentRequests:
         self._authorizer = authorizer
         self._policy = authorizer.file
         self._share_requests = share_requests
+        self._run_requests = run_requests
         self._stop_agent = stop
         self._started = vaults.clock.wall()
 
@@ -76,6 +79,7 @@ class AgentRequests:
         held = (
             self._vaults.memory.records
             or self._share_requests.overview()
+            or self._run_requests.count
             or self._authorizer.has_state()
         )
         return not held and all(
@@ -90,7 +94,7 @@ class AgentRequests:
         return success_answer(request.number, service=service, ahead=ahead)
 
     def status(self, request: Request) -> Answer:
-        """Return the state of the agent: vaults, log, policy, locks, shares and protections."""
+        """Return the state of the agent: vaults, log, policy, locks, shares, runs, protections."""
         return success_answer(
             request.number,
             version=VERSION,
@@ -121,6 +125,7 @@ class AgentRequests:
             policy=self._policy_overview(),
             locks=self._auto_lock.overview(),
             shares=self._share_requests.overview(),
+            runs=self._run_requests.count,
         )
 
     def _policy_overview(self) -> dict[str, Value]:
