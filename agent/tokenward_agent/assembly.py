@@ -136,8 +136,10 @@ class Assembly:
             self.derived_tokens,
             self.log,
             self.authorizer,
-            self.share_requests,
-            self.run_requests,
+            lambda: {
+                "shares": self.share_requests.overview(),
+                "runs": self.run_requests.count,
+            },
             stop,
         )
         credentials = CredentialRequests(

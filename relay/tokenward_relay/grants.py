@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 READ: Final = "read"
 PUBLISH: Final = "publish"
-PASS: Final = "pass"
+PASS: Final = "pass"  # noqa: S105 - not a password
 
 ANY: Final = b"?*"
 """One segment of a root, whatever it is; no decoded segment has a question mark."""

@@ -43,9 +43,7 @@ class Proxies(NamedTuple):
 
     def for_host(self, host: str, *, tls: bool) -> Proxy | None:
         """Return the proxy for a host, None for a direct connection."""
-        if any(
-            entry in {"*", host} or host.endswith(f".{entry}") for entry in self.without
-        ):
+        if any(entry in {"*", host} or host.endswith(f".{entry}") for entry in self.without):
             return None
         return self.https if tls else self.http
 

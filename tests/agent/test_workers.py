@@ -19,7 +19,7 @@ from support.waiting import until, until_in_loop
 from tokenward_agent.arena import Arena
 from tokenward_agent.worker import runner
 from tokenward_agent.worker.environment import worker_environment
-from tokenward_agent.worker.runner import _WORKER, WorkerError, worker_command, run_job
+from tokenward_agent.worker.runner import _WORKER, WorkerError, run_job, worker_command
 
 KEY = bytes(range(32))
 ARGON2ID = {"salt": b"somesalt", "memory": 256, "passes": 2, "lanes": 1}

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenward_agent.audit.log import AuditLog
     from tokenward_agent.harden import HardenReport
     from tokenward_agent.requests.authorization import Authorizer
-    from tokenward_agent.requests.runs import RunRequests
-    from tokenward_agent.requests.sharing import ShareRequests
     from tokenward_agent.session.auto_lock import AutoLock
     from tokenward_agent.settings import Settings
     from tokenward_agent.store.derived_tokens import DerivedTokens
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class AgentRequests:
-    """Answers requests about the agent itself."""
+    """Answers requests about the agent itself; `uses` returns its shares and the count of runs."""
 
     def __init__(
         self,
@@ -44,8 +42,7 @@ class AgentRequests:
         derived_tokens: DerivedTokens,
         log: AuditLog,
         authorizer: Authorizer,
-        share_requests: ShareRequests,
-        run_requests: RunRequests,
+        uses: Callable[[], dict[str, Value]],
         stop: Callable[[], object],
     ) -> None:
         self._settings = settings
@@ -58,8 +55,7 @@ class AgentRequests:
         self._log = log
         self._authorizer = authorizer
         self._policy = authorizer.file
-        self._share_requests = share_requests
-        self._run_requests = run_requests
+        self._uses = uses
         self._stop_agent = stop
         self._started = vaults.clock.wall()
 
@@ -78,8 +74,7 @@ class AgentRequests:
         """Tell whether a new agent would have everything this one holds, without a prompt."""
         held = (
             self._vaults.memory.records
-            or self._share_requests.overview()
-            or self._run_requests.count
+            or any(self._uses().values())
             or self._authorizer.has_state()
         )
         return not held and all(
@@ -124,8 +119,7 @@ class AgentRequests:
             protections=describe_protections(self._report, self._arena),
             policy=self._policy_overview(),
             locks=self._auto_lock.overview(),
-            shares=self._share_requests.overview(),
-            runs=self._run_requests.count,
+            **self._uses(),
         )
 
     def _policy_overview(self) -> dict[str, Value]:
