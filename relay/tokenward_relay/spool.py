@@ -22,7 +22,7 @@ MOST_BYTES: Final = 2 * 1024**3
 _CHUNK: Final = 256 * 1024
 
 
-class SpoolFile:
+class TemporarySpool:
     """A file that is written once and then read from its start."""
 
     def __init__(self, folder: str) -> None:

@@ -16,6 +16,8 @@ import os
 
 import msgpack
 
+from tokenward_agent.failure import Failure
+from tokenward_agent.worker.environment import worker_environment
 from tokenward_agent.worker.errors import WorkerError
 from tokenward_agent.worker.job import MAX_HEADER
 from tokenward_agent.worker.pipes import read_pipe, write_pipe
@@ -62,30 +64,33 @@ class RelayProcess:
         self,
         header: Mapping[str, object],
         secret: memoryview,
-        environ: Mapping[str, str],
-        shown: int,
+        stderr: int,
     ) -> int:
-        """Start it and return its port. Raises WorkerError."""
+        """Start it and return its port; it tells refusals at `stderr`. Raise Failure."""
+        environ = worker_environment(os.environ, {})
         manager = job_socket("relay", os.environ)
-        more = {"environ": dict(environ)} if manager else {}
+        more = {"environ": environ} if manager else {}
         packed: Any = msgpack.packb(
             {**header, "job": "relay", "seconds": 0, "size": len(secret), **more}
         )
         if len(packed) > MAX_HEADER:
-            raise WorkerError("worker", "The run has too many indexes for one relay.")
+            raise Failure("refused", "The run has too many indexes for one relay.")
         try:
             async with asyncio.timeout(START_SECONDS):
                 self._feed, self._answers = open_worker(
-                    worker_command("relay"), environ, shown, manager, self._ours
+                    worker_command("relay"), environ, stderr, manager, self._ours
                 )
                 await self._write(packed, secret)
                 told = await self._read()
+        except WorkerError as error:
+            self.end()
+            raise Failure("refused", str(error), error.hint) from None
         except (OSError, EOFError, TimeoutError):
             self.end()
-            raise WorkerError("worker", "The relay did not start.", "try again") from None
+            raise Failure("refused", "The relay did not start.", "try again") from None
         if not told["ok"]:
             self.end()
-            raise WorkerError(told["code"], told["message"], told["hint"])
+            raise Failure("refused", told["message"], told["hint"])
         self._keep(self._listen())
         return int(told["port"])
 

@@ -70,7 +70,7 @@ class RunProcess:
             self._pidfd = -1
 
 
-class Run:
+class OpenRun:
     """An open run; `folder` is its own, for the certificates that CMD reads, and goes with it."""
 
     def __init__(

@@ -20,8 +20,6 @@ from tokenward_agent.requests.naming import service_of
 from tokenward_agent.requests.run_answers import RunAnswers, describe_read, made_request
 from tokenward_agent.vault.sealing import context
 from tokenward_agent.wire.answer import success_answer
-from tokenward_agent.worker.environment import worker_environment
-from tokenward_agent.worker.errors import WorkerError
 from tokenward_os.files import make_private, uid
 from tokenward_protocol.index_tokens import split_names
 from tokenward_protocol.url_parts import host_and_port
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.relay.run import Run, RunGrant
+    from tokenward_agent.relay.run import OpenRun, RunGrant
     from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.project_detection import ProjectDetector
@@ -84,7 +82,7 @@ class RunRequests:
         self._state = state
         self._folder = folder
         self._drafts: weakref.WeakKeyDictionary[Peer, list[_Draft]] = weakref.WeakKeyDictionary()
-        self._open: dict[str, Run] = {}
+        self._open: dict[str, OpenRun] = {}
 
     async def grant(self, request: Request, _body: memoryview) -> Answer:
         """Add an index to the run of this connection. Raise Failure."""
@@ -127,7 +125,7 @@ class RunRequests:
             None,
             (),
         )
-        held = self._held(found, request, (), publishes=False)
+        held = self._make_grant(found, request, (), publishes=False)
         facts = {"rule": authorization.rule, "consent": authorization.consent}
         return found, _Draft(held, grant.as_map()), facts
 
@@ -151,7 +149,7 @@ class RunRequests:
             _segments(upload),
             projects,
         )
-        held = self._held(found, request, projects, publishes=True)
+        held = self._make_grant(found, request, projects, publishes=True)
         return found, _Draft(held, grant.as_map()), {"projects": [*projects]}
 
     async def _projects(self, request: Request) -> tuple[str, ...]:
@@ -165,7 +163,7 @@ class RunRequests:
         return (await self._detector.detect(made_request({}, _peer_of(request).as_run()))).projects
 
     @staticmethod
-    def _held(
+    def _make_grant(
         found: StoredRecord, request: Request, projects: tuple[str, ...], *, publishes: bool
     ) -> RunGrant:
         from tokenward_agent.relay.run import RunGrant
@@ -182,7 +180,7 @@ class RunRequests:
         """Start the relay of this connection's run. Raise Failure."""
         from tokenward_agent.relay.certificates import make_certificates
         from tokenward_agent.relay.process import RelayProcess
-        from tokenward_agent.relay.run import Run, RunProcess
+        from tokenward_agent.relay.run import OpenRun, RunProcess
 
         peer = _peer_of(request)
         drafts = self._drafts.pop(peer, [])
@@ -225,25 +223,25 @@ class RunRequests:
         }
         folder = os.path.join(self._folder, f"run-{name}")
         block = self._arena.allocate(len(CAPABILITY) + 43 + len(body))
-        shown = process.open_stderr()
+        stderr = process.open_stderr()
         try:
             capability = block[: len(CAPABILITY) + 43]
             capability[:] = CAPABILITY + secrets.token_urlsafe(32).encode()
             block[len(capability) :] = body  # begins with a line end
-            port = await relay.start(header, block, worker_environment(os.environ, {}), shown)
+            port = await relay.start(header, block, stderr)
             sealed = self._key.seal(capability, context(b"tokenward capability"))
             make_private(folder)
-        except WorkerError as error:
-            process.close()
-            raise Failure("refused", str(error), error.hint) from None
         except OSError as error:
             relay.end()
             process.close()
             raise Failure("refused", f"{folder} cannot be made: {error.strerror}.") from None
+        except Failure:
+            process.close()
+            raise
         finally:
-            os.close(shown)
+            os.close(stderr)
             self._arena.release(block)
-        self._open[name] = Run(name, process, relay, folder, answers.end)
+        self._open[name] = OpenRun(name, process, relay, folder, answers.end)
         process.watch(lambda: self._end(name))
         return success_answer(
             request.number, sealed, port=port, ca=authority.decode("ascii"), folder=folder, run=name
