@@ -63,7 +63,7 @@ def within(package: str) -> list[Path]:
         ("tokenward_os", {"tokenward", "tokenward_agent", "tokenward_protocol", "tokenward_relay"}),
         ("tokenward_protocol", {"tokenward", "tokenward_agent", "tokenward_os", "tokenward_relay"}),
         ("tokenward_relay", {"tokenward", "tokenward_agent"}),
-        ("tokenward_agent", {"tokenward"}),  # it starts relays, and makes their grants
+        ("tokenward_agent", {"tokenward", "tokenward_relay"}),
         ("tokenward", {"tokenward_agent", "tokenward_relay"}),
     ],
 )

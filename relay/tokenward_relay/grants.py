@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tokenward_relay.refusal import Refusal, shown
+from tokenward_relay.refusal import Refusal, excerpt
 from tokenward_relay.target import parse_target
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 READ: Final = "read"
 PUBLISH: Final = "publish"
-PASS: Final = "pass"  # noqa: S105 - not a password
+PASS: Final = "pass"  # noqa: S105 - a way, not a password
 
 ANY: Final = b"?*"
 """One segment of a root, whatever it is; no decoded segment has a question mark."""
@@ -120,7 +120,7 @@ def decide(grants: Sequence[Grant], method: bytes, target: Target) -> tuple[Gran
 
 def _refusal(grants: Sequence[Grant], method: bytes, target: Target) -> Refusal:
     names = " or ".join(dict.fromkeys(grant.name for grant in grants))
-    path = shown(target.raw.partition(b"?")[0])
+    path = excerpt(target.raw.partition(b"?")[0])
     keys = f"in `[services.{grants[0].name}]` of config.toml"
     if method in {b"GET", b"HEAD"}:
         hint = f"`also-read` {keys} adds what a run may read, `pass` what it may do by itself"
@@ -128,7 +128,7 @@ def _refusal(grants: Sequence[Grant], method: bytes, target: Target) -> Refusal:
     hint = f"`pass` {keys} lets requests through with the tool's own credentials"
     if method == b"POST":
         return Refusal(400, f"this run may not post to {path} of {names}", hint)
-    return Refusal(405, f"this run may not {shown(method)} {path} of {names}", hint)
+    return Refusal(405, f"this run may not {excerpt(method)} {path} of {names}", hint)
 
 
 def _closest(

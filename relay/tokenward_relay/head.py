@@ -16,7 +16,7 @@ from hmac import compare_digest
 from typing import NamedTuple
 
 from tokenward_protocol.url_parts import PartError, host_and_port
-from tokenward_relay.refusal import Refusal, shown
+from tokenward_relay.refusal import Refusal, excerpt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def parse_connect(target: bytes) -> tuple[str, int]:
     """
     found = _authority(target)
     if found is None or not found[1]:
-        raise Refusal(400, f"{shown(target)} is not a host and a port")
+        raise Refusal(400, f"{excerpt(target)} is not a host and a port")
     return found
 
 
@@ -130,7 +130,7 @@ def parse_absolute(target: bytes) -> tuple[str, int, bytes]:
     found = _ABSOLUTE.fullmatch(target)
     where = _authority(found[1]) if found else None
     if found is None or where is None:
-        raise Refusal(400, f"{shown(target.partition(b'?')[0])} is not a URL with http")
+        raise Refusal(400, f"{excerpt(target.partition(b'?')[0])} is not a URL with http")
     return where[0], where[1] or 80, found[2] or b"/"
 
 
