@@ -63,7 +63,7 @@ def answer(
     list(stream.body())
     authorization = run.credentials.for_read(grant)
     headers = headers_for_index(head, grant, bytes(authorization.header))
-    with _sent(run.upstream, grant, head.method, target.raw, headers, None) as response:
+    with _response(run.upstream, grant, head.method, target.raw, headers, None) as response:
         if response.status == 401:
             run.credentials.forget_read(grant)
         status_for_tool(response.status, grant)
@@ -81,7 +81,7 @@ def _pass_on(
         body = None
     elif head.values(b"transfer-encoding"):
         headers.append((b"transfer-encoding", b"chunked"))
-    with _sent(upstream, grant, head.method, target, headers, body) as response:
+    with _response(upstream, grant, head.method, target, headers, body) as response:
         _return(stream, head, response, (), passed=True)
 
 
@@ -125,7 +125,7 @@ def _send_upload(
     reported = False
     try:
         with stream.ticking() as stop:
-            sent = _sent(run.upstream, grant, b"POST", target.raw, headers, _pieces(rewritten))
+            sent = _response(run.upstream, grant, b"POST", target.raw, headers, _pieces(rewritten))
             with sent as response:
                 stop.set()
                 status = str(response.status)
@@ -148,7 +148,7 @@ def _pieces(rewritten: RewrittenForm) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def _sent(
+def _response(
     upstream: Upstream,
     grant: Grant,
     method: bytes,
