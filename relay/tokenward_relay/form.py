@@ -114,7 +114,7 @@ def boundary_of(head: Head) -> bytes:
     types = head.values(b"content-type")
     found = _CONTENT_TYPE.fullmatch(types[0]) if len(types) == 1 else None
     if found is None or head.values(b"content-encoding"):
-        raise Refusal(415, "an upload is one multipart form, as it is")
+        raise Refusal(415, "an upload is one multipart/form-data with one boundary, not packed")
     return found[2]
 
 
@@ -224,14 +224,15 @@ class FormReader:
             or parameters.keys() - {b"name", b"filename"}
             or not _FIELD.fullmatch(name)
         ):
-            raise Refusal(400, "the form has a part that no upload has")
+            raise Refusal(400, "a part of the form has a name or a disposition that no upload has")
         self._name = name.decode("ascii")
         is_file = b"filename" in parameters
-        if is_file is not (self._name in FILES) or (
-            is_file and any(part.name == self._name for part in self._parts)
-        ):
-            raise Refusal(400, f"an upload has one file, and {excerpt(self._name)} is not it")
+        if is_file is not (self._name in FILES):
+            how = "is" if is_file else "is not"
+            raise Refusal(400, f"{excerpt(self._name)} {how} sent as a file, unlike in an upload")
         if is_file:
+            if any(part.name == self._name for part in self._parts):
+                raise Refusal(400, f"the form has two files {self._name}")
             self._file_name = parameters[b"filename"].decode("ascii")
             self._spool = self._open_file()
 

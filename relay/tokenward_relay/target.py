@@ -48,7 +48,8 @@ def parse_target(raw: bytes) -> Target:
         raise Refusal(414, f"the path has more than {MAX_TARGET} bytes")
     path, _, query = raw.partition(b"?")
     if not _PATH.fullmatch(path) or not _QUERY.fullmatch(query):
-        raise Refusal(400, f"{excerpt(path)} is not a path of an index")
+        # Not quoted: a URL in its place may have a password.
+        raise Refusal(400, "the target is not a path that an index can have")
     if any(pair is None for (pair,) in map(re.Match.groups, _CODED.finditer(raw))):
         raise Refusal(400, f"{excerpt(path)} has a percent sign without two digits")
     segments = tuple(map(_decode, path[1:].split(b"/")))
