@@ -55,9 +55,7 @@ def make_certificates(hosts: Sequence[str], now: int) -> tuple[bytes, dict[str, 
         builder(name, key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
-        .add_extension(
-            x509.NameConstraints([*map(_constraint, names.values())], None), critical=True
-        )
+        .add_extension(_constraints([*names.values()]), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -89,10 +87,22 @@ def _general_name(host: str) -> GeneralName:
         return x509.DNSName(host)
 
 
-def _constraint(name: GeneralName) -> GeneralName:
-    if isinstance(name, x509.DNSName):
-        return name
-    return x509.IPAddress(ipaddress.ip_network(name.value))
+def _constraints(names: Sequence[GeneralName]) -> x509.NameConstraints:
+    """Return what limits an authority to these names.
+
+    A constraint limits its own kind of name alone, so both kinds have one: the domain `invalid` has
+    no owner (RFC 6761), and no address is permitted by excluding all.
+    """
+    domains = [name for name in names if isinstance(name, x509.DNSName)]
+    addresses = [
+        x509.IPAddress(ipaddress.ip_network(name.value))
+        for name in names
+        if isinstance(name, x509.IPAddress)
+    ]
+    every = [x509.IPAddress(ipaddress.ip_network(each)) for each in ("0.0.0.0/0", "::/0")]
+    return x509.NameConstraints(
+        [*(domains or [x509.DNSName("invalid")]), *addresses], None if addresses else every
+    )
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
