@@ -40,13 +40,12 @@ import base64
 import hashlib
 import re
 import tomllib
-from email import message_from_bytes
-from email.message import Message
 from typing import Any, NamedTuple
 
 from packaging.utils import canonicalize_name
 
 from support import TESTS
+from support.relay.readers import read_upload
 
 FOLDER = TESTS / "relay" / "attacks"
 FILE = b"mine-1.9-py3-none-any.whl"
@@ -155,39 +154,12 @@ def judge(attack: Attack, status: int, seen: list[Seen], ours: bytes, capability
             assert_is_the_upload(request)
 
 
-def read_form(
-    headers: tuple[tuple[bytes, bytes], ...], body: bytes
-) -> list[tuple[str, str | None, bytes]]:
-    """Read a form with the standard library's parser of mails: names, file names and values."""
-    (kind,) = (value for name, value in headers if name.lower() == b"content-type")
-    mail = message_from_bytes(b"Content-Type: %b\r\n\r\n%b" % (kind, body))
-    assert not mail.defects
-    found: list[tuple[str, str | None, bytes]] = []
-    for part in mail.get_payload():
-        assert isinstance(part, Message)
-        name = part.get_param("name", header="content-disposition")
-        value = part.get_payload(decode=True)
-        assert isinstance(name, str)
-        assert isinstance(value, bytes)
-        found.append((name, part.get_filename(), value))
-    return found
-
-
 def assert_is_the_upload(request: Seen) -> None:
-    """Hold that an index reads in a form the one upload that the run may make."""
-    found = read_form(request.headers, request.body)
-    values = {name: value for name, _, value in found}
-    files = [(name, file) for name, file, _ in found if file is not None]
-    assert values[":action"] == b"file_upload"
-    assert canonicalize_name(values["name"].decode()) == "mine"
-    assert values["version"] == b"1.9"
-    assert files[0] == ("content", FILE.decode())
-    assert values["content"] == WHEEL
-    assert values["sha256_digest"].lower() == SHA256
-    assert {name for name, _ in files} <= {"content", "gpg_signature"}
-    lower = [name.lower() for name, _, _ in found]
-    once = {":action", "name", "version", "sha256_digest", "content", "filetype"}
-    assert [name for name in once if lower.count(name) > 1] == []
+    """Hold that every index reads in a form the one upload that the run may make."""
+    (kind,) = (value for name, value in request.headers if name.lower() == b"content-type")
+    fields, file, content = read_upload(kind, request.body)
+    assert canonicalize_name(fields["name"].decode()) == "mine"
+    assert (fields["version"], file.encode(), content) == (b"1.9", FILE, WHEEL)
 
 
 def _attack(way: str, values: dict[str, Any]) -> Attack:

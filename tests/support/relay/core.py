@@ -154,13 +154,14 @@ class Core:
         new = form.RewrittenForm(whole, b"0123456789abcdefghijklmnopqrstuv")
         content = (new.content_type, new.length)
         body = b"".join(
-            piece if isinstance(piece, bytes) else _read(piece.spool) for piece in new.parts()
+            piece if isinstance(piece, bytes) else read_spool(piece.spool) for piece in new.parts()
         )
         assert len(body) == new.length
         return head.headers_for_index(asked, grant, OURS, content), body
 
 
-def _read(spool: object) -> bytes:
+def read_spool(spool: object) -> bytes:
+    """Return what was written into a spool of these tests."""
     assert isinstance(spool, io.BytesIO)
     return spool.getvalue()
 
