@@ -13,6 +13,7 @@ an error too: a connection is never made directly instead.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 
 from tokenward.errors import CommandError
@@ -70,8 +71,9 @@ def require_same_reach(
 
 
 def _require_same_trust(environ: Mapping[str, str], names: Sequence[str], ca: str | None) -> None:
+    environ = without_missing_folders(environ)
     poetry = [f"POETRY_CERTIFICATES_{name}_CERT" for name in names]
-    named = former_trust(without_missing_folders(environ), names)
+    named = former_trust(environ, names)
     known: set[bytes] | None = None
     checked: set[tuple[str, ...]] = set()
     for variable in (*TOWARDS_INDEXES, *poetry):
@@ -87,7 +89,9 @@ def _require_same_trust(environ: Mapping[str, str], names: Sequence[str], ca: st
             raise CommandError(
                 f"{_named_by(environ, variable, paths)} names certificates that a relay does not"
                 " trust.",
-                f'`ca = "{paths[0]}"` in config.toml makes it trust them',
+                "`ca` in config.toml can name a file with them"
+                if os.path.isdir(paths[0])
+                else f'`ca = "{paths[0]}"` in config.toml makes it trust them',
             )
 
 
@@ -95,9 +99,8 @@ def _named_by(environ: Mapping[str, str], variable: str, paths: Sequence[str]) -
     """Return the variable that has the paths: `variable`, or the one that is read in its place."""
     if environ.get(variable) == paths[0]:
         return variable
-    return next(
-        (name for name, value in environ.items() if value.split(":")[0] == paths[0]), variable
-    )
+    named = (name for name in (*TOWARDS_INDEXES, "SSL_CERT_DIR") if environ.get(name))
+    return next((name for name in named if environ[name].split(":")[0] == paths[0]), variable)
 
 
 def _parts(url: str) -> tuple[str, str, str] | None:
