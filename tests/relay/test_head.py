@@ -339,6 +339,16 @@ def test_a_request_that_passes_keeps_the_tools_own_credentials() -> None:
     assert passed[b"host"] == b"index.example"
 
 
+def test_the_capability_is_not_a_credential_of_the_tools_own() -> None:
+    both = head((b"authorization", basic(CAPABILITY)), (b"accept", b"x"))
+    assert headers_to_pass(both, CORP, CAPABILITY) == [
+        (b"host", b"index.example"),
+        (b"accept", b"x"),
+    ]
+    other = head((b"authorization", basic(b"own")))
+    assert headers_to_pass(other, CORP, CAPABILITY)[1:] == [(b"authorization", basic(b"own"))]
+
+
 ANSWER = [
     (b"Content-Type", b"text/html"),
     (b"Content-Length", b"3"),
