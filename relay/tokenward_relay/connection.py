@@ -104,6 +104,7 @@ class Connection:
             raise Refusal(400, "data before the tunnel")
         if inside:
             self._accept_tunnel(stream)
+            self._sock.settimeout(HEAD_SECONDS)  # for the whole handshake
             with contextlib.closing(self._relay.leaves[host].accept(self._sock)) as encrypted:
                 self._serve(ToolStream(encrypted), inside)
             return

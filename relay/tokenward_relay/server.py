@@ -1,7 +1,9 @@
 """The relay's listener on loopback, and what its connections share.
 
 Every connection has a thread. At most `MOST_WAITING` may be open that have not shown the capability
-yet: one more closes the oldest of them, so that no other user of the machine can stop the run.
+yet: one more closes the oldest of them, so that no other user of the machine can stop the run. For
+the same reason nothing that a connection does, and no lack of descriptors or threads, ends the
+listener.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import socket
 import ssl
 import threading
+from ipaddress import ip_address
 
 from tokenward_relay.connection import Connection
 from tokenward_relay.credentials import Credentials
@@ -32,6 +35,8 @@ MOST_WAITING: Final = 16
 MOST_SERVED: Final = 128
 MOST_TUNNELS: Final = 512
 _STACK_BYTES: Final = 512 * 1024
+_MOST_TOLD: Final = 100
+"""The most refusals that the terminal of a run gets: a tool may ask for anything."""
 
 
 class Relay:
@@ -86,16 +91,26 @@ class Relay:
             except OSError:  # no descriptors: wait for one
                 threading.Event().wait(0.1)
                 continue
-            if peer_uid(sock) not in {None, self._uid}:
+            try:
+                self._admit(sock)
+            except (OSError, RuntimeError):  # it has ended; or there is no thread for it
+                with self._lock:
+                    self._waiting.pop(sock, None)
                 sock.close()
-                continue
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                if len(self._waiting) >= MOST_WAITING:
-                    _shut(next(iter(self._waiting)))
-                    self._waiting.pop(next(iter(self._waiting)))
-                self._waiting[sock] = None
-            threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
+
+    def _admit(self, sock: socket.socket) -> None:
+        """Serve a connection, unless it is another user's. Raises OSError, RuntimeError."""
+        if peer_uid(sock) not in {None, self._uid}:
+            sock.close()
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            if len(self._waiting) >= MOST_WAITING:
+                oldest = next(iter(self._waiting))
+                _shut(oldest)
+                self._waiting.pop(oldest)
+            self._waiting[sock] = None
+        threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
 
     def _serve_one(self, sock: socket.socket) -> None:
         connection = Connection(self, sock)
@@ -117,7 +132,22 @@ class Relay:
 
     def reach(self, host: str, port: int, *, tls: bool) -> socket.socket:
         """Return a connection to a host without a grant, by the run's own proxies. Raises Refusal."""
+        self.require_elsewhere(host, port)
         return connect(host, port, self._own_proxies.for_host(host, tls=tls))
+
+    def require_elsewhere(self, host: str, port: int) -> None:
+        """Refuse to connect to this relay itself, by whatever name. Raises Refusal."""
+        if port != self.port:
+            return
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return  # whoever connects will say so
+        for *_, address in found:
+            ip = ip_address(str(address[0]).partition("%")[0])
+            ip = getattr(ip, "ipv4_mapped", None) or ip
+            if ip.is_loopback or ip.is_unspecified:
+                raise Refusal(403, "a tunnel to the relay itself leads nowhere")
 
     def report(self, grant: Grant, upload: Upload, status: str) -> None:
         """Tell the agent what became of an upload."""
@@ -128,7 +158,7 @@ class Relay:
         """Tell the user of a refusal, once for each: pip and maturin hide them."""
         text = f"tokenward: {refusal.text}"
         with self._lock:
-            if text in self._told:
+            if text in self._told or len(self._told) >= _MOST_TOLD:
                 return
             self._told.add(text)
         hint = f"\nhint: {refusal.hint}" if refusal.hint else ""
