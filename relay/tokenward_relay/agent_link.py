@@ -6,8 +6,8 @@ Each message is a worker's frame (worker/main.py)::
 
 The relay asks `{"id": 7, "ask": "read", ...}`; the agent answers with the same `id` and `ok`, and a
 refusal has the `status`, `text` and `hint` for the tool. What needs no answer is a `tell`. A message
-of the agent without an `id` tells the relay to forget every credential. If the agent ends or closes the pipe, the relay ends at
-once: it must not outlive a lock.
+of the agent without an `id` tells the relay to forget every credential. If the agent ends or closes
+the pipe, the relay ends at once: it must not outlive a lock.
 
 Several threads ask at the same time; one thread reads the answers. A secret is a bytearray here, so
 that its holder can wipe it.
@@ -50,14 +50,19 @@ class AgentLink:
         self._next = 0
 
     def ask(
-        self, question: str, while_waiting: Callable[[], object] | None = None, **values: object
+        self,
+        question: str,
+        while_waiting: Callable[[], object] | None = None,
+        if_late: Callable[[], object] | None = None,
+        **values: object,
     ) -> tuple[Header, bytearray]:
         """Return the agent's answer and the secret in it, which the caller wipes.
 
         `while_waiting` is called every two seconds until the answer is there. Raises Refusal if the
-        agent refuses, and what `while_waiting` raises.
+        agent refuses, and what `while_waiting` raises; then `if_late` is called once the agent has
+        allowed what is not wanted any more.
         """
-        answer = _Answer()
+        answer = _Answer(if_late)
         with self._writing:
             self._next += 1
             number = self._next
@@ -67,8 +72,9 @@ class AgentLink:
             while not answer.there.wait(TICK_SECONDS):
                 if while_waiting is not None:
                     while_waiting()
-        finally:
-            self._waiting.pop(number, None)
+        except BaseException:
+            self._give_up(number, answer)
+            raise
         header = answer.header
         if not header["ok"]:
             raise Refusal(header["status"], header["text"], header["hint"])
@@ -89,12 +95,21 @@ class AgentLink:
             if "id" not in header:
                 forget()
                 continue
-            answer = self._waiting.get(header["id"])
-            if answer is None:  # its thread has given up
-                secret[:] = bytes(len(secret))
-                continue
-            answer.header, answer.secret = header, secret
-            answer.there.set()
+            with self._writing:
+                answer = self._waiting.pop(header["id"])
+                answer.header, answer.secret = header, secret
+                answer.there.set()
+                given_up = answer.is_given_up
+            if given_up:
+                answer.drop()
+
+    def _give_up(self, number: int, answer: _Answer) -> None:
+        """Have the answer dropped when it comes, or drop it if it has come in this moment."""
+        with self._writing:
+            answer.is_given_up = True
+            has_come = number not in self._waiting
+        if has_come:
+            answer.drop()
 
     def _send(self, header: Header) -> None:
         packed: bytes = msgpack.packb(header)
@@ -105,10 +120,18 @@ class AgentLink:
 class _Answer:
     """The place for the answer to one question."""
 
-    def __init__(self) -> None:
+    def __init__(self, if_late: Callable[[], object] | None) -> None:
         self.there = threading.Event()
+        self.is_given_up = False
         self.header: Header = {}
         self.secret = bytearray()
+        self._if_late = if_late
+
+    def drop(self) -> None:
+        """Wipe an answer that comes too late."""
+        self.secret[:] = bytes(len(self.secret))
+        if self._if_late is not None and self.header["ok"]:
+            self._if_late()
 
 
 def read_message(reader: int) -> tuple[Header, bytearray]:

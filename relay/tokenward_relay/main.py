@@ -7,7 +7,9 @@ while CMD itself still starts.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import socket
 import threading
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     Header = dict[str, Any]
 
 _BACKLOG = 128
+_DESCRIPTORS = 4096
 
 
 def listen() -> socket.socket:
@@ -38,6 +41,7 @@ def work(header: Header, secret: bytes, listener: socket.socket, stderr: int) ->
     from tokenward_relay.run_state import RunState
     from tokenward_relay.server import Server
 
+    _raise_descriptor_limit()
     capability, https, http = (*secret.split(b"\n"), b"", b"")[:3]
     link = AgentLink(0, 1)
     run = RunState(
@@ -56,3 +60,12 @@ def work(header: Header, secret: bytes, listener: socket.socket, stderr: int) ->
     link.read_answers(run.credentials.forget)
     run.credentials.forget()
     os._exit(0)  # no thread may finish what it does
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many descriptors as a relay full of connections needs, as far as allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

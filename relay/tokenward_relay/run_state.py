@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
+from ipaddress import ip_address
 
 from tokenward_relay.credentials import Credentials
 from tokenward_relay.proxies import Proxies, connect
@@ -13,7 +15,6 @@ from tokenward_relay.upstream import Upstream, trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator, Mapping
     from typing import Final
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_SERVED: Final = 128
 MOST_TUNNELS: Final = 512
+_MOST_TOLD: Final = 100
+"""The most refusals that the terminal of a run gets: a tool may ask for anything."""
 
 
 class RunState:
@@ -67,7 +70,22 @@ class RunState:
 
     def reach(self, host: str, port: int) -> socket.socket:
         """Return a connection to a host without a grant, by the run's own proxy. Raises Refusal."""
+        self.require_elsewhere(host, port)
         return connect(host, port, self._own_proxies.for_host(host, tls=True))
+
+    def require_elsewhere(self, host: str, port: int) -> None:
+        """Refuse to connect to this relay itself, by whatever name. Raises Refusal."""
+        if port != self.port:
+            return
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return  # the attempt to connect will say so
+        for *_, address in found:
+            ip = ip_address(str(address[0]).partition("%")[0])
+            ip = getattr(ip, "ipv4_mapped", None) or ip
+            if ip.is_loopback or ip.is_unspecified:
+                raise Refusal(403, "a tunnel to the relay itself leads nowhere")
 
     def report(self, grant: Grant, upload: Upload, status: str) -> None:
         """Tell the agent what became of an upload."""
@@ -78,7 +96,7 @@ class RunState:
         """Tell the user of a refusal, once for each: pip and maturin hide them."""
         text = f"tokenward: {refusal.text}"
         with self._telling:
-            if text in self._told:
+            if text in self._told or len(self._told) >= _MOST_TOLD:
                 return
             self._told.add(text)
         hint = f"\nhint: {refusal.hint}" if refusal.hint else ""
