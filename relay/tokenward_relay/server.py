@@ -1,4 +1,4 @@
-"""The relay's listener on loopback.
+"""The connections of a run: those of the relay's listener on loopback, and those that are passed to it.
 
 Every connection has a thread. At most `MOST_WAITING` may be open that have not shown the capability
 yet: one more closes the oldest of them, so that no other user of the machine can stop the run.
@@ -25,22 +25,20 @@ _PAUSE_SECONDS: Final = 0.1
 
 
 class Server:
-    """Accepts the connections of user `uid` to one run."""
+    """Serves the connections to one run."""
 
-    def __init__(self, listener: socket.socket, run: RunState, uid: int) -> None:
-        self._listener = listener
+    def __init__(self, run: RunState) -> None:
+        threading.stack_size(_STACK_BYTES)
         self._run = run
-        self._uid = uid
         self._waiting: dict[socket.socket, None] = {}
         self._lock = threading.Lock()
 
-    def serve(self) -> None:
-        """Accept connections until the process ends."""
-        threading.stack_size(_STACK_BYTES)
+    def serve(self, listener: socket.socket, uid: int) -> None:
+        """Accept the connections of a user until the process ends."""
         while True:
             try:
-                sock, _ = self._listener.accept()
-                is_ours = peer_uid(sock) in {None, self._uid}
+                sock, _ = listener.accept()
+                is_ours = peer_uid(sock) in {None, uid}
             except OSError:  # it is gone already, or there is no descriptor: wait for one
                 threading.Event().wait(_PAUSE_SECONDS)
                 continue
@@ -48,8 +46,12 @@ class Server:
                 sock.close()
                 continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._wait_for_capability(sock)
-            threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
+            self.take(sock)
+
+    def take(self, sock: socket.socket) -> None:
+        """Serve one connection, in a thread of its own."""
+        self._wait_for_capability(sock)
+        threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
 
     def _serve_one(self, sock: socket.socket) -> None:
         try:
