@@ -167,6 +167,7 @@ class Connection:
         if inside:
             exchange.answer(self._run, stream, head, parse_target(target), inside)
         else:
+            self._run.require_forwarding(host, port)
             exchange.forward_plain(self._run, stream, head, host, port, target)
 
     def _refuse(self, stream: ToolStream, method: bytes, refusal: Refusal) -> None:

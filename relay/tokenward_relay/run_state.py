@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tokenward_relay.form import Upload
     from tokenward_relay.grants import Grant
     from tokenward_relay.leaf import Leaf
+    from tokenward_relay.shared_tunnels import Tunnels
 
 MOST_SERVED: Final = 128
 MOST_TUNNELS: Final = 512
@@ -36,6 +37,7 @@ class RunState:
     certificates of the https hosts, `spool` is the folder for uploads that are checked, and
     `stderr` a descriptor where refusals are told. `ca` is a file of certificates that are trusted
     besides the system's; `proxies` are those towards the indexes, `own_proxies` those of the run.
+    `tunnels` are those of a share, None for a run of this host, which may reach every host.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class RunState:
         ca: str = "",
         proxies: Proxies = Proxies(),  # noqa: B008 - it is immutable
         own_proxies: Proxies = Proxies(),  # noqa: B008 - likewise
+        tunnels: Tunnels | None = None,
     ) -> None:
         self.grants = grants
         self.port = port
@@ -64,14 +67,23 @@ class RunState:
         self.served = Places(MOST_SERVED)
         self._link = link
         self._own_proxies = own_proxies
+        self._shared_tunnels = tunnels
         self._stderr = stderr
         self._told: set[str] = set()
         self._telling = threading.Lock()
 
     def reach(self, host: str, port: int) -> socket.socket:
         """Return a connection to a host without a grant, by the run's own proxy. Raises Refusal."""
+        if self._shared_tunnels is not None:
+            return self._shared_tunnels.open(host, port)
         self.require_elsewhere(host, port)
         return connect(host, port, self._own_proxies.for_host(host, tls=True))
+
+    def require_forwarding(self, host: str, port: int) -> None:
+        """Raise Refusal unless requests for `http://` URLs of a host are forwarded."""
+        if self._shared_tunnels is not None:
+            raise Refusal(403, f"this share forwards no request to {host}")
+        self.require_elsewhere(host, port)
 
     def require_elsewhere(self, host: str, port: int) -> None:
         """Refuse to connect to this relay itself, by whatever name. Raises Refusal."""
@@ -86,6 +98,11 @@ class RunState:
             ip = getattr(ip, "ipv4_mapped", None) or ip
             if ip.is_loopback or ip.is_unspecified:
                 raise Refusal(403, "a tunnel to the relay itself leads nowhere")
+
+    def tell_at(self, sock: socket.socket) -> None:
+        """Tell refusals at this socket from now on, which does not block."""
+        with self._telling:
+            self._stderr = sock.detach()
 
     def report(self, grant: Grant, upload: Upload, status: str) -> None:
         """Tell the agent what became of an upload."""
