@@ -74,7 +74,10 @@ def test_a_package_knows_only_what_it_may(package: str, others: set[str]) -> Non
 # What each room may know, from the top to the ground. `cli` reaches `commands` by name.
 ROOMS: dict[str, dict[str, set[str]]] = {
     "tokenward_agent": {
-        "requests": {*("wire", "peer", "policy", "prompt", "session", "store", "audit", "vault")},
+        "requests": {
+            *("wire", "relay", "peer", "policy", "prompt", "session", "store", "audit", "vault"),
+        },
+        "relay": {"wire", "peer", "vault", "worker"},
         "wire": set(),
         "prompt": {"peer", "worker"},
         "peer": set(),
@@ -100,7 +103,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "__init__": {"credentials"},
         "keyring_relay": {"credentials", "session", "transport", "ui", "errors"},
         "backup": {"credentials", "session", "ui", "errors"},
-        "exec": {"credentials", "settings", "files", "errors"},
+        "exec": {"credentials", "session", "settings", "transport", "files", "ui", "errors"},
         "helpers": {
             *("credentials", "session", "settings", "transport", "files"),
             *("keyring_program", "ui", "ending", "errors"),

@@ -32,11 +32,11 @@ from tokenward_relay.tool_stream import FRONT_SECONDS, HEAD_SECONDS, IDLE_SECOND
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Final
 
     from tokenward_relay.grants import Grant
-    from tokenward_relay.server import Relay
+    from tokenward_relay.run_state import RunState
 
 
 UPLOAD: Final = b"upload"
@@ -44,23 +44,31 @@ UPLOAD: Final = b"upload"
 
 
 class Connection:
-    """Serves one connection; `sock` is closed at its end."""
+    """Serves one connection, whose `sock` is closed at its end.
 
-    def __init__(self, relay: Relay, sock: socket.socket) -> None:
-        self._relay = relay
+    `note_capability` is called with it once the capability was shown.
+    """
+
+    def __init__(
+        self,
+        run: RunState,
+        sock: socket.socket,
+        note_capability: Callable[[socket.socket], object],
+    ) -> None:
+        self._run = run
+        self._note_capability = note_capability
         self._sock = sock
         self._is_ours = False  # the capability was shown
         self._place = contextlib.ExitStack()
 
     def serve(self) -> None:
         """Answer requests until the tool or the relay ends the connection."""
-        stream = ToolStream(self._sock)
-        with contextlib.suppress(OSError, h11.ProtocolError), contextlib.closing(self._sock):
-            self._serve(stream, ())
-
-    def leave(self) -> None:
-        """Give up the place among the served connections."""
-        self._place.close()
+        with (
+            contextlib.suppress(OSError, h11.ProtocolError),
+            contextlib.closing(self._sock),
+            self._place,
+        ):
+            self._serve(ToolStream(self._sock), ())
 
     def _serve(self, stream: ToolStream, inside: Sequence[Grant]) -> None:
         """Answer requests; `inside` are the grants of the host that a tunnel leads to."""
@@ -98,20 +106,20 @@ class Connection:
         """Open a tunnel: into this relay for a host of a grant, else to the host."""
         self._show(head)
         host, port = parse_connect(head.target)
-        grants = [each for each in self._relay.grants if each.scheme == "https"]
+        grants = [each for each in self._run.grants if each.scheme == "https"]
         inside = [each for each in grants if (each.host, each.port) == (host, port)]
         if stream.http.trailing_data[0]:
             raise Refusal(400, "data before the tunnel")
         if inside:
+            leaf = self._run.leaf(host)
             self._accept_tunnel(stream)
-            self._sock.settimeout(HEAD_SECONDS)  # for the whole handshake
-            with contextlib.closing(self._relay.leaves[host].accept(self._sock)) as encrypted:
+            with contextlib.closing(leaf.accept(self._sock)) as encrypted:
                 self._serve(ToolStream(encrypted), inside)
             return
-        with self._relay.tunnels.turn():
-            other = self._relay.reach(host, port, tls=True)
+        with self._run.tunnels.turn():
+            other = self._run.reach(host, port)
             self._accept_tunnel(stream)
-            self.leave()  # a tunnel has a place of its own
+            self._place.close()  # a tunnel has a place of its own
             tunnel.pump(self._sock, other)
 
     @staticmethod
@@ -120,19 +128,19 @@ class Connection:
         stream.send(h11.Response(status_code=200, headers=[]))
 
     def _show(self, head: Head) -> None:
-        require_capability(head, self._relay.capability)
+        require_capability(head, self._run.capability)
         self._note_shown()
 
     def _note_shown(self) -> None:
         if not self._is_ours:
             self._is_ours = True
-            self._relay.note_capability(self._sock)
-            self._place.enter_context(self._relay.take_place())
+            self._note_capability(self._sock)
+            self._place.enter_context(self._run.served.turn())
 
     def _answer(self, stream: ToolStream, head: Head, inside: Sequence[Grant]) -> None:
         if inside:
             require_host(head, inside[0])
-            exchange.answer(self._relay, stream, head, parse_target(head.target), inside)
+            exchange.answer(self._run, stream, head, parse_target(head.target), inside)
         elif head.target.startswith(b"/"):
             self._answer_reverse(stream, head)
         else:
@@ -140,32 +148,32 @@ class Connection:
 
     def _answer_reverse(self, stream: ToolStream, head: Head) -> None:
         """Answer an upload to the loopback URL, `/upload/the/path/of/the/index`."""
-        reverse_capability(head, self._relay.capability, self._relay.port)
+        reverse_capability(head, self._run.capability, self._run.port)
         self._note_shown()
         target = parse_target(head.target)
-        grants = [each for each in self._relay.grants if each.upload]
+        grants = [each for each in self._run.grants if each.upload]
         if not grants or head.method != b"POST" or target.segments[0] != UPLOAD:
             raise Refusal(400, "this URL is for uploads to an index of this run")
         rest = Target(target.raw[1 + len(UPLOAD) :], target.segments[1:], target.query)
-        exchange.answer(self._relay, stream, head, rest, grants)
+        exchange.answer(self._run, stream, head, rest, grants)
 
     def _answer_plain(self, stream: ToolStream, head: Head) -> None:
         """Answer a request for an `http://` URL."""
         self._show(head)
         host, port, target = parse_absolute(head.target)
-        if any(each.scheme == "https" and each.host == host for each in self._relay.grants):
+        if any(each.scheme == "https" and each.host == host for each in self._run.grants):
             raise Refusal(403, f"{host} is reached by https alone")
-        grants = [each for each in self._relay.grants if each.scheme == "http"]
+        grants = [each for each in self._run.grants if each.scheme == "http"]
         inside = [each for each in grants if (each.host, each.port) == (host, port)]
         if inside:
-            exchange.answer(self._relay, stream, head, parse_target(target), inside)
+            exchange.answer(self._run, stream, head, parse_target(target), inside)
         else:
-            exchange.forward_plain(self._relay, stream, head, host, port, target)
+            exchange.forward_plain(self._run, stream, head, host, port, target)
 
     def _refuse(self, stream: ToolStream, method: bytes, refusal: Refusal) -> None:
         """Answer a refusal, and close the connection behind it."""
         if self._is_ours:
-            self._relay.tell(refusal)
+            self._run.tell(refusal)
         if stream.http.our_state is not h11.SEND_RESPONSE and stream.http.our_state is not h11.IDLE:
             return
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")]

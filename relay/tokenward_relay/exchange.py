@@ -25,7 +25,7 @@ from tokenward_relay.head import (
     status_for_tool,
 )
 from tokenward_relay.refusal import Refusal
-from tokenward_relay.spool import SpoolFile
+from tokenward_relay.spool import TemporarySpool
 from tokenward_relay.upstream import BROKEN, FAILURES
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from tokenward_relay.form import Upload
     from tokenward_relay.head import Head
-    from tokenward_relay.server import Relay
+    from tokenward_relay.run_state import RunState
     from tokenward_relay.target import Target
     from tokenward_relay.tool_stream import ToolStream
     from tokenward_relay.upstream import Upstream
@@ -52,24 +52,24 @@ _SMALL: Final = 64 * 1024
 
 
 def answer(
-    relay: Relay, stream: ToolStream, head: Head, target: Target, grants: Sequence[Grant]
+    run: RunState, stream: ToolStream, head: Head, target: Target, grants: Sequence[Grant]
 ) -> None:
     """Answer one request to an index. Raises Refusal, OSError."""
     grant, kind = decide(grants, head.method, target)
     if kind == PUBLISH:
-        _publish(relay, stream, head, target, grant)
+        _publish(run, stream, head, target, grant)
         return
     if kind == PASS:
-        _pass_on(relay.upstream, stream, head, target.raw, grant)
+        _pass_on(run.upstream, stream, head, target.raw, grant)
         return
     if not is_empty_body(head):
         raise Refusal(400, "a read with a body")
     list(stream.body())
-    authorization = relay.credentials.for_read(grant)
+    authorization = run.credentials.for_read(grant)
     headers = headers_for_index(head, grant, authorization.header)
-    with _sent(relay.upstream, grant, head.method, target.raw, headers, None) as response:
+    with _response(run.upstream, grant, head.method, target.raw, headers, None) as response:
         if response.status == 401:
-            relay.credentials.forget_read(grant)
+            run.credentials.forget_read(grant)
         status_for_tool(response.status, grant)
         _return(stream, head, response, authorization.needles)
 
@@ -85,15 +85,15 @@ def _pass_on(
         body = None
     elif head.values(b"transfer-encoding"):
         headers.append((b"transfer-encoding", b"chunked"))
-    with _sent(upstream, grant, head.method, target, headers, body) as response:
+    with _response(upstream, grant, head.method, target, headers, body) as response:
         _return(stream, head, response, (), passed=True)
 
 
-def _publish(relay: Relay, stream: ToolStream, head: Head, target: Target, grant: Grant) -> None:
+def _publish(run: RunState, stream: ToolStream, head: Head, target: Target, grant: Grant) -> None:
     with contextlib.ExitStack() as files:
 
-        def open_file() -> SpoolFile:
-            file = SpoolFile(relay.spool)
+        def open_file() -> TemporarySpool:
+            file = TemporarySpool(run.spool)
             files.callback(file.close)
             return file
 
@@ -103,18 +103,18 @@ def _publish(relay: Relay, stream: ToolStream, head: Head, target: Target, grant
         form = reader.finish()
         upload = check_form(form, grant)
         rewritten = RewrittenForm(form, secrets.token_hex(16).encode())
-        with relay.credentials.for_publish(grant, upload, stream.send_tick) as authorization:
+        with run.credentials.for_publish(grant, upload, stream.send_tick) as authorization:
             if stream.has_hung_up():
-                relay.report(grant, upload, GONE)
+                run.report(grant, upload, GONE)
                 raise ConnectionError("the tool gave up; nothing was sent")
             content = rewritten.content_type, rewritten.length
             headers = headers_for_index(head, grant, authorization.header, content)
             needles = authorization.needles
-            _send_upload(relay, stream, head, target, grant, headers, rewritten, upload, needles)
+            _send_upload(run, stream, head, target, grant, headers, rewritten, upload, needles)
 
 
 def _send_upload(
-    relay: Relay,
+    run: RunState,
     stream: ToolStream,
     head: Head,
     target: Target,
@@ -129,17 +129,17 @@ def _send_upload(
     reported = False
     try:
         with stream.ticking() as stop:
-            sent = _sent(relay.upstream, grant, b"POST", target.raw, headers, _pieces(rewritten))
+            sent = _response(run.upstream, grant, b"POST", target.raw, headers, _pieces(rewritten))
             with sent as response:
                 stop.set()
                 status = str(response.status)
-                relay.report(grant, upload, status)
+                run.report(grant, upload, status)
                 reported = True
                 status_for_tool(response.status, grant)
                 _return(stream, head, response, needles)
     finally:
         if not reported:
-            relay.report(grant, upload, status)
+            run.report(grant, upload, status)
 
 
 def _pieces(rewritten: RewrittenForm) -> Iterator[bytes]:
@@ -147,12 +147,12 @@ def _pieces(rewritten: RewrittenForm) -> Iterator[bytes]:
         if isinstance(part, bytes):
             yield part
         else:
-            assert isinstance(part.spool, SpoolFile)  # noqa: S101 - for the type checkers
+            assert isinstance(part.spool, TemporarySpool)  # noqa: S101 - for the type checkers
             yield from part.spool.chunks()
 
 
 @contextlib.contextmanager
-def _sent(
+def _response(
     upstream: Upstream,
     grant: Grant,
     method: bytes,
@@ -226,8 +226,8 @@ def _return(
 
 
 def forward_plain(
-    relay: Relay, stream: ToolStream, head: Head, host: str, port: int, target: bytes
+    run: RunState, stream: ToolStream, head: Head, host: str, port: int, target: bytes
 ) -> None:
     """Forward a request for an `http://` URL of a host without a grant, as a proxy does."""
-    relay.require_elsewhere(host, port)
-    _pass_on(relay.outside, stream, head, target, Grant(host, "http", host, port))
+    run.require_elsewhere(host, port)
+    _pass_on(run.outside, stream, head, target, Grant(host, "http", host, port))

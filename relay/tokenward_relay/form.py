@@ -25,7 +25,7 @@ from packaging.version import Version
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
-from tokenward_relay.refusal import Refusal, shown
+from tokenward_relay.refusal import Refusal, excerpt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,13 +114,14 @@ def boundary_of(head: Head) -> bytes:
     types = head.values(b"content-type")
     found = _CONTENT_TYPE.fullmatch(types[0]) if len(types) == 1 else None
     if found is None or head.values(b"content-encoding"):
-        raise Refusal(415, "an upload is one multipart form, as it is")
+        raise Refusal(415, "an upload is one multipart/form-data with one boundary, not packed")
     return found[2]
 
 
 class FormReader:
-    """Reads a form piece by piece. Every method raises Refusal (400, or 413 for a limit); after
-    that the reader is of no use.
+    """Reads a form piece by piece.
+
+    Its methods raise Refusal (400, or 413 for a limit); after that the reader is of no use.
     """
 
     def __init__(
@@ -206,7 +207,7 @@ class FormReader:
         name = bytes(self._header).lower()
         if name in self._head or name not in _PART_HEADERS:
             raise Refusal(
-                400, f"a part of the form has the header {shown(name)}, as no upload's has"
+                400, f"a part of the form has the header {excerpt(name)}, as no upload's has"
             )
         self._head[name] = bytes(self._header_value)
         self._header, self._header_value = bytearray(), bytearray()
@@ -223,14 +224,15 @@ class FormReader:
             or parameters.keys() - {b"name", b"filename"}
             or not _FIELD.fullmatch(name)
         ):
-            raise Refusal(400, "the form has a part that no upload has")
+            raise Refusal(400, "a part of the form has a name or a disposition that no upload has")
         self._name = name.decode("ascii")
         is_file = b"filename" in parameters
-        if is_file is not (self._name in FILES) or (
-            is_file and any(part.name == self._name for part in self._parts)
-        ):
-            raise Refusal(400, f"an upload has one file, and {shown(self._name)} is not it")
+        if is_file is not (self._name in FILES):
+            how = "is" if is_file else "is not"
+            raise Refusal(400, f"{excerpt(self._name)} {how} sent as a file, unlike in an upload")
         if is_file:
+            if any(part.name == self._name for part in self._parts):
+                raise Refusal(400, f"the form has two files {self._name}")
             self._file_name = parameters[b"filename"].decode("ascii")
             self._spool = self._open_file()
 
@@ -282,18 +284,20 @@ def check_form(form: Form, grant: Grant) -> Upload:
     if project not in grant.projects:
         raise Refusal(
             400,
-            f"this run may publish {' and '.join(grant.projects) or 'nothing'}, not {shown(project)}",
+            f"this run may publish {' and '.join(grant.projects) or 'nothing'}, not {excerpt(project)}",
             f"`auth exec --project {project}` lets a run publish it",
         )
     filetype = _filetype(file.name, project, version)
     if fields.get("filetype", filetype.encode()) != filetype.encode():
-        raise Refusal(400, f"{shown(file.name)} is not of the filetype that the form names")
+        raise Refusal(400, f"{excerpt(file.name)} is not of the filetype that the form names")
     digest = fields.get("sha256_digest")
     if digest is not None and digest.lower() != file.sha256.encode():
-        raise Refusal(400, f"{shown(file.name)} is not what its sha256_digest says")
+        raise Refusal(400, f"{excerpt(file.name)} is not what its sha256_digest says")
     signature = files.get("gpg_signature")
     if signature is not None and signature.name != file.name + ".asc":
-        raise Refusal(400, f"{shown(signature.name)} is not the signature of {shown(file.name)}")
+        raise Refusal(
+            400, f"{excerpt(signature.name)} is not the signature of {excerpt(file.name)}"
+        )
     return Upload(project, version, file.name, file.size, file.sha256, filetype)
 
 
@@ -323,7 +327,7 @@ def _filetype(file: str, project: str, version: str) -> str:
     except ValueError:
         fits = False
     if not fits:
-        raise Refusal(400, f"{shown(file)} is not a file of {project} {shown(version)}")
+        raise Refusal(400, f"{excerpt(file)} is not a file of {project} {excerpt(version)}")
     return kind
 
 

@@ -14,9 +14,10 @@ credential does everywhere else.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import NamedTuple
 
-from tokenward_relay.refusal import Refusal, shown
+from tokenward_relay.refusal import Refusal, excerpt
 from tokenward_relay.target import parse_target
 
 TYPE_CHECKING = False
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 READ: Final = "read"
 PUBLISH: Final = "publish"
-PASS: Final = "pass"  # noqa: S105 - not a password
+PASS: Final = "pass"  # noqa: S105 - a way, not a password
 
 ANY: Final = b"?*"
 """One segment of a root, whatever it is; no decoded segment has a question mark."""
@@ -98,9 +99,9 @@ def decide(grants: Sequence[Grant], method: bytes, target: Target) -> tuple[Gran
     (maturin hides the text of a 403), 405 for other methods.
     """
     if method in {b"GET", b"HEAD"}:
-        if found := _closest((grant, grant.roots) for grant in grants)(target.segments):
+        if found := _closest(grants, target.segments, attrgetter("roots")):
             return found, READ
-    elif method == b"POST" and not target.query and b"?" not in target.raw:
+    elif method == b"POST" and b"?" not in target.raw:
         here = [grant for grant in grants if grant.upload == target.segments]
         for grant in here:
             if grant.projects:
@@ -112,7 +113,7 @@ def decide(grants: Sequence[Grant], method: bytes, target: Target) -> tuple[Gran
                 "`auth exec --project NAME` lets a run publish NAME",
             )
     if method not in {b"CONNECT", b"TRACE"} and (
-        found := _closest((grant, grant.passes) for grant in grants)(target.segments)
+        found := _closest(grants, target.segments, attrgetter("passes"))
     ):
         return found, PASS
     raise _refusal(grants, method, target)
@@ -120,7 +121,7 @@ def decide(grants: Sequence[Grant], method: bytes, target: Target) -> tuple[Gran
 
 def _refusal(grants: Sequence[Grant], method: bytes, target: Target) -> Refusal:
     names = " or ".join(dict.fromkeys(grant.name for grant in grants))
-    path = shown(target.raw.partition(b"?")[0])
+    path = excerpt(target.raw.partition(b"?")[0])
     keys = f"in `[services.{grants[0].name}]` of config.toml"
     if method in {b"GET", b"HEAD"}:
         hint = f"`also-read` {keys} adds what a run may read, `pass` what it may do by itself"
@@ -128,19 +129,15 @@ def _refusal(grants: Sequence[Grant], method: bytes, target: Target) -> Refusal:
     hint = f"`pass` {keys} lets requests through with the tool's own credentials"
     if method == b"POST":
         return Refusal(400, f"this run may not post to {path} of {names}", hint)
-    return Refusal(405, f"this run may not {shown(method)} {path} of {names}", hint)
+    return Refusal(405, f"this run may not {excerpt(method)} {path} of {names}", hint)
 
 
 def _closest(
-    choices: Iterable[tuple[Grant, Roots]],
-) -> Callable[[Root], Grant | None]:
-    pairs = [(grant, root) for grant, roots in choices for root in roots]
-
-    def find(segments: Root) -> Grant | None:
-        covering = [(grant, root) for grant, root in pairs if covers(root, segments)]
-        return max(covering, key=lambda pair: _weight(pair[1]))[0] if covering else None
-
-    return find
+    grants: Sequence[Grant], segments: Root, roots: Callable[[Grant], Roots]
+) -> Grant | None:
+    """Return the grant with the root that says most of a path, None if no root has it."""
+    having = [(grant, root) for grant in grants for root in roots(grant) if covers(root, segments)]
+    return max(having, key=lambda pair: _weight(pair[1]))[0] if having else None
 
 
 def covers(root: Root, segments: Root) -> bool:

@@ -16,7 +16,7 @@ from hmac import compare_digest
 from typing import NamedTuple
 
 from tokenward_protocol.url_parts import PartError, host_and_port
-from tokenward_relay.refusal import Refusal, shown
+from tokenward_relay.refusal import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,6 +73,9 @@ class Head(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...]
     version: bytes
 
+    def __repr__(self) -> str:
+        return f"Head({self.method!r}, {len(self.headers)} headers)"  # they hold credentials
+
     def values(self, name: bytes) -> list[bytes]:
         """Return the values of every header of that name."""
         return [value for found, value in self.headers if found == name]
@@ -98,6 +101,8 @@ def check_head(head: Head, size: int = 0) -> None:
         codings and head.version == b"1.0"
     ):
         raise Refusal(400, "the body comes in a coding that is not chunked")
+    if head.method == b"CONNECT" and not is_empty_body(head):
+        raise Refusal(400, "a tunnel does not begin with a body")
     if head.values(b"upgrade"):
         raise Refusal(400, "the request asks for another protocol")
     if len(head.values(b"host")) > 1:
@@ -117,7 +122,7 @@ def parse_connect(target: bytes) -> tuple[str, int]:
     """
     found = _authority(target)
     if found is None or not found[1]:
-        raise Refusal(400, f"{shown(target)} is not a host and a port")
+        raise Refusal(400, "the target of the tunnel is not a host and a port")
     return found
 
 
@@ -130,7 +135,7 @@ def parse_absolute(target: bytes) -> tuple[str, int, bytes]:
     found = _ABSOLUTE.fullmatch(target)
     where = _authority(found[1]) if found else None
     if found is None or where is None:
-        raise Refusal(400, f"{shown(target.partition(b'?')[0])} is not a URL with http")
+        raise Refusal(400, "the target is not a URL with http, a host and a path")
     return where[0], where[1] or 80, found[2] or b"/"
 
 

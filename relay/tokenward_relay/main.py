@@ -28,36 +28,38 @@ def listen() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
 
 
-def work(header: Header, secret: bytes, listener: socket.socket, shown: int) -> NoReturn:
+def work(header: Header, secret: bytes, listener: socket.socket, stderr: int) -> NoReturn:
     """Serve until the agent closes its pipe; the answer with the port has been sent.
 
     `secret` is the capability and the two proxies of the run, https and http, each after a line
-    end; `shown` is a descriptor where refusals are told.
+    end; `stderr` is a descriptor where refusals are told.
     """
     from tokenward_relay.agent_link import AgentLink
     from tokenward_relay.grants import Grant
+    from tokenward_relay.leaf import Leaf
     from tokenward_relay.proxies import Proxies, read_proxy, read_without
-    from tokenward_relay.server import Leaf, Relay
+    from tokenward_relay.run_state import RunState
+    from tokenward_relay.server import Server
 
     _raise_descriptor_limit()
     capability, https, http = (*secret.split(b"\n"), b"", b"")[:3]
     link = AgentLink(0, 1)
-    relay = Relay(
-        listener,
+    run = RunState(
         link,
         tuple(Grant.from_map(each) for each in header["grants"]),
+        listener.getsockname()[1],
         capability,
         {host: Leaf(host, pem) for host, pem in header["leaves"].items()},
         header["spool"],
-        header["uid"],
-        shown,
+        stderr,
         header["ca"],
         Proxies(read_proxy(header["proxy"].encode()), None, ()),
         Proxies(read_proxy(https), read_proxy(http), read_without(header["direct"])),
+        tuple(header["valid"]),
     )
-    threading.Thread(target=relay.serve, daemon=True).start()
-    link.read_answers(relay.credentials.forget)
-    relay.credentials.forget()
+    threading.Thread(target=Server(listener, run, header["uid"]).serve, daemon=True).start()
+    link.read_answers(run.credentials.forget)
+    run.credentials.forget()
     os._exit(0)  # no thread may finish what it does
 
 

@@ -30,7 +30,7 @@ class Refusal(Exception):  # noqa: N818 - what it is
         self.hint = _plain(hint)
 
 
-def shown(raw: bytes | str) -> str:
+def excerpt(raw: bytes | str) -> str:
     """Return what a request says (a path, a name) so that a text can hold it: short and plain."""
     text = _plain(raw if isinstance(raw, str) else raw.decode("latin-1"))
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

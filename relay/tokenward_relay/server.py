@@ -1,84 +1,38 @@
-"""The relay's listener on loopback, and what its connections share.
+"""The relay's listener on loopback.
 
 Every connection has a thread. At most `MOST_WAITING` may be open that have not shown the capability
 yet: one more closes the oldest of them, so that no other user of the machine can stop the run. For
-the same reason nothing that a connection does, and no lack of descriptors or threads, ends the
-listener.
+the same reason nothing that a connection does, and no lack of descriptors or threads, ends or delays
+the listener.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
-import ssl
 import threading
-from ipaddress import ip_address
 
 from tokenward_relay.connection import Connection
-from tokenward_relay.credentials import Credentials
 from tokenward_relay.peer import peer_uid
-from tokenward_relay.proxies import Proxies, connect
-from tokenward_relay.refusal import Refusal
-from tokenward_relay.upstream import Upstream, trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from typing import Final
 
-    from tokenward_relay.agent_link import AgentLink
-    from tokenward_relay.form import Upload
-    from tokenward_relay.grants import Grant
+    from tokenward_relay.run_state import RunState
 
 MOST_WAITING: Final = 16
-MOST_SERVED: Final = 128
-MOST_TUNNELS: Final = 512
 _STACK_BYTES: Final = 512 * 1024
-_MOST_TOLD: Final = 100
-"""The most refusals that the terminal of a run gets: a tool may ask for anything."""
+_PAUSE_SECONDS: Final = 0.1
 
 
-class Relay:
-    """The relay of one run.
+class Server:
+    """Accepts the connections of user `uid` to one run."""
 
-    `capability` is what a request has to show, `leaves` are the certificates of the https hosts,
-    `spool` is the folder for uploads that are checked, `uid` the user that may connect, and `shown`
-    a descriptor where refusals are told. `ca` is a file of certificates that are trusted besides the
-    system's; `proxies` are those towards the indexes, `own_proxies` those of the run.
-    """
-
-    def __init__(
-        self,
-        listener: socket.socket,
-        link: AgentLink,
-        grants: tuple[Grant, ...],
-        capability: bytes,
-        leaves: Mapping[str, Leaf],
-        spool: str,
-        uid: int,
-        shown: int,
-        ca: str = "",
-        proxies: Proxies = Proxies(),  # noqa: B008 - it is immutable
-        own_proxies: Proxies = Proxies(),  # noqa: B008 - likewise
-    ) -> None:
+    def __init__(self, listener: socket.socket, run: RunState, uid: int) -> None:
         self._listener = listener
-        self._link = link
-        self.port: int = listener.getsockname()[1]
-        self.grants = grants
-        self.capability = capability
-        self.leaves = leaves
-        self.spool = spool
-        self.credentials = Credentials(link, grants)
-        context = trust(ca)
-        self.upstream = Upstream(context, proxies)
-        self.outside = Upstream(context, own_proxies)
-        self.tunnels = _Places(MOST_TUNNELS)
-        self._served = _Places(MOST_SERVED)
-        self._own_proxies = own_proxies
+        self._run = run
         self._uid = uid
-        self._shown = shown
-        self._told: set[str] = set()
         self._waiting: dict[socket.socket, None] = {}
         self._lock = threading.Lock()
 
@@ -89,13 +43,12 @@ class Relay:
             try:
                 sock, _ = self._listener.accept()
             except OSError:  # no descriptors: wait for one
-                threading.Event().wait(0.1)
+                threading.Event().wait(_PAUSE_SECONDS)
                 continue
             try:
                 self._admit(sock)
-            except (OSError, RuntimeError):  # it has ended; or there is no thread for it
-                with self._lock:
-                    self._waiting.pop(sock, None)
+            except (OSError, RuntimeError):  # it is gone already, or there is no thread for it
+                self._note_capability(sock)
                 sock.close()
 
     def _admit(self, sock: socket.socket) -> None:
@@ -104,113 +57,25 @@ class Relay:
             sock.close()
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with self._lock:
-            if len(self._waiting) >= MOST_WAITING:
-                oldest = next(iter(self._waiting))
-                _shut(oldest)
-                self._waiting.pop(oldest)
-            self._waiting[sock] = None
+        self._wait_for_capability(sock)
         threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
 
     def _serve_one(self, sock: socket.socket) -> None:
-        connection = Connection(self, sock)
         try:
-            connection.serve()
+            Connection(self._run, sock, self._note_capability).serve()
         finally:
-            with self._lock:
-                self._waiting.pop(sock, None)
-            connection.leave()
+            self._note_capability(sock)
 
-    def note_capability(self, sock: socket.socket) -> None:
-        """Note that a connection has shown the capability; it does not wait any more."""
+    def _wait_for_capability(self, sock: socket.socket) -> None:
+        with self._lock:
+            if len(self._waiting) >= MOST_WAITING:
+                oldest = next(iter(self._waiting))
+                del self._waiting[oldest]
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)  # its own thread closes it
+            self._waiting[sock] = None
+
+    def _note_capability(self, sock: socket.socket) -> None:
+        """Note that a connection has shown the capability, or has ended."""
         with self._lock:
             self._waiting.pop(sock, None)
-
-    def take_place(self) -> contextlib.AbstractContextManager[None]:
-        """Return a place among the served connections. Raises Refusal at its entry."""
-        return self._served.turn()
-
-    def reach(self, host: str, port: int, *, tls: bool) -> socket.socket:
-        """Return a connection to a host without a grant, by the run's own proxies. Raises Refusal."""
-        self.require_elsewhere(host, port)
-        return connect(host, port, self._own_proxies.for_host(host, tls=tls))
-
-    def require_elsewhere(self, host: str, port: int) -> None:
-        """Refuse to connect to this relay itself, by whatever name. Raises Refusal."""
-        if port != self.port:
-            return
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            return  # whoever connects will say so
-        for *_, address in found:
-            ip = ip_address(str(address[0]).partition("%")[0])
-            ip = getattr(ip, "ipv4_mapped", None) or ip
-            if ip.is_loopback or ip.is_unspecified:
-                raise Refusal(403, "a tunnel to the relay itself leads nowhere")
-
-    def report(self, grant: Grant, upload: Upload, status: str) -> None:
-        """Tell the agent what became of an upload."""
-        number = self.grants.index(grant)
-        self._link.tell("published", grant=number, status=status, **upload._asdict())
-
-    def tell(self, refusal: Refusal) -> None:
-        """Tell the user of a refusal, once for each: pip and maturin hide them."""
-        text = f"tokenward: {refusal.text}"
-        with self._lock:
-            if text in self._told or len(self._told) >= _MOST_TOLD:
-                return
-            self._told.add(text)
-        hint = f"\nhint: {refusal.hint}" if refusal.hint else ""
-        with contextlib.suppress(OSError):
-            os.write(self._shown, f"{text}{hint}\n".encode())
-
-
-class Leaf:
-    """The certificate of one host, signed by the run's authority, whose key is gone."""
-
-    def __init__(self, host: str, pem: bytes) -> None:
-        self._host = host
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._context.set_alpn_protocols(["http/1.1"])
-        self._context.sni_callback = self._check_name
-        descriptor = os.memfd_create("leaf", os.MFD_CLOEXEC)
-        try:
-            os.write(descriptor, pem)
-            self._context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-        finally:
-            os.close(descriptor)
-
-    def accept(self, sock: socket.socket) -> ssl.SSLSocket:
-        """Return the TLS connection within a tunnel. Raises OSError."""
-        return self._context.wrap_socket(sock, server_side=True)
-
-    def _check_name(self, _sock: ssl.SSLObject, name: str | None, _context: object) -> int | None:
-        if name is None or name.lower() == self._host:
-            return None
-        return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-
-
-class _Places:
-    """A limit on how many may do something at once."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._free = threading.BoundedSemaphore(most)
-
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        """Take one of the places. Raises Refusal if there is none."""
-        if not self._free.acquire(blocking=False):
-            raise Refusal(503, f"this run has {self._most} connections already")
-        try:
-            yield
-        finally:
-            self._free.release()
-
-
-def _shut(sock: socket.socket) -> None:
-    """End a connection that another thread reads."""
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from tokenward_relay.refusal import Refusal, shown
+from tokenward_relay.refusal import Refusal, excerpt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ _UNCLEAR: Final = re.compile(rb"[^!-~]|[\\%?#]")
 
 
 class Target(NamedTuple):
-    """An origin-form target: as it came, its decoded segments (the last is empty behind a final
-    slash), and its query as it came.
+    """An origin-form target as it came, its decoded segments, and its query as it came.
+
+    The last segment is empty behind a final slash.
     """
 
     raw: bytes
@@ -47,15 +48,16 @@ def parse_target(raw: bytes) -> Target:
         raise Refusal(414, f"the path has more than {MAX_TARGET} bytes")
     path, _, query = raw.partition(b"?")
     if not _PATH.fullmatch(path) or not _QUERY.fullmatch(query):
-        raise Refusal(400, f"{shown(path)} is not a path of an index")
+        # Not quoted: a URL in its place may have a password.
+        raise Refusal(400, "the target is not a path that an index can have")
     if any(pair is None for (pair,) in map(re.Match.groups, _CODED.finditer(raw))):
-        raise Refusal(400, f"{shown(path)} has a percent sign without two digits")
+        raise Refusal(400, f"{excerpt(path)} has a percent sign without two digits")
     segments = tuple(map(_decode, path[1:].split(b"/")))
     inner = segments if segments[-1] else segments[:-1]
     if any(_UNCLEAR.search(segment) for segment in inner) or not all(
         map(_is_name, b"/".join(inner).split(b"/") if inner else ())
     ):
-        raise Refusal(400, f"{shown(path)} can be read in two ways")
+        raise Refusal(400, f"{excerpt(path)} can be read in two ways")
     return Target(raw, segments, query)
 
 

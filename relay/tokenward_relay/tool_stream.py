@@ -1,6 +1,6 @@
 """One connection of a tool: HTTP/1.1 over a socket, by h11.
 
-What a tool sends is judged by heads.py and forms.py; this only moves events. An interim answer may
+What a tool sends is judged by head.py and form.py; this only moves events. An interim answer may
 be sent by another thread while an upload waits, so sending takes a lock. Limits of time: a head is
 complete within `HEAD_SECONDS` of its first byte, and a quiet connection ends.
 """

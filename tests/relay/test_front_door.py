@@ -23,13 +23,15 @@ from support.relay_process.served import RelayProcess, Tool, grant_of, host_line
 from support.relay_process.uploads import form, head, upload
 from support.systems.other_users import SOMEBODY, become, other_users
 from support.waiting import PATIENCE, until
-from tokenward_relay.server import MOST_SERVED, MOST_TUNNELS, MOST_WAITING
+from tokenward_relay.run_state import MOST_SERVED, MOST_TUNNELS
+from tokenward_relay.server import MOST_WAITING
 from tokenward_relay.tool_stream import FRONT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 QUICK = "import tokenward_relay.tool_stream as t; t.FRONT_SECONDS = t.HEAD_SECONDS = 0.5\n"
+"import tokenward_relay.leaf as l; l.HANDSHAKE_SECONDS = 0.5\n"
 """Limits of time that a test can wait for."""
 
 

@@ -90,6 +90,7 @@ class AgentRequests:
 
     def status(self, request: Request) -> Answer:
         """Return the state of the agent: vaults, log, policy, locks, shares, runs, protections."""
+        uses = self._uses()
         return success_answer(
             request.number,
             version=VERSION,
@@ -119,7 +120,8 @@ class AgentRequests:
             protections=describe_protections(self._report, self._arena),
             policy=self._policy_overview(),
             locks=self._auto_lock.overview(),
-            **self._uses(),
+            shares=uses["shares"],
+            runs=uses["runs"],
         )
 
     def _policy_overview(self) -> dict[str, Value]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgpack
 
 from support.waiting import PATIENCE, until
-from tokenward_agent.relay.certificates import make_certificates
+from tokenward_agent.relay.certificates import make_certificates, validity
 from tokenward_agent.worker.runner import worker_command
 from tokenward_relay.grants import Grant
 
@@ -95,6 +95,7 @@ class RelayProcess:
             "direct": "",
             "spool": str(self.folder),
             "uid": os.geteuid(),
+            "valid": validity(made),
             **header,
         }
         self._writing = threading.Lock()
