@@ -87,7 +87,7 @@ class RelayProcess:
         made = int(time.time() if now is None else now)
         authority, leaves = make_certificates(hosts, made) if hosts else (b"", {})
         self.authority = authority
-        self._header: Header = {
+        self.header: Header = {
             "grants": [each.as_map() for each in grants],
             "leaves": leaves,
             "ca": "",
@@ -101,6 +101,17 @@ class RelayProcess:
         self._writing = threading.Lock()
 
     def __enter__(self) -> Self:
+        self.start()
+        self.write({**self.header, "job": "relay", "seconds": 0}, self.capability + self._proxies)
+        told = self._read()
+        assert told["ok"] is True, told
+        self.port: int = told["port"]
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        return self
+
+    def start(self) -> None:
+        """Start the process, and say nothing to it yet."""
         command = worker_command("relay")
         if self._patch:
             at = next(at for at, word in enumerate(command) if word.endswith("main.py"))
@@ -120,19 +131,16 @@ class RelayProcess:
                 start_new_session=True,
                 cwd="/",
             )
-        self.write({**self._header, "job": "relay", "seconds": 0}, self.capability + self._proxies)
-        told = self._read()
-        assert told["ok"] is True, told
-        self.port: int = told["port"]
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait()
         self._listener.join(PATIENCE)
+        self.close()
+
+    def close(self) -> None:
+        """Take away what is left of a process that has ended."""
+        self.process.wait(PATIENCE)
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             with contextlib.suppress(OSError):
