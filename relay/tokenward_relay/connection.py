@@ -111,8 +111,9 @@ class Connection:
         if stream.http.trailing_data[0]:
             raise Refusal(400, "data before the tunnel")
         if inside:
+            leaf = self._run.leaves.leaf(host)
             self._accept_tunnel(stream)
-            with contextlib.closing(self._run.leaves[host].accept(self._sock)) as encrypted:
+            with contextlib.closing(leaf.accept(self._sock)) as encrypted:
                 self._serve(ToolStream(encrypted), inside)
             return
         with self._run.tunnels.turn():

@@ -44,7 +44,7 @@ def work(
     """
     from tokenward_relay.agent_link import AgentLink
     from tokenward_relay.grants import Grant
-    from tokenward_relay.leaf import Leaf
+    from tokenward_relay.leaf import Leaves
     from tokenward_relay.proxies import Proxies, read_proxy, read_without
     from tokenward_relay.run_state import RunState
     from tokenward_relay.server import Server
@@ -59,7 +59,7 @@ def work(
         tuple(Grant.from_map(each) for each in header["grants"]),
         port,
         capability,
-        {host: Leaf(host, pem) for host, pem in header["leaves"].items()},
+        Leaves(header["leaves"], *header["valid"]),
         header["spool"],
         stderr,
         header["ca"],

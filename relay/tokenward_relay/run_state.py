@@ -15,13 +15,13 @@ from tokenward_relay.upstream import Upstream, trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from typing import Final
 
     from tokenward_relay.agent_link import AgentLink
     from tokenward_relay.form import Upload
     from tokenward_relay.grants import Grant
-    from tokenward_relay.leaf import Leaf
+    from tokenward_relay.leaf import Leaves
     from tokenward_relay.shared_tunnels import Tunnels
 
 MOST_SERVED: Final = 128
@@ -46,7 +46,7 @@ class RunState:
         grants: tuple[Grant, ...],
         port: int,
         capability: bytes,
-        leaves: Mapping[str, Leaf],
+        leaves: Leaves,
         spool: str,
         stderr: int,
         ca: str = "",
@@ -57,7 +57,6 @@ class RunState:
         self.grants = grants
         self.port = port
         self.capability = capability
-        self.leaves = leaves
         self.spool = spool
         self.credentials = Credentials(link, grants)
         context = trust(ca)
@@ -65,6 +64,7 @@ class RunState:
         self.outside = Upstream(context, own_proxies)
         self.tunnels = Places(MOST_TUNNELS)
         self.served = Places(MOST_SERVED)
+        self.leaves = leaves
         self._link = link
         self._own_proxies = own_proxies
         self._shared_tunnels = tunnels

@@ -2,8 +2,8 @@
 
 Every connection has a thread. At most `MOST_WAITING` may be open that have not shown the capability
 yet: one more closes the oldest of them, so that no other user of the machine can stop the run. For
-the same reason nothing that a connection does, and no lack of descriptors or threads, ends the
-listener.
+the same reason nothing that a connection does, and no lack of descriptors or threads, ends or delays
+the listener.
 """
 
 from __future__ import annotations
