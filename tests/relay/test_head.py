@@ -75,6 +75,12 @@ def test_chunks_are_of_http_1_1() -> None:
     assert status(head(chunks, version=b"1.0")) == 400
 
 
+def test_a_tunnel_does_not_begin_with_a_body() -> None:
+    check_head(head((b"content-length", b"0"), method=b"CONNECT"))
+    assert status(head((b"content-length", b"5"), method=b"CONNECT")) == 400
+    assert status(head((b"transfer-encoding", b"chunked"), method=b"CONNECT")) == 400
+
+
 def test_a_head_has_its_limits_in_bytes_and_in_headers() -> None:
     check_head(head((b"x", b"a" * (MAX_HEAD - 20))), size=MAX_HEAD)
     assert status(head((b"x", b"a" * MAX_HEAD))) == 431
