@@ -20,15 +20,13 @@ import ctypes
 import mmap
 import sys
 from bisect import bisect
+from typing import Final
 
 if sys.platform == "win32":
     from tokenward_agent.windows.memory import map_locked
 else:
     from tokenward_agent.locked_memory import map_locked
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
 
 DEFAULT_SIZE: Final = 4 << 20
 """Bytes: half of the 8 MiB that Linux lets a user's process lock since 5.16, touched as used."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING, Protocol
 
-from tokenward_os import host
+from tokenward_os import user
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
 
     class Clock(Protocol):
         """The time, as the agent needs it."""
@@ -35,7 +34,7 @@ class SystemClock:
     """The machine's own clocks."""
 
     def __init__(self) -> None:
-        self._boot_id = host.boot_id()  # "" on other systems: then the wall clock decides alone
+        self._boot_id = user.boot_id()  # "" on other systems: then the wall clock decides alone
 
     def wall(self) -> int:
         """Return seconds since 1970 UTC."""

@@ -16,27 +16,24 @@ import gc
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING, Any
 
 from tokenward_agent.arena import Arena
 from tokenward_agent.assembly import Assembly
 from tokenward_agent.clock import SystemClock
-from tokenward_agent.failure import Failure
-from tokenward_agent.faults import describe_fault
-from tokenward_agent.idle_exit import IdleExit
+from tokenward_agent.failure import Failure, describe_fault
 from tokenward_agent.peer.peer import Peer
+from tokenward_agent.service_manager import IdleExit
 from tokenward_agent.session.bus_watches import BusWatches
 from tokenward_agent.system import new_loop, on_termination, raise_descriptor_limit
-from tokenward_agent.wire.listen_address import ListenAddressError
+from tokenward_agent.wire.listener import ListenAddressError
 from tokenward_agent.wire.server import MAX_CONNECTIONS, RESERVED, Server
 from tokenward_os.files import uid
 from tokenward_protocol import VERSION
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from tokenward_agent.harden import HardenReport
-    from tokenward_agent.notices import Notices
+    from tokenward_agent.service_manager import Notices
     from tokenward_agent.settings import Settings
     from tokenward_agent.wire.local import ListenAddress
 

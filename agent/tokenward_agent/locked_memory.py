@@ -19,12 +19,10 @@ import mmap
 import os
 import resource
 import sys
+from typing import Final
 
 assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
 
 _SYS_MEMFD_SECRET: Final = 447
 _HAVE_MEMFD_SECRET: Final = frozenset({"x86_64", "aarch64", "riscv64", "loongarch64", "s390x"})

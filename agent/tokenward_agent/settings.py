@@ -11,12 +11,12 @@ import argparse
 import os
 import sys
 
-from tokenward_agent import namespace_mark, own_folders
+from tokenward_agent import own_folders
 from tokenward_agent.wire.local import address, own_directory
 from tokenward_os import user
 from tokenward_os.files import make_private
 from tokenward_protocol import VERSION, durations, folder_trust, places
-from tokenward_protocol.user_ids import count_known_ids
+from tokenward_protocol.folder_trust import count_known_ids
 
 
 class SettingsError(Exception):
@@ -158,7 +158,7 @@ def _refuse_outer_directory(directory: str, state: str) -> None:
     of user ids.
     """
     here = count_known_ids(user.uid_map())
-    there = namespace_mark.read_mark(state)
+    there = own_folders.read_mark(state)
     if there > here:
         raise SettingsError(
             f"An agent outside of this user namespace uses {directory}, and processes there could"
@@ -166,7 +166,7 @@ def _refuse_outer_directory(directory: str, state: str) -> None:
             " to another directory."
         )
     if there < here:
-        namespace_mark.write_mark(state, here)
+        own_folders.write_mark(state, here)
 
 
 def _make(state: str) -> None:

@@ -3,23 +3,22 @@
 A file is as safe as the folders above it: a user who can rename one of them can put another tree in
 its place. So each entry on the path is checked, links one by one:
 
-- it belongs to the user or to root. Inside a user namespace the ids that exist only outside of it,
-  root's among them, all show as the overflow id, which counts as root there;
+- it belongs to the user or to root. Inside a user namespace (user_namespaces(7)) the ids that exist
+  only outside of it, root's among them, all show as the overflow id, which counts as root there;
 - it is not writable for all users, unless its sticky bit protects the files of others;
-- a folder that group 0 can write, with the user in that group, counts as root's, no matter which user owns it: the
-  homes of containers that run under any user id (OpenShift) are like that.
+- a folder that group 0 can write, with the user in that group, counts as root's, no matter which user
+  owns it: the homes of containers that run under any user id (OpenShift) are like that.
 
 For a group-writable folder `auth doctor` warns; it is not refused. A path that is not UTF-8 is
 refused, since neither the wire nor settings can hold it.
 
-Pure: `FolderTrust` gets the functions that read.
+Pure: `FolderTrust` gets the functions that read; the number of user ids in a namespace comes from the
+content of /proc/PID/uid_map.
 """
 
 from __future__ import annotations
 
 import stat
-
-from tokenward_protocol.user_ids import ALL_IDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +44,10 @@ if TYPE_CHECKING:
             ...
 
 
+ALL_IDS = 0xFFFFFFFF
+"""The number outside of all user namespaces. The number itself, (uid_t) -1, is not a user's id."""
+
+
 MAX_LINKS = 40
 """The most links on one path, as in the kernel: path_resolution(7)."""
 
@@ -52,6 +55,28 @@ OWN_PLACES = (
     "set HOME, or TOKENWARD_DIR and the XDG_* variables, to directories of your own"
     " (`sudo -H` does that for root)"
 )
+
+
+def user_id(text: str) -> int:
+    """Return the user id in a text. Raises ValueError."""
+    if text.isascii() and text.isdigit() and len(text) <= len(str(ALL_IDS)):
+        found = int(text)
+        if found < ALL_IDS:
+            return found
+    raise ValueError("is not a user id")
+
+
+def count_ids(uid_map: str) -> int:
+    """Return the number of ids in a map. Raises ValueError, IndexError if it is not a map."""
+    return sum(int(line.split()[2]) for line in uid_map.splitlines())
+
+
+def count_known_ids(uid_map: str | None) -> int:
+    """Return how many ids there are by a map; `ALL_IDS` where there is none, as on other systems."""
+    try:
+        return ALL_IDS if uid_map is None else count_ids(uid_map)
+    except (ValueError, IndexError):
+        return ALL_IDS
 
 
 class Objection:
@@ -92,10 +117,7 @@ class FolderTrust:
     """The folders above paths on one system, as `who` sees them."""
 
     def __init__(
-        self,
-        who: Identity,
-        lstat: Callable[[str], FileStatus],
-        readlink: Callable[[str], str],
+        self, who: Identity, lstat: Callable[[str], FileStatus], readlink: Callable[[str], str]
     ) -> None:
         self._who = who
         self._lstat = lstat

@@ -81,12 +81,7 @@ class IndexToken:
     __slots__ = ("dialect", "location", "macaroon", "scope", "size")
 
     def __init__(
-        self,
-        dialect: str,
-        location: str,
-        macaroon: Macaroon,
-        size: int,
-        scope: TokenScope,
+        self, dialect: str, location: str, macaroon: Macaroon, size: int, scope: TokenScope
     ) -> None:
         self.dialect = dialect
         self.location = location
@@ -164,11 +159,7 @@ def same_origin(one: IndexToken, raw: memoryview, other: IndexToken, other_raw: 
 
 
 def plan_derivation(
-    token: IndexToken,
-    now: int,
-    end: int,
-    projects: Sequence[str] = (),
-    likely: Sequence[str] = (),
+    token: IndexToken, now: int, end: int, projects: Sequence[str] = (), likely: Sequence[str] = ()
 ) -> Derivation:
     """Decide the content of a derived token that expires at *end* or before, by the index's clock.
 

@@ -15,8 +15,12 @@ import pytest
 
 from support.agents.process import Wire
 from support.waiting import PATIENCE
-from tokenward_agent.inherited import InheritedError, sockets_of_launchd, take_socket
-from tokenward_agent.launchd import activated_descriptors
+from tokenward_agent.service_manager import (
+    InheritedError,
+    activated_descriptors,
+    sockets_of_launchd,
+    take_socket,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from support.inspection.processes import own_descriptors
 from support.waiting import PATIENCE
 from tokenward_agent import settings
 from tokenward_agent.settings import SettingsError
-from tokenward_agent.wire.listen_address import AlreadyRunning, ListenAddressError
+from tokenward_agent.wire.listener import AlreadyRunning, ListenAddressError
 from tokenward_agent.wire.socket_address import SocketAddress, runtime_directory
 
 if TYPE_CHECKING:

@@ -15,18 +15,15 @@ from __future__ import annotations
 import hmac
 import os
 import threading
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 
-from tokenward_agent.vault.audit_anchor import NAME_DIGITS, AuditAnchor, key_context
+from tokenward_agent.vault.body import NAME_DIGITS, AuditAnchor, key_context
 from tokenward_agent.vault.sealing import KEY_SIZE, fill_random, seal
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from tokenward_agent.arena import Arena
     from tokenward_agent.audit.lines import Line
     from tokenward_agent.vault.sealing import Buffer

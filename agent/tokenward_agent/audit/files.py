@@ -19,6 +19,7 @@ import os
 import re
 import stat
 import sys
+from typing import TYPE_CHECKING, Final
 
 from tokenward_agent.files import sync
 from tokenward_agent.vault.errors import VaultError
@@ -29,10 +30,8 @@ if sys.platform == "win32":
 else:
     from tokenward_agent.vault.folder import Folder
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
 
 FILE_BYTES: Final = 1 << 20
 """A file of this size or more gets no further line."""

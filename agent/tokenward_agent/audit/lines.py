@@ -15,12 +15,10 @@ import json
 import re
 from bisect import bisect_right
 from time import gmtime, strftime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, Final
 
 LINE_BYTES: Final = 8 * 1024
 """The longest line."""

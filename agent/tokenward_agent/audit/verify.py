@@ -10,15 +10,13 @@ keys, which it uses up.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokenward_agent.audit.chain import Keys
 from tokenward_agent.audit.lines import Line, read_line
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Final
 
 NAMED: Final = 20
 """Findings that are shown one by one; the rest is counted."""

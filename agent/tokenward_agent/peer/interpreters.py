@@ -18,11 +18,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
+from typing import Final, NamedTuple
 
 SCRIPT: Final = "script"
 MODULE: Final = "module"

@@ -1,6 +1,6 @@
 """The process at the other end of a connection, identified so that no other can pass for it.
 
-Each system has its own way (proc.py, psutil_process.py, windows_process.py). Refuses to guess: a
+Each system has its own way (proc.py on Linux, psutil_process.py). Refuses to guess: a
 peer that has ended, that cannot be read or that lives in another process namespace is unknown,
 which is a normal case and not an error. It does not stop a process of the same user that runs the
 real twine to ask in its name, or becomes twine after it has connected.
@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
-from tokenward_agent.peer.command_summary import summarize_command
+from tokenward_agent.peer.purpose import summarize_command
 from tokenward_agent.peer.requester import UNKNOWN, Requester
 
 if sys.platform == "linux":
     from tokenward_agent.peer.proc import chain_behind
-elif sys.platform == "win32":
-    from tokenward_agent.peer.windows_process import chain_behind
 else:
     from tokenward_agent.peer.psutil_process import chain_behind
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping

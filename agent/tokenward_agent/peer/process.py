@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
+from typing import Final, NamedTuple
 
 MOST: Final = 32
 """Processes of a chain that are read, the peer included."""

@@ -10,12 +10,10 @@ value, so that word counts as a file, and a file of no known project ends the se
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Final
 
     from tokenward_agent.peer.requester import Link
 

@@ -14,14 +14,10 @@ not known either; a text in a process above has no name that a rule could match.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tokenward_agent.peer.process import MOST, Process, is_above_terminal, terminal_name
 from tokenward_agent.peer.program import Program, hints_of, program_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
 
 GO_BETWEENS: Final = frozenset(
     {

@@ -14,12 +14,9 @@ Times are seconds of a clock that is never set and counts sleep.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from tokenward_agent.policy.rule import Rule
 
 ANSWER_SECONDS: Final = 60

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import Final
 
 from tokenward_agent.policy.deciding import possible_decisions
 from tokenward_agent.policy.rule import DENY, Policy
 from tokenward_os.files import SETTINGS
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
 
 MAX_SIZE: Final = 1024 * 1024
 """Bytes of the largest file that is read."""

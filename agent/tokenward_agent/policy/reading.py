@@ -13,7 +13,7 @@
     narrow = false          # with `allow` and `ask`: hand out the stored token
 
 The file's top has `pinentry = "/usr/bin/pinentry-qt"`, the program for prompts, `keyring-program`,
-the program that keeps keys, and when to lock (locks.py). Each key takes a text; keys that a rule
+the program that keeps keys, and when to lock (rule.py). Each key takes a text; keys that a rule
 matches by take a list of texts as well. A rule that could never apply as written is an error, since
 half a policy is worse than none. No message holds any part of a value. Pure; only this module
 imports tomllib, on demand.
@@ -22,27 +22,17 @@ imports tomllib, on demand.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any, Final
 
-from tokenward_agent.policy import locks
-from tokenward_agent.policy.rule import (
-    ASK,
-    DECISIONS,
-    DENY,
-    PURPOSES,
-    Policy,
-    Rate,
-    Rule,
-    Terms,
-)
+from tokenward_agent.policy import rule
+from tokenward_agent.policy.rule import ASK, DECISIONS, DENY, PURPOSES, Policy, Rate, Rule, Terms
 from tokenward_protocol import toml_text
 from tokenward_protocol.durations import parse_seconds
 from tokenward_protocol.index_tokens import LEAST_TTL
 from tokenward_protocol.urls import FIXED, is_name, parse_service_url, strip_index_suffix
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Final
 
 MOST_RULES: Final = 256
 MOST_VALUES: Final = 256
@@ -94,7 +84,7 @@ def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
     if not isinstance(program, str) or (program and not program.startswith("/")):
         raise PolicyError("has a `keyring-program` that is not an absolute path")
     try:
-        when = locks.read_lock_settings(table)
+        when = rule.read_lock_settings(table)
     except ValueError as error:
         raise PolicyError(str(error)) from None
     rules = (

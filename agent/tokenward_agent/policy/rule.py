@@ -1,4 +1,4 @@
-"""A rule of the user's policy, and its words.
+"""The user's policy: its rules, their words, and when an agent locks by itself.
 
 A rule says which requests it matches, what happens to them (`allow`, `ask` the user, `deny`), and
 how the issued token is attenuated. It does not look at keys that it leaves out.
@@ -6,21 +6,59 @@ how the issued token is attenuated. It does not look at keys that it leaves out.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tokenward_agent.policy.locks import LockSettings
+from tokenward_protocol.durations import parse_seconds
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from collections.abc import Mapping
 
+IDLE: Final = "lock-after-idle"
+NEVER: Final = "never"
+
+
+_FLAGS: Final = {
+    "lock-on-sleep": "sleep",
+    "lock-on-screen-lock": "screen",
+    "lock-on-logout": "logout",
+}
 ALLOW: Final = "allow"
 ASK: Final = "ask"
 DENY: Final = "deny"
 DECISIONS: Final = (ALLOW, ASK, DENY)
-
 PURPOSES: Final = ("publish", "install")
 """Purposes that a rule can match."""
+
+
+class LockSettings(NamedTuple):
+    """The events that lock an agent; `idle` in seconds, 0 for never."""
+
+    sleep: bool = True
+    screen: bool = False
+    logout: bool = True
+    idle: int = 0
+
+
+def read_lock_settings(table: Mapping[str, Any]) -> LockSettings:
+    """Return what a parsed config.toml says.
+
+    Raises ValueError with the problem, worded to follow the file's name.
+    """
+    said: dict[str, Any] = {}
+    for key, field in _FLAGS.items():
+        if key in table:
+            if not isinstance(table[key], bool):
+                raise ValueError(f"has a `{key}` that is neither true nor false")
+            said[field] = table[key]
+    idle = table.get(IDLE, NEVER)
+    if idle != NEVER:
+        try:
+            said["idle"] = parse_seconds(idle)
+        except (ValueError, TypeError):
+            raise ValueError(
+                f'has a `{IDLE}` that is neither "{NEVER}" nor a length of time such as 8h'
+            ) from None
+    return LockSettings(**said)
 
 
 class Rate(NamedTuple):

@@ -8,12 +8,12 @@ process is shown, since it may be a secret. Pure.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from tokenward_protocol.urls import display
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Final
 
     from tokenward_agent.peer.requester import Requester
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from tokenward_agent.requests.naming import stored_service
 from tokenward_agent.requests.overview import describe_protections, describe_vault, page_of_entries
 from tokenward_agent.wire.answer import Answer, success_answer
 from tokenward_protocol import VERSION, WIRE_VERSION
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tokenward_agent.session.auto_lock import AutoLock
     from tokenward_agent.settings import Settings
     from tokenward_agent.store.derived_tokens import DerivedTokens
+    from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.store.opening import Opening
-    from tokenward_agent.store.stored_record import StoredRecord
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.index_tokens import IndexToken

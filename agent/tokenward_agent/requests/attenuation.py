@@ -12,7 +12,7 @@ the policy and the prompt judge it, and an impossible request neither counts nor
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.prompt.question import duration_text
@@ -29,7 +29,6 @@ from tokenward_protocol.index_tokens import (
     split_names,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

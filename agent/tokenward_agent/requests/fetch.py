@@ -11,16 +11,21 @@ credential answers afterwards, nothing is handed out.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokenward_agent.peer.evidence import NOTHING
 from tokenward_agent.prompt.question import duration_text
 from tokenward_agent.requests.attenuation import Delivery, read_restriction
 from tokenward_agent.requests.grants import Grant, replaced_error
-from tokenward_agent.requests.naming import lookup_target, require_canonical, service_of
+from tokenward_agent.requests.naming import (
+    lookup_target,
+    require_canonical,
+    service_of,
+    session_bus,
+)
 from tokenward_agent.requests.overview import describe_entry
-from tokenward_agent.requests.session_variables import session_bus
 from tokenward_agent.wire.answer import Answer, success_answer
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
     )
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.derived_tokens import Derived, DerivedTokens, SecretSource
-    from tokenward_agent.store.stored_record import StoredRecord
+    from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request

@@ -11,17 +11,15 @@ Pure.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.policy.deciding import decide
 from tokenward_agent.policy.rule import DECISIONS, Terms
 from tokenward_agent.vault.record import Login  # noqa: TC001 - NamedTuple reads its annotations
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Protocol
 
     from tokenward_agent.policy.deciding import Decision, PolicyInput
     from tokenward_agent.policy.rule import Rule

@@ -5,16 +5,17 @@ No returned field can hold a secret, nor the number by which an index knows a to
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokenward_protocol.index_tokens import describe
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.harden import HardenReport
     from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.store.stored_record import StoredRecord
+    from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.vault.record import Record
     from tokenward_agent.vault.vault import Vault
     from tokenward_protocol.index_tokens import IndexToken

@@ -8,14 +8,14 @@ message of an error, or anything of a body.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from tokenward_agent.audit.lines import encode_json
 from tokenward_agent.peer.peer import Peer
 from tokenward_agent.requests.naming import names_service, stored_service
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Final
 
     from tokenward_agent.audit.log import AuditLog
     from tokenward_agent.store.audit_anchoring import AuditAnchoring

@@ -13,7 +13,7 @@ that asks if the user has not approved, and a policy that cannot be read let not
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.evidence import NOTHING
@@ -30,10 +30,8 @@ from tokenward_protocol.index_tokens import DEFAULT_TTL, LEAST_TTL
 from tokenward_protocol.messages import OPS
 from tokenward_protocol.urls import display
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import NoReturn
 
     from tokenward_agent.clock import Clock
     from tokenward_agent.peer.evidence import Evidence

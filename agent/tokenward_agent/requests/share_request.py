@@ -6,16 +6,15 @@ The prompt names all of it, and an approval covers exactly that.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.prompt.question import duration_text, shorten
 from tokenward_agent.requests.attenuation import Restriction
-from tokenward_agent.vault.lifetime import LONGEST
+from tokenward_agent.vault.record import LONGEST
+from tokenward_protocol.folder_trust import ALL_IDS, user_id
 from tokenward_protocol.index_tokens import DEFAULT_TTL, LEAST_TTL, split_names
-from tokenward_protocol.user_ids import ALL_IDS, user_id
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.requests.grants import Grant
     from tokenward_agent.wire.request import Request

@@ -1,40 +1,46 @@
-"""The requests about shared sockets: `share` and `unshare`.
+"""The requests about shared sockets, `share` and `unshare`, and when a share ends or only pauses.
 
 A share is a further socket of the agent, for the credential of one login and for admitted user ids:
 for a container, a job, or another host at the end of `ssh -R`. It hands out attenuated tokens,
-unless the user shares the whole. share_life.py decides when it ends; the next agent does not open
-it again. The path to the other side belongs to ssh or to the container.
+unless the user shares the whole. The path to the other side belongs to ssh or to the container. The
+next agent does not open it again. A share ends
+
+- when its time is over, when it is stopped, and when the agent ends;
+- with `auth lock`, also by another agent of the same directory, which leaves the marker;
+- with a logout, and with a login that replaces its credential;
+- when the policy changes, if the user had approved the share under the former one.
+
+An automatic lock does not end a share: it answers `locked` until a request at the agent's own
+socket has opened the vault again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer
 from tokenward_agent.requests.access_request import AccessRequest
 from tokenward_agent.requests.attenuation import Delivery
 from tokenward_agent.requests.naming import stored_service
-from tokenward_agent.requests.share_answers import Share
+from tokenward_agent.requests.share_answers import Share, share_ended_error
 from tokenward_agent.requests.share_request import read_share_request
 from tokenward_agent.wire.answer import Answer, success_answer
-from tokenward_agent.wire.listen_address import ListenAddressError
-from tokenward_agent.wire.listener import Listener
+from tokenward_agent.wire.listener import ListenAddressError, Listener
 from tokenward_agent.wire.local import SharedAddress
 from tokenward_os.files import uid
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Final
 
+    from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.policy.rule import Terms
     from tokenward_agent.requests.dispatch import AsyncHandler
     from tokenward_agent.requests.fetch import Fetch
-    from tokenward_agent.requests.share_life import ShareLife
     from tokenward_agent.store.derived_tokens import DerivedTokens, SecretSource
+    from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.listener import Dispatch
@@ -42,9 +48,54 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.server import Server
     from tokenward_protocol.packing import Value
 
+
 MOST_SHARES: Final = 16
 MOST_CONNECTIONS: Final = 32
 """The most connections of one share at a time."""
+
+
+class ShareLife:
+    """Decides whether the shares of one agent are alive."""
+
+    def __init__(self, vaults: Vaults, opening: Opening, policy: PolicyFile) -> None:
+        self._vaults = vaults
+        self._opening = opening
+        self.policy = policy
+
+    def require_usable(self, share: Share) -> None:
+        """Raise Failure if a share has ended, or its vault is not open."""
+        self.policy.reload(self._vaults.clock.wall())
+        if self.end_reason(share):
+            raise share_ended_error()
+        vault = self._vaults.each.get(share.holder)
+        if vault is not None and vault.state != "open":
+            raise Failure(
+                "locked",
+                "The vault of the shared credential is not open.",
+                "`auth unlock` on its host",
+                vaults=[vault.provider],
+                stored=True,
+            )
+
+    def end_reason(self, share: Share) -> str:
+        """Return why a share has ended: `lock`, `policy`, `login` or `logout`; "" if it is not.
+
+        The policy counts as it was last read.
+        """
+        if self._opening.is_locked:
+            return "lock"
+        if share.agreed not in {None, self.policy.changes}:
+            return "policy"
+        login = share.grant.login
+        here = [
+            each.record.login
+            for each in self._vaults.at(login.service, None)
+            if each.record.username == login.username
+        ]
+        if any(other != login for other in here):
+            return "login"
+        vault = self._vaults.each.get(share.holder)
+        return "" if here or (vault is not None and vault.state != "open") else "logout"
 
 
 class _OpenShare(NamedTuple):
@@ -198,11 +249,7 @@ class ShareRequests:
             self._end(share.path)
         address = _bound(share.path, for_others=bool(uids))
         listener = Listener(
-            address.listener,
-            self._dispatch(share),
-            Peer,
-            admitted.__contains__,
-            MOST_CONNECTIONS,
+            address.listener, self._dispatch(share), Peer, admitted.__contains__, MOST_CONNECTIONS
         )
         ends = timer = None
         if lifetime is not None:

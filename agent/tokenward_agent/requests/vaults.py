@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokenward_agent.failure import Failure
+from tokenward_agent.requests.naming import session_variables
 from tokenward_agent.requests.overview import describe_vault
-from tokenward_agent.requests.session_variables import session_variables
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.wire.answer import Answer, success_answer
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.creation import Creation
     from tokenward_agent.store.keyring_program import KeyringProgram
     from tokenward_agent.store.locking import Locking
     from tokenward_agent.store.opening import Opening
-    from tokenward_agent.store.provider_choice import ProviderChoice
+    from tokenward_agent.store.providers import ProviderChoice
     from tokenward_agent.store.restoring import Restoring
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request

@@ -10,12 +10,12 @@ Only requests in `USES` count as use; a program that reads the agent's status ke
 
 from __future__ import annotations
 
-from tokenward_agent.policy.locks import LockSettings
+from typing import TYPE_CHECKING, Final
 
-TYPE_CHECKING = False
+from tokenward_agent.policy.rule import LockSettings
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Final
 
     from tokenward_agent.clock import Clock
     from tokenward_agent.policy.file import PolicyFile

@@ -17,16 +17,14 @@ import collections
 import os
 import socket
 import sys
+from typing import TYPE_CHECKING, Any, Final
 
 from jeepney.auth import BEGIN, Authenticator  # type: ignore[import-untyped] # no annotations
 
 from tokenward_agent.session import dbus_frames
 from tokenward_agent.session.dbus_frames import ANSWER, ERROR, SIGNAL
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Final
-
     from tokenward_agent.session.dbus_frames import BusMessage
 
 SECONDS: Final = 20

@@ -9,10 +9,10 @@ cannot be written does not vouch for the log; verifying the log reports that.
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.key_files import BY_ITSELF
-from tokenward_agent.store.stored_record import locked_meanwhile_error
+from tokenward_agent.store.lookup import locked_meanwhile_error
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.vault.errors import WrongKey
 from tokenward_agent.vault.format import Header, new_vault_id
@@ -20,7 +21,6 @@ from tokenward_agent.vault.sealing import KEY_SIZE
 from tokenward_agent.vault.slot import Slot, unwrap_into
 from tokenward_agent.vault.slot_changes import add_slot, rekey
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

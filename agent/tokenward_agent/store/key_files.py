@@ -9,15 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from typing import Final
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.files import read_into
-from tokenward_agent.store.state_files import open_plain, replace
+from tokenward_agent.files import open_plain, read_into, replace
 from tokenward_agent.vault.sealing import KEY_SIZE
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
 
 BY_ITSELF: Final = "dpapi" if sys.platform == "win32" else "key-file"
 """The slot of a vault that opens without the user if there is no system keyring."""

@@ -13,8 +13,8 @@ import contextlib
 import os
 import sys
 
+from tokenward_agent import files
 from tokenward_agent.failure import Failure
-from tokenward_agent.store import state_files
 
 _NAME = "locked"
 _OVER = "unlocked"
@@ -71,7 +71,7 @@ class LockMarker:
             os.close(folder)
 
     def _write(self) -> None:
-        state_files.replace(self._path, b"")  # a new file each time, which other agents notice
+        files.replace(self._path, b"")  # a new file each time, which other agents notice
 
     def remove(self) -> None:
         """End the lock. Raise Failure."""

@@ -10,12 +10,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.slot_keys import ATTENDED_SECONDS, UNATTENDED_SECONDS
 from tokenward_agent.vault.errors import WrongKey
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -11,15 +11,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.store.lookup import locked_meanwhile_error
 from tokenward_agent.store.other_agents import OtherAgents
 from tokenward_agent.store.service_credential import NAME
 from tokenward_agent.store.slot_keys import UNATTENDED_SECONDS
-from tokenward_agent.store.stored_record import locked_meanwhile_error
 from tokenward_agent.vault.errors import Damaged, WrongKey
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

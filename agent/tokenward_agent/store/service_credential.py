@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import TYPE_CHECKING, Final
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.files import read_into
-from tokenward_agent.store.state_files import open_plain
+from tokenward_agent.files import open_plain, read_into
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
 
     from tokenward_agent.arena import Arena
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.key_files import KeyFiles
@@ -22,7 +23,6 @@ from tokenward_agent.vault.slot import Slot
 from tokenward_agent.worker.runner import WorkerError, run_job
 from tokenward_protocol.passphrases import ARGON2ID, SALT_SIZE
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

@@ -14,20 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.lookup import RecordIndex, find
+from tokenward_agent.store.closed_vaults import StoredOrigins
+from tokenward_agent.store.lookup import RecordIndex, StoredRecord, find, locked_meanwhile_error
 from tokenward_agent.store.memory_records import MemoryRecords
-from tokenward_agent.store.stored_origins import StoredOrigins
-from tokenward_agent.store.stored_record import StoredRecord, locked_meanwhile_error
 from tokenward_agent.vault.errors import Damaged, VaultError
-from tokenward_agent.vault.lifetime import Now
+from tokenward_agent.vault.record import Now
 from tokenward_agent.vault.sealing import KEY_SIZE
 from tokenward_agent.vault.storage import Storage
 from tokenward_agent.vault.vault import Vault
 from tokenward_protocol.messages import MEMORY
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 

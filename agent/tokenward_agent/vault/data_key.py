@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from typing import TYPE_CHECKING
 
 from tokenward_agent.arena import wipe
 from tokenward_agent.vault.errors import VaultError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from typing import TYPE_CHECKING, Final
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
 
 RESTORE: Final = "`auth restore --previous` restores the previous generation, if one was kept"
 

@@ -20,7 +20,7 @@ Pure; raises VaultError with code `vault` for every fault.
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgpack
 
@@ -32,10 +32,7 @@ from tokenward_agent.vault.record import LATEST
 from tokenward_agent.vault.sealing import NONCE_SIZE, OVERHEAD, Tampered, open_listing, seal
 from tokenward_agent.vault.slot import PARAMETERS, Slot
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from tokenward_agent.vault.body import Body
     from tokenward_agent.vault.sealing import Buffer
 

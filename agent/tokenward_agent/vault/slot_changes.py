@@ -5,21 +5,21 @@ Runs in a thread, like every save (vault.py); the vault must be open.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokenward_agent.arena import wipe
-from tokenward_agent.vault.audit_anchor import key_context
-from tokenward_agent.vault.body import Body
+from tokenward_agent.vault.body import Body, key_context
 from tokenward_agent.vault.record import secret_context
 from tokenward_agent.vault.sealing import fill_random, seal
 from tokenward_agent.vault.slot import wrap
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tokenward_agent.vault.audit_anchor import AuditAnchor
+    from tokenward_agent.vault.body import AuditAnchor
+    from tokenward_agent.vault.file import Prepared
     from tokenward_agent.vault.format import Header
     from tokenward_agent.vault.record import Record
-    from tokenward_agent.vault.saver import Prepared
     from tokenward_agent.vault.sealing import Buffer
     from tokenward_agent.vault.slot import Param
     from tokenward_agent.vault.vault import Vault

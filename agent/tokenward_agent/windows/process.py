@@ -22,7 +22,7 @@ from ctypes import wintypes
 
 from tokenward_agent.windows.security import Descriptor
 from tokenward_os.windows import calls
-from tokenward_os.windows.owners import own_sid
+from tokenward_os.windows.calls import own_sid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ _QUIET: Final = 0x8003  # SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_N
 _PATH: Final = 32768
 _TICKS: Final = 10_000_000  # a FILETIME counts tenths of microseconds
 _TO_1970: Final = 11_644_473_600  # seconds from 1601, the epoch of FILETIME
+
+
+_EXTENDED_LIMITS: Final = 9  # JobObjectExtendedLimitInformation
+_KILL_ON_CLOSE: Final = 0x2000  # JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
 
 
 def access_list_for(sid: str) -> str:
@@ -80,3 +84,41 @@ def executable_of(pid: int) -> tuple[str, float]:
         calls.close_handle(process)
     ticks = began.dwHighDateTime << 32 | began.dwLowDateTime
     return path.value, ticks / _TICKS - _TO_1970
+
+
+class _Limits(ctypes.Structure):
+    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION of winnt.h; only its flags are used."""
+
+    _fields_ = (
+        ("times", ctypes.c_int64 * 2),
+        ("flags", ctypes.c_uint32),
+        ("sets", ctypes.c_size_t * 2),
+        ("processes", ctypes.c_uint32),
+        ("affinity", ctypes.c_size_t),
+        ("classes", ctypes.c_uint32 * 2),
+        ("io", ctypes.c_uint64 * 6),
+        ("memory", ctypes.c_size_t * 4),
+    )
+
+
+class Job:
+    """An empty job, which ends with this process at the latest."""
+
+    def __init__(self) -> None:
+        """Create the job. Raises OSError."""
+        self._handle = calls.create_job(None, None)
+        if not self._handle:
+            raise calls.last_error()
+        limits = _Limits(flags=_KILL_ON_CLOSE)
+        size = ctypes.sizeof(limits)
+        calls.set_job(self._handle, _EXTENDED_LIMITS, ctypes.byref(limits), size)
+
+    def take(self, process: int) -> None:
+        """Put a process into the job, by its handle. Raises OSError."""
+        if not calls.assign_to_job(self._handle, process):
+            raise calls.last_error()
+
+    def end(self) -> None:
+        """End every process of the job."""
+        calls.end_job(self._handle, 1)
+        calls.close_handle(self._handle)

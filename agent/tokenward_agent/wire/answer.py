@@ -8,13 +8,16 @@ answer has to say so.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Protocol
+
 import msgpack
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Protocol
+from tokenward_agent.failure import Failure
+from tokenward_protocol.frames import make_frame
 
-    from tokenward_agent.failure import Failure
+if TYPE_CHECKING:
+    import socket
+
     from tokenward_protocol.packing import Value
 
     class SecretSource(Protocol):
@@ -62,3 +65,23 @@ def failure_answer(number: int, failure: Failure) -> Answer:
         **failure.more,
     }
     return Answer(values)
+
+
+def turn_away(listener: socket.socket, sentence: str, hint: str) -> None:
+    """Answer every client that waits now with `busy`, and close.
+
+    Without an answer, a service manager would see them wait and start one process after another.
+    """
+    answer = make_frame(failure_answer(0, Failure("busy", sentence, hint)).header, b"")
+    listener.setblocking(False)
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return
+        with client:
+            client.setblocking(False)
+            try:
+                client.send(answer)
+            except OSError:
+                continue

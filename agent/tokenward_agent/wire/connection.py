@@ -15,6 +15,8 @@ does so without a readable secret:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Protocol
+
 from tokenward_agent.arena import wipe
 from tokenward_agent.failure import Failure, KeyDestroyed
 from tokenward_agent.wire.answer import Answer, failure_answer
@@ -22,12 +24,10 @@ from tokenward_agent.wire.request import BadRequest, read_request
 from tokenward_protocol.errors import LocalError, RemoteError
 from tokenward_protocol.frames import PREFIX, find_frame, make_prefix
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     import socket
     from collections.abc import Awaitable, Coroutine
-    from typing import Protocol
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.wire.request import Request

@@ -14,18 +14,18 @@ import asyncio
 import errno
 import select
 import sys
+from typing import TYPE_CHECKING
 
 from tokenward_agent.arena import ArenaFull
 from tokenward_agent.failure import Failure
+from tokenward_agent.peer_credentials import uid_of
 from tokenward_agent.system import descriptor_limit
-from tokenward_agent.wire import peer_uid
 from tokenward_agent.wire.answer import Answer, failure_answer
 from tokenward_agent.wire.connection import Connection
 from tokenward_agent.wire.listener import Listener, identify_nobody
 from tokenward_protocol import WIRE_VERSION
 from tokenward_protocol.frames import MAX_BODY, MAX_HEADER, PREFIX
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Coroutine
@@ -135,7 +135,7 @@ class Server:
 
     def _admit(self, listener: Listener, sock: socket.socket) -> None:
         try:
-            peer = peer_uid.peer_uid(sock)
+            peer = uid_of(sock)
         except OSError:
             sock.close()
             return

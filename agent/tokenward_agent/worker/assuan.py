@@ -8,6 +8,7 @@ and `%0A`, so that no text can become a command. Replies are bounded, too.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Final
 
 assert sys.platform != "win32"
 
@@ -15,10 +16,8 @@ import os
 
 from tokenward_agent.worker.pinentry_io import Deadline, Stopped
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Final
 
 MAX_LINE: Final = 1000
 MAX_TEXT: Final = MAX_LINE - len("SETDESC ") - 1

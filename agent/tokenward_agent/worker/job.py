@@ -44,3 +44,16 @@ def decode_key(value: str | bytes, where: str) -> bytes:
     if len(key) != KEY_SIZE:
         raise JobError("keyring-failed", f"The answer of {where} is not a vault's key.")
     return key
+
+
+class WorkerError(Exception):
+    """A job failed: a `code`, one sentence, and the command that helps or an empty string.
+
+    Codes: `timeout`, `worker`, `not-found`, `no-keyring`, `keyring-locked`, `keyring-failed`,
+    `program-failed`, `no-screen`.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint

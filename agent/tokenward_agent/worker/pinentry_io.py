@@ -11,14 +11,12 @@ import select
 import sys
 import termios
 import time
+from typing import Final
 
 from tokenward_agent.worker.job import JobError
 
 assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
 
 _RESET: Final = b"\x1b[?1049l\x1b[?25h\x1b[0m\r\n"
 """Leaves the screen that curses draws on and shows the cursor, as curses does at its end."""

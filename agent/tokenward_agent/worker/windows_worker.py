@@ -8,6 +8,7 @@ ended.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 assert sys.platform == "win32"
 
@@ -17,15 +18,12 @@ import subprocess
 
 import msgpack
 
-from tokenward_agent.windows.job import Job
-from tokenward_agent.worker.errors import WorkerError
-from tokenward_agent.worker.job import MAX_HEADER
+from tokenward_agent.windows.process import Job
+from tokenward_agent.worker.job import MAX_HEADER, WorkerError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from io import FileIO
-    from typing import Any
 
     Header = dict[str, Any]
 

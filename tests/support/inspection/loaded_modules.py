@@ -84,7 +84,6 @@ _ASKING = {
     "tokenward_protocol.places",
     "tokenward_protocol.url_parts",
     "tokenward_protocol.urls",
-    "tokenward_protocol.user_ids",
 }
 """What every full command loads that asks the agent."""
 
