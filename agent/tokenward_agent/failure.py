@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tokenward_protocol.packing import Value
@@ -24,6 +24,16 @@ class Failure(Exception):  # noqa: N818 - the protocol's own word would be "not 
         self.code = code
         self.hint = hint
         self.more = more
+
+
+class SecretSource(Protocol):
+    """A secret that is sealed while in memory, of `size` bytes when open."""
+
+    size: int
+
+    def open_into(self, view: memoryview) -> None:
+        """Write the secret into `view`. Raise KeyDestroyed if its key was wiped."""
+        ...
 
 
 class KeyDestroyed(Exception):  # noqa: N818 - an outcome, not an error

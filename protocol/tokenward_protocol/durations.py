@@ -12,10 +12,7 @@ LONGEST = 100 * 365 * 86400
 
 
 def parse_seconds(text: str) -> int:
-    """Return the length of time in whole seconds, at least 1.
-
-    Raises ValueError with one sentence for the user.
-    """
+    """Return the length of time in seconds, at least 1. Raises ValueError with a sentence."""
     total, digits = 0, ""
     for char in text:
         if char.isascii() and char.isdigit():

@@ -59,10 +59,7 @@ def find_frame(view: memoryview) -> tuple[int, int] | None:
 
 
 def make_prefix(header: int, body: int) -> bytes:
-    """Return the two length fields for a header and a body of these lengths.
-
-    Raises LocalError with code `too-large` past a limit.
-    """
+    """Return the two length fields for these lengths. Raises LocalError with code `too-large`."""
     if header > MAX_HEADER or body > MAX_BODY or 2 + header + body > MAX_FRAME:
         raise LocalError("too-large", "The message is too large for a frame.")
     return (2 + header + body).to_bytes(4, "big") + header.to_bytes(2, "big")

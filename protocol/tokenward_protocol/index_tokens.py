@@ -73,10 +73,7 @@ class NotAttenuable(Exception):  # noqa: N818 - what it says
 
 
 class IndexToken:
-    """A token that was read; `location` is "" if it names no index.
-
-    `size` is that of the macaroon in bytes.
-    """
+    """A token that was read: `location` "" names no index; the macaroon has `size` bytes."""
 
     __slots__ = ("dialect", "location", "macaroon", "scope", "size")
 

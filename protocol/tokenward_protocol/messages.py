@@ -42,6 +42,9 @@ VARIABLES = {
 _SESSION = dict.fromkeys(VARIABLES, TEXT)
 """The client's D-Bus address and displays, to open a keyring or to prompt the user."""
 
+_PROMPT = {"attended": FLAG, "tty": TEXT, "term": TEXT, **_SESSION}
+"""Whether and where the user may be prompted."""
+
 
 class Op:
     """One request: its arguments (`!` after the kind: required) and whether it has a body."""
@@ -64,10 +67,7 @@ OPS = {
             "projects": TEXT,
             "ttl": COUNT,
             "whole": FLAG,
-            "attended": FLAG,
-            "tty": TEXT,
-            "term": TEXT,
-            **_SESSION,
+            **_PROMPT,
         }
     ),
     "describe": Op({**_NAMED, "username": TEXT, "provider": TEXT}),
@@ -104,10 +104,7 @@ OPS = {
             "at": TEXT,
             "uids": TEXT,
             "whole": FLAG,
-            "attended": FLAG,
-            "tty": TEXT,
-            "term": TEXT,
-            **_SESSION,
+            **_PROMPT,
         }
     ),
     "unshare": Op({"at": TEXT}),

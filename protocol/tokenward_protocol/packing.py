@@ -215,10 +215,7 @@ def truncated_error() -> RemoteError:
 
 
 def unpack(data: bytes | bytearray | memoryview) -> dict[str, Value]:
-    """Read one whole header, for a peer that may make objects of it (a client).
-
-    Raises RemoteError with code `bad-header`.
-    """
+    """Read a header, in a client, into objects. Raises RemoteError with code `bad-header`."""
     reader = Reader(memoryview(data))
     found = reader.value()
     reader.end()

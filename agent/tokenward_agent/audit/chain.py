@@ -96,10 +96,7 @@ class Chain:
             self.mac, self.file = mac, file
 
     def mark(self) -> Mark:
-        """Return the current place, and keep its key for `anchor`.
-
-        Only one save of a vault at a time may do this.
-        """
+        """Return the place, and keep its key for `anchor`; only one save at a time may do this."""
         with self._turn:
             first = 0 if self.has_first else self.lines
             self._marked[:] = self._first if self.has_first else self._key

@@ -51,10 +51,7 @@ class Line(NamedTuple):
 
 
 def encode_json(fields: Mapping[str, object], most: int = _WHO_BYTES) -> str:
-    """Return an object as JSON in ASCII, of at most `most` bytes.
-
-    A longer one loses the ends of its longest texts and arrays, and gets `cut`.
-    """
+    """Return an object as JSON in ASCII; one over `most` bytes is shortened, and gets `cut`."""
     text = _ENCODE(fields)
     limit = most
     while len(text) > most and limit:

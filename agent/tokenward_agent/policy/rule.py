@@ -40,10 +40,7 @@ class LockSettings(NamedTuple):
 
 
 def read_lock_settings(table: Mapping[str, Any]) -> LockSettings:
-    """Return what a parsed config.toml says.
-
-    Raises ValueError with the problem, worded to follow the file's name.
-    """
+    """Return what a parsed config.toml says. Raises ValueError, to follow the file's name."""
     said: dict[str, Any] = {}
     for key, field in _FLAGS.items():
         if key in table:

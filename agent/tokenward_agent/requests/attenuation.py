@@ -32,8 +32,9 @@ from tokenward_protocol.index_tokens import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenward_agent.failure import SecretSource
     from tokenward_agent.policy.rule import Terms
-    from tokenward_agent.store.derived_tokens import Derived, DerivedTokens, SecretSource
+    from tokenward_agent.store.derived_tokens import Derived, DerivedTokens
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.index_tokens import Derivation, IndexToken

@@ -24,12 +24,8 @@ if TYPE_CHECKING:
     from tokenward_agent.policy.deciding import Decision, PolicyInput
     from tokenward_agent.policy.rule import Rule
 
-    class Deliverable(Protocol):
-        """Describes what would be handed out."""
-
-        def grant_under(self, terms: Terms, /) -> Grant:
-            """Return the grant under these terms."""
-            ...
+    class _Delivery(Protocol):
+        def grant_under(self, terms: Terms, /) -> Grant: ...
 
 
 class Grant(NamedTuple):
@@ -68,7 +64,7 @@ def replaced_error() -> Failure:
 
 
 def decide_delivery(
-    rules: Sequence[Rule], policy_input: PolicyInput, delivery: Deliverable
+    rules: Sequence[Rule], policy_input: PolicyInput, delivery: _Delivery
 ) -> tuple[Decision, Grant]:
     """Return the decision of the rules about what would be handed out, and that grant.
 

@@ -83,10 +83,7 @@ def _summarize_token(token: IndexToken) -> dict[str, Value]:
 def describe_vault(
     vault: Vault, *, locked: bool, count: int, note: str | None, handed: bool = False
 ) -> dict[str, Value]:
-    """Return the state of a vault, and who can open it without the agent.
-
-    `handed`: the service manager has its passphrase.
-    """
+    """Return a vault's state, and who can open it; if `handed`, the manager has its passphrase."""
     opened_by = OPENED_BY | ({"passphrase": HANDED} if handed else {})
     slots: list[Value] = [
         {"kind": slot.kind, "detail": opened_by[slot.kind].format(**slot.params)}

@@ -35,11 +35,12 @@ from tokenward_os.files import uid
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenward_agent.failure import SecretSource
     from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.policy.rule import Terms
     from tokenward_agent.requests.dispatch import AsyncHandler
     from tokenward_agent.requests.fetch import Fetch
-    from tokenward_agent.store.derived_tokens import DerivedTokens, SecretSource
+    from tokenward_agent.store.derived_tokens import DerivedTokens
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Record
@@ -78,10 +79,7 @@ class ShareLife:
             )
 
     def end_reason(self, share: Share) -> str:
-        """Return why a share has ended: `lock`, `policy`, `login` or `logout`; "" if it is not.
-
-        The policy counts as it was last read.
-        """
+        """Return why a share has ended (`lock`, `policy`, `login`, `logout`), "" if it is not."""
         if self._opening.is_locked:
             return "lock"
         if share.agreed not in {None, self.policy.changes}:

@@ -17,10 +17,10 @@ report that was late or slow errs to derived tokens that end too early.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokenward_agent.arena import wipe
-from tokenward_agent.failure import Failure
+from tokenward_agent.failure import Failure, SecretSource
 from tokenward_agent.store.closed_vaults import origin
 from tokenward_agent.store.memory_records import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.vault.sealing import context, mac_into
@@ -42,15 +42,6 @@ if TYPE_CHECKING:
     from tokenward_agent.clock import Clock
     from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_protocol.index_tokens import IndexToken
-
-    class SecretSource(Protocol):
-        """A secret that is sealed while in memory, of `size` bytes when open."""
-
-        size: int
-
-        def open_into(self, view: memoryview) -> None:
-            """Write the secret into `view`. Raise KeyDestroyed if its key was wiped."""
-            ...
 
 
 FARTHEST: Final = 86400

@@ -67,10 +67,7 @@ class KeyringProgram:
         return path
 
     def choose(self, wanted: str | None, header: Header | None) -> str:
-        """Remember the program that the user chose, for a vault that names none or this one.
-
-        Raise Failure as `select`.
-        """
+        """Remember the chosen program, if the vault names none or this one. Raise as `select`."""
         path = self.select(wanted)
         slot = header.slot("program") if header is not None else None
         if slot is not None and path not in {slot.params["program"], self._configured()}:
@@ -115,10 +112,7 @@ class KeyringProgram:
         seconds: float,
         session: Mapping[str, str],
     ) -> dict[str, Any]:
-        """Run the chosen program once, for one of the jobs of worker/program_jobs.py.
-
-        Raise Failure as `select`, or WorkerError.
-        """
+        """Run it once, for a job of worker/program_jobs.py. Raise as `select`, or WorkerError."""
         asked = {**header, "program": self.select()}
         return await runner.run_job(
             self._arena, f"program-{doing}", asked, secret, into, seconds, session
@@ -126,10 +120,7 @@ class KeyringProgram:
 
 
 def program_objection(program: str, uid: int) -> str | None:
-    """Return why *uid* must not run the absolute path *program*, or None.
-
-    Call it before every run.
-    """
+    """Return why *uid* must not run a program by its absolute path, or None; before every run."""
     if sys.platform == "win32":
         return "cannot be checked on Windows, where its mode does not tell who can change it"
     real = os.path.realpath(program)

@@ -55,10 +55,7 @@ class LockMarker:
         return not self._known <= known
 
     def _identities(self) -> set[tuple[int, int]]:
-        """Return what identifies the present marker and the last ended one.
-
-        The folder is opened first, for network file systems.
-        """
+        """Identify the present and the ended marker; open the folder, for network file systems."""
         if sys.platform == "win32":
             return _identities(self.folder, None)
         try:

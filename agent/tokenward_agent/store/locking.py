@@ -119,10 +119,7 @@ class Locking:
         return [vault for vault in self._vaults.each.values() if vault.state != "absent"]
 
     def close(self) -> None:
-        """Wipe the keys of every vault; the next request opens those that open without the user.
-
-        Credentials in memory are gone for good.
-        """
+        """Wipe every vault's keys and what is in memory; the next request opens what it can."""
         self._vaults.forget_memory()
         for vault in self._vaults.each.values():
             self._vaults.close(vault)

@@ -37,10 +37,7 @@ _ELSE: Final = "use `--keyring-provider disabled`"
 
 
 class Probe(NamedTuple):
-    """The result of a probe: the keyring's name in `backend`, or None and the `reason`.
-
-    `when` is the wall time in whole seconds since the epoch.
-    """
+    """The keyring's name in `backend`, or None and the `reason`; `when` is the wall time."""
 
     backend: str | None
     reason: str

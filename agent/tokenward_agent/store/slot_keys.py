@@ -79,10 +79,7 @@ class SlotKeys:
         passphrase: memoryview | None = None,
         seconds: float = UNATTENDED_SECONDS,
     ) -> memoryview:
-        """Return a block with the key of `slot`.
-
-        Raise Failure: `passphrase-needed`, or `provider` with the reason.
-        """
+        """Return a block with the key of `slot`. Raise Failure: `passphrase-needed`, `provider`."""
         if slot.kind == "passphrase" and passphrase is None and not self.credential.is_present:
             raise Failure("passphrase-needed", "The vault needs its passphrase.", "`auth unlock`")
         key = self._arena.allocate(KEY_SIZE)
@@ -110,10 +107,7 @@ class SlotKeys:
         passphrase: memoryview | None = None,
         program: str | None = None,
     ) -> tuple[dict[str, Param], memoryview]:
-        """Make the key of a new slot and store it where `get` finds it.
-
-        Return the slot's parameters and the key. Raise Failure as `get`.
-        """
+        """Make and store the key of a new slot; return parameters and key. Raise as `get`."""
         params: dict[str, Param] = {}
         if kind == "passphrase":
             if not passphrase:

@@ -158,10 +158,7 @@ class Vaults:
         return Failure("not-found", what, "`auth login`")
 
     async def save(self, vault: Vault, change: Change, wall: int) -> None:
-        """Apply `change` to a vault's records and save them, without the hidden ones.
-
-        `changing` must be held. Raise as `change`.
-        """
+        """Save a vault's visible records, changed; `changing` must be held. Raise as `change`."""
         hidden = dict(self._hidden[vault.provider])
 
         def visible(held: dict[Key, Record]) -> dict[Key, Record]:

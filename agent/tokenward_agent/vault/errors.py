@@ -18,10 +18,7 @@ RESTORE: Final = "`auth restore --previous` restores the previous generation, if
 
 
 class VaultError(Exception):
-    """A vault cannot be read or written.
-
-    `code` is a code of the wire: `vault`, `read-only`, `busy` or `locked`. `hint` may be empty.
-    """
+    """A vault cannot be used; `code` is `vault`, `read-only`, `busy` or `locked` of the wire."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -54,10 +54,7 @@ class EncryptedVault(NamedTuple):
 
 
 def read_head(storage: Storage, provider: str) -> Head | None:
-    """Read the head of *provider*'s vault; None if neither the file nor a previous one exists.
-
-    Raise VaultError.
-    """
+    """Read the head of *provider*'s vault; None if no generation exists. Raise VaultError."""
     data = storage.read(HEAD_BYTES)
     if data is not None:
         return parse_head_of(data, storage.path, provider)
@@ -169,10 +166,7 @@ class VaultSaver:
 
 
 def _keep_previous(old: Header, before: Records, new: Header, after: Records) -> bool | None:
-    """Tell whether the old generation opens nothing that the new one does not.
-
-    Return None if both have the same slots and the same credentials.
-    """
+    """Tell whether the new generation opens all that the old one does; None if just the same."""
     secrets = {key: record.secret for key, record in after.items()}
     held = {key: record.secret for key, record in before.items()}
     # Sealing is randomised, so the same sealed bytes are the same secret under the same key.

@@ -136,10 +136,7 @@ def parse_head(data: Buffer, path: str) -> Head:
 
 
 def parse_body(data: Buffer, head: Head, data_key: Buffer, path: str) -> Body:
-    """Open the body of a whole file and return it.
-
-    Raise VaultError if the key is not the vault's or any byte of the file was changed.
-    """
+    """Open the body of a whole file. Raise VaultError for another key or any changed byte."""
     view = memoryview(data)
     try:
         listing = open_listing(data_key, view[head.size :], bytes(view[: head.size]))

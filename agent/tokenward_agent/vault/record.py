@@ -57,10 +57,7 @@ class Lifetime(NamedTuple):
 
     @classmethod
     def beginning(cls, now: Now, seconds: int) -> Self:
-        """Return the lifetime that ends *seconds* from *now*.
-
-        Raise ValueError for less than a second or more than LONGEST.
-        """
+        """Return the lifetime that ends in 1 to LONGEST *seconds* from *now*. Raise ValueError."""
         if not 1 <= seconds <= LONGEST:
             raise ValueError("a lifetime lasts from one second to a hundred years")
         return cls(now.wall + seconds, now.boot_id, now.boot + seconds)

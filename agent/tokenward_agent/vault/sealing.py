@@ -85,10 +85,7 @@ def open_into(key: Buffer, sealed: Buffer, aad: bytes, out: memoryview) -> int:
 
 
 def open_listing(key: Buffer, sealed: Buffer, aad: bytes) -> bytes:
-    """Open a value that is private but not secret, such as the listing of a vault.
-
-    Raise Tampered if it does not open.
-    """
+    """Open what is private but not secret, such as the listing of a vault. Raise Tampered."""
     if len(sealed) < OVERHEAD:
         raise Tampered
     view = memoryview(sealed)

@@ -66,10 +66,7 @@ def has_debugger() -> bool:
 
 
 def executable_of(pid: int) -> tuple[str, float]:
-    """Return the path of a process' program, and its start in seconds since 1970.
-
-    Raises OSError if it has ended or may not be read.
-    """
+    """Return the path of a process' program, and its start since 1970. Raises OSError."""
     process = calls.open_process(calls.PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
     if not process:
         raise calls.last_error()

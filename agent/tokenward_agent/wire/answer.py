@@ -8,11 +8,11 @@ answer has to say so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgpack
 
-from tokenward_agent.failure import Failure
+from tokenward_agent.failure import Failure, SecretSource
 from tokenward_protocol.frames import make_frame
 
 if TYPE_CHECKING:
@@ -20,26 +20,13 @@ if TYPE_CHECKING:
 
     from tokenward_protocol.packing import Value
 
-    class SecretSource(Protocol):
-        """A secret that is sealed while in memory."""
-
-        size: int
-        """Bytes of the secret when open."""
-
-        def open_into(self, view: memoryview) -> None:
-            """Write the secret into `view`, `size` bytes. Raise KeyDestroyed if its key was wiped."""
-            ...
-
 
 # A path may not be UTF-8, but a header is: other bytes are shown as Python shows them.
 _PACKER = msgpack.Packer(unicode_errors="backslashreplace")
 
 
 class Answer:
-    """The answer to one request: the packed header and the sealed body, if any.
-
-    `values` are the fields of the header.
-    """
+    """The answer to one request: its fields as `values` and packed, and the sealed body, if any."""
 
     __slots__ = ("header", "secret", "values")
 

@@ -91,10 +91,7 @@ class BadRequest(RemoteError):  # noqa: N818 - it is refused; whose fault it is,
 
 
 def read_request(header: memoryview, body: int) -> Request:
-    """Read a header, a view of a mapping or of bytes, whose frame has `body` bytes of body.
-
-    Raise BadRequest with the code for the answer.
-    """
+    """Read a header in place, whose frame has `body` bytes of body. Raise BadRequest."""
     reader = Reader(header)
     found: dict[str, str | int | bool] = {}
     try:

@@ -37,10 +37,7 @@ class Stopped(Exception):  # noqa: N818 - a state of the world
 
 
 class TerminalState:
-    """The terminal of a program; a `path` of "" means none.
-
-    Raises JobError if it cannot be used.
-    """
+    """The terminal of a program, "" for none. Raises JobError if it cannot be used."""
 
     def __init__(self, path: str) -> None:
         self._file: int | None = None

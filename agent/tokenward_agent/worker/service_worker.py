@@ -52,10 +52,7 @@ def job_socket(job: str, environ: Mapping[str, str]) -> str:
 
 
 def connect(path: str, watched: int | None) -> socket.socket:
-    """Return a connection to a new worker, which gets `watched`, too. Raises OSError.
-
-    PermissionError if another process than the manager listens.
-    """
+    """Return a connection to a new worker. Raises OSError, also if another process listens."""
     found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         found.setblocking(False)

@@ -21,7 +21,7 @@ import signal
 import msgpack
 
 from tokenward_agent.worker import service_worker
-from tokenward_agent.worker.job import MAX_HEADER, WATCHED, WorkerError
+from tokenward_agent.worker.job import WATCHED, WorkerError, require_fit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,15 +123,11 @@ def _reap(loop: asyncio.AbstractEventLoop, process: int, delay: float) -> None:
 async def _read_answer(descriptor: int, into: memoryview | None) -> Header:
     """Read a header into objects and the secret behind it into *into*."""
     length = int.from_bytes(await read_pipe(descriptor, 4), "big")
-    if length > MAX_HEADER:
-        raise WorkerError("worker", "A worker process answered with too long a header.")
+    require_fit(length, 0, 0)
     header: Header = msgpack.unpackb(await read_pipe(descriptor, length))
-    size: int = header["size"]
-    room = 0 if into is None else len(into)
-    if size > room:
-        raise WorkerError("worker", f"A worker process answered {size} bytes instead of {room}.")
+    require_fit(0, header["size"], len(into or b""))
     if into is not None:
-        await read_pipe_into(descriptor, into[:size])
+        await read_pipe_into(descriptor, into[: header["size"]])
     return header
 
 
@@ -175,25 +171,18 @@ async def read_pipe(descriptor: int, size: int) -> bytes:
 
 
 async def _readable(descriptor: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, _resolve, ready)
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_reader(descriptor)
 
 
 async def _writable(descriptor: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_writer(descriptor, _resolve, ready)
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_writer(descriptor, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_writer(descriptor)
-
-
-def _resolve(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
