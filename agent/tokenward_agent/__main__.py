@@ -50,11 +50,11 @@ def main() -> int:
         report.withdraw("not dumpable", "programs outside of this user namespace can read it")
     sys.modules["ssl"] = None  # type: ignore[assignment]  # the documented way to prevent an import
     from tokenward_agent.service_manager import Notices
-    from tokenward_agent.settings import SettingsError, parse_options, read_settings
+    from tokenward_agent.settings import SettingsError, parser, read_settings
     from tokenward_agent.wire.listener import AlreadyRunning, ListenAddressError
     from tokenward_agent.wire.local import ListenAddress
 
-    options = parse_options(sys.argv[1:])
+    options = parser().parse_args()
     notices = Notices(os.environ)
     try:
         settings = read_settings(options)
@@ -63,11 +63,10 @@ def main() -> int:
         return _leave(f"Another agent serves {error}.", options.ready_fd, handed, notices)
     except (SettingsError, ListenAddressError) as error:
         return _fail(str(error), options.ready_fd, handed)
-    settings.address = address.path
     os.chdir("/")
     from tokenward_agent.lifecycle import run_agent
 
-    return run_agent(settings, address, report, notices)
+    return run_agent(settings._replace(address=address.path), address, report, notices)
 
 
 def _leave(sentence: str, ready: int | None, handed: socket | None, notices: Notices) -> int:

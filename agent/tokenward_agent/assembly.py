@@ -26,7 +26,7 @@ from tokenward_agent.requests.share_answers import (
     ShareFetch,
     other_handlers,
 )
-from tokenward_agent.requests.sharing import ShareLife, ShareRequests
+from tokenward_agent.requests.sharing import ShareRequests
 from tokenward_agent.requests.vaults import VaultRequests
 from tokenward_agent.session.auto_lock import AutoLock
 from tokenward_agent.store.adopted import AdoptedSecrets
@@ -34,6 +34,7 @@ from tokenward_agent.store.audit_anchoring import AuditAnchoring
 from tokenward_agent.store.changes import Changes
 from tokenward_agent.store.creation import Creation
 from tokenward_agent.store.derived_tokens import DerivedTokens, IndexClocks
+from tokenward_agent.store.key_files import ServiceCredential
 from tokenward_agent.store.keyring_program import KeyringProgram
 from tokenward_agent.store.lock_marker import LockMarker
 from tokenward_agent.store.locking import Locking
@@ -41,7 +42,6 @@ from tokenward_agent.store.memory_records import ProcessKey
 from tokenward_agent.store.opening import Opening
 from tokenward_agent.store.providers import ProviderChoice
 from tokenward_agent.store.restoring import Restoring
-from tokenward_agent.store.service_credential import ServiceCredential
 from tokenward_agent.store.slot_keys import SlotKeys
 from tokenward_agent.store.vaults import Vaults
 
@@ -101,7 +101,8 @@ class Assembly:
         )
         self.share_requests = ShareRequests(
             self.vaults,
-            ShareLife(self.vaults, self.opening, self.policy),
+            self.opening,
+            self.policy,
             self.derived_tokens,
             fetch,
             self._make_share_dispatch,
@@ -110,7 +111,7 @@ class Assembly:
             ),
             os.path.dirname(settings.socket),
         )
-        self.vaults.when_changed = self.share_requests.end_finished
+        self.vaults.observers.append(self.share_requests.end_finished)
         self.agent = agent = AgentRequests(
             settings,
             report,

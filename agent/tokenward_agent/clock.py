@@ -51,9 +51,9 @@ class SystemClock:
         during sleep is read last, so the difference is then too small, never too large.
         """
         if sys.platform == "win32":
-            from tokenward_agent.windows import sleep
+            from tokenward_os.windows import calls
 
-            return sleep.asleep_seconds()
+            return calls.asleep_seconds()
         asleep_too = _boot_clock_seconds()
         return max(asleep_too - time.monotonic(), 0.0)
 

@@ -99,6 +99,15 @@ def read_object(path: str) -> dict[str, object]:
     return held if isinstance(held, dict) else {}
 
 
+def file_identity(path: str) -> tuple[int, int] | None:
+    """Return what distinguishes a file from one that replaces it; None if there is no file."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def replace(path: str, data: bytes | memoryview) -> None:
     """Replace a file with *data*, closed to other users. Raise OSError; then it is unchanged."""
     write(path, data, lasting=True)

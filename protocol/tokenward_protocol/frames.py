@@ -13,7 +13,7 @@ it.
 
 from __future__ import annotations
 
-from tokenward_protocol.errors import LocalError, RemoteError
+from tokenward_protocol import LocalError, RemoteError
 
 PREFIX = 6
 """Bytes of the two length fields."""

@@ -6,8 +6,7 @@ from it, and a test can compare it with docs/PROTOCOL.md. Arguments that are not
 
 from __future__ import annotations
 
-from tokenward_protocol import WIRE_VERSION
-from tokenward_protocol.errors import LocalError
+from tokenward_protocol import WIRE_VERSION, LocalError
 from tokenward_protocol.packing import pack
 
 TYPE_CHECKING = False

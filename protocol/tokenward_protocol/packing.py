@@ -14,7 +14,7 @@ Format: https://github.com/msgpack/msgpack/blob/master/spec.md
 
 from __future__ import annotations
 
-from tokenward_protocol.errors import LocalError, RemoteError
+from tokenward_protocol import LocalError, RemoteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from tokenward_agent.peer.evidence import (
     NOTHING,
     find_upload,
     needs_disk,
-    normalise_name,
     project_of,
     projects_of,
 )
@@ -22,6 +21,7 @@ from tokenward_agent.peer.process import Process
 from tokenward_agent.peer.publishing import PUBLISHERS
 from tokenward_agent.peer.requester import UNKNOWN, Requester
 from tokenward_agent.requests.project_detection import MOST_FILES, ProjectFolders
+from tokenward_protocol.caveats import normalise_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 AGENT = """
 import sys, types
-from tokenward_agent import inherited
-inherited.sys = types.SimpleNamespace(platform="darwin")
+from tokenward_agent import service_manager
+service_manager.sys = types.SimpleNamespace(platform="darwin")
 from tokenward_agent.__main__ import main
 sys.exit(main())
 """

@@ -29,7 +29,7 @@ from tokenward_agent.peer.process import Process
 from tokenward_agent.peer.requester import Requester
 from tokenward_agent.prompt.prompter import SECONDS, PromptContext, Prompter, find_program
 from tokenward_agent.prompt.question import duration_text, question_lines, remember_text, shorten
-from tokenward_agent.worker.assuan import MAX_LINE, MAX_TEXT, escape, fit_lines
+from tokenward_agent.worker.pinentry import MAX_LINE, MAX_TEXT, escape, fit_lines
 from tokenward_agent.worker.prompt_jobs import escape_controls
 
 if TYPE_CHECKING:

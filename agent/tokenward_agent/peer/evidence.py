@@ -23,6 +23,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from tokenward_agent.peer.publishing import is_pattern, upload_of
+from tokenward_protocol.caveats import normalise_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,11 +60,6 @@ MOST_PROJECTS: Final = 32
 """An upload of more projects is a mirror, not a release."""
 
 
-def normalise_name(name: str) -> str:
-    """Return the normal form of a project's name: lower case, runs of `-_.` as one dash."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def project_of(file: str) -> str | None:
     """Return the normalised project of a file by its name, None if the name is not valid.
 
@@ -73,11 +69,6 @@ def project_of(file: str) -> str | None:
     name = file if beside is None else beside[1]
     found = _SDIST.fullmatch(name) or _WHEEL.fullmatch(name)
     return None if found is None else normalise_name(found[1])
-
-
-def is_name(text: str) -> bool:
-    """Tell whether a text is a valid name of a project, normalised or not."""
-    return re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", text) is not None
 
 
 class Evidence(NamedTuple):

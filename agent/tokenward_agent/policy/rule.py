@@ -6,22 +6,8 @@ how the issued token is attenuated. It does not look at keys that it leaves out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from tokenward_protocol.durations import parse_seconds
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-IDLE: Final = "lock-after-idle"
-NEVER: Final = "never"
-
-
-_FLAGS: Final = {
-    "lock-on-sleep": "sleep",
-    "lock-on-screen-lock": "screen",
-    "lock-on-logout": "logout",
-}
 ALLOW: Final = "allow"
 ASK: Final = "ask"
 DENY: Final = "deny"
@@ -37,25 +23,6 @@ class LockSettings(NamedTuple):
     screen: bool = False
     logout: bool = True
     idle: int = 0
-
-
-def read_lock_settings(table: Mapping[str, Any]) -> LockSettings:
-    """Return what a parsed config.toml says. Raises ValueError, to follow the file's name."""
-    said: dict[str, Any] = {}
-    for key, field in _FLAGS.items():
-        if key in table:
-            if not isinstance(table[key], bool):
-                raise ValueError(f"has a `{key}` that is neither true nor false")
-            said[field] = table[key]
-    idle = table.get(IDLE, NEVER)
-    if idle != NEVER:
-        try:
-            said["idle"] = parse_seconds(idle)
-        except (ValueError, TypeError):
-            raise ValueError(
-                f'has a `{IDLE}` that is neither "{NEVER}" nor a length of time such as 8h'
-            ) from None
-    return LockSettings(**said)
 
 
 class Rate(NamedTuple):

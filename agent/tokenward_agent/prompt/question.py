@@ -2,7 +2,7 @@
 
 The first lines say what matters. Text that a process chose is bounded, and quoted if it has blanks,
 so that the user does not read a name as a sentence of the agent. The worker (prompt_jobs.py,
-assuan.py) escapes it before it is shown, and lets no line push another one out. No argument of a
+pinentry.py) escapes it before it is shown, and lets no line push another one out. No argument of a
 process is shown, since it may be a secret. Pure.
 """
 

@@ -98,7 +98,7 @@ class AgentRequests:
             pid=os.getpid(),
             directory=self._settings.directory,
             state=self._settings.state,
-            socket=self._settings.address,
+            socket=self._settings.address or self._settings.socket,
             started=self._started,
             locked=self._opening.is_locked,
             vaults=[

@@ -17,9 +17,10 @@ import threading
 import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
-from tokenward_agent.peer.evidence import NOTHING, find_upload, is_name, needs_disk, projects_of
+from tokenward_agent.peer.evidence import NOTHING, find_upload, needs_disk, projects_of
 from tokenward_agent.peer.peer import Peer
 from tokenward_os.files import SETTINGS
+from tokenward_protocol.caveats import normalise_name
 
 if TYPE_CHECKING:
     from tokenward_agent.peer.evidence import Evidence, FolderReader
@@ -59,11 +60,11 @@ class ProjectFolders:
         """Return the name in a folder's pyproject.toml, or None."""
         try:
             values = tomllib.loads(_text(os.path.join(folder, "pyproject.toml")))
-        except (OSError, ValueError, RecursionError):
+            poetry = _table(_table(values.get("tool")).get("poetry"))
+            name: Any = _table(values.get("project")).get("name", poetry.get("name"))
+            return str(name) if normalise_name(name) else None
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
-        poetry = _table(_table(values.get("tool")).get("poetry"))
-        name = _table(values.get("project")).get("name", poetry.get("name"))
-        return name if isinstance(name, str) and is_name(name) else None
 
 
 def _text(path: str) -> str:

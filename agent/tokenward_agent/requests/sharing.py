@@ -55,47 +55,6 @@ MOST_CONNECTIONS: Final = 32
 """The most connections of one share at a time."""
 
 
-class ShareLife:
-    """Decides whether the shares of one agent are alive."""
-
-    def __init__(self, vaults: Vaults, opening: Opening, policy: PolicyFile) -> None:
-        self._vaults = vaults
-        self._opening = opening
-        self.policy = policy
-
-    def require_usable(self, share: Share) -> None:
-        """Raise Failure if a share has ended, or its vault is not open."""
-        self.policy.reload(self._vaults.clock.wall())
-        if self.end_reason(share):
-            raise share_ended_error()
-        vault = self._vaults.each.get(share.holder)
-        if vault is not None and vault.state != "open":
-            raise Failure(
-                "locked",
-                "The vault of the shared credential is not open.",
-                "`auth unlock` on its host",
-                vaults=[vault.provider],
-                stored=True,
-            )
-
-    def end_reason(self, share: Share) -> str:
-        """Return why a share has ended (`lock`, `policy`, `login`, `logout`), "" if it is not."""
-        if self._opening.is_locked:
-            return "lock"
-        if share.agreed not in {None, self.policy.changes}:
-            return "policy"
-        login = share.grant.login
-        here = [
-            each.record.login
-            for each in self._vaults.at(login.service, None)
-            if each.record.username == login.username
-        ]
-        if any(other != login for other in here):
-            return "login"
-        vault = self._vaults.each.get(share.holder)
-        return "" if here or (vault is not None and vault.state != "open") else "logout"
-
-
 class _OpenShare(NamedTuple):
     share: Share
     uids: tuple[int, ...]
@@ -127,7 +86,8 @@ class ShareRequests:
     def __init__(
         self,
         vaults: Vaults,
-        life: ShareLife,
+        opening: Opening,
+        policy: PolicyFile,
         derived_tokens: DerivedTokens,
         fetch: Fetch,
         dispatch: Callable[[Share], Dispatch],
@@ -135,7 +95,8 @@ class ShareRequests:
         folder: str,
     ) -> None:
         self._vaults = vaults
-        self._life = life
+        self._opening = opening
+        self._policy = policy
         self._derived_tokens = derived_tokens
         self._fetch = fetch
         self._dispatch = dispatch
@@ -175,7 +136,7 @@ class ShareRequests:
             found.vault.provider,
             None if lifetime is None else self._vaults.clock.boot() + lifetime,
             AccessRequest(request, found.record, projects).policy_input,
-            None if authorization.consent is None else self._life.policy.changes,
+            None if authorization.consent is None else self._policy.changes,
         )
         self._begin(share, share_request.uids, lifetime)
         return success_answer(request.number, None, **self._describe(share.path))
@@ -227,17 +188,45 @@ class ShareRequests:
     def end_finished(self) -> None:
         """Close the shares that have ended; to be called after each change of a vault's state."""
         for path, held in list(self._open.items()):
-            if why := self._life.end_reason(held.share):
+            if why := self._end_reason(held.share):
                 self._end(path)
                 self._note(path, why)
 
     def require_usable(self, share: Share) -> None:
         """Raise Failure if a share has ended, or its vault is not open."""
-        try:
-            self._life.require_usable(share)
-        except Failure:
-            asyncio.get_running_loop().call_soon(self.end_finished)  # it may close this connection
-            raise
+        self._policy.reload(self._vaults.clock.wall())
+        vault = self._vaults.each.get(share.holder)
+        if self._end_reason(share):
+            failure = share_ended_error()
+        elif vault is not None and vault.state != "open":
+            failure = Failure(
+                "locked",
+                "The vault of the shared credential is not open.",
+                "`auth unlock` on its host",
+                vaults=[vault.provider],
+                stored=True,
+            )
+        else:
+            return
+        asyncio.get_running_loop().call_soon(self.end_finished)  # it may close this connection
+        raise failure
+
+    def _end_reason(self, share: Share) -> str:
+        """Return why a share has ended (`lock`, `policy`, `login`, `logout`), "" if it is not."""
+        if self._opening.is_locked:
+            return "lock"
+        if share.agreed not in {None, self._policy.changes}:
+            return "policy"
+        login = share.grant.login
+        here = [
+            each.record.login
+            for each in self._vaults.at(login.service, None)
+            if each.record.username == login.username
+        ]
+        if any(other != login for other in here):
+            return "login"
+        vault = self._vaults.each.get(share.holder)
+        return "" if here or (vault is not None and vault.state != "open") else "logout"
 
     def _begin(self, share: Share, uids: tuple[int, ...], lifetime: int | None) -> None:
         assert self._server is not None  # noqa: S101 - for the type checkers; `serve` comes first

@@ -14,9 +14,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.store.key_files import CREDENTIAL
 from tokenward_agent.store.lookup import locked_meanwhile_error
 from tokenward_agent.store.other_agents import OtherAgents
-from tokenward_agent.store.service_credential import NAME
 from tokenward_agent.store.slot_keys import UNATTENDED_SECONDS
 from tokenward_agent.vault.errors import Damaged, WrongKey
 
@@ -179,7 +179,7 @@ class Opening:
                 hint = error.hint if slot.kind == "program" else ""
                 self._note(vault.provider, str(error), hint)
             except WrongKey:
-                what = f"The credential `{NAME}`" if slot.kind == "passphrase" else "The key"
+                what = f"The credential `{CREDENTIAL}`" if slot.kind == "passphrase" else "The key"
                 self._note(
                     vault.provider, f"{what} of the slot `{slot.kind}` does not open it.", ""
                 )

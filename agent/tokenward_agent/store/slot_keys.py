@@ -7,7 +7,7 @@ A key is fetched into a block of the arena, which the caller gives back; it is n
 this process. Keyrings, programs and the derivation of a key from a passphrase run in a worker with
 a deadline, so none of them delays anything else.
 
-A passphrase comes from the user, with the request, or from the service manager (service_credential.py).
+A passphrase comes from the user, with the request, or from the service manager (key_files.py).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tokenward_agent.arena import Arena
+    from tokenward_agent.store.key_files import ServiceCredential
     from tokenward_agent.store.keyring_program import KeyringProgram
-    from tokenward_agent.store.service_credential import ServiceCredential
     from tokenward_agent.vault.slot import Param
 
 _IN_FILES = ("key-file", "dpapi")

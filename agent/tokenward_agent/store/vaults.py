@@ -66,9 +66,14 @@ class Vaults:
         self.closings = 0
         """How often a vault was closed; a request that waited compares it."""
         self.when_over: Callable[[Vault, list[Record]], None] = lambda _vault, _over: None
-        self.when_changed: Callable[[], None] = lambda: None  # opened, closed, locked or unlocked
+        self.observers: list[Callable[[], None]] = []
         for vault in self.each.values():
             vault.install_header(vault.read_header())
+
+    def when_changed(self) -> None:
+        """Call the observers: something was opened, closed, locked or unlocked."""
+        for observe in self.observers:
+            observe()
 
     def now(self) -> Now:
         """Return the time by all clocks."""

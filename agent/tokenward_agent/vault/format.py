@@ -46,12 +46,7 @@ HEAD_BYTES: Final = 32 + HEADER_BYTES + NONCE_SIZE
 PROVIDERS: Final = ("keyring", "disabled")
 
 _MAGIC: Final = b"tokenward-vault "
-_KEYS: Final = {
-    1: {"vault", "provider", "generation", "slots"},
-    2: {"vault", "provider", "generation", "seen", "slots"},
-    3: {"vault", "provider", "generation", "seen", "slots"},
-    4: {"vault", "provider", "generation", "seen", "slots"},
-}
+_KEYS: Final = {"vault", "provider", "generation", "seen", "slots"}
 
 
 class Header(NamedTuple):
@@ -129,7 +124,7 @@ def parse_head(data: Buffer, path: str) -> Head:
     if length > HEADER_BYTES or size + NONCE_SIZE > len(view):
         raise damaged_error(path, "it was cut off or its header is too long")
     try:
-        header = _header(_unpack(view[begin:size], HEADER_BYTES), _KEYS[version])
+        header = _header(_unpack(view[begin:size], HEADER_BYTES), version)
     except ValueError as error:
         raise damaged_error(path, f"its header is wrong: {error}") from None
     return Head(header, version, size, bytes(view[size : size + NONCE_SIZE]))
@@ -153,7 +148,8 @@ def damaged_error(path: str, reason: str) -> Damaged:
     return Damaged(f"{path} cannot be read: {reason}.")
 
 
-def _header(values: Any, keys: set[str]) -> Header:
+def _header(values: Any, version: int) -> Header:
+    keys = _KEYS if version > 1 else _KEYS - {"seen"}
     if not isinstance(values, dict) or values.keys() != keys:
         raise ValueError("a field is missing or unknown")
     vault_id, provider, generation = values["vault"], values["provider"], values["generation"]

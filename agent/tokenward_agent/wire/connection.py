@@ -21,7 +21,7 @@ from tokenward_agent.arena import wipe
 from tokenward_agent.failure import Failure, KeyDestroyed
 from tokenward_agent.wire.answer import Answer, failure_answer
 from tokenward_agent.wire.request import BadRequest, read_request
-from tokenward_protocol.errors import LocalError, RemoteError
+from tokenward_protocol import LocalError, RemoteError
 from tokenward_protocol.frames import PREFIX, find_frame, make_prefix
 
 if TYPE_CHECKING:

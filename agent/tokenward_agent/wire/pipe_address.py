@@ -60,13 +60,7 @@ def own_directory(path: str) -> str:
 class PipeAddress:
     """One address, held by this process from `__init__` to `release`."""
 
-    def __init__(
-        self,
-        path: str,
-        _handed: socket.socket | None = None,
-        _state: str | None = None,
-        _directory: str | None = None,
-    ) -> None:
+    def __init__(self, path: str, *_others: object) -> None:
         """Take the name; no service manager hands pipes over, and no variable names another one.
 
         Raise AlreadyRunning if another agent holds the address, ListenAddressError if it cannot be used.

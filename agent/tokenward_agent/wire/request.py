@@ -12,8 +12,7 @@ from __future__ import annotations
 import re
 from typing import TypeVar
 
-from tokenward_protocol import WIRE_VERSION
-from tokenward_protocol.errors import RemoteError
+from tokenward_protocol import WIRE_VERSION, RemoteError
 from tokenward_protocol.messages import (
     COMMON,
     COUNT,

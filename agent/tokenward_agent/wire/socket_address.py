@@ -28,6 +28,7 @@ import os
 import socket
 import stat
 
+from tokenward_agent.files import file_identity
 from tokenward_agent.wire.agent_record import AgentRecord, Claim
 from tokenward_agent.wire.listener import AlreadyRunning, ListenAddressError
 from tokenward_os.files import make_private
@@ -183,15 +184,6 @@ class SocketAddress:
             os.unlink(self.path)
         self._abandon()
         self._forget_record()
-
-
-def file_identity(path: str) -> tuple[int, int] | None:
-    """Return what distinguishes a file from one that replaces it; None if there is no file."""
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _lock(path: str) -> int:

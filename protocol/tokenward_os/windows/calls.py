@@ -128,6 +128,15 @@ def create_mutex(name: str, attributes: SecurityAttributes) -> int | None:
 tick_count = typed(_kernel32, "GetTickCount64", ctypes.c_uint64)
 unbiased_time = typed(_kernel32, "QueryUnbiasedInterruptTime", BOOL, POINTER(ctypes.c_uint64))
 
+
+def asleep_seconds() -> float:
+    """Return seconds that the machine has slept since it started, or fewer."""
+    asleep_too, awake = float(tick_count()) / 1000, ctypes.c_uint64()
+    if not unbiased_time(awake):  # read last: this process may be stopped in between
+        return 0.0
+    return max(asleep_too - awake.value / 10_000_000, 0.0)
+
+
 # Memory.
 working_set = typed(_kernel32, "SetProcessWorkingSetSize", BOOL, HANDLE, c_size_t, c_size_t)
 virtual_lock = typed(_kernel32, "VirtualLock", BOOL, c_void_p, c_size_t)
