@@ -21,9 +21,7 @@ class Failure(Exception):  # noqa: N818 - the protocol's own word would be "not 
 
     def __init__(self, code: str, message: str, hint: str = "", **more: Value) -> None:
         super().__init__(message)
-        self.code = code
-        self.hint = hint
-        self.more = more
+        self.code, self.hint, self.more = code, hint, more
 
 
 class SecretSource(Protocol):

@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
 _FIRST: Final = 3  # SD_LISTEN_FDS_START
 
-LISTENER: Final = b"Listener"
-"""The socket's name in the property list of launchd's job."""
-
+LISTENER: Final = b"Listener"  # the socket's name in the property list of launchd's job
 _NO_SOCKET: Final = {errno.ESRCH, errno.ENOENT}  # not a job of launchd; no socket of this name
 
 
@@ -173,9 +171,7 @@ class IdleExit:
     def __init__(
         self, seconds: int | None, server: Server, clock: Clock, expendable: Callable[[], bool]
     ) -> None:
-        self._seconds = seconds
-        self._server = server
-        self._clock = clock
+        self._seconds, self._server, self._clock = seconds, server, clock
         self._expendable = expendable
         self._came = -1
         self._since = 0

@@ -25,32 +25,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Protocol
 
-    class FileStatus(Protocol):
-        """The result of lstat(2) on an entry: inode(7)."""
-
+    class _FileStatus(Protocol):  # the result of lstat(2) on an entry: inode(7)
         @property
-        def st_mode(self) -> int:
-            """Kind and mode."""
-            ...
-
+        def st_mode(self) -> int: ...
         @property
-        def st_uid(self) -> int:
-            """Its owner."""
-            ...
-
+        def st_uid(self) -> int: ...
         @property
-        def st_gid(self) -> int:
-            """Its group."""
-            ...
+        def st_gid(self) -> int: ...
 
 
 ALL_IDS = 0xFFFFFFFF
 """The number outside of all user namespaces. The number itself, (uid_t) -1, is not a user's id."""
 
 
-MAX_LINKS = 40
-"""The most links on one path, as in the kernel: path_resolution(7)."""
-
+MAX_LINKS = 40  # the most links on one path, as in the kernel: path_resolution(7)
 OWN_PLACES = (
     "set HOME, or TOKENWARD_DIR and the XDG_* variables, to directories of your own"
     " (`sudo -H` does that for root)"
@@ -117,7 +105,7 @@ class FolderTrust:
     """The folders above paths on one system, as `who` sees them."""
 
     def __init__(
-        self, who: Identity, lstat: Callable[[str], FileStatus], readlink: Callable[[str], str]
+        self, who: Identity, lstat: Callable[[str], _FileStatus], readlink: Callable[[str], str]
     ) -> None:
         self._who = who
         self._lstat = lstat
@@ -149,11 +137,11 @@ class FolderTrust:
             if stat.S_ISDIR(found.st_mode) and found.st_mode & 0o1020 == 0o020
         ]
 
-    def ancestors(self, path: str) -> Iterator[tuple[str, FileStatus]]:
+    def ancestors(self, path: str) -> Iterator[tuple[str, _FileStatus]]:
         """Yield the existing entries above a path, links included."""
         yield from self._walk(path.rpartition("/")[0].split("/"))
 
-    def _walk(self, names: list[str]) -> Iterator[tuple[str, FileStatus]]:
+    def _walk(self, names: list[str]) -> Iterator[tuple[str, _FileStatus]]:
         here, links = "", 0
         while True:
             try:
@@ -178,7 +166,7 @@ class FolderTrust:
             name = names.pop(0)
             here = here.rpartition("/")[0] if name == ".." else f"{here}/{name}"
 
-    def _judge(self, place: str, found: FileStatus) -> Objection | None:
+    def _judge(self, place: str, found: _FileStatus) -> Objection | None:
         if not (self._who.trusts(found.st_uid) or self._is_of_roots_group(found)):
             return Objection(
                 f"{place} belongs to another user (uid {found.st_uid}), so nothing of yours is kept"
@@ -192,7 +180,7 @@ class FolderTrust:
             )
         return None
 
-    def _is_of_roots_group(self, found: FileStatus) -> bool:
+    def _is_of_roots_group(self, found: _FileStatus) -> bool:
         writable = found.st_gid == 0 and found.st_mode & 0o020
         return bool(writable) and self._who.uid != 0 and 0 in self._who.groups
 

@@ -15,17 +15,12 @@ from __future__ import annotations
 
 from tokenward_protocol import LocalError, RemoteError
 
-PREFIX = 6
-"""Bytes of the two length fields."""
-
-MAX_FRAME = 256 * 1024
-"""Largest `length`, in bytes; what ssh-agent allows too."""
-
+PREFIX = 6  # bytes of the two length fields
+MAX_FRAME = 256 * 1024  # largest `length`, in bytes; what ssh-agent allows too
 MAX_BODY = 64 * 1024
 """Largest body, in bytes: the longest token seen in the field has 5,000 characters."""
 
-MAX_HEADER = 0xFFFF
-"""Largest header, in bytes: the maximum of its length field."""
+MAX_HEADER = 0xFFFF  # largest header, in bytes: the maximum of its length field
 
 
 def read_sizes(prefix: bytes | bytearray | memoryview) -> tuple[int, int]:

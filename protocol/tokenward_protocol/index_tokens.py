@@ -55,9 +55,7 @@ LEAST_TTL: Final = 60
 MOST_TTL: Final = 366 * 86400
 """The longest lifetime in seconds: beyond a year, it would be as good as its parent."""
 
-MOST_SEALED_TTL: Final = 86400
-"""The same for a token that is derived from a sealed one."""
-
+MOST_SEALED_TTL: Final = 86400  # the same for a token that is derived from a sealed one
 _LEEWAY: Final = 60
 """Seconds: a token that becomes valid this soon may be valid by the clock of its index."""
 

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 TEXT, SERVICE, SPELLING, COUNT, FLAG = "text", "service", "spelling", "count", "flag"
 """The kinds of argument: bounded text, a service by its key or in any spelling, a number, a boolean."""
 
-MAX_TEXT = 1024
-"""Longest text argument, in bytes of UTF-8."""
-
-MAX_SERVICE = 2048
-"""Longest service, in any spelling, in bytes of UTF-8."""
+MAX_TEXT = 1024  # longest text argument, in bytes of UTF-8
+MAX_SERVICE = 2048  # longest service, in any spelling, in bytes of UTF-8
 
 NO_BODY, MAY_HAVE_BODY, HAS_BODY = range(3)
 
@@ -114,9 +111,7 @@ OPS = {
 PROVIDERS = ("keyring", "subprocess", "disabled")
 """Where a credential may rest; `subprocess` is another way to open the vault of `keyring`."""
 
-MEMORY = "memory"
-"""The provider in answers about a credential that is only in memory."""
-
+MEMORY = "memory"  # the provider in answers about a credential that is only in memory
 CODES = {
     "bad-frame": "the frame is malformed; the agent closes the connection after this answer",
     "too-large": "the frame or a value is past its limit",

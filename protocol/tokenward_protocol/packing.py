@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
     Value: TypeAlias = "bool | int | str | list[Value] | dict[str, Value] | None"
 
-MAX_DEPTH = 16
-"""Levels of arrays and maps, as read; messages have three."""
-
+MAX_DEPTH = 16  # levels of arrays and maps, as read; messages have three
 _UNSIGNED = ((0xCC, 1), (0xCD, 2), (0xCE, 4), (0xCF, 8))
 _SIGNED = ((0xD0, 1), (0xD1, 2), (0xD2, 4), (0xD3, 8))
 

@@ -33,12 +33,8 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FILE_BYTES: Final = 1 << 20
-"""A file of this size or more gets no further line."""
-
-FILES: Final = 8
-"""Number of files that are kept."""
-
+FILE_BYTES: Final = 1 << 20  # a file of this size or more gets no further line
+FILES: Final = 8  # number of files that are kept
 TAIL_BYTES: Final = FILE_BYTES
 """Bytes at a file's end that an agent reads before it goes on with the file."""
 

@@ -20,9 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LINE_BYTES: Final = 8 * 1024
-"""The longest line."""
-
+LINE_BYTES: Final = 8 * 1024  # the longest line
 READ_BYTES: Final = 64 * 1024
 """No agent ever wrote a longer line, not even an old one without bounds."""
 

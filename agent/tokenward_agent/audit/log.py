@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 FILE_CHAINS: Final = 32
 """The most agents that begin in one file: so a vault need not know more chains than it may."""
 
-LOG_CHAINS: Final = (FILES + 1) * FILE_CHAINS
-"""The most chains in the files of one log."""
-
+LOG_CHAINS: Final = (FILES + 1) * FILE_CHAINS  # the most chains in the files of one log
 _BEGINS: Final = b'","n":1,'
 
 
@@ -50,8 +48,7 @@ class AuditLog:
     def __init__(self, state: str, arena: Arena, clock: Clock) -> None:
         self.files = LogFiles(os.path.join(state, "audit"))
         self.chain = Chain(arena, log_name(state))
-        self.lost = 0
-        """Lines that could not be written since the last that was."""
+        self.lost = 0  # lines that could not be written since the last that was
         self.problem: str | None = None
         """Why lines cannot be written, as a sentence; None if they can."""
         self._clock = clock

@@ -18,12 +18,8 @@ from tokenward_agent.audit.lines import Line, read_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-NAMED: Final = 20
-"""Findings that are shown one by one; the rest is counted."""
-
-KEYS_SIZE: Final = 96
-"""Bytes for the keys of one chain during verification: three of 32."""
-
+NAMED: Final = 20  # findings that are shown one by one; the rest is counted
+KEYS_SIZE: Final = 96  # bytes for the keys of one chain during verification: three of 32
 STEPS: Final = 100_000
 """Keys of one chain that are derived at most beyond those of its lines: half a second."""
 

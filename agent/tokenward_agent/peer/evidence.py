@@ -56,8 +56,7 @@ _WHEEL: Final = re.compile(
 _BESIDE: Final = re.compile(r"(.+\.(?:tar\.gz|whl))(?:\.asc|\.[a-z]+\.attestation)")
 
 
-MOST_PROJECTS: Final = 32
-"""An upload of more projects is a mirror, not a release."""
+MOST_PROJECTS: Final = 32  # an upload of more projects is a mirror, not a release
 
 
 def project_of(file: str) -> str | None:
@@ -78,8 +77,7 @@ class Evidence(NamedTuple):
     word: str
 
 
-NOTHING: Final = Evidence((), "")
-"""Nothing is known."""
+NOTHING: Final = Evidence((), "")  # nothing is known
 
 
 def find_upload(requester: Requester) -> Upload | None:

@@ -35,8 +35,7 @@ class Peer:
         self._requester: Requester | None = None
         self._described: str | None = None
         self._hints: tuple[Requester, frozenset[str]] | None = None
-        self.wanted = ""
-        """What the credential is wanted for, once `describe` ran; "" if not known."""
+        self.wanted = ""  # what the credential is wanted for, once `describe` ran; "" if not known
         self._accepted = _now()
 
     @property

@@ -10,8 +10,7 @@ import os
 import sys
 from typing import Final, NamedTuple
 
-MOST: Final = 32
-"""Processes of a chain that are read, the peer included."""
+MOST: Final = 32  # processes of a chain that are read, the peer included
 
 
 class Process(NamedTuple):

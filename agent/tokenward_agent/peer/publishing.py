@@ -79,8 +79,7 @@ _TABLE: Final[Mapping[str, _Publisher]] = {
     "maturin": _Publisher("upload", "-r --repository --repository-url -u --username -p --password"),
     "devpi": _Publisher("upload", "--index --debug --setup-option --pypi-cleanup"),
 }
-PUBLISHERS: Final = frozenset(_TABLE)
-"""Names of the programs in the table."""
+PUBLISHERS: Final = frozenset(_TABLE)  # names of the programs in the table
 
 
 def upload_of(link: Link) -> Upload | None:

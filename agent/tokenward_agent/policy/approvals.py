@@ -19,12 +19,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from tokenward_agent.policy.rule import Rule
 
-ANSWER_SECONDS: Final = 60
-"""How long an answer holds for the process that asked."""
-
+ANSWER_SECONDS: Final = 60  # how long an answer holds for the process that asked
 MOST_ANSWERS: Final = 4096
-MOST_QUESTIONS: Final = 10
-"""Prompts a minute: with more, users would stop reading them."""
+MOST_QUESTIONS: Final = 10  # prompts a minute: with more, users would stop reading them
 
 
 class AccessKey(NamedTuple):

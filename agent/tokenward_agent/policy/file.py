@@ -17,9 +17,7 @@ from tokenward_agent.policy.deciding import possible_decisions
 from tokenward_agent.policy.rule import DENY, Policy
 from tokenward_os.files import SETTINGS
 
-MAX_SIZE: Final = 1024 * 1024
-"""Bytes of the largest file that is read."""
-
+MAX_SIZE: Final = 1024 * 1024  # bytes of the largest file that is read
 _SETTLED: Final = 2
 """Seconds until a change shows in a file's times: some file systems count whole seconds."""
 

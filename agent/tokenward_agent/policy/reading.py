@@ -55,11 +55,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MOST_RULES: Final = 256
-MOST_VALUES: Final = 256
-"""The most values of a list in a rule."""
-MOST_COUNT: Final = 1000
-"""The highest count of a rate limit."""
-
+MOST_VALUES: Final = 256  # the most values of a list in a rule
+MOST_COUNT: Final = 1000  # the highest count of a rate limit
 _KEYS: Final = {
     *("service", "username", "program", "purpose", "project"),
     *("decide", "remember", "rate", "ttl", "narrow"),
@@ -141,10 +138,7 @@ class _Reader:
     def __init__(
         self, entry: dict[str, Any], start: int, lines: list[bytes], named: dict[str, Any]
     ) -> None:
-        self._entry = entry
-        self._start = start
-        self._lines = lines
-        self._named = named
+        self._entry, self._start, self._lines, self._named = entry, start, lines, named
         self._number = 0
 
     def read_rule(self, number: int, resolved: Callable[[str], str]) -> Rule:

@@ -12,8 +12,7 @@ ALLOW: Final = "allow"
 ASK: Final = "ask"
 DENY: Final = "deny"
 DECISIONS: Final = (ALLOW, ASK, DENY)
-PURPOSES: Final = ("publish", "install")
-"""Purposes that a rule can match."""
+PURPOSES: Final = ("publish", "install")  # purposes that a rule can match
 
 
 class LockSettings(NamedTuple):

@@ -35,24 +35,16 @@ FOLDERS: Final = (
     "/usr/lib/ssh",
     "/usr/lib/openssh",
 )
-_USUAL: Final = ("pinentry",)
-"""The choice of the system's administrator, graphical or not."""
+_USUAL: Final = ("pinentry",)  # the choice of the system's administrator, graphical or not
 _GRAPHICAL: Final = ("pinentry-gnome3", "pinentry-qt", "pinentry-gtk-2", "pinentry-mac")
 _CURSES: Final = ("pinentry-curses", "pinentry-tty")
 _FIELDS: Final = ("ssh-askpass", "gnome-ssh-askpass", "ksshaskpass")
 
 
-SECONDS: Final = 60
-"""The time limit of a prompt, from the request on."""
-
-NOT_ASKED: Final = "no prompt could be shown"
-"""The reason in the log."""
-
-_LEAST: Final = 15
-"""Seconds that have to be left for reading a prompt."""
-
-_EARLIER: Final = 4
-"""Seconds by which the prompt ends before the agent's deadline."""
+SECONDS: Final = 60  # the time limit of a prompt, from the request on
+NOT_ASKED: Final = "no prompt could be shown"  # the reason in the log
+_LEAST: Final = 15  # seconds that have to be left for reading a prompt
+_EARLIER: Final = 4  # seconds by which the prompt ends before the agent's deadline
 
 
 def find_program(

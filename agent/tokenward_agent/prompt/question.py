@@ -17,12 +17,8 @@ if TYPE_CHECKING:
 
     from tokenward_agent.peer.requester import Requester
 
-SHORT: Final = 120
-"""Characters of a text from outside in one line."""
-
-_NAMED: Final = 5
-"""The most projects that are named."""
-
+SHORT: Final = 120  # characters of a text from outside in one line
+_NAMED: Final = 5  # the most projects that are named
 _STARTERS: Final = 4
 
 

@@ -46,15 +46,9 @@ class AgentRequests:
         share_requests: ShareRequests,
         stop: Callable[[], object],
     ) -> None:
-        self._settings = settings
-        self._report = report
-        self._arena = arena
-        self._vaults = vaults
-        self._opening = opening
-        self._auto_lock = auto_lock
-        self._derived_tokens = derived_tokens
-        self._log = log
-        self._authorizer = authorizer
+        self._settings, self._report, self._arena, self._vaults = settings, report, arena, vaults
+        self._opening, self._auto_lock, self._derived_tokens = opening, auto_lock, derived_tokens
+        self._log, self._authorizer = log, authorizer
         self._policy = authorizer.file
         self._share_requests = share_requests
         self._stop_agent = stop

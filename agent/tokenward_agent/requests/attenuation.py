@@ -103,12 +103,8 @@ class Delivery:
         likely: tuple[str, ...] = (),
         bounds: tuple[object, ...] = ("fetch",),
     ) -> None:
-        self._derived_tokens = derived_tokens
-        self._restriction = restriction
-        self._likely = likely
-        self.record = record
-        self.secret = secret
-        self.bounds = bounds
+        self._derived_tokens, self._restriction, self._likely = derived_tokens, restriction, likely
+        self.record, self.secret, self.bounds = record, secret, bounds
 
     @property
     def whole(self) -> bool:

@@ -75,10 +75,7 @@ class Authorizer:
     """Allows or refuses the fetches of one agent."""
 
     def __init__(self, file: PolicyFile, prompter: Prompter, vaults: Vaults, pinentry: str) -> None:
-        self.file = file
-        self._prompter = prompter
-        self._vaults = vaults
-        self._pinentry = pinentry
+        self.file, self._prompter, self._vaults, self._pinentry = file, prompter, vaults, pinentry
         self._approvals = Approvals()
         self._state = (file.changes, vaults.closings)
 

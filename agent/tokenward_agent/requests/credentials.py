@@ -44,12 +44,8 @@ class CredentialRequests:
         adopted: AdoptedSecrets,
         derived_tokens: DerivedTokens,
     ) -> None:
-        self._vaults = vaults
-        self._derived_tokens = derived_tokens
-        self._changes = changes
-        self._opening = opening
-        self._choice = choice
-        self._adopted = adopted
+        self._vaults, self._derived_tokens, self._changes = vaults, derived_tokens, changes
+        self._opening, self._choice, self._adopted = opening, choice, adopted
 
     async def login(self, request: Request, body: memoryview) -> Answer:
         """Store the secret in `body`, or adopt a secret of a keyring."""

@@ -49,14 +49,9 @@ class Dispatch:
         quick: Mapping[str, SyncHandler],
         slow: Mapping[str, AsyncHandler],
     ) -> None:
-        self._directory = directory
-        self._arena = arena
-        self._other_agents = other_agents
-        self._fetch = fetch
-        self._recorder = recorder
-        self._on_request = on_request
-        self._quick = quick
-        self._slow = slow
+        self._directory, self._arena, self._other_agents = directory, arena, other_agents
+        self._fetch, self._recorder, self._on_request = fetch, recorder, on_request
+        self._quick, self._slow = quick, slow
 
     def __call__(self, request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
         """Return the answer, or an awaitable of it; `body` is valid only during this call."""

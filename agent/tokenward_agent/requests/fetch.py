@@ -86,11 +86,8 @@ class Fetch:
         detector: _Detector,
         authorizer: _Authorizer,
     ) -> None:
-        self._vaults = vaults
-        self._opening = opening
-        self._adopted = adopted
-        self._derived_tokens = derived_tokens
-        self._detector = detector
+        self._vaults, self._opening, self._adopted = vaults, opening, adopted
+        self._derived_tokens, self._detector = derived_tokens, detector
         self._authorizer = authorizer
 
     def try_fetch(self, request: Request) -> Answer | None:

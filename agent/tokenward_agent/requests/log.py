@@ -38,10 +38,7 @@ class LogRequests:
     """Answers requests about the agent's log."""
 
     def __init__(self, log: AuditLog, vaults: Vaults, opening: Opening, arena: Arena) -> None:
-        self._log = log
-        self._vaults = vaults
-        self._opening = opening
-        self._arena = arena
+        self._log, self._vaults, self._opening, self._arena = log, vaults, opening, arena
         self._one = asyncio.Lock()
 
     async def log(self, request: Request, _body: memoryview) -> Answer:

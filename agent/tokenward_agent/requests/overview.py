@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from tokenward_protocol.index_tokens import IndexToken
     from tokenward_protocol.packing import Value
 
-PAGE_BYTES = 48 * 1024
-"""Bytes of names in one page of a list; a header holds 64 KiB."""
-
+PAGE_BYTES = 48 * 1024  # bytes of names in one page of a list; a header holds 64 KiB
 OPENED_BY = {
     "keyring": "a process that can read the item {username} of {service} in the system keyring",
     "program": "a process that can make {program} print the item {username} of {service}",
@@ -36,9 +34,7 @@ OPENED_BY = {
 HANDED = f"{OPENED_BY['passphrase']}, or a process that can read it where the service manager does"
 """The same for a passphrase that is a credential of the service manager."""
 
-_ENTRY_BYTES = 224
-"""An upper bound of an entry's size without its names and its token."""
-
+_ENTRY_BYTES = 224  # an upper bound of an entry's size without its names and its token
 _IN_SHORT = ("dialect", "location", "narrows", "confined", "visible", "expires", "projects")
 """The fields of a token in a list."""
 

@@ -46,9 +46,7 @@ class Recorder:
     """Writes the lines about one agent's requests, or those of the socket `share`, into its log."""
 
     def __init__(self, log: AuditLog, audit_anchoring: AuditAnchoring, share: str = "") -> None:
-        self._log = log
-        self._audit_anchoring = audit_anchoring
-        self._share = share
+        self._log, self._audit_anchoring, self._share = log, audit_anchoring, share
 
     def record_decision(self, request: Request, answer: Answer) -> None:
         """Write the line about a request, before its answer is sent."""

@@ -159,9 +159,7 @@ class ShareAuthorizer:
 
     def __init__(self, authorizer: Authorizer, clock: Clock, share: Share) -> None:
         self.file = authorizer.file
-        self._authorizer = authorizer
-        self._clock = clock
-        self._share = share
+        self._authorizer, self._clock, self._share = authorizer, clock, share
 
     def refuse_denied(self, _request: Request, record: Record) -> None:
         """Raise Failure if nothing of a record is handed out, whatever would be."""
@@ -226,10 +224,7 @@ class ShareFetch:
     def __init__(
         self, share: Share, fetch: Fetch, clock: Clock, require: Callable[[Share], None]
     ) -> None:
-        self._share = share
-        self._fetch = fetch
-        self._clock = clock
-        self._require = require
+        self._share, self._fetch, self._clock, self._require = share, fetch, clock, require
 
     def try_fetch(self, request: Request) -> Answer | None:
         """Answer at once; return None if the fetch has to wait. Raise Failure."""

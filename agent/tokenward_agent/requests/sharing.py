@@ -51,8 +51,7 @@ if TYPE_CHECKING:
 
 
 MOST_SHARES: Final = 16
-MOST_CONNECTIONS: Final = 32
-"""The most connections of one share at a time."""
+MOST_CONNECTIONS: Final = 32  # the most connections of one share at a time
 
 
 class _OpenShare(NamedTuple):
@@ -94,14 +93,9 @@ class ShareRequests:
         note: Callable[[str, str], None],
         folder: str,
     ) -> None:
-        self._vaults = vaults
-        self._opening = opening
-        self._policy = policy
-        self._derived_tokens = derived_tokens
-        self._fetch = fetch
-        self._dispatch = dispatch
-        self._note = note
-        self._folder = folder
+        self._vaults, self._opening, self._policy = vaults, opening, policy
+        self._derived_tokens, self._fetch, self._dispatch = derived_tokens, fetch, dispatch
+        self._note, self._folder = note, folder
         self._server: Server | None = None
         self._open: dict[str, _OpenShare] = {}
 

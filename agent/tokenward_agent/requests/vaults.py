@@ -37,14 +37,9 @@ class VaultRequests:
         adopted: AdoptedSecrets,
         restoring: Restoring,
     ) -> None:
-        self._vaults = vaults
-        self._opening = opening
-        self._locking = locking
-        self._creation = creation
-        self._choice = choice
-        self._program = program
-        self._adopted = adopted
-        self._restoring = restoring
+        self._vaults, self._opening, self._locking = vaults, opening, locking
+        self._creation, self._choice, self._program = creation, choice, program
+        self._adopted, self._restoring = adopted, restoring
 
     async def prepare(self, request: Request, _body: memoryview) -> Answer:
         """Choose the provider for a new credential."""

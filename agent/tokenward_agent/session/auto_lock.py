@@ -26,9 +26,7 @@ USES: Final = frozenset(
 )
 """Requests that keep an agent from being idle."""
 
-LEAST_SLEEP: Final = 2.0
-"""The shortest sleep that counts, in seconds."""
-
+LEAST_SLEEP: Final = 2.0  # the shortest sleep that counts, in seconds
 LOGIND: Final = "logind"
 SESSION_BUS: Final = "session bus"
 _CLOCK: Final = "clock"
@@ -50,12 +48,8 @@ class AutoLock:
         anchor: Callable[[], Awaitable[None]],
         close: Callable[[], None],
     ) -> None:
-        self._clock = clock
-        self._policy = policy
-        self._is_open = is_open
-        self._note = note
-        self._anchor = anchor
-        self._close = close
+        self._clock, self._policy, self._is_open, self._note = clock, policy, is_open, note
+        self._anchor, self._close = anchor, close
         self._used = clock.boot()
         self._slept = clock.asleep_seconds()
         self._last: tuple[str, int] | None = None

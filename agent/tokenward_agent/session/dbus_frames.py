@@ -24,9 +24,7 @@ from jeepney.wrappers import (  # type: ignore[import-untyped] # likewise
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-START: Final = 16
-"""Bytes of a frame that tell its size."""
-
+START: Final = 16  # bytes of a frame that tell its size
 MAX_FRAME: Final = 256 * 1024
 """The largest frame that is read: room for a list of two thousand sessions."""
 

@@ -70,10 +70,7 @@ class Logind:
         lock: Callable[[str], Awaitable[None]],
         woke: Callable[[], None],
     ) -> None:
-        self._bus = bus
-        self._uid = uid
-        self._locks = locks
-        self._lock = lock
+        self._bus, self._uid, self._locks, self._lock = bus, uid, locks, lock
         self._woke = woke
         self._inhibitor: int | None = None
         self._logged_in = False

@@ -31,12 +31,8 @@ if TYPE_CHECKING:
     from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_agent.vault.record import Key, Record
 
-KEPT_SECONDS = 300
-"""Seconds for which a secret is kept in memory."""
-
-AT_ONCE = 8
-"""Secrets that one reader reads at a time."""
-
+KEPT_SECONDS = 300  # seconds for which a secret is kept in memory
+AT_ONCE = 8  # secrets that one reader reads at a time
 _ROOM = 64 * 1024
 
 
@@ -53,10 +49,7 @@ class AdoptedSecrets:
     def __init__(
         self, arena: Arena, clock: Clock, key: ProcessKey, program: KeyringProgram
     ) -> None:
-        self._arena = arena
-        self._clock = clock
-        self._program = program
-        self._key = key
+        self._arena, self._clock, self._program, self._key = arena, clock, program, key
         self._kept: dict[Key, Reading] = {}
         self._reading: dict[Key, asyncio.Task[KeptSecret]] = {}
         self._turns = {name: asyncio.Semaphore(AT_ONCE) for name in ("keyring", "subprocess")}

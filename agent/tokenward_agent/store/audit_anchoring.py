@@ -26,8 +26,7 @@ SECONDS = 1.0
 SOON_SECONDS = 5.0
 """Seconds from a line to the save that tells it to an open vault without the chain."""
 
-RETRY_SECONDS = 300
-"""Seconds from a failed save to the next one that only the log needs."""
+RETRY_SECONDS = 300  # seconds from a failed save to the next one that only the log needs
 
 
 class AuditAnchoring:

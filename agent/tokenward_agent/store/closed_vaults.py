@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.record import Key, Record
     from tokenward_agent.vault.vault import Vault
 
-NAME: Final = "stored.json"
-"""The file's name in the state folder; small clients read it, too."""
-
+NAME: Final = "stored.json"  # the file's name in the state folder; small clients read it, too
 _SIZE: Final = 16
 
 

@@ -42,10 +42,7 @@ class Creation:
     """Creates the vaults of one agent and changes what opens them."""
 
     def __init__(self, vaults: Vaults, changes: Changes, keys: SlotKeys, arena: Arena) -> None:
-        self._vaults = vaults
-        self._changes = changes
-        self._keys = keys
-        self._arena = arena
+        self._vaults, self._changes, self._keys, self._arena = vaults, changes, keys, arena
         # One change of a vault's slots at a time, from making a key to forgetting another.
         self._one = {provider: asyncio.Lock() for provider in vaults.each}
 

@@ -47,11 +47,8 @@ if TYPE_CHECKING:
 FARTHEST: Final = 86400
 """Most seconds by which two clocks may differ: any mix-up of time zones, but not more."""
 
-MOST: Final = 64
-"""Indexes whose clocks are known at a time."""
-
-_UNSET: Final = 1
-"""Seconds by which two clocks of whole seconds may seem to drift apart."""
+MOST: Final = 64  # indexes whose clocks are known at a time
+_UNSET: Final = 1  # seconds by which two clocks of whole seconds may seem to drift apart
 
 
 class _Offset(NamedTuple):

@@ -35,12 +35,8 @@ _PROTECTED_BYTES: Final = 4096
 _FOREIGN: Final = "The vault opens by DPAPI, only for the Windows user that made it."
 
 
-CREDENTIAL: Final = "tokenward-passphrase"
-"""The credential's name in the unit."""
-
-MAX_SIZE: Final = 64 * 1024
-"""Bytes of the longest passphrase, as on the wire."""
-
+CREDENTIAL: Final = "tokenward-passphrase"  # the credential's name in the unit
+MAX_SIZE: Final = 64 * 1024  # bytes of the longest passphrase, as on the wire
 _MARK = bytes((0xEF, 0xBB, 0xBF))
 _UTF16 = (bytes((0xFF, 0xFE)), bytes((0xFE, 0xFF)))
 _ENDS, _BLANKS = b"\r\n", b" \t\r\n\v\f"

@@ -17,8 +17,7 @@ from tokenward_agent import files
 from tokenward_agent.failure import Failure
 
 _NAME = "locked"
-_OVER = "unlocked"
-"""The name of the marker that the last `unlock` ended."""
+_OVER = "unlocked"  # the name of the marker that the last `unlock` ended
 
 
 class LockMarker:

@@ -32,9 +32,7 @@ class Locking:
     """Locks and unlocks the vaults of one agent."""
 
     def __init__(self, vaults: Vaults, opening: Opening, marker: LockMarker) -> None:
-        self._vaults = vaults
-        self._opening = opening
-        self._marker = marker
+        self._vaults, self._opening, self._marker = vaults, opening, marker
         self._failures = 0
 
     @property

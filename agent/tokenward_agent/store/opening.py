@@ -36,11 +36,8 @@ UNATTENDED = ("key-file", "dpapi", "keyring", "program", "passphrase")
 RETRY_SECONDS = 5
 """Seconds from a failed attempt without the user to the next: a stuck keyring costs some."""
 
-_MOST_FAILURES = 100
-"""Each invalid bus that a request names adds an entry."""
-
-SETTLE_SECONDS = 1
-"""Seconds from the start of an opening; a working keyring has answered by then."""
+_MOST_FAILURES = 100  # each invalid bus that a request names adds an entry
+SETTLE_SECONDS = 1  # seconds from the start of an opening; a working keyring has answered by then
 
 
 class Opening:
@@ -49,10 +46,7 @@ class Opening:
     def __init__(
         self, vaults: Vaults, changes: Changes, keys: SlotKeys, marker: LockMarker
     ) -> None:
-        self._vaults = vaults
-        self._changes = changes
-        self._keys = keys
-        self._marker = marker
+        self._vaults, self._changes, self._keys, self._marker = vaults, changes, keys, marker
         self.other_agents = OtherAgents(vaults, changes, marker)
         """Sees what other agents did; a request that waited looks again."""
         self._openings: dict[str, asyncio.Task[None]] = {}  # in progress, by provider

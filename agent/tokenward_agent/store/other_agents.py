@@ -48,9 +48,7 @@ class OtherAgents:
     """Looks for one agent; `when_locked` is called if another agent has locked."""
 
     def __init__(self, vaults: Vaults, changes: Changes, marker: LockMarker) -> None:
-        self._vaults = vaults
-        self._changes = changes
-        self._marker = marker
+        self._vaults, self._changes, self._marker = vaults, changes, marker
         self.when_locked: Callable[[], None] = lambda: None
         self._stamps = {name: _stamp_of(vault) for name, vault in vaults.each.items()}
         self._folders = marker.folder, vaults.directory

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from tokenward_agent.store.vaults import Vaults
 
 PROBE_SECONDS: Final = 3.0
-STALE_SECONDS: Final = 3600
-"""Age from which a remembered result that turned out wrong is replaced."""
-
+STALE_SECONDS: Final = 3600  # age from which a remembered result that turned out wrong is replaced
 _FILE: Final = "probe.json"
 _ELSE: Final = "use `--keyring-provider disabled`"
 
@@ -82,10 +80,7 @@ class ProviderChoice:
     """Chooses for one agent; the client names the program that is on the user's PATH."""
 
     def __init__(self, vaults: Vaults, state: str, arena: Arena, program: KeyringProgram) -> None:
-        self._vaults = vaults
-        self._state = state
-        self._arena = arena
-        self._program = program
+        self._vaults, self._state, self._arena, self._program = vaults, state, arena, program
 
     async def choose(
         self, named: str | None, program: str | None, session: Mapping[str, str], *, probe: bool

@@ -36,14 +36,9 @@ _IN_FILES = ("key-file", "dpapi")
 ITEM = "tokenward"
 """The service of tokenward's items in a system keyring; the user name is the vault's id."""
 
-UNATTENDED_SECONDS = 3.0
-"""For a keyring without a user at the screen."""
-
-ATTENDED_SECONDS = 60.0
-"""For a keyring that may prompt the user itself."""
-
-ARGON2ID_SECONDS = 30.0
-"""For deriving a key from a passphrase, on a slow machine under load."""
+UNATTENDED_SECONDS = 3.0  # for a keyring without a user at the screen
+ATTENDED_SECONDS = 60.0  # for a keyring that may prompt the user itself
+ARGON2ID_SECONDS = 30.0  # for deriving a key from a passphrase, on a slow machine under load
 
 
 def item_names(kind: str, vault_id: str) -> dict[str, str]:
@@ -59,9 +54,7 @@ class SlotKeys:
         self, state: str, arena: Arena, credential: ServiceCredential, program: KeyringProgram
     ) -> None:
         self._files = KeyFiles(state)
-        self._arena = arena
-        self.credential = credential
-        self._program = program
+        self._arena, self.credential, self._program = arena, credential, program
 
     @contextlib.contextmanager
     def borrow(self, key: memoryview) -> Iterator[memoryview]:

@@ -63,8 +63,7 @@ class Vaults:
         self._first_end = Now(_NEVER, _NEVER, "")
         self.notes: dict[str, str] = {}  # why a vault could not be opened, by its provider
         self.hints: dict[str, str] = {}  # what helps, if known
-        self.closings = 0
-        """How often a vault was closed; a request that waited compares it."""
+        self.closings = 0  # how often a vault was closed; a request that waited compares it
         self.when_over: Callable[[Vault, list[Record]], None] = lambda _vault, _over: None
         self.observers: list[Callable[[], None]] = []
         for vault in self.each.values():

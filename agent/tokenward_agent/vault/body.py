@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     """Makes the chains for a vault's next save, from its id, its present chains and its key."""
     Records = dict[Key, Record]
 
-CHAINS: Final = 600
-"""Most chains that a vault vouches for: those of two logs at their longest."""
-
+CHAINS: Final = 600  # most chains that a vault vouches for: those of two logs at their longest
 NAME_DIGITS: Final = 16
 MAC_SIZE: Final = 32
 _DIGITS: Final = frozenset("0123456789abcdef")

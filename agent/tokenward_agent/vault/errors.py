@@ -22,9 +22,7 @@ class VaultError(Exception):
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.code = code
-        self.message = message
-        self.hint = hint
+        self.code, self.message, self.hint = code, message, hint
 
 
 class Damaged(VaultError):  # noqa: N818 - it says what a file is

@@ -103,9 +103,7 @@ class VaultSaver:
     """Saves *provider*'s vault in *storage* under *key*. Has no state: any thread may call it."""
 
     def __init__(self, storage: Storage, provider: str, key: DataKey) -> None:
-        self._storage = storage
-        self._provider = provider
-        self._key = key
+        self._storage, self._provider, self._key = storage, provider, key
 
     def save(
         self, known: Prepared, change: WholeChange, now: int, new_key: memoryview | None = None

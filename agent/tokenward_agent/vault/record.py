@@ -26,8 +26,7 @@ from tokenward_agent.vault.sealing import OVERHEAD, context
 if TYPE_CHECKING:
     Key = tuple[str, str]
 
-LONGEST: Final = 100 * 366 * 86_400
-"""Seconds; a longer lifetime is refused."""
+LONGEST: Final = 100 * 366 * 86_400  # seconds; a longer lifetime is refused
 
 
 SERVICE_BYTES: Final = 2048

@@ -36,8 +36,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE: Final = 10.0
-"""Seconds to wait for another process's save; one takes milliseconds."""
+PATIENCE: Final = 10.0  # seconds to wait for another process's save; one takes milliseconds
 
 
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -140,9 +139,7 @@ class Writer:
     """Changes the file while its lock is held."""
 
     def __init__(self, folder: Folder, name: str, path: str) -> None:
-        self._folder = folder
-        self._name = name
-        self._path = path
+        self._folder, self._name, self._path = folder, name, path
         self._mark = f".{name}."  # a temporary file is .NAME.RANDOM.tmp
 
     def replace(self, data: bytes, *, keep_previous: bool | None) -> None:

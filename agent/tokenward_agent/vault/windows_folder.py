@@ -26,9 +26,7 @@ from tokenward_os.windows import calls
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PATIENCE: Final = 2.0
-"""Seconds to wait for another process that has a file open."""
-
+_PATIENCE: Final = 2.0  # seconds to wait for another process that has a file open
 _IN_USE: Final = (calls.ERROR_ACCESS_DENIED, calls.ERROR_SHARING_VIOLATION)
 
 

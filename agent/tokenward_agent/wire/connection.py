@@ -50,8 +50,7 @@ if TYPE_CHECKING:
         def forget_connection(self, connection: Connection, /) -> None: ...
 
 
-FRAME_SECONDS = 5.0
-"""Longest time from a frame's first byte to its last."""
+FRAME_SECONDS = 5.0  # longest time from a frame's first byte to its last
 
 
 class Connection:

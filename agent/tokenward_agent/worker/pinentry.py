@@ -32,14 +32,11 @@ _RESET: Final = b"\x1b[?1049l\x1b[?25h\x1b[0m\r\n"
 _HUNG_UP: Final = getattr(select, "POLLRDHUP", 0)
 """Reports that the other end sends no more (Linux); POLLHUP is always reported."""
 
-_GLANCE: Final = 0.05
-"""Seconds between two looks at the settings of a program's terminal."""
+_GLANCE: Final = 0.05  # seconds between two looks at the settings of a program's terminal
 
 
 MAX_LINE: Final = 1000
-MAX_TEXT: Final = MAX_LINE - len("SETDESC ") - 1
-"""Bytes of a description, escaped."""
-
+MAX_TEXT: Final = MAX_LINE - len("SETDESC ") - 1  # bytes of a description, escaped
 _MAX_REPLY: Final = 64 * 1024
 TIMED_OUT: Final = 62
 CANCELLED: Final = 99
@@ -104,9 +101,7 @@ class Deadline:
     """
 
     def __init__(self, deadline: float, watched: int | None, console: TerminalState) -> None:
-        self._deadline = deadline
-        self._watched = watched
-        self._console = console
+        self._deadline, self._watched, self._console = deadline, watched, console
 
     @property
     def seconds_left(self) -> int:
@@ -188,9 +183,7 @@ class Pinentry:
     """A running pinentry; `stdin` and `stdout` are our ends of its pipes. Raises Stopped."""
 
     def __init__(self, stdin: int, stdout: int, deadline: Deadline) -> None:
-        self._stdin = stdin
-        self._stdout = stdout
-        self._deadline = deadline
+        self._stdin, self._stdout, self._deadline = stdin, stdout, deadline
         self._said = b""
         self._reply()  # it greets
 
