@@ -7,9 +7,6 @@ The first of these that the system grants:
   cannot hibernate while they are mapped, so they are not used on a machine that could;
 - ``mlock``: never swapped, left out of dumps, empty in a forked child;
 - ``unlocked: REASON``: ordinary memory.
-
-It does not protect a secret from root (in ``mlock`` memory), from the program itself, or from the
-hibernation image of a machine that hibernates.
 """
 
 from __future__ import annotations

@@ -78,7 +78,11 @@ def read_settings(options: argparse.Namespace) -> Settings:
         if not folder_trust.is_text(path):
             raise SettingsError(f"The path {folder_trust.printable(path)} is not valid UTF-8.")
     pinentry = os.environ.get("TOKENWARD_PINENTRY", "")
-    idle = _idle(os.environ.get("TOKENWARD_IDLE_EXIT", ""))
+    idle = os.environ.get("TOKENWARD_IDLE_EXIT", "")
+    try:
+        idle_seconds = durations.parse_seconds(idle) if idle else None
+    except ValueError as error:
+        raise SettingsError(f"TOKENWARD_IDLE_EXIT is not valid: {error}") from None
     return Settings(
         directory,
         state,
@@ -86,16 +90,9 @@ def read_settings(options: argparse.Namespace) -> Settings:
         options.ready_fd,
         os.path.abspath(config),
         pinentry,
-        idle,
+        idle_seconds,
         os.environ.get("CREDENTIALS_DIRECTORY", ""),
     )
-
-
-def _idle(text: str) -> int | None:
-    try:
-        return durations.parse_seconds(text) if text else None
-    except ValueError as error:
-        raise SettingsError(f"TOKENWARD_IDLE_EXIT is not valid: {error}") from None
 
 
 def parser() -> argparse.ArgumentParser:

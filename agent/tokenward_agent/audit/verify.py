@@ -46,13 +46,10 @@ class VerificationReport:
     of.
     """
 
+    lines = anchored = unanchored = lost = gone = 0
+    since: str | None = None
+
     def __init__(self) -> None:
-        self.lines = 0
-        self.anchored = 0
-        self.unanchored = 0
-        self.lost = 0
-        self.since: str | None = None
-        self.gone = 0
         self.problems: list[str] = []
 
 
@@ -74,7 +71,12 @@ class _Verification:
         self._fragments: list[tuple[int, int, int]] = []  # lines before it, file, number
         self._good: dict[tuple[str, int], Line] = {}
         for number, data in files:
-            self._parse(number, data)
+            for at, text in enumerate(data.split(b"\n"), 1):
+                line = read_line(text, number, at)
+                if line is not None:
+                    self._lines.append(line)
+                elif text:
+                    self._fragments.append((len(self._lines), number, at))
         self.report.lines = len(self._lines)
         self._find_reach()
         by_chain: dict[str, list[Line]] = {name: [] for name in known}
@@ -97,14 +99,6 @@ class _Verification:
                 self.report.unanchored += len(lines)
         self._check_unknown_chains()
         self._check_broken_lines()
-
-    def _parse(self, number: int, data: bytes) -> None:
-        for at, text in enumerate(data.split(b"\n"), 1):
-            line = read_line(text, number, at)
-            if line is not None:
-                self._lines.append(line)
-            elif text:
-                self._fragments.append((len(self._lines), number, at))
 
     def _find_reach(self) -> None:
         """Determine how far back the lines go: each has a number, and full files are removed."""

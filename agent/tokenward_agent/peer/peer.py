@@ -42,7 +42,11 @@ class Peer:
     def requester(self) -> Requester:
         """The requester, determined once."""
         if self._requester is None:
-            self._requester = self._identify()
+            try:
+                chain = chain_behind(self._sock, self._accepted)
+                self._requester = Requester.from_processes(chain)
+            except (OSError, MemoryError):
+                self._requester = UNKNOWN
         return self._requester
 
     @property
@@ -67,12 +71,6 @@ class Peer:
         if self._hints is None or self._hints[0] is not requester:
             self._hints = requester, requester.hints()
         return self._hints[1]
-
-    def _identify(self) -> Requester:
-        try:
-            return Requester.from_processes(chain_behind(self._sock, self._accepted))
-        except (OSError, MemoryError):
-            return UNKNOWN
 
 
 def _now() -> float:

@@ -52,7 +52,8 @@ class PolicyFile:
         if found is None:
             self._take(Policy(), "", None)
             return
-        seen = _file_identity(found)
+        times = found.st_mtime_ns, found.st_ctime_ns
+        seen = found.st_dev, found.st_ino, found.st_size, *times
         # A change within the resolution of the file's times would not show, so a file that changed
         # a moment ago is read again.
         if seen == self._seen and self._certain:
@@ -102,7 +103,3 @@ def _read_policy(path: str) -> Policy:
 
 def _describe_problem(error: OSError) -> str:
     return f"cannot be read: {error.strerror or type(error).__name__}"
-
-
-def _file_identity(found: os.stat_result) -> _Identity:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

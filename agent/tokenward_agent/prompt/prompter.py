@@ -55,9 +55,9 @@ def find_program(
     `named` is the configured one, a path or a name in the folders, "" for none. `runs` tells
     whether a path is a program.
     """
-    runs = _is_executable if runs is None else runs
     if named.startswith("/"):
         return named
+    runs = runs or (lambda path: os.path.isfile(path) and os.access(path, os.X_OK))
     return next(filter(runs, _candidates(named, display=display, tty=tty)), None)
 
 
@@ -73,10 +73,6 @@ def _candidates(named: str, *, display: bool, tty: bool) -> Iterator[str]:
     for name in names:
         for folder in FOLDERS:
             yield f"{folder}/{name}"
-
-
-def _is_executable(path: str) -> bool:
-    return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
 class PromptContext(NamedTuple):

@@ -71,17 +71,22 @@ class Restriction(NamedTuple):
 
 def read_restriction(request: Request) -> Restriction:
     """Return the requested restriction. Raise Failure with code `bad-request`."""
-    ttl, projects = request.count("ttl"), request.text("projects")
+    ttl = request.count("ttl")
     if ttl is not None and ttl < LEAST_TTL:
         raise Failure("bad-request", "An attenuated token must live for at least a minute.")
-    try:
-        names = () if projects is None else split_names(projects)
-    except ValueError as error:
-        raise Failure("bad-request", f"The project is not valid: {error}.") from None
-    found = Restriction(request.flag("whole"), ttl, names)
+    found = Restriction(request.flag("whole"), ttl, read_projects(request))
     if found.whole and found.is_explicit:
         raise Failure("bad-request", "A token cannot be handed out both whole and attenuated.")
     return found
+
+
+def read_projects(request: Request) -> tuple[str, ...]:
+    """Return the projects that a request names, normalised. Raise Failure."""
+    text = request.text("projects")
+    try:
+        return () if text is None else split_names(text)
+    except ValueError as error:
+        raise Failure("bad-request", f"The project is not valid: {error}.") from None
 
 
 class Delivery:

@@ -213,13 +213,8 @@ class Creation:
                 await self._vaults.change(
                     vault, lambda: rekey(vault, [(kind, params, key)], data_key, scratch, now)
                 )
-        await self._forget(before, kind, vault_id, session)
-
-    async def _forget(
-        self, slots: tuple[Slot, ...], kept: str, vault_id: str, session: Mapping[str, str]
-    ) -> None:
-        for slot in slots:
-            if slot.kind != kept:
+        for slot in before:
+            if slot.kind != kind:
                 await self._keys.forget(slot, vault_id, session)
 
 

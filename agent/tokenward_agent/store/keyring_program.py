@@ -137,10 +137,6 @@ def program_objection(program: str, uid: int) -> str | None:
     return None
 
 
-def _is_inside(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")
-
-
 def _is_in_virtual_environment(program: str) -> bool:
     """Tell whether `pyvenv.cfg` is beside the program or one folder up (PEP 405).
 
@@ -153,7 +149,7 @@ def _is_in_virtual_environment(program: str) -> bool:
 
 def _is_ours(real: str) -> bool:
     """Tell whether a program is tokenward's own, by its place or its contents."""
-    if _is_inside(real, os.path.dirname(os.path.realpath(tokenward_agent.__path__[0]))):
+    if real.startswith(f"{os.path.dirname(os.path.realpath(tokenward_agent.__path__[0]))}/"):
         return True
     try:
         file = os.open(real, os.O_RDONLY | CLOSED)
