@@ -21,8 +21,8 @@ from tokenward_agent.worker import runner
 from tokenward_agent.worker.runner import (
     _WORKER,
     WorkerError,
-    _command,
     run_job,
+    worker_command,
     worker_environment,
 )
 
@@ -360,7 +360,7 @@ def test_a_worker_gets_the_variables_of_a_session_and_no_others() -> None:
 @needs_remote_exec
 @pytest.mark.parametrize("job", ["argon2id", "keyring-get"])
 def test_a_worker_is_deaf_to_code_from_outside(job: str) -> None:
-    command = _command(job)
+    command = worker_command(job)
     assert is_deaf(command[: command.index(_WORKER)])
 
 

@@ -44,6 +44,8 @@ _TABLE: Final[Mapping[str, _Publisher]] = {
         "upload",
         "-r --repository --repository-url --sign-with -i --identity -u --username -p"
         " --password -c --comment --config-file --cert --client-cert",
+        "-s --sign --attestations --non-interactive --skip-existing --verbose"
+        " --disable-progress-bar",
     ),
     "uv": _Publisher(
         "publish",

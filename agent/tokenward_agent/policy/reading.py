@@ -13,7 +13,8 @@
     narrow = false          # with `allow` and `ask`: hand out the stored token
 
 Each key takes a text; keys that a rule matches by take a list of texts as well. The file's top has
-the programs for prompts and keys, and when the agent locks by itself; the last four are the defaults:
+the programs for prompts and keys, how runs reach their indexes (relay_settings.py), and when the
+agent locks by itself; the last four are the defaults:
 
     pinentry = "/usr/bin/pinentry-qt"
     keyring-program = "/usr/bin/keyring"
@@ -34,6 +35,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from tokenward_agent.policy.relay_settings import read_relay_settings
 from tokenward_agent.policy.rule import (
     ASK,
     DECISIONS,
@@ -104,13 +106,17 @@ def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
     program = table.get("keyring-program", "")
     if not isinstance(program, str) or (program and not program.startswith("/")):
         raise PolicyError("has a `keyring-program` that is not an absolute path")
+    try:
+        relay = read_relay_settings(table)
+    except ValueError as error:
+        raise PolicyError(str(error)) from None
     rules = (
         _Reader(entry, start, lines, named if isinstance(named, dict) else {}).read_rule(
             number, resolved
         )
         for number, (entry, start) in enumerate(zip(entries, starts, strict=True), 1)
     )
-    return Policy(tuple(rules), pinentry, read_lock_settings(table), program)
+    return Policy(tuple(rules), pinentry, read_lock_settings(table), program, relay)
 
 
 def read_lock_settings(table: Mapping[str, Any]) -> LockSettings:

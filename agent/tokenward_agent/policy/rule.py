@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from tokenward_agent.policy.relay_settings import RelaySettings
+
 ALLOW: Final = "allow"
 ASK: Final = "ask"
 DENY: Final = "deny"
@@ -63,9 +65,10 @@ class Rule(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """The rules in their order, the programs for prompts and keys ("" for any), and `locks`."""
+    """The rules in their order, the programs for prompts and keys ("" for any), locks and relays."""
 
     rules: tuple[Rule, ...] = ()
     pinentry: str = ""
     locks: LockSettings = LockSettings()
     keyring_program: str = ""
+    relay: RelaySettings = RelaySettings()

@@ -30,9 +30,16 @@ if TYPE_CHECKING:
     SyncHandler = Callable[[Request], Answer]
     AsyncHandler = Callable[[Request, memoryview], Awaitable[Answer]]
 
-    class _Fetch(Protocol):
-        def try_fetch(self, request: Request, /) -> Answer | None: ...
-        async def fetch(self, request: Request, body: memoryview, /) -> Answer: ...
+    class FetchHandler(Protocol):
+        """Answers fetches."""
+
+        def try_fetch(self, request: Request, /) -> Answer | None:
+            """Answer at once; return None if the fetch has to wait."""
+            ...
+
+        async def fetch(self, request: Request, body: memoryview, /) -> Answer:
+            """Answer after waiting."""
+            ...
 
 
 class Dispatch:
@@ -43,7 +50,7 @@ class Dispatch:
         directory: str,
         arena: Arena,
         other_agents: OtherAgents,
-        fetch: _Fetch,
+        fetch: FetchHandler,
         recorder: Recorder,
         on_request: Callable[[str], None],
         quick: Mapping[str, SyncHandler],

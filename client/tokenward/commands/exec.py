@@ -47,6 +47,18 @@ def describe(parser: Parser, _command: str) -> None:
         help="an index that CMD may use (default: pypi); may be repeated; uploads go to the first",
     )
     argument_parser.add_width(parser)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--relay",
+        action="store_true",
+        help="CMD gets no credential: a relay adds it on the way, and judges every upload",
+    )
+    how.add_argument(
+        "--env", action="store_true", help="CMD gets the credentials in its environment (default)"
+    )
+    parser.add_argument(
+        "--read-only", action="store_true", help="with --relay: CMD may publish nothing"
+    )
     parser.examples(
         "auth exec -- twine upload dist/*               the token for PyPI, for twine alone",
         "auth exec --index testpypi -- uv publish       upload to TestPyPI",
@@ -62,6 +74,8 @@ def run(arguments: Namespace, session: Session) -> None:
     if not program or not program[0]:
         raise CommandError("The command to run is missing.", "`auth exec -- twine upload dist/*`")
     services = _services(arguments.index or ["pypi"], session)
+    if arguments.relay:
+        _run_behind_relay(arguments, program, services, session)
     if words := command.refusal(program, services[0].publish_key):
         raise CommandError(
             f"`{words}` would send the credential of {display(services[0].publish_key)} elsewhere.",
@@ -76,6 +90,29 @@ def run(arguments: Namespace, session: Session) -> None:
     session.terminal.detail(f"Set for {os.path.basename(program[0])}: {join_words(sorted(found))}.")
     if gone := sorted(set(session.environ) - set(environ)):
         session.terminal.detail(f"Removed from its environment: {join_words(gone)}.")
+    session.tell_notices()
+    _become(program, environ)
+
+
+def _run_behind_relay(
+    arguments: Namespace, program: list[str], services: list[Service], session: Session
+) -> NoReturn:
+    from tokenward.exec.relay import run_environment
+
+    for service in services:
+        session.agree_to(service, "Use its credential?", "Nothing was started.")
+
+    def uv_of(installs: Sequence[Access]) -> Mapping[str, str]:
+        return _uv_variables(program, installs, session)[0]
+
+    environ = run_environment(
+        services,
+        program,
+        arguments.project or (),
+        session,
+        uv_of,
+        read_only=arguments.read_only,
+    )
     session.tell_notices()
     _become(program, environ)
 
@@ -194,17 +231,24 @@ def _find_variables(
         session.terminal.hint("run `auth setup`; then poetry finds the credential by the URL")
     if "uv" in without:
         return tool_variables(indexes, without=without)
+    uv, unsettled = _uv_variables(program, installs, session)
+    for url in unsettled if command.resolves(program) else ():
+        warn(f"From {url} uv may take packages that it otherwise takes from another index.")
+    return tool_variables(indexes, without=without) | uv
+
+
+def _uv_variables(
+    program: Sequence[str], installs: Sequence[Access], session: Session
+) -> tuple[dict[str, str], list[str]]:
+    """Return the variables for uv, and the URLs by which it may resolve otherwise than without."""
     read = session.settings.uv
-    is_elsewhere = any(environ.get(name) for name in exec_uv.OTHER_SETTINGS)
-    uv, unsettled = exec_uv.uv_variables(
+    is_elsewhere = any(session.environ.get(name) for name in exec_uv.OTHER_SETTINGS)
+    return exec_uv.uv_variables(
         installs,
         exec_uv.ResolverSettings(read or ()),
         is_uv=command.runs(program, "uv"),
         is_known=read is not None and not is_elsewhere and command.reads_what_is_here(program),
     )
-    for url in unsettled if command.resolves(program) else ():
-        warn(f"From {url} uv may take packages that it otherwise takes from another index.")
-    return tool_variables(indexes, without=without) | uv
 
 
 def _places_of(program: Sequence[str], session: Session, *by: str) -> Iterator[str]:

@@ -62,7 +62,7 @@ class ExecIndex:
         self.name = name
 
 
-_UPLOADS = (
+UPLOADS = (
     ("TWINE_REPOSITORY_URL", "TWINE_USERNAME", "TWINE_PASSWORD"),
     ("UV_PUBLISH_URL", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"),
     ("PDM_PUBLISH_REPO", "PDM_PUBLISH_USERNAME", "PDM_PUBLISH_PASSWORD"),
@@ -83,7 +83,7 @@ _OTHERS = {
 }
 """Other variables that name an index to one of the tools, or may hold a credential for one."""
 
-_ONE_VALUE = {*_OTHERS, *_TOKENS.values(), *(name for names in _UPLOADS for name in names)}
+_ONE_VALUE = {*_OTHERS, *_TOKENS.values(), *(name for names in UPLOADS for name in names)}
 _BY_NAME = re.compile(
     r"UV_INDEX_TOKEN_.+|UV_INDEX_.+_(USERNAME|PASSWORD)"
     r"|POETRY_(PYPI_TOKEN|HTTP_BASIC|REPOSITORIES)_.+"
@@ -115,7 +115,7 @@ def may_lead_elsewhere(variable: str) -> bool:
 
 def is_upload_url(variable: str) -> bool:
     """Return whether a tool sends a secret of another variable to the URL in this one."""
-    urls = {url for url, _, _ in _UPLOADS}
+    urls = {url for url, _, _ in UPLOADS}
     return variable in urls or re.fullmatch(r"POETRY_REPOSITORIES_.+_URL", variable) is not None
 
 
@@ -145,13 +145,15 @@ def child_environment(environ: Mapping[str, str], found: Mapping[str, str]) -> d
 
 
 def with_user_info(access: Access) -> str:
-    """Return the URL with user name and secret."""
+    """Return the URL with user name and secret, or as it is if there is no user name."""
+    if not access.username:
+        return access.url
     scheme, _, rest = access.url.partition("://")
     return f"{scheme}://{_quote(access.username)}:{_quote(access.secret)}@{rest}"
 
 
 def _uploads(access: Access, without: Collection[str]) -> Iterator[tuple[str, str]]:
-    for url, username, secret in _UPLOADS:
+    for url, username, secret in UPLOADS:
         if url.partition("_")[0].lower() in without:
             continue
         yield url, access.url

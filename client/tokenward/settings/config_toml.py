@@ -5,13 +5,16 @@
     keyring-exclusive = true            # tools' keyring asks no other backend (keyring_backend.py)
     pinentry = "/usr/bin/pinentry-qt"   # the program by which the agent prompts the user
     keyring-program = "/opt/bin/keyring"  # the provider subprocess runs this one
+    ca = "/etc/ssl/company.pem"         # and proxy: how a run's relay reaches indexes (docs/RELAY.md)
     lock-on-screen-lock = true          # and lock-on-sleep, lock-on-logout, lock-after-idle = "8h"
 
     [services.internal]                 # a name for an index; at least one of the URLs
     url = "https://index.example/simple/"
     publish-url = "https://index.example/legacy/"
     username = "alice"
-    kind = "gitlab"                     # anaconda, devpi, gitlab or jfrog, if the URL does not tell
+    kind = "gitlab"                     # anaconda, azure, devpi, gitlab or jfrog
+    also-read = ["/files/"]             # more paths that a run may read
+    pass = ["/api/search/"]             # paths that a run may use without the credential
 
     [[policy]]                          # rules of what is handed out, for the agent
     decide = "ask"
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 
 _FIXED = {env_form(name) for name in FIXED}
 _LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-idle")
-_OF_THE_AGENT = ("pinentry", "keyring-program", "policy", *_LOCKS)
+_OF_THE_AGENT = ("pinentry", "keyring-program", "policy", "ca", "proxy", *_LOCKS)
+_OF_A_SERVICE = ("url", "publish-url", "username", "kind", "also-read", "pass")
 _KNOWN = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", *_OF_THE_AGENT)
 
 
@@ -93,7 +97,7 @@ def _definition(name: str, table: Any, path: str) -> Definition:
         )
     if not isinstance(table, dict):
         raise CommandError(f"`services.{name}` in {path} is not a table.")
-    _only(table, ("url", "publish-url", "username", "kind"), where, path)
+    _only(table, _OF_A_SERVICE, where, path)
     url = _text(table, "url", where, path)
     publish_url = _text(table, "publish-url", where, path)
     if not url and not publish_url:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ANACONDA, DEVPI, GITLAB, JFROG = KINDS = ("anaconda", "devpi", "gitlab", "jfrog")
+ANACONDA, AZURE, DEVPI, GITLAB, JFROG = KINDS = ("anaconda", "azure", "devpi", "gitlab", "jfrog")
 """The kinds of index that a file may give, if the URL does not tell."""
 
 
