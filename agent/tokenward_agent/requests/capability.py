@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.relay.process import RelayProcess
-    from tokenward_agent.store.process_key import ProcessKey
+    from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_agent.wire.answer import SecretSource
 
 CAPABILITY: Final = b"tokenward-run-"
