@@ -7,7 +7,7 @@ itself leaves nothing behind.
 from __future__ import annotations
 
 from tokenward.errors import CommandError
-from tokenward.once import once
+from tokenward.light import once
 from tokenward.services import is_asleep
 from tokenward.settings import service_names as names
 from tokenward.settings.effective import Settings, settings_here
@@ -132,7 +132,7 @@ class Session:
         except AgentError as refused:
             if refused.code != "consent":
                 raise
-        from tokenward.transport.prompt_context import prompt_arguments
+        from tokenward.transport.connection import prompt_arguments
 
         return self.ask_once(op, body, **arguments, **prompt_arguments(self.environ))
 

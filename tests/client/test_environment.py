@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tokenward.credentials import environment
-from tokenward.settings.index_definition import Definition
-from tokenward.settings.service_names import Names
+from tokenward.settings.service_names import Definition, Names
 from tokenward_protocol.urls import PYPI, TESTPYPI
 
 INDEX = Definition(

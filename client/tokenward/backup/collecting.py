@@ -9,7 +9,7 @@ unless the user says `--replace`; expired credentials are left out.
 from __future__ import annotations
 
 from tokenward.backup.file_format import ExportEntry
-from tokenward.credentials import token_format
+from tokenward.credentials import storing
 from tokenward.credentials.bulk_store import FAILED, ImportOutcome
 from tokenward.credentials.listing import list_stored
 from tokenward.credentials.storing import fetch_stored
@@ -66,8 +66,8 @@ def bring_back(takeover: Takeover, entry: ExportEntry, now: int) -> ImportOutcom
     if lifetime is not None and lifetime <= 0:
         return over
     try:
-        body, _ = token_format.check_secret_for((entry.service,), entry.username, entry.secret)
-    except token_format.ExpiredError:
+        body, _ = storing.check_secret_for((entry.service,), entry.username, entry.secret)
+    except storing.ExpiredError:
         return over
     except CommandError as refused:
         return ImportOutcome(

@@ -13,7 +13,7 @@ import shlex
 import stat
 import sys
 
-from tokenward.checks.finding import ok, problem, warning
+from tokenward.checks import ok, problem, warning
 from tokenward.files import own_folders
 from tokenward.ui.formatting import count_of, join_words
 from tokenward_os.files import open_to_others
@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenward.checks.finding import Finding
+    from tokenward.checks import Finding
 
 STALE_SECONDS = 3600
 """The age in seconds from which a temporary file is abandoned: no save takes that long."""

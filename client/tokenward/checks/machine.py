@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import re
 
-from tokenward.checks.finding import ok, warning
+from tokenward.checks import ok, warning
 from tokenward.ui.formatting import join_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tokenward.checks.finding import Finding
+    from tokenward.checks import Finding
 
 
 def swap(swaps: str, encrypted: Callable[[str], bool]) -> Finding:

@@ -15,7 +15,7 @@ from tokenward.ui.formatting import join_words
 from tokenward_protocol.urls import display
 
 if sys.platform == "win32":
-    from tokenward.windows.running import Running
+    from tokenward.windows.process import Running
 else:
     from tokenward.transport.process import Running
 

@@ -18,7 +18,7 @@ from tokenward.errors import CommandError, sayable
 from tokenward.exec import command, project_options
 from tokenward.exec import uv as exec_uv
 from tokenward.exec.environment import Access, ExecIndex, child_environment, tool_variables
-from tokenward.settings.index_definition import env_form
+from tokenward.settings.service_names import env_form
 from tokenward.transport.connect import AgentError
 from tokenward.ui import argument_parser
 from tokenward.ui.formatting import credential_text, join_words

@@ -1,18 +1,30 @@
-"""`auth helper`: the credential helper protocol of Bazel and uv on stdin and stdout.
+"""`auth helper`: the credential helper protocol of Bazel and uv: one JSON object in, one out.
 
-A tool runs it, so it never prompts the user, not even on a terminal.
+    {"uri": "https://index.example/x"}  ->  {"headers": {"Authorization": ["Basic …"]}}
+
+`{"headers": {}}` is a miss. `expires` (RFC 3339) is when the credential expires, if it does: the
+tool keeps it until then. A user name in the URI is a filter, a password there is ignored. A tool
+runs this, so it never prompts the user, not even on a terminal.
+
+https://github.com/EngFlow/credential-helper-spec
 """
 
 from __future__ import annotations
 
-from tokenward.helpers import bazel, credentials, program
+import base64
+
+from tokenward.errors import CommandError
+from tokenward.helpers import credentials, program
+from tokenward.light import parse_json
 from tokenward.ui import argument_parser
-from tokenward.ui.formatting import credential_text
+from tokenward.ui.formatting import credential_text, timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Any
 
+    from tokenward.credentials.lookup import FoundCredential
     from tokenward.session import Session
     from tokenward.ui.argument_parser import Parser
 
@@ -43,7 +55,7 @@ def describe(parser: Parser, _command: str) -> None:
 def run(_arguments: Namespace, session: Session) -> None:
     """Answer one request."""
     session.terminal.attended = False
-    uri = bazel.uri_of(program.read_text())
+    uri = uri_of(program.read_text())
     service = credentials.service_of(uri)
     found = (
         None
@@ -57,4 +69,38 @@ def run(_arguments: Namespace, session: Session) -> None:
         session.terminal.detail(
             f"From the {kind} {place}: {credential_text(found.username, found.service)}."
         )
-    session.terminal.json(bazel.answer(found))
+    session.terminal.json(answer(found))
+
+
+def uri_of(request: str) -> str:
+    """Return the URI of a request. Raises CommandError if it is malformed."""
+    try:
+        asked = parse_json(request)
+    except (ValueError, RecursionError):
+        asked = None
+    if not isinstance(asked, dict):
+        raise CommandError(
+            "Standard input is not a JSON object.",
+            'write {"uri": "https://h.example/"} to it',
+        )
+    uri = asked.get("uri")
+    if not isinstance(uri, str):
+        raise CommandError("The `uri` of the request is not text.")
+    if "://" not in uri:
+        raise CommandError("The request's `uri` is not absolute.", "begin it with https://")
+    return uri
+
+
+def answer(found: FoundCredential | None) -> dict[str, Any]:
+    """Return the response. Raises CommandError for a user name that HTTP cannot carry."""
+    if found is None:
+        return {"headers": {}}
+    if ":" in found.username:  # HTTP would count the rest as the password
+        raise CommandError("The account's user name has a colon, which HTTP cannot carry.")
+    both = found.username.encode() + b":" + found.secret
+    response: dict[str, Any] = {
+        "headers": {"Authorization": [f"Basic {base64.b64encode(both).decode()}"]}
+    }
+    if found.expires is not None:
+        response["expires"] = timestamp(found.expires)
+    return response

@@ -7,34 +7,90 @@ from its source once it is stored here and was read back; every other secret sta
 from __future__ import annotations
 
 from tokenward import sources
-from tokenward.credentials import token_format
+from tokenward.credentials import storing
 from tokenward.credentials.bulk_store import (
     ALREADY,
     DIFFERENT,
     FAILED,
     HELD,
+    NEW,
+    REPLACED,
     ImportOutcome,
     Takeover,
 )
 from tokenward.errors import CommandError
 from tokenward.settings import directories
-from tokenward.sources import removal
-from tokenward.sources.document import Document
-from tokenward.sources.gathering import gather
-from tokenward.sources.row import Row
+from tokenward.sources import gather
+from tokenward.sources.document import Document, remove_secrets
 from tokenward.ui import argument_parser
 from tokenward.ui.formatting import count_of, credential_text
+from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
+    from typing import Any
 
     from tokenward.session import Session
-    from tokenward.sources.found import ForeignCredential
-    from tokenward.sources.known import KnownIndexes
+    from tokenward.sources.found import ForeignCredential, KnownIndexes
     from tokenward.sources.system_keyring import Items
     from tokenward.ui.argument_parser import Parser
+
+
+FOUND, SKIPPED = "found", "skipped"
+"""States besides those of an outcome: only looked at; cannot be imported."""
+
+_WOULD = {
+    NEW: "would be stored",
+    REPLACED: "would replace another secret",
+    ALREADY: "is stored already",
+    DIFFERENT: "differs from the stored one, and is left out",
+}
+
+
+class Row:
+    """A credential under one key, or under none if its key is not known. It shows no secret."""
+
+    def __init__(
+        self,
+        origin: Document | Items,
+        found: ForeignCredential,
+        key: str | None = None,
+        outcome: ImportOutcome | None = None,
+    ) -> None:
+        self.source = origin.source
+        self.file = origin.path
+        self.found = found
+        self.key = key
+        state = SKIPPED if found.problem else FOUND
+        self.outcome = outcome or ImportOutcome(state, found.problem, found.hint)
+        self.removed = False
+
+    @property
+    def where(self) -> str:
+        """Where it was, for the user."""
+        return f"{self.found.place} in {self.file}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Describe it for a program."""
+        return {
+            "source": self.source,
+            "file": self.file,
+            "place": self.found.place,
+            "service": self.key,
+            "username": self.found.username or None,
+            "state": self.outcome.state,
+            "message": self.outcome.message or None,
+            "removed": self.removed,
+        }
+
+    def as_cells(self) -> tuple[str, ...]:
+        """Return its cells in the table: service, user name, place, what would be done."""
+        would = _WOULD.get(self.outcome.state, self.outcome.message)
+        result = f"{would} ({self.outcome.notice})" if self.outcome.notice else would
+        service = display(self.key) if self.key else "-"
+        return service, self.found.username or "-", self.where, result
 
 
 def describe(parser: Parser, _command: str) -> None:
@@ -207,7 +263,7 @@ class _Import:
     ) -> ImportOutcome:
         """Check one credential as a login does, and take it over."""
         try:
-            checked = token_format.check_secret_for((key,), found.username, found.secret)
+            checked = storing.check_secret_for((key,), found.username, found.secret)
         except CommandError as refused:
             return ImportOutcome(FAILED, str(refused), refused.hint)
         source = f", from {found.place} in {origin.path}"
@@ -234,7 +290,7 @@ class _Import:
             return
         try:
             if isinstance(origin, Document):
-                was_open = removal.remove_secrets(origin, settled)
+                was_open = remove_secrets(origin, settled)
             else:
                 was_open = False
                 origin.remove(settled)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward.credentials.listing import list_stored
-from tokenward.credentials.token_description import advice_text, end_of, scope_text
+from tokenward.credentials.listing import advice_text, end_of, list_stored, scope_text
 from tokenward.ui.formatting import ago_text, ahead_text, join_words, timestamp
 from tokenward_protocol.urls import PAGES, display
 

@@ -6,16 +6,18 @@ import gc
 from contextlib import suppress
 from time import sleep
 
-from tokenward.audit.log_reader import (
+from tokenward.audit import (
     HEADING,
     LogReader,
     is_about,
     line_time,
+    notes,
     reach_text,
     row,
+    stray,
+    summary,
     to_json,
 )
-from tokenward.audit.report import notes, stray, summary
 from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
 from tokenward.transport.connect import AgentAbsent
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
 
-    from tokenward.audit.log_reader import Line
+    from tokenward.audit import Line
     from tokenward.session import Session
     from tokenward.ui.argument_parser import Parser
 

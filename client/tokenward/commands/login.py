@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward.credentials import token_format
+from tokenward.credentials import storing
 from tokenward.credentials.narrowing import read_token
-from tokenward.credentials.provider_choice import ProviderChoice, choose_provider
-from tokenward.credentials.storing import store
+from tokenward.credentials.storing import ProviderChoice, choose_provider, store
 from tokenward.errors import CommandError
 from tokenward.indexes import minted_tokens
 from tokenward.ui import argument_parser, secret_input
@@ -103,15 +102,15 @@ def run(arguments: Namespace, session: Session) -> None:
     _check_answerable(service, given, session)
     if given.secret is not None and given.username is not None:
         # A wrong secret fails before anything else is done.
-        token_format.check_secret_for(service.login_keys, given.username, given.secret)
+        storing.check_secret_for(service.login_keys, given.username, given.secret)
     with session.terminal.unseen():
         username, secret = _complete(service, given, session)
-        body, notices = token_format.check_secret_for(service.login_keys, username, secret)
+        body, notices = storing.check_secret_for(service.login_keys, username, secret)
         if arguments.sealed:
             _require_narrowable(body)
         state = None
         if arguments.check:
-            from tokenward.indexes.verification import require_accepted
+            from tokenward.indexes.checking import require_accepted
 
             state = require_accepted(session, service.login_keys[0], username, body.decode())
         choice = choose_provider(session, arguments.keyring_provider)

@@ -6,7 +6,7 @@ otherwise it says that the credential is still valid at the index, and how the u
 
 from __future__ import annotations
 
-from tokenward.credentials import opaque_services, unlocking
+from tokenward.credentials import lookup, unlocking
 from tokenward.errors import CommandError
 from tokenward.indexes import minted_tokens
 from tokenward.transport.connect import AgentError
@@ -76,7 +76,7 @@ def run(arguments: Namespace, session: Session) -> None:
     username: str | None = None
     service: Service | None = None
     if not arguments.all or arguments.service is not None:
-        service = opaque_services.service(session, arguments.service, arguments.keyring_provider)
+        service = lookup.service_or_word(session, arguments.service, arguments.keyring_provider)
         username = secret_input.chosen_username(
             arguments.username, service.username, service.password, none=arguments.no_username
         )
@@ -105,17 +105,17 @@ def _revoke(
     arguments: Namespace, session: Session, keys: tuple[str, ...] | None, username: str | None
 ) -> None:
     """Revoke; remove what was revoked or cannot be revoked, and with `--forget` the rest."""
-    from tokenward.indexes import revocation
+    from tokenward.indexes import revoking
     from tokenward.indexes.web import WebError
 
     provider = arguments.keyring_provider
     if arguments.all:
-        meant = revocation.all_targets(session, keys, provider)
+        meant = revoking.all_targets(session, keys, provider)
     else:
-        meant = revocation.targets_of_each(session, keys or (), username, provider)
+        meant = revoking.targets_of_each(session, keys or (), username, provider)
     if not meant:
         raise _nothing(keys, username)
-    revoker = revocation.Revoker(session)
+    revoker = revoking.Revoker(session)
     removed: list[Entry] = []
     kept: list[Entry] = []
     for one in meant:

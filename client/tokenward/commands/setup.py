@@ -13,17 +13,12 @@ from contextlib import suppress
 from tokenward.credentials import listing
 from tokenward.errors import CommandError
 from tokenward.files import own_folders
+from tokenward.files.draft import ForeignSettingError, UneditableFileError
 from tokenward.settings import directories
-from tokenward.setup import kept_away, parts, work
-from tokenward.setup.accounts import Accounts
+from tokenward.setup import keyring_part, parts, work
 from tokenward.setup.journal import Journal, is_there, lock
-from tokenward.setup.step import (
-    ForeignSettingError,
-    SettingsEdit,
-    UneditableFileError,
-    WholeFile,
-    plan_change,
-)
+from tokenward.setup.settings_parts import Accounts
+from tokenward.setup.step import SettingsEdit, WholeFile, plan_change
 from tokenward.setup.work import SetupOutcome
 from tokenward.ui import argument_parser
 from tokenward.ui.formatting import count_of
@@ -182,7 +177,10 @@ def _tell_done(
         for note in seen.notes:
             terminal.warn(note)
     program = parts.program_problem(session.environ)
-    for message, hint in (*kept_away.problems(session.environ), *([program] if program else ())):
+    for message, hint in (
+        *keyring_part.variable_problems(session.environ),
+        *([program] if program else ()),
+    ):
         terminal.warn(message)
         terminal.hint(hint)
     if outcome.written:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward.credentials import lookup, opaque_services
+from tokenward.credentials import lookup
 from tokenward.credentials.narrowing import Restriction, read_restriction
 from tokenward.errors import CommandError
 from tokenward.ui import argument_parser, formatting, secret_input
@@ -58,7 +58,7 @@ def describe(parser: Parser, _command: str) -> None:
 def run(arguments: Namespace, session: Session) -> None:
     """Print the token, its description or the verdict of its index."""
     provider = arguments.keyring_provider
-    service = opaque_services.service(session, arguments.service, provider)
+    service = lookup.service_or_word(session, arguments.service, provider)
     username = secret_input.chosen_username(
         arguments.username, service.username, service.password, none=arguments.no_username
     )
@@ -121,7 +121,7 @@ def _describe(said: dict[str, Any], session: Session) -> None:
             }
         )
         return
-    from tokenward.credentials.token_description import facts_table
+    from tokenward.credentials.listing import facts_table
 
     session.terminal.table(facts_table(said, time()))
 
@@ -139,14 +139,16 @@ def _check(
     The index may refuse an attenuated token because our clock is wrong; with the clock of the index
     it is asked once more.
     """
-    from tokenward.indexes.checking import REFUSED
-    from tokenward.indexes.clock_skew import tell
-    from tokenward.indexes.verification import ask_verdict
+    from tokenward.indexes.checking import REFUSED, ask_verdict, tell_clock
 
     if "://" not in found.service:
         raise CommandError(f"{found.service} is not the URL of an index, so it cannot be asked.")
     said, web = ask_verdict(session, found.service, found.username, found.text)
-    if found.source == "agent" and tell(session, found.service, web) and said.state == REFUSED:
+    if (
+        found.source == "agent"
+        and tell_clock(session, found.service, web)
+        and said.state == REFUSED
+    ):
         other = again()
         if other is not None and other.service == found.service:
             said, _ = ask_verdict(session, other.service, other.username, other.text, web)

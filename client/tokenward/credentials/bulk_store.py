@@ -9,8 +9,7 @@ does all of this but storing. No outcome holds a secret.
 from __future__ import annotations
 
 from tokenward.credentials.listing import list_stored
-from tokenward.credentials.provider_choice import choose_provider
-from tokenward.credentials.storing import fetch_stored, store
+from tokenward.credentials.storing import choose_provider, fetch_stored, store
 from tokenward.errors import CommandError
 from tokenward.ui.formatting import credential_text
 
@@ -18,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tokenward.credentials.provider_choice import ProviderChoice
+    from tokenward.credentials.storing import ProviderChoice
     from tokenward.session import Session
 
 NEW, STORED, REPLACED = "new", "stored", "replaced"

@@ -9,6 +9,11 @@ sources are asked as usual; if they have nothing either, the agent's error is ra
 
 The agent hands out an attenuated token if it can make one, unless the whole is asked for
 (narrowing.py). `describe` searches in the same order, and returns no secret.
+
+Tools give keyrings any word as the service: `keyring set poetry-repository-x alice`. Such a
+credential is stored under exactly that word, and answers for nothing else. A name that a file
+defines and a host with a credential keep their usual meaning; only a word without one is looked up
+as it was typed (`service_or_word`).
 """
 
 from __future__ import annotations
@@ -18,17 +23,18 @@ from time import time
 from tokenward.credentials import unlocking
 from tokenward.credentials.narrowing import Restriction, attenuate, read_token
 from tokenward.errors import CommandError
+from tokenward.settings.service_names import Service
 from tokenward.transport.connect import AgentAbsent, AgentError
 from tokenward.ui.formatting import ahead_text, join_words
-from tokenward_protocol.urls import display
+from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from tokenward.session import Session
-    from tokenward.settings.service_names import Service
     from tokenward.transport.connect import Answer
+
 
 _A_LITTLE = 5
 """Seconds that may pass before the expiry in an answer is checked."""
@@ -246,3 +252,33 @@ def _limits_text(header: dict[str, Any]) -> str:
     return (
         f"Attenuated: it expires {ahead_text(header['expires'], time())}, and is for {what}{why}."
     )
+
+
+def service_or_word(session: Session, text: str | None, provider: str | None) -> Service:
+    """Return the meaning of SERVICE for a command about stored credentials. Raises CommandError.
+
+    If a provider is named, only its vault is searched.
+    """
+    word = (text or "").strip()
+    may_be = bool(word) and word not in FIXED and not any(mark in word for mark in ("://", "@"))
+    try:
+        found = session.service(text)
+    except CommandError:
+        if may_be and _is_stored(session, word, provider):
+            return _opaque_service(word)
+        raise
+    usual = not may_be or found.file is not None or _is_stored(session, found.key, provider)
+    return found if usual or not _is_stored(session, word, provider) else _opaque_service(word)
+
+
+def _opaque_service(word: str) -> Service:
+    return Service(word, word, word, word)
+
+
+def _is_stored(session: Session, key: str, provider: str | None) -> bool:
+    """Return whether a credential answers for a key, as far as the open vaults show."""
+    try:
+        session.ask_once("describe", service=key, provider=provider)
+    except CommandError as refused:
+        return isinstance(refused, AgentError) and refused.code == "ambiguous"
+    return True

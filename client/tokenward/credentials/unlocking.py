@@ -156,7 +156,7 @@ def unlock(
     `attended`, a keyring gets no time to prompt the user. `program` is the `keyring` program to
     choose. Raises AgentError and CommandError.
     """
-    from tokenward.transport.prompt_context import session_variables
+    from tokenward.transport.connection import session_variables
 
     arguments: dict[str, Any] = {"provider": provider, **session_variables(session.environ)}
     arguments["attended"] = attended or None

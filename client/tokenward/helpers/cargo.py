@@ -14,11 +14,11 @@ https://doc.rust-lang.org/cargo/reference/credential-provider-protocol.html
 
 from __future__ import annotations
 
-import json
 import sys
 
 from tokenward.errors import CommandError
 from tokenward.helpers import credentials, program
+from tokenward.light import parse_json
 from tokenward.ui.secret_input import TOKEN_USER
 
 TYPE_CHECKING = False
@@ -123,7 +123,7 @@ def _service(request: dict[str, Any]) -> tuple[Service, bool]:
 
 def _request(line: str) -> dict[str, Any]:
     try:
-        request = json.loads(line)
+        request = parse_json(line)
     except (ValueError, RecursionError):
         request = None
     if not isinstance(request, dict):

@@ -59,8 +59,8 @@ def keep(
 
     `lifetime` is in seconds.
     """
-    from tokenward.credentials.provider_choice import choose_provider
-    from tokenward.credentials.token_format import check_secret_for as judged
+    from tokenward.credentials.storing import check_secret_for as judged
+    from tokenward.credentials.storing import choose_provider
 
     checked = judged((service.key,), username, secret)
     choice = choose_provider(session, None)

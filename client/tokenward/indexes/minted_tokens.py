@@ -14,7 +14,7 @@ from time import time
 from tokenward.credentials import unlocking
 from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError
-from tokenward.indexes import clock_skew
+from tokenward.indexes import checking
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import ahead_text, capitalise, credential_text, timestamp
 from tokenward.ui.secret_input import TOKEN_USER
@@ -103,7 +103,7 @@ def renew(session: Session, key: str) -> bool:
 
 def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
     """Mint a token and have the agent keep it; return the agent's answer and the token's expiry."""
-    from tokenward.credentials import token_format as tokens
+    from tokenward.credentials import storing as tokens
     from tokenward.indexes import trusted_publishing
     from tokenward.indexes.place import endpoint_of
     from tokenward.indexes.web import Web
@@ -117,7 +117,7 @@ def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
     new = trusted_publishing.mint(web, endpoint, identity)
     for notice in web.notices():
         session.terminal.warn(notice)
-    clock_skew.tell(session, key, web)
+    checking.tell_clock(session, key, web)
     token = tokens.check_secret_for((key,), TOKEN_USER, new.token).body
     header = unlocking.ask(
         session,

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 
-from tokenward.settings.index_definition import ANACONDA, DEVPI, GITLAB, JFROG
+from tokenward.settings.service_names import ANACONDA, DEVPI, GITLAB, JFROG
 from tokenward_protocol.urls import PAGES, ServiceError, parse_service_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenward.settings.index_definition import Definition
+    from tokenward.settings.service_names import Definition
 
 WAREHOUSE, OTHER = "pypi", ""
 """Kinds that need no configuration: PyPI and TestPyPI, and any other index."""

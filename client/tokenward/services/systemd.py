@@ -15,8 +15,7 @@ import shutil
 
 from tokenward.errors import CommandError
 from tokenward.files import reading, user_files
-from tokenward.services.control import Control
-from tokenward.services.manager import InstalledService, Job
+from tokenward.services.manager import Control, InstalledService, Job
 from tokenward.settings import directories
 
 TYPE_CHECKING = False

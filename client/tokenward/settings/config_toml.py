@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import parse_toml, read
-from tokenward.settings.index_definition import KINDS, Definition, env_form
+from tokenward.settings.service_names import KINDS, Definition, env_form
 from tokenward_protocol.messages import PROVIDERS
 from tokenward_protocol.urls import FIXED, is_name
 

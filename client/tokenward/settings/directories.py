@@ -43,7 +43,9 @@ class Directories:
     @property
     def state_folder(self) -> str:
         """The folder of this credentials directory in the state directory."""
-        return os.path.join(self.state, places.directory_tag(self.credentials))
+        from tokenward.keyring_program.agent_client import directory_tag
+
+        return os.path.join(self.state, directory_tag(self.credentials))
 
 
 def home(environ: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import read
-from tokenward.settings.index_definition import Definition
+from tokenward.settings.service_names import Definition
 from tokenward_protocol import urls
 from tokenward_protocol.urls import FIXED, ServiceError, display
 

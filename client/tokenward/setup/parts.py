@@ -13,14 +13,14 @@ import sys
 
 from tokenward.errors import CommandError
 from tokenward.settings import directories
-from tokenward.setup import keyring_part, pip_part, pypirc_part, uv_part
+from tokenward.setup import keyring_part, settings_parts
 from tokenward_protocol import places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tokenward.setup.accounts import Accounts
+    from tokenward.setup.settings_parts import Accounts
     from tokenward.setup.step import SettingsEdit, WholeFile
 
 TOOLS: dict[str, tuple[str, ...]] = {
@@ -92,11 +92,11 @@ def steps(
         state = directories.state(environ)
         yield from keyring_part.steps(config, state, home, sys.executable)
     if "uv" in parts:
-        yield uv_part.settings_edit(places.uv_file(environ, home), accounts)
+        yield settings_parts.uv_edit(places.uv_file(environ, home), accounts)
     if "pip" in parts:
-        yield pip_part.settings_edit(pip_part.path(sys.platform, config, home))
+        yield settings_parts.pip_edit(settings_parts.pip_conf(sys.platform, config, home))
     if "pypirc" in parts:
-        yield pypirc_part.settings_edit(home, accounts)
+        yield settings_parts.pypirc_edit(home, accounts)
 
 
 def config_folder(environ: Mapping[str, str]) -> str:

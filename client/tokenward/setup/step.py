@@ -12,22 +12,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from tokenward.errors import CommandError
+from tokenward.files.draft import Draft, ForeignSettingError, UneditableFileError, without
 from tokenward.files.reading import read
 from tokenward.keyring_program import standalone
-from tokenward.setup.draft import Draft, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenward.setup.journal import JournalEntry
-
-
-class ForeignSettingError(Exception):
-    """The file has another value already; `args[0]` is the key, never the value."""
-
-
-class UneditableFileError(Exception):
-    """The file cannot be edited without the risk of changing its meaning."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tokenward.errors import CommandError
 from tokenward.files import user_files
-from tokenward.setup.draft import without
+from tokenward.files.draft import without
 from tokenward.setup.journal import JournalEntry
 from tokenward.setup.step import FileChange, WholeFile, digest, read_text
 

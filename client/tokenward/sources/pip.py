@@ -17,16 +17,16 @@ from contextlib import suppress
 from urllib.parse import unquote
 
 from tokenward.errors import CommandError
+from tokenward.files import ini
 from tokenward.files.reading import read
 from tokenward.sources.found import USERINFO, ForeignCredential, at_url, unreadable_error
-from tokenward.sources.lines import ini
 from tokenward_protocol.urls import mask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tokenward.sources.known import KnownIndexes
+    from tokenward.sources.found import KnownIndexes
 
 _KEYS = {"index-url", "extra-index-url"}
 _URL = re.compile(r"\w+://\S+")
@@ -72,7 +72,7 @@ def indexes(environ: Mapping[str, str], home: str) -> Iterator[str]:
 
 def _urls(text: str) -> Iterator[tuple[str, str, int]]:
     """Yield the place of each index for the user, its URL, and the offset of the URL."""
-    for setting in ini(text):
+    for setting in ini.settings(text):
         if setting.names[1].removeprefix("--").replace("_", "-") not in _KEYS:
             continue
         for start, end in setting.spans:

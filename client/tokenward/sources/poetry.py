@@ -12,16 +12,16 @@ import os
 import sys
 
 from tokenward.errors import CommandError
+from tokenward.files import toml
 from tokenward.files.reading import parse_toml, read
 from tokenward.sources.found import ForeignCredential, at_url
-from tokenward.sources.lines import toml
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from tokenward.sources.known import KnownIndexes
+    from tokenward.sources.found import KnownIndexes
 
 _USER = "__token__"
 
@@ -41,7 +41,7 @@ def look(text: str, path: str, known: KnownIndexes) -> list[ForeignCredential]:
     """Return the credentials that Poetry would find. Raises CommandError."""
     urls = repositories(path)
     settings = parse_toml(text.encode(), path)
-    spans = {setting.names: setting.spans for setting in toml(text)}
+    spans = {setting.names: setting.spans for setting in toml.settings(text)}
     found: list[ForeignCredential] = []
     for names, username, secret in _secrets(settings):
         place, name = ".".join(names[:2]), names[1]

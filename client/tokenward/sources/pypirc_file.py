@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
+from tokenward.files import ini
 from tokenward.settings import pypirc
 from tokenward.sources.found import USERINFO, ForeignCredential, at_url
-from tokenward.sources.lines import ini
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenward.sources.known import KnownIndexes
+    from tokenward.sources.found import KnownIndexes
 
 
 def files(_environ: Mapping[str, str], home: str) -> list[str]:
@@ -27,7 +27,7 @@ def files(_environ: Mapping[str, str], home: str) -> list[str]:
 
 def look(text: str, path: str, _known: KnownIndexes) -> list[ForeignCredential]:
     """Return the credentials that twine would find. Raises CommandError."""
-    spans = {setting.names: setting.spans for setting in ini(text)}
+    spans = {setting.names: setting.spans for setting in ini.settings(text)}
     found: list[ForeignCredential] = []
     for server in pypirc.parse_pypirc(text, path, every=True):
         place = f"[{server.name}]"

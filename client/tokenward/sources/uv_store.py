@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 
+from tokenward.files import toml
 from tokenward.files.reading import parse_toml
 from tokenward.sources.found import ForeignCredential, at_url
-from tokenward.sources.lines import toml
 from tokenward_protocol.urls import mask
 
 TYPE_CHECKING = False
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from tokenward.sources.found import Span
-    from tokenward.sources.known import KnownIndexes
+    from tokenward.files.draft import Span
+    from tokenward.sources.found import KnownIndexes
 
 
 def files(environ: Mapping[str, str], home: str) -> list[str]:
@@ -34,7 +34,7 @@ def look(text: str, path: str, _known: KnownIndexes) -> list[ForeignCredential]:
     """Return the credentials that uv would find. Raises CommandError."""
     entries = parse_toml(text.encode(), path).get("credential", [])
     spans: dict[int, list[Span]] = {}
-    for setting in toml(text):
+    for setting in toml.settings(text):
         if setting.names[:1] == ("credential",):
             spans.setdefault(setting.number, []).extend(setting.spans)
     found: list[ForeignCredential] = []

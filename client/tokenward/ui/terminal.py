@@ -129,9 +129,9 @@ class Terminal:
 
     def json(self, value: object) -> None:
         """Write one JSON object to stdout."""
-        import json
+        from tokenward.light import json_text
 
-        self.data(json.dumps(value, ensure_ascii=True))
+        self.data(json_text(value))
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
         """Write rows in columns to stdout; the first is the heading."""

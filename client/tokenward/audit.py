@@ -1,4 +1,4 @@
-"""Reading the files of the agent's audit log, and formatting a line for the user.
+"""The agent's audit log: reading its files, and saying a line, or its verification, to the user.
 
 docs/AUDIT.md has the format. Reading proves nothing: only the agent can verify that it wrote a line
 (`auth log --verify`). Unreadable lines, and lines longer than any agent writes, are counted and
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     Line = dict[str, Any]
+    from typing import Any
+
 
 LONGEST = 64 * 1024
 """The maximum length of an agent's line in bytes."""
@@ -197,3 +199,34 @@ def _decision_text(line: Line) -> str:
         text += f", {line['consent']}"
     lost = line.get("lost")
     return f"{text}; {lost} lines before could not be written" if lost else text
+
+
+def summary(answer: dict[str, Any]) -> str:
+    """Return a sentence on a log that is whole: how many lines are vouched for, since when."""
+    text = f"No line was changed, moved, inserted or removed: {answer['vouched']} of"
+    text = f"{text} {count_of(answer['lines'], 'line')} are vouched for."
+    return f"{text} {reach_text(answer.get('since'), answer.get('gone', 0), least=False)}".rstrip()
+
+
+def stray(answer: dict[str, Any]) -> list[str]:
+    """Return a sentence for each foreign file among the files of the log."""
+    folder = answer["folder"]
+    return [f"{folder}/{name} is not a file of the log." for name in answer.get("strays", ())]
+
+
+def notes(answer: dict[str, Any]) -> list[str]:
+    """Return further notes about a log that is whole."""
+    found = []
+    if answer["unanchored"]:
+        found.append(
+            f"{count_of(answer['unanchored'], 'line')} could have been cut off unnoticed: an agent"
+            " was ended before a vault knew of them, or none was open"
+        )
+    if answer["lost"]:
+        found.append(f"{count_of(answer['lost'], 'line')} could not be written")
+    if answer["elsewhere"]:
+        found.append("the vaults know of agents that wrote elsewhere, as on another machine")
+    if answer["closed"]:
+        names = join_words([f"`{name}`" for name in answer["closed"]])
+        found.append(f"the vault of {names} is closed, and may vouch for more")
+    return found

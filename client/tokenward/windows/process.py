@@ -1,8 +1,8 @@
-"""A process that outlives this one: it inherits next to nothing, and reports once.
+"""Other processes: one that outlives this one, and one whose end is waited for.
 
-It gets no console, so that closing ours does not end it; it leaves a job that ends with us, if that
-is allowed; it gets no input, and of our handles only three. It writes its one line to standard
-output.
+A new agent inherits next to nothing, and reports once. It gets no console, so that closing ours does
+not end it; it leaves a job that ends with us, if that is allowed; it gets no input, and of our
+handles only three. It writes its one line to standard output.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from contextlib import suppress
 from threading import Thread
 from time import monotonic
 
+from tokenward_os.windows import calls
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Final
+
 
 _FLAGS: Final = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
 _READY: Final = ("--ready-fd", "1")
@@ -78,3 +81,31 @@ def _start(
         env=dict(environ),
         creationflags=flags,
     )
+
+
+_SYNCHRONIZE: Final = 0x00100000
+_VM_READ: Final = 0x0010  # PROCESS_VM_READ
+
+
+def may_be_read(pid: int) -> bool:
+    """Return whether Windows lets this process read the memory of another one."""
+    handle = calls.open_process(_VM_READ, False, pid)
+    if handle:
+        calls.close_handle(handle)
+    return bool(handle)
+
+
+class Running:
+    """The process with this pid; one that is not visible here counts as ended."""
+
+    def __init__(self, pid: int) -> None:
+        self._handle = calls.open_process(_SYNCHRONIZE, False, pid)
+
+    def has_ended(self, seconds: float) -> bool:
+        """Wait for its end, at most `seconds`."""
+        if not self._handle:
+            return True
+        try:
+            return bool(calls.wait(self._handle, int(seconds * 1000)) != calls.WAIT_TIMEOUT)
+        finally:
+            calls.close_handle(self._handle)

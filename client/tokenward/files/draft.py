@@ -1,13 +1,41 @@
-"""The text of a settings file, which is changed only by insertions.
+"""The text of a settings file: where its settings are, and inserting lines between them.
 
-Text of other authors is never changed or removed, so undoing needs only our own words, and no copy
+A setting is where a real parser would find it (ini.py, toml.py). Text of other authors is never changed or removed, so undoing needs only our own words, and no copy
 of a file that may hold a password. A replaced line stays in its place as a comment, after `BEFORE`.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+NOTE = "# The next line was written by `auth setup`; `auth setup --undo` takes it out."
+"""The line above a line of ours."""
+
 NOTES = "# The next lines were written by `auth setup`; `auth setup --undo` takes them out."
 BEFORE = "# Before `auth setup`: "
+
+Span = tuple[int, int]
+"""Start and end, in characters of the text."""
+
+
+class ForeignSettingError(Exception):
+    """The file has another value already; `args[0]` is the key, never the value."""
+
+
+class UneditableFileError(Exception):
+    """The file cannot be edited without the risk of changing its meaning."""
+
+
+class Setting(NamedTuple):
+    """One setting: its names from the outermost on, and the spans of its lines, with their ends.
+
+    The header of a section or table is a setting with only the names of that. `number` counts the
+    tables of an array of tables from 0.
+    """
+
+    names: tuple[str, ...]
+    spans: tuple[Span, ...]
+    number: int = 0
 
 
 class Draft:

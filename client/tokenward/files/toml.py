@@ -1,23 +1,35 @@
-"""Inserting lines into a TOML file: a key at the top, a key into a table, a table at the end.
+"""TOML files: where the settings are in the text, and inserting more.
 
-Only at the top of a TOML file can a top-level key always stand. Then the text is parsed again, as
-in `ini`: it must have the same settings and the new ones.
+A key goes to the top, where a top-level key can always stand, or into a table, and a table goes to
+the end. Then the text is parsed again, as in `ini`: it must have the same settings and the new ones.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import Any
 
 from tokenward.errors import CommandError
+from tokenward.files.draft import (
+    BEFORE,
+    NOTE,
+    NOTES,
+    Draft,
+    ForeignSettingError,
+    Setting,
+    UneditableFileError,
+)
 from tokenward.files.reading import parse_toml
-from tokenward.settings.setup_mark import NOTE
-from tokenward.setup.draft import BEFORE, NOTES
-from tokenward.setup.step import ForeignSettingError, UneditableFileError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tokenward.setup.draft import Draft
+    from collections.abc import Iterator
+
+MAX_LINES = 100
+"""The maximum length of a setting in lines: each line costs another call of the parser."""
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -26,6 +38,44 @@ def parse(text: str) -> dict[str, Any]:
         return parse_toml(text.encode("utf-8", "surrogateescape"), "")
     except CommandError:  # the step that is refused names the file
         raise UneditableFileError from None
+
+
+def settings(text: str) -> Iterator[Setting]:
+    """Yield the headers and settings of a valid document, up to one with too many lines.
+
+    The parser itself is asked whether each piece of the text is valid.
+    """
+    table: tuple[str, ...] = ()
+    counts: dict[tuple[str, ...], int] = {}
+    piece, start = "", 0
+    for line in _LINE.finditer(text):
+        if not piece:
+            start = line.start()
+            if not line[0].strip() or line[0].lstrip().startswith("#"):
+                continue
+        piece += line[0]
+        try:
+            parsed = tomllib.loads(piece)
+        except tomllib.TOMLDecodeError:  # a text or an array of several lines
+            if piece.count("\n") > MAX_LINES:
+                return
+            continue
+        names = _names(parsed)
+        if piece.lstrip().startswith("["):
+            table = names
+            counts[table] = counts.get(table, -1) + 1
+            names = ()
+        yield Setting(table + names, ((start, line.end()),), counts.get(table, 0))
+        piece = ""
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Return the names that lead to the first value that has not exactly one name."""
+    names: tuple[str, ...] = ()
+    while isinstance(value, dict) and len(value) == 1:
+        ((name, value),) = value.items()
+        names += (name,)
+    return names
 
 
 def put_value(draft: Draft, key: str, value: str, *, over: bool = False) -> None:

@@ -1,9 +1,9 @@
-"""One byte stream to an agent over a named pipe of Windows, and the check of its owner (stream.py).
+"""The agent's address on Windows, a pipe whose name holds the user's SID, and a byte stream to it.
 
 Any user can take the name of a pipe first, so before anything is sent the owner of the pipe has to
 be this user, whose SID is that of this process. An agent makes its pipe with itself as the owner,
 and no user can set another user as the owner. The server learns who we are, but may not act as us
-(SECURITY_IDENTIFICATION).
+(SECURITY_IDENTIFICATION). No directory has to be found or made.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ from time import monotonic
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward_os.windows import calls
 from tokenward_os.windows.owners import own_sid, owner_of
-from tokenward_protocol.places import PIPES
+from tokenward_protocol import places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from typing import Final
 
+
 CONNECT_SECONDS: Final = 2.0
-WITHDRAW_SECONDS: Final = 1.0
 """Seconds until an agent must accept a connection."""
+
+WITHDRAW_SECONDS: Final = 1.0
 
 ACCESS: Final = 0xC0000000  # GENERIC_READ | GENERIC_WRITE
 FLAGS: Final = 0x40110000
@@ -37,8 +40,28 @@ _OPEN_EXISTING: Final = 3
 _ENDED: Final = (calls.ERROR_BROKEN_PIPE, calls.ERROR_NO_DATA, calls.ERROR_PIPE_NOT_CONNECTED)
 
 
+def runtime_directory(_environ: Mapping[str, str], _state: str) -> str | None:
+    """Return the common part of the names of this user's pipes. Raises AgentUnreachable."""
+    try:
+        return own_sid()
+    except OSError as error:
+        raise AgentUnreachable(
+            f"Windows does not tell who this user is: {error.strerror}."
+        ) from None
+
+
+make_runtime_directory = runtime_directory
+
+
+def addresses(base: str, directory: str, ordinary: str) -> Iterator[str]:
+    """Yield the possible pipes of the agent of `directory`, the likeliest first."""
+    if directory == ordinary:
+        yield places.pipe_name(base, directory, ordinary)
+    yield places.pipe_name(base, directory, "")
+
+
 class PipeStream:
-    """A connected stream, as in stream.py."""
+    """A connected stream, as connection.py uses it."""
 
     __slots__ = ("_event", "_handle", "stranger")
 
@@ -103,10 +126,10 @@ def open_stream(path: str) -> PipeStream:
 
     Raises AgentAbsent if no agent listens, AgentUnreachable for any other failure.
     """
-    if not path.startswith(PIPES):
+    if not path.startswith(places.PIPES):
         raise AgentUnreachable(
             f"The agent's address {path} is not the name of a pipe.",
-            f"it must be {PIPES}NAME",
+            f"it must be {places.PIPES}NAME",
         )
     try:
         handle = _connect(path)
