@@ -20,7 +20,6 @@ from tokenward.exec import uv as exec_uv
 from tokenward.exec.environment import Access, ExecIndex, child_environment, tool_variables
 from tokenward.settings.service_names import env_form
 from tokenward.transport.connect import AgentError
-from tokenward.ui import argument_parser
 from tokenward.ui.formatting import credential_text, join_words
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import FIXED, display
@@ -39,14 +38,14 @@ if TYPE_CHECKING:
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_program(parser, "the program, followed by its own arguments")
-    parser.add_argument(
+    parser.add_program("the program, followed by its own arguments")
+    parser.add_option(
         "--index",
+        "SERVICE",
+        "an index that CMD may use (default: pypi); may be repeated; uploads go to the first",
         action="append",
-        metavar="SERVICE",
-        help="an index that CMD may use (default: pypi); may be repeated; uploads go to the first",
     )
-    argument_parser.add_width(parser)
+    parser.add_width()
     parser.examples(
         "auth exec -- twine upload dist/*               the token for PyPI, for twine alone",
         "auth exec --index testpypi -- uv publish       upload to TestPyPI",

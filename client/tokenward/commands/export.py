@@ -15,7 +15,6 @@ from time import time
 from tokenward.credentials.unlocking import ask_twice, passphrase_of
 from tokenward.errors import CommandError
 from tokenward.files.atomic_write import replace
-from tokenward.ui import argument_parser
 from tokenward.ui.formatting import count_of
 
 TYPE_CHECKING = False
@@ -30,11 +29,9 @@ STDOUT = "-"
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_positional(
-        parser, "file", "FILE", metavar="FILE", help="the file to write; - is stdout"
-    )
-    argument_parser.add_passphrase_file(parser)
-    parser.add_argument("--yes", action="store_true", help="overwrite an older export; never ask")
+    parser.add_positional("file", "FILE", metavar="FILE", help="the file to write; - is stdout")
+    parser.add_passphrase_file()
+    parser.add_flag("--yes", "overwrite an older export; never ask")
     parser.examples(
         "auth export backup.tokenward           ask for a passphrase and write the file",
         "auth restore backup.tokenward          restore it, here or on another machine",

@@ -31,20 +31,19 @@ if TYPE_CHECKING:
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_positional(
-        parser,
+    parser.add_positional(
         "action",
         "get",
         type=argument_parser.one_of(["get"]),
         metavar="ACTION",
         help="get: answer the request on stdin",
     )
-    parser.add_argument(
+    parser.add_option(
         "--protocol",
+        "bazel",
+        "the protocol of the tool",
         type=argument_parser.one_of(["bazel"]),
-        metavar="bazel",
         required=True,
-        help="the protocol of the tool",
     )
     parser.examples(
         """auth helper --protocol bazel get <<< '{"uri": "https://h.example/"}'""",

@@ -95,8 +95,7 @@ class Row:
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_positional(
-        parser,
+    parser.add_positional(
         "sources",
         "[SOURCE]...",
         nargs="*",
@@ -104,25 +103,19 @@ def describe(parser: Parser, _command: str) -> None:
         type=argument_parser.one_of(sources.NAMES),
         help=f"{', '.join(sources.NAMES)}; without one: list the credentials of each",
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show what would be done, and do nothing"
+    parser.add_flag("--dry-run", "show what would be done, and do nothing")
+    parser.add_flag(
+        "--remove", "delete each secret from its source once it is stored and read back"
     )
-    parser.add_argument(
-        "--remove",
-        action="store_true",
-        help="delete each secret from its source once it is stored and read back",
-    )
-    parser.add_argument(
-        "--replace", action="store_true", help="replace a stored secret that differs"
-    )
-    parser.add_argument(
+    parser.add_flag("--replace", "replace a stored secret that differs")
+    parser.add_option(
         "--host",
+        "HOST",
+        "import this netrc host as that of an index; may be repeated",
         action="append",
         default=[],
-        metavar="HOST",
-        help="import this netrc host as that of an index; may be repeated",
     )
-    argument_parser.add_provider(parser, "where to store them (default: the agent chooses)")
+    parser.add_provider("where to store them (default: the agent chooses)")
     parser.examples(
         "auth import                        list the credentials of other tools",
         "auth import pypirc uv --dry-run    show what would be done",

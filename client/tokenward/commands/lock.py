@@ -5,7 +5,6 @@ from __future__ import annotations
 from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
 from tokenward.keyring_program import on_path
-from tokenward.ui import argument_parser
 from tokenward.ui.formatting import join_words
 
 TYPE_CHECKING = False
@@ -22,7 +21,7 @@ def describe(parser: Parser, command: str) -> None:
     if command == "lock":
         parser.examples("auth lock    stays locked when the agent or the machine restarts")
         return
-    argument_parser.add_provider(parser, "open only that provider's vault")
+    parser.add_provider("open only that provider's vault")
     parser.examples(
         "auth unlock                                         ask for a passphrase if needed",
         "TOKENWARD_PASSPHRASE_FILE=~/.phrase auth unlock     without a terminal",

@@ -42,20 +42,12 @@ _LOOK_SECONDS = 0.5
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    add = parser.add_argument
-    add(
-        "--since",
-        type=moment,
-        metavar="TIME",
-        help="from this time on: 8h, 7d, 2026-01-31 or 2026-01-31T12:00",
+    parser.add_option(
+        "--since", "TIME", "from this time on: 8h, 7d, 2026-01-31 or 2026-01-31T12:00", type=moment
     )
-    add("--service", metavar="SERVICE", help="only lines about this service")
-    add("--follow", action="store_true", help="show new lines as they come, until Ctrl-C")
-    add(
-        "--verify",
-        action="store_true",
-        help="have the agent look for changed or removed lines and files",
-    )
+    parser.add_option("--service", "SERVICE", "only lines about this service")
+    parser.add_flag("--follow", "show new lines as they come, until Ctrl-C")
+    parser.add_flag("--verify", "have the agent look for changed or removed lines and files")
     parser.examples(
         "auth log --since 24h",
         "auth log --service pypi --follow",

@@ -30,44 +30,24 @@ if TYPE_CHECKING:
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_service(
-        parser, "the index: pypi (default), testpypi, a URL or a configured name"
+    parser.add_service("the index: pypi (default), testpypi, a URL or a configured name")
+    parser.add_username("the user name; asked for if missing")
+    parser.add_secret("-t", "--token", what="an API token; - reads a line of stdin")
+    parser.add_secret("--password", what="the password; - reads a line of stdin")
+    parser.add_flag(
+        "--no-password", "the password is empty, for an index that takes a token as the user name"
     )
-    argument_parser.add_username(parser, "the user name; asked for if missing")
-    argument_parser.add_secret(
-        parser, "-t", "--token", what="an API token; - reads a line of stdin"
+    parser.add_provider("where to store it (default: the agent chooses)")
+    parser.add_option(
+        "--lifetime", "TIME", "delete it after 90m, 8h, 7d ...", type=argument_parser.lifetime
     )
-    argument_parser.add_secret(parser, "--password", what="the password; - reads a line of stdin")
-    parser.add_argument(
-        "--no-password",
-        action="store_true",
-        help="the password is empty, for an index that takes a token as the user name",
-    )
-    argument_parser.add_provider(parser, "where to store it (default: the agent chooses)")
-    parser.add_argument(
-        "--lifetime",
-        type=argument_parser.lifetime,
-        metavar="TIME",
-        help="delete it after 90m, 8h, 7d ...",
-    )
-    parser.add_argument(
-        "--adopt",
-        action="store_true",
-        help="leave it in its keyring, and read it there",
-    )
-    parser.add_argument(
-        "--sealed",
-        action="store_true",
-        help="never show it again: only attenuated tokens of it are handed out",
-    )
-    parser.add_argument(
+    parser.add_flag("--adopt", "leave it in its keyring, and read it there")
+    parser.add_flag("--sealed", "never show it again: only attenuated tokens of it are handed out")
+    parser.add_flag(
         "--trusted-publishing",
-        action="store_true",
-        help="in CI: have pypi or testpypi mint a token, and keep it in memory only",
+        "in CI: have pypi or testpypi mint a token, and keep it in memory only",
     )
-    parser.add_argument(
-        "--check", action="store_true", help="ask the index first; if it refuses, store nothing"
-    )
+    parser.add_flag("--check", "ask the index first; if it refuses, store nothing")
     parser.examples(
         "auth login                                 ask for a token of PyPI",
         "auth login testpypi --token - < file       read the token from a file of one line",

@@ -10,7 +10,7 @@ from tokenward.credentials import lookup, unlocking
 from tokenward.errors import CommandError
 from tokenward.indexes import minted_tokens
 from tokenward.transport.connect import AgentError
-from tokenward.ui import argument_parser, secret_input
+from tokenward.ui import secret_input
 from tokenward.ui.formatting import capitalise, count_of, credential_text, whose_text
 from tokenward.ui.secret_input import TOKEN_USER
 from tokenward_protocol.messages import MEMORY
@@ -30,29 +30,13 @@ if TYPE_CHECKING:
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_service(
-        parser, "the index: pypi (default), testpypi, a URL or a configured name"
-    )
-    argument_parser.add_username(
-        parser, "whose credential; needed if several are stored for the index"
-    )
-    argument_parser.add_provider(parser, "remove it only from that provider's vault")
-    parser.add_argument(
-        "--all",
-        action="store_true",
-        help="every account of SERVICE; without SERVICE every stored credential",
-    )
-    parser.add_argument(
-        "--revoke",
-        action="store_true",
-        help="first revoke the token at the index, if its API allows that",
-    )
-    parser.add_argument(
-        "--forget", action="store_true", help="with --revoke: also remove it if it was not revoked"
-    )
-    parser.add_argument(
-        "--purge", action="store_true", help="also delete an adopted credential from its keyring"
-    )
+    parser.add_service("the index: pypi (default), testpypi, a URL or a configured name")
+    parser.add_username("whose credential; needed if several are stored for the index")
+    parser.add_provider("remove it only from that provider's vault")
+    parser.add_flag("--all", "every account of SERVICE; without SERVICE every stored credential")
+    parser.add_flag("--revoke", "first revoke the token at the index, if its API allows that")
+    parser.add_flag("--forget", "with --revoke: also remove it if it was not revoked")
+    parser.add_flag("--purge", "also delete an adopted credential from its keyring")
     parser.examples(
         "auth logout                           the token for PyPI",
         "auth logout https://h.example -u bob  bob's password there",

@@ -20,11 +20,7 @@ def describe(parser: Parser, command: str) -> None:
     if command == "passphrase remove":
         parser.examples("auth passphrase remove    from then on a key file opens the vault")
         return
-    parser.add_argument(
-        "--keep-slots",
-        action="store_true",
-        help="keep the other ways to open the vault (a key file ...)",
-    )
+    parser.add_flag("--keep-slots", "keep the other ways to open the vault (a key file ...)")
     parser.examples(
         "auth passphrase set                                     ask twice for the passphrase",
         "TOKENWARD_PASSPHRASE_FILE=~/.phrase auth passphrase set",

@@ -15,7 +15,6 @@ from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
 from tokenward.files.reading import read
 from tokenward.transport.connect import AgentError
-from tokenward.ui import argument_parser
 from tokenward.ui.formatting import ago_text, count_of, join_words, timestamp
 from tokenward.ui.secret_input import read_stdin
 
@@ -41,20 +40,12 @@ _SAID = {
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_positional(
-        parser, "file", "[FILE]", nargs="?", metavar="FILE", help="an export; - is stdin"
-    )
-    parser.add_argument(
-        "--replace", action="store_true", help="replace a stored secret that differs"
-    )
-    argument_parser.add_passphrase_file(parser)
-    parser.add_argument(
-        "--previous", action="store_true", help="the previous generation, kept beside the vault"
-    )
-    argument_parser.add_provider(parser, "that provider's vault; for FILE, where to store")
-    parser.add_argument(
-        "--yes", action="store_true", help="replace even a readable vault; never ask"
-    )
+    parser.add_positional("file", "[FILE]", nargs="?", metavar="FILE", help="an export; - is stdin")
+    parser.add_flag("--replace", "replace a stored secret that differs")
+    parser.add_passphrase_file()
+    parser.add_flag("--previous", "the previous generation, kept beside the vault")
+    parser.add_provider("that provider's vault; for FILE, where to store")
+    parser.add_flag("--yes", "replace even a readable vault; never ask")
     parser.examples(
         "auth restore backup.tokenward                          an export of `auth export`",
         "auth restore --previous                                repair the one damaged vault",

@@ -20,7 +20,6 @@ from tokenward.setup.journal import Journal, is_there, lock
 from tokenward.setup.settings_parts import Accounts
 from tokenward.setup.step import SettingsEdit, WholeFile, plan_change
 from tokenward.setup.work import SetupOutcome
-from tokenward.ui import argument_parser
 from tokenward.ui.formatting import count_of
 
 TYPE_CHECKING = False
@@ -35,20 +34,15 @@ if TYPE_CHECKING:
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_positional(
-        parser,
+    parser.add_positional(
         "tools",
         "[TOOL]...",
         nargs="*",
         metavar="TOOL",
         help=f"{', '.join(parts.TOOLS)} (default: the installed ones)",
     )
-    parser.add_argument(
-        "--undo", action="store_true", help="remove what was added, and restore every byte"
-    )
-    parser.add_argument(
-        "--yes", action="store_true", help="answer every question with yes; never ask"
-    )
+    parser.add_flag("--undo", "remove what was added, and restore every byte")
+    parser.add_flag("--yes", "answer every question with yes; never ask")
     parser.examples(
         "auth setup              for every installed tool",
         "auth setup uv twine     for these only",

@@ -28,41 +28,29 @@ if TYPE_CHECKING:
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    parser.add_argument(
+    parser.add_option(
         "--service",
+        "SERVICE",
+        "the index whose credential is handed out; exactly one",
         action="append",
-        metavar="SERVICE",
-        help="the index whose credential is handed out; exactly one",
     )
-    argument_parser.add_username(parser, "the user name; needed if several are stored for it")
-    parser.add_argument(
-        "--project",
-        action="append",
-        metavar="NAME",
-        help="tokens for this project only; may be repeated",
+    parser.add_username("the user name; needed if several are stored for it")
+    parser.add_option(
+        "--project", "NAME", "tokens for this project only; may be repeated", action="append"
     )
-    parser.add_argument(
-        "--ttl",
-        type=argument_parser.lifetime,
-        metavar="TIME",
-        help="end after 15m, 8h ... (default: never)",
+    parser.add_option(
+        "--ttl", "TIME", "end after 15m, 8h ... (default: never)", type=argument_parser.lifetime
     )
-    parser.add_argument("--at", metavar="PATH", help="the path of the socket")
-    parser.add_argument(
+    parser.add_option("--at", "PATH", "the path of the socket")
+    parser.add_option(
         "--uid",
+        "N",
+        "also admit this user, besides you and root; may be repeated",
         action="append",
         type=argument_parser.user_id,
-        metavar="N",
-        help="also admit this user, besides you and root; may be repeated",
     )
-    parser.add_argument(
-        "--whole",
-        action="store_true",
-        help="hand out the stored credential itself, not attenuated tokens",
-    )
-    parser.add_argument(
-        "--stop", action="store_true", help="end the share at the PATH of `--at`, or all shares"
-    )
+    parser.add_flag("--whole", "hand out the stored credential itself, not attenuated tokens")
+    parser.add_flag("--stop", "end the share at the PATH of `--at`, or all shares")
     parser.examples(
         "auth share --service pypi --project mine --ttl 8h    prints the socket's path",
         "auth share --service pypi --at ~/job/tokenward.sock  for a container that mounts ~/job",

@@ -11,7 +11,7 @@ from time import time
 from tokenward.credentials import lookup
 from tokenward.credentials.narrowing import Restriction, read_restriction
 from tokenward.errors import CommandError
-from tokenward.ui import argument_parser, formatting, secret_input
+from tokenward.ui import formatting, secret_input
 from tokenward.ui.formatting import credential_text, timestamp
 from tokenward_protocol.urls import display
 
@@ -28,21 +28,14 @@ if TYPE_CHECKING:
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_service(
-        parser, "the index: pypi (default), testpypi, a URL or a configured name"
-    )
-    argument_parser.add_username(parser, "the user name; needed if several are stored")
-    argument_parser.add_provider(parser, "look only in that provider's vault")
-    argument_parser.add_width(parser)
-    parser.add_argument(
-        "--describe",
-        action="store_true",
-        help="describe the token, and print no secret",
-    )
-    parser.add_argument(
+    parser.add_service("the index: pypi (default), testpypi, a URL or a configured name")
+    parser.add_username("the user name; needed if several are stored")
+    parser.add_provider("look only in that provider's vault")
+    parser.add_width()
+    parser.add_flag("--describe", "describe the token, and print no secret")
+    parser.add_flag(
         "--check",
-        action="store_true",
-        help="ask the index whether it accepts the token, and print that instead of the secret",
+        "ask the index whether it accepts the token, and print that instead of the secret",
     )
     parser.examples(
         "auth token                              print the token for PyPI, and nothing else",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tokenward.ui import argument_parser
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -14,9 +12,7 @@ if TYPE_CHECKING:
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_positional(
-        parser, "directory", "DIR", metavar="DIR", help="the project's directory"
-    )
+    parser.add_positional("directory", "DIR", metavar="DIR", help="the project's directory")
     parser.examples("auth trust .    obey [tool.uv] here until the file changes")
 
 

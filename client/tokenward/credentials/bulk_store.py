@@ -11,6 +11,7 @@ from __future__ import annotations
 from tokenward.credentials.listing import list_stored
 from tokenward.credentials.storing import choose_provider, fetch_stored, store
 from tokenward.errors import CommandError
+from tokenward.light import Record
 from tokenward.ui.formatting import credential_text
 
 TYPE_CHECKING = False
@@ -27,20 +28,17 @@ HELD = {STORED, REPLACED, ALREADY}
 """The states in which this exact secret was read back from the agent."""
 
 
-class ImportOutcome:
+class ImportOutcome(Record):
     """The outcome, in a dry run the expected one, for one credential under one key.
 
     `state` is one of the above. `message` is the reason for DIFFERENT or FAILED, `hint` what helps,
     `notice` further advice.
     """
 
-    __slots__ = ("hint", "message", "notice", "state")
-
-    def __init__(self, state: str, message: str = "", hint: str = "", notice: str = "") -> None:
-        self.state = state
-        self.message = message
-        self.hint = hint
-        self.notice = notice
+    state: str
+    message: str = ""
+    hint: str = ""
+    notice: str = ""
 
 
 class Takeover:

@@ -16,6 +16,7 @@ them.
 from __future__ import annotations
 
 from tokenward.errors import CommandError
+from tokenward.light import Record
 from tokenward_protocol.urls import PYPI, ServiceError, parse_service_url
 
 TYPE_CHECKING = False
@@ -27,16 +28,13 @@ if TYPE_CHECKING:
 TOKEN_USER = "__token__"  # noqa: S105 - a user name
 
 
-class BoundCredential:
+class BoundCredential(Record):
     """A credential of the environment, the service that it is for, and its variable."""
 
-    __slots__ = ("key", "secret", "username", "variable")
-
-    def __init__(self, key: str, username: str, secret: str, variable: str) -> None:
-        self.key = key
-        self.username = username
-        self.secret = secret
-        self.variable = variable
+    key: str
+    username: str
+    secret: str
+    variable: str
 
 
 def find_in_environment(

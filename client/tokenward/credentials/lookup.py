@@ -23,6 +23,7 @@ from time import time
 from tokenward.credentials import unlocking
 from tokenward.credentials.narrowing import Restriction, attenuate, read_token
 from tokenward.errors import CommandError
+from tokenward.light import Record
 from tokenward.settings.service_names import Service
 from tokenward.transport.connect import AgentAbsent, AgentError
 from tokenward.ui.formatting import ahead_text, join_words
@@ -43,7 +44,7 @@ TOOL = Restriction()
 """The restriction for tools without further options."""
 
 
-class FoundCredential:
+class FoundCredential(Record):
     """A secret and its source.
 
     `service` is the key under which it is stored, `source` is `environment`, `agent` or
@@ -51,25 +52,13 @@ class FoundCredential:
     are the known limits of the token, or None.
     """
 
-    __slots__ = ("expires", "projects", "secret", "service", "source", "username", "where")
-
-    def __init__(
-        self,
-        service: str,
-        username: str,
-        secret: bytes,
-        source: str,
-        where: tuple[str, str],
-        expires: int | None = None,
-        projects: tuple[str, ...] | None = None,
-    ) -> None:
-        self.service = service
-        self.username = username
-        self.secret = secret
-        self.source = source
-        self.where = where
-        self.expires = expires
-        self.projects = projects
+    service: str
+    username: str
+    secret: bytes
+    source: str
+    where: tuple[str, str]
+    expires: int | None = None
+    projects: tuple[str, ...] | None = None
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a found credential is not pickled: that would write its secret")

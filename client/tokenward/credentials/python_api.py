@@ -12,6 +12,7 @@ from contextlib import closing
 from tokenward.credentials import lookup
 from tokenward.credentials.narrowing import read_restriction
 from tokenward.errors import CommandError
+from tokenward.light import Record
 from tokenward.session import Session
 from tokenward.settings.service_names import resolve
 from tokenward.transport.connect import AgentError
@@ -22,18 +23,15 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-class Credential:
+class Credential(Record):
     """A user name and a secret; the secret is in no repr and no pickle.
 
     `expires` is when the secret expires, in seconds since 1970, or None.
     """
 
-    __slots__ = ("expires", "secret", "username")
-
-    def __init__(self, username: str, secret: str, expires: int | None = None) -> None:
-        self.username = username
-        self.secret = secret
-        self.expires = expires
+    username: str
+    secret: str
+    expires: int | None = None
 
     def __repr__(self) -> str:
         return f"Credential(username={self.username!r})"

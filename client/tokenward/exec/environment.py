@@ -26,40 +26,30 @@ from __future__ import annotations
 import re
 
 from tokenward.credentials.environment import TOKEN_USER
+from tokenward.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
 
-class Access:
+class Access(Record):
     """A URL without user info, and the credential for it."""
 
-    __slots__ = ("secret", "url", "username")
-
-    def __init__(self, url: str, username: str, secret: str) -> None:
-        self.url = url
-        self.username = username
-        self.secret = secret
+    url: str
+    username: str
+    secret: str
 
 
-class ExecIndex:
+class ExecIndex(Record):
     """One index: where uploads go and where installs come from; None for nothing to set.
 
     `name` is spelled as in variables, None if the index has none.
     """
 
-    __slots__ = ("install", "name", "publish")
-
-    def __init__(
-        self,
-        publish: Access | None,
-        install: Access | None,
-        name: str | None = None,
-    ) -> None:
-        self.publish = publish
-        self.install = install
-        self.name = name
+    publish: Access | None
+    install: Access | None
+    name: str | None = None
 
 
 _UPLOADS = (

@@ -15,6 +15,7 @@ from tokenward.credentials import unlocking
 from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError
 from tokenward.indexes import checking
+from tokenward.light import Record
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import ahead_text, capitalise, credential_text, timestamp
 from tokenward.ui.secret_input import TOKEN_USER
@@ -36,15 +37,12 @@ RENEWED_SECONDS = 300
 """Seconds before its expiry in which a token is renewed: an upload may take some minutes."""
 
 
-class HeldToken:
+class HeldToken(Record):
     """A token that leaves the agent, with its expiry in seconds since 1970."""
 
-    __slots__ = ("expires", "secret", "service")
-
-    def __init__(self, service: str, expires: int, secret: bytes) -> None:
-        self.service = service
-        self.expires = expires
-        self.secret = secret
+    service: str
+    expires: int
+    secret: bytes
 
 
 def mint_and_keep(arguments: Namespace, session: Session, service: Service) -> None:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import parse_toml, read
+from tokenward.light import Record
 from tokenward.settings.service_names import KINDS, Definition, env_form
 from tokenward_protocol.messages import PROVIDERS
 from tokenward_protocol.urls import FIXED, is_name
@@ -38,22 +39,13 @@ _OF_THE_AGENT = ("pinentry", "keyring-program", "policy", *_LOCKS)
 _KNOWN = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", *_OF_THE_AGENT)
 
 
-class Config:
+class Config(Record):
     """The contents of config.toml; empty if the file does not exist."""
 
-    __slots__ = ("auth_cache_dir", "definitions", "file", "keyring_provider")
-
-    def __init__(
-        self,
-        file: str,
-        auth_cache_dir: str | None = None,
-        keyring_provider: str | None = None,
-        definitions: tuple[Definition, ...] = (),
-    ) -> None:
-        self.file = file
-        self.auth_cache_dir = auth_cache_dir
-        self.keyring_provider = keyring_provider
-        self.definitions = definitions
+    file: str
+    auth_cache_dir: str | None = None
+    keyring_provider: str | None = None
+    definitions: tuple[Definition, ...] = ()
 
 
 def load_config(path: str) -> Config:

@@ -17,6 +17,7 @@ import os
 import sys
 
 from tokenward.errors import CommandError
+from tokenward.light import Record
 from tokenward_os import user
 from tokenward_protocol import folder_trust, places
 
@@ -25,20 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Directories:
+class Directories(Record):
     """Absolute paths; `credentials` and `ordinary` have their links resolved.
 
     `ordinary` is the default credentials directory; `chosen_by` names the setting that chose
     another one, or is "".
     """
 
-    __slots__ = ("chosen_by", "credentials", "ordinary", "state")
-
-    def __init__(self, credentials: str, ordinary: str, state: str, chosen_by: str = "") -> None:
-        self.credentials = credentials
-        self.ordinary = ordinary
-        self.state = state
-        self.chosen_by = chosen_by
+    credentials: str
+    ordinary: str
+    state: str
+    chosen_by: str = ""
 
     @property
     def state_folder(self) -> str:

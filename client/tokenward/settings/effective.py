@@ -22,7 +22,7 @@ import os
 
 from tokenward.errors import CommandError
 from tokenward.files.own_folders import Memory
-from tokenward.light import once
+from tokenward.light import Record, once
 from tokenward.settings import config_toml as config
 from tokenward.settings import directories, uv_toml
 from tokenward.settings.service_names import Names
@@ -36,15 +36,12 @@ if TYPE_CHECKING:
     from tokenward.settings.uv_toml import UvSettings
 
 
-class Provider:
+class Provider(Record):
     """A chosen provider; None lets the agent choose. Only a flag is `explicit`."""
 
-    __slots__ = ("chosen_by", "explicit", "name")
-
-    def __init__(self, name: str | None, chosen_by: str = "", explicit: bool = False) -> None:
-        self.name = name
-        self.chosen_by = chosen_by
-        self.explicit = explicit
+    name: str | None
+    chosen_by: str = ""
+    explicit: bool = False
 
 
 def settings_here(environ: Mapping[str, str]) -> Settings:

@@ -12,6 +12,7 @@ are the same), unless that could be two different ones.
 from __future__ import annotations
 
 from tokenward.errors import CommandError, sayable
+from tokenward.light import Record
 from tokenward_protocol.urls import (
     FIXED,
     ServiceError,
@@ -29,7 +30,7 @@ ANACONDA, DEVPI, GITLAB, JFROG = KINDS = ("anaconda", "devpi", "gitlab", "jfrog"
 """The kinds of index that a file may give, if the URL does not tell."""
 
 
-class Definition:
+class Definition(Record):
     """The definition of `name` in `file`.
 
     `url` is for installing and `auth token`; `publish_url` is None if uploads go to the same place.
@@ -37,23 +38,12 @@ class Definition:
     file has no URL. `kind` is one of KINDS, or "".
     """
 
-    __slots__ = ("file", "kind", "name", "publish_url", "url", "username")
-
-    def __init__(
-        self,
-        name: str,
-        url: str,
-        file: str,
-        publish_url: str | None = None,
-        username: str | None = None,
-        kind: str = "",
-    ) -> None:
-        self.name = name
-        self.url = url
-        self.file = file
-        self.publish_url = publish_url
-        self.username = username
-        self.kind = kind
+    name: str
+    url: str
+    file: str
+    publish_url: str | None = None
+    username: str | None = None
+    kind: str = ""
 
 
 def env_form(name: str) -> str:
@@ -64,7 +54,7 @@ def env_form(name: str) -> str:
 _FIXED = {env_form(name): name for name in FIXED}
 
 
-class Service:
+class Service(Record):
     """The meaning of SERVICE.
 
     `key` is for `auth token` and index variables, `publish_key` for uploads; `url` and
@@ -73,45 +63,17 @@ class Service:
     `name`; with `from_project` the user should see `NAME is URL (FILE)`.
     """
 
-    __slots__ = (
-        "default_username",
-        "file",
-        "from_project",
-        "key",
-        "name",
-        "notice",
-        "password",
-        "publish_key",
-        "publish_url",
-        "url",
-        "username",
-    )
-
-    def __init__(
-        self,
-        key: str,
-        url: str,
-        publish_key: str,
-        publish_url: str,
-        username: str | None = None,
-        password: str | None = None,
-        default_username: str | None = None,
-        name: str | None = None,
-        file: str | None = None,
-        from_project: bool = False,
-        notice: str = "",
-    ) -> None:
-        self.key = key
-        self.url = url
-        self.publish_key = publish_key
-        self.publish_url = publish_url
-        self.username = username
-        self.password = password
-        self.default_username = default_username
-        self.name = name
-        self.file = file
-        self.from_project = from_project
-        self.notice = notice
+    key: str
+    url: str
+    publish_key: str
+    publish_url: str
+    username: str | None = None
+    password: str | None = None
+    default_username: str | None = None
+    name: str | None = None
+    file: str | None = None
+    from_project: bool = False
+    notice: str = ""
 
     @property
     def for_uploads(self) -> Service:

@@ -21,6 +21,7 @@ import os
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import parse_toml, read, upward
+from tokenward.light import Record
 from tokenward.settings.service_names import Definition
 from tokenward_protocol import places
 
@@ -34,42 +35,18 @@ UV_PROVIDER = ("keyring-provider", "subprocess")
 """The setting by which uv asks a `keyring` program, as `auth setup` writes it."""
 
 
-class UvSettings:
+class UvSettings(Record):
     """The settings for indexes and credentials in one of uv's files."""
 
-    __slots__ = (
-        "auth_cache_dir",
-        "data",
-        "definitions",
-        "explicit",
-        "file",
-        "has_default",
-        "keyring_provider",
-        "searched",
-        "unnamed",
-    )
-
-    def __init__(
-        self,
-        file: str,
-        data: bytes,
-        definitions: tuple[Definition, ...] = (),
-        unnamed: tuple[str, ...] = (),
-        keyring_provider: str | None = None,
-        auth_cache_dir: str | None = None,
-        searched: tuple[str, ...] = (),
-        explicit: tuple[str, ...] = (),
-        has_default: bool = False,
-    ) -> None:
-        self.file = file
-        self.data = data
-        self.definitions = definitions
-        self.unnamed = unnamed
-        self.keyring_provider = keyring_provider
-        self.auth_cache_dir = auth_cache_dir
-        self.searched = searched
-        self.explicit = explicit
-        self.has_default = has_default
+    file: str
+    data: bytes
+    definitions: tuple[Definition, ...] = ()
+    unnamed: tuple[str, ...] = ()
+    keyring_provider: str | None = None
+    auth_cache_dir: str | None = None
+    searched: tuple[str, ...] = ()
+    explicit: tuple[str, ...] = ()
+    has_default: bool = False
 
     @property
     def chosen_provider(self) -> str | None:

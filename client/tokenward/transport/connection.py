@@ -20,6 +20,7 @@ import sys
 from time import monotonic
 
 from tokenward.errors import AgentUnreachable, CommandError
+from tokenward.light import Record
 from tokenward_protocol import VERSION
 from tokenward_protocol.errors import LocalError, RemoteError
 from tokenward_protocol.frames import PREFIX, find_frame, make_frame
@@ -57,14 +58,11 @@ class AgentLost(AgentUnreachable):
     """The agent hung up before its answer: it was ending, or did not start."""
 
 
-class Answer:
+class Answer(Record):
     """An answer: `header`, and in `body` the secret if one was asked for."""
 
-    __slots__ = ("body", "header")
-
-    def __init__(self, header: dict[str, Any], body: bytes) -> None:
-        self.header = header
-        self.body = body
+    header: dict[str, Any]
+    body: bytes
 
     def __repr__(self) -> str:
         return f"<Answer, {len(self.body)} bytes of body>"

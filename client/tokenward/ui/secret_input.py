@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 
 from tokenward.errors import CommandError
+from tokenward.light import Record
 
 TOKEN_USER = "__token__"  # noqa: S105 - the user name that every index knows tokens by
 MAX_SECRET = 64 * 1024
@@ -22,18 +23,15 @@ MAX_INPUT = 2 * MAX_SECRET
 _MARK = b"\xef\xbb\xbf"  # Windows begins UTF-8 files with it
 
 
-class GivenCredential:
+class GivenCredential(Record):
     """The given credential: `chosen_username` and `secret` are None if they were not given.
 
     `stdin` is true if the secret is to be read from stdin.
     """
 
-    __slots__ = ("secret", "stdin", "username")
-
-    def __init__(self, username: str | None, secret: str | None, stdin: bool) -> None:
-        self.username = username
-        self.secret = secret
-        self.stdin = stdin
+    username: str | None
+    secret: str | None
+    stdin: bool
 
     @property
     def has_secret(self) -> bool:
