@@ -14,7 +14,7 @@ import stat
 from datetime import UTC, datetime
 
 from tokenward.errors import CommandError
-from tokenward.ui.formatting import count_of, join_words, span_text
+from tokenward.ui.formatting import count_of, join_words, quote_words, span_text
 from tokenward_os.files import SAFE
 from tokenward_protocol.urls import display
 
@@ -227,6 +227,6 @@ def notes(answer: dict[str, Any]) -> list[str]:
     if answer["elsewhere"]:
         found.append("the vaults know of agents that wrote elsewhere, as on another machine")
     if answer["closed"]:
-        names = join_words([f"`{name}`" for name in answer["closed"]])
+        names = quote_words(answer["closed"])
         found.append(f"the vault of {names} is closed, and may vouch for more")
     return found

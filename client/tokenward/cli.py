@@ -67,7 +67,13 @@ COMMANDS = {name: summary for group in GROUPS.values() for name, summary in grou
 WITHOUT_FORMAT = {"exec", "helper"}
 """The commands whose stdout is another program's, or in its format."""
 
-_MODULES = {"unlock": "lock", "import": "importing"}  # for others, the command's first word
+_MODULES = {
+    **dict.fromkeys(("lock", "unlock", "passphrase"), "vaults"),
+    **dict.fromkeys(("dir", "trust"), "places"),
+    "import": "importing",
+}
+"""The modules of some commands; those of others have the name of the command's first word."""
+
 _WITH_VALUE = {"--color", "--format"}
 
 _OPENING = """\

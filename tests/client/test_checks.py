@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokenward.checks import agent, files, machine, tools
+from tokenward.checks import agent, machine, tools
 from tokenward.sources.found import KnownIndex, KnownIndexes
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ def private(folder: Path) -> Path:
 
 
 def test_a_private_directory_is_one_finding(tmp_path: Path) -> None:
-    (found,) = files.check_directory("credentials", str(private(tmp_path / "c")), UID)
+    (found,) = machine.check_directory("credentials", str(private(tmp_path / "c")), UID)
     assert found.state == "ok"
     assert "the 1 file in it" in found.message
 
 
 def test_a_directory_that_is_not_there_is_no_problem(tmp_path: Path) -> None:
-    assert states(files.check_directory("credentials", str(tmp_path / "none"), UID)) == ["ok"]
+    assert states(machine.check_directory("credentials", str(tmp_path / "none"), UID)) == ["ok"]
 
 
 @pytest.mark.parametrize("name", [".", "a vault"])
@@ -58,11 +58,11 @@ def test_what_is_open_to_others_is_mended_by_the_command_that_is_named(
 ) -> None:
     folder = private(tmp_path / "my credentials")
     (folder / name).chmod(0o755)
-    (found,) = files.check_directory("credentials", str(folder), UID)
+    (found,) = machine.check_directory("credentials", str(folder), UID)
     assert found.state == "problem"
     assert "mode 755" in found.message
     run_hint(found)
-    assert states(files.check_directory("credentials", str(folder), UID)) == ["ok"]
+    assert states(machine.check_directory("credentials", str(folder), UID)) == ["ok"]
 
 
 @pytest.mark.root("gives files away")
@@ -70,7 +70,7 @@ def test_what_is_open_to_others_is_mended_by_the_command_that_is_named(
 def test_what_belongs_to_somebody_else_is_a_problem(name: str, tmp_path: Path) -> None:
     folder = private(tmp_path / "c")
     os.chown(folder / name, 12345, 12345)
-    (found,) = files.check_directory("credentials", str(folder), UID)
+    (found,) = machine.check_directory("credentials", str(folder), UID)
     assert found.state == "problem"
     assert "number 12345" in found.message
     assert "chown" not in found.hint  # which would make a planted one ours
@@ -82,9 +82,9 @@ def test_a_link_or_a_file_in_the_directorys_place_is_a_problem(tmp_path: Path) -
     (tmp_path / "link").symlink_to(target)
     (tmp_path / "file").touch()
     for name in ("link", "file"):
-        assert states(files.check_directory("state", str(tmp_path / name), UID)) == ["problem"]
+        assert states(machine.check_directory("state", str(tmp_path / name), UID)) == ["problem"]
     (target / "linked").symlink_to("/etc/passwd")
-    assert states(files.check_directory("state", str(target), UID)) == ["problem"]
+    assert states(machine.check_directory("state", str(target), UID)) == ["problem"]
 
 
 def test_temporary_files_count_once_they_are_old(tmp_path: Path) -> None:
@@ -92,11 +92,11 @@ def test_temporary_files_count_once_they_are_old(tmp_path: Path) -> None:
     left = folder / ".disabled.vault.1234.tmp"
     left.touch(mode=0o600)
     written = left.stat().st_mtime
-    assert files.check_leftovers([str(folder)], written + 10).state == "ok"
-    found = files.check_leftovers([str(folder), str(tmp_path / "none")], written + 4000)
+    assert machine.check_leftovers([str(folder)], written + 10).state == "ok"
+    found = machine.check_leftovers([str(folder), str(tmp_path / "none")], written + 4000)
     assert found.state == "warning"
     run_hint(found)
-    assert files.check_leftovers([str(folder)], written + 4000).state == "ok"
+    assert machine.check_leftovers([str(folder)], written + 4000).state == "ok"
 
 
 # The process.

@@ -43,7 +43,7 @@ def tool_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Examine the environment, keyringrc.cfg, its module, and the program on PATH."""
     for message, hint in keyring_part.variable_problems(environ):
         yield warning(CHECK, message, hint)
-    path = keyring_part.configuration(parts.config_folder(environ))
+    path = keyring_part.configuration(directories.config_base(environ, directories.home(environ)))
     try:
         text = read_text(path)
         said = ini.parse(text or "")

@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from time import time
 
-from tokenward.checks import PROBLEM, WARNING, agent, files, machine, ok, problem, tools, warning
+from tokenward.checks import PROBLEM, WARNING, agent, machine, ok, problem, tools, warning
 from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError
 from tokenward.settings import directories
@@ -94,11 +94,11 @@ def _directories(session: Session) -> Iterator[Finding]:
     places = session.settings.directories
     own = uid()
     config = directories.config_file(session.environ)
-    yield from files.check_above("folders", places.credentials, places.state_folder, config)
-    yield from files.check_directory("credentials", places.credentials, own)
-    yield from files.check_directory("state", places.state, own)
-    yield from files.check_directory("state", places.state_folder, own)
-    yield files.check_leftovers([places.credentials, places.state_folder], time())
+    yield from machine.check_above("folders", places.credentials, places.state_folder, config)
+    yield from machine.check_directory("credentials", places.credentials, own)
+    yield from machine.check_directory("state", places.state, own)
+    yield from machine.check_directory("state", places.state_folder, own)
+    yield machine.check_leftovers([places.credentials, places.state_folder], time())
 
 
 def _agent(status: dict[str, Any]) -> Iterator[Finding]:

@@ -145,10 +145,7 @@ def _access(
 
         if minted_tokens.renew(session, found.service):
             return _access(service, session, asked, may_renew=False)
-    kind, place = found.where
-    session.terminal.detail(
-        f"From the {kind} {place}: {credential_text(found.username, found.service)}."
-    )
+    session.terminal.detail(found.origin)
     if "\0" in found.username or b"\0" in found.secret:
         what = credential_text(found.username, found.service)
         raise CommandError(f"No variable can hold {what}: it has a zero byte.")

@@ -12,7 +12,7 @@ import stat
 import sys
 from time import time
 
-from tokenward.credentials.unlocking import ask_twice, passphrase_of
+from tokenward.credentials.unlocking import ask_twice, export_passphrase
 from tokenward.errors import CommandError
 from tokenward.files.atomic_write import replace
 from tokenward.ui.formatting import count_of
@@ -41,7 +41,7 @@ def describe(parser: Parser, _command: str) -> None:
 
 def run(arguments: Namespace, session: Session) -> None:
     """Write the export."""
-    from tokenward.backup import collecting, file_format
+    from tokenward import backup
 
     path = arguments.file
     agreed = _judge(path, session) and _agree_to_replace(path, session, yes=arguments.yes)
@@ -50,8 +50,8 @@ def run(arguments: Namespace, session: Session) -> None:
         if _judge(path, session) and not agreed:
             raise CommandError(f"{path} appeared just now.", "nothing was exported; run it again")
 
-    entries = collecting.collect(session)
-    data = file_format.encrypt_export(entries, _passphrase(arguments, session), int(time()))
+    entries = backup.collect(session)
+    data = backup.encrypt_export(entries, _passphrase(arguments, session), int(time()))
     if path == STDOUT:
         _to_stdout(data)
     else:
@@ -88,7 +88,7 @@ def _agree_to_replace(path: str, session: Session, *, yes: bool) -> bool:
 
 def _judge(path: str, session: Session) -> bool:
     """Refuse a place that must not be written; return whether an older export is there."""
-    from tokenward.backup.file_format import MAGIC, is_export
+    from tokenward.backup import MAGIC, is_export
 
     if path == STDOUT:
         if session.json:
@@ -116,15 +116,10 @@ def _judge(path: str, session: Session) -> bool:
 
 
 def _passphrase(arguments: Namespace, session: Session) -> bytes:
-    if arguments.passphrase_file:
-        return passphrase_of(arguments.passphrase_file, "`--passphrase-file` names it")
-    if not session.terminal.is_there():
-        raise CommandError(
-            "There is no terminal to ask for the export's passphrase.",
-            "`--passphrase-file` names a private file that holds it",
-        )
-    typed = ask_twice(session.terminal, "Passphrase for the export:", may_be_empty=False)
-    return typed or b""
+    given = export_passphrase(session, arguments.passphrase_file)
+    if given is None:
+        given = ask_twice(session.terminal, "Passphrase for the export:", may_be_empty=False)
+    return given or b""
 
 
 def _to_stdout(data: bytes) -> None:

@@ -14,10 +14,10 @@ from __future__ import annotations
 import base64
 
 from tokenward.errors import CommandError
-from tokenward.helpers import credentials, program
+from tokenward.helpers import program
 from tokenward.light import parse_json
 from tokenward.ui import argument_parser
-from tokenward.ui.formatting import credential_text, timestamp
+from tokenward.ui.formatting import timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,19 +55,14 @@ def run(_arguments: Namespace, session: Session) -> None:
     """Answer one request."""
     session.terminal.attended = False
     uri = uri_of(program.read_text())
-    service = credentials.service_of(uri)
+    service = program.service_of(uri)
     found = (
         None
         if service is None
-        else credentials.find(
-            session, service, service.username, "write the user name into the URI"
-        )
+        else program.find(session, service, service.username, "write the user name into the URI")
     )
     if found is not None:
-        kind, place = found.where
-        session.terminal.detail(
-            f"From the {kind} {place}: {credential_text(found.username, found.service)}."
-        )
+        session.terminal.detail(found.origin)
     session.terminal.json(answer(found))
 
 

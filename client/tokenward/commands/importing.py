@@ -148,8 +148,7 @@ def _show(session: Session, known: KnownIndexes) -> None:
                 for found in origin.found:
                     rows += [Row(origin, found, key) for key in found.services or (None,)]
         except CommandError as error:
-            session.terminal.warn(str(error))
-            session.terminal.hint(error.hint)
+            session.terminal.warn(str(error), error.hint)
     shown = [row for row in rows if not row.found.foreign]
     if session.json:
         session.write_json({"dry_run": True, "credentials": [row.as_json() for row in rows]})
@@ -233,9 +232,9 @@ class _Import:
                 "entrys", "entries"
             )
             self._say.say(
-                f"Skipped, because none of your files names an index on these hosts: {hosts}."
+                f"Skipped, because none of your files names an index on these hosts: {hosts}.",
+                "`--host HOST` imports it as the host of an index",
             )
-            self._say.hint("`--host HOST` imports it as the host of an index")
         if self._dry_run:
             return
         for row in rows:
@@ -271,8 +270,7 @@ class _Import:
             name = credential_text(row.found.username, row.key or "")
             self._say.say(f"Already stored, as in {row.where}: {name}.")
         elif outcome.message and not row.found.foreign:
-            self._say.warn(f"Not imported from {row.where}: {outcome.message}")
-            self._say.hint(outcome.hint)
+            self._say.warn(f"Not imported from {row.where}: {outcome.message}", outcome.hint)
         self._say.warn(outcome.notice)
 
     def _clean(self, origin: Document | Items, rows: list[Row]) -> None:
@@ -294,8 +292,10 @@ class _Import:
             row.removed = row.found in settled
         self._say.say(f"Deleted {count_of(len(settled), 'secret')} from {origin.path}.")
         if was_open:
-            self._say.warn(f"Other users could read {origin.path}, so they may have the secret.")
-            self._say.hint("make a new one at the index, and revoke this one")
+            self._say.warn(
+                f"Other users could read {origin.path}, so they may have the secret.",
+                "make a new one at the index, and revoke this one",
+            )
         if origin.source == "netrc":
             self._say.hint(
                 "curl, git and others read netrc files, too, and do not find it there now"
@@ -303,8 +303,7 @@ class _Import:
 
     def _trouble(self, message: str, hint: str) -> None:
         self._troubles += 1
-        self._say.warn(message)
-        self._say.hint(hint)
+        self._say.warn(message, hint)
 
     def _places(self, source: str) -> str:
         """Name the files without a credential, as the beginning of a sentence."""

@@ -80,8 +80,9 @@ def run(arguments: Namespace, session: Session) -> None:
         if back := reach_text(reader.since, reader.removed_lines, least=True):
             session.terminal.say(back)
     if reader.unreadable:
-        session.terminal.warn(f"The log has {count_of(reader.unreadable, 'unreadable line')}.")
-        session.terminal.hint("`auth log --verify`")
+        session.terminal.warn(
+            f"The log has {count_of(reader.unreadable, 'unreadable line')}.", "`auth log --verify`"
+        )
     if arguments.follow:
         with suppress(KeyboardInterrupt):
             _follow(reader, wanted, found[-LATEST:], session)
@@ -115,8 +116,9 @@ def _show(found: Sequence[Line], arguments: Namespace, session: Session) -> None
     else:
         session.terminal.say("The log has no matching line.")
     if len(latest) < len(found):
-        session.terminal.say(f"These are the latest {len(latest)} of {len(found)} lines.")
-        session.terminal.hint("`auth log --since 30d`")
+        session.terminal.say(
+            f"These are the latest {len(latest)} of {len(found)} lines.", "`auth log --since 30d`"
+        )
 
 
 def _follow(

@@ -11,7 +11,7 @@ from time import time
 from tokenward.credentials import storing
 from tokenward.credentials.narrowing import read_token
 from tokenward.credentials.storing import ProviderChoice, choose_provider, store
-from tokenward.errors import CommandError
+from tokenward.errors import CommandError, exclude
 from tokenward.indexes import minted_tokens
 from tokenward.ui import argument_parser, secret_input
 from tokenward.ui.formatting import ahead_text, timestamp
@@ -161,10 +161,7 @@ def _adopt(
         raise CommandError("`--adopt` takes no secret: the credential stays in its keyring.")
     if arguments.sealed:
         raise CommandError("`--adopt` and `--sealed` exclude each other: nothing is stored.")
-    if arguments.check:
-        raise CommandError(
-            "`--adopt` and `--check` exclude each other.", "`auth token --check` does it afterwards"
-        )
+    exclude("--adopt", {"--check": arguments.check}, "`auth token --check` does it afterwards")
     if given.username is None:
         raise CommandError("`--adopt` needs the user name.", "add `--username`, or `--no-username`")
     choice = choose_provider(session, arguments.keyring_provider)

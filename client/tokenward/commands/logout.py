@@ -7,7 +7,7 @@ otherwise it says that the credential is still valid at the index, and how the u
 from __future__ import annotations
 
 from tokenward.credentials import lookup, unlocking
-from tokenward.errors import CommandError
+from tokenward.errors import CommandError, exclude
 from tokenward.indexes import minted_tokens
 from tokenward.transport.connect import AgentError
 from tokenward.ui import secret_input
@@ -47,11 +47,9 @@ def describe(parser: Parser, _command: str) -> None:
 
 def run(arguments: Namespace, session: Session) -> None:
     """Remove the credential, and say where it is still valid."""
-    if arguments.all and (arguments.username is not None or arguments.no_username):
-        option = "--no-username" if arguments.no_username else "--username"
-        raise CommandError(
-            f"`--all` and `{option}` exclude each other.", "`--all` removes every account"
-        )
+    if arguments.all:
+        one = {"--no-username": arguments.no_username, "--username": arguments.username}
+        exclude("--all", one, "`--all` removes every account")
     if arguments.forget and not arguments.revoke:
         raise CommandError(
             "`--forget` needs `--revoke`.", "a logout without `--revoke` removes it in any case"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
 
-    from tokenward.backup.file_format import ExportEntry
+    from tokenward.backup import ExportEntry
     from tokenward.session import Session
     from tokenward.ui.argument_parser import Parser
 
@@ -82,7 +82,7 @@ def run(arguments: Namespace, session: Session) -> None:
 
 def _from_file(arguments: Namespace, session: Session) -> None:
     """Restore the credentials of an export."""
-    from tokenward.backup import collecting
+    from tokenward import backup
     from tokenward.credentials.bulk_store import DIFFERENT, FAILED, Takeover
 
     entries = _open_export(arguments, session)
@@ -90,10 +90,9 @@ def _from_file(arguments: Namespace, session: Session) -> None:
     states: dict[str, int] = {}
     described: list[dict[str, Any]] = []
     for entry in entries:
-        outcome = collecting.bring_back(takeover, entry, int(time()))
+        outcome = backup.bring_back(takeover, entry, int(time()))
         states[outcome.state] = states.get(outcome.state, 0) + 1
-        session.terminal.warn(outcome.message)
-        session.terminal.hint(outcome.hint)
+        session.terminal.warn(outcome.message, outcome.hint)
         described.append(
             {
                 "service": entry.service,
@@ -112,23 +111,16 @@ def _from_file(arguments: Namespace, session: Session) -> None:
 
 def _open_export(arguments: Namespace, session: Session) -> list[ExportEntry]:
     """Read and open the export. Raises CommandError."""
-    from tokenward.backup.file_format import MAX_FILE, WrongPassphraseError, parse_export
+    from tokenward.backup import MAX_FILE, WrongPassphraseError, parse_export
 
     path = arguments.file
     data = read_stdin(MAX_FILE) if path == "-" else read(path, MAX_FILE)
     if data is None:
         raise CommandError(f"The file {path} does not exist.")
     sealed = parse_export(data, "standard input" if path == "-" else path)
-    if arguments.passphrase_file:
-        passphrase = unlocking.passphrase_of(
-            arguments.passphrase_file, "`--passphrase-file` names it"
-        )
-        return sealed.open(passphrase)
-    if not session.terminal.is_there():
-        raise CommandError(
-            "There is no terminal to ask for the export's passphrase.",
-            "`--passphrase-file` names a private file that holds it",
-        )
+    given = unlocking.export_passphrase(session, arguments.passphrase_file)
+    if given is not None:
+        return sealed.open(given)
     with session.terminal.unseen():
         for left in reversed(range(unlocking.TRIES)):
             typed = session.terminal.ask_secret("Passphrase of the export:")
@@ -173,8 +165,7 @@ def _restore_previous(session: Session, provider: str, *, anyway: bool) -> dict[
 
 def _count_once_open(session: Session, provider: str) -> int | None:
     """Open the vault, and return how many credentials it holds, or None if it stays closed."""
-    closed = AgentError("locked", "It is not open.", "", {"vaults": [provider]})
-    unlocking.reopen(session, closed, offer=False)
+    unlocking.reopen(session, [provider])
     vaults = session.ask_once("status").header["vaults"]
     (count,) = (vault["count"] for vault in vaults if vault["provider"] == provider)
     return None if count is None else int(count)

@@ -165,8 +165,7 @@ def _tell_done(
 ) -> None:
     terminal = session.terminal
     for path, error in outcome.refused.items():
-        terminal.warn(str(error) if str(error).startswith(path) else f"{path}: {error}")
-        terminal.hint(error.hint)
+        terminal.warn(str(error) if str(error).startswith(path) else f"{path}: {error}", error.hint)
     for seen in looks:
         for note in seen.notes:
             terminal.warn(note)
@@ -175,12 +174,13 @@ def _tell_done(
         *keyring_part.variable_problems(session.environ),
         *([program] if program else ()),
     ):
-        terminal.warn(message)
-        terminal.hint(hint)
+        terminal.warn(message, hint)
     if outcome.written:
         done = f"Set up {', '.join(chosen)}"
-        terminal.say(f"{done}: wrote {count_of(len(outcome.written), 'file')}.")
-        terminal.hint("`auth setup --undo` undoes it; run that before you uninstall tokenward")
+        terminal.say(
+            f"{done}: wrote {count_of(len(outcome.written), 'file')}.",
+            "`auth setup --undo` undoes it; run that before you uninstall tokenward",
+        )
     elif not outcome.refused:
         terminal.say("Everything is set up already.")
 
@@ -192,7 +192,6 @@ def _tell_undone(session: Session, outcome: SetupOutcome) -> None:
     for path in outcome.removed:
         terminal.say(f"Removed {path}.")
     for error in outcome.refused.values():
-        terminal.warn(str(error))
-        terminal.hint(error.hint)
+        terminal.warn(str(error), error.hint)
     if not (outcome.written or outcome.removed or outcome.refused):
         terminal.say("There is nothing to undo.")

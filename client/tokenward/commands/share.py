@@ -96,8 +96,10 @@ def run(arguments: Namespace, session: Session) -> None:
     what = "the credential" if answer["whole"] else "attenuated tokens"
     whose = f" ({join_words(answer['projects'])})" if answer["projects"] else ""
     session.terminal.lines([answer["socket"]])
-    session.terminal.say(f"It hands out {what} for {display(answer['service'])}{whose} {end}.")
-    session.terminal.hint(f"`TOKENWARD_SOCK={answer['socket']}`, or its path on the other side")
+    session.terminal.say(
+        f"It hands out {what} for {display(answer['service'])}{whose} {end}.",
+        f"`TOKENWARD_SOCK={answer['socket']}`, or its path on the other side",
+    )
 
 
 def to_json(share: dict[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from time import time
 
 from tokenward.credentials import lookup
 from tokenward.credentials.narrowing import Restriction, read_restriction
-from tokenward.errors import CommandError
+from tokenward.errors import CommandError, exclude
 from tokenward.ui import formatting, secret_input
-from tokenward.ui.formatting import credential_text, timestamp
+from tokenward.ui.formatting import timestamp
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -61,8 +61,7 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.describe:
         if asked.is_explicit:
             raise CommandError("`--describe` takes neither `--project` nor `--ttl`.")
-        if arguments.check:
-            raise CommandError("`--describe` and `--check` exclude each other.")
+        exclude("--describe", {"--check": arguments.check}, "")
         said = lookup.describe(session, service, username, provider)
         if said is None:
             raise _nothing(service, username, provider)
@@ -77,10 +76,7 @@ def run(arguments: Namespace, session: Session) -> None:
     found = again()
     if found is None:
         raise _nothing(service, username, provider)
-    kind, place = found.where
-    session.terminal.detail(
-        f"From the {kind} {place}: {credential_text(found.username, found.service)}."
-    )
+    session.terminal.detail(found.origin)
     if arguments.check:
         _check(session, found, again)
         return
@@ -93,7 +89,7 @@ def run(arguments: Namespace, session: Session) -> None:
             "username": found.username,
             "token": found.secret.decode("utf-8", "surrogateescape"),
             "source": found.source,
-            kind: place,
+            found.where[0]: found.where[1],
             "expires": timestamp(found.expires),
             "projects": found.projects,
         }

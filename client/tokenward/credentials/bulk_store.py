@@ -12,7 +12,7 @@ from tokenward.credentials.listing import list_stored
 from tokenward.credentials.storing import choose_provider, fetch_stored, store
 from tokenward.errors import CommandError
 from tokenward.light import Record
-from tokenward.ui.formatting import credential_text
+from tokenward.ui.formatting import capitalise, credential_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Takeover:
             why = "is adopted from a keyring" if adopted else "is stored and sealed"
         return ImportOutcome(
             DIFFERENT,
-            f"{_capital(name)} {why}, so it stays as it is.",
+            f"{capitalise(name)} {why}, so it stays as it is.",
             "`--replace` puts this one in its place",
         )
 
@@ -148,7 +148,3 @@ class Takeover:
             raise CommandError(
                 f"The agent does not return {credential_text(username, key)} as it was stored."
             )
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]

@@ -6,8 +6,14 @@ identifier. A token without visible restrictions may have others: an index may k
 
 from __future__ import annotations
 
-from tokenward.transport.connect import AgentError
-from tokenward.ui.formatting import ago_text, ahead_text, credential_text, join_words, timestamp
+from tokenward.ui.formatting import (
+    ago_text,
+    ahead_text,
+    capitalise,
+    credential_text,
+    join_words,
+    timestamp,
+)
 from tokenward_protocol.urls import PAGES
 
 TYPE_CHECKING = False
@@ -28,8 +34,7 @@ def list_stored(session: Session) -> tuple[list[dict[str, Any]], list[str]]:
     if closed:
         from tokenward.credentials import unlocking
 
-        refused = AgentError("locked", "It is not open.", "", {"vaults": closed})
-        if unlocking.reopen(session, refused, offer=False):
+        if unlocking.reopen(session, closed):
             entries, closed = list_all(session.ask_once)
     return entries, closed
 
@@ -85,7 +90,7 @@ def advice_text(entry: dict[str, Any], now: float) -> str:
     if not reasons:
         return ""
     what = credential_text(entry["username"], entry["service"])
-    return f"{what[:1].upper()}{what[1:]} {join_words(reasons)}."
+    return f"{capitalise(what)} {join_words(reasons)}."
 
 
 def facts_table(said: dict[str, Any], now: float) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ from tokenward.errors import CommandError
 from tokenward.light import Record
 from tokenward.settings.service_names import Service
 from tokenward.transport.connect import AgentAbsent, AgentError
-from tokenward.ui.formatting import ahead_text, join_words
+from tokenward.ui.formatting import ahead_text, credential_text, join_words
 from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
@@ -62,6 +62,11 @@ class FoundCredential(Record):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a found credential is not pickled: that would write its secret")
+
+    @property
+    def origin(self) -> str:
+        """A sentence on where it comes from."""
+        return f"From the {' '.join(self.where)}: {credential_text(self.username, self.service)}."
 
     @property
     def text(self) -> str:

@@ -61,15 +61,15 @@ class ProviderChoice:
         if slot == "dpapi":
             session.terminal.say(
                 "The vault opens by DPAPI, for this user of Windows: it protects copies of your"
-                " files, but not against programs that run as you."
+                " files, but not against programs that run as you.",
+                "`auth passphrase set` protects it by a passphrase",
             )
-            session.terminal.hint("`auth passphrase set` protects it by a passphrase")
         if slot == "key-file":
             session.terminal.say(
                 "The vault opens with a key file in your state directory: it protects copies of the"
-                " credentials directory, but not against programs that can read your files."
+                " credentials directory, but not against programs that can read your files.",
+                "`auth passphrase set` protects it by a passphrase",
             )
-            session.terminal.hint("`auth passphrase set` protects it by a passphrase")
 
 
 def choose_provider(session: Session, flag: str | None) -> ProviderChoice:

@@ -17,8 +17,8 @@ import sys
 
 from tokenward.errors import CommandError
 from tokenward.files.own_folders import Memory
-from tokenward.helpers import credentials, program
-from tokenward.helpers.credentials import service_of
+from tokenward.helpers import program
+from tokenward.helpers.program import service_of
 from tokenward.light import json_text, parse_json
 
 TYPE_CHECKING = False
@@ -66,15 +66,15 @@ def run(operation: str, text: str, session: Session) -> str | None:
     if operation == "store":
         return _store(session, servers, _read_request(text))
     server = text.strip()
-    service = credentials.service_of(url_of(server))
+    service = program.service_of(url_of(server))
     if service is None:
         return None
     username = servers.username(service.key)
     if operation == "erase":
         servers.forget(service.key)
-        return "" if credentials.forget(session, service, username) else None
-    found = username and credentials.find(session, service, username)
-    found = found or credentials.find(session, service, None, "`docker login` chooses one")
+        return "" if program.forget(session, service, username) else None
+    found = username and program.find(session, service, username)
+    found = found or program.find(session, service, None, "`docker login` chooses one")
     if not found:
         return None
     return json_text({"ServerURL": server, "Username": found.username, "Secret": found.text})
@@ -88,13 +88,13 @@ def _store(session: Session, servers: DockerServers, said: dict[str, Any]) -> st
         raise CommandError("The credential has no `Username`.")
     if not isinstance(secret, str):
         raise CommandError("The credential has no `Secret`.")
-    service = credentials.service_of(url_of(server.strip()))
+    service = program.service_of(url_of(server.strip()))
     if service is None:
         raise CommandError(
             "No credential can be stored for this server.",
             "http:// is for localhost, 127.0.0.1 and [::1] only",
         )
-    credentials.keep(session, service, username, secret)
+    program.keep(session, service, username, secret)
     servers.remember(service.key, server.strip(), username)
     return ""
 
@@ -114,7 +114,7 @@ def _list_servers(session: Session, servers: DockerServers) -> dict[str, str]:
     known = servers.all()
     if not known:
         return {}
-    stored, closed = credentials.stored_accounts(session)
+    stored, closed = program.stored_accounts(session)
     return {
         server: username
         for server, username in known.items()

@@ -13,7 +13,7 @@ from time import time
 
 from tokenward.credentials import unlocking
 from tokenward.credentials.listing import list_all
-from tokenward.errors import CommandError
+from tokenward.errors import CommandError, exclude
 from tokenward.indexes import checking
 from tokenward.light import Record
 from tokenward.transport.connect import AgentError
@@ -47,7 +47,18 @@ class HeldToken(Record):
 
 def mint_and_keep(arguments: Namespace, session: Session, service: Service) -> None:
     """Mint a token for this CI job, and have the agent keep it in memory. Raises CommandError."""
-    _refuse_options(arguments, service)
+    decided = {
+        "--username": arguments.username or service.username,
+        "--no-username": arguments.no_username,
+        "--no-password": arguments.no_password,
+        "--token": arguments.token,
+        "--password": arguments.password or service.password,
+        "--keyring-provider": arguments.keyring_provider,
+        "--lifetime": arguments.lifetime,
+        "--adopt": arguments.adopt,
+        "--check": arguments.check,
+    }
+    exclude("--trusted-publishing", decided)
     key = service.publish_key
     if key not in FIXED.values():
         raise CommandError(
@@ -128,26 +139,6 @@ def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
         memory=True,
     ).header
     return header, int(time()) + new.seconds
-
-
-def _refuse_options(arguments: Namespace, service: Service) -> None:
-    """Raise CommandError for options that trusted publishing decides by itself."""
-    given = {
-        "--username": arguments.username or service.username,
-        "--no-username": arguments.no_username,
-        "--no-password": arguments.no_password,
-        "--token": arguments.token,
-        "--password": arguments.password or service.password,
-        "--keyring-provider": arguments.keyring_provider,
-        "--lifetime": arguments.lifetime,
-        "--adopt": arguments.adopt,
-        "--check": arguments.check,
-    }
-    for other, value in given.items():
-        if value:
-            raise CommandError(
-                f"`--trusted-publishing` and `{other}` exclude each other.", "leave one of them out"
-            )
 
 
 def held_tokens(ask: Callable[..., Answer], keys: Iterable[str] | None = None) -> list[HeldToken]:

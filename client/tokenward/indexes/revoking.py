@@ -29,7 +29,7 @@ from tokenward.indexes.place import WAREHOUSE, endpoint_of, host
 from tokenward.indexes.web import Web, WebError
 from tokenward.settings.service_names import ANACONDA, GITLAB, JFROG
 from tokenward.transport.connect import AgentError
-from tokenward.ui.formatting import join_words
+from tokenward.ui.formatting import quote_words
 from tokenward_protocol.messages import MEMORY
 
 TYPE_CHECKING = False
@@ -166,7 +166,7 @@ def all_targets(
     """
     entries, closed = list_stored(session)
     if closed:
-        names = join_words([f"`{name}`" for name in closed])
+        names = quote_words(closed)
         raise CommandError(f"The vault of {names} is not open.", "`auth unlock`")
     return [
         Target(str(entry["service"]), str(entry["username"]), str(entry["provider"]))

@@ -62,6 +62,12 @@ def config_file(environ: Mapping[str, str]) -> str:
     return f"{_require_text(places.config_directory(sys.platform, environ, home(environ)))}/config.toml"
 
 
+def config_base(environ: Mapping[str, str], home: str) -> str:
+    """Return the folder of other tools' configuration; on macOS it is the same."""
+    named = environ.get("XDG_CONFIG_HOME", "")
+    return named.rstrip("/") if os.path.isabs(named) else f"{home}/.config"
+
+
 def state(environ: Mapping[str, str]) -> str:
     """Return the state directory."""
     return _require_text(places.state_directory(sys.platform, environ, home(environ)))

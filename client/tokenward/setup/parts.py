@@ -87,7 +87,8 @@ def steps(
     parts: Sequence[str], environ: Mapping[str, str], accounts: Accounts
 ) -> Iterator[WholeFile | SettingsEdit]:
     """Yield the steps of these parts, file by file."""
-    home, config = directories.home(environ), config_folder(environ)
+    home = directories.home(environ)
+    config = directories.config_base(environ, home)
     if "keyring" in parts:
         state = directories.state(environ)
         yield from keyring_part.steps(config, state, home, sys.executable)
@@ -97,12 +98,6 @@ def steps(
         yield settings_parts.pip_edit(settings_parts.pip_conf(sys.platform, config, home))
     if "pypirc" in parts:
         yield settings_parts.pypirc_edit(home, accounts)
-
-
-def config_folder(environ: Mapping[str, str]) -> str:
-    """Return the configuration folder of keyring, uv and pip."""
-    named = environ.get("XDG_CONFIG_HOME", "")
-    return named.rstrip("/") if os.path.isabs(named) else f"{directories.home(environ)}/.config"
 
 
 def program_problem(environ: Mapping[str, str]) -> tuple[str, str] | None:

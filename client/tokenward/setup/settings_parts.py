@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from configparser import RawConfigParser
 
     from tokenward.files.draft import Draft
-    # GONE
 
 
 class Accounts:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from tokenward.errors import CommandError
+from tokenward.errors import CommandError, exclude
 from tokenward.light import Record
 
 TOKEN_USER = "__token__"  # noqa: S105 - the user name that every index knows tokens by
@@ -70,18 +70,13 @@ def given_credential(
 ) -> GivenCredential:
     """Return what `login` was given. Raises CommandError for a contradiction."""
     if token_flag is not None:
-        beside = {
+        beside: dict[str, object] = {
             "--username": username_flag is not None,
             "--password": password_flag is not None,
             "--no-username": no_username,
             "--no-password": no_password,
         }
-        for flag, given in beside.items():
-            if given:
-                raise CommandError(
-                    f"`--token` and `{flag}` exclude each other.",
-                    f"a token's user name is {TOKEN_USER}; give the token alone",
-                )
+        exclude("--token", beside, f"a token's user name is {TOKEN_USER}; give the token alone")
         if url_username not in {None, TOKEN_USER} or url_password is not None:
             raise CommandError(
                 "`--token` is given beside a user name or password in the URL.",
@@ -106,11 +101,7 @@ def given_credential(
 
 
 def _credential_of(name: str | None, value: str) -> GivenCredential:
-    return (
-        GivenCredential(name, None, stdin=True)
-        if value == "-"
-        else GivenCredential(name, value, stdin=False)
-    )
+    return GivenCredential(name, None if value == "-" else value, stdin=value == "-")
 
 
 def is_typed() -> bool:

@@ -139,10 +139,9 @@ HELPERS = {
     | {
         "resource",
         "tokenward.helpers",
-        "tokenward.helpers.credentials",
         "tokenward.helpers.program",
     }
-    | {"gc", "tokenward.helpers", f"tokenward.helpers.{helper}"}
+    | {"gc", f"tokenward.helpers.{helper}"}
     | more
     for helper, more in {
         "git": set[str](),

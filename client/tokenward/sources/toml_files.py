@@ -1,8 +1,11 @@
-"""Poetry's `auth.toml`: `[http-basic.NAME]`, `[pypi-token]`. A removal removes the secret's line.
+"""The store of `uv auth`, credentials.toml, and Poetry's auth.toml.
 
-NAME is defined in `[repositories.NAME]` of the `config.toml` beside it, else in the files that
-define names for us. `username` stays: Poetry itself leaves it if a keyring has the password.
+uv: a removal removes the whole entry. Poetry: `[http-basic.NAME]`, `[pypi-token]`; a removal removes
+the secret's line. NAME is defined in `[repositories.NAME]` of the config.toml beside it, else in the
+files that define names for us. `username` stays: Poetry itself leaves it if a keyring has the
+password.
 
+https://docs.astral.sh/uv/concepts/authentication/cli/
 https://python-poetry.org/docs/repositories/#configuring-credentials
 """
 
@@ -14,32 +17,71 @@ import sys
 from tokenward.errors import CommandError
 from tokenward.files import toml
 from tokenward.files.reading import parse_toml, read
+from tokenward.settings import directories
 from tokenward.sources.found import ForeignCredential, at_url
+from tokenward_protocol.urls import mask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from tokenward.files.draft import Span
     from tokenward.sources.found import KnownIndexes
+
+
+def uv_files(environ: Mapping[str, str], home: str) -> list[str]:
+    """Return the path of the file in which `uv auth login` stores credentials."""
+    data = environ.get("XDG_DATA_HOME", "")
+    folder = environ.get("UV_CREDENTIALS_DIR") or (
+        f"{data if os.path.isabs(data) else f'{home}/.local/share'}/uv/credentials"
+    )
+    return [os.path.join(os.path.abspath(folder), "credentials.toml")]
+
+
+def look_in_uv(text: str, path: str, _known: KnownIndexes) -> list[ForeignCredential]:
+    """Return the credentials that uv would find. Raises CommandError."""
+    entries = parse_toml(text.encode(), path).get("credential", [])
+    spans: dict[int, list[Span]] = {}
+    for setting in toml.settings(text):
+        if setting.names[:1] == ("credential",):
+            spans.setdefault(setting.number, []).extend(setting.spans)
+    found: list[ForeignCredential] = []
+    for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict) and (one := _entry(entry, spans.get(number, []))):
+            found.append(one)
+    return found
+
+
+def _entry(entry: dict[str, Any], spans: list[Span]) -> ForeignCredential | None:
+    service, username = str(entry.get("service", "")), entry.get("username")
+    secret = entry.get("password") or entry.get("token")
+    if not isinstance(secret, str):
+        return None
+    place = mask(service).replace("***@", "")
+    if entry.get("scheme") == "bearer":
+        problem = f"{place} has a bearer token, which has no user name."
+        hint = "`auth login` stores it, if the index accepts it as an API token"
+        return ForeignCredential(place, (), None, secret, spans, problem=problem, hint=hint)
+    return at_url(place, service, username if isinstance(username, str) else None, secret, spans)
+
 
 _USER = "__token__"
 
 
-def files(environ: Mapping[str, str], home: str) -> list[str]:
+def poetry_files(environ: Mapping[str, str], home: str) -> list[str]:
     """Return where Poetry keeps secrets without a keyring."""
     folder = environ.get("POETRY_CONFIG_DIR")
     if not folder and sys.platform == "darwin":
         folder = f"{home}/Library/Application Support/pypoetry"
     if not folder:
-        base = environ.get("XDG_CONFIG_HOME", "")
-        folder = f"{base if os.path.isabs(base) else f'{home}/.config'}/pypoetry"
+        folder = f"{directories.config_base(environ, home)}/pypoetry"
     return [os.path.join(os.path.abspath(folder), "auth.toml")]
 
 
-def look(text: str, path: str, known: KnownIndexes) -> list[ForeignCredential]:
+def look_in_poetry(text: str, path: str, known: KnownIndexes) -> list[ForeignCredential]:
     """Return the credentials that Poetry would find. Raises CommandError."""
-    urls = repositories(path)
+    urls = poetry_repositories(path)
     settings = parse_toml(text.encode(), path)
     spans = {setting.names: setting.spans for setting in toml.settings(text)}
     found: list[ForeignCredential] = []
@@ -63,7 +105,7 @@ def look(text: str, path: str, known: KnownIndexes) -> list[ForeignCredential]:
     return found
 
 
-def repositories(auth: str) -> dict[str, str]:
+def poetry_repositories(auth: str) -> dict[str, str]:
     """Return the URLs of the names in the config.toml beside `auth`. Raises CommandError."""
     path = os.path.join(os.path.dirname(auth), "config.toml")
     data = read(path)
