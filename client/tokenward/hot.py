@@ -20,13 +20,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tokenward.keyring_program.agent_client import (
-    TELLING,
-    address,
-    fetch,
-    is_private,
-    settings_files,
-)
+from tokenward.keyring_program import agent_client as agent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,15 +54,15 @@ def _find(service: str) -> bytes | None:
     if asked is None:
         return None
     chosen = environ.get("TOKENWARD_SOCK") or environ.get("TOKENWARD_DIR")
-    if not chosen and not all(map(_is_silent, settings_files())):
+    if not chosen and not all(map(_is_silent, agent.settings_files())):
         return None
-    where = address()
+    where = agent.address()
     if where is None:
         return None
     socket, directory = where
-    if directory is not None and not is_private(os.path.dirname(socket)):
+    if directory is not None and not agent.is_private(os.path.dirname(socket)):
         return None
-    answer, secret = fetch(socket, {**asked, "dir": directory, "whole": True}, ANSWER_SECONDS)
+    answer, secret = agent.fetch(socket, {**asked, "dir": directory, "whole": True}, ANSWER_SECONDS)
     return secret + b"\n" if answer["id"] == 1 and answer["ok"] is True else None
 
 
@@ -106,7 +100,7 @@ def _is_silent(path: str) -> bool:
         data = os.read(file, _MAX_SETTINGS)
     finally:
         os.close(file)
-    return len(data) < _MAX_SETTINGS and not any(mark in data for mark in TELLING)
+    return len(data) < _MAX_SETTINGS and not any(mark in data for mark in agent.TELLING)
 
 
 def _print(line: memoryview) -> int | None:

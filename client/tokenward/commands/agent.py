@@ -21,12 +21,10 @@ else:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from typing import Any
 
-    from tokenward.session import Session
+    from tokenward.commands import Namespace, Parser, Session
     from tokenward.transport.connect import Connection
-    from tokenward.ui.argument_parser import Parser
 
 STOP_SECONDS = 10
 """Seconds that a stopped agent has until its process must have ended."""

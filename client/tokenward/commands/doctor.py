@@ -24,13 +24,11 @@ from tokenward_protocol import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Iterator
     from typing import Any
 
     from tokenward.checks import Finding
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
+    from tokenward.commands import Namespace, Parser, Session
 
 
 def describe(parser: Parser, _command: str) -> None:

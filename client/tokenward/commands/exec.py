@@ -26,14 +26,12 @@ from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Iterator, Mapping, Sequence
     from typing import NoReturn
 
+    from tokenward.commands import Namespace, Parser, Session
     from tokenward.credentials.narrowing import Restriction
-    from tokenward.session import Session
     from tokenward.settings.service_names import Service
-    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:

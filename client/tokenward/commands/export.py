@@ -19,17 +19,15 @@ from tokenward.ui.formatting import count_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from tokenward.commands import Namespace, Parser, Session
 
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
 
 STDOUT = "-"
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    parser.add_positional("file", "FILE", metavar="FILE", help="the file to write; - is stdout")
+    parser.add_positional("file", "FILE", "the file to write; - is stdout")
     parser.add_passphrase_file()
     parser.add_flag("--yes", "overwrite an older export; never ask")
     parser.examples(

@@ -16,33 +16,26 @@ import base64
 from tokenward.errors import CommandError
 from tokenward.helpers import program
 from tokenward.light import parse_json
-from tokenward.ui import argument_parser
+from tokenward.ui.argument_parser import one_of
 from tokenward.ui.formatting import timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from typing import Any
 
+    from tokenward.commands import Namespace, Parser, Session
     from tokenward.credentials.lookup import FoundCredential
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    parser.add_positional(
-        "action",
-        "get",
-        type=argument_parser.one_of(["get"]),
-        metavar="ACTION",
-        help="get: answer the request on stdin",
-    )
+    what = "get: answer the request on stdin"
+    parser.add_positional("action", "get", what, type=one_of(["get"]), metavar="ACTION")
     parser.add_option(
         "--protocol",
         "bazel",
         "the protocol of the tool",
-        type=argument_parser.one_of(["bazel"]),
+        type=one_of(["bazel"]),
         required=True,
     )
     parser.examples(

@@ -22,20 +22,18 @@ from tokenward.errors import CommandError
 from tokenward.settings import directories
 from tokenward.sources import gather
 from tokenward.sources.document import Document, remove_secrets
-from tokenward.ui import argument_parser
+from tokenward.ui.argument_parser import one_of
 from tokenward.ui.formatting import count_of, credential_text
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Iterator
     from typing import Any
 
-    from tokenward.session import Session
+    from tokenward.commands import Namespace, Parser, Session
     from tokenward.sources.found import ForeignCredential, KnownIndexes
     from tokenward.sources.system_keyring import Items
-    from tokenward.ui.argument_parser import Parser
 
 
 FOUND, SKIPPED = "found", "skipped"
@@ -95,14 +93,8 @@ class Row:
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    parser.add_positional(
-        "sources",
-        "[SOURCE]...",
-        nargs="*",
-        metavar="SOURCE",
-        type=argument_parser.one_of(sources.NAMES),
-        help=f"{', '.join(sources.NAMES)}; without one: list the credentials of each",
-    )
+    what = f"{', '.join(sources.NAMES)}; without one: list the credentials of each"
+    parser.add_positional("sources", "[SOURCE]...", what, nargs="*", type=one_of(sources.NAMES))
     parser.add_flag("--dry-run", "show what would be done, and do nothing")
     parser.add_flag(
         "--remove", "delete each secret from its source once it is stored and read back"

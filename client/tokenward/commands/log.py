@@ -6,18 +6,7 @@ import gc
 from contextlib import suppress
 from time import sleep
 
-from tokenward.audit import (
-    HEADING,
-    LogReader,
-    is_about,
-    line_time,
-    notes,
-    reach_text,
-    row,
-    stray,
-    summary,
-    to_json,
-)
+from tokenward import audit
 from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
 from tokenward.transport.connect import AgentAbsent
@@ -27,12 +16,10 @@ from tokenward_protocol.urls import strip_index_suffix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Callable, Sequence
 
     from tokenward.audit import Line
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
+    from tokenward.commands import Namespace, Parser, Session
 
 LATEST = 100
 """Lines that are shown without `--since`."""
@@ -66,18 +53,18 @@ def run(arguments: Namespace, session: Session) -> None:
             )
         _verify(session)
         return
-    reader = LogReader(_folder(session))
+    reader = audit.LogReader(_folder(session))
     wanted = _filter(arguments, session)
     found = [line for line in reader.lines() if wanted(line)]
     if session.json and arguments.follow:
         for line in found:
-            session.write_json(to_json(line))
+            session.write_json(audit.to_json(line))
     elif session.json:
-        lines = [to_json(line) for line in found]
+        lines = [audit.to_json(line) for line in found]
         session.write_json({"lines": lines, "since": reader.since, "gone": reader.removed_lines})
     else:
         _show(found, arguments, session)
-        if back := reach_text(reader.since, reader.removed_lines, least=True):
+        if back := audit.reach_text(reader.since, reader.removed_lines, least=True):
             session.terminal.say(back)
     if reader.unreadable:
         session.terminal.warn(
@@ -102,9 +89,9 @@ def _filter(arguments: Namespace, session: Session) -> Callable[[Line], bool]:
         services = {strip_index_suffix(key) for key in (service.key, service.publish_key)}
 
     def is_wanted(line: Line) -> bool:
-        if arguments.since is not None and line_time(line) < arguments.since:
+        if arguments.since is not None and audit.line_time(line) < arguments.since:
             return False
-        return not services or any(is_about(line, key) for key in services)
+        return not services or any(audit.is_about(line, key) for key in services)
 
     return is_wanted
 
@@ -112,7 +99,7 @@ def _filter(arguments: Namespace, session: Session) -> Callable[[Line], bool]:
 def _show(found: Sequence[Line], arguments: Namespace, session: Session) -> None:
     latest = found if arguments.since is not None else found[-LATEST:]
     if latest or arguments.follow:
-        session.terminal.table([HEADING, *map(row, latest)])
+        session.terminal.table([audit.HEADING, *map(audit.row, latest)])
     else:
         session.terminal.say("The log has no matching line.")
     if len(latest) < len(found):
@@ -122,16 +109,16 @@ def _show(found: Sequence[Line], arguments: Namespace, session: Session) -> None
 
 
 def _follow(
-    reader: LogReader, wanted: Callable[[Line], bool], before: list[Line], session: Session
+    reader: audit.LogReader, wanted: Callable[[Line], bool], before: list[Line], session: Session
 ) -> None:
     gc.enable()  # other commands end too soon to need it
-    rows = [HEADING, *map(row, before)]
+    rows = [audit.HEADING, *map(audit.row, before)]
     while True:
         fresh = [line for line in reader.lines() if wanted(line)]
         for line in fresh if session.json else ():
-            session.write_json(to_json(line))
+            session.write_json(audit.to_json(line))
         if fresh and not session.json:
-            rows += map(row, fresh)
+            rows += map(audit.row, fresh)
             session.terminal.lines(columns(rows)[-len(fresh) :])
             rows = rows[-LATEST:]
         sleep(_LOOK_SECONDS)
@@ -142,7 +129,7 @@ def _verify(session: Session) -> None:
     answer = unlocking.ask(session, "log", verify=True, offer=True).header
     told = {key: value for key, value in answer.items() if key not in {"id", "ok"}}
     session.write_json(told)
-    for sentence in (*answer["problems"], *stray(answer)):
+    for sentence in (*answer["problems"], *audit.stray(answer)):
         session.terminal.warn(sentence)
     if answer["count"]:
         raise CommandError(
@@ -151,6 +138,6 @@ def _verify(session: Session) -> None:
             "`auth list` and the pages of each index show which credentials may have been used",
         )
     if not session.json:
-        session.terminal.say(summary(answer))
-        for note in notes(answer):
+        session.terminal.say(audit.summary(answer))
+        for note in audit.notes(answer):
             session.terminal.hint(note)

@@ -12,10 +12,7 @@ from tokenward.files import own_folders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
-
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
+    from tokenward.commands import Namespace, Parser, Session
 
 
 def describe(parser: Parser, command: str) -> None:
@@ -23,7 +20,7 @@ def describe(parser: Parser, command: str) -> None:
     if command == "dir":
         parser.examples("auth dir           print it", 'ls -la "$(auth dir)"')
     else:
-        parser.add_positional("directory", "DIR", metavar="DIR", help="the project's directory")
+        parser.add_positional("directory", "DIR", "the project's directory")
         parser.examples("auth trust .    obey [tool.uv] here until the file changes")
 
 

@@ -20,12 +20,10 @@ from tokenward.ui.secret_input import read_stdin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from typing import Any
 
     from tokenward.backup import ExportEntry
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
+    from tokenward.commands import Namespace, Parser, Session
 
 _SAID = {
     "stored": "restored",
@@ -40,7 +38,7 @@ _SAID = {
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    parser.add_positional("file", "[FILE]", nargs="?", metavar="FILE", help="an export; - is stdin")
+    parser.add_positional("file", "[FILE]", "an export; - is stdin", nargs="?")
     parser.add_flag("--replace", "replace a stored secret that differs")
     parser.add_passphrase_file()
     parser.add_flag("--previous", "the previous generation, kept beside the vault")

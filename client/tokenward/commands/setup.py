@@ -24,23 +24,16 @@ from tokenward.ui.formatting import count_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Iterator
 
-    from tokenward.session import Session
+    from tokenward.commands import Namespace, Parser, Session
     from tokenward.setup.step import FileChange
-    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    parser.add_positional(
-        "tools",
-        "[TOOL]...",
-        nargs="*",
-        metavar="TOOL",
-        help=f"{', '.join(parts.TOOLS)} (default: the installed ones)",
-    )
+    what = f"{', '.join(parts.TOOLS)} (default: the installed ones)"
+    parser.add_positional("tools", "[TOOL]...", what, nargs="*")
     parser.add_flag("--undo", "remove what was added, and restore every byte")
     parser.add_flag("--yes", "answer every question with yes; never ask")
     parser.examples(

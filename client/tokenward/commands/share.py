@@ -19,11 +19,9 @@ from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from typing import Any
 
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
+    from tokenward.commands import Namespace, Parser, Session
 
 
 def describe(parser: Parser, _command: str) -> None:

@@ -18,6 +18,7 @@ from tokenward.credentials import unlocking
 from tokenward.credentials.unlocking import given_passphrase, new_passphrase
 from tokenward.errors import CommandError
 from tokenward.keyring_program import on_path
+from tokenward.light import Record
 from tokenward.transport.connect import AgentError
 from tokenward.transport.connection import session_variables
 from tokenward.ui.formatting import ago_text, credential_text
@@ -36,15 +37,12 @@ _SLOT = {"keyring": "keyring", "subprocess": "program"}
 _BY_ITSELF = "dpapi" if sys.platform == "win32" else "key-file"
 
 
-class ProviderChoice:
+class ProviderChoice(Record):
     """A usable provider. `state` is that of its vault, as the agent reported it."""
 
-    __slots__ = ("_program", "provider", "state")
-
-    def __init__(self, provider: str, state: str, program: str | None) -> None:
-        self.provider = provider
-        self.state = state
-        self._program = program
+    provider: str
+    state: str
+    program: str | None
 
     def make_vault(self, session: Session) -> None:
         """Make the vault if it does not exist. May ask for a new passphrase."""
@@ -56,7 +54,7 @@ class ProviderChoice:
             passphrase = _new_passphrase(session) or b""
             slot = "passphrase" if passphrase else _BY_ITSELF
         wanted: dict[str, Any] = session_variables(session.environ)
-        wanted |= {"provider": self.provider, "slot": slot, "program": self._program}
+        wanted |= {"provider": self.provider, "slot": slot, "program": self.program}
         unlocking.ask(session, "create", passphrase, offer=True, **wanted)
         if slot == "dpapi":
             session.terminal.say(

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 NOTE = "# The next line was written by `auth setup`; `auth setup --undo` takes it out."
 """The line above a line of ours."""
 
@@ -58,7 +62,7 @@ class Draft:
         self.inserted.append(text)
 
 
-def without(text: str, inserted: list[str]) -> tuple[str, list[str]]:
+def without(text: str, inserted: Sequence[str]) -> tuple[str, list[str]]:
     """Remove insertions; return the text, and the insertions that are not in it unchanged."""
     missing: list[str] = []
     for piece in reversed(inserted):

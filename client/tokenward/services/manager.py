@@ -6,6 +6,7 @@ import subprocess
 from typing import NamedTuple, Protocol
 
 from tokenward.errors import CommandError
+from tokenward.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,29 +62,19 @@ class Manager(Protocol):
         ...
 
 
-class Control:
+class Control(Record):
     """`command` with its options, `name` for messages, and a limit of `seconds` for each call.
 
     `environ` is its environment, None for ours. `look` is the hint if it fails, `stuck` the hint if
     it did not end in time.
     """
 
-    def __init__(
-        self,
-        command: list[str],
-        name: str,
-        seconds: int,
-        *,
-        look: str,
-        stuck: str = "",
-        environ: Mapping[str, str] | None = None,
-    ) -> None:
-        self._command = command
-        self._name = name
-        self._seconds = seconds
-        self._look = look
-        self._stuck = stuck
-        self._environ = environ
+    command: list[str]
+    name: str
+    seconds: int
+    look: str
+    stuck: str = ""
+    environ: Mapping[str, str] | None = None
 
     def tell(self, *arguments: str) -> None:
         """Run a command. Raises CommandError if it fails."""
@@ -91,25 +82,25 @@ class Control:
         if answer.returncode != 0:
             said = answer.stderr.strip().splitlines()
             why = f": {said[0].rstrip('.')}" if said else ""
-            raise CommandError(f"`{self._name} {arguments[0]}` failed{why}.", self._look)
+            raise CommandError(f"`{self.name} {arguments[0]}` failed{why}.", self.look)
 
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a query and return its result. Raises CommandError if it does not run or end."""
         try:
             return subprocess.run(
-                [*self._command, *arguments],
-                env=self._environ,
+                [*self.command, *arguments],
+                env=self.environ,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 errors="replace",
                 check=False,
-                timeout=self._seconds,
+                timeout=self.seconds,
             )
         except subprocess.TimeoutExpired:
             raise CommandError(
-                f"`{self._name} {arguments[0]}` did not end in time.", self._stuck
+                f"`{self.name} {arguments[0]}` did not end in time.", self.stuck
             ) from None
         except OSError as error:
-            program = self._name.partition(" ")[0]
+            program = self.name.partition(" ")[0]
             raise CommandError(f"`{program}` cannot be run: {error.strerror}.") from None

@@ -19,6 +19,7 @@ from time import monotonic, sleep
 
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward.files import own_folders
+from tokenward.light import Record
 from tokenward.transport.connection import ANSWER_SECONDS, AgentError, AgentLost, Answer, Connection
 from tokenward_os import user
 from tokenward_os.files import SAFE, missing, uid
@@ -117,28 +118,19 @@ def _no_place_error(last: str) -> AgentUnreachable:
     )
 
 
-class _Search:
+class _Search(Record):
     """Looks for the agent of a directory: first at this environment's addresses, in `base`.
 
     Then at its recorded address, below `state`, which is rarely needed. With `asleep` no agent may be
     started, not even by a service manager.
     """
 
-    def __init__(
-        self,
-        directory: str,
-        ordinary: str,
-        base: str | None,
-        state: str,
-        environ: Mapping[str, str],
-        asleep: Asleep | None,
-    ) -> None:
-        self._directory = directory
-        self._ordinary = ordinary
-        self._base = base
-        self._state = state
-        self._environ = environ
-        self._asleep = asleep
+    directory: str
+    ordinary: str
+    base: str | None
+    state: str
+    environ: Mapping[str, str]
+    asleep: Asleep | None
 
     def find(self) -> Connection | str | None:
         """Return a connection, or the address for a new agent; None if another look may help.
@@ -160,15 +152,15 @@ class _Search:
                 busy = error  # another agent has the directory: the next address may be its
         if busy is not None:
             raise busy
-        if free is None and self._base is None:
-            raise _absent_error(self._asleep is None)
+        if free is None and self.base is None:
+            raise _absent_error(self.asleep is None)
         return free
 
     def start(self, path: str) -> None:
         """Start an agent; if another one is starting or ending, wait a moment for it."""
         from tokenward.transport import autostart
 
-        began = autostart.start(self._directory, path, self._state, self._environ)
+        began = autostart.start(self.directory, path, self.state, self.environ)
         if began != autostart.RUNNING:
             return
         deadline = monotonic() + 1
@@ -184,8 +176,8 @@ class _Search:
     def addresses(self) -> Iterator[tuple[str, bool]]:
         """Yield the addresses, likeliest first, and whether each is one of this environment."""
         own = set()
-        if self._base is not None:
-            for path in local.addresses(self._base, self._directory, self._ordinary):
+        if self.base is not None:
+            for path in local.addresses(self.base, self.directory, self.ordinary):
                 own.add(path)
                 yield path, True
         elsewhere = self.recorded()
@@ -194,16 +186,16 @@ class _Search:
 
     def recorded(self) -> str | None:
         """Return the address that the agent has recorded."""
-        return recorded_address(f"{self._state}/{places.directory_tag(self._directory)}")
+        return recorded_address(f"{self.state}/{places.directory_tag(self.directory)}")
 
     def _greet(self, path: str, *, is_own: bool) -> Connection | None:
         """Connect to an agent; None if it serves another directory, or is not what it claims."""
         if is_own:
-            if self._asleep is not None and self._asleep(path, self._environ):
+            if self.asleep is not None and self.asleep(path, self.environ):
                 raise _absent_error(wanted=False)
-            return _connect_and_greet(path, self._directory)
+            return _connect_and_greet(path, self.directory)
         try:
-            return _connect_and_greet(path, self._directory)
+            return _connect_and_greet(path, self.directory)
         except AgentLost:
             raise
         except AgentUnreachable:

@@ -69,29 +69,18 @@ class Parser(argparse.ArgumentParser):
         if sys.version_info >= (3, 14):
             self.color = False  # help is data, so it has no colour
         add = self.add_argument_group("options of every command").add_argument
+
+        def add_choice(name: str, words: Sequence[str], default: str, what: str) -> None:
+            said = f"{what} (default: {default})"
+            add(name, type=one_of(words), metavar="|".join(words), default=default, help=said)
+
         add("-q", "--quiet", action="store_true", help="print only errors")
-        add(
-            "-v",
-            "--verbose",
-            action="store_true",
-            help="print where settings and credentials come from",
-        )
+        what = "print where settings and credentials come from"
+        add("-v", "--verbose", action="store_true", help=what)
         if formats:
-            add(
-                "--format",
-                type=one_of(FORMATS),
-                metavar="|".join(FORMATS),
-                default="text",
-                help="output format (default: text)",
-            )
+            add_choice("--format", FORMATS, "text", "output format")
         self.set_defaults(format="text")
-        add(
-            "--color",
-            type=one_of(COLORS),
-            metavar="|".join(COLORS),
-            default="auto",
-            help="colour of messages (default: auto)",
-        )
+        add_choice("--color", COLORS, "auto", "colour of messages")
         add("--version", action=_ShowHelp, nargs=0, help="print the version")
         add("-h", "--help", action=_ShowHelp, nargs=0, help="print this help")
 
@@ -109,17 +98,18 @@ class Parser(argparse.ArgumentParser):
 
     def add_service(self, what: str) -> None:
         """Add the positional SERVICE."""
-        self.add_positional("service", "[SERVICE]", nargs="?", metavar="SERVICE", help=what)
+        self.add_positional("service", "[SERVICE]", what, nargs="?")
 
-    def add_positional(self, name: str, shown: str, **keywords: Any) -> None:
+    def add_positional(self, name: str, shown: str, what: str, **keywords: Any) -> None:
         """Add a positional argument, and show it in the usage line as `shown`."""
         self.usage = f"{self.usage} {shown}"
-        self.add_argument(name, **keywords)
+        keywords.setdefault("metavar", shown.strip("[]. "))
+        self.add_argument(name, help=what, **keywords)
 
     def add_program(self, what: str) -> None:
         """Add a program and its arguments: everything after the options, with or without `--`."""
         shown = "[--] CMD [ARG]..."
-        self.add_positional("program", shown, nargs=argparse.REMAINDER, metavar="CMD", help=what)
+        self.add_positional("program", shown, what, nargs=argparse.REMAINDER, metavar="CMD")
 
     def add_width(self) -> None:
         """Add `--project` and `--ttl`, which ask for an attenuated token."""
