@@ -115,7 +115,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "errors",
         },
         "session": {"services", "settings", "transport", "ui", "light", "errors"},
-        "services": {"settings", "transport", "files", "errors"},
+        "services": {"settings", "transport", "files", "light", "errors"},
         "setup": {"settings", "files", "keyring_program", "light", "errors"},
         "hot": {"keyring_program", "ui"},
         "settings": {"files", "keyring_program", "light", "errors"},

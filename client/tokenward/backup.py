@@ -28,6 +28,7 @@ from tokenward.credentials.bulk_store import FAILED, ImportOutcome
 from tokenward.credentials.listing import list_stored
 from tokenward.credentials.storing import fetch_stored
 from tokenward.errors import CommandError
+from tokenward.light import Record
 from tokenward.ui.formatting import capitalise, credential_text, quote_words
 from tokenward_protocol.passphrases import ARGON2ID, LIMITS, SALT_SIZE
 
@@ -65,8 +66,7 @@ class ExportEntry:
     secret: bytes | None = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class EncryptedExport:
+class EncryptedExport(Record):
     """An export that is whole, but still closed: the inputs of its key, and the sealed body."""
 
     name: str
@@ -74,7 +74,7 @@ class EncryptedExport:
     cost: dict[str, int]
     created: int
     before: bytes
-    body: bytes = field(repr=False)
+    body: bytes
 
     def open(self, passphrase: bytes) -> list[ExportEntry]:
         """Open it. Raises WrongPassphraseError, and CommandError for malformed contents."""

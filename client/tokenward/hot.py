@@ -20,6 +20,8 @@ from __future__ import annotations
 import os
 import sys
 
+assert sys.platform != "win32"
+
 from tokenward.keyring_program import agent_client as agent
 
 TYPE_CHECKING = False

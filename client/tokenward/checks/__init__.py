@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """`state` is `ok`, `warning` (can be improved) or `problem` (a promise does not hold).
 
     `message` is one sentence and `hint` a phrase (see ui/terminal.py); neither has a secret.

@@ -23,7 +23,7 @@ from tokenward.files.draft import UneditableFileError
 from tokenward.keyring_program import standalone
 from tokenward.settings import directories
 from tokenward.setup import keyring_part, parts
-from tokenward.setup.step import read_text
+from tokenward.setup.work import read_text
 from tokenward.sources.document import open_document
 from tokenward.ui.formatting import join_words
 from tokenward_os.files import open_to_others

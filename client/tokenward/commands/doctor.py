@@ -42,10 +42,7 @@ def run(_arguments: Namespace, session: Session) -> None:
     problems = sum(one.state == PROBLEM for one in found)
     if session.json:
         warnings = sum(one.state == WARNING for one in found)
-        findings = [
-            {"check": one.check, "state": one.state, "message": one.message, "hint": one.hint}
-            for one in found
-        ]
+        findings = [one._asdict() for one in found]
         session.write_json({"problems": problems, "warnings": warnings, "findings": findings})
     else:
         session.terminal.lines(_lines(found))

@@ -2,8 +2,8 @@
 
 The program gets this process's terminal, signals and exit status. The secret is never in an
 argument, in a file or in the environment of `auth` itself. If a credential is missing, nothing is
-started. exec/environment.py and exec/uv.py choose the variables, and see to it that none of them
-sends the secret of one index to another; exec/command.py judges the arguments of CMD.
+started. exec/environment.py chooses the variables, and sees to it that none of them sends the secret of
+one index to another; exec/command.py judges the arguments of CMD.
 """
 
 from __future__ import annotations
@@ -16,10 +16,16 @@ from tokenward.credentials import lookup
 from tokenward.credentials.narrowing import read_restriction
 from tokenward.errors import CommandError, sayable
 from tokenward.exec import command, project_options
-from tokenward.exec import uv as exec_uv
-from tokenward.exec.environment import Access, ExecIndex, child_environment, tool_variables
+from tokenward.exec.environment import (
+    OTHER_SETTINGS,
+    Access,
+    ExecIndex,
+    ResolverSettings,
+    child_environment,
+    tool_variables,
+    uv_variables,
+)
 from tokenward.settings.service_names import env_form
-from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import credential_text, join_words
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import FIXED, display
@@ -126,16 +132,11 @@ def _index(service: Service, session: Session, asked: Restriction) -> ExecIndex:
 def _access(
     service: Service, session: Session, asked: Restriction, *, may_renew: bool = True
 ) -> Access | None:
-    try:
-        found = lookup.find_credential(
-            session, service, service.username, offer=True, restriction=asked
-        )
-    except AgentError as refused:
-        if refused.code != "ambiguous":
-            raise
-        scheme, _, rest = service.url.partition("://")
-        hint = f"name the account: `--index {scheme}://NAME@{rest}`"
-        raise CommandError(str(refused), hint) from None
+    named = service.url.replace("://", "://NAME@", 1)
+    several = f"name the account: `--index {named}`"
+    found = lookup.find_credential(
+        session, service, service.username, offer=True, restriction=asked, several=several
+    )
     if found is None:
         return None
     if may_renew and found.where == ("provider", MEMORY):
@@ -167,7 +168,7 @@ def _find_variables(
         )
     for tool, chosen in (
         ("pdm", project_options.of_pdm(_places_of(program, session, "PDM_PROJECT"))),
-        ("uv", project_options.of_uv(_places_of(program, session, *exec_uv.OTHER_SETTINGS))),
+        ("uv", project_options.of_uv(_places_of(program, session, *OTHER_SETTINGS))),
     ):
         if chosen:
             without.add(tool)
@@ -189,10 +190,10 @@ def _find_variables(
     if "uv" in without:
         return tool_variables(indexes, without=without)
     read = session.settings.uv
-    is_elsewhere = any(environ.get(name) for name in exec_uv.OTHER_SETTINGS)
-    uv, unsettled = exec_uv.uv_variables(
+    is_elsewhere = any(environ.get(name) for name in OTHER_SETTINGS)
+    uv, unsettled = uv_variables(
         installs,
-        exec_uv.ResolverSettings(read or ()),
+        ResolverSettings(read or ()),
         is_uv=command.runs(program, "uv"),
         is_known=read is not None and not is_elsewhere and command.reads_what_is_here(program),
     )

@@ -18,8 +18,7 @@ from tokenward.settings import directories
 from tokenward.setup import keyring_part, parts, work
 from tokenward.setup.journal import Journal, is_there, lock
 from tokenward.setup.settings_parts import Accounts
-from tokenward.setup.step import SettingsEdit, WholeFile, plan_change
-from tokenward.setup.work import SetupOutcome
+from tokenward.setup.work import SettingsEdit, SetupOutcome, WholeFile, plan_change
 from tokenward.ui.formatting import count_of
 
 TYPE_CHECKING = False
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenward.commands import Namespace, Parser, Session
-    from tokenward.setup.step import FileChange
+    from tokenward.setup.work import FileChange
 
 
 def describe(parser: Parser, _command: str) -> None:

@@ -61,13 +61,6 @@ def find_in_environment(
     return max(able, key=lambda bound: len(bound.key), default=None)  # the first of equal ones
 
 
-def is_concerned(environ: Mapping[str, str]) -> bool:
-    """Return whether any variable could answer: a cheap test to skip the rest."""
-    return any(environ.get(name) for name in ("UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD")) or any(
-        _names_an_index(name) and value for name, value in environ.items()
-    )
-
-
 def _index_credentials(
     environ: Mapping[str, str], names: Callable[[], Names], say: Callable[[str], None]
 ) -> Iterator[BoundCredential]:

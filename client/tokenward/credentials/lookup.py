@@ -86,11 +86,12 @@ def find_credential(
     *,
     offer: bool = False,
     restriction: Restriction = TOOL,
+    several: str | None = None,
 ) -> FoundCredential | None:
     """Return the credential that answers for `service`, or None.
 
-    `offer`: the user may be prompted on a terminal to end a lock. Raises CommandError, for instance
-    for a closed vault.
+    `offer`: the user may be prompted on a terminal to end a lock. `several` is the hint if several
+    accounts match: how the user names one here. Raises CommandError, for instance for a closed vault.
     """
     found = None if provider else _from_environment(session, service, username, restriction)
     withheld: CommandError | None = None
@@ -100,6 +101,12 @@ def find_credential(
         try:
             answer = _ask_agent(session, "fetch", service, username, arguments, offer=offer)
         except (AgentError, AgentAbsent) as refused:
+            if (
+                several is not None
+                and isinstance(refused, AgentError)
+                and refused.code == "ambiguous"
+            ):
+                raise CommandError(str(refused), several) from None
             if provider or not was_never_stored(session, service, refused):
                 raise
             withheld = refused

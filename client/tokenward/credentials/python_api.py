@@ -15,7 +15,6 @@ from tokenward.errors import CommandError
 from tokenward.light import Record
 from tokenward.session import Session
 from tokenward.settings.service_names import resolve
-from tokenward.transport.connect import AgentError
 from tokenward.ui.terminal import Terminal
 
 TYPE_CHECKING = False
@@ -52,14 +51,13 @@ def find_for_url(
     terminal.attended = False
     with closing(Session(terminal, os.environ, json=False)) as session:
         service = resolve(url, lambda: session.settings.names)
-        try:
-            found = lookup.find_credential(
-                session, service, username or service.username, restriction=asked
-            )
-        except AgentError as error:
-            if error.code != "ambiguous":
-                raise
-            raise CommandError(str(error), "pass one as `username`") from None
+        found = lookup.find_credential(
+            session,
+            service,
+            username or service.username,
+            restriction=asked,
+            several="pass one as `username`",
+        )
     return None if found is None else Credential(found.username, found.text, found.expires)
 
 

@@ -105,14 +105,8 @@ def find(
     `which` is the hint for several accounts: how the user tells this tool which one to use.
     """
     try:
-        return lookup.find_credential(session, service, username)
-    except AgentError as error:
-        if lookup.was_never_stored(session, service, error):
-            return None
-        if error.code != "ambiguous":
-            raise
-        raise CommandError(str(error), which) from None
-    except AgentAbsent as error:
+        return lookup.find_credential(session, service, username, several=which)
+    except (AgentError, AgentAbsent) as error:
         if lookup.was_never_stored(session, service, error):
             return None
         raise

@@ -1,9 +1,10 @@
-"""A small client of the agent, for programs that cannot import the protocol's package.
+"""The one small client of the agent, for what cannot wait for the protocol's package, or has none.
 
-It does what transport/ and that package do, for one request: for the shortest route (hot.py), the
-`keyring` program and keyring's backend. This file becomes part of the one that `auth setup keyring` writes, for any Python from 3.9 on and without dependencies (docs/adr/0008). It
-speaks version 1 of docs/PROTOCOL.md, which every agent will speak. It parses no settings file and
-starts nothing; `tokenward.keyring_relay` does that.
+It does what transport/ and that package do, for one request: of the shortest route (hot.py), of the
+`keyring` program, and of keyring's backend. This file becomes part of the one that `auth setup
+keyring` writes, for any Python from 3.9 on and without dependencies (docs/adr/0008). It speaks
+version 1 of docs/PROTOCOL.md, which every agent will speak. It parses no settings file and starts
+nothing; `tokenward.keyring_relay` does that.
 """
 
 from __future__ import annotations

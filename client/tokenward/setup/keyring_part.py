@@ -19,7 +19,7 @@ import os
 
 from tokenward.files import ini
 from tokenward.keyring_program import standalone
-from tokenward.setup.step import SettingsEdit, WholeFile
+from tokenward.setup.work import SettingsEdit, WholeFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

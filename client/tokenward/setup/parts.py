@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tokenward.setup.settings_parts import Accounts
-    from tokenward.setup.step import SettingsEdit, WholeFile
+    from tokenward.setup.work import SettingsEdit, WholeFile
 
 TOOLS: dict[str, tuple[str, ...]] = {
     "keyring": ("keyring",),

@@ -33,7 +33,7 @@ from urllib.parse import quote
 from tokenward.files import ini, toml
 from tokenward.files.draft import ForeignSettingError, UneditableFileError
 from tokenward.settings.uv_toml import UV_PROVIDER
-from tokenward.setup.step import SettingsEdit
+from tokenward.setup.work import SettingsEdit
 from tokenward_protocol.urls import (
     FIXED,
     PYPI,
