@@ -19,6 +19,7 @@ PACKAGES = {
     "tokenward_protocol": ROOT / "protocol" / "tokenward_protocol",
     "tokenward_os": ROOT / "protocol" / "tokenward_os",
     "tokenward_agent": ROOT / "agent" / "tokenward_agent",
+    "tokenward_relay": ROOT / "relay" / "tokenward_relay",
     "tokenward": ROOT / "client" / "tokenward",
 }
 MODULES = sorted(path for folder in PACKAGES.values() for path in folder.rglob("*.py"))
@@ -59,10 +60,11 @@ def within(package: str) -> list[Path]:
 @pytest.mark.parametrize(
     ("package", "others"),
     [
-        ("tokenward_os", {"tokenward", "tokenward_agent", "tokenward_protocol"}),
-        ("tokenward_protocol", {"tokenward", "tokenward_agent", "tokenward_os"}),
-        ("tokenward_agent", {"tokenward"}),
-        ("tokenward", {"tokenward_agent"}),
+        ("tokenward_os", {"tokenward", "tokenward_agent", "tokenward_protocol", "tokenward_relay"}),
+        ("tokenward_protocol", {"tokenward", "tokenward_agent", "tokenward_os", "tokenward_relay"}),
+        ("tokenward_relay", {"tokenward", "tokenward_agent"}),
+        ("tokenward_agent", {"tokenward", "tokenward_relay"}),
+        ("tokenward", {"tokenward_agent", "tokenward_relay"}),
     ],
 )
 def test_a_package_knows_only_what_it_may(package: str, others: set[str]) -> None:
@@ -72,7 +74,10 @@ def test_a_package_knows_only_what_it_may(package: str, others: set[str]) -> Non
 # What each room may know, from the top to the ground. `cli` reaches `commands` by name.
 ROOMS: dict[str, dict[str, set[str]]] = {
     "tokenward_agent": {
-        "requests": {*("wire", "peer", "policy", "prompt", "session", "store", "audit", "vault")},
+        "requests": {
+            *("wire", "relay", "peer", "policy", "prompt", "session", "store", "audit", "vault"),
+        },
+        "relay": {"wire", "peer", "vault", "worker"},
         "wire": set(),
         "prompt": {"peer", "worker"},
         "peer": set(),
@@ -98,7 +103,10 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "__init__": {"credentials"},
         "keyring_relay": {"credentials", "session", "transport", "ui", "errors"},
         "backup": {"credentials", "session", "ui", "light", "errors"},
-        "exec": {"credentials", "settings", "files", "light", "errors"},
+        "exec": {
+            *("credentials", "session", "settings", "transport", "files", "keyring_program", "ui"),
+            *("light", "errors"),
+        },
         "helpers": {
             *("credentials", "session", "settings", "transport", "files"),
             *("keyring_program", "ui", "ending", "light", "errors"),
@@ -202,6 +210,20 @@ def test_the_protocol_does_no_input_or_output() -> None:
     assert called & {"open", "print", "input", "exec", "eval"} == set()
 
 
+JUDGING = {"refusal", "target", "grants", "head", "form"}
+"""The modules of the relay that decide; the others move bytes."""
+
+
+def test_what_the_relay_decides_it_decides_without_input_or_output() -> None:
+    judges = [path for path in within("tokenward_relay") if path.stem in JUDGING]
+    assert {path.stem for path in judges} == JUDGING
+    assert {named(path): found for path in judges if (found := imports(path) & WORLD)} == {}
+    shell = {name for path in judges for name in known(path)} - {
+        f"tokenward_relay.{name}" for name in JUDGING
+    }
+    assert {name for name in shell if name.startswith("tokenward_relay.")} == set()
+
+
 def test_the_protocol_needs_nothing_installed_but_idna() -> None:
     known = sys.stdlib_module_names | {"idna", "tokenward_protocol"}
     assert {
@@ -235,6 +257,7 @@ ONE_MEANING = {
     "tokenward": {"Console", "Running", "Spawned"},
     "tokenward_protocol": set[str](),
     "tokenward_os": set[str](),
+    "tokenward_relay": set[str](),
 }
 PARTICIPLES = {
     *("asked", "chosen", "described", "found", "given", "granted", "heard", "held", "judged"),

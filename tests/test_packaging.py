@@ -65,20 +65,21 @@ def entry_points(wheel: zipfile.ZipFile) -> configparser.ConfigParser:
     return parser
 
 
-def test_the_wheel_holds_the_four_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_the_five_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     tops = {PurePosixPath(name).parts[0] for name in wheel.namelist()}
     assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {
         "tokenward",
         "tokenward_agent",
         "tokenward_os",
         "tokenward_protocol",
+        "tokenward_relay",
     }
 
 
 def test_the_wheel_holds_every_module_of_the_checkout(wheel: zipfile.ZipFile) -> None:
     here = {
         path.relative_to(ROOT / source).as_posix()
-        for source in ("agent", "client", "protocol")
+        for source in ("agent", "client", "protocol", "relay")
         for path in (ROOT / source).rglob("*.py")
     }
     assert {name for name in wheel.namelist() if name.endswith(".py")} == here
@@ -90,6 +91,7 @@ def test_each_package_tells_type_checkers_that_it_is_typed(wheel: zipfile.ZipFil
         "tokenward_agent/py.typed",
         "tokenward_os/py.typed",
         "tokenward_protocol/py.typed",
+        "tokenward_relay/py.typed",
     }
 
 

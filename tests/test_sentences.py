@@ -58,6 +58,7 @@ MESSAGE_AND_HINT: dict[str, tuple[int | None, int | None]] = {
     "LocalError": (1, None),
     "NotAdmitted": (0, 1),
     "PartError": (None, 1),  # its first argument is the end of a sentence
+    "Refusal": (None, 2),  # its text is a fragment, for a status line
     "RemoteError": (1, None),
     "ServiceError": (0, 1),
     "SettingsError": (0, None),

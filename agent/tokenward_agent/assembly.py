@@ -19,6 +19,7 @@ from tokenward_agent.requests.fetch import Fetch
 from tokenward_agent.requests.log import LogRequests
 from tokenward_agent.requests.project_detection import ProjectDetector
 from tokenward_agent.requests.recording import Recorder
+from tokenward_agent.requests.runs import RunRequests
 from tokenward_agent.requests.share_answers import (
     NoDetection,
     NoOpening,
@@ -114,6 +115,17 @@ class Assembly:
             os.path.dirname(settings.socket),
         )
         self.vaults.when_changed = self.share_requests.end_finished
+        self.run_requests = RunRequests(
+            self.vaults,
+            self.policy,
+            fetch,
+            detector,
+            self.recorder,
+            arena,
+            memory,
+            state,
+            os.path.dirname(settings.socket),
+        )
         self.agent = agent = AgentRequests(
             settings,
             report,
@@ -124,7 +136,10 @@ class Assembly:
             self.derived_tokens,
             self.log,
             self.authorizer,
-            self.share_requests,
+            lambda: {
+                "shares": self.share_requests.overview(),
+                "runs": self.run_requests.count,
+            },
             stop,
         )
         credentials = CredentialRequests(
@@ -144,7 +159,7 @@ class Assembly:
             settings.directory,
             arena,
             self.opening.other_agents,
-            fetch,
+            self.run_requests.without_runs(fetch),
             self.recorder,
             self.auto_lock.before_request,
             quick={
@@ -162,12 +177,16 @@ class Assembly:
                 "prepare": vaults.prepare,
                 "create": vaults.create,
                 "lock": self.recorder.record_first(
-                    self.share_requests.with_ended_shares(vaults.lock)
+                    self.share_requests.with_ended_shares(
+                        self.run_requests.with_ended_runs(vaults.lock)
+                    )
                 ),
                 "unlock": vaults.unlock,
                 "passphrase": self.share_requests.with_ended_shares(vaults.passphrase),
                 "restore": vaults.restore,
                 "share": self.share_requests.share,
+                "grant": self.run_requests.grant,
+                "run": self.run_requests.run,
                 "log": LogRequests(self.log, self.vaults, self.opening, arena).log,
             },
         )
@@ -181,11 +200,13 @@ class Assembly:
         """Destroy all keys and secrets, as a lock does."""
         self.adopted.forget()
         self.locking.close()
+        self.run_requests.forget()
 
     def _lock_as_elsewhere(self) -> None:
         """Lock because another agent of the directory locked."""
         self.recorder.record_event("lock", decision="done", why="elsewhere")
         self.share_requests.end("lock")  # even if that lock has already ended
+        self.run_requests.end()
         self._destroy_keys()
 
     def _make_share_dispatch(self, share: Share) -> Dispatch:

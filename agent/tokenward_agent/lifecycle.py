@@ -95,6 +95,7 @@ async def _serve(
         reload.cancel()
     opening.cancel()
     assembly.share_requests.close()
+    assembly.run_requests.end()
     await server.close()
     assembly.recorder.record_event("end")
     await assembly.audit_anchoring.anchor_now()

@@ -5,6 +5,7 @@ before anything is printed; then the full commands take over. So the two routes 
 different answers. It gives up if
 
 - a variable of uv might hold the credential, or name other settings;
+- it runs behind a relay, where no credential is handed out;
 - a settings file of the user might choose another credentials directory. No TOML is parsed: the
   bytes `auth-cache-dir`, or an escape in which they could be spelled, are enough. A malformed file
   is reported by the full commands;
@@ -69,8 +70,8 @@ def _find(service: str) -> bytes | None:
 
 
 def _is_set_otherwise(environ: Mapping[str, str]) -> bool:
-    """Return whether a variable of uv may answer, or names its settings."""
-    return any(
+    """Return whether a variable of uv may answer, or names its settings; or this is a run."""
+    return bool(environ.get(agent.RUN)) or any(
         name.startswith(("UV_PUBLISH_", "UV_INDEX_", "UV_CONFIG_FILE", "UV_NO_CONFIG"))
         and environ[name]
         for name in environ

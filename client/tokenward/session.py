@@ -52,6 +52,11 @@ class Session:
         """The credentials directory."""
         return self.settings.directories.credentials
 
+    @property
+    def is_in_run(self) -> bool:
+        """Whether this is below a command behind a relay, where nothing of ours is handed out."""
+        return bool(self.environ.get("TOKENWARD_RELAY"))  # RUN in keyring_program/agent_client.py
+
     def service(self, text: str | None) -> Service:
         """Return the meaning of SERVICE, `pypi` if it is missing, and print its notices."""
         found = names.resolve("pypi" if text is None else text, lambda: self.settings.names)

@@ -111,6 +111,30 @@ OPS = {
         }
     ),
     "unshare": Op({"at": TEXT}),
+    "grant": Op(
+        {
+            **_NAMED,
+            "username": TEXT,
+            "provider": TEXT,
+            "name": TEXT,
+            "upload": TEXT,
+            "projects": TEXT,
+            "attended": FLAG,
+            "tty": TEXT,
+            "term": TEXT,
+            **_SESSION,
+        }
+    ),
+    "run": Op(
+        {
+            "direct": TEXT,
+            "lifetime": COUNT,
+            "tty": TEXT,
+            "term": TEXT,
+            **_SESSION,
+        },
+        MAY_HAVE_BODY,
+    ),
     "clock": Op({**_NAMED, "now": COUNT + "!"}),
     "stop": Op({}),
 }

@@ -19,7 +19,7 @@ from support.waiting import until, until_in_loop
 from tokenward_agent.arena import Arena
 from tokenward_agent.worker import runner
 from tokenward_agent.worker.environment import worker_environment
-from tokenward_agent.worker.runner import _WORKER, WorkerError, _command, run_job
+from tokenward_agent.worker.runner import _WORKER, WorkerError, run_job, worker_command
 
 KEY = bytes(range(32))
 ARGON2ID = {"salt": b"somesalt", "memory": 256, "passes": 2, "lanes": 1}
@@ -355,7 +355,7 @@ def test_a_worker_gets_the_variables_of_a_session_and_no_others() -> None:
 @needs_remote_exec
 @pytest.mark.parametrize("job", ["argon2id", "keyring-get"])
 def test_a_worker_is_deaf_to_code_from_outside(job: str) -> None:
-    command = _command(job)
+    command = worker_command(job)
     assert is_deaf(command[: command.index(_WORKER)])
 
 

@@ -22,7 +22,7 @@ from support.inspection.process_memory import copies, dumped_copies, slices
 from support.inspection.processes import children
 from support.systems.other_users import become, give, other_users
 from support.waiting import until
-from tokenward_agent.worker.runner import _command
+from tokenward_agent.worker.runner import worker_command
 from tokenward_protocol.frames import make_frame
 from tokenward_protocol.messages import make_request
 
@@ -142,7 +142,7 @@ def test_an_agent_in_the_foreground_is_closed_to_its_own_user(
 
 def test_a_worker_is_closed_to_its_own_user_before_it_reads_anything() -> None:
     with subprocess.Popen(
-        [*become(), *_command("argon2id")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [*become(), *worker_command("argon2id")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         place = Path(f"/proc/{process.pid}")
         until(lambda: (place / "syscall").read_text().startswith("0 0x0 "))  # read(0, ...)

@@ -17,7 +17,7 @@ from support.auth_commands import PROGRAMS
 from support.inspection.remote_debugging import needs_remote_exec
 from support.waiting import until
 from tokenward.transport import autostart
-from tokenward_agent.worker.runner import _SOURCES, _WORKER, _command
+from tokenward_agent.worker.runner import _SOURCES, _WORKER, worker_command
 
 pytestmark = [pytest.mark.root("attaches to a process"), needs_remote_exec]
 
@@ -31,8 +31,8 @@ AGENTS = {
     "isolated, and told nothing": COMMAND,
 }
 WORKERS = {
-    "by the agent": _command("argon2id"),
-    "by the agent, with site": _command("keyring-get"),
+    "by the agent": worker_command("argon2id"),
+    "by the agent, with site": worker_command("keyring-get"),
     "told nothing": [sys.executable, "-I", _WORKER, *_SOURCES],
 }
 

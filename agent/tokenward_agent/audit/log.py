@@ -94,6 +94,14 @@ class AuditLog:
             self._entering = None
             files.remove_before(files.number - FILES + 1)
 
+    def sync(self) -> bool:
+        """Wait until the last line is on the disk; return False if it cannot be."""
+        try:
+            self.files.sync()
+        except (OSError, VaultError):
+            return False
+        return self.problem is None
+
     def _now(self) -> str:
         """Return the current time in the form of a line, computed once a second."""
         wall = self._clock.wall()

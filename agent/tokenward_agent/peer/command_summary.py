@@ -36,7 +36,7 @@ _COMMANDS: Final = frozenset(
     | {"update", "upgrade", "upload"}
 )
 _VALUED: Final = frozenset({"--color", "--format", "--index", "--project", "--ttl"})
-_FLAGS: Final = frozenset({"-q", "--quiet", "-v", "--verbose", "--env", "--read-only"})
+_FLAGS: Final = frozenset({"-q", "--quiet", "-v", "--verbose", "--env", "--relay", "--read-only"})
 _PROGRAMS: Final = frozenset(
     {"bash", "bazel", "conda", "docker", "git", "hatchling", "just", "make", "mamba", "micromamba"}
     | {"nox", "npm", "pixi", "podman", "python", "python3", "rye", "sh", "tox", "zsh"}
@@ -57,12 +57,18 @@ def summarize_command(requester: Requester) -> str:
     return purpose_of(requester)
 
 
-def _summarize(words: Sequence[str]) -> str:
+def words_of_run(words: Sequence[str]) -> Sequence[str]:
+    """Return the command that `auth exec` runs, of the arguments of `auth`; () if not known."""
     command, *rest = _after_options(words) or ("",)
+    return _after_options(rest) if command == "exec" else ()
+
+
+def _summarize(words: Sequence[str]) -> str:
+    command = next(iter(_after_options(words)), "")
     if command == "token":
         return "printed"
     if command == "exec":
-        return _summarize_run(_after_options(rest))
+        return _summarize_run(words_of_run(words))
     return command if command in _PLAIN else ""
 
 

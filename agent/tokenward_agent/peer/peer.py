@@ -13,9 +13,10 @@ import time
 
 from tokenward_agent.peer.command_summary import summarize_command
 from tokenward_agent.peer.requester import UNKNOWN, Requester
+from tokenward_agent.peer.run_command import requester_of_run
 
 if sys.platform == "linux":
-    from tokenward_agent.peer.proc import chain_behind
+    from tokenward_agent.peer.proc import chain, chain_behind
 elif sys.platform == "win32":
     from tokenward_agent.peer.windows_process import chain_behind
 else:
@@ -26,11 +27,21 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping
 
+    from tokenward_agent.peer.process import Process
+
 
 class Peer:
     """The other end of a connected socket, as of the time when it was accepted."""
 
-    __slots__ = ("_accepted", "_described", "_hints", "_requester", "_sock", "wanted")
+    __slots__ = (
+        "__weakref__",
+        "_accepted",
+        "_described",
+        "_hints",
+        "_requester",
+        "_sock",
+        "wanted",
+    )
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -71,6 +82,12 @@ class Peer:
             self._hints = requester, requester.hints()
         return self._hints[1]
 
+    def as_run(self) -> Peer:
+        """Return this peer as the command that it is about to become, if it is `auth exec`."""
+        other = Peer(self._sock)
+        other._requester = requester_of_run(self.requester)
+        return other
+
     def _identify(self) -> Requester:
         try:
             return Requester.from_processes(chain_behind(self._sock, self._accepted))
@@ -83,3 +100,45 @@ def _now() -> float:
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.time()
+
+
+class RunPeer(Peer):
+    """The command of a run, which was the peer of a connection before it became the command.
+
+    It is read anew each time: the process is the same, what it runs is not.
+    """
+
+    __slots__ = ("_is_alive", "_process")
+
+    def __init__(self, process: Process, is_alive: Callable[[], bool]) -> None:
+        self._process = process
+        self._is_alive = is_alive
+        self.wanted = ""
+
+    @property
+    def requester(self) -> Requester:
+        """The requester as it is now, UNKNOWN once it has ended."""
+        try:
+            processes = chain(self._process.pid, self._is_same)
+        except (OSError, MemoryError):
+            return UNKNOWN
+        return Requester.from_processes(processes) if processes else UNKNOWN
+
+    @property
+    def descriptor(self) -> int | None:
+        """None: there is no connection."""
+        return None
+
+    @property
+    def hints(self) -> frozenset[str]:
+        """Names of files that may run there."""
+        return self.requester.hints()
+
+    def describe(self, encode: Callable[[Mapping[str, object]], str]) -> str:
+        """Return the description of `requester` as text."""
+        requester = self.requester
+        self.wanted = summarize_command(requester)
+        return encode(requester.describe())
+
+    def _is_same(self, found: Process) -> bool:
+        return found.started == self._process.started and self._is_alive()

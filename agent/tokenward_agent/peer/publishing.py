@@ -53,7 +53,8 @@ _TABLE: Final[Mapping[str, tuple[_Publisher, ...]]] = {
             "upload",
             "-r --repository --repository-url --sign-with -i --identity -u --username -p"
             " --password -c --comment --config-file --cert --client-cert",
-            "",
+            "-s --sign --attestations --non-interactive --skip-existing --verbose"
+            " --disable-progress-bar",
             builds=False,
         ),
     ),

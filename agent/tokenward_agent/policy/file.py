@@ -26,7 +26,10 @@ MAX_SIZE: Final = 1024 * 1024
 _SETTLED: Final = 2
 """Seconds until a change shows in a file's times: some file systems count whole seconds."""
 
-_TELLING: Final = (b"policy", b"lock-", b"keyring-program", b"\\u", b"\\U", b"\\x")
+_TELLING: Final = (
+    *(b"policy", b"lock-", b"keyring-program", b"ca", b"proxy", b"kind", b"also-read", b"pass"),
+    *(b"\\u", b"\\U", b"\\x"),
+)
 """A file without any of these has no settings for the agent; a backslash could escape one."""
 
 _Identity = tuple[int, int, int, int, int]

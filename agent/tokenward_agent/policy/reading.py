@@ -13,7 +13,8 @@
     narrow = false          # with `allow` and `ask`: hand out the stored token
 
 The file's top has `pinentry = "/usr/bin/pinentry-qt"`, the program for prompts, `keyring-program`,
-the program that keeps keys, and when to lock (locks.py). Each key takes a text; keys that a rule
+the program that keeps keys, when to lock (locks.py), and how runs reach their indexes
+(relay_settings.py). Each key takes a text; keys that a rule
 matches by take a list of texts as well. A rule that could never apply as written is an error, since
 half a policy is worse than none. No message holds any part of a value. Pure; only this module
 imports tomllib, on demand.
@@ -24,6 +25,7 @@ from __future__ import annotations
 import re
 
 from tokenward_agent.policy import locks
+from tokenward_agent.policy.relay_settings import read_relay_settings
 from tokenward_agent.policy.rule import (
     ASK,
     DECISIONS,
@@ -95,6 +97,7 @@ def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
         raise PolicyError("has a `keyring-program` that is not an absolute path")
     try:
         when = locks.read_lock_settings(table)
+        relay = read_relay_settings(table)
     except ValueError as error:
         raise PolicyError(str(error)) from None
     rules = (
@@ -103,7 +106,7 @@ def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
         )
         for number, (entry, start) in enumerate(zip(entries, starts, strict=True), 1)
     )
-    return Policy(tuple(rules), pinentry, when, program)
+    return Policy(tuple(rules), pinentry, when, program, relay)
 
 
 class _Reader:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tokenward_agent.policy.locks import LockSettings
+from tokenward_agent.policy.relay_settings import RelaySettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ class Rule(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """The rules in their order, the programs for prompts and keys ("" for any), and `locks`."""
+    """The rules in their order, the programs for prompts and keys ("" for any), locks and relays."""
 
     rules: tuple[Rule, ...] = ()
     pinentry: str = ""
     locks: LockSettings = LockSettings()
     keyring_program: str = ""
+    relay: RelaySettings = RelaySettings()

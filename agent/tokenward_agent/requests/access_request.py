@@ -41,7 +41,8 @@ class AccessRequest:
         peer = request.peer
         self._requester: Requester = peer.requester if isinstance(peer, Peer) else UNKNOWN
         self._hints: frozenset[str] = peer.hints if isinstance(peer, Peer) else frozenset()
-        self._purpose = purpose_of(self._requester)
+        # The agent itself sets the purpose of a run's requests; no client can.
+        self._purpose = request.text("purpose") or purpose_of(self._requester)
 
     @cached_property
     def policy_input(self) -> PolicyInput:

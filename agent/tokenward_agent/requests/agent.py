@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tokenward_agent.audit.log import AuditLog
     from tokenward_agent.harden import HardenReport
     from tokenward_agent.requests.authorization import Authorizer
-    from tokenward_agent.requests.sharing import ShareRequests
     from tokenward_agent.session.auto_lock import AutoLock
     from tokenward_agent.settings import Settings
     from tokenward_agent.store.derived_tokens import DerivedTokens
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class AgentRequests:
-    """Answers requests about the agent itself."""
+    """Answers requests about the agent itself; `uses` returns its shares and the count of runs."""
 
     def __init__(
         self,
@@ -43,7 +42,7 @@ class AgentRequests:
         derived_tokens: DerivedTokens,
         log: AuditLog,
         authorizer: Authorizer,
-        share_requests: ShareRequests,
+        uses: Callable[[], dict[str, Value]],
         stop: Callable[[], object],
     ) -> None:
         self._settings = settings
@@ -56,7 +55,7 @@ class AgentRequests:
         self._log = log
         self._authorizer = authorizer
         self._policy = authorizer.file
-        self._share_requests = share_requests
+        self._uses = uses
         self._stop_agent = stop
         self._started = vaults.clock.wall()
 
@@ -75,7 +74,7 @@ class AgentRequests:
         """Tell whether a new agent would have everything this one holds, without a prompt."""
         held = (
             self._vaults.memory.records
-            or self._share_requests.overview()
+            or any(self._uses().values())
             or self._authorizer.has_state()
         )
         return not held and all(
@@ -90,7 +89,8 @@ class AgentRequests:
         return success_answer(request.number, service=service, ahead=ahead)
 
     def status(self, request: Request) -> Answer:
-        """Return the state of the agent: vaults, log, policy, locks, shares and protections."""
+        """Return the state of the agent: vaults, log, policy, locks, shares, runs, protections."""
+        uses = self._uses()
         return success_answer(
             request.number,
             version=VERSION,
@@ -120,7 +120,8 @@ class AgentRequests:
             protections=describe_protections(self._report, self._arena),
             policy=self._policy_overview(),
             locks=self._auto_lock.overview(),
-            shares=self._share_requests.overview(),
+            shares=uses["shares"],
+            runs=uses["runs"],
         )
 
     def _policy_overview(self) -> dict[str, Value]:

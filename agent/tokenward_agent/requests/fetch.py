@@ -11,7 +11,7 @@ credential answers afterwards, nothing is handed out.
 
 from __future__ import annotations
 
-from tokenward_agent.peer.evidence import NOTHING
+from tokenward_agent.peer.evidence import NOTHING, Evidence
 from tokenward_agent.prompt.question import duration_text
 from tokenward_agent.requests.attenuation import Delivery, read_restriction
 from tokenward_agent.requests.grants import Grant, replaced_error
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenward_agent.failure import Failure
-    from tokenward_agent.peer.evidence import Evidence
     from tokenward_agent.requests.authorization import Authorization
     from tokenward_agent.requests.interfaces import (
         Authorizes,
@@ -97,6 +96,41 @@ class Fetch:
 
         found, delivery, authorization = await self.authorize(request, going_of, _describe_grant)
         return self._hand_out(request, known, authorization, found, delivery)
+
+    async def fetch_for_run(
+        self,
+        request: Request,
+        projects: tuple[str, ...],
+        describe_grant: DescribeGrant,
+        bounds: tuple[object, ...],
+    ) -> Answer:
+        """Answer a question of a run's relay, for these projects; `bounds` as in Delivery."""
+        found, delivery, authorization = await self.authorize(
+            request, self._for_run(request, projects, bounds), describe_grant
+        )
+        return self._hand_out(request, Evidence(projects, "form"), authorization, found, delivery)
+
+    async def authorize_run(
+        self, request: Request, describe_grant: DescribeGrant
+    ) -> tuple[StoredRecord, Authorization]:
+        """Return the entry that a run may read with, once the policy allows it. Raise Failure."""
+        make_delivery = self._for_run(request, (), ("read",))
+        found, _, authorization = await self.authorize(request, make_delivery, describe_grant)
+        return found, authorization
+
+    def _for_run(
+        self, request: Request, projects: tuple[str, ...], bounds: tuple[object, ...]
+    ) -> MakeDelivery:
+        restriction = read_restriction(request)
+
+        def make_delivery(record: Record, secret: SecretSource) -> Delivery:
+            return Delivery(self._derived_tokens, record, secret, restriction, projects, bounds)
+
+        return make_delivery
+
+    async def find(self, request: Request) -> StoredRecord:
+        """Return the entry that answers, after opening vaults. Raise Failure."""
+        return await self._find_after_opening(request)
 
     async def authorize(
         self, request: Request, make_delivery: MakeDelivery, describe_grant: DescribeGrant

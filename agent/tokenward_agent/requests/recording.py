@@ -14,7 +14,7 @@ from tokenward_agent.requests.naming import names_service, stored_service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from typing import Final
 
     from tokenward_agent.audit.log import AuditLog
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 RECORDED: Final = frozenset(
     {"fetch", "login", "logout", "lock", "unlock", "create", "passphrase", "restore", "stop"}
-    | {"share", "unshare", "clock"}
+    | {"share", "unshare", "clock", "grant", "run"}
 )
 """Operations that leave a line."""
 
@@ -37,7 +37,7 @@ UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "co
 _OF_ANSWER: Final = frozenset(
     {"service", "username", "provider", "projects", "evidence", "narrowed", "expires"}
     | {"replaced", "count", "opened", "generation", "rule", "consent", "ahead"}
-    | {"socket", "ends", "whole", "uids", "stopped"}
+    | {"socket", "ends", "whole", "uids", "stopped", "run"}
 )
 """Fields that a line takes from an answer, unless they are empty."""
 
@@ -61,6 +61,12 @@ class Recorder:
     def record_event(self, event: str, **facts: object) -> None:
         """Write a line about an event without a request: the agent starts or ends."""
         self._log.write(event, "", facts)
+
+    def record_now(self, event: str, peer: Peer, facts: Mapping[str, object]) -> bool:
+        """Write a line about a run, to the disk; return False if it is not there."""
+        self._log.write(event, peer.describe(encode_json), facts)
+        self._audit_anchoring.note_line()
+        return self._log.sync()
 
     def record_first(self, handler: AsyncHandler) -> AsyncHandler:
         """Write a request's line, and have the vaults vouch for it, before its `handler` runs.

@@ -28,7 +28,7 @@ import sys
 if __name__ == "__main__":
     sys.path.extend(sys.argv[1:])  # where the imports below are found
 
-from tokenward_agent.worker.job import KEY_SIZE, MAX_HEADER, MAX_SECRET, JobError
+from tokenward_agent.worker.job import KEY_SIZE, MAX_HEADER, MAX_SECRET, WATCHED, JobError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,6 +99,12 @@ def main() -> None:
     if "environ" in header:  # started by a service manager, in an environment of its own
         os.environ.clear()
         os.environ.update(header["environ"])
+    if header["job"] == "relay":  # lives as long as its run, not as long as a job
+        from tokenward_relay import main as relay
+
+        listener = relay.listen()
+        write_answer(1, {"ok": True, "port": listener.getsockname()[1]})
+        relay.work(header, secret, listener, WATCHED)
     _end_after(int(header["seconds"]) + _GRACE_SECONDS)
     try:
         answer, result = work(header, secret)

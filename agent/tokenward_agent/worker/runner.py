@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     Header = dict[str, Any]
 
-__all__ = ["WorkerError", "run_job", "worker_environment"]
+__all__ = ["WorkerError", "run_job", "worker_command", "worker_environment"]
 
 _WORKER: Final = os.path.join(tokenward_agent.__path__[0], "worker", "main.py")
 _SOURCES: Final = dict.fromkeys(
@@ -98,7 +98,7 @@ async def run_job(
         if secret is not None:
             request[4 + len(packed) :] = secret
         async with asyncio.timeout(seconds), _job_semaphore(job):
-            answer = await run_worker(_command(job), environ, request, into, watched, manager)
+            answer = await run_worker(worker_command(job), environ, request, into, watched, manager)
     except TimeoutError:
         who = _ASKED.get(job.partition("-")[0], "A worker process")
         raise WorkerError("timeout", f"{who} did not answer within {seconds:g} seconds.") from None
@@ -123,7 +123,8 @@ def _job_semaphore(job: str) -> asyncio.Semaphore:
     return turns[kind]
 
 
-def _command(job: str) -> list[str]:
+def worker_command(job: str) -> list[str]:
+    """Return the command that starts a worker for a job."""
     flags = ["-I", "-S"] if job in _WITHOUT_SITE else ["-I"]
     if sys.version_info >= (3, 14):
         flags += ["-X", DEAF]

@@ -43,15 +43,30 @@ async def run_worker(
     whole process group is killed and the process reaped.
     """
     with contextlib.ExitStack() as ours:
-        if manager:
-            feed = answers = _connect_unit(manager, watched, ours)
-        else:
-            feed, answers = _start(command, environ, watched, ours)
+        feed, answers = open_worker(command, environ, watched, manager, ours)
         try:
             await write_pipe(feed, request)
             return await _read_answer(answers, into)
         except (ConnectionError, EOFError):
             raise WorkerError("worker", "A worker process ended without an answer.") from None
+
+
+def open_worker(
+    command: list[str],
+    environ: Mapping[str, str],
+    watched: int | None,
+    manager: str,
+    ours: contextlib.ExitStack,
+) -> tuple[int, int]:
+    """Start a worker that ends with `ours`; return the descriptors to write to it and to read.
+
+    The worker gets `watched` as another descriptor. If `manager` names a socket, a service manager
+    starts it. Raises WorkerError, OSError.
+    """
+    if manager:
+        connection = _connect_unit(manager, watched, ours)
+        return connection, connection
+    return _start(command, environ, watched, ours)
 
 
 def _connect_unit(address: str, watched: int | None, ours: contextlib.ExitStack) -> int:

@@ -22,9 +22,12 @@ from tokenward.exec.environment import (
     ExecIndex,
     ResolverSettings,
     child_environment,
+    is_mentioned,
     tool_variables,
     uv_variables,
 )
+from tokenward.exec.relay_environment import MARK
+from tokenward.settings.config_toml import RELAY
 from tokenward.settings.service_names import env_form
 from tokenward.ui.formatting import credential_text, join_words
 from tokenward_protocol.messages import MEMORY
@@ -50,12 +53,26 @@ def describe(parser: Parser, _command: str) -> None:
         action="append",
     )
     parser.add_width()
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--relay",
+        action="store_true",
+        help="CMD gets no credential: a relay adds it on the way, and judges every upload",
+    )
+    how.add_argument(
+        "--env",
+        action="store_true",
+        help="CMD gets the credentials in its environment (default, unless config.toml has"
+        ' `exec = "relay"`)',
+    )
+    parser.add_flag("--read-only", "behind a relay: CMD may publish nothing")
     parser.examples(
         "auth exec -- twine upload dist/*               the token for PyPI, for twine alone",
         "auth exec --index testpypi -- uv publish       upload to TestPyPI",
         "auth exec --index corp --index pypi -- nox     two indexes: by name, and for pip",
         "auth exec --project mine -- uv publish         a token for one project",
         "auth exec -v --index corp -- true              show which variables it would get",
+        "auth exec --relay --index corp --read-only -- uv sync",
     )
 
 
@@ -64,7 +81,15 @@ def run(arguments: Namespace, session: Session) -> None:
     program = arguments.program[1:] if arguments.program[:1] == ["--"] else arguments.program
     if not program or not program[0]:
         raise CommandError("The command to run is missing.", "`auth exec -- twine upload dist/*`")
+    if session.environ.get(MARK):
+        raise CommandError(
+            "This command runs behind a relay already, and a run cannot begin another one.",
+            "name every index in the outer one: `auth exec --index A --index B -- …`",
+        )
+    is_behind_relay = _is_behind_relay(arguments, session)
     services = _services(arguments.index or ["pypi"], session)
+    if is_behind_relay:
+        _run_behind_relay(arguments, program, services, session)
     if words := command.refusal(program, services[0].publish_key):
         raise CommandError(
             f"`{words}` would send the credential of {display(services[0].publish_key)} elsewhere.",
@@ -79,6 +104,46 @@ def run(arguments: Namespace, session: Session) -> None:
     session.terminal.detail(f"Set for {os.path.basename(program[0])}: {join_words(sorted(found))}.")
     if gone := sorted(set(session.environ) - set(environ)):
         session.terminal.detail(f"Removed from its environment: {join_words(gone)}.")
+    session.tell_notices()
+    _become(program, environ)
+
+
+def _is_behind_relay(arguments: Namespace, session: Session) -> bool:
+    """Return which way the options, else the user's settings choose. Raises CommandError."""
+    way = session.settings.config.exec_way
+    chosen = arguments.relay or (way == RELAY and not arguments.env)
+    if arguments.read_only and not chosen:
+        raise CommandError(
+            "`--read-only` works behind a relay alone: a credential in the environment can publish.",
+            "add `--relay`",
+        )
+    if arguments.read_only and arguments.project:
+        raise CommandError("`--read-only` and `--project` exclude each other.")
+    return bool(chosen)
+
+
+def _run_behind_relay(
+    arguments: Namespace, program: list[str], services: list[Service], session: Session
+) -> NoReturn:
+    from tokenward.exec.relay import run_environment
+
+    for service in services:
+        session.agree_to(service, "Use its credential?", "Nothing was started.")
+
+    def uv_of(installs: Sequence[Access]) -> Mapping[str, str]:
+        """Return the variables for what uv's settings do not mention: they need no credential."""
+        settings = ResolverSettings(session.settings.uv or ())
+        new = [each for each in installs if not is_mentioned(each, settings)]
+        return _uv_variables(program, new, session)[0]
+
+    environ = run_environment(
+        services,
+        program,
+        arguments.project or (),
+        session,
+        uv_of,
+        read_only=arguments.read_only,
+    )
     session.tell_notices()
     _become(program, environ)
 
@@ -189,17 +254,24 @@ def _find_variables(
         session.terminal.hint("run `auth setup`; then poetry finds the credential by the URL")
     if "uv" in without:
         return tool_variables(indexes, without=without)
+    uv, unsettled = _uv_variables(program, installs, session)
+    for url in unsettled if command.resolves(program) else ():
+        warn(f"From {url} uv may take packages that it otherwise takes from another index.")
+    return tool_variables(indexes, without=without) | uv
+
+
+def _uv_variables(
+    program: Sequence[str], installs: Sequence[Access], session: Session
+) -> tuple[dict[str, str], list[str]]:
+    """Return the variables for uv, and the URLs by which it may resolve otherwise than without."""
     read = session.settings.uv
-    is_elsewhere = any(environ.get(name) for name in OTHER_SETTINGS)
-    uv, unsettled = uv_variables(
+    is_elsewhere = any(session.environ.get(name) for name in OTHER_SETTINGS)
+    return uv_variables(
         installs,
         ResolverSettings(read or ()),
         is_uv=command.runs(program, "uv"),
         is_known=read is not None and not is_elsewhere and command.reads_what_is_here(program),
     )
-    for url in unsettled if command.resolves(program) else ():
-        warn(f"From {url} uv may take packages that it otherwise takes from another index.")
-    return tool_variables(indexes, without=without) | uv
 
 
 def _places_of(program: Sequence[str], session: Session, *by: str) -> Iterator[str]:

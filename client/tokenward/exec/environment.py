@@ -71,7 +71,7 @@ class ExecIndex(Record):
     name: str | None = None
 
 
-_UPLOADS = (
+UPLOADS = (
     ("TWINE_REPOSITORY_URL", "TWINE_USERNAME", "TWINE_PASSWORD"),
     ("UV_PUBLISH_URL", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"),
     ("PDM_PUBLISH_REPO", "PDM_PUBLISH_USERNAME", "PDM_PUBLISH_PASSWORD"),
@@ -92,7 +92,7 @@ _OTHERS = {
 }
 """Other variables that name an index to one of the tools, or may hold a credential for one."""
 
-_ONE_VALUE = {*_OTHERS, *_TOKENS.values(), *(name for names in _UPLOADS for name in names)}
+_ONE_VALUE = {*_OTHERS, *_TOKENS.values(), *(name for names in UPLOADS for name in names)}
 _BY_NAME = re.compile(
     r"UV_INDEX_TOKEN_.+|UV_INDEX_.+_(USERNAME|PASSWORD)"
     r"|POETRY_(PYPI_TOKEN|HTTP_BASIC|REPOSITORIES)_.+"
@@ -124,7 +124,7 @@ def may_lead_elsewhere(variable: str) -> bool:
 
 def is_upload_url(variable: str) -> bool:
     """Return whether a tool sends a secret of another variable to the URL in this one."""
-    urls = {url for url, _, _ in _UPLOADS}
+    urls = {url for url, _, _ in UPLOADS}
     return variable in urls or re.fullmatch(r"POETRY_REPOSITORIES_.+_URL", variable) is not None
 
 
@@ -154,13 +154,15 @@ def child_environment(environ: Mapping[str, str], found: Mapping[str, str]) -> d
 
 
 def with_user_info(access: Access) -> str:
-    """Return the URL with user name and secret."""
+    """Return the URL with user name and secret, or as it is if there is no user name."""
+    if not access.username:
+        return access.url
     scheme, _, rest = access.url.partition("://")
     return f"{scheme}://{_quote(access.username)}:{_quote(access.secret)}@{rest}"
 
 
 def _uploads(access: Access, without: Collection[str]) -> Iterator[tuple[str, str]]:
-    for url, username, secret in _UPLOADS:
+    for url, username, secret in UPLOADS:
         if url.partition("_")[0].lower() in without:
             continue
         yield url, access.url
@@ -243,6 +245,11 @@ def uv_variables(
     if urls:
         found["UV_EXTRA_INDEX_URL"] = " ".join(urls)
     return found, [] if pypi else [access.url for access in apart]
+
+
+def is_mentioned(access: Access, search: ResolverSettings) -> bool:
+    """Return whether uv's settings have an index that the credential would be for."""
+    return any(_accesses_below(access, [*search.searched, *search.explicit]))
 
 
 def _accesses_below(access: Access, urls: Sequence[str]) -> Iterator[Access]:

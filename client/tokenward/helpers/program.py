@@ -6,8 +6,8 @@ refused if it is not UTF-8. Errors are the messages of the rest of the client; a
 line gets sentence and hint in one.
 
 If nothing was ever stored for the URL, a closed vault or a missing agent is a miss, so that the
-tool's other sources answer. So is a URL that cannot have a credential (another scheme, `http` to
-another machine). A credential is removed only if the tool means exactly that one: the same service,
+tool's other sources answer. So is everything behind a relay, which adds the credentials itself, and
+a URL that cannot have a credential (another scheme, `http` to another machine). A credential is removed only if the tool means exactly that one: the same service,
 and the same secret if the tool sends one.
 """
 
@@ -104,6 +104,8 @@ def find(
 
     `which` is the hint for several accounts: how the user tells this tool which one to use.
     """
+    if session.is_in_run:
+        return None
     try:
         return lookup.find_credential(session, service, username, several=which)
     except (AgentError, AgentAbsent) as error:
@@ -117,8 +119,9 @@ def keep(
 ) -> None:
     """Store a credential under exactly this service, as `auth login` does. Raises CommandError.
 
-    `lifetime` is in seconds.
+    `lifetime` is in seconds. Behind a relay nothing is stored.
     """
+    lookup.require_outside_of_runs(session)
     from tokenward.credentials.storing import check_secret_for as judged
     from tokenward.credentials.storing import choose_provider
 
@@ -143,8 +146,10 @@ def forget(
 ) -> bool:
     """Remove the credential of exactly this service; return False if it does not exist.
 
-    With `refused`, only a credential with this secret is removed.
+    With `refused`, only a credential with this secret is removed. Behind a relay none is.
     """
+    if session.is_in_run:
+        return False
     if refused is not None:
         try:
             answer = unlocking.ask(session, "fetch", service=service.key, username=username)

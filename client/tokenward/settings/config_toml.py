@@ -5,13 +5,17 @@
     keyring-exclusive = true            # tools' keyring asks no other backend (keyring_backend.py)
     pinentry = "/usr/bin/pinentry-qt"   # the program by which the agent prompts the user
     keyring-program = "/opt/bin/keyring"  # the provider subprocess runs this one
+    ca = "/etc/ssl/company.pem"         # and proxy: how a run's relay reaches indexes (docs/RELAY.md)
+    exec = "relay"                      # how `auth exec` works without an option; or "env"
     lock-on-screen-lock = true          # and lock-on-sleep, lock-on-logout, lock-after-idle = "8h"
 
     [services.internal]                 # a name for an index; at least one of the URLs
     url = "https://index.example/simple/"
     publish-url = "https://index.example/legacy/"
     username = "alice"
-    kind = "gitlab"                     # anaconda, devpi, gitlab or jfrog, if the URL does not tell
+    kind = "gitlab"                     # anaconda, azure, devpi, gitlab or jfrog
+    also-read = ["/files/"]             # more paths that a run may read
+    pass = ["/api/search/"]             # paths that a run may use without the credential
 
     [[policy]]                          # rules of what is handed out, for the agent
     decide = "ask"
@@ -35,17 +39,28 @@ if TYPE_CHECKING:
 
 _FIXED = {env_form(name) for name in FIXED}
 _LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-idle")
-_OF_THE_AGENT = ("pinentry", "keyring-program", "policy", *_LOCKS)
-_KNOWN = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", *_OF_THE_AGENT)
+_OF_THE_AGENT = ("pinentry", "keyring-program", "policy", "ca", "proxy", *_LOCKS)
+_OF_A_SERVICE = ("url", "publish-url", "username", "kind", "also-read", "pass")
+_OF_COMMANDS = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", "exec")
+_KNOWN = (*_OF_COMMANDS, *_OF_THE_AGENT)
+
+ENV, RELAY = EXEC_WAYS = ("env", "relay")
+"""How `auth exec` lets a command use credentials."""
 
 
 class Config(Record):
-    """The contents of config.toml; empty if the file does not exist."""
+    """The contents of config.toml; empty if the file does not exist.
+
+    `exec_way` is one of EXEC_WAYS; `ca` and `proxy` are for relays. None is what the file leaves out.
+    """
 
     file: str
     auth_cache_dir: str | None = None
     keyring_provider: str | None = None
     definitions: tuple[Definition, ...] = ()
+    exec_way: str | None = None
+    ca: str | None = None
+    proxy: str | None = None
 
 
 def load_config(path: str) -> Config:
@@ -68,11 +83,19 @@ def parse_config(table: dict[str, Any], path: str) -> Config:
             f"`keyring-provider` in {path} is not a provider.",
             f"it is one of {', '.join(PROVIDERS)}",
         )
+    exec_way = _text(table, "exec", "", path)
+    if exec_way not in {None, *EXEC_WAYS}:
+        raise CommandError(
+            f"`exec` in {path} is not a way of `auth exec`.", f"it is one of {', '.join(EXEC_WAYS)}"
+        )
     return Config(
         path,
         _text(table, "auth-cache-dir", "", path),
         provider,
         tuple(_definition(name, value, path) for name, value in services.items()),
+        exec_way,
+        _text(table, "ca", "", path),
+        _text(table, "proxy", "", path),
     )
 
 
@@ -85,7 +108,7 @@ def _definition(name: str, table: Any, path: str) -> Definition:
         )
     if not isinstance(table, dict):
         raise CommandError(f"`services.{name}` in {path} is not a table.")
-    _only(table, ("url", "publish-url", "username", "kind"), where, path)
+    _only(table, _OF_A_SERVICE, where, path)
     url = _text(table, "url", where, path)
     publish_url = _text(table, "publish-url", where, path)
     if not url and not publish_url:

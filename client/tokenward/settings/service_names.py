@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-ANACONDA, DEVPI, GITLAB, JFROG = KINDS = ("anaconda", "devpi", "gitlab", "jfrog")
+ANACONDA, AZURE, DEVPI, GITLAB, JFROG = KINDS = ("anaconda", "azure", "devpi", "gitlab", "jfrog")
 """The kinds of index that a file may give, if the URL does not tell."""
 
 

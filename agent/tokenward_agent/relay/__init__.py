@@ -1,0 +1,1 @@
+"""The relays of runs: their certificates and their processes."""

@@ -1,0 +1,227 @@
+"""`auth exec` behind a relay: CMD uses the credentials and never holds one.
+
+The agent decides on every index first, then starts the relay and gives its port and a *capability*,
+which is all that CMD gets. Nothing is started unless each index has a credential that answers. What
+CMD trusts is written into a folder that the agent removes with the run.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tokenward.credentials import unlocking
+from tokenward.errors import CommandError
+from tokenward.exec import command
+from tokenward.exec.certificates import (
+    without_missing_folders,
+    write_authority,
+    write_certificates,
+)
+from tokenward.exec.environment import Access, ExecIndex
+from tokenward.exec.reach import own_proxy, require_same_reach
+from tokenward.exec.relay_environment import (
+    ADDED_TRUST,
+    former_trust,
+    git_variables,
+    relay_environment,
+    run_variables,
+    uv_account,
+)
+from tokenward.settings.service_names import env_form
+from tokenward.transport.connect import AgentError
+from tokenward.transport.connection import prompt_arguments
+from tokenward.ui.formatting import join_words
+from tokenward_protocol.urls import FIXED, ServiceError, display, parse_service_url
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from tokenward.session import Session
+    from tokenward.settings.service_names import Service
+
+    UvVariables = Callable[[Sequence[Access]], Mapping[str, str]]
+
+
+class RunIndex(NamedTuple):
+    """One index of a run: whether it may be read, and whether it gets uploads."""
+
+    service: Service
+    reads: bool
+    publishes: bool
+
+
+def run_environment(
+    services: Sequence[Service],
+    program: Sequence[str],
+    projects: Sequence[str],
+    session: Session,
+    uv_variables: UvVariables,
+    *,
+    read_only: bool,
+) -> dict[str, str]:
+    """Start the relay and return the environment of CMD. Raises CommandError."""
+    environ, config = session.environ, session.settings.config
+    names = [env_form(service.name) for service in services if service.name]
+    urls = [url for each in services for url in (each.key, each.publish_key)]
+    secure = [_host(url) for url in dict.fromkeys(urls) if url.startswith("https:")]
+    require_same_reach(environ, secure, names, config.ca, config.proxy)
+    proxies = [own_proxy(environ, scheme)[1] for scheme in ("https", "http")]
+    uploads = not read_only and (command.uploads(program) or bool(projects))
+    indexes = _grant(services, projects, session, uploads=uploads)
+    answer = session.ask_once(
+        "run",
+        ("\n" + "\n".join(proxies)).encode(),
+        direct=environ.get("no_proxy") or environ.get("NO_PROXY"),
+        **{k: v for k, v in prompt_arguments(environ).items() if k != "attended"},
+    )
+    capability = answer.body.decode("ascii")
+    port, folder = int(str(answer.header["port"])), str(answer.header["folder"])
+    proxy = f"http://run:{capability}@127.0.0.1:{port}"
+    trust: dict[str, str] = {}
+    file = ""
+    if authority := str(answer.header["ca"]).encode():
+        former = former_trust(without_missing_folders(environ), names)
+        trust = write_certificates(former, ADDED_TRUST, folder, authority)
+        file = write_authority(folder, authority)
+    reads = [index.service for index in indexes if index.reads]
+    variables = run_variables([_exec_index(index) for index in indexes], capability, port)
+    for name in _uv_names(reads, session):
+        variables |= uv_account(name, capability)
+    variables |= uv_variables([Access(service.url, "", "") for service in reads])
+    variables |= git_variables(environ, _origins(indexes), proxy, file)
+    return relay_environment(environ, variables, proxy, _hosts(indexes), trust)
+
+
+def _grant(
+    services: Sequence[Service], projects: Sequence[str], session: Session, *, uploads: bool
+) -> list[RunIndex]:
+    """Have the agent decide on each index. Raises CommandError if one has no credential.
+
+    The first index takes uploads, of no project unless `uploads`: a tool that tries all the same
+    reads why it is refused.
+    """
+    found: list[RunIndex] = []
+    for service in services:
+        publishes = reads = False
+        if service is services[0]:
+            target = service.for_uploads
+            path = "/" + target.url.partition("://")[2].partition("/")[2]
+            header = _ask(
+                session, target, {"upload": path, "projects": _projects(projects, uploads=uploads)}
+            )
+            publishes = header is not None
+            if header is not None:
+                _tell_projects(session, header.get("projects"), uploads=uploads)
+        if service.key not in FIXED.values():
+            reads = _ask(session, service, {}) is not None
+        elif service is not services[0]:
+            continue  # nothing is needed to read from there
+        if not publishes and not reads:
+            where = service.publish_key if service.key in FIXED.values() else service.key
+            raise CommandError(
+                f"No credential for {display(where)} is stored, so nothing was started.",
+                f"`auth login {service.name or service.key}`",
+            )
+        found.append(RunIndex(service, reads, publishes))
+    return found
+
+
+def _projects(projects: Sequence[str], *, uploads: bool) -> str | None:
+    """Return the projects that may be published, as the agent reads them; None if it is to see."""
+    if not uploads:
+        return ""
+    return " ".join(projects) or None
+
+
+def _ask(
+    session: Session, service: Service, more: Mapping[str, Any]
+) -> Mapping[str, object] | None:
+    """Have the agent add one index to the run; return its answer, None if nothing is stored."""
+    try:
+        answer = unlocking.ask(
+            session,
+            "grant",
+            offer=True,
+            service=service.key,
+            username=service.username or None,
+            name=service.name or display(service.key),
+            **more,
+        )
+    except AgentError as refused:
+        usual = service.default_username
+        if refused.code == "not-found":
+            return None
+        if refused.code == "ambiguous" and usual in refused.header.get("usernames", ()):
+            return unlocking.ask(
+                session,
+                "grant",
+                offer=True,
+                service=service.key,
+                username=usual,
+                name=service.name or display(service.key),
+                **more,
+            ).header
+        raise
+    return answer.header
+
+
+def _tell_projects(session: Session, projects: object, *, uploads: bool) -> None:
+    names = [str(each) for each in projects] if isinstance(projects, list) else []
+    if names:
+        session.terminal.detail(f"This run may publish {join_words(names)}.")
+    elif not uploads:
+        session.terminal.detail("This run may publish nothing.")
+    else:
+        session.terminal.warn(
+            "It is not certain what this command publishes, so it may not publish."
+        )
+        session.terminal.hint("name the project: `auth exec --project NAME -- …`")
+
+
+def _exec_index(index: RunIndex) -> ExecIndex:
+    service = index.service
+    return ExecIndex(
+        Access(service.for_uploads.url, "", "") if index.publishes else None,
+        Access(service.url, "", "") if index.reads else None,
+        service.name and env_form(service.name),
+    )
+
+
+def _uv_names(reads: Sequence[Service], session: Session) -> Iterator[str]:
+    """Yield the names, as in variables, that uv's settings here give to indexes of the run."""
+    for settings in session.settings.uv or ():
+        for definition in settings.definitions:
+            try:
+                key = parse_service_url(definition.url).key
+            except ServiceError:
+                continue
+            if any(key.startswith(service.key) for service in reads):
+                yield env_form(definition.name)
+
+
+def _urls(indexes: Sequence[RunIndex]) -> Iterator[tuple[str, str]]:
+    """Yield each URL that the relay answers for, as its key and as tools get it."""
+    for service, reads, publishes in indexes:
+        if reads:
+            yield service.key, service.url
+        if publishes:
+            yield service.publish_key, service.for_uploads.url
+
+
+def _hosts(indexes: Sequence[RunIndex]) -> list[str]:
+    """Return the hosts of a run; a name outside of ASCII in both of its spellings."""
+    return list(dict.fromkeys(_host(url) for urls in _urls(indexes) for url in urls))
+
+
+def _origins(indexes: Sequence[RunIndex]) -> list[str]:
+    """Return the origins of a run, as git compares them."""
+    return list(dict.fromkeys("/".join(key.split("/")[:3]) for key, _ in _urls(indexes)))
+
+
+def _host(url: str) -> str:
+    authority = url.partition("://")[2].partition("/")[0].lower()
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0]
+    return authority.partition(":")[0]

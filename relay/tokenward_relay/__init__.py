@@ -1,0 +1,1 @@
+"""The relay: what a run uses to reach its indexes without ever holding a credential."""

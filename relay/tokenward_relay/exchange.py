@@ -1,0 +1,214 @@
+"""One request to an index: a read, a publish, or what the user lets pass; and its answer.
+
+A read gets the credential at once. A publish is read to its end first: the form is judged, the
+agent asks the policy and perhaps the user, and only then the form is written anew and sent, so that
+the index reads what was checked. A tool that gives up before has published nothing; afterwards the
+agent learns the index's answer whatever becomes of the tool.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+
+import h11
+
+from tokenward_relay.form import FormReader, RewrittenForm, boundary_of, check_form
+from tokenward_relay.grants import PASS, PUBLISH, Grant, decide
+from tokenward_relay.head import (
+    headers_for_index,
+    headers_for_tool,
+    headers_to_pass,
+    is_empty_body,
+    status_for_tool,
+)
+from tokenward_relay.refusal import Refusal
+from tokenward_relay.spool import TemporarySpool
+from tokenward_relay.upstream import FAILURES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Final
+
+    import httpcore
+
+    from tokenward_relay.form import Upload
+    from tokenward_relay.head import Head
+    from tokenward_relay.run_state import RunState
+    from tokenward_relay.target import Target
+    from tokenward_relay.tool_stream import ToolStream
+    from tokenward_relay.upstream import Upstream
+
+UNKNOWN: Final = "unknown"
+"""The status of an upload whose answer did not arrive."""
+
+_SMALL: Final = 64 * 1024
+"""Bytes of an answer's body that is searched for the credential before it is passed on."""
+
+
+def answer(
+    run: RunState, stream: ToolStream, head: Head, target: Target, grants: Sequence[Grant]
+) -> None:
+    """Answer one request to an index. Raises Refusal, OSError."""
+    grant, kind = decide(grants, head.method, target)
+    if kind == PUBLISH:
+        _publish(run, stream, head, target, grant)
+        return
+    if kind == PASS:
+        _pass_on(run.upstream, stream, head, target.raw, grant)
+        return
+    if not is_empty_body(head):
+        raise Refusal(400, "a read with a body")
+    list(stream.body())
+    authorization = run.credentials.for_read(grant)
+    headers = headers_for_index(head, grant, bytes(authorization.header))
+    with _response(run.upstream, grant, head.method, target.raw, headers, None) as response:
+        if response.status == 401:
+            run.credentials.forget_read(grant)
+        status_for_tool(response.status, grant)
+        _return(stream, head, response, authorization.needles)
+
+
+def _pass_on(
+    upstream: Upstream, stream: ToolStream, head: Head, target: bytes, grant: Grant
+) -> None:
+    """Send a request as the tool sent it, with its own credentials."""
+    headers = headers_to_pass(head, grant)
+    body: Iterator[bytes] | None = stream.body()
+    if is_empty_body(head):
+        list(stream.body())
+        body = None
+    elif head.values(b"transfer-encoding"):
+        headers.append((b"transfer-encoding", b"chunked"))
+    with _response(upstream, grant, head.method, target, headers, body) as response:
+        _return(stream, head, response, (), passed=True)
+
+
+def _publish(run: RunState, stream: ToolStream, head: Head, target: Target, grant: Grant) -> None:
+    with contextlib.ExitStack() as files:
+
+        def open_file() -> TemporarySpool:
+            file = TemporarySpool(run.spool)
+            files.callback(file.close)
+            return file
+
+        reader = FormReader(boundary_of(head), open_file)
+        for piece in stream.body():
+            reader.feed(piece)
+        form = reader.finish()
+        upload = check_form(form, grant)
+        rewritten = RewrittenForm(form, secrets.token_hex(16).encode())
+        with run.credentials.for_publish(grant, upload, stream.send_tick) as authorization:
+            if stream.has_hung_up():
+                run.report(grant, upload, "gone")
+                raise ConnectionError("the tool gave up; nothing was sent")
+            content = rewritten.content_type, rewritten.length
+            headers = headers_for_index(head, grant, bytes(authorization.header), content)
+            needles = authorization.needles
+            _send_upload(run, stream, head, target, grant, headers, rewritten, upload, needles)
+
+
+def _send_upload(
+    run: RunState,
+    stream: ToolStream,
+    head: Head,
+    target: Target,
+    grant: Grant,
+    headers: list[tuple[bytes, bytes]],
+    rewritten: RewrittenForm,
+    upload: Upload,
+    needles: Sequence[bytes],
+) -> None:
+    """Send a checked upload, and report what became of it."""
+    status: str = UNKNOWN
+    reported = False
+    try:
+        with stream.ticking() as stop:
+            sent = _response(run.upstream, grant, b"POST", target.raw, headers, _pieces(rewritten))
+            with sent as response:
+                stop.set()
+                status = str(response.status)
+                run.report(grant, upload, status)
+                reported = True
+                status_for_tool(response.status, grant)
+                _return(stream, head, response, needles)
+    finally:
+        if not reported:
+            run.report(grant, upload, status)
+
+
+def _pieces(rewritten: RewrittenForm) -> Iterator[bytes]:
+    for part in rewritten.parts():
+        if isinstance(part, bytes):
+            yield part
+        else:
+            assert isinstance(part.spool, TemporarySpool)  # noqa: S101 - for the type checkers
+            yield from part.spool.chunks()
+
+
+@contextlib.contextmanager
+def _response(
+    upstream: Upstream,
+    grant: Grant,
+    method: bytes,
+    target: bytes,
+    headers: list[tuple[bytes, bytes]],
+    body: Iterator[bytes] | None,
+) -> Iterator[httpcore.Response]:
+    """Send a request; what fails before the answer is a Refusal, later the connection breaks off."""
+    answered = False
+    try:
+        with upstream.send(grant, method, target, headers, body) as response:
+            answered = True
+            yield response
+    except FAILURES as error:
+        if answered:
+            raise ConnectionError("the index broke off") from None
+        raise Refusal(502, f"{grant.host} cannot be reached: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Return a failure in words, without what a library says of a request."""
+    text = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "its certificate is not trusted (config.toml can name a `ca`)"
+    return type(error).__name__
+
+
+def _return(
+    stream: ToolStream,
+    head: Head,
+    response: httpcore.Response,
+    needles: Sequence[bytes],
+    *,
+    passed: bool = False,
+) -> None:
+    """Return an index's answer to the tool."""
+    headers = headers_for_tool(response.headers, needles, passed=passed)
+    lengths = (int(value) for name, value in headers if name.lower() == b"content-length")
+    length = next(lengths, None)
+    reason = response.extensions.get("reason_phrase", b"")
+    pieces = response.iter_stream()
+    first = b""
+    if needles and (length is None or length < _SMALL) and head.method != b"HEAD":
+        for piece in pieces:
+            first += piece
+            if len(first) >= _SMALL:
+                break
+        if any(needle in first for needle in needles):
+            raise Refusal(502, "the index sent the credential back")
+    stream.send(h11.Response(status_code=response.status, headers=headers, reason=reason))
+    if head.method != b"HEAD":
+        if first:
+            stream.send(h11.Data(data=first))
+        for piece in pieces:
+            stream.send(h11.Data(data=piece))
+    stream.send(h11.EndOfMessage())
+
+
+def forward_plain(
+    run: RunState, stream: ToolStream, head: Head, host: str, port: int, target: bytes
+) -> None:
+    """Forward a request for an `http://` URL of a host without a grant, as a proxy does."""
+    _pass_on(run.outside, stream, head, target, Grant(host, "http", host, port))

@@ -1,0 +1,72 @@
+"""The relay's listener on loopback.
+
+Every connection has a thread. At most `MOST_WAITING` may be open that have not shown the capability
+yet: one more closes the oldest of them, so that no other user of the machine can stop the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+from tokenward_relay.connection import Connection
+from tokenward_relay.peer import peer_uid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from tokenward_relay.run_state import RunState
+
+MOST_WAITING: Final = 16
+_STACK_BYTES: Final = 512 * 1024
+_PAUSE_SECONDS: Final = 0.1
+
+
+class Server:
+    """Accepts the connections of user `uid` to one run."""
+
+    def __init__(self, listener: socket.socket, run: RunState, uid: int) -> None:
+        self._listener = listener
+        self._run = run
+        self._uid = uid
+        self._waiting: dict[socket.socket, None] = {}
+        self._lock = threading.Lock()
+
+    def serve(self) -> None:
+        """Accept connections until the process ends."""
+        threading.stack_size(_STACK_BYTES)
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+                is_ours = peer_uid(sock) in {None, self._uid}
+            except OSError:  # it is gone already, or there is no descriptor: wait for one
+                threading.Event().wait(_PAUSE_SECONDS)
+                continue
+            if not is_ours:
+                sock.close()
+                continue
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._wait_for_capability(sock)
+            threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
+
+    def _serve_one(self, sock: socket.socket) -> None:
+        try:
+            Connection(self._run, sock, self._note_capability).serve()
+        finally:
+            self._note_capability(sock)
+
+    def _wait_for_capability(self, sock: socket.socket) -> None:
+        with self._lock:
+            if len(self._waiting) >= MOST_WAITING:
+                oldest = next(iter(self._waiting))
+                del self._waiting[oldest]
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)  # its own thread closes it
+            self._waiting[sock] = None
+
+    def _note_capability(self, sock: socket.socket) -> None:
+        """Note that a connection has shown the capability, or has ended."""
+        with self._lock:
+            self._waiting.pop(sock, None)

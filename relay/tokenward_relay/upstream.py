@@ -1,0 +1,91 @@
+"""The relay's side towards the indexes: TLS, proxies, kept connections.
+
+What the relay trusts does not come from a request: the certificates are the system's and those of
+the user's `ca`, and the proxy is the user's `proxy` (config.toml). Nothing is decoded, no redirect
+is followed, and no header is added here.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+import httpcore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from typing import Final
+
+    from tokenward_relay.grants import Grant
+    from tokenward_relay.proxies import Proxies, Proxy
+
+READ_SECONDS: Final = 120
+ANSWER_SECONDS: Final = 600
+"""Seconds for the answer to an upload: an index may look at the file first."""
+
+FAILURES: Final = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,  # it is no NetworkError
+)
+"""What `Upstream.send` and reading its answer raise."""
+
+_MOST_CONNECTIONS: Final = 128
+_KEPT_SECONDS: Final = 30
+
+
+class Upstream:
+    """The connections to the indexes of one run, made on demand."""
+
+    def __init__(self, context: ssl.SSLContext, proxies: Proxies) -> None:
+        self._proxies = proxies
+        self._pools = {proxy: _pool(context, proxy) for proxy in (None, *proxies[:2])}
+
+    def send(
+        self,
+        grant: Grant,
+        method: bytes,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: Iterator[bytes] | None = None,
+    ) -> AbstractContextManager[httpcore.Response]:
+        """Send one request; the context's value is its answer. Raises one of FAILURES."""
+        host = f"[{grant.host}]" if ":" in grant.host else grant.host
+        url = httpcore.URL(
+            scheme=grant.scheme.encode(), host=host.encode(), port=grant.port, target=target
+        )
+        proxy = self._proxies.for_host(grant.host, tls=grant.scheme == "https")
+        seconds = READ_SECONDS if body is None else ANSWER_SECONDS
+        times = {"connect": 20, "read": seconds, "write": READ_SECONDS, "pool": 60}
+        return self._pools[proxy].stream(
+            method, url, headers=headers, content=body, extensions={"timeout": times}
+        )
+
+
+def trust(ca: str) -> ssl.SSLContext:
+    """Return what is trusted: the system's certificates, and those of the file `ca`, if any.
+
+    Raises OSError if the file cannot be read or holds none.
+    """
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    if ca:
+        context.load_verify_locations(ca)
+    return context
+
+
+def _pool(context: ssl.SSLContext, proxy: Proxy | None) -> httpcore.ConnectionPool:
+    """Return the kept connections that go by a proxy, or directly."""
+    through = None
+    if proxy is not None:
+        host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+        shown = [(b"proxy-authorization", proxy.authorization)] if proxy.authorization else []
+        through = httpcore.Proxy(f"http://{host}:{proxy.port}", headers=shown)
+    return httpcore.ConnectionPool(
+        ssl_context=context,
+        proxy=through,
+        max_connections=_MOST_CONNECTIONS,
+        keepalive_expiry=_KEPT_SECONDS,
+    )
