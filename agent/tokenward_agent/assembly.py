@@ -124,7 +124,7 @@ class Assembly:
             arena,
             memory,
             state,
-            os.path.dirname(settings.socket),
+            settings.socket,
         )
         self.agent = agent = AgentRequests(
             settings,

@@ -29,13 +29,17 @@ _EARLIER: Final = timedelta(hours=1)
 """How long they have been valid: the clock of a virtual machine may lag behind."""
 
 
+def validity(now: int) -> tuple[int, int]:
+    """Return from when and until when certificates are valid that are made `now`."""
+    return now - int(_EARLIER.total_seconds()), now + HOURS * 3600
+
+
 def make_certificates(hosts: Sequence[str], now: int) -> tuple[bytes, dict[str, bytes]]:
     """Return an authority's certificate, and each host's certificate with its key, as PEM.
 
     `hosts` are names or addresses, in lower case; `now` is in seconds since 1970.
     """
-    begin = datetime.fromtimestamp(now, UTC) - _EARLIER
-    end = begin + _EARLIER + timedelta(hours=HOURS)
+    begin, end = (datetime.fromtimestamp(each, UTC) for each in validity(now))
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tokenward, for one run")])
     names = {host: _general_name(host) for host in dict.fromkeys(hosts)}

@@ -9,16 +9,19 @@ The relay asks for each credential when it needs it (run_answers.py).
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import secrets
+import shutil
 import weakref
 from typing import NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer, RunPeer
+from tokenward_agent.requests.capability import start_relay
 from tokenward_agent.requests.naming import service_of
 from tokenward_agent.requests.run_answers import RunAnswers, describe_read, made_request
-from tokenward_agent.vault.sealing import context
 from tokenward_agent.wire.answer import success_answer
 from tokenward_os.files import make_private, uid
 from tokenward_protocol.index_tokens import split_names
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.relay.run import OpenRun, RunGrant
+    from tokenward_agent.relay.run import OpenRun, RunGrant, RunProcess
     from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.project_detection import ProjectDetector
@@ -46,9 +49,6 @@ MOST_RUNS: Final = 32
 MOST_GRANTS: Final = 32
 """The most runs of one agent, and the most grants of one run."""
 
-CAPABILITY: Final = b"tokenward-run-"
-"""How a capability begins, so that people and secret scanners know it; 32 random bytes follow."""
-
 
 class _Draft(NamedTuple):
     """One index of a run that has not begun: what the agent knows of it, and what the relay gets."""
@@ -58,7 +58,7 @@ class _Draft(NamedTuple):
 
 
 class RunRequests:
-    """The runs of one agent; `state` is its state directory, `folder` that of its socket."""
+    """The runs of one agent; `state` is its state directory, `address` the path of its socket."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class RunRequests:
         arena: Arena,
         key: ProcessKey,
         state: str,
-        folder: str,
+        address: str,
     ) -> None:
         self._vaults = vaults
         self._policy = policy
@@ -80,9 +80,19 @@ class RunRequests:
         self._arena = arena
         self._key = key
         self._state = state
-        self._folder = folder
+        self._folders = f"{address}.run-"  # no other agent has this address
         self._drafts: weakref.WeakKeyDictionary[Peer, list[_Draft]] = weakref.WeakKeyDictionary()
         self._open: dict[str, OpenRun] = {}
+        self._starting = 0
+        self._ends = 0
+
+    def remove_leftovers(self) -> None:
+        """Remove the folders of runs whose agent was killed; to be called before any run begins."""
+        above, name = os.path.split(self._folders)
+        with contextlib.suppress(OSError):
+            for each in os.listdir(above):
+                if each.startswith(name):
+                    shutil.rmtree(os.path.join(above, each), ignore_errors=True)
 
     async def grant(self, request: Request, _body: memoryview) -> Answer:
         """Add an index to the run of this connection. Raise Failure."""
@@ -180,28 +190,44 @@ class RunRequests:
 
     async def run(self, request: Request, body: memoryview) -> Answer:
         """Start the relay of this connection's run. Raise Failure."""
-        from tokenward_agent.relay.certificates import make_certificates
-        from tokenward_agent.relay.process import RelayProcess
-        from tokenward_agent.relay.run import OpenRun, RunProcess
+        from tokenward_agent.relay.run import RunProcess
 
         peer = _peer_of(request)
         drafts = self._drafts.pop(peer, [])
         if not drafts:
             raise Failure("bad-request", "A run needs an index: `grant` names one.")
-        if len(self._open) >= MOST_RUNS:
+        if len(self._open) + self._starting >= MOST_RUNS:
             raise Failure("busy", "Too many runs are open.", "wait until one of them ends")
         chain = peer.requester.chain
         if not chain:
             raise Failure("refused", "The agent cannot see which process asks for this run.")
-        settings = self._policy.policy.relay
         try:
             process = RunProcess(chain[0].process)
         except OSError:
-            raise Failure("refused", "The process that asks for this run has ended.") from None
+            raise _process_ended() from None
+        self._starting += 1
+        try:
+            return await self._start(request, body, drafts, process)
+        except BaseException:
+            process.close()
+            raise
+        finally:
+            self._starting -= 1
+
+    async def _start(
+        self, request: Request, body: memoryview, drafts: list[_Draft], process: RunProcess
+    ) -> Answer:
+        from tokenward_agent.relay.certificates import HOURS, make_certificates, validity
+        from tokenward_agent.relay.process import RelayProcess
+        from tokenward_agent.relay.run import OpenRun
+
+        command = RunPeer(process.process, process.is_alive)
+        if not command.requester.chain:  # else a later process with its number could be watched
+            raise _process_ended()
+        settings = self._policy.policy.relay
+        now, ends = self._vaults.clock.wall(), self._ends
         hosts = [each.relay["host"] for each in drafts if each.relay["scheme"] == "https"]
-        authority, leaves = (
-            make_certificates(hosts, self._vaults.clock.wall()) if hosts else (b"", {})
-        )
+        authority, leaves = make_certificates(hosts, now) if hosts else (b"", {})
         name = secrets.token_hex(8)
         grants = tuple(each.grant for each in drafts)
         answers = RunAnswers(
@@ -210,7 +236,7 @@ class RunRequests:
             self._recorder,
             name,
             grants,
-            RunPeer(process.process, process.is_alive),
+            command,
             request,
         )
         relay = RelayProcess(self._arena, answers.answer, answers.hear, lambda: self._end(name))
@@ -222,31 +248,36 @@ class RunRequests:
             "direct": request.text("direct") or "",
             "spool": self._state,
             "uid": uid(),
+            "shared": None,
+            "valid": validity(now),
         }
-        folder = os.path.join(self._folder, f"run-{name}")
-        block = self._arena.allocate(len(CAPABILITY) + 43 + len(body))
+        folder = self._folders + name
         stderr = process.open_stderr()
         try:
-            capability = block[: len(CAPABILITY) + 43]
-            capability[:] = CAPABILITY + secrets.token_urlsafe(32).encode()
-            block[len(capability) :] = body  # begins with a line end
-            port = await relay.start(header, block, stderr)
-            sealed = self._key.seal(capability, context(b"tokenward capability"))
+            started = await start_relay(relay, header, body, stderr, self._arena, self._key)
+            if ends != self._ends:
+                raise Failure(
+                    "locked", "The agent was locked while the run began.", "`auth unlock`"
+                )
             make_private(folder)
         except OSError as error:
             relay.end()
-            process.close()
             raise Failure("refused", f"{folder} cannot be made: {error.strerror}.") from None
-        except Failure:
-            process.close()
+        except BaseException:
+            relay.end()
             raise
         finally:
             os.close(stderr)
-            self._arena.release(block)
-        self._open[name] = OpenRun(name, process, relay, folder, answers.end)
+        over = asyncio.get_running_loop().call_later(HOURS * 3600, self._end, name)
+        self._open[name] = OpenRun(name, process, relay, folder, over, answers.end)
         process.watch(lambda: self._end(name))
         return success_answer(
-            request.number, sealed, port=port, ca=authority.decode("ascii"), folder=folder, run=name
+            request.number,
+            started.capability,
+            port=started.port,
+            ca=authority.decode("ascii"),
+            folder=folder,
+            run=name,
         )
 
     def with_ended_runs(self, handler: AsyncHandler) -> AsyncHandler:
@@ -254,6 +285,7 @@ class RunRequests:
 
         async def end_and_handle(request: Request, body: memoryview) -> Answer:
             self.end()
+            await asyncio.sleep(0)  # their relays are killed in this moment
             return await handler(request, body)
 
         return end_and_handle
@@ -283,6 +315,7 @@ class RunRequests:
 
     def end(self) -> None:
         """End every run, as a lock that the user orders does."""
+        self._ends += 1  # for those that begin just now
         for name in list(self._open):
             self._end(name)
 
@@ -319,6 +352,10 @@ class _OutsideRuns:
                 "This process runs behind a relay, where no credential is handed out.",
                 "`auth exec --env` hands them to a command",
             )
+
+
+def _process_ended() -> Failure:
+    return Failure("refused", "The process that asks for this run has ended.")
 
 
 def _peer_of(request: Request) -> Peer:
