@@ -40,11 +40,11 @@ _TYPED = {
 
 _CALLED = {
     "git": (["get"], "protocol=https\nhost=pypi.example\npath=team\n", 1.7),
-    "docker": (["get"], "pypi.example/team", 2.6),
+    "docker": (["get"], "pypi.example/team", 1.7),
     "cargo": (
         ["--cargo-plugin"],
         f'{{"v": 1, "kind": "get", "registry": {{"index-url": "sparse+{SERVICE}"}}}}\n',
-        2.3,
+        1.7,
     ),
 }
 """Whose helper is called: its words, what the tool says, and the target."""

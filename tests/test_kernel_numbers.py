@@ -149,12 +149,12 @@ class Answering:
 @pytest.mark.skipif(sys.platform != "linux", reason="asks a Linux kernel")
 @pytest.mark.parametrize("size", [0, 4, 8, 11, 13])
 def test_an_answer_of_another_length_is_nobodys(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tokenward.transport import socket_stream
+    from tokenward.transport import unix
 
     kernel: Any = Answering(size)
     for ask in (
         peer_credentials.uid_of,
-        socket_stream._server,
+        unix._server,
         service_worker.listening_pid,
         lambda sock: proc.chain_behind(sock, 0),
     ):

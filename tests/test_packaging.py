@@ -100,9 +100,9 @@ def test_the_programs_are_installed(wheel: zipfile.ZipFile) -> None:
         "auth": "tokenward.__main__:main",
         "tokenward": "tokenward.__main__:main",
         "tokenward-agent": "tokenward_agent.__main__:main",
-        "git-credential-tokenward": "tokenward.helpers.programs:git",
-        "docker-credential-tokenward": "tokenward.helpers.programs:docker",
-        "cargo-credential-tokenward": "tokenward.helpers.programs:cargo",
+        "git-credential-tokenward": "tokenward.helpers:run_git",
+        "docker-credential-tokenward": "tokenward.helpers:run_docker",
+        "cargo-credential-tokenward": "tokenward.helpers:run_cargo",
     }
 
 

@@ -1,8 +1,7 @@
 """The list of commands, with the summary and the module of each.
 
-A command's module is imported when the command is called. It has two functions:
-`describe(parser, command)` adds options and examples, `run(arguments, session)` runs the command
-and raises its errors, which are printed here to stderr with exit status 2; otherwise it is 0.
+A command's module (commands/__init__.py) is imported when the command is called. Its errors are
+printed here to stderr, with exit status 2; otherwise that is 0.
 """
 
 from __future__ import annotations
@@ -67,7 +66,13 @@ COMMANDS = {name: summary for group in GROUPS.values() for name, summary in grou
 WITHOUT_FORMAT = {"exec", "helper"}
 """The commands whose stdout is another program's, or in its format."""
 
-_MODULES = {"unlock": "lock", "import": "importing"}  # for others, the command's first word
+_MODULES = {
+    **dict.fromkeys(("lock", "unlock", "passphrase"), "vaults"),
+    **dict.fromkeys(("dir", "trust"), "places"),
+    "import": "importing",
+}
+"""The modules of some commands; those of others have the name of the command's first word."""
+
 _WITH_VALUE = {"--color", "--format"}
 
 _OPENING = """\

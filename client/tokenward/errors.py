@@ -19,6 +19,13 @@ class AgentAbsent(AgentUnreachable):
     """No agent listens at the address: the only case in which starting one helps."""
 
 
+def exclude(option: str, others: dict[str, object], hint: str = "leave one of them out") -> None:
+    """Raise CommandError if one of the other options is given, too; `others` are name and value."""
+    for other, given in others.items():
+        if given:
+            raise CommandError(f"`{option}` and `{other}` exclude each other.", hint)
+
+
 class HelpShown(Exception):  # noqa: N818 - not an error: the user asked for it
     """Help or the version is to be printed; `str()` is the text."""
 

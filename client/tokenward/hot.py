@@ -23,20 +23,11 @@ import sys
 
 assert sys.platform != "win32"
 
-from time import monotonic
-
-from tokenward.errors import CommandError
-from tokenward.transport import address
-from tokenward.transport.socket_stream import open_stream
-from tokenward_protocol import WIRE_VERSION, ProtocolError, places
-from tokenward_protocol.frames import PREFIX, find_frame, make_frame
-from tokenward_protocol.packing import pack, unpack
+from tokenward.keyring_program import agent_client as agent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from tokenward_protocol.packing import Value
+    from collections.abc import Mapping
 
 ANSWER_SECONDS = 10.0
 
@@ -44,18 +35,19 @@ FIXED = {"pypi": "https://upload.pypi.org/legacy/", "testpypi": "https://test.py
 """The two most frequent services, as urls.py has them, so that it need not be imported."""
 
 _MAX_SETTINGS = 64 * 1024
-_TELLING = (b"auth-cache-dir", b"\\u", b"\\U", b"\\x")
 
 
 def run(service: str) -> int | None:
     """Print the secret for `service` and return 0, or None: take the full route."""
     try:
-        return _run(service)
-    except (CommandError, ProtocolError, OSError, ValueError):
+        line = _find(service)
+    except (OSError, ValueError, OverflowError, LookupError, TypeError, RecursionError):
         return None  # a ServiceError is a ValueError; the full route raises and reports it
+    return None if line is None else _print(memoryview(line))
 
 
-def _run(service: str) -> int | None:
+def _find(service: str) -> bytes | None:
+    """Return the line with the secret. Raises the exceptions of `fetch`, and ServiceError."""
     environ = os.environ
     home = environ.get("HOME", "")
     # With stdout closed, the next descriptor opened, the agent's socket, would be taken for it.
@@ -64,36 +56,29 @@ def _run(service: str) -> int | None:
     asked = _arguments(service)
     if asked is None:
         return None
-    socket = environ.get("TOKENWARD_SOCK")
-    if not socket:
-        state = places.state_directory(sys.platform, environ, home)
-        if not environ.get("TOKENWARD_DIR") and not _are_settings_silent(environ, home, state):
-            return None
-        base = address.runtime_directory(environ, state)
-        if base is None:
-            return None
-        ordinary = os.path.realpath(places.data_directory(sys.platform, environ, home))
-        directory = os.path.realpath(environ.get("TOKENWARD_DIR") or ordinary)
-        asked["dir"] = directory
-        socket = f"{base}/{places.socket_name(directory, ordinary)}"
-    secret = _fetch(socket, asked)
-    return None if secret is None else _print(secret)
+    chosen = environ.get("TOKENWARD_SOCK") or environ.get("TOKENWARD_DIR")
+    if not chosen and not all(map(_is_silent, agent.settings_files())):
+        return None
+    where = agent.address()
+    if where is None:
+        return None
+    socket, directory = where
+    if directory is not None and not agent.is_private(os.path.dirname(socket)):
+        return None
+    answer, secret = agent.fetch(socket, {**asked, "dir": directory, "whole": True}, ANSWER_SECONDS)
+    return secret + b"\n" if answer["id"] == 1 and answer["ok"] is True else None
 
 
 def _is_set_otherwise(environ: Mapping[str, str]) -> bool:
     """Return whether a variable of uv may answer, or names its settings; or this is a run."""
-    if environ.get("TOKENWARD_RELAY"):
-        return True
-    for name in environ:
-        if name.startswith("UV_") and environ[name]:
-            if name.startswith(("UV_PUBLISH_", "UV_INDEX_")):
-                return True
-            if name in {"UV_CONFIG_FILE", "UV_NO_CONFIG"}:
-                return True
-    return False
+    return bool(environ.get(agent.RUN)) or any(
+        name.startswith(("UV_PUBLISH_", "UV_INDEX_", "UV_CONFIG_FILE", "UV_NO_CONFIG"))
+        and environ[name]
+        for name in environ
+    )
 
 
-def _arguments(service: str) -> dict[str, Value] | None:
+def _arguments(service: str) -> dict[str, str | bool | None] | None:
     """Return the arguments of the request."""
     key = FIXED.get(service)
     if key is not None:
@@ -105,27 +90,11 @@ def _arguments(service: str) -> dict[str, Value] | None:
     parsed = parse_service_url(service)
     if parsed.notice or parsed.password:
         return None
-    if parsed.username:
-        return {"service": parsed.key, "username": parsed.username}
-    return {"service": parsed.key}
-
-
-def _are_settings_silent(environ: Mapping[str, str], home: str, state: str) -> bool:
-    """Return whether no file of the user can name another credentials directory."""
-    if os.path.lexists(f"{state}/trusted.json"):
-        return False
-    return all(_is_silent(path) for path in _settings_files(environ, home))
-
-
-def _settings_files(environ: Mapping[str, str], home: str) -> Iterator[str]:
-    yield environ.get("TOKENWARD_CONFIG") or (
-        f"{places.config_directory(sys.platform, environ, home)}/config.toml"
-    )
-    yield places.uv_file(environ, home)
-    yield from places.uv_system_files(environ)
+    return {"service": parsed.key, "username": parsed.username or None}
 
 
 def _is_silent(path: str) -> bool:
+    """Return whether a file cannot name another credentials directory. Raises OSError."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
@@ -134,31 +103,7 @@ def _is_silent(path: str) -> bool:
         data = os.read(file, _MAX_SETTINGS)
     finally:
         os.close(file)
-    return len(data) < _MAX_SETTINGS and not any(mark in data for mark in _TELLING)
-
-
-def _fetch(socket: str, asked: dict[str, Value]) -> memoryview | None:
-    """Ask the agent; return None for every answer but the secret."""
-    stream = open_stream(socket)
-    try:
-        if stream.stranger is not None:
-            return None
-        deadline = monotonic() + ANSWER_SECONDS
-        header = pack({"v": WIRE_VERSION, "id": 1, "op": "fetch", "whole": True, **asked})
-        stream.send(make_frame(header), deadline)
-        received = b""
-        while (ends := find_frame(memoryview(received))) is None:
-            more = stream.receive(deadline)
-            if not more:
-                return None
-            received += more
-    finally:
-        stream.close()
-    body, end = ends
-    answer = unpack(memoryview(received)[PREFIX:body])
-    if answer.get("id") != 1 or answer.get("ok") is not True or len(received) != end:
-        return None
-    return memoryview(received + b"\n")[body:]
+    return len(data) < _MAX_SETTINGS and not any(mark in data for mark in agent.TELLING)
 
 
 def _print(line: memoryview) -> int | None:

@@ -40,7 +40,7 @@ OURS = {"tokenward.keyring_backend", "tokenward_keyring"}
 """The modules that may define this class."""
 
 BEFORE = "# Before `auth setup`: "
-"""The text that setup/draft.py puts before a line that ours replaces."""
+"""The text that files/draft.py puts before a line that ours replaces."""
 
 CHAINED = 10
 """The priority of keyring's own chain: of several backends, it comes before those below it."""

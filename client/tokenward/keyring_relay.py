@@ -20,8 +20,8 @@ import os
 import sys
 from contextlib import closing
 
-from tokenward.credentials import token_format
-from tokenward.credentials.provider_choice import choose_provider
+from tokenward.credentials import storing
+from tokenward.credentials.storing import choose_provider
 from tokenward.errors import CommandError
 from tokenward.session import Session
 from tokenward.transport.connect import AgentError
@@ -69,7 +69,7 @@ def _get(session: Session, asked: Arguments) -> Arguments:
 
 
 def _set(session: Session, asked: Arguments) -> Arguments:
-    found = token_format.check_secret_for(
+    found = storing.check_secret_for(
         (_key(asked["service"]),), asked["username"], asked["password"]
     )
     choice = choose_provider(session, None)

@@ -7,7 +7,7 @@ itself leaves nothing behind.
 from __future__ import annotations
 
 from tokenward.errors import CommandError
-from tokenward.once import once
+from tokenward.light import once
 from tokenward.services import is_asleep
 from tokenward.settings import service_names as names
 from tokenward.settings.effective import Settings, settings_here
@@ -51,6 +51,11 @@ class Session:
     def directory(self) -> str:
         """The credentials directory."""
         return self.settings.directories.credentials
+
+    @property
+    def is_in_run(self) -> bool:
+        """Whether this is below a command behind a relay, where nothing of ours is handed out."""
+        return bool(self.environ.get("TOKENWARD_RELAY"))  # RUN in keyring_program/agent_client.py
 
     def service(self, text: str | None) -> Service:
         """Return the meaning of SERVICE, `pypi` if it is missing, and print its notices."""
@@ -132,7 +137,7 @@ class Session:
         except AgentError as refused:
             if refused.code != "consent":
                 raise
-        from tokenward.transport.prompt_context import prompt_arguments
+        from tokenward.transport.connection import prompt_arguments
 
         return self.ask_once(op, body, **arguments, **prompt_arguments(self.environ))
 

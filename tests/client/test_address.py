@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tokenward.errors import AgentAbsent, AgentUnreachable
-from tokenward.transport import address
-from tokenward.transport.socket_stream import open_stream
+from tokenward.transport import unix
+from tokenward.transport.unix import open_stream
 from tokenward_os.user import home
 from tokenward_protocol import places
 
@@ -24,7 +24,7 @@ def private(path: Path) -> Path:
 
 
 def looked_up(base: Path, state: Path) -> str | None:
-    return address.runtime_directory({"XDG_RUNTIME_DIR": str(base)}, str(state))
+    return unix.runtime_directory({"XDG_RUNTIME_DIR": str(base)}, str(state))
 
 
 def test_a_private_directory_is_taken(tmp_path: Path) -> None:
@@ -35,24 +35,24 @@ def test_a_private_directory_is_taken(tmp_path: Path) -> None:
 def test_a_link_to_a_private_directory_is_not(tmp_path: Path) -> None:
     private(tmp_path / "elsewhere")
     (tmp_path / "tokenward").symlink_to("elsewhere")
-    assert not address.is_private(str(tmp_path / "tokenward"))
+    assert not unix.is_private(str(tmp_path / "tokenward"))
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o701, 0o770, 0o500, 0o1700])
 def test_a_directory_of_another_mode_is_not(tmp_path: Path, mode: int) -> None:
     private(tmp_path / "tokenward").chmod(mode)
-    assert not address.is_private(str(tmp_path / "tokenward"))
+    assert not unix.is_private(str(tmp_path / "tokenward"))
 
 
 @pytest.mark.root("gives a directory away")
 def test_a_directory_of_another_user_is_not(tmp_path: Path) -> None:
     os.chown(private(tmp_path / "tokenward"), 4242, 4242)
-    assert not address.is_private(str(tmp_path / "tokenward"))
+    assert not unix.is_private(str(tmp_path / "tokenward"))
 
 
 def test_a_file_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "tokenward").touch(mode=0o700)
-    assert not address.is_private(str(tmp_path / "tokenward"))
+    assert not unix.is_private(str(tmp_path / "tokenward"))
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_looking_makes_nothing(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("alone")
 def test_starting_makes_the_first_directory_whose_parent_is_ours(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    made = address.make_runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path)}, str(state))
+    made = unix.make_runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path)}, str(state))
     assert made == str(tmp_path / "tokenward")
     assert stat.S_IMODE((tmp_path / "tokenward").stat().st_mode) == 0o700
     assert not state.exists()
@@ -93,7 +93,7 @@ def test_starting_makes_the_first_directory_whose_parent_is_ours(tmp_path: Path)
 @pytest.mark.usefixtures("alone")
 def test_without_a_runtime_directory_one_is_made_in_the_state_directory(tmp_path: Path) -> None:
     state = tmp_path / "deep" / "state"
-    made = address.make_runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path / "gone")}, str(state))
+    made = unix.make_runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path / "gone")}, str(state))
     assert made == f"{state}/run"
     assert stat.S_IMODE((state / "run").stat().st_mode) == 0o700
 
@@ -101,7 +101,7 @@ def test_without_a_runtime_directory_one_is_made_in_the_state_directory(tmp_path
 @pytest.mark.usefixtures("alone")
 def test_where_none_can_be_made_there_is_none(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
-    assert address.make_runtime_directory({}, str(tmp_path / "state")) is None
+    assert unix.make_runtime_directory({}, str(tmp_path / "state")) is None
 
 
 def test_home_is_the_variable_if_it_is_absolute_else_what_the_system_knows() -> None:

@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokenward.audit.log_reader import (
-    LONGEST,
-    LogReader,
-    is_about,
-    line_time,
-    reach_text,
-    row,
-    to_json,
-)
+from tokenward.audit import LONGEST, LogReader, is_about, line_time, reach_text, row, to_json
 from tokenward.errors import CommandError
 from tokenward.ui.argument_parser import moment
 

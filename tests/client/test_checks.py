@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokenward.checks import files, machine, plaintext, process, vaults
-from tokenward.sources.known import KnownIndex, KnownIndexes
+from tokenward.checks import agent, machine, tools
+from tokenward.sources.found import KnownIndex, KnownIndexes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tokenward.checks.finding import Finding
+    from tokenward.checks import Finding
 
 UID = os.geteuid()
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -43,13 +43,13 @@ def private(folder: Path) -> Path:
 
 
 def test_a_private_directory_is_one_finding(tmp_path: Path) -> None:
-    (found,) = files.check_directory("credentials", str(private(tmp_path / "c")), UID)
+    (found,) = machine.check_directory("credentials", str(private(tmp_path / "c")), UID)
     assert found.state == "ok"
     assert "the 1 file in it" in found.message
 
 
 def test_a_directory_that_is_not_there_is_no_problem(tmp_path: Path) -> None:
-    assert states(files.check_directory("credentials", str(tmp_path / "none"), UID)) == ["ok"]
+    assert states(machine.check_directory("credentials", str(tmp_path / "none"), UID)) == ["ok"]
 
 
 @pytest.mark.parametrize("name", [".", "a vault"])
@@ -58,11 +58,11 @@ def test_what_is_open_to_others_is_mended_by_the_command_that_is_named(
 ) -> None:
     folder = private(tmp_path / "my credentials")
     (folder / name).chmod(0o755)
-    (found,) = files.check_directory("credentials", str(folder), UID)
+    (found,) = machine.check_directory("credentials", str(folder), UID)
     assert found.state == "problem"
     assert "mode 755" in found.message
     run_hint(found)
-    assert states(files.check_directory("credentials", str(folder), UID)) == ["ok"]
+    assert states(machine.check_directory("credentials", str(folder), UID)) == ["ok"]
 
 
 @pytest.mark.root("gives files away")
@@ -70,7 +70,7 @@ def test_what_is_open_to_others_is_mended_by_the_command_that_is_named(
 def test_what_belongs_to_somebody_else_is_a_problem(name: str, tmp_path: Path) -> None:
     folder = private(tmp_path / "c")
     os.chown(folder / name, 12345, 12345)
-    (found,) = files.check_directory("credentials", str(folder), UID)
+    (found,) = machine.check_directory("credentials", str(folder), UID)
     assert found.state == "problem"
     assert "number 12345" in found.message
     assert "chown" not in found.hint  # which would make a planted one ours
@@ -82,9 +82,9 @@ def test_a_link_or_a_file_in_the_directorys_place_is_a_problem(tmp_path: Path) -
     (tmp_path / "link").symlink_to(target)
     (tmp_path / "file").touch()
     for name in ("link", "file"):
-        assert states(files.check_directory("state", str(tmp_path / name), UID)) == ["problem"]
+        assert states(machine.check_directory("state", str(tmp_path / name), UID)) == ["problem"]
     (target / "linked").symlink_to("/etc/passwd")
-    assert states(files.check_directory("state", str(target), UID)) == ["problem"]
+    assert states(machine.check_directory("state", str(target), UID)) == ["problem"]
 
 
 def test_temporary_files_count_once_they_are_old(tmp_path: Path) -> None:
@@ -92,11 +92,11 @@ def test_temporary_files_count_once_they_are_old(tmp_path: Path) -> None:
     left = folder / ".disabled.vault.1234.tmp"
     left.touch(mode=0o600)
     written = left.stat().st_mtime
-    assert files.check_leftovers([str(folder)], written + 10).state == "ok"
-    found = files.check_leftovers([str(folder), str(tmp_path / "none")], written + 4000)
+    assert machine.check_leftovers([str(folder)], written + 10).state == "ok"
+    found = machine.check_leftovers([str(folder), str(tmp_path / "none")], written + 4000)
     assert found.state == "warning"
     run_hint(found)
-    assert files.check_leftovers([str(folder)], written + 4000).state == "ok"
+    assert machine.check_leftovers([str(folder)], written + 4000).state == "ok"
 
 
 # The process.
@@ -111,7 +111,7 @@ def test_a_process_that_can_be_read_is_a_problem() -> None:
     ) as open_:
         assert open_.stdout is not None
         assert open_.stdout.readline() == b"ready\n"
-        (found,) = process.check_closed(open_.pid, uid=1)  # whatever our own number is
+        (found,) = agent.check_closed(open_.pid, uid=1)  # whatever our own number is
         open_.kill()
     assert found.state == "problem"
     assert "mem, environ, maps, fd" in found.message
@@ -119,13 +119,13 @@ def test_a_process_that_can_be_read_is_a_problem() -> None:
 
 @LINUX
 def test_a_process_that_is_not_here_proves_nothing() -> None:
-    (found,) = process.check_closed(2**22 + 1, uid=1)
+    (found,) = agent.check_closed(2**22 + 1, uid=1)
     assert found.state == "warning"
 
 
 @LINUX
 def test_to_root_nothing_is_promised() -> None:
-    (found,) = process.check_closed(os.getpid(), uid=0)
+    (found,) = agent.check_closed(os.getpid(), uid=0)
     assert found.state == "warning"
 
 
@@ -137,19 +137,19 @@ def test_a_core_limit_is_read_from_the_process() -> None:
             [*command[:2], f"{command[2]} /proc/self/limits"], stdout=subprocess.PIPE, text=True
         ) as child:
             assert child.stdout is not None
-            (found,) = process.check_limits(child.stdout.read())
+            (found,) = agent.check_limits(child.stdout.read())
         assert found.state == state
 
 
 def test_memory_that_is_not_locked_is_told_with_the_limit() -> None:
     limits = "Max locked memory         65536                65536                bytes     \n"
-    found = process.check_memory(
+    found = agent.check_memory(
         "unlocked: Cannot allocate memory for 4096 KiB (see `ulimit -l`)", limits
     )
     assert found.state == "warning"
     assert "lock limit 65536" in found.message
-    assert process.check_memory("mlock", limits).state == "ok"
-    assert process.check_memory("memfd_secret", "").state == "ok"
+    assert agent.check_memory("mlock", limits).state == "ok"
+    assert agent.check_memory("memfd_secret", "").state == "ok"
 
 
 def test_a_protection_that_the_system_refuses_is_named() -> None:
@@ -158,11 +158,11 @@ def test_a_protection_that_the_system_refuses_is_named() -> None:
         "core limit 0": "in force",
         "no writable and executable memory": "refused: Invalid argument",
     }
-    (found,) = process.check_protections(told)
+    (found,) = agent.check_protections(told)
     assert found.state == "warning"
     assert "no writable and executable memory (Invalid argument)" in found.message
     assert "kernel" in found.hint
-    (found,) = process.check_protections(
+    (found,) = agent.check_protections(
         {"remote debugging off": "refused: Python was started without it"}
     )
     assert found.hint == "`auth agent restart`"
@@ -219,7 +219,7 @@ SECRET = "pypi-marked"
 def in_plain_text(home: Path, **environ: str) -> list[Finding]:
     """Return what was found, in which no secret may stand."""
     known = KnownIndexes([KnownIndex("https://index.example/simple/")])
-    found = list(plaintext.findings(environ, str(home), known))
+    found = list(tools.plaintext_findings(environ, str(home), known))
     assert SECRET not in repr(found)
     return found
 
@@ -310,18 +310,20 @@ def vault(state: str = "open", *kinds: str) -> dict[str, Any]:
 
 
 def test_a_key_file_is_a_warning_and_a_passphrase_is_none() -> None:
-    assert states(vaults.openers([vault("open", "key-file")])) == ["warning"]
-    assert states(vaults.openers([vault("closed", "passphrase"), vault("absent")])) == ["ok"]
+    assert states(agent.vault_openers([vault("open", "key-file")])) == ["warning"]
+    assert states(agent.vault_openers([vault("closed", "passphrase"), vault("absent")])) == ["ok"]
 
 
 def test_a_broken_vault_is_a_problem_with_the_way_back() -> None:
-    (found,) = vaults.openers([vault("broken") | {"note": "It is damaged."}])
+    (found,) = agent.vault_openers([vault("broken") | {"note": "It is damaged."}])
     assert found.state == "problem"
     assert "`auth restore --previous --keyring-provider disabled`" in found.hint
 
 
 def test_a_key_file_inside_of_what_is_copied_is_a_problem() -> None:
     held = [vault("open", "key-file")]
-    assert states(vaults.copies(held, "/home/a/vaults", "/home/a/vaults/state/1")) == ["problem"]
-    assert states(vaults.copies(held, "/home/a/vaults", "/home/a/vaults-state/1")) == ["ok"]
-    assert states(vaults.copies([vault("absent")], "/c", "/c/s")) == []
+    assert states(agent.vault_copies(held, "/home/a/vaults", "/home/a/vaults/state/1")) == [
+        "problem"
+    ]
+    assert states(agent.vault_copies(held, "/home/a/vaults", "/home/a/vaults-state/1")) == ["ok"]
+    assert states(agent.vault_copies([vault("absent")], "/c", "/c/s")) == []

@@ -15,7 +15,7 @@ import pytest
 from support.agents.reference import ReferenceAgent, done, refused
 from tokenward.errors import CommandError
 from tokenward.services import is_asleep
-from tokenward.transport import connection, socket_stream
+from tokenward.transport import connection, unix
 from tokenward.transport.connect import (
     AgentAbsent,
     AgentError,
@@ -23,7 +23,7 @@ from tokenward.transport.connect import (
     Connection,
     connect,
 )
-from tokenward.transport.stream import open_stream
+from tokenward.transport.unix import open_stream
 from tokenward_protocol import VERSION, places
 from tokenward_protocol.frames import make_frame
 from tokenward_protocol.packing import pack
@@ -220,7 +220,7 @@ def test_half_an_answer_and_a_hang_up_is_said(half: Callable[..., Connection], c
 def test_an_agent_that_lets_nobody_in_is_given_up(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket_stream, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(unix, "CONNECT_SECONDS", 0.1)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(place.socket))
         listener.listen(0)

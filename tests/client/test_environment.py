@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tokenward.credentials import environment
-from tokenward.settings.index_definition import Definition
-from tokenward.settings.service_names import Names
+from tokenward.settings.service_names import Definition, Names
 from tokenward_protocol.urls import PYPI, TESTPYPI
 
 INDEX = Definition(
@@ -140,10 +139,6 @@ def test_a_variable_that_can_answer_for_nothing_is_said(
 def test_no_file_is_read_unless_a_variable_is_named_after_an_index() -> None:
     others = {"UV_INDEX": "a=https://h.example", "UV_INDEX_URL": "x", "UV_INDEX_STRATEGY": "y"}
     assert environment.find_in_environment(others, PYPI, None, no_names) is None
-    assert not environment.is_concerned(others)
-    assert environment.is_concerned({"UV_INDEX_TOKEN_X": "t"})
-    assert environment.is_concerned({"UV_INDEX_X_PASSWORD": "p"})
-    assert environment.is_concerned({"UV_PUBLISH_TOKEN": "t"})
 
 
 def test_the_repr_of_a_found_credential_holds_no_secret() -> None:

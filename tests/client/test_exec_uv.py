@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenward.exec.environment import Access
-from tokenward.exec.uv import PYPI, ResolverSettings, uv_variables
+from tokenward.exec.environment import UV_PYPI, Access, ResolverSettings, uv_variables
 from tokenward.settings.uv_toml import parse_uv_settings
 
 URL = "https://h.example/simple/"
@@ -40,9 +39,9 @@ def test_a_default_index_of_the_settings_gets_it_as_well() -> None:
 
 @pytest.mark.parametrize("index", [EXPLICIT, EXPLICIT | {"default": True}, {}])
 def test_what_uv_does_not_search_comes_behind_everything_it_does(index: dict[str, object]) -> None:
-    assert given(index) == ({EXTRA: f"{PYPI} {CORP}"}, [])
+    assert given(index) == ({EXTRA: f"{UV_PYPI} {CORP}"}, [])
     assert given(index, A_DEFAULT) == ({DEFAULT: CORP}, [])
-    assert given(index, more=True) == ({EXTRA: f"{PYPI} {CORP} {OTHER}"}, [])
+    assert given(index, more=True) == ({EXTRA: f"{UV_PYPI} {CORP} {OTHER}"}, [])
 
 
 def test_what_may_come_before_the_default_index_is_said() -> None:

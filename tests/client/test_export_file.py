@@ -14,13 +14,8 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenward.backup import file_format
-from tokenward.backup.file_format import (
-    ExportEntry,
-    WrongPassphraseError,
-    encrypt_export,
-    parse_export,
-)
+from tokenward import backup
+from tokenward.backup import ExportEntry, WrongPassphraseError, encrypt_export, parse_export
 from tokenward.errors import CommandError
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "export-v1.json"
@@ -186,7 +181,7 @@ def test_the_vector_is_what_is_written_and_what_the_page_says() -> None:
     ]
     passphrase = vector["passphrase"].encode()
     salt, nonce = bytes.fromhex(vector["salt"]), bytes.fromhex(vector["nonce"])
-    assert file_format._encrypt(records, passphrase, vector["created"], salt, nonce) == data
+    assert backup._encrypt(records, passphrase, vector["created"], salt, nonce) == data
     assert [
         [e.service, e.username, e.created, e.expires, e.provider, e.secret]
         for e in parse_export(data, "b").open(passphrase)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support.agents.reference import made_home, served_here
 from tokenward.keyring_program import agent_client
 from tokenward.keyring_program.client import RelayError, _without_secrets, is_index
-from tokenward.transport import address
+from tokenward.transport import unix
 from tokenward_protocol import places
 from tokenward_protocol.packing import pack, unpack
 from tokenward_protocol.urls import ServiceError, parse_service_url
@@ -138,7 +138,7 @@ def test_the_agent_is_looked_for_where_every_command_looks(
     kept = places.state_directory(sys.platform, os.environ, home)
     ordinary = os.path.realpath(places.data_directory(sys.platform, os.environ, home))
     directory = os.path.realpath(os.environ["TOKENWARD_DIR"] or ordinary)
-    folder = address.runtime_directory(os.environ, kept) or f"{kept}/run"
+    folder = unix.runtime_directory(os.environ, kept) or f"{kept}/run"
     socket = f"{folder}/{places.socket_name(directory, ordinary)}"
     assert agent_client.address() == (socket, directory)
 

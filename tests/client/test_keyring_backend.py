@@ -18,9 +18,9 @@ import pytest
 from keyring.backends import chainer, fail, null
 
 from support.agents.reference import made_home, refused, served_here
+from tokenward.files import draft
 from tokenward.keyring_backend import Keyring
 from tokenward.keyring_program import agent_client, client
-from tokenward.setup import draft
 from tokenward_protocol.places import directory_tag
 
 if TYPE_CHECKING:

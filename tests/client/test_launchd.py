@@ -18,7 +18,7 @@ import pytest
 from tokenward.errors import CommandError
 from tokenward.services.launchd import LABEL, Launchd, find_manager, property_list
 from tokenward.services.manager import Job
-from tokenward.transport import address
+from tokenward.transport import unix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,12 +177,12 @@ def swept(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_clients_find_the_address_that_a_restart_leaves_alone(stage: Stage, swept: Path) -> None:
     state = str(stage.folder / "state")
-    assert address.make_runtime_directory({}, state) == str(swept)
-    lasting = address.lasting_directory({}, state)
+    assert unix.make_runtime_directory({}, state) == str(swept)
+    lasting = unix.lasting_directory({}, state)
     assert lasting == f"{state}/run"
     stage.manager().install(stage.job._replace(socket=f"{lasting}/agent.sock"))
-    assert address.runtime_directory({}, state) == lasting
-    assert address.make_runtime_directory({}, state) == lasting
+    assert unix.runtime_directory({}, state) == lasting
+    assert unix.make_runtime_directory({}, state) == lasting
 
 
 def test_where_another_agent_serves_it_is_not_taken_away(stage: Stage, swept: Path) -> None:

@@ -8,8 +8,8 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokenward.files import ini, toml
 from tokenward.sources.document import remove_spans
-from tokenward.sources.lines import ini, toml
 
 INI_LINES = st.sampled_from(
     [
@@ -68,7 +68,7 @@ def test_each_option_of_an_ini_file_can_be_cut_out_alone(lines: list[str], end: 
     settings = read_ini(text)
     if settings is None:
         return
-    found = ini(text)
+    found = ini.settings(text)
     assert {names for names, *_ in found} == {(s, o) for s, os in settings.items() for o in os}
     for setting in found:
         left = read_ini(remove_spans(text, setting.spans))
@@ -82,7 +82,7 @@ def test_the_pieces_of_a_toml_document_are_all_of_it(lines: list[str], end: str)
         settings = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return
-    spans = [span for setting in toml(text) for span in setting.spans]
+    spans = [span for setting in toml.settings(text) for span in setting.spans]
     assert tomllib.loads(remove_spans(text, spans)) == {}
     assert tomllib.loads("".join(text[start:stop] for start, stop in spans)) == settings
     rest = remove_spans(text, spans).splitlines()
@@ -91,7 +91,7 @@ def test_the_pieces_of_a_toml_document_are_all_of_it(lines: list[str], end: str)
 
 def test_a_piece_says_which_table_of_several_it_belongs_to() -> None:
     text = '[[c]]\na = 1\n\n[[c]]\na = """\n[[c]]\n"""\n[other]\nb = 2\n'
-    assert [(setting.names, setting.number) for setting in toml(text)] == [
+    assert [(setting.names, setting.number) for setting in toml.settings(text)] == [
         (("c",), 0),
         (("c", "a"), 0),
         (("c",), 1),
@@ -103,7 +103,7 @@ def test_a_piece_says_which_table_of_several_it_belongs_to() -> None:
 
 def test_a_setting_without_an_end_in_sight_ends_the_search() -> None:
     text = "a = 1\nb = [\n" + "1,\n" * 100_000 + "]\nc = 3\n"
-    assert [setting.names for setting in toml(text)] == [("a",)]
+    assert [setting.names for setting in toml.settings(text)] == [("a",)]
 
 
 def test_what_is_cut_out_is_gone_and_nothing_else() -> None:

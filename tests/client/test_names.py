@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tokenward.errors import CommandError
-from tokenward.settings.index_definition import Definition, env_form
-from tokenward.settings.service_names import Names, Service, resolve
+from tokenward.settings.service_names import Definition, Names, Service, env_form, resolve
 from tokenward_protocol.urls import PYPI, TESTPYPI
 
 INDEX = Definition(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tokenward.errors import CommandError
 from tokenward.sources.document import Document
-from tokenward.sources.known import KnownIndex, KnownIndexes
+from tokenward.sources.found import KnownIndex, KnownIndexes
 from tokenward.sources.netrc_file import look, readable
 
 if TYPE_CHECKING:

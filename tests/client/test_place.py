@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tokenward.indexes.place import OTHER, WAREHOUSE, endpoint_of, origin
-from tokenward.settings.index_definition import ANACONDA, DEVPI, GITLAB, JFROG, Definition
+from tokenward.settings.service_names import ANACONDA, DEVPI, GITLAB, JFROG, Definition
 
 SERVICES = [
     ("https://upload.pypi.org/legacy/", WAREHOUSE, "https://upload.pypi.org"),

@@ -10,9 +10,8 @@ import pytest
 
 from tokenward import sources
 from tokenward.errors import CommandError
-from tokenward.sources.document import Document
-from tokenward.sources.known import KnownIndexes
-from tokenward.sources.removal import remove_secrets
+from tokenward.sources.document import Document, remove_secrets
+from tokenward.sources.found import KnownIndexes
 
 if TYPE_CHECKING:
     from pathlib import Path

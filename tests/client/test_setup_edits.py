@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenward.setup import ini, pip_part, pypirc_part, toml, uv_part
-from tokenward.setup.accounts import Accounts
-from tokenward.setup.draft import Draft, without
-from tokenward.setup.step import ForeignSettingError, UneditableFileError
+from tokenward.files import ini, toml
+from tokenward.files.draft import Draft, ForeignSettingError, UneditableFileError, without
+from tokenward.setup import settings_parts
+from tokenward.setup.settings_parts import Accounts
 
 PRIVATE = "https://index.example/simple/"
 ACCOUNTS = Accounts(
@@ -84,15 +84,15 @@ def texts(lines: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 def put_uv(draft: Draft, over: bool) -> None:
-    uv_part.settings_edit("uv.toml", ACCOUNTS).edit(draft, over)
+    settings_parts.uv_edit("uv.toml", ACCOUNTS).edit(draft, over)
 
 
 def put_pip(draft: Draft, over: bool) -> None:
-    pip_part.settings_edit("pip.conf").edit(draft, over)
+    settings_parts.pip_edit("pip.conf").edit(draft, over)
 
 
 def put_pypirc(draft: Draft, over: bool) -> None:
-    pypirc_part.settings_edit("/home/u", ACCOUNTS).edit(draft, over)
+    settings_parts.pypirc_edit("/home/u", ACCOUNTS).edit(draft, over)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_a_user_name_is_percent_coded_in_a_url() -> None:
     draft = Draft(
         '[[index]]\nname = "a"\nurl = "https://h.example/"\npublish-url = "https://h.example/"\n'
     )
-    part = uv_part.settings_edit("uv.toml", Accounts([("https://h.example/", "a@b/c")]))
+    part = settings_parts.uv_edit("uv.toml", Accounts([("https://h.example/", "a@b/c")]))
     part.edit(draft, False)
     assert 'publish-url = "https://a%40b%2Fc@h.example/"' in draft.text
 
@@ -257,7 +257,7 @@ def test_who_demands_trusted_publishing_gets_no_user_name_for_pypi() -> None:
 
 def test_a_pypirc_gets_names_and_no_password() -> None:
     draft = Draft("[distutils]\nindex-servers =\n    pypi\n    mine\n\n[mine]\nrepository = x\n")
-    notes = pypirc_part.settings_edit("/home/u", ACCOUNTS).edit(draft, False)
+    notes = settings_parts.pypirc_edit("/home/u", ACCOUNTS).edit(draft, False)
     said = ini.parse(draft.text)
     assert dict(said["pypi"]) == {
         "repository": "https://upload.pypi.org/legacy/",
@@ -270,7 +270,7 @@ def test_a_pypirc_gets_names_and_no_password() -> None:
 
 def test_a_server_of_ones_own_gets_its_user_name() -> None:
     draft = Draft("[mine]\nrepository = https://index.example/legacy/\npassword = %x\n")
-    pypirc_part.settings_edit("/home/u", Accounts([("https://index.example/", "alice")])).edit(
+    settings_parts.pypirc_edit("/home/u", Accounts([("https://index.example/", "alice")])).edit(
         draft, False
     )
     assert ini.parse(draft.text)["mine"]["username"] == "alice"

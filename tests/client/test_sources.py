@@ -9,7 +9,7 @@ import pytest
 from tokenward import sources
 from tokenward.errors import CommandError
 from tokenward.sources.document import Document
-from tokenward.sources.known import KnownIndex, KnownIndexes
+from tokenward.sources.found import KnownIndex, KnownIndexes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from keyring.backend import KeyringBackend
 from tokenward.errors import CommandError
 from tokenward.keyring_program import standalone
 from tokenward.sources import system_keyring
-from tokenward.sources.known import KnownIndex, KnownIndexes
+from tokenward.sources.found import KnownIndex, KnownIndexes
 from tokenward.sources.system_keyring import Items, backends
 
 if TYPE_CHECKING:

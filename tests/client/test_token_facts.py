@@ -7,14 +7,8 @@ from typing import Any
 import pytest
 
 from support.macaroons import token_of
-from tokenward.checks import tokens
-from tokenward.credentials.token_description import (
-    OLD_DAYS,
-    advice_text,
-    end_of,
-    facts_table,
-    scope_text,
-)
+from tokenward.checks import agent
+from tokenward.credentials.listing import OLD_DAYS, advice_text, end_of, facts_table, scope_text
 from tokenward_protocol.index_tokens import describe, token_of_text
 from tokenward_protocol.urls import PYPI
 
@@ -97,9 +91,9 @@ def test_every_restriction_is_a_fact() -> None:
 
 
 def test_doctor_warns_of_each_token_that_should_be_replaced() -> None:
-    found = list(tokens.findings([entry(USER), entry("[0,5,0]"), entry('[1,["a"]]')], NOW))
+    found = list(agent.token_findings([entry(USER), entry("[0,5,0]"), entry('[1,["a"]]')], NOW))
     assert [each.state for each in found] == ["warning", "warning"]
     assert "has expired" in found[1].message
-    (fine,) = tokens.findings([entry('[1,["a"]]'), entry(token=None)], NOW)
+    (fine,) = agent.token_findings([entry('[1,["a"]]'), entry(token=None)], NOW)
     assert (fine.state, "1 token." in fine.message) == ("ok", True)
-    assert list(tokens.findings([entry(token=None)], NOW)) == []
+    assert list(agent.token_findings([entry(token=None)], NOW)) == []

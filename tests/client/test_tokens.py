@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward.credentials import token_format
-from tokenward.credentials.token_format import CheckedSecret, ExpiredError
+from tokenward.credentials import storing
+from tokenward.credentials.storing import CheckedSecret, ExpiredError
 from tokenward.errors import CommandError
 from tokenward_protocol.admission import ROOM, NotAdmitted, admit
 from tokenward_protocol.urls import PYPI, TESTPYPI
@@ -52,7 +52,7 @@ OF_TESTPYPI = token("test.pypi.org")
 
 
 def checked(key: str, username: str, secret: str) -> CheckedSecret:
-    return token_format.check_secret_for((key,), username, secret)
+    return storing.check_secret_for((key,), username, secret)
 
 
 def said(found: CheckedSecret) -> str:

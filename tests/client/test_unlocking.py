@@ -10,7 +10,7 @@ import pytest
 from tokenward.credentials import unlocking
 from tokenward.credentials.unlocking import MAX_PASSPHRASE, given_passphrase
 from tokenward.errors import CommandError
-from tokenward.transport.prompt_context import session_variables
+from tokenward.transport.connection import session_variables
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from support.macaroons import token_of
 from support.systems.desktop_keyrings import gnome_keyring
 from support.terminal import Typist
 from support.waiting import PATIENCE
-from tokenward.backup.file_format import ExportEntry, encrypt_export, parse_export
+from tokenward.backup import ExportEntry, encrypt_export, parse_export
 from tokenward.services import is_asleep
 from tokenward.transport.connect import connect
 

@@ -78,12 +78,12 @@ def test_json_costs_json_alone(home: Home, command: str) -> None:
     ("helper", "arguments", "said", "library"),
     [
         ("git", ["get"], "protocol=https\nhost=pypi.example\npath=team\n", "pass"),
-        ("docker", ["get"], "pypi.example/team", "import json, hashlib"),
+        ("docker", ["get"], "pypi.example/team", "import _json"),
         (
             "cargo",
             ["--cargo-plugin"],
             '{"v": 1, "kind": "get", "registry": {"index-url": "sparse+https://crates.example/"}}',
-            "import json",
+            "import _json",
         ),
     ],
 )
@@ -92,7 +92,7 @@ def test_a_helper_loads_only_what_is_listed(
 ) -> None:
     home.log_in(URL, "a secret")
     home.done("login", "https://crates.example/", "--token", "a token")
-    code = ENDED.format(code=f"from tokenward.helpers.programs import {helper}; {helper}()")
+    code = ENDED.format(code=f"from tokenward.helpers import run_{helper}; run_{helper}()")
     extra = loaded(code, *arguments, environment=home.environment, stdin=said)
     assert extra - of(library) - HELPERS[helper] == set()
 

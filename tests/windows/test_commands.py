@@ -11,7 +11,7 @@ import pytest
 
 assert sys.platform == "win32"
 
-from tokenward.windows.running import Running
+from tokenward.windows.process import Running
 from tokenward_os.windows import calls
 from tokenward_os.windows.calls import own_sid
 

@@ -14,7 +14,7 @@ import pytest
 assert sys.platform == "win32"
 
 from tokenward.errors import AgentAbsent, AgentUnreachable
-from tokenward.transport.pipe_stream import open_stream
+from tokenward.transport.pipe import open_stream
 from tokenward_agent.arena import Arena
 from tokenward_agent.peer.peer import Peer
 from tokenward_agent.windows.loop import PipeLoop
@@ -34,7 +34,7 @@ from tokenward_protocol.packing import unpack
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from tokenward.transport.pipe_stream import PipeStream
+    from tokenward.transport.pipe import PipeStream
     from tokenward_agent.wire.request import Request
 
 SECONDS = 60

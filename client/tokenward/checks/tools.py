@@ -1,35 +1,49 @@
-"""Whether tools find tokenward: what `auth setup` wrote, and whether it still leads here.
+"""Whether tools find tokenward by what `auth setup` wrote, and which of them keep secrets in files.
 
 A keyringrc.cfg that names a missing module is a problem, because it makes the keyring library fail
 in every tool. The other cases are warnings: tools get credentials in another way, or none.
+
+Credentials in plain text are named by place, never by value. A file of those that `auth import`
+reads is a problem if other users can read it, else a warning: every program of the user and every
+backup has it.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
+import stat
 import sys
 
-from tokenward.checks.finding import ok, problem, warning
+from tokenward import sources
+from tokenward.checks import ok, problem, warning
 from tokenward.errors import CommandError
+from tokenward.files import ini
+from tokenward.files.draft import UneditableFileError
 from tokenward.keyring_program import standalone
 from tokenward.settings import directories
-from tokenward.setup import ini, kept_away, keyring_part, parts
-from tokenward.setup.step import UneditableFileError, read_text
+from tokenward.setup import keyring_part, parts
+from tokenward.setup.work import read_text
+from tokenward.sources.document import open_document
+from tokenward.ui.formatting import join_words
+from tokenward_os.files import open_to_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tokenward.checks.finding import Finding
+    from tokenward.checks import Finding
+    from tokenward.sources.found import KnownIndexes
+
 
 CHECK = "tools"
 
 
-def findings(environ: Mapping[str, str]) -> Iterator[Finding]:
+def tool_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Examine the environment, keyringrc.cfg, its module, and the program on PATH."""
-    for message, hint in kept_away.problems(environ):
+    for message, hint in keyring_part.variable_problems(environ):
         yield warning(CHECK, message, hint)
-    path = keyring_part.configuration(parts.config_folder(environ))
+    path = keyring_part.configuration(directories.config_base(environ, directories.home(environ)))
     try:
         text = read_text(path)
         said = ini.parse(text or "")
@@ -70,3 +84,39 @@ def _module(path: str, folder: str) -> Finding:
             CHECK, f"{module} is from another installation or version of tokenward.", "`auth setup`"
         )
     return ok(CHECK, f"{path} makes the keyring library ask tokenward.")
+
+
+PLAIN_TEXT = "plain text"
+
+
+def plaintext_findings(
+    environ: Mapping[str, str], home: str, known: KnownIndexes
+) -> Iterator[Finding]:
+    """Examine the files of other tools; `known` are the user's indexes."""
+    found = False
+    for name, source in sources.FILES.items():
+        for path in sources.paths(name, environ, home):
+            try:
+                document = open_document(name, path, known, source.look)
+            except CommandError as error:
+                yield warning(PLAIN_TEXT, str(error), error.hint or f"`ls -l {shlex.quote(path)}`")
+                continue
+            places = [one.place for one in document.found if not one.foreign] if document else []
+            if places:
+                found = True
+                yield _plaintext_finding(name, path, list(dict.fromkeys(places)))
+    if not found:
+        names = join_words(list(sources.FILES))
+        yield ok(PLAIN_TEXT, f"The files of {names} hold no credential for an index.")
+
+
+def _plaintext_finding(source: str, path: str, places: list[str]) -> Finding:
+    message = f"{path} holds the secret of {join_words(places)} in plain text"
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if open_to_others(mode):
+        return problem(
+            PLAIN_TEXT,
+            f"{message}, and other users can read it (mode {mode:o}).",
+            f"`chmod 600 {shlex.quote(path)}`, then `auth import {source} --remove`",
+        )
+    return warning(PLAIN_TEXT, f"{message}.", f"`auth import {source} --remove`")

@@ -15,18 +15,16 @@ from tokenward.ui.formatting import join_words
 from tokenward_protocol.urls import display
 
 if sys.platform == "win32":
-    from tokenward.windows.running import Running
+    from tokenward.windows.process import Running
 else:
     from tokenward.transport.process import Running
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from typing import Any
 
-    from tokenward.session import Session
+    from tokenward.commands import Namespace, Parser, Session
     from tokenward.transport.connect import Connection
-    from tokenward.ui.argument_parser import Parser
 
 STOP_SECONDS = 10
 """Seconds that a stopped agent has until its process must have ended."""

@@ -11,38 +11,24 @@ import sys
 import sysconfig
 from time import time
 
-from tokenward.checks import (
-    files,
-    log,
-    machine,
-    plaintext,
-    policy,
-    process,
-    service,
-    tokens,
-    tools,
-    vaults,
-)
-from tokenward.checks.finding import PROBLEM, WARNING, ok, problem, warning
+from tokenward.checks import PROBLEM, WARNING, agent, machine, ok, problem, tools, warning
 from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError
 from tokenward.settings import directories
-from tokenward.sources.gathering import gather
+from tokenward.sources import gather
 from tokenward.transport.connect import AgentError, AgentUnreachable
-from tokenward.transport.prompt_context import session_variables
+from tokenward.transport.connection import session_variables
 from tokenward.ui.formatting import count_of
 from tokenward_os.files import uid
 from tokenward_protocol import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Iterator
     from typing import Any
 
-    from tokenward.checks.finding import Finding
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
+    from tokenward.checks import Finding
+    from tokenward.commands import Namespace, Parser, Session
 
 
 def describe(parser: Parser, _command: str) -> None:
@@ -56,10 +42,7 @@ def run(_arguments: Namespace, session: Session) -> None:
     problems = sum(one.state == PROBLEM for one in found)
     if session.json:
         warnings = sum(one.state == WARNING for one in found)
-        findings = [
-            {"check": one.check, "state": one.state, "message": one.message, "hint": one.hint}
-            for one in found
-        ]
+        findings = [one._asdict() for one in found]
         session.write_json({"problems": problems, "warnings": warnings, "findings": findings})
     else:
         session.terminal.lines(_lines(found))
@@ -82,22 +65,22 @@ def _examine(session: Session) -> Iterator[Finding]:
         status = session.ask_once("status").header
     except (AgentUnreachable, AgentError) as error:
         yield problem("agent", str(error), error.hint or "`auth agent start`")
-    yield from service.findings(session.environ)
+    yield from agent.service_findings(session.environ)
     yield from _directories(session)
     if status is not None:
         yield from _agent(status)
         yield _keyring(session, status["vaults"])
-        yield from vaults.openers(status["vaults"])
-        yield from log.findings(status["log"], _verify_log(session))
-        yield policy.finding(status["policy"])
-        yield from vaults.copies(status["vaults"], status["directory"], status["state"])
-        yield from tokens.findings(list_all(session.ask_once)[0], time())
+        yield from agent.vault_openers(status["vaults"])
+        yield from agent.log_findings(status["log"], _verify_log(session))
+        yield agent.policy_finding(status["policy"])
+        yield from agent.vault_copies(status["vaults"], status["directory"], status["state"])
+        yield from agent.token_findings(list_all(session.ask_once)[0], time())
     yield from _machine()
-    yield from tools.findings(session.environ)
+    yield from tools.tool_findings(session.environ)
     home = directories.home(session.environ)
     try:
         known = gather(session.settings, session.environ, home)
-        yield from plaintext.findings(session.environ, home, known)
+        yield from tools.plaintext_findings(session.environ, home, known)
     except CommandError as error:  # one of the user's own settings files
         yield problem("settings", str(error), error.hint or "correct the file")
 
@@ -106,11 +89,11 @@ def _directories(session: Session) -> Iterator[Finding]:
     places = session.settings.directories
     own = uid()
     config = directories.config_file(session.environ)
-    yield from files.check_above("folders", places.credentials, places.state_folder, config)
-    yield from files.check_directory("credentials", places.credentials, own)
-    yield from files.check_directory("state", places.state, own)
-    yield from files.check_directory("state", places.state_folder, own)
-    yield files.check_leftovers([places.credentials, places.state_folder], time())
+    yield from machine.check_above("folders", places.credentials, places.state_folder, config)
+    yield from machine.check_directory("credentials", places.credentials, own)
+    yield from machine.check_directory("state", places.state, own)
+    yield from machine.check_directory("state", places.state_folder, own)
+    yield machine.check_leftovers([places.credentials, places.state_folder], time())
 
 
 def _agent(status: dict[str, Any]) -> Iterator[Finding]:
@@ -121,11 +104,11 @@ def _agent(status: dict[str, Any]) -> Iterator[Finding]:
         yield warning(
             "agent", f"The agent is {version}, this command {VERSION}.", "`auth agent restart`"
         )
-    yield from process.check_closed(pid, uid())
+    yield from agent.check_closed(pid, uid())
     limits = _read_text(f"/proc/{pid}/limits")
-    yield from process.check_limits(limits)
-    yield process.check_memory(str(status["protections"].get("memory", "unknown")), limits)
-    yield from process.check_protections(status["protections"])
+    yield from agent.check_limits(limits)
+    yield agent.check_memory(str(status["protections"].get("memory", "unknown")), limits)
+    yield from agent.check_protections(status["protections"])
 
 
 def _keyring(session: Session, found: list[dict[str, Any]]) -> Finding:

@@ -2,8 +2,8 @@
 
 The program gets this process's terminal, signals and exit status. The secret is never in an
 argument, in a file or in the environment of `auth` itself. If a credential is missing, nothing is
-started. exec/environment.py and exec/uv.py choose the variables, and see to it that none of them
-sends the secret of one index to another; exec/command.py judges the arguments of CMD.
+started. exec/environment.py chooses the variables, and sees to it that none of them sends the secret of
+one index to another; exec/command.py judges the arguments of CMD.
 """
 
 from __future__ import annotations
@@ -16,39 +16,43 @@ from tokenward.credentials import lookup
 from tokenward.credentials.narrowing import read_restriction
 from tokenward.errors import CommandError, sayable
 from tokenward.exec import command, project_options
-from tokenward.exec import uv as exec_uv
-from tokenward.exec.environment import Access, ExecIndex, child_environment, tool_variables
+from tokenward.exec.environment import (
+    OTHER_SETTINGS,
+    Access,
+    ExecIndex,
+    ResolverSettings,
+    child_environment,
+    is_mentioned,
+    tool_variables,
+    uv_variables,
+)
 from tokenward.exec.relay_environment import MARK
 from tokenward.settings.config_toml import RELAY
-from tokenward.settings.index_definition import env_form
-from tokenward.transport.connect import AgentError
-from tokenward.ui import argument_parser
+from tokenward.settings.service_names import env_form
 from tokenward.ui.formatting import credential_text, join_words
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Iterator, Mapping, Sequence
     from typing import NoReturn
 
+    from tokenward.commands import Namespace, Parser, Session
     from tokenward.credentials.narrowing import Restriction
-    from tokenward.session import Session
     from tokenward.settings.service_names import Service
-    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_program(parser, "the program, followed by its own arguments")
-    parser.add_argument(
+    parser.add_program("the program, followed by its own arguments")
+    parser.add_option(
         "--index",
+        "SERVICE",
+        "an index that CMD may use (default: pypi); may be repeated; uploads go to the first",
         action="append",
-        metavar="SERVICE",
-        help="an index that CMD may use (default: pypi); may be repeated; uploads go to the first",
     )
-    argument_parser.add_width(parser)
+    parser.add_width()
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--relay",
@@ -61,9 +65,7 @@ def describe(parser: Parser, _command: str) -> None:
         help="CMD gets the credentials in its environment (default, unless config.toml has"
         ' `exec = "relay"`)',
     )
-    parser.add_argument(
-        "--read-only", action="store_true", help="behind a relay: CMD may publish nothing"
-    )
+    parser.add_flag("--read-only", "behind a relay: CMD may publish nothing")
     parser.examples(
         "auth exec -- twine upload dist/*               the token for PyPI, for twine alone",
         "auth exec --index testpypi -- uv publish       upload to TestPyPI",
@@ -130,8 +132,8 @@ def _run_behind_relay(
 
     def uv_of(installs: Sequence[Access]) -> Mapping[str, str]:
         """Return the variables for what uv's settings do not mention: they need no credential."""
-        settings = exec_uv.ResolverSettings(session.settings.uv or ())
-        new = [each for each in installs if not exec_uv.is_mentioned(each, settings)]
+        settings = ResolverSettings(session.settings.uv or ())
+        new = [each for each in installs if not is_mentioned(each, settings)]
         return _uv_variables(program, new, session)[0]
 
     environ = run_environment(
@@ -195,16 +197,11 @@ def _index(service: Service, session: Session, asked: Restriction) -> ExecIndex:
 def _access(
     service: Service, session: Session, asked: Restriction, *, may_renew: bool = True
 ) -> Access | None:
-    try:
-        found = lookup.find_credential(
-            session, service, service.username, offer=True, restriction=asked
-        )
-    except AgentError as refused:
-        if refused.code != "ambiguous":
-            raise
-        scheme, _, rest = service.url.partition("://")
-        hint = f"name the account: `--index {scheme}://NAME@{rest}`"
-        raise CommandError(str(refused), hint) from None
+    named = service.url.replace("://", "://NAME@", 1)
+    several = f"name the account: `--index {named}`"
+    found = lookup.find_credential(
+        session, service, service.username, offer=True, restriction=asked, several=several
+    )
     if found is None:
         return None
     if may_renew and found.where == ("provider", MEMORY):
@@ -212,10 +209,7 @@ def _access(
 
         if minted_tokens.renew(session, found.service):
             return _access(service, session, asked, may_renew=False)
-    kind, place = found.where
-    session.terminal.detail(
-        f"From the {kind} {place}: {credential_text(found.username, found.service)}."
-    )
+    session.terminal.detail(found.origin)
     if "\0" in found.username or b"\0" in found.secret:
         what = credential_text(found.username, found.service)
         raise CommandError(f"No variable can hold {what}: it has a zero byte.")
@@ -239,7 +233,7 @@ def _find_variables(
         )
     for tool, chosen in (
         ("pdm", project_options.of_pdm(_places_of(program, session, "PDM_PROJECT"))),
-        ("uv", project_options.of_uv(_places_of(program, session, *exec_uv.OTHER_SETTINGS))),
+        ("uv", project_options.of_uv(_places_of(program, session, *OTHER_SETTINGS))),
     ):
         if chosen:
             without.add(tool)
@@ -271,10 +265,10 @@ def _uv_variables(
 ) -> tuple[dict[str, str], list[str]]:
     """Return the variables for uv, and the URLs by which it may resolve otherwise than without."""
     read = session.settings.uv
-    is_elsewhere = any(session.environ.get(name) for name in exec_uv.OTHER_SETTINGS)
-    return exec_uv.uv_variables(
+    is_elsewhere = any(session.environ.get(name) for name in OTHER_SETTINGS)
+    return uv_variables(
         installs,
-        exec_uv.ResolverSettings(read or ()),
+        ResolverSettings(read or ()),
         is_uv=command.runs(program, "uv"),
         is_known=read is not None and not is_elsewhere and command.reads_what_is_here(program),
     )

@@ -12,29 +12,24 @@ import stat
 import sys
 from time import time
 
-from tokenward.credentials.unlocking import ask_twice, passphrase_of
+from tokenward.credentials.unlocking import ask_twice, export_passphrase
 from tokenward.errors import CommandError
 from tokenward.files.atomic_write import replace
-from tokenward.ui import argument_parser
 from tokenward.ui.formatting import count_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from tokenward.commands import Namespace, Parser, Session
 
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
 
 STDOUT = "-"
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_positional(
-        parser, "file", "FILE", metavar="FILE", help="the file to write; - is stdout"
-    )
-    argument_parser.add_passphrase_file(parser)
-    parser.add_argument("--yes", action="store_true", help="overwrite an older export; never ask")
+    parser.add_positional("file", "FILE", "the file to write; - is stdout")
+    parser.add_passphrase_file()
+    parser.add_flag("--yes", "overwrite an older export; never ask")
     parser.examples(
         "auth export backup.tokenward           ask for a passphrase and write the file",
         "auth restore backup.tokenward          restore it, here or on another machine",
@@ -44,7 +39,7 @@ def describe(parser: Parser, _command: str) -> None:
 
 def run(arguments: Namespace, session: Session) -> None:
     """Write the export."""
-    from tokenward.backup import collecting, file_format
+    from tokenward import backup
 
     path = arguments.file
     agreed = _judge(path, session) and _agree_to_replace(path, session, yes=arguments.yes)
@@ -53,8 +48,8 @@ def run(arguments: Namespace, session: Session) -> None:
         if _judge(path, session) and not agreed:
             raise CommandError(f"{path} appeared just now.", "nothing was exported; run it again")
 
-    entries = collecting.collect(session)
-    data = file_format.encrypt_export(entries, _passphrase(arguments, session), int(time()))
+    entries = backup.collect(session)
+    data = backup.encrypt_export(entries, _passphrase(arguments, session), int(time()))
     if path == STDOUT:
         _to_stdout(data)
     else:
@@ -91,7 +86,7 @@ def _agree_to_replace(path: str, session: Session, *, yes: bool) -> bool:
 
 def _judge(path: str, session: Session) -> bool:
     """Refuse a place that must not be written; return whether an older export is there."""
-    from tokenward.backup.file_format import MAGIC, is_export
+    from tokenward.backup import MAGIC, is_export
 
     if path == STDOUT:
         if session.json:
@@ -119,15 +114,10 @@ def _judge(path: str, session: Session) -> bool:
 
 
 def _passphrase(arguments: Namespace, session: Session) -> bytes:
-    if arguments.passphrase_file:
-        return passphrase_of(arguments.passphrase_file, "`--passphrase-file` names it")
-    if not session.terminal.is_there():
-        raise CommandError(
-            "There is no terminal to ask for the export's passphrase.",
-            "`--passphrase-file` names a private file that holds it",
-        )
-    typed = ask_twice(session.terminal, "Passphrase for the export:", may_be_empty=False)
-    return typed or b""
+    given = export_passphrase(session, arguments.passphrase_file)
+    if given is None:
+        given = ask_twice(session.terminal, "Passphrase for the export:", may_be_empty=False)
+    return given or b""
 
 
 def _to_stdout(data: bytes) -> None:

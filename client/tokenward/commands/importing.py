@@ -7,66 +7,107 @@ from its source once it is stored here and was read back; every other secret sta
 from __future__ import annotations
 
 from tokenward import sources
-from tokenward.credentials import token_format
+from tokenward.credentials import storing
 from tokenward.credentials.bulk_store import (
     ALREADY,
     DIFFERENT,
     FAILED,
     HELD,
+    NEW,
+    REPLACED,
     ImportOutcome,
     Takeover,
 )
 from tokenward.errors import CommandError
 from tokenward.settings import directories
-from tokenward.sources import removal
-from tokenward.sources.document import Document
-from tokenward.sources.gathering import gather
-from tokenward.sources.row import Row
-from tokenward.ui import argument_parser
+from tokenward.sources import gather
+from tokenward.sources.document import Document, remove_secrets
+from tokenward.ui.argument_parser import one_of
 from tokenward.ui.formatting import count_of, credential_text
+from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Iterator
+    from typing import Any
 
-    from tokenward.session import Session
-    from tokenward.sources.found import ForeignCredential
-    from tokenward.sources.known import KnownIndexes
+    from tokenward.commands import Namespace, Parser, Session
+    from tokenward.sources.found import ForeignCredential, KnownIndexes
     from tokenward.sources.system_keyring import Items
-    from tokenward.ui.argument_parser import Parser
+
+
+FOUND, SKIPPED = "found", "skipped"
+"""States besides those of an outcome: only looked at; cannot be imported."""
+
+_WOULD = {
+    NEW: "would be stored",
+    REPLACED: "would replace another secret",
+    ALREADY: "is stored already",
+    DIFFERENT: "differs from the stored one, and is left out",
+}
+
+
+class Row:
+    """A credential under one key, or under none if its key is not known. It shows no secret."""
+
+    def __init__(
+        self,
+        origin: Document | Items,
+        found: ForeignCredential,
+        key: str | None = None,
+        outcome: ImportOutcome | None = None,
+    ) -> None:
+        self.source = origin.source
+        self.file = origin.path
+        self.found = found
+        self.key = key
+        state = SKIPPED if found.problem else FOUND
+        self.outcome = outcome or ImportOutcome(state, found.problem, found.hint)
+        self.removed = False
+
+    @property
+    def where(self) -> str:
+        """Where it was, for the user."""
+        return f"{self.found.place} in {self.file}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Describe it for a program."""
+        return {
+            "source": self.source,
+            "file": self.file,
+            "place": self.found.place,
+            "service": self.key,
+            "username": self.found.username or None,
+            "state": self.outcome.state,
+            "message": self.outcome.message or None,
+            "removed": self.removed,
+        }
+
+    def as_cells(self) -> tuple[str, ...]:
+        """Return its cells in the table: service, user name, place, what would be done."""
+        would = _WOULD.get(self.outcome.state, self.outcome.message)
+        result = f"{would} ({self.outcome.notice})" if self.outcome.notice else would
+        service = display(self.key) if self.key else "-"
+        return service, self.found.username or "-", self.where, result
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_positional(
-        parser,
-        "sources",
-        "[SOURCE]...",
-        nargs="*",
-        metavar="SOURCE",
-        type=argument_parser.one_of(sources.NAMES),
-        help=f"{', '.join(sources.NAMES)}; without one: list the credentials of each",
+    what = f"{', '.join(sources.NAMES)}; without one: list the credentials of each"
+    parser.add_positional("sources", "[SOURCE]...", what, nargs="*", type=one_of(sources.NAMES))
+    parser.add_flag("--dry-run", "show what would be done, and do nothing")
+    parser.add_flag(
+        "--remove", "delete each secret from its source once it is stored and read back"
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show what would be done, and do nothing"
-    )
-    parser.add_argument(
-        "--remove",
-        action="store_true",
-        help="delete each secret from its source once it is stored and read back",
-    )
-    parser.add_argument(
-        "--replace", action="store_true", help="replace a stored secret that differs"
-    )
-    parser.add_argument(
+    parser.add_flag("--replace", "replace a stored secret that differs")
+    parser.add_option(
         "--host",
+        "HOST",
+        "import this netrc host as that of an index; may be repeated",
         action="append",
         default=[],
-        metavar="HOST",
-        help="import this netrc host as that of an index; may be repeated",
     )
-    argument_parser.add_provider(parser, "where to store them (default: the agent chooses)")
+    parser.add_provider("where to store them (default: the agent chooses)")
     parser.examples(
         "auth import                        list the credentials of other tools",
         "auth import pypirc uv --dry-run    show what would be done",
@@ -99,8 +140,7 @@ def _show(session: Session, known: KnownIndexes) -> None:
                 for found in origin.found:
                     rows += [Row(origin, found, key) for key in found.services or (None,)]
         except CommandError as error:
-            session.terminal.warn(str(error))
-            session.terminal.hint(error.hint)
+            session.terminal.warn(str(error), error.hint)
     shown = [row for row in rows if not row.found.foreign]
     if session.json:
         session.write_json({"dry_run": True, "credentials": [row.as_json() for row in rows]})
@@ -184,9 +224,9 @@ class _Import:
                 "entrys", "entries"
             )
             self._say.say(
-                f"Skipped, because none of your files names an index on these hosts: {hosts}."
+                f"Skipped, because none of your files names an index on these hosts: {hosts}.",
+                "`--host HOST` imports it as the host of an index",
             )
-            self._say.hint("`--host HOST` imports it as the host of an index")
         if self._dry_run:
             return
         for row in rows:
@@ -207,7 +247,7 @@ class _Import:
     ) -> ImportOutcome:
         """Check one credential as a login does, and take it over."""
         try:
-            checked = token_format.check_secret_for((key,), found.username, found.secret)
+            checked = storing.check_secret_for((key,), found.username, found.secret)
         except CommandError as refused:
             return ImportOutcome(FAILED, str(refused), refused.hint)
         source = f", from {found.place} in {origin.path}"
@@ -222,8 +262,7 @@ class _Import:
             name = credential_text(row.found.username, row.key or "")
             self._say.say(f"Already stored, as in {row.where}: {name}.")
         elif outcome.message and not row.found.foreign:
-            self._say.warn(f"Not imported from {row.where}: {outcome.message}")
-            self._say.hint(outcome.hint)
+            self._say.warn(f"Not imported from {row.where}: {outcome.message}", outcome.hint)
         self._say.warn(outcome.notice)
 
     def _clean(self, origin: Document | Items, rows: list[Row]) -> None:
@@ -234,7 +273,7 @@ class _Import:
             return
         try:
             if isinstance(origin, Document):
-                was_open = removal.remove_secrets(origin, settled)
+                was_open = remove_secrets(origin, settled)
             else:
                 was_open = False
                 origin.remove(settled)
@@ -245,8 +284,10 @@ class _Import:
             row.removed = row.found in settled
         self._say.say(f"Deleted {count_of(len(settled), 'secret')} from {origin.path}.")
         if was_open:
-            self._say.warn(f"Other users could read {origin.path}, so they may have the secret.")
-            self._say.hint("make a new one at the index, and revoke this one")
+            self._say.warn(
+                f"Other users could read {origin.path}, so they may have the secret.",
+                "make a new one at the index, and revoke this one",
+            )
         if origin.source == "netrc":
             self._say.hint(
                 "curl, git and others read netrc files, too, and do not find it there now"
@@ -254,8 +295,7 @@ class _Import:
 
     def _trouble(self, message: str, hint: str) -> None:
         self._troubles += 1
-        self._say.warn(message)
-        self._say.hint(hint)
+        self._say.warn(message, hint)
 
     def _places(self, source: str) -> str:
         """Name the files without a credential, as the beginning of a sentence."""

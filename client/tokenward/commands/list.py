@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward.credentials.listing import list_stored
-from tokenward.credentials.token_description import advice_text, end_of, scope_text
-from tokenward.ui.formatting import ago_text, ahead_text, join_words, timestamp
+from tokenward.credentials.listing import advice_text, end_of, list_stored, scope_text
+from tokenward.ui.formatting import ago_text, ahead_text, join_words, quote_words, timestamp
 from tokenward_protocol.urls import PAGES, display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from typing import Any
 
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
+    from tokenward.commands import Namespace, Parser, Session
+
 
 _HEADING = ("SERVICE", "USER NAME", "PROVIDER", "GOOD FOR", "STORED", "LAST USED", "EXPIRES")
 _TIMES = ("created", "used", "expires")
@@ -44,8 +42,7 @@ def run(_arguments: Namespace, session: Session) -> None:
             if sentence := advice_text(entry, now):
                 session.terminal.say(f"{sentence[:-1]}: {PAGES[entry['service']]} makes a new one.")
     elif not closed:
-        session.terminal.say("Nothing is stored yet.")
-        session.terminal.hint("`auth login`")
+        session.terminal.say("Nothing is stored yet.", "`auth login`")
     if closed:
         _tell_closed(closed, session)
 
@@ -57,16 +54,15 @@ def _tell_closed(closed: list[str], session: Session) -> None:
         it["provider"]: (it["note"], it.get("hint")) for it in found if it["state"] == "broken"
     }
     for why, hint in dict.fromkeys(broken.values()):
-        names = join_words(
-            [f"`{provider}`" for provider in broken if broken[provider] == (why, hint)]
+        names = quote_words(name for name in broken if broken[name] == (why, hint))
+        session.terminal.warn(
+            f"The credentials in the vault of {names} are not shown: {why}", str(hint or "")
         )
-        session.terminal.warn(f"The credentials in the vault of {names} are not shown: {why}")
-        session.terminal.hint(str(hint or ""))
     if shut := [f"`{provider}`" for provider in closed if provider not in broken]:
         session.terminal.warn(
-            f"The credentials in the vault of {join_words(shut)} are not shown: it is not open."
+            f"The credentials in the vault of {join_words(shut)} are not shown: it is not open.",
+            "`auth unlock`",
         )
-        session.terminal.hint("`auth unlock`")
 
 
 def _to_json(values: dict[str, Any]) -> dict[str, Any]:

@@ -6,16 +6,7 @@ import gc
 from contextlib import suppress
 from time import sleep
 
-from tokenward.audit.log_reader import (
-    HEADING,
-    LogReader,
-    is_about,
-    line_time,
-    reach_text,
-    row,
-    to_json,
-)
-from tokenward.audit.report import notes, stray, summary
+from tokenward import audit
 from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
 from tokenward.transport.connect import AgentAbsent
@@ -25,12 +16,10 @@ from tokenward_protocol.urls import strip_index_suffix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Callable, Sequence
 
-    from tokenward.audit.log_reader import Line
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
+    from tokenward.audit import Line
+    from tokenward.commands import Namespace, Parser, Session
 
 LATEST = 100
 """Lines that are shown without `--since`."""
@@ -40,20 +29,12 @@ _LOOK_SECONDS = 0.5
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    add = parser.add_argument
-    add(
-        "--since",
-        type=moment,
-        metavar="TIME",
-        help="from this time on: 8h, 7d, 2026-01-31 or 2026-01-31T12:00",
+    parser.add_option(
+        "--since", "TIME", "from this time on: 8h, 7d, 2026-01-31 or 2026-01-31T12:00", type=moment
     )
-    add("--service", metavar="SERVICE", help="only lines about this service")
-    add("--follow", action="store_true", help="show new lines as they come, until Ctrl-C")
-    add(
-        "--verify",
-        action="store_true",
-        help="have the agent look for changed or removed lines and files",
-    )
+    parser.add_option("--service", "SERVICE", "only lines about this service")
+    parser.add_flag("--follow", "show new lines as they come, until Ctrl-C")
+    parser.add_flag("--verify", "have the agent look for changed or removed lines and files")
     parser.examples(
         "auth log --since 24h",
         "auth log --service pypi --follow",
@@ -72,22 +53,23 @@ def run(arguments: Namespace, session: Session) -> None:
             )
         _verify(session)
         return
-    reader = LogReader(_folder(session))
+    reader = audit.LogReader(_folder(session))
     wanted = _filter(arguments, session)
     found = [line for line in reader.lines() if wanted(line)]
     if session.json and arguments.follow:
         for line in found:
-            session.write_json(to_json(line))
+            session.write_json(audit.to_json(line))
     elif session.json:
-        lines = [to_json(line) for line in found]
+        lines = [audit.to_json(line) for line in found]
         session.write_json({"lines": lines, "since": reader.since, "gone": reader.removed_lines})
     else:
         _show(found, arguments, session)
-        if back := reach_text(reader.since, reader.removed_lines, least=True):
+        if back := audit.reach_text(reader.since, reader.removed_lines, least=True):
             session.terminal.say(back)
     if reader.unreadable:
-        session.terminal.warn(f"The log has {count_of(reader.unreadable, 'unreadable line')}.")
-        session.terminal.hint("`auth log --verify`")
+        session.terminal.warn(
+            f"The log has {count_of(reader.unreadable, 'unreadable line')}.", "`auth log --verify`"
+        )
     if arguments.follow:
         with suppress(KeyboardInterrupt):
             _follow(reader, wanted, found[-LATEST:], session)
@@ -107,9 +89,9 @@ def _filter(arguments: Namespace, session: Session) -> Callable[[Line], bool]:
         services = {strip_index_suffix(key) for key in (service.key, service.publish_key)}
 
     def is_wanted(line: Line) -> bool:
-        if arguments.since is not None and line_time(line) < arguments.since:
+        if arguments.since is not None and audit.line_time(line) < arguments.since:
             return False
-        return not services or any(is_about(line, key) for key in services)
+        return not services or any(audit.is_about(line, key) for key in services)
 
     return is_wanted
 
@@ -117,25 +99,26 @@ def _filter(arguments: Namespace, session: Session) -> Callable[[Line], bool]:
 def _show(found: Sequence[Line], arguments: Namespace, session: Session) -> None:
     latest = found if arguments.since is not None else found[-LATEST:]
     if latest or arguments.follow:
-        session.terminal.table([HEADING, *map(row, latest)])
+        session.terminal.table([audit.HEADING, *map(audit.row, latest)])
     else:
         session.terminal.say("The log has no matching line.")
     if len(latest) < len(found):
-        session.terminal.say(f"These are the latest {len(latest)} of {len(found)} lines.")
-        session.terminal.hint("`auth log --since 30d`")
+        session.terminal.say(
+            f"These are the latest {len(latest)} of {len(found)} lines.", "`auth log --since 30d`"
+        )
 
 
 def _follow(
-    reader: LogReader, wanted: Callable[[Line], bool], before: list[Line], session: Session
+    reader: audit.LogReader, wanted: Callable[[Line], bool], before: list[Line], session: Session
 ) -> None:
     gc.enable()  # other commands end too soon to need it
-    rows = [HEADING, *map(row, before)]
+    rows = [audit.HEADING, *map(audit.row, before)]
     while True:
         fresh = [line for line in reader.lines() if wanted(line)]
         for line in fresh if session.json else ():
-            session.write_json(to_json(line))
+            session.write_json(audit.to_json(line))
         if fresh and not session.json:
-            rows += map(row, fresh)
+            rows += map(audit.row, fresh)
             session.terminal.lines(columns(rows)[-len(fresh) :])
             rows = rows[-LATEST:]
         sleep(_LOOK_SECONDS)
@@ -146,7 +129,7 @@ def _verify(session: Session) -> None:
     answer = unlocking.ask(session, "log", verify=True, offer=True).header
     told = {key: value for key, value in answer.items() if key not in {"id", "ok"}}
     session.write_json(told)
-    for sentence in (*answer["problems"], *stray(answer)):
+    for sentence in (*answer["problems"], *audit.stray(answer)):
         session.terminal.warn(sentence)
     if answer["count"]:
         raise CommandError(
@@ -155,6 +138,6 @@ def _verify(session: Session) -> None:
             "`auth list` and the pages of each index show which credentials may have been used",
         )
     if not session.json:
-        session.terminal.say(summary(answer))
-        for note in notes(answer):
+        session.terminal.say(audit.summary(answer))
+        for note in audit.notes(answer):
             session.terminal.hint(note)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward.credentials import token_format
+from tokenward.credentials import storing
 from tokenward.credentials.narrowing import read_token
-from tokenward.credentials.provider_choice import ProviderChoice, choose_provider
-from tokenward.credentials.storing import store
-from tokenward.errors import CommandError
+from tokenward.credentials.storing import ProviderChoice, choose_provider, store
+from tokenward.errors import CommandError, exclude
 from tokenward.indexes import minted_tokens
 from tokenward.ui import argument_parser, secret_input
 from tokenward.ui.formatting import ahead_text, timestamp
@@ -21,54 +20,32 @@ from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from typing import Any
 
-    from tokenward.session import Session
+    from tokenward.commands import Namespace, Parser, Session
     from tokenward.settings.service_names import Service
-    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_service(
-        parser, "the index: pypi (default), testpypi, a URL or a configured name"
+    parser.add_service("the index: pypi (default), testpypi, a URL or a configured name")
+    parser.add_username("the user name; asked for if missing")
+    parser.add_secret("-t", "--token", what="an API token; - reads a line of stdin")
+    parser.add_secret("--password", what="the password; - reads a line of stdin")
+    parser.add_flag(
+        "--no-password", "the password is empty, for an index that takes a token as the user name"
     )
-    argument_parser.add_username(parser, "the user name; asked for if missing")
-    argument_parser.add_secret(
-        parser, "-t", "--token", what="an API token; - reads a line of stdin"
+    parser.add_provider("where to store it (default: the agent chooses)")
+    parser.add_option(
+        "--lifetime", "TIME", "delete it after 90m, 8h, 7d ...", type=argument_parser.lifetime
     )
-    argument_parser.add_secret(parser, "--password", what="the password; - reads a line of stdin")
-    parser.add_argument(
-        "--no-password",
-        action="store_true",
-        help="the password is empty, for an index that takes a token as the user name",
-    )
-    argument_parser.add_provider(parser, "where to store it (default: the agent chooses)")
-    parser.add_argument(
-        "--lifetime",
-        type=argument_parser.lifetime,
-        metavar="TIME",
-        help="delete it after 90m, 8h, 7d ...",
-    )
-    parser.add_argument(
-        "--adopt",
-        action="store_true",
-        help="leave it in its keyring, and read it there",
-    )
-    parser.add_argument(
-        "--sealed",
-        action="store_true",
-        help="never show it again: only attenuated tokens of it are handed out",
-    )
-    parser.add_argument(
+    parser.add_flag("--adopt", "leave it in its keyring, and read it there")
+    parser.add_flag("--sealed", "never show it again: only attenuated tokens of it are handed out")
+    parser.add_flag(
         "--trusted-publishing",
-        action="store_true",
-        help="in CI: have pypi or testpypi mint a token, and keep it in memory only",
+        "in CI: have pypi or testpypi mint a token, and keep it in memory only",
     )
-    parser.add_argument(
-        "--check", action="store_true", help="ask the index first; if it refuses, store nothing"
-    )
+    parser.add_flag("--check", "ask the index first; if it refuses, store nothing")
     parser.examples(
         "auth login                                 ask for a token of PyPI",
         "auth login testpypi --token - < file       read the token from a file of one line",
@@ -103,15 +80,15 @@ def run(arguments: Namespace, session: Session) -> None:
     _check_answerable(service, given, session)
     if given.secret is not None and given.username is not None:
         # A wrong secret fails before anything else is done.
-        token_format.check_secret_for(service.login_keys, given.username, given.secret)
+        storing.check_secret_for(service.login_keys, given.username, given.secret)
     with session.terminal.unseen():
         username, secret = _complete(service, given, session)
-        body, notices = token_format.check_secret_for(service.login_keys, username, secret)
+        body, notices = storing.check_secret_for(service.login_keys, username, secret)
         if arguments.sealed:
             _require_narrowable(body)
         state = None
         if arguments.check:
-            from tokenward.indexes.verification import require_accepted
+            from tokenward.indexes.checking import require_accepted
 
             state = require_accepted(session, service.login_keys[0], username, body.decode())
         choice = choose_provider(session, arguments.keyring_provider)
@@ -182,10 +159,7 @@ def _adopt(
         raise CommandError("`--adopt` takes no secret: the credential stays in its keyring.")
     if arguments.sealed:
         raise CommandError("`--adopt` and `--sealed` exclude each other: nothing is stored.")
-    if arguments.check:
-        raise CommandError(
-            "`--adopt` and `--check` exclude each other.", "`auth token --check` does it afterwards"
-        )
+    exclude("--adopt", {"--check": arguments.check}, "`auth token --check` does it afterwards")
     if given.username is None:
         raise CommandError("`--adopt` needs the user name.", "add `--username`, or `--no-username`")
     choice = choose_provider(session, arguments.keyring_provider)

@@ -6,11 +6,11 @@ otherwise it says that the credential is still valid at the index, and how the u
 
 from __future__ import annotations
 
-from tokenward.credentials import opaque_services, unlocking
-from tokenward.errors import CommandError
+from tokenward.credentials import lookup, unlocking
+from tokenward.errors import CommandError, exclude
 from tokenward.indexes import minted_tokens
 from tokenward.transport.connect import AgentError
-from tokenward.ui import argument_parser, secret_input
+from tokenward.ui import secret_input
 from tokenward.ui.formatting import capitalise, count_of, credential_text, whose_text
 from tokenward.ui.secret_input import TOKEN_USER
 from tokenward_protocol.messages import MEMORY
@@ -18,41 +18,23 @@ from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from typing import Any
 
-    from tokenward.session import Session
+    from tokenward.commands import Namespace, Parser, Session
     from tokenward.settings.service_names import Service
-    from tokenward.ui.argument_parser import Parser
 
     Entry = dict[str, Any]
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_service(
-        parser, "the index: pypi (default), testpypi, a URL or a configured name"
-    )
-    argument_parser.add_username(
-        parser, "whose credential; needed if several are stored for the index"
-    )
-    argument_parser.add_provider(parser, "remove it only from that provider's vault")
-    parser.add_argument(
-        "--all",
-        action="store_true",
-        help="every account of SERVICE; without SERVICE every stored credential",
-    )
-    parser.add_argument(
-        "--revoke",
-        action="store_true",
-        help="first revoke the token at the index, if its API allows that",
-    )
-    parser.add_argument(
-        "--forget", action="store_true", help="with --revoke: also remove it if it was not revoked"
-    )
-    parser.add_argument(
-        "--purge", action="store_true", help="also delete an adopted credential from its keyring"
-    )
+    parser.add_service("the index: pypi (default), testpypi, a URL or a configured name")
+    parser.add_username("whose credential; needed if several are stored for the index")
+    parser.add_provider("remove it only from that provider's vault")
+    parser.add_flag("--all", "every account of SERVICE; without SERVICE every stored credential")
+    parser.add_flag("--revoke", "first revoke the token at the index, if its API allows that")
+    parser.add_flag("--forget", "with --revoke: also remove it if it was not revoked")
+    parser.add_flag("--purge", "also delete an adopted credential from its keyring")
     parser.examples(
         "auth logout                           the token for PyPI",
         "auth logout https://h.example -u bob  bob's password there",
@@ -63,11 +45,9 @@ def describe(parser: Parser, _command: str) -> None:
 
 def run(arguments: Namespace, session: Session) -> None:
     """Remove the credential, and say where it is still valid."""
-    if arguments.all and (arguments.username is not None or arguments.no_username):
-        option = "--no-username" if arguments.no_username else "--username"
-        raise CommandError(
-            f"`--all` and `{option}` exclude each other.", "`--all` removes every account"
-        )
+    if arguments.all:
+        one = {"--no-username": arguments.no_username, "--username": arguments.username}
+        exclude("--all", one, "`--all` removes every account")
     if arguments.forget and not arguments.revoke:
         raise CommandError(
             "`--forget` needs `--revoke`.", "a logout without `--revoke` removes it in any case"
@@ -76,7 +56,7 @@ def run(arguments: Namespace, session: Session) -> None:
     username: str | None = None
     service: Service | None = None
     if not arguments.all or arguments.service is not None:
-        service = opaque_services.service(session, arguments.service, arguments.keyring_provider)
+        service = lookup.service_or_word(session, arguments.service, arguments.keyring_provider)
         username = secret_input.chosen_username(
             arguments.username, service.username, service.password, none=arguments.no_username
         )
@@ -105,17 +85,17 @@ def _revoke(
     arguments: Namespace, session: Session, keys: tuple[str, ...] | None, username: str | None
 ) -> None:
     """Revoke; remove what was revoked or cannot be revoked, and with `--forget` the rest."""
-    from tokenward.indexes import revocation
+    from tokenward.indexes import revoking
     from tokenward.indexes.web import WebError
 
     provider = arguments.keyring_provider
     if arguments.all:
-        meant = revocation.all_targets(session, keys, provider)
+        meant = revoking.all_targets(session, keys, provider)
     else:
-        meant = revocation.targets_of_each(session, keys or (), username, provider)
+        meant = revoking.targets_of_each(session, keys or (), username, provider)
     if not meant:
         raise _nothing(keys, username)
-    revoker = revocation.Revoker(session)
+    revoker = revoking.Revoker(session)
     removed: list[Entry] = []
     kept: list[Entry] = []
     for one in meant:

@@ -15,18 +15,15 @@ from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
 from tokenward.files.reading import read
 from tokenward.transport.connect import AgentError
-from tokenward.ui import argument_parser
 from tokenward.ui.formatting import ago_text, count_of, join_words, timestamp
 from tokenward.ui.secret_input import read_stdin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from typing import Any
 
-    from tokenward.backup.file_format import ExportEntry
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
+    from tokenward.backup import ExportEntry
+    from tokenward.commands import Namespace, Parser, Session
 
 _SAID = {
     "stored": "restored",
@@ -41,20 +38,12 @@ _SAID = {
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_positional(
-        parser, "file", "[FILE]", nargs="?", metavar="FILE", help="an export; - is stdin"
-    )
-    parser.add_argument(
-        "--replace", action="store_true", help="replace a stored secret that differs"
-    )
-    argument_parser.add_passphrase_file(parser)
-    parser.add_argument(
-        "--previous", action="store_true", help="the previous generation, kept beside the vault"
-    )
-    argument_parser.add_provider(parser, "that provider's vault; for FILE, where to store")
-    parser.add_argument(
-        "--yes", action="store_true", help="replace even a readable vault; never ask"
-    )
+    parser.add_positional("file", "[FILE]", "an export; - is stdin", nargs="?")
+    parser.add_flag("--replace", "replace a stored secret that differs")
+    parser.add_passphrase_file()
+    parser.add_flag("--previous", "the previous generation, kept beside the vault")
+    parser.add_provider("that provider's vault; for FILE, where to store")
+    parser.add_flag("--yes", "replace even a readable vault; never ask")
     parser.examples(
         "auth restore backup.tokenward                          an export of `auth export`",
         "auth restore --previous                                repair the one damaged vault",
@@ -91,7 +80,7 @@ def run(arguments: Namespace, session: Session) -> None:
 
 def _from_file(arguments: Namespace, session: Session) -> None:
     """Restore the credentials of an export."""
-    from tokenward.backup import collecting
+    from tokenward import backup
     from tokenward.credentials.bulk_store import DIFFERENT, FAILED, Takeover
 
     entries = _open_export(arguments, session)
@@ -99,10 +88,9 @@ def _from_file(arguments: Namespace, session: Session) -> None:
     states: dict[str, int] = {}
     described: list[dict[str, Any]] = []
     for entry in entries:
-        outcome = collecting.bring_back(takeover, entry, int(time()))
+        outcome = backup.bring_back(takeover, entry, int(time()))
         states[outcome.state] = states.get(outcome.state, 0) + 1
-        session.terminal.warn(outcome.message)
-        session.terminal.hint(outcome.hint)
+        session.terminal.warn(outcome.message, outcome.hint)
         described.append(
             {
                 "service": entry.service,
@@ -121,23 +109,16 @@ def _from_file(arguments: Namespace, session: Session) -> None:
 
 def _open_export(arguments: Namespace, session: Session) -> list[ExportEntry]:
     """Read and open the export. Raises CommandError."""
-    from tokenward.backup.file_format import MAX_FILE, WrongPassphraseError, parse_export
+    from tokenward.backup import MAX_FILE, WrongPassphraseError, parse_export
 
     path = arguments.file
     data = read_stdin(MAX_FILE) if path == "-" else read(path, MAX_FILE)
     if data is None:
         raise CommandError(f"The file {path} does not exist.")
     sealed = parse_export(data, "standard input" if path == "-" else path)
-    if arguments.passphrase_file:
-        passphrase = unlocking.passphrase_of(
-            arguments.passphrase_file, "`--passphrase-file` names it"
-        )
-        return sealed.open(passphrase)
-    if not session.terminal.is_there():
-        raise CommandError(
-            "There is no terminal to ask for the export's passphrase.",
-            "`--passphrase-file` names a private file that holds it",
-        )
+    given = unlocking.export_passphrase(session, arguments.passphrase_file)
+    if given is not None:
+        return sealed.open(given)
     with session.terminal.unseen():
         for left in reversed(range(unlocking.TRIES)):
             typed = session.terminal.ask_secret("Passphrase of the export:")
@@ -182,8 +163,7 @@ def _restore_previous(session: Session, provider: str, *, anyway: bool) -> dict[
 
 def _count_once_open(session: Session, provider: str) -> int | None:
     """Open the vault, and return how many credentials it holds, or None if it stays closed."""
-    closed = AgentError("locked", "It is not open.", "", {"vaults": [provider]})
-    unlocking.reopen(session, closed, offer=False)
+    unlocking.reopen(session, [provider])
     vaults = session.ask_once("status").header["vaults"]
     (count,) = (vault["count"] for vault in vaults if vault["provider"] == provider)
     return None if count is None else int(count)

@@ -13,47 +13,28 @@ from contextlib import suppress
 from tokenward.credentials import listing
 from tokenward.errors import CommandError
 from tokenward.files import own_folders
+from tokenward.files.draft import ForeignSettingError, UneditableFileError
 from tokenward.settings import directories
-from tokenward.setup import kept_away, parts, work
-from tokenward.setup.accounts import Accounts
+from tokenward.setup import keyring_part, parts, work
 from tokenward.setup.journal import Journal, is_there, lock
-from tokenward.setup.step import (
-    ForeignSettingError,
-    SettingsEdit,
-    UneditableFileError,
-    WholeFile,
-    plan_change,
-)
-from tokenward.setup.work import SetupOutcome
-from tokenward.ui import argument_parser
+from tokenward.setup.settings_parts import Accounts
+from tokenward.setup.work import SettingsEdit, SetupOutcome, WholeFile, plan_change
 from tokenward.ui.formatting import count_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Iterator
 
-    from tokenward.session import Session
-    from tokenward.setup.step import FileChange
-    from tokenward.ui.argument_parser import Parser
+    from tokenward.commands import Namespace, Parser, Session
+    from tokenward.setup.work import FileChange
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_positional(
-        parser,
-        "tools",
-        "[TOOL]...",
-        nargs="*",
-        metavar="TOOL",
-        help=f"{', '.join(parts.TOOLS)} (default: the installed ones)",
-    )
-    parser.add_argument(
-        "--undo", action="store_true", help="remove what was added, and restore every byte"
-    )
-    parser.add_argument(
-        "--yes", action="store_true", help="answer every question with yes; never ask"
-    )
+    what = f"{', '.join(parts.TOOLS)} (default: the installed ones)"
+    parser.add_positional("tools", "[TOOL]...", what, nargs="*")
+    parser.add_flag("--undo", "remove what was added, and restore every byte")
+    parser.add_flag("--yes", "answer every question with yes; never ask")
     parser.examples(
         "auth setup              for every installed tool",
         "auth setup uv twine     for these only",
@@ -176,19 +157,22 @@ def _tell_done(
 ) -> None:
     terminal = session.terminal
     for path, error in outcome.refused.items():
-        terminal.warn(str(error) if str(error).startswith(path) else f"{path}: {error}")
-        terminal.hint(error.hint)
+        terminal.warn(str(error) if str(error).startswith(path) else f"{path}: {error}", error.hint)
     for seen in looks:
         for note in seen.notes:
             terminal.warn(note)
     program = parts.program_problem(session.environ)
-    for message, hint in (*kept_away.problems(session.environ), *([program] if program else ())):
-        terminal.warn(message)
-        terminal.hint(hint)
+    for message, hint in (
+        *keyring_part.variable_problems(session.environ),
+        *([program] if program else ()),
+    ):
+        terminal.warn(message, hint)
     if outcome.written:
         done = f"Set up {', '.join(chosen)}"
-        terminal.say(f"{done}: wrote {count_of(len(outcome.written), 'file')}.")
-        terminal.hint("`auth setup --undo` undoes it; run that before you uninstall tokenward")
+        terminal.say(
+            f"{done}: wrote {count_of(len(outcome.written), 'file')}.",
+            "`auth setup --undo` undoes it; run that before you uninstall tokenward",
+        )
     elif not outcome.refused:
         terminal.say("Everything is set up already.")
 
@@ -200,7 +184,6 @@ def _tell_undone(session: Session, outcome: SetupOutcome) -> None:
     for path in outcome.removed:
         terminal.say(f"Removed {path}.")
     for error in outcome.refused.values():
-        terminal.warn(str(error))
-        terminal.hint(error.hint)
+        terminal.warn(str(error), error.hint)
     if not (outcome.written or outcome.removed or outcome.refused):
         terminal.say("There is nothing to undo.")

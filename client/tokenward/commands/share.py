@@ -19,50 +19,36 @@ from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from typing import Any
 
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
+    from tokenward.commands import Namespace, Parser, Session
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    parser.add_argument(
+    parser.add_option(
         "--service",
+        "SERVICE",
+        "the index whose credential is handed out; exactly one",
         action="append",
-        metavar="SERVICE",
-        help="the index whose credential is handed out; exactly one",
     )
-    argument_parser.add_username(parser, "the user name; needed if several are stored for it")
-    parser.add_argument(
-        "--project",
-        action="append",
-        metavar="NAME",
-        help="tokens for this project only; may be repeated",
+    parser.add_username("the user name; needed if several are stored for it")
+    parser.add_option(
+        "--project", "NAME", "tokens for this project only; may be repeated", action="append"
     )
-    parser.add_argument(
-        "--ttl",
-        type=argument_parser.lifetime,
-        metavar="TIME",
-        help="end after 15m, 8h ... (default: never)",
+    parser.add_option(
+        "--ttl", "TIME", "end after 15m, 8h ... (default: never)", type=argument_parser.lifetime
     )
-    parser.add_argument("--at", metavar="PATH", help="the path of the socket")
-    parser.add_argument(
+    parser.add_option("--at", "PATH", "the path of the socket")
+    parser.add_option(
         "--uid",
+        "N",
+        "also admit this user, besides you and root; may be repeated",
         action="append",
         type=argument_parser.user_id,
-        metavar="N",
-        help="also admit this user, besides you and root; may be repeated",
     )
-    parser.add_argument(
-        "--whole",
-        action="store_true",
-        help="hand out the stored credential itself, not attenuated tokens",
-    )
-    parser.add_argument(
-        "--stop", action="store_true", help="end the share at the PATH of `--at`, or all shares"
-    )
+    parser.add_flag("--whole", "hand out the stored credential itself, not attenuated tokens")
+    parser.add_flag("--stop", "end the share at the PATH of `--at`, or all shares")
     parser.examples(
         "auth share --service pypi --project mine --ttl 8h    prints the socket's path",
         "auth share --service pypi --at ~/job/tokenward.sock  for a container that mounts ~/job",
@@ -108,8 +94,10 @@ def run(arguments: Namespace, session: Session) -> None:
     what = "the credential" if answer["whole"] else "attenuated tokens"
     whose = f" ({join_words(answer['projects'])})" if answer["projects"] else ""
     session.terminal.lines([answer["socket"]])
-    session.terminal.say(f"It hands out {what} for {display(answer['service'])}{whose} {end}.")
-    session.terminal.hint(f"`TOKENWARD_SOCK={answer['socket']}`, or its path on the other side")
+    session.terminal.say(
+        f"It hands out {what} for {display(answer['service'])}{whose} {end}.",
+        f"`TOKENWARD_SOCK={answer['socket']}`, or its path on the other side",
+    )
 
 
 def to_json(share: dict[str, Any]) -> dict[str, Any]:

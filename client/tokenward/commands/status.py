@@ -23,11 +23,9 @@ _REASONS = {
 }
 
 if TYPE_CHECKING:
-    from argparse import Namespace
     from typing import Any
 
-    from tokenward.session import Session
-    from tokenward.ui.argument_parser import Parser
+    from tokenward.commands import Namespace, Parser, Session
 
 
 def describe(parser: Parser, _command: str) -> None:

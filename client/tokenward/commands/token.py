@@ -8,41 +8,32 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward.credentials import lookup, opaque_services
+from tokenward.credentials import lookup
 from tokenward.credentials.narrowing import Restriction, read_restriction
-from tokenward.errors import CommandError
-from tokenward.ui import argument_parser, formatting, secret_input
-from tokenward.ui.formatting import credential_text, timestamp
+from tokenward.errors import CommandError, exclude
+from tokenward.ui import formatting, secret_input
+from tokenward.ui.formatting import timestamp
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Callable
     from typing import Any
 
-    from tokenward.session import Session
+    from tokenward.commands import Namespace, Parser, Session
     from tokenward.settings.service_names import Service
-    from tokenward.ui.argument_parser import Parser
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
-    argument_parser.add_service(
-        parser, "the index: pypi (default), testpypi, a URL or a configured name"
-    )
-    argument_parser.add_username(parser, "the user name; needed if several are stored")
-    argument_parser.add_provider(parser, "look only in that provider's vault")
-    argument_parser.add_width(parser)
-    parser.add_argument(
-        "--describe",
-        action="store_true",
-        help="describe the token, and print no secret",
-    )
-    parser.add_argument(
+    parser.add_service("the index: pypi (default), testpypi, a URL or a configured name")
+    parser.add_username("the user name; needed if several are stored")
+    parser.add_provider("look only in that provider's vault")
+    parser.add_width()
+    parser.add_flag("--describe", "describe the token, and print no secret")
+    parser.add_flag(
         "--check",
-        action="store_true",
-        help="ask the index whether it accepts the token, and print that instead of the secret",
+        "ask the index whether it accepts the token, and print that instead of the secret",
     )
     parser.examples(
         "auth token                              print the token for PyPI, and nothing else",
@@ -58,7 +49,7 @@ def describe(parser: Parser, _command: str) -> None:
 def run(arguments: Namespace, session: Session) -> None:
     """Print the token, its description or the verdict of its index."""
     provider = arguments.keyring_provider
-    service = opaque_services.service(session, arguments.service, provider)
+    service = lookup.service_or_word(session, arguments.service, provider)
     username = secret_input.chosen_username(
         arguments.username, service.username, service.password, none=arguments.no_username
     )
@@ -68,8 +59,7 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.describe:
         if asked.is_explicit:
             raise CommandError("`--describe` takes neither `--project` nor `--ttl`.")
-        if arguments.check:
-            raise CommandError("`--describe` and `--check` exclude each other.")
+        exclude("--describe", {"--check": arguments.check}, "")
         said = lookup.describe(session, service, username, provider)
         if said is None:
             raise _nothing(service, username, provider)
@@ -84,10 +74,7 @@ def run(arguments: Namespace, session: Session) -> None:
     found = again()
     if found is None:
         raise _nothing(service, username, provider)
-    kind, place = found.where
-    session.terminal.detail(
-        f"From the {kind} {place}: {credential_text(found.username, found.service)}."
-    )
+    session.terminal.detail(found.origin)
     if arguments.check:
         _check(session, found, again)
         return
@@ -100,7 +87,7 @@ def run(arguments: Namespace, session: Session) -> None:
             "username": found.username,
             "token": found.secret.decode("utf-8", "surrogateescape"),
             "source": found.source,
-            kind: place,
+            found.where[0]: found.where[1],
             "expires": timestamp(found.expires),
             "projects": found.projects,
         }
@@ -121,7 +108,7 @@ def _describe(said: dict[str, Any], session: Session) -> None:
             }
         )
         return
-    from tokenward.credentials.token_description import facts_table
+    from tokenward.credentials.listing import facts_table
 
     session.terminal.table(facts_table(said, time()))
 
@@ -139,14 +126,16 @@ def _check(
     The index may refuse an attenuated token because our clock is wrong; with the clock of the index
     it is asked once more.
     """
-    from tokenward.indexes.checking import REFUSED
-    from tokenward.indexes.clock_skew import tell
-    from tokenward.indexes.verification import ask_verdict
+    from tokenward.indexes.checking import REFUSED, ask_verdict, tell_clock
 
     if "://" not in found.service:
         raise CommandError(f"{found.service} is not the URL of an index, so it cannot be asked.")
     said, web = ask_verdict(session, found.service, found.username, found.text)
-    if found.source == "agent" and tell(session, found.service, web) and said.state == REFUSED:
+    if (
+        found.source == "agent"
+        and tell_clock(session, found.service, web)
+        and said.state == REFUSED
+    ):
         other = again()
         if other is not None and other.service == found.service:
             said, _ = ask_verdict(session, other.service, other.username, other.text, web)

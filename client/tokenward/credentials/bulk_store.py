@@ -9,16 +9,16 @@ does all of this but storing. No outcome holds a secret.
 from __future__ import annotations
 
 from tokenward.credentials.listing import list_stored
-from tokenward.credentials.provider_choice import choose_provider
-from tokenward.credentials.storing import fetch_stored, store
+from tokenward.credentials.storing import choose_provider, fetch_stored, store
 from tokenward.errors import CommandError
-from tokenward.ui.formatting import credential_text
+from tokenward.light import Record
+from tokenward.ui.formatting import capitalise, credential_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tokenward.credentials.provider_choice import ProviderChoice
+    from tokenward.credentials.storing import ProviderChoice
     from tokenward.session import Session
 
 NEW, STORED, REPLACED = "new", "stored", "replaced"
@@ -28,20 +28,17 @@ HELD = {STORED, REPLACED, ALREADY}
 """The states in which this exact secret was read back from the agent."""
 
 
-class ImportOutcome:
+class ImportOutcome(Record):
     """The outcome, in a dry run the expected one, for one credential under one key.
 
     `state` is one of the above. `message` is the reason for DIFFERENT or FAILED, `hint` what helps,
     `notice` further advice.
     """
 
-    __slots__ = ("hint", "message", "notice", "state")
-
-    def __init__(self, state: str, message: str = "", hint: str = "", notice: str = "") -> None:
-        self.state = state
-        self.message = message
-        self.hint = hint
-        self.notice = notice
+    state: str
+    message: str = ""
+    hint: str = ""
+    notice: str = ""
 
 
 class Takeover:
@@ -124,7 +121,7 @@ class Takeover:
             why = "is adopted from a keyring" if adopted else "is stored and sealed"
         return ImportOutcome(
             DIFFERENT,
-            f"{_capital(name)} {why}, so it stays as it is.",
+            f"{capitalise(name)} {why}, so it stays as it is.",
             "`--replace` puts this one in its place",
         )
 
@@ -151,7 +148,3 @@ class Takeover:
             raise CommandError(
                 f"The agent does not return {credential_text(username, key)} as it was stored."
             )
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]

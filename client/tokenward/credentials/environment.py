@@ -16,6 +16,7 @@ them.
 from __future__ import annotations
 
 from tokenward.errors import CommandError
+from tokenward.light import Record
 from tokenward_protocol.urls import PYPI, ServiceError, parse_service_url
 
 TYPE_CHECKING = False
@@ -27,16 +28,13 @@ if TYPE_CHECKING:
 TOKEN_USER = "__token__"  # noqa: S105 - a user name
 
 
-class BoundCredential:
+class BoundCredential(Record):
     """A credential of the environment, the service that it is for, and its variable."""
 
-    __slots__ = ("key", "secret", "username", "variable")
-
-    def __init__(self, key: str, username: str, secret: str, variable: str) -> None:
-        self.key = key
-        self.username = username
-        self.secret = secret
-        self.variable = variable
+    key: str
+    username: str
+    secret: str
+    variable: str
 
 
 def find_in_environment(
@@ -61,13 +59,6 @@ def find_in_environment(
         if key.startswith(bound.key) and username in {None, bound.username}
     ]
     return max(able, key=lambda bound: len(bound.key), default=None)  # the first of equal ones
-
-
-def is_concerned(environ: Mapping[str, str]) -> bool:
-    """Return whether any variable could answer: a cheap test to skip the rest."""
-    return any(environ.get(name) for name in ("UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD")) or any(
-        _names_an_index(name) and value for name, value in environ.items()
-    )
 
 
 def _index_credentials(

@@ -9,6 +9,11 @@ sources are asked as usual; if they have nothing either, the agent's error is ra
 
 The agent hands out an attenuated token if it can make one, unless the whole is asked for
 (narrowing.py). `describe` searches in the same order, and returns no secret.
+
+Tools give keyrings any word as the service: `keyring set poetry-repository-x alice`. Such a
+credential is stored under exactly that word, and answers for nothing else. A name that a file
+defines and a host with a credential keep their usual meaning; only a word without one is looked up
+as it was typed (`service_or_word`).
 """
 
 from __future__ import annotations
@@ -18,17 +23,19 @@ from time import time
 from tokenward.credentials import unlocking
 from tokenward.credentials.narrowing import Restriction, attenuate, read_token
 from tokenward.errors import CommandError
+from tokenward.light import Record
+from tokenward.settings.service_names import Service
 from tokenward.transport.connect import AgentAbsent, AgentError
-from tokenward.ui.formatting import ahead_text, join_words
-from tokenward_protocol.urls import display
+from tokenward.ui.formatting import ahead_text, credential_text, join_words
+from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from tokenward.session import Session
-    from tokenward.settings.service_names import Service
     from tokenward.transport.connect import Answer
+
 
 _A_LITTLE = 5
 """Seconds that may pass before the expiry in an answer is checked."""
@@ -37,7 +44,7 @@ TOOL = Restriction()
 """The restriction for tools without further options."""
 
 
-class FoundCredential:
+class FoundCredential(Record):
     """A secret and its source.
 
     `service` is the key under which it is stored, `source` is `environment`, `agent` or
@@ -45,28 +52,21 @@ class FoundCredential:
     are the known limits of the token, or None.
     """
 
-    __slots__ = ("expires", "projects", "secret", "service", "source", "username", "where")
-
-    def __init__(
-        self,
-        service: str,
-        username: str,
-        secret: bytes,
-        source: str,
-        where: tuple[str, str],
-        expires: int | None = None,
-        projects: tuple[str, ...] | None = None,
-    ) -> None:
-        self.service = service
-        self.username = username
-        self.secret = secret
-        self.source = source
-        self.where = where
-        self.expires = expires
-        self.projects = projects
+    service: str
+    username: str
+    secret: bytes
+    source: str
+    where: tuple[str, str]
+    expires: int | None = None
+    projects: tuple[str, ...] | None = None
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a found credential is not pickled: that would write its secret")
+
+    @property
+    def origin(self) -> str:
+        """A sentence on where it comes from."""
+        return f"From the {' '.join(self.where)}: {credential_text(self.username, self.service)}."
 
     @property
     def text(self) -> str:
@@ -86,11 +86,13 @@ def find_credential(
     *,
     offer: bool = False,
     restriction: Restriction = TOOL,
+    several: str | None = None,
 ) -> FoundCredential | None:
     """Return the credential that answers for `service`, or None.
 
-    `offer`: the user may be prompted on a terminal to end a lock. Raises CommandError, for instance
-    for a closed vault, and behind a relay.
+    `offer`: the user may be prompted on a terminal to end a lock. `several` is the hint if several
+    accounts match: how the user names one here. Raises CommandError, for instance for a closed vault,
+    and behind a relay.
     """
     require_outside_of_runs(session)
     found = None if provider else _from_environment(session, service, username, restriction)
@@ -101,6 +103,12 @@ def find_credential(
         try:
             answer = _ask_agent(session, "fetch", service, username, arguments, offer=offer)
         except (AgentError, AgentAbsent) as refused:
+            if (
+                several is not None
+                and isinstance(refused, AgentError)
+                and refused.code == "ambiguous"
+            ):
+                raise CommandError(str(refused), several) from None
             if provider or not was_never_stored(session, service, refused):
                 raise
             withheld = refused
@@ -118,9 +126,7 @@ def find_credential(
 
 def require_outside_of_runs(session: Session) -> None:
     """Raise CommandError below the command of a run: what it has is worth nothing elsewhere."""
-    from tokenward.keyring_program.agent_client import RUN
-
-    if session.environ.get(RUN):
+    if session.is_in_run:
         raise CommandError(
             "This command runs behind a relay, which adds the credential on the way and hands out none.",
             "`auth exec --env` hands it to a command",
@@ -259,3 +265,33 @@ def _limits_text(header: dict[str, Any]) -> str:
     return (
         f"Attenuated: it expires {ahead_text(header['expires'], time())}, and is for {what}{why}."
     )
+
+
+def service_or_word(session: Session, text: str | None, provider: str | None) -> Service:
+    """Return the meaning of SERVICE for a command about stored credentials. Raises CommandError.
+
+    If a provider is named, only its vault is searched.
+    """
+    word = (text or "").strip()
+    may_be = bool(word) and word not in FIXED and not any(mark in word for mark in ("://", "@"))
+    try:
+        found = session.service(text)
+    except CommandError:
+        if may_be and _is_stored(session, word, provider):
+            return _opaque_service(word)
+        raise
+    usual = not may_be or found.file is not None or _is_stored(session, found.key, provider)
+    return found if usual or not _is_stored(session, word, provider) else _opaque_service(word)
+
+
+def _opaque_service(word: str) -> Service:
+    return Service(word, word, word, word)
+
+
+def _is_stored(session: Session, key: str, provider: str | None) -> bool:
+    """Return whether a credential answers for a key, as far as the open vaults show."""
+    try:
+        session.ask_once("describe", service=key, provider=provider)
+    except CommandError as refused:
+        return isinstance(refused, AgentError) and refused.code == "ambiguous"
+    return True

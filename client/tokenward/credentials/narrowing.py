@@ -10,6 +10,7 @@ from __future__ import annotations
 from time import time
 
 from tokenward.errors import CommandError
+from tokenward.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,21 +21,16 @@ if TYPE_CHECKING:
     """A token, its expiry, and its projects."""
 
 
-class Restriction:
+class Restriction(Record):
     """`whole`: the token as it is stored. Otherwise an attenuated one, if it can be made.
 
     It is only for `projects`, if there are any, and expires after `ttl` seconds (None: the agent
     chooses).
     """
 
-    __slots__ = ("projects", "ttl", "whole")
-
-    def __init__(
-        self, whole: bool = False, projects: tuple[str, ...] = (), ttl: int | None = None
-    ) -> None:
-        self.whole = whole
-        self.projects = projects
-        self.ttl = ttl
+    whole: bool = False
+    projects: tuple[str, ...] = ()
+    ttl: int | None = None
 
     @property
     def is_explicit(self) -> bool:

@@ -12,9 +12,9 @@ from contextlib import closing
 from tokenward.credentials import lookup
 from tokenward.credentials.narrowing import read_restriction
 from tokenward.errors import CommandError
+from tokenward.light import Record
 from tokenward.session import Session
 from tokenward.settings.service_names import resolve
-from tokenward.transport.connect import AgentError
 from tokenward.ui.terminal import Terminal
 
 TYPE_CHECKING = False
@@ -22,18 +22,15 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-class Credential:
+class Credential(Record):
     """A user name and a secret; the secret is in no repr and no pickle.
 
     `expires` is when the secret expires, in seconds since 1970, or None.
     """
 
-    __slots__ = ("expires", "secret", "username")
-
-    def __init__(self, username: str, secret: str, expires: int | None = None) -> None:
-        self.username = username
-        self.secret = secret
-        self.expires = expires
+    username: str
+    secret: str
+    expires: int | None = None
 
     def __repr__(self) -> str:
         return f"Credential(username={self.username!r})"
@@ -54,14 +51,13 @@ def find_for_url(
     terminal.attended = False
     with closing(Session(terminal, os.environ, json=False)) as session:
         service = resolve(url, lambda: session.settings.names)
-        try:
-            found = lookup.find_credential(
-                session, service, username or service.username, restriction=asked
-            )
-        except AgentError as error:
-            if error.code != "ambiguous":
-                raise
-            raise CommandError(str(error), "pass one as `username`") from None
+        found = lookup.find_credential(
+            session,
+            service,
+            username or service.username,
+            restriction=asked,
+            several="pass one as `username`",
+        )
     return None if found is None else Credential(found.username, found.text, found.expires)
 
 

@@ -22,7 +22,7 @@ from tokenward_os.files import open_to_others, uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from tokenward.session import Session
@@ -108,6 +108,21 @@ def _usable(data: bytes, what: str) -> bytes:
     return data
 
 
+def export_passphrase(session: Session, file: str | None) -> bytes | None:
+    """Return the passphrase of an export in a file, None if the user is to be asked for it.
+
+    Raises CommandError if the user cannot be asked.
+    """
+    if file:
+        return passphrase_of(file, "`--passphrase-file` names it")
+    if session.terminal.is_there():
+        return None
+    raise CommandError(
+        "There is no terminal to ask for the export's passphrase.",
+        "`--passphrase-file` names a private file that holds it",
+    )
+
+
 def new_passphrase(session: Session, question: str, *, may_be_empty: bool) -> bytes | None:
     """Return a passphrase for a new vault: from the environment, else typed twice.
 
@@ -156,7 +171,7 @@ def unlock(
     `attended`, a keyring gets no time to prompt the user. `program` is the `keyring` program to
     choose. Raises AgentError and CommandError.
     """
-    from tokenward.transport.prompt_context import session_variables
+    from tokenward.transport.connection import session_variables
 
     arguments: dict[str, Any] = {"provider": provider, **session_variables(session.environ)}
     arguments["attended"] = attended or None
@@ -206,26 +221,27 @@ def ask(
     try:
         return session.ask_with_consent(op, body, **arguments)
     except AgentError as refused:
-        if refused.code != "locked" or not reopen(session, refused, offer=offer):
+        closed = refused.header.get("vaults") or [None]
+        if refused.code != "locked" or not reopen(session, closed, offer=offer):
             raise
     return session.ask_with_consent(op, body, **arguments)
 
 
-def reopen(session: Session, refused: AgentError, *, offer: bool) -> bool:
-    """Try to open what made the agent answer `locked`; return whether asking again can help.
+def reopen(
+    session: Session, providers: Iterable[str | None] = (None,), *, offer: bool = False
+) -> bool:
+    """Try to open closed vaults of these providers (None: all); return whether one was opened.
 
     `offer`: the user may be prompted on a terminal to end a lock.
     """
     status = session.ask_once("status").header
     if status["locked"]:
         return offer and session.terminal.is_there() and _end_lock(session, status)
-    wanted = refused.header.get("vaults") or [None]
     opened = False
-    for provider in wanted:
-        name = str(provider) if provider is not None else None
+    for provider in providers:
         try:
             attended = session.terminal.is_there()
-            opened = bool(unlock(session, name, attended=attended)["opened"]) or opened
+            opened = bool(unlock(session, provider, attended=attended)["opened"]) or opened
         except AgentError as failed:
             if failed.code not in {"passphrase-needed", "provider", "vault"}:
                 raise
@@ -236,9 +252,9 @@ def reopen(session: Session, refused: AgentError, *, offer: bool) -> bool:
 def _end_lock(session: Session, status: dict[str, Any]) -> bool:
     """Prompt the user to unlock: for the passphrase if one is needed, else yes or no."""
     locked = [vault for vault in status["vaults"] if vault["state"] == "locked"]
-    from tokenward.ui.formatting import join_words
+    from tokenward.ui.formatting import quote_words
 
-    names = join_words([f"`{vault['provider']}`" for vault in locked])
+    names = quote_words(it["provider"] for it in locked)
     asks = [any(slot["kind"] == "passphrase" for slot in vault["slots"]) for vault in locked]
     session.terminal.say(f"The vault of {names} is locked." if names else "The agent is locked.")
     if not (asks and all(asks)) and not session.terminal.confirm("Unlock it?"):

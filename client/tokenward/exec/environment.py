@@ -5,7 +5,7 @@
 | URL, user name and secret of twine, uv, pdm, hatch, flit, maturin | uploads to the first index |
 | `POETRY_REPOSITORIES_<NAME>_URL`, with the account in it or `POETRY_PYPI_TOKEN_<NAME>` beside it | uploads to each that has a name |
 | `PIP_INDEX_URL`; `PIP_EXTRA_INDEX_URL` | installs from the first; from the others |
-| `UV_EXTRA_INDEX_URL`, `UV_INDEX_URL` | installs by uv (uv.py) |
+| `UV_EXTRA_INDEX_URL`, `UV_INDEX_URL` | installs by uv |
 
 A secret is never set without its URL, so that a tool with another index in its files (a .pypirc, a
 project) does not send it there. A variable that a tool looks up by a name is set only if the same
@@ -15,10 +15,26 @@ in, a mapping out.
 
 Left out intentionally:
 
-- `UV_INDEX_<NAME>_…`, and `POETRY_HTTP_BASIC_<NAME>_…`, which poetry sends to the source that a
+- `UV_INDEX_<NAME>_…`, which goes to any URL that some file gives NAME: a checkout's, a workspace
+  member's, a script's; and `POETRY_HTTP_BASIC_<NAME>_…`, which poetry sends to the source that a
   project calls NAME, even with `POETRY_REPOSITORIES_<NAME>_URL`. For installs poetry has no other.
 - `UV_INDEX` and `UV_DEFAULT_INDEX`, which win over a project, and which `uv add` writes into it.
 - `PDM_PYPI_…`, which pdm applies to any source that a project calls pypi.
+
+For installs uv gets URLs with the credential in them, in variables of lower rank than its settings:
+`UV_EXTRA_INDEX_URL` comes after their indexes and before the default one, `UV_INDEX_URL` is the
+default index if they have none, and `uv add` writes neither into a project. uv sends a credential of
+any of its indexes with each request below that URL, so an index in the settings need not be replaced.
+uv's settings are read here so that a lock file stays the same, not for safety:
+
+| uv's settings | the URL goes |
+| --- | --- |
+| search it already | last, where it changes nothing |
+| do not, or only for some packages; they have a default index | in the place of the default one, which theirs takes |
+| likewise, without a default index | after PyPI |
+| are not known: CMD reads others, or is not uv itself | last: uv may find packages there |
+
+In the last case an index that no setting mentions is given only to uv.
 """
 
 from __future__ import annotations
@@ -26,40 +42,33 @@ from __future__ import annotations
 import re
 
 from tokenward.credentials.environment import TOKEN_USER
+from tokenward.light import Record
+from tokenward_protocol.urls import ServiceError, parse_service_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from tokenward.settings.uv_toml import UvSettings
 
 
-class Access:
+class Access(Record):
     """A URL without user info, and the credential for it."""
 
-    __slots__ = ("secret", "url", "username")
-
-    def __init__(self, url: str, username: str, secret: str) -> None:
-        self.url = url
-        self.username = username
-        self.secret = secret
+    url: str
+    username: str
+    secret: str
 
 
-class ExecIndex:
+class ExecIndex(Record):
     """One index: where uploads go and where installs come from; None for nothing to set.
 
     `name` is spelled as in variables, None if the index has none.
     """
 
-    __slots__ = ("install", "name", "publish")
-
-    def __init__(
-        self,
-        publish: Access | None,
-        install: Access | None,
-        name: str | None = None,
-    ) -> None:
-        self.publish = publish
-        self.install = install
-        self.name = name
+    publish: Access | None
+    install: Access | None
+    name: str | None = None
 
 
 UPLOADS = (
@@ -181,3 +190,78 @@ def _quote(text: str) -> str:
         chr(byte) if byte in _UNRESERVED else f"%{byte:02X}"
         for byte in text.encode("utf-8", "surrogateescape")
     )
+
+
+UV_PYPI = "https://pypi.org/simple"
+"""uv's default index, as uv spells it in a lock file."""
+
+
+OTHER_SETTINGS = (
+    "UV_PROJECT",
+    "UV_WORKING_DIR",
+    "UV_WORKING_DIRECTORY",
+    "UV_CONFIG_FILE",
+    "UV_NO_CONFIG",
+)
+"""Variables by which uv reads other settings than those of its working directory."""
+
+
+class ResolverSettings:
+    """The indexes in uv's settings: those it searches, and those for some packages only."""
+
+    __slots__ = ("explicit", "has_default", "searched")
+
+    def __init__(self, settings: Iterable[UvSettings]) -> None:
+        self.searched: list[str] = []
+        self.explicit: list[str] = []
+        self.has_default = False
+        for found in settings:
+            self.searched += found.searched
+            self.explicit += found.explicit
+            self.has_default |= found.has_default
+
+
+def uv_variables(
+    accesses: Sequence[Access], search: ResolverSettings, *, is_uv: bool, is_known: bool
+) -> tuple[dict[str, str], list[str]]:
+    """Return the variables for uv, and the URLs by which it may resolve otherwise than without.
+
+    `search` is from uv's settings here; `is_known` means that CMD is uv and reads these.
+    """
+    behind: list[Access] = []
+    apart: list[Access] = []
+    for access in accesses:
+        searched = [*_accesses_below(access, search.searched)]
+        behind += searched
+        if explicit := [*_accesses_below(access, search.explicit)]:
+            apart += explicit
+        elif is_uv and not searched:
+            apart.append(access)
+    found: dict[str, str] = {}
+    if apart and is_known and search.has_default:
+        found["UV_INDEX_URL"] = with_user_info(apart.pop(0))
+    pypi = [UV_PYPI] if apart and is_known and not search.has_default else []
+    urls = [*map(with_user_info, behind), *pypi, *map(with_user_info, apart)]
+    if urls:
+        found["UV_EXTRA_INDEX_URL"] = " ".join(urls)
+    return found, [] if pypi else [access.url for access in apart]
+
+
+def is_mentioned(access: Access, search: ResolverSettings) -> bool:
+    """Return whether uv's settings have an index that the credential would be for."""
+    return any(_accesses_below(access, [*search.searched, *search.explicit]))
+
+
+def _accesses_below(access: Access, urls: Sequence[str]) -> Iterator[Access]:
+    """Yield access to those of `urls` that the credential is for: below its own, for its user.
+
+    They are spelled anew: a project's own text, which uv may parse otherwise, gets no secret.
+    """
+    for url in dict.fromkeys(urls):
+        try:
+            theirs = parse_service_url(url)
+            covers = theirs.key.startswith(parse_service_url(access.url).key)
+        except ServiceError:
+            continue
+        if covers and theirs.username in {None, access.username}:
+            yield Access(theirs.key, access.username, access.secret)

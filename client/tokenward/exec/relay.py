@@ -27,9 +27,9 @@ from tokenward.exec.relay_environment import (
     run_variables,
     uv_account,
 )
-from tokenward.settings.index_definition import env_form
+from tokenward.settings.service_names import env_form
 from tokenward.transport.connect import AgentError
-from tokenward.transport.prompt_context import prompt_arguments
+from tokenward.transport.connection import prompt_arguments
 from tokenward.ui.formatting import join_words
 from tokenward_protocol.urls import FIXED, ServiceError, display, parse_service_url
 

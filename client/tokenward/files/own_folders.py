@@ -3,6 +3,7 @@
 The rules are those of folder_trust.py. Code that is about to make or to trust something in a folder
 calls `require` first, so that an unsafe place is refused before anything is there. Every folder
 comes from `make`, which closes each one that it makes, those above included, whatever the umask.
+`Memory` is a small file of texts in such a folder, which holds no secret.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 import sys
 
 from tokenward.errors import CommandError
+from tokenward.files.reading import read
+from tokenward.light import parse_json
 from tokenward_os import user
 from tokenward_os.files import make_private, uid
 from tokenward_protocol.folder_trust import FolderTrust, Identity, count_known_ids
@@ -61,3 +64,32 @@ def make(path: str) -> None:
     """
     require(path)
     make_private(path)
+
+
+class Memory:
+    """The contents of `path`; its directory is made with the first write."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def load(self) -> dict[str, str]:
+        """Return the contents; anything that is not as we write it is ignored."""
+        try:
+            known = parse_json((read(self._path) or b"{}").decode())
+        except (ValueError, RecursionError):
+            return {}
+        if not isinstance(known, dict):
+            return {}
+        return {key: value for key, value in known.items() if isinstance(value, str)}
+
+    def save(self, known: dict[str, str]) -> None:
+        """Store exactly these. Raises CommandError if they cannot be written."""
+        import json
+
+        from tokenward.files.atomic_write import replace
+
+        try:
+            make(os.path.dirname(self._path))
+            replace(self._path, json.dumps(known, indent=1, sort_keys=True).encode())
+        except OSError as error:
+            raise CommandError(f"{self._path} cannot be written: {error.strerror}.") from None

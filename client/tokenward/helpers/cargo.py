@@ -14,11 +14,11 @@ https://doc.rust-lang.org/cargo/reference/credential-provider-protocol.html
 
 from __future__ import annotations
 
-import json
 import sys
 
 from tokenward.errors import CommandError
-from tokenward.helpers import credentials, program
+from tokenward.helpers import program
+from tokenward.light import parse_json
 from tokenward.ui.secret_input import TOKEN_USER
 
 TYPE_CHECKING = False
@@ -87,14 +87,14 @@ def _handle(line: str, session: Session) -> dict[str, Any]:
                 "No token is given, and a helper cannot ask for one.",
                 f"`auth login {service.key} --token -`, or write it to the stdin of `cargo login`",
             )
-        credentials.keep(session, service, TOKEN_USER, token)
-    elif not credentials.forget(session, service, TOKEN_USER):
+        program.keep(session, service, TOKEN_USER, token)
+    elif not program.forget(session, service, TOKEN_USER):
         raise CargoError("not-found")
     return {"kind": kind}
 
 
 def _get(session: Session, service: Service, *, whole: bool) -> dict[str, Any]:
-    found = credentials.find(session, service, TOKEN_USER)
+    found = program.find(session, service, TOKEN_USER)
     if found is None or (whole and found.service != service.key):
         raise CargoError("not-found")
     cache: dict[str, Any] = {"cache": "session"}
@@ -115,7 +115,7 @@ def _service(request: dict[str, Any]) -> tuple[Service, bool]:
     is_sparse = bool(plus) and kind == "sparse"
     if not plus or kind not in {"sparse", "registry"}:
         url = index
-    service = credentials.service_of(url) if "://" in url else None
+    service = program.service_of(url) if "://" in url else None
     if service is None:
         raise CargoError("url-not-supported")
     return service, not is_sparse
@@ -123,7 +123,7 @@ def _service(request: dict[str, Any]) -> tuple[Service, bool]:
 
 def _request(line: str) -> dict[str, Any]:
     try:
-        request = json.loads(line)
+        request = parse_json(line)
     except (ValueError, RecursionError):
         request = None
     if not isinstance(request, dict):

@@ -20,7 +20,7 @@ import sys
 from time import time
 
 from tokenward.errors import CommandError
-from tokenward.helpers import credentials, program
+from tokenward.helpers import program
 from tokenward.transport.connect import AgentError
 
 TYPE_CHECKING = False
@@ -65,7 +65,7 @@ def _job() -> str:
 
 def run(operation: str, text: str, session: Session) -> None:
     """Run one operation, and answer on stdout. Raises CommandError."""
-    if operation not in {"get", "store", "erase"} or credentials.is_in_run(session):
+    if operation not in {"get", "store", "erase"} or session.is_in_run:
         return
     said = attributes(text)
     service = service_of(said)
@@ -74,16 +74,16 @@ def run(operation: str, text: str, session: Session) -> None:
     username, password = said.get("username") or None, said.get("password")
     if operation == "get":
         which = "write the user name into the URL, or into credential.username"
-        if found := credentials.find(session, service, username, which):
+        if found := program.find(session, service, username, which):
             session.terminal.data(answer(found))
     elif operation == "erase":
-        credentials.forget(session, service, username, password)
+        program.forget(session, service, username, password)
     elif password is not None and "username" in said and (username or password):
-        known = credentials.find(session, service, said["username"])
+        known = program.find(session, service, said["username"])
         lifetime = _lifetime(said.get("password_expiry_utc"), int(time()))
         is_over = lifetime is not None and lifetime <= 0
         if not is_over and (known is None or known.secret != password.encode()):
-            credentials.keep(session, service, said["username"], password, lifetime)
+            program.keep(session, service, said["username"], password, lifetime)
 
 
 def attributes(text: str) -> dict[str, str]:
@@ -110,7 +110,7 @@ def service_of(said: dict[str, str]) -> Service | None:
         else f"%{byte:02X}"
         for byte in said.get("path", "").encode()
     )
-    return credentials.service_of(f"{protocol}://{host}/{path}")
+    return program.service_of(f"{protocol}://{host}/{path}")
 
 
 def answer(found: FoundCredential) -> str:

@@ -1,22 +1,37 @@
-"""What all helper programs share: a tool starts them, writes to stdin and reads stdout.
+"""What all helper programs share: their process, and looking credentials up, storing and removing them.
 
-Input has a limit, and is refused if it is not UTF-8. Errors are the messages of the rest of the
-client; a tool that shows one line gets sentence and hint in one.
+A tool starts a helper, writes to its stdin and reads its stdout, so it never prompts; a passphrase
+that the environment leads to opens a vault that is closed but not locked. Input has a limit, and is
+refused if it is not UTF-8. Errors are the messages of the rest of the client; a tool that shows one
+line gets sentence and hint in one.
+
+If nothing was ever stored for the URL, a closed vault or a missing agent is a miss, so that the
+tool's other sources answer. So is everything behind a relay, which adds the credentials itself, and
+a URL that cannot have a credential (another scheme, `http` to another machine). A credential is removed only if the tool means exactly that one: the same service,
+and the same secret if the tool sends one.
 """
 
 from __future__ import annotations
 
 import os
 
+from tokenward.credentials import lookup, unlocking
 from tokenward.ending import leave
 from tokenward.errors import CommandError
 from tokenward.session import Session
+from tokenward.settings import service_names
+from tokenward.transport.connect import AgentAbsent, AgentError
 from tokenward.ui.secret_input import read_stdin
 from tokenward.ui.terminal import OutputClosedError, Terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from tokenward.credentials.lookup import FoundCredential
+    from tokenward.settings.service_names import Service
+
 
 FAILED = 2
 
@@ -72,3 +87,99 @@ def _decode(data: bytes) -> str:
 def error_line(error: CommandError) -> str:
     """Return sentence and hint in one line, for a tool that shows one."""
     return f"{error} ({error.hint})" if error.hint else str(error)
+
+
+def service_of(url: str) -> Service | None:
+    """Return the service of a URL with a scheme; None if it cannot have a credential."""
+    try:
+        return service_names.resolve(url, lambda: service_names.Names(()))
+    except CommandError:
+        return None
+
+
+def find(
+    session: Session, service: Service, username: str | None, which: str = ""
+) -> FoundCredential | None:
+    """Return the credential as `auth token` finds it. Raises CommandError, also for a closed vault.
+
+    `which` is the hint for several accounts: how the user tells this tool which one to use.
+    """
+    if session.is_in_run:
+        return None
+    try:
+        return lookup.find_credential(session, service, username, several=which)
+    except (AgentError, AgentAbsent) as error:
+        if lookup.was_never_stored(session, service, error):
+            return None
+        raise
+
+
+def keep(
+    session: Session, service: Service, username: str, secret: str, lifetime: int | None = None
+) -> None:
+    """Store a credential under exactly this service, as `auth login` does. Raises CommandError.
+
+    `lifetime` is in seconds. Behind a relay nothing is stored.
+    """
+    lookup.require_outside_of_runs(session)
+    from tokenward.credentials.storing import check_secret_for as judged
+    from tokenward.credentials.storing import choose_provider
+
+    checked = judged((service.key,), username, secret)
+    choice = choose_provider(session, None)
+    choice.make_vault(session)
+    header = unlocking.ask(
+        session,
+        "login",
+        checked.body,
+        service=service.key,
+        username=username,
+        provider=choice.provider,
+        lifetime=lifetime,
+    ).header
+    for note in (*checked.notices, *header["notes"]):
+        session.terminal.warn(str(note))
+
+
+def forget(
+    session: Session, service: Service, username: str | None, refused: str | None = None
+) -> bool:
+    """Remove the credential of exactly this service; return False if it does not exist.
+
+    With `refused`, only a credential with this secret is removed. Behind a relay none is.
+    """
+    if session.is_in_run:
+        return False
+    if refused is not None:
+        try:
+            answer = unlocking.ask(session, "fetch", service=service.key, username=username)
+        except (AgentError, AgentAbsent) as error:
+            if not _is_miss(session, service, error):
+                raise
+            return False
+        if answer.body != refused.encode():
+            return False
+    try:
+        unlocking.ask(session, "logout", service=service.key, username=username)
+    except (AgentError, AgentAbsent) as error:
+        if not _is_miss(session, service, error):
+            raise
+        return False
+    return True
+
+
+def _is_miss(session: Session, service: Service, error: CommandError) -> bool:
+    missing = isinstance(error, AgentError) and error.code == "not-found"
+    return missing or lookup.was_never_stored(session, service, error)
+
+
+def stored_accounts(session: Session) -> tuple[set[tuple[str, str]], bool]:
+    """Return service and user name of every credential, and whether a closed vault has more."""
+    found: set[tuple[str, str]] = set()
+    after: Any = None
+    while True:
+        header = unlocking.ask(session, "list", after=after).header
+        found |= {(entry["service"], entry["username"]) for entry in header["entries"]}
+        after = header["next"]
+        if after is None:
+            return found, bool(header["closed"])

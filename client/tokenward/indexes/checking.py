@@ -1,4 +1,4 @@
-"""Whether an index accepts a credential, found out by a request that changes nothing there.
+"""Whether an index accepts a credential (`--check`), by a request that changes nothing there.
 
 | index | request | what the answer proves |
 | PyPI, TestPyPI | an upload without a file | the token is known; not its restrictions and expiry |
@@ -9,22 +9,32 @@
 
 An index that shows its list to everyone proves nothing by showing it. Requests go only to the host
 that the credential is for, and only if the user asked for a check.
+
+An index judges by its own clock, which its answers show: the agent is told that clock, so that its
+attenuated tokens expire by it. The time that the agent gets is never later than that clock was.
 """
 
 from __future__ import annotations
 
 import base64
+from time import time
 from typing import NamedTuple
 
-from tokenward.indexes.place import WAREHOUSE
-from tokenward.settings.index_definition import ANACONDA, DEVPI, GITLAB
+from tokenward.errors import CommandError
+from tokenward.indexes.place import WAREHOUSE, endpoint_of
+from tokenward.indexes.web import Web
+from tokenward.settings.service_names import ANACONDA, DEVPI, GITLAB
+from tokenward.transport.connect import AgentError
+from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
     from tokenward.indexes.place import IndexEndpoint
-    from tokenward.indexes.web import Reply, Web
+    from tokenward.indexes.web import Reply
+    from tokenward.session import Session
+
 
 ACCEPTED, REFUSED, UNKNOWN = "accepted", "refused", "unknown"
 
@@ -133,3 +143,55 @@ def _reading(web: Web, endpoint: IndexEndpoint, username: str, secret: str) -> V
 def _basic(username: str, secret: str) -> dict[str, str]:
     pair = f"{username}:{secret}".encode()
     return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+
+def ask_verdict(
+    session: Session, key: str, username: str, secret: str, web: Web | None = None
+) -> tuple[Verdict, Web]:
+    """Ask the index of a credential, at its own host only.
+
+    Return its verdict, and the `web` that asked. Raises WebError if it cannot be asked. Clocks that
+    differ are reported once.
+    """
+    web = web or Web(session.environ, time)
+    endpoint = endpoint_of(key, session.settings.config.definitions, secret)
+    try:
+        return check(web, endpoint, username, secret), web
+    finally:
+        for notice in web.notices():
+            session.terminal.warn(notice)
+
+
+def require_accepted(session: Session, key: str, username: str, secret: str) -> str:
+    """Report the result of a check, and return its state. Raises CommandError if it is refused."""
+    found, web = ask_verdict(session, key, username, secret)
+    if found.state == REFUSED:
+        raise CommandError(found.message, "nothing was stored; without `--check` it would be")
+    tell_clock(session, key, web)
+    for sentence in filter(None, (found.message, found.unproven)):
+        session.terminal.say(sentence)
+    return found.state
+
+
+FARTHEST = 86400
+"""Seconds that an index's clock may differ; with a larger difference the clock has to be set."""
+
+
+def tell_clock(session: Session, key: str, web: Web) -> bool:
+    """Tell the agent the clock that `web` saw at the index of a key, if it saw one.
+
+    Return whether attenuated tokens now expire at another time. A refusal of the agent is not an
+    error: it then uses the clock of this machine.
+    """
+    if web.ahead is None or abs(web.ahead) > FARTHEST:
+        return False
+    try:
+        session.ask_once("clock", service=key, now=int(time()) + web.ahead)
+    except AgentError as refused:
+        session.terminal.detail(f"The agent uses the clock of this machine: {refused}")
+        return False
+    if web.has_skew:
+        session.terminal.say(
+            f"Attenuated tokens for {display(key)} expire by its clock from now on."
+        )
+    return web.has_skew

@@ -13,8 +13,9 @@ from time import time
 
 from tokenward.credentials import unlocking
 from tokenward.credentials.listing import list_all
-from tokenward.errors import CommandError
-from tokenward.indexes import clock_skew
+from tokenward.errors import CommandError, exclude
+from tokenward.indexes import checking
+from tokenward.light import Record
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import ahead_text, capitalise, credential_text, timestamp
 from tokenward.ui.secret_input import TOKEN_USER
@@ -36,20 +37,28 @@ RENEWED_SECONDS = 300
 """Seconds before its expiry in which a token is renewed: an upload may take some minutes."""
 
 
-class HeldToken:
+class HeldToken(Record):
     """A token that leaves the agent, with its expiry in seconds since 1970."""
 
-    __slots__ = ("expires", "secret", "service")
-
-    def __init__(self, service: str, expires: int, secret: bytes) -> None:
-        self.service = service
-        self.expires = expires
-        self.secret = secret
+    service: str
+    expires: int
+    secret: bytes
 
 
 def mint_and_keep(arguments: Namespace, session: Session, service: Service) -> None:
     """Mint a token for this CI job, and have the agent keep it in memory. Raises CommandError."""
-    _refuse_options(arguments, service)
+    decided = {
+        "--username": arguments.username or service.username,
+        "--no-username": arguments.no_username,
+        "--no-password": arguments.no_password,
+        "--token": arguments.token,
+        "--password": arguments.password or service.password,
+        "--keyring-provider": arguments.keyring_provider,
+        "--lifetime": arguments.lifetime,
+        "--adopt": arguments.adopt,
+        "--check": arguments.check,
+    }
+    exclude("--trusted-publishing", decided)
     key = service.publish_key
     if key not in FIXED.values():
         raise CommandError(
@@ -103,7 +112,7 @@ def renew(session: Session, key: str) -> bool:
 
 def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
     """Mint a token and have the agent keep it; return the agent's answer and the token's expiry."""
-    from tokenward.credentials import token_format as tokens
+    from tokenward.credentials import storing as tokens
     from tokenward.indexes import trusted_publishing
     from tokenward.indexes.place import endpoint_of
     from tokenward.indexes.web import Web
@@ -117,7 +126,7 @@ def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
     new = trusted_publishing.mint(web, endpoint, identity)
     for notice in web.notices():
         session.terminal.warn(notice)
-    clock_skew.tell(session, key, web)
+    checking.tell_clock(session, key, web)
     token = tokens.check_secret_for((key,), TOKEN_USER, new.token).body
     header = unlocking.ask(
         session,
@@ -130,26 +139,6 @@ def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
         memory=True,
     ).header
     return header, int(time()) + new.seconds
-
-
-def _refuse_options(arguments: Namespace, service: Service) -> None:
-    """Raise CommandError for options that trusted publishing decides by itself."""
-    given = {
-        "--username": arguments.username or service.username,
-        "--no-username": arguments.no_username,
-        "--no-password": arguments.no_password,
-        "--token": arguments.token,
-        "--password": arguments.password or service.password,
-        "--keyring-provider": arguments.keyring_provider,
-        "--lifetime": arguments.lifetime,
-        "--adopt": arguments.adopt,
-        "--check": arguments.check,
-    }
-    for other, value in given.items():
-        if value:
-            raise CommandError(
-                f"`--trusted-publishing` and `{other}` exclude each other.", "leave one of them out"
-            )
 
 
 def held_tokens(ask: Callable[..., Answer], keys: Iterable[str] | None = None) -> list[HeldToken]:

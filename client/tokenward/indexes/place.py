@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 
-from tokenward.settings.index_definition import ANACONDA, DEVPI, GITLAB, JFROG
+from tokenward.light import Record
+from tokenward.settings.service_names import ANACONDA, DEVPI, GITLAB, JFROG
 from tokenward_protocol.urls import PAGES, ServiceError, parse_service_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenward.settings.index_definition import Definition
+    from tokenward.settings.service_names import Definition
 
 WAREHOUSE, OTHER = "pypi", ""
 """Kinds that need no configuration: PyPI and TestPyPI, and any other index."""
@@ -30,15 +31,12 @@ _JFROG = re.compile(r"(.*?)/artifactory/(?:api/pypi/)?")
 _ANACONDA_PAGE = "https://anaconda.org/settings/access"
 
 
-class IndexEndpoint:
+class IndexEndpoint(Record):
     """An index: its `kind`, the URL before its API's paths, and a page for users, or ""."""
 
-    __slots__ = ("base", "kind", "page")
-
-    def __init__(self, kind: str, base: str, page: str = "") -> None:
-        self.kind = kind
-        self.base = base
-        self.page = page
+    kind: str
+    base: str
+    page: str = ""
 
 
 def endpoint_of(

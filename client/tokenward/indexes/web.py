@@ -25,6 +25,7 @@ from urllib.error import URLError
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
 
 from tokenward.errors import CommandError
+from tokenward.light import Record
 from tokenward.ui.formatting import span_text
 from tokenward_protocol import VERSION
 
@@ -57,16 +58,13 @@ class WebError(CommandError):
     """A host could not be asked, or its answer is not as its documentation says."""
 
 
-class Reply:
+class Reply(Record):
     """An answer: its status, its body, and its time by the host's clock, or None."""
 
-    __slots__ = ("body", "host", "moment", "status")
-
-    def __init__(self, host: str, status: int, body: bytes, moment: float | None) -> None:
-        self.host = host
-        self.status = status
-        self.body = body
-        self.moment = moment
+    host: str
+    status: int
+    body: bytes
+    moment: float | None
 
     def fields(self) -> dict[str, Any]:
         """Return the body as a JSON object. Raises WebError if it is not one."""

@@ -1,9 +1,10 @@
-"""A small client of the agent, for programs that cannot import the protocol's package.
+"""The one small client of the agent, for what cannot wait for the protocol's package, or has none.
 
-It does what transport/ and that package do, for one request: this file becomes part of the one that
-`auth setup keyring` writes, for any Python from 3.9 on and without dependencies (docs/adr/0008). It
-speaks version 1 of docs/PROTOCOL.md, which every agent will speak. It parses no settings file and
-starts nothing; `tokenward.keyring_relay` does that.
+It does what transport/ and that package do, for one request: of the shortest route (hot.py), of the
+`keyring` program, and of keyring's backend. This file becomes part of the one that `auth setup
+keyring` writes, for any Python from 3.9 on and without dependencies (docs/adr/0008). It speaks
+version 1 of docs/PROTOCOL.md, which every agent will speak. It parses no settings file and starts
+nothing; `tokenward.keyring_relay` does that.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_TELLING = (b"auth-cache-dir", b"\\u", b"\\U", b"\\x")
+TELLING = (b"auth-cache-dir", b"\\u", b"\\U", b"\\x")
+"""A settings file without any of these bytes chooses no credentials directory."""
+
 _SCREEN = {
     "bus": "DBUS_SESSION_BUS_ADDRESS",
     "display": "DISPLAY",
@@ -68,12 +71,9 @@ def address() -> tuple[str, str | None] | None:
     state = _xdg("XDG_STATE_HOME", ".local/state", "tokenward")
     chosen = environ.get("TOKENWARD_DIR")
     if not chosen:
-        bases = [b for b in environ.get("XDG_CONFIG_DIRS", "").split(":") if b.startswith("/")]
-        files = [config_file(), _xdg("XDG_CONFIG_HOME", ".config", "uv/uv.toml", mac=False)]
-        files += [f"{base}/uv/uv.toml" for base in [*(bases or ["/etc/xdg"]), "/etc"]]
         if environ.get("UV_CONFIG_FILE") or os.path.lexists(f"{state}/trusted.json"):
             return None
-        if any(mark in data for data in map(read_start, files) for mark in _TELLING):
+        if any(mark in data for data in map(read_start, settings_files()) for mark in TELLING):
             return None
     ordinary = os.path.realpath(_xdg("XDG_DATA_HOME", ".local/share", "tokenward"))
     directory = os.path.realpath(chosen or ordinary)
@@ -81,9 +81,16 @@ def address() -> tuple[str, str | None] | None:
     if sys.platform == "darwin":
         shared[1] = os.confstr(_CS_DARWIN_USER_TEMP_DIR) or ""
     places = [f"{base.rstrip('/')}/tokenward" for base in shared if base.startswith("/")]
-    place = next(filter(_is_private, places), f"{state}/run")
-    name = "agent" if directory == ordinary else _directory_tag(directory)
+    place = next(filter(is_private, places), f"{state}/run")
+    name = "agent" if directory == ordinary else directory_tag(directory)
     return f"{place}/{name}.sock", directory
+
+
+def settings_files() -> list[str]:
+    """Return the files, which may not exist, that can choose the credentials directory."""
+    bases = [b for b in os.environ.get("XDG_CONFIG_DIRS", "").split(":") if b.startswith("/")]
+    files = [config_file(), _xdg("XDG_CONFIG_HOME", ".config", "uv/uv.toml", mac=False)]
+    return files + [f"{base}/uv/uv.toml" for base in [*(bases or ["/etc/xdg"]), "/etc"]]
 
 
 def recorded_address(directory: str) -> str | None:
@@ -94,9 +101,9 @@ def recorded_address(directory: str) -> str | None:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             host = f"{file.read().strip()}-{os.readlink('/proc/self/ns/pid')[5:-1]}"
     except OSError:
-        host = _directory_tag(os.uname().nodename)
+        host = directory_tag(os.uname().nodename)
     path = _xdg(
-        "XDG_STATE_HOME", ".local/state", f"tokenward/{_directory_tag(directory)}/agent-{host}"
+        "XDG_STATE_HOME", ".local/state", f"tokenward/{directory_tag(directory)}/agent-{host}"
     )
     try:
         found = os.lstat(path)
@@ -117,7 +124,7 @@ def is_listed(directory: str, service: str) -> bool | None:
     from hashlib import blake2s
 
     path = _xdg(
-        "XDG_STATE_HOME", ".local/state", f"tokenward/{_directory_tag(directory)}/stored.json"
+        "XDG_STATE_HOME", ".local/state", f"tokenward/{directory_tag(directory)}/stored.json"
     )
     try:
         held = json.loads(read_start(path, 1 << 24))
@@ -151,10 +158,17 @@ def _origin(service: str) -> str | None:
     return f"{scheme.lower()}://{host}{port}"
 
 
-def _directory_tag(text: str) -> str:
-    from hashlib import sha256
+def directory_tag(text: str) -> str:
+    """Return the tag of a credentials directory, as the protocol's places.py has it."""
+    data = text.encode("utf-8", "surrogateescape")
+    try:  # without OpenSSL, which hashlib loads
+        made = __import__("_sha2" if sys.version_info >= (3, 12) else "_sha256").sha256(data)
+    except ImportError:
+        import hashlib
 
-    return sha256(os.fsencode(text)).hexdigest()[:16]
+        made = hashlib.sha256(data)
+    digest: str = made.hexdigest()
+    return digest[:16]
 
 
 def _xdg(variable: str, default: str, name: str, *, mac: bool = True) -> str:
@@ -183,7 +197,8 @@ def read_start(path: str, most: int = 65536) -> bytes:
         return b""
 
 
-def _is_private(path: str) -> bool:
+def is_private(path: str) -> bool:
+    """Return whether this is a directory of the user, closed to others; always False on Windows."""
     if sys.platform == "win32":
         return False
     try:
@@ -249,6 +264,8 @@ def fetch(
         raise
     finally:
         connection.close()
+    if len(data) != 4 + int.from_bytes(data[:4], "big"):
+        raise ValueError(path)
     body = 6 + int.from_bytes(data[4:6], "big")
     return _read(data[:body], 6)[0], data[body:]
 

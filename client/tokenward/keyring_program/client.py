@@ -170,7 +170,9 @@ def _ask_agent(service: str, username: str | None) -> tuple[str, str] | None:
 def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str] | None:
     """Ask the agent at a socket. Raises Unavailable, _AgentAbsent if it is not the intended one."""
     try:
-        header, body = _fetch_with_consent(socket, asked)
+        header, body = fetch(socket, asked, READ_SECONDS)
+        if header.get("code") == "consent":
+            header, body = fetch(socket, {**asked, **screen()}, CONSENT_SECONDS)
         if header["ok"]:
             return header["username"], body.decode()
         if header["code"] in NOTHING:
@@ -210,7 +212,7 @@ def _without_agent(service: str, why: str = "") -> Unavailable:
 
 def _ask_by_relay(service: str, username: str | None) -> tuple[str, str] | None:
     try:
-        answer = _relay_with_consent(service, username)
+        answer = relay("get", service, username)
     except RelayError as refused:
         if refused.code in NOTHING:
             return None
@@ -224,26 +226,6 @@ def _ask_by_relay(service: str, username: str | None) -> tuple[str, str] | None:
     return answer["username"], answer["password"]
 
 
-def _fetch_with_consent(
-    socket: str, asked: dict[str, str | bool | None]
-) -> tuple[dict[str, Any], bytes]:
-    """Fetch, and again if the user has to approve; raises the exceptions of `fetch`."""
-    header, body = fetch(socket, asked, READ_SECONDS)
-    if header.get("code") == "consent":
-        header, body = fetch(socket, {**asked, **screen()}, CONSENT_SECONDS)
-    return header, body
-
-
-def _relay_with_consent(service: str, username: str | None) -> Any:
-    """Have a `get` relayed, and again if the user has to approve. Raises RelayError."""
-    try:
-        return relay("get", service, username)
-    except RelayError as refused:
-        if refused.code != "consent":
-            raise
-    return relay("get", service, username, seconds=CONSENT_SECONDS)
-
-
 def relay(
     op: str,
     service: str,
@@ -253,7 +235,8 @@ def relay(
 ) -> Any:
     """Have `get`, `set` or `del` done where tokenward is installed. Raises RelayError.
 
-    With `seconds` the user may be prompted, and the answer is waited for that long.
+    With `seconds` the user may be prompted, and the answer is waited for that long; a `get` that the
+    user has to approve is relayed again so.
     """
     import json
     import subprocess
@@ -282,6 +265,8 @@ def relay(
     except (OSError, ValueError, subprocess.SubprocessError):
         answer = {"code": "absent"}
         answer["message"] = "tokenward does not answer (`auth doctor` may say why)."
+    if answer.get("code") == "consent" and op == "get" and seconds is None:
+        return relay(op, service, username, seconds=CONSENT_SECONDS)
     if "code" in answer:
         stored = answer.get("stored")
         if answer["code"] in _NO_AGENT:

@@ -15,9 +15,9 @@ from tokenward.services.manager import Job
 from tokenward.transport import autostart
 
 if sys.platform == "win32":
-    from tokenward.transport import pipe_address as address
+    from tokenward.transport import pipe as local
 else:
-    from tokenward.transport import address
+    from tokenward.transport import unix as local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ def make_job(directories: Directories, environ: Mapping[str, str]) -> Job:
             "TOKENWARD_SOCK names the agent that is used here, and no service manager starts it.",
             "unset TOKENWARD_SOCK",
         )
-    made = address.make_runtime_directory
+    made = local.make_runtime_directory
     if sys.platform == "darwin":
-        made = address.lasting_directory
+        made = local.lasting_directory
     base = made(environ, directories.state)
     if base is None:
         raise CommandError(
@@ -57,7 +57,7 @@ def make_job(directories: Directories, environ: Mapping[str, str]) -> Job:
 
 def own_socket(directories: Directories, environ: Mapping[str, str]) -> str:
     """Return the address of the agent of these directories, however it is started."""
-    return _first(str(address.runtime_directory(environ, directories.state)), directories)
+    return _first(str(local.runtime_directory(environ, directories.state)), directories)
 
 
 def is_installed(manager: Manager, wanted: Job) -> bool:
@@ -92,4 +92,4 @@ def describe(
 
 
 def _first(base: str, directories: Directories) -> str:
-    return next(address.addresses(base, directories.credentials, directories.ordinary))
+    return next(local.addresses(base, directories.credentials, directories.ordinary))

@@ -22,10 +22,9 @@ from time import monotonic, sleep
 
 from tokenward.errors import CommandError
 from tokenward.files import reading, user_files
-from tokenward.services.control import Control
-from tokenward.services.manager import InstalledService, Job
+from tokenward.services.manager import Control, InstalledService, Job
 from tokenward.settings import directories
-from tokenward.transport import address
+from tokenward.transport import unix
 from tokenward_os.files import uid
 
 TYPE_CHECKING = False
@@ -151,8 +150,8 @@ def _remove_swept(socket: str) -> None:
 
     Raises CommandError if an agent serves there.
     """
-    folder = address.swept_directory()
-    if folder is None or os.path.dirname(socket) == folder or not address.is_private(folder):
+    folder = unix.swept_directory()
+    if folder is None or os.path.dirname(socket) == folder or not unix.is_private(folder):
         return
     for name in os.listdir(folder):
         if name.endswith(".lock") and not os.path.exists(f"{folder}/{name.removesuffix('.lock')}"):

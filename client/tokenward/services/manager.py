@@ -1,8 +1,16 @@
-"""The interface of a service manager for `auth agent install`: jobs and services."""
+"""A service manager for `auth agent install`: its interface, and the program that controls it."""
 
 from __future__ import annotations
 
+import subprocess
 from typing import NamedTuple, Protocol
+
+from tokenward.errors import CommandError
+from tokenward.light import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Job(NamedTuple):
@@ -52,3 +60,47 @@ class Manager(Protocol):
     def service(self) -> InstalledService | None:
         """Return the installed service, or None."""
         ...
+
+
+class Control(Record):
+    """`command` with its options, `name` for messages, and a limit of `seconds` for each call.
+
+    `environ` is its environment, None for ours. `look` is the hint if it fails, `stuck` the hint if
+    it did not end in time.
+    """
+
+    command: list[str]
+    name: str
+    seconds: int
+    look: str
+    stuck: str = ""
+    environ: Mapping[str, str] | None = None
+
+    def tell(self, *arguments: str) -> None:
+        """Run a command. Raises CommandError if it fails."""
+        answer = self.ask(*arguments)
+        if answer.returncode != 0:
+            said = answer.stderr.strip().splitlines()
+            why = f": {said[0].rstrip('.')}" if said else ""
+            raise CommandError(f"`{self.name} {arguments[0]}` failed{why}.", self.look)
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a query and return its result. Raises CommandError if it does not run or end."""
+        try:
+            return subprocess.run(
+                [*self.command, *arguments],
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=self.seconds,
+            )
+        except subprocess.TimeoutExpired:
+            raise CommandError(
+                f"`{self.name} {arguments[0]}` did not end in time.", self.stuck
+            ) from None
+        except OSError as error:
+            program = self.name.partition(" ")[0]
+            raise CommandError(f"`{program}` cannot be run: {error.strerror}.") from None

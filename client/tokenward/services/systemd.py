@@ -15,8 +15,7 @@ import shutil
 
 from tokenward.errors import CommandError
 from tokenward.files import reading, user_files
-from tokenward.services.control import Control
-from tokenward.services.manager import InstalledService, Job
+from tokenward.services.manager import Control, InstalledService, Job
 from tokenward.settings import directories
 
 TYPE_CHECKING = False
@@ -54,7 +53,7 @@ class Systemd:
             stuck="`systemctl --user list-jobs`",
             environ={**environ, "XDG_RUNTIME_DIR": runtime, "LC_ALL": "C"},
         )
-        self._folder = f"{_config(environ)}/systemd/user"
+        self._folder = f"{directories.config_base(environ, directories.home(environ))}/systemd/user"
 
     def install(self, job: Job) -> list[str]:
         """Install, as `Manager.install` says."""
@@ -158,11 +157,6 @@ def quote(word: str) -> str:
         raise CommandError(f"A unit of systemd cannot hold the path {word!r}.")
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
-
-
-def _config(environ: Mapping[str, str]) -> str:
-    base = environ.get("XDG_CONFIG_HOME", "")
-    return base if os.path.isabs(base) else f"{directories.home(environ)}/.config"
 
 
 def _properties(block: str) -> dict[str, str]:

@@ -28,7 +28,8 @@ from __future__ import annotations
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import parse_toml, read
-from tokenward.settings.index_definition import KINDS, Definition, env_form
+from tokenward.light import Record
+from tokenward.settings.service_names import KINDS, Definition, env_form
 from tokenward_protocol.messages import PROVIDERS
 from tokenward_protocol.urls import FIXED, is_name
 
@@ -47,39 +48,19 @@ ENV, RELAY = EXEC_WAYS = ("env", "relay")
 """How `auth exec` lets a command use credentials."""
 
 
-class Config:
+class Config(Record):
     """The contents of config.toml; empty if the file does not exist.
 
     `exec_way` is one of EXEC_WAYS; `ca` and `proxy` are for relays. None is what the file leaves out.
     """
 
-    __slots__ = (
-        "auth_cache_dir",
-        "ca",
-        "definitions",
-        "exec_way",
-        "file",
-        "keyring_provider",
-        "proxy",
-    )
-
-    def __init__(
-        self,
-        file: str,
-        auth_cache_dir: str | None = None,
-        keyring_provider: str | None = None,
-        definitions: tuple[Definition, ...] = (),
-        exec_way: str | None = None,
-        ca: str | None = None,
-        proxy: str | None = None,
-    ) -> None:
-        self.file = file
-        self.exec_way = exec_way
-        self.ca = ca
-        self.proxy = proxy
-        self.auth_cache_dir = auth_cache_dir
-        self.keyring_provider = keyring_provider
-        self.definitions = definitions
+    file: str
+    auth_cache_dir: str | None = None
+    keyring_provider: str | None = None
+    definitions: tuple[Definition, ...] = ()
+    exec_way: str | None = None
+    ca: str | None = None
+    proxy: str | None = None
 
 
 def load_config(path: str) -> Config:

@@ -17,6 +17,7 @@ import os
 import sys
 
 from tokenward.errors import CommandError
+from tokenward.light import Record
 from tokenward_os import user
 from tokenward_protocol import folder_trust, places
 
@@ -25,25 +26,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Directories:
+class Directories(Record):
     """Absolute paths; `credentials` and `ordinary` have their links resolved.
 
     `ordinary` is the default credentials directory; `chosen_by` names the setting that chose
     another one, or is "".
     """
 
-    __slots__ = ("chosen_by", "credentials", "ordinary", "state")
-
-    def __init__(self, credentials: str, ordinary: str, state: str, chosen_by: str = "") -> None:
-        self.credentials = credentials
-        self.ordinary = ordinary
-        self.state = state
-        self.chosen_by = chosen_by
+    credentials: str
+    ordinary: str
+    state: str
+    chosen_by: str = ""
 
     @property
     def state_folder(self) -> str:
         """The folder of this credentials directory in the state directory."""
-        return os.path.join(self.state, places.directory_tag(self.credentials))
+        from tokenward.keyring_program.agent_client import directory_tag
+
+        return os.path.join(self.state, directory_tag(self.credentials))
 
 
 def home(environ: Mapping[str, str]) -> str:
@@ -60,6 +60,12 @@ def config_file(environ: Mapping[str, str]) -> str:
     if named := environ.get("TOKENWARD_CONFIG"):
         return _require_text(os.path.abspath(named))
     return f"{_require_text(places.config_directory(sys.platform, environ, home(environ)))}/config.toml"
+
+
+def config_base(environ: Mapping[str, str], home: str) -> str:
+    """Return the folder of other tools' configuration; on macOS it is the same."""
+    named = environ.get("XDG_CONFIG_HOME", "")
+    return named.rstrip("/") if os.path.isabs(named) else f"{home}/.config"
 
 
 def state(environ: Mapping[str, str]) -> str:

@@ -9,8 +9,10 @@ Every file is read at most once, and only when a setting in it is needed.
 | names | `config.toml`, `~/.pypirc`, user and system `uv.toml`; then the project |
 | names by which a variable may hold a secret | the same, without files at the working directory |
 
-A project that is not trusted (trust.py) only defines names; what else it would choose is in
-`notices`. A project file that cannot be read is in there, too, and defines nothing, as with uv; a
+A checkout must not choose where a vault lies or which provider holds a secret. So a project that is
+not trusted only defines names; what else it would choose is in `notices`. The user trusts exactly one
+file, at one path and with one content (`auth trust DIR`); one changed byte ends that. Only the path
+and a SHA-256 are stored, in `trusted.json` of the state directory, never the content. A project file that cannot be read is in there, too, and defines nothing, as with uv; a
 broken file of the user's own is an error.
 """
 
@@ -19,7 +21,8 @@ from __future__ import annotations
 import os
 
 from tokenward.errors import CommandError
-from tokenward.once import once
+from tokenward.files.own_folders import Memory
+from tokenward.light import Record, once
 from tokenward.settings import config_toml as config
 from tokenward.settings import directories, uv_toml
 from tokenward.settings.service_names import Names
@@ -30,19 +33,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenward.settings import pypirc
-    from tokenward.settings.trust import TrustedFiles
     from tokenward.settings.uv_toml import UvSettings
 
 
-class Provider:
+class Provider(Record):
     """A chosen provider; None lets the agent choose. Only a flag is `explicit`."""
 
-    __slots__ = ("chosen_by", "explicit", "name")
-
-    def __init__(self, name: str | None, chosen_by: str = "", explicit: bool = False) -> None:
-        self.name = name
-        self.chosen_by = chosen_by
-        self.explicit = explicit
+    name: str | None
+    chosen_by: str = ""
+    explicit: bool = False
 
 
 def settings_here(environ: Mapping[str, str]) -> Settings:
@@ -173,7 +172,7 @@ class Settings:
     def trust(self, directory: str) -> tuple[str, bool]:
         """Trust the current settings in `directory`; return their file, and whether that is new.
 
-        Raises CommandError if there are none.
+        Raises CommandError if there are none, or if that cannot be recorded.
         """
         from pathlib import Path
 
@@ -181,13 +180,18 @@ class Settings:
         found = uv_toml.settings_in(path)
         if found is None:
             raise CommandError(f"{path} has neither uv.toml nor a pyproject.toml with [tool.uv].")
-        return found.file, self._trusted_files.add(found)
+        if self._is_trusted(found):
+            return found.file, False
+        self._trusted.save(self._trusted.load() | {os.path.realpath(found.file): _digest(found)})
+        return found.file, True
+
+    def _is_trusted(self, settings: UvSettings) -> bool:
+        return self._trusted.load().get(os.path.realpath(settings.file)) == _digest(settings)
 
     @once
-    def _trusted_files(self) -> TrustedFiles:
-        from tokenward.settings.trust import TrustedFiles
-
-        return TrustedFiles(directories.state(self.environ))
+    def _trusted(self) -> Memory:
+        """Paths and digests of trusted files."""
+        return Memory(f"{directories.state(self.environ)}/trusted.json")
 
     @once
     def _users_uv(self) -> list[UvSettings]:
@@ -205,7 +209,7 @@ class Settings:
         project = self.project
         if project is None or not (project.auth_cache_dir or project.keyring_provider):
             return self._users_uv
-        return [project, *self._users_uv] if project in self._trusted_files else self._users_uv
+        return [project, *self._users_uv] if self._is_trusted(project) else self._users_uv
 
     def _judge_project(self) -> None:
         """Add a notice of what an untrusted project sets."""
@@ -224,3 +228,9 @@ class Settings:
 def _is_fixed(path: str | None) -> bool:
     """Return whether the working directory has no influence on which file this is."""
     return not path or os.path.isabs(path)
+
+
+def _digest(settings: UvSettings) -> str:
+    from hashlib import sha256
+
+    return sha256(settings.data).hexdigest()

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import read
-from tokenward.settings.index_definition import Definition
+from tokenward.light import Record
+from tokenward.settings.service_names import Definition
 from tokenward_protocol import urls
 from tokenward_protocol.urls import FIXED, ServiceError, display
 
@@ -23,19 +24,14 @@ if TYPE_CHECKING:
 _NO_SERVERS = {"distutils", "server-login"}
 
 
-class Server:
+class Server(Record):
     """One server of a .pypirc; the URL may hold a password, so the repr has neither."""
 
-    __slots__ = ("file", "name", "password", "url", "username")
-
-    def __init__(
-        self, name: str, url: str, username: str | None, password: str | None, file: str
-    ) -> None:
-        self.name = name
-        self.url = url
-        self.username = username
-        self.password = password
-        self.file = file
+    name: str
+    url: str
+    username: str | None
+    password: str | None
+    file: str
 
     @property
     def key(self) -> str | None:

@@ -12,7 +12,7 @@ are the same), unless that could be two different ones.
 from __future__ import annotations
 
 from tokenward.errors import CommandError, sayable
-from tokenward.settings.index_definition import Definition, env_form
+from tokenward.light import Record
 from tokenward_protocol.urls import (
     FIXED,
     ServiceError,
@@ -25,10 +25,36 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+
+ANACONDA, AZURE, DEVPI, GITLAB, JFROG = KINDS = ("anaconda", "azure", "devpi", "gitlab", "jfrog")
+"""The kinds of index that a file may give, if the URL does not tell."""
+
+
+class Definition(Record):
+    """The definition of `name` in `file`.
+
+    `url` is for installing and `auth token`; `publish_url` is None if uploads go to the same place.
+    Both are as written, so they may hold user info and stay out of the repr. `url` is "" if the
+    file has no URL. `kind` is one of KINDS, or "".
+    """
+
+    name: str
+    url: str
+    file: str
+    publish_url: str | None = None
+    username: str | None = None
+    kind: str = ""
+
+
+def env_form(name: str) -> str:
+    """Return a name as in UV_INDEX_<NAME>_…: upper case, and `_` for all but ASCII letters and digits."""
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name).upper()
+
+
 _FIXED = {env_form(name): name for name in FIXED}
 
 
-class Service:
+class Service(Record):
     """The meaning of SERVICE.
 
     `key` is for `auth token` and index variables, `publish_key` for uploads; `url` and
@@ -37,45 +63,17 @@ class Service:
     `name`; with `from_project` the user should see `NAME is URL (FILE)`.
     """
 
-    __slots__ = (
-        "default_username",
-        "file",
-        "from_project",
-        "key",
-        "name",
-        "notice",
-        "password",
-        "publish_key",
-        "publish_url",
-        "url",
-        "username",
-    )
-
-    def __init__(
-        self,
-        key: str,
-        url: str,
-        publish_key: str,
-        publish_url: str,
-        username: str | None = None,
-        password: str | None = None,
-        default_username: str | None = None,
-        name: str | None = None,
-        file: str | None = None,
-        from_project: bool = False,
-        notice: str = "",
-    ) -> None:
-        self.key = key
-        self.url = url
-        self.publish_key = publish_key
-        self.publish_url = publish_url
-        self.username = username
-        self.password = password
-        self.default_username = default_username
-        self.name = name
-        self.file = file
-        self.from_project = from_project
-        self.notice = notice
+    key: str
+    url: str
+    publish_key: str
+    publish_url: str
+    username: str | None = None
+    password: str | None = None
+    default_username: str | None = None
+    name: str | None = None
+    file: str | None = None
+    from_project: bool = False
+    notice: str = ""
 
     @property
     def for_uploads(self) -> Service:

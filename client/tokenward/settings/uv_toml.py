@@ -10,8 +10,9 @@
 https://docs.astral.sh/uv/concepts/configuration-files/
 
 Besides today's `[[index]]` with `name`, `url`, `publish-url`, the forms `index = "URL"`,
-`index-url`, `extra-index-url` and `extra-index-urls` are read. So are `keyring-provider` and `auth-cache-dir`;
-effective.py decides whether they are obeyed. Nothing is written.
+`index-url`, `extra-index-url` and `extra-index-urls` are read. So are `keyring-provider`, unless
+`auth setup` wrote it, and `auth-cache-dir`; effective.py decides whether they are obeyed. Nothing is
+written.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import os
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import parse_toml, read, upward
-from tokenward.settings.index_definition import Definition
+from tokenward.light import Record
+from tokenward.settings.service_names import Definition
 from tokenward_protocol import places
 
 TYPE_CHECKING = False
@@ -29,49 +31,30 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class UvSettings:
+UV_PROVIDER = ("keyring-provider", "subprocess")
+"""The setting by which uv asks a `keyring` program, as `auth setup` writes it."""
+
+
+class UvSettings(Record):
     """The settings for indexes and credentials in one of uv's files."""
 
-    __slots__ = (
-        "auth_cache_dir",
-        "data",
-        "definitions",
-        "explicit",
-        "file",
-        "has_default",
-        "keyring_provider",
-        "searched",
-        "unnamed",
-    )
-
-    def __init__(
-        self,
-        file: str,
-        data: bytes,
-        definitions: tuple[Definition, ...] = (),
-        unnamed: tuple[str, ...] = (),
-        keyring_provider: str | None = None,
-        auth_cache_dir: str | None = None,
-        searched: tuple[str, ...] = (),
-        explicit: tuple[str, ...] = (),
-        has_default: bool = False,
-    ) -> None:
-        self.file = file
-        self.data = data
-        self.definitions = definitions
-        self.unnamed = unnamed
-        self.keyring_provider = keyring_provider
-        self.auth_cache_dir = auth_cache_dir
-        self.searched = searched
-        self.explicit = explicit
-        self.has_default = has_default
+    file: str
+    data: bytes
+    definitions: tuple[Definition, ...] = ()
+    unnamed: tuple[str, ...] = ()
+    keyring_provider: str | None = None
+    auth_cache_dir: str | None = None
+    searched: tuple[str, ...] = ()
+    explicit: tuple[str, ...] = ()
+    has_default: bool = False
 
     @property
     def chosen_provider(self) -> str | None:
         """The provider that the user chose: not the one that `auth setup` wrote."""
-        from tokenward.settings.setup_mark import has_our_provider
+        from tokenward.files.draft import NOTE
 
-        return None if has_our_provider(self.data) else self.keyring_provider
+        ours = f'{NOTE}\n{UV_PROVIDER[0]} = "{UV_PROVIDER[1]}"'.encode()
+        return None if ours in self.data.replace(b"\r\n", b"\n") else self.keyring_provider
 
 
 def user_settings(environ: Mapping[str, str], home: str) -> UvSettings | None:

@@ -20,31 +20,22 @@ from tokenward.errors import CommandError
 from tokenward.files import user_files
 from tokenward.files.atomic_write import unfinished_copies
 from tokenward.files.reading import read
+from tokenward.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 
-class JournalEntry:
+class JournalEntry(Record):
     """What was done to one file; `made` is true if setup created it."""
 
-    __slots__ = ("digest", "inserted", "made", "over", "part")
-
-    def __init__(
-        self,
-        part: str,
-        made: bool = False,
-        over: bool = False,
-        inserted: list[str] | None = None,
-        digest: str = "",
-    ) -> None:
-        self.part = part
-        self.made = made
-        self.over = over
-        self.inserted = [] if inserted is None else inserted
-        self.digest = digest
+    part: str
+    made: bool = False
+    over: bool = False
+    inserted: Sequence[str] = ()
+    digest: str = ""
 
 
 def parts(state: str) -> list[str]:
@@ -85,7 +76,7 @@ class Journal:
             user_files.remove(self.path)
             return
         files = {
-            path: {key: getattr(entry, key) for key in JournalEntry.__slots__}
+            path: {key: getattr(entry, key) for key in JournalEntry.__annotations__}
             for path, entry in self.files.items()
         }
         text = json.dumps({"version": 1, "files": files, "folders": self.folders}, indent=1)
@@ -119,7 +110,7 @@ def _entry(found: dict[str, Any]) -> JournalEntry:
     """Parse an entry. Raises TypeError, also for wrong keys."""
     entry = JournalEntry(**found)
     kinds = (entry.part, str), (entry.made, bool), (entry.over, bool), (entry.digest, str)
-    lines = entry.inserted if isinstance(entry.inserted, list) else [None]
+    lines = entry.inserted if isinstance(entry.inserted, list | tuple) else [None]
     if not all(isinstance(value, kind) for value, kind in (*kinds, *((it, str) for it in lines))):
         raise TypeError
     return entry

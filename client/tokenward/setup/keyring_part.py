@@ -7,21 +7,27 @@
   `$XDG_CONFIG_HOME/python_keyring`, else `~/.config/python_keyring` (on macOS too), as in
   keyring.util.platform_.
 - `~/.local/bin/keyring`, for uv, and for pip and pdm if the library is not installed.
+
+Some variables keep tools from asking tokenward, whatever these files say. Such a variable may be
+intended (many a CI image has keyring's null backend) and is left alone; setup and doctor report its
+effect. The only value that is shown is the name of a backend.
 """
 
 from __future__ import annotations
 
 import os
 
+from tokenward.files import ini
 from tokenward.keyring_program import standalone
-from tokenward.setup import ini
-from tokenward.setup.step import SettingsEdit, WholeFile
+from tokenward.setup.work import SettingsEdit, WholeFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Final
 
-    from tokenward.setup.draft import Draft
+    from tokenward.files.draft import Draft
+
 
 PART = "keyring"
 BACKEND = f"{standalone.MODULE}.Keyring"
@@ -65,3 +71,33 @@ def module_path(state: str) -> str:
 def program_path(home: str) -> str:
     """Return the path of the `keyring` program."""
     return f"{home}/.local/bin/keyring"
+
+
+VARIABLE: Final = "PYTHON_KEYRING_BACKEND"
+"""The keyring library obeys it before its keyringrc.cfg."""
+
+_OURS: Final = {BACKEND, "tokenward.keyring_backend.Keyring"}
+
+_OFF: Final = {"disabled", "false", "0", "no", "off"}
+_TOOLS: Final = {
+    "UV_KEYRING_PROVIDER": "uv",
+    "PIP_KEYRING_PROVIDER": "pip",
+    "POETRY_KEYRING_ENABLED": "poetry",
+}
+
+
+def variable_problems(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield which variable keeps which tools from asking, as a sentence and a hint."""
+    chosen = environ.get(VARIABLE, "").strip()
+    if chosen and chosen not in _OURS:
+        name = chosen if chosen.replace(".", "").isidentifier() else "another backend"
+        yield (
+            f"{VARIABLE} is {name}, so the keyring library asks that in every tool, not tokenward.",
+            f"`unset {VARIABLE}`, and remove it from your shell's profile",
+        )
+    for variable, tool in _TOOLS.items():
+        if environ.get(variable, "").strip().lower() in _OFF:
+            yield (
+                f"{variable} makes {tool} ask no keyring, so it does not ask tokenward either.",
+                f"`unset {variable}`, and remove it from your shell's profile",
+            )

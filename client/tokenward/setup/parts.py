@@ -13,15 +13,15 @@ import sys
 
 from tokenward.errors import CommandError
 from tokenward.settings import directories
-from tokenward.setup import keyring_part, pip_part, pypirc_part, uv_part
+from tokenward.setup import keyring_part, settings_parts
 from tokenward_protocol import places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tokenward.setup.accounts import Accounts
-    from tokenward.setup.step import SettingsEdit, WholeFile
+    from tokenward.setup.settings_parts import Accounts
+    from tokenward.setup.work import SettingsEdit, WholeFile
 
 TOOLS: dict[str, tuple[str, ...]] = {
     "keyring": ("keyring",),
@@ -87,22 +87,17 @@ def steps(
     parts: Sequence[str], environ: Mapping[str, str], accounts: Accounts
 ) -> Iterator[WholeFile | SettingsEdit]:
     """Yield the steps of these parts, file by file."""
-    home, config = directories.home(environ), config_folder(environ)
+    home = directories.home(environ)
+    config = directories.config_base(environ, home)
     if "keyring" in parts:
         state = directories.state(environ)
         yield from keyring_part.steps(config, state, home, sys.executable)
     if "uv" in parts:
-        yield uv_part.settings_edit(places.uv_file(environ, home), accounts)
+        yield settings_parts.uv_edit(places.uv_file(environ, home), accounts)
     if "pip" in parts:
-        yield pip_part.settings_edit(pip_part.path(sys.platform, config, home))
+        yield settings_parts.pip_edit(settings_parts.pip_conf(sys.platform, config, home))
     if "pypirc" in parts:
-        yield pypirc_part.settings_edit(home, accounts)
-
-
-def config_folder(environ: Mapping[str, str]) -> str:
-    """Return the configuration folder of keyring, uv and pip."""
-    named = environ.get("XDG_CONFIG_HOME", "")
-    return named.rstrip("/") if os.path.isabs(named) else f"{directories.home(environ)}/.config"
+        yield settings_parts.pypirc_edit(home, accounts)
 
 
 def program_problem(environ: Mapping[str, str]) -> tuple[str, str] | None:

@@ -1,45 +1,154 @@
-"""Writing the files of the steps, and undoing it, with the journal.
+"""The files that setup writes: what is to change in each, writing it, and undoing it by the journal.
 
-Each file is independent: a refused one does not stop the others. The reasons for refusals are
-collected here, and the command prints them.
+A `WholeFile` file is entirely ours. A `SettingsEdit` file is the user's own and gets a few lines of
+ours. `plan_change` looks and changes nothing; its result is a `FileChange`. Each file is independent:
+a refused one does not stop the others. The reasons for refusals are collected here, and the command
+prints them.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from hashlib import sha256
 
 from tokenward.errors import CommandError
 from tokenward.files import user_files
-from tokenward.setup.draft import without
+from tokenward.files.draft import Draft, ForeignSettingError, UneditableFileError, without
+from tokenward.files.reading import read
+from tokenward.keyring_program import standalone
+from tokenward.light import Record
 from tokenward.setup.journal import JournalEntry
-from tokenward.setup.step import FileChange, WholeFile, digest, read_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tokenward.setup.journal import Journal
 
 
-@dataclass(slots=True)
+class WholeFile(Record):
+    """A file of ours. `mode` is its permissions, `hint` helps if another file is in its place.
+
+    With `alone` its folder must hold nothing else, and must be closed to other users.
+    """
+
+    part: str
+    path: str
+    text: str
+    mode: int
+    hint: str
+    alone: bool = False
+
+
+class SettingsEdit(Record):
+    """Lines of ours in a settings file.
+
+    `edit(draft, over)` inserts them and returns notes for the user; it raises ForeignSettingError
+    (unless `over`) and UneditableFileError. `lines` describes them, for a hint. `needs` is the file
+    that they lead to: without it they would do harm.
+    """
+
+    part: str
+    path: str
+    edit: Callable[[Draft, bool], list[str]]
+    lines: str
+    needs: str = ""
+
+    @property
+    def hint(self) -> str:
+        """What helps if the lines cannot be inserted."""
+        return f"to use tokenward, write there: {self.lines}"
+
+
+class FileChange(Record):
+    """The state of a file: `before` is None if it does not exist, `after` the wanted text."""
+
+    step: WholeFile | SettingsEdit
+    before: str | None
+    after: str
+    inserted: tuple[str, ...] = ()
+    over: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_changes(self) -> bool:
+        """Return whether there is anything to write."""
+        return self.before != self.after
+
+    @property
+    def summary(self) -> str:
+        """Return a sentence on what will be done to the file."""
+        if isinstance(self.step, WholeFile):
+            return f"{self.step.path} will be {'created' if self.before is None else 'rewritten'}."
+        verb = "will be created with" if self.before is None else "will get"
+        return f"{self.step.path} {verb} {self.step.lines}."
+
+
+def plan_change(
+    step: WholeFile | SettingsEdit, known: JournalEntry | None, *, over: bool = False
+) -> FileChange:
+    """Look at a step's file; `known` is its entry in the journal.
+
+    Raises ForeignSettingError and UneditableFileError as the step's edit does (also if another file
+    is in the place of a whole one), CommandError if it cannot be read.
+    """
+    text = read_text(step.path)
+    if isinstance(step, WholeFile):
+        if text is not None and not _is_ours(text, step, known):
+            raise ForeignSettingError
+        return FileChange(step, text, step.text)
+    if known and text is not None and (notes := _notes_if_said(step, text)) is not None:
+        return FileChange(step, text, text, notes=tuple(notes))
+    over = over or bool(known and known.over)
+    draft = Draft(without(text or "", known.inserted)[0] if known else text or "")
+    notes = step.edit(draft, over)
+    return FileChange(step, text, draft.text, tuple(draft.inserted), over, tuple(notes))
+
+
+def _notes_if_said(step: SettingsEdit, text: str) -> list[str] | None:
+    """Return the notes on a text that has all of it already, wherever; else None."""
+    draft = Draft(text)
+    try:
+        notes = step.edit(draft, False)
+    except (ForeignSettingError, UneditableFileError):
+        return None
+    return None if draft.inserted else notes
+
+
+def read_text(path: str) -> str | None:
+    """Return a file's text, other bytes than UTF-8 as surrogates, or None if it does not exist.
+
+    Raises CommandError if it cannot be read, or is a dangling link.
+    """
+    data = read(path)
+    if data is None and os.path.islink(path):
+        raise CommandError(f"{path} is a dangling link.", f"`ls -l {path}`")
+    return None if data is None else data.decode("utf-8", "surrogateescape")
+
+
+def digest(text: str) -> str:
+    """Return the digest by which a whole file is recognised."""
+    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _is_ours(text: str, step: WholeFile, known: JournalEntry | None) -> bool:
+    marked = standalone.MARK in text[:4096]
+    return text == step.text or marked or bool(known and known.digest == digest(text))
+
+
 class SetupOutcome:
     """The outcome for each path; `refused` has the reasons."""
 
-    written: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    refused: dict[str, CommandError] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.unchanged: list[str] = []
+        self.removed: list[str] = []
+        self.refused: dict[str, CommandError] = {}
 
     def to_json(self) -> dict[str, list[str]]:
         """Return it as JSON has it."""
-        return {
-            "written": self.written,
-            "unchanged": self.unchanged,
-            "removed": self.removed,
-            "refused": list(self.refused),
-        }
+        return {**vars(self), "refused": list(self.refused)}
 
 
 def do(looks: Sequence[FileChange], journal: Journal, outcome: SetupOutcome) -> None:

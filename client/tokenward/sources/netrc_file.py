@@ -23,8 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tokenward.sources.found import Span
-    from tokenward.sources.known import KnownIndexes
+    from tokenward.files.draft import Span
+    from tokenward.sources.found import KnownIndexes
 
 _VALUE = re.compile(r'"(?:[^"\\]|\\.)*"|(?:[^ \t\r\n\\]|\\.)+', re.DOTALL)
 _WORD = re.compile(rf"#[^\n]*|{_VALUE.pattern}", re.DOTALL)

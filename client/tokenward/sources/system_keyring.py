@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from keyring.backend import KeyringBackend
 
-    from tokenward.sources.known import KnownIndex, KnownIndexes
+    from tokenward.sources.found import KnownIndex, KnownIndexes
 
 SECONDS = 60
 """Seconds that a keyring may take in all: the user may have to unlock it."""

@@ -18,9 +18,9 @@ from tokenward_os.user import NEEDED
 from tokenward_protocol.messages import VARIABLES
 
 if sys.platform == "win32":
-    from tokenward.windows.spawning import Spawned
+    from tokenward.windows.process import Spawned
 else:
-    from tokenward.transport.spawn import Spawned
+    from tokenward.transport.process import Spawned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

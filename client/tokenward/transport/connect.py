@@ -4,29 +4,31 @@
         answer = agent.ask("fetch", service="https://index.example/")
 
 The address is the one in `$TOKENWARD_SOCK`, else this user's own address for the directory, else
-the one that the agent recorded in the directory's state folder: it may have been started in another
-environment. connection.py speaks with it.
+the one that the agent recorded in the directory's state folder (docs/PROTOCOL.md, "Transport and
+who may speak"): it may have been started in another environment. A record is trusted as little as
+any other address: the file has to be the user's own and closed to other users, and the client checks
+the socket's owner and the server's user id. connection.py speaks with the agent.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from time import monotonic, sleep
 
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward.files import own_folders
+from tokenward.light import Record
 from tokenward.transport.connection import ANSWER_SECONDS, AgentError, AgentLost, Answer, Connection
 from tokenward_os import user
-from tokenward_os.files import missing
+from tokenward_os.files import SAFE, missing, uid
 from tokenward_protocol import places
 
 if sys.platform == "win32":
-    from tokenward.transport import pipe_address as address
-    from tokenward.transport.pipe_stream import open_stream
+    from tokenward.transport import pipe as local
 else:
-    from tokenward.transport import address
-    from tokenward.transport.socket_stream import open_stream
+    from tokenward.transport import unix as local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +49,9 @@ __all__ = [
 
 _ROUNDS = 5
 """How often an agent is looked for again when one was started, replaced or is starting."""
+
+_MOST_RECORD = 4096
+"""The maximum length of a record in bytes: a socket's path is shorter."""
 
 
 def connect(
@@ -75,7 +80,7 @@ def connect(
     if found := own_folders.objection(directory, f"{state}/"):
         raise AgentUnreachable(f"{found.sentence}.", found.hint)
     may_start = start and environ.get("TOKENWARD_NO_AUTOSTART", "") in {"", "0"}
-    look = address.make_runtime_directory if may_start else address.runtime_directory
+    look = local.make_runtime_directory if may_start else local.runtime_directory
     base = look(environ, state)
     if base is None and may_start:
         raise _no_place_error(f"{state}/run")
@@ -113,28 +118,19 @@ def _no_place_error(last: str) -> AgentUnreachable:
     )
 
 
-class _Search:
+class _Search(Record):
     """Looks for the agent of a directory: first at this environment's addresses, in `base`.
 
     Then at its recorded address, below `state`, which is rarely needed. With `asleep` no agent may be
     started, not even by a service manager.
     """
 
-    def __init__(
-        self,
-        directory: str,
-        ordinary: str,
-        base: str | None,
-        state: str,
-        environ: Mapping[str, str],
-        asleep: Asleep | None,
-    ) -> None:
-        self._directory = directory
-        self._ordinary = ordinary
-        self._base = base
-        self._state = state
-        self._environ = environ
-        self._asleep = asleep
+    directory: str
+    ordinary: str
+    base: str | None
+    state: str
+    environ: Mapping[str, str]
+    asleep: Asleep | None
 
     def find(self) -> Connection | str | None:
         """Return a connection, or the address for a new agent; None if another look may help.
@@ -156,22 +152,22 @@ class _Search:
                 busy = error  # another agent has the directory: the next address may be its
         if busy is not None:
             raise busy
-        if free is None and self._base is None:
-            raise _absent_error(self._asleep is None)
+        if free is None and self.base is None:
+            raise _absent_error(self.asleep is None)
         return free
 
     def start(self, path: str) -> None:
         """Start an agent; if another one is starting or ending, wait a moment for it."""
         from tokenward.transport import autostart
 
-        began = autostart.start(self._directory, path, self._state, self._environ)
+        began = autostart.start(self.directory, path, self.state, self.environ)
         if began != autostart.RUNNING:
             return
         deadline = monotonic() + 1
         while monotonic() < deadline:
             for there in filter(None, (path, self.recorded())):
                 try:
-                    open_stream(there).close()
+                    local.open_stream(there).close()
                 except AgentUnreachable:
                     continue
                 return
@@ -180,8 +176,8 @@ class _Search:
     def addresses(self) -> Iterator[tuple[str, bool]]:
         """Yield the addresses, likeliest first, and whether each is one of this environment."""
         own = set()
-        if self._base is not None:
-            for path in address.addresses(self._base, self._directory, self._ordinary):
+        if self.base is not None:
+            for path in local.addresses(self.base, self.directory, self.ordinary):
                 own.add(path)
                 yield path, True
         elsewhere = self.recorded()
@@ -190,20 +186,16 @@ class _Search:
 
     def recorded(self) -> str | None:
         """Return the address that the agent has recorded."""
-        from tokenward.transport import recorded_address
-
-        return recorded_address.recorded_address(
-            f"{self._state}/{places.directory_tag(self._directory)}"
-        )
+        return recorded_address(f"{self.state}/{places.directory_tag(self.directory)}")
 
     def _greet(self, path: str, *, is_own: bool) -> Connection | None:
         """Connect to an agent; None if it serves another directory, or is not what it claims."""
         if is_own:
-            if self._asleep is not None and self._asleep(path, self._environ):
+            if self.asleep is not None and self.asleep(path, self.environ):
                 raise _absent_error(wanted=False)
-            return _connect_and_greet(path, self._directory)
+            return _connect_and_greet(path, self.directory)
         try:
-            return _connect_and_greet(path, self._directory)
+            return _connect_and_greet(path, self.directory)
         except AgentLost:
             raise
         except AgentUnreachable:
@@ -213,7 +205,7 @@ class _Search:
 def _connect_to(path: str) -> Connection:
     """Connect to the agent at the address that the user set."""
     try:
-        connection = Connection(open_stream(path), None)
+        connection = Connection(local.open_stream(path), None)
     except AgentAbsent:
         raise AgentAbsent(
             f"No agent answers at {path}, which TOKENWARD_SOCK names.",
@@ -229,7 +221,7 @@ def _connect_to(path: str) -> Connection:
 
 def _connect_and_greet(path: str, directory: str) -> Connection | None:
     """Connect to an agent of our own; None if it serves another directory."""
-    stream = open_stream(path)
+    stream = local.open_stream(path)
     if stream.stranger is not None:
         stream.close()
         raise AgentUnreachable(
@@ -255,3 +247,33 @@ def _absent_error(wanted: bool) -> AgentAbsent:
             "`auth agent start` starts it",
         )
     return AgentAbsent("No agent is running.", "`auth agent start` starts it")
+
+
+def recorded_address(state_folder: str) -> str | None:
+    """Return the recorded address of this host's agent, which may be gone by now, or None."""
+    if sys.platform == "win32":
+        return None  # the name of its pipe depends on no variable
+    try:
+        file = os.open(f"{state_folder}/{host_record_name()}", os.O_RDONLY | SAFE)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != uid() or found.st_mode & 0o022:
+            return None
+        text = os.read(file, _MOST_RECORD).decode()
+    except (OSError, UnicodeError):
+        return None
+    finally:
+        os.close(file)
+    path, end, _ = text.partition("\n")
+    return path if end and os.path.isabs(path) and "\0" not in path else None
+
+
+def host_record_name() -> str:
+    """Return the name of this host's record."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    from tokenward_os import user
+
+    return places.record_name(*user.marks())

@@ -1,28 +1,44 @@
 """One connection to an agent: requests, answers, and the errors in between.
 
 Requests are sent one at a time, each with a deadline. An answer "not ok" is an `AgentError`, and
-callers decide by its `code`. A silent agent or a violation of the protocol is an
-`AgentUnreachable`; then the connection is closed, because a late answer would be taken for that of another request. An
+callers decide by its `code`. A silent agent or a violation of the protocol is an `AgentUnreachable`;
+then the connection is closed, because a late answer would be taken for that of another request. An
 agent of another user is only ever asked for a credential.
+
+The stream below (unix.py, pipe.py) has `send`, `receive`, `withdraw` and `close`. `stranger` is its
+owner if that is neither this user nor the system (root), else None. A `deadline` is a moment of
+`time.monotonic`; past it, TimeoutError is raised. If the peer is gone, another OSError is.
+
+An agent outlives sessions, and may have been started in another one: it prompts the user on the
+screen, and opens keyrings by the bus, that a request names.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from time import monotonic
 
 from tokenward.errors import AgentUnreachable, CommandError
+from tokenward.light import Record
 from tokenward_protocol import VERSION, LocalError, RemoteError
 from tokenward_protocol.frames import PREFIX, find_frame, make_frame
-from tokenward_protocol.messages import make_request
+from tokenward_protocol.messages import VARIABLES, make_request
 from tokenward_protocol.packing import unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Any, NoReturn, Self
 
-    from tokenward.transport.stream import Stream
     from tokenward_protocol.packing import Value
+
+    if sys.platform == "win32":
+        from tokenward.transport.pipe import PipeStream as Stream
+    else:
+        from tokenward.transport.unix import SocketStream as Stream
+
 
 ANSWER_SECONDS = 10.0
 """Seconds that an agent may take to answer, unless the caller sets another limit."""
@@ -41,14 +57,11 @@ class AgentLost(AgentUnreachable):
     """The agent hung up before its answer: it was ending, or did not start."""
 
 
-class Answer:
+class Answer(Record):
     """An answer: `header`, and in `body` the secret if one was asked for."""
 
-    __slots__ = ("body", "header")
-
-    def __init__(self, header: dict[str, Any], body: bytes) -> None:
-        self.header = header
-        self.body = body
+    header: dict[str, Any]
+    body: bytes
 
     def __repr__(self) -> str:
         return f"<Answer, {len(self.body)} bytes of body>"
@@ -198,3 +211,24 @@ def _error_of(header: dict[str, Any]) -> AgentError:
 def _version_numbers(version: object) -> tuple[int, ...]:
     """Return the numbers of a version, for comparing; text that is not a number counts as 0."""
     return tuple(int(n) if n.isascii() and n.isdigit() else 0 for n in str(version).split("."))
+
+
+def session_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the arguments by which an agent finds the requester's keyring and screen."""
+    return {key: environ[name] for key, name in VARIABLES.items() if environ.get(name)}
+
+
+def prompt_arguments(environ: Mapping[str, str]) -> dict[str, str | bool]:
+    """Return the arguments that let an agent prompt the user, for whom this process waits."""
+    found: dict[str, str | bool] = {"attended": True, **session_variables(environ)}
+    if term := environ.get("TERM"):
+        found["term"] = term
+    if sys.platform == "win32":
+        return found
+    for descriptor in (0, 1, 2):
+        try:
+            found["tty"] = os.ttyname(descriptor)
+            break
+        except OSError:
+            continue
+    return found

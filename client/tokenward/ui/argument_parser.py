@@ -69,35 +69,82 @@ class Parser(argparse.ArgumentParser):
         if sys.version_info >= (3, 14):
             self.color = False  # help is data, so it has no colour
         add = self.add_argument_group("options of every command").add_argument
+
+        def add_choice(name: str, words: Sequence[str], default: str, what: str) -> None:
+            said = f"{what} (default: {default})"
+            add(name, type=one_of(words), metavar="|".join(words), default=default, help=said)
+
         add("-q", "--quiet", action="store_true", help="print only errors")
-        add(
-            "-v",
-            "--verbose",
-            action="store_true",
-            help="print where settings and credentials come from",
-        )
+        what = "print where settings and credentials come from"
+        add("-v", "--verbose", action="store_true", help=what)
         if formats:
-            add(
-                "--format",
-                type=one_of(FORMATS),
-                metavar="|".join(FORMATS),
-                default="text",
-                help="output format (default: text)",
-            )
+            add_choice("--format", FORMATS, "text", "output format")
         self.set_defaults(format="text")
-        add(
-            "--color",
-            type=one_of(COLORS),
-            metavar="|".join(COLORS),
-            default="auto",
-            help="colour of messages (default: auto)",
-        )
+        add_choice("--color", COLORS, "auto", "colour of messages")
         add("--version", action=_ShowHelp, nargs=0, help="print the version")
         add("-h", "--help", action=_ShowHelp, nargs=0, help="print this help")
 
     def examples(self, *lines: str) -> None:
         """Put examples at the end of the help."""
         self.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)
+
+    def add_flag(self, name: str, what: str) -> None:
+        """Add an option without a value."""
+        self.add_argument(name, action="store_true", help=what)
+
+    def add_option(self, name: str, shown: str, what: str, **keywords: Any) -> None:
+        """Add an option with a value, which the help shows as `shown`."""
+        self.add_argument(name, metavar=shown, help=what, **keywords)
+
+    def add_service(self, what: str) -> None:
+        """Add the positional SERVICE."""
+        self.add_positional("service", "[SERVICE]", what, nargs="?")
+
+    def add_positional(self, name: str, shown: str, what: str, **keywords: Any) -> None:
+        """Add a positional argument, and show it in the usage line as `shown`."""
+        self.usage = f"{self.usage} {shown}"
+        keywords.setdefault("metavar", shown.strip("[]. "))
+        self.add_argument(name, help=what, **keywords)
+
+    def add_program(self, what: str) -> None:
+        """Add a program and its arguments: everything after the options, with or without `--`."""
+        shown = "[--] CMD [ARG]..."
+        self.add_positional("program", shown, what, nargs=argparse.REMAINDER, metavar="CMD")
+
+    def add_width(self) -> None:
+        """Add `--project` and `--ttl`, which ask for an attenuated token."""
+        self.add_option(
+            "--project", "NAME", "a token for this project only; may be repeated", action="append"
+        )
+        self.add_option("--ttl", "TIME", "a token that expires after 15m, 1h ...", type=lifetime)
+
+    def add_username(self, what: str) -> None:
+        """Add `-u/--username`, which must not be empty, and `--no-username` for an empty one."""
+        self.add_argument(
+            "-u", "--username", type=_not_empty("--no-username"), metavar="NAME", help=what
+        )
+        self.add_flag(
+            "--no-username",
+            "the user name is empty, for an index that takes a token as the password",
+        )
+
+    def add_secret(self, *flags: str, what: str) -> None:
+        """Add an option that holds a secret; an empty one is an error."""
+        instead = "--no-password" if "--password" in flags else ""
+        self.add_argument(*flags, type=_not_empty(instead), metavar="SECRET", help=what)
+
+    def add_provider(self, what: str) -> None:
+        """Add `--keyring-provider`."""
+        self.add_option("--keyring-provider", "PROVIDER", what, type=one_of(PROVIDERS))
+
+    def add_passphrase_file(self) -> None:
+        """Add `--passphrase-file`, which names the file with the passphrase of an export."""
+        self.add_option(
+            "--passphrase-file",
+            "PATH",
+            "a private file with the export's passphrase (default: ask for it)",
+            type=_not_empty(),
+        )
 
     def read(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parse. Raises CommandError, or HelpShown for help and version."""
@@ -198,69 +245,6 @@ def moment(text: str) -> float:
         raise argparse.ArgumentTypeError(
             "is neither a duration like 8h or 7d nor a date like 2026-01-31"
         ) from None
-
-
-def add_service(parser: Parser, what: str) -> None:
-    """Add the positional SERVICE."""
-    add_positional(parser, "service", "[SERVICE]", nargs="?", metavar="SERVICE", help=what)
-
-
-def add_positional(parser: Parser, name: str, shown: str, **keywords: Any) -> None:
-    """Add a positional argument, and show it in the usage line as `shown`."""
-    parser.usage = f"{parser.usage} {shown}"
-    parser.add_argument(name, **keywords)
-
-
-def add_program(parser: Parser, what: str) -> None:
-    """Add a program and its arguments: everything after the options, with or without `--`."""
-    shown = "[--] CMD [ARG]..."
-    add_positional(parser, "program", shown, nargs=argparse.REMAINDER, metavar="CMD", help=what)
-
-
-def add_width(parser: Parser) -> None:
-    """Add `--project` and `--ttl`, which ask for an attenuated token."""
-    parser.add_argument(
-        "--project",
-        action="append",
-        metavar="NAME",
-        help="a token for this project only; may be repeated",
-    )
-    parser.add_argument(
-        "--ttl", type=lifetime, metavar="TIME", help="a token that expires after 15m, 1h ..."
-    )
-
-
-def add_username(parser: Parser, what: str) -> None:
-    """Add `-u/--username`, which must not be empty, and `--no-username` for an empty one."""
-    parser.add_argument(
-        "-u", "--username", type=_not_empty("--no-username"), metavar="NAME", help=what
-    )
-    parser.add_argument(
-        "--no-username",
-        action="store_true",
-        help="the user name is empty, for an index that takes a token as the password",
-    )
-
-
-def add_secret(parser: Parser, *flags: str, what: str) -> None:
-    """Add an option that holds a secret; an empty one is an error."""
-    instead = "--no-password" if "--password" in flags else ""
-    parser.add_argument(*flags, type=_not_empty(instead), metavar="SECRET", help=what)
-
-
-def add_provider(parser: Parser, what: str) -> None:
-    """Add `--keyring-provider`."""
-    parser.add_argument("--keyring-provider", type=one_of(PROVIDERS), metavar="PROVIDER", help=what)
-
-
-def add_passphrase_file(parser: Parser) -> None:
-    """Add `--passphrase-file`, which names the file with the passphrase of an export."""
-    parser.add_argument(
-        "--passphrase-file",
-        type=_not_empty(),
-        metavar="PATH",
-        help="a private file with the export's passphrase (default: ask for it)",
-    )
 
 
 def _not_empty(instead: str = "") -> Callable[[str], str]:

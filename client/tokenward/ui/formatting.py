@@ -13,7 +13,7 @@ from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _UNITS = (
     (86400 * 365, "year"),
@@ -88,6 +88,11 @@ def count_of(number: int, thing: str) -> str:
 def join_words(things: Sequence[str]) -> str:
     """Write several things as in a sentence: "a", "a and b", "a, b and c"."""
     return "".join(things) if len(things) < 2 else f"{', '.join(things[:-1])} and {things[-1]}"
+
+
+def quote_words(things: Iterable[str]) -> str:
+    """Write several names as in a sentence, each in backquotes."""
+    return join_words([f"`{thing}`" for thing in things])
 
 
 def credential_text(username: str, service: str) -> str:

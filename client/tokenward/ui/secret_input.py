@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sys
 
-from tokenward.errors import CommandError
+from tokenward.errors import CommandError, exclude
+from tokenward.light import Record
 
 TOKEN_USER = "__token__"  # noqa: S105 - the user name that every index knows tokens by
 MAX_SECRET = 64 * 1024
@@ -22,18 +23,15 @@ MAX_INPUT = 2 * MAX_SECRET
 _MARK = b"\xef\xbb\xbf"  # Windows begins UTF-8 files with it
 
 
-class GivenCredential:
+class GivenCredential(Record):
     """The given credential: `chosen_username` and `secret` are None if they were not given.
 
     `stdin` is true if the secret is to be read from stdin.
     """
 
-    __slots__ = ("secret", "stdin", "username")
-
-    def __init__(self, username: str | None, secret: str | None, stdin: bool) -> None:
-        self.username = username
-        self.secret = secret
-        self.stdin = stdin
+    username: str | None
+    secret: str | None
+    stdin: bool
 
     @property
     def has_secret(self) -> bool:
@@ -72,18 +70,13 @@ def given_credential(
 ) -> GivenCredential:
     """Return what `login` was given. Raises CommandError for a contradiction."""
     if token_flag is not None:
-        beside = {
+        beside: dict[str, object] = {
             "--username": username_flag is not None,
             "--password": password_flag is not None,
             "--no-username": no_username,
             "--no-password": no_password,
         }
-        for flag, given in beside.items():
-            if given:
-                raise CommandError(
-                    f"`--token` and `{flag}` exclude each other.",
-                    f"a token's user name is {TOKEN_USER}; give the token alone",
-                )
+        exclude("--token", beside, f"a token's user name is {TOKEN_USER}; give the token alone")
         if url_username not in {None, TOKEN_USER} or url_password is not None:
             raise CommandError(
                 "`--token` is given beside a user name or password in the URL.",
@@ -108,11 +101,7 @@ def given_credential(
 
 
 def _credential_of(name: str | None, value: str) -> GivenCredential:
-    return (
-        GivenCredential(name, None, stdin=True)
-        if value == "-"
-        else GivenCredential(name, value, stdin=False)
-    )
+    return GivenCredential(name, None if value == "-" else value, stdin=value == "-")
 
 
 def is_typed() -> bool:

@@ -69,20 +69,22 @@ class Terminal:
 
     # Messages.
 
-    def say(self, text: str) -> None:
-        """Report what was done."""
+    def say(self, text: str, hint: str = "") -> None:
+        """Report what was done, and print a hint."""
         if not self._quiet:
             self._tell(escape(text))
+        self.hint(hint)
 
     def hint(self, text: str) -> None:
         """Print a hint; "" prints nothing."""
         if text and not self._quiet:
             self._tell(self._paint(_CYAN, "hint:") + f" {escape(text)}")
 
-    def warn(self, text: str) -> None:
-        """Print a warning; "" prints nothing."""
+    def warn(self, text: str, hint: str = "") -> None:
+        """Print a warning and a hint; "" prints nothing."""
         if text and not self._quiet:
             self._tell(self._paint(_YELLOW, "warning:") + f" {escape(text)}")
+        self.hint(hint)
 
     def detail(self, text: str) -> None:
         """Print where something came from, with `-v` only."""
@@ -129,9 +131,9 @@ class Terminal:
 
     def json(self, value: object) -> None:
         """Write one JSON object to stdout."""
-        import json
+        from tokenward.light import json_text
 
-        self.data(json.dumps(value, ensure_ascii=True))
+        self.data(json_text(value))
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
         """Write rows in columns to stdout; the first is the heading."""

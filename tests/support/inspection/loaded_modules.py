@@ -15,16 +15,11 @@ HOT = {
     "__future__",
     "_socket",  # socket.socket without the module `socket`, which costs more than all the rest
     "tokenward",
-    "tokenward.transport",
-    "tokenward.transport.address",
     "tokenward.ending",
-    "tokenward.errors",
     "tokenward.hot",
-    "tokenward.transport.socket_stream",
+    "tokenward.keyring_program",
+    "tokenward.keyring_program.agent_client",
     "tokenward_protocol",
-    "tokenward_protocol.frames",
-    "tokenward_protocol.packing",
-    "tokenward_protocol.places",
     "tokenward_protocol.url_parts",
     "tokenward_protocol.urls",
 }
@@ -53,21 +48,19 @@ _ASKING = {
     "tokenward.files",
     "tokenward.files.own_folders",
     "tokenward.files.reading",
-    "tokenward.once",
+    "tokenward.light",
     "tokenward.services",
     "tokenward.session",
     "tokenward.settings",
     "tokenward.settings.config_toml",
     "tokenward.settings.directories",
     "tokenward.settings.effective",
-    "tokenward.settings.index_definition",
     "tokenward.settings.service_names",
     "tokenward.settings.uv_toml",
     "tokenward.transport",
-    "tokenward.transport.address",
+    "tokenward.transport.unix",
     "tokenward.transport.connect",
     "tokenward.transport.connection",
-    "tokenward.transport.socket_stream",
     "tokenward.ui",
     "tokenward.ui.formatting",
     "tokenward.ui.terminal",
@@ -113,12 +106,11 @@ OVERVIEW = {
 COMMANDS = {
     command: OVERVIEW | _ASKING | {"tokenward.commands", "tokenward.ui.argument_parser"} | more
     for command, more in {
-        "token": _FINDING | {"tokenward.commands.token", "tokenward.credentials.opaque_services"},
+        "token": _FINDING | {"tokenward.commands.token", "tokenward.credentials.lookup"},
         "list": {
             "tokenward.commands.list",
             "tokenward.credentials",
             "tokenward.credentials.listing",
-            "tokenward.credentials.token_description",
         },
         "status": {
             "tokenward.commands.status",
@@ -145,18 +137,21 @@ HELPERS = {
     | {
         "resource",
         "tokenward.helpers",
-        "tokenward.helpers.credentials",
         "tokenward.helpers.program",
     }
-    | {"gc", "tokenward.helpers.programs", f"tokenward.helpers.{helper}"}
+    | {"gc", f"tokenward.helpers.{helper}"}
     | more
     for helper, more in {
         "git": set[str](),
-        "docker": {"tokenward.files.json_store", "tokenward.helpers.docker_servers"},
+        "docker": {
+            *("_sha2", "_sha256"),  # by the version of Python; without OpenSSL, which hashlib loads
+            "tokenward.keyring_program",
+            "tokenward.keyring_program.agent_client",
+        },
         "cargo": set[str](),
     }.items()
 }
-"""The helpers' programs; those of docker and cargo load json, too."""
+"""The helpers' programs."""
 
 
 ENDED = """

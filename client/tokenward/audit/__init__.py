@@ -1,1 +1,0 @@
-"""The agent's audit log: reading it, and describing it."""

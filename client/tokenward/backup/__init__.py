@@ -1,1 +1,0 @@
-"""Exports: the file format, and collecting and restoring credentials."""
