@@ -171,6 +171,19 @@ def test_limits_are_refused_as_too_large() -> None:
     assert feed(body(*[(b"a", b"")] * MAX_PARTS), 1 << 20).finish()
 
 
+def test_a_form_opens_no_file_for_what_is_refused() -> None:
+    spools: list[io.BytesIO] = []
+
+    def open_file() -> io.BytesIO:
+        spools.append(io.BytesIO())
+        return spools[-1]
+
+    reader = FormReader(b"BBB", open_file)
+    with pytest.raises(Refusal, match="two files"):
+        reader.feed(body(*[(b"content", FILE, NAME)] * 1000))
+    assert len(spools) == 1
+
+
 def test_what_the_parser_finds_wrong_is_printed_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(Refusal):
         feed(body().replace(b"Content-Disposition", b"Content Disposition"))
