@@ -20,6 +20,7 @@ from tokenward.credentials.narrowing import Restriction, attenuate, read_token
 from tokenward.errors import CommandError
 from tokenward.transport.connect import AgentAbsent, AgentError
 from tokenward.ui.formatting import ahead_text, join_words
+from tokenward_protocol.messages import RUN
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -118,8 +119,6 @@ def find_credential(
 
 def require_outside_of_runs(session: Session) -> None:
     """Raise CommandError below the command of a run: what it has is worth nothing elsewhere."""
-    from tokenward.keyring_program.agent_client import RUN
-
     if session.environ.get(RUN):
         raise CommandError(
             "This command runs behind a relay, which adds the credential on the way and hands out none.",

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from tokenward.credentials import lookup, unlocking
 from tokenward.errors import CommandError
-from tokenward.keyring_program.agent_client import RUN
 from tokenward.settings import service_names
 from tokenward.transport.connect import AgentAbsent, AgentError
+from tokenward_protocol.messages import RUN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
