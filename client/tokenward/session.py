@@ -12,6 +12,7 @@ from tokenward.services import is_asleep
 from tokenward.settings import service_names as names
 from tokenward.settings.effective import Settings, settings_here
 from tokenward.transport.connect import ANSWER_SECONDS, AgentError, connect
+from tokenward_protocol.messages import RUN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Session:
     @property
     def is_in_run(self) -> bool:
         """Whether this is below a command behind a relay, where nothing of ours is handed out."""
-        return bool(self.environ.get("TOKENWARD_RELAY"))  # RUN in keyring_program/agent_client.py
+        return bool(self.environ.get(RUN))
 
     def service(self, text: str | None) -> Service:
         """Return the meaning of SERVICE, `pypi` if it is missing, and print its notices."""

@@ -132,6 +132,9 @@ OPS = {
     "stop": Op({}),
 }
 
+RUN = "TOKENWARD_RELAY"
+"""Set in the environment of a command behind a relay, and of what it starts: tools get nothing there."""
+
 PROVIDERS = ("keyring", "subprocess", "disabled")
 """Where a credential may rest; `subprocess` is another way to open the vault of `keyring`."""
 

@@ -106,15 +106,19 @@ class Connection:
         """Open a tunnel: into this relay for a host of a grant, else to the host."""
         self._show(head)
         host, port = parse_connect(head.target)
-        grants = [each for each in self._run.grants if each.scheme == "https"]
-        inside = [each for each in grants if (each.host, each.port) == (host, port)]
+        inside = [each for each in self._run.grants if (each.host, each.port) == (host, port)]
+        secure = [each for each in inside if each.scheme == "https"]
         if stream.http.trailing_data[0]:
             raise Refusal(400, "data before the tunnel")
-        if inside:
+        if inside and not secure:  # maturin wants a tunnel for http, too
+            self._accept_tunnel(stream)
+            self._serve(ToolStream(self._sock), inside)
+            return
+        if secure:
             leaf = self._run.leaves.leaf(host)
             self._accept_tunnel(stream)
             with contextlib.closing(leaf.accept(self._sock)) as encrypted:
-                self._serve(ToolStream(encrypted), inside)
+                self._serve(ToolStream(encrypted), secure)
             return
         with self._run.tunnels.turn():
             other = self._run.reach(host, port)

@@ -70,7 +70,7 @@ def answer(
     with _response(run.upstream, grant, head.method, target.raw, headers, None) as response:
         if response.status == 401:
             run.credentials.forget_read(grant)
-        status_for_tool(response.status, grant)
+        _judge_status(run, response.status, grant)
         _return(stream, head, response, authorization.needles)
 
 
@@ -135,11 +135,19 @@ def _send_upload(
                 status = str(response.status)
                 run.report(grant, upload, status)
                 reported = True
-                status_for_tool(response.status, grant)
+                _judge_status(run, response.status, grant)
                 _return(stream, head, response, needles)
     finally:
         if not reported:
             run.report(grant, upload, status)
+
+
+def _judge_status(run: RunState, status: int, grant: Grant) -> None:
+    """Raise Refusal for a status that would make the tool prompt; say what pip and maturin hide."""
+    status_for_tool(status, grant)
+    if status == 403:
+        hint = "`auth token --check` asks the index what it thinks of the credential"
+        run.tell(Refusal(403, f"{grant.name} forbids this to the stored credential", hint))
 
 
 def _pieces(rewritten: RewrittenForm) -> Iterator[bytes]:

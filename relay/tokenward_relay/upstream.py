@@ -55,9 +55,8 @@ class Upstream:
         body: Iterator[bytes] | None = None,
     ) -> AbstractContextManager[httpcore.Response]:
         """Send one request; the context's value is its answer. Raises one of FAILURES."""
-        host = f"[{grant.host}]" if ":" in grant.host else grant.host
-        url = httpcore.URL(
-            scheme=grant.scheme.encode(), host=host.encode(), port=grant.port, target=target
+        url = httpcore.URL(  # an address of IPv6 without brackets: it is looked up and verified so
+            scheme=grant.scheme.encode(), host=grant.host.encode(), port=grant.port, target=target
         )
         proxy = self._proxies.for_host(grant.host, tls=grant.scheme == "https")
         seconds = READ_SECONDS if body is None else ANSWER_SECONDS

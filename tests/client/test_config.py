@@ -33,6 +33,15 @@ def test_a_missing_file_says_nothing(tmp_path: Path) -> None:
     assert found.auth_cache_dir is found.keyring_provider is None
 
 
+def test_the_file_chooses_how_exec_works_and_what_relays_trust(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('exec = "relay"\nca = "/c.pem"\nproxy = "http://p.example:1"\n')
+    found = config_toml.load_config(str(file))
+    assert (found.exec_way, found.ca, found.proxy) == ("relay", "/c.pem", "http://p.example:1")
+    file.write_text('exec = "env"\n')
+    assert config_toml.load_config(str(file)).exec_way == "env"
+
+
 def test_the_file_sets_directory_provider_and_names(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(WHOLE)
@@ -56,6 +65,8 @@ def test_the_file_sets_directory_provider_and_names(tmp_path: Path) -> None:
         ("keyring-provider = 'native'", "`keyring-provider` in"),
         ("keyring-provider = 1", "`keyring-provider` in"),
         ("auth-cache-dir = ''", "`auth-cache-dir` in"),
+        ("exec = 'both'", "`exec` in"),
+        ("exec = true", "`exec` in"),
         ("services = 'x'", "`services` in"),
         ("[services]\na = 'https://h.example'", r"`services\.a` in"),
         (

@@ -110,6 +110,20 @@ def test_an_unset_variable_takes_what_its_tool_reads_instead(
     assert former_trust(environ, ["CORP"])[variable] == paths
 
 
+def test_where_uv_looks_stays_the_users_to_say() -> None:
+    url = f"https://{HOST}/simple/"
+    assert made({"UV_DEFAULT_INDEX": url})["UV_DEFAULT_INDEX"] == url
+    found = relay_environment({"UV_INDEX_URL": url}, {"UV_INDEX_URL": "ours"}, PROXY, [HOST], {})
+    assert found["UV_INDEX_URL"] == "ours"
+
+
+@pytest.mark.parametrize(
+    "variable", ["UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"]
+)
+def test_a_credential_of_the_environment_leaves_it(variable: str) -> None:
+    assert variable not in made({variable: f"https://alice:secret@{HOST}/simple/"})
+
+
 def test_gits_own_variable_is_set_only_where_it_was() -> None:
     assert "GIT_SSL_CAINFO" not in former_trust({}, [])
 

@@ -72,7 +72,7 @@ def describe(parser: Parser, _command: str) -> None:
         "auth exec --index corp --index pypi -- nox     two indexes: by name, and for pip",
         "auth exec --project mine -- uv publish         a token for one project",
         "auth exec -v --index corp -- true              show which variables it would get",
-        "auth exec --relay --index corp --read-only -- uv sync",
+        "auth exec --relay --index corp -- uv sync       behind a relay: uv gets no credential",
     )
 
 

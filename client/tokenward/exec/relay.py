@@ -89,7 +89,7 @@ def run_environment(
     variables = run_variables([_exec_index(index) for index in indexes], capability, port)
     for name in _uv_names(reads, session):
         variables |= uv_account(name, capability)
-    variables |= uv_variables([Access(service.url, "", "") for service in reads])
+    variables |= uv_variables([_access(service.key, service.url) for service in reads])
     variables |= git_variables(environ, _origins(indexes), proxy, file)
     return relay_environment(environ, variables, proxy, _hosts(indexes), trust)
 
@@ -180,11 +180,17 @@ def _tell_projects(session: Session, projects: object, *, uploads: bool) -> None
         session.terminal.hint("name the project: `auth exec --project NAME -- …`")
 
 
+def _access(key: str, url: str) -> Access:
+    """Return a URL for tools: as it is written, but its host in ASCII, which all of them take."""
+    path = url.partition("://")[2].partition("/")[1:]
+    return Access("/".join(key.split("/")[:3]) + "".join(path), "", "")
+
+
 def _exec_index(index: RunIndex) -> ExecIndex:
     service = index.service
     return ExecIndex(
-        Access(service.for_uploads.url, "", "") if index.publishes else None,
-        Access(service.url, "", "") if index.reads else None,
+        _access(service.publish_key, service.for_uploads.url) if index.publishes else None,
+        _access(service.key, service.url) if index.reads else None,
         service.name and env_form(service.name),
     )
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 
 from tokenward.exec.environment import UPLOADS, child_environment
-from tokenward.keyring_program.agent_client import RUN
+from tokenward_protocol.messages import RUN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ MATURIN_USERNAME = "tokenward-run"
 that the user has."""
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+_PLACES = (
+    *("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"),
+    "UV_PUBLISH_CHECK_URL",
+)
+"""Variables by which the user chooses where uv looks; without a credential in them they may stay."""
+
 _OTHER_PROXIES = {"npm_config_proxy", "npm_config_https_proxy", "npm_config_noproxy"}
 
 _THIS_MACHINE = "localhost,127.0.0.1,::1"
@@ -90,7 +96,8 @@ def relay_environment(
     `variables` are those that name the indexes, `proxy` is the relay's URL with the capability,
     `hosts` are the hosts of the indexes, and `trust` are the variables of certificates.
     """
-    kept = child_environment(environ, variables)
+    places = {name: environ[name] for name in _PLACES if "@" not in environ.get(name, "@")}
+    kept = {**places, **child_environment(environ, variables)}
     for name in (*_OTHER_PROXIES, *(["SSL_CERT_DIR"] if "SSL_CERT_FILE" in trust else [])):
         kept.pop(name, None)
     kept.update(dict.fromkeys((*PROXIES, "PIP_PROXY"), proxy))

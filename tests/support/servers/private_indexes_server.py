@@ -18,7 +18,7 @@ import ssl
 import sys
 from contextlib import closing
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
 from typing import NamedTuple
@@ -32,6 +32,9 @@ NAMES = [INDEX, DEVPI, CDN, SINGLE, INTERNATIONAL, "127.0.0.1", "::1"]
 
 STORED, CAPABILITY, OTHER, NONE = "stored", "capability", "other", "none"
 """What came with a request."""
+
+FORBIDDEN = "forbidden"
+"""Below /forbidden/ of every index nothing is allowed to anyone."""
 
 
 class Seen(NamedTuple):
@@ -64,8 +67,10 @@ class _Handler(BaseHTTPRequestHandler):
         kind, _, rest = self.path.partition("?")[0].strip("/").partition("/")
         if host == CDN:
             status, headers, content = self._file(self.folder / "packages" / rest)
-        elif kind in {"git", "elsewhere"} and shown != STORED:
+        elif host != DEVPI and shown != STORED:
             status, headers, content = 401, [("WWW-Authenticate", 'Basic realm="index"')], b""
+        elif kind == FORBIDDEN:
+            status, headers, content = 403, [], b""
         elif kind == "git":
             status, headers, content = self._file(self.folder / "git" / rest)
         elif kind == "elsewhere":
@@ -136,7 +141,10 @@ def serve(folder: Path) -> None:
     _Handler.folder, _Handler.account, _Handler.port = folder, (user, secret), index.server_port
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")
-    secure = [ThreadingHTTPServer(("127.0.0.1", 443), _Handler), _Six(("::1", 443), _Handler)]
+    secure: list[HTTPServer] = [
+        ThreadingHTTPServer(("127.0.0.1", 443), _Handler),
+        _Six(("::1", 443), _Handler),
+    ]
     for server in secure:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     plain = ThreadingHTTPServer(("127.0.0.1", 80), _Handler)

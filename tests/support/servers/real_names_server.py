@@ -32,7 +32,7 @@ CI = "ci.example"
 """Where a job of GitHub's gets its identity tokens, for this bearer and over plain http."""
 
 BEARER = "what the job may ask with"
-NAMES = [*KEYS, "pypi.org", PRIVATE, CI]
+NAMES = [*KEYS, "pypi.org", "pypi.python.org", PRIVATE, CI]  # twine asks the old name what is there
 TRUSTED = {
     host: TrustedIndex(LOCATIONS[host], audience, KEYS[host])
     for host, audience in {"upload.pypi.org": "pypi", "test.pypi.org": "testpypi"}.items()

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from support.auth_commands import PROGRAMS
-from support.servers.private_indexes_server import CDN, DEVPI, INDEX, SINGLE, STORED
+from support.servers.private_indexes_server import DEVPI, INDEX, SINGLE, STORED
 from support.tools.environments import programs
 from support.tools.installing import PYPROJECT as PROJECT
 from support.tools.installing import WANTED
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
+    from support.servers.devpi_server import DevpiServer
     from support.servers.private_indexes_server import Seen
     from support.systems.private_indexes import HomeInside, PrivateIndexes
 
@@ -49,11 +50,12 @@ UV = {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
 class RelayStage(ToolHome):
     """A home in the network of private indexes, whose own variables name the authority there."""
 
-    def __init__(self, home: HomeInside, indexes: PrivateIndexes, devpi: str = "") -> None:
+    def __init__(self, home: HomeInside, indexes: PrivateIndexes, devpi: DevpiServer) -> None:
         super().__init__(home)
         self.indexes = indexes
         indexes.renew()
-        self.devpi = f"https://{DEVPI}/{devpi}/"
+        self.devpi_server = devpi
+        self.devpi = f"https://{DEVPI}/{devpi.renew()}/"
         trusted = str(indexes.authority)
         home.environment |= {"REQUESTS_CA_BUNDLE": trusted, "SSL_CERT_FILE": trusted}
         self.configure(f'ca = "{trusted}"\n{NAMED}[services.devpi]\nurl = "{self.devpi}"\n')
@@ -73,12 +75,13 @@ class RelayStage(ToolHome):
         program: str,
         *arguments: str | Path,
         index: str = "ours",
-        options: tuple[str, ...] = (),
+        project: str = "",
         **variables: str,
     ) -> Done:
-        """Run the tool behind a relay, in the project's folder."""
+        """Run the tool behind a relay, in the project's folder; it may publish `project`."""
         tool = programs(environment) / program if environment else program
-        command = (PROGRAMS / "auth", "exec", "--relay", "--index", index, *options, "--")
+        named = ("--project", project) if project else ()
+        command = (PROGRAMS / "auth", "exec", "--relay", "--index", index, *named, "--")
         return self.home.run(*command, tool, *arguments, cwd=str(self.project), **variables)
 
     def offer(self, wheel: Path) -> None:
@@ -105,9 +108,10 @@ def was_let_in(request: Seen) -> bool:
 
 
 class Way(NamedTuple):
-    """One thing that a tool does: `wants` are requests of which the index has to see each.
+    """One thing that a tool does: `wants` are requests (patterns) of which the index sees each.
 
-    `done` tells whether it is done; `lock` is the lock file that it writes, "" for none.
+    `done` tells whether it is done; `lock` is the lock file that it writes, "" for none. `shows` is
+    the folder where the tool logs its whole environment, the capability in it.
     """
 
     title: str
@@ -115,23 +119,24 @@ class Way(NamedTuple):
     done: Callable[[RelayStage], bool]
     wants: tuple[tuple[str, str], ...]
     lock: str = ""
+    shows: str = ""
 
 
-def publishing(*command: str, environment: str = "") -> Callable[[RelayStage], Done]:
+def publishing(*command: str, project: str = "") -> Callable[[RelayStage], Done]:
     """Return a way to run a command line that publishes."""
 
     def run(at: RelayStage) -> Done:
         (at.project / "pyproject.toml").write_text(FLIT_PYPROJECT)
         (at.project / MODULE).write_text('"""hello"""\n')
-        return at.execute(environment or command[0], *command)
+        return at.execute(command[0], *command, project=project)
 
     return run
 
 
 def devpi_upload(at: RelayStage) -> Done:
     at.execute("devpi-client", "devpi", "use", at.devpi, index="devpi")
-    only = ("--project", "ward-greeting")
-    return at.execute("devpi-client", "devpi", "upload", at.wheel, index="devpi", options=only)
+    upload = ("devpi", "upload", at.wheel)
+    return at.execute("devpi-client", *upload, index="devpi", project=ONE_PROJECT)
 
 
 def twine_to_devpi(at: RelayStage) -> Done:
@@ -174,7 +179,7 @@ def pip_lock(at: RelayStage) -> Done:
 def uv_pip_install(at: RelayStage) -> Done:
     at.offer(at.wheel)
     at.run("uv", "uv", "venv", "--quiet", **UV)
-    return at.execute("uv", "uv", "pip", "install", "--no-config", "ward-greeting", **UV)
+    return at.execute("uv", "uv", "pip", "install", "ward-greeting")
 
 
 def uv_pip_compile(at: RelayStage) -> Done:
@@ -261,16 +266,22 @@ def build_with_pip(at: RelayStage) -> Done:
 
 def build_with_uv(at: RelayStage) -> Done:
     _backend(at)
-    url = {"UV_DEFAULT_INDEX": SIMPLE}
-    (at.home.path / ".config/uv").mkdir(parents=True, exist_ok=True)
-    at.write(".config/uv/uv.toml", f'[[index]]\nurl = "{SIMPLE}"\ndefault = true\n')
-    del url
-    return at.execute("build-with-uv", "pyproject-build", "--wheel", "--installer", "uv")
+    words = ("pyproject-build", "--wheel", "--installer", "uv")
+    return at.execute("build-with-uv", *words, UV_DEFAULT_INDEX=SIMPLE)
 
 
 def hatch_build(at: RelayStage) -> Done:
     _backend(at)
-    return at.execute("hatch", "hatch", "build", "-t", "wheel")
+    return at.execute("hatch", "hatch", "build", "-t", "wheel", UV_DEFAULT_INDEX=SIMPLE)
+
+
+def hatch_run(at: RelayStage) -> Done:
+    at.offer(at.wheel)
+    environment = '[envs.default]\nskip-install = true\ndependencies = ["ward-greeting"]\n'
+    (at.project / "hatch.toml").write_text(environment)
+    (at.project / "pyproject.toml").write_text('[project]\nname = "it"\nversion = "1.0"\n')
+    words = ("run", "python", "-c", "import ward_greeting")
+    return at.execute("hatch", "hatch", *words, UV_DEFAULT_INDEX=SIMPLE)
 
 
 def tox(at: RelayStage) -> Done:
@@ -309,6 +320,11 @@ def published(at: RelayStage) -> bool:
     return (at.indexes.packages / NAME).exists()
 
 
+def on_devpi(at: RelayStage) -> bool:
+    """Tell whether the wheel has arrived at devpi."""
+    return at.devpi_server.holds(NAME)
+
+
 def _built(at: RelayStage) -> bool:
     return (at.project / "dist" / BUILT).exists()
 
@@ -318,6 +334,8 @@ def _has(file: str) -> Callable[[RelayStage], bool]:
 
 
 UPLOAD = (("POST", "/"),)
+DEVPI_UPLOAD = ("POST", r"/alice/index\d+/")
+ONE_PROJECT = "ward-greeting"
 PAGE = ("GET", "/simple/ward-greeting/")
 FILE = ("GET", f"/packages/{NAME}")
 READ = (PAGE, FILE)
@@ -328,12 +346,8 @@ WAYS = [
     Way(
         "twine upload", publishing("twine", "upload", "--non-interactive", DIST), published, UPLOAD
     ),
-    Way(
-        "twine upload --skip-existing",
-        publishing("twine", "upload", "--non-interactive", "--skip-existing", DIST),
-        published,
-        UPLOAD,
-    ),
+    Way("twine upload to devpi", twine_to_devpi, on_devpi, (DEVPI_UPLOAD,)),
+    Way("devpi upload", devpi_upload, on_devpi, (("GET", r"/alice/index\d+/\+api"), DEVPI_UPLOAD)),
     Way("uv publish", publishing("uv", "publish"), published, UPLOAD),
     Way(
         "poetry publish",
@@ -344,7 +358,12 @@ WAYS = [
     Way("pdm publish", publishing("pdm", "publish", "--no-build"), published, UPLOAD),
     Way("hatch publish", publishing("hatch", "publish", "-n"), published, UPLOAD),
     Way("hatch publish to a single label", hatch_to_a_single_label, published, UPLOAD),
-    Way("flit publish", publishing("flit", "publish", "--format", "wheel"), published, UPLOAD),
+    Way(
+        "flit publish",
+        publishing("flit", "publish", "--format", "wheel", project=ONE_PROJECT),
+        published,
+        UPLOAD,
+    ),
     Way(
         "maturin upload",
         publishing("maturin", "upload", "--non-interactive", DIST),
@@ -374,8 +393,8 @@ WAYS = [
     Way("build with pip", build_with_pip, _built, BUILD),
     Way("build with uv", build_with_uv, _built, BUILD),
     Way("hatch build", hatch_build, _built, BUILD),
-    Way("tox", tox, RelayStage.installed, READ),
+    Way("hatch run", hatch_run, RelayStage.installed, READ),
+    Way("tox", tox, RelayStage.installed, READ, shows=".tox/py/log"),
     Way("curl", curl, _has("got.whl"), (FILE,)),
     Way("git clone", git_clone, _has("cloned/.git"), (("GET", "/git/it.git/HEAD"),)),
 ]
-ELSEWHERE = CDN
