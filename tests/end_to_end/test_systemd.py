@@ -489,22 +489,36 @@ def relays(user: UserManager) -> list[str]:
 def test_a_run_has_its_relay_in_a_unit_of_its_own_with_the_network(
     user: UserManager, index: RawIndex
 ) -> None:
-    fetch = "curl -sS -o /dev/null -w '%{http_code} ' $URL/team/simple/ $URL/other/ | tr -d '\\n'"
-    found = user.auth(*behind_a_relay(index, fetch))
-    assert found.stdout.replace("fine", "").split()[:1] == ["200"], found.stderr
-    assert "tokenward: this run may not read /other/ of corp" in found.stderr
-    basic = base64.b64encode(b"alice:a-secret-of-the-index")
-    assert [each.authorization for each in index.requests] == [b"Basic " + basic]
+    fetch = "curl -sS -o /dev/null -w '%{http_code}' $URL"
+    words = behind_a_relay(index, f"{fetch}/team/simple/; {fetch}/other/")
+    errors = f"{user.path}/errors"  # its stderr is a file of the user's own, which the agent opens
+    found = user.run("sh", "-c", f'exec "$@" 2>{errors}', "sh", str(PROGRAMS / "auth"), *words)
+    said = Path(errors).read_text()
+    assert (found.returncode, found.stdout) == (0, "200403"), said
+    assert "tokenward: this run may not read /other/ of corp" in said
+    basic = b"Basic " + base64.b64encode(b"alice:a-secret-of-the-index")
+    assert [each.authorization for each in index.requests] == [basic]
     user.until(lambda: relays(user) == [])
+
+
+@contextmanager
+def long_run(user: UserManager, index: RawIndex) -> Iterator[None]:
+    """Have a run go on until the end of the block."""
+    words = behind_a_relay(index, f"echo $$ >{user.path}/pid; exec sleep 600")
+    with subprocess.Popen([*user.inside, str(PROGRAMS / "auth"), *words], env=user.environment):
+        user.until(lambda: len(relays(user)) == 1 and (user.path / "pid").exists())
+        try:
+            yield
+        finally:
+            user.run("kill", (user.path / "pid").read_text().strip())
+            user.run("rm", f"{user.path}/pid")
 
 
 def test_a_relays_unit_has_no_limit_of_time_and_is_closed_to_its_user(
     user: UserManager, index: RawIndex
 ) -> None:
     """Nothing of the unit or its socket ends a relay that lives for hours."""
-    command = [*user.inside, str(PROGRAMS / "auth"), *behind_a_relay(index, "exec sleep 600")]
-    with subprocess.Popen(command, env=user.environment) as run:
-        user.until(lambda: len(relays(user)) == 1)
+    with long_run(user, index):
         (unit,) = relays(user)
         for name in ("RuntimeMaxUSec", "MemoryMax", "CPUQuotaPerSecUSec"):
             assert user.shows(unit, name) == "infinity"
@@ -517,25 +531,19 @@ def test_a_relays_unit_has_no_limit_of_time_and_is_closed_to_its_user(
         assert status["NoNewPrivs"] == "1"
         assert user.run("cat", "/proc/self/environ").returncode == 0
         assert user.run("cat", f"/proc/{pid}/environ").returncode != 0
-        run.kill()
     user.until(lambda: relays(user) == [])
 
 
-def test_a_killed_agent_takes_the_relays_with_it_and_a_reload_does_so_too(
-    user: UserManager, index: RawIndex
+@pytest.mark.parametrize("end", ["kill", "reload", "stop"])
+def test_an_agent_that_ends_or_locks_takes_its_relays_with_it(
+    user: UserManager, index: RawIndex, end: str
 ) -> None:
-    sleeps = behind_a_relay(index, "exec sleep 600")
-    for end in ("kill", "reload", "stop"):
-        with subprocess.Popen(
-            [*user.inside, str(PROGRAMS / "auth"), *sleeps], env=user.environment
-        ) as run:
-            user.until(lambda: len(relays(user)) == 1)
-            if end == "kill":
-                user.run("kill", "-KILL", user.shows(AGENT, "MainPID"))
-            else:
-                user.systemctl(end, AGENT)
-            user.until(lambda: relays(user) == [])
-            run.kill()
+    with long_run(user, index):
+        if end == "kill":
+            user.run("kill", "-KILL", user.shows(AGENT, "MainPID"))
+        else:
+            user.systemctl(end, AGENT)
+        user.until(lambda: relays(user) == [])
         user.done("unlock")
         assert user.run("sh", "-c", f"ls -d {ADDRESS}.run-*").returncode != 0
 
