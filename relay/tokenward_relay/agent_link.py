@@ -1,4 +1,4 @@
-"""The relay's side of its pipe to the agent: it asks, the agent answers.
+"""The relay's side of its channel to the agent: it asks, the agent answers.
 
 Each message is a worker's frame (worker/main.py)::
 
@@ -6,8 +6,9 @@ Each message is a worker's frame (worker/main.py)::
 
 The relay asks `{"id": 7, "ask": "read", ...}`; the agent answers with the same `id` and `ok`, and a
 refusal has the `status`, `text` and `hint` for the tool. What needs no answer is a `tell`. A message
-of the agent without an `id` tells the relay to forget every credential. If the agent ends or closes
-the pipe, the relay ends at once: it must not outlive a lock.
+of the agent without an `id` tells the relay to forget every credential, or with `passed` to serve
+the connection whose descriptor comes with it (unix(7), SCM_RIGHTS). If the agent ends or closes the
+channel, the relay ends at once: it must not outlive a lock.
 
 Several threads ask at the same time; one thread reads the answers. A secret is a bytearray here, so
 that its holder can wipe it.
@@ -16,8 +17,10 @@ that its holder can wipe it.
 from __future__ import annotations
 
 import contextlib
-import os
+import socket
 import threading
+from array import array
+from collections import deque
 from typing import Any
 
 import msgpack
@@ -35,16 +38,19 @@ MAX_HEADER: Final = 64 * 1024
 MAX_SECRET: Final = 64 * 1024
 """Limits of one message, in bytes."""
 
+_ANCILLARY: Final = socket.CMSG_SPACE(4)
+"""Room for the one descriptor of a message."""
+
 TICK_SECONDS: Final = 2.0
 """Seconds between two calls of `while_waiting`: hatch gives up after 12 s without a sign of life."""
 
 
 class AgentLink:
-    """Asks the agent, from any thread."""
+    """Asks the agent, from any thread; `channel` is a Unix socket."""
 
-    def __init__(self, reader: int, writer: int) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._passed: deque[int] = deque()
         self._writing = threading.Lock()
         self._waiting: dict[int, _Answer] = {}
         self._next = 0
@@ -85,13 +91,21 @@ class AgentLink:
         with contextlib.suppress(OSError):
             self._send({"tell": event, **values})
 
-    def read_answers(self, forget: Callable[[], object]) -> None:
-        """Pass on each answer until the agent closes the pipe; `forget` wipes every credential."""
+    def read_answers(
+        self, forget: Callable[[], object], take: Callable[[str, socket.socket], object]
+    ) -> None:
+        """Pass on each answer until the agent closes the channel.
+
+        `forget` wipes every credential; `take` gets each connection that is passed, and for what.
+        """
         while True:
             try:
-                header, secret = read_message(self._reader)
+                header, secret = self._read_message()
             except (EOFError, OSError, ValueError):
                 return
+            if "passed" in header:
+                take(header["passed"], socket.socket(fileno=self._passed.popleft()))
+                continue
             if "id" not in header:
                 forget()
                 continue
@@ -114,7 +128,33 @@ class AgentLink:
     def _send(self, header: Header) -> None:
         packed: bytes = msgpack.packb(header)
         with self._writing:
-            _write(self._writer, len(packed).to_bytes(4, "big") + packed)
+            self._channel.sendall(len(packed).to_bytes(4, "big") + packed)
+
+    def _read_message(self) -> tuple[Header, bytearray]:
+        """Read one message. Raises EOFError at the end, ValueError past a limit."""
+        length = int.from_bytes(self._read(4), "big")
+        if length > MAX_HEADER:
+            raise ValueError("header too long")
+        header: Header = msgpack.unpackb(self._read(length))
+        if not 0 <= header["size"] <= MAX_SECRET:
+            raise ValueError("secret too long")
+        return header, self._read(header["size"])
+
+    def _read(self, size: int) -> bytearray:
+        """Read so many bytes, and keep the descriptors that come with them."""
+        data = bytearray(size)
+        view, got = memoryview(data), 0
+        while got < size:
+            more, passed, _, _ = self._channel.recvmsg_into(
+                [view[got:]], _ANCILLARY, socket.MSG_CMSG_CLOEXEC
+            )
+            for level, kind, content in passed:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                    self._passed.extend(array("i", content))
+            if not more:
+                raise EOFError
+            got += more
+        return data
 
 
 class _Answer:
@@ -132,31 +172,3 @@ class _Answer:
         self.secret[:] = bytes(len(self.secret))
         if self._if_late is not None and self.header["ok"]:
             self._if_late()
-
-
-def read_message(reader: int) -> tuple[Header, bytearray]:
-    """Read one message. Raises EOFError at the end of the pipe, ValueError past a limit."""
-    length = int.from_bytes(_read(reader, 4), "big")
-    if length > MAX_HEADER:
-        raise ValueError("header too long")
-    header: Header = msgpack.unpackb(_read(reader, length))
-    if not 0 <= header["size"] <= MAX_SECRET:
-        raise ValueError("secret too long")
-    return header, _read(reader, header["size"])
-
-
-def _read(reader: int, size: int) -> bytearray:
-    data = bytearray(size)
-    view, got = memoryview(data), 0
-    while got < size:
-        more = os.readv(reader, [view[got:]])
-        if not more:
-            raise EOFError
-        got += more
-    return data
-
-
-def _write(writer: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(writer, rest) :]

@@ -23,42 +23,63 @@ _BACKLOG = 128
 _DESCRIPTORS = 4096
 
 
-def listen() -> socket.socket:
-    """Return the listener, at a free port of the loopback address."""
-    return socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+def listen(header: Header) -> tuple[socket.socket | None, int]:
+    """Return the listener, at a free port of the loopback address, and the port.
+
+    A relay of a share has none, but the port of its near end: the agent passes it connections.
+    """
+    if header["shared"] is not None:
+        return None, header["shared"]["port"]
+    listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+    return listener, listener.getsockname()[1]
 
 
-def work(header: Header, secret: bytes, listener: socket.socket, stderr: int) -> NoReturn:
-    """Serve until the agent closes its pipe; the answer with the port has been sent.
+def work(
+    header: Header, secret: bytes, listener: socket.socket | None, port: int, stderr: int
+) -> NoReturn:
+    """Serve until the agent closes its channel; the answer with the port has been sent.
 
     `secret` is the capability and the two proxies of the run, https and http, each after a line
     end; `stderr` is a descriptor where refusals are told.
     """
     from tokenward_relay.agent_link import AgentLink
     from tokenward_relay.grants import Grant
-    from tokenward_relay.leaf import Leaf
+    from tokenward_relay.leaf import Leaves
     from tokenward_relay.proxies import Proxies, read_proxy, read_without
     from tokenward_relay.run_state import RunState
     from tokenward_relay.server import Server
+    from tokenward_relay.shared_tunnels import Tunnels
 
     _raise_descriptor_limit()
     capability, https, http = (*secret.split(b"\n"), b"", b"")[:3]
-    link = AgentLink(0, 1)
+    link = AgentLink(socket.socket(fileno=0))
+    shared = header["shared"]
     run = RunState(
         link,
         tuple(Grant.from_map(each) for each in header["grants"]),
-        listener.getsockname()[1],
+        port,
         capability,
-        {host: Leaf(host, pem) for host, pem in header["leaves"].items()},
+        Leaves(header["leaves"], *header["valid"]),
         header["spool"],
         stderr,
         header["ca"],
         Proxies(read_proxy(header["proxy"].encode()), None, ()),
         Proxies(read_proxy(https), read_proxy(http), read_without(header["direct"])),
-        tuple(header["valid"]),
+        None if shared is None else Tunnels(shared["tunnels"]),
     )
-    threading.Thread(target=Server(listener, run, header["uid"]).serve, daemon=True).start()
-    link.read_answers(run.credentials.forget)
+    server = Server(run)
+    if listener is not None:
+        serve = (listener, header["uid"])
+        threading.Thread(target=server.serve, args=serve, daemon=True).start()
+
+    def take(purpose: str, sock: socket.socket) -> None:
+        if purpose == "notices":
+            run.tell_at(sock)
+            return
+        sock.setblocking(True)
+        server.take(sock)
+
+    link.read_answers(run.credentials.forget, take)
     run.credentials.forget()
     os._exit(0)  # no thread may finish what it does
 

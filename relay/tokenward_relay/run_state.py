@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import socket
 import threading
-import time
 from ipaddress import ip_address
 
 from tokenward_relay.credentials import Credentials
@@ -17,13 +15,14 @@ from tokenward_relay.upstream import Upstream, trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from typing import Final
 
     from tokenward_relay.agent_link import AgentLink
     from tokenward_relay.form import Upload
     from tokenward_relay.grants import Grant
-    from tokenward_relay.leaf import Leaf
+    from tokenward_relay.leaf import Leaves
+    from tokenward_relay.shared_tunnels import Tunnels
 
 MOST_SERVED: Final = 128
 MOST_TUNNELS: Final = 512
@@ -37,8 +36,8 @@ class RunState:
     `port` is the relay's own, `capability` is what a request has to show, `leaves` are the
     certificates of the https hosts, `spool` is the folder for uploads that are checked, and
     `stderr` a descriptor where refusals are told. `ca` is a file of certificates that are trusted
-    besides the system's; `proxies` are those towards the indexes, `own_proxies` those of the run. The
-    leaves are valid between the times of `valid`, in seconds since 1970.
+    besides the system's; `proxies` are those towards the indexes, `own_proxies` those of the run.
+    `tunnels` are those of a share, None for a run of this host, which may reach every host.
     """
 
     def __init__(
@@ -47,13 +46,13 @@ class RunState:
         grants: tuple[Grant, ...],
         port: int,
         capability: bytes,
-        leaves: Mapping[str, Leaf],
+        leaves: Leaves,
         spool: str,
         stderr: int,
         ca: str = "",
         proxies: Proxies = Proxies(),  # noqa: B008 - it is immutable
         own_proxies: Proxies = Proxies(),  # noqa: B008 - likewise
-        valid: tuple[float, float] = (0, math.inf),
+        tunnels: Tunnels | None = None,
     ) -> None:
         self.grants = grants
         self.port = port
@@ -65,29 +64,26 @@ class RunState:
         self.outside = Upstream(context, own_proxies)
         self.tunnels = Places(MOST_TUNNELS)
         self.served = Places(MOST_SERVED)
-        self._leaves = leaves
-        self._valid = valid
+        self.leaves = leaves
         self._link = link
         self._own_proxies = own_proxies
+        self._shared_tunnels = tunnels
         self._stderr = stderr
         self._told: set[str] = set()
         self._telling = threading.Lock()
 
-    def leaf(self, host: str) -> Leaf:
-        """Return the certificate of a host. Raises Refusal if the clock says that it is over."""
-        begin, end = self._valid
-        if not begin <= time.time() < end:
-            raise Refusal(
-                403,
-                "the certificates of this run are not valid at this time",
-                "start the command again: a run lasts for a day",
-            )
-        return self._leaves[host]
-
     def reach(self, host: str, port: int) -> socket.socket:
         """Return a connection to a host without a grant, by the run's own proxy. Raises Refusal."""
+        if self._shared_tunnels is not None:
+            return self._shared_tunnels.open(host, port)
         self.require_elsewhere(host, port)
         return connect(host, port, self._own_proxies.for_host(host, tls=True))
+
+    def require_forwarding(self, host: str, port: int) -> None:
+        """Raise Refusal unless requests for `http://` URLs of a host are forwarded."""
+        if self._shared_tunnels is not None:
+            raise Refusal(403, f"this share forwards no request to {host}")
+        self.require_elsewhere(host, port)
 
     def require_elsewhere(self, host: str, port: int) -> None:
         """Refuse to connect to this relay itself, by whatever name. Raises Refusal."""
@@ -96,12 +92,17 @@ class RunState:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            return  # connecting to it will say so
+            return  # the attempt to connect will say so
         for *_, address in found:
             ip = ip_address(str(address[0]).partition("%")[0])
             ip = getattr(ip, "ipv4_mapped", None) or ip
             if ip.is_loopback or ip.is_unspecified:
                 raise Refusal(403, "a tunnel to the relay itself leads nowhere")
+
+    def tell_at(self, sock: socket.socket) -> None:
+        """Tell refusals at this socket from now on, which does not block."""
+        with self._telling:
+            self._stderr = sock.detach()
 
     def report(self, grant: Grant, upload: Upload, status: str) -> None:
         """Tell the agent what became of an upload."""

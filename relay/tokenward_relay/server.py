@@ -1,4 +1,4 @@
-"""The relay's listener on loopback.
+"""The connections of a run: those of the relay's listener on loopback, and those that are passed to it.
 
 Every connection has a thread. At most `MOST_WAITING` may be open that have not shown the capability
 yet: one more closes the oldest of them, so that no other user of the machine can stop the run. For
@@ -27,36 +27,38 @@ _PAUSE_SECONDS: Final = 0.1
 
 
 class Server:
-    """Accepts the connections of user `uid` to one run."""
+    """Serves the connections to one run."""
 
-    def __init__(self, listener: socket.socket, run: RunState, uid: int) -> None:
-        self._listener = listener
+    def __init__(self, run: RunState) -> None:
+        threading.stack_size(_STACK_BYTES)
         self._run = run
-        self._uid = uid
         self._waiting: dict[socket.socket, None] = {}
         self._lock = threading.Lock()
 
-    def serve(self) -> None:
-        """Accept connections until the process ends."""
-        threading.stack_size(_STACK_BYTES)
+    def serve(self, listener: socket.socket, uid: int) -> None:
+        """Accept the connections of a user until the process ends."""
         while True:
             try:
-                sock, _ = self._listener.accept()
-            except OSError:  # no descriptors: wait for one
+                sock, _ = listener.accept()
+            except OSError:  # there is no descriptor: wait for one
                 threading.Event().wait(_PAUSE_SECONDS)
                 continue
             try:
-                self._admit(sock)
-            except (OSError, RuntimeError):  # it is gone already, or there is no thread for it
+                self._admit(sock, uid)
+            except (OSError, RuntimeError):  # it has ended; or there is no thread for it
                 self._note_capability(sock)
                 sock.close()
 
-    def _admit(self, sock: socket.socket) -> None:
+    def _admit(self, sock: socket.socket, uid: int) -> None:
         """Serve a connection, unless it is another user's. Raises OSError, RuntimeError."""
-        if peer_uid(sock) not in {None, self._uid}:
+        if peer_uid(sock) not in {None, uid}:
             sock.close()
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.take(sock)
+
+    def take(self, sock: socket.socket) -> None:
+        """Serve one connection, in a thread of its own. Raises RuntimeError."""
         self._wait_for_capability(sock)
         threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
 

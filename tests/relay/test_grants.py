@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from support.relay.readers import readings
 from tokenward_protocol.packing import pack, unpack
-from tokenward_relay.grants import ANY, PASS, PUBLISH, READ, Grant, decide, read_roots
+from tokenward_relay.grants import ANY, PASS, PUBLISH, READ, Grant, covers, decide, read_roots
 from tokenward_relay.refusal import Refusal
 from tokenward_relay.target import parse_target
 
@@ -108,6 +108,14 @@ def test_a_coded_slash_is_let_through_only_where_a_root_has_it() -> None:
     any_project = read_roots("/api/v4/groups/5/-/packages/pypi", "gitlab")
     gitlab = gitlab._replace(roots=any_project)
     assert refusal(b"GET", b"/api/v4/projects/a%2Fb/packages/pypi/x", gitlab).status == 403
+
+
+def test_any_segment_is_one_segment_that_is_there() -> None:
+    assert covers((ANY,), (b"x",))
+    assert covers((ANY,), (b"x", b"y", b""))
+    assert not covers((ANY,), (b"",))
+    assert not covers((ANY,), ())
+    assert not covers((ANY,), (b"x/y",))
 
 
 def test_a_grant_goes_over_the_wire_and_comes_back() -> None:

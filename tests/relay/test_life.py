@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -314,10 +315,9 @@ def test_a_clock_that_left_the_time_of_the_certificates_is_told(
 def test_a_question_that_was_given_up_is_wiped_and_told() -> None:
     from tokenward_relay.agent_link import AgentLink
 
-    question, to_agent = os.pipe()
-    answer, to_relay = os.pipe()
-    link = AgentLink(answer, to_agent)
-    reader = threading.Thread(target=link.read_answers, args=(lambda: None,))
+    agent, channel = socket.socketpair()
+    link = AgentLink(channel)
+    reader = threading.Thread(target=link.read_answers, args=(lambda: None, lambda *_: None))
     reader.start()
     late = threading.Event()
 
@@ -329,9 +329,8 @@ def test_a_question_that_was_given_up_is_wiped_and_told() -> None:
     import msgpack
 
     packed = msgpack.packb({"ok": True, "id": 1, "size": 6})
-    os.write(to_relay, len(packed).to_bytes(4, "big") + packed + b"secret")
+    agent.sendall(len(packed).to_bytes(4, "big") + packed + b"secret")
     assert late.wait(PATIENCE)
-    os.close(to_relay)
+    agent.close()
     reader.join(PATIENCE)
-    for number in (question, to_agent, answer):
-        os.close(number)
+    channel.close()

@@ -129,6 +129,14 @@ def request(data: bytes) -> None:
             _within(each)
 
 
+_PLACES = {
+    b"index.example": (rb"/.*", b"/"),
+    b"devpi.example": (rb"/alice/dev(/.*)?|/[^/]+/[^/]+/\+[ef](/.*)?", b"/alice/dev"),
+    b"127.0.0.1:8080": (rb"/team(/.*)?", b"/team"),
+}
+"""What may be read at each index, and where an upload goes."""
+
+
 def _within(each: Seen) -> None:
     own = [value for name, value in each.headers if name == b"authorization"]
     assert CAPABILITY not in b"".join(value for _, value in each.headers)
@@ -136,13 +144,13 @@ def _within(each: Seen) -> None:
     if all(re.fullmatch(rb"/\+api(/.*)?", path) for path in paths):
         assert OURS not in own
         return
+    below, upload = _PLACES[each.authority]
     assert own == [OURS]
     if each.method == b"POST":
-        assert paths == ({b"/"} if each.authority == b"index.example" else {b"/alice/dev"})
+        assert paths == {upload}
         _upload(dict(each.headers)[b"content-type"], each.body)
     else:
         assert each.method in {b"GET", b"HEAD"}
-        below = rb"/alice/dev(/.*)?|/[^/]+/[^/]+/\+[ef](/.*)?"
         assert all(re.fullmatch(below, path) for path in paths)
 
 

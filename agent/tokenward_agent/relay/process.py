@@ -2,8 +2,8 @@
 
 The relay is a worker that lives as long as its run (worker/main.py, job `relay`), started as workers
 are: a child of the agent, or a unit of the service manager's where the agent itself may not open
-network connections. It asks over the worker's pipe (tokenward_relay/agent_link.py); each question is
-answered by a coroutine of its own, since a prompt may take a minute. Closing the pipe ends it.
+network connections. It asks over a socket (tokenward_relay/agent_link.py); each question is answered
+by a coroutine of its own, since a prompt may take a minute. Closing the socket ends it.
 
 A relay reads what strangers send, so no value of its messages is believed: the handler checks each.
 """
@@ -22,7 +22,7 @@ from tokenward_agent.faults import describe_fault
 from tokenward_agent.worker.environment import worker_environment
 from tokenward_agent.worker.errors import WorkerError
 from tokenward_agent.worker.job import MAX_HEADER
-from tokenward_agent.worker.pipes import read_pipe, write_pipe
+from tokenward_agent.worker.pipes import read_pipe, write_descriptor, write_pipe
 from tokenward_agent.worker.runner import worker_command
 from tokenward_agent.worker.unix_worker import open_worker
 from tokenward_agent.worker.worker_units import job_socket
@@ -88,7 +88,8 @@ class RelayProcess:
         try:
             async with asyncio.timeout(START_SECONDS):
                 self._feed, self._answers = open_worker(
-                    worker_command("relay"), environ, stderr, manager, self._ours
+                    *(worker_command("relay"), environ, stderr, manager, self._ours),
+                    over_socket=True,
                 )
                 await self._write(packed, secret)
                 told = await self._read()
@@ -120,6 +121,13 @@ class RelayProcess:
     def forget(self) -> None:
         """Have it forget the credentials that it holds."""
         self._keep(self._say({}))
+
+    async def pass_connection(self, purpose: str, descriptor: int) -> None:
+        """Have it serve a connection of a share; `purpose` is that of its request. Raises OSError."""
+        packed: bytes = msgpack.packb({"passed": purpose, "size": 0})
+        data = memoryview(len(packed).to_bytes(4, "big") + packed)
+        async with self._writing:
+            await write_descriptor(self._feed, data, descriptor)
 
     def _keep(self, coroutine: Any) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)

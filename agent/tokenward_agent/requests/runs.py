@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer, RunPeer
+from tokenward_agent.requests.capability import start_relay
 from tokenward_agent.requests.naming import service_of
 from tokenward_agent.requests.run_answers import RunAnswers, describe_read, made_request
-from tokenward_agent.vault.sealing import context
 from tokenward_agent.wire.answer import success_answer
 from tokenward_os.files import make_private, uid
 from tokenward_protocol.index_tokens import split_names
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 MOST_RUNS: Final = 32
 MOST_GRANTS: Final = 32
 """The most runs of one agent, and the most grants of one run."""
-
-CAPABILITY: Final = b"tokenward-run-"
-"""How a capability begins, so that people and secret scanners know it; 32 random bytes follow."""
 
 
 class _Draft(NamedTuple):
@@ -253,17 +250,13 @@ class RunRequests:
             "direct": request.text("direct") or "",
             "spool": self._state,
             "uid": uid(),
+            "shared": None,
             "valid": validity(now),
         }
         folder = self._folders + name
-        block = self._arena.allocate(len(CAPABILITY) + 43 + len(body))
         stderr = process.open_stderr()
         try:
-            capability = block[: len(CAPABILITY) + 43]
-            capability[:] = CAPABILITY + secrets.token_urlsafe(32).encode()
-            block[len(capability) :] = body  # begins with a line end
-            port = await relay.start(header, block, stderr)
-            sealed = self._key.seal(capability, context(b"tokenward capability"))
+            started = await start_relay(relay, header, body, stderr, self._arena, self._key)
             if ends != self._ends:
                 raise Failure(
                     "locked", "The agent was locked while the run began.", "`auth unlock`"
@@ -277,13 +270,17 @@ class RunRequests:
             raise
         finally:
             os.close(stderr)
-            self._arena.release(block)
         over = asyncio.get_running_loop().call_later(HOURS * 3600, self._end, name)
         self._open[name] = OpenRun(relay, folder, over, answers.end)
         self._commands[name] = process
         process.watch(lambda: self._end_with_command(name))
         return success_answer(
-            request.number, sealed, port=port, ca=authority.decode("ascii"), folder=folder, run=name
+            request.number,
+            started.capability,
+            port=started.port,
+            ca=authority.decode("ascii"),
+            folder=folder,
+            run=name,
         )
 
     def with_ended_runs(self, handler: AsyncHandler) -> AsyncHandler:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 
 assert sys.platform != "win32"  # noqa: S101 - for type checkers
@@ -21,6 +22,21 @@ async def write_pipe(descriptor: int, data: memoryview) -> None:
             sent += os.write(descriptor, data[sent:])
         except BlockingIOError:
             await _writable(descriptor)
+
+
+async def write_descriptor(channel: int, data: memoryview, descriptor: int) -> None:
+    """Write all of *data* into a Unix socket, and pass *descriptor* with it. Raises OSError."""
+    sending = socket.socket(fileno=channel)
+    try:
+        while True:
+            try:
+                sent = socket.send_fds(sending, [data], [descriptor])
+                break
+            except BlockingIOError:
+                await _writable(channel)
+    finally:
+        sending.detach()
+    await write_pipe(channel, data[sent:])
 
 
 async def read_pipe_into(descriptor: int, into: memoryview) -> None:

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 
 import msgpack
 
@@ -57,16 +58,19 @@ def open_worker(
     watched: int | None,
     manager: str,
     ours: contextlib.ExitStack,
+    *,
+    over_socket: bool = False,
 ) -> tuple[int, int]:
     """Start a worker that ends with `ours`; return the descriptors to write to it and to read.
 
     The worker gets `watched` as another descriptor. If `manager` names a socket, a service manager
-    starts it. Raises WorkerError, OSError.
+    starts it. With `over_socket` both are one socket, by which descriptors can be passed. Raises
+    WorkerError, OSError.
     """
     if manager:
         connection = _connect_unit(manager, watched, ours)
         return connection, connection
-    return _start(command, environ, watched, ours)
+    return _start(command, environ, watched, ours, over_socket=over_socket)
 
 
 def _connect_unit(address: str, watched: int | None, ours: contextlib.ExitStack) -> int:
@@ -84,13 +88,23 @@ def _connect_unit(address: str, watched: int | None, ours: contextlib.ExitStack)
 
 
 def _start(
-    command: list[str], environ: Mapping[str, str], watched: int | None, ours: contextlib.ExitStack
+    command: list[str],
+    environ: Mapping[str, str],
+    watched: int | None,
+    ours: contextlib.ExitStack,
+    *,
+    over_socket: bool,
 ) -> tuple[int, int]:
     """Start a worker that ends with `ours`; return the descriptors for request and answer."""
     more = [] if watched is None else [(os.POSIX_SPAWN_DUP2, watched, WATCHED)]
     with contextlib.ExitStack() as theirs:  # closed once it runs, or its end stays unseen
-        stdin, feed = _pipe(reader=theirs, writer=ours)
-        answers, stdout = _pipe(reader=ours, writer=theirs)
+        if over_socket:
+            near, far = socket.socketpair()
+            feed = answers = ours.enter_context(near).fileno()
+            stdin = stdout = theirs.enter_context(far).fileno()
+        else:
+            stdin, feed = _pipe(reader=theirs, writer=ours)
+            answers, stdout = _pipe(reader=ours, writer=theirs)
         process = os.posix_spawn(
             command[0],
             command,

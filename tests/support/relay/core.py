@@ -132,7 +132,7 @@ class Core:
             headers = (
                 head.headers_for_index(asked, grant, OURS)
                 if kind == READ
-                else head.headers_to_pass(asked, grant)
+                else head.headers_to_pass(asked, grant, CAPABILITY)
             )
         self.seen.append(Seen(grant.authority, asked.method, target.raw, tuple(headers), body))
         return 200

@@ -95,6 +95,7 @@ class RelayProcess:
             "direct": "",
             "spool": str(self.folder),
             "uid": os.geteuid(),
+            "shared": None,
             "valid": validity(made),
             **header,
         }
@@ -118,15 +119,17 @@ class RelayProcess:
             patched = f"import sys; sys.path.extend(sys.argv[1:])\n{self._patch}\n"
             run = "from tokenward_agent.worker.main import main; main()"
             command = [*command[:at], "-c", patched + run, *command[at + 1 :]]
-        with self._shown.open("wb") as shown:
+        self.channel, theirs = socket.socketpair()
+        self._sender, self._receiver = self.channel.makefile("wb"), self.channel.makefile("rb")
+        with theirs, self._shown.open("wb") as shown:
             os.set_inheritable(shown.fileno(), True)
             spread = [sys.executable, "-I", "-c", _AS_DESCRIPTOR_3, str(shown.fileno())]
             self.process = subprocess.Popen(
                 [*self._before, *spread, *command],
                 env=self._environ,
                 pass_fds=[shown.fileno()],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdin=theirs,
+                stdout=theirs,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
                 cwd="/",
@@ -141,8 +144,7 @@ class RelayProcess:
     def close(self) -> None:
         """Take away what is left of a process that has ended."""
         self.process.wait(PATIENCE)
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
+        for pipe in (self._sender, self._receiver, self.channel):
             with contextlib.suppress(OSError):
                 pipe.close()
         self._folder.cleanup()
@@ -162,15 +164,13 @@ class RelayProcess:
     def write(self, header: Mapping[str, Any], secret: bytes = b"") -> None:
         """Say something as the agent."""
         packed: bytes = msgpack.packb({**header, "size": len(secret)})
-        assert self.process.stdin is not None
         with self._writing:
-            self.process.stdin.write(len(packed).to_bytes(4, "big") + packed + secret)
-            self.process.stdin.flush()
+            self._sender.write(len(packed).to_bytes(4, "big") + packed + secret)
+            self._sender.flush()
 
     def hang_up(self) -> int:
-        """Close the pipe as an agent that died; return the exit code."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        """Close the channel as an agent that died; return the exit code."""
+        self.channel.shutdown(socket.SHUT_RDWR)
         return self.process.wait(PATIENCE)
 
     def wait_for(self, event: str, count: int = 1) -> list[Header]:
@@ -208,11 +208,10 @@ class RelayProcess:
             self.write({**header, "id": question["id"]}, secret if header["ok"] else b"")
 
     def _read(self) -> Header:
-        assert self.process.stdout is not None
-        length = self.process.stdout.read(4)
+        length = self._receiver.read(4)
         if len(length) < 4:
             raise EOFError
-        packed = self.process.stdout.read(int.from_bytes(length, "big"))
+        packed = self._receiver.read(int.from_bytes(length, "big"))
         header: Header = msgpack.unpackb(packed)
         return header
 
