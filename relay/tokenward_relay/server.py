@@ -45,12 +45,11 @@ class Server:
                 continue
             try:
                 self._admit(sock, uid)
-            except (OSError, RuntimeError):  # it has ended; or there is no thread for it
-                self._note_capability(sock)
+            except OSError:  # it has ended
                 sock.close()
 
     def _admit(self, sock: socket.socket, uid: int) -> None:
-        """Serve a connection, unless it is another user's. Raises OSError, RuntimeError."""
+        """Serve a connection, unless it is another user's. Raises OSError."""
         if peer_uid(sock) not in {None, uid}:
             sock.close()
             return
@@ -58,9 +57,13 @@ class Server:
         self.take(sock)
 
     def take(self, sock: socket.socket) -> None:
-        """Serve one connection, in a thread of its own. Raises RuntimeError."""
+        """Serve one connection, in a thread of its own; close it if there is no thread for it."""
         self._wait_for_capability(sock)
-        threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
+        try:
+            threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
+        except RuntimeError:
+            self._note_capability(sock)
+            sock.close()
 
     def _serve_one(self, sock: socket.socket) -> None:
         try:

@@ -5,6 +5,7 @@ One session serves most tests; each of them leaves it as it was.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.auth_commands import PROGRAMS
+from support.relay_process.raw_index import RawIndex
 from support.systems.other_users import SOMEBODY, give
 from support.systems.systemd_user import MANAGER, RUNTIME, UserManager, needs_user_manager
 from support.terminal import Typist
 from support.tools.keyring_program import keyring_program
+from tokenward_agent.requests.runs import MOST_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -454,6 +457,95 @@ def test_where_no_worker_is_to_be_had_that_is_said(user: UserManager) -> None:
     assert "does not start a worker at" in refused.stderr
     user.done("agent", "restart")
     assert user.shows("tokenward-worker.socket", "ActiveState") == "active"
+
+
+@pytest.fixture
+def index(user: UserManager) -> Iterator[RawIndex]:
+    """A private index, for which alice has logged in."""
+    with RawIndex() as it:
+        authority = user.path / "authority.pem"
+        authority.write_bytes(it.certificate)
+        authority.chmod(0o644)
+        url = f"https://127.0.0.1:{it.port}"
+        text = f'ca = "{authority}"\n[services.corp]\nurl = "{url}/team/simple/"\n'
+        user.run("mkdir", "-p", f"{user.path}/.config/tokenward")
+        user.run("sh", "-c", f"cat >{user.path}/.config/tokenward/config.toml", stdin=text)
+        user.log_in(f"{url}/", "a-secret-of-the-index", "--keyring-provider", "disabled")
+        yield it
+
+
+def behind_a_relay(index: RawIndex, script: str) -> tuple[str, ...]:
+    """Return a command of `auth` that runs a script, in which $URL is an index."""
+    script = f"URL=https://127.0.0.1:{index.port}; {script}"
+    return ("exec", "--relay", "--index", "corp", "--", "sh", "-c", script)
+
+
+def relays(user: UserManager) -> list[str]:
+    """Return the units of workers that run."""
+    units = user.systemctl("list-units", "--plain", "--quiet", "tokenward-worker@*").splitlines()
+    return [line.split()[0] for line in units if " running " in line]
+
+
+def test_a_run_has_its_relay_in_a_unit_of_its_own_with_the_network(
+    user: UserManager, index: RawIndex
+) -> None:
+    fetch = "curl -sS -o /dev/null -w '%{http_code}' $URL"
+    words = behind_a_relay(index, f"{fetch}/team/simple/; {fetch}/other/")
+    errors = f"{user.path}/errors"  # its stderr is a file of the user's own, which the agent opens
+    found = user.run("sh", "-c", f'exec "$@" 2>{errors}', "sh", str(PROGRAMS / "auth"), *words)
+    said = Path(errors).read_text()
+    assert (found.returncode, found.stdout) == (0, "200403"), said
+    assert "tokenward: this run may not read /other/ of corp" in said
+    basic = b"Basic " + base64.b64encode(b"alice:a-secret-of-the-index")
+    assert [each.authorization for each in index.requests] == [basic]
+    user.until(lambda: relays(user) == [])
+
+
+@contextmanager
+def long_run(user: UserManager, index: RawIndex) -> Iterator[None]:
+    """Have a run go on until the end of the block."""
+    words = behind_a_relay(index, f"echo $$ >{user.path}/pid; exec sleep 600")
+    with subprocess.Popen([*user.inside, str(PROGRAMS / "auth"), *words], env=user.environment):
+        user.until(lambda: len(relays(user)) == 1 and (user.path / "pid").exists())
+        try:
+            yield
+        finally:
+            user.run("kill", (user.path / "pid").read_text().strip())
+            user.run("rm", f"{user.path}/pid")
+
+
+def test_a_relays_unit_has_no_limit_of_time_and_is_closed_to_its_user(
+    user: UserManager, index: RawIndex
+) -> None:
+    """Nothing of the unit or its socket ends a relay that lives for hours."""
+    with long_run(user, index):
+        (unit,) = relays(user)
+        for name in ("RuntimeMaxUSec", "MemoryMax", "CPUQuotaPerSecUSec"):
+            assert user.shows(unit, name) == "infinity"
+        assert user.shows(unit, "WatchdogUSec") in {"0", "infinity"}
+        assert user.shows(unit, "ActiveState") == "active"  # the start is over, and its limit
+        most = int(user.shows("tokenward-worker.socket", "MaxConnections"))
+        assert most >= 2 * MOST_RUNS  # other jobs have places beside the relays of all runs
+        pid = user.shows(unit, "MainPID")
+        status = dict(line.split(":\t", 1) for line in user.proc(pid, "status").splitlines())
+        assert status["NoNewPrivs"] == "1"
+        assert user.run("cat", "/proc/self/environ").returncode == 0
+        assert user.run("cat", f"/proc/{pid}/environ").returncode != 0
+    user.until(lambda: relays(user) == [])
+
+
+@pytest.mark.parametrize("end", ["kill", "reload", "stop"])
+def test_an_agent_that_ends_or_locks_takes_its_relays_with_it(
+    user: UserManager, index: RawIndex, end: str
+) -> None:
+    with long_run(user, index):
+        if end == "kill":
+            user.run("kill", "-KILL", user.shows(AGENT, "MainPID"))
+        else:
+            user.systemctl(end, AGENT)
+        user.until(lambda: relays(user) == [])
+        user.done("unlock")
+        assert user.run("sh", "-c", f"ls -d {ADDRESS}.run-*").returncode != 0
 
 
 class Person(Typist):

@@ -102,6 +102,7 @@ def test_a_relay_that_is_killed_leaves_requests_that_fail(
         relay.process.kill()
         tool.sock.settimeout(PATIENCE)
         assert tool.rest() == b""
+    relay.process.wait(PATIENCE)
     assert refused(relay)
     assert index.requests == []
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -41,7 +41,7 @@ def spool(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def users_relay(index: RawIndex, spool: Path, **more: object) -> RelayProcess:
+def users_relay(index: RawIndex, spool: Path, **more: Any) -> RelayProcess:
     """Return the relay of an ordinary user, which serves root: the test's own tool is that."""
     ca = spool / "ca.pem"
     ca.write_bytes(index.certificate)

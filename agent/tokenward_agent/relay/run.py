@@ -2,7 +2,7 @@
 
 A run belongs to the process that asked for it, which then becomes the command. The kernel's handle
 on that process tells when it ends, and that no later process with its number is taken for it. A run
-ends with its command, with a lock that the user orders, and after a day at the latest.
+ends with its command, with its relay, with a lock that the user orders, and after a day at the latest.
 """
 
 from __future__ import annotations
@@ -78,15 +78,11 @@ class OpenRun:
 
     def __init__(
         self,
-        name: str,
-        process: RunProcess,
         relay: RelayProcess,
         folder: str,
         over: asyncio.TimerHandle,
         at_end: Callable[[], None],
     ) -> None:
-        self.name = name
-        self.process = process
         self.relay = relay
         self._folder = folder
         self._over = over
@@ -96,6 +92,5 @@ class OpenRun:
         """End the relay and remove the folder; `at_end` is called behind that."""
         self._over.cancel()
         self.relay.end()
-        self.process.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         self._at_end()

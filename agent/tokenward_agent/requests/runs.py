@@ -83,6 +83,8 @@ class RunRequests:
         self._folders = f"{address}.run-"  # no other agent has this address
         self._drafts: weakref.WeakKeyDictionary[Peer, list[_Draft]] = weakref.WeakKeyDictionary()
         self._open: dict[str, OpenRun] = {}
+        self._commands: dict[str, RunProcess] = {}
+        """Those that have not ended, also after their run has: by a lock, or as its relay was killed."""
         self._starting = 0
         self._ends = 0
 
@@ -196,7 +198,7 @@ class RunRequests:
         drafts = self._drafts.pop(peer, [])
         if not drafts:
             raise Failure("bad-request", "A run needs an index: `grant` names one.")
-        if len(self._open) + self._starting >= MOST_RUNS:
+        if len(self._commands) + self._starting >= MOST_RUNS:
             raise Failure("busy", "Too many runs are open.", "wait until one of them ends")
         chain = peer.requester.chain
         if not chain:
@@ -269,8 +271,9 @@ class RunRequests:
         finally:
             os.close(stderr)
         over = asyncio.get_running_loop().call_later(HOURS * 3600, self._end, name)
-        self._open[name] = OpenRun(name, process, relay, folder, over, answers.end)
-        process.watch(lambda: self._end(name))
+        self._open[name] = OpenRun(relay, folder, over, answers.end)
+        self._commands[name] = process
+        process.watch(lambda: self._end_with_command(name))
         return success_answer(
             request.number,
             started.capability,
@@ -295,10 +298,10 @@ class RunRequests:
         return _OutsideRuns(fetch, self._covers)
 
     def _covers(self, peer: object) -> bool:
-        """Tell whether a peer is the command of an open run, or was started by it."""
-        if not self._open or not isinstance(peer, Peer):
+        """Tell whether a peer is the command of a run, or was started by it."""
+        if not self._commands or not isinstance(peer, Peer):
             return False
-        processes = (run.process.process for run in self._open.values())
+        processes = (each.process for each in self._commands.values())
         commands = {(each.pid, each.started) for each in processes}
         chain = peer.requester.chain
         return any((link.process.pid, link.process.started) in commands for link in chain)
@@ -319,6 +322,10 @@ class RunRequests:
         for name in list(self._open):
             self._end(name)
 
+    def _end_with_command(self, name: str) -> None:
+        self._end(name)
+        self._commands.pop(name).close()
+
     def _end(self, name: str) -> None:
         run = self._open.pop(name, None)
         if run is not None:
@@ -326,7 +333,7 @@ class RunRequests:
 
 
 class _OutsideRuns:
-    """Fetches, refused to a peer that `covers` tells to be within a run.
+    """Fetches, refused to a peer that `covers` tells to be within a run, or what is left of one.
 
     It is no boundary: a process can leave its parents.
     """
