@@ -12,6 +12,7 @@ import threading
 
 from tokenward_relay.connection import Connection
 from tokenward_relay.peer import peer_uid
+from tokenward_relay.run_state import MOST_SERVED, MOST_TUNNELS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Server:
     def __init__(self, run: RunState) -> None:
         threading.stack_size(_STACK_BYTES)
         self._run = run
+        self._passed = threading.BoundedSemaphore(MOST_SERVED + MOST_TUNNELS)
         self._waiting: dict[socket.socket, None] = {}
         self._lock = threading.Lock()
 
@@ -46,12 +48,21 @@ class Server:
                 sock.close()
                 continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.take(sock)
+            self._wait_for_capability(sock)
+            threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
 
     def take(self, sock: socket.socket) -> None:
-        """Serve one connection, in a thread of its own."""
-        self._wait_for_capability(sock)
-        threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
+        """Serve a connection that was passed, for which the capability was shown to the agent."""
+        if not self._passed.acquire(blocking=False):
+            sock.close()
+            return
+        threading.Thread(target=self._serve_passed, args=(sock,), daemon=True).start()
+
+    def _serve_passed(self, sock: socket.socket) -> None:
+        try:
+            Connection(self._run, sock, self._note_capability).serve()
+        finally:
+            self._passed.release()
 
     def _serve_one(self, sock: socket.socket) -> None:
         try:

@@ -12,7 +12,7 @@ import msgpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Final, Protocol
 
     from tokenward_agent.failure import Failure
     from tokenward_protocol.packing import Value
@@ -32,18 +32,24 @@ if TYPE_CHECKING:
 _PACKER = msgpack.Packer(unicode_errors="backslashreplace")
 
 
+KEEP: Final = "keep"
+CLOSE: Final = "close"
+
+
 class Answer:
     """The answer to one request: the packed header and the sealed body, if any.
 
-    `values` are the fields of the header.
+    `values` are the fields of the header. `then` is what becomes of the connection behind it, "" for
+    nothing: CLOSE closes it, KEEP keeps it from being closed as idle when there are too many.
     """
 
-    __slots__ = ("header", "secret", "values")
+    __slots__ = ("header", "secret", "then", "values")
 
     def __init__(self, values: dict[str, Value], secret: SecretSource | None = None) -> None:
         self.values = values
         self.header: bytes = _PACKER.pack(values)
         self.secret = secret
+        self.then = ""
 
 
 def success_answer(number: int, secret: SecretSource | None = None, **values: Value) -> Answer:

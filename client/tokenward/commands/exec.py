@@ -73,6 +73,8 @@ def run(arguments: Namespace, session: Session) -> None:
     program = arguments.program[1:] if arguments.program[:1] == ["--"] else arguments.program
     if not program or not program[0]:
         raise CommandError("The command to run is missing.", "`auth exec -- twine upload dist/*`")
+    if not arguments.env and session.environ.get("TOKENWARD_SOCK"):
+        _run_at_share(arguments, program, session)
     services = _services(arguments.index or ["pypi"], session)
     if arguments.relay:
         _run_behind_relay(arguments, program, services, session)
@@ -90,6 +92,32 @@ def run(arguments: Namespace, session: Session) -> None:
     session.terminal.detail(f"Set for {os.path.basename(program[0])}: {join_words(sorted(found))}.")
     if gone := sorted(set(session.environ) - set(environ)):
         session.terminal.detail(f"Removed from its environment: {join_words(gone)}.")
+    session.tell_notices()
+    _become(program, environ)
+
+
+def _run_at_share(arguments: Namespace, program: list[str], session: Session) -> None:
+    """Run CMD behind the relay share that TOKENWARD_SOCK names; return if it is not such a share."""
+    if sys.platform == "win32":
+        return
+    from tokenward.exec import near_end
+
+    path = session.environ["TOKENWARD_SOCK"]
+    try:
+        near_end.greet(path)
+    except near_end.NotRelayShare as found:
+        if arguments.relay and found.is_share:
+            raise
+        return
+    except CommandError:
+        return  # the usual way says why
+    given = ("index", "project", "ttl", "read_only")
+    if words := [f"`--{name.replace('_', '-')}`" for name in given if getattr(arguments, name)]:
+        raise CommandError(
+            f"At a relay share, {join_words(words)} cannot be chosen: the share says what CMD may do.",
+            "leave it out",
+        )
+    environ = near_end.enter(path, session.environ, program)
     session.tell_notices()
     _become(program, environ)
 

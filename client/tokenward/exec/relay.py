@@ -98,12 +98,12 @@ def _grant(
             target = service.for_uploads
             path = "/" + target.url.partition("://")[2].partition("/")[2]
             more = {"upload": path, "projects": " ".join(projects) or None}
-            header = _ask(session, target, more)
+            header = add_index(session, target, more)
             publishes = header is not None
             if header is not None:
                 _tell_projects(session, header.get("projects"))
         if service.key not in FIXED.values():
-            reads = _ask(session, service, {}) is not None
+            reads = add_index(session, service, {}) is not None
         if not publishes and not reads:
             if service.key in FIXED.values():
                 continue  # nothing is needed to read from there
@@ -122,10 +122,13 @@ def _grant(
     return found
 
 
-def _ask(
+def add_index(
     session: Session, service: Service, more: Mapping[str, Any]
 ) -> Mapping[str, object] | None:
-    """Have the agent add one index to the run; return its answer, None if nothing is stored."""
+    """Have the agent add one index to the run or share; return its answer, None if nothing is stored.
+
+    `more` are further arguments of the request.
+    """
     try:
         answer = unlocking.ask(
             session,
