@@ -21,6 +21,7 @@ import fetches  # noqa: E402
 import lookups  # noqa: E402
 import machine  # noqa: E402
 import many  # noqa: E402
+import relays  # noqa: E402
 import report  # noqa: E402
 import starts  # noqa: E402
 
@@ -37,6 +38,7 @@ GROUPS = {
     "asking": asking.rows,
     "many": many.rows,
     "memory": many.memory_rows,
+    "relays": relays.rows,
 }
 
 

@@ -63,7 +63,7 @@ def within(package: str) -> list[Path]:
         ("tokenward_os", {"tokenward", "tokenward_agent", "tokenward_protocol", "tokenward_relay"}),
         ("tokenward_protocol", {"tokenward", "tokenward_agent", "tokenward_os", "tokenward_relay"}),
         ("tokenward_relay", {"tokenward", "tokenward_agent"}),
-        ("tokenward_agent", {"tokenward", "tokenward_relay"}),
+        ("tokenward_agent", {"tokenward"}),
         ("tokenward", {"tokenward_agent", "tokenward_relay"}),
     ],
 )
@@ -197,6 +197,13 @@ def test_the_protocol_does_no_input_or_output() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert called & {"open", "print", "input", "exec", "eval"} == set()
+
+
+def test_the_agent_knows_of_the_relay_what_a_grant_is_and_no_more() -> None:
+    found = {name for path in within("tokenward_agent") for name in known(path)}
+    assert {name for name in found if name.startswith("tokenward_relay")} <= {
+        "tokenward_relay.grants"
+    }
 
 
 JUDGING = {"refusal", "target", "grants", "head", "form"}

@@ -126,7 +126,7 @@ class Assembly:
             arena,
             memory,
             state,
-            os.path.dirname(settings.socket),
+            settings.socket,
         )
         self.relay_shares = RelayShares(
             self.vaults,

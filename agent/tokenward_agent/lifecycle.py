@@ -74,6 +74,7 @@ async def _serve(
     assembly.recorder.record_event("start", version=VERSION, pid=os.getpid())
     server = Server(address.listener, arena, assembly.dispatch, Peer)
     assembly.share_requests.serve(server)
+    assembly.run_requests.remove_leftovers()
     _claim(address, assembly, stop)
     opening = loop.create_task(assembly.opening.open_available(None))
     gc.freeze()  # the collector skips objects that live as long as the process
@@ -138,6 +139,7 @@ def _keep_manager_told(notices: Notices, assembly: Assembly) -> set[asyncio.Task
         notices.send_reloading()
         assembly.recorder.record_event("lock", decision="done")
         await assembly.audit_anchoring.anchor_now()
+        assembly.run_requests.end()
         with contextlib.suppress(Failure):  # it is locked; the marker may be missing
             await assembly.locking.lock()
         status()

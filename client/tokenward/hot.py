@@ -5,6 +5,7 @@ before anything is printed; then the full commands take over. So the two routes 
 different answers. It gives up if
 
 - a variable of uv might hold the credential, or name other settings;
+- it runs behind a relay, where no credential is handed out;
 - a settings file of the user might choose another credentials directory. No TOML is parsed: the
   bytes `auth-cache-dir`, or an escape in which they could be spelled, are enough. A malformed file
   is reported by the full commands;
@@ -81,7 +82,9 @@ def _run(service: str) -> int | None:
 
 
 def _is_set_otherwise(environ: Mapping[str, str]) -> bool:
-    """Return whether a variable of uv may answer, or names its settings."""
+    """Return whether a variable of uv may answer, or names its settings; or this is a run."""
+    if environ.get("TOKENWARD_RELAY"):
+        return True
     for name in environ:
         if name.startswith("UV_") and environ[name]:
             if name.startswith(("UV_PUBLISH_", "UV_INDEX_")):

@@ -23,6 +23,7 @@ from tokenward.keyring_program.client import (
     RelayError,
     Unavailable,
     ask,
+    is_in_run,
     is_index,
     must_withhold,
     relay,
@@ -114,7 +115,7 @@ class Keyring(KeyringBackend):
 
     def _is_here(self, service: str, username: str) -> bool:
         """Return whether tokenward makes changes of this service."""
-        if self.aside:
+        if self.aside or is_in_run():
             return False
         with suppress(Unavailable):
             return is_index(service) or ask(service, username) is not None

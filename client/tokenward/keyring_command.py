@@ -22,6 +22,7 @@ from tokenward.keyring_program.client import (
     RelayError,
     Unavailable,
     ask,
+    is_in_run,
     is_index,
     must_withhold,
     relay,
@@ -45,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _main(argv: Sequence[str]) -> int:
-    read = _read(argv)
+    read = None if is_in_run() else _read(argv)
     if read is None:
         return PASS_ON
     words, options = read

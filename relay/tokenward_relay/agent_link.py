@@ -56,14 +56,19 @@ class AgentLink:
         self._next = 0
 
     def ask(
-        self, question: str, while_waiting: Callable[[], object] | None = None, **values: object
+        self,
+        question: str,
+        while_waiting: Callable[[], object] | None = None,
+        if_late: Callable[[], object] | None = None,
+        **values: object,
     ) -> tuple[Header, bytearray]:
         """Return the agent's answer and the secret in it, which the caller wipes.
 
         `while_waiting` is called every two seconds until the answer is there. Raises Refusal if the
-        agent refuses, and what `while_waiting` raises.
+        agent refuses, and what `while_waiting` raises; then `if_late` is called once the agent has
+        allowed what is not wanted any more.
         """
-        answer = _Answer()
+        answer = _Answer(if_late)
         with self._writing:
             self._next += 1
             number = self._next
@@ -73,8 +78,9 @@ class AgentLink:
             while not answer.there.wait(TICK_SECONDS):
                 if while_waiting is not None:
                     while_waiting()
-        finally:
-            self._waiting.pop(number, None)
+        except BaseException:
+            self._give_up(number, answer)
+            raise
         header = answer.header
         if not header["ok"]:
             raise Refusal(header["status"], header["text"], header["hint"])
@@ -103,12 +109,21 @@ class AgentLink:
             if "id" not in header:
                 forget()
                 continue
-            answer = self._waiting.get(header["id"])
-            if answer is None:  # its thread has given up
-                secret[:] = bytes(len(secret))
-                continue
-            answer.header, answer.secret = header, secret
-            answer.there.set()
+            with self._writing:
+                answer = self._waiting.pop(header["id"])
+                answer.header, answer.secret = header, secret
+                answer.there.set()
+                given_up = answer.is_given_up
+            if given_up:
+                answer.drop()
+
+    def _give_up(self, number: int, answer: _Answer) -> None:
+        """Have the answer dropped when it comes, or drop it if it has come in this moment."""
+        with self._writing:
+            answer.is_given_up = True
+            has_come = number not in self._waiting
+        if has_come:
+            answer.drop()
 
     def _send(self, header: Header) -> None:
         packed: bytes = msgpack.packb(header)
@@ -143,7 +158,15 @@ class AgentLink:
 class _Answer:
     """The place for the answer to one question."""
 
-    def __init__(self) -> None:
+    def __init__(self, if_late: Callable[[], object] | None) -> None:
         self.there = threading.Event()
+        self.is_given_up = False
         self.header: Header = {}
         self.secret = bytearray()
+        self._if_late = if_late
+
+    def drop(self) -> None:
+        """Wipe an answer that comes too late."""
+        self.secret[:] = bytes(len(self.secret))
+        if self._if_late is not None and self.header["ok"]:
+            self._if_late()

@@ -111,8 +111,9 @@ class Connection:
         if stream.http.trailing_data[0]:
             raise Refusal(400, "data before the tunnel")
         if inside:
+            leaf = self._run.leaves.leaf(host)
             self._accept_tunnel(stream)
-            with contextlib.closing(self._run.leaves[host].accept(self._sock)) as encrypted:
+            with contextlib.closing(leaf.accept(self._sock)) as encrypted:
                 self._serve(ToolStream(encrypted), inside)
             return
         with self._run.tunnels.turn():
@@ -167,7 +168,7 @@ class Connection:
         if inside:
             exchange.answer(self._run, stream, head, parse_target(target), inside)
         else:
-            self._run.require_forwarding(host)
+            self._run.require_forwarding(host, port)
             exchange.forward_plain(self._run, stream, head, host, port, target)
 
     def _refuse(self, stream: ToolStream, method: bytes, refusal: Refusal) -> None:

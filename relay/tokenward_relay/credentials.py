@@ -1,7 +1,8 @@
 """The credentials that a relay holds: each for one request, a read's for a minute.
 
-They come from the agent, which judges every one. The buffers here are wiped; copies within h11 and
-OpenSSL end with the process. A lock makes the relay forget them all.
+They come from the agent, which judges every one. The buffers here are wiped, a read's after that
+minute whether it is used or not; copies within h11 and OpenSSL end with the process. A lock makes the
+relay forget them all.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import threading
-import time
+from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,47 +24,68 @@ if TYPE_CHECKING:
 READ_SECONDS: Final = 60
 """Seconds for which the credential of a read is kept."""
 
+GONE: Final = "gone"
+"""The status of an upload that was allowed and not sent, since its tool had gone."""
+
 _SHORTEST_NEEDLE: Final = 8
 """Bytes of a secret that is worth looking for in an answer: a shorter one is in any page."""
 
 
-class Authorization:
+class Authorization(NamedTuple):
     """The value of one Authorization header, and what must not come back from an index."""
 
-    def __init__(self, username: bytes, secret: bytearray) -> None:
-        self._pair = bytearray(username + b":") + secret
-        self._secret = secret
-        self.header = bytearray(b"Basic ") + base64.b64encode(self._pair)
+    header: bytes
+    needles: tuple[bytes, ...]
 
-    @property
-    def needles(self) -> tuple[bytes, ...]:
-        """The secret as it is and as it was sent."""
-        found = bytes(self._secret), bytes(self.header[6:])
-        return tuple(each for each in found if len(each) >= _SHORTEST_NEEDLE)
+
+class _Held:
+    """A credential in buffers that can be wiped."""
+
+    def __init__(self, username: bytes, secret: bytearray) -> None:
+        self._secret = secret
+        self._pair = bytearray(username + b":") + secret
+        self._coded = bytearray(base64.b64encode(self._pair))
+
+    def lend(self) -> Authorization:
+        """Return it for one request."""
+        found = bytes(self._secret), bytes(self._coded)
+        needles = tuple(each for each in found if len(each) >= _SHORTEST_NEEDLE)
+        return Authorization(b"Basic " + found[1], needles)
 
     def wipe(self) -> None:
         """Overwrite it."""
-        for buffer in (self._pair, self._secret, self.header):
+        for buffer in (self._pair, self._secret, self._coded):
             buffer[:] = bytes(len(buffer))
 
 
 class Credentials:
-    """Gets credentials from the agent."""
+    """Gets credentials from the agent, and keeps those of reads for READ_SECONDS."""
 
     def __init__(self, link: AgentLink, grants: tuple[Grant, ...]) -> None:
         self._link = link
         self._grants = grants
         self._asking = {grant: threading.Lock() for grant in grants}
-        self._kept: dict[Grant, tuple[Authorization, float]] = {}
+        self._changing = threading.Lock()
+        self._kept: dict[Grant, tuple[_Held, threading.Timer]] = {}
+        self._forgotten = 0
 
     def for_read(self, grant: Grant) -> Authorization:
         """Return the authorization for a read. Raises Refusal."""
         with self._asking[grant]:  # sixty downloads at once are one question
-            kept = self._kept.get(grant)
-            if kept is not None and time.monotonic() < kept[1]:
-                return kept[0]
-            found = self._ask("read", grant)
-            self._kept[grant] = found, time.monotonic() + READ_SECONDS
+            with self._changing:
+                if grant in self._kept:
+                    return self._kept[grant][0].lend()
+                before = self._forgotten
+            held = self._ask("read", grant)
+            found = held.lend()
+            timer = threading.Timer(READ_SECONDS, self._let_go, (grant, held))
+            timer.daemon = True
+            with self._changing:
+                if self._forgotten != before:  # a lock came with the answer
+                    held.wipe()
+                    return found
+                self._kept[grant] = held, timer
+            timer.start()
             return found
 
     @contextlib.contextmanager
@@ -71,29 +93,49 @@ class Credentials:
         self, grant: Grant, upload: Upload, while_waiting: Callable[[], object]
     ) -> Iterator[Authorization]:
         """Lend the authorization for one upload, once the agent allows it. Raises Refusal."""
-        found = self._ask("publish", grant, while_waiting, **upload._asdict())
+        facts = upload._asdict()
+
+        def if_late() -> None:
+            number = self._grants.index(grant)
+            self._link.tell("published", grant=number, status=GONE, **facts)
+
+        held = self._ask("publish", grant, while_waiting, if_late, **facts)
         try:
-            yield found
+            yield held.lend()
         finally:
-            found.wipe()
+            held.wipe()
 
     def forget_read(self, grant: Grant) -> None:
         """Forget what an index did not accept."""
-        self._kept.pop(grant, None)
+        with self._changing:
+            self._drop(grant)
 
     def forget(self) -> None:
         """Forget everything that is kept."""
-        while self._kept:
-            _, (found, _) = self._kept.popitem()
-            found.wipe()
+        with self._changing:
+            self._forgotten += 1
+            for grant in list(self._kept):
+                self._drop(grant)
+
+    def _let_go(self, grant: Grant, held: _Held) -> None:
+        with self._changing:
+            if grant in self._kept and self._kept[grant][0] is held:
+                self._drop(grant)
+
+    def _drop(self, grant: Grant) -> None:
+        if grant in self._kept:
+            held, timer = self._kept.pop(grant)
+            timer.cancel()
+            held.wipe()
 
     def _ask(
         self,
         question: str,
         grant: Grant,
         while_waiting: Callable[[], object] | None = None,
+        if_late: Callable[[], object] | None = None,
         **values: object,
-    ) -> Authorization:
+    ) -> _Held:
         number = self._grants.index(grant)
-        header, secret = self._link.ask(question, while_waiting, grant=number, **values)
-        return Authorization(header["username"].encode(), secret)
+        header, secret = self._link.ask(question, while_waiting, if_late, grant=number, **values)
+        return _Held(header["username"].encode(), secret)

@@ -13,6 +13,8 @@ import secrets
 
 import h11
 
+from tokenward_relay.credentials import GONE
+from tokenward_relay.echo import require_none, without_echo
 from tokenward_relay.form import FormReader, RewrittenForm, boundary_of, check_form
 from tokenward_relay.grants import PASS, PUBLISH, Grant, decide
 from tokenward_relay.head import (
@@ -24,7 +26,7 @@ from tokenward_relay.head import (
 )
 from tokenward_relay.refusal import Refusal
 from tokenward_relay.spool import TemporarySpool
-from tokenward_relay.upstream import FAILURES
+from tokenward_relay.upstream import BROKEN, FAILURES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +45,10 @@ if TYPE_CHECKING:
 UNKNOWN: Final = "unknown"
 """The status of an upload whose answer did not arrive."""
 
+_REPEATED: Final = {b"GET", b"HEAD"}
+
 _SMALL: Final = 64 * 1024
-"""Bytes of an answer's body that is searched for the credential before it is passed on."""
+"""Bytes of an answer that is read before its head goes on: an echo in it is a whole refusal."""
 
 
 def answer(
@@ -62,7 +66,7 @@ def answer(
         raise Refusal(400, "a read with a body")
     list(stream.body())
     authorization = run.credentials.for_read(grant)
-    headers = headers_for_index(head, grant, bytes(authorization.header))
+    headers = headers_for_index(head, grant, authorization.header)
     with _response(run.upstream, grant, head.method, target.raw, headers, None) as response:
         if response.status == 401:
             run.credentials.forget_read(grant)
@@ -101,10 +105,10 @@ def _publish(run: RunState, stream: ToolStream, head: Head, target: Target, gran
         rewritten = RewrittenForm(form, secrets.token_hex(16).encode())
         with run.credentials.for_publish(grant, upload, stream.send_tick) as authorization:
             if stream.has_hung_up():
-                run.report(grant, upload, "gone")
+                run.report(grant, upload, GONE)
                 raise ConnectionError("the tool gave up; nothing was sent")
             content = rewritten.content_type, rewritten.length
-            headers = headers_for_index(head, grant, bytes(authorization.header), content)
+            headers = headers_for_index(head, grant, authorization.header, content)
             needles = authorization.needles
             _send_upload(run, stream, head, target, grant, headers, rewritten, upload, needles)
 
@@ -156,10 +160,23 @@ def _response(
     headers: list[tuple[bytes, bytes]],
     body: Iterator[bytes] | None,
 ) -> Iterator[httpcore.Response]:
-    """Send a request; what fails before the answer is a Refusal, later the connection breaks off."""
+    """Send a request; what fails before the answer is a Refusal, later the connection breaks off.
+
+    A read is sent again once: the index may have closed a kept connection in the same moment.
+    """
     answered = False
+
+    def send() -> contextlib.AbstractContextManager[httpcore.Response]:
+        return upstream.send(grant, method, target, headers, body)
+
     try:
-        with upstream.send(grant, method, target, headers, body) as response:
+        with contextlib.ExitStack() as stack:
+            try:
+                response = stack.enter_context(send())
+            except BROKEN:
+                if method not in _REPEATED or body is not None:
+                    raise
+                response = stack.enter_context(send())
             answered = True
             yield response
     except FAILURES as error:
@@ -171,6 +188,8 @@ def _response(
 def _reason(error: Exception) -> str:
     """Return a failure in words, without what a library says of a request."""
     text = str(error)
+    if "Hostname mismatch" in text or "IP address mismatch" in text:
+        return "its certificate is for another name"
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return "its certificate is not trusted (config.toml can name a `ca`)"
     return type(error).__name__
@@ -189,15 +208,14 @@ def _return(
     lengths = (int(value) for name, value in headers if name.lower() == b"content-length")
     length = next(lengths, None)
     reason = response.extensions.get("reason_phrase", b"")
-    pieces = response.iter_stream()
+    require_none(reason, needles)
+    pieces = without_echo(response.iter_stream(), needles)
     first = b""
     if needles and (length is None or length < _SMALL) and head.method != b"HEAD":
         for piece in pieces:
             first += piece
             if len(first) >= _SMALL:
                 break
-        if any(needle in first for needle in needles):
-            raise Refusal(502, "the index sent the credential back")
     stream.send(h11.Response(status_code=response.status, headers=headers, reason=reason))
     if head.method != b"HEAD":
         if first:

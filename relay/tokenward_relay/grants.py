@@ -14,6 +14,7 @@ credential does everywhere else.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import NamedTuple
 
 from tokenward_relay.refusal import Refusal, excerpt
@@ -98,9 +99,9 @@ def decide(grants: Sequence[Grant], method: bytes, target: Target) -> tuple[Gran
     (maturin hides the text of a 403), 405 for other methods.
     """
     if method in {b"GET", b"HEAD"}:
-        if found := _closest((grant, grant.roots) for grant in grants)(target.segments):
+        if found := _closest(grants, target.segments, attrgetter("roots")):
             return found, READ
-    elif method == b"POST" and not target.query and b"?" not in target.raw:
+    elif method == b"POST" and b"?" not in target.raw:
         here = [grant for grant in grants if grant.upload == target.segments]
         for grant in here:
             if grant.projects:
@@ -112,7 +113,7 @@ def decide(grants: Sequence[Grant], method: bytes, target: Target) -> tuple[Gran
                 "`auth exec --project NAME` lets a run publish NAME",
             )
     if method not in {b"CONNECT", b"TRACE"} and (
-        found := _closest((grant, grant.passes) for grant in grants)(target.segments)
+        found := _closest(grants, target.segments, attrgetter("passes"))
     ):
         return found, PASS
     raise _refusal(grants, method, target)
@@ -132,15 +133,11 @@ def _refusal(grants: Sequence[Grant], method: bytes, target: Target) -> Refusal:
 
 
 def _closest(
-    choices: Iterable[tuple[Grant, Roots]],
-) -> Callable[[Root], Grant | None]:
-    pairs = [(grant, root) for grant, roots in choices for root in roots]
-
-    def find(segments: Root) -> Grant | None:
-        covering = [(grant, root) for grant, root in pairs if covers(root, segments)]
-        return max(covering, key=lambda pair: _weight(pair[1]))[0] if covering else None
-
-    return find
+    grants: Sequence[Grant], segments: Root, roots: Callable[[Grant], Roots]
+) -> Grant | None:
+    """Return the grant with the root that says most of a path, None if no root has it."""
+    having = [(grant, root) for grant in grants for root in roots(grant) if covers(root, segments)]
+    return max(having, key=lambda pair: _weight(pair[1]))[0] if having else None
 
 
 def covers(root: Root, segments: Root) -> bool:

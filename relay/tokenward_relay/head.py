@@ -189,17 +189,21 @@ def headers_for_index(
     return [(b"host", grant.authority), *kept, *((b"authorization", value) for value in own)]
 
 
-def headers_to_pass(head: Head, grant: Grant) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a request that goes as the tool sent it: its own credentials with it."""
+def headers_to_pass(
+    head: Head, grant: Grant, capability: bytes | bytearray | memoryview = b""
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a request that goes as the tool sent it: its own credentials with it.
+
+    The `capability` is not one of them: a tool that has nothing better sends it as its password.
+    """
     mute = _BETWEEN_TWO | _ELSEWHERE | _named_by_connection(head.headers)
-    return [
-        (b"host", grant.authority),
-        *(
-            (name, value)
-            for name, value in head.headers
-            if name not in mute and not name.startswith((b"proxy-", b"x-forwarded-"))
-        ),
+    kept = [
+        (name, value)
+        for name, value in head.headers
+        if name not in mute and not name.startswith((b"proxy-", b"x-forwarded-"))
+        if name != b"authorization" or not _holds([value], capability)
     ]
+    return [(b"host", grant.authority), *kept]
 
 
 def headers_for_tool(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import ssl
+import time
+
+from tokenward_relay.refusal import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping
     from typing import Final
 
 HANDSHAKE_SECONDS: Final = 60
@@ -39,3 +43,22 @@ class Leaf:
         if name is None or name.lower() == self._host:
             return None
         return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+
+class Leaves:
+    """The certificates of a run, valid between two times in seconds since 1970."""
+
+    def __init__(self, leaves: Mapping[str, bytes], begin: float, end: float) -> None:
+        self._leaves = {host: Leaf(host, pem) for host, pem in leaves.items()}
+        self._begin = begin
+        self._end = end
+
+    def leaf(self, host: str) -> Leaf:
+        """Return the certificate of a host. Raises Refusal if the clock says that it is over."""
+        if not self._begin <= time.time() < self._end:
+            raise Refusal(
+                403,
+                "the certificates of this run are not valid at this time",
+                "start the command again: a run lasts for a day",
+            )
+        return self._leaves[host]

@@ -7,7 +7,9 @@ while CMD itself still starts.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import socket
 import threading
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     Header = dict[str, Any]
 
 _BACKLOG = 128
+_DESCRIPTORS = 4096
 
 
 def listen(header: Header) -> tuple[socket.socket | None, int]:
@@ -41,12 +44,13 @@ def work(
     """
     from tokenward_relay.agent_link import AgentLink
     from tokenward_relay.grants import Grant
-    from tokenward_relay.leaf import Leaf
+    from tokenward_relay.leaf import Leaves
     from tokenward_relay.proxies import Proxies, read_proxy, read_without
     from tokenward_relay.run_state import RunState
     from tokenward_relay.server import Server
     from tokenward_relay.shared_tunnels import Tunnels
 
+    _raise_descriptor_limit()
     capability, https, http = (*secret.split(b"\n"), b"", b"")[:3]
     link = AgentLink(socket.socket(fileno=0))
     shared = header["shared"]
@@ -55,7 +59,7 @@ def work(
         tuple(Grant.from_map(each) for each in header["grants"]),
         port,
         capability,
-        {host: Leaf(host, pem) for host, pem in header["leaves"].items()},
+        Leaves(header["leaves"], *header["valid"]),
         header["spool"],
         stderr,
         header["ca"],
@@ -78,3 +82,12 @@ def work(
     link.read_answers(run.credentials.forget, take)
     run.credentials.forget()
     os._exit(0)  # no thread may finish what it does
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many descriptors as a relay full of connections needs, as far as allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

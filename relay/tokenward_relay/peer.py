@@ -1,12 +1,16 @@
 """The user id of a local TCP connection's other end, from the kernel (sock_diag(7)).
 
 Every user of the machine can reach a loopback port, so the relay closes the connections of others
-before it reads a byte. The capability is enough alone: where the kernel does not tell the user id
-(another network namespace, a sandbox without netlink), the answer is None.
+before it reads a byte. The capability is enough alone: where the kernel tells nothing of sockets (a
+sandbox without netlink), the answer is None.
+
+A socket that no process has open any more has no user: the kernel says 0 of it, which is root's, or
+does not find it. What such a process has left to read came from an unknown user.
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import sys
@@ -20,12 +24,19 @@ _BY_FAMILY: Final = 20  # SOCK_DIAG_BY_FAMILY of linux/sock_diag.h
 _REQUEST: Final = 1  # NLM_F_REQUEST
 _ALL_STATES: Final = 0xFFFFFFFF
 _ANY_COOKIE: Final = 0xFFFFFFFF
+_ERROR: Final = 2  # NLMSG_ERROR
 _UID: Final = 16 + 4 + 48 + 12
 """Offset of idiag_uid: behind nlmsghdr, four bytes, the socket's id, and three counters."""
 
+NOBODY: Final = -1
+"""The answer where the process at the other end has closed its socket."""
+
 
 def peer_uid(connection: socket.socket) -> int | None:
-    """Return the user id of the process at the other end, None if it is not known."""
+    """Return the user id of the process at the other end, None if the kernel tells of no socket.
+
+    NOBODY if that process is gone. Raises OSError if the connection is.
+    """
     if sys.platform != "linux":
         return None
     host, port = connection.getpeername()[:2]
@@ -42,6 +53,10 @@ def peer_uid(connection: socket.socket) -> int | None:
             answer = kernel.recv(4096)
     except OSError:
         return None
-    if len(answer) < _UID + 4 or struct.unpack_from("=H", answer, 4)[0] != _BY_FAMILY:
+    (kind,) = struct.unpack_from("=H", answer, 4)
+    if kind == _ERROR and -struct.unpack_from("=i", answer, 16)[0] == errno.ENOENT:
+        return NOBODY
+    if kind != _BY_FAMILY or len(answer) < _UID + 8:
         return None
-    return int(struct.unpack_from("=I", answer, _UID)[0])
+    uid, inode = struct.unpack_from("=II", answer, _UID)
+    return int(uid) if inode else NOBODY

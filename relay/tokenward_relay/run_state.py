@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
+from ipaddress import ip_address
 
 from tokenward_relay.credentials import Credentials
 from tokenward_relay.proxies import Proxies, connect
@@ -13,18 +15,19 @@ from tokenward_relay.upstream import Upstream, trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from typing import Final
 
     from tokenward_relay.agent_link import AgentLink
     from tokenward_relay.form import Upload
     from tokenward_relay.grants import Grant
-    from tokenward_relay.leaf import Leaf
+    from tokenward_relay.leaf import Leaves
     from tokenward_relay.shared_tunnels import Tunnels
 
 MOST_SERVED: Final = 128
 MOST_TUNNELS: Final = 512
+_MOST_TOLD: Final = 100
+"""The most refusals that the terminal of a run gets: a tool may ask for anything."""
 
 
 class RunState:
@@ -43,7 +46,7 @@ class RunState:
         grants: tuple[Grant, ...],
         port: int,
         capability: bytes,
-        leaves: Mapping[str, Leaf],
+        leaves: Leaves,
         spool: str,
         stderr: int,
         ca: str = "",
@@ -54,7 +57,6 @@ class RunState:
         self.grants = grants
         self.port = port
         self.capability = capability
-        self.leaves = leaves
         self.spool = spool
         self.credentials = Credentials(link, grants)
         context = trust(ca)
@@ -62,6 +64,7 @@ class RunState:
         self.outside = Upstream(context, own_proxies)
         self.tunnels = Places(MOST_TUNNELS)
         self.served = Places(MOST_SERVED)
+        self.leaves = leaves
         self._link = link
         self._own_proxies = own_proxies
         self._shared_tunnels = tunnels
@@ -73,12 +76,28 @@ class RunState:
         """Return a connection to a host without a grant, by the run's own proxy. Raises Refusal."""
         if self._shared_tunnels is not None:
             return self._shared_tunnels.open(host, port)
+        self.require_elsewhere(host, port)
         return connect(host, port, self._own_proxies.for_host(host, tls=True))
 
-    def require_forwarding(self, host: str) -> None:
-        """Raise Refusal unless requests for `http://` URLs of others are forwarded."""
+    def require_forwarding(self, host: str, port: int) -> None:
+        """Raise Refusal unless requests for `http://` URLs of a host are forwarded."""
         if self._shared_tunnels is not None:
             raise Refusal(403, f"this share forwards no request to {host}")
+        self.require_elsewhere(host, port)
+
+    def require_elsewhere(self, host: str, port: int) -> None:
+        """Refuse to connect to this relay itself, by whatever name. Raises Refusal."""
+        if port != self.port:
+            return
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return  # the attempt to connect will say so
+        for *_, address in found:
+            ip = ip_address(str(address[0]).partition("%")[0])
+            ip = getattr(ip, "ipv4_mapped", None) or ip
+            if ip.is_loopback or ip.is_unspecified:
+                raise Refusal(403, "a tunnel to the relay itself leads nowhere")
 
     def tell_at(self, sock: socket.socket) -> None:
         """Tell refusals at this socket from now on, which does not block."""
@@ -94,7 +113,7 @@ class RunState:
         """Tell the user of a refusal, once for each: pip and maturin hide them."""
         text = f"tokenward: {refusal.text}"
         with self._telling:
-            if text in self._told:
+            if text in self._told or len(self._told) >= _MOST_TOLD:
                 return
             self._told.add(text)
         hint = f"\nhint: {refusal.hint}" if refusal.hint else ""

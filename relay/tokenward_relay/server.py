@@ -1,7 +1,9 @@
 """The connections of a run: those of the relay's listener on loopback, and those that are passed to it.
 
 Every connection has a thread. At most `MOST_WAITING` may be open that have not shown the capability
-yet: one more closes the oldest of them, so that no other user of the machine can stop the run.
+yet: one more closes the oldest of them, so that no other user of the machine can stop the run. For
+the same reason nothing that a connection does, and no lack of descriptors or threads, ends or delays
+the listener.
 """
 
 from __future__ import annotations
@@ -40,23 +42,34 @@ class Server:
         while True:
             try:
                 sock, _ = listener.accept()
-                is_ours = peer_uid(sock) in {None, uid}
-            except OSError:  # it is gone already, or there is no descriptor: wait for one
+            except OSError:  # there is no descriptor: wait for one
                 threading.Event().wait(_PAUSE_SECONDS)
                 continue
-            if not is_ours:
+            try:
+                self._admit(sock, uid)
+            except (OSError, RuntimeError):  # it has ended; or there is no thread for it
+                self._note_capability(sock)
                 sock.close()
-                continue
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._wait_for_capability(sock)
-            threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
+
+    def _admit(self, sock: socket.socket, uid: int) -> None:
+        """Serve a connection, unless it is another user's. Raises OSError, RuntimeError."""
+        if peer_uid(sock) not in {None, uid}:
+            sock.close()
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._wait_for_capability(sock)
+        threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
 
     def take(self, sock: socket.socket) -> None:
-        """Serve a connection that was passed, for which the capability was shown to the agent."""
+        """Serve a connection that was passed, for which the agent has seen the capability."""
         if not self._passed.acquire(blocking=False):
             sock.close()
             return
-        threading.Thread(target=self._serve_passed, args=(sock,), daemon=True).start()
+        try:
+            threading.Thread(target=self._serve_passed, args=(sock,), daemon=True).start()
+        except RuntimeError:  # there is no thread for it
+            self._passed.release()
+            sock.close()
 
     def _serve_passed(self, sock: socket.socket) -> None:
         try:

@@ -23,12 +23,15 @@ _CHUNK: Final = 256 * 1024
 
 
 class TemporarySpool:
-    """A file that is written once and then read from its start."""
+    """A file that is written once and then read from its start. Raises Refusal if there is no room."""
 
     def __init__(self, folder: str) -> None:
-        free = os.statvfs(folder)
+        try:
+            free = os.statvfs(folder)
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - `close` does
+        except OSError as error:
+            raise _no_room(error) from None
         self._most = min(MOST_BYTES, free.f_bavail * free.f_frsize // 2)
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - `close` does
         self.size = 0
 
     def write(self, data: memoryview) -> None:
@@ -40,7 +43,7 @@ class TemporarySpool:
             while data:
                 data = data[self._file.write(data) :]
         except OSError as error:
-            raise Refusal(507, f"the file cannot be kept: {error.strerror}") from None
+            raise _no_room(error) from None
 
     def chunks(self) -> Iterator[bytes]:
         """Yield what was written."""
@@ -52,3 +55,7 @@ class TemporarySpool:
         """Drop the file."""
         with contextlib.suppress(OSError):
             self._file.close()
+
+
+def _no_room(error: OSError) -> Refusal:
+    return Refusal(507, f"the file cannot be kept while it is checked: {error.strerror}")

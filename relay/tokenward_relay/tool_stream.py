@@ -87,18 +87,22 @@ class ToolStream:
     def send(self, event: h11.Event) -> None:
         """Send an event. Raises OSError."""
         with self._sending:
-            data = self.http.send(event)
-            if data:
-                self.sock.settimeout(BODY_SECONDS)
-                self.sock.sendall(data)
+            self._send(event)
+
+    def _send(self, event: h11.Event) -> None:
+        data = self.http.send(event)
+        if data:
+            self.sock.settimeout(BODY_SECONDS)
+            self.sock.sendall(data)
 
     def send_tick(self) -> None:
         """Send an interim answer, which keeps a waiting tool from giving up. Raises OSError.
 
         A tool that speaks HTTP/1.0 gets none: it would take it for the answer.
         """
-        if self.http.their_http_version == b"1.1" and self.http.our_state is h11.SEND_RESPONSE:
-            self.send(h11.InformationalResponse(status_code=100, headers=[]))
+        with self._sending:  # another thread may begin the answer
+            if self.http.their_http_version == b"1.1" and self.http.our_state is h11.SEND_RESPONSE:
+                self._send(h11.InformationalResponse(status_code=100, headers=[]))
 
     @contextlib.contextmanager
     def ticking(self) -> Iterator[threading.Event]:
@@ -130,8 +134,8 @@ class ToolStream:
         """Read what the tool still sends, for a moment, so that it reads our answer."""
         end = time.monotonic() + _DRAIN_SECONDS
         with contextlib.suppress(OSError):
-            if not isinstance(self.sock, ssl.SSLSocket):
-                self.sock.shutdown(socket.SHUT_WR)
+            # Below TLS, too: SSLSocket's own would read what follows as plain bytes.
+            socket.socket.shutdown(self.sock, socket.SHUT_WR)
             while (left := end - time.monotonic()) > 0:
                 self.sock.settimeout(left)
                 if not self.sock.recv(_CHUNK):

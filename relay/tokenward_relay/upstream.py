@@ -32,6 +32,9 @@ FAILURES: Final = (
 )
 """What `Upstream.send` and reading its answer raise."""
 
+BROKEN: Final = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+"""Those of them that a kept connection makes when the index has just closed it."""
+
 _MOST_CONNECTIONS: Final = 128
 _KEPT_SECONDS: Final = 30
 

@@ -27,7 +27,9 @@ SLOWEST = 5  # seconds that one input may take
 def guided(target: str, seconds: int, corpus: Path, found: Path) -> None:
     """Let libFuzzer search; it ends the process."""
     atheris: Any = importlib.import_module("atheris")  # without types, and not on every machine
-    with atheris.instrument_imports(include=["tokenward_agent", "tokenward_protocol"]):
+    with atheris.instrument_imports(
+        include=["tokenward_agent", "tokenward_protocol", "tokenward_relay"]
+    ):
         from support.fuzz_targets import TARGETS, seeds
     for seed in seeds(target):
         (corpus / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
@@ -77,7 +79,7 @@ def blind(target: str, seconds: int, found: Path) -> int:
 def main() -> int:
     """Return 0 if nothing was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", choices=["wire", "vault"])
+    parser.add_argument("target", choices=["wire", "vault", "request", "form"])
     parser.add_argument("seconds", type=int, metavar="SECONDS")
     parser.add_argument("folder", type=Path, help="where the corpus is kept")
     options = parser.parse_args()

@@ -75,6 +75,12 @@ def test_chunks_are_of_http_1_1() -> None:
     assert status(head(chunks, version=b"1.0")) == 400
 
 
+def test_a_tunnel_does_not_begin_with_a_body() -> None:
+    check_head(head((b"content-length", b"0"), method=b"CONNECT"))
+    assert status(head((b"content-length", b"5"), method=b"CONNECT")) == 400
+    assert status(head((b"transfer-encoding", b"chunked"), method=b"CONNECT")) == 400
+
+
 def test_a_head_has_its_limits_in_bytes_and_in_headers() -> None:
     check_head(head((b"x", b"a" * (MAX_HEAD - 20))), size=MAX_HEAD)
     assert status(head((b"x", b"a" * MAX_HEAD))) == 431
@@ -337,6 +343,16 @@ def test_a_request_that_passes_keeps_the_tools_own_credentials() -> None:
         *(b"x-drop", b"range", b"x_forwarded_host", b"authorization_", b"private-token", b"sudo"),
     }
     assert passed[b"host"] == b"index.example"
+
+
+def test_the_capability_is_not_a_credential_of_the_tools_own() -> None:
+    both = head((b"authorization", basic(CAPABILITY)), (b"accept", b"x"))
+    assert headers_to_pass(both, CORP, CAPABILITY) == [
+        (b"host", b"index.example"),
+        (b"accept", b"x"),
+    ]
+    other = head((b"authorization", basic(b"own")))
+    assert headers_to_pass(other, CORP, CAPABILITY)[1:] == [(b"authorization", basic(b"own"))]
 
 
 ANSWER = [

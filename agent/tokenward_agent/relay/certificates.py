@@ -29,13 +29,17 @@ _EARLIER: Final = timedelta(hours=1)
 """How long they have been valid: the clock of a virtual machine may lag behind."""
 
 
+def validity(now: int) -> tuple[int, int]:
+    """Return from when and until when certificates are valid that are made `now`."""
+    return now - int(_EARLIER.total_seconds()), now + HOURS * 3600
+
+
 def make_certificates(hosts: Sequence[str], now: int) -> tuple[bytes, dict[str, bytes]]:
     """Return an authority's certificate, and each host's certificate with its key, as PEM.
 
     `hosts` are names or addresses, in lower case; `now` is in seconds since 1970.
     """
-    begin = datetime.fromtimestamp(now, UTC) - _EARLIER
-    end = begin + _EARLIER + timedelta(hours=HOURS)
+    begin, end = (datetime.fromtimestamp(each, UTC) for each in validity(now))
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tokenward, for one run")])
     names = {host: _general_name(host) for host in dict.fromkeys(hosts)}
@@ -55,9 +59,7 @@ def make_certificates(hosts: Sequence[str], now: int) -> tuple[bytes, dict[str, 
         builder(name, key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
-        .add_extension(
-            x509.NameConstraints([*map(_constraint, names.values())], None), critical=True
-        )
+        .add_extension(_constraints([*names.values()]), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -89,10 +91,22 @@ def _general_name(host: str) -> GeneralName:
         return x509.DNSName(host)
 
 
-def _constraint(name: GeneralName) -> GeneralName:
-    if isinstance(name, x509.DNSName):
-        return name
-    return x509.IPAddress(ipaddress.ip_network(name.value))
+def _constraints(names: Sequence[GeneralName]) -> x509.NameConstraints:
+    """Return what limits an authority to these names.
+
+    A constraint limits its own kind of name alone, so both kinds have one: the domain `invalid` has
+    no owner (RFC 6761), and no address is permitted by excluding all.
+    """
+    domains = [name for name in names if isinstance(name, x509.DNSName)]
+    addresses = [
+        x509.IPAddress(ipaddress.ip_network(name.value))
+        for name in names
+        if isinstance(name, x509.IPAddress)
+    ]
+    every = [x509.IPAddress(ipaddress.ip_network(each)) for each in ("0.0.0.0/0", "::/0")]
+    return x509.NameConstraints(
+        [*(domains or [x509.DNSName("invalid")]), *addresses], None if addresses else every
+    )
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -13,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 
 import msgpack
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.faults import describe_fault
 from tokenward_agent.worker.environment import worker_environment
 from tokenward_agent.worker.errors import WorkerError
 from tokenward_agent.worker.job import MAX_HEADER
@@ -37,6 +39,13 @@ if TYPE_CHECKING:
     Reply = tuple[Header, SecretSource | None]
 
 START_SECONDS: Final = 10.0
+_NO_ANSWER: Final = {
+    "ok": False,
+    "status": 502,
+    "text": "the agent cannot answer",
+    "hint": "`auth agent restart`",
+}
+
 _MOST_QUESTIONS: Final = 64
 """The most questions of one relay that are answered at a time; others wait in the pipe."""
 
@@ -56,6 +65,7 @@ class RelayProcess:
         self._hear = hear
         self._ended = ended
         self._ours = contextlib.ExitStack()
+        self._is_over = False
         self._writing = asyncio.Lock()
         self._room = asyncio.Semaphore(_MOST_QUESTIONS)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,27 +93,34 @@ class RelayProcess:
                 )
                 await self._write(packed, secret)
                 told = await self._read()
+                if not told["ok"]:
+                    raise Failure("refused", str(told["message"]), str(told["hint"]))
+                port = int(told["port"])
         except WorkerError as error:
             self.end()
             raise Failure("refused", str(error), error.hint) from None
-        except (OSError, EOFError, TimeoutError):
+        except (OSError, EOFError, TimeoutError, ValueError, KeyError, TypeError):
             self.end()
             raise Failure("refused", "The relay did not start.", "try again") from None
-        if not told["ok"]:
+        except BaseException:  # the agent ends, or the relay said why it does not start
             self.end()
-            raise Failure("refused", told["message"], told["hint"])
+            raise
         self._keep(self._listen())
-        return int(told["port"])
+        return port
 
     def end(self) -> None:
         """End the process; nothing more is answered."""
+        if self._is_over:
+            return
+        self._is_over = True
         for task in self._tasks:
             task.cancel()
-        self._ours.close()
+        # First the tasks stop watching the descriptors, then their numbers may be used for others.
+        asyncio.get_running_loop().call_soon(self._ours.close)
 
     def forget(self) -> None:
         """Have it forget the credentials that it holds."""
-        self._keep(self._write(msgpack.packb({"size": 0}), None))
+        self._keep(self._say({}))
 
     async def pass_connection(self, purpose: str, descriptor: int) -> None:
         """Have it serve a connection of a share; `purpose` is that of its request. Raises OSError."""
@@ -118,40 +135,51 @@ class RelayProcess:
         task.add_done_callback(self._tasks.discard)
 
     async def _listen(self) -> None:
-        """Handle what it says until it ends."""
+        """Handle what it says until it ends, or says what no relay of ours does."""
         try:
             while True:
                 header = await self._read()
-                if "ask" in header:
-                    await self._room.acquire()
-                    self._keep(self._reply(header))
-                else:
+                if "ask" not in header:
                     self._hear(header)
-        except (OSError, EOFError, ValueError, KeyError):
+                    continue
+                if type(header.get("id")) is not int:
+                    raise ValueError("a question without a number")
+                await self._room.acquire()
+                self._keep(self._reply(header))
+        except (OSError, EOFError, ValueError):
             pass
-        self._tasks.clear()
-        self._ours.close()
+        self.end()
         self._ended()
 
     async def _reply(self, question: Header) -> None:
+        number = question["id"]
+        block = None
         try:
-            header, secret = await self._answer(question)
-            packed: bytes = msgpack.packb(
-                {**header, "id": question["id"], "size": 0 if secret is None else secret.size}
-            )
-            if secret is None:
-                await self._write(packed, None)
-                return
-            block = self._arena.allocate(secret.size)
             try:
-                secret.open_into(block)
-                await self._write(packed, block)
-            finally:
-                self._arena.release(block)
-        except OSError:
-            pass  # it has ended
+                header, secret = await self._answer(question)
+                if secret is not None:
+                    block = self._arena.allocate(secret.size)
+                    secret.open_into(block)
+            except Exception as error:  # noqa: BLE001 - a question without an answer waits for ever
+                sys.stderr.write(
+                    f"tokenward-agent: A relay got nothing: {describe_fault(error)}.\n"
+                )
+                header = dict(_NO_ANSWER)
+                self._release(block)
+                block = None
+            await self._say({**header, "id": number}, block)
         finally:
+            self._release(block)
             self._room.release()
+
+    def _release(self, block: memoryview | None) -> None:
+        if block is not None:
+            self._arena.release(block)
+
+    async def _say(self, header: Header, secret: memoryview | None = None) -> None:
+        packed: bytes = msgpack.packb({**header, "size": 0 if secret is None else len(secret)})
+        with contextlib.suppress(OSError):  # it has ended
+            await self._write(packed, secret)
 
     async def _write(self, packed: bytes, secret: memoryview | None) -> None:
         async with self._writing:
@@ -163,5 +191,7 @@ class RelayProcess:
         length = int.from_bytes(await read_pipe(self._answers, 4), "big")
         if length > MAX_HEADER:
             raise ValueError("header too long")
-        header: Header = msgpack.unpackb(await read_pipe(self._answers, length))
+        header: object = msgpack.unpackb(await read_pipe(self._answers, length))
+        if not isinstance(header, dict):
+            raise ValueError("not a map")  # noqa: TRY004 - what came is wrong, not a type of ours
         return header

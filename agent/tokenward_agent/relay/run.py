@@ -71,7 +71,10 @@ class RunProcess:
 
 
 class OpenRun:
-    """An open run; `folder` is its own, for the certificates that CMD reads, and goes with it."""
+    """An open run; `folder` is its own, for the certificates that CMD reads, and goes with it.
+
+    `over` ends it after a day.
+    """
 
     def __init__(
         self,
@@ -79,16 +82,19 @@ class OpenRun:
         process: RunProcess,
         relay: RelayProcess,
         folder: str,
+        over: asyncio.TimerHandle,
         at_end: Callable[[], None],
     ) -> None:
         self.name = name
         self.process = process
         self.relay = relay
         self._folder = folder
+        self._over = over
         self._at_end = at_end
 
     def end(self) -> None:
         """End the relay and remove the folder; `at_end` is called behind that."""
+        self._over.cancel()
         self.relay.end()
         self.process.close()
         shutil.rmtree(self._folder, ignore_errors=True)

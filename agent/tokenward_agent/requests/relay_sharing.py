@@ -183,7 +183,7 @@ class RelayShares:
         self, share: _RelayShare, request: Request, name: str, ended: Callable[[], None]
     ) -> tuple[_SharedRun, Answer]:
         """Start a relay for the connection of a request; `ended` is called when it has ended."""
-        from tokenward_agent.relay.certificates import HOURS, make_certificates
+        from tokenward_agent.relay.certificates import HOURS, make_certificates, validity
         from tokenward_agent.relay.process import RelayProcess
 
         port, peer = request.count("port") or 0, request.peer
@@ -210,6 +210,7 @@ class RelayShares:
             "spool": self._state,
             "uid": 0,
             "shared": {"port": port, "tunnels": [*share.tunnels]},
+            "valid": validity(now),
         }
         silent = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:

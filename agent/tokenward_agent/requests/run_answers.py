@@ -8,6 +8,7 @@ without it; a second line has the index's answer. What the tool says of itself i
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from tokenward_agent.failure import Failure, KeyDestroyed
@@ -50,6 +51,7 @@ _FACTS: Final = {"project": str, "version": str, "file": str, "size": int, "sha2
 """What a relay says of an upload, and the log keeps."""
 
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
+_STATUS: Final = re.compile("[1-9][0-9]{2}|unknown|gone")
 _MOST_TEXT: Final = 256
 
 
@@ -74,7 +76,7 @@ class RunAnswers:
         self._peer = peer
         context = ("tty", "term", *VARIABLES)
         self._screen = {name: value for name in context if (value := begun.text(name))}
-        self._sending: dict[tuple[int, str], dict[str, object]] = {}
+        self._sending: dict[tuple[int, str], list[dict[str, object]]] = {}
 
     async def answer(self, question: Header) -> tuple[Header, SecretSource | None]:
         """Return the answer to one question: a credential, or why there is none."""
@@ -115,7 +117,7 @@ class RunAnswers:
                 "The audit log cannot be written, so nothing was sent.",
                 "`auth log --verify`",
             )
-        self._sending[number, digest] = said
+        self._sending.setdefault((number, digest), []).append(said)
         return header, secret
 
     async def _fetch_for(
@@ -150,15 +152,17 @@ class RunAnswers:
         try:
             number, _ = self._grant_of(told)
             facts = _facts_of(told)
-            said = self._sending.pop((number, str(facts["sha256"])))
-            status = str(told["status"])[:16]
-        except (Failure, KeyError):
+            said = self._sending[number, str(facts["sha256"])].pop()
+            status = str(told["status"])
+        except (Failure, KeyError, IndexError):
             return
+        if not _STATUS.fullmatch(status):
+            status = "unknown"
         self._recorder.record_now("published", self._peer, {**said, "status": status})
 
     def end(self) -> None:
         """Record the uploads whose end is not known."""
-        for said in self._sending.values():
+        for said in itertools.chain(*self._sending.values()):
             self._recorder.record_now("published", self._peer, {**said, "status": "unknown"})
         self._sending.clear()
 

@@ -9,8 +9,11 @@ The relay asks for each credential when it needs it (run_answers.py).
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import secrets
+import shutil
 import weakref
 from typing import NamedTuple
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.relay.run import OpenRun, RunGrant
+    from tokenward_agent.relay.run import OpenRun, RunGrant, RunProcess
     from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.project_detection import ProjectDetector
@@ -59,7 +62,7 @@ class Draft(NamedTuple):
 
 
 class RunRequests:
-    """The runs of one agent; `state` is its state directory, `folder` that of its socket."""
+    """The runs of one agent; `state` is its state directory, `address` the path of its socket."""
 
     def __init__(
         self,
@@ -71,7 +74,7 @@ class RunRequests:
         arena: Arena,
         key: ProcessKey,
         state: str,
-        folder: str,
+        address: str,
     ) -> None:
         self._vaults = vaults
         self._policy = policy
@@ -81,9 +84,19 @@ class RunRequests:
         self._arena = arena
         self._key = key
         self._state = state
-        self._folder = folder
+        self._folders = f"{address}.run-"  # no other agent has this address
         self._drafts: weakref.WeakKeyDictionary[Peer, list[Draft]] = weakref.WeakKeyDictionary()
         self._open: dict[str, OpenRun] = {}
+        self._starting = 0
+        self._ends = 0
+
+    def remove_leftovers(self) -> None:
+        """Remove the folders of runs whose agent was killed; to be called before any run begins."""
+        above, name = os.path.split(self._folders)
+        with contextlib.suppress(OSError):
+            for each in os.listdir(above):
+                if each.startswith(name):
+                    shutil.rmtree(os.path.join(above, each), ignore_errors=True)
 
     async def grant(self, request: Request, _body: memoryview) -> Answer:
         """Add an index to the run of this connection. Raise Failure."""
@@ -164,6 +177,8 @@ class RunRequests:
     async def _projects(self, request: Request) -> tuple[str, ...]:
         """Return the projects that may be published: those named, else those that are certain."""
         named = request.text("projects")
+        if named == "":
+            return ()  # a run that may publish nothing says so to a tool that tries
         if named is not None:
             try:
                 return split_names(named)
@@ -187,28 +202,44 @@ class RunRequests:
 
     async def run(self, request: Request, body: memoryview) -> Answer:
         """Start the relay of this connection's run. Raise Failure."""
-        from tokenward_agent.relay.certificates import make_certificates
-        from tokenward_agent.relay.process import RelayProcess
-        from tokenward_agent.relay.run import OpenRun, RunProcess
+        from tokenward_agent.relay.run import RunProcess
 
         peer = _peer_of(request)
         drafts = self.take_drafts(peer)
         if not drafts:
             raise Failure("bad-request", "A run needs an index: `grant` names one.")
-        if len(self._open) >= MOST_RUNS:
+        if len(self._open) + self._starting >= MOST_RUNS:
             raise Failure("busy", "Too many runs are open.", "wait until one of them ends")
         chain = peer.requester.chain
         if not chain:
             raise Failure("refused", "The agent cannot see which process asks for this run.")
-        settings = self._policy.policy.relay
         try:
             process = RunProcess(chain[0].process)
         except OSError:
-            raise Failure("refused", "The process that asks for this run has ended.") from None
+            raise _process_ended() from None
+        self._starting += 1
+        try:
+            return await self._start(request, body, drafts, process)
+        except BaseException:
+            process.close()
+            raise
+        finally:
+            self._starting -= 1
+
+    async def _start(
+        self, request: Request, body: memoryview, drafts: list[Draft], process: RunProcess
+    ) -> Answer:
+        from tokenward_agent.relay.certificates import HOURS, make_certificates, validity
+        from tokenward_agent.relay.process import RelayProcess
+        from tokenward_agent.relay.run import OpenRun
+
+        command = RunPeer(process.process, process.is_alive)
+        if not command.requester.chain:  # else a later process with its number could be watched
+            raise _process_ended()
+        settings = self._policy.policy.relay
+        now, ends = self._vaults.clock.wall(), self._ends
         hosts = [each.relay["host"] for each in drafts if each.relay["scheme"] == "https"]
-        authority, leaves = (
-            make_certificates(hosts, self._vaults.clock.wall()) if hosts else (b"", {})
-        )
+        authority, leaves = make_certificates(hosts, now) if hosts else (b"", {})
         name = secrets.token_hex(8)
         grants = tuple(each.grant for each in drafts)
         answers = RunAnswers(
@@ -217,7 +248,7 @@ class RunRequests:
             self._recorder,
             name,
             grants,
-            RunPeer(process.process, process.is_alive),
+            command,
             request,
         )
         relay = RelayProcess(self._arena, answers.answer, answers.hear, lambda: self._end(name))
@@ -230,22 +261,27 @@ class RunRequests:
             "spool": self._state,
             "uid": uid(),
             "shared": None,
+            "valid": validity(now),
         }
-        folder = os.path.join(self._folder, f"run-{name}")
+        folder = self._folders + name
         stderr = process.open_stderr()
         try:
             started = await start_relay(relay, header, body, stderr, self._arena, self._key)
+            if ends != self._ends:
+                raise Failure(
+                    "locked", "The agent was locked while the run began.", "`auth unlock`"
+                )
             make_private(folder)
         except OSError as error:
             relay.end()
-            process.close()
             raise Failure("refused", f"{folder} cannot be made: {error.strerror}.") from None
-        except Failure:
-            process.close()
+        except BaseException:
+            relay.end()
             raise
         finally:
             os.close(stderr)
-        self._open[name] = OpenRun(name, process, relay, folder, answers.end)
+        over = asyncio.get_running_loop().call_later(HOURS * 3600, self._end, name)
+        self._open[name] = OpenRun(name, process, relay, folder, over, answers.end)
         process.watch(lambda: self._end(name))
         return success_answer(
             request.number,
@@ -261,6 +297,7 @@ class RunRequests:
 
         async def end_and_handle(request: Request, body: memoryview) -> Answer:
             self.end()
+            await asyncio.sleep(0)  # their relays are killed in this moment
             return await handler(request, body)
 
         return end_and_handle
@@ -290,6 +327,7 @@ class RunRequests:
 
     def end(self) -> None:
         """End every run, as a lock that the user orders does."""
+        self._ends += 1  # for those that begin just now
         for name in list(self._open):
             self._end(name)
 
@@ -326,6 +364,10 @@ class _OutsideRuns:
                 "This process runs behind a relay, where no credential is handed out.",
                 "`auth exec --env` hands them to a command",
             )
+
+
+def _process_ended() -> Failure:
+    return Failure("refused", "The process that asks for this run has ended.")
 
 
 def _peer_of(request: Request) -> Peer:

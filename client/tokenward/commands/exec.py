@@ -18,6 +18,8 @@ from tokenward.errors import CommandError, sayable
 from tokenward.exec import command, project_options
 from tokenward.exec import uv as exec_uv
 from tokenward.exec.environment import Access, ExecIndex, child_environment, tool_variables
+from tokenward.exec.relay_environment import MARK
+from tokenward.settings.config_toml import RELAY
 from tokenward.settings.index_definition import env_form
 from tokenward.transport.connect import AgentError
 from tokenward.ui import argument_parser
@@ -54,10 +56,13 @@ def describe(parser: Parser, _command: str) -> None:
         help="CMD gets no credential: a relay adds it on the way, and judges every upload",
     )
     how.add_argument(
-        "--env", action="store_true", help="CMD gets the credentials in its environment (default)"
+        "--env",
+        action="store_true",
+        help="CMD gets the credentials in its environment (default, unless config.toml has"
+        ' `exec = "relay"`)',
     )
     parser.add_argument(
-        "--read-only", action="store_true", help="with --relay: CMD may publish nothing"
+        "--read-only", action="store_true", help="behind a relay: CMD may publish nothing"
     )
     parser.examples(
         "auth exec -- twine upload dist/*               the token for PyPI, for twine alone",
@@ -65,6 +70,7 @@ def describe(parser: Parser, _command: str) -> None:
         "auth exec --index corp --index pypi -- nox     two indexes: by name, and for pip",
         "auth exec --project mine -- uv publish         a token for one project",
         "auth exec -v --index corp -- true              show which variables it would get",
+        "auth exec --relay --index corp --read-only -- uv sync",
     )
 
 
@@ -73,10 +79,16 @@ def run(arguments: Namespace, session: Session) -> None:
     program = arguments.program[1:] if arguments.program[:1] == ["--"] else arguments.program
     if not program or not program[0]:
         raise CommandError("The command to run is missing.", "`auth exec -- twine upload dist/*`")
+    if session.environ.get(MARK):
+        raise CommandError(
+            "This command runs behind a relay already, and a run cannot begin another one.",
+            "name every index in the outer one: `auth exec --index A --index B -- …`",
+        )
     if not arguments.env and session.environ.get("TOKENWARD_SOCK"):
         _run_at_share(arguments, program, session)
+    is_behind_relay = _is_behind_relay(arguments, session)
     services = _services(arguments.index or ["pypi"], session)
-    if arguments.relay:
+    if is_behind_relay:
         _run_behind_relay(arguments, program, services, session)
     if words := command.refusal(program, services[0].publish_key):
         raise CommandError(
@@ -106,7 +118,7 @@ def _run_at_share(arguments: Namespace, program: list[str], session: Session) ->
     try:
         near_end.greet(path)
     except near_end.NotRelayShare as found:
-        if arguments.relay and found.is_share:
+        if found.is_share and _is_behind_relay(arguments, session):
             raise
         return
     except CommandError:
@@ -122,6 +134,20 @@ def _run_at_share(arguments: Namespace, program: list[str], session: Session) ->
     _become(program, environ)
 
 
+def _is_behind_relay(arguments: Namespace, session: Session) -> bool:
+    """Return which way the options, else the user's settings choose. Raises CommandError."""
+    way = session.settings.config.exec_way
+    chosen = arguments.relay or (way == RELAY and not arguments.env)
+    if arguments.read_only and not chosen:
+        raise CommandError(
+            "`--read-only` works behind a relay alone: a credential in the environment can publish.",
+            "add `--relay`",
+        )
+    if arguments.read_only and arguments.project:
+        raise CommandError("`--read-only` and `--project` exclude each other.")
+    return bool(chosen)
+
+
 def _run_behind_relay(
     arguments: Namespace, program: list[str], services: list[Service], session: Session
 ) -> NoReturn:
@@ -131,7 +157,10 @@ def _run_behind_relay(
         session.agree_to(service, "Use its credential?", "Nothing was started.")
 
     def uv_of(installs: Sequence[Access]) -> Mapping[str, str]:
-        return _uv_variables(program, installs, session)[0]
+        """Return the variables for what uv's settings do not mention: they need no credential."""
+        settings = exec_uv.ResolverSettings(session.settings.uv or ())
+        new = [each for each in installs if not exec_uv.is_mentioned(each, settings)]
+        return _uv_variables(program, new, session)[0]
 
     environ = run_environment(
         services,

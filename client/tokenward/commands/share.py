@@ -73,8 +73,8 @@ def describe(parser: Parser, _command: str) -> None:
     parser.add_argument(
         "--tunnel",
         action="append",
-        metavar="HOST[:PORT]",
-        help="with --relay: also lend a way to this public host; may be repeated",
+        metavar="HOST",
+        help="with --relay: also lend a way to this public HOST or HOST:PORT; may be repeated",
     )
     parser.add_argument(
         "--near-end",

@@ -90,8 +90,9 @@ def find_credential(
     """Return the credential that answers for `service`, or None.
 
     `offer`: the user may be prompted on a terminal to end a lock. Raises CommandError, for instance
-    for a closed vault.
+    for a closed vault, and behind a relay.
     """
+    require_outside_of_runs(session)
     found = None if provider else _from_environment(session, service, username, restriction)
     withheld: CommandError | None = None
     if found is None:
@@ -115,6 +116,17 @@ def find_credential(
     return found
 
 
+def require_outside_of_runs(session: Session) -> None:
+    """Raise CommandError below the command of a run: what it has is worth nothing elsewhere."""
+    from tokenward.keyring_program.agent_client import RUN
+
+    if session.environ.get(RUN):
+        raise CommandError(
+            "This command runs behind a relay, which adds the credential on the way and hands out none.",
+            "`auth exec --env` hands it to a command",
+        )
+
+
 def was_never_stored(session: Session, service: Service, refused: CommandError) -> bool:
     """Return whether a refusal is no reason to stop: nothing was stored for the service."""
     if isinstance(refused, AgentError):
@@ -130,6 +142,7 @@ def describe(
     session: Session, service: Service, username: str | None, provider: str | None = None
 ) -> dict[str, Any] | None:
     """Return the visible parts of the credential, as the agent's `describe` has them, or None."""
+    require_outside_of_runs(session)
     found = (
         None if provider else _from_environment(session, service, username, Restriction(whole=True))
     )

@@ -35,9 +35,19 @@ from time import monotonic, sleep
 from urllib.parse import unquote, urlsplit
 
 from tokenward.errors import CommandError
+from tokenward.exec.certificates import (
+    without_missing_folders,
+    write_authority,
+    write_certificates,
+)
 from tokenward.exec.environment import Access, ExecIndex
-from tokenward.exec.relay import write_trust
-from tokenward.exec.relay_environment import relay_environment, run_variables
+from tokenward.exec.relay_environment import (
+    ADDED_TRUST,
+    former_trust,
+    git_variables,
+    relay_environment,
+    run_variables,
+)
 from tokenward.settings.index_definition import env_form
 from tokenward_protocol.errors import ProtocolError
 from tokenward_protocol.frames import PREFIX, find_frame, make_frame
@@ -166,15 +176,25 @@ def enter(path: str, environ: Mapping[str, str], program: Sequence[str]) -> dict
     folder = tempfile.mkdtemp(prefix="tokenward-run-")
     try:
         indexes = [_exec_index(each) for each in header["indexes"]]
-        origins = _origins(header["indexes"])
-        authority = str(header["ca"]).encode()
-        trust = write_trust(environ, folder, authority) if authority else {}
+        urls = [
+            url for each in header["indexes"] for url in (each["install"], each["publish"]) if url
+        ]
+        trust: dict[str, str] = {}
+        file = ""
+        if authority := str(header["ca"]).encode():
+            names = [index.name for index in indexes if index.name]
+            former = former_trust(without_missing_folders(environ), names)
+            trust = write_certificates(former, ADDED_TRUST, folder, authority)
+            file = write_authority(folder, authority)
         variables = run_variables(indexes, capability, port)
         installs = [index.install.url for index in indexes if index.install]
         if installs and os.path.basename(program[0]) in {"uv", "uvx"}:
             variables["UV_EXTRA_INDEX_URL"] = " ".join(installs)
         proxy = f"http://run:{capability}@127.0.0.1:{port}"
-        hosts = [host for host, _ in origins]
+        sites = list(dict.fromkeys("/".join(url.split("/")[:3]) for url in urls))
+        variables |= git_variables(environ, sites, proxy, file)
+        origins = [_origin(url) for url in urls]
+        hosts = list(dict.fromkeys(host for host, _ in origins))
         found = relay_environment(environ, variables, proxy, hosts, trust)
         lent = [
             (host, int(port))
@@ -198,13 +218,10 @@ def _exec_index(index: Mapping[str, Any]) -> ExecIndex:
     )
 
 
-def _origins(indexes: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
-    """Return the hosts and ports of the indexes."""
-    urls = [url for each in indexes for url in (each["install"], each["publish"]) if url]
-    parts = map(urlsplit, urls)
-    usual = {"http": 80, "https": 443}
-    found = [(each.hostname or "", each.port or usual[each.scheme]) for each in parts]
-    return list(dict.fromkeys(found))
+def _origin(url: str) -> tuple[str, int]:
+    """Return the host and port of a URL."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
 
 
 def _start(pump: _Pump) -> None:
@@ -471,11 +488,13 @@ def main(words: Sequence[str]) -> NoReturn:
     program = [*words[1:]] if words[:1] == ["--"] else [*words]
     try:
         path = os.environ.get(SOCKET, "")
-        if not program or not path:
+        if not path:
             raise CommandError(
-                f"Usage: {SOCKET}=PATH {os.path.basename(sys.argv[0])} [--] COMMAND …",
-                "`auth share --relay` on the share's host prints PATH",
+                f"{SOCKET} does not name the socket of a share.",
+                "`auth share --relay` on the share's host prints its path",
             )
+        if not program:
+            raise CommandError("The command to run is missing.", "name it behind `--`")
         greet(path)
         environ = enter(path, os.environ, program)
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them

@@ -7,41 +7,41 @@ CMD trusts is written into a folder that the agent removes with the run.
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
 from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
 from tokenward.exec import command
+from tokenward.exec.certificates import (
+    without_missing_folders,
+    write_authority,
+    write_certificates,
+)
 from tokenward.exec.environment import Access, ExecIndex
+from tokenward.exec.reach import own_proxy, require_same_reach
 from tokenward.exec.relay_environment import (
     ADDED_TRUST,
-    TRUST,
+    former_trust,
+    git_variables,
     relay_environment,
     run_variables,
+    uv_account,
 )
 from tokenward.settings.index_definition import env_form
 from tokenward.transport.connect import AgentError
 from tokenward.transport.prompt_context import prompt_arguments
 from tokenward.ui.formatting import join_words
-from tokenward_protocol.urls import FIXED, display
+from tokenward_protocol.urls import FIXED, ServiceError, display, parse_service_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
 
     UvVariables = Callable[[Sequence[Access]], Mapping[str, str]]
-
-_SYSTEM_TRUST = (
-    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Arch, Alpine
-    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
-    "/etc/ssl/ca-bundle.pem",  # openSUSE
-    "/etc/ssl/cert.pem",  # macOS, BSD
-)
 
 
 class RunIndex(NamedTuple):
@@ -62,64 +62,76 @@ def run_environment(
     read_only: bool,
 ) -> dict[str, str]:
     """Start the relay and return the environment of CMD. Raises CommandError."""
+    environ, config = session.environ, session.settings.config
+    names = [env_form(service.name) for service in services if service.name]
+    urls = [url for each in services for url in (each.key, each.publish_key)]
+    secure = [_host(url) for url in dict.fromkeys(urls) if url.startswith("https:")]
+    require_same_reach(environ, secure, names, config.ca, config.proxy)
+    proxies = [own_proxy(environ, scheme)[1] for scheme in ("https", "http")]
     uploads = not read_only and (command.uploads(program) or bool(projects))
     indexes = _grant(services, projects, session, uploads=uploads)
-    hosts = _hosts(indexes)
-    proxies = [_own_proxy(session.environ, "https"), _own_proxy(session.environ, "http")]
     answer = session.ask_once(
         "run",
         ("\n" + "\n".join(proxies)).encode(),
-        direct=session.environ.get("no_proxy") or session.environ.get("NO_PROXY"),
-        **{k: v for k, v in prompt_arguments(session.environ).items() if k != "attended"},
+        direct=environ.get("no_proxy") or environ.get("NO_PROXY"),
+        **{k: v for k, v in prompt_arguments(environ).items() if k != "attended"},
     )
-    port, folder = int(str(answer.header["port"])), str(answer.header["folder"])
     capability = answer.body.decode("ascii")
-    authority = str(answer.header["ca"]).encode()
-    trust = write_trust(session.environ, folder, authority) if authority else {}
-    installs = [Access(index.service.url, "", "") for index in indexes if index.reads]
+    port, folder = int(str(answer.header["port"])), str(answer.header["folder"])
+    proxy = f"http://run:{capability}@127.0.0.1:{port}"
+    trust: dict[str, str] = {}
+    file = ""
+    if authority := str(answer.header["ca"]).encode():
+        former = former_trust(without_missing_folders(environ), names)
+        trust = write_certificates(former, ADDED_TRUST, folder, authority)
+        file = write_authority(folder, authority)
+    reads = [index.service for index in indexes if index.reads]
     variables = run_variables([_exec_index(index) for index in indexes], capability, port)
-    return relay_environment(
-        session.environ,
-        {**variables, **uv_variables(installs)},
-        f"http://run:{capability}@127.0.0.1:{port}",
-        hosts,
-        trust,
-    )
+    for name in _uv_names(reads, session):
+        variables |= uv_account(name, capability)
+    variables |= uv_variables([Access(service.url, "", "") for service in reads])
+    variables |= git_variables(environ, _origins(indexes), proxy, file)
+    return relay_environment(environ, variables, proxy, _hosts(indexes), trust)
 
 
 def _grant(
     services: Sequence[Service], projects: Sequence[str], session: Session, *, uploads: bool
 ) -> list[RunIndex]:
-    """Have the agent decide on each index. Raises CommandError if one has no credential."""
+    """Have the agent decide on each index. Raises CommandError if one has no credential.
+
+    The first index takes uploads, of no project unless `uploads`: a tool that tries all the same
+    reads why it is refused.
+    """
     found: list[RunIndex] = []
     for service in services:
         publishes = reads = False
-        if uploads and service is services[0]:
+        if service is services[0]:
             target = service.for_uploads
             path = "/" + target.url.partition("://")[2].partition("/")[2]
-            more = {"upload": path, "projects": " ".join(projects) or None}
+            more = {"upload": path, "projects": _projects(projects, uploads=uploads)}
             header = add_index(session, target, more)
             publishes = header is not None
             if header is not None:
-                _tell_projects(session, header.get("projects"))
+                _tell_projects(session, header.get("projects"), uploads=uploads)
         if service.key not in FIXED.values():
             reads = add_index(session, service, {}) is not None
+        elif service is not services[0]:
+            continue  # nothing is needed to read from there
         if not publishes and not reads:
-            if service.key in FIXED.values():
-                continue  # nothing is needed to read from there
-            login = f"`auth login {service.name or service.key}`"
+            where = service.publish_key if service.key in FIXED.values() else service.key
             raise CommandError(
-                f"No credential for {display(service.key)} is stored, so nothing was started.",
-                login,
+                f"No credential for {display(where)} is stored, so nothing was started.",
+                f"`auth login {service.name or service.key}`",
             )
         found.append(RunIndex(service, reads, publishes))
-    if not found:
-        raise CommandError(
-            "A relay has nothing to do here: the command publishes nothing, and everyone may read"
-            " from this index.",
-            "start the command without `auth exec`",
-        )
     return found
+
+
+def _projects(projects: Sequence[str], *, uploads: bool) -> str | None:
+    """Return the projects that may be published, as the agent reads them; None if it is to see."""
+    if not uploads:
+        return ""
+    return " ".join(projects) or None
 
 
 def add_index(
@@ -157,10 +169,12 @@ def add_index(
     return answer.header
 
 
-def _tell_projects(session: Session, projects: object) -> None:
+def _tell_projects(session: Session, projects: object, *, uploads: bool) -> None:
     names = [str(each) for each in projects] if isinstance(projects, list) else []
     if names:
         session.terminal.detail(f"This run may publish {join_words(names)}.")
+    elif not uploads:
+        session.terminal.detail("This run may publish nothing.")
     else:
         session.terminal.warn(
             "It is not certain what this command publishes, so it may not publish."
@@ -177,64 +191,39 @@ def _exec_index(index: RunIndex) -> ExecIndex:
     )
 
 
-def _hosts(indexes: Sequence[RunIndex]) -> list[str]:
-    """Return the hosts that the relay terminates."""
-    found: list[str] = []
+def _uv_names(reads: Sequence[Service], session: Session) -> Iterator[str]:
+    """Yield the names, as in variables, that uv's settings here give to indexes of the run."""
+    for settings in session.settings.uv or ():
+        for definition in settings.definitions:
+            try:
+                key = parse_service_url(definition.url).key
+            except ServiceError:
+                continue
+            if any(key.startswith(service.key) for service in reads):
+                yield env_form(definition.name)
+
+
+def _urls(indexes: Sequence[RunIndex]) -> Iterator[tuple[str, str]]:
+    """Yield each URL that the relay answers for, as its key and as tools get it."""
     for service, reads, publishes in indexes:
-        urls = [service.url] if reads else []
-        urls += [service.for_uploads.url] if publishes else []
-        for url in urls:
-            authority = url.partition("://")[2].partition("/")[0]
-            host = (
-                authority.partition("]")[0][1:]
-                if authority[:1] == "["
-                else authority.partition(":")[0]
-            )
-            found.append(host.lower())
-    return list(dict.fromkeys(found))
+        if reads:
+            yield service.key, service.url
+        if publishes:
+            yield service.publish_key, service.for_uploads.url
 
 
-def _own_proxy(environ: Mapping[str, str], scheme: str) -> str:
-    """Return the proxy that CMD would use for a scheme without the relay."""
-    names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    return next((environ[name] for name in names if environ.get(name)), "")
+def _hosts(indexes: Sequence[RunIndex]) -> list[str]:
+    """Return the hosts of a run; a name outside of ASCII in both of its spellings."""
+    return list(dict.fromkeys(_host(url) for urls in _urls(indexes) for url in urls))
 
 
-def write_trust(environ: Mapping[str, str], folder: str, authority: bytes) -> dict[str, str]:
-    """Write what CMD trusts into `folder`; return the variables that name the files.
-
-    Raises CommandError if a file that a variable names cannot be read.
-    """
-    found: dict[str, str] = {}
-    for variable in (*TRUST, *ADDED_TRUST):
-        named = environ.get(variable)
-        before = b""
-        if named or variable not in ADDED_TRUST:
-            before = _read_trust(named, variable)
-        path = os.path.join(folder, f"{variable}.pem")
-        with open(path, "xb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(before.rstrip(b"\n") + b"\n" + authority)
-        found[variable] = path
-    return found
+def _origins(indexes: Sequence[RunIndex]) -> list[str]:
+    """Return the origins of a run, as git compares them."""
+    return list(dict.fromkeys("/".join(key.split("/")[:3]) for key, _ in _urls(indexes)))
 
 
-def _read_trust(named: str | None, variable: str) -> bytes:
-    if named and os.path.isdir(named):
-        raise CommandError(
-            f"{variable} names a folder, which the relay cannot add a certificate to.",
-            "name a file with all the certificates there, or use `auth exec --env`",
-        )
-    path = named or next(filter(os.path.exists, _SYSTEM_TRUST), "")
-    if not path:
-        raise CommandError(
-            "The system's certificates were not found.", "SSL_CERT_FILE can name the file"
-        )
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as failed:
-        raise CommandError(
-            f"The certificates in {path} cannot be read: {failed.strerror}.",
-            f"{variable} names them" if named else "SSL_CERT_FILE can name others",
-        ) from None
+def _host(url: str) -> str:
+    authority = url.partition("://")[2].partition("/")[0].lower()
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0]
+    return authority.partition(":")[0]

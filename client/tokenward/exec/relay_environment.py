@@ -1,21 +1,26 @@
 """The environment of a command that runs behind a relay.
 
 It names the real URLs, and the *capability* as password: a text that is worth nothing at any other
-place. Three things make tools use the relay:
+place. Four things make tools use the relay:
 
 - the proxy variables. uv lets the upper-case one win, pip and curl the lower-case one, so both are
-  set. hatch obeys none, so its URL for uploads is the relay's own.
-- the variables that name trusted certificates: each gets a file with what it named before, or the
-  system's certificates, and the run's authority. Which tool reads which variable was measured.
+  set; pip's and git's own settings would win over them, so their variables are set as well. hatch
+  obeys none, so its URL for uploads is the relay's own.
+- the variables that name trusted certificates: each names what it named before, and the run's
+  authority. Which tool reads which variable was measured.
 - `NO_PROXY` without what would lead a tool past the relay: a tool matches by suffix, with or
   without a dot.
+- a user name for each tool: without one, most of them send nothing, or prompt.
 
-Pure: values in, values out; the caller writes the files.
+Pure: values in, values out; certificates.py reads and writes the files.
 """
 
 from __future__ import annotations
 
+import re
+
 from tokenward.exec.environment import UPLOADS, child_environment
+from tokenward.keyring_program.agent_client import RUN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,27 +28,54 @@ if TYPE_CHECKING:
 
     from tokenward.exec.environment import ExecIndex
 
-MARK = "TOKENWARD_RELAY"
+MARK = RUN
 """Set in a run: there tokenward's keyring backend and helpers answer nothing of ours."""
 
 USERNAME = "__token__"
 
-PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-_OTHER_PROXIES = {"PIP_PROXY", "npm_config_proxy", "npm_config_https_proxy", "npm_config_noproxy"}
+MATURIN_USERNAME = "tokenward-run"
+"""maturin stores what worked in the system's keyring, by this name for every index: not by a name
+that the user has."""
 
-TRUST = (
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "PIP_CERT",
-    "TWINE_CERT",
-    "MATURIN_CA_BUNDLE",
-    "npm_config_cafile",
-)
-"""Variables that name all trusted certificates."""
+PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+_OTHER_PROXIES = {"npm_config_proxy", "npm_config_https_proxy", "npm_config_noproxy"}
+
+_THIS_MACHINE = "localhost,127.0.0.1,::1"
+"""A run does not change how a command reaches its own machine, unless an index is there."""
+
+_OF_REQUESTS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_OF_OPENSSL = ("SSL_CERT_FILE",)
+
+TRUST = {
+    "SSL_CERT_FILE": (),
+    "REQUESTS_CA_BUNDLE": ("CURL_CA_BUNDLE",),
+    "CURL_CA_BUNDLE": _OF_OPENSSL,
+    "PIP_CERT": _OF_OPENSSL,
+    "TWINE_CERT": _OF_REQUESTS,
+    "MATURIN_CA_BUNDLE": _OF_REQUESTS,
+    "npm_config_cafile": (),
+}
+"""Variables that name all trusted certificates, and those that their tools read if they are unset.
+
+All are set: a tool's own settings may name certificates, and its variable wins over them. The folder
+of SSL_CERT_DIR, which OpenSSL reads besides the file, goes into the file: a tool that reads only the
+folder would not find the run's authority.
+"""
 
 ADDED_TRUST = ("NODE_EXTRA_CA_CERTS",)
 """Variables that name certificates besides the system's."""
+
+_IF_SET = ("GIT_SSL_CAINFO",)
+"""Variables that count for every host of a tool, which has other means for one host."""
+
+_OF_POETRY = re.compile(r"POETRY_CERTIFICATES_.+_CERT")
+_SWITCHES = {"true", "false"}  # poetry's setting may be one of them
+
+TOWARDS_INDEXES = tuple(TRUST)[:-1]
+"""Variables whose certificates a tool would trust at an index; npm has indexes of its own."""
+
+RELAYED = "upload"
+"""The first segment of the relay's own URL for uploads."""
 
 
 def relay_environment(
@@ -59,25 +91,74 @@ def relay_environment(
     `hosts` are the hosts of the indexes, and `trust` are the variables of certificates.
     """
     kept = child_environment(environ, variables)
-    for name in _OTHER_PROXIES:
+    for name in (*_OTHER_PROXIES, *(["SSL_CERT_DIR"] if "SSL_CERT_FILE" in trust else [])):
         kept.pop(name, None)
-    kept.update(dict.fromkeys(PROXIES, proxy))
+    kept.update(dict.fromkeys((*PROXIES, "PIP_PROXY"), proxy))
     for name in ("NO_PROXY", "no_proxy"):
-        left = without_hosts(environ.get(name, ""), hosts)
-        if left:
-            kept[name] = left
-        else:
-            kept.pop(name, None)
+        here = without_hosts(f"{environ.get(name, '')},{_THIS_MACHINE}", hosts)
+        kept[name] = here
+        if not here:
+            del kept[name]
     return {**kept, **trust, MARK: "1"}
+
+
+def former_trust(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the variables of certificates to set, each with the paths that its tool reads now.
+
+    `names` are those of the indexes, for poetry. () stands for the system's certificates; so it
+    does in a variable of ADDED_TRUST, which adds none of them.
+    """
+    poetry = {f"POETRY_CERTIFICATES_{name}_CERT": _OF_REQUESTS for name in names}
+    poetry |= {name: _OF_REQUESTS for name in environ if _OF_POETRY.fullmatch(name)}
+    given = {name: () for name in _IF_SET if environ.get(name)}
+    alone = dict.fromkeys(ADDED_TRUST, ())
+    others = {**TRUST, **poetry, **given, **alone}
+    return {
+        variable: next(filter(None, (_paths(environ, name) for name in (variable, *instead))), ())
+        for variable, instead in others.items()
+    }
+
+
+def _paths(environ: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    """Return the paths that a variable names."""
+    value = environ.get(variable, "")
+    if value.lower() in _SWITCHES and _OF_POETRY.fullmatch(variable):
+        return ()
+    more = environ.get("SSL_CERT_DIR", "").split(":") if variable == "SSL_CERT_FILE" else ()
+    return tuple(filter(None, (value, *more)))
+
+
+def git_variables(
+    environ: Mapping[str, str], origins: Sequence[str], proxy: str, authority: str
+) -> dict[str, str]:
+    """Return git's settings for the indexes alone, behind those that the environment has.
+
+    `origins` are URLs without a path, `authority` is the file of the run's authority. There are none
+    where git itself would refuse what the environment has.
+    """
+    count = environ.get("GIT_CONFIG_COUNT") or "0"
+    if not count.isascii() or not count.isdigit():
+        return {}
+    settings = [
+        (f"http.{origin}/.{key}", value)
+        for origin in origins
+        for key, value in (("sslCAInfo", authority), ("proxy", proxy))
+        if value
+    ]
+    found = {"GIT_CONFIG_COUNT": str(int(count) + len(settings))}
+    for number, (key, value) in enumerate(settings, int(count)):
+        found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return found
 
 
 def without_hosts(no_proxy: str, hosts: Iterable[str]) -> str:
     """Return NO_PROXY without the entries by which a tool would reach one of `hosts` directly."""
     entries = [entry.strip() for entry in no_proxy.split(",")]
-    return ",".join(entry for entry in entries if entry and not _matches(entry, hosts))
+    return ",".join(entry for entry in entries if entry and not is_for(entry, hosts))
 
 
-def _matches(entry: str, hosts: Iterable[str]) -> bool:
+def is_for(entry: str, hosts: Iterable[str]) -> bool:
+    """Tell whether a tool may take an entry of NO_PROXY to be about one of `hosts`."""
     name = entry.lower().removeprefix("*").lstrip(".")
     if name.startswith("["):
         name = name[1:].partition("]")[0]
@@ -96,6 +177,7 @@ def run_variables(indexes: Sequence[ExecIndex], capability: str, port: int) -> d
             found |= {url: first.url, username: USERNAME, password: capability}
         path = first.url.partition("://")[2].partition("/")[2]
         found["HATCH_INDEX_REPO"] = f"http://127.0.0.1:{port}/{RELAYED}/{path}"
+        found["MATURIN_USERNAME"] = MATURIN_USERNAME
     for index in indexes:
         if index.publish and index.name:
             found |= {
@@ -104,10 +186,7 @@ def run_variables(indexes: Sequence[ExecIndex], capability: str, port: int) -> d
                 f"POETRY_HTTP_BASIC_{index.name}_PASSWORD": capability,
             }
         if index.install and index.name:
-            found |= {
-                f"UV_INDEX_{index.name}_USERNAME": USERNAME,
-                f"UV_INDEX_{index.name}_PASSWORD": capability,
-            }
+            found |= uv_account(index.name, capability)
     installs = [index.install for index in indexes]
     if installs and installs[0]:
         found["PIP_INDEX_URL"] = installs[0].url
@@ -116,5 +195,9 @@ def run_variables(indexes: Sequence[ExecIndex], capability: str, port: int) -> d
     return found
 
 
-RELAYED = "upload"
-"""The name of the index for uploads in the relay's own URL."""
+def uv_account(name: str, capability: str) -> dict[str, str]:
+    """Return the account for an index that uv's settings call `name`.
+
+    uv sends nothing without one where they say `authenticate = "always"`.
+    """
+    return {f"UV_INDEX_{name}_USERNAME": USERNAME, f"UV_INDEX_{name}_PASSWORD": capability}

@@ -85,6 +85,11 @@ def uv_variables(
     return found, [] if pypi else [access.url for access in apart]
 
 
+def is_mentioned(access: Access, search: ResolverSettings) -> bool:
+    """Return whether uv's settings have an index that the credential would be for."""
+    return any(_accesses_below(access, [*search.searched, *search.explicit]))
+
+
 def _accesses_below(access: Access, urls: Sequence[str]) -> Iterator[Access]:
     """Yield access to those of `urls` that the credential is for: below its own, for its user.
 

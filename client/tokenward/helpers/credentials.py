@@ -2,15 +2,17 @@
 
 Another program runs a helper, so it never prompts; a passphrase that the environment leads to opens
 a vault that is closed but not locked. If nothing was ever stored for the URL, a closed vault or a
-missing agent is a miss, so that the tool's other sources answer. So is a URL that cannot have a
-credential (another scheme, `http` to another machine). A credential is removed only if the tool
-means exactly that one: the same service, and the same secret if the tool sends one.
+missing agent is a miss, so that the tool's other sources answer. So is everything behind a relay,
+which adds the credentials itself, and a URL that cannot have a credential (another scheme, `http` to
+another machine). A credential is removed only if the tool means exactly that one: the same service,
+and the same secret if the tool sends one.
 """
 
 from __future__ import annotations
 
 from tokenward.credentials import lookup, unlocking
 from tokenward.errors import CommandError
+from tokenward.keyring_program.agent_client import RUN
 from tokenward.settings import service_names
 from tokenward.transport.connect import AgentAbsent, AgentError
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from tokenward.credentials.lookup import FoundCredential
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
+
+
+def is_in_run(session: Session) -> bool:
+    """Return whether this is below the command of a run."""
+    return bool(session.environ.get(RUN))
 
 
 def service_of(url: str) -> Service | None:
@@ -38,6 +45,8 @@ def find(
 
     `which` is the hint for several accounts: how the user tells this tool which one to use.
     """
+    if is_in_run(session):
+        return None
     try:
         return lookup.find_credential(session, service, username)
     except AgentError as error:
@@ -57,8 +66,9 @@ def keep(
 ) -> None:
     """Store a credential under exactly this service, as `auth login` does. Raises CommandError.
 
-    `lifetime` is in seconds.
+    `lifetime` is in seconds. Behind a relay nothing is stored.
     """
+    lookup.require_outside_of_runs(session)
     from tokenward.credentials.provider_choice import choose_provider
     from tokenward.credentials.token_format import check_secret_for as judged
 
@@ -83,8 +93,10 @@ def forget(
 ) -> bool:
     """Remove the credential of exactly this service; return False if it does not exist.
 
-    With `refused`, only a credential with this secret is removed.
+    With `refused`, only a credential with this secret is removed. Behind a relay none is.
     """
+    if is_in_run(session):
+        return False
     if refused is not None:
         try:
             answer = unlocking.ask(session, "fetch", service=service.key, username=username)

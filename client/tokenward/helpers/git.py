@@ -65,7 +65,7 @@ def _job() -> str:
 
 def run(operation: str, text: str, session: Session) -> None:
     """Run one operation, and answer on stdout. Raises CommandError."""
-    if operation not in {"get", "store", "erase"}:
+    if operation not in {"get", "store", "erase"} or credentials.is_in_run(session):
         return
     said = attributes(text)
     service = service_of(said)

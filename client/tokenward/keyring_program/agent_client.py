@@ -38,6 +38,9 @@ _WIDE = {
 }
 """msgpack's forms with a number after the first byte: their kind (-1: signed) and its width."""
 
+RUN = "TOKENWARD_RELAY"
+"""Set for a command behind a relay, and for what it starts: there tools get nothing of ours."""
+
 TOOL = "TOKENWARD_KEYRING_FOR"
 """In this variable the `keyring` script gives the pid of the process that it asks for."""
 

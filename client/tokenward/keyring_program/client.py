@@ -15,6 +15,7 @@ from _thread import allocate_lock
 from time import monotonic
 
 from tokenward.keyring_program.agent_client import (
+    RUN,
     address,
     bus,
     fetch,
@@ -109,11 +110,21 @@ def is_index(service: str) -> bool:
     return scheme.startswith(_OF_TOOLS) or (len(words) > 1 and all(map(str.isalnum, words)))
 
 
+def is_in_run() -> bool:
+    """Return whether this is below the command of a run, where nothing of ours is handed out.
+
+    A relay adds the credentials there; other backends answer for what they have.
+    """
+    return bool(os.environ.get(RUN))
+
+
 def ask(service: str, username: str | None) -> tuple[str, str] | None:
     """Return (user name, secret) of the credential that answers, or None. Raises Unavailable.
 
     `service` is a URL in any spelling, or an opaque string, which must match exactly.
     """
+    if is_in_run():
+        return None
     try:
         service, username = _without_secrets(service, username)
         return _ask_agent(service, username)
@@ -247,6 +258,8 @@ def relay(
     import json
     import subprocess
 
+    if is_in_run():
+        raise RelayError("refused", "tokenward stores nothing for a command behind a relay.")
     service, username = _without_secrets(service, username)
     asked: dict[str, str | bool | None]
     asked = {"service": service, "username": username, "password": password}

@@ -6,6 +6,7 @@
     pinentry = "/usr/bin/pinentry-qt"   # the program by which the agent prompts the user
     keyring-program = "/opt/bin/keyring"  # the provider subprocess runs this one
     ca = "/etc/ssl/company.pem"         # and proxy: how a run's relay reaches indexes (docs/RELAY.md)
+    exec = "relay"                      # how `auth exec` works without an option; or "env"
     lock-on-screen-lock = true          # and lock-on-sleep, lock-on-logout, lock-after-idle = "8h"
 
     [services.internal]                 # a name for an index; at least one of the URLs
@@ -39,13 +40,28 @@ _FIXED = {env_form(name) for name in FIXED}
 _LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-idle")
 _OF_THE_AGENT = ("pinentry", "keyring-program", "policy", "ca", "proxy", *_LOCKS)
 _OF_A_SERVICE = ("url", "publish-url", "username", "kind", "also-read", "pass")
-_KNOWN = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", *_OF_THE_AGENT)
+_OF_COMMANDS = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", "exec")
+_KNOWN = (*_OF_COMMANDS, *_OF_THE_AGENT)
+
+ENV, RELAY = EXEC_WAYS = ("env", "relay")
+"""How `auth exec` lets a command use credentials."""
 
 
 class Config:
-    """The contents of config.toml; empty if the file does not exist."""
+    """The contents of config.toml; empty if the file does not exist.
 
-    __slots__ = ("auth_cache_dir", "definitions", "file", "keyring_provider")
+    `exec_way` is one of EXEC_WAYS; `ca` and `proxy` are for relays. None is what the file leaves out.
+    """
+
+    __slots__ = (
+        "auth_cache_dir",
+        "ca",
+        "definitions",
+        "exec_way",
+        "file",
+        "keyring_provider",
+        "proxy",
+    )
 
     def __init__(
         self,
@@ -53,8 +69,14 @@ class Config:
         auth_cache_dir: str | None = None,
         keyring_provider: str | None = None,
         definitions: tuple[Definition, ...] = (),
+        exec_way: str | None = None,
+        ca: str | None = None,
+        proxy: str | None = None,
     ) -> None:
         self.file = file
+        self.exec_way = exec_way
+        self.ca = ca
+        self.proxy = proxy
         self.auth_cache_dir = auth_cache_dir
         self.keyring_provider = keyring_provider
         self.definitions = definitions
@@ -80,11 +102,19 @@ def parse_config(table: dict[str, Any], path: str) -> Config:
             f"`keyring-provider` in {path} is not a provider.",
             f"it is one of {', '.join(PROVIDERS)}",
         )
+    exec_way = _text(table, "exec", "", path)
+    if exec_way not in {None, *EXEC_WAYS}:
+        raise CommandError(
+            f"`exec` in {path} is not a way of `auth exec`.", f"it is one of {', '.join(EXEC_WAYS)}"
+        )
     return Config(
         path,
         _text(table, "auth-cache-dir", "", path),
         provider,
         tuple(_definition(name, value, path) for name, value in services.items()),
+        exec_way,
+        _text(table, "ca", "", path),
+        _text(table, "proxy", "", path),
     )
 
 

@@ -6,12 +6,13 @@ Each file is one group. An attack:
     why      what would go wrong
     expect   nothing (no index sees a request), passes (one does), rewritten (one sees an upload)
     way      tunnel: inside of a CONNECT to `to` (default index.example:443), after TLS
-             reverse: to the loopback URL; its path begins with the name of an index
+             reverse: to the loopback URL
              connect: to the port, a CONNECT; `inside` is what is sent in the tunnel if it opens
              absolute: to the port, plain http through the proxy
              a form without a way is sent in both of the first two
     status   what the tool gets, where that matters
     there, gone   texts that the request at the index must have, and must not have
+    bare     true: what passes has no Authorization at all
     own      true: what passes keeps the tool's own Authorization, and has ours nowhere
     times    how many requests reach an index, if not one
     sni, early, pieces   for a real process alone: another name in TLS, bytes before the tunnel is
@@ -22,9 +23,11 @@ What is sent is either `send`, the request as it is, or put together from `metho
 end of a line stands for CR LF; escapes are `\\r`, `\\n`, `\\0`, `\\t`, `\\\\` and `\\xHH`. `{NAME}` stands for:
 
     CAPABILITY, PORT   of the run
+    CORP               what the loopback URL of the index `corp` has before the path there
     BASIC, DUMMY       base64 of run:CAPABILITY, of __token__:CAPABILITY
     WHEEL, FILE        a good file, its name
     SHA256, SHA256UPPER   its digest
+    FORM, KIND         the good form, its Content-Type
     LENGTH             the number of bytes behind the empty line
     text*1000          a thousand times the text
 
@@ -40,13 +43,12 @@ import base64
 import hashlib
 import re
 import tomllib
-from email import message_from_bytes
-from email.message import Message
 from typing import Any, NamedTuple
 
 from packaging.utils import canonicalize_name
 
 from support import TESTS
+from support.relay.readers import read_upload
 
 FOLDER = TESTS / "relay" / "attacks"
 FILE = b"mine-1.9-py3-none-any.whl"
@@ -69,6 +71,9 @@ TOOLS_OWN = b"Basic dG9vbDpvd24="
 BOUNDARY = b"BBB0123456789"
 
 
+KIND = b"multipart/form-data; boundary=" + BOUNDARY
+
+
 class Attack(NamedTuple):
     """One attack; `raw` and `inside` still have the places of CAPABILITY, PORT and their like."""
 
@@ -82,6 +87,7 @@ class Attack(NamedTuple):
     there: tuple[bytes, ...]
     gone: tuple[bytes, ...]
     own: bool
+    bare: bool
     times: int
     sni: str | None
     early: bytes
@@ -113,18 +119,21 @@ def load() -> list[Attack]:
     return found
 
 
-def fill(raw: bytes, capability: bytes, port: int) -> bytes:
+def fill(raw: bytes, capability: bytes, port: int, corp: bytes = b"/corp") -> bytes:
     """Put into a request what only a run knows, and the number of bytes behind its empty line."""
     known = {
         b"CAPABILITY": capability,
         b"BASIC": base64.b64encode(b"run:" + capability),
         b"DUMMY": base64.b64encode(b"__token__:" + capability),
         b"PORT": b"%d" % port,
+        b"CORP": corp,
         b"WHEEL": WHEEL,
         b"SHA256": SHA256,
         b"SHA256UPPER": SHA256.upper(),
         b"FILE": FILE,
+        b"KIND": KIND,
     }
+    raw = raw.replace(b"{FORM}", _form({}))
     full = re.sub(rb"\{([A-Z0-9]+)\}", lambda found: known.get(found[1], found[0]), raw)
     full = re.sub(rb"\{([^{}]*)\*(\d+)\}", lambda found: found[1] * int(found[2]), full)
     _, _, body = full.partition(b"\r\n\r\n")
@@ -143,8 +152,8 @@ def judge(attack: Attack, status: int, seen: list[Seen], ours: bytes, capability
         flat = b"\n".join([request.target, *(b"%b: %b" % pair for pair in request.headers)])
         whole = flat + b"\n" + request.body
         own = [value for name, value in request.headers if name.lower() == b"authorization"]
-        assert own == ([TOOLS_OWN] if attack.own else [ours])
-        assert attack.own is (ours not in whole)
+        assert own == ([] if attack.bare else [TOOLS_OWN] if attack.own else [ours])
+        assert (attack.own or attack.bare) is (ours not in whole)
         assert [v for n, v in request.headers if n.lower() == b"host"] == [request.authority]
         assert capability not in whole
         assert base64.b64encode(b"__token__:" + capability) not in whole
@@ -155,39 +164,12 @@ def judge(attack: Attack, status: int, seen: list[Seen], ours: bytes, capability
             assert_is_the_upload(request)
 
 
-def read_form(
-    headers: tuple[tuple[bytes, bytes], ...], body: bytes
-) -> list[tuple[str, str | None, bytes]]:
-    """Read a form with the standard library's parser of mails: names, file names and values."""
-    (kind,) = (value for name, value in headers if name.lower() == b"content-type")
-    mail = message_from_bytes(b"Content-Type: %b\r\n\r\n%b" % (kind, body))
-    assert not mail.defects
-    found: list[tuple[str, str | None, bytes]] = []
-    for part in mail.get_payload():
-        assert isinstance(part, Message)
-        name = part.get_param("name", header="content-disposition")
-        value = part.get_payload(decode=True)
-        assert isinstance(name, str)
-        assert isinstance(value, bytes)
-        found.append((name, part.get_filename(), value))
-    return found
-
-
 def assert_is_the_upload(request: Seen) -> None:
-    """Hold that an index reads in a form the one upload that the run may make."""
-    found = read_form(request.headers, request.body)
-    values = {name: value for name, _, value in found}
-    files = [(name, file) for name, file, _ in found if file is not None]
-    assert values[":action"] == b"file_upload"
-    assert canonicalize_name(values["name"].decode()) == "mine"
-    assert values["version"] == b"1.9"
-    assert files[0] == ("content", FILE.decode())
-    assert values["content"] == WHEEL
-    assert values["sha256_digest"].lower() == SHA256
-    assert {name for name, _ in files} <= {"content", "gpg_signature"}
-    lower = [name.lower() for name, _, _ in found]
-    once = {":action", "name", "version", "sha256_digest", "content", "filetype"}
-    assert [name for name in once if lower.count(name) > 1] == []
+    """Hold that every index reads in a form the one upload that the run may make."""
+    (kind,) = (value for name, value in request.headers if name.lower() == b"content-type")
+    fields, file, content = read_upload(kind, request.body)
+    assert canonicalize_name(fields["name"].decode()) == "mine"
+    assert (fields["version"], file.encode(), content) == (b"1.9", FILE, WHEEL)
 
 
 def _attack(way: str, values: dict[str, Any]) -> Attack:
@@ -202,6 +184,7 @@ def _attack(way: str, values: dict[str, Any]) -> Attack:
         there=tuple(fill(_bytes(text), b"", 0) for text in values.get("there", [])),
         gone=tuple(map(_bytes, values.get("gone", []))),
         own=values.get("own", False),
+        bare=values.get("bare", False),
         times=values.get("times", 1),
         sni=values.get("sni"),
         early=_bytes(values.get("early", "")),
@@ -216,15 +199,12 @@ def _composed(way: str, values: dict[str, Any]) -> bytes:
     host = values.get("to", "index.example:443").removesuffix(":443")
     lines = [f"Host: {host}".encode()] if way == "tunnel" else [b"Host: 127.0.0.1:{PORT}"]
     if way == "reverse":
-        target = b"/corp" + target
+        target = b"{CORP}" + target
         lines.append(b"Authorization: Basic {DUMMY}")
     if "hosts" in values:
         lines[:1] = [b"Host: " + _bytes(host) for host in values["hosts"]]
     if form is not None:
-        lines.append(
-            b"Content-Type: "
-            + _bytes(form.get("type", f"multipart/form-data; boundary={BOUNDARY.decode()}"))
-        )
+        lines.append(b"Content-Type: " + _bytes(form.get("type", "{KIND}")))
         if form.get("chunked"):
             lines.append(b"Transfer-Encoding: chunked")
             body = fill(body, b"", 0)

@@ -132,7 +132,7 @@ class Core:
             headers = (
                 head.headers_for_index(asked, grant, OURS)
                 if kind == READ
-                else head.headers_to_pass(asked, grant)
+                else head.headers_to_pass(asked, grant, CAPABILITY)
             )
         self.seen.append(Seen(grant.authority, asked.method, target.raw, tuple(headers), body))
         return 200
@@ -154,13 +154,14 @@ class Core:
         new = form.RewrittenForm(whole, b"0123456789abcdefghijklmnopqrstuv")
         content = (new.content_type, new.length)
         body = b"".join(
-            piece if isinstance(piece, bytes) else _read(piece.spool) for piece in new.parts()
+            piece if isinstance(piece, bytes) else read_spool(piece.spool) for piece in new.parts()
         )
         assert len(body) == new.length
         return head.headers_for_index(asked, grant, OURS, content), body
 
 
-def _read(spool: object) -> bytes:
+def read_spool(spool: object) -> bytes:
+    """Return what was written into a spool of these tests."""
     assert isinstance(spool, io.BytesIO)
     return spool.getvalue()
 

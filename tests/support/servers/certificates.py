@@ -5,6 +5,7 @@ Both have what RFC 5280 wants of them, since Python verifies strictly from 3.13 
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,10 @@ _SIGNS_CERTIFICATES = x509.KeyUsage(
 
 
 def write_certificates(folder: Path, names: list[str]) -> Path:
-    """Write `server.pem`, key and certificate for `names`; return the authority's certificate."""
+    """Write `server.pem`, key and certificate for `names`; return the authority's certificate.
+
+    An address may be among the names.
+    """
     root_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root_name = _name("an authority for one run")
     identifier = x509.SubjectKeyIdentifier.from_public_key(root_key.public_key())
@@ -43,7 +47,7 @@ def write_certificates(folder: Path, names: list[str]) -> Path:
         .sign(root_key, hashes.SHA256())
     )
     signed_by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
-    alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+    alternatives = x509.SubjectAlternativeName([*map(_alternative, names)])
     server = (
         _builder(_name(names[0]), root_name, server_key)
         .add_extension(alternatives, critical=False)
@@ -55,6 +59,13 @@ def write_certificates(folder: Path, names: list[str]) -> Path:
     key = server_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder / "server.pem").write_bytes(key + server.public_bytes(Encoding.PEM))
     return authority
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _name(text: str) -> x509.Name:

@@ -41,7 +41,7 @@ class DevpiServer:
 
     def connect(self) -> UnixConnection:
         """Return a new connection to it."""
-        return UnixConnection(self._socket)
+        return UnixConnection(self.socket)
 
     def renew(self) -> str:
         """Make an empty index, the one in use from now on; return its path, `user/name`."""
@@ -66,7 +66,7 @@ class DevpiServer:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="devpi-", dir="/tmp")
         folder = Path(self._folder.name)
-        self._socket = folder / "socket"
+        self.socket = folder / "socket"
         state = ["--serverdir", str(folder / "state")]
         environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONWARNINGS": "ignore"}
         subprocess.run(
@@ -85,7 +85,7 @@ class DevpiServer:
             [
                 self._programs / "devpi-server",
                 *state,
-                *("--unix-socket", self._socket, "--threads", "4"),
+                *("--unix-socket", self.socket, "--threads", "4"),
                 *("--argon2-memory-cost", "1024", "--argon2-time-cost", "1"),  # for a second
             ],
             env=environment,

@@ -87,7 +87,7 @@ class Loopback:
         self._scheme = "https" if tls else "http"
         self.certificate = b""
         if tls:
-            context, self.certificate = _context()
+            context, self.certificate = own_certificate()
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
@@ -118,7 +118,7 @@ def basic(username: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
-def _context() -> tuple[ssl.SSLContext, bytes]:
+def own_certificate() -> tuple[ssl.SSLContext, bytes]:
     """Return a server's side with a key and a certificate of its own making, and that."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])

@@ -72,7 +72,7 @@ class IndexServer:
         self.packages.mkdir()
         self._log = folder / "requests.log"
         accounts = folder / "htpasswd"
-        accounts.write_text("".join(f"{n}:{_sha(p)}\n" for n, p in self.accounts.items()))
+        write_accounts(accounts, self.accounts)
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 # passlib, which pypiserver reads htpasswd files with, imports a deprecated module
@@ -102,6 +102,11 @@ class IndexServer:
             self._process.stdout.close()
 
 
+def write_accounts(file: Path, accounts: dict[str, str]) -> None:
+    """Write the file with the accounts of an index."""
+    file.write_text("".join(f"{name}:{_sha(secret)}\n" for name, secret in accounts.items()))
+
+
 def _sha(password: str) -> str:
     """Return `password` as Apache's `{SHA}` scheme writes it in an htpasswd file."""
     return "{SHA}" + base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
@@ -118,6 +123,14 @@ class _OneLine(WSGIRequestHandler):
 
 def serve(packages: str, accounts: str) -> None:
     """Serve `packages` until killed; the port is the one line on stdout."""
+    with make_index(packages, accounts) as server:
+        sys.stdout.write(f"{server.server_port}\n")
+        sys.stdout.flush()
+        server.serve_forever()
+
+
+def make_index(packages: str, accounts: str) -> WSGIServer:
+    """Return the server of `packages`, at a port of the kernel's choice."""
     import pypiserver  # type: ignore[import-untyped]  # ships no types
 
     application: Any = pypiserver.app(
@@ -134,10 +147,7 @@ def serve(packages: str, accounts: str) -> None:
             {**environ, "wsgi.input": BytesIO(environ["wsgi.input"].read(length))}, start
         )
 
-    with make_server("127.0.0.1", 0, whole, _Threaded, _OneLine) as server:
-        sys.stdout.write(f"{server.server_port}\n")
-        sys.stdout.flush()
-        server.serve_forever()
+    return make_server("127.0.0.1", 0, whole, _Threaded, _OneLine)
 
 
 if __name__ == "__main__":

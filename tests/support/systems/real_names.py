@@ -43,33 +43,38 @@ _INSIDE = """
 set -e
 ip link set lo up
 mount --bind "$1/hosts" /etc/hosts
-exec "$2" -m support.servers.real_names_server "$1"
+exec "$2" -m "$3" "$1"
 """
 
 
-class RealNames:
-    """The namespaces and the server in them.
+class Namespaces:
+    """Namespaces in which `names` lead to this machine, and the `server` (a module) behind them.
 
     `inside`, and a folder, go before a command that is to run there; `authority` is the certificate
-    that clients have to trust. With `trusted` there is trusted publishing.
+    that clients have to trust, `log` a file that the server fills. The server is given its folder,
+    with its certificate and what `prepare` puts there.
     """
 
-    def __init__(self, *, trusted: bool = False) -> None:
-        self._trusted = trusted
+    def __init__(self, names: list[str], server: str) -> None:
+        self._names = names
+        self._server = server
+
+    def prepare(self, folder: Path) -> None:
+        """Put into the server's folder what it needs besides."""
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="names-")
         folder = Path(self._folder.name)
-        self.authority = write_certificates(folder, NAMES)
-        self._log = folder / "requests"
-        self._log.touch()
-        if self._trusted:
-            (folder / "trusted").touch()
-        (folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(NAMES)}\n")
+        self.authority = write_certificates(folder, self._names)
+        self.log = folder / "requests"
+        self.log.touch()
+        self.prepare(folder)
+        names = " ".join(name for name in self._names if not name[:1].isdigit())
+        (folder / "hosts").write_text(f"127.0.0.1 localhost {names}\n")
         self._process = subprocess.Popen(
             [
                 *("unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", _INSIDE),
-                *("sh", folder, sys.executable),
+                *("sh", folder, sys.executable, self._server),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -78,16 +83,10 @@ class RealNames:
         )
         if self._process.stdout is None or not self._process.stdout.readline():
             self._stop()
-            raise RuntimeError("the server with the real names did not start")
+            raise RuntimeError(f"{self._server} did not start")
         target = f"--target={self._process.pid}"
         self.inside = ("nsenter", target, "--net", "--mount", "env", "--chdir")
         return self
-
-    def seen(self) -> list[Seen]:
-        """Return the requests so far, since this was last asked."""
-        lines = self._log.read_text().splitlines()
-        os.truncate(self._log, 0)
-        return [Seen(**json.loads(line)) for line in lines]
 
     def __exit__(self, *_: object) -> None:
         self._stop()
@@ -98,3 +97,22 @@ class RealNames:
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+
+class RealNames(Namespaces):
+    """The names of the real indexes. With `trusted` there is trusted publishing."""
+
+    def __init__(self, *, trusted: bool = False) -> None:
+        super().__init__(NAMES, "support.servers.real_names_server")
+        self._trusted = trusted
+
+    def prepare(self, folder: Path) -> None:
+        """Say whether there is trusted publishing."""
+        if self._trusted:
+            (folder / "trusted").touch()
+
+    def seen(self) -> list[Seen]:
+        """Return the requests so far, since this was last asked."""
+        lines = self.log.read_text().splitlines()
+        os.truncate(self.log, 0)
+        return [Seen(**json.loads(line)) for line in lines]
