@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.auth_commands import PROGRAMS
-from support.relay.shares import ACCOUNT, CURL, SECRET, SharedIndex, make_wheel
+from support.relay.shares import (
+    ACCOUNT,
+    CURL,
+    SECRET,
+    SharedIndex,
+    lowest_python,
+    make_wheel,
+)
 from support.servers.http_server import basic
 from support.waiting import PATIENCE, until
 
@@ -43,7 +50,7 @@ def test_a_command_behind_a_share_downloads_and_has_no_credential(corp: SharedIn
 def test_the_one_file_does_the_same_with_nothing_of_ours_installed(corp: SharedIndex) -> None:
     program, path = corp.one_file(), corp.share()
     command = ["/usr/bin/env", "-i", f"TOKENWARD_SOCK={path}", "PATH=/usr/bin:/bin"]
-    isolated = [sys.executable, "-I", "-S", program]
+    isolated = [lowest_python(), "-I", "-S", program]
     found = corp.home.run(*command, *isolated, "--", *CURL, f"{corp.page}one/")
     assert "one-1.0-py3-none-any.whl" in found.stdout, found.stderr
 

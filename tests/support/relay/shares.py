@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from support.home import Home
@@ -12,7 +14,6 @@ from support.servers.simple_index import answering
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
     from subprocess import CompletedProcess
 
 SECRET = "s3cret-of-the-index"
@@ -86,6 +87,16 @@ class SharedIndex:
         """Return a command that downloads the package `one`."""
         pip = (sys.executable, "-m", "pip", "download", "--no-deps", "--quiet")
         return (*pip, "--dest", folder, "one")
+
+
+def lowest_python() -> str:
+    """Return the lowest Python from 3.9 on that is here: on PATH, or beside the one of this run."""
+    for minor in range(9, sys.version_info.minor):
+        name = f"python3.{minor}"
+        beside = sorted(Path(sys.base_prefix).parent.glob(f"3.{minor}.*/bin/{name}"))
+        if path := next(map(str, beside), shutil.which(name)):
+            return path
+    return sys.executable
 
 
 def make_wheel(folder: Path, name: str, version: str) -> Path:
