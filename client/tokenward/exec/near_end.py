@@ -36,6 +36,7 @@ from urllib.parse import unquote, urlsplit
 
 from tokenward.errors import CommandError
 from tokenward.exec.certificates import (
+    SYSTEM,
     without_missing_folders,
     write_authority,
     write_certificates,
@@ -184,7 +185,11 @@ def enter(path: str, environ: Mapping[str, str], program: Sequence[str]) -> dict
         if authority := str(header["ca"]).encode():
             names = [index.name for index in indexes if index.name]
             former = former_trust(without_missing_folders(environ), names)
-            trust = write_certificates(former, ADDED_TRUST, folder, authority)
+            # A small image has no certificates of its own, and then none that the run's would replace.
+            has_some = any(map(os.path.exists, SYSTEM))
+            trust = write_certificates(
+                former, ADDED_TRUST if has_some else tuple(former), folder, authority
+            )
             file = write_authority(folder, authority)
         variables = run_variables(indexes, capability, port)
         installs = [index.install.url for index in indexes if index.install]
