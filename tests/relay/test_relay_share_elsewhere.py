@@ -173,7 +173,7 @@ def test_the_address_that_is_judged_is_the_one_that_is_connected_to(
             stream = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
             return [(*stream, address) for address in answers.pop(0)]
 
-        monkeypatch.setattr(shared_tunnels.socket, "getaddrinfo", resolve)
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
         monkeypatch.setattr(shared_tunnels, "is_public", "127.0.0.1".__eq__)
         with Tunnels([f"a.example:{port}"]).open("a.example", port) as tunnel:
             assert tunnel.getpeername() == ("127.0.0.1", port)
