@@ -249,7 +249,7 @@ def test_the_hot_path_loads_only_what_is_listed() -> None:
 # A class for each system, of which one module picks one; and what two rooms ask of an object that
 # may not know each other.
 ONE_MEANING = {
-    "tokenward_agent": {"SecretSource", "SharedAddress"},
+    "tokenward_agent": {"SharedAddress"},
     "tokenward": {"Console", "Running", "Spawned"},
     "tokenward_protocol": set[str](),
     "tokenward_os": set[str](),

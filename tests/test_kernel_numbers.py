@@ -24,7 +24,7 @@ import tokenward_protocol
 from tokenward.keyring_program import agent_client
 from tokenward_agent import locked_memory, peer_credentials
 from tokenward_agent.peer import proc
-from tokenward_agent.worker import worker_units
+from tokenward_agent.worker import service_worker
 
 ROOTS = [
     Path(package.__path__[0])
@@ -155,7 +155,7 @@ def test_an_answer_of_another_length_is_nobodys(size: int, monkeypatch: pytest.M
     for ask in (
         peer_credentials.uid_of,
         socket_stream._server,
-        worker_units.listening_pid,
+        service_worker.listening_pid,
         lambda sock: proc.chain_behind(sock, 0),
     ):
         with pytest.raises(OSError, match="the system does not"):

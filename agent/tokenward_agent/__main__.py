@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket
 
-    from tokenward_agent.notices import Notices
+    from tokenward_agent.service_manager import Notices
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
         report = harden()
     except HardenError as error:
         return _fail(str(error))
-    from tokenward_agent.inherited import InheritedError, is_listening, take_socket
+    from tokenward_agent.service_manager import InheritedError, is_listening, take_socket
 
     try:
         handed = take_socket(os.environ)
@@ -44,17 +44,17 @@ def main() -> int:
 
         return service_worker.serve(handed)
     from tokenward_os.user import uid_map
-    from tokenward_protocol.user_ids import ALL_IDS, count_known_ids
+    from tokenward_protocol.folder_trust import ALL_IDS, count_known_ids
 
     if sys.platform == "linux" and count_known_ids(uid_map()) < ALL_IDS:
         report.withdraw("not dumpable", "programs outside of this user namespace can read it")
     sys.modules["ssl"] = None  # type: ignore[assignment]  # the documented way to prevent an import
-    from tokenward_agent.notices import Notices
-    from tokenward_agent.settings import SettingsError, parse_options, read_settings
-    from tokenward_agent.wire.listen_address import AlreadyRunning, ListenAddressError
+    from tokenward_agent.service_manager import Notices
+    from tokenward_agent.settings import SettingsError, parser, read_settings
+    from tokenward_agent.wire.listener import AlreadyRunning, ListenAddressError
     from tokenward_agent.wire.local import ListenAddress
 
-    options = parse_options(sys.argv[1:])
+    options = parser().parse_args()
     notices = Notices(os.environ)
     try:
         settings = read_settings(options)
@@ -63,11 +63,10 @@ def main() -> int:
         return _leave(f"Another agent serves {error}.", options.ready_fd, handed, notices)
     except (SettingsError, ListenAddressError) as error:
         return _fail(str(error), options.ready_fd, handed)
-    settings.address = address.path
     os.chdir("/")
     from tokenward_agent.lifecycle import run_agent
 
-    return run_agent(settings, address, report, notices)
+    return run_agent(settings._replace(address=address.path), address, report, notices)
 
 
 def _leave(sentence: str, ready: int | None, handed: socket | None, notices: Notices) -> int:
@@ -93,7 +92,7 @@ def _fail(sentence: str, ready: int | None = None, handed: socket | None = None)
 
 
 def _turn_away(handed: socket, sentence: str, hint: str) -> None:
-    from tokenward_agent.wire.busy_answer import turn_away
+    from tokenward_agent.wire.answer import turn_away
 
     turn_away(handed, sentence, hint)
 

@@ -20,15 +20,13 @@ import ctypes
 import mmap
 import sys
 from bisect import bisect
+from typing import Final
 
 if sys.platform == "win32":
     from tokenward_agent.windows.memory import map_locked
 else:
     from tokenward_agent.locked_memory import map_locked
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
 
 DEFAULT_SIZE: Final = 4 << 20
 """Bytes: half of the 8 MiB that Linux lets a user's process lock since 5.16, touched as used."""
@@ -99,7 +97,8 @@ class Arena:
             raise ValueError("a block does not shrink")
         more = _round_up(size) - length
         index = bisect(self._free, (offset,))  # the first gap behind the block
-        if more <= 0 or self._gap_follows(index, offset + length, more):
+        start, gap = self._free[index] if index < len(self._free) else (-1, 0)
+        if more <= 0 or (start == offset + length and gap >= more):
             if more > 0:
                 self._shorten_gap(index, more)
             del self._blocks[id(block)]
@@ -120,13 +119,6 @@ class Arena:
         block = self.view[offset : offset + size]
         self._blocks[id(block)] = block, offset, length
         return block
-
-    def _gap_follows(self, index: int, end: int, length: int) -> bool:
-        return (
-            index < len(self._free)
-            and self._free[index][0] == end
-            and self._free[index][1] >= length
-        )
 
     def _shorten_gap(self, index: int, length: int) -> None:
         """Cut *length* bytes off the front of the gap at *index*."""

@@ -6,9 +6,9 @@ It has everything of an agent except its socket and its loop; nothing here opens
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from tokenward_agent.audit.log import AuditLog
-from tokenward_agent.peer.project_folders import ProjectFolders
 from tokenward_agent.policy.file import PolicyFile
 from tokenward_agent.prompt.prompter import Prompter
 from tokenward_agent.requests.agent import AgentRequests
@@ -17,7 +17,7 @@ from tokenward_agent.requests.credentials import CredentialRequests
 from tokenward_agent.requests.dispatch import Dispatch
 from tokenward_agent.requests.fetch import Fetch
 from tokenward_agent.requests.log import LogRequests
-from tokenward_agent.requests.project_detection import ProjectDetector
+from tokenward_agent.requests.project_detection import ProjectDetector, ProjectFolders
 from tokenward_agent.requests.recording import Recorder
 from tokenward_agent.requests.relay_sharing import RelayShares, refuse_stream
 from tokenward_agent.requests.runs import RunRequests
@@ -28,7 +28,6 @@ from tokenward_agent.requests.share_answers import (
     ShareFetch,
     other_handlers,
 )
-from tokenward_agent.requests.share_life import ShareLife
 from tokenward_agent.requests.sharing import ShareRequests
 from tokenward_agent.requests.vaults import VaultRequests
 from tokenward_agent.session.auto_lock import AutoLock
@@ -36,20 +35,18 @@ from tokenward_agent.store.adopted import AdoptedSecrets
 from tokenward_agent.store.audit_anchoring import AuditAnchoring
 from tokenward_agent.store.changes import Changes
 from tokenward_agent.store.creation import Creation
-from tokenward_agent.store.derived_tokens import DerivedTokens
-from tokenward_agent.store.index_clocks import IndexClocks
+from tokenward_agent.store.derived_tokens import DerivedTokens, IndexClocks
+from tokenward_agent.store.key_files import ServiceCredential
 from tokenward_agent.store.keyring_program import KeyringProgram
 from tokenward_agent.store.lock_marker import LockMarker
 from tokenward_agent.store.locking import Locking
+from tokenward_agent.store.memory_records import ProcessKey
 from tokenward_agent.store.opening import Opening
-from tokenward_agent.store.process_key import ProcessKey
-from tokenward_agent.store.provider_choice import ProviderChoice
+from tokenward_agent.store.providers import ProviderChoice
 from tokenward_agent.store.restoring import Restoring
-from tokenward_agent.store.service_credential import ServiceCredential
 from tokenward_agent.store.slot_keys import SlotKeys
 from tokenward_agent.store.vaults import Vaults
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -107,7 +104,8 @@ class Assembly:
         )
         self.share_requests = ShareRequests(
             self.vaults,
-            ShareLife(self.vaults, self.opening, self.policy),
+            self.opening,
+            self.policy,
             self.derived_tokens,
             fetch,
             self._make_share_dispatch,
@@ -116,7 +114,7 @@ class Assembly:
             ),
             os.path.dirname(settings.socket),
         )
-        self.vaults.when_changed = self.share_requests.end_finished
+        self.vaults.observers.append(self.share_requests.end_finished)
         self.run_requests = RunRequests(
             self.vaults,
             self.policy,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING, Protocol
 
-from tokenward_os import host
+from tokenward_os import user
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
 
     class Clock(Protocol):
         """The time, as the agent needs it."""
@@ -35,7 +34,7 @@ class SystemClock:
     """The machine's own clocks."""
 
     def __init__(self) -> None:
-        self._boot_id = host.boot_id()  # "" on other systems: then the wall clock decides alone
+        self._boot_id = user.boot_id()  # "" on other systems: then the wall clock decides alone
 
     def wall(self) -> int:
         """Return seconds since 1970 UTC."""
@@ -52,9 +51,9 @@ class SystemClock:
         during sleep is read last, so the difference is then too small, never too large.
         """
         if sys.platform == "win32":
-            from tokenward_agent.windows import sleep
+            from tokenward_os.windows import calls
 
-            return sleep.asleep_seconds()
+            return calls.asleep_seconds()
         asleep_too = _boot_clock_seconds()
         return max(asleep_too - time.monotonic(), 0.0)
 

@@ -1,15 +1,22 @@
-"""The agent's own files: opened safely, read into the caller's memory, flushed to the disk.
+"""The agent's own files: opened safely, read into the caller's memory, replaced as a whole.
 
 - `open_file` follows no link, does not wait for a FIFO, and no child process inherits the descriptor;
-- `read_into` makes no object of what it reads.
+- `read_into` makes no object of what it reads;
+- the loop reads the small files of the state folder, so `open_plain` and `read_object` refuse
+  anything but a plain file, and read a bounded size;
+- a new file is complete and on the disk before it gets the name, and the folder is on the disk before
+  `replace` returns.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import json
 import os
 import stat
 import sys
+from typing import Final
 
 from tokenward_os.files import SAFE
 
@@ -67,3 +74,66 @@ else:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+MAX_SIZE: Final = 16 << 20
+"""Bytes of the largest file that is read; tombstones of ten thousand credentials take one MiB."""
+
+
+def open_plain(path: str) -> int:
+    """Open a file for reading. Raise OSError, also for a link or a file that is not plain."""
+    file = open_file(path, os.O_RDONLY)
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    raise OSError(errno.EINVAL, "it is not a plain file")
+
+
+def read_object(path: str) -> dict[str, object]:
+    """Return the JSON object in a file, or {} if it has no object or cannot be read."""
+    try:
+        with open(open_plain(path), "rb") as file:
+            held = json.loads(file.read(MAX_SIZE))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def file_identity(path: str) -> tuple[int, int] | None:
+    """Return what distinguishes a file from one that replaces it; None if there is no file."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def replace(path: str, data: bytes | memoryview) -> None:
+    """Replace a file with *data*, closed to other users. Raise OSError; then it is unchanged."""
+    write(path, data, lasting=True)
+
+
+def write(path: str, data: bytes | memoryview, *, lasting: bool = False) -> None:
+    """Do as `replace`, but flush to the disk only if `lasting`. Raise OSError."""
+    fresh = f"{path}.{os.urandom(4).hex()}.tmp"
+    try:
+        _write(fresh, data, lasting=lasting)
+        os.replace(fresh, path)
+        if lasting:
+            sync_folder(os.path.dirname(path))
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(fresh)
+        raise
+
+
+def _write(path: str, data: bytes | memoryview, *, lasting: bool) -> None:
+    file = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file, view) :]
+        if lasting:
+            os.fsync(file)
+    finally:
+        os.close(file)

@@ -16,27 +16,25 @@ import gc
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING, Any
 
 from tokenward_agent.arena import Arena
 from tokenward_agent.assembly import Assembly
 from tokenward_agent.clock import SystemClock
-from tokenward_agent.failure import Failure
-from tokenward_agent.faults import describe_fault
-from tokenward_agent.idle_exit import IdleExit
+from tokenward_agent.failure import Failure, describe_fault
+from tokenward_agent.files import file_identity
 from tokenward_agent.peer.peer import Peer
+from tokenward_agent.service_manager import IdleExit
 from tokenward_agent.session.bus_watches import BusWatches
 from tokenward_agent.system import new_loop, on_termination, raise_descriptor_limit
-from tokenward_agent.wire.listen_address import ListenAddressError
+from tokenward_agent.wire.listener import ListenAddressError
 from tokenward_agent.wire.server import MAX_CONNECTIONS, RESERVED, Server
 from tokenward_os.files import uid
 from tokenward_protocol import VERSION
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from tokenward_agent.harden import HardenReport
-    from tokenward_agent.notices import Notices
+    from tokenward_agent.service_manager import Notices
     from tokenward_agent.settings import Settings
     from tokenward_agent.wire.local import ListenAddress
 
@@ -75,10 +73,22 @@ async def _serve(
     server = Server(address.listener, arena, assembly.dispatch, Peer)
     assembly.share_requests.serve(server)
     assembly.run_requests.remove_leftovers()
-    _claim(address, assembly, stop)
+
+    def claim() -> None:
+        """Claim the credentials directory as soon as it exists; end if another agent has it."""
+        try:
+            address.claim()
+        except ListenAddressError as error:
+            sys.stderr.write(f"tokenward-agent: {error}\n")
+            stop.set()
+
+    assembly.vaults.observers.append(claim)
     opening = loop.create_task(assembly.opening.open_available(None))
     gc.freeze()  # the collector skips objects that live as long as the process
-    _say_ready(settings)
+    if settings.ready is not None:
+        with contextlib.suppress(BrokenPipeError):  # the client gave up waiting; others will come
+            os.write(settings.ready, b"ready\n")
+        os.close(settings.ready)
     reloads = _keep_manager_told(notices, assembly)
     idle_exit = IdleExit(
         settings.idle if address.handed else None,
@@ -102,29 +112,6 @@ async def _serve(
     await assembly.audit_anchoring.anchor_now()
     assembly.locking.close()
     assembly.adopted.forget()
-
-
-def _say_ready(settings: Settings) -> None:
-    if settings.ready is not None:
-        with contextlib.suppress(BrokenPipeError):  # the client gave up waiting; others will come
-            os.write(settings.ready, b"ready\n")
-        os.close(settings.ready)
-        settings.ready = None
-
-
-def _claim(address: ListenAddress, assembly: Assembly, stop: asyncio.Event) -> None:
-    """Claim the credentials directory as soon as it exists; end if another agent has it."""
-    look = assembly.vaults.when_changed
-
-    def on_change() -> None:
-        look()
-        try:
-            address.claim()
-        except ListenAddressError as error:
-            sys.stderr.write(f"tokenward-agent: {error}\n")
-            stop.set()
-
-    assembly.vaults.when_changed = on_change
 
 
 def _keep_manager_told(notices: Notices, assembly: Assembly) -> set[asyncio.Task[None]]:
@@ -151,13 +138,7 @@ def _keep_manager_told(notices: Notices, assembly: Assembly) -> set[asyncio.Task
 
     if sys.platform != "win32" and notices.is_wanted:
         loop.add_signal_handler(signal.SIGHUP, begin)
-        look = assembly.vaults.when_changed
-
-        def on_change() -> None:
-            look()
-            status()
-
-        assembly.vaults.when_changed = on_change
+        assembly.vaults.observers.append(status)
         status()
         notices.send_ready()
     return reloads
@@ -183,26 +164,22 @@ async def _watch(
 
     A new directory may get the inode number of a removed one, but not its vaults.
     """
-    began = _identity_of(settings.directory)
-    while address.is_valid() and (not began or _identity_of(settings.directory) == began):
+
+    def identity() -> tuple[int, int] | None:
+        return file_identity(os.path.realpath(settings.directory))
+
+    began = identity()
+    while address.is_valid() and (not began or identity() == began):
         await assembly.auto_lock.check()
         watching.refresh()
         await asyncio.sleep(min(LOOK_AROUND_SECONDS, settings.idle or LOOK_AROUND_SECONDS))
         assembly.opening.other_agents.check(thoroughly=True)
         assembly.vaults.drop_expired()
         assembly.vaults.when_changed()  # another agent may have set or removed a lock marker
-        began = began or _identity_of(settings.directory)
+        began = began or identity()
         if assembly.vaults.is_file_lost() or idle_exit.is_due():
             break
     stop.set()
-
-
-def _identity_of(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _report_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -7,9 +7,6 @@ The first of these that the system grants:
   cannot hibernate while they are mapped, so they are not used on a machine that could;
 - ``mlock``: never swapped, left out of dumps, empty in a forked child;
 - ``unlocked: REASON``: ordinary memory.
-
-It does not protect a secret from root (in ``mlock`` memory), from the program itself, or from the
-hibernation image of a machine that hibernates.
 """
 
 from __future__ import annotations
@@ -19,12 +16,10 @@ import mmap
 import os
 import resource
 import sys
+from typing import Final
 
 assert sys.platform != "win32"  # noqa: S101 - for type checkers
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
 
 _SYS_MEMFD_SECRET: Final = 447
 _HAVE_MEMFD_SECRET: Final = frozenset({"x86_64", "aarch64", "riscv64", "loongarch64", "s390x"})

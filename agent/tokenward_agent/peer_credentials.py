@@ -1,8 +1,9 @@
 """The kernel's answers about the peer of a Unix socket.
 
-The options' numbers differ between architectures, so they come from Python where it has them.
-Refuses to guess: an answer of an unexpected length belongs to another option and is an OSError.
-Imports nothing that takes time.
+The user id is the one at the time of connecting; a peer that gives up privileges later keeps it. The
+options' numbers differ between architectures, so they come from Python where it has them. Refuses to
+guess: an answer of an unexpected length belongs to another option and is an OSError, and a peer whose
+uid is not known is not admitted. Imports nothing that takes time.
 """
 
 from __future__ import annotations
@@ -11,15 +12,10 @@ import errno
 import socket
 import struct
 import sys
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
+from typing import Final
 
 _UCRED: Final = struct.Struct("=iII")  # struct ucred of Linux: pid, uid, gid
-_XUCRED: Final = struct.Struct(
-    "@IIh66x"
-)  # struct xucred of macOS: version, uid, groups; sys/ucred.h
+_XUCRED: Final = struct.Struct("@IIh66x")  # xucred of macOS: version, uid, groups; sys/ucred.h
 _LOCAL_PEERCRED: Final = getattr(socket, "LOCAL_PEERCRED", 1)  # at SOL_LOCAL 0; same on every Mac
 
 
@@ -27,17 +23,17 @@ def pid_and_uid(connection: socket.socket) -> tuple[int, int]:
     """Return the peer's process id and effective user id at connect, on Linux. Raises OSError."""
     if sys.platform != "linux":
         raise NotImplementedError  # type checkers check the rest for Linux only
-    pid, uid, _ = _UCRED.unpack(
-        _read_option(connection, socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    )
+    found = _read_option(connection, socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, _ = _UCRED.unpack(found)
     return pid, uid
 
 
 def uid_of(connection: socket.socket) -> int:
     """Return the peer's effective user id at connect. Raises OSError."""
+    if sys.platform == "win32":
+        return 0  # only the user that `files.uid` stands for can open the pipe
     if sys.platform == "darwin":
-        answer = _read_option(connection, 0, _LOCAL_PEERCRED, _XUCRED.size)
-        version, uid, _ = _XUCRED.unpack(answer)
+        version, uid, _ = _XUCRED.unpack(_read_option(connection, 0, _LOCAL_PEERCRED, _XUCRED.size))
         if version:
             raise _unknown_error()
         return int(uid)

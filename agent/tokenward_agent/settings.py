@@ -10,66 +10,40 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import NamedTuple
 
-from tokenward_agent import namespace_mark, own_folders
+from tokenward_agent import own_folders
 from tokenward_agent.wire.local import address, own_directory
 from tokenward_os import user
 from tokenward_os.files import make_private
 from tokenward_protocol import VERSION, durations, folder_trust, places
-from tokenward_protocol.user_ids import count_known_ids
+from tokenward_protocol.folder_trust import count_known_ids
 
 
 class SettingsError(Exception):
     """The agent cannot determine its paths; the text is one sentence for the user."""
 
 
-class Settings:
+class Settings(NamedTuple):
     """The paths and settings of one agent; all paths are absolute.
 
     `directory` holds the vaults, `state` what belongs to this machine, `config` is the user's
     config.toml, which may not exist. `socket` is where the agent itself listens, `address` where
-    clients find it: the same, or the listener of a service manager. `ready` is a descriptor to
-    write to once the agent serves, or None. `pinentry` is the program for prompts, "" for any.
+    clients find it, if that is the listener of a service manager, else "". `ready` is a descriptor
+    to write to once the agent serves, or None. `pinentry` is the program for prompts, "" for any.
     `idle` is the time of the idle exit in seconds, None for never; `credentials` is the folder of
     the service manager's credentials, "" for none.
     """
 
-    __slots__ = (
-        "address",
-        "config",
-        "credentials",
-        "directory",
-        "idle",
-        "pinentry",
-        "ready",
-        "socket",
-        "state",
-    )
-
-    def __init__(
-        self,
-        directory: str,
-        state: str,
-        socket: str,
-        ready: int | None,
-        config: str,
-        pinentry: str = "",
-        idle: int | None = None,
-        credentials: str = "",
-    ) -> None:
-        self.directory = directory
-        self.state = state
-        self.socket = self.address = socket
-        self.ready = ready
-        self.config = config
-        self.pinentry = pinentry
-        self.idle = idle
-        self.credentials = credentials
-
-
-def parse_options(argv: list[str]) -> argparse.Namespace:
-    """Parse the options. Raises SystemExit for --help and bad usage."""
-    return parser().parse_args(argv)
+    directory: str
+    state: str
+    socket: str
+    ready: int | None
+    config: str
+    pinentry: str = ""
+    idle: int | None = None
+    credentials: str = ""
+    address: str = ""
 
 
 def read_settings(options: argparse.Namespace) -> Settings:
@@ -82,9 +56,15 @@ def read_settings(options: argparse.Namespace) -> Settings:
         raise SettingsError(f"The credentials directory {directory} is not an absolute path.")
     directory = os.path.realpath(directory)
     tag = places.directory_tag(directory)
-    _require(directory, os.path.join(base, tag))
+    # Before anything is created: paths that are not safe.
+    if found := own_folders.objection(directory, os.path.join(base, tag)):
+        raise SettingsError(f"{found.sentence}; {found.hint}.")
     state = os.path.join(os.path.realpath(base), tag)
-    _make(state)
+    try:
+        make_private(os.path.dirname(state))
+    except OSError as error:
+        raise SettingsError(f"The directory {state} cannot be created: {error.strerror}.") from None
+    own_directory(state)
     _refuse_outer_directory(directory, state)
     socket = options.socket or os.environ.get("TOKENWARD_SOCK")
     if not socket:
@@ -98,7 +78,11 @@ def read_settings(options: argparse.Namespace) -> Settings:
         if not folder_trust.is_text(path):
             raise SettingsError(f"The path {folder_trust.printable(path)} is not valid UTF-8.")
     pinentry = os.environ.get("TOKENWARD_PINENTRY", "")
-    idle = _idle(os.environ.get("TOKENWARD_IDLE_EXIT", ""))
+    idle = os.environ.get("TOKENWARD_IDLE_EXIT", "")
+    try:
+        idle_seconds = durations.parse_seconds(idle) if idle else None
+    except ValueError as error:
+        raise SettingsError(f"TOKENWARD_IDLE_EXIT is not valid: {error}") from None
     return Settings(
         directory,
         state,
@@ -106,16 +90,9 @@ def read_settings(options: argparse.Namespace) -> Settings:
         options.ready_fd,
         os.path.abspath(config),
         pinentry,
-        idle,
+        idle_seconds,
         os.environ.get("CREDENTIALS_DIRECTORY", ""),
     )
-
-
-def _idle(text: str) -> int | None:
-    try:
-        return durations.parse_seconds(text) if text else None
-    except ValueError as error:
-        raise SettingsError(f"TOKENWARD_IDLE_EXIT is not valid: {error}") from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -144,12 +121,6 @@ def _home() -> str:
     return home
 
 
-def _require(*paths: str) -> None:
-    """Refuse paths that are not safe, before anything is created. Raises SettingsError."""
-    if found := own_folders.objection(*paths):
-        raise SettingsError(f"{found.sentence}; {found.hint}.")
-
-
 def _refuse_outer_directory(directory: str, state: str) -> None:
     """Refuse, in a user namespace, a directory of agents outside of it. Raises SettingsError.
 
@@ -158,7 +129,7 @@ def _refuse_outer_directory(directory: str, state: str) -> None:
     of user ids.
     """
     here = count_known_ids(user.uid_map())
-    there = namespace_mark.read_mark(state)
+    there = own_folders.read_mark(state)
     if there > here:
         raise SettingsError(
             f"An agent outside of this user namespace uses {directory}, and processes there could"
@@ -166,12 +137,4 @@ def _refuse_outer_directory(directory: str, state: str) -> None:
             " to another directory."
         )
     if there < here:
-        namespace_mark.write_mark(state, here)
-
-
-def _make(state: str) -> None:
-    try:
-        make_private(os.path.dirname(state))
-    except OSError as error:
-        raise SettingsError(f"The directory {state} cannot be created: {error.strerror}.") from None
-    own_directory(state)
+        own_folders.write_mark(state, here)

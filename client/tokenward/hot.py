@@ -28,8 +28,7 @@ from time import monotonic
 from tokenward.errors import CommandError
 from tokenward.transport import address
 from tokenward.transport.socket_stream import open_stream
-from tokenward_protocol import WIRE_VERSION, places
-from tokenward_protocol.errors import ProtocolError
+from tokenward_protocol import WIRE_VERSION, ProtocolError, places
 from tokenward_protocol.frames import PREFIX, find_frame, make_frame
 from tokenward_protocol.packing import pack, unpack
 

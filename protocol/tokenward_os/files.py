@@ -14,14 +14,11 @@ if TYPE_CHECKING:
     from typing import Final
 
 if sys.platform == "win32":
-    CLOSED: Final = os.O_BINARY | os.O_NOINHERIT
-    """Flags for a descriptor that no program inherits."""
-
+    CLOSED: Final = os.O_BINARY | os.O_NOINHERIT  # flags for a descriptor that no program inherits
     SETTINGS: Final = CLOSED
     """Flags for a file of the user, which may be a link, or by mistake a FIFO."""
 
-    SAFE: Final = CLOSED
-    """Flags for a file of our own, which must not be a link."""
+    SAFE: Final = CLOSED  # flags for a file of our own, which must not be a link
 
     def uid() -> int:
         """Return the number of this user, which Windows does not have."""
@@ -32,9 +29,7 @@ if sys.platform == "win32":
         return False
 
 else:
-    CLOSED: Final = os.O_CLOEXEC
-    """Flags for a descriptor that no program inherits."""
-
+    CLOSED: Final = os.O_CLOEXEC  # flags for a descriptor that no program inherits
     SETTINGS: Final = os.O_CLOEXEC | os.O_NONBLOCK
     """Flags for a file of the user, which may be a link, or by mistake a FIFO."""
 

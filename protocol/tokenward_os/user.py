@@ -1,4 +1,7 @@
-"""The user of this process: home directory, groups, and the user ids that exist here."""
+"""The user and the host of this process, as both sides see them: home, groups, ids, marks.
+
+The marks distinguish this host, and this boot of it, from others. None of them is secret.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,16 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+NEEDED = frozenset({"HOME", "USER", "LOGNAME", "PATH", "LANG", "TZ", "TMPDIR"})
+"""Environment variables of every program that tokenward starts: it finds the user's files by them."""
+
+if sys.platform == "win32":  # without these a program does not find Windows, or its user's folders
+    NEEDED |= {
+        *("SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP"),
+        *("USERPROFILE", "USERNAME", "USERDOMAIN", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA"),
+    }
 
 
 def home(environ: Mapping[str, str]) -> str | None:
@@ -51,3 +64,23 @@ def _text(path: str) -> str | None:
             return file.read().decode("ascii")
     except (OSError, ValueError):
         return None
+
+
+def boot_id() -> str:
+    """Return the id of this boot; "" on systems other than Linux."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def marks() -> tuple[str, str, str]:
+    """Return the boot, the namespace of process ids (both "" if one is unknown), and the name."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    try:
+        boot, namespace = boot_id(), os.readlink("/proc/self/ns/pid")
+    except OSError:
+        boot = namespace = ""
+    return boot, namespace, os.uname().nodename

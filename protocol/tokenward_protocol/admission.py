@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = b"pypi-"
 TOKEN_USER: Final = "__token__"  # noqa: S105 - the user name that every index knows tokens by
-ROOM: Final = MAX_TOKEN + SPARE
-"""Bytes of the buffer that `admit` decodes into."""
-
+ROOM: Final = MAX_TOKEN + SPARE  # bytes of the buffer that `admit` decodes into
 _TESTPYPI_PREFIX = b"testpypi-"
 _HOSTS = {"pypi.org": PYPI, "test.pypi.org": TESTPYPI}
 _STRANGERS = {

@@ -63,10 +63,7 @@ def decode_into(text: Buffer, out: memoryview) -> int:
 
 
 def encode_into(data: Buffer, out: memoryview) -> int:
-    """Encode *data* to the start of *out*, and return the number of letters.
-
-    *out* needs room for three letters more than `encoded_size`.
-    """
+    """Encode *data* to *out*, which has room for three letters more; return their number."""
     letters = _LETTERS
     at = 0
     whole = len(data) - len(data) % 3

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 PYPI, DEVPI = "pypi", "devpi"
 """The dialects, by the word before the first `-` of a token."""
 
-LATEST: Final = (1 << 53) - 1
-"""A later end, in seconds since 1970, counts as no end."""
-
+LATEST: Final = (1 << 53) - 1  # a later end, in seconds since 1970, counts as no end
 _NAME = re.compile("[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _RUNS = re.compile("[-_.]+")
 
@@ -81,16 +79,8 @@ class TokenScope:
     @property
     def is_confined(self) -> bool:
         """Whether the token is visibly good for less than its owner may do."""
-        return any(
-            each is not None
-            for each in (
-                self.projects,
-                self.project_ids,
-                self.publisher,
-                self.indexes,
-                self.allowed,
-            )
-        )
+        limits = (self.projects, self.project_ids, self.publisher, self.indexes, self.allowed)
+        return any(each is not None for each in limits)
 
     @property
     def is_visible(self) -> bool:

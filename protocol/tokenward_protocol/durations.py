@@ -7,15 +7,11 @@ from __future__ import annotations
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
-LONGEST = 100 * 365 * 86400
-"""The longest accepted length of time, in seconds: a hundred years."""
+LONGEST = 100 * 365 * 86400  # the longest accepted length of time, in seconds: a hundred years
 
 
 def parse_seconds(text: str) -> int:
-    """Return the length of time in whole seconds, at least 1.
-
-    Raises ValueError with one sentence for the user.
-    """
+    """Return the length of time in seconds, at least 1. Raises ValueError with a sentence."""
     total, digits = 0, ""
     for char in text:
         if char.isascii() and char.isdigit():

@@ -3,55 +3,68 @@
 A file is as safe as the folders above it: a user who can rename one of them can put another tree in
 its place. So each entry on the path is checked, links one by one:
 
-- it belongs to the user or to root. Inside a user namespace the ids that exist only outside of it,
-  root's among them, all show as the overflow id, which counts as root there;
+- it belongs to the user or to root. Inside a user namespace (user_namespaces(7)) the ids that exist
+  only outside of it, root's among them, all show as the overflow id, which counts as root there;
 - it is not writable for all users, unless its sticky bit protects the files of others;
-- a folder that group 0 can write, with the user in that group, counts as root's, no matter which user owns it: the
-  homes of containers that run under any user id (OpenShift) are like that.
+- a folder that group 0 can write, with the user in that group, counts as root's, no matter which user
+  owns it: the homes of containers that run under any user id (OpenShift) are like that.
 
 For a group-writable folder `auth doctor` warns; it is not refused. A path that is not UTF-8 is
 refused, since neither the wire nor settings can hold it.
 
-Pure: `FolderTrust` gets the functions that read.
+Pure: `FolderTrust` gets the functions that read; the number of user ids in a namespace comes from the
+content of /proc/PID/uid_map.
 """
 
 from __future__ import annotations
 
 import stat
 
-from tokenward_protocol.user_ids import ALL_IDS
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Protocol
 
-    class FileStatus(Protocol):
-        """The result of lstat(2) on an entry: inode(7)."""
-
+    class _FileStatus(Protocol):  # the result of lstat(2) on an entry: inode(7)
         @property
-        def st_mode(self) -> int:
-            """Kind and mode."""
-            ...
-
+        def st_mode(self) -> int: ...
         @property
-        def st_uid(self) -> int:
-            """Its owner."""
-            ...
-
+        def st_uid(self) -> int: ...
         @property
-        def st_gid(self) -> int:
-            """Its group."""
-            ...
+        def st_gid(self) -> int: ...
 
 
-MAX_LINKS = 40
-"""The most links on one path, as in the kernel: path_resolution(7)."""
+ALL_IDS = 0xFFFFFFFF
+"""The number outside of all user namespaces. The number itself, (uid_t) -1, is not a user's id."""
 
+
+MAX_LINKS = 40  # the most links on one path, as in the kernel: path_resolution(7)
 OWN_PLACES = (
     "set HOME, or TOKENWARD_DIR and the XDG_* variables, to directories of your own"
     " (`sudo -H` does that for root)"
 )
+
+
+def user_id(text: str) -> int:
+    """Return the user id in a text. Raises ValueError."""
+    if text.isascii() and text.isdigit() and len(text) <= len(str(ALL_IDS)):
+        found = int(text)
+        if found < ALL_IDS:
+            return found
+    raise ValueError("is not a user id")
+
+
+def count_ids(uid_map: str) -> int:
+    """Return the number of ids in a map. Raises ValueError, IndexError if it is not a map."""
+    return sum(int(line.split()[2]) for line in uid_map.splitlines())
+
+
+def count_known_ids(uid_map: str | None) -> int:
+    """Return how many ids there are by a map; `ALL_IDS` where there is none, as on other systems."""
+    try:
+        return ALL_IDS if uid_map is None else count_ids(uid_map)
+    except (ValueError, IndexError):
+        return ALL_IDS
 
 
 class Objection:
@@ -92,10 +105,7 @@ class FolderTrust:
     """The folders above paths on one system, as `who` sees them."""
 
     def __init__(
-        self,
-        who: Identity,
-        lstat: Callable[[str], FileStatus],
-        readlink: Callable[[str], str],
+        self, who: Identity, lstat: Callable[[str], _FileStatus], readlink: Callable[[str], str]
     ) -> None:
         self._who = who
         self._lstat = lstat
@@ -127,11 +137,11 @@ class FolderTrust:
             if stat.S_ISDIR(found.st_mode) and found.st_mode & 0o1020 == 0o020
         ]
 
-    def ancestors(self, path: str) -> Iterator[tuple[str, FileStatus]]:
+    def ancestors(self, path: str) -> Iterator[tuple[str, _FileStatus]]:
         """Yield the existing entries above a path, links included."""
         yield from self._walk(path.rpartition("/")[0].split("/"))
 
-    def _walk(self, names: list[str]) -> Iterator[tuple[str, FileStatus]]:
+    def _walk(self, names: list[str]) -> Iterator[tuple[str, _FileStatus]]:
         here, links = "", 0
         while True:
             try:
@@ -156,7 +166,7 @@ class FolderTrust:
             name = names.pop(0)
             here = here.rpartition("/")[0] if name == ".." else f"{here}/{name}"
 
-    def _judge(self, place: str, found: FileStatus) -> Objection | None:
+    def _judge(self, place: str, found: _FileStatus) -> Objection | None:
         if not (self._who.trusts(found.st_uid) or self._is_of_roots_group(found)):
             return Objection(
                 f"{place} belongs to another user (uid {found.st_uid}), so nothing of yours is kept"
@@ -170,7 +180,7 @@ class FolderTrust:
             )
         return None
 
-    def _is_of_roots_group(self, found: FileStatus) -> bool:
+    def _is_of_roots_group(self, found: _FileStatus) -> bool:
         writable = found.st_gid == 0 and found.st_mode & 0o020
         return bool(writable) and self._who.uid != 0 and 0 in self._who.groups
 

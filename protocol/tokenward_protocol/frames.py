@@ -13,19 +13,14 @@ it.
 
 from __future__ import annotations
 
-from tokenward_protocol.errors import LocalError, RemoteError
+from tokenward_protocol import LocalError, RemoteError
 
-PREFIX = 6
-"""Bytes of the two length fields."""
-
-MAX_FRAME = 256 * 1024
-"""Largest `length`, in bytes; what ssh-agent allows too."""
-
+PREFIX = 6  # bytes of the two length fields
+MAX_FRAME = 256 * 1024  # largest `length`, in bytes; what ssh-agent allows too
 MAX_BODY = 64 * 1024
 """Largest body, in bytes: the longest token seen in the field has 5,000 characters."""
 
-MAX_HEADER = 0xFFFF
-"""Largest header, in bytes: the maximum of its length field."""
+MAX_HEADER = 0xFFFF  # largest header, in bytes: the maximum of its length field
 
 
 def read_sizes(prefix: bytes | bytearray | memoryview) -> tuple[int, int]:
@@ -59,10 +54,7 @@ def find_frame(view: memoryview) -> tuple[int, int] | None:
 
 
 def make_prefix(header: int, body: int) -> bytes:
-    """Return the two length fields for a header and a body of these lengths.
-
-    Raises LocalError with code `too-large` past a limit.
-    """
+    """Return the two length fields for these lengths. Raises LocalError with code `too-large`."""
     if header > MAX_HEADER or body > MAX_BODY or 2 + header + body > MAX_FRAME:
         raise LocalError("too-large", "The message is too large for a frame.")
     return (2 + header + body).to_bytes(4, "big") + header.to_bytes(2, "big")

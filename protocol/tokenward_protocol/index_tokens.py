@@ -55,9 +55,7 @@ LEAST_TTL: Final = 60
 MOST_TTL: Final = 366 * 86400
 """The longest lifetime in seconds: beyond a year, it would be as good as its parent."""
 
-MOST_SEALED_TTL: Final = 86400
-"""The same for a token that is derived from a sealed one."""
-
+MOST_SEALED_TTL: Final = 86400  # the same for a token that is derived from a sealed one
 _LEEWAY: Final = 60
 """Seconds: a token that becomes valid this soon may be valid by the clock of its index."""
 
@@ -73,20 +71,12 @@ class NotAttenuable(Exception):  # noqa: N818 - what it says
 
 
 class IndexToken:
-    """A token that was read; `location` is "" if it names no index.
-
-    `size` is that of the macaroon in bytes.
-    """
+    """A token that was read: `location` "" names no index; the macaroon has `size` bytes."""
 
     __slots__ = ("dialect", "location", "macaroon", "scope", "size")
 
     def __init__(
-        self,
-        dialect: str,
-        location: str,
-        macaroon: Macaroon,
-        size: int,
-        scope: TokenScope,
+        self, dialect: str, location: str, macaroon: Macaroon, size: int, scope: TokenScope
     ) -> None:
         self.dialect = dialect
         self.location = location
@@ -164,11 +154,7 @@ def same_origin(one: IndexToken, raw: memoryview, other: IndexToken, other_raw: 
 
 
 def plan_derivation(
-    token: IndexToken,
-    now: int,
-    end: int,
-    projects: Sequence[str] = (),
-    likely: Sequence[str] = (),
+    token: IndexToken, now: int, end: int, projects: Sequence[str] = (), likely: Sequence[str] = ()
 ) -> Derivation:
     """Decide the content of a derived token that expires at *end* or before, by the index's clock.
 

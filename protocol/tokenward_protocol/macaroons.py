@@ -33,11 +33,8 @@ if TYPE_CHECKING:
 MAX_TOKEN: Final = 8192
 """Letters of the longest accepted token: a user's token has 179, hundreds of projects fit."""
 
-SIGNATURE: Final = 32
-"""Bytes of a signature: HMAC-SHA256."""
-
-SPARE: Final = 3
-"""Bytes that a buffer needs beyond those that are written into it."""
+SIGNATURE: Final = 32  # bytes of a signature: HMAC-SHA256
+SPARE: Final = 3  # bytes that a buffer needs beyond those that are written into it
 
 _LOCATION, _IDENTIFIER, _CAVEAT, _SIGNATURE = 1, 2, 2, 6
 _LONGEST: Final = 1 << 14  # bytes of an appended caveat: two bytes of length

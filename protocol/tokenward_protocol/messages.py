@@ -6,8 +6,7 @@ from it, and a test can compare it with docs/PROTOCOL.md. Arguments that are not
 
 from __future__ import annotations
 
-from tokenward_protocol import WIRE_VERSION
-from tokenward_protocol.errors import LocalError
+from tokenward_protocol import WIRE_VERSION, LocalError
 from tokenward_protocol.packing import pack
 
 TYPE_CHECKING = False
@@ -17,11 +16,8 @@ if TYPE_CHECKING:
 TEXT, SERVICE, SPELLING, COUNT, FLAG = "text", "service", "spelling", "count", "flag"
 """The kinds of argument: bounded text, a service by its key or in any spelling, a number, a boolean."""
 
-MAX_TEXT = 1024
-"""Longest text argument, in bytes of UTF-8."""
-
-MAX_SERVICE = 2048
-"""Longest service, in any spelling, in bytes of UTF-8."""
+MAX_TEXT = 1024  # longest text argument, in bytes of UTF-8
+MAX_SERVICE = 2048  # longest service, in any spelling, in bytes of UTF-8
 
 NO_BODY, MAY_HAVE_BODY, HAS_BODY = range(3)
 
@@ -41,6 +37,9 @@ VARIABLES = {
 
 _SESSION = dict.fromkeys(VARIABLES, TEXT)
 """The client's D-Bus address and displays, to open a keyring or to prompt the user."""
+
+_PROMPT = {"attended": FLAG, "tty": TEXT, "term": TEXT, **_SESSION}
+"""Whether and where the user may be prompted."""
 
 
 class Op:
@@ -64,10 +63,7 @@ OPS = {
             "projects": TEXT,
             "ttl": COUNT,
             "whole": FLAG,
-            "attended": FLAG,
-            "tty": TEXT,
-            "term": TEXT,
-            **_SESSION,
+            **_PROMPT,
         }
     ),
     "describe": Op({**_NAMED, "username": TEXT, "provider": TEXT}),
@@ -106,10 +102,7 @@ OPS = {
             "whole": FLAG,
             "relay": FLAG,
             "tunnels": TEXT,
-            "attended": FLAG,
-            "tty": TEXT,
-            "term": TEXT,
-            **_SESSION,
+            **_PROMPT,
         }
     ),
     "unshare": Op({"at": TEXT}),
@@ -148,9 +141,7 @@ OPS = {
 PROVIDERS = ("keyring", "subprocess", "disabled")
 """Where a credential may rest; `subprocess` is another way to open the vault of `keyring`."""
 
-MEMORY = "memory"
-"""The provider in answers about a credential that is only in memory."""
-
+MEMORY = "memory"  # the provider in answers about a credential that is only in memory
 CODES = {
     "bad-frame": "the frame is malformed; the agent closes the connection after this answer",
     "too-large": "the frame or a value is past its limit",

@@ -14,7 +14,7 @@ Format: https://github.com/msgpack/msgpack/blob/master/spec.md
 
 from __future__ import annotations
 
-from tokenward_protocol.errors import LocalError, RemoteError
+from tokenward_protocol import LocalError, RemoteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
     Value: TypeAlias = "bool | int | str | list[Value] | dict[str, Value] | None"
 
-MAX_DEPTH = 16
-"""Levels of arrays and maps, as read; messages have three."""
-
+MAX_DEPTH = 16  # levels of arrays and maps, as read; messages have three
 _UNSIGNED = ((0xCC, 1), (0xCD, 2), (0xCE, 4), (0xCF, 8))
 _SIGNED = ((0xD0, 1), (0xD1, 2), (0xD2, 4), (0xD3, 8))
 
@@ -215,10 +213,7 @@ def truncated_error() -> RemoteError:
 
 
 def unpack(data: bytes | bytearray | memoryview) -> dict[str, Value]:
-    """Read one whole header, for a peer that may make objects of it (a client).
-
-    Raises RemoteError with code `bad-header`.
-    """
+    """Read a header, in a client, into objects. Raises RemoteError with code `bad-header`."""
     reader = Reader(memoryview(data))
     found = reader.value()
     reader.end()

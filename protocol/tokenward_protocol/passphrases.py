@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-SALT_SIZE = 16
-"""Bytes."""
-
+SALT_SIZE = 16  # bytes
 ARGON2ID = {"memory": 64 * 1024, "passes": 3, "lanes": 4}
 """For a new passphrase, memory in KiB; about 0.15 s on two cores of 2023."""
 

@@ -19,9 +19,7 @@ SOCKET = "agent.sock"
 DARWIN_USER_TEMP_DIR = 65537
 """macOS' _CS_DARWIN_USER_TEMP_DIR, for os.confstr, which does not name it."""
 
-PIPES = "\\\\.\\pipe\\"
-"""The prefix of every pipe's name on Windows."""
-
+PIPES = "\\\\.\\pipe\\"  # the prefix of every pipe's name on Windows
 MAX_SOCKET_PATH = {"darwin": 103, "linux": 107}
 """Bytes that fit into sockaddr_un.sun_path beside its NUL."""
 

@@ -13,9 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MAX_PARTS = 32
-"""The most parts of a key; `[tool.uv]` has two."""
-
+MAX_PARTS = 32  # the most parts of a key; `[tool.uv]` has two
 _PART_AND_DOT = rb"(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+"
 
 

@@ -38,12 +38,8 @@ PAGES = {
 }
 """The pages on which users make and revoke tokens."""
 
-MAX_KEY = 2048
-"""Characters of the longest key."""
-
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-"""The only hosts that may be used without TLS."""
-
+MAX_KEY = 2048  # characters of the longest key
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # the only hosts that may be used without TLS
 _HOMES = {
     "pypi.org": PYPI,
     "www.pypi.org": PYPI,

@@ -11,9 +11,8 @@ from support.agents.in_process import START, Engine
 from support.macaroons import IDENTIFIER, caveats_of, token_of
 from tokenward_agent.failure import Failure, KeyDestroyed
 from tokenward_agent.peer.evidence import Evidence
-from tokenward_agent.peer.project_folders import ProjectFolders
 from tokenward_agent.requests.fetch import Fetch
-from tokenward_agent.requests.project_detection import ProjectDetector
+from tokenward_agent.requests.project_detection import ProjectDetector, ProjectFolders
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request
 from tokenward_protocol.index_tokens import MOST_SEALED_TTL, MOST_TTL

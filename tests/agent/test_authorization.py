@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from tokenward_agent.store.process_key import KeptSecret
+    from tokenward_agent.store.memory_records import KeptSecret
     from tokenward_agent.vault.record import Record
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a peer is read in /proc")

@@ -12,8 +12,8 @@ import pytest
 
 from support.agents.in_process import Engine
 from tokenward_agent.clock import SystemClock
-from tokenward_agent.policy.locks import LockSettings, read_lock_settings
-from tokenward_agent.policy.reading import PolicyError, read_policy
+from tokenward_agent.policy.reading import PolicyError, read_lock_settings, read_policy
+from tokenward_agent.policy.rule import LockSettings
 from tokenward_agent.session.auto_lock import LEAST_SLEEP
 
 if TYPE_CHECKING:

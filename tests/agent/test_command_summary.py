@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_agent.peer.command_summary import summarize_command
 from tokenward_agent.peer.process import Process
+from tokenward_agent.peer.purpose import summarize_command
 from tokenward_agent.peer.requester import Requester
 
 PYTHON = "/usr/bin/python3"

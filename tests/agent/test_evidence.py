@@ -10,12 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_agent.peer.distribution import normalise_name, project_of
-from tokenward_agent.peer.evidence import NOTHING, find_upload, needs_disk, projects_of
+from tokenward_agent.peer.evidence import (
+    NOTHING,
+    find_upload,
+    needs_disk,
+    project_of,
+    projects_of,
+)
 from tokenward_agent.peer.process import Process
-from tokenward_agent.peer.project_folders import MOST_FILES, ProjectFolders
 from tokenward_agent.peer.publishing import PUBLISHERS
 from tokenward_agent.peer.requester import UNKNOWN, Requester
+from tokenward_agent.requests.project_detection import MOST_FILES, ProjectFolders
+from tokenward_protocol.caveats import normalise_name
 
 if TYPE_CHECKING:
     from pathlib import Path

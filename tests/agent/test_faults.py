@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.agents.in_process import Engine
-from tokenward_agent.faults import describe_fault
+from tokenward_agent.failure import describe_fault
 from tokenward_agent.lifecycle import _report_fault
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokenward_agent.file_system import is_local
+from tokenward_agent.own_folders import is_local
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,9 +15,13 @@ import pytest
 from support.agents.in_process import ManualClock
 from support.agents.process import NotDone, Wire
 from support.waiting import PATIENCE, until
-from tokenward_agent.idle_exit import IdleExit
-from tokenward_agent.inherited import InheritedError, is_listening, take_socket
-from tokenward_agent.notices import Notices
+from tokenward_agent.service_manager import (
+    IdleExit,
+    InheritedError,
+    Notices,
+    is_listening,
+    take_socket,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.agents.in_process import START, Engine, ManualClock
 from support.macaroons import caveats_of, token_of
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.index_clocks import FARTHEST, MOST, IndexClocks
+from tokenward_agent.store.derived_tokens import FARTHEST, MOST, IndexClocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

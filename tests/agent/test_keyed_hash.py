@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_agent.keyed_hash import SIZE, mac_into
+from tokenward_agent.vault.sealing import MAC_SIZE as SIZE
+from tokenward_agent.vault.sealing import mac_into
 
 if TYPE_CHECKING:
     import pytest

@@ -15,8 +15,12 @@ import pytest
 
 from support.agents.process import Wire
 from support.waiting import PATIENCE
-from tokenward_agent.inherited import InheritedError, sockets_of_launchd, take_socket
-from tokenward_agent.launchd import activated_descriptors
+from tokenward_agent.service_manager import (
+    InheritedError,
+    activated_descriptors,
+    sockets_of_launchd,
+    take_socket,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +29,8 @@ if TYPE_CHECKING:
 
 AGENT = """
 import sys, types
-from tokenward_agent import inherited
-inherited.sys = types.SimpleNamespace(platform="darwin")
+from tokenward_agent import service_manager
+service_manager.sys = types.SimpleNamespace(platform="darwin")
 from tokenward_agent.__main__ import main
 sys.exit(main())
 """

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_agent.vault.lifetime import LONGEST, Lifetime, Now
+from tokenward_agent.vault.record import LONGEST, Lifetime, Now
 
 START = Now(wall=1_000_000, boot=500, boot_id="monday")
 EIGHT_HOURS = Lifetime.beginning(START, 8 * 3600)

@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 
 from support.agents.in_process import Engine
 from tokenward_agent.requests.overview import page_of_entries
-from tokenward_agent.store.lookup import Ambiguous, RecordIndex, candidates, find
-from tokenward_agent.store.stored_record import StoredRecord
-from tokenward_agent.vault.lifetime import Lifetime
-from tokenward_agent.vault.record import AdoptedSource, Record
+from tokenward_agent.store.lookup import Ambiguous, RecordIndex, StoredRecord, candidates, find
+from tokenward_agent.vault.record import AdoptedSource, Lifetime, Record
 from tokenward_protocol.frames import make_frame
 from tokenward_protocol.packing import pack
 

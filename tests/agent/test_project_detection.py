@@ -15,8 +15,7 @@ import pytest
 from support.waiting import PATIENCE
 from tokenward_agent.peer.evidence import NOTHING
 from tokenward_agent.peer.peer import Peer
-from tokenward_agent.peer.project_folders import ProjectFolders
-from tokenward_agent.requests.project_detection import MAX_AT_ONCE, ProjectDetector
+from tokenward_agent.requests.project_detection import MAX_AT_ONCE, ProjectDetector, ProjectFolders
 from tokenward_agent.wire.request import Request
 
 if TYPE_CHECKING:

@@ -27,10 +27,9 @@ from tokenward_agent.arena import Arena
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.process import Process
 from tokenward_agent.peer.requester import Requester
-from tokenward_agent.prompt.programs import find_program
-from tokenward_agent.prompt.prompter import SECONDS, PromptContext, Prompter
+from tokenward_agent.prompt.prompter import SECONDS, PromptContext, Prompter, find_program
 from tokenward_agent.prompt.question import duration_text, question_lines, remember_text, shorten
-from tokenward_agent.worker.assuan import MAX_LINE, MAX_TEXT, escape, fit_lines
+from tokenward_agent.worker.pinentry import MAX_LINE, MAX_TEXT, escape, fit_lines
 from tokenward_agent.worker.prompt_jobs import escape_controls
 
 if TYPE_CHECKING:

@@ -9,13 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tokenward_agent.store.providers import (
-    Probe,
-    program_objection,
-    read_probe,
-    spellings,
-    write_probe,
-)
+from tokenward_agent.store.adopted import spellings
+from tokenward_agent.store.keyring_program import program_objection
+from tokenward_agent.store.providers import Probe, read_probe, write_probe
 
 ME = os.getuid()
 

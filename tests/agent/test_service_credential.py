@@ -12,7 +12,7 @@ from tokenward.credentials.unlocking import passphrase_of
 from tokenward.errors import CommandError
 from tokenward_agent.arena import Arena
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.service_credential import NAME, ServiceCredential
+from tokenward_agent.store.key_files import CREDENTIAL, ServiceCredential
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def by_the_agent(folder: Path) -> bytes | None:
 
 def by_the_client(folder: Path) -> bytes | None:
     try:
-        return passphrase_of(str(folder / NAME), "")
+        return passphrase_of(str(folder / CREDENTIAL), "")
     except CommandError:
         return None
 
@@ -42,7 +42,7 @@ def by_the_client(folder: Path) -> bytes | None:
 @example(b"first\nsecond\n")
 @example("phrase\n".encode("utf-16"))
 def test_whatever_bytes_are_in_it_both_read_the_same(tmp_path: Path, data: bytes) -> None:
-    file = tmp_path / NAME
+    file = tmp_path / CREDENTIAL
     file.write_bytes(data)
     file.chmod(0o600)
     assert by_the_agent(tmp_path) == by_the_client(tmp_path)
@@ -52,5 +52,5 @@ def test_whatever_bytes_are_in_it_both_read_the_same(tmp_path: Path, data: bytes
     "data", [b"phrase", b"phrase\n", b"phrase\r\n", b"\xef\xbb\xbfphrase", b"phrase\n\n \n"]
 )
 def test_what_stands_around_the_line_is_no_part_of_it(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / NAME).write_bytes(data)
+    (tmp_path / CREDENTIAL).write_bytes(data)
     assert by_the_agent(tmp_path) == b"phrase"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenward_agent.requests.session_variables import session_variables
+from tokenward_agent.requests.naming import session_variables
 from tokenward_agent.wire.request import Request
 
 

@@ -17,7 +17,7 @@ from support.inspection.processes import own_descriptors
 from support.waiting import PATIENCE
 from tokenward_agent import settings
 from tokenward_agent.settings import SettingsError
-from tokenward_agent.wire.listen_address import AlreadyRunning, ListenAddressError
+from tokenward_agent.wire.listener import AlreadyRunning, ListenAddressError
 from tokenward_agent.wire.socket_address import SocketAddress, runtime_directory
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def environ(run: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_without_options_everything_lies_where_the_user_keeps_such_things(
     run: Path, environ: pytest.MonkeyPatch
 ) -> None:
-    found = settings.read_settings(settings.parse_options([]))
+    found = settings.read_settings(settings.parser().parse_args([]))
     assert found.directory == str((run / "home/.local/share/tokenward").resolve())
     assert Path(found.state).parent == (run / "home/.local/state/tokenward").resolve()
     assert found.socket == str(run / "xdg/tokenward/agent.sock")
@@ -206,14 +206,14 @@ def test_without_options_everything_lies_where_the_user_keeps_such_things(
 
 
 def test_another_directory_is_another_profile(run: Path, environ: pytest.MonkeyPatch) -> None:
-    ordinary = settings.read_settings(settings.parse_options([]))
+    ordinary = settings.read_settings(settings.parser().parse_args([]))
     environ.setenv("TOKENWARD_DIR", str(run / "other"))
-    other = settings.read_settings(settings.parse_options([]))
+    other = settings.read_settings(settings.parser().parse_args([]))
     assert other.directory == str((run / "other").resolve())
     assert other.socket != ordinary.socket
     assert other.state != ordinary.state
     (run / "link").symlink_to(run / "other")
-    again = settings.read_settings(settings.parse_options(["--directory", str(run / "link")]))
+    again = settings.read_settings(settings.parser().parse_args(["--directory", str(run / "link")]))
     assert (again.socket, again.state) == (other.socket, other.state)
 
 
@@ -231,7 +231,7 @@ def test_a_path_that_is_not_absolute_is_refused(
 ) -> None:
     environ.setenv(variable, "relative")
     with pytest.raises(SettingsError, match="relative is not an absolute path"):
-        settings.read_settings(settings.parse_options(argv))
+        settings.read_settings(settings.parser().parse_args(argv))
 
 
 def test_a_missing_home_is_looked_up(environ: pytest.MonkeyPatch) -> None:
@@ -247,7 +247,7 @@ def test_a_state_directory_that_cannot_be_had_is_a_sentence(
     (run / "file").touch()
     for state in (run / "file", run / "file" / "below"):
         with pytest.raises((SettingsError, ListenAddressError), match=r"file.*\.$"):
-            settings.read_settings(settings.parse_options(["--state", str(state)]))
+            settings.read_settings(settings.parser().parse_args(["--state", str(state)]))
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ import pytest
 
 from tokenward_agent.vault.errors import VaultError, WrongKey
 from tokenward_agent.vault.format import FILE_BYTES, parse_body, parse_head
-from tokenward_agent.vault.lifetime import Lifetime
-from tokenward_agent.vault.record import AdoptedSource, Record, secret_context
+from tokenward_agent.vault.record import AdoptedSource, Lifetime, Record, secret_context
 from tokenward_agent.vault.sealing import Tampered, open_into
 from tokenward_agent.vault.slot import unwrap_into
 from tokenward_agent.vault.slot_changes import add_slot, rekey

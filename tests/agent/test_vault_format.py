@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_agent.vault.audit_anchor import AuditAnchor, key_context
-from tokenward_agent.vault.body import Body
+from tokenward_agent.vault.body import AuditAnchor, Body, key_context
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.format import (
     HEAD_BYTES,
@@ -27,8 +26,7 @@ from tokenward_agent.vault.format import (
     parse_head,
     serialise,
 )
-from tokenward_agent.vault.lifetime import Lifetime
-from tokenward_agent.vault.record import AdoptedSource, Record, secret_context
+from tokenward_agent.vault.record import AdoptedSource, Lifetime, Record, secret_context
 from tokenward_agent.vault.sealing import open_into
 from tokenward_agent.vault.slot import unwrap_into, wrap
 

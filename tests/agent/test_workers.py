@@ -18,8 +18,13 @@ from support.inspection.remote_debugging import is_deaf, needs_remote_exec
 from support.waiting import until, until_in_loop
 from tokenward_agent.arena import Arena
 from tokenward_agent.worker import runner
-from tokenward_agent.worker.environment import worker_environment
-from tokenward_agent.worker.runner import _WORKER, WorkerError, run_job, worker_command
+from tokenward_agent.worker.runner import (
+    _WORKER,
+    WorkerError,
+    run_job,
+    worker_command,
+    worker_environment,
+)
 
 KEY = bytes(range(32))
 ARGON2ID = {"salt": b"somesalt", "memory": 256, "passes": 2, "lanes": 1}

@@ -10,8 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_protocol.folder_trust import FolderTrust, Identity, is_text, printable
-from tokenward_protocol.user_ids import ALL_IDS, count_ids
+from tokenward_protocol.folder_trust import (
+    ALL_IDS,
+    FolderTrust,
+    Identity,
+    count_ids,
+    is_text,
+    printable,
+)
 
 ME, OTHER, ROOT, NOBODY = 1000, 1001, 0, 65534
 PLAIN = Identity(ME, frozenset({ME, 100}))

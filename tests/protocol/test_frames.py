@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenward_protocol.errors import LocalError, RemoteError
+from tokenward_protocol import LocalError, RemoteError
 from tokenward_protocol.frames import (
     MAX_BODY,
     MAX_FRAME,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tokenward_protocol.errors import LocalError
+from tokenward_protocol import LocalError
 from tokenward_protocol.messages import CODES, HAS_BODY, NO_BODY, OPS, make_request
 from tokenward_protocol.packing import unpack
 

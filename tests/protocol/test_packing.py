@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tokenward_protocol.errors import LocalError, RemoteError
+from tokenward_protocol import LocalError, RemoteError
 from tokenward_protocol.packing import MAX_DEPTH, Reader, pack, unpack
 
 if TYPE_CHECKING:

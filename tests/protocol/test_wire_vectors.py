@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tokenward_protocol.errors import RemoteError
+from tokenward_protocol import RemoteError
 from tokenward_protocol.frames import PREFIX, find_frame
 from tokenward_protocol.packing import pack, unpack
 

@@ -30,7 +30,7 @@ pytestmark = other_users
 
 SIGNING = """
 import os
-from tokenward_agent.keyed_hash import mac_into
+from tokenward_agent.vault.sealing import mac_into
 held = memoryview(bytearray(32))
 for number in range(20):
     os.readv(0, [held])

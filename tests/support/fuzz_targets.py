@@ -29,7 +29,7 @@ from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.format import parse_body, parse_head, serialise
 from tokenward_agent.vault.sealing import seal
 from tokenward_agent.wire.request import BadRequest, read_request
-from tokenward_protocol.errors import RemoteError
+from tokenward_protocol import RemoteError
 from tokenward_protocol.frames import MAX_BODY, MAX_FRAME, PREFIX, find_frame
 from tokenward_protocol.messages import CODES, OPS, make_request
 from tokenward_protocol.packing import pack, unpack

@@ -13,7 +13,7 @@ assert sys.platform == "win32"
 
 from tokenward.windows.running import Running
 from tokenward_os.windows import calls
-from tokenward_os.windows.owners import own_sid
+from tokenward_os.windows.calls import own_sid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,11 +21,11 @@ from tokenward_agent.windows.loop import PipeLoop
 from tokenward_agent.windows.pipe import QUOTA, PipeListener
 from tokenward_agent.windows.security import Descriptor, descriptor_of, single_user_sddl
 from tokenward_agent.wire.answer import Answer, success_answer
-from tokenward_agent.wire.listen_address import AlreadyRunning, ListenAddressError
+from tokenward_agent.wire.listener import AlreadyRunning, ListenAddressError
 from tokenward_agent.wire.pipe_address import PipeAddress
 from tokenward_agent.wire.server import Server
 from tokenward_os.windows import calls
-from tokenward_os.windows.owners import own_sid
+from tokenward_os.windows.calls import own_sid
 from tokenward_protocol import places
 from tokenward_protocol.frames import PREFIX, find_frame, make_frame
 from tokenward_protocol.messages import make_request

@@ -115,13 +115,13 @@ def test_places_are_those_of_platformdirs(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_structures_have_the_sizes_of_the_headers() -> None:
-    from tokenward_agent.windows import job
+    from tokenward_agent.windows import process
     from tokenward_os.windows import calls
 
     assert ctypes.sizeof(calls.Overlapped) == 32
     assert ctypes.sizeof(calls.SecurityAttributes) == 24
     assert ctypes.sizeof(dpapi._Blob) == 16
-    assert ctypes.sizeof(job._Limits) == 144
+    assert ctypes.sizeof(process._Limits) == 144
 
 
 def test_a_machine_does_not_sleep_between_two_looks() -> None:

@@ -15,18 +15,15 @@ from __future__ import annotations
 import hmac
 import os
 import threading
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 
-from tokenward_agent.vault.audit_anchor import NAME_DIGITS, AuditAnchor, key_context
+from tokenward_agent.vault.body import NAME_DIGITS, AuditAnchor, key_context
 from tokenward_agent.vault.sealing import KEY_SIZE, fill_random, seal
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from tokenward_agent.arena import Arena
     from tokenward_agent.audit.lines import Line
     from tokenward_agent.vault.sealing import Buffer
@@ -99,10 +96,7 @@ class Chain:
             self.mac, self.file = mac, file
 
     def mark(self) -> Mark:
-        """Return the current place, and keep its key for `anchor`.
-
-        Only one save of a vault at a time may do this.
-        """
+        """Return the place, and keep its key for `anchor`; only one save at a time may do this."""
         with self._turn:
             first = 0 if self.has_first else self.lines
             self._marked[:] = self._first if self.has_first else self._key

@@ -19,6 +19,7 @@ import os
 import re
 import stat
 import sys
+from typing import TYPE_CHECKING, Final
 
 from tokenward_agent.files import sync
 from tokenward_agent.vault.errors import VaultError
@@ -29,17 +30,11 @@ if sys.platform == "win32":
 else:
     from tokenward_agent.vault.folder import Folder
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
 
-FILE_BYTES: Final = 1 << 20
-"""A file of this size or more gets no further line."""
-
-FILES: Final = 8
-"""Number of files that are kept."""
-
+FILE_BYTES: Final = 1 << 20  # a file of this size or more gets no further line
+FILES: Final = 8  # number of files that are kept
 TAIL_BYTES: Final = FILE_BYTES
 """Bytes at a file's end that an agent reads before it goes on with the file."""
 

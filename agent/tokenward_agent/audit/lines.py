@@ -15,16 +15,12 @@ import json
 import re
 from bisect import bisect_right
 from time import gmtime, strftime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, Final
 
-LINE_BYTES: Final = 8 * 1024
-"""The longest line."""
-
+LINE_BYTES: Final = 8 * 1024  # the longest line
 READ_BYTES: Final = 64 * 1024
 """No agent ever wrote a longer line, not even an old one without bounds."""
 
@@ -53,10 +49,7 @@ class Line(NamedTuple):
 
 
 def encode_json(fields: Mapping[str, object], most: int = _WHO_BYTES) -> str:
-    """Return an object as JSON in ASCII, of at most `most` bytes.
-
-    A longer one loses the ends of its longest texts and arrays, and gets `cut`.
-    """
+    """Return an object as JSON in ASCII; one over `most` bytes is shortened, and gets `cut`."""
     text = _ENCODE(fields)
     limit = most
     while len(text) > most and limit:

@@ -11,33 +11,35 @@ from __future__ import annotations
 
 import errno
 import functools
+import hashlib
 import os
+from socket import gethostname
+from typing import TYPE_CHECKING, Final
 
 from tokenward_agent.audit.chain import Chain
 from tokenward_agent.audit.files import FILE_BYTES, FILES, LogFiles
-from tokenward_agent.audit.identity import log_name
 from tokenward_agent.audit.lines import complete_line, format_line, read_line, timestamp
-from tokenward_agent.vault.audit_anchor import CHAINS
+from tokenward_agent.vault.body import CHAINS, NAME_DIGITS
 from tokenward_agent.vault.errors import VaultError
+from tokenward_os.files import SETTINGS
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Final
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.audit.chain import Mark
     from tokenward_agent.clock import Clock
-    from tokenward_agent.vault.audit_anchor import AuditAnchor, MakeAnchors
+    from tokenward_agent.vault.body import AuditAnchor, MakeAnchors
     from tokenward_agent.vault.sealing import Buffer
 
 FILE_CHAINS: Final = 32
 """The most agents that begin in one file: so a vault need not know more chains than it may."""
 
-LOG_CHAINS: Final = (FILES + 1) * FILE_CHAINS
-"""The most chains in the files of one log."""
-
+LOG_CHAINS: Final = (FILES + 1) * FILE_CHAINS  # the most chains in the files of one log
 _BEGINS: Final = b'","n":1,'
+
+
+_MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")  # machine-id(5)
 
 
 class AuditLog:
@@ -46,8 +48,7 @@ class AuditLog:
     def __init__(self, state: str, arena: Arena, clock: Clock) -> None:
         self.files = LogFiles(os.path.join(state, "audit"))
         self.chain = Chain(arena, log_name(state))
-        self.lost = 0
-        """Lines that could not be written since the last that was."""
+        self.lost = 0  # lines that could not be written since the last that was
         self.problem: str | None = None
         """Why lines cannot be written, as a sentence; None if they can."""
         self._clock = clock
@@ -169,3 +170,22 @@ class AuditLog:
         theirs = [each for each in others if each.log != chain.log][-(CHAINS - LOG_CHAINS) :]
         kept = {each.name for each in (*ours, *theirs)}
         return (*(each for each in others if each.name in kept), entry)
+
+
+def log_name(state: str) -> str:
+    """Return the name of the log in a state folder, 16 hex digits."""
+    text = f"{_machine()}\0{state}"
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:NAME_DIGITS]
+
+
+def _machine() -> str:
+    for path in _MACHINE_IDS:
+        try:
+            file = os.open(path, os.O_RDONLY | SETTINGS)
+        except OSError:
+            continue
+        try:
+            return os.fsdecode(os.read(file, 64).strip())
+        finally:
+            os.close(file)
+    return gethostname()

@@ -10,22 +10,16 @@ keys, which it uses up.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokenward_agent.audit.chain import Keys
 from tokenward_agent.audit.lines import Line, read_line
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Final
 
-NAMED: Final = 20
-"""Findings that are shown one by one; the rest is counted."""
-
-KEYS_SIZE: Final = 96
-"""Bytes for the keys of one chain during verification: three of 32."""
-
+NAMED: Final = 20  # findings that are shown one by one; the rest is counted
+KEYS_SIZE: Final = 96  # bytes for the keys of one chain during verification: three of 32
 STEPS: Final = 100_000
 """Keys of one chain that are derived at most beyond those of its lines: half a second."""
 
@@ -52,13 +46,10 @@ class VerificationReport:
     of.
     """
 
+    lines = anchored = unanchored = lost = gone = 0
+    since: str | None = None
+
     def __init__(self) -> None:
-        self.lines = 0
-        self.anchored = 0
-        self.unanchored = 0
-        self.lost = 0
-        self.since: str | None = None
-        self.gone = 0
         self.problems: list[str] = []
 
 
@@ -80,7 +71,12 @@ class _Verification:
         self._fragments: list[tuple[int, int, int]] = []  # lines before it, file, number
         self._good: dict[tuple[str, int], Line] = {}
         for number, data in files:
-            self._parse(number, data)
+            for at, text in enumerate(data.split(b"\n"), 1):
+                line = read_line(text, number, at)
+                if line is not None:
+                    self._lines.append(line)
+                elif text:
+                    self._fragments.append((len(self._lines), number, at))
         self.report.lines = len(self._lines)
         self._find_reach()
         by_chain: dict[str, list[Line]] = {name: [] for name in known}
@@ -103,14 +99,6 @@ class _Verification:
                 self.report.unanchored += len(lines)
         self._check_unknown_chains()
         self._check_broken_lines()
-
-    def _parse(self, number: int, data: bytes) -> None:
-        for at, text in enumerate(data.split(b"\n"), 1):
-            line = read_line(text, number, at)
-            if line is not None:
-                self._lines.append(line)
-            elif text:
-                self._fragments.append((len(self._lines), number, at))
 
     def _find_reach(self) -> None:
         """Determine how far back the lines go: each has a number, and full files are removed."""

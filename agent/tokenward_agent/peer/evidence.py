@@ -5,9 +5,12 @@
 - *pyproject*: the command sends what it has built, and the `dist` beside the project's
   `pyproject.toml` holds files of that project and of no other.
 
-In every other case the projects are unknown. A token attenuated to a guess would break a correct
-upload; without a guess the upload works as before. Two projects at once, the root of a monorepo,
-files from elsewhere and a folder full of artifacts all go through.
+In every other case the projects are unknown, also if a file's name is not exactly as the
+specifications allow: source-distribution-format, binary-distribution-format, name-normalization and
+version-specifiers (the normal form), all at packaging.python.org under /specifications. A token
+attenuated to a guess would break a correct upload; without a guess the upload works as before. Two
+projects at once, the root of a monorepo, files from elsewhere and a folder full of artifacts all go
+through.
 
 Pure: `folders` reads the folders; it returns their content, or None where it cannot tell.
 """
@@ -16,15 +19,14 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from typing import NamedTuple
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from tokenward_agent.peer.distribution import normalise_name, project_of
 from tokenward_agent.peer.publishing import is_pattern, upload_of
+from tokenward_protocol.caveats import normalise_name
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Final, Protocol
 
     from tokenward_agent.peer.publishing import Upload
     from tokenward_agent.peer.requester import Requester
@@ -41,8 +43,31 @@ if TYPE_CHECKING:
             ...
 
 
-MOST_PROJECTS: Final = 32
-"""An upload of more projects is a mirror, not a release."""
+_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?"
+_VERSION: Final = (
+    r"(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"
+    r"(?:\+[a-z0-9]+(?:[._][a-z0-9]+)*)?"
+)
+_SDIST: Final = re.compile(rf"({_NAME})-{_VERSION}\.tar\.gz")
+_TAG: Final = r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*"
+_WHEEL: Final = re.compile(
+    rf"({_NAME})-{_VERSION}(?:-[0-9][A-Za-z0-9_.]*)?-{_TAG}-{_TAG}-{_TAG}\.whl"
+)
+_BESIDE: Final = re.compile(r"(.+\.(?:tar\.gz|whl))(?:\.asc|\.[a-z]+\.attestation)")
+
+
+MOST_PROJECTS: Final = 32  # an upload of more projects is a mirror, not a release
+
+
+def project_of(file: str) -> str | None:
+    """Return the normalised project of a file by its name, None if the name is not valid.
+
+    A signature or attestation belongs to the project of the file that it is for.
+    """
+    beside = _BESIDE.fullmatch(file)
+    name = file if beside is None else beside[1]
+    found = _SDIST.fullmatch(name) or _WHEEL.fullmatch(name)
+    return None if found is None else normalise_name(found[1])
 
 
 class Evidence(NamedTuple):
@@ -52,8 +77,7 @@ class Evidence(NamedTuple):
     word: str
 
 
-NOTHING: Final = Evidence((), "")
-"""Nothing is known."""
+NOTHING: Final = Evidence((), "")  # nothing is known
 
 
 def find_upload(requester: Requester) -> Upload | None:

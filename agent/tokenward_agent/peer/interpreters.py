@@ -18,11 +18,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
+from typing import Final, NamedTuple
 
 SCRIPT: Final = "script"
 MODULE: Final = "module"
@@ -54,8 +50,7 @@ class _Options(NamedTuple):
     longs: frozenset[str] = frozenset()
     long_valued: frozenset[str] = frozenset()
     long_text: frozenset[str] = frozenset()
-    reserved: frozenset[str] = frozenset()
-    """Words in the place of the script that name no file."""
+    reserved: frozenset[str] = frozenset()  # words in the place of the script that name no file
 
 
 def _names(text: str) -> frozenset[str]:

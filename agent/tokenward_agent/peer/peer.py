@@ -1,6 +1,6 @@
 """The process at the other end of a connection, identified so that no other can pass for it.
 
-Each system has its own way (proc.py, psutil_process.py, windows_process.py). Refuses to guess: a
+Each system has its own way (proc.py on Linux, psutil_process.py). Refuses to guess: a
 peer that has ended, that cannot be read or that lives in another process namespace is unknown,
 which is a normal case and not an error. It does not stop a process of the same user that runs the
 real twine to ask in its name, or becomes twine after it has connected.
@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
-from tokenward_agent.peer.command_summary import summarize_command
+from tokenward_agent.peer.purpose import summarize_command
 from tokenward_agent.peer.requester import UNKNOWN, Requester
 from tokenward_agent.peer.run_command import requester_of_run
 
 if sys.platform == "linux":
     from tokenward_agent.peer.proc import chain, chain_behind
-elif sys.platform == "win32":
-    from tokenward_agent.peer.windows_process import chain_behind
 else:
     from tokenward_agent.peer.psutil_process import chain_behind
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping
@@ -48,15 +46,18 @@ class Peer:
         self._requester: Requester | None = None
         self._described: str | None = None
         self._hints: tuple[Requester, frozenset[str]] | None = None
-        self.wanted = ""
-        """What the credential is wanted for, once `describe` ran; "" if not known."""
+        self.wanted = ""  # what the credential is wanted for, once `describe` ran; "" if not known
         self._accepted = _now()
 
     @property
     def requester(self) -> Requester:
         """The requester, determined once."""
         if self._requester is None:
-            self._requester = self._identify()
+            try:
+                chain = chain_behind(self._sock, self._accepted)
+                self._requester = Requester.from_processes(chain)
+            except (OSError, MemoryError):
+                self._requester = UNKNOWN
         return self._requester
 
     @property
@@ -87,12 +88,6 @@ class Peer:
         other = Peer(self._sock)
         other._requester = requester_of_run(self.requester)
         return other
-
-    def _identify(self) -> Requester:
-        try:
-            return Requester.from_processes(chain_behind(self._sock, self._accepted))
-        except (OSError, MemoryError):
-            return UNKNOWN
 
 
 def _now() -> float:

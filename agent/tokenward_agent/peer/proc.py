@@ -26,14 +26,13 @@ import os
 import select
 import socket
 import sys
+from typing import TYPE_CHECKING, Final
 
 from tokenward_agent.peer.process import MOST, Process
 from tokenward_agent.peer_credentials import pid_and_uid, socket_option
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Final
 
 assert sys.platform == "linux"  # noqa: S101 - for type checkers
 

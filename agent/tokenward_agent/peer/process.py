@@ -8,14 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
-
-MOST: Final = 32
-"""Processes of a chain that are read, the peer included."""
+MOST: Final = 32  # processes of a chain that are read, the peer included
 
 
 class Process(NamedTuple):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokenward_agent.peer.interpreters import (
     MODULE,
@@ -25,13 +25,23 @@ from tokenward_agent.peer.interpreters import (
     kind_of,
     run_of,
 )
-from tokenward_agent.peer.tools import is_tool
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from tokenward_agent.peer.process import Process
+
+SENDS: Final = {
+    "twine": {"upload", "register"},
+    "devpi": {"upload", "push"},
+    "maturin": {"upload", "publish"},
+    **{name: {"publish"} for name in ("uv", "poetry", "pdm", "hatch", "flit", "cargo")},
+}
+"""Programs, and those of their commands that send to an index."""
+
+FETCHES: Final = re.compile(r"pip[0-9.]*|pipx|uv|uvx|poetry|pdm|hatch|pipenv|build|pyproject-build")
+"""Programs whose other commands fetch from an index, if they use one at all."""
+
+_OTHERS: Final = frozenset({"auth", "tokenward", "keyring"})
+
 
 _COMPILED: Final = frozenset(
     {"bazel", "bazelisk", "buildah", "cargo", "docker", "git", "git-remote-http", "hatch"}
@@ -44,6 +54,11 @@ _DELETED: Final = " (deleted)"
 _BY_NAME: Final = ""
 _COMMANDS: Final = re.compile(r"[;&|()`\n]+")
 _APART: Final = re.compile(r"[\s;&|()<>{}$=\"'`]+")
+
+
+def is_tool(name: str) -> bool:
+    """Tell whether a program has the name of a tool that runs no other program in its place."""
+    return name in SENDS or name in _OTHERS or FETCHES.fullmatch(name) is not None
 
 
 class Program(NamedTuple):

@@ -2,29 +2,52 @@
 
 Without /proc there is no handle on a process. A process counts if it began before the connection
 was accepted; after everything was read its start time is checked again, so that a process that took
-its number meanwhile does not count.
+its number meanwhile does not count. Windows gives the number of the process that opened the pipe; if
+psutil fails there, only that process' own program is known.
 """
 
 from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final, cast
 
 import psutil
 
 from tokenward_agent.peer.process import MOST, Process
 from tokenward_agent.peer_credentials import socket_option
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
-    from typing import Final
 
 _ROOTS: Final = {"root", r"NT AUTHORITY\SYSTEM"}
 _LOCAL_PEERPID: Final = 2  # sys/un.h of macOS, at level SOL_LOCAL 0; one for every Mac
 
+if sys.platform == "win32":
+    import os
 
-def chain_behind(sock: socket.socket, accepted: float) -> tuple[Process, ...]:
-    """Return the chain of the peer. `accepted` is in seconds since 1970. Raises OSError."""
-    return chain_of(socket_option(sock, 0, _LOCAL_PEERPID), accepted)
+    from tokenward_agent.windows.process import executable_of
+
+    if TYPE_CHECKING:
+        from tokenward_agent.windows.pipe import Pipe
+
+    def chain_behind(sock: socket.socket, accepted: float) -> tuple[Process, ...]:
+        """Return the chain of the peer. `accepted` is in seconds since 1970. Raises OSError."""
+        pid = cast("Pipe", sock).client()
+        path, began = executable_of(pid)
+        if began > accepted:
+            return ()
+        try:
+            found = chain_of(pid, accepted)
+        except (psutil.Error, OSError):
+            found = ()
+        return found or (Process(pid, 0, 0, 0, os.path.basename(path), path, closed=True),)
+
+else:
+
+    def chain_behind(sock: socket.socket, accepted: float) -> tuple[Process, ...]:
+        """Return the chain of the peer. `accepted` is in seconds since 1970. Raises OSError."""
+        return chain_of(socket_option(sock, 0, _LOCAL_PEERPID), accepted)
 
 
 def chain_of(pid: int, accepted: float) -> tuple[Process, ...]:

@@ -10,12 +10,10 @@ value, so that word counts as a file, and a file of no known project ends the se
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Final
 
     from tokenward_agent.peer.requester import Link
 
@@ -31,110 +29,73 @@ class Upload(NamedTuple):
 
 
 class _Publisher(NamedTuple):
-    """A publishing command: its words, options with a value, and options that change nothing.
+    """A publishing command: options with a value, and options that change nothing.
 
-    `builds`: without a file it sends the content of `dist` in the project that it runs in.
+    Without a file, `publish` sends the content of `dist` in the project that it runs in.
     """
 
-    words: tuple[str, ...]
-    valued: frozenset[str]
-    flags: frozenset[str]
-    builds: bool
+    command: str
+    valued: str
+    flags: str = ""
 
 
-def _publisher(words: str, valued: str, flags: str, *, builds: bool) -> _Publisher:
-    options = frozenset(valued.split())
-    return _Publisher(tuple(words.split()), options, frozenset(flags.split()), builds)
-
-
-_TABLE: Final[Mapping[str, tuple[_Publisher, ...]]] = {
-    "twine": (
-        _publisher(
-            "upload",
-            "-r --repository --repository-url --sign-with -i --identity -u --username -p"
-            " --password -c --comment --config-file --cert --client-cert",
-            "-s --sign --attestations --non-interactive --skip-existing --verbose"
-            " --disable-progress-bar",
-            builds=False,
-        ),
+_TABLE: Final[Mapping[str, _Publisher]] = {
+    "twine": _Publisher(
+        "upload",
+        "-r --repository --repository-url --sign-with -i --identity -u --username -p"
+        " --password -c --comment --config-file --cert --client-cert",
+        "-s --sign --attestations --non-interactive --skip-existing --verbose"
+        " --disable-progress-bar",
     ),
-    "uv": (
-        _publisher(
-            "publish",
-            "--index -u --username -p --password -t --token --trusted-publishing"
-            " --keyring-provider --publish-url --check-url --allow-insecure-host --color"
-            " --cache-dir --config-file",
-            "-q --quiet -v --verbose -n --no-cache --native-tls --no-progress --no-config"
-            " --dry-run --no-attestations --skip-existing --offline",
-            builds=True,
-        ),
+    "uv": _Publisher(
+        "publish",
+        "--index -u --username -p --password -t --token --trusted-publishing"
+        " --keyring-provider --publish-url --check-url --allow-insecure-host --color"
+        " --cache-dir --config-file",
+        "-q --quiet -v --verbose -n --no-cache --native-tls --no-progress --no-config"
+        " --dry-run --no-attestations --skip-existing --offline",
     ),
-    "poetry": (
-        _publisher(
-            "publish",
-            "-r --repository -u --username -p --password --cert --client-cert",
-            "--build --dry-run --skip-existing -q --quiet -v -vv -vvv --verbose -n"
-            " --no-interaction --ansi --no-ansi --no-plugins --no-cache",
-            builds=True,
-        ),
+    "poetry": _Publisher(
+        "publish",
+        "-r --repository -u --username -p --password --cert --client-cert",
+        "--build --dry-run --skip-existing -q --quiet -v -vv -vvv --verbose -n"
+        " --no-interaction --ansi --no-ansi --no-plugins --no-cache",
     ),
-    "pdm": (
-        _publisher(
-            "publish",
-            "-r --repository -u --username -P --password -c --comment -i --identity --ca-certs",
-            "-v --verbose -q --quiet --no-build --skip-existing -S --sign --no-very-ssl",
-            builds=True,
-        ),
+    "pdm": _Publisher(
+        "publish",
+        "-r --repository -u --username -P --password -c --comment -i --identity --ca-certs",
+        "-v --verbose -q --quiet --no-build --skip-existing -S --sign --no-very-ssl",
     ),
-    "hatch": (
-        _publisher(
-            "publish",
-            "-r --repo -u --user -a --auth --ca-cert --client-cert --client-key -p --publisher"
-            " -o --option",
-            "-n --no-prompt --initialize-repo --yes -y -q --quiet -v --verbose --no-color"
-            " --color --no-interactive --interactive",
-            builds=True,
-        ),
+    "hatch": _Publisher(
+        "publish",
+        "-r --repo -u --user -a --auth --ca-cert --client-cert --client-key -p --publisher"
+        " -o --option",
+        "-n --no-prompt --initialize-repo --yes -y -q --quiet -v --verbose --no-color"
+        " --color --no-interactive --interactive",
     ),
-    "flit": (
-        _publisher(
-            "publish",
-            "--repository --pypirc",
-            "--setup-py --no-setup-py --no-use-vcs --use-vcs --debug",
-            builds=True,
-        ),
+    "flit": _Publisher(
+        "publish",
+        "--repository --pypirc",
+        "--setup-py --no-setup-py --no-use-vcs --use-vcs --debug",
     ),
-    "maturin": (
-        _publisher(
-            "upload",
-            "-r --repository --repository-url -u --username -p --password",
-            "",
-            builds=False,
-        ),
-    ),
-    "devpi": (
-        _publisher("upload", "--index --debug --setup-option --pypi-cleanup", "", builds=False),
-    ),
+    "maturin": _Publisher("upload", "-r --repository --repository-url -u --username -p --password"),
+    "devpi": _Publisher("upload", "--index --debug --setup-option --pypi-cleanup"),
 }
-PUBLISHERS: Final = frozenset(_TABLE)
-"""Names of the programs in the table."""
+PUBLISHERS: Final = frozenset(_TABLE)  # names of the programs in the table
 
 
 def upload_of(link: Link) -> Upload | None:
     """Return what a process publishes, None if it does not publish or if that is uncertain."""
     process, program = link
-    if not process.whole or not os.path.isabs(process.cwd):
+    publisher = _TABLE.get(program.name)
+    if publisher is None or not process.whole or not os.path.isabs(process.cwd):
         return None
-    for publisher in _TABLE.get(program.name, ()):
-        files = _files_of(program.arguments, publisher)
-        if files is None:
-            continue
-        if files:
-            at = (os.path.normpath(os.path.join(process.cwd, file)) for file in files)
-            return Upload(tuple(at), "")
-        if publisher.builds:
-            return Upload((), os.path.join(process.cwd, "dist"))
-    return None
+    files = _files_of(program.arguments, publisher)
+    if files:
+        at = (os.path.normpath(os.path.join(process.cwd, file)) for file in files)
+        return Upload(tuple(at), "")
+    built = files is not None and publisher.command == "publish"
+    return Upload((), os.path.join(process.cwd, "dist")) if built else None
 
 
 def _files_of(arguments: tuple[str, ...], publisher: _Publisher) -> tuple[str, ...] | None:
@@ -142,7 +103,7 @@ def _files_of(arguments: tuple[str, ...], publisher: _Publisher) -> tuple[str, .
 
     None, too, if an option might change where the command finds its files.
     """
-    count = len(publisher.words)
+    valued, flags = publisher.valued.split(), publisher.flags.split()
     words: list[str] = []
     strange = False
     rest = list(arguments)
@@ -155,14 +116,14 @@ def _files_of(arguments: tuple[str, ...], publisher: _Publisher) -> tuple[str, .
             words.append(word)
             continue
         option, equals, _ = word.partition("=")
-        if option in publisher.valued and len(words) >= count:
+        if option in valued and words:
             if not equals and rest and not _is_file(rest[0]):
                 rest.pop(0)
         else:
-            strange = strange or option not in publisher.flags
-    if tuple(words[:count]) != publisher.words:
+            strange = strange or option not in flags
+    if words[:1] != [publisher.command]:
         return None
-    files = tuple(words[count:])
+    files = tuple(words[1:])
     by_itself = files and not any(map(is_pattern, files))
     return None if strange and not by_itself else files
 

@@ -14,14 +14,10 @@ not known either; a text in a process above has no name that a rule could match.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tokenward_agent.peer.process import MOST, Process, is_above_terminal, terminal_name
 from tokenward_agent.peer.program import Program, hints_of, program_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
 
 GO_BETWEENS: Final = frozenset(
     {
@@ -34,9 +30,7 @@ GO_BETWEENS: Final = frozenset(
 )
 """Programs that ask for the program that started them."""
 
-TEXT: Final = 256
-"""Characters of a path that the audit log keeps."""
-
+TEXT: Final = 256  # characters of a path that the audit log keeps
 PARENTS: Final = 8
 """The most processes above the tool, and of its go-betweens, that the audit log names."""
 
@@ -144,5 +138,4 @@ def _is_certain(link: Link) -> bool:
     return not link.process.closed and (link.program.is_known or not link.process.exe)
 
 
-UNKNOWN: Final = Requester(())
-"""The requester has ended or cannot be read."""
+UNKNOWN: Final = Requester(())  # the requester has ended or cannot be read

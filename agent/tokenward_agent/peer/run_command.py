@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 
-from tokenward_agent.peer.command_summary import words_of_run
 from tokenward_agent.peer.program import program_of
+from tokenward_agent.peer.purpose import words_of_run
 from tokenward_agent.peer.requester import Link, Requester
 
 

@@ -14,6 +14,7 @@ terminal of the user itself, as it may.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Final
 
 assert sys.platform == "linux"
 
@@ -24,10 +25,8 @@ import stat
 from tokenward_agent.peer.proc import open_process_folder
 from tokenward_agent.peer.process import terminal_name
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
 
     from tokenward_agent.peer.process import Process
     from tokenward_agent.peer.requester import Requester

@@ -14,20 +14,14 @@ Times are seconds of a clock that is never set and counts sleep.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from tokenward_agent.policy.rule import Rule
 
-ANSWER_SECONDS: Final = 60
-"""How long an answer holds for the process that asked."""
-
+ANSWER_SECONDS: Final = 60  # how long an answer holds for the process that asked
 MOST_ANSWERS: Final = 4096
-MOST_QUESTIONS: Final = 10
-"""Prompts a minute: with more, users would stop reading them."""
+MOST_QUESTIONS: Final = 10  # prompts a minute: with more, users would stop reading them
 
 
 class AccessKey(NamedTuple):

@@ -26,15 +26,13 @@ was not allowed before. Pure.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokenward_agent.policy.rule import ALLOW, ASK, DECISIONS, DENY, Rule, Terms
 from tokenward_protocol.index_tokens import DEFAULT_TTL
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Final
 
 NO, BARRED, MAYBE, YES = range(4)
 """BARRED: a rule that allows a program, and an unknown requester: it only restricts."""

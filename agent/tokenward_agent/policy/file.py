@@ -11,18 +11,13 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import Final
 
 from tokenward_agent.policy.deciding import possible_decisions
 from tokenward_agent.policy.rule import DENY, Policy
 from tokenward_os.files import SETTINGS
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
-
-MAX_SIZE: Final = 1024 * 1024
-"""Bytes of the largest file that is read."""
-
+MAX_SIZE: Final = 1024 * 1024  # bytes of the largest file that is read
 _SETTLED: Final = 2
 """Seconds until a change shows in a file's times: some file systems count whole seconds."""
 
@@ -60,7 +55,8 @@ class PolicyFile:
         if found is None:
             self._take(Policy(), "", None)
             return
-        seen = _file_identity(found)
+        times = found.st_mtime_ns, found.st_ctime_ns
+        seen = found.st_dev, found.st_ino, found.st_size, *times
         # A change within the resolution of the file's times would not show, so a file that changed
         # a moment ago is read again.
         if seen == self._seen and self._certain:
@@ -110,7 +106,3 @@ def _read_policy(path: str) -> Policy:
 
 def _describe_problem(error: OSError) -> str:
     return f"cannot be read: {error.strerror or type(error).__name__}"
-
-
-def _file_identity(found: os.stat_result) -> _Identity:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

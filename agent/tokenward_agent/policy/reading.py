@@ -12,54 +12,65 @@
     ttl = "15m"             # with `allow` and `ask`: the longest lifetime of an attenuated token
     narrow = false          # with `allow` and `ask`: hand out the stored token
 
-The file's top has `pinentry = "/usr/bin/pinentry-qt"`, the program for prompts, `keyring-program`,
-the program that keeps keys, when to lock (locks.py), and how runs reach their indexes
-(relay_settings.py). Each key takes a text; keys that a rule
-matches by take a list of texts as well. A rule that could never apply as written is an error, since
-half a policy is worse than none. No message holds any part of a value. Pure; only this module
-imports tomllib, on demand.
+Each key takes a text; keys that a rule matches by take a list of texts as well. The file's top has
+the programs for prompts and keys, how runs reach their indexes (relay_settings.py), and when the
+agent locks by itself; the last four are the defaults:
+
+    pinentry = "/usr/bin/pinentry-qt"
+    keyring-program = "/usr/bin/keyring"
+    lock-on-sleep = true            # before the machine sleeps
+    lock-on-screen-lock = false     # when the screen is locked
+    lock-on-logout = true           # when the user's last session ends
+    lock-after-idle = "never"       # or "8h": after a time without a request
+
+No program runs while the machine sleeps or the user is logged out, so such a lock interrupts nothing;
+behind a locked screen builds and uploads go on (docs/adr).
+
+A rule that could never apply as written is an error, since half a policy is worse than none. No
+message holds any part of a value. Pure; only this module imports tomllib, on demand.
 """
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any, Final
 
-from tokenward_agent.policy import locks
 from tokenward_agent.policy.relay_settings import read_relay_settings
 from tokenward_agent.policy.rule import (
     ASK,
     DECISIONS,
     DENY,
     PURPOSES,
+    LockSettings,
     Policy,
     Rate,
     Rule,
     Terms,
 )
 from tokenward_protocol import toml_text
+from tokenward_protocol.caveats import normalise_name
 from tokenward_protocol.durations import parse_seconds
 from tokenward_protocol.index_tokens import LEAST_TTL
 from tokenward_protocol.urls import FIXED, is_name, parse_service_url, strip_index_suffix
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, Final
+    from collections.abc import Callable, Mapping
 
 MOST_RULES: Final = 256
-MOST_VALUES: Final = 256
-"""The most values of a list in a rule."""
-MOST_COUNT: Final = 1000
-"""The highest count of a rate limit."""
-
+MOST_VALUES: Final = 256  # the most values of a list in a rule
+MOST_COUNT: Final = 1000  # the highest count of a rate limit
 _KEYS: Final = {
     *("service", "username", "program", "purpose", "project"),
     *("decide", "remember", "rate", "ttl", "narrow"),
 }
 _HEADER: Final = re.compile(rb"[ \t]*\[\[[ \t]*[\"']?policy[\"']?[ \t]*\]\]")
+_LOCKS: Final = {
+    "lock-on-sleep": "sleep",
+    "lock-on-screen-lock": "screen",
+    "lock-on-logout": "logout",
+}
 _OF_TOOLS: Final = ("poetry-repository-", "pdm-repository-", "pdm-pypi-")
 """Prefixes of the names under which tools store the credentials of an index."""
-_PROJECT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 class PolicyError(ValueError):
@@ -96,7 +107,6 @@ def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
     if not isinstance(program, str) or (program and not program.startswith("/")):
         raise PolicyError("has a `keyring-program` that is not an absolute path")
     try:
-        when = locks.read_lock_settings(table)
         relay = read_relay_settings(table)
     except ValueError as error:
         raise PolicyError(str(error)) from None
@@ -106,7 +116,26 @@ def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
         )
         for number, (entry, start) in enumerate(zip(entries, starts, strict=True), 1)
     )
-    return Policy(tuple(rules), pinentry, when, program, relay)
+    return Policy(tuple(rules), pinentry, read_lock_settings(table), program, relay)
+
+
+def read_lock_settings(table: Mapping[str, Any]) -> LockSettings:
+    """Return when a parsed config.toml says to lock. Raises PolicyError."""
+    said: dict[str, Any] = {}
+    for key, field in _LOCKS.items():
+        if key in table:
+            if not isinstance(table[key], bool):
+                raise PolicyError(f"has a `{key}` that is neither true nor false")
+            said[field] = table[key]
+    idle = table.get("lock-after-idle", "never")
+    if idle != "never":
+        try:
+            said["idle"] = parse_seconds(idle)
+        except (ValueError, TypeError):
+            raise PolicyError(
+                'has a `lock-after-idle` that is neither "never" nor a length of time such as 8h'
+            ) from None
+    return LockSettings(**said)
 
 
 class _Reader:
@@ -115,10 +144,7 @@ class _Reader:
     def __init__(
         self, entry: dict[str, Any], start: int, lines: list[bytes], named: dict[str, Any]
     ) -> None:
-        self._entry = entry
-        self._start = start
-        self._lines = lines
-        self._named = named
+        self._entry, self._start, self._lines, self._named = entry, start, lines, named
         self._number = 0
 
     def read_rule(self, number: int, resolved: Callable[[str], str]) -> Rule:
@@ -245,6 +271,7 @@ def _read_purpose(text: str) -> str:
 
 
 def _read_project(text: str) -> str:
-    if _PROJECT.fullmatch(text) is None:
-        raise ValueError("that is not the name of a project")
-    return re.sub(r"[-_.]+", "-", text).lower()
+    try:
+        return normalise_name(text)
+    except ValueError:
+        raise ValueError("that is not the name of a project") from None

@@ -1,4 +1,4 @@
-"""A rule of the user's policy, and its words.
+"""The user's policy: its rules, their words, and when an agent locks by itself.
 
 A rule says which requests it matches, what happens to them (`allow`, `ask` the user, `deny`), and
 how the issued token is attenuated. It does not look at keys that it leaves out.
@@ -6,22 +6,24 @@ how the issued token is attenuated. It does not look at keys that it leaves out.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from tokenward_agent.policy.locks import LockSettings
 from tokenward_agent.policy.relay_settings import RelaySettings
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
 
 ALLOW: Final = "allow"
 ASK: Final = "ask"
 DENY: Final = "deny"
 DECISIONS: Final = (ALLOW, ASK, DENY)
+PURPOSES: Final = ("publish", "install")  # purposes that a rule can match
 
-PURPOSES: Final = ("publish", "install")
-"""Purposes that a rule can match."""
+
+class LockSettings(NamedTuple):
+    """The events that lock an agent; `idle` in seconds, 0 for never."""
+
+    sleep: bool = True
+    screen: bool = False
+    logout: bool = True
+    idle: int = 0
 
 
 class Rate(NamedTuple):

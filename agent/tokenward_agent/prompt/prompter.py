@@ -3,36 +3,76 @@
 A program in a worker process of its own shows the prompt; a program that hangs delays no other
 request and is killed at its deadline. A request that waits for another prompt waits within its own
 deadline.
+
+The program is the one that the agent's own environment or the user's config.toml names, never one
+from a request; else one of the usual names in folders of the system. PATH does not count: it is that
+of the process that started the agent. Without a display only programs for a terminal are used.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.prompt.programs import find_program
 from tokenward_agent.worker.runner import WorkerError, run_job
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
-    from typing import Final
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from tokenward_agent.arena import Arena
 
-SECONDS: Final = 60
-"""The time limit of a prompt, from the request on."""
+FOLDERS: Final = (
+    "/usr/bin",
+    "/bin",
+    "/usr/local/bin",
+    "/opt/homebrew/bin",
+    "/opt/local/bin",
+    "/run/current-system/sw/bin",
+    "/usr/libexec",
+    "/usr/lib/ssh",
+    "/usr/lib/openssh",
+)
+_USUAL: Final = ("pinentry",)  # the choice of the system's administrator, graphical or not
+_GRAPHICAL: Final = ("pinentry-gnome3", "pinentry-qt", "pinentry-gtk-2", "pinentry-mac")
+_CURSES: Final = ("pinentry-curses", "pinentry-tty")
+_FIELDS: Final = ("ssh-askpass", "gnome-ssh-askpass", "ksshaskpass")
 
-NOT_ASKED: Final = "no prompt could be shown"
-"""The reason in the log."""
 
-_LEAST: Final = 15
-"""Seconds that have to be left for reading a prompt."""
+SECONDS: Final = 60  # the time limit of a prompt, from the request on
+NOT_ASKED: Final = "no prompt could be shown"  # the reason in the log
+_LEAST: Final = 15  # seconds that have to be left for reading a prompt
+_EARLIER: Final = 4  # seconds by which the prompt ends before the agent's deadline
 
-_EARLIER: Final = 4
-"""Seconds by which the prompt ends before the agent's deadline."""
+
+def find_program(
+    named: str, *, display: bool, tty: bool, runs: Callable[[str], bool] | None = None
+) -> str | None:
+    """Return the absolute path of a program for prompts, or None.
+
+    `named` is the configured one, a path or a name in the folders, "" for none. `runs` tells
+    whether a path is a program.
+    """
+    if named.startswith("/"):
+        return named
+    runs = runs or (lambda path: os.path.isfile(path) and os.access(path, os.X_OK))
+    return next(filter(runs, _candidates(named, display=display, tty=tty)), None)
+
+
+def _candidates(named: str, *, display: bool, tty: bool) -> Iterator[str]:
+    if named:
+        names: tuple[str, ...] = (named,)
+    elif display and tty:
+        names = _USUAL + _GRAPHICAL + _CURSES + _FIELDS
+    elif display:
+        names = _GRAPHICAL + _USUAL + _FIELDS
+    else:
+        names = _CURSES + _USUAL
+    for name in names:
+        for folder in FOLDERS:
+            yield f"{folder}/{name}"
 
 
 class PromptContext(NamedTuple):

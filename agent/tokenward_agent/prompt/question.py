@@ -2,27 +2,23 @@
 
 The first lines say what matters. Text that a process chose is bounded, and quoted if it has blanks,
 so that the user does not read a name as a sentence of the agent. The worker (prompt_jobs.py,
-assuan.py) escapes it before it is shown, and lets no line push another one out. No argument of a
+pinentry.py) escapes it before it is shown, and lets no line push another one out. No argument of a
 process is shown, since it may be a secret. Pure.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from tokenward_protocol.urls import display
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Final
 
     from tokenward_agent.peer.requester import Requester
 
-SHORT: Final = 120
-"""Characters of a text from outside in one line."""
-
-_NAMED: Final = 5
-"""The most projects that are named."""
-
+SHORT: Final = 120  # characters of a text from outside in one line
+_NAMED: Final = 5  # the most projects that are named
 _STARTERS: Final = 4
 
 

@@ -17,15 +17,11 @@ import sys
 
 import msgpack
 
-from tokenward_agent.failure import Failure
-from tokenward_agent.faults import describe_fault
-from tokenward_agent.worker.environment import worker_environment
-from tokenward_agent.worker.errors import WorkerError
-from tokenward_agent.worker.job import MAX_HEADER
-from tokenward_agent.worker.pipes import read_pipe, write_descriptor, write_pipe
-from tokenward_agent.worker.runner import worker_command
-from tokenward_agent.worker.unix_worker import open_worker
-from tokenward_agent.worker.worker_units import job_socket
+from tokenward_agent.failure import Failure, describe_fault
+from tokenward_agent.worker.job import MAX_HEADER, WorkerError
+from tokenward_agent.worker.runner import worker_command, worker_environment
+from tokenward_agent.worker.service_worker import job_socket
+from tokenward_agent.worker.unix_worker import open_worker, read_pipe, write_descriptor, write_pipe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from tokenward_agent.arena import Arena
-    from tokenward_agent.wire.answer import SecretSource
+    from tokenward_agent.failure import SecretSource
 
     Header = dict[str, Any]
     Reply = tuple[Header, SecretSource | None]

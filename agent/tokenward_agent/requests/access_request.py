@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from tokenward_agent.peer.peer import Peer
 from tokenward_agent.peer.program import lasting_name
@@ -17,13 +18,12 @@ from tokenward_agent.policy.approvals import AccessKey, RequesterKey
 from tokenward_agent.policy.deciding import PolicyInput
 from tokenward_agent.prompt.prompter import PromptContext
 from tokenward_agent.prompt.question import question_lines, requester_name, shorten
-from tokenward_agent.requests.session_variables import session_variables
+from tokenward_agent.requests.naming import session_variables
 from tokenward_protocol.urls import display
 
 if sys.platform == "linux":
     from tokenward_agent.peer.terminals import terminal_of
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.peer.requester import Link, Requester
     from tokenward_agent.requests.grants import Grant

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from tokenward_agent.requests.naming import stored_service
 from tokenward_agent.requests.overview import describe_protections, describe_vault, page_of_entries
 from tokenward_agent.wire.answer import Answer, success_answer
 from tokenward_protocol import VERSION, WIRE_VERSION
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tokenward_agent.session.auto_lock import AutoLock
     from tokenward_agent.settings import Settings
     from tokenward_agent.store.derived_tokens import DerivedTokens
+    from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.store.opening import Opening
-    from tokenward_agent.store.stored_record import StoredRecord
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.index_tokens import IndexToken
@@ -45,15 +45,9 @@ class AgentRequests:
         uses: Callable[[], dict[str, Value]],
         stop: Callable[[], object],
     ) -> None:
-        self._settings = settings
-        self._report = report
-        self._arena = arena
-        self._vaults = vaults
-        self._opening = opening
-        self._auto_lock = auto_lock
-        self._derived_tokens = derived_tokens
-        self._log = log
-        self._authorizer = authorizer
+        self._settings, self._report, self._arena, self._vaults = settings, report, arena, vaults
+        self._opening, self._auto_lock, self._derived_tokens = opening, auto_lock, derived_tokens
+        self._log, self._authorizer = log, authorizer
         self._policy = authorizer.file
         self._uses = uses
         self._stop_agent = stop
@@ -98,7 +92,7 @@ class AgentRequests:
             pid=os.getpid(),
             directory=self._settings.directory,
             state=self._settings.state,
-            socket=self._settings.address,
+            socket=self._settings.address or self._settings.socket,
             started=self._started,
             locked=self._opening.is_locked,
             vaults=[

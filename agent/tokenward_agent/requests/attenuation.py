@@ -12,7 +12,7 @@ the policy and the prompt judge it, and an impossible request neither counts nor
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.prompt.question import duration_text
@@ -29,12 +29,12 @@ from tokenward_protocol.index_tokens import (
     split_names,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenward_agent.failure import SecretSource
     from tokenward_agent.policy.rule import Terms
-    from tokenward_agent.store.derived_tokens import Derived, DerivedTokens, SecretSource
+    from tokenward_agent.store.derived_tokens import Derived, DerivedTokens
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.index_tokens import Derivation, IndexToken
@@ -71,17 +71,22 @@ class Restriction(NamedTuple):
 
 def read_restriction(request: Request) -> Restriction:
     """Return the requested restriction. Raise Failure with code `bad-request`."""
-    ttl, projects = request.count("ttl"), request.text("projects")
+    ttl = request.count("ttl")
     if ttl is not None and ttl < LEAST_TTL:
         raise Failure("bad-request", "An attenuated token must live for at least a minute.")
-    try:
-        names = () if projects is None else split_names(projects)
-    except ValueError as error:
-        raise Failure("bad-request", f"The project is not valid: {error}.") from None
-    found = Restriction(request.flag("whole"), ttl, names)
+    found = Restriction(request.flag("whole"), ttl, read_projects(request))
     if found.whole and found.is_explicit:
         raise Failure("bad-request", "A token cannot be handed out both whole and attenuated.")
     return found
+
+
+def read_projects(request: Request) -> tuple[str, ...]:
+    """Return the projects that a request names, normalised. Raise Failure."""
+    text = request.text("projects")
+    try:
+        return () if text is None else split_names(text)
+    except ValueError as error:
+        raise Failure("bad-request", f"The project is not valid: {error}.") from None
 
 
 class Delivery:
@@ -103,12 +108,8 @@ class Delivery:
         likely: tuple[str, ...] = (),
         bounds: tuple[object, ...] = ("fetch",),
     ) -> None:
-        self._derived_tokens = derived_tokens
-        self._restriction = restriction
-        self._likely = likely
-        self.record = record
-        self.secret = secret
-        self.bounds = bounds
+        self._derived_tokens, self._restriction, self._likely = derived_tokens, restriction, likely
+        self.record, self.secret, self.bounds = record, secret, bounds
 
     @property
     def whole(self) -> bool:

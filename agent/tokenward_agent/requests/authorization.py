@@ -12,7 +12,7 @@ handed out when it was requested, under the policy and the keys of that moment.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.policy.approvals import MOST_QUESTIONS, Approvals
@@ -23,10 +23,8 @@ from tokenward_agent.prompt.question import duration_text, remember_text
 from tokenward_agent.requests.access_request import AccessRequest
 from tokenward_agent.requests.grants import decide_delivery
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Final
 
     from tokenward_agent.policy.deciding import Decision
     from tokenward_agent.policy.file import PolicyFile
@@ -77,10 +75,7 @@ class Authorizer:
     """Allows or refuses the fetches of one agent."""
 
     def __init__(self, file: PolicyFile, prompter: Prompter, vaults: Vaults, pinentry: str) -> None:
-        self.file = file
-        self._prompter = prompter
-        self._vaults = vaults
-        self._pinentry = pinentry
+        self.file, self._prompter, self._vaults, self._pinentry = file, prompter, vaults, pinentry
         self._approvals = Approvals()
         self._state = (file.changes, vaults.closings)
 

@@ -6,6 +6,8 @@ the client has checked it. A secret that is not admitted changes nothing.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokenward_agent.failure import Failure
 from tokenward_agent.requests.naming import changed_spellings, names_service
 from tokenward_agent.requests.overview import page_of_entries
@@ -15,14 +17,13 @@ from tokenward_agent.wire.answer import Answer, success_answer
 from tokenward_protocol.admission import NotAdmitted
 from tokenward_protocol.messages import MEMORY
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.changes import Changes
     from tokenward_agent.store.derived_tokens import DerivedTokens
+    from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.store.opening import Opening
-    from tokenward_agent.store.provider_choice import ProviderChoice
-    from tokenward_agent.store.stored_record import StoredRecord
+    from tokenward_agent.store.providers import ProviderChoice
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
@@ -43,12 +44,8 @@ class CredentialRequests:
         adopted: AdoptedSecrets,
         derived_tokens: DerivedTokens,
     ) -> None:
-        self._vaults = vaults
-        self._derived_tokens = derived_tokens
-        self._changes = changes
-        self._opening = opening
-        self._choice = choice
-        self._adopted = adopted
+        self._vaults, self._derived_tokens, self._changes = vaults, derived_tokens, changes
+        self._opening, self._choice, self._adopted = opening, choice, adopted
 
     async def login(self, request: Request, body: memoryview) -> Answer:
         """Store the secret in `body`, or adopt a secret of a keyring."""
@@ -206,10 +203,7 @@ class CredentialRequests:
             ):
                 service = typed
         removed = await self._changes.logout(
-            service,
-            user,
-            provider=provider,
-            every=request.flag("all"),
+            service, user, provider=provider, every=request.flag("all")
         )
         for found in removed:
             self._adopted.drop(found.record.key)

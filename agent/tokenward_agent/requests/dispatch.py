@@ -9,21 +9,18 @@ coroutine ends. A defect of the agent is reported by its type and place only, ne
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Protocol
 
 from tokenward_agent.arena import ArenaFull
-from tokenward_agent.failure import Failure, KeyDestroyed
-from tokenward_agent.faults import describe_fault
+from tokenward_agent.failure import Failure, KeyDestroyed, describe_fault
 from tokenward_agent.requests.overview import fit_names
-from tokenward_agent.store.lookup import Ambiguous
-from tokenward_agent.store.stored_record import locked_meanwhile_error
+from tokenward_agent.store.lookup import Ambiguous, locked_meanwhile_error
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.wire.answer import Answer, failure_answer
 from tokenward_protocol.messages import PROVIDERS
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from typing import Protocol
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.requests.recording import Recorder
@@ -59,14 +56,9 @@ class Dispatch:
         quick: Mapping[str, SyncHandler],
         slow: Mapping[str, AsyncHandler],
     ) -> None:
-        self._directory = directory
-        self._arena = arena
-        self._other_agents = other_agents
-        self._fetch = fetch
-        self._recorder = recorder
-        self._on_request = on_request
-        self._quick = quick
-        self._slow = slow
+        self._directory, self._arena, self._other_agents = directory, arena, other_agents
+        self._fetch, self._recorder, self._on_request = fetch, recorder, on_request
+        self._quick, self._slow = quick, slow
 
     def __call__(self, request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
         """Return the answer, or an awaitable of it; `body` is valid only during this call."""

@@ -11,36 +11,63 @@ credential answers afterwards, nothing is handed out.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Protocol
+
 from tokenward_agent.peer.evidence import NOTHING, Evidence
 from tokenward_agent.prompt.question import duration_text
 from tokenward_agent.requests.attenuation import Delivery, read_restriction
 from tokenward_agent.requests.grants import Grant, replaced_error
-from tokenward_agent.requests.naming import lookup_target, require_canonical, service_of
+from tokenward_agent.requests.naming import (
+    lookup_target,
+    require_canonical,
+    service_of,
+    session_bus,
+)
 from tokenward_agent.requests.overview import describe_entry
-from tokenward_agent.requests.session_variables import session_bus
 from tokenward_agent.wire.answer import Answer, success_answer
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenward_agent.failure import Failure
+    from tokenward_agent.failure import Failure, SecretSource
+    from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.requests.authorization import Authorization
-    from tokenward_agent.requests.interfaces import (
-        Authorizes,
-        DescribeGrant,
-        DetectsProjects,
-        OpensVaults,
-    )
     from tokenward_agent.store.adopted import AdoptedSecrets
-    from tokenward_agent.store.derived_tokens import Derived, DerivedTokens, SecretSource
-    from tokenward_agent.store.stored_record import StoredRecord
+    from tokenward_agent.store.derived_tokens import Derived, DerivedTokens
+    from tokenward_agent.store.lookup import StoredRecord
+    from tokenward_agent.store.other_agents import OtherAgents
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
     MakeDelivery = Callable[[Record, SecretSource], Delivery]
+    DescribeGrant = Callable[[Grant], list[str]]
+
+    # The agent's own socket and shared sockets have different implementations of these.
+    class _Detector(Protocol):
+        def try_detect(self, request: Request, /) -> Evidence | None: ...
+        async def detect(self, request: Request, /) -> Evidence: ...
+
+    class _Opening(Protocol):
+        other_agents: OtherAgents
+
+        def is_settling(self, provider: str | None, /) -> bool: ...
+        def can_open(self, provider: str | None, bus: str, /) -> bool: ...
+        async def open_unattended(
+            self, provider: str | None, enough: Callable[[], object], bus: str, /
+        ) -> None: ...
+
+    class _Authorizer(Protocol):
+        file: PolicyFile
+
+        def refuse_denied(self, request: Request, record: Record, /) -> None: ...
+        def try_authorize(
+            self, request: Request, delivery: Delivery, /
+        ) -> Authorization | None: ...
+        async def authorize(
+            self, request: Request, delivery: Delivery, describe_grant: DescribeGrant, /
+        ) -> Authorization: ...
 
 
 class Fetch:
@@ -52,17 +79,14 @@ class Fetch:
     def __init__(
         self,
         vaults: Vaults,
-        opening: OpensVaults,
+        opening: _Opening,
         adopted: AdoptedSecrets,
         derived_tokens: DerivedTokens,
-        detector: DetectsProjects,
-        authorizer: Authorizes,
+        detector: _Detector,
+        authorizer: _Authorizer,
     ) -> None:
-        self._vaults = vaults
-        self._opening = opening
-        self._adopted = adopted
-        self._derived_tokens = derived_tokens
-        self._detector = detector
+        self._vaults, self._opening, self._adopted = vaults, opening, adopted
+        self._derived_tokens, self._detector = derived_tokens, detector
         self._authorizer = authorizer
 
     def try_fetch(self, request: Request) -> Answer | None:
@@ -167,7 +191,7 @@ class Fetch:
     async def describe(self, request: Request, _body: memoryview) -> Answer:
         """Return what is known of a credential; nothing in the answer can be used as one."""
         found = await self._find_after_opening(request)
-        token = self._derived_tokens.read_token(await self.read_secret(found))
+        token = self._derived_tokens.read_token(await self._read_secret(found))
         return success_answer(
             request.number, None, **describe_entry(found, token, self._authorizer.file)
         )
@@ -175,13 +199,8 @@ class Fetch:
     def _find(self, request: Request) -> StoredRecord | None:
         places, beside, _ = lookup_target(request)
         user, provider = request.text("username"), request.text("provider")
-        found = self._vaults.find(places, user, provider, beside)
-        service = request.text("service")
-        if (
-            found is not None
-            and service is not None
-            and not service.startswith(found.record.service)
-        ):
+        found, service = self._vaults.find(places, user, provider, beside), request.text("service")
+        if found and service is not None and not service.startswith(found.record.service):
             require_canonical(service)  # entries above this URL answer its canonical spelling only
         return found
 
@@ -214,13 +233,13 @@ class Fetch:
         if found.record.adopted is None:
             return found, found.secret()
         self._authorizer.refuse_denied(request, found.record)
-        secret = await self._adopted.read_secret(found.record)
+        secret = await self._read_secret(found)
         again = self._find(request)
         if again is None or again.record.login != found.record.login:
             raise replaced_error()
         return again, secret
 
-    async def read_secret(self, found: StoredRecord) -> SecretSource:
+    async def _read_secret(self, found: StoredRecord) -> SecretSource:
         """Return the secret of an entry, read from its keyring if it is adopted."""
         if found.record.adopted is None:
             return found.secret()
@@ -240,10 +259,8 @@ class Fetch:
         """
         record, now = found.record, self._vaults.clock.wall()
         derived = delivery.derive(authorization.terms, now)
-        if authorization.grant is not None:
-            authorization.grant.require_covers(
-                _outgoing_grant(authorization.grant, record, derived, now)
-            )
+        if granted := authorization.grant:
+            granted.require_covers(_outgoing_grant(granted, record, derived, now))
         found.vault.use(record, now)
         values: dict[str, Value] = {
             "service": record.service,

@@ -11,27 +11,21 @@ Pure.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.policy.deciding import decide
 from tokenward_agent.policy.rule import DECISIONS, Terms
 from tokenward_agent.vault.record import Login  # noqa: TC001 - NamedTuple reads its annotations
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Protocol
 
     from tokenward_agent.policy.deciding import Decision, PolicyInput
     from tokenward_agent.policy.rule import Rule
 
-    class Deliverable(Protocol):
-        """Describes what would be handed out."""
-
-        def grant_under(self, terms: Terms, /) -> Grant:
-            """Return the grant under these terms."""
-            ...
+    class _Delivery(Protocol):
+        def grant_under(self, terms: Terms, /) -> Grant: ...
 
 
 class Grant(NamedTuple):
@@ -70,7 +64,7 @@ def replaced_error() -> Failure:
 
 
 def decide_delivery(
-    rules: Sequence[Rule], policy_input: PolicyInput, delivery: Deliverable
+    rules: Sequence[Rule], policy_input: PolicyInput, delivery: _Delivery
 ) -> tuple[Decision, Grant]:
     """Return the decision of the rules about what would be handed out, and that grant.
 

@@ -7,6 +7,7 @@ The keys are opened into the arena and wiped after use.
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Final
 
 from tokenward_agent.audit.files import FILE_BYTES, FILES
 from tokenward_agent.audit.lines import READ_BYTES
@@ -17,16 +18,13 @@ from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.sealing import KEY_SIZE
 from tokenward_agent.wire.answer import Answer, success_answer
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from tokenward_agent.arena import Arena
     from tokenward_agent.audit.log import AuditLog
     from tokenward_agent.audit.verify import VerificationReport
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
-    from tokenward_agent.vault.audit_anchor import AuditAnchor
+    from tokenward_agent.vault.body import AuditAnchor
     from tokenward_agent.vault.vault import Vault
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
@@ -40,10 +38,7 @@ class LogRequests:
     """Answers requests about the agent's log."""
 
     def __init__(self, log: AuditLog, vaults: Vaults, opening: Opening, arena: Arena) -> None:
-        self._log = log
-        self._vaults = vaults
-        self._opening = opening
-        self._arena = arena
+        self._log, self._vaults, self._opening, self._arena = log, vaults, opening, arena
         self._one = asyncio.Lock()
 
     async def log(self, request: Request, _body: memoryview) -> Answer:

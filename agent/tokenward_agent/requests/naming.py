@@ -1,17 +1,22 @@
-"""Find the service that a request names, by its key or by another spelling.
+"""Find the service that a request names, by its key or by another spelling, and its session.
 
 A client that knows the URL rules sends `service`: a key in canonical spelling, or an opaque string.
 A small client, or one that passes on another program's text, sends `spelling`: a URL in any
 spelling stands for its key; any other text, also a URL that no credential may go to, is opaque.
+
+The session is a bus, a display and a terminal, for a worker. Unsafe values of it count as absent: a
+bus whose address starts a program (`unixexec:`) or leads to another machine, and text that no
+environment variable can hold.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.store.closed_vaults import origin
 from tokenward_agent.store.lookup import candidates
-from tokenward_agent.store.stored_origins import origin
+from tokenward_protocol.messages import VARIABLES
 from tokenward_protocol.urls import (
     ServiceError,
     is_canonical,
@@ -19,7 +24,6 @@ from tokenward_protocol.urls import (
     strip_index_suffix,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -117,3 +121,19 @@ def _key_of(spelling: str) -> str | None:
         return parse_service_url(spelling).key
     except ServiceError:
         return None
+
+
+def session_variables(request: Request) -> dict[str, str]:
+    """Return the requester's session as environment variables for a worker."""
+    found = ((variable, request.text(name)) for name, variable in VARIABLES.items())
+    return {variable: value for variable, value in found if value and _is_fit(variable, value)}
+
+
+def session_bus(request: Request) -> str:
+    """Return the address of the requester's session bus, or ""."""
+    return session_variables(request).get(VARIABLES["bus"], "")
+
+
+def _is_fit(variable: str, value: str) -> bool:
+    buses = value.split(";") if variable == VARIABLES["bus"] else ()
+    return "\0" not in value and all(bus.startswith("unix:") for bus in buses if bus)

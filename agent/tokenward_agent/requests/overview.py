@@ -5,24 +5,23 @@ No returned field can hold a secret, nor the number by which an index knows a to
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokenward_protocol.index_tokens import describe
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.harden import HardenReport
     from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.store.stored_record import StoredRecord
+    from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.vault.record import Record
     from tokenward_agent.vault.vault import Vault
     from tokenward_protocol.index_tokens import IndexToken
     from tokenward_protocol.packing import Value
 
-PAGE_BYTES = 48 * 1024
-"""Bytes of names in one page of a list; a header holds 64 KiB."""
-
+PAGE_BYTES = 48 * 1024  # bytes of names in one page of a list; a header holds 64 KiB
 OPENED_BY = {
     "keyring": "a process that can read the item {username} of {service} in the system keyring",
     "program": "a process that can make {program} print the item {username} of {service}",
@@ -35,9 +34,7 @@ OPENED_BY = {
 HANDED = f"{OPENED_BY['passphrase']}, or a process that can read it where the service manager does"
 """The same for a passphrase that is a credential of the service manager."""
 
-_ENTRY_BYTES = 224
-"""An upper bound of an entry's size without its names and its token."""
-
+_ENTRY_BYTES = 224  # an upper bound of an entry's size without its names and its token
 _IN_SHORT = ("dialect", "location", "narrows", "confined", "visible", "expires", "projects")
 """The fields of a token in a list."""
 
@@ -82,10 +79,7 @@ def _summarize_token(token: IndexToken) -> dict[str, Value]:
 def describe_vault(
     vault: Vault, *, locked: bool, count: int, note: str | None, handed: bool = False
 ) -> dict[str, Value]:
-    """Return the state of a vault, and who can open it without the agent.
-
-    `handed`: the service manager has its passphrase.
-    """
+    """Return a vault's state, and who can open it; if `handed`, the manager has its passphrase."""
     opened_by = OPENED_BY | ({"passphrase": HANDED} if handed else {})
     slots: list[Value] = [
         {"kind": slot.kind, "detail": opened_by[slot.kind].format(**slot.params)}

@@ -8,14 +8,14 @@ message of an error, or anything of a body.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from tokenward_agent.audit.lines import encode_json
 from tokenward_agent.peer.peer import Peer
 from tokenward_agent.requests.naming import names_service, stored_service
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from typing import Final
 
     from tokenward_agent.audit.log import AuditLog
     from tokenward_agent.store.audit_anchoring import AuditAnchoring
@@ -46,9 +46,7 @@ class Recorder:
     """Writes the lines about one agent's requests, or those of the socket `share`, into its log."""
 
     def __init__(self, log: AuditLog, audit_anchoring: AuditAnchoring, share: str = "") -> None:
-        self._log = log
-        self._audit_anchoring = audit_anchoring
-        self._share = share
+        self._log, self._audit_anchoring, self._share = log, audit_anchoring, share
 
     def record_decision(self, request: Request, answer: Answer) -> None:
         """Write the line about a request, before its answer is sent."""

@@ -45,14 +45,13 @@ if TYPE_CHECKING:
     from tokenward_agent.relay.process import RelayProcess
     from tokenward_agent.relay.run import RunGrant
     from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler, SyncHandler
-    from tokenward_agent.requests.fetch import Fetch
+    from tokenward_agent.requests.fetch import DescribeGrant, Fetch
     from tokenward_agent.requests.grants import Grant
-    from tokenward_agent.requests.interfaces import DescribeGrant
     from tokenward_agent.requests.recording import Recorder
     from tokenward_agent.requests.runs import Draft, RunRequests
     from tokenward_agent.requests.share_request import ShareRequest
     from tokenward_agent.requests.sharing import ShareRequests
-    from tokenward_agent.store.process_key import ProcessKey
+    from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.answer import Answer
     from tokenward_agent.wire.listener import Dispatch

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, Final, Protocol
 
+    from tokenward_agent.failure import SecretSource
     from tokenward_agent.peer.peer import Peer
     from tokenward_agent.relay.run import RunGrant
+    from tokenward_agent.requests.fetch import DescribeGrant
     from tokenward_agent.requests.grants import Grant
-    from tokenward_agent.requests.interfaces import DescribeGrant
     from tokenward_agent.requests.recording import Recorder
     from tokenward_agent.store.vaults import Vaults
-    from tokenward_agent.wire.answer import Answer, SecretSource
+    from tokenward_agent.wire.answer import Answer
 
     Header = dict[str, Any]
 

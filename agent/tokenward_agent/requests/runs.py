@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.project_detection import ProjectDetector
     from tokenward_agent.requests.recording import Recorder
-    from tokenward_agent.store.process_key import ProcessKey
-    from tokenward_agent.store.stored_record import StoredRecord
+    from tokenward_agent.store.lookup import StoredRecord
+    from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.answer import Answer
     from tokenward_agent.wire.request import Request

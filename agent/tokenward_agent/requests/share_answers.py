@@ -13,7 +13,7 @@ that asks if the user has not approved, and a policy that cannot be read let not
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.evidence import NOTHING
@@ -30,10 +30,8 @@ from tokenward_protocol.index_tokens import DEFAULT_TTL, LEAST_TTL
 from tokenward_protocol.messages import OPS
 from tokenward_protocol.urls import display
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import NoReturn
 
     from tokenward_agent.clock import Clock
     from tokenward_agent.peer.evidence import Evidence
@@ -161,9 +159,7 @@ class ShareAuthorizer:
 
     def __init__(self, authorizer: Authorizer, clock: Clock, share: Share) -> None:
         self.file = authorizer.file
-        self._authorizer = authorizer
-        self._clock = clock
-        self._share = share
+        self._authorizer, self._clock, self._share = authorizer, clock, share
 
     def refuse_denied(self, _request: Request, record: Record) -> None:
         """Raise Failure if nothing of a record is handed out, whatever would be."""
@@ -228,10 +224,7 @@ class ShareFetch:
     def __init__(
         self, share: Share, fetch: Fetch, clock: Clock, require: Callable[[Share], None]
     ) -> None:
-        self._share = share
-        self._fetch = fetch
-        self._clock = clock
-        self._require = require
+        self._share, self._fetch, self._clock, self._require = share, fetch, clock, require
 
     def try_fetch(self, request: Request) -> Answer | None:
         """Answer at once; return None if the fetch has to wait. Raise Failure."""

@@ -6,16 +6,15 @@ The prompt names all of it, and an approval covers exactly that.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.prompt.question import duration_text, shorten
-from tokenward_agent.requests.attenuation import Restriction
-from tokenward_agent.vault.lifetime import LONGEST
-from tokenward_protocol.index_tokens import DEFAULT_TTL, LEAST_TTL, split_names
-from tokenward_protocol.user_ids import ALL_IDS, user_id
+from tokenward_agent.requests.attenuation import Restriction, read_projects
+from tokenward_agent.vault.record import LONGEST
+from tokenward_protocol.folder_trust import ALL_IDS, user_id
+from tokenward_protocol.index_tokens import DEFAULT_TTL, LEAST_TTL
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.requests.grants import Grant
     from tokenward_agent.wire.request import Request
@@ -55,7 +54,7 @@ def read_share_request(request: Request) -> ShareRequest:
         raise Failure(
             "bad-request", "A share must last at least a minute and at most a hundred years."
         )
-    projects = _read_projects(request)
+    projects = read_projects(request)
     if whole and projects:
         raise Failure(
             "bad-request", "A share of the whole credential cannot be limited to projects."
@@ -64,14 +63,6 @@ def read_share_request(request: Request) -> ShareRequest:
     return ShareRequest(
         _read_path(request), lifetime, _read_uids(request), Restriction(whole, seconds, projects)
     )
-
-
-def _read_projects(request: Request) -> tuple[str, ...]:
-    text = request.text("projects")
-    try:
-        return () if text is None else split_names(text)
-    except ValueError as error:
-        raise Failure("bad-request", f"The project is not valid: {error}.") from None
 
 
 def _read_uids(request: Request) -> tuple[int, ...]:

@@ -1,41 +1,48 @@
-"""The requests about shared sockets: `share` and `unshare`.
+"""The requests about shared sockets, `share` and `unshare`, and when a share ends or only pauses.
 
 A share is a further socket of the agent, for the credential of one login and for admitted user ids:
 for a container, a job, or another host at the end of `ssh -R`. It hands out attenuated tokens,
-unless the user shares the whole. share_life.py decides when it ends; the next agent does not open
-it again. The path to the other side belongs to ssh or to the container.
+unless the user shares the whole. The path to the other side belongs to ssh or to the container. The
+next agent does not open it again. A share ends
+
+- when its time is over, when it is stopped, and when the agent ends;
+- with `auth lock`, also by another agent of the same directory, which leaves the marker;
+- with a logout, and with a login that replaces its credential;
+- when the policy changes, if the user had approved the share under the former one.
+
+An automatic lock does not end a share: it answers `locked` until a request at the agent's own
+socket has opened the vault again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer
 from tokenward_agent.requests.access_request import AccessRequest
 from tokenward_agent.requests.attenuation import Delivery
 from tokenward_agent.requests.naming import stored_service
-from tokenward_agent.requests.share_answers import Share
+from tokenward_agent.requests.share_answers import Share, share_ended_error
 from tokenward_agent.requests.share_request import read_share_request
 from tokenward_agent.wire.answer import Answer, success_answer
-from tokenward_agent.wire.listen_address import ListenAddressError
-from tokenward_agent.wire.listener import Listener, forget_peer
+from tokenward_agent.wire.listener import ListenAddressError, Listener, forget_peer
 from tokenward_agent.wire.local import SharedAddress
 from tokenward_os.files import uid
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Final
 
+    from tokenward_agent.failure import SecretSource
+    from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.policy.rule import Terms
     from tokenward_agent.requests.dispatch import AsyncHandler
     from tokenward_agent.requests.fetch import Fetch
-    from tokenward_agent.requests.share_life import ShareLife
     from tokenward_agent.requests.share_request import ShareRequest
-    from tokenward_agent.store.derived_tokens import DerivedTokens, SecretSource
+    from tokenward_agent.store.derived_tokens import DerivedTokens
+    from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.listener import Dispatch
@@ -43,9 +50,9 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.server import Server
     from tokenward_protocol.packing import Value
 
+
 MOST_SHARES: Final = 16
-MOST_CONNECTIONS: Final = 32
-"""The most connections of one share at a time."""
+MOST_CONNECTIONS: Final = 32  # the most connections of one share at a time
 
 
 class _OpenShare(NamedTuple):
@@ -81,20 +88,17 @@ class ShareRequests:
     def __init__(
         self,
         vaults: Vaults,
-        life: ShareLife,
+        opening: Opening,
+        policy: PolicyFile,
         derived_tokens: DerivedTokens,
         fetch: Fetch,
         dispatch: Callable[[Share], Dispatch],
         note: Callable[[str, str], None],
         folder: str,
     ) -> None:
-        self._vaults = vaults
-        self._life = life
-        self._derived_tokens = derived_tokens
-        self._fetch = fetch
-        self._dispatch = dispatch
-        self._note = note
-        self._folder = folder
+        self._vaults, self._opening, self._policy = vaults, opening, policy
+        self._derived_tokens, self._fetch, self._dispatch = derived_tokens, fetch, dispatch
+        self._note, self._folder = note, folder
         self._server: Server | None = None
         self._open: dict[str, _OpenShare] = {}
 
@@ -133,7 +137,7 @@ class ShareRequests:
             found.vault.provider,
             None if lifetime is None else self._vaults.clock.boot() + lifetime,
             AccessRequest(request, found.record, projects).policy_input,
-            None if authorization.consent is None else self._life.policy.changes,
+            None if authorization.consent is None else self._policy.changes,
         )
         facts: dict[str, Value] = {
             "service": share.scope,
@@ -191,18 +195,46 @@ class ShareRequests:
     def end_finished(self) -> None:
         """Close the shares that have ended; to be called after each change of a vault's state."""
         for path, held in list(self._open.items()):
-            reasons = [why for share in held.shares if (why := self._life.end_reason(share))]
+            reasons = [why for share in held.shares if (why := self._end_reason(share))]
             if reasons:
                 self._end(path)
                 self._note(path, reasons[0])
 
     def require_usable(self, share: Share) -> None:
         """Raise Failure if a share has ended, or its vault is not open."""
-        try:
-            self._life.require_usable(share)
-        except Failure:
-            asyncio.get_running_loop().call_soon(self.end_finished)  # it may close this connection
-            raise
+        self._policy.reload(self._vaults.clock.wall())
+        vault = self._vaults.each.get(share.holder)
+        if self._end_reason(share):
+            failure = share_ended_error()
+        elif vault is not None and vault.state != "open":
+            failure = Failure(
+                "locked",
+                "The vault of the shared credential is not open.",
+                "`auth unlock` on its host",
+                vaults=[vault.provider],
+                stored=True,
+            )
+        else:
+            return
+        asyncio.get_running_loop().call_soon(self.end_finished)  # it may close this connection
+        raise failure
+
+    def _end_reason(self, share: Share) -> str:
+        """Return why a share has ended (`lock`, `policy`, `login`, `logout`), "" if it is not."""
+        if self._opening.is_locked:
+            return "lock"
+        if share.agreed not in {None, self._policy.changes}:
+            return "policy"
+        login = share.grant.login
+        here = [
+            each.record.login
+            for each in self._vaults.at(login.service, None)
+            if each.record.username == login.username
+        ]
+        if any(other != login for other in here):
+            return "login"
+        vault = self._vaults.each.get(share.holder)
+        return "" if here or (vault is not None and vault.state != "open") else "logout"
 
     def open(
         self,

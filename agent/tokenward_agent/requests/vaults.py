@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokenward_agent.failure import Failure
+from tokenward_agent.requests.naming import session_variables
 from tokenward_agent.requests.overview import describe_vault
-from tokenward_agent.requests.session_variables import session_variables
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.wire.answer import Answer, success_answer
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.creation import Creation
     from tokenward_agent.store.keyring_program import KeyringProgram
     from tokenward_agent.store.locking import Locking
     from tokenward_agent.store.opening import Opening
-    from tokenward_agent.store.provider_choice import ProviderChoice
+    from tokenward_agent.store.providers import ProviderChoice
     from tokenward_agent.store.restoring import Restoring
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
@@ -36,14 +37,9 @@ class VaultRequests:
         adopted: AdoptedSecrets,
         restoring: Restoring,
     ) -> None:
-        self._vaults = vaults
-        self._opening = opening
-        self._locking = locking
-        self._creation = creation
-        self._choice = choice
-        self._program = program
-        self._adopted = adopted
-        self._restoring = restoring
+        self._vaults, self._opening, self._locking = vaults, opening, locking
+        self._creation, self._choice, self._program = creation, choice, program
+        self._adopted, self._restoring = adopted, restoring
 
     async def prepare(self, request: Request, _body: memoryview) -> Answer:
         """Choose the provider for a new credential."""

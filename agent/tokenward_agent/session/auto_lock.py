@@ -10,12 +10,12 @@ Only requests in `USES` count as use; a program that reads the agent's status ke
 
 from __future__ import annotations
 
-from tokenward_agent.policy.locks import LockSettings
+from typing import TYPE_CHECKING, Final
 
-TYPE_CHECKING = False
+from tokenward_agent.policy.rule import LockSettings
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Final
 
     from tokenward_agent.clock import Clock
     from tokenward_agent.policy.file import PolicyFile
@@ -26,9 +26,7 @@ USES: Final = frozenset(
 )
 """Requests that keep an agent from being idle."""
 
-LEAST_SLEEP: Final = 2.0
-"""The shortest sleep that counts, in seconds."""
-
+LEAST_SLEEP: Final = 2.0  # the shortest sleep that counts, in seconds
 LOGIND: Final = "logind"
 SESSION_BUS: Final = "session bus"
 _CLOCK: Final = "clock"
@@ -50,12 +48,8 @@ class AutoLock:
         anchor: Callable[[], Awaitable[None]],
         close: Callable[[], None],
     ) -> None:
-        self._clock = clock
-        self._policy = policy
-        self._is_open = is_open
-        self._note = note
-        self._anchor = anchor
-        self._close = close
+        self._clock, self._policy, self._is_open, self._note = clock, policy, is_open, note
+        self._anchor, self._close = anchor, close
         self._used = clock.boot()
         self._slept = clock.asleep_seconds()
         self._last: tuple[str, int] | None = None

@@ -17,24 +17,18 @@ import collections
 import os
 import socket
 import sys
+from typing import TYPE_CHECKING, Any, Final
 
 from jeepney.auth import BEGIN, Authenticator  # type: ignore[import-untyped] # no annotations
 
 from tokenward_agent.session import dbus_frames
 from tokenward_agent.session.dbus_frames import ANSWER, ERROR, SIGNAL
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Final
-
     from tokenward_agent.session.dbus_frames import BusMessage
 
-SECONDS: Final = 20
-"""Time limit for an answer of a bus or a service."""
-
-MAX_WAITING: Final = 256
-"""The most signals that may come before an expected answer."""
-
+SECONDS: Final = 20  # time limit for an answer of a bus or a service
+MAX_WAITING: Final = 256  # the most signals that may come before an expected answer
 _DESCRIPTORS: Final = 16
 _THE_BUS: Final = "org.freedesktop.DBus"
 _THE_BUS_PATH: Final = "/org/freedesktop/DBus"

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
+from typing import TYPE_CHECKING, Final
 
-from tokenward_agent.session.address import socket_paths
 from tokenward_agent.session.auto_lock import LOGIND, SESSION_BUS
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Final
 
-    from tokenward_agent.policy.locks import LockSettings
+    from tokenward_agent.policy.rule import LockSettings
     from tokenward_agent.session.auto_lock import AutoLock
 
 FIRST_SECONDS: Final = 1
@@ -79,8 +78,7 @@ class BusWatches:
 
     async def _watch(self, place: str, name: str, locks: LockSettings) -> None:
         from tokenward_agent.session.bus import Bus, BusError, BusGone
-        from tokenward_agent.session.logind import Logind
-        from tokenward_agent.session.screen_saver import ScreenSaver
+        from tokenward_agent.session.watchers import Logind, ScreenSaver
 
         auto_lock, bus = self._auto_lock, Bus()
         try:
@@ -98,3 +96,23 @@ class BusWatches:
         finally:
             auto_lock.tellers.discard(name)
             bus.close()
+
+
+def socket_paths(address: str) -> list[str]:
+    """Return the Unix sockets of a bus's address, in order; other transports are left out.
+
+    Source: the D-Bus specification, "Server Addresses".
+    """
+    found = []
+    for each in address.split(";"):
+        transport, _, rest = each.partition(":")
+        values = dict(pair.split("=", 1) for pair in rest.split(",") if "=" in pair)
+        for key, before in (("path", ""), ("abstract", "\0")):
+            if transport == "unix" and key in values:
+                found.append(before + _unescape(values[key]))
+    return found
+
+
+def _unescape(text: str) -> str:
+    spelled = re.sub(rb"%([0-9A-Fa-f]{2})", lambda m: bytes([int(m[1], 16)]), os.fsencode(text))
+    return os.fsdecode(spelled)

@@ -9,7 +9,7 @@ Source: the D-Bus specification 0.43, "Message Protocol"; the names of jeepney 0
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jeepney.low_level import (  # type: ignore[import-untyped] # it has no annotations
     HeaderFields,
@@ -21,14 +21,10 @@ from jeepney.wrappers import (  # type: ignore[import-untyped] # likewise
     new_method_call,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, Final
 
-START: Final = 16
-"""Bytes of a frame that tell its size."""
-
+START: Final = 16  # bytes of a frame that tell its size
 MAX_FRAME: Final = 256 * 1024
 """The largest frame that is read: room for a list of two thousand sessions."""
 

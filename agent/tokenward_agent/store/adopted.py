@@ -15,32 +15,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.process_key import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
-from tokenward_agent.store.providers import spellings
+from tokenward_agent.store.lookup import locked_meanwhile_error
+from tokenward_agent.store.memory_records import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.store.slot_keys import ATTENDED_SECONDS
-from tokenward_agent.store.stored_record import locked_meanwhile_error
 from tokenward_agent.vault.sealing import context
 from tokenward_agent.worker.runner import WorkerError, run_job
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from tokenward_agent.arena import Arena
     from tokenward_agent.clock import Clock
     from tokenward_agent.store.keyring_program import KeyringProgram
-    from tokenward_agent.store.process_key import ProcessKey
+    from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_agent.vault.record import Key, Record
 
-KEPT_SECONDS = 300
-"""Seconds for which a secret is kept in memory."""
-
-AT_ONCE = 8
-"""Secrets that one reader reads at a time."""
-
+KEPT_SECONDS = 300  # seconds for which a secret is kept in memory
+AT_ONCE = 8  # secrets that one reader reads at a time
 _ROOM = 64 * 1024
 
 
@@ -57,10 +49,7 @@ class AdoptedSecrets:
     def __init__(
         self, arena: Arena, clock: Clock, key: ProcessKey, program: KeyringProgram
     ) -> None:
-        self._arena = arena
-        self._clock = clock
-        self._program = program
-        self._key = key
+        self._arena, self._clock, self._program, self._key = arena, clock, program, key
         self._kept: dict[Key, Reading] = {}
         self._reading: dict[Key, asyncio.Task[KeptSecret]] = {}
         self._turns = {name: asyncio.Semaphore(AT_ONCE) for name in ("keyring", "subprocess")}
@@ -149,3 +138,19 @@ class AdoptedSecrets:
         except WorkerError as error:
             code = "not-found" if error.code == "not-found" else "provider"
             raise Failure(code, str(error), error.hint) from None
+
+
+def spellings(typed: str, normalised: str) -> list[str]:
+    """Return the spellings under which another tool may have stored a credential, in order.
+
+    As typed and normalised, each with and without a trailing slash and with ``/simple/``.
+    """
+    found: dict[str, None] = {}
+    for service in (typed, normalised):
+        bare = service.rstrip("/")
+        found.update(dict.fromkeys((service, bare, f"{bare}/")))
+    for service in (typed, normalised):
+        bare = service.rstrip("/")
+        if "://" in bare and not bare.endswith("/simple"):
+            found.update(dict.fromkeys((f"{bare}/simple/", f"{bare}/simple")))
+    return list(found)

@@ -9,10 +9,10 @@ cannot be written does not vouch for the log; verifying the log reports that.
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,8 +26,7 @@ SECONDS = 1.0
 SOON_SECONDS = 5.0
 """Seconds from a line to the save that tells it to an open vault without the chain."""
 
-RETRY_SECONDS = 300
-"""Seconds from a failed save to the next one that only the log needs."""
+RETRY_SECONDS = 300  # seconds from a failed save to the next one that only the log needs
 
 
 class AuditAnchoring:

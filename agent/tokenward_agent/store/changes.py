@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.store.closed_vaults import Tombstones, origin
 from tokenward_agent.store.lookup import choose
-from tokenward_agent.store.stored_origins import origin
-from tokenward_agent.store.tombstones import Tombstones
 from tokenward_agent.store.vaults import VAULT_OF, Vaults
-from tokenward_agent.vault.lifetime import LONGEST, Lifetime
-from tokenward_agent.vault.record import AdoptedSource, Record
+from tokenward_agent.vault.record import LONGEST, AdoptedSource, Lifetime, Record
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tokenward_agent.store.stored_record import StoredRecord
+    from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.vault.record import Key
     from tokenward_agent.vault.vault import Vault
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.key_files import BY_ITSELF
-from tokenward_agent.store.stored_record import locked_meanwhile_error
+from tokenward_agent.store.lookup import locked_meanwhile_error
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.vault.errors import WrongKey
 from tokenward_agent.vault.format import Header, new_vault_id
@@ -20,7 +21,6 @@ from tokenward_agent.vault.sealing import KEY_SIZE
 from tokenward_agent.vault.slot import Slot, unwrap_into
 from tokenward_agent.vault.slot_changes import add_slot, rekey
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -42,10 +42,7 @@ class Creation:
     """Creates the vaults of one agent and changes what opens them."""
 
     def __init__(self, vaults: Vaults, changes: Changes, keys: SlotKeys, arena: Arena) -> None:
-        self._vaults = vaults
-        self._changes = changes
-        self._keys = keys
-        self._arena = arena
+        self._vaults, self._changes, self._keys, self._arena = vaults, changes, keys, arena
         # One change of a vault's slots at a time, from making a key to forgetting another.
         self._one = {provider: asyncio.Lock() for provider in vaults.each}
 
@@ -216,13 +213,8 @@ class Creation:
                 await self._vaults.change(
                     vault, lambda: rekey(vault, [(kind, params, key)], data_key, scratch, now)
                 )
-        await self._forget(before, kind, vault_id, session)
-
-    async def _forget(
-        self, slots: tuple[Slot, ...], kept: str, vault_id: str, session: Mapping[str, str]
-    ) -> None:
-        for slot in slots:
-            if slot.kind != kept:
+        for slot in before:
+            if slot.kind != kind:
                 await self._keys.forget(slot, vault_id, session)
 
 

@@ -4,21 +4,26 @@ A token is derived in three regions of the arena within one callback: the stored
 into the first, its macaroon decoded into the second, the derived token written into the third; all
 are wiped at the end. The derived token waits sealed until it is sent, like every secret. No object
 ever holds a token, an identifier or a signature; descriptions hold project names, times and the
-index's user numbers.
+index's user numbers. A token that is not a macaroon, or whose index is not known to accept derived
+tokens, is not attenuated.
 
-A token that is not a macaroon, or whose index is not known to accept derived tokens, is not
-attenuated.
+An index accepts a token by its own clock. If the local clock is an hour late, a token derived for
+an hour has expired at once; if it is early, the token lives longer than requested. So a command that
+talks to an index reports the time there. The differences are kept in memory only, and forgotten when
+the local clock was set, since that was probably to correct it; the boot clock shows such a jump. A
+report that was late or slow errs to derived tokens that end too early.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokenward_agent.arena import wipe
-from tokenward_agent.keyed_hash import mac_into
-from tokenward_agent.store.process_key import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
-from tokenward_agent.vault.sealing import context
+from tokenward_agent.failure import Failure, SecretSource
+from tokenward_agent.store.closed_vaults import origin
+from tokenward_agent.store.memory_records import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
+from tokenward_agent.vault.sealing import context, mac_into
 from tokenward_protocol.admission import Admission, admit
 from tokenward_protocol.index_tokens import (
     Derivation,
@@ -30,24 +35,64 @@ from tokenward_protocol.index_tokens import (
 )
 from tokenward_protocol.macaroons import MAX_TOKEN, SPARE
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Protocol
 
     from tokenward_agent.arena import Arena
-    from tokenward_agent.store.index_clocks import IndexClocks
-    from tokenward_agent.store.process_key import ProcessKey
+    from tokenward_agent.clock import Clock
+    from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_protocol.index_tokens import IndexToken
 
-    class SecretSource(Protocol):
-        """A secret that is sealed while in memory, of `size` bytes when open."""
 
-        size: int
+FARTHEST: Final = 86400
+"""Most seconds by which two clocks may differ: any mix-up of time zones, but not more."""
 
-        def open_into(self, view: memoryview) -> None:
-            """Write the secret into `view`. Raise KeyDestroyed if its key was wiped."""
-            ...
+MOST: Final = 64  # indexes whose clocks are known at a time
+_UNSET: Final = 1  # seconds by which two clocks of whole seconds may seem to drift apart
+
+
+class _Offset(NamedTuple):
+    ahead: int
+    since_start: int  # the local wall clock minus the boot clock
+
+
+class IndexClocks:
+    """The clocks of the indexes for which one agent derives tokens; `clock` is the local one."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: dict[str, _Offset] = {}
+
+    def record(self, service: str, now: int) -> int:
+        """Note that the clock of a service's index shows *now*, in seconds since 1970.
+
+        Return the seconds by which it is ahead of the local clock; 0 is not kept. Raise Failure.
+        """
+        ahead = now - self._clock.wall()
+        if abs(ahead) > FARTHEST:
+            raise Failure("bad-request", "The clock of an index may differ by at most a day.")
+        index = origin(service)
+        self._seen.pop(index, None)
+        if ahead:
+            self._seen[index] = _Offset(ahead, self._since_start())
+            if len(self._seen) > MOST:
+                del self._seen[next(iter(self._seen))]
+        return ahead
+
+    def ahead(self, service: str) -> int:
+        """Return the seconds by which a service's index is ahead, 0 if unknown."""
+        index = origin(service)
+        seen = self._seen.get(index)
+        if seen is None:
+            return 0
+        moved = self._since_start() - seen.since_start
+        if abs(moved) > _UNSET:
+            del self._seen[index]
+            return 0
+        return seen.ahead - max(moved, 0)
+
+    def _since_start(self) -> int:
+        return self._clock.wall() - self._clock.boot()
 
 
 class Derived(NamedTuple):

@@ -6,24 +6,28 @@ write there can write a vault's header, which is not trusted before the vault is
 names another program than the chosen one, it stays closed with a message. If config.toml names the
 program, the name in the vault is ignored, so the program may have moved.
 
-Every run goes through `run_job`, which first checks who can change the program now.
+Every run goes through `run`, which first checks the program. Only root or this user may be able to
+change it and its folders, and it must be outside of virtual environments. tokenward's own program is
+refused: it would ask this agent.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import stat
+import sys
+from typing import TYPE_CHECKING, Any, Final
 
+import tokenward_agent
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.providers import program_objection
-from tokenward_agent.store.state_files import read_object, replace
+from tokenward_agent.files import read_object, replace
 from tokenward_agent.worker import runner
-from tokenward_os.files import uid
+from tokenward_os.files import CLOSED, uid
+from tokenward_protocol.keyring_marks import BEGINNING, is_ours
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any, Final
+    from collections.abc import Callable, Iterable, Mapping
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.vault.format import Header
@@ -63,10 +67,7 @@ class KeyringProgram:
         return path
 
     def choose(self, wanted: str | None, header: Header | None) -> str:
-        """Remember the program that the user chose, for a vault that names none or this one.
-
-        Raise Failure as `select`.
-        """
+        """Remember the chosen program, if the vault names none or this one. Raise as `select`."""
         path = self.select(wanted)
         slot = header.slot("program") if header is not None else None
         if slot is not None and path not in {slot.params["program"], self._configured()}:
@@ -111,11 +112,79 @@ class KeyringProgram:
         seconds: float,
         session: Mapping[str, str],
     ) -> dict[str, Any]:
-        """Run the chosen program once, for one of the jobs of worker/program_jobs.py.
-
-        Raise Failure as `select`, or WorkerError.
-        """
+        """Run it once, for a job of worker/program_jobs.py. Raise as `select`, or WorkerError."""
         asked = {**header, "program": self.select()}
         return await runner.run_job(
             self._arena, f"program-{doing}", asked, secret, into, seconds, session
         )
+
+
+def program_objection(program: str, uid: int) -> str | None:
+    """Return why *uid* must not run a program by its absolute path, or None; before every run."""
+    if sys.platform == "win32":
+        return "cannot be checked on Windows, where its mode does not tell who can change it"
+    real = os.path.realpath(program)
+    if _is_in_virtual_environment(program):
+        return "belongs to a virtual environment"
+    if not os.path.isfile(real):
+        return "does not exist any more"
+    if _is_ours(real):
+        return "is tokenward's own"
+    for place in _with_parents((program, real)):
+        problem = _changeable_by(place, uid)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _is_in_virtual_environment(program: str) -> bool:
+    """Tell whether `pyvenv.cfg` is beside the program or one folder up (PEP 405).
+
+    A link into a virtual environment (pipx, ``uv tool``) is a program of the user, and is allowed.
+    """
+    folder = os.path.dirname(program)
+    places = (folder, os.path.dirname(folder))
+    return any(os.path.isfile(os.path.join(place, "pyvenv.cfg")) for place in places)
+
+
+def _is_ours(real: str) -> bool:
+    """Tell whether a program is tokenward's own, by its place or its contents."""
+    if real.startswith(f"{os.path.dirname(os.path.realpath(tokenward_agent.__path__[0]))}/"):
+        return True
+    try:
+        file = os.open(real, os.O_RDONLY | CLOSED)
+    except OSError:
+        return False
+    try:
+        return is_ours(os.read(file, BEGINNING))
+    finally:
+        os.close(file)
+
+
+def _with_parents(paths: Iterable[str]) -> list[str]:
+    places: dict[str, None] = {}
+    for path in paths:
+        at = path
+        while at not in places:
+            places[at] = None
+            at = os.path.dirname(at)
+    return list(places)
+
+
+def _changeable_by(place: str, uid: int) -> str | None:
+    """Return why another user can change *place*, or None; a sticky folder is safe.
+
+    These groups do not count as other users: root's, the user's private one (of the same number),
+    and on macOS the administrators', who own Homebrew's folders.
+    """
+    try:
+        status = os.stat(place)
+    except OSError as error:
+        return f"cannot be examined: {error.strerror}: {place}"
+    if status.st_uid not in {0, uid}:
+        return f"can be changed by another user, who owns {place}"
+    groups = {0, uid, 80} if sys.platform == "darwin" else {0, uid}
+    shared = status.st_mode & (0o002 if status.st_gid in groups else 0o022)
+    if shared and not (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
+        return f"can be changed by others through {place}"
+    return None

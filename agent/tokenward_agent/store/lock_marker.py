@@ -13,12 +13,11 @@ import contextlib
 import os
 import sys
 
+from tokenward_agent import files
 from tokenward_agent.failure import Failure
-from tokenward_agent.store import state_files
 
 _NAME = "locked"
-_OVER = "unlocked"
-"""The name of the marker that the last `unlock` ended."""
+_OVER = "unlocked"  # the name of the marker that the last `unlock` ended
 
 
 class LockMarker:
@@ -55,10 +54,7 @@ class LockMarker:
         return not self._known <= known
 
     def _identities(self) -> set[tuple[int, int]]:
-        """Return what identifies the present marker and the last ended one.
-
-        The folder is opened first, for network file systems.
-        """
+        """Identify the present and the ended marker; open the folder, for network file systems."""
         if sys.platform == "win32":
             return _identities(self.folder, None)
         try:
@@ -71,7 +67,7 @@ class LockMarker:
             os.close(folder)
 
     def _write(self) -> None:
-        state_files.replace(self._path, b"")  # a new file each time, which other agents notice
+        files.replace(self._path, b"")  # a new file each time, which other agents notice
 
     def remove(self) -> None:
         """End the lock. Raise Failure."""

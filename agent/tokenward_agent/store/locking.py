@@ -10,12 +10,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.slot_keys import ATTENDED_SECONDS, UNATTENDED_SECONDS
 from tokenward_agent.vault.errors import WrongKey
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,9 +32,7 @@ class Locking:
     """Locks and unlocks the vaults of one agent."""
 
     def __init__(self, vaults: Vaults, opening: Opening, marker: LockMarker) -> None:
-        self._vaults = vaults
-        self._opening = opening
-        self._marker = marker
+        self._vaults, self._opening, self._marker = vaults, opening, marker
         self._failures = 0
 
     @property
@@ -119,10 +117,7 @@ class Locking:
         return [vault for vault in self._vaults.each.values() if vault.state != "absent"]
 
     def close(self) -> None:
-        """Wipe the keys of every vault; the next request opens those that open without the user.
-
-        Credentials in memory are gone for good.
-        """
+        """Wipe every vault's keys and what is in memory; the next request opens what it can."""
         self._vaults.forget_memory()
         for vault in self._vaults.each.values():
             self._vaults.close(vault)

@@ -12,10 +12,19 @@ Pure. A lookup costs one dictionary access for each path segment, whatever the n
 
 from __future__ import annotations
 
-from tokenward_agent.store.stored_origins import origin
+from typing import TYPE_CHECKING, NamedTuple
+
+from tokenward_agent.failure import Failure, KeyDestroyed
+from tokenward_agent.store.closed_vaults import origin
+from tokenward_agent.store.memory_records import (
+    MemoryRecords,  # noqa: TC001 - NamedTuple reads its annotations
+)
+from tokenward_agent.vault.errors import VaultError
+from tokenward_agent.vault.record import Record
+from tokenward_agent.vault.sealing import OVERHEAD
+from tokenward_agent.vault.vault import Vault  # noqa: TC001 - likewise
 from tokenward_protocol.urls import prefixes
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -140,3 +149,37 @@ def choose(service: str, here: list[Record]) -> Record:
                 return record
         raise Ambiguous(service, sorted(record.username for record in here))
     return here[0]
+
+
+class StoredRecord(NamedTuple):
+    """A record, and the vault or memory that holds it."""
+
+    record: Record
+    vault: Vault | MemoryRecords
+
+    def secret(self) -> RecordSecret:
+        """Return its secret, still sealed."""
+        return RecordSecret(self.record, self.vault)
+
+
+class RecordSecret:
+    """A stored secret to be sent; it stays sealed until the socket has room."""
+
+    __slots__ = ("_record", "_vault", "size")
+
+    def __init__(self, record: Record, vault: Vault | MemoryRecords) -> None:
+        self._record = record
+        self._vault = vault
+        self.size = len(record.secret or b"") - OVERHEAD
+
+    def open_into(self, view: memoryview) -> None:
+        """Open it. Raise KeyDestroyed if the vault was closed or has another key by now."""
+        try:
+            self._vault.open_secret(self._record, view)
+        except VaultError:
+            raise KeyDestroyed from None
+
+
+def locked_meanwhile_error() -> Failure:
+    """Return the failure for a request that waited for a vault when a lock came."""
+    return Failure("locked", "The vault was locked meanwhile.", "`auth unlock`", stored=None)

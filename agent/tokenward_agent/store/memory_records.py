@@ -1,28 +1,75 @@
-"""Credentials in memory only: they are in no file, and end with the agent or a lock.
+"""Secrets in memory only, sealed under a key that dies with this process.
 
-They are for tokens that live for minutes, such as those of trusted publishing. Each has an end.
-Their secrets are sealed under a key of this process, which a lock replaces, so secrets that wait to
-be sent are gone, too. A lookup treats them like a vault's records and before those. At most `MOST`
-are kept, with `MOST_BYTES` of secrets, since no vault's limits apply.
+They open until the key is replaced, as by a lock, which makes all of them unreadable at once, also
+those that wait to be sent.
+
+Credentials in memory are in no file, and end with the agent or a lock. They are for tokens that live
+for minutes, such as those of trusted publishing. Each has an end. A lookup treats them like a vault's
+records and before those. At most `MOST` are kept, with `MOST_BYTES` of secrets, since no vault's
+limits apply.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from tokenward_agent.failure import KeyDestroyed
 from tokenward_agent.vault.record import check
-from tokenward_agent.vault.sealing import KEY_SIZE, Tampered, context, fill_random, open_into, seal
+from tokenward_agent.vault.sealing import (
+    KEY_SIZE,
+    OVERHEAD,
+    Tampered,
+    context,
+    fill_random,
+    open_into,
+    seal,
+)
 from tokenward_protocol.messages import MEMORY
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Final
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.vault.record import Key, Record
 
+
 MOST: Final = 256
 MOST_BYTES: Final = 4 << 20
+
+
+class ProcessKey:
+    """A random key in the arena."""
+
+    def __init__(self, arena: Arena) -> None:
+        self._key = arena.allocate(KEY_SIZE)
+        self.forget()
+
+    def seal(self, secret: memoryview, where: bytes) -> KeptSecret:
+        """Seal a secret, bound to the context *where*."""
+        return KeptSecret(self._key, secret, where)
+
+    def forget(self) -> None:
+        """Make all sealed secrets unreadable."""
+        fill_random(self._key)
+
+
+class KeptSecret:
+    """A secret in memory, of `size` bytes when open."""
+
+    __slots__ = ("_key", "_sealed", "_where", "size")
+
+    def __init__(self, key: memoryview, secret: memoryview, where: bytes) -> None:
+        self._key = key
+        self._where = where
+        self._sealed = seal(key, secret, where)
+        self.size = len(self._sealed) - OVERHEAD
+
+    def open_into(self, view: memoryview) -> None:
+        """Open it. Raise KeyDestroyed after `forget`."""
+        try:
+            open_into(self._key, self._sealed, self._where, view)
+        except Tampered:
+            raise KeyDestroyed from None
 
 
 class MemoryRecords:
@@ -45,11 +92,11 @@ class MemoryRecords:
 
     def seal(self, service: str, username: str, secret: memoryview) -> bytes:
         """Seal a secret for a record."""
-        return seal(self._key, secret, _context(service, username))
+        return seal(self._key, secret, _memory_context(service, username))
 
     def open_secret(self, record: Record, out: memoryview) -> int:
         """Open a record's secret into *out* and return its size in bytes. Raise KeyDestroyed."""
-        place = _context(record.service, record.username)
+        place = _memory_context(record.service, record.username)
         try:
             return open_into(self._key, record.secret or b"", place, out)
         except Tampered:
@@ -86,5 +133,5 @@ class MemoryRecords:
         return self._used.get(record.key)
 
 
-def _context(service: str, username: str) -> bytes:
+def _memory_context(service: str, username: str) -> bytes:
     return context(b"tokenward memory", service, username)

@@ -11,15 +11,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.store.key_files import CREDENTIAL
+from tokenward_agent.store.lookup import locked_meanwhile_error
 from tokenward_agent.store.other_agents import OtherAgents
-from tokenward_agent.store.service_credential import NAME
 from tokenward_agent.store.slot_keys import UNATTENDED_SECONDS
-from tokenward_agent.store.stored_record import locked_meanwhile_error
 from tokenward_agent.vault.errors import Damaged, WrongKey
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -36,11 +36,8 @@ UNATTENDED = ("key-file", "dpapi", "keyring", "program", "passphrase")
 RETRY_SECONDS = 5
 """Seconds from a failed attempt without the user to the next: a stuck keyring costs some."""
 
-_MOST_FAILURES = 100
-"""Each invalid bus that a request names adds an entry."""
-
-SETTLE_SECONDS = 1
-"""Seconds from the start of an opening; a working keyring has answered by then."""
+_MOST_FAILURES = 100  # each invalid bus that a request names adds an entry
+SETTLE_SECONDS = 1  # seconds from the start of an opening; a working keyring has answered by then
 
 
 class Opening:
@@ -49,10 +46,7 @@ class Opening:
     def __init__(
         self, vaults: Vaults, changes: Changes, keys: SlotKeys, marker: LockMarker
     ) -> None:
-        self._vaults = vaults
-        self._changes = changes
-        self._keys = keys
-        self._marker = marker
+        self._vaults, self._changes, self._keys, self._marker = vaults, changes, keys, marker
         self.other_agents = OtherAgents(vaults, changes, marker)
         """Sees what other agents did; a request that waited looks again."""
         self._openings: dict[str, asyncio.Task[None]] = {}  # in progress, by provider
@@ -179,7 +173,7 @@ class Opening:
                 hint = error.hint if slot.kind == "program" else ""
                 self._note(vault.provider, str(error), hint)
             except WrongKey:
-                what = f"The credential `{NAME}`" if slot.kind == "passphrase" else "The key"
+                what = f"The credential `{CREDENTIAL}`" if slot.kind == "passphrase" else "The key"
                 self._note(
                     vault.provider, f"{what} of the slot `{slot.kind}` does not open it.", ""
                 )

@@ -11,7 +11,7 @@ those that it read or wrote last:
   `auth restore` may have to save them.
 
 A thorough look opens the files and the marker's folder: then a network file system asks its server,
-while a mere stat(2) may be answered from a cache. On a local one (file_system.py) markers and saves
+while a mere stat(2) may be answered from a cache. On a local one (own_folders.py) markers and saves
 come by rename(2), which changes the folder: the times of both folders are enough if neither changed
 within `SETTLED_NS`, since two changes in that time may have the same timestamp. docs/RELIABILITY.md
 has the cost.
@@ -22,17 +22,16 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import TYPE_CHECKING, Final
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.file_system import is_local
+from tokenward_agent.own_folders import is_local
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.format import Header
 from tokenward_os.files import SAFE
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Final
 
     from tokenward_agent.store.changes import Changes
     from tokenward_agent.store.lock_marker import LockMarker
@@ -49,9 +48,7 @@ class OtherAgents:
     """Looks for one agent; `when_locked` is called if another agent has locked."""
 
     def __init__(self, vaults: Vaults, changes: Changes, marker: LockMarker) -> None:
-        self._vaults = vaults
-        self._changes = changes
-        self._marker = marker
+        self._vaults, self._changes, self._marker = vaults, changes, marker
         self.when_locked: Callable[[], None] = lambda: None
         self._stamps = {name: _stamp_of(vault) for name, vault in vaults.each.items()}
         self._folders = marker.folder, vaults.directory

@@ -2,7 +2,7 @@
 
 A vault that can be read is kept unless the user insists. The replaced file stays beside it. Nothing
 that was logged out or had its key changed comes back: such a save keeps no previous generation
-(storage_writer.py). An open vault still has the records of its damaged file in memory, and saves
+(storage.py). An open vault still has the records of its damaged file in memory, and saves
 them over the restored generation, so not even the last change is lost.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.vaults import VAULT_OF
@@ -19,7 +19,6 @@ from tokenward_agent.vault.errors import Damaged, VaultError
 from tokenward_agent.vault.file import parse_head_of
 from tokenward_agent.vault.format import FILE_BYTES
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults

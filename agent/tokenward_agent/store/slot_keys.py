@@ -7,13 +7,14 @@ A key is fetched into a block of the arena, which the caller gives back; it is n
 this process. Keyrings, programs and the derivation of a key from a passphrase run in a worker with
 a deadline, so none of them delays anything else.
 
-A passphrase comes from the user, with the request, or from the service manager (service_credential.py).
+A passphrase comes from the user, with the request, or from the service manager (key_files.py).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.key_files import KeyFiles
@@ -22,13 +23,12 @@ from tokenward_agent.vault.slot import Slot
 from tokenward_agent.worker.runner import WorkerError, run_job
 from tokenward_protocol.passphrases import ARGON2ID, SALT_SIZE
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tokenward_agent.arena import Arena
+    from tokenward_agent.store.key_files import ServiceCredential
     from tokenward_agent.store.keyring_program import KeyringProgram
-    from tokenward_agent.store.service_credential import ServiceCredential
     from tokenward_agent.vault.slot import Param
 
 _IN_FILES = ("key-file", "dpapi")
@@ -36,14 +36,9 @@ _IN_FILES = ("key-file", "dpapi")
 ITEM = "tokenward"
 """The service of tokenward's items in a system keyring; the user name is the vault's id."""
 
-UNATTENDED_SECONDS = 3.0
-"""For a keyring without a user at the screen."""
-
-ATTENDED_SECONDS = 60.0
-"""For a keyring that may prompt the user itself."""
-
-ARGON2ID_SECONDS = 30.0
-"""For deriving a key from a passphrase, on a slow machine under load."""
+UNATTENDED_SECONDS = 3.0  # for a keyring without a user at the screen
+ATTENDED_SECONDS = 60.0  # for a keyring that may prompt the user itself
+ARGON2ID_SECONDS = 30.0  # for deriving a key from a passphrase, on a slow machine under load
 
 
 def item_names(kind: str, vault_id: str) -> dict[str, str]:
@@ -59,9 +54,7 @@ class SlotKeys:
         self, state: str, arena: Arena, credential: ServiceCredential, program: KeyringProgram
     ) -> None:
         self._files = KeyFiles(state)
-        self._arena = arena
-        self.credential = credential
-        self._program = program
+        self._arena, self.credential, self._program = arena, credential, program
 
     @contextlib.contextmanager
     def borrow(self, key: memoryview) -> Iterator[memoryview]:
@@ -79,10 +72,7 @@ class SlotKeys:
         passphrase: memoryview | None = None,
         seconds: float = UNATTENDED_SECONDS,
     ) -> memoryview:
-        """Return a block with the key of `slot`.
-
-        Raise Failure: `passphrase-needed`, or `provider` with the reason.
-        """
+        """Return a block with the key of `slot`. Raise Failure: `passphrase-needed`, `provider`."""
         if slot.kind == "passphrase" and passphrase is None and not self.credential.is_present:
             raise Failure("passphrase-needed", "The vault needs its passphrase.", "`auth unlock`")
         key = self._arena.allocate(KEY_SIZE)
@@ -110,10 +100,7 @@ class SlotKeys:
         passphrase: memoryview | None = None,
         program: str | None = None,
     ) -> tuple[dict[str, Param], memoryview]:
-        """Make the key of a new slot and store it where `get` finds it.
-
-        Return the slot's parameters and the key. Raise Failure as `get`.
-        """
+        """Make and store the key of a new slot; return parameters and key. Raise as `get`."""
         params: dict[str, Param] = {}
         if kind == "passphrase":
             if not passphrase:

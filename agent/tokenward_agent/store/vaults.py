@@ -14,20 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.lookup import RecordIndex, find
+from tokenward_agent.store.closed_vaults import StoredOrigins
+from tokenward_agent.store.lookup import RecordIndex, StoredRecord, find, locked_meanwhile_error
 from tokenward_agent.store.memory_records import MemoryRecords
-from tokenward_agent.store.stored_origins import StoredOrigins
-from tokenward_agent.store.stored_record import StoredRecord, locked_meanwhile_error
 from tokenward_agent.vault.errors import Damaged, VaultError
-from tokenward_agent.vault.lifetime import Now
+from tokenward_agent.vault.record import Now
 from tokenward_agent.vault.sealing import KEY_SIZE
 from tokenward_agent.vault.storage import Storage
 from tokenward_agent.vault.vault import Vault
 from tokenward_protocol.messages import MEMORY
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -64,12 +63,16 @@ class Vaults:
         self._first_end = Now(_NEVER, _NEVER, "")
         self.notes: dict[str, str] = {}  # why a vault could not be opened, by its provider
         self.hints: dict[str, str] = {}  # what helps, if known
-        self.closings = 0
-        """How often a vault was closed; a request that waited compares it."""
+        self.closings = 0  # how often a vault was closed; a request that waited compares it
         self.when_over: Callable[[Vault, list[Record]], None] = lambda _vault, _over: None
-        self.when_changed: Callable[[], None] = lambda: None  # opened, closed, locked or unlocked
+        self.observers: list[Callable[[], None]] = []
         for vault in self.each.values():
             vault.install_header(vault.read_header())
+
+    def when_changed(self) -> None:
+        """Call the observers: something was opened, closed, locked or unlocked."""
+        for observe in self.observers:
+            observe()
 
     def now(self) -> Now:
         """Return the time by all clocks."""
@@ -159,10 +162,7 @@ class Vaults:
         return Failure("not-found", what, "`auth login`")
 
     async def save(self, vault: Vault, change: Change, wall: int) -> None:
-        """Apply `change` to a vault's records and save them, without the hidden ones.
-
-        `changing` must be held. Raise as `change`.
-        """
+        """Save a vault's visible records, changed; `changing` must be held. Raise as `change`."""
         hidden = dict(self._hidden[vault.provider])
 
         def visible(held: dict[Key, Record]) -> dict[Key, Record]:

@@ -1,4 +1,8 @@
-"""The body of a vault: the records, and what the vault vouches for of the audit log.
+"""The body of a vault: the records, and what the vault knows of the audit log.
+
+A vault knows the chains of the log, by which changed or lost lines are noticed; docs/AUDIT.md explains
+them. A chain's key is sealed like a secret of a record, under the vault's data key and bound to the
+vault and the chain; opening a vault does not open it.
 
 Pure, on values that msgpack has read. Raises ValueError for everything that docs/VAULT.md does not
 allow.
@@ -6,20 +10,71 @@ allow.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tokenward_agent.vault import audit_anchor as vouched_of
 from tokenward_agent.vault import record as records_of
-from tokenward_agent.vault.audit_anchor import CHAINS, AuditAnchor
-from tokenward_agent.vault.record import Record  # noqa: TC001 - NamedTuple reads its annotations
+from tokenward_agent.vault.record import LATEST, Record
+from tokenward_agent.vault.sealing import KEY_SIZE, OVERHEAD, context
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tokenward_agent.vault.record import Key
+    from tokenward_agent.vault.sealing import Buffer
 
+    MakeAnchors = Callable[[str, tuple["AuditAnchor", ...], Buffer], tuple["AuditAnchor", ...]]
+    """Makes the chains for a vault's next save, from its id, its present chains and its key."""
     Records = dict[Key, Record]
+
+CHAINS: Final = 600  # most chains that a vault vouches for: those of two logs at their longest
+NAME_DIGITS: Final = 16
+MAC_SIZE: Final = 32
+_DIGITS: Final = frozenset("0123456789abcdef")
+
+
+class AuditAnchor(NamedTuple):
+    """One chain: its `name` and that of its `log`, 16 hex digits each.
+
+    `key` is the sealed key of the line after the `first` lines. `lines` is the number of the last
+    line that the vault knows, `file` the number of that line's file, `mac` its MAC; 0, 0 and b"" if
+    it knows none.
+    """
+
+    name: str
+    log: str
+    first: int
+    key: bytes
+    lines: int
+    file: int
+    mac: bytes
+
+    def __repr__(self) -> str:
+        return f"AuditAnchor({self.name!r}, {self.first} to {self.lines})"
+
+
+def key_context(vault_id: str, name: str, first: int) -> bytes:
+    """Return the context of a chain's key."""
+    return context(b"tokenward chain", vault_id, name, first)
+
+
+def anchor_from_values(values: object) -> AuditAnchor:
+    """Return the chain in *values*, as read from a vault. Raise ValueError."""
+    if not isinstance(values, list) or len(values) != len(AuditAnchor._fields):
+        raise ValueError("a chain is not an array of seven")
+    name, log, first, key, lines, file, mac = values
+    for text in (name, log):
+        if type(text) is not str or len(text) != NAME_DIGITS or not _DIGITS.issuperset(text):
+            raise ValueError(f"a chain's name is not {NAME_DIGITS} hex digits")
+    for number in (first, lines, file):
+        if type(number) is not int or not 0 <= number < LATEST:
+            raise ValueError("a chain's number is not a whole number")
+    if type(key) is not bytes or len(key) != KEY_SIZE + OVERHEAD:
+        raise ValueError("a chain's key is not a sealed key")
+    if type(mac) is not bytes or len(mac) not in {0, MAC_SIZE} or bool(mac) != bool(lines):
+        raise ValueError("a chain's last MAC is not valid")
+    if lines < first:
+        raise ValueError("a chain ends before it begins")
+    return AuditAnchor(name, log, first, key, lines, file, mac)
 
 
 class Body(NamedTuple):
@@ -47,7 +102,7 @@ def from_values(values: Any, version: int) -> Body:
     keys = {"records", "chains"} if version > 2 else {"records"}
     if not isinstance(values, dict) or values.keys() != keys:
         raise ValueError("a field is missing or unknown")
-    chains = tuple(map(vouched_of.from_values, _array(values.get("chains", []))))
+    chains = tuple(map(anchor_from_values, _array(values.get("chains", []))))
     if len(chains) > CHAINS:
         raise ValueError("it vouches for too many chains")
     return Body(_records(_array(values["records"]), 8 if version > 3 else 7), chains)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from typing import TYPE_CHECKING
 
 from tokenward_agent.arena import wipe
 from tokenward_agent.vault.errors import VaultError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -37,10 +37,7 @@ class DataKey:
 
     @contextlib.contextmanager
     def use(self, epoch: int | None = None) -> Iterator[memoryview]:
-        """Lend the key for a moment.
-
-        Raise VaultError with code `locked` if it is not held, or was wiped since *epoch*.
-        """
+        """Lend the key. Raise VaultError, `locked`, if it is not held, or wiped since *epoch*."""
         with self._lock:
             if not self.held or epoch not in (None, self.epoch):
                 raise self.closed_error()

@@ -9,26 +9,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from typing import TYPE_CHECKING, Final
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
 
 RESTORE: Final = "`auth restore --previous` restores the previous generation, if one was kept"
 
 
 class VaultError(Exception):
-    """A vault cannot be read or written.
-
-    `code` is a code of the wire: `vault`, `read-only`, `busy` or `locked`. `hint` may be empty.
-    """
+    """A vault cannot be used; `code` is `vault`, `read-only`, `busy` or `locked` of the wire."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.code = code
-        self.message = message
-        self.hint = hint
+        self.code, self.message, self.hint = code, message, hint
 
 
 class Damaged(VaultError):  # noqa: N818 - it says what a file is

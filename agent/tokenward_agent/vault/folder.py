@@ -13,13 +13,13 @@ import fcntl
 import os
 import stat
 import sys
+from typing import TYPE_CHECKING
 
 from tokenward_agent.vault.errors import VaultError, explain, explaining
 from tokenward_os.files import SAFE
 
 assert sys.platform != "win32"  # noqa: S101 - type checkers follow it
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

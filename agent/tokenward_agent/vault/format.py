@@ -20,7 +20,7 @@ Pure; raises VaultError with code `vault` for every fault.
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgpack
 
@@ -32,10 +32,7 @@ from tokenward_agent.vault.record import LATEST
 from tokenward_agent.vault.sealing import NONCE_SIZE, OVERHEAD, Tampered, open_listing, seal
 from tokenward_agent.vault.slot import PARAMETERS, Slot
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from tokenward_agent.vault.body import Body
     from tokenward_agent.vault.sealing import Buffer
 
@@ -49,12 +46,7 @@ HEAD_BYTES: Final = 32 + HEADER_BYTES + NONCE_SIZE
 PROVIDERS: Final = ("keyring", "disabled")
 
 _MAGIC: Final = b"tokenward-vault "
-_KEYS: Final = {
-    1: {"vault", "provider", "generation", "slots"},
-    2: {"vault", "provider", "generation", "seen", "slots"},
-    3: {"vault", "provider", "generation", "seen", "slots"},
-    4: {"vault", "provider", "generation", "seen", "slots"},
-}
+_KEYS: Final = {"vault", "provider", "generation", "seen", "slots"}
 
 
 class Header(NamedTuple):
@@ -132,17 +124,14 @@ def parse_head(data: Buffer, path: str) -> Head:
     if length > HEADER_BYTES or size + NONCE_SIZE > len(view):
         raise damaged_error(path, "it was cut off or its header is too long")
     try:
-        header = _header(_unpack(view[begin:size], HEADER_BYTES), _KEYS[version])
+        header = _header(_unpack(view[begin:size], HEADER_BYTES), version)
     except ValueError as error:
         raise damaged_error(path, f"its header is wrong: {error}") from None
     return Head(header, version, size, bytes(view[size : size + NONCE_SIZE]))
 
 
 def parse_body(data: Buffer, head: Head, data_key: Buffer, path: str) -> Body:
-    """Open the body of a whole file and return it.
-
-    Raise VaultError if the key is not the vault's or any byte of the file was changed.
-    """
+    """Open the body of a whole file. Raise VaultError for another key or any changed byte."""
     view = memoryview(data)
     try:
         listing = open_listing(data_key, view[head.size :], bytes(view[: head.size]))
@@ -159,7 +148,8 @@ def damaged_error(path: str, reason: str) -> Damaged:
     return Damaged(f"{path} cannot be read: {reason}.")
 
 
-def _header(values: Any, keys: set[str]) -> Header:
+def _header(values: Any, version: int) -> Header:
+    keys = _KEYS if version > 1 else _KEYS - {"seen"}
     if not isinstance(values, dict) or values.keys() != keys:
         raise ValueError("a field is missing or unknown")
     vault_id, provider, generation = values["vault"], values["provider"], values["generation"]

@@ -1,27 +1,33 @@
-"""One credential in a vault: its service and user, its end, and its sealed secret.
+"""One credential in a vault: its service and user, its lifetime, and its sealed secret.
 
 A record is immutable. Its secret is sealed under the vault's data key and bound to the vault,
 service and user name. So neither a record nor its `repr` holds anything readable without the key,
 and a secret that was moved to another record does not open. An *adopted* credential has no secret
 here: it stays in its keyring. A secret that is *never shown* is only used to make attenuated
-tokens.
+tokens. `check` and `from_values` refuse what docs/VAULT.md does not allow; records are checked in the
+same way when they are written and read.
 
-`check` and `from_values` refuse what docs/VAULT.md does not allow; records are checked in the same
-way when they are written and read.
+A lifetime ends by the wall clock and by the boot clock. In the boot in which it began, it is over as
+soon as either clock says so: setting the wall clock back does not prolong it, and time asleep counts.
+In any other boot only the wall clock counts, and never as earlier than the latest wall time that the
+vault has seen: so a machine that starts in 1970 revives nothing. If the system does not name its
+boots, every boot counts as another one. The price: after a save under a wall clock set far ahead,
+lifetimes end early in later boots. That errs on the safe side, and the user can log in again.
+
+Pure: the time is an argument. All times are whole seconds.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from tokenward_agent.vault.lifetime import Lifetime
 from tokenward_agent.vault.sealing import OVERHEAD, context
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     Key = tuple[str, str]
+
+LONGEST: Final = 100 * 366 * 86_400  # seconds; a longer lifetime is refused
+
 
 SERVICE_BYTES: Final = 2048
 USERNAME_BYTES: Final = 1024
@@ -31,6 +37,39 @@ LATEST: Final = 1 << 53
 """Every time in a vault is below this many seconds: an integer in every language."""
 
 _READERS: Final = ("keyring", "subprocess")
+
+
+class Now(NamedTuple):
+    """The time: `wall` since 1970 UTC, `boot` since start with sleep, and the name of the boot."""
+
+    wall: int
+    boot: int
+    boot_id: str
+
+
+class Lifetime(NamedTuple):
+    """The end of a credential by both clocks; `boot_end` is of the boot `boot_id`."""
+
+    wall_end: int
+    boot_id: str
+    boot_end: int
+
+    @classmethod
+    def beginning(cls, now: Now, seconds: int) -> Self:
+        """Return the lifetime that ends in 1 to LONGEST *seconds* from *now*. Raise ValueError."""
+        if not 1 <= seconds <= LONGEST:
+            raise ValueError("a lifetime lasts from one second to a hundred years")
+        return cls(now.wall + seconds, now.boot_id, now.boot + seconds)
+
+    def remaining_seconds(self, now: Now, seen: int) -> int:
+        """Return the seconds left, 0 or less if over; *seen* is the vault's latest wall time."""
+        if self.boot_id and self.boot_id == now.boot_id:
+            return min(self.boot_end - now.boot, self.wall_end - now.wall)
+        return self.wall_end - max(now.wall, seen)
+
+    def is_over(self, now: Now, seen: int) -> bool:
+        """Tell whether it has ended; *seen* is the vault's latest wall time."""
+        return self.remaining_seconds(now, seen) <= 0
 
 
 class AdoptedSource(NamedTuple):

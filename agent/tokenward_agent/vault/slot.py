@@ -20,16 +20,14 @@ runs a program nor reads a keyring item because a slot names it (store/slot_keys
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tokenward_agent.vault.errors import WrongKey
 from tokenward_agent.vault.sealing import KEY_SIZE, OVERHEAD, Tampered, context, open_into, seal
 from tokenward_protocol.passphrases import LIMITS, SALT_SIZE
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Final
 
     from tokenward_agent.vault.sealing import Buffer
 

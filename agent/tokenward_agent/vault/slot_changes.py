@@ -5,21 +5,19 @@ Runs in a thread, like every save (vault.py); the vault must be open.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokenward_agent.arena import wipe
-from tokenward_agent.vault.audit_anchor import key_context
-from tokenward_agent.vault.body import Body
+from tokenward_agent.vault.body import Body, key_context
 from tokenward_agent.vault.record import secret_context
 from tokenward_agent.vault.sealing import fill_random, seal
 from tokenward_agent.vault.slot import wrap
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tokenward_agent.vault.audit_anchor import AuditAnchor
+    from tokenward_agent.vault.file import Prepared
     from tokenward_agent.vault.format import Header
-    from tokenward_agent.vault.record import Record
-    from tokenward_agent.vault.saver import Prepared
     from tokenward_agent.vault.sealing import Buffer
     from tokenward_agent.vault.slot import Param
     from tokenward_agent.vault.vault import Vault
@@ -51,42 +49,27 @@ def rekey(
 
     def with_new_key(header: Header, body: Body) -> tuple[Header, Body]:
         fill_random(new_key)
-        fresh = {
-            key: _reseal(vault, header.vault_id, record, new_key, scratch)
-            for key, record in body.records.items()
-        }
-        chains = tuple(
-            _reseal_anchor(vault, header.vault_id, entry, new_key, scratch) for entry in body.chains
-        )
-        wrapped = tuple(wrap(*slot, new_key, header.vault_id) for slot in slots)
-        return header._replace(slots=wrapped), Body(fresh, chains)
+        vault_id, fresh, chains = header.vault_id, dict(body.records), list(body.chains)
+
+        def reseal(size: int, place: bytes) -> bytes:
+            try:
+                return seal(new_key, scratch[:size], place)
+            finally:
+                wipe(scratch[:size])
+
+        for key, record in body.records.items():
+            if record.secret is not None:
+                place = secret_context(vault_id, *key)
+                secret = reseal(vault.open_secret(record, scratch), place)
+                fresh[key] = record._replace(secret=secret)
+        for at, entry in enumerate(body.chains):
+            place = key_context(vault_id, entry.name, entry.first)
+            chains[at] = entry._replace(key=reseal(vault.open_chain(entry, scratch), place))
+        wrapped = tuple(wrap(*slot, new_key, vault_id) for slot in slots)
+        return header._replace(slots=wrapped), Body(fresh, tuple(chains))
 
     try:
         return vault.write(with_new_key, now, new_key)
     except BaseException:
         wipe(new_key)
         raise
-
-
-def _reseal(
-    vault: Vault, vault_id: str, record: Record, new_key: memoryview, scratch: memoryview
-) -> Record:
-    if record.secret is None:
-        return record
-    size = vault.open_secret(record, scratch)
-    try:
-        place = secret_context(vault_id, record.service, record.username)
-        return record._replace(secret=seal(new_key, scratch[:size], place))
-    finally:
-        wipe(scratch[:size])
-
-
-def _reseal_anchor(
-    vault: Vault, vault_id: str, entry: AuditAnchor, new_key: memoryview, scratch: memoryview
-) -> AuditAnchor:
-    size = vault.open_chain(entry, scratch)
-    try:
-        place = key_context(vault_id, entry.name, entry.first)
-        return entry._replace(key=seal(new_key, scratch[:size], place))
-    finally:
-        wipe(scratch[:size])

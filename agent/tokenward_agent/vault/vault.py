@@ -6,34 +6,31 @@ Closing wipes the key, and what is left does not open.
 Methods that touch the disk are for a thread: they change nothing here and return a `Prepared`,
 which the caller passes to `adopt` on the thread that reads the records. Only one such pair may run
 at a time for a vault; reading and `close` need not wait. A vault that was closed meanwhile stays
-closed: the save is on the disk, and `adopt` returns False. saver.py has the rules of a save, and
+closed: the save is on the disk, and `adopt` returns False. file.py has the rules of a save, and
 says why a change may be applied more than once.
 """
 
 from __future__ import annotations
 
-from tokenward_agent.vault.audit_anchor import key_context
-from tokenward_agent.vault.body import Body
+from typing import TYPE_CHECKING, Literal
+
+from tokenward_agent.vault.body import Body, key_context
 from tokenward_agent.vault.data_key import DataKey
 from tokenward_agent.vault.errors import VaultError
-from tokenward_agent.vault.file import parse_head_of, read_head, read_vault
+from tokenward_agent.vault.file import Prepared, VaultSaver, parse_head_of, read_head, read_vault
 from tokenward_agent.vault.format import Header, damaged_error, new_vault_id, serialise
 from tokenward_agent.vault.record import secret_context
-from tokenward_agent.vault.saver import Prepared, VaultSaver
 from tokenward_agent.vault.sealing import Tampered, fill_random, open_into, seal
 from tokenward_agent.vault.slot import unwrap_into, wrap
 
 __all__ = ["Prepared", "Vault"]
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Literal
 
-    from tokenward_agent.vault.audit_anchor import AuditAnchor, MakeAnchors
-    from tokenward_agent.vault.body import Records
+    from tokenward_agent.vault.body import AuditAnchor, MakeAnchors, Records
+    from tokenward_agent.vault.file import WholeChange
     from tokenward_agent.vault.record import Key, Record
-    from tokenward_agent.vault.saver import WholeChange
     from tokenward_agent.vault.sealing import Buffer
     from tokenward_agent.vault.slot import Param, Slot
     from tokenward_agent.vault.storage import Storage

@@ -8,6 +8,7 @@ so such a step is repeated for a moment.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Final
 
 assert sys.platform == "win32"
 
@@ -22,14 +23,10 @@ from tokenward_agent.files import open_file
 from tokenward_agent.vault.errors import VaultError, explain, explaining
 from tokenward_os.windows import calls
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Final
 
-_PATIENCE: Final = 2.0
-"""Seconds to wait for another process that has a file open."""
-
+_PATIENCE: Final = 2.0  # seconds to wait for another process that has a file open
 _IN_USE: Final = (calls.ERROR_ACCESS_DENIED, calls.ERROR_SHARING_VIOLATION)
 
 

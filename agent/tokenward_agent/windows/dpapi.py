@@ -7,6 +7,7 @@ keeps them from being used for anything else.
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 assert sys.platform == "win32"
 
@@ -14,10 +15,6 @@ import ctypes
 from ctypes import POINTER, c_void_p, wintypes
 
 from tokenward_os.windows import calls
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
 
 _PURPOSE: Final = b"tokenward vault key"
 _ASK_NOBODY: Final = 1  # CRYPTPROTECT_UI_FORBIDDEN

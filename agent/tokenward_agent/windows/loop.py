@@ -10,6 +10,7 @@ is there; the callback then reads it. Nothing of asyncio is replaced.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 assert sys.platform == "win32"
 
@@ -19,10 +20,8 @@ from asyncio.windows_events import IocpProactor
 
 from tokenward_agent.windows.pipe import ENDS
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from tokenward_agent.windows.pipe import Pipe, PipeListener
 

@@ -8,6 +8,7 @@ Windows refuses to lock, the memory is ``unlocked: REASON``.
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 assert sys.platform == "win32"
 
@@ -17,13 +18,7 @@ from ctypes import c_int, c_ulong, c_void_p
 
 from tokenward_os.windows import calls
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
-
-_BESIDES: Final = 16 << 20
-"""Bytes of the working set for everything else."""
-
+_BESIDES: Final = 16 << 20  # bytes of the working set for everything else
 _SYSTEM_PREFERRED: Final = 2  # BCRYPT_USE_SYSTEM_PREFERRED_RNG
 _random = calls.typed(
     ctypes.WinDLL("bcrypt"), "BCryptGenRandom", c_int, c_void_p, c_void_p, c_ulong, c_ulong

@@ -17,6 +17,7 @@ The loop waits for data (loop.py), by `wait`.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any, Final
 
 assert sys.platform == "win32"
 
@@ -28,10 +29,8 @@ from weakref import WeakValueDictionary
 
 from tokenward_os.windows import calls
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio.windows_events import IocpProactor
-    from typing import Any, Final
 
     from tokenward_agent.windows.security import Descriptor
 

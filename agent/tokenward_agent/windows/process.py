@@ -22,20 +22,22 @@ from ctypes import wintypes
 
 from tokenward_agent.windows.security import Descriptor
 from tokenward_os.windows import calls
-from tokenward_os.windows.owners import own_sid
+from tokenward_os.windows.calls import own_sid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
 _DACL: Final = 0x80000004  # DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION
-_RIGHTS: Final = 0x00101001
-"""SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_TERMINATE."""
-
+_RIGHTS: Final = 0x00101001  # SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_TERMINATE
 _QUIET: Final = 0x8003  # SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX
 _PATH: Final = 32768
 _TICKS: Final = 10_000_000  # a FILETIME counts tenths of microseconds
 _TO_1970: Final = 11_644_473_600  # seconds from 1601, the epoch of FILETIME
+
+
+_EXTENDED_LIMITS: Final = 9  # JobObjectExtendedLimitInformation
+_KILL_ON_CLOSE: Final = 0x2000  # JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
 
 
 def access_list_for(sid: str) -> str:
@@ -62,10 +64,7 @@ def has_debugger() -> bool:
 
 
 def executable_of(pid: int) -> tuple[str, float]:
-    """Return the path of a process' program, and its start in seconds since 1970.
-
-    Raises OSError if it has ended or may not be read.
-    """
+    """Return the path of a process' program, and its start since 1970. Raises OSError."""
     process = calls.open_process(calls.PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
     if not process:
         raise calls.last_error()
@@ -80,3 +79,41 @@ def executable_of(pid: int) -> tuple[str, float]:
         calls.close_handle(process)
     ticks = began.dwHighDateTime << 32 | began.dwLowDateTime
     return path.value, ticks / _TICKS - _TO_1970
+
+
+class _Limits(ctypes.Structure):
+    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION of winnt.h; only its flags are used."""
+
+    _fields_ = (
+        ("times", ctypes.c_int64 * 2),
+        ("flags", ctypes.c_uint32),
+        ("sets", ctypes.c_size_t * 2),
+        ("processes", ctypes.c_uint32),
+        ("affinity", ctypes.c_size_t),
+        ("classes", ctypes.c_uint32 * 2),
+        ("io", ctypes.c_uint64 * 6),
+        ("memory", ctypes.c_size_t * 4),
+    )
+
+
+class Job:
+    """An empty job, which ends with this process at the latest."""
+
+    def __init__(self) -> None:
+        """Create the job. Raises OSError."""
+        self._handle = calls.create_job(None, None)
+        if not self._handle:
+            raise calls.last_error()
+        limits = _Limits(flags=_KILL_ON_CLOSE)
+        size = ctypes.sizeof(limits)
+        calls.set_job(self._handle, _EXTENDED_LIMITS, ctypes.byref(limits), size)
+
+    def take(self, process: int) -> None:
+        """Put a process into the job, by its handle. Raises OSError."""
+        if not calls.assign_to_job(self._handle, process):
+            raise calls.last_error()
+
+    def end(self) -> None:
+        """End every process of the job."""
+        calls.end_job(self._handle, 1)
+        calls.close_handle(self._handle)

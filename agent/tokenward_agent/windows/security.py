@@ -17,7 +17,7 @@ import weakref
 from ctypes import c_void_p, wintypes
 
 from tokenward_os.windows import calls
-from tokenward_os.windows.owners import take_text
+from tokenward_os.windows.calls import take_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ import stat
 import time
 
 from tokenward_agent.files import open_file
-from tokenward_agent.wire.listen_address import AlreadyRunning, ListenAddressError
-from tokenward_os import host
+from tokenward_agent.wire.listener import AlreadyRunning, ListenAddressError
+from tokenward_os import user
 from tokenward_protocol import places
 
 STALE_SECONDS = 7 * 24 * 3600
@@ -123,7 +123,7 @@ class Claim:
 
 def host_record_name() -> str:
     """Return the name of this host's record."""
-    return places.record_name(*host.marks())
+    return places.record_name(*user.marks())
 
 
 def _lock(path: str) -> int:

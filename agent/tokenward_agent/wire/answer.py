@@ -8,24 +8,17 @@ answer has to say so.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 import msgpack
 
-TYPE_CHECKING = False
+from tokenward_agent.failure import Failure, SecretSource
+from tokenward_protocol.frames import make_frame
+
 if TYPE_CHECKING:
-    from typing import Final, Protocol
+    import socket
 
-    from tokenward_agent.failure import Failure
     from tokenward_protocol.packing import Value
-
-    class SecretSource(Protocol):
-        """A secret that is sealed while in memory."""
-
-        size: int
-        """Bytes of the secret when open."""
-
-        def open_into(self, view: memoryview) -> None:
-            """Write the secret into `view`, `size` bytes. Raise KeyDestroyed if its key was wiped."""
-            ...
 
 
 # A path may not be UTF-8, but a header is: other bytes are shown as Python shows them.
@@ -37,9 +30,9 @@ CLOSE: Final = "close"
 
 
 class Answer:
-    """The answer to one request: the packed header and the sealed body, if any.
+    """The answer to one request: its fields as `values` and packed, and the sealed body, if any.
 
-    `values` are the fields of the header. `then` is what becomes of the connection behind it, "" for
+    `then` is what becomes of the connection behind it, "" for
     nothing: CLOSE closes it, KEEP keeps it from being closed as idle when there are too many.
     """
 
@@ -68,3 +61,23 @@ def failure_answer(number: int, failure: Failure) -> Answer:
         **failure.more,
     }
     return Answer(values)
+
+
+def turn_away(listener: socket.socket, sentence: str, hint: str) -> None:
+    """Answer every client that waits now with `busy`, and close.
+
+    Without an answer, a service manager would see them wait and start one process after another.
+    """
+    answer = make_frame(failure_answer(0, Failure("busy", sentence, hint)).header, b"")
+    listener.setblocking(False)
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return
+        with client:
+            client.setblocking(False)
+            try:
+                client.send(answer)
+            except OSError:
+                continue

@@ -15,58 +15,42 @@ does so without a readable secret:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Protocol
+
 from tokenward_agent.arena import wipe
 from tokenward_agent.failure import Failure, KeyDestroyed
 from tokenward_agent.wire.answer import CLOSE, KEEP, Answer, failure_answer
 from tokenward_agent.wire.request import BadRequest, read_request
-from tokenward_protocol.errors import LocalError, RemoteError
+from tokenward_protocol import LocalError, RemoteError
 from tokenward_protocol.frames import PREFIX, find_frame, make_prefix
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     import socket
     from collections.abc import Awaitable, Coroutine
-    from typing import Protocol
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.wire.request import Request
 
-    class ConnectionOwner(Protocol):
-        """The server, as far as a connection needs it."""
-
+    class _Server(Protocol):  # as far as a connection needs it
         loop: asyncio.AbstractEventLoop
         arena: Arena
         input: memoryview
         output: memoryview
 
-        def note_activity(self, connection: Connection, /) -> None:
-            """Note that a connection sent something."""
-
+        def note_activity(self, connection: Connection, /) -> None: ...
         def dispatch_request(
             self, connection: Connection, request: Request, body: memoryview, /
-        ) -> Answer | Awaitable[Answer]:
-            """Return the answer to a request, or an awaitable of it."""
-            ...
-
-        def refusal(self, error: BadRequest, /) -> Answer:
-            """Return the answer to an invalid header."""
-            ...
-
+        ) -> Answer | Awaitable[Answer]: ...
+        def refusal(self, error: BadRequest, /) -> Answer: ...
         def reserve(
             self, wanting: Connection, block: memoryview | None, size: int, /
-        ) -> memoryview | None:
-            """Return a block for a connection's unfinished frame; None if it was closed."""
-
-        def start_task(self, coroutine: Coroutine[None, None, None], /) -> None:
-            """Run a request that takes time as a task."""
-
-        def forget_connection(self, connection: Connection, /) -> None:
-            """Forget a connection."""
+        ) -> memoryview | None: ...
+        def start_task(self, coroutine: Coroutine[None, None, None], /) -> None: ...
+        def forget_connection(self, connection: Connection, /) -> None: ...
 
 
-FRAME_SECONDS = 5.0
-"""Longest time from a frame's first byte to its last."""
+FRAME_SECONDS = 5.0  # longest time from a frame's first byte to its last
 
 
 class Connection:
@@ -77,7 +61,7 @@ class Connection:
         *("busy", "is_kept"),
     )
 
-    def __init__(self, server: ConnectionOwner, sock: socket.socket) -> None:
+    def __init__(self, server: _Server, sock: socket.socket) -> None:
         self._server = server
         self._sock: socket.socket | None = sock
         self._fd = sock.fileno()  # for the loop, which would call repr() on a socket object
@@ -122,7 +106,7 @@ class Connection:
             return
         except OSError:
             size = 0
-        if size == 0:
+        if not size:
             self.close()
             return
         self._server.note_activity(self)

@@ -7,12 +7,10 @@ displace no others.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from tokenward_agent.wire import peer_uid
 from tokenward_os.files import uid
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable
@@ -25,9 +23,17 @@ if TYPE_CHECKING:
     AdmitsUid = Callable[[int], bool]
 
 
+class ListenAddressError(Exception):
+    """The agent cannot listen there; the text is one sentence for the user."""
+
+
+class AlreadyRunning(Exception):  # noqa: N818 - not a fault: another agent serves
+    """Another agent serves what the text names: this address, or this credentials directory."""
+
+
 def is_own_user(peer: int) -> bool:
-    """Tell whether a peer is the agent's own user."""
-    return peer_uid.is_admitted(peer, uid())
+    """Tell whether a peer is the agent's own user; no other is admitted, not even root."""
+    return peer == uid()
 
 
 def identify_nobody(_sock: socket.socket) -> None:

@@ -8,8 +8,7 @@ if sys.platform == "win32":
     from tokenward_agent.wire.pipe_address import PipeAddress as ListenAddress
     from tokenward_agent.wire.pipe_address import SharedAddress, address, own_directory
 else:
-    from tokenward_agent.wire.shared_address import SharedAddress
+    from tokenward_agent.wire.socket_address import SharedAddress, address, own_directory
     from tokenward_agent.wire.socket_address import SocketAddress as ListenAddress
-    from tokenward_agent.wire.socket_address import address, own_directory
 
 __all__ = ["ListenAddress", "SharedAddress", "address", "own_directory"]

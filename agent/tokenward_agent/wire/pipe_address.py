@@ -10,6 +10,7 @@ handle closes, so nothing stale is left.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 assert sys.platform == "win32"
 
@@ -19,12 +20,11 @@ from typing import cast
 from tokenward_agent.failure import Failure
 from tokenward_agent.windows.pipe import PipeListener
 from tokenward_agent.windows.security import Descriptor, single_user_sddl
-from tokenward_agent.wire.listen_address import AlreadyRunning, ListenAddressError
+from tokenward_agent.wire.listener import AlreadyRunning, ListenAddressError
 from tokenward_os.windows import calls
-from tokenward_os.windows.owners import own_sid
+from tokenward_os.windows.calls import own_sid
 from tokenward_protocol import places
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
@@ -60,13 +60,7 @@ def own_directory(path: str) -> str:
 class PipeAddress:
     """One address, held by this process from `__init__` to `release`."""
 
-    def __init__(
-        self,
-        path: str,
-        _handed: socket.socket | None = None,
-        _state: str | None = None,
-        _directory: str | None = None,
-    ) -> None:
+    def __init__(self, path: str, *_others: object) -> None:
         """Take the name; no service manager hands pipes over, and no variable names another one.
 
         Raise AlreadyRunning if another agent holds the address, ListenAddressError if it cannot be used.

@@ -12,8 +12,7 @@ from __future__ import annotations
 import re
 from typing import TypeVar
 
-from tokenward_protocol import WIRE_VERSION
-from tokenward_protocol.errors import RemoteError
+from tokenward_protocol import WIRE_VERSION, RemoteError
 from tokenward_protocol.messages import (
     COMMON,
     COUNT,
@@ -61,10 +60,7 @@ class Request:
     def __init__(
         self, op: str, number: int, directory: str, arguments: dict[str, str | int | bool]
     ) -> None:
-        self.op = op
-        self.number = number
-        self.directory = directory
-        self.arguments = arguments
+        self.op, self.number, self.directory, self.arguments = op, number, directory, arguments
         self.peer: object = None
 
     def text(self, name: str) -> str | None:
@@ -91,10 +87,7 @@ class BadRequest(RemoteError):  # noqa: N818 - it is refused; whose fault it is,
 
 
 def read_request(header: memoryview, body: int) -> Request:
-    """Read a header, a view of a mapping or of bytes, whose frame has `body` bytes of body.
-
-    Raise BadRequest with the code for the answer.
-    """
+    """Read a header in place, whose frame has `body` bytes of body. Raise BadRequest."""
     reader = Reader(header)
     found: dict[str, str | int | bool] = {}
     try:
@@ -153,30 +146,23 @@ def _read_argument(reader: Reader, name: str, kind: str) -> str | int | bool:
 
 def _validate(found: dict[str, str | int | bool], body: int) -> Request:
     """Compare the header as a whole with the vocabulary."""
-    if found.pop("v", None) != WIRE_VERSION:
+    if found.get("v") != WIRE_VERSION:
         raise RemoteError("version", "The agent does not speak this version of the protocol.")
-    op, number = found.pop("op", None), found.pop("id", None)
-    directory = found.pop("dir", "")
+    op, number = found.get("op"), found.get("id")
     if not isinstance(op, str) or not isinstance(number, int):
         missing = "op" if op is None else "id"
-        if number is not None:
-            found["id"] = number
         raise RemoteError("bad-request", f"A request needs the key {missing}.")
-    known = OPS[op]
-    try:
-        for name in found:
-            if name not in known.arguments:
-                raise RemoteError("bad-request", f"A {op} request has no argument {name}.")
-        for name in known.required:
-            if name not in found:
-                raise RemoteError("bad-request", f"A {op} request needs the argument {name}.")
-        if (known.body == NO_BODY and body) or (known.body == HAS_BODY and not body):
-            has = "no" if known.body == NO_BODY else "a"
-            raise RemoteError("bad-request", f"A {op} request has {has} body.")
-    except RemoteError:
-        found["id"] = number
-        raise
-    return Request(op, number, str(directory), found)
+    known, arguments = OPS[op], {key: found[key] for key in found if key not in COMMON}
+    for name in arguments:
+        if name not in known.arguments:
+            raise RemoteError("bad-request", f"A {op} request has no argument {name}.")
+    for name in known.required:
+        if name not in arguments:
+            raise RemoteError("bad-request", f"A {op} request needs the argument {name}.")
+    if (known.body == NO_BODY and body) or (known.body == HAS_BODY and not body):
+        has = "no" if known.body == NO_BODY else "a"
+        raise RemoteError("bad-request", f"A {op} request has {has} body.")
+    return Request(op, number, str(found.get("dir", "")), arguments)
 
 
 def _quote(word: memoryview, noun: str) -> str:

@@ -14,18 +14,18 @@ import asyncio
 import errno
 import select
 import sys
+from typing import TYPE_CHECKING
 
 from tokenward_agent.arena import ArenaFull
 from tokenward_agent.failure import Failure
+from tokenward_agent.peer_credentials import uid_of
 from tokenward_agent.system import descriptor_limit
-from tokenward_agent.wire import peer_uid
 from tokenward_agent.wire.answer import Answer, failure_answer
 from tokenward_agent.wire.connection import Connection
 from tokenward_agent.wire.listener import Listener, identify_nobody
 from tokenward_protocol import WIRE_VERSION
 from tokenward_protocol.frames import MAX_BODY, MAX_HEADER, PREFIX
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Coroutine
@@ -34,19 +34,13 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.listener import Dispatch, IdentifyPeer
     from tokenward_agent.wire.request import BadRequest, Request
 
-MAX_CONNECTIONS = 2048
-"""Far more than a login session needs; each costs a descriptor and 1 KiB."""
-
-RESERVED = 64
-"""Descriptors left for saving vaults and for workers."""
-
+MAX_CONNECTIONS = 2048  # far more than a login session needs; each costs a descriptor and 1 KiB
+RESERVED = 64  # descriptors left for saving vaults and for workers
 BACKLOG = 32
 """Connections that wait in the kernel. Few, so that a client that floods the agent blocks in its
 own `connect`, and others wait only briefly."""
 
-GUESTS = 4
-"""One in so many connections may come through listeners other than the agent's own."""
-
+GUESTS = 4  # one in so many connections may come through listeners other than the agent's own
 GUEST_BYTES = 32 * 1024
 """Bytes of the arena for unfinished requests of another listener: a fetch is at most 8 KiB."""
 
@@ -73,8 +67,7 @@ class Server:
             Listener, dict[Connection, object]
         ] = {}  # with peers; the longest idle first
         self._connections: dict[Connection, tuple[Listener, dict[Connection, object]]] = {}
-        self.came = 0
-        """Connections accepted so far."""
+        self.came = 0  # connections accepted so far
         self._tasks: set[asyncio.Task[None]] = set()
         most = descriptor_limit()
         self._room = min(MAX_CONNECTIONS, most - min(RESERVED, most // 2))
@@ -135,7 +128,7 @@ class Server:
 
     def _admit(self, listener: Listener, sock: socket.socket) -> None:
         try:
-            peer = peer_uid.peer_uid(sock)
+            peer = uid_of(sock)
         except OSError:
             sock.close()
             return

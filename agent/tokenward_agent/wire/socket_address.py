@@ -21,14 +21,16 @@ import sys
 
 assert sys.platform != "win32"
 
+import contextlib
 import errno
 import fcntl
 import os
 import socket
 import stat
 
+from tokenward_agent.files import file_identity
 from tokenward_agent.wire.agent_record import AgentRecord, Claim
-from tokenward_agent.wire.listen_address import AlreadyRunning, ListenAddressError
+from tokenward_agent.wire.listener import AlreadyRunning, ListenAddressError
 from tokenward_os.files import make_private
 from tokenward_protocol import places
 
@@ -184,15 +186,6 @@ class SocketAddress:
         self._forget_record()
 
 
-def file_identity(path: str) -> tuple[int, int] | None:
-    """Return what distinguishes a file from one that replaces it; None if there is no file."""
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
 def _lock(path: str) -> int:
     """Open and lock the lock file; the descriptor holds the lock."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -232,3 +225,42 @@ def remove_dead_socket(path: str) -> None:
         except (TimeoutError, BlockingIOError):  # the listener's queue is full
             pass
     raise AlreadyRunning("this address")
+
+
+class SharedAddress:
+    """A bound socket at `path`; `release` removes it."""
+
+    def __init__(self, path: str, *, for_others: bool) -> None:
+        """Bind the socket. Raise ListenAddressError if that is impossible."""
+        self.path = path
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        umask = os.umask(0o111 if for_others else 0o177)
+        try:
+            remove_dead_socket(path)
+            self.listener.bind(path)
+            self._identity = file_identity(path)
+        except AlreadyRunning:
+            self.listener.close()
+            raise ListenAddressError("Another process listens at this socket already.") from None
+        except OSError as error:
+            self.listener.close()
+            why = error.strerror or str(error)
+            raise ListenAddressError(f"The shared socket cannot be made: {why}.") from None
+        except ListenAddressError:
+            self.listener.close()
+            raise ListenAddressError("The file at the socket's path is not a socket.") from None
+        finally:
+            os.umask(umask)
+
+    def is_valid(self) -> bool:
+        """Tell whether the socket at the path is the one that was made here."""
+        return self._identity is not None and file_identity(self.path) == self._identity
+
+    def release(self) -> None:
+        """Remove the socket if it is still this one.
+
+        If its folder no longer allows that, the file stays and does not answer.
+        """
+        if self.is_valid():
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)

@@ -22,12 +22,24 @@ WATCHED: Final = 3
 
 
 class JobError(Exception):
-    """A job failed: a `code`, one sentence, and the command that helps, if any."""
+    """A job failed: a `code`, one sentence, and the command that helps or an empty string.
+
+    Codes: `timeout`, `worker`, `not-found`, `no-keyring`, `keyring-locked`, `keyring-failed`,
+    `program-failed`, `no-screen`.
+    """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.hint = hint
+
+
+def require_fit(length: int, size: int, room: int) -> None:
+    """Raise WorkerError for an answer whose header or secret is too long for its place."""
+    if length > MAX_HEADER:
+        raise WorkerError("worker", "A worker process answered with too long a header.")
+    if size > room:
+        raise WorkerError("worker", f"A worker process answered {size} bytes instead of {room}.")
 
 
 def encode_key(key: bytes) -> bytes:
@@ -44,3 +56,7 @@ def decode_key(value: str | bytes, where: str) -> bytes:
     if len(key) != KEY_SIZE:
         raise JobError("keyring-failed", f"The answer of {where} is not a vault's key.")
     return key
+
+
+class WorkerError(JobError):
+    """A failed job, as the agent sees it."""

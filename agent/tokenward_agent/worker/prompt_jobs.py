@@ -28,18 +28,20 @@ import unicodedata
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from tokenward_agent.worker.assuan import (
+from tokenward_agent.worker.job import WATCHED, JobError
+from tokenward_agent.worker.pinentry import (
     CANCELLED,
     FULLY_CANCELLED,
     MAX_TEXT,
     NOT_CONFIRMED,
     TIMED_OUT,
+    Deadline,
     Pinentry,
     PinentryError,
+    Stopped,
+    TerminalState,
     fit_lines,
 )
-from tokenward_agent.worker.job import WATCHED, JobError
-from tokenward_agent.worker.pinentry_io import Deadline, Stopped, TerminalState
 from tokenward_protocol.messages import VARIABLES
 
 if TYPE_CHECKING:

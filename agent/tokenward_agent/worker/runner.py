@@ -7,7 +7,7 @@ loop, and at every end of a job (answer, failure, deadline, cancellation) its wh
 killed, both pipes are closed and the process is reaped.
 
 If the agent's service manager forbids the agent what a job needs, the worker is not its child
-(worker_units.py). Of each kind `AT_ONCE` workers run at a time; the other jobs wait within their own
+(service_worker.py). Of each kind `AT_ONCE` workers run at a time; the other jobs wait within their own
 deadlines, so that a stuck keyring delays only requests that need a keyring, and many requests do
 not fill the machine. A worker gets a short list of environment variables, no secret in its
 arguments, no descriptors but three (and one to watch for a hang-up), and ``/`` as its directory.
@@ -20,25 +20,25 @@ import asyncio
 import os
 import sys
 import weakref
+from typing import TYPE_CHECKING, Any, Final
 
 import cryptography
 import msgpack
 
 import tokenward_agent
 from tokenward_agent.harden import DEAF
-from tokenward_agent.worker.environment import worker_environment
-from tokenward_agent.worker.errors import WorkerError
+from tokenward_agent.worker.job import WorkerError
+from tokenward_os.user import NEEDED
+from tokenward_protocol.messages import VARIABLES
 
 if sys.platform == "win32":
     from tokenward_agent.worker.windows_worker import job_socket, run_worker
 else:
+    from tokenward_agent.worker.service_worker import job_socket
     from tokenward_agent.worker.unix_worker import run_worker
-    from tokenward_agent.worker.worker_units import job_socket
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, Final
 
     from tokenward_agent.arena import Arena
 
@@ -68,6 +68,11 @@ _ASKED: Final = {
     "consent": "The program that shows the prompt",
 }
 """What a job waits for, by its first word."""
+
+
+_ENVIRONMENT: Final = NEEDED | {*VARIABLES.values(), "PYTHON_KEYRING_BACKEND"}
+_ENVIRONMENT_PREFIXES: Final = ("LC_", "XDG_")
+_SESSION: Final = frozenset([*VARIABLES.values(), "XDG_CURRENT_DESKTOP", "XDG_RUNTIME_DIR"])
 
 
 async def run_job(
@@ -129,3 +134,19 @@ def worker_command(job: str) -> list[str]:
     if sys.version_info >= (3, 14):
         flags += ["-X", DEAF]
     return [sys.executable, *flags, _WORKER, *_SOURCES]
+
+
+def worker_environment(own: Mapping[str, str], session: Mapping[str, str]) -> dict[str, str]:
+    """Return a worker's environment: the necessary part of *own*, and the requester's *session*.
+
+    Of *session* only variables of a display or a bus count.
+    """
+    chosen = {
+        name: value
+        for name, value in own.items()
+        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
+    }
+    chosen.update((name, value) for name, value in session.items() if name in _SESSION)
+    if chosen.get("PYTHON_KEYRING_BACKEND", "").startswith("tokenward"):
+        del chosen["PYTHON_KEYRING_BACKEND"]
+    return chosen

@@ -1,11 +1,15 @@
 """One worker on Linux and macOS, from start to end: the loop writes and reads its pipes.
 
-It has a session of its own, so that ending it ends its children. Nothing here blocks the loop.
+It has a session of its own, so that ending it ends its children. Nothing here blocks the loop. Unlike
+the loop's own transports, `write_pipe` and `read_pipe_into` make no object of the bytes and keep
+nothing: they move bytes between a non-blocking descriptor and a view of the arena. Only one task at a
+time uses a descriptor.
 """
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 assert sys.platform != "win32"
 
@@ -17,15 +21,11 @@ import socket
 
 import msgpack
 
-from tokenward_agent.worker import worker_units
-from tokenward_agent.worker.errors import WorkerError
-from tokenward_agent.worker.job import MAX_HEADER, WATCHED
-from tokenward_agent.worker.pipes import read_pipe, read_pipe_into, write_pipe
+from tokenward_agent.worker import service_worker
+from tokenward_agent.worker.job import WATCHED, WorkerError, require_fit
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     Header = dict[str, Any]
 
@@ -76,7 +76,7 @@ def open_worker(
 def _connect_unit(address: str, watched: int | None, ours: contextlib.ExitStack) -> int:
     """Have a service manager start a worker; return the descriptor for request and answer."""
     try:
-        connection = worker_units.connect(address, watched)
+        connection = service_worker.connect(address, watched)
     except OSError as error:
         raise WorkerError(
             "worker",
@@ -152,13 +152,81 @@ def _reap(loop: asyncio.AbstractEventLoop, process: int, delay: float) -> None:
 async def _read_answer(descriptor: int, into: memoryview | None) -> Header:
     """Read a header into objects and the secret behind it into *into*."""
     length = int.from_bytes(await read_pipe(descriptor, 4), "big")
-    if length > MAX_HEADER:
-        raise WorkerError("worker", "A worker process answered with too long a header.")
+    require_fit(length, 0, 0)
     header: Header = msgpack.unpackb(await read_pipe(descriptor, length))
-    size: int = header["size"]
-    room = 0 if into is None else len(into)
-    if size > room:
-        raise WorkerError("worker", f"A worker process answered {size} bytes instead of {room}.")
+    require_fit(0, header["size"], len(into or b""))
     if into is not None:
-        await read_pipe_into(descriptor, into[:size])
+        await read_pipe_into(descriptor, into[: header["size"]])
     return header
+
+
+async def write_pipe(descriptor: int, data: memoryview) -> None:
+    """Write all of *data*. Raises BrokenPipeError if the reader is gone."""
+    sent = 0
+    while sent < len(data):
+        try:
+            sent += os.write(descriptor, data[sent:])
+        except BlockingIOError:
+            await _writable(descriptor)
+
+
+async def write_descriptor(channel: int, data: memoryview, descriptor: int) -> None:
+    """Write all of *data* into a Unix socket, and pass *descriptor* with it. Raises OSError."""
+    sending = socket.socket(fileno=channel)
+    try:
+        while True:
+            try:
+                sent = socket.send_fds(sending, [data], [descriptor])
+                break
+            except BlockingIOError:
+                await _writable(channel)
+    finally:
+        sending.detach()
+    await write_pipe(channel, data[sent:])
+
+
+async def read_pipe_into(descriptor: int, into: memoryview) -> None:
+    """Fill *into*. Raises EOFError if the data ends before."""
+    got = 0
+    while got < len(into):
+        try:
+            more = os.readv(descriptor, [into[got:]])
+        except BlockingIOError:
+            await _readable(descriptor)
+            continue
+        if more == 0:
+            raise EOFError
+        got += more
+
+
+async def read_pipe(descriptor: int, size: int) -> bytes:
+    """Return *size* bytes that are not secret. Raises EOFError if the data ends before."""
+    data = b""
+    while len(data) < size:
+        try:
+            more = os.read(descriptor, size - len(data))
+        except BlockingIOError:
+            await _readable(descriptor)
+            continue
+        if not more:
+            raise EOFError
+        data += more
+    return data
+
+
+async def _readable(descriptor: int) -> None:
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+async def _writable(descriptor: int) -> None:
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_writer(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_writer(descriptor)

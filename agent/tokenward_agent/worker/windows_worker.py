@@ -8,6 +8,7 @@ ended.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 assert sys.platform == "win32"
 
@@ -17,15 +18,12 @@ import subprocess
 
 import msgpack
 
-from tokenward_agent.windows.job import Job
-from tokenward_agent.worker.errors import WorkerError
-from tokenward_agent.worker.job import MAX_HEADER
+from tokenward_agent.windows.process import Job
+from tokenward_agent.worker.job import WorkerError, require_fit
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from io import FileIO
-    from typing import Any
 
     Header = dict[str, Any]
 
@@ -82,8 +80,7 @@ def _exchange(
             while sent < len(request):
                 sent += feed.write(request[sent:])
         length = int.from_bytes(_read(answers, 4), "big")
-        if length > MAX_HEADER:
-            raise WorkerError("worker", "A worker process answered with too long a header.")
+        require_fit(length, 0, 0)
         header: Header = msgpack.unpackb(_read(answers, length))
         _read_into(answers, into, header["size"])
     except EOFError:
@@ -92,9 +89,7 @@ def _exchange(
 
 
 def _read_into(answers: FileIO, into: memoryview | None, size: int) -> None:
-    room = 0 if into is None else len(into)
-    if size > room:
-        raise WorkerError("worker", f"A worker process answered {size} bytes instead of {room}.")
+    require_fit(0, size, len(into or b""))
     got = 0
     while into is not None and got < size:
         more = answers.readinto(into[got:size])

@@ -50,7 +50,7 @@ from tokenward.exec.relay_environment import (
     run_variables,
 )
 from tokenward.settings.index_definition import env_form
-from tokenward_protocol.errors import ProtocolError
+from tokenward_protocol import ProtocolError
 from tokenward_protocol.frames import PREFIX, find_frame, make_frame
 from tokenward_protocol.packing import pack, unpack
 

@@ -126,8 +126,9 @@ def _is_ours(module: str) -> bool:
 
 
 def _path_of(module: str) -> str:
-    package, _, rest = module.partition(".")
-    return f"{_PACKAGES[package]}/{rest.replace('.', '/')}.py"
+    package, *inside = module.split(".")
+    path = "/".join([_PACKAGES[package], *inside])
+    return f"{path}/__init__.py" if os.path.isdir(path) else f"{path}.py"
 
 
 def _defined_names(node: ast.stmt) -> list[str]:

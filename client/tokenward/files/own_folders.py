@@ -13,8 +13,7 @@ import sys
 from tokenward.errors import CommandError
 from tokenward_os import user
 from tokenward_os.files import make_private, uid
-from tokenward_protocol.folder_trust import FolderTrust, Identity
-from tokenward_protocol.user_ids import count_known_ids
+from tokenward_protocol.folder_trust import FolderTrust, Identity, count_known_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from time import monotonic
 
 from tokenward.errors import AgentUnreachable
 from tokenward.files import own_folders
-from tokenward_os.environment import NEEDED
 from tokenward_os.files import SAFE
+from tokenward_os.user import NEEDED
 from tokenward_protocol.messages import VARIABLES
 
 if sys.platform == "win32":

@@ -11,8 +11,7 @@ from __future__ import annotations
 from time import monotonic
 
 from tokenward.errors import AgentUnreachable, CommandError
-from tokenward_protocol import VERSION
-from tokenward_protocol.errors import LocalError, RemoteError
+from tokenward_protocol import VERSION, LocalError, RemoteError
 from tokenward_protocol.frames import PREFIX, find_frame, make_frame
 from tokenward_protocol.messages import make_request
 from tokenward_protocol.packing import unpack

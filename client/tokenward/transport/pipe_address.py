@@ -10,7 +10,7 @@ import sys
 assert sys.platform == "win32"
 
 from tokenward.errors import AgentUnreachable
-from tokenward_os.windows.owners import own_sid
+from tokenward_os.windows.calls import own_sid
 from tokenward_protocol import places
 
 TYPE_CHECKING = False

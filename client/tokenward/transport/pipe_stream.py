@@ -18,7 +18,7 @@ from time import monotonic
 
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward_os.windows import calls
-from tokenward_os.windows.owners import own_sid, owner_of
+from tokenward_os.windows.calls import own_sid, owner_of
 from tokenward_protocol.places import PIPES
 
 TYPE_CHECKING = False

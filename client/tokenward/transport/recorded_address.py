@@ -12,7 +12,7 @@ import os
 import stat
 import sys
 
-from tokenward_os import host
+from tokenward_os import user
 from tokenward_os.files import SAFE, uid
 from tokenward_protocol import places
 
@@ -45,4 +45,4 @@ def host_record_name() -> str:
     """Return the name of this host's record."""
     if sys.platform == "win32":
         raise NotImplementedError
-    return places.record_name(*host.marks())
+    return places.record_name(*user.marks())

@@ -171,10 +171,10 @@ def lifetime(text: str) -> int:
 
 def user_id(text: str) -> int:
     """Parse the value of `--uid`."""
-    from tokenward_protocol import user_ids
+    from tokenward_protocol import folder_trust
 
     try:
-        return user_ids.user_id(text)
+        return folder_trust.user_id(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
             "is not a user id, which is a number; `id -u NAME` prints one"

@@ -31,14 +31,18 @@ WAIT_TIMEOUT: Final = 258
 PROCESS_QUERY_LIMITED_INFORMATION: Final = 0x1000
 
 
+_kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+_advapi32 = ctypes.WinDLL("advapi32", use_last_error=True)
+_TOKEN_QUERY: Final = 8
+_TOKEN_USER: Final = 1
+_KERNEL_OBJECT: Final = 6
+_OWNER: Final = 1
+
+
 class SecurityAttributes(ctypes.Structure):
     """SECURITY_ATTRIBUTES of minwinbase.h."""
 
-    _fields_ = (
-        ("nLength", DWORD),
-        ("lpSecurityDescriptor", c_void_p),
-        ("bInheritHandle", BOOL),
-    )
+    _fields_ = (("nLength", DWORD), ("lpSecurityDescriptor", c_void_p), ("bInheritHandle", BOOL))
 
 
 class Overlapped(ctypes.Structure):
@@ -58,10 +62,6 @@ def last_error() -> OSError:
     return ctypes.WinError(ctypes.get_last_error())
 
 
-_kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-_advapi32 = ctypes.WinDLL("advapi32", use_last_error=True)
-
-
 def typed(library: ctypes.WinDLL, name: str, result: Any, *arguments: Any) -> Any:
     """Return a function of a DLL with its types."""
     found = getattr(library, name)
@@ -78,9 +78,7 @@ open_process = typed(_kernel32, "OpenProcess", HANDLE, DWORD, BOOL, DWORD)
 wait = typed(_kernel32, "WaitForSingleObject", DWORD, HANDLE, DWORD)
 process_times = typed(_kernel32, "GetProcessTimes", BOOL, HANDLE, *[POINTER(wintypes.FILETIME)] * 4)
 image_name = typed(
-    _kernel32,
-    "QueryFullProcessImageNameW",
-    *(BOOL, HANDLE, DWORD, wintypes.LPWSTR, POINTER(DWORD)),
+    _kernel32, "QueryFullProcessImageNameW", *(BOOL, HANDLE, DWORD, wintypes.LPWSTR, POINTER(DWORD))
 )
 debugger_present = typed(_kernel32, "CheckRemoteDebuggerPresent", BOOL, HANDLE, POINTER(BOOL))
 set_error_mode = typed(_kernel32, "SetErrorMode", DWORD, DWORD)
@@ -129,6 +127,15 @@ def create_mutex(name: str, attributes: SecurityAttributes) -> int | None:
 # Milliseconds since the machine started, sleep included, and units of 100 ns without sleep.
 tick_count = typed(_kernel32, "GetTickCount64", ctypes.c_uint64)
 unbiased_time = typed(_kernel32, "QueryUnbiasedInterruptTime", BOOL, POINTER(ctypes.c_uint64))
+
+
+def asleep_seconds() -> float:
+    """Return seconds that the machine has slept since it started, or fewer."""
+    asleep_too, awake = float(tick_count()) / 1000, ctypes.c_uint64()
+    if not unbiased_time(awake):  # read last: this process may be stopped in between
+        return 0.0
+    return max(asleep_too - awake.value / 10_000_000, 0.0)
+
 
 # Memory.
 working_set = typed(_kernel32, "SetProcessWorkingSetSize", BOOL, HANDLE, c_size_t, c_size_t)
@@ -194,3 +201,48 @@ create_job = typed(_kernel32, "CreateJobObjectW", HANDLE, c_void_p, wintypes.LPC
 set_job = typed(_kernel32, "SetInformationJobObject", BOOL, HANDLE, c_int, c_void_p, DWORD)
 assign_to_job = typed(_kernel32, "AssignProcessToJobObject", BOOL, HANDLE, HANDLE)
 end_job = typed(_kernel32, "TerminateJobObject", BOOL, HANDLE, c_ulong)
+
+
+def own_sid() -> str:
+    """Return the SID of this process' user, as text. Raises OSError."""
+    token = wintypes.HANDLE()
+    if not open_process_token(current_process(), _TOKEN_QUERY, token):
+        raise last_error()
+    try:
+        size = wintypes.DWORD()
+        token_information(token, _TOKEN_USER, None, 0, size)
+        user = ctypes.create_string_buffer(size.value)
+        if not token_information(token, _TOKEN_USER, user, size, size):
+            raise last_error()
+        return _sid_text(
+            c_void_p.from_buffer(user)
+        )  # TOKEN_USER begins with the pointer to the SID
+    finally:
+        close_handle(token)
+
+
+def owner_of(handle: int) -> str:
+    """Return the SID of the owner of a handle's object, as text. Raises OSError."""
+    owner, descriptor = c_void_p(), c_void_p()
+    code = security_info(handle, _KERNEL_OBJECT, _OWNER, owner, None, None, None, descriptor)
+    if code:
+        raise ctypes.WinError(code)
+    try:
+        return _sid_text(owner)
+    finally:
+        local_free(descriptor)
+
+
+def _sid_text(sid: c_void_p) -> str:
+    text = wintypes.LPWSTR()
+    if not sid_to_text(sid, text):
+        raise last_error()
+    return take_text(text)
+
+
+def take_text(text: wintypes.LPWSTR) -> str:
+    """Return a text that Windows allocated, and free it."""
+    try:
+        return text.value or ""
+    finally:
+        local_free(text)

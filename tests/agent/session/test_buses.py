@@ -11,7 +11,7 @@ import pytest
 from support.agents.process import Agent, NotDone
 from support.systems.message_buses import LogindStandIn, Onlooker, Program, bus
 from support.waiting import until
-from tokenward_agent.session.logind import MANAGER, PATH
+from tokenward_agent.session.watchers import MANAGER, PATH
 
 if TYPE_CHECKING:
     from collections.abc import Generator

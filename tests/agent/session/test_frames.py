@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from support.inspection.processes import own_descriptors
 from tokenward_agent.session import dbus_frames
-from tokenward_agent.session.address import socket_paths
 from tokenward_agent.session.bus import MAX_WAITING, Bus, BusError, BusGone
+from tokenward_agent.session.bus_watches import socket_paths
 from tokenward_agent.session.dbus_frames import MAX_FRAME, SIGNAL, START, BusMessage
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from tokenward_protocol.errors import RemoteError
+from tokenward_protocol import RemoteError
 from tokenward_protocol.frames import PREFIX, make_frame, read_sizes
 from tokenward_protocol.messages import make_request
 from tokenward_protocol.packing import unpack

@@ -22,7 +22,6 @@ HOT = {
     "tokenward.hot",
     "tokenward.transport.socket_stream",
     "tokenward_protocol",
-    "tokenward_protocol.errors",
     "tokenward_protocol.frames",
     "tokenward_protocol.packing",
     "tokenward_protocol.places",
@@ -76,7 +75,6 @@ _ASKING = {
     "tokenward_os.files",
     "tokenward_os.user",
     "tokenward_protocol",
-    "tokenward_protocol.errors",
     "tokenward_protocol.frames",
     "tokenward_protocol.folder_trust",
     "tokenward_protocol.messages",
@@ -84,7 +82,6 @@ _ASKING = {
     "tokenward_protocol.places",
     "tokenward_protocol.url_parts",
     "tokenward_protocol.urls",
-    "tokenward_protocol.user_ids",
 }
 """What every full command loads that asks the agent."""
 

@@ -29,7 +29,7 @@ from jeepney.io.blocking import open_dbus_connection  # type: ignore[import-unty
 from jeepney.wrappers import unwrap_msg  # type: ignore[import-untyped] # likewise
 
 from support.waiting import PATIENCE
-from tokenward_agent.session.logind import MANAGER, NAME, PATH, PROPERTIES, SESSION
+from tokenward_agent.session.watchers import MANAGER, NAME, PATH, PROPERTIES, SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Generator

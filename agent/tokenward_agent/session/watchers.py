@@ -1,17 +1,19 @@
-"""What logind reports: sleep, locked screens and the end of the user's last session.
+"""What the buses report: sleep, locked screens and the end of the user's last session.
 
-- **Sleep.** The agent holds a delay inhibitor while the machine is awake, so that it does not sleep
-  before the keys are destroyed; it releases the inhibitor then, and takes a new one after waking.
-- **A locked screen.** Of any session of this user: requested (`loginctl lock-session`) or reported
-  by the screen locker (`LockedHint`).
+- **Sleep.** The agent holds a delay inhibitor of logind while the machine is awake, so that it does
+  not sleep before the keys are destroyed; it releases the inhibitor then, and takes a new one after
+  waking.
+- **A locked screen.** Of any session of this user: requested (`loginctl lock-session`), reported to
+  logind by the screen locker (`LockedHint`), or signalled by a screen saver on the session's own bus.
+  Each desktop has one under its own name, all with the same signal.
 - **Log-out.** The user had a session and has none now. logind's own state of the user decides: it
   ignores sessions that are not the user's own logins, and knows sessions that only wait for a
   remaining process, such as an agent.
 
-Only messages from the owner of logind's name count. If logind refuses a call, the agent notices
-less.
+Only messages from the owner of a name count. If logind refuses a call, the agent notices less.
 
-Source: org.freedesktop.login1(5), systemd's "Inhibitor Locks".
+Sources: org.freedesktop.login1(5); systemd's "Inhibitor Locks"; the "Idle Inhibition Service" draft
+of freedesktop.org, and the desktops' own versions.
 """
 
 from __future__ import annotations
@@ -19,15 +21,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from typing import TYPE_CHECKING, Final
 
 from tokenward_agent.session.bus import BusError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from typing import Final
 
-    from tokenward_agent.policy.locks import LockSettings
+    from tokenward_agent.policy.rule import LockSettings
     from tokenward_agent.session.bus import Bus
     from tokenward_agent.session.dbus_frames import BusMessage
 
@@ -46,6 +47,15 @@ LOOK_SECONDS: Final = 60
 """Interval between checks of the user's state: a session may end without a signal."""
 
 
+SCREEN_SAVERS: Final = (
+    "org.freedesktop.ScreenSaver",
+    "org.gnome.ScreenSaver",
+    "org.cinnamon.ScreenSaver",
+    "org.mate.ScreenSaver",
+    "org.xfce.ScreenSaver",
+)
+
+
 class Logind:
     """Watches one bus, and locks at the events in `locks`, until that bus fails.
 
@@ -60,10 +70,7 @@ class Logind:
         lock: Callable[[str], Awaitable[None]],
         woke: Callable[[], None],
     ) -> None:
-        self._bus = bus
-        self._uid = uid
-        self._locks = locks
-        self._lock = lock
+        self._bus, self._uid, self._locks, self._lock = bus, uid, locks, lock
         self._woke = woke
         self._inhibitor: int | None = None
         self._logged_in = False
@@ -190,3 +197,26 @@ def _tolerating_refusal() -> Iterator[None]:
     except BusError as error:
         if not error.refused:
             raise
+
+
+class ScreenSaver:
+    """Watches one bus, and locks if `locks` says so, until that bus fails."""
+
+    def __init__(
+        self, bus: Bus, locks: LockSettings, lock: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._bus = bus
+        self._names = SCREEN_SAVERS if locks.screen else ()
+        self._lock = lock
+
+    async def watch(self) -> None:
+        """Watch for ever. Raises BusError."""
+        for name in self._names:
+            await self._bus.subscribe(sender=name, interface=name, member="ActiveChanged")
+            await self._bus.follow_owner(name)
+        while True:
+            message = await self._bus.next_signal()
+            name, _, member = message.name.rpartition(".")
+            active = member == "ActiveChanged" and message.body == (True,)
+            if active and name in self._names and self._bus.is_from_owner(message, name):
+                await self._lock("screen")

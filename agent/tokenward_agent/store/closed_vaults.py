@@ -1,14 +1,19 @@
-"""Which origins have something in a vault, known while it is closed: a list of keyed hashes.
+"""What is known of a vault while it is closed: what it holds, and what of that must not come back.
 
 Other tools may answer for origins that were never stored here, but a closed vault does not tell
 what it holds. So the state folder has for each vault a keyed hash of every origin (scheme, host and
 port) or opaque service, with the vault's id and generation. The list is written when an open vault
 is read or saved. A list of another vault or generation says nothing: the file was changed elsewhere
 or replaced by a backup. Stale lists are recognised by that, so the list need not survive a power
-cut.
+cut. The key is beside the hashes: a process that can read the file can test host names against it,
+but learns neither paths nor user names. The list protects nothing, and no credential depends on it.
 
-The key is beside the hashes: a process that can read the file can test host names against it, but
-learns neither paths nor user names. The list protects nothing, and no credential depends on it.
+A vault that was closed may hold an older credential of a service and user name that was logged out.
+An expired record leaves the vault a moment later, or not at all if that cannot be written; by then
+the clock may have been set back, and the agent locked or killed. A tombstone, which names service and
+user name by a digest, says up to which time records are gone. It stays until the vault was opened and
+those records were removed. Tombstones keep the order, not a secret: a process that can remove them
+can use the older vault anyway.
 """
 
 from __future__ import annotations
@@ -17,19 +22,17 @@ import contextlib
 import hashlib
 import json
 import os
+from typing import TYPE_CHECKING, Final
 
-from tokenward_agent.store.state_files import read_object, write
+from tokenward_agent.files import read_object, replace, write
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Final
 
+    from tokenward_agent.vault.record import Key, Record
     from tokenward_agent.vault.vault import Vault
 
-NAME: Final = "stored.json"
-"""The file's name in the state folder; small clients read it, too."""
-
+NAME: Final = "stored.json"  # the file's name in the state folder; small clients read it, too
 _SIZE: Final = 16
 
 
@@ -98,3 +101,47 @@ def _read_key(held: dict[str, object]) -> bytes | None:
 
 def _hash(key: bytes, text: str) -> str:
     return hashlib.blake2s(text.encode(), key=key, digest_size=_SIZE).hexdigest()
+
+
+class Tombstones:
+    """The tombstones of the vault of `provider`, in the folder `state`."""
+
+    def __init__(self, state: str, provider: str) -> None:
+        self._path = os.path.join(state, f"{provider}.tombstones.json")
+        self._unwritten: dict[str, int] = {}
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Note records that are gone. Raise OSError if only this agent knows it."""
+        held = self._read()
+        for record in records:
+            key = _record_digest(record.key)
+            held[key] = max(record.created, held.get(key, 0))
+        self._unwritten = held
+        replace(self._path, json.dumps(held).encode())
+        self._unwritten = {}
+
+    def earliest_login(self, key: Key) -> int:
+        """Return the first time at which a record of *key* is not covered."""
+        return self._read().get(_record_digest(key), -1) + 1
+
+    def matching(self, records: Iterable[Record]) -> list[Record]:
+        """Return the records that are covered."""
+        held = self._read()
+        if not held:
+            return []
+        return [each for each in records if each.created <= held.get(_record_digest(each.key), -1)]
+
+    def clear(self) -> None:
+        """Remove all tombstones; call it when the vault holds none of their records."""
+        self._unwritten = {}
+        with contextlib.suppress(OSError):
+            if os.path.lexists(self._path):
+                os.unlink(self._path)
+
+    def _read(self) -> dict[str, int]:
+        written = {k: v for k, v in read_object(self._path).items() if type(v) is int}
+        return written | self._unwritten
+
+
+def _record_digest(key: Key) -> str:
+    return hashlib.sha256("\0".join(key).encode()).hexdigest()
