@@ -19,6 +19,7 @@ from tokenward_agent.requests.fetch import Fetch
 from tokenward_agent.requests.log import LogRequests
 from tokenward_agent.requests.project_detection import ProjectDetector, ProjectFolders
 from tokenward_agent.requests.recording import Recorder
+from tokenward_agent.requests.relay_sharing import RelayShares, refuse_stream
 from tokenward_agent.requests.runs import RunRequests
 from tokenward_agent.requests.share_answers import (
     NoDetection,
@@ -47,11 +48,12 @@ from tokenward_agent.store.slot_keys import SlotKeys
 from tokenward_agent.store.vaults import Vaults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.clock import Clock
     from tokenward_agent.harden import HardenReport
+    from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler, SyncHandler
     from tokenward_agent.requests.share_answers import Share
     from tokenward_agent.settings import Settings
 
@@ -124,6 +126,19 @@ class Assembly:
             state,
             settings.socket,
         )
+        self.relay_shares = RelayShares(
+            self.vaults,
+            self.policy,
+            fetch,
+            self.share_requests,
+            self.run_requests,
+            self._make_share_fetch,
+            lambda path: Recorder(self.log, self.audit_anchoring, path),
+            self._make_guest_dispatch,
+            arena,
+            memory,
+            state,
+        )
         self.agent = agent = AgentRequests(
             settings,
             report,
@@ -136,7 +151,7 @@ class Assembly:
             self.authorizer,
             lambda: {
                 "shares": self.share_requests.overview(),
-                "runs": self.run_requests.count,
+                "runs": self.run_requests.count + self.relay_shares.count,
             },
             stop,
         )
@@ -166,6 +181,7 @@ class Assembly:
                 "status": agent.status,
                 "stop": agent.stop,
                 "unshare": self.share_requests.unshare,
+                "stream": refuse_stream,
             },
             slow={
                 "describe": fetch.describe,
@@ -182,7 +198,7 @@ class Assembly:
                 "unlock": vaults.unlock,
                 "passphrase": self.share_requests.with_ended_shares(vaults.passphrase),
                 "restore": vaults.restore,
-                "share": self.share_requests.share,
+                "share": self.relay_shares.share,
                 "grant": self.run_requests.grant,
                 "run": self.run_requests.run,
                 "log": LogRequests(self.log, self.vaults, self.opening, arena).log,
@@ -199,6 +215,7 @@ class Assembly:
         self.adopted.forget()
         self.locking.close()
         self.run_requests.forget()
+        self.relay_shares.forget()
 
     def _lock_as_elsewhere(self) -> None:
         """Lock because another agent of the directory locked."""
@@ -209,22 +226,40 @@ class Assembly:
 
     def _make_share_dispatch(self, share: Share) -> Dispatch:
         """Return the dispatch of a shared socket."""
-        authorizer = ShareAuthorizer(self.authorizer, self.vaults.clock, share)
-        fetch = Fetch(
+        fetch = ShareFetch(
+            share,
+            self._make_share_fetch(share),
+            self.vaults.clock,
+            self.share_requests.require_usable,
+        )
+        return self._make_guest_dispatch(share.path, fetch, other_handlers(), {})
+
+    def _make_share_fetch(self, share: Share) -> Fetch:
+        """Return the fetches within a share."""
+        return Fetch(
             self.vaults,
             NoOpening(self.opening.other_agents),
             self.adopted,
             self.derived_tokens,
             NoDetection(),
-            authorizer,
+            ShareAuthorizer(self.authorizer, self.vaults.clock, share),
         )
+
+    def _make_guest_dispatch(
+        self,
+        path: str,
+        fetch: FetchHandler,
+        quick: Mapping[str, SyncHandler],
+        slow: Mapping[str, AsyncHandler],
+    ) -> Dispatch:
+        """Return the dispatch of a socket at a path for others."""
         return Dispatch(
             self._settings.directory,
             self._arena,
             self.opening.other_agents,
-            ShareFetch(share, fetch, self.vaults.clock, self.share_requests.require_usable),
-            Recorder(self.log, self.audit_anchoring, share.path),
+            fetch,
+            Recorder(self.log, self.audit_anchoring, path),
             lambda _op: self.auto_lock.before_request(""),  # requests there keep no vault open
-            quick=other_handlers(),
-            slow={},
+            quick,
+            slow,
         )

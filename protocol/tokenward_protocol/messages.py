@@ -100,6 +100,8 @@ OPS = {
             "at": TEXT,
             "uids": TEXT,
             "whole": FLAG,
+            "relay": FLAG,
+            "tunnels": TEXT,
             **_PROMPT,
         }
     ),
@@ -112,6 +114,8 @@ OPS = {
             "name": TEXT,
             "upload": TEXT,
             "projects": TEXT,
+            "shared": FLAG,
+            "url": TEXT,
             "attended": FLAG,
             "tty": TEXT,
             "term": TEXT,
@@ -122,12 +126,14 @@ OPS = {
         {
             "direct": TEXT,
             "lifetime": COUNT,
+            "port": COUNT,
             "tty": TEXT,
             "term": TEXT,
             **_SESSION,
         },
         MAY_HAVE_BODY,
     ),
+    "stream": Op({"notices": FLAG}, HAS_BODY),
     "clock": Op({**_NAMED, "now": COUNT + "!"}),
     "stop": Op({}),
 }

@@ -145,9 +145,7 @@ class AgentLink:
         data = bytearray(size)
         view, got = memoryview(data), 0
         while got < size:
-            more, passed, _, _ = self._channel.recvmsg_into(
-                [view[got:]], _ANCILLARY, socket.MSG_CMSG_CLOEXEC
-            )
+            more, passed, _, _ = self._channel.recvmsg_into([view[got:]], _ANCILLARY)
             for level, kind, content in passed:
                 if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                     self._passed.extend(array("i", content))

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-HANDSHAKE_SECONDS: Final = 10
+HANDSHAKE_SECONDS: Final = 60
+"""Seconds for a handshake: a tool that opens sixty at once reads its certificates sixty times."""
 
 
 class Leaf:

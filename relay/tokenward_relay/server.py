@@ -14,6 +14,7 @@ import threading
 
 from tokenward_relay.connection import Connection
 from tokenward_relay.peer import peer_uid
+from tokenward_relay.run_state import MOST_SERVED, MOST_TUNNELS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Server:
     def __init__(self, run: RunState) -> None:
         threading.stack_size(_STACK_BYTES)
         self._run = run
+        self._passed = threading.BoundedSemaphore(MOST_SERVED + MOST_TUNNELS)
         self._waiting: dict[socket.socket, None] = {}
         self._lock = threading.Lock()
 
@@ -54,16 +56,29 @@ class Server:
             sock.close()
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.take(sock)
-
-    def take(self, sock: socket.socket) -> None:
-        """Serve one connection, in a thread of its own; close it if there is no thread for it."""
         self._wait_for_capability(sock)
         try:
             threading.Thread(target=self._serve_one, args=(sock,), daemon=True).start()
         except RuntimeError:
             self._note_capability(sock)
             sock.close()
+
+    def take(self, sock: socket.socket) -> None:
+        """Serve a connection that was passed, for which the agent has seen the capability."""
+        if not self._passed.acquire(blocking=False):
+            sock.close()
+            return
+        try:
+            threading.Thread(target=self._serve_passed, args=(sock,), daemon=True).start()
+        except RuntimeError:  # there is no thread for it
+            self._passed.release()
+            sock.close()
+
+    def _serve_passed(self, sock: socket.socket) -> None:
+        try:
+            Connection(self._run, sock, self._note_capability).serve()
+        finally:
+            self._passed.release()
 
     def _serve_one(self, sock: socket.socket) -> None:
         try:

@@ -320,8 +320,9 @@ def test_a_yes_to_a_share_ends_with_the_policy_that_asked_for_it(tmp_path: Path)
     """Whoever put another one in its place may have meant to end it."""
 
     async def work(engine: Engine, path: str) -> None:
-        share = next(iter(engine.share_requests._open.values())).share._replace(agreed=0)
-        engine.share_requests._open[path] = engine.share_requests._open[path]._replace(share=share)
+        held = engine.share_requests._open[path]
+        shares = (held.shares[0]._replace(agreed=0),)
+        engine.share_requests._open[path] = held._replace(shares=shares)
         assert (await asked(path, "fetch", service=PYPI))["ok"]
         engine.config.write_text(ALLOW)
         await engine.auto_lock.check()

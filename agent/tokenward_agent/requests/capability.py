@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from typing import Final
 
     from tokenward_agent.arena import Arena
+    from tokenward_agent.failure import SecretSource
     from tokenward_agent.relay.process import RelayProcess
     from tokenward_agent.store.memory_records import ProcessKey
-    from tokenward_agent.wire.answer import SecretSource
 
 CAPABILITY: Final = b"tokenward-run-"
 """How a capability begins, so that people and secret scanners know it; 32 random bytes follow."""

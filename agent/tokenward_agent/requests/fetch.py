@@ -142,6 +142,17 @@ class Fetch:
         found, _, authorization = await self.authorize(request, make_delivery, describe_grant)
         return found, authorization
 
+    async def authorize_share(
+        self,
+        request: Request,
+        projects: tuple[str, ...],
+        bounds: tuple[object, ...],
+        describe_grant: DescribeGrant,
+    ) -> tuple[StoredRecord, Delivery, Authorization]:
+        """Return what the runs of a share may have for these projects, once allowed. Raise Failure."""
+        make_delivery = self._for_run(request, projects, bounds)
+        return await self.authorize(request, make_delivery, describe_grant)
+
     def _for_run(
         self, request: Request, projects: tuple[str, ...], bounds: tuple[object, ...]
     ) -> MakeDelivery:

@@ -37,7 +37,7 @@ UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "co
 _OF_ANSWER: Final = frozenset(
     {"service", "username", "provider", "projects", "evidence", "narrowed", "expires"}
     | {"replaced", "count", "opened", "generation", "rule", "consent", "ahead"}
-    | {"socket", "ends", "whole", "uids", "stopped", "run"}
+    | {"socket", "ends", "whole", "uids", "stopped", "run", "relay", "tunnels"}
 )
 """Fields that a line takes from an answer, unless they are empty."""
 
@@ -62,7 +62,8 @@ class Recorder:
 
     def record_now(self, event: str, peer: Peer, facts: Mapping[str, object]) -> bool:
         """Write a line about a run, to the disk; return False if it is not there."""
-        self._log.write(event, peer.describe(encode_json), facts)
+        share = {"share": self._share} if self._share else {}
+        self._log.write(event, peer.describe(encode_json), {**facts, **share})
         self._audit_anchoring.note_line()
         return self._log.sync()
 

@@ -20,17 +20,33 @@ from tokenward_protocol.messages import VARIABLES
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any, Final
+    from typing import Any, Final, Protocol
 
     from tokenward_agent.failure import SecretSource
-    from tokenward_agent.peer.peer import Peer, RunPeer
+    from tokenward_agent.peer.peer import Peer
     from tokenward_agent.relay.run import RunGrant
-    from tokenward_agent.requests.fetch import Fetch
+    from tokenward_agent.requests.fetch import DescribeGrant
     from tokenward_agent.requests.grants import Grant
     from tokenward_agent.requests.recording import Recorder
     from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.wire.answer import Answer
 
     Header = dict[str, Any]
+
+    class FetchesForRun(Protocol):
+        """Fetches the credentials of a run."""
+
+        async def fetch_for_run(
+            self,
+            request: Request,
+            projects: tuple[str, ...],
+            describe_grant: DescribeGrant,
+            bounds: tuple[object, ...],
+            /,
+        ) -> Answer:
+            """Return a credential for these projects. Raise Failure."""
+            ...
+
 
 _FACTS: Final = {"project": str, "version": str, "file": str, "size": int, "sha256": str}
 """What a relay says of an upload, and the log keeps."""
@@ -46,11 +62,11 @@ class RunAnswers:
     def __init__(
         self,
         vaults: Vaults,
-        fetch: Fetch,
+        fetch: FetchesForRun,
         recorder: Recorder,
         run: str,
         grants: Sequence[RunGrant],
-        peer: RunPeer,
+        peer: Peer,
         begun: Request,
     ) -> None:
         self._vaults = vaults

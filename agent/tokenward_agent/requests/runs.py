@@ -50,11 +50,15 @@ MOST_GRANTS: Final = 32
 """The most runs of one agent, and the most grants of one run."""
 
 
-class _Draft(NamedTuple):
-    """One index of a run that has not begun: what the agent knows of it, and what the relay gets."""
+class Draft(NamedTuple):
+    """One index of a run that has not begun: what the agent knows of it, and what the relay gets.
+
+    `url` is that by which tools name the index.
+    """
 
     grant: RunGrant
     relay: dict[str, Any]
+    url: str = ""
 
 
 class RunRequests:
@@ -81,7 +85,7 @@ class RunRequests:
         self._key = key
         self._state = state
         self._folders = f"{address}.run-"  # no other agent has this address
-        self._drafts: weakref.WeakKeyDictionary[Peer, list[_Draft]] = weakref.WeakKeyDictionary()
+        self._drafts: weakref.WeakKeyDictionary[Peer, list[Draft]] = weakref.WeakKeyDictionary()
         self._open: dict[str, OpenRun] = {}
         self._commands: dict[str, RunProcess] = {}
         """Those that have not ended, also after their run has: by a lock, or as its relay was killed."""
@@ -107,7 +111,7 @@ class RunRequests:
             found, draft, answer = await self._grant_read(request)
         else:
             found, draft, answer = await self._grant_publish(request, upload)
-        drafts.append(draft)
+        drafts.append(draft._replace(url=_url_of(request)))
         record = found.record
         return success_answer(
             request.number,
@@ -117,13 +121,22 @@ class RunRequests:
             **answer,
         )
 
-    async def _grant_read(self, request: Request) -> tuple[StoredRecord, _Draft, dict[str, Any]]:
+    def take_drafts(self, peer: Peer) -> list[Draft]:
+        """Return the indexes that this connection has added, and forget them."""
+        return self._drafts.pop(peer, [])
+
+    async def _grant_read(self, request: Request) -> tuple[StoredRecord, Draft, dict[str, Any]]:
         from tokenward_relay.grants import Grant, read_roots
 
         asked = made_request(
             {**request.arguments, "purpose": "install"}, _peer_of(request).as_run()
         )
-        found, authorization = await self._fetch.authorize_run(asked, describe_read)
+        facts: dict[str, Any] = {}
+        if request.flag("shared"):  # decided when it is shared
+            found = await self._fetch.find(asked)
+        else:
+            found, authorization = await self._fetch.authorize_run(asked, describe_read)
+            facts = {"rule": authorization.rule, "consent": authorization.consent}
         service, scheme, host, port, path = _place(request)
         settings = self._policy.policy.relay.paths_of(found.record.service)
         floor = _place_of(found.record.service)[4]
@@ -138,12 +151,11 @@ class RunRequests:
             (),
         )
         held = self._make_grant(found, request, (), publishes=False)
-        facts = {"rule": authorization.rule, "consent": authorization.consent}
-        return found, _Draft(held, grant.as_map()), facts
+        return found, Draft(held, grant.as_map()), facts
 
     async def _grant_publish(
         self, request: Request, upload: str
-    ) -> tuple[StoredRecord, _Draft, dict[str, Any]]:
+    ) -> tuple[StoredRecord, Draft, dict[str, Any]]:
         from tokenward_relay.grants import Grant
 
         found = await self._fetch.find(request)
@@ -162,7 +174,7 @@ class RunRequests:
             projects,
         )
         held = self._make_grant(found, request, projects, publishes=True)
-        return found, _Draft(held, grant.as_map()), {"projects": [*projects]}
+        return found, Draft(held, grant.as_map()), {"projects": [*projects]}
 
     async def _projects(self, request: Request) -> tuple[str, ...]:
         """Return the projects that may be published: those named, else those that are certain."""
@@ -195,7 +207,7 @@ class RunRequests:
         from tokenward_agent.relay.run import RunProcess
 
         peer = _peer_of(request)
-        drafts = self._drafts.pop(peer, [])
+        drafts = self.take_drafts(peer)
         if not drafts:
             raise Failure("bad-request", "A run needs an index: `grant` names one.")
         if len(self._commands) + self._starting >= MOST_RUNS:
@@ -217,7 +229,7 @@ class RunRequests:
             self._starting -= 1
 
     async def _start(
-        self, request: Request, body: memoryview, drafts: list[_Draft], process: RunProcess
+        self, request: Request, body: memoryview, drafts: list[Draft], process: RunProcess
     ) -> Answer:
         from tokenward_agent.relay.certificates import HOURS, make_certificates, validity
         from tokenward_agent.relay.process import RelayProcess
@@ -369,6 +381,14 @@ def _peer_of(request: Request) -> Peer:
     if not isinstance(request.peer, Peer):
         raise Failure("refused", "A run needs a process that the agent can see.")
     return request.peer
+
+
+def _url_of(request: Request) -> str:
+    """Return the URL by which tools name the index. Raise Failure if it is not of its host."""
+    url = request.text("url") or ""
+    if url and url.split("/")[:3] != service_of(request).split("/")[:3]:
+        raise Failure("bad-request", "The URL of the index is not that of its service.")
+    return url
 
 
 def _place(request: Request) -> tuple[str, str, str, int, str]:

@@ -28,18 +28,19 @@ from tokenward_agent.requests.naming import stored_service
 from tokenward_agent.requests.share_answers import Share, share_ended_error
 from tokenward_agent.requests.share_request import read_share_request
 from tokenward_agent.wire.answer import Answer, success_answer
-from tokenward_agent.wire.listener import ListenAddressError, Listener
+from tokenward_agent.wire.listener import ListenAddressError, Listener, forget_peer
 from tokenward_agent.wire.local import SharedAddress
 from tokenward_os.files import uid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenward_agent.failure import SecretSource
     from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.policy.rule import Terms
     from tokenward_agent.requests.dispatch import AsyncHandler
     from tokenward_agent.requests.fetch import Fetch
+    from tokenward_agent.requests.share_request import ShareRequest
     from tokenward_agent.store.derived_tokens import DerivedTokens
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
@@ -55,7 +56,9 @@ MOST_CONNECTIONS: Final = 32  # the most connections of one share at a time
 
 
 class _OpenShare(NamedTuple):
-    share: Share
+    shares: tuple[Share, ...]  # of one path
+    facts: Mapping[str, Value]  # what is said of it
+    at_end: Callable[[], None]
     uids: tuple[int, ...]
     ends: int | None  # wall clock, for display
     address: SharedAddress
@@ -103,10 +106,14 @@ class ShareRequests:
         """Use this server for the shares that are opened from now on."""
         self._server = server
 
+    def place(self, share_request: ShareRequest) -> str:
+        """Return the path of a socket: the one that is wanted, else a new one of ours."""
+        return share_request.at or f"{self._folder}/share-{secrets.token_hex(8)}.sock"
+
     async def share(self, request: Request, _body: memoryview) -> Answer:
         """Open a socket that hands out one credential. Raise Failure."""
         share_request = read_share_request(request)
-        path = share_request.at or f"{self._folder}/share-{secrets.token_hex(8)}.sock"
+        path = self.place(share_request)
         scope = stored_service(request)
         bounds = ("share", path, share_request.uids, share_request.lifetime)
 
@@ -114,7 +121,7 @@ class ShareRequests:
             going = _Shared(
                 self._derived_tokens, record, secret, share_request.restriction, bounds=bounds
             )
-            going.require_room = lambda: self._require_room(path)
+            going.require_room = lambda: self.require_room(path)
             return going
 
         found, delivery, authorization = await self._fetch.authorize(
@@ -132,10 +139,16 @@ class ShareRequests:
             AccessRequest(request, found.record, projects).policy_input,
             None if authorization.consent is None else self._policy.changes,
         )
-        self._begin(share, share_request.uids, lifetime)
-        return success_answer(request.number, None, **self._describe(share.path))
+        facts: dict[str, Value] = {
+            "service": share.scope,
+            "username": share.grant.login.username,
+            "projects": [*share.projects] or None,
+            "whole": share.grant.whole,
+        }
+        described = self.open((share,), share_request, facts, self._dispatch(share))
+        return success_answer(request.number, None, **described)
 
-    def _require_room(self, path: str) -> None:
+    def require_room(self, path: str) -> None:
         """Raise Failure if one more share does not fit, or not at this place."""
         if len(self._open) >= MOST_SHARES:
             raise Failure("busy", "Too many shares are open.", "`auth share --stop`")
@@ -182,9 +195,10 @@ class ShareRequests:
     def end_finished(self) -> None:
         """Close the shares that have ended; to be called after each change of a vault's state."""
         for path, held in list(self._open.items()):
-            if why := self._end_reason(held.share):
+            reasons = [why for share in held.shares if (why := self._end_reason(share))]
+            if reasons:
                 self._end(path)
-                self._note(path, why)
+                self._note(path, reasons[0])
 
     def require_usable(self, share: Share) -> None:
         """Raise Failure if a share has ended, or its vault is not open."""
@@ -222,22 +236,42 @@ class ShareRequests:
         vault = self._vaults.each.get(share.holder)
         return "" if here or (vault is not None and vault.state != "open") else "logout"
 
-    def _begin(self, share: Share, uids: tuple[int, ...], lifetime: int | None) -> None:
+    def open(
+        self,
+        shares: tuple[Share, ...],
+        share_request: ShareRequest,
+        facts: Mapping[str, Value],
+        dispatch: Dispatch,
+        at_end: Callable[[], None] = lambda: None,
+        when_closed: Callable[[object], None] = forget_peer,
+    ) -> dict[str, Value]:
+        """Open a socket for these shares, which all have its path; return what is said of it.
+
+        `at_end` is called when it ends, `when_closed` with the peer of each closed connection.
+        Raise Failure.
+        """
         assert self._server is not None  # noqa: S101 - for the type checkers; `serve` comes first
+        path, uids, lifetime = shares[0].path, share_request.uids, share_request.lifetime
         admitted = {uid(), 0, *uids}
-        before = self._open.get(share.path)
+        before = self._open.get(path)
         if before is not None and not before.address.is_valid():  # its socket file was replaced
-            self._end(share.path)
-        address = _bound(share.path, for_others=bool(uids))
+            self._end(path)
+        address = _bound(path, for_others=bool(uids))
         listener = Listener(
-            address.listener, self._dispatch(share), Peer, admitted.__contains__, MOST_CONNECTIONS
+            address.listener,
+            dispatch,
+            Peer,
+            admitted.__contains__,
+            MOST_CONNECTIONS,
+            when_closed,
         )
         ends = timer = None
         if lifetime is not None:
             ends = self._vaults.clock.wall() + lifetime
-            timer = asyncio.get_running_loop().call_later(lifetime, self._end, share.path)
-        self._open[share.path] = _OpenShare(share, uids, ends, address, listener, timer)
+            timer = asyncio.get_running_loop().call_later(lifetime, self._end, path)
+        self._open[path] = _OpenShare(shares, facts, at_end, uids, ends, address, listener, timer)
         self._server.add_listener(listener)
+        return self._describe(path)
 
     def _end(self, path: str) -> None:
         """Close a shared socket and its connections."""
@@ -247,18 +281,11 @@ class ShareRequests:
             ended.timer.cancel()
         self._server.remove_listener(ended.listener)
         ended.address.release()
+        ended.at_end()
 
     def _describe(self, path: str) -> dict[str, Value]:
         held = self._open[path]
-        return {
-            "socket": path,
-            "service": held.share.scope,
-            "username": held.share.grant.login.username,
-            "projects": [*held.share.projects] or None,
-            "whole": held.share.grant.whole,
-            "ends": held.ends,
-            "uids": [*held.uids],
-        }
+        return {"socket": path, **held.facts, "ends": held.ends, "uids": [*held.uids]}
 
 
 def _bound(path: str, *, for_others: bool) -> SharedAddress:

@@ -8,7 +8,7 @@ answer has to say so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgpack
 
@@ -25,15 +25,24 @@ if TYPE_CHECKING:
 _PACKER = msgpack.Packer(unicode_errors="backslashreplace")
 
 
-class Answer:
-    """The answer to one request: its fields as `values` and packed, and the sealed body, if any."""
+KEEP: Final = "keep"
+CLOSE: Final = "close"
 
-    __slots__ = ("header", "secret", "values")
+
+class Answer:
+    """The answer to one request: its fields as `values` and packed, and the sealed body, if any.
+
+    `then` is what becomes of the connection behind it, "" for
+    nothing: CLOSE closes it, KEEP keeps it from being closed as idle when there are too many.
+    """
+
+    __slots__ = ("header", "secret", "then", "values")
 
     def __init__(self, values: dict[str, Value], secret: SecretSource | None = None) -> None:
         self.values = values
         self.header: bytes = _PACKER.pack(values)
         self.secret = secret
+        self.then = ""
 
 
 def success_answer(number: int, secret: SecretSource | None = None, **values: Value) -> Answer:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tokenward_agent.arena import wipe
 from tokenward_agent.failure import Failure, KeyDestroyed
-from tokenward_agent.wire.answer import Answer, failure_answer
+from tokenward_agent.wire.answer import CLOSE, KEEP, Answer, failure_answer
 from tokenward_agent.wire.request import BadRequest, read_request
 from tokenward_protocol import LocalError, RemoteError
 from tokenward_protocol.frames import PREFIX, find_frame, make_prefix
@@ -56,7 +56,10 @@ FRAME_SECONDS = 5.0  # longest time from a frame's first byte to its last
 class Connection:
     """One accepted, non-blocking socket, whose peer was admitted."""
 
-    __slots__ = ("_block", "_fd", "_held", "_sent", "_server", "_sock", "_timer", "_unsent", "busy")
+    __slots__ = (
+        *("_block", "_fd", "_held", "_sent", "_server", "_sock", "_timer", "_unsent"),
+        *("busy", "is_kept"),
+    )
 
     def __init__(self, server: _Server, sock: socket.socket) -> None:
         self._server = server
@@ -66,6 +69,7 @@ class Connection:
         self._held = 0
         self._timer: asyncio.TimerHandle | None = None
         self.busy = False  # a request waits for its handler or its turn; the peer is not late
+        self.is_kept = False  # something lasts as long as this connection
         self._unsent: list[Answer] = []  # `_sent` bytes of the first one are sent
         self._sent = 0
 
@@ -243,6 +247,8 @@ class Connection:
         while self._unsent:
             if not self._send_from(self._unsent[0], self._sent):
                 return
+            if self._sock is None:
+                return
             del self._unsent[0]
         if self._sock is not None:
             self._server.loop.remove_writer(self._fd)
@@ -274,4 +280,7 @@ class Connection:
             wipe(region[:total])
         gone = offset + sent == total
         self._sent = 0 if gone else offset + sent
+        if gone and answer.then == CLOSE:
+            self.close()
+        self.is_kept |= answer.then == KEEP
         return gone

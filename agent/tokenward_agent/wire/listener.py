@@ -40,11 +40,15 @@ def identify_nobody(_sock: socket.socket) -> None:
     """Identify no peer."""
 
 
+def forget_peer(_peer: object) -> None:
+    """Do nothing about the peer of a closed connection."""
+
+
 class Listener(NamedTuple):
     """One listener: `answer` answers requests, `identify_peer` identifies a peer, `admits_uid` judges its uid.
 
     `max_connections` is the most connections at a time, None for as many as the server has room
-    for.
+    for. `when_closed` is called with the peer of a connection that was closed.
     """
 
     sock: socket.socket
@@ -52,3 +56,4 @@ class Listener(NamedTuple):
     identify_peer: IdentifyPeer = identify_nobody
     admits_uid: AdmitsUid = is_own_user
     max_connections: int | None = None
+    when_closed: Callable[[object], None] = forget_peer

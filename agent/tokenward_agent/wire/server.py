@@ -157,9 +157,10 @@ class Server:
     def _close_quietest(self, listener: Listener) -> bool:
         """Close the longest idle connection of a listener; return False if it has none.
 
-        A connection whose request is being answered is closed only if all of them are such.
+        A connection whose request is being answered is closed only if all of them are such; one on
+        which something lasts never is.
         """
-        among = self._listeners[listener]
+        among = [each for each in self._listeners[listener] if not each.is_kept]
         if not among:
             return False
         quiet = (each for each in among if not each.busy)
@@ -183,7 +184,8 @@ class Server:
     def forget_connection(self, connection: Connection) -> None:
         """Forget a connection."""
         if found := self._connections.pop(connection, None):
-            del found[1][connection]
+            listener, within = found
+            listener.when_closed(within.pop(connection))
 
     def reserve(
         self, wanting: Connection, block: memoryview | None, size: int

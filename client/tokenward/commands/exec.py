@@ -86,6 +86,8 @@ def run(arguments: Namespace, session: Session) -> None:
             "This command runs behind a relay already, and a run cannot begin another one.",
             "name every index in the outer one: `auth exec --index A --index B -- …`",
         )
+    if not arguments.env and session.environ.get("TOKENWARD_SOCK"):
+        _run_at_share(arguments, program, session)
     is_behind_relay = _is_behind_relay(arguments, session)
     services = _services(arguments.index or ["pypi"], session)
     if is_behind_relay:
@@ -104,6 +106,32 @@ def run(arguments: Namespace, session: Session) -> None:
     session.terminal.detail(f"Set for {os.path.basename(program[0])}: {join_words(sorted(found))}.")
     if gone := sorted(set(session.environ) - set(environ)):
         session.terminal.detail(f"Removed from its environment: {join_words(gone)}.")
+    session.tell_notices()
+    _become(program, environ)
+
+
+def _run_at_share(arguments: Namespace, program: list[str], session: Session) -> None:
+    """Run CMD behind the relay share that TOKENWARD_SOCK names; return if it is not such a share."""
+    if sys.platform == "win32":
+        return
+    from tokenward.exec import near_end
+
+    path = session.environ["TOKENWARD_SOCK"]
+    try:
+        near_end.greet(path)
+    except near_end.NotRelayShare as found:
+        if found.is_share and _is_behind_relay(arguments, session):
+            raise
+        return
+    except CommandError:
+        return  # the usual way says why
+    given = ("index", "project", "ttl", "read_only")
+    if words := [f"`--{name.replace('_', '-')}`" for name in given if getattr(arguments, name)]:
+        raise CommandError(
+            f"At a relay share, {join_words(words)} cannot be chosen: the share says what CMD may do.",
+            "leave it out",
+        )
+    environ = near_end.enter(path, session.environ, program)
     session.tell_notices()
     _become(program, environ)
 

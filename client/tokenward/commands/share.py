@@ -1,7 +1,9 @@
-"""`auth share`: open a socket of the agent that hands out one credential, for use elsewhere.
+"""`auth share`: open a socket of the agent for use elsewhere.
 
-It prints the socket and how the other side uses it. How the other side reaches it (a mounted folder
-of a container, `ssh -R`) is for the user. `--stop` ends one share, or all.
+It hands out one credential, or, with `--relay`, none: then commands on the other side use several
+indexes behind a relay (exec/share.py). It prints the socket and how the other side uses it. How the
+other side reaches it (a mounted folder of a container, `ssh -R`) is for the user. `--stop` ends one
+share, or all.
 """
 
 from __future__ import annotations
@@ -29,12 +31,15 @@ def describe(parser: Parser, _command: str) -> None:
     parser.add_option(
         "--service",
         "SERVICE",
-        "the index whose credential is handed out; exactly one",
+        "the index whose credential is shared; one, or several with `--relay`",
         action="append",
     )
     parser.add_username("the user name; needed if several are stored for it")
     parser.add_option(
-        "--project", "NAME", "tokens for this project only; may be repeated", action="append"
+        "--project",
+        "NAME",
+        "tokens for this project only; with `--relay` it may be published; may be repeated",
+        action="append",
     )
     parser.add_option(
         "--ttl", "TIME", "end after 15m, 8h ... (default: never)", type=argument_parser.lifetime
@@ -48,11 +53,26 @@ def describe(parser: Parser, _command: str) -> None:
         type=argument_parser.user_id,
     )
     parser.add_flag("--whole", "hand out the stored credential itself, not attenuated tokens")
+    parser.add_flag(
+        "--relay", "hand out nothing: commands there run behind a relay, by `auth exec`"
+    )
+    parser.add_flag("--read-only", "with --relay: nothing may be published")
+    parser.add_option(
+        "--tunnel",
+        "HOST",
+        "with --relay: also lend a way to this public HOST or HOST:PORT; may be repeated",
+        action="append",
+    )
+    parser.add_flag(
+        "--near-end", "print the other side of `--relay` as one file, for Python 3.9 or later"
+    )
     parser.add_flag("--stop", "end the share at the PATH of `--at`, or all shares")
     parser.examples(
         "auth share --service pypi --project mine --ttl 8h    prints the socket's path",
         "auth share --service pypi --at ~/job/tokenward.sock  for a container that mounts ~/job",
         "ssh -R /tmp/tw.sock:$(auth share --service pypi) build.example",
+        "auth share --relay --service corp --read-only        commands there never hold it",
+        "auth share --near-end > tokenward-exec               for hosts without tokenward",
         "auth share --stop",
     )
 
@@ -63,14 +83,25 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.stop:
         _stop(at, arguments, session)
         return
+    if arguments.near_end:
+        from tokenward.exec.one_file import one_file
+
+        session.terminal.lines(one_file("tokenward.exec.near_end").splitlines())
+        return
     if arguments.service is None:
         raise CommandError("No service is named.", "`auth share --service pypi`")
+    if arguments.relay:
+        _share_relay(at, arguments, session)
+        return
+    if arguments.read_only or arguments.tunnel:
+        given = "--read-only" if arguments.read_only else "--tunnel"
+        raise CommandError(f"`{given}` is for shares with `--relay`.", "`auth share --help`")
     service, *others = map(session.service, arguments.service)
     if others:
         named = join_words([display(each.publish_key) for each in (service, *others)])
         raise CommandError(
             f"A shared socket hands out one credential, but several are named: {named}.",
-            "run one `auth share` for each of them",
+            "run one `auth share` for each of them, or one with `--relay`",
         )
     session.agree_to(service, "Share its credential?", "Nothing is shared.")
     asked = read_restriction(arguments.project, None, otherwise=TOOL)
@@ -100,15 +131,64 @@ def run(arguments: Namespace, session: Session) -> None:
     )
 
 
+def _share_relay(at: str | None, arguments: Namespace, session: Session) -> None:
+    """Share what commands use behind a relay."""
+    from tokenward.exec.share import open_share, tunnel
+
+    if arguments.whole or arguments.username is not None or arguments.no_username:
+        given = "--whole" if arguments.whole else "--username"
+        raise CommandError(
+            f"`{given}` is not for shares with `--relay`, which hand out nothing.",
+            "the URL of a service can name the account: `--service https://NAME@index.example/`",
+        )
+    if arguments.read_only and arguments.project:
+        raise CommandError(
+            "With `--read-only` nothing may be published.", "leave `--read-only` or `--project` out"
+        )
+    projects = read_restriction(arguments.project, None, otherwise=TOOL).projects
+    services = list(
+        {
+            (each.key, each.username): each for each in map(session.service, arguments.service)
+        }.values()
+    )
+    answer = open_share(
+        services,
+        projects,
+        session,
+        read_only=arguments.read_only,
+        lifetime=arguments.ttl,
+        at=at,
+        uids=" ".join(map(str, arguments.uid or ())) or None,
+        tunnels=" ".join(map(tunnel, arguments.tunnel or ())) or None,
+    )
+    described = to_json(answer)
+    if session.json:
+        session.write_json(described)
+        return
+    end = f"until {described['ends']}" if described["ends"] else "until `auth share --stop`"
+    what = f"may publish {join_words(answer['projects'])}" if answer["projects"] else "only read"
+    names = join_words([each.name or display(each.key) for each in services])
+    session.terminal.lines([answer["socket"]])
+    session.terminal.say(
+        f"Commands behind it use {names} and {what}, {end}.",
+        f"`TOKENWARD_SOCK={answer['socket']} auth exec -- COMMAND`, or its path on the other side",
+    )
+
+
 def to_json(share: dict[str, Any]) -> dict[str, Any]:
     """Return an agent's description of a share, with its end as JSON has it."""
     keys = ("socket", "service", "username", "projects", "whole", "uids")
-    return {key: share[key] for key in keys} | {"ends": timestamp(share["ends"])}
+    found = {key: share[key] for key in keys} | {"ends": timestamp(share["ends"])}
+    return found | {"relay": share.get("relay") is True, "tunnels": share.get("tunnels") or []}
 
 
 def _stop(at: str | None, arguments: Namespace, session: Session) -> None:
-    others = (arguments.service, arguments.username, arguments.project, arguments.ttl)
-    if any(other is not None for other in (*others, arguments.uid)) or arguments.whole:
+    others = (
+        *(arguments.service, arguments.username, arguments.project, arguments.ttl),
+        *(arguments.uid, arguments.tunnel),
+    )
+    flags = (arguments.whole, arguments.relay, arguments.read_only, arguments.near_end)
+    if any(other is not None for other in others) or any(flags):
         raise CommandError("`--stop` takes `--at` and nothing else.", "`auth share --help`")
     stopped: list[Any] = []
     try:

@@ -84,7 +84,7 @@ def write_certificates(
         if key not in written:
             before = b"" if key is None else read_certificates(paths, variable)
             written[key] = os.path.join(folder, f"{variable}.pem")
-            _write(written[key], before + authority)
+            _write_file(written[key], before + authority)
         found[variable] = written[key]
     return found
 
@@ -92,11 +92,11 @@ def write_certificates(
 def write_authority(folder: str, authority: bytes) -> str:
     """Write the authority's certificate alone; return its file."""
     path = os.path.join(folder, "authority.pem")
-    _write(path, authority)
+    _write_file(path, authority)
     return path
 
 
-def _write(path: str, data: bytes) -> None:
+def _write_file(path: str, data: bytes) -> None:
     with open(path, "xb") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(data)

@@ -108,14 +108,13 @@ def _grant(
         if service is services[0]:
             target = service.for_uploads
             path = "/" + target.url.partition("://")[2].partition("/")[2]
-            header = _ask(
-                session, target, {"upload": path, "projects": _projects(projects, uploads=uploads)}
-            )
+            more = {"upload": path, "projects": _projects(projects, uploads=uploads)}
+            header = add_index(session, target, more)
             publishes = header is not None
             if header is not None:
                 _tell_projects(session, header.get("projects"), uploads=uploads)
         if service.key not in FIXED.values():
-            reads = _ask(session, service, {}) is not None
+            reads = add_index(session, service, {}) is not None
         elif service is not services[0]:
             continue  # nothing is needed to read from there
         if not publishes and not reads:
@@ -135,10 +134,13 @@ def _projects(projects: Sequence[str], *, uploads: bool) -> str | None:
     return " ".join(projects) or None
 
 
-def _ask(
+def add_index(
     session: Session, service: Service, more: Mapping[str, Any]
 ) -> Mapping[str, object] | None:
-    """Have the agent add one index to the run; return its answer, None if nothing is stored."""
+    """Have the agent add one index to the run or share; return its answer, None if nothing is stored.
+
+    `more` are further arguments of the request.
+    """
     try:
         answer = unlocking.ask(
             session,

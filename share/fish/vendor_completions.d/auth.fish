@@ -13,7 +13,7 @@ function __auth_line
             switch $words[1]
                 case --
                     set ended yes
-                case --at --color --format --host --index --keyring-provider --lifetime --passphrase-file --password --project --protocol --service --since --token --ttl --uid --username -t -u
+                case --at --color --format --host --index --keyring-provider --lifetime --passphrase-file --password --project --protocol --service --since --token --ttl --tunnel --uid --username -t -u
                     set -q words[2]; or break # its value is what is typed
                     set -a flags $words[1]
                     set -e words[1]
@@ -127,14 +127,18 @@ complete -c auth -n '__auth_is "exec"; and __auth_lacks --relay' -l relay -d 'CM
 complete -c auth -n '__auth_is "exec"; and __auth_lacks --env' -l env -d 'CMD gets the credentials in its environment (default, unless config.toml has `exec = "relay"`)'
 complete -c auth -n '__auth_is "exec"; and __auth_lacks --read-only' -l read-only -d 'behind a relay: CMD may publish nothing'
 complete -c auth -n '__auth_is "exec"; and __auth_lacks argument' -a '(__fish_complete_command)'
-complete -c auth -n '__auth_is "share"; and __auth_lacks --service' -l service -x -a 'pypi testpypi' -d 'the index whose credential is handed out; exactly one'
+complete -c auth -n '__auth_is "share"; and __auth_lacks --service' -l service -x -a 'pypi testpypi' -d 'the index whose credential is shared; one, or several with `--relay`'
 complete -c auth -n '__auth_is "share"; and __auth_lacks -u --username' -s u -l username -x -d 'the user name; needed if several are stored for it'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --no-username' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
-complete -c auth -n '__auth_is "share"' -l project -x -d 'tokens for this project only; may be repeated'
+complete -c auth -n '__auth_is "share"' -l project -x -d 'tokens for this project only; with `--relay` it may be published; may be repeated'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --ttl' -l ttl -x -d 'end after 15m, 8h ... (default: never)'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --at' -l at -r -F -d 'the path of the socket'
 complete -c auth -n '__auth_is "share"' -l uid -x -d 'also admit this user, besides you and root; may be repeated'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --whole' -l whole -d 'hand out the stored credential itself, not attenuated tokens'
+complete -c auth -n '__auth_is "share"; and __auth_lacks --relay' -l relay -d 'hand out nothing: commands there run behind a relay, by `auth exec`'
+complete -c auth -n '__auth_is "share"; and __auth_lacks --read-only' -l read-only -d 'with --relay: nothing may be published'
+complete -c auth -n '__auth_is "share"' -l tunnel -x -d 'with --relay: also lend a way to this public HOST or HOST:PORT; may be repeated'
+complete -c auth -n '__auth_is "share"; and __auth_lacks --near-end' -l near-end -d 'print the other side of `--relay` as one file, for Python 3.9 or later'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --stop' -l stop -d 'end the share at the PATH of `--at`, or all shares'
 complete -c auth -n '__auth_is "import"; and __auth_lacks --dry-run' -l dry-run -d 'show what would be done, and do nothing'
 complete -c auth -n '__auth_is "import"; and __auth_lacks --remove' -l remove -d 'delete each secret from its source once it is stored and read back'

@@ -1,0 +1,489 @@
+"""The requests about relay shares: `share` with `relay`, and what such a socket answers.
+
+A relay share is for a container, a job or another host whose commands use credentials and never hold
+one. A connection adds the indexes (`grant`, runs.py), then `share` opens the socket. The policy, and
+the user if it says `ask`, decide then, on each index; the prompt says that others use it, where, and
+how long. What the policy says later can only end or refuse (share_answers.py).
+
+At the socket there are three requests besides `hello`, and no credential:
+
+- `run` starts a relay for this connection, with a capability of its own. It ends with the connection.
+- `stream`, with that capability, hands its connection to that relay: what a tool sends and receives
+  does not pass through the agent.
+- `stream` with `notices` does so for what the relay has to tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import socket
+from typing import NamedTuple
+
+from tokenward_agent.failure import Failure
+from tokenward_agent.peer.peer import Peer, RunPeer
+from tokenward_agent.prompt.question import duration_text, shorten
+from tokenward_agent.requests.access_request import AccessRequest
+from tokenward_agent.requests.capability import digest_of, start_relay
+from tokenward_agent.requests.grants import replaced_error
+from tokenward_agent.requests.run_answers import RunAnswers, made_request
+from tokenward_agent.requests.share_answers import Share
+from tokenward_agent.requests.share_request import read_share_request
+from tokenward_agent.wire.answer import CLOSE, KEEP, success_answer
+from tokenward_protocol import VERSION, WIRE_VERSION
+from tokenward_protocol.messages import OPS, VARIABLES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Final, NoReturn
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.policy.file import PolicyFile
+    from tokenward_agent.relay.process import RelayProcess
+    from tokenward_agent.relay.run import RunGrant
+    from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler, SyncHandler
+    from tokenward_agent.requests.fetch import DescribeGrant, Fetch
+    from tokenward_agent.requests.grants import Grant
+    from tokenward_agent.requests.recording import Recorder
+    from tokenward_agent.requests.runs import Draft, RunRequests
+    from tokenward_agent.requests.share_request import ShareRequest
+    from tokenward_agent.requests.sharing import ShareRequests
+    from tokenward_agent.store.memory_records import ProcessKey
+    from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.wire.answer import Answer
+    from tokenward_agent.wire.listener import Dispatch
+    from tokenward_agent.wire.request import Request
+    from tokenward_protocol.packing import Value
+
+    MakeDispatch = Callable[
+        [str, FetchHandler, Mapping[str, SyncHandler], Mapping[str, AsyncHandler]], Dispatch
+    ]
+
+MOST_RUNS: Final = 16
+"""The most runs of one relay share: fewer than its connections, so that tools get some, too."""
+
+_TUNNEL: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?:[1-9][0-9]{0,4}")
+
+
+class RelayShares:
+    """The relay shares of one agent; `state` is its state directory.
+
+    `make_fetch` returns the fetches for a share, `recorder` is for what happens at a path, and
+    `dispatch` makes the dispatch of a path.
+    """
+
+    def __init__(
+        self,
+        vaults: Vaults,
+        policy: PolicyFile,
+        fetch: Fetch,
+        shares: ShareRequests,
+        runs: RunRequests,
+        make_fetch: Callable[[Share], Fetch],
+        recorder: Callable[[str], Recorder],
+        dispatch: MakeDispatch,
+        arena: Arena,
+        key: ProcessKey,
+        state: str,
+    ) -> None:
+        self._vaults = vaults
+        self._policy = policy
+        self._fetch = fetch
+        self._shares = shares
+        self._runs = runs
+        self._make_fetch = make_fetch
+        self._recorder = recorder
+        self._dispatch = dispatch
+        self._arena = arena
+        self._key = key
+        self._state = state
+        self._open: set[_RelayShare] = set()
+
+    async def share(self, request: Request, body: memoryview) -> Answer:
+        """Open a share of either kind. Raise Failure."""
+        if not request.flag("relay"):
+            return await self._shares.share(request, body)
+        share_request = read_share_request(request)
+        tunnels = _read_tunnels(request)
+        drafts = self._runs.take_drafts(request.peer) if isinstance(request.peer, Peer) else []
+        if not drafts:
+            raise Failure("bad-request", "A relay share needs an index: `grant` names one.")
+        path = self._shares.place(share_request)
+        self._shares.require_room(path)
+        parts = [await self._part(each, request, share_request, path, tunnels) for each in drafts]
+        share = _RelayShare(self, path, drafts, parts, tunnels)
+        projects: list[Value] = [*dict.fromkeys(name for each in parts for name in each.projects)]
+        facts: dict[str, Value] = {
+            "service": parts[0].scope,
+            "username": parts[0].grant.login.username,
+            "projects": projects or None,
+            "whole": False,
+            "relay": True,
+            "tunnels": [*tunnels] or None,
+        }
+
+        def end() -> None:
+            self._open.discard(share)
+            share.end()
+
+        described = self._shares.open(
+            tuple(parts),
+            share_request,
+            facts,
+            self._dispatch(path, _NoFetch(), share.quick_handlers(), share.slow_handlers()),
+            end,
+            share.end_run_of,
+        )
+        self._open.add(share)
+        return success_answer(request.number, None, **described)
+
+    async def _part(
+        self,
+        draft: Draft,
+        request: Request,
+        share_request: ShareRequest,
+        path: str,
+        tunnels: tuple[str, ...],
+    ) -> Share:
+        """Return one index of a share, once the policy allows it. Raise Failure."""
+        held = draft.grant
+        arguments: dict[str, str | int | bool] = {
+            "service": held.service,
+            "username": held.login.username,
+            "purpose": "publish" if held.publishes else "install",
+            **_screen_of(request),
+        }
+        if held.provider:
+            arguments["provider"] = held.provider
+        assert isinstance(request.peer, Peer)  # noqa: S101 - it has added the index
+        asked = made_request(arguments, request.peer)
+        lifetime = share_request.lifetime
+        bounds = ("relay share", path, share_request.uids, lifetime, tunnels, held.publishes)
+        found, delivery, authorization = await self._fetch.authorize_share(
+            asked, held.projects, bounds, _describer(held, share_request, path, tunnels)
+        )
+        if found.record.login != held.login:
+            raise replaced_error()
+        return Share(
+            path,
+            delivery.grant_under(authorization.terms),
+            held.service,
+            held.projects,
+            found.vault.provider,
+            None if lifetime is None else self._vaults.clock.boot() + lifetime,
+            AccessRequest(asked, found.record, held.projects).policy_input,
+            None if authorization.consent is None else self._policy.changes,
+        )
+
+    async def start(
+        self, share: _RelayShare, request: Request, name: str, ended: Callable[[], None]
+    ) -> tuple[_SharedRun, Answer]:
+        """Start a relay for the connection of a request; `ended` is called when it has ended."""
+        from tokenward_agent.relay.certificates import HOURS, make_certificates, validity
+        from tokenward_agent.relay.process import RelayProcess
+
+        port, peer = request.count("port") or 0, request.peer
+        if not 0 < port < 1 << 16 or not isinstance(peer, Peer):
+            raise Failure("bad-request", "A run at a share needs the port of its near end.")
+        for part in share.parts:
+            self._shares.require_usable(part)
+        relays = [each.relay for each in share.drafts]
+        hosts = [each["host"] for each in relays if each["scheme"] == "https"]
+        now = self._vaults.clock.wall()
+        authority, leaves = make_certificates(hosts, now) if hosts else (b"", {})
+        grants = tuple(each.grant for each in share.drafts)
+        fetches = _SharedFetch(grants, share.parts, self._make_fetch, self._shares.require_usable)
+        recorder = self._recorder(share.path)
+        command = _command_of(peer)
+        answers = RunAnswers(self._vaults, fetches, recorder, name, grants, command, request)
+        relay = RelayProcess(self._arena, answers.answer, answers.hear, ended)
+        header = {
+            "grants": relays,
+            "leaves": leaves,
+            "ca": self._policy.policy.relay.ca,
+            "proxy": self._policy.policy.relay.proxy,
+            "direct": "",
+            "spool": self._state,
+            "uid": 0,
+            "shared": {"port": port, "tunnels": [*share.tunnels]},
+            "valid": validity(now),
+        }
+        silent = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            started = await start_relay(relay, header, b"\n\n", silent, self._arena, self._key)
+        finally:
+            os.close(silent)
+        answer = success_answer(
+            request.number,
+            started.capability,
+            run=name,
+            ca=authority.decode("ascii"),
+            indexes=share.indexes(),
+            tunnels=[*share.tunnels],
+        )
+        answer.then = KEEP
+        timer = asyncio.get_running_loop().call_later(HOURS * 3600, ended)
+        return _SharedRun(relay, answers, peer, started.digest, timer), answer
+
+    @property
+    def count(self) -> int:
+        """How many runs are open."""
+        return sum(share.count for share in self._open)
+
+    def forget(self) -> None:
+        """Have every relay forget its credentials, as an automatic lock does."""
+        for share in self._open:
+            share.forget()
+
+
+class _SharedRun(NamedTuple):
+    """One run; `peer` is that of its connection, `digest` that of its capability.
+
+    `timer` ends it with its certificates.
+    """
+
+    relay: RelayProcess
+    answers: RunAnswers
+    peer: Peer
+    digest: bytes
+    timer: asyncio.TimerHandle
+
+
+class _RelayShare:
+    """One relay share, and its runs by name; `parts` are its indexes, as `drafts` are."""
+
+    def __init__(
+        self,
+        shares: RelayShares,
+        path: str,
+        drafts: Sequence[Draft],
+        parts: Sequence[Share],
+        tunnels: tuple[str, ...],
+    ) -> None:
+        self.path = path
+        self.drafts = drafts
+        self.parts = parts
+        self.tunnels = tunnels
+        self._shares = shares
+        self._runs: dict[str, _SharedRun] = {}
+        self._starting: set[Peer] = set()
+        self._has_ended = False
+
+    @property
+    def count(self) -> int:
+        """How many runs are open."""
+        return len(self._runs)
+
+    def indexes(self) -> list[Value]:
+        """Return what a run may use: for each index its name, the URLs of both kinds, projects."""
+        found: dict[str, dict[str, Value]] = {}
+        for draft in self.drafts:
+            name = str(draft.relay["name"])
+            index = found.setdefault(
+                name, {"name": name, "install": "", "publish": "", "projects": []}
+            )
+            index["publish" if draft.grant.publishes else "install"] = draft.url
+            if draft.grant.publishes:
+                index["projects"] = [*draft.grant.projects]
+        return [*found.values()]
+
+    def quick_handlers(self) -> Mapping[str, SyncHandler]:
+        """Return the handlers of requests that are answered at once."""
+        return {**dict.fromkeys(OPS.keys() - {"run", "stream"}, _refuse), "hello": self._hello}
+
+    def slow_handlers(self) -> Mapping[str, AsyncHandler]:
+        """Return the handlers of requests that wait."""
+        return {"run": self._run, "stream": self._stream}
+
+    def _hello(self, request: Request) -> Answer:
+        return success_answer(
+            request.number,
+            version=VERSION,
+            wire=WIRE_VERSION,
+            pid=os.getpid(),
+            directory="",
+            replaceable=False,
+            relay=True,
+            indexes=self.indexes(),
+            tunnels=[*self.tunnels],
+        )
+
+    async def _run(self, request: Request, _body: memoryview) -> Answer:
+        """Start the relay of this connection. Raise Failure."""
+        peer = request.peer
+        assert isinstance(peer, Peer)  # noqa: S101 - the listener makes one for each connection
+        if peer in self._starting or any(run.peer is peer for run in self._runs.values()):
+            raise Failure("bad-request", "This connection has a run already.")
+        if len(self._runs) + len(self._starting) >= MOST_RUNS:
+            raise Failure(
+                "busy", f"This share has {MOST_RUNS} runs already.", "wait until one of them ends"
+            )
+        name = secrets.token_hex(8)
+        self._starting.add(peer)
+        try:
+            run, answer = await self._shares.start(self, request, name, lambda: self._end(name))
+        finally:
+            self._starting.discard(peer)
+        self._runs[name] = run
+        if self._has_ended or peer.descriptor is None:
+            self._end(name)
+            raise Failure("refused", "This share has ended.", "`auth share` on its host")
+        return answer
+
+    async def _stream(self, request: Request, body: memoryview) -> Answer:
+        """Hand a connection to the relay whose capability it shows. Raise Failure."""
+        digest, peer = digest_of(body), request.peer
+        run = next((each for each in self._runs.values() if each.digest == digest), None)
+        descriptor = peer.descriptor if isinstance(peer, Peer) else None
+        if run is None or descriptor is None:
+            raise Failure("refused", "This is not the capability of a run of this share.")
+        try:
+            purpose = "notices" if request.flag("notices") else "stream"
+            await run.relay.pass_connection(purpose, descriptor)
+        except OSError:
+            raise Failure("refused", "This run has ended.") from None
+        answer = success_answer(request.number)
+        answer.then = CLOSE  # the relay has it
+        return answer
+
+    def forget(self) -> None:
+        """Have the relays forget their credentials."""
+        for run in self._runs.values():
+            run.relay.forget()
+
+    def end(self) -> None:
+        """End all runs, and allow no more."""
+        self._has_ended = True
+        for name in list(self._runs):
+            self._end(name)
+
+    def end_run_of(self, peer: object) -> None:
+        """End the run of a connection that was closed."""
+        for name, run in list(self._runs.items()):
+            if run.peer is peer:
+                self._end(name)
+
+    def _end(self, name: str) -> None:
+        run = self._runs.pop(name, None)
+        if run is None:
+            return
+        run.timer.cancel()
+        run.relay.end()
+        run.answers.end()
+        if run.peer.descriptor is not None:
+            _hang_up(run.peer.descriptor)
+
+
+class _SharedFetch:
+    """Fetches what a relay asks for, within what was shared."""
+
+    def __init__(
+        self,
+        grants: Sequence[RunGrant],
+        parts: Sequence[Share],
+        make_fetch: Callable[[Share], Fetch],
+        require: Callable[[Share], None],
+    ) -> None:
+        self._parts = {
+            ("publish" if grant.publishes else "install", grant.service, grant.login.username): part
+            for grant, part in zip(grants, parts, strict=True)
+        }
+        self._make_fetch = make_fetch
+        self._require = require
+
+    async def fetch_for_run(
+        self,
+        request: Request,
+        projects: tuple[str, ...],
+        describe_grant: DescribeGrant,
+        bounds: tuple[object, ...],
+    ) -> Answer:
+        """Return a credential for these projects, if the share still allows it. Raise Failure."""
+        named = (request.text("purpose"), request.text("service"), request.text("username"))
+        part = self._parts[named]  # type: ignore[index]  # the agent has made this request
+        self._require(part)
+        if projects:
+            facts = part.policy_input._replace(projects=frozenset(projects))
+            part = part._replace(policy_input=facts)
+        fetch = self._make_fetch(part)
+        return await fetch.fetch_for_run(request, projects, describe_grant, bounds)
+
+
+class _NoFetch:
+    """Refuses every fetch."""
+
+    def try_fetch(self, _request: Request) -> NoReturn:
+        """Raise Failure."""
+        raise Failure(
+            "refused",
+            "This socket is a relay share: it hands out no credential.",
+            "`auth exec -- COMMAND` runs a command behind it",
+        )
+
+    async def fetch(self, request: Request, _body: memoryview) -> NoReturn:
+        """Raise Failure."""
+        self.try_fetch(request)
+
+
+def refuse_stream(_request: Request) -> NoReturn:
+    """Refuse a stream at the agent's own socket. Raise Failure."""
+    raise Failure("refused", "Only a relay share takes streams.", "`auth share --relay`")
+
+
+def _refuse(_request: Request) -> NoReturn:
+    raise Failure("refused", "This socket runs commands behind a relay and does nothing else.")
+
+
+def _command_of(peer: Peer) -> Peer:
+    """Return the process that asked for a run, which becomes its command, as far as it is seen."""
+    chain = peer.requester.chain
+    return RunPeer(chain[0].process, lambda: True) if chain else peer
+
+
+def _hang_up(descriptor: int) -> None:
+    """End a connection, of which the server then reads the end."""
+    connection = socket.socket(fileno=os.dup(descriptor))
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # the other side has ended it
+    finally:
+        connection.close()
+
+
+def _screen_of(request: Request) -> dict[str, Any]:
+    """Return the arguments of a request that say where the user is prompted."""
+    known = ("attended", "tty", "term", *VARIABLES)
+    return {name: request.arguments[name] for name in known if name in request.arguments}
+
+
+def _read_tunnels(request: Request) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys((request.text("tunnels") or "").split()))
+    if not all(_TUNNEL.fullmatch(each) for each in found):
+        raise Failure("bad-request", "A tunnel of a share is a host and a port, as HOST:PORT.")
+    return found
+
+
+def _describer(
+    held: RunGrant, share_request: ShareRequest, path: str, tunnels: tuple[str, ...]
+) -> DescribeGrant:
+    """Return what describes one index of a share to the user."""
+    lifetime = share_request.lifetime
+    time = "until it is stopped" if lifetime is None else f"for {duration_text(lifetime)}"
+    what = "downloads from there"
+    if held.publishes:
+        what = f"uploads of {shorten(', '.join(held.projects))} without further questions"
+    users = ", ".join(map(str, share_request.uids)) if share_request.uids else "no others"
+
+    def describe(_grant: Grant) -> list[str]:
+        return [
+            f"a socket by which others use it, and never hold it, for {what}, {time}",
+            f"Place of the socket: {shorten(path)}",
+            f"User ids that are admitted besides you and root: {users}",
+            *([f"Tunnels from there: {shorten(', '.join(tunnels))}"] if tunnels else []),
+        ]
+
+    return describe
