@@ -260,13 +260,7 @@ class Tool:
         self.send(
             b"CONNECT " + where + b" HTTP/1.1\r\nHost: " + where + b"\r\n" + self.proof() + b"\r\n"
         )
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            more = self.sock.recv(1)
-            if not more:
-                break
-            head += more
-        return head
+        return self.head()
 
     def enter(self, host: str, port: int, name: str | None = None) -> Self:
         """Open a tunnel to an index and speak TLS in it, trusting this run alone."""
@@ -284,7 +278,7 @@ class Tool:
     def answer(self) -> tuple[int, bytes]:
         """Return the status and the whole of one answer, without interim ones."""
         while True:
-            data = self._head()
+            data = self.head()
             if not data:
                 return 0, b""
             status = int(data.split(b" ", 2)[1])
@@ -302,7 +296,8 @@ class Tool:
             data += self.rest()
         return status, data
 
-    def _head(self) -> bytes:
+    def head(self) -> bytes:
+        """Return the head of an answer and no more, or what there is of it."""
         data = b""
         while not data.endswith(b"\r\n\r\n"):
             with contextlib.suppress(ConnectionError):
