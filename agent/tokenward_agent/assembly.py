@@ -115,16 +115,26 @@ class Assembly:
             os.path.dirname(settings.socket),
         )
         self.vaults.when_changed = self.share_requests.end_finished
+        run_fetch = Fetch(
+            self.vaults,
+            NoOpening(self.opening.other_agents),
+            self.adopted,
+            self.derived_tokens,
+            NoDetection(),
+            self.authorizer,
+        )
         self.run_requests = RunRequests(
             self.vaults,
-            self.policy,
             fetch,
+            run_fetch,
+            self.authorizer,
             detector,
             self.recorder,
             arena,
             memory,
             state,
-            os.path.dirname(settings.socket),
+            f"{settings.socket.removesuffix('.sock')}.runs",
+            self.auto_lock.before_request,
         )
         self.agent = agent = AgentRequests(
             settings,
@@ -138,7 +148,7 @@ class Assembly:
             self.authorizer,
             lambda: {
                 "shares": self.share_requests.overview(),
-                "runs": self.run_requests.count,
+                "runs": self.run_requests.overview(),
             },
             stop,
         )
@@ -206,7 +216,7 @@ class Assembly:
         """Lock because another agent of the directory locked."""
         self.recorder.record_event("lock", decision="done", why="elsewhere")
         self.share_requests.end("lock")  # even if that lock has already ended
-        self.run_requests.end()
+        self.run_requests.end_soon("the vault was locked")
         self._destroy_keys()
 
     def _make_share_dispatch(self, share: Share) -> Dispatch:

@@ -76,6 +76,7 @@ async def _serve(
     assembly.share_requests.serve(server)
     _claim(address, assembly, stop)
     opening = loop.create_task(assembly.opening.open_available(None))
+    settling = loop.create_task(assembly.run_requests.settle(assembly.log))
     gc.freeze()  # the collector skips objects that live as long as the process
     _say_ready(settings)
     reloads = _keep_manager_told(notices, assembly)
@@ -94,8 +95,9 @@ async def _serve(
     for reload in reloads:
         reload.cancel()
     opening.cancel()
+    settling.cancel()
     assembly.share_requests.close()
-    assembly.run_requests.end()
+    await assembly.run_requests.end("the agent has ended")
     await server.close()
     assembly.recorder.record_event("end")
     await assembly.audit_anchoring.anchor_now()
@@ -140,6 +142,7 @@ def _keep_manager_told(notices: Notices, assembly: Assembly) -> set[asyncio.Task
         await assembly.audit_anchoring.anchor_now()
         with contextlib.suppress(Failure):  # it is locked; the marker may be missing
             await assembly.locking.lock()
+        assembly.run_requests.forget()
         status()
         notices.send_ready()
 

@@ -117,13 +117,15 @@ OPS = {
             "username": TEXT,
             "provider": TEXT,
             "name": TEXT,
+            "program": TEXT,
             "upload": TEXT,
             "projects": TEXT,
             "attended": FLAG,
             "tty": TEXT,
             "term": TEXT,
             **_SESSION,
-        }
+        },
+        MAY_HAVE_BODY,
     ),
     "run": Op(
         {

@@ -5,9 +5,10 @@ Each message is a worker's frame (worker/main.py)::
     u32 length of the header (big endian) | msgpack map | raw secret, `size` bytes of it
 
 The relay asks `{"id": 7, "ask": "read", ...}`; the agent answers with the same `id` and `ok`, and a
-refusal has the `status`, `text` and `hint` for the tool. What needs no answer is a `tell`. A message
-of the agent without an `id` tells the relay to forget every credential. If the agent ends or closes the pipe, the relay ends at
-once: it must not outlive a lock.
+refusal has the `status`, `text` and `hint` for the tool. What needs no answer is a `tell`; one about
+an upload has the `id` of its question as `upload`. A message of the agent without an `id` tells the
+relay to forget every credential, or with `end` to end. If the agent ends or closes the pipe, the
+relay ends at once, too: it must not outlive a lock.
 
 Several threads ask at the same time; one thread reads the answers. A secret is a bytearray here, so
 that its holder can wipe it.
@@ -39,6 +40,10 @@ TICK_SECONDS: Final = 2.0
 """Seconds between two calls of `while_waiting`: hatch gives up after 12 s without a sign of life."""
 
 
+NOT_SENT: Final = "not-sent"
+"""The status of an upload of which no byte was sent."""
+
+
 class AgentLink:
     """Asks the agent, from any thread."""
 
@@ -67,6 +72,9 @@ class AgentLink:
             while not answer.there.wait(TICK_SECONDS):
                 if while_waiting is not None:
                     while_waiting()
+        except OSError:  # the tool has given up: no prompt is needed, and nothing will be sent
+            self.tell("given up", upload=number, status=NOT_SENT)
+            raise
         finally:
             self._waiting.pop(number, None)
         header = answer.header
@@ -85,6 +93,8 @@ class AgentLink:
             try:
                 header, secret = read_message(self._reader)
             except (EOFError, OSError, ValueError):
+                return
+            if header.get("end"):
                 return
             if "id" not in header:
                 forget()

@@ -28,9 +28,13 @@ _SHORTEST_NEEDLE: Final = 8
 
 
 class Authorization:
-    """The value of one Authorization header, and what must not come back from an index."""
+    """The value of one Authorization header, and what must not come back from an index.
 
-    def __init__(self, username: bytes, secret: bytearray) -> None:
+    `number` is the question's that it answers.
+    """
+
+    def __init__(self, username: bytes, secret: bytearray, number: int = 0) -> None:
+        self.number = number
         self._pair = bytearray(username + b":") + secret
         self._secret = secret
         self.header = bytearray(b"Basic ") + base64.b64encode(self._pair)
@@ -55,6 +59,8 @@ class Credentials:
         self._grants = grants
         self._asking = {grant: threading.Lock() for grant in grants}
         self._kept: dict[Grant, tuple[Authorization, float]] = {}
+        self.locks = 0
+        """How often everything was forgotten: what is being sent stops when it grows."""
 
     def for_read(self, grant: Grant) -> Authorization:
         """Return the authorization for a read. Raises Refusal."""
@@ -82,7 +88,8 @@ class Credentials:
         self._kept.pop(grant, None)
 
     def forget(self) -> None:
-        """Forget everything that is kept."""
+        """Forget everything that is kept, and stop what is being sent."""
+        self.locks += 1
         while self._kept:
             _, (found, _) = self._kept.popitem()
             found.wipe()
@@ -96,4 +103,4 @@ class Credentials:
     ) -> Authorization:
         number = self._grants.index(grant)
         header, secret = self._link.ask(question, while_waiting, grant=number, **values)
-        return Authorization(header["username"].encode(), secret)
+        return Authorization(header["username"].encode(), secret, header["id"])

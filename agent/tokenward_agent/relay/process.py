@@ -3,7 +3,9 @@
 The relay is a worker that lives as long as its run (worker/main.py, job `relay`), started as workers
 are: a child of the agent, or a unit of the service manager's where the agent itself may not open
 network connections. It asks over the worker's pipe (tokenward_relay/agent_link.py); each question is
-answered by a coroutine of its own, since a prompt may take a minute. Closing the pipe ends it.
+answered by a coroutine of its own, since a prompt may take a minute. It ends when it is told to or
+when the pipe is closed. What it said before is heard: the index may have answered an upload just
+then.
 
 A relay reads what strangers send, so no value of its messages is believed: the handler checks each.
 """
@@ -16,6 +18,8 @@ import os
 
 import msgpack
 
+from tokenward_agent.arena import ArenaFull
+from tokenward_agent.failure import KeyDestroyed
 from tokenward_agent.worker.errors import WorkerError
 from tokenward_agent.worker.job import MAX_HEADER
 from tokenward_agent.worker.pipes import read_pipe, write_pipe
@@ -35,6 +39,9 @@ if TYPE_CHECKING:
     Reply = tuple[Header, SecretSource | None]
 
 START_SECONDS: Final = 10.0
+END_SECONDS: Final = 1.0
+"""The longest wait for a relay that was told to end; then it is killed."""
+
 _MOST_QUESTIONS: Final = 64
 """The most questions of one relay that are answered at a time; others wait in the pipe."""
 
@@ -57,6 +64,10 @@ class RelayProcess:
         self._writing = asyncio.Lock()
         self._room = asyncio.Semaphore(_MOST_QUESTIONS)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._silent = asyncio.Event()
+        self._is_closed = False
+        self._listener: asyncio.Task[None] | None = None
+        self._writer: asyncio.Task[Any] | None = None
 
     async def start(
         self,
@@ -81,28 +92,46 @@ class RelayProcess:
                 await self._write(packed, secret)
                 told = await self._read()
         except (OSError, EOFError, TimeoutError):
-            self.end()
+            self.kill()
             raise WorkerError("worker", "The relay did not start.", "try again") from None
         if not told["ok"]:
-            self.end()
+            self.kill()
             raise WorkerError(told["code"], told["message"], told["hint"])
-        self._keep(self._listen())
+        self._listener = self._keep(self._listen())
         return int(told["port"])
 
-    def end(self) -> None:
-        """End the process; nothing more is answered."""
-        for task in self._tasks:
-            task.cancel()
+    async def end(self) -> None:
+        """End the process, and hear what it still says."""
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await self._write(msgpack.packb({"size": 0, "end": True}), None)
+                await self._silent.wait()
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process at once; nothing more is said or heard.
+
+        A prompt that is open ends by itself: it has a terminal to tidy up.
+        """
+        self._is_closed = True
+        for task in (self._listener, self._writer):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
         self._ours.close()
 
     def forget(self) -> None:
-        """Have it forget the credentials that it holds."""
-        self._keep(self._write(msgpack.packb({"size": 0}), None))
+        """Have it forget the credentials that it holds, and stop what it sends with one."""
+        self._keep(self._forget())
 
-    def _keep(self, coroutine: Any) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
+    async def _forget(self) -> None:
+        with contextlib.suppress(OSError):
+            await self._write(msgpack.packb({"size": 0}), None)
+
+    def _keep(self, coroutine: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _listen(self) -> None:
         """Handle what it says until it ends."""
@@ -114,10 +143,10 @@ class RelayProcess:
                     self._keep(self._reply(header))
                 else:
                     self._hear(header)
-        except (OSError, EOFError, ValueError, KeyError):
+        except (OSError, EOFError, ValueError, KeyError, TypeError):
             pass
-        self._tasks.clear()
-        self._ours.close()
+        finally:
+            self._silent.set()
         self._ended()
 
     async def _reply(self, question: Header) -> None:
@@ -137,14 +166,26 @@ class RelayProcess:
                 self._arena.release(block)
         except OSError:
             pass  # it has ended
+        except (KeyDestroyed, ArenaFull):
+            self._hear({"upload": question["id"], "status": "not-sent"})
+            told = {"status": 400, "text": "the vault is locked", "hint": "`auth unlock`"}
+            with contextlib.suppress(OSError):
+                more = {"id": question["id"], "size": 0, "ok": False}
+                await self._write(msgpack.packb({**told, **more}), None)
         finally:
             self._room.release()
 
     async def _write(self, packed: bytes, secret: memoryview | None) -> None:
         async with self._writing:
-            await write_pipe(self._feed, memoryview(len(packed).to_bytes(4, "big") + packed))
-            if secret:
-                await write_pipe(self._feed, secret)
+            if self._is_closed:  # the descriptor's number may be another's by now
+                raise BrokenPipeError
+            self._writer = asyncio.current_task()
+            try:
+                await write_pipe(self._feed, memoryview(len(packed).to_bytes(4, "big") + packed))
+                if secret:
+                    await write_pipe(self._feed, secret)
+            finally:
+                self._writer = None
 
     async def _read(self) -> Header:
         length = int.from_bytes(await read_pipe(self._answers, 4), "big")

@@ -12,30 +12,24 @@ import contextlib
 import os
 import select
 import shutil
-from typing import NamedTuple
-
-from tokenward_agent.vault.record import Login  # noqa: TC001 - NamedTuple reads its annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from tokenward_agent.peer.process import Process
     from tokenward_agent.relay.process import RelayProcess
+    from tokenward_protocol.packing import Value
 
+    class AnswersRun(Protocol):
+        """Answers the questions of a relay."""
 
-class RunGrant(NamedTuple):
-    """One index of a run: the `login` that answered, and how it was named.
+        def stop(self) -> None:
+            """End every open question; nothing more is answered."""
 
-    `service` is the key that was asked for, `provider` the vault, "" for any. `projects` are those
-    that may be published (normalised); a grant for reading has none.
-    """
-
-    login: Login
-    service: str
-    provider: str
-    projects: tuple[str, ...]
-    publishes: bool
+        def forget(self) -> None:
+            """Record what is being sent as unknown."""
 
 
 class RunProcess:
@@ -62,34 +56,55 @@ class RunProcess:
         """Call `ended` once it has ended."""
         asyncio.get_running_loop().add_reader(self._pidfd, ended)
 
-    def close(self) -> None:
+    def unwatch(self) -> None:
         """Stop watching."""
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+
+    def tell(self, text: str) -> None:
+        """Show the user a line where the command shows its errors."""
+        with contextlib.suppress(OSError):
+            shown = self.open_stderr()
+            try:
+                if self.is_alive():  # else the number may be another's by now
+                    os.write(shown, f"{text}\n".encode())
+            finally:
+                os.close(shown)
+
+    def close(self) -> None:
+        """Let go of the process."""
         if self._pidfd >= 0:
-            asyncio.get_running_loop().remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
 
 
 class Run:
-    """An open run; `folder` is its own, for the certificates that CMD reads, and goes with it."""
+    """An open run; `folder` is its own, for the certificates that CMD reads, and goes with it.
+
+    `facts` are what `auth status` shows of it.
+    """
 
     def __init__(
         self,
-        name: str,
         process: RunProcess,
         relay: RelayProcess,
         folder: str,
-        at_end: Callable[[], None],
+        facts: dict[str, Value],
+        answers: AnswersRun,
     ) -> None:
-        self.name = name
         self.process = process
         self.relay = relay
+        self.facts = facts
+        self.timer: asyncio.TimerHandle | None = None
         self._folder = folder
-        self._at_end = at_end
+        self.answers = answers
 
-    def end(self) -> None:
-        """End the relay and remove the folder; `at_end` is called behind that."""
-        self.relay.end()
+    async def end(self) -> None:
+        """End the relay and remove the folder."""
+        self.answers.stop()
+        if self.timer is not None:
+            self.timer.cancel()
+        self.process.unwatch()
+        await self.relay.end()
         self.process.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._at_end()
+        self.answers.forget()

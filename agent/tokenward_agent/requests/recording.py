@@ -8,6 +8,8 @@ message of an error, or anything of a body.
 
 from __future__ import annotations
 
+import asyncio
+
 from tokenward_agent.audit.lines import encode_json
 from tokenward_agent.peer.peer import Peer
 from tokenward_agent.requests.naming import names_service, stored_service
@@ -37,7 +39,7 @@ UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "co
 _OF_ANSWER: Final = frozenset(
     {"service", "username", "provider", "projects", "evidence", "narrowed", "expires"}
     | {"replaced", "count", "opened", "generation", "rule", "consent", "ahead"}
-    | {"socket", "ends", "whole", "uids", "stopped", "run"}
+    | {"socket", "ends", "whole", "uids", "stopped", "run", "purpose"}
 )
 """Fields that a line takes from an answer, unless they are empty."""
 
@@ -62,11 +64,15 @@ class Recorder:
         """Write a line about an event without a request: the agent starts or ends."""
         self._log.write(event, "", facts)
 
-    def record_now(self, event: str, peer: Peer, facts: Mapping[str, object]) -> bool:
-        """Write a line about a run, to the disk; return False if it is not there."""
-        self._log.write(event, peer.describe(encode_json), facts)
+    def record_run(self, event: str, who: str, facts: Mapping[str, object]) -> bool:
+        """Write a line about a run; `who` is that of `describe_peer`. Return False if it failed."""
+        self._log.write(event, who, facts)
         self._audit_anchoring.note_line()
-        return self._log.sync()
+        return self._log.problem is None
+
+    async def record_on_disk(self, event: str, who: str, facts: Mapping[str, object]) -> bool:
+        """Write a line about a run and wait for the disk; return False if it is not there."""
+        return self.record_run(event, who, facts) and await asyncio.to_thread(self._log.sync)
 
     def record_first(self, handler: AsyncHandler) -> AsyncHandler:
         """Write a request's line, and have the vaults vouch for it, before its `handler` runs.
@@ -114,6 +120,11 @@ def _facts_of(request: Request, answer: Answer) -> dict[str, object]:
     elif request.op == "passphrase":
         facts["action"] = request.text("action")
     return facts
+
+
+def describe_peer(peer: Peer) -> str:
+    """Return a peer as a line has it."""
+    return peer.describe(encode_json)
 
 
 def _only_removed(removed: Value) -> Value:

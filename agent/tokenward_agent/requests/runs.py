@@ -5,19 +5,34 @@ the command starts. `run` makes the certificates, starts the relay and returns i
 *capability*, which is worth nothing at any other place. The process that asked becomes the command.
 
 The relay asks for each credential when it needs it (run_answers.py).
+
+A run ends with its command, after its lifetime, and with a lock that the user orders. If an agent
+was killed, the next one removes the folders of its runs, and records the uploads that were being
+sent then as unknown.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
+import shutil
 import weakref
 from typing import NamedTuple
 
+from tokenward_agent.audit.unfinished import unfinished_uploads
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer, RunPeer
 from tokenward_agent.requests.naming import service_of
-from tokenward_agent.requests.run_answers import RunAnswers, describe_read, made_request
+from tokenward_agent.requests.run_answers import (
+    UNKNOWN,
+    RunAnswers,
+    RunDecision,
+    RunGrant,
+    describe_read,
+    made_request,
+)
+from tokenward_agent.requests.run_upload import read_listing
 from tokenward_agent.vault.sealing import context
 from tokenward_agent.wire.answer import success_answer
 from tokenward_agent.worker.environment import worker_environment
@@ -28,12 +43,13 @@ from tokenward_protocol.url_parts import host_and_port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, Final
 
     from tokenward_agent.arena import Arena
-    from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.relay.run import Run, RunGrant
+    from tokenward_agent.audit.log import AuditLog
+    from tokenward_agent.relay.run import Run, RunProcess
+    from tokenward_agent.requests.authorization import Authorizer
     from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.project_detection import ProjectDetector
@@ -43,10 +59,21 @@ if TYPE_CHECKING:
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.answer import Answer
     from tokenward_agent.wire.request import Request
+    from tokenward_protocol.packing import Value
 
 MOST_RUNS: Final = 32
 MOST_GRANTS: Final = 32
 """The most runs of one agent, and the most grants of one run."""
+
+LONGEST: Final = 24 * 60 * 60
+"""Seconds after which a run has no relay any more."""
+
+_LOOK_SECONDS: Final = 30
+"""How often a run's lifetime is compared with the clock that counts sleep."""
+
+_SHOWN: Final = 8
+_SHOWN_TEXT: Final = 64
+"""The most projects, and characters of a program's name, that `auth status` shows of a run."""
 
 CAPABILITY: Final = b"tokenward-run-"
 """How a capability begins, so that people and secret scanners know it; 32 random bytes follow."""
@@ -60,23 +87,33 @@ class _Draft(NamedTuple):
 
 
 class RunRequests:
-    """The runs of one agent; `state` is its state directory, `folder` that of its socket."""
+    """The runs of one agent.
+
+    `fetch` answers before a command starts, and `run_fetch`, which opens no vault, afterwards.
+    `state` is the agent's state directory, `folder` where those of its runs are made. `note_use` is
+    called as before each request of a client.
+    """
 
     def __init__(
         self,
         vaults: Vaults,
-        policy: PolicyFile,
         fetch: Fetch,
+        run_fetch: Fetch,
+        authorizer: Authorizer,
         detector: ProjectDetector,
         recorder: Recorder,
         arena: Arena,
         key: ProcessKey,
         state: str,
         folder: str,
+        note_use: Callable[[str], object],
     ) -> None:
         self._vaults = vaults
-        self._policy = policy
+        self._policy = authorizer.file
         self._fetch = fetch
+        self._run_fetch = run_fetch
+        self._authorizer = authorizer
+        self._note_use = note_use
         self._detector = detector
         self._recorder = recorder
         self._arena = arena
@@ -85,9 +122,10 @@ class RunRequests:
         self._folder = folder
         self._drafts: weakref.WeakKeyDictionary[Peer, list[_Draft]] = weakref.WeakKeyDictionary()
         self._open: dict[str, Run] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
-    async def grant(self, request: Request, _body: memoryview) -> Answer:
-        """Add an index to the run of this connection. Raise Failure."""
+    async def grant(self, request: Request, body: memoryview) -> Answer:
+        """Add an index to the run of this connection; `body` lists files to publish. Raise Failure."""
         peer = _peer_of(request)
         drafts = self._drafts.setdefault(peer, [])
         if len(drafts) >= MOST_GRANTS:
@@ -96,7 +134,8 @@ class RunRequests:
         if upload is None:
             found, draft, answer = await self._grant_read(request)
         else:
-            found, draft, answer = await self._grant_publish(request, upload)
+            listing = bytes(body).decode("ascii", "replace")
+            found, draft, answer = await self._grant_publish(request, upload, listing)
         drafts.append(draft)
         record = found.record
         return success_answer(
@@ -104,16 +143,17 @@ class RunRequests:
             service=record.service,
             username=record.username,
             provider=found.vault.provider,
+            purpose="install" if upload is None else "publish",
             **answer,
         )
 
     async def _grant_read(self, request: Request) -> tuple[StoredRecord, _Draft, dict[str, Any]]:
         from tokenward_relay.grants import Grant, read_roots
 
-        asked = made_request(
-            {**request.arguments, "purpose": "install"}, _peer_of(request).as_run()
-        )
+        asked = made_request({**request.arguments, "purpose": "install"}, _peer_as_run(request))
         found, authorization = await self._fetch.authorize_run(asked, describe_read)
+        state = self._authorizer.read_state()
+        decided = RunDecision(found.record.login, state, authorization)
         service, scheme, host, port, path = _place(request)
         settings = self._policy.policy.relay.paths_of(found.record.service)
         floor = _place_of(found.record.service)[4]
@@ -127,12 +167,12 @@ class RunRequests:
             None,
             (),
         )
-        held = self._held(found, request, (), publishes=False)
+        held = RunGrant(*_named(found, request), (), (), decided)
         facts = {"rule": authorization.rule, "consent": authorization.consent}
         return found, _Draft(held, grant.as_map()), facts
 
     async def _grant_publish(
-        self, request: Request, upload: str
+        self, request: Request, upload: str, listing: str
     ) -> tuple[StoredRecord, _Draft, dict[str, Any]]:
         from tokenward_relay.grants import Grant
 
@@ -151,7 +191,7 @@ class RunRequests:
             _segments(upload),
             projects,
         )
-        held = self._held(found, request, projects, publishes=True)
+        held = RunGrant(*_named(found, request), projects, read_listing(listing), None)
         return found, _Draft(held, grant.as_map()), {"projects": [*projects]}
 
     async def _projects(self, request: Request) -> tuple[str, ...]:
@@ -162,27 +202,13 @@ class RunRequests:
                 return split_names(named)
             except ValueError as error:
                 raise Failure("bad-request", f"The project is not valid: {error}.") from None
-        return (await self._detector.detect(made_request({}, _peer_of(request).as_run()))).projects
-
-    @staticmethod
-    def _held(
-        found: StoredRecord, request: Request, projects: tuple[str, ...], *, publishes: bool
-    ) -> RunGrant:
-        from tokenward_agent.relay.run import RunGrant
-
-        return RunGrant(
-            found.record.login,
-            service_of(request),
-            request.text("provider") or "",
-            projects,
-            publishes,
-        )
+        return (await self._detector.detect(made_request({}, _peer_as_run(request)))).projects
 
     async def run(self, request: Request, body: memoryview) -> Answer:
         """Start the relay of this connection's run. Raise Failure."""
         from tokenward_agent.relay.certificates import make_certificates
         from tokenward_agent.relay.process import RelayProcess
-        from tokenward_agent.relay.run import Run, RunProcess
+        from tokenward_agent.relay.run import Run
 
         peer = _peer_of(request)
         drafts = self._drafts.pop(peer, [])
@@ -190,14 +216,8 @@ class RunRequests:
             raise Failure("bad-request", "A run needs an index: `grant` names one.")
         if len(self._open) >= MOST_RUNS:
             raise Failure("busy", "Too many runs are open.", "wait until one of them ends")
-        chain = peer.requester.chain
-        if not chain:
-            raise Failure("refused", "The agent cannot see which process asks for this run.")
+        process = _process_of(peer)
         settings = self._policy.policy.relay
-        try:
-            process = RunProcess(chain[0].process)
-        except OSError:
-            raise Failure("refused", "The process that asks for this run has ended.") from None
         hosts = [each.relay["host"] for each in drafts if each.relay["scheme"] == "https"]
         authority, leaves = (
             make_certificates(hosts, self._vaults.clock.wall()) if hosts else (b"", {})
@@ -205,13 +225,14 @@ class RunRequests:
         name = secrets.token_hex(8)
         grants = tuple(each.grant for each in drafts)
         answers = RunAnswers(
-            self._vaults,
-            self._fetch,
+            self._run_fetch,
+            self._authorizer,
             self._recorder,
             name,
             grants,
             RunPeer(process.process, process.is_alive),
             request,
+            self._note_use,
         )
         relay = RelayProcess(self._arena, answers.answer, answers.hear, lambda: self._end(name))
         header = {
@@ -223,7 +244,7 @@ class RunRequests:
             "spool": self._state,
             "uid": uid(),
         }
-        folder = os.path.join(self._folder, f"run-{name}")
+        folder = os.path.join(self._folder, name)
         block = self._arena.allocate(len(CAPABILITY) + 43 + len(body))
         shown = process.open_stderr()
         try:
@@ -232,28 +253,36 @@ class RunRequests:
             block[len(capability) :] = body  # begins with a line end
             port = await relay.start(header, block, worker_environment(os.environ, {}), shown)
             sealed = self._key.seal(capability, context(b"tokenward capability"))
+            make_private(self._folder)
             make_private(folder)
         except WorkerError as error:
             process.close()
             raise Failure("refused", str(error), error.hint) from None
         except OSError as error:
-            relay.end()
+            relay.kill()
             process.close()
             raise Failure("refused", f"{folder} cannot be made: {error.strerror}.") from None
         finally:
             os.close(shown)
             self._arena.release(block)
-        self._open[name] = Run(name, process, relay, folder, answers.end)
-        process.watch(lambda: self._end(name))
+        lifetime = min(request.count("lifetime") or LONGEST, LONGEST)
+        facts = self._describe(name, process.process.pid, peer, grants, lifetime)
+        self._open[name] = Run(process, relay, folder, facts, answers)
+        self._watch(name, lifetime)
         return success_answer(
             request.number, sealed, port=port, ca=authority.decode("ascii"), folder=folder, run=name
         )
+
+    def _watch(self, name: str, lifetime: int) -> None:
+        """End a run with its command, and after its lifetime."""
+        self._open[name].process.watch(lambda: self._end(name))
+        self._look_at(name, self._vaults.clock.boot() + lifetime)
 
     def with_ended_runs(self, handler: AsyncHandler) -> AsyncHandler:
         """Return a handler that ends every run first: a lock that the user orders."""
 
         async def end_and_handle(request: Request, body: memoryview) -> Answer:
-            self.end()
+            await self.end("the vault was locked")
             return await handler(request, body)
 
         return end_and_handle
@@ -271,25 +300,75 @@ class RunRequests:
         chain = peer.requester.chain
         return any((link.process.pid, link.process.started) in commands for link in chain)
 
-    @property
-    def count(self) -> int:
-        """How many runs are open."""
-        return len(self._open)
+    def overview(self) -> list[Value]:
+        """Return what `auth status` shows of the open runs."""
+        return [run.facts for run in self._open.values()]
+
+    def _describe(
+        self, name: str, pid: int, peer: Peer, grants: Sequence[RunGrant], lifetime: int
+    ) -> dict[str, Value]:
+        tool, now = peer.as_run().requester.tool, self._vaults.clock.wall()
+        names = dict.fromkeys(each for grant in grants for each in grant.projects)
+        projects: list[Value] = []
+        projects += names
+        services = dict.fromkeys(grant.service for grant in grants)
+        return {
+            "run": name,
+            "pid": pid,
+            "program": "" if tool is None else tool.program.name[:_SHOWN_TEXT],
+            "started": now,
+            "ends": now + lifetime,
+            "service": grants[0].service,
+            "indexes": len(services),
+            "projects": projects[:_SHOWN],
+        }
+
+    def _look_at(self, name: str, end: int) -> None:
+        """End a run when its time is over; a sleep of the machine counts."""
+        run = self._open.get(name)
+        if run is None:
+            return
+        left = end - self._vaults.clock.boot()
+        if left <= 0:
+            self._end(name, "its time is over")
+            return
+        loop = asyncio.get_running_loop()
+        run.timer = loop.call_later(min(left, _LOOK_SECONDS), self._look_at, name, end)
 
     def forget(self) -> None:
         """Have every relay forget its credentials, as an automatic lock does."""
         for run in self._open.values():
             run.relay.forget()
+            run.answers.forget()
 
-    def end(self) -> None:
+    async def end(self, why: str = "") -> None:
         """End every run, as a lock that the user orders does."""
         for name in list(self._open):
-            self._end(name)
+            self._end(name, why)
+        if self._ending:
+            await asyncio.wait(self._ending)
 
-    def _end(self, name: str) -> None:
+    def end_soon(self, why: str) -> None:
+        """End every run without waiting for it."""
+        for name in list(self._open):
+            self._end(name, why)
+
+    def _end(self, name: str, why: str = "") -> None:
+        """End a run, and tell its command `why` if that goes on without it."""
         run = self._open.pop(name, None)
-        if run is not None:
-            run.end()
+        if run is None:
+            return
+        if why:
+            run.process.tell(f"tokenward: the relay of this run has ended: {why}")
+        self._ending.add(task := asyncio.get_running_loop().create_task(run.end()))
+        task.add_done_callback(self._ending.discard)
+
+    async def settle(self, log: AuditLog) -> None:
+        """Settle what an agent that was killed has left behind."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        own = log.chain.name
+        for facts in await asyncio.to_thread(unfinished_uploads, log.files, own):
+            self._recorder.record_run("published", "", {**facts, "status": UNKNOWN})
 
 
 class _OutsideRuns:
@@ -325,6 +404,29 @@ def _peer_of(request: Request) -> Peer:
     if not isinstance(request.peer, Peer):
         raise Failure("refused", "A run needs a process that the agent can see.")
     return request.peer
+
+
+def _process_of(peer: Peer) -> RunProcess:
+    """Return the process that asks for a run. Raise Failure if it has ended or is not visible."""
+    from tokenward_agent.relay.run import RunProcess
+
+    chain = peer.requester.chain
+    if not chain:
+        raise Failure("refused", "The agent cannot see which process asks for this run.")
+    try:
+        return RunProcess(chain[0].process)
+    except OSError:
+        raise Failure("refused", "The process that asks for this run has ended.") from None
+
+
+def _peer_as_run(request: Request) -> Peer:
+    """Return the peer as the command that it is about to become."""
+    return _peer_of(request).as_run(request.text("program") or "")
+
+
+def _named(found: StoredRecord, request: Request) -> tuple[str, str, str]:
+    """Return the first fields of a RunGrant."""
+    return found.record.username, service_of(request), request.text("provider") or ""
 
 
 def _place(request: Request) -> tuple[str, str, str, int, str]:

@@ -8,12 +8,15 @@ from time import sleep
 
 from tokenward.audit.log_reader import (
     HEADING,
+    PUBLISHED,
     LogReader,
     is_about,
     line_time,
+    published_row,
     reach_text,
     row,
     to_json,
+    uploads_of,
 )
 from tokenward.audit.report import notes, stray, summary
 from tokenward.credentials import unlocking
@@ -48,6 +51,7 @@ def describe(parser: Parser, _command: str) -> None:
         help="from this time on: 8h, 7d, 2026-01-31 or 2026-01-31T12:00",
     )
     add("--service", metavar="SERVICE", help="only lines about this service")
+    add("--published", action="store_true", help="only uploads by `auth exec`, with their files")
     add("--follow", action="store_true", help="show new lines as they come, until Ctrl-C")
     add(
         "--verify",
@@ -57,6 +61,7 @@ def describe(parser: Parser, _command: str) -> None:
     parser.examples(
         "auth log --since 24h",
         "auth log --service pypi --follow",
+        "auth log --published --since 30d",
         "auth log --verify",
         "auth log --format json",
     )
@@ -65,13 +70,17 @@ def describe(parser: Parser, _command: str) -> None:
 def run(arguments: Namespace, session: Session) -> None:
     """Print the record, or the result of verifying it."""
     if arguments.verify:
-        if arguments.since or arguments.service or arguments.follow:
+        if arguments.since or arguments.service or arguments.follow or arguments.published:
             raise CommandError(
                 "`--verify` verifies the whole log, and takes none of the other options.",
                 "`auth log --help`",
             )
         _verify(session)
         return
+    if arguments.published and arguments.follow:
+        raise CommandError(
+            "`--published` shows what has ended, and cannot follow.", "`auth log --follow`"
+        )
     reader = LogReader(_folder(session))
     wanted = _filter(arguments, session)
     found = [line for line in reader.lines() if wanted(line)]
@@ -82,7 +91,10 @@ def run(arguments: Namespace, session: Session) -> None:
         lines = [to_json(line) for line in found]
         session.write_json({"lines": lines, "since": reader.since, "gone": reader.removed_lines})
     else:
-        _show(found, arguments, session)
+        if arguments.published:
+            _show(uploads_of(found), PUBLISHED, published_row, arguments, session)
+        else:
+            _show(found, HEADING, row, arguments, session)
         if back := reach_text(reader.since, reader.removed_lines, least=True):
             session.terminal.say(back)
     if reader.unreadable:
@@ -109,15 +121,23 @@ def _filter(arguments: Namespace, session: Session) -> Callable[[Line], bool]:
     def is_wanted(line: Line) -> bool:
         if arguments.since is not None and line_time(line) < arguments.since:
             return False
+        if arguments.published and line["event"] not in {"publish", "published"}:
+            return False
         return not services or any(is_about(line, key) for key in services)
 
     return is_wanted
 
 
-def _show(found: Sequence[Line], arguments: Namespace, session: Session) -> None:
+def _show(
+    found: Sequence[Line],
+    heading: tuple[str, ...],
+    row_of: Callable[[Line], tuple[str, ...]],
+    arguments: Namespace,
+    session: Session,
+) -> None:
     latest = found if arguments.since is not None else found[-LATEST:]
     if latest or arguments.follow:
-        session.terminal.table([HEADING, *map(row, latest)])
+        session.terminal.table([heading, *map(row_of, latest)])
     else:
         session.terminal.say("The log has no matching line.")
     if len(latest) < len(found):

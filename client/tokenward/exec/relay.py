@@ -8,12 +8,14 @@ CMD trusts is written into a folder that the agent removes with the run.
 from __future__ import annotations
 
 import os
+import shutil
 from typing import NamedTuple
 
 from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
 from tokenward.exec import command
 from tokenward.exec.environment import Access, ExecIndex
+from tokenward.exec.named_files import listing_of
 from tokenward.exec.relay_environment import (
     ADDED_TRUST,
     TRUST,
@@ -44,6 +46,10 @@ _SYSTEM_TRUST = (
 )
 
 
+_LONGEST = 1024
+"""Bytes of a text in a request."""
+
+
 class RunIndex(NamedTuple):
     """One index of a run: whether it may be read, and whether it gets uploads."""
 
@@ -60,16 +66,21 @@ def run_environment(
     uv_variables: UvVariables,
     *,
     read_only: bool,
+    lifetime: int | None,
 ) -> dict[str, str]:
-    """Start the relay and return the environment of CMD. Raises CommandError."""
+    """Start the relay and return the environment of CMD. Raises CommandError.
+
+    The relay ends after `lifetime` seconds, None for as long as a relay may live.
+    """
     uploads = not read_only and (command.uploads(program) or bool(projects))
-    indexes = _grant(services, projects, session, uploads=uploads)
+    indexes = _grant(services, program, projects, session, uploads=uploads)
     hosts = _hosts(indexes)
     proxies = [_own_proxy(session.environ, "https"), _own_proxy(session.environ, "http")]
     answer = session.ask_once(
         "run",
         ("\n" + "\n".join(proxies)).encode(),
         direct=session.environ.get("no_proxy") or session.environ.get("NO_PROXY"),
+        lifetime=lifetime,
         **{k: v for k, v in prompt_arguments(session.environ).items() if k != "attended"},
     )
     port, folder = int(str(answer.header["port"])), str(answer.header["folder"])
@@ -88,22 +99,30 @@ def run_environment(
 
 
 def _grant(
-    services: Sequence[Service], projects: Sequence[str], session: Session, *, uploads: bool
+    services: Sequence[Service],
+    program: Sequence[str],
+    projects: Sequence[str],
+    session: Session,
+    *,
+    uploads: bool,
 ) -> list[RunIndex]:
     """Have the agent decide on each index. Raises CommandError if one has no credential."""
     found: list[RunIndex] = []
+    at = shutil.which(program[0], path=session.environ.get("PATH"))
+    where = {"program": os.path.abspath(at) if at and len(os.fsencode(at)) < _LONGEST else None}
     for service in services:
         publishes = reads = False
         if uploads and service is services[0]:
             target = service.for_uploads
             path = "/" + target.url.partition("://")[2].partition("/")[2]
-            more = {"upload": path, "projects": " ".join(projects) or None}
-            header = _ask(session, target, more)
+            more = {"upload": path, "projects": " ".join(projects) or None, **where}
+            listing = listing_of(program, session.settings.cwd)
+            header = _ask(session, target, more, listing.encode())
             publishes = header is not None
             if header is not None:
                 _tell_projects(session, header.get("projects"))
         if service.key not in FIXED.values():
-            reads = _ask(session, service, {}) is not None
+            reads = _ask(session, service, where) is not None
         if not publishes and not reads:
             if service.key in FIXED.values():
                 continue  # nothing is needed to read from there
@@ -123,13 +142,14 @@ def _grant(
 
 
 def _ask(
-    session: Session, service: Service, more: Mapping[str, Any]
+    session: Session, service: Service, more: Mapping[str, Any], body: bytes = b""
 ) -> Mapping[str, object] | None:
     """Have the agent add one index to the run; return its answer, None if nothing is stored."""
     try:
         answer = unlocking.ask(
             session,
             "grant",
+            body,
             offer=True,
             service=service.key,
             username=service.username or None,
@@ -144,6 +164,7 @@ def _ask(
             return unlocking.ask(
                 session,
                 "grant",
+                body,
                 offer=True,
                 service=service.key,
                 username=usual,

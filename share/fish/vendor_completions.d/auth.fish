@@ -123,6 +123,9 @@ complete -c auth -n '__auth_is "token"; and __auth_lacks argument' -a 'pypi test
 complete -c auth -n '__auth_is "exec"' -l index -x -a 'pypi testpypi' -d 'an index that CMD may use (default: pypi); may be repeated; uploads go to the first'
 complete -c auth -n '__auth_is "exec"' -l project -x -d 'a token for this project only; may be repeated'
 complete -c auth -n '__auth_is "exec"; and __auth_lacks --ttl' -l ttl -x -d 'a token that expires after 15m, 1h ...'
+complete -c auth -n '__auth_is "exec"; and __auth_lacks --relay' -l relay -d 'CMD gets no credential: a relay adds it on the way, and judges every upload'
+complete -c auth -n '__auth_is "exec"; and __auth_lacks --env' -l env -d 'CMD gets the credentials in its environment (default)'
+complete -c auth -n '__auth_is "exec"; and __auth_lacks --read-only' -l read-only -d 'with --relay: CMD may publish nothing'
 complete -c auth -n '__auth_is "exec"; and __auth_lacks argument' -a '(__fish_complete_command)'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --service' -l service -x -a 'pypi testpypi' -d 'the index whose credential is handed out; exactly one'
 complete -c auth -n '__auth_is "share"; and __auth_lacks -u --username' -s u -l username -x -d 'the user name; needed if several are stored for it'
@@ -152,6 +155,7 @@ complete -c auth -n '__auth_is "restore"; and __auth_lacks --yes' -l yes -d 'rep
 complete -c auth -n '__auth_is "restore"; and __auth_lacks argument' -F
 complete -c auth -n '__auth_is "log"; and __auth_lacks --since' -l since -x -d 'from this time on: 8h, 7d, 2026-01-31 or 2026-01-31T12:00'
 complete -c auth -n '__auth_is "log"; and __auth_lacks --service' -l service -x -a 'pypi testpypi' -d 'only lines about this service'
+complete -c auth -n '__auth_is "log"; and __auth_lacks --published' -l published -d 'only uploads by `auth exec`, with their files'
 complete -c auth -n '__auth_is "log"; and __auth_lacks --follow' -l follow -d 'show new lines as they come, until Ctrl-C'
 complete -c auth -n '__auth_is "log"; and __auth_lacks --verify' -l verify -d 'have the agent look for changed or removed lines and files'
 complete -c auth -n '__auth_is "helper"; and __auth_lacks --protocol' -l protocol -x -a 'bazel' -d 'the protocol of the tool'
