@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.inspection.processes import is_running
 from support.terminal import Shell, Typist
 from support.waiting import until
 
@@ -140,27 +141,62 @@ def is_unsent(line: dict[str, object]) -> bool:
     return line.get("why") == "given up" or line.get("status") == "not-sent"
 
 
+@pytest.mark.skipif(not Path("/usr/bin/curl").exists(), reason="needs curl")
 def test_an_upload_that_the_tool_gave_up_is_never_sent(publisher: Publisher) -> None:
     """The yes comes after the tool has gone."""
     publisher.asking()
     publisher.askpass(before="while [ ! -e $HOME/go ]; do sleep 0.05; done")
     wheel = publisher.wheel()
-    tool = publisher.script(
-        "twine",
-        "import socket, subprocess, time\nsocket.setdefaulttimeout(1)\n"
-        f"print(*upload({wheel!r}, 'mine', '1.0'), flush=True)\n"
-        "while not os.path.exists('end'): time.sleep(.01)",
-    )
-    run = publisher.started(tool, "upload", wheel, **SCREEN)
-    assert run.stdout is not None
+    form = f"-F :action=file_upload -F name=mine -F version=1.0 -F content=@{wheel}"
+    command = f"curl -sS -m 2 {form} $TWINE_REPOSITORY_URL; touch gone; read line"
+    shell = publisher.started("--project", "mine", "--", "sh", "-c", command, **SCREEN)
     try:
-        assert run.stdout.readline().startswith("0 ")
+        until((publisher.home.path / "gone").exists)
         (publisher.home.path / "go").touch()
         until(lambda: [*filter(is_unsent, publisher.lines("publish", "published"))])
         assert publisher.index.uploads == []
     finally:
-        (publisher.home.path / "end").touch()
-        run.communicate()
+        shell.communicate("\n")
+
+
+def test_a_tool_that_gave_up_before_the_answer_ends_the_question(publisher: Publisher) -> None:
+    publisher.asking()
+    publisher.askpass(before="echo $$ >$HOME/asks; sleep 600 & wait")
+    tool = publisher.script(
+        "twine",
+        "import socket\nsocket.setdefaulttimeout(1)\n"
+        "print(*upload(sys.argv[2], 'mine', '1.0'), flush=True)\ninput()",
+    )
+    run = publisher.started(tool, "upload", publisher.wheel(), **SCREEN)
+    try:
+        until(lambda: publisher.lines("publish"))
+        (line,) = publisher.lines("publish")
+        assert (line["decision"], line["why"]) == ("refused", "given up")
+        asks = int((publisher.home.path / "asks").read_text())
+        until(lambda: not is_running(asks))
+    finally:
+        run.communicate("\n")
+
+
+def test_a_tool_that_waits_gets_interim_answers(publisher: Publisher) -> None:
+    """The yes comes after the second of them."""
+    publisher.asking()
+    publisher.askpass(before="while [ ! -e $HOME/go ]; do sleep 0.05; done")
+    tool = publisher.script(
+        "twine",
+        "import http.client\n"
+        "class Response(http.client.HTTPResponse):\n"
+        "    count = 0\n"
+        "    def _read_status(self):\n"
+        "        found = super()._read_status()\n"
+        "        Response.count += found[1] == 100\n"
+        "        if Response.count == 2: open('go', 'w')\n"
+        "        return found\n"
+        "http.client.HTTPConnection.response_class = Response\n"
+        "print(*upload(sys.argv[2], 'mine', '1.0'))",
+    )
+    shown = publisher.exec(tool, "upload", publisher.wheel(), **SCREEN)
+    assert shown.stdout == "200 \n", shown
 
 
 def test_without_a_screen_it_is_refused_with_the_rule_that_helps(publisher: Publisher) -> None:
@@ -201,7 +237,9 @@ class Run(Typist):
 def test_on_a_terminal_the_command_waits_for_the_answer(publisher: Publisher) -> None:
     publisher.rules('[[policy]]\npurpose = "publish"\ndecide = "ask"\n')
     run = Run(publisher, publisher.twine(), "upload", publisher.wheel())
-    run.sees("twine wants to publish mine 1.0 to").sees("<Allow>").types(TAB + ENTER)
+    run.sees("twine wants to publish mine 1.0 to").sees("Tab, then Enter, allows").sees(
+        "<Allow>"
+    ).types(TAB + ENTER)
     assert "200" in run.leaves(0)
     assert len(publisher.index.uploads) == 1
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.runs import ACCOUNT
+
 if TYPE_CHECKING:
     from support.runs import Publisher
 
@@ -111,6 +113,33 @@ def test_reads_are_decided_anew_when_the_policy_changes(publisher: Publisher) ->
     shown, _ = run.communicate()
     assert shown.startswith("403 tokenward: The policy denies pip downloads from")
     assert publisher.lines("grant")[-1]["decision"] == "refused"
+
+
+@pytest.mark.parametrize("change", ["another login", "a logout"])
+def test_reads_are_decided_anew_when_the_record_changes(publisher: Publisher, change: str) -> None:
+    wait = "import time\nopen('ready', 'w')\nwhile not os.path.exists('go'): time.sleep(.01)\n"
+    reader = publisher.script(
+        "pip",
+        wait + "import urllib.request as r, urllib.error\n"
+        "try:\n    print(r.urlopen(os.environ['PIP_INDEX_URL']).status)\n"
+        "except urllib.error.HTTPError as e:\n    print(e.code, e.read().decode())",
+    )
+    run = publisher.started(reader, "install")
+    wait_for(publisher, "ready")
+    before = len(publisher.lines("grant"))
+    if change == "a logout":
+        publisher.home.done("logout", publisher.index.url)
+    else:
+        publisher.home.log_in(publisher.index.url, ACCOUNT[1], username=ACCOUNT[0])
+    (publisher.home.path / "go").touch()
+    shown, _ = run.communicate()
+    if change == "a logout":
+        assert shown.startswith("403 tokenward: No credential"), shown
+    else:
+        assert shown == "200\n"
+        (line,) = publisher.lines("grant")[before:]
+        assert (line["decision"], line["purpose"]) == ("done", "install")
+        assert "run" in line
 
 
 def test_a_policy_that_cannot_be_read_refuses_reads_and_uploads(publisher: Publisher) -> None:

@@ -152,7 +152,7 @@ class Publisher:
             [PROGRAMS / "auth", "exec", "--relay", "--index", "corp", *options, *command],
             cwd=self.home.path,
             env=self.home.environment | variables,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -115,24 +115,30 @@ class AccessRequest:
         else:
             tty = self._request.text("tty") or ""
         return PromptContext(
-            session_variables(self._request), tty, self._request.text("term") or ""
+            session_variables(self._request),
+            tty,
+            self._request.text("term") or "",
+            is_shared=isinstance(self._request.peer, RunPeer),
         )
 
     @cached_property
     def summary(self) -> str:
         """The requester and what it gets, as a part of a sentence."""
-        where = shorten(display(self._record.service))
-        what = f"the credential for {where}"
-        if self._act == PUBLISH:
-            what = f"an upload of {', '.join(self._projects) or 'something'} to {where}"
-        elif self._act:
-            what = f"downloads from {where}"
-        return f"{requester_name(self._requester)} {what}"
+        return f"{requester_name(self._requester)} {self._what}"
 
     @property
     def act(self) -> str:
         """What would be done, as a part of a sentence."""
-        return f"{'allowing' if self._act else 'giving'} {self.summary}"
+        if self._act:
+            return f"{self._what} by {requester_name(self._requester)}"
+        return f"giving {self.summary}"
+
+    @property
+    def _what(self) -> str:
+        where = shorten(display(self._record.service))
+        if self._act == PUBLISH:
+            return f"an upload of {', '.join(self._projects)} to {where}"
+        return f"downloads from {where}" if self._act else f"the credential for {where}"
 
     def question_lines(self, outcome: str) -> list[str]:
         """Return the lines of the prompt; `outcome` says what would be handed out."""

@@ -54,9 +54,9 @@ def _expand(word: str, cwd: str) -> Iterator[str]:
     """Yield the distribution files of one word, which may be a pattern."""
     if "\0" in word:
         return
-    names = [word] if word.endswith(_SUFFIXES) else []
-    if not names and glob.has_magic(word) and "**" not in word:
-        names = sorted(glob.glob(word, root_dir=cwd))
+    names = [word]
+    if glob.has_magic(word) and "**" not in word:
+        names = sorted(glob.glob(word, root_dir=cwd)) or names
     for name in names:
         if name.endswith(_SUFFIXES):
             yield os.path.normpath(os.path.join(cwd, name))
