@@ -74,6 +74,7 @@ class AgentLink:
                     while_waiting()
         except OSError:  # the tool has given up: no prompt is needed, and nothing will be sent
             self.tell("given up", upload=number, status=NOT_SENT)
+            answer.secret[:] = bytes(len(answer.secret))
             raise
         finally:
             self._waiting.pop(number, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.auth_commands import PROGRAMS
 from support.inspection.processes import is_running
 from support.runs import folder_of_runs
 from support.terminal import Typist
@@ -41,8 +43,6 @@ class Reader:
     """A command that reads from the index when it is told to."""
 
     def __init__(self, publisher: Publisher, *options: str) -> None:
-        from support.auth_commands import PROGRAMS
-
         command = [publisher.script("pip", ON_ORDER), "install"]
         self._process = subprocess.Popen(
             [PROGRAMS / "auth", "exec", "--relay", "--index", "corp", *options, "--", *command],
@@ -222,3 +222,29 @@ def test_on_a_terminal_ending_the_agent_needs_a_yes(
     person = Typist(publisher.home, "agent", action)
     person.answers("End the agent? [y/N]", answer).leaves(status)
     assert reader.reads().startswith("0 " if answer == "y" else "200")
+
+
+def test_a_reload_locks_and_leaves_the_relay(publisher: Publisher) -> None:
+    """A service manager's reload is a lock without an end of runs."""
+    home = publisher.home
+    home.done("agent", "stop")
+    place = str(home.path / "notices")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(place)
+        agent = subprocess.Popen(
+            [PROGRAMS / "tokenward-agent"], env=home.environment | {"NOTIFY_SOCKET": place}
+        )
+        try:
+            until(lambda: home.agent_pid() == agent.pid)
+            reader = Reader(publisher)
+            try:
+                agent.send_signal(signal.SIGHUP)
+                until(lambda: home.answer("status")["locked"])
+                assert reader.reads() == "403 tokenward: the vault is locked (hint: `auth unlock`)"
+                home.done("unlock")
+                assert reader.reads() == "200"
+            finally:
+                reader.killed()
+        finally:
+            agent.terminate()
+            agent.wait()

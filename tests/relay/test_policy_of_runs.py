@@ -134,7 +134,7 @@ def test_reads_are_decided_anew_when_the_record_changes(publisher: Publisher, ch
     (publisher.home.path / "go").touch()
     shown, _ = run.communicate()
     if change == "a logout":
-        assert shown.startswith("403 tokenward: No credential"), shown
+        assert shown.startswith("403 tokenward: Nothing is stored"), shown
     else:
         assert shown == "200\n"
         (line,) = publisher.lines("grant")[before:]

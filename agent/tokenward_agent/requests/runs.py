@@ -71,9 +71,10 @@ LONGEST: Final = 24 * 60 * 60
 _LOOK_SECONDS: Final = 30
 """How often a run's lifetime is compared with the clock that counts sleep."""
 
-_SHOWN: Final = 8
+_SHOWN: Final = 4
 _SHOWN_TEXT: Final = 64
-"""The most projects, and characters of a program's name, that `auth status` shows of a run."""
+_SHOWN_URL: Final = 256
+"""The most projects of a run, and characters of names and URLs, that `auth status` shows."""
 
 CAPABILITY: Final = b"tokenward-run-"
 """How a capability begins, so that people and secret scanners know it; 32 random bytes follow."""
@@ -310,7 +311,7 @@ class RunRequests:
         tool, now = peer.as_run().requester.tool, self._vaults.clock.wall()
         names = dict.fromkeys(each for grant in grants for each in grant.projects)
         projects: list[Value] = []
-        projects += names
+        projects += [each[:_SHOWN_TEXT] for each in names][:_SHOWN]
         services = dict.fromkeys(grant.service for grant in grants)
         return {
             "run": name,
@@ -318,9 +319,9 @@ class RunRequests:
             "program": "" if tool is None else tool.program.name[:_SHOWN_TEXT],
             "started": now,
             "ends": now + lifetime,
-            "service": grants[0].service,
+            "service": grants[0].service[:_SHOWN_URL],
             "indexes": len(services),
-            "projects": projects[:_SHOWN],
+            "projects": projects,
         }
 
     def _look_at(self, name: str, end: int) -> None:

@@ -7,8 +7,6 @@ and names no file sends what lies in `dist`.
 
 from __future__ import annotations
 
-import glob
-import hashlib
 import os
 import stat
 
@@ -23,6 +21,7 @@ MOST_BYTES = 60 * 1024
 """The longest listing: the body of one request takes a little more."""
 
 _SUFFIXES = (".whl", ".tar.gz", ".zip")
+_PATTERN = frozenset("*?[")
 _CHUNK = 1 << 20
 
 
@@ -55,7 +54,9 @@ def _expand(word: str, cwd: str) -> Iterator[str]:
     if "\0" in word:
         return
     names = [word]
-    if glob.has_magic(word) and "**" not in word:
+    if not _PATTERN.isdisjoint(word) and "**" not in word:
+        import glob
+
         names = sorted(glob.glob(word, root_dir=cwd)) or names
     for name in names:
         if name.endswith(_SUFFIXES):
@@ -64,6 +65,8 @@ def _expand(word: str, cwd: str) -> Iterator[str]:
 
 def _digest(path: str) -> tuple[str, int] | None:
     """Return the SHA-256 of a plain file in hex, and its size; None if it cannot be read."""
+    import hashlib
+
     try:
         descriptor = os.open(path, os.O_RDONLY | SAFE)
         with open(descriptor, "rb") as file:

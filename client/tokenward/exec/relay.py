@@ -8,7 +8,6 @@ CMD trusts is written into a folder that the agent removes with the run.
 from __future__ import annotations
 
 import os
-import shutil
 from typing import NamedTuple
 
 from tokenward.credentials import unlocking
@@ -108,8 +107,7 @@ def _grant(
 ) -> list[RunIndex]:
     """Have the agent decide on each index. Raises CommandError if one has no credential."""
     found: list[RunIndex] = []
-    at = shutil.which(program[0], path=session.environ.get("PATH"))
-    where = {"program": os.path.abspath(at) if at and len(os.fsencode(at)) < _LONGEST else None}
+    where = {"program": _path_of(program[0], session.environ.get("PATH", ""))}
     for service in services:
         publishes = reads = False
         if uploads and service is services[0]:
@@ -139,6 +137,18 @@ def _grant(
             "start the command without `auth exec`",
         )
     return found
+
+
+def _path_of(name: str, path: str) -> str | None:
+    """Return the absolute path of a command in the folders of PATH; None if it is not certain."""
+    if os.path.dirname(name):
+        return None  # the agent sees it in our command line
+    for folder in path.split(os.pathsep):
+        found = os.path.join(folder, name)
+        if os.path.isfile(found) and os.access(found, os.X_OK):
+            fits = os.path.isabs(found) and found.isprintable()
+            return found if fits and len(os.fsencode(found)) <= _LONGEST else None
+    return None
 
 
 def _ask(
