@@ -150,7 +150,7 @@ def row(line: Line) -> tuple[str, ...]:
     """Return a line for the user, in the columns of `HEADING`."""
     projects = line.get("projects")
     if not isinstance(projects, list):
-        projects = [" ".join(_said(line, "project", "version"))]
+        projects = [" ".join(_said(line, "project", "version"))] if line.get("project") else []
     return (
         _time_text(line["time"]),
         requester_text(line.get("who")),
