@@ -54,7 +54,7 @@ class _Server(socketserver.ThreadingTCPServer):
     def finish_request(self, request: object, client_address: object) -> None:
         """Speak TLS in the thread of the connection, not in the one that accepts."""
         encrypted = self._context.wrap_socket(request, server_side=True)  # type: ignore[arg-type]  # a socket
-        super().finish_request(encrypted, client_address)  # type: ignore[arg-type]  # likewise
+        super().finish_request(encrypted, client_address)
 
 
 if __name__ == "__main__":
