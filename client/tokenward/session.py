@@ -32,6 +32,9 @@ _ENDING = {"login", "logout", "lock", "passphrase"}
 CONSENT_SECONDS = 75.0
 """Seconds for a request that waits for the user, whom the agent gives a minute."""
 
+_MOST_QUESTIONS = 8
+"""Questions of one request: a relay share may have one for each of its indexes, and for uploads."""
+
 
 class Session:
     """The context of a command."""
@@ -104,7 +107,7 @@ class Session:
         """Ask the agent once. Raises AgentError."""
         timeout = _PATIENCE.get(op, ANSWER_SECONDS)
         if op in {"fetch", "share", "grant"} and arguments.get("attended"):
-            timeout = CONSENT_SECONDS
+            timeout = CONSENT_SECONDS * (_MOST_QUESTIONS if arguments.get("relay") else 1)
         try:
             answer = self.connection.ask(op, body, timeout=timeout, **arguments)
         except AgentError as refused:

@@ -26,7 +26,7 @@ from tokenward_relay.head import (
     reverse_capability,
 )
 from tokenward_relay.refusal import Refusal
-from tokenward_relay.target import Target, parse_target
+from tokenward_relay.target import parse_target
 from tokenward_relay.tool_stream import FRONT_SECONDS, HEAD_SECONDS, IDLE_SECONDS, ToolStream
 
 TYPE_CHECKING = False
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from tokenward_relay.run_state import RunState
 
 
-UPLOAD: Final = b"upload"
-"""The first segment of the loopback URL."""
+UPLOAD: Final = b"/upload"
+"""Stands before the path of the index in the loopback URL, in this one spelling."""
 
 
 class Connection:
@@ -154,12 +154,12 @@ class Connection:
         """Answer an upload to the loopback URL, `/upload/the/path/of/the/index`."""
         reverse_capability(head, self._run.capability, self._run.port)
         self._note_shown()
-        target = parse_target(head.target)
-        grants = [each for each in self._run.grants if each.upload]
-        if not grants or head.method != b"POST" or target.segments[0] != UPLOAD:
+        grants = [each for each in self._run.grants if each.upload][:1]
+        if not grants or head.method != b"POST" or not head.target.startswith(UPLOAD + b"/"):
             raise Refusal(400, "this URL is for uploads to an index of this run")
-        rest = Target(target.raw[1 + len(UPLOAD) :], target.segments[1:], target.query)
-        exchange.answer(self._run, stream, head, rest, grants)
+        exchange.answer(
+            self._run, stream, head, parse_target(head.target.removeprefix(UPLOAD)), grants
+        )
 
     def _answer_plain(self, stream: ToolStream, head: Head) -> None:
         """Answer a request for an `http://` URL."""
@@ -170,6 +170,7 @@ class Connection:
         grants = [each for each in self._run.grants if each.scheme == "http"]
         inside = [each for each in grants if (each.host, each.port) == (host, port)]
         if inside:
+            require_host(head, inside[0])
             exchange.answer(self._run, stream, head, parse_target(target), inside)
         else:
             self._run.require_forwarding(host, port)

@@ -47,6 +47,9 @@ UNKNOWN: Final = "unknown"
 
 _REPEATED: Final = {b"GET", b"HEAD"}
 
+_LARGE: Final = 256 * 1024
+"""Bytes of an answer that are passed on at once."""
+
 _SMALL: Final = 64 * 1024
 """Bytes of an answer that is read before its head goes on: an echo in it is a whole refusal."""
 
@@ -60,7 +63,7 @@ def answer(
         _publish(run, stream, head, target, grant)
         return
     if kind == PASS:
-        _pass_on(run.upstream, stream, head, target.raw, grant)
+        _pass_on(run, stream, head, target.raw, grant, run.upstream)
         return
     if not is_empty_body(head):
         raise Refusal(400, "a read with a body")
@@ -75,10 +78,10 @@ def answer(
 
 
 def _pass_on(
-    upstream: Upstream, stream: ToolStream, head: Head, target: bytes, grant: Grant
+    run: RunState, stream: ToolStream, head: Head, target: bytes, grant: Grant, upstream: Upstream
 ) -> None:
     """Send a request as the tool sent it, with its own credentials."""
-    headers = headers_to_pass(head, grant)
+    headers = headers_to_pass(head, grant, run.capability)
     body: Iterator[bytes] | None = stream.body()
     if is_empty_body(head):
         list(stream.body())
@@ -246,7 +249,7 @@ def _return(
     length = next(lengths, None)
     reason = response.extensions.get("reason_phrase", b"")
     require_none(reason, needles)
-    pieces = without_echo(response.iter_stream(), needles)
+    pieces = without_echo(_large(response.iter_stream()), needles)
     first = b""
     if needles and (length is None or length < _SMALL) and head.method != b"HEAD":
         for piece in pieces:
@@ -262,8 +265,25 @@ def _return(
     stream.send(h11.EndOfMessage())
 
 
+def _large(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield pieces together: one read of TLS has 16 KiB, and each piece costs as much as a large one.
+
+    The first is not held back, so that a small answer does not wait.
+    """
+    held: list[bytes] = []
+    size = _LARGE
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= _LARGE:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+
+
 def forward_plain(
     run: RunState, stream: ToolStream, head: Head, host: str, port: int, target: bytes
 ) -> None:
     """Forward a request for an `http://` URL of a host without a grant, as a proxy does."""
-    _pass_on(run.outside, stream, head, target, Grant(host, "http", host, port))
+    _pass_on(run, stream, head, target, Grant(host, "http", host, port), run.outside)

@@ -21,12 +21,17 @@ from support.relay.shares import (
     make_wheel,
 )
 from support.servers.http_server import basic
+from support.terminal import Typist
 from support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a relay is for Linux")
+
+
+TTY = Path("/usr/bin/pinentry-tty")
+needs_tty = pytest.mark.skipif(not TTY.exists(), reason="needs Debian's pinentry-tty")
 
 
 @pytest.fixture
@@ -166,6 +171,26 @@ def test_an_upload_of_one_project_is_judged_by_its_own_rule(corp: SharedIndex) -
         wheel = make_wheel(corp.home.path / "dist", name, "1.0")
         upload = (str(PROGRAMS / "twine"), "upload", "--non-interactive", str(wheel))
         assert corp.near(path, *upload).returncode == status, name
+
+
+@needs_tty
+def test_a_user_who_is_asked_says_once_for_each_kind_what_others_may_do(corp: SharedIndex) -> None:
+    corp.settings.write_text(f'pinentry = "{TTY}"\n{corp.settings.read_text()}')
+    corp.policy('[[policy]]\ndecide = "ask"\n')
+    command = ("share", "--relay", "--service", "corp", "--project", "one", "--ttl", "1h")
+    person = Typist(corp.home, *command)
+    person.sees("uploads of one without").sees("]? ").types("a")
+    person.sees("downloads from there").sees("]? ").types("a").leaves(0)
+    (share,) = corp.home.answer("status")["shares"]
+    wheel = make_wheel(corp.home.path / "dist", "one", "1.0")
+    upload = (str(PROGRAMS / "twine"), "upload", "--non-interactive", str(wheel))
+    assert corp.near(share["socket"], *upload).returncode == 0
+    assert "one-1.0" in corp.near(share["socket"], *CURL, f"{corp.page}one/").stdout
+    corp.policy('[[policy]]\ndecide = "allow"\n')  # the user has agreed under another one
+    assert corp.near(share["socket"], "true").returncode == 2
+    corp.policy('[[policy]]\ndecide = "ask"\n')
+    person = Typist(corp.home, *command)
+    person.sees("Place of the socket: ").sees("]? ").types("d").leaves(2)
 
 
 def test_no_credential_comes_out_of_the_socket_and_nothing_else_is_done_there(

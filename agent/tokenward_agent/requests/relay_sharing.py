@@ -112,17 +112,19 @@ class RelayShares:
             return await self._shares.share(request, body)
         share_request = read_share_request(request)
         tunnels = _read_tunnels(request)
-        drafts = self._runs.take_drafts(request.peer) if isinstance(request.peer, Peer) else []
-        if not drafts:
+        peer = request.peer
+        drafts = self._runs.drafts_of(peer)
+        if not isinstance(peer, Peer) or not drafts:
             raise Failure("bad-request", "A relay share needs an index: `grant` names one.")
         path = self._shares.place(share_request)
         self._shares.require_room(path)
         parts: list[Share] = []
-        for number, draft in enumerate(drafts):
-            part, decided = await self._part(draft, request, share_request, path, tunnels)
+        decided: list[Draft] = []
+        for draft in drafts:
+            part, decision = await self._part(draft, peer, request, share_request, path, tunnels)
             parts.append(part)
-            drafts[number] = draft._replace(grant=draft.grant._replace(decided=decided))
-        share = _RelayShare(self, path, drafts, parts, tunnels)
+            decided.append(draft._replace(grant=draft.grant._replace(decided=decision)))
+        share = _RelayShare(self, path, decided, parts, tunnels)
         projects: list[Value] = [*dict.fromkeys(name for each in parts for name in each.projects)]
         facts: dict[str, Value] = {
             "service": parts[0].scope,
@@ -146,11 +148,15 @@ class RelayShares:
             share.end_run_of,
         )
         self._open.add(share)
+        self._runs.take_drafts(
+            peer
+        )  # not before: a share that needs an approval is asked for again
         return success_answer(request.number, None, **described)
 
     async def _part(
         self,
         draft: Draft,
+        peer: Peer,
         request: Request,
         share_request: ShareRequest,
         path: str,
@@ -166,8 +172,7 @@ class RelayShares:
         }
         if held.provider:
             arguments["provider"] = held.provider
-        assert isinstance(request.peer, Peer)  # noqa: S101 - it has added the index
-        asked = made_request(arguments, request.peer)
+        asked = made_request(arguments, peer)
         lifetime = share_request.lifetime
         bounds = ("relay share", path, share_request.uids, lifetime, tunnels, held.publishes)
         found, delivery, authorization = await self._fetch.authorize_share(
@@ -511,7 +516,7 @@ def _describer(
 
     def describe(_grant: Grant) -> list[str]:
         return [
-            f"a socket by which others use it, and never hold it, for {what}, {time}",
+            f"a socket by which others use the credential, and never hold it, for {what}, {time}",
             f"Place of the socket: {shorten(path)}",
             f"User ids that are admitted besides you and root: {users}",
             *([f"Tunnels from there: {shorten(', '.join(tunnels))}"] if tunnels else []),

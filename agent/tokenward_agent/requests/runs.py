@@ -163,6 +163,10 @@ class RunRequests:
             **answer,
         )
 
+    def drafts_of(self, peer: object) -> list[Draft]:
+        """Return the indexes that this connection has added."""
+        return list(self._drafts.get(peer, ())) if isinstance(peer, Peer) else []
+
     def take_drafts(self, peer: Peer) -> list[Draft]:
         """Return the indexes that this connection has added, and forget them."""
         return self._drafts.pop(peer, [])
