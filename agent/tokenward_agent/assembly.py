@@ -115,20 +115,30 @@ class Assembly:
             os.path.dirname(settings.socket),
         )
         self.vaults.observers.append(self.share_requests.end_finished)
+        run_fetch = Fetch(
+            self.vaults,
+            NoOpening(self.opening.other_agents),
+            self.adopted,
+            self.derived_tokens,
+            NoDetection(),
+            self.authorizer,
+        )
         self.run_requests = RunRequests(
             self.vaults,
-            self.policy,
             fetch,
+            run_fetch,
+            self.authorizer,
             detector,
             self.recorder,
             arena,
             memory,
             state,
             settings.socket,
+            self.auto_lock.before_request,
         )
         self.relay_shares = RelayShares(
             self.vaults,
-            self.policy,
+            self.authorizer,
             fetch,
             self.share_requests,
             self.run_requests,
@@ -151,7 +161,7 @@ class Assembly:
             self.authorizer,
             lambda: {
                 "shares": self.share_requests.overview(),
-                "runs": self.run_requests.count + self.relay_shares.count,
+                "runs": self.run_requests.overview(),
             },
             stop,
         )
@@ -192,7 +202,9 @@ class Assembly:
                 "create": vaults.create,
                 "lock": self.recorder.record_first(
                     self.share_requests.with_ended_shares(
-                        self.run_requests.with_ended_runs(vaults.lock)
+                        self.relay_shares.with_relays_gone(
+                            self.run_requests.with_ended_runs(vaults.lock)
+                        )
                     )
                 ),
                 "unlock": vaults.unlock,
@@ -221,7 +233,7 @@ class Assembly:
         """Lock because another agent of the directory locked."""
         self.recorder.record_event("lock", decision="done", why="elsewhere")
         self.share_requests.end("lock")  # even if that lock has already ended
-        self.run_requests.end()
+        self.run_requests.end_soon("the vault was locked")
         self._destroy_keys()
 
     def _make_share_dispatch(self, share: Share) -> Dispatch:

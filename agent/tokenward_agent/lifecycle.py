@@ -84,6 +84,7 @@ async def _serve(
 
     assembly.vaults.observers.append(claim)
     opening = loop.create_task(assembly.opening.open_available(None))
+    settling = loop.create_task(assembly.run_requests.settle(assembly.log))
     gc.freeze()  # the collector skips objects that live as long as the process
     if settings.ready is not None:
         with contextlib.suppress(BrokenPipeError):  # the client gave up waiting; others will come
@@ -105,8 +106,10 @@ async def _serve(
     for reload in reloads:
         reload.cancel()
     opening.cancel()
+    settling.cancel()
     assembly.share_requests.close()
-    assembly.run_requests.end()
+    await assembly.run_requests.end("the agent has ended")
+    await assembly.relay_shares.wait_for_ends()
     await server.close()
     assembly.recorder.record_event("end")
     await assembly.audit_anchoring.anchor_now()
@@ -126,7 +129,7 @@ def _keep_manager_told(notices: Notices, assembly: Assembly) -> set[asyncio.Task
         notices.send_reloading()
         assembly.recorder.record_event("lock", decision="done")
         await assembly.audit_anchoring.anchor_now()
-        assembly.run_requests.end()
+        await assembly.run_requests.end("the vault was locked")
         with contextlib.suppress(Failure):  # it is locked; the marker may be missing
             await assembly.locking.lock()
         status()

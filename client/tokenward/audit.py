@@ -20,7 +20,7 @@ from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     Line = dict[str, Any]
@@ -31,6 +31,11 @@ LONGEST = 64 * 1024
 """The maximum length of an agent's line in bytes."""
 
 HEADING = ("WHEN", "WHO", "WHAT", "SERVICE", "PROJECT", "DECISION")
+
+PUBLISHED = ("WHEN", "PROJECT", "VERSION", "FILE", "INDEX", "STATUS")
+
+SENDING = "sending"
+"""The status of an upload whose end is not in the log yet."""
 
 _NAME = re.compile(r"([0-9]{8}|[1-9][0-9]{8,11})\.jsonl")
 
@@ -146,14 +151,55 @@ def _time_text(time: str) -> str:
 def row(line: Line) -> tuple[str, ...]:
     """Return a line for the user, in the columns of `HEADING`."""
     projects = line.get("projects")
+    if not isinstance(projects, list):
+        projects = [" ".join(_texts(line, "project", "version"))] if line.get("project") else []
     return (
         _time_text(line["time"]),
         requester_text(line.get("who")),
         f"{line['event']} ({line['purpose']})" if line.get("purpose") else str(line["event"]),
         _service_text(line),
-        ", ".join(map(str, projects)) if isinstance(projects, list) else "",
+        ", ".join(map(str, projects)),
         _decision_text(line),
     )
+
+
+def uploads_of(lines: Sequence[Line]) -> list[Line]:
+    """Return one line for each upload, in the order of their beginnings.
+
+    It has what the line `publish` says, and as `status` that of its `published`, `refused` if it was
+    refused, or `sending`.
+    """
+    found: list[Line] = []
+    begun: dict[tuple[str, ...], list[Line]] = {}
+    for line in lines:
+        if line["event"] not in {"publish", "published"}:
+            continue
+        key = tuple(_texts(line, "run", "sha256", "file"))
+        before = begun.get(key)
+        if line["event"] == "publish":
+            status = "refused" if line.get("decision") == "refused" else SENDING
+            found.append(line := {**line, "status": status})
+            if status == SENDING:
+                begun.setdefault(key, []).append(line)
+        elif before:
+            before.pop(0)["status"] = str(line.get("status", ""))
+        else:
+            found.append(line)  # the line before it was removed to make room
+    return found
+
+
+def published_row(line: Line) -> tuple[str, ...]:
+    """Return an upload for the user, in the columns of `PUBLISHED`."""
+    return (
+        _time_text(line["time"]),
+        *(str(line.get(key, "")) for key in ("project", "version", "file")),
+        _service_text(line),
+        str(line["status"]),
+    )
+
+
+def _texts(line: Line, *keys: str) -> list[str]:
+    return [str(line[key]) for key in keys if line.get(key)]
 
 
 def requester_text(asker: Any) -> str:
@@ -179,7 +225,7 @@ def _service_text(line: Line) -> str:
 
 
 def _decision_text(line: Line) -> str:
-    text = str(line.get("decision", ""))
+    text = str(line.get("decision") or line.get("status") or "")
     expires = line.get("expires")
     if line.get("consent") and line.get("code"):
         when_asked = "when asked" if line["consent"] == "asked" else "when asked before"

@@ -106,7 +106,7 @@ class Session:
     def ask_once(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
         """Ask the agent once. Raises AgentError."""
         timeout = _PATIENCE.get(op, ANSWER_SECONDS)
-        if op in {"fetch", "share"} and arguments.get("attended"):
+        if op in {"fetch", "share", "grant"} and arguments.get("attended"):
             timeout = CONSENT_SECONDS * (_MOST_QUESTIONS if arguments.get("relay") else 1)
         try:
             answer = self.connection.ask(op, body, timeout=timeout, **arguments)

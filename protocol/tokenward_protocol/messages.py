@@ -112,6 +112,7 @@ OPS = {
             "username": TEXT,
             "provider": TEXT,
             "name": TEXT,
+            "program": TEXT,
             "upload": TEXT,
             "projects": TEXT,
             "shared": FLAG,
@@ -120,7 +121,8 @@ OPS = {
             "tty": TEXT,
             "term": TEXT,
             **_SESSION,
-        }
+        },
+        MAY_HAVE_BODY,
     ),
     "run": Op(
         {

@@ -5,10 +5,11 @@ Each message is a worker's frame (worker/main.py)::
     u32 length of the header (big endian) | msgpack map | raw secret, `size` bytes of it
 
 The relay asks `{"id": 7, "ask": "read", ...}`; the agent answers with the same `id` and `ok`, and a
-refusal has the `status`, `text` and `hint` for the tool. What needs no answer is a `tell`. A message
-of the agent without an `id` tells the relay to forget every credential, or with `passed` to serve
-the connection whose descriptor comes with it (unix(7), SCM_RIGHTS). If the agent ends or closes the
-channel, the relay ends at once: it must not outlive a lock.
+refusal has the `status`, `text` and `hint` for the tool. What needs no answer is a `tell`; one about
+an upload has the `id` of its question as `upload`. A message of the agent without an `id` tells the
+relay to forget every credential; with `end` to end; with `passed` to serve the connection whose
+descriptor comes with it (unix(7), SCM_RIGHTS). If the agent ends or closes the channel, the relay
+ends at once, too: it must not outlive a lock.
 
 Several threads ask at the same time; one thread reads the answers. A secret is a bytearray here, so
 that its holder can wipe it.
@@ -44,6 +45,9 @@ _ANCILLARY: Final = socket.CMSG_SPACE(4)
 TICK_SECONDS: Final = 2.0
 """Seconds between two calls of `while_waiting`: hatch gives up after 12 s without a sign of life."""
 
+NOT_SENT: Final = "not-sent"
+"""The status of an upload of which no byte was sent."""
+
 
 class AgentLink:
     """Asks the agent, from any thread; `channel` is a Unix socket."""
@@ -59,16 +63,15 @@ class AgentLink:
         self,
         question: str,
         while_waiting: Callable[[], object] | None = None,
-        if_late: Callable[[], object] | None = None,
         **values: object,
     ) -> tuple[Header, bytearray]:
         """Return the agent's answer and the secret in it, which the caller wipes.
 
         `while_waiting` is called every two seconds until the answer is there. Raises Refusal if the
-        agent refuses, and what `while_waiting` raises; then `if_late` is called once the agent has
-        allowed what is not wanted any more.
+        agent refuses, and what `while_waiting` raises; then the agent is told that what it may allow
+        will not be sent.
         """
-        answer = _Answer(if_late)
+        answer = _Answer()
         with self._writing:
             self._next += 1
             number = self._next
@@ -78,7 +81,8 @@ class AgentLink:
             while not answer.there.wait(TICK_SECONDS):
                 if while_waiting is not None:
                     while_waiting()
-        except BaseException:
+        except BaseException:  # the tool has given up: no prompt is needed, nothing will be sent
+            self.tell("given up", upload=number, status=NOT_SENT)
             self._give_up(number, answer)
             raise
         header = answer.header
@@ -102,6 +106,8 @@ class AgentLink:
             try:
                 header, secret = self._read_message()
             except (EOFError, OSError, ValueError):
+                return
+            if header.get("end"):
                 return
             if "passed" in header:
                 take(header["passed"], socket.socket(fileno=self._passed.popleft()))
@@ -158,15 +164,12 @@ class AgentLink:
 class _Answer:
     """The place for the answer to one question."""
 
-    def __init__(self, if_late: Callable[[], object] | None) -> None:
+    def __init__(self) -> None:
         self.there = threading.Event()
         self.is_given_up = False
         self.header: Header = {}
         self.secret = bytearray()
-        self._if_late = if_late
 
     def drop(self) -> None:
         """Wipe an answer that comes too late."""
         self.secret[:] = bytes(len(self.secret))
-        if self._if_late is not None and self.header["ok"]:
-            self._if_late()

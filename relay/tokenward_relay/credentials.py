@@ -24,24 +24,26 @@ if TYPE_CHECKING:
 READ_SECONDS: Final = 60
 """Seconds for which the credential of a read is kept."""
 
-GONE: Final = "gone"
-"""The status of an upload that was allowed and not sent, since its tool had gone."""
-
 _SHORTEST_NEEDLE: Final = 8
 """Bytes of a secret that is worth looking for in an answer: a shorter one is in any page."""
 
 
 class Authorization(NamedTuple):
-    """The value of one Authorization header, and what must not come back from an index."""
+    """The value of one Authorization header, and what must not come back from an index.
+
+    `number` is the question's that it answers.
+    """
 
     header: bytes
     needles: tuple[bytes, ...]
+    number: int
 
 
 class _Held:
-    """A credential in buffers that can be wiped."""
+    """A credential in buffers that can be wiped, and the number of the question that it answers."""
 
-    def __init__(self, username: bytes, secret: bytearray) -> None:
+    def __init__(self, username: bytes, secret: bytearray, number: int) -> None:
+        self._number = number
         self._secret = secret
         self._pair = bytearray(username + b":") + secret
         self._coded = bytearray(base64.b64encode(self._pair))
@@ -50,7 +52,7 @@ class _Held:
         """Return it for one request."""
         found = bytes(self._secret), bytes(self._coded)
         needles = tuple(each for each in found if len(each) >= _SHORTEST_NEEDLE)
-        return Authorization(b"Basic " + found[1], needles)
+        return Authorization(b"Basic " + found[1], needles, self._number)
 
     def wipe(self) -> None:
         """Overwrite it."""
@@ -67,7 +69,8 @@ class Credentials:
         self._asking = {grant: threading.Lock() for grant in grants}
         self._changing = threading.Lock()
         self._kept: dict[Grant, tuple[_Held, threading.Timer]] = {}
-        self._forgotten = 0
+        self.locks = 0
+        """How often everything was forgotten: what is being sent stops when it grows."""
 
     def for_read(self, grant: Grant) -> Authorization:
         """Return the authorization for a read. Raises Refusal."""
@@ -75,13 +78,13 @@ class Credentials:
             with self._changing:
                 if grant in self._kept:
                     return self._kept[grant][0].lend()
-                before = self._forgotten
+                before = self.locks
             held = self._ask("read", grant)
             found = held.lend()
             timer = threading.Timer(READ_SECONDS, self._let_go, (grant, held))
             timer.daemon = True
             with self._changing:
-                if self._forgotten != before:  # a lock came with the answer
+                if self.locks != before:  # a lock came with the answer
                     held.wipe()
                     return found
                 self._kept[grant] = held, timer
@@ -93,13 +96,7 @@ class Credentials:
         self, grant: Grant, upload: Upload, while_waiting: Callable[[], object]
     ) -> Iterator[Authorization]:
         """Lend the authorization for one upload, once the agent allows it. Raises Refusal."""
-        facts = upload._asdict()
-
-        def if_late() -> None:
-            number = self._grants.index(grant)
-            self._link.tell("published", grant=number, status=GONE, **facts)
-
-        held = self._ask("publish", grant, while_waiting, if_late, **facts)
+        held = self._ask("publish", grant, while_waiting, **upload._asdict())
         try:
             yield held.lend()
         finally:
@@ -111,9 +108,9 @@ class Credentials:
             self._drop(grant)
 
     def forget(self) -> None:
-        """Forget everything that is kept."""
+        """Forget everything that is kept, and stop what is being sent."""
         with self._changing:
-            self._forgotten += 1
+            self.locks += 1
             for grant in list(self._kept):
                 self._drop(grant)
 
@@ -133,9 +130,8 @@ class Credentials:
         question: str,
         grant: Grant,
         while_waiting: Callable[[], object] | None = None,
-        if_late: Callable[[], object] | None = None,
         **values: object,
     ) -> _Held:
         number = self._grants.index(grant)
-        header, secret = self._link.ask(question, while_waiting, if_late, grant=number, **values)
-        return _Held(header["username"].encode(), secret)
+        header, secret = self._link.ask(question, while_waiting, grant=number, **values)
+        return _Held(header["username"].encode(), secret, header["id"])

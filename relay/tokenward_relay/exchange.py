@@ -13,7 +13,7 @@ import secrets
 
 import h11
 
-from tokenward_relay.credentials import GONE
+from tokenward_relay.agent_link import NOT_SENT
 from tokenward_relay.echo import require_none, without_echo
 from tokenward_relay.form import FormReader, RewrittenForm, boundary_of, check_form
 from tokenward_relay.grants import PASS, PUBLISH, Grant, decide
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     import httpcore
 
-    from tokenward_relay.form import Upload
+    from tokenward_relay.credentials import Credentials
     from tokenward_relay.head import Head
     from tokenward_relay.run_state import RunState
     from tokenward_relay.target import Target
@@ -106,14 +106,31 @@ def _publish(run: RunState, stream: ToolStream, head: Head, target: Target, gran
         form = reader.finish()
         upload = check_form(form, grant)
         rewritten = RewrittenForm(form, secrets.token_hex(16).encode())
-        with run.credentials.for_publish(grant, upload, stream.send_tick) as authorization:
-            if stream.has_hung_up():
-                run.report(grant, upload, GONE)
-                raise ConnectionError("the tool gave up; nothing was sent")
+
+        def wait() -> None:
+            _require_tool(stream)
+            stream.send_tick()
+
+        locks = run.credentials.locks
+        with run.credentials.for_publish(grant, upload, wait) as authorization:
+            number = authorization.number
+            try:
+                _require_tool(stream)
+                if run.credentials.locks != locks:
+                    raise Refusal(400, "the vault was locked", "`auth unlock`")
+            except (OSError, Refusal):
+                run.report(number, NOT_SENT)
+                raise
             content = rewritten.content_type, rewritten.length
             headers = headers_for_index(head, grant, authorization.header, content)
             needles = authorization.needles
-            _send_upload(run, stream, head, target, grant, headers, rewritten, upload, needles)
+            _send_upload(run, stream, head, target, grant, headers, rewritten, number, needles)
+
+
+def _require_tool(stream: ToolStream) -> None:
+    """Raise ConnectionError if the tool does not wait any more."""
+    if stream.has_hung_up():
+        raise ConnectionError("the tool gave up; nothing was sent")
 
 
 def _send_upload(
@@ -124,25 +141,31 @@ def _send_upload(
     grant: Grant,
     headers: list[tuple[bytes, bytes]],
     rewritten: RewrittenForm,
-    upload: Upload,
+    number: int,
     needles: Sequence[bytes],
 ) -> None:
-    """Send a checked upload, and report what became of it."""
-    status: str = UNKNOWN
+    """Send a checked upload, and report what became of it, by the `number` of its question."""
+    status = NOT_SENT
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal status
+        status = UNKNOWN
+        yield from _pieces(rewritten, run.credentials)
+
     reported = False
     try:
         with stream.ticking() as stop:
-            sent = _response(run.upstream, grant, b"POST", target.raw, headers, _pieces(rewritten))
+            sent = _response(run.upstream, grant, b"POST", target.raw, headers, pieces())
             with sent as response:
                 stop.set()
                 status = str(response.status)
-                run.report(grant, upload, status)
+                run.report(number, status)
                 reported = True
                 _judge_status(run, response.status, grant)
                 _return(stream, head, response, needles)
     finally:
         if not reported:
-            run.report(grant, upload, status)
+            run.report(number, status)
 
 
 def _judge_status(run: RunState, status: int, grant: Grant) -> None:
@@ -153,13 +176,19 @@ def _judge_status(run: RunState, status: int, grant: Grant) -> None:
         run.tell(Refusal(403, f"{grant.name} forbids this to the stored credential", hint))
 
 
-def _pieces(rewritten: RewrittenForm) -> Iterator[bytes]:
+def _pieces(rewritten: RewrittenForm, credentials: Credentials) -> Iterator[bytes]:
+    """Yield the body of an upload. Raises Refusal if a lock comes in between."""
+    locks = credentials.locks
     for part in rewritten.parts():
         if isinstance(part, bytes):
-            yield part
+            chunks: Iterable[bytes] = (part,)
         else:
             assert isinstance(part.spool, TemporarySpool)  # noqa: S101 - for the type checkers
-            yield from part.spool.chunks()
+            chunks = part.spool.chunks()
+        for piece in chunks:
+            if credentials.locks != locks:
+                raise Refusal(400, "the vault was locked, and the upload was broken off")
+            yield piece
 
 
 @contextlib.contextmanager

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Final
 
     from tokenward_relay.agent_link import AgentLink
-    from tokenward_relay.form import Upload
     from tokenward_relay.grants import Grant
     from tokenward_relay.leaf import Leaves
     from tokenward_relay.shared_tunnels import Tunnels
@@ -104,10 +103,9 @@ class RunState:
         with self._telling:
             self._stderr = sock.detach()
 
-    def report(self, grant: Grant, upload: Upload, status: str) -> None:
-        """Tell the agent what became of an upload."""
-        number = self.grants.index(grant)
-        self._link.tell("published", grant=number, status=status, **upload._asdict())
+    def report(self, upload: int, status: str) -> None:
+        """Tell the agent what became of an upload, by the number of its question."""
+        self._link.tell("published", upload=upload, status=status)
 
     def tell(self, refusal: Refusal) -> None:
         """Tell the user of a refusal, once for each: pip and maturin hide them."""

@@ -545,7 +545,7 @@ def test_an_agent_that_ends_or_locks_takes_its_relays_with_it(
             user.systemctl(end, AGENT)
         user.until(lambda: relays(user) == [])
         user.done("unlock")
-        assert user.run("sh", "-c", f"ls -d {ADDRESS}.run-*").returncode != 0
+        assert user.run("sh", "-c", f"ls -d {ADDRESS}.runs/*").returncode != 0
 
 
 class Person(Typist):

@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgpack
 import pytest
 
 from support.relay_process.raw_index import RawIndex, Request, ok
@@ -163,7 +164,7 @@ class Link:
     def ask(self, *_: object, **__: object) -> tuple[dict[str, Any], bytearray]:
         self.secrets.append(bytearray(SECRET))
         self.between()
-        return {"ok": True, "username": "ana"}, self.secrets[-1]
+        return {"ok": True, "username": "ana", "id": len(self.secrets)}, self.secrets[-1]
 
     def tell(self, event: str, **values: object) -> None:
         self.told.append({"tell": event, **values})
@@ -318,20 +319,41 @@ def test_a_question_that_was_given_up_is_wiped_and_told() -> None:
 
     agent, channel = socket.socketpair()
     link = AgentLink(channel)
-    reader = threading.Thread(target=link.read_answers, args=(lambda: None, lambda *_: None))
+    passed = threading.Event()
+    reader = threading.Thread(
+        target=link.read_answers, args=(passed.set, lambda *_: None), daemon=True
+    )
     reader.start()
-    late = threading.Event()
 
     def gone() -> None:
         raise ConnectionError
 
-    with pytest.raises(ConnectionError):
-        link.ask("publish", gone, late.set)
-    import msgpack
+    kept: list[Any] = []
 
+    def waits() -> None:
+        kept.extend(link._waiting.values())
+        gone()
+
+    with pytest.raises(ConnectionError):
+        link.ask("publish", waits)
+    told = [message(agent), message(agent)]
+    assert told == [
+        {"id": 1, "ask": "publish"},
+        {"tell": "given up", "upload": 1, "status": "not-sent"},
+    ]
     packed = msgpack.packb({"ok": True, "id": 1, "size": 6})
     agent.sendall(len(packed).to_bytes(4, "big") + packed + b"secret")
-    assert late.wait(PATIENCE)
+    packed = msgpack.packb({"size": 0})
+    agent.sendall(len(packed).to_bytes(4, "big") + packed)
+    assert passed.wait(PATIENCE)  # so the answer before it was read
+    (answer,) = kept
+    assert bytes(answer.secret) == bytes(6)
     agent.close()
     reader.join(PATIENCE)
     channel.close()
+
+
+def message(agent: socket.socket) -> dict[str, Any]:
+    """Return one message of a relay to its agent."""
+    length = int.from_bytes(agent.recv(4, socket.MSG_WAITALL), "big")
+    return dict(msgpack.unpackb(agent.recv(length, socket.MSG_WAITALL)))

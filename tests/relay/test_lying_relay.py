@@ -23,6 +23,7 @@ from support.waiting import until_in_loop
 from tokenward_agent.peer.peer import Peer
 from tokenward_agent.relay import process
 from tokenward_agent.requests import runs
+from tokenward_agent.requests.run_answers import RunAnswers
 from tokenward_agent.wire.server import Server
 from tokenward_protocol.frames import PREFIX, make_frame, read_sizes
 from tokenward_protocol.messages import make_request
@@ -127,7 +128,7 @@ class Agent:
         self.server = Server(listener, self.engine.arena, self.engine.dispatch, Peer)
 
     async def close(self) -> None:
-        self.engine.run_requests.end()
+        await self.engine.run_requests.end("the test has ended")
         for client in self.clients:
             client.close()
         if self.is_serving:
@@ -144,7 +145,7 @@ class Agent:
 
     @property
     def count(self) -> int:
-        return self.engine.run_requests.count
+        return len(self.engine.run_requests.overview())
 
     def got(self) -> list[tuple[dict[str, Any], bytes]]:
         """Return what the relay was answered."""
@@ -252,7 +253,7 @@ def test_what_is_no_message_ends_the_run_and_nothing_else(
         pid = int((agent.root / "pid").read_text())
         await until_in_loop(lambda: not is_running(pid))
         assert agent.got() == []
-        assert not there(str(answer["folder"]))
+        await until_in_loop(lambda: not there(str(answer["folder"])))
         assert (await client.ask("hello"))["ok"] is True
 
     with_agent(tmp_path, scenario)
@@ -288,7 +289,7 @@ def test_a_relay_that_does_not_start_is_a_failed_run_that_leaves_nothing(
         await until_in_loop(lambda: not is_running(pid))
         assert agent.count == 0
         assert own_descriptors() <= before
-        assert list(agent.root.glob("*.run-*")) == []
+        assert list(agent.root.glob("*.runs/*")) == []
 
     with_agent(tmp_path, scenario)
 
@@ -316,7 +317,7 @@ def test_reports_of_uploads_that_were_not_allowed_are_in_no_log(
         assert all(header["ok"] for header, _ in agent.got())
         assert len(agent.log("publish")) == 2
         assert agent.log("published") == []
-        agent.engine.run_requests.end()
+        await agent.engine.run_requests.end("as a lock does")
         assert [line["status"] for line in agent.log("published")] == ["unknown", "unknown"]
 
     with_agent(tmp_path, scenario)
@@ -325,34 +326,39 @@ def test_reports_of_uploads_that_were_not_allowed_are_in_no_log(
 def test_the_status_of_an_upload_is_a_number_or_one_of_two_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tokenward_agent.requests.run_answers import RunAnswers
+    said = ["200", "unknown", "not-sent", "", "20", "fine\nand more", "x" * 99, 201, None, ["1"]]
+    ask = {"ask": "publish", "grant": PUBLISH, **FACTS}
+    says = [{"id": number, **ask} for number, _ in enumerate(said)]
+    played(monkeypatch, tmp_path, b"".join(map(frame, says)))
 
-    lines: list[object] = []
+    async def scenario(agent: Agent) -> None:
+        client = await agent.client()
+        assert (await client.run())["ok"] is True
+        await until_in_loop(lambda: len(agent.got()) == len(said))
+        (run,) = agent.engine.run_requests._open.values()
+        for number, status in enumerate(said):
+            run.relay._hear({"tell": "published", "upload": number, "status": status})
+        found = [line["status"] for line in agent.log("published")]
+        assert found == ["200", "unknown", "not-sent", *["unknown"] * 4, "201", *["unknown"] * 2]
 
-    class Records:
-        def record_now(self, _event: str, _peer: object, facts: dict[str, object]) -> bool:
-            lines.append(facts["status"])
-            return True
+    with_agent(tmp_path, scenario)
 
-    answers = RunAnswers.__new__(RunAnswers)
-    answers._recorder = Records()  # type: ignore[assignment]
-    answers._peer = None  # type: ignore[assignment]
-    answers._grants = [object()]  # type: ignore[list-item]
-    for status in (
-        "200",
-        "unknown",
-        "gone",
-        "",
-        "20",
-        "fine\nand more",
-        "x" * 99,
-        200,
-        None,
-        ["1"],
-    ):
-        answers._sending = {(0, DIGEST): [{"file": "x"}]}
-        answers.hear({"grant": 0, **FACTS, "status": status})
-    assert lines == ["200", "unknown", "gone", *["unknown"] * 4, "200", "unknown", "unknown"]
+
+def test_a_second_question_with_the_number_of_an_upload_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the log would lose the end of the first."""
+    ask = {"id": 1, "ask": "publish", "grant": PUBLISH, **FACTS}
+    played(monkeypatch, tmp_path, frame(ask) + frame(ask))
+
+    async def scenario(agent: Agent) -> None:
+        client = await agent.client()
+        assert (await client.run())["ok"] is True
+        await until_in_loop(lambda: len(agent.got()) == 2)
+        assert sorted(header["ok"] for header, _ in agent.got()) == [False, True]
+        assert len(agent.log("publish")) == 1
+
+    with_agent(tmp_path, scenario)
 
 
 def test_an_answer_that_fails_within_the_agent_is_a_refusal(
@@ -364,7 +370,7 @@ def test_an_answer_that_fails_within_the_agent_is_a_refusal(
         raise RuntimeError(SECRET.decode())
 
     async def scenario(agent: Agent) -> None:
-        monkeypatch.setattr("tokenward_agent.requests.run_answers.RunAnswers._fetch_for", fails)
+        monkeypatch.setattr("tokenward_agent.requests.run_answers.RunAnswers._ask", fails)
         client = await agent.client()
         assert (await client.run())["ok"] is True
         await until_in_loop(lambda: len(agent.got()) == 1)
@@ -388,7 +394,7 @@ def test_no_more_runs_begin_than_there_may_be_not_even_at_once(
         assert sorted(answer["ok"] for answer in answers) == [False] * 3 + [True] * 3
         assert {answer.get("code") for answer in answers} == {None, "busy"}
         assert agent.count == 3
-        agent.engine.run_requests.end()
+        await agent.engine.run_requests.end("as a lock does")
         assert agent.count == 0
         assert (await clients[0].run())["code"] == "busy"  # the commands of ended runs live on
 
@@ -482,47 +488,47 @@ def test_an_agent_that_ends_while_a_run_begins_leaves_no_relay(
     with_agent(tmp_path, scenario)
 
 
-def test_a_lock_while_the_user_is_asked_leaves_no_line_and_no_answer(
+def test_a_lock_at_the_moment_of_a_yes_leaves_no_answer_and_a_line_that_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played(monkeypatch, tmp_path, frame({"id": 1, "ask": "publish", "grant": PUBLISH, **FACTS}))
     asked: list[object] = []
+    ask = RunAnswers._ask
 
-    async def asks(*_: object) -> None:
-        asked.append(asyncio.current_task())
-        await asyncio.Event().wait()
+    async def asks(*arguments: Any) -> Any:
+        found = await ask(*arguments)
+        asked.append(found)
+        await yes.wait()
+        return found
+
+    yes = asyncio.Event()
 
     async def scenario(agent: Agent) -> None:
-        monkeypatch.setattr("tokenward_agent.requests.run_answers.RunAnswers._fetch_for", asks)
+        monkeypatch.setattr(RunAnswers, "_ask", asks)
         client, other = await agent.client(), await agent.client()
         assert (await client.run())["ok"] is True
         await until_in_loop(lambda: asked)
         assert (await other.ask("lock"))["ok"] is True
-        await until_in_loop(lambda: all(task.done() for task in asked))  # type: ignore[attr-defined]
-        assert agent.got() == []
-        assert agent.log("publish") == agent.log("published") == []
+        yes.set()
+        await until_in_loop(lambda: agent.log("published"))
+        assert [line["status"] for line in agent.log("published")] == ["not-sent"]
+        assert [header for header, _ in agent.got() if "id" in header] == []
 
     with_agent(tmp_path, scenario)
 
 
 def test_a_run_ends_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock that counts sleep."""
     played(monkeypatch, tmp_path)
+    monkeypatch.setattr(runs, "_LOOK_SECONDS", 0.01)
 
     async def scenario(agent: Agent) -> None:
-        loop = asyncio.get_running_loop()
-        later: list[float] = []
-        call_later = loop.call_later
-
-        def sooner(delay: float, callback: Any, *arguments: Any, **more: Any) -> Any:
-            if delay == 24 * 3600:
-                later.append(delay)
-                delay = 0.2
-            return call_later(delay, callback, *arguments, **more)
-
-        monkeypatch.setattr(loop, "call_later", sooner)
         client = await agent.client()
         assert (await client.run())["ok"] is True
-        assert later == [24 * 3600]
+        agent.engine.clock.boot_now += 24 * 3600 - 1
+        await asyncio.sleep(0.1)
+        assert agent.count == 1
+        agent.engine.clock.boot_now += 1
         await until_in_loop(lambda: agent.count == 0)
 
     with_agent(tmp_path, scenario)
@@ -530,15 +536,18 @@ def test_a_run_ends_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_next_agent_removes_what_a_killed_one_left_of_its_runs(tmp_path: Path) -> None:
     async def scenario(agent: Agent) -> None:
-        left, others = agent.root / "agent.sock.run-0a1b", agent.root / "b.sock.run-0a1b"
+        left, others = agent.root / "agent.sock.runs/0a1b", agent.root / "b.sock.runs/0a1b"
         target = agent.root / "precious"
         for folder in (left, others, target):
-            folder.mkdir()
+            folder.mkdir(parents=True)
             (folder / "x.pem").touch()
-        (agent.root / "agent.sock.run-link").symlink_to(target)
+        (agent.root / "agent.sock.runs/link").symlink_to(target)
         agent.engine.run_requests.remove_leftovers()
         assert not left.exists()
         assert (others / "x.pem").exists()  # another agent's, which may live
+        assert (target / "x.pem").exists()
+        (agent.root / "agent.sock.runs").symlink_to(target)
+        agent.engine.run_requests.remove_leftovers()
         assert (target / "x.pem").exists()
 
     with_agent(tmp_path, scenario)
@@ -555,7 +564,7 @@ def test_the_folder_of_a_run_is_closed_to_others_and_goes_with_it(
         folder = str((await client.run())["folder"])
         assert os.stat(folder).st_mode & 0o777 == 0o700  # noqa: PTH116
         assert os.listdir(folder) == []  # noqa: PTH208 - and no key of any kind
-        agent.engine.run_requests.end()
+        await agent.engine.run_requests.end("as a lock does")
         assert not there(folder)
 
     before = os.umask(0o77)

@@ -70,7 +70,7 @@ class Stage(NamedTuple):
 
     def folders(self) -> list[Path]:
         """Return the folders of runs."""
-        return list((self.home.path / "run").rglob("*.run-*"))
+        return list((self.home.path / "run").rglob("*.runs/*"))
 
 
 @pytest.fixture

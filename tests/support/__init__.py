@@ -2,6 +2,7 @@
 
 - `home`, `terminal`, `policy`: a user's home, a person at a terminal, a policy with what it is about;
   `auth_commands` is what all kinds of users ask of `auth`.
+- `runs`: a user who publishes behind a relay, and the index for that.
 - `waiting`: `until(condition)`, the one way to wait for something.
 - `agents`: an agent as a process, within the test or made up; clients that behave, or do not.
 - `servers`: indexes, registries and other servers on loopback.

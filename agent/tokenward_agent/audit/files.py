@@ -19,6 +19,7 @@ import os
 import re
 import stat
 import sys
+import threading
 from typing import TYPE_CHECKING, Final
 
 from tokenward_agent.files import sync
@@ -53,6 +54,7 @@ class LogFiles:
         self._file = -1
         self._identity = (0, 0)
         self._unsynced: set[int] = set()
+        self._syncing = threading.Lock()
         self._made = False
 
     def path(self, number: int) -> str:
@@ -169,14 +171,15 @@ class LogFiles:
 
     def sync(self) -> None:
         """Flush what was written to the disk. Any thread may call it; raises OSError."""
-        for number in list(self._unsynced):
-            self._unsynced.discard(number)
-            with contextlib.suppress(FileNotFoundError):
-                sync(self.path(number))
-        if self._made:
-            with self._open_folder() as place:
-                place.sync()
-            self._made = False
+        with self._syncing:  # who finds nothing to flush has to wait for the one that flushes it
+            for number in list(self._unsynced):
+                self._unsynced.discard(number)
+                with contextlib.suppress(FileNotFoundError):
+                    sync(self.path(number))
+            if self._made:
+                with self._open_folder() as place:
+                    place.sync()
+                self._made = False
 
     def content(self, number: int, most: int) -> bytes:
         """Return at most `most` bytes of a file; b"" if it is not a readable plain file."""

@@ -83,10 +83,13 @@ class Peer:
             self._hints = requester, requester.hints()
         return self._hints[1]
 
-    def as_run(self) -> Peer:
-        """Return this peer as the command that it is about to become, if it is `auth exec`."""
+    def as_run(self, path: str = "") -> Peer:
+        """Return this peer as the command that it is about to become, if it is `auth exec`.
+
+        `path` is the absolute path of that command, "" if it is not known.
+        """
         other = Peer(self._sock)
-        other._requester = requester_of_run(self.requester)
+        other._requester = requester_of_run(self.requester, path)
         return other
 
 
@@ -103,18 +106,23 @@ class RunPeer(Peer):
     It is read anew each time: the process is the same, what it runs is not.
     """
 
-    __slots__ = ("_is_alive", "_process")
+    __slots__ = ("_is_alive", "process")
 
     def __init__(self, process: Process, is_alive: Callable[[], bool]) -> None:
-        self._process = process
+        self.process = process
         self._is_alive = is_alive
         self.wanted = ""
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What tells the process from every other one."""
+        return self.process.pid, self.process.started
 
     @property
     def requester(self) -> Requester:
         """The requester as it is now, UNKNOWN once it has ended."""
         try:
-            processes = chain(self._process.pid, self._is_same)
+            processes = chain(self.process.pid, self._is_same)
         except (OSError, MemoryError):
             return UNKNOWN
         return Requester.from_processes(processes) if processes else UNKNOWN
@@ -136,4 +144,4 @@ class RunPeer(Peer):
         return encode(requester.describe())
 
     def _is_same(self, found: Process) -> bool:
-        return found.started == self._process.started and self._is_alive()
+        return found.started == self.process.started and self._is_alive()

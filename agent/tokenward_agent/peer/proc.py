@@ -44,6 +44,7 @@ ARGUMENT_BYTES: Final = 128 * 1024
 """Bytes of a command line that are read; a longer one makes the process unknown."""
 
 _PARENT, _TERMINAL, _FLAGS, _BEGAN = 4 - 3, 7 - 3, 9 - 3, 22 - 3
+_GROUP, _FOREGROUND = 5 - 3, 8 - 3
 _FORKED: Final = 0x40  # PF_FORKNOEXEC of linux/sched.h: forked, still runs its parent's program
 
 
@@ -79,6 +80,16 @@ def parse_stat(data: bytes) -> Process:
     fields = rest.split(None, _BEGAN + 1)  # the manual counts from one; the first here is its third
     terminal, began = int(fields[_TERMINAL]), int(fields[_BEGAN])
     return Process(int(pid), int(fields[_PARENT]), began, terminal, os.fsdecode(name))
+
+
+def read_groups(process: Process) -> tuple[int, int]:
+    """Return the process group of a process, and the one in the foreground of its terminal.
+
+    The second is -1 if it has no terminal. Raises OSError if the process has ended.
+    """
+    with open_process_folder(process) as folder:
+        fields = _read_content(folder, "stat").rpartition(b") ")[2].split(None, _FOREGROUND + 1)
+    return int(fields[_GROUP]), int(fields[_FOREGROUND])
 
 
 def unit_of(data: bytes) -> str:

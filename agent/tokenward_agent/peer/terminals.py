@@ -21,8 +21,9 @@ assert sys.platform == "linux"
 import os
 import re
 import stat
+import termios
 
-from tokenward_agent.peer.proc import open_process_folder
+from tokenward_agent.peer.proc import open_process_folder, read_groups
 from tokenward_agent.peer.process import terminal_name
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tokenward_agent.peer.process import Process
     from tokenward_agent.peer.requester import Requester
 
+_LOCAL_FLAGS: Final = 3
 _MOST_OPEN: Final = 1024
 _TERMINAL: Final = re.compile(r"(/dev)?(/pts)?/(console|tty)?[0-9]*")
 """Links in /proc/PID/fd that may lead to a terminal; others are not followed: disks may hang."""
@@ -54,6 +56,26 @@ def terminal_of(requester: Requester) -> str:
     ours = (link.process for link in requester.chain if link.process.terminal == device)
     systems = {found.st_dev for process in ours for found in _open_terminals(process, device)}
     return path if systems == {here.st_dev} else ""
+
+
+def why_not_here(path: str, process: Process) -> str:
+    """Say why a prompt may not take a terminal while a command runs there; "" if it may.
+
+    A full-screen program reads each key itself, and would get what is meant for the prompt. A
+    command that the shell has put into the background leaves the terminal to others.
+    """
+    try:
+        group, foreground = read_groups(process)
+        file = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            is_raw = not termios.tcgetattr(file)[_LOCAL_FLAGS] & termios.ICANON
+        finally:
+            os.close(file)
+    except (OSError, ValueError, IndexError, termios.error):
+        return "its terminal cannot be used"
+    if group != foreground:
+        return "the command is not in the foreground of its terminal"
+    return "a full-screen program has its terminal" if is_raw else ""
 
 
 def _open_terminals(process: Process, device: int) -> Iterator[os.stat_result]:

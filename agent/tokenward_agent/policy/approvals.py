@@ -65,10 +65,17 @@ class Approvals:
         return None
 
     def remember(
-        self, who: RequesterKey, what: AccessKey, *, yes: bool, remember: int, now: int
+        self,
+        who: RequesterKey,
+        what: AccessKey,
+        *,
+        yes: bool,
+        remember: int,
+        now: int,
+        least: int = ANSWER_SECONDS,
     ) -> None:
-        """Keep an answer; `remember` is the rule's, in seconds."""
-        self._store(who.process, what, (yes, now + ANSWER_SECONDS))
+        """Keep an answer; `remember` is the rule's, in seconds, `least` how long a yes holds."""
+        self._store(who.process, what, (yes, now + (least if yes else ANSWER_SECONDS)))
         if yes and remember:
             self._store(who.program, what, (yes, now + remember))
 

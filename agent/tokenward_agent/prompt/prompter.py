@@ -76,11 +76,15 @@ def _candidates(named: str, *, display: bool, tty: bool) -> Iterator[str]:
 
 
 class PromptContext(NamedTuple):
-    """Where to prompt: the variables of a graphical session, a terminal and its type."""
+    """Where to prompt: the variables of a graphical session, a terminal and its type.
+
+    The terminal `is_shared` if the requester may go on to write to it.
+    """
 
     variables: Mapping[str, str]
     tty: str
     term: str
+    is_shared: bool = False
 
     @property
     def has_display(self) -> bool:
@@ -143,6 +147,7 @@ class Prompter:
             "tty": prompt_context.tty,
             "term": prompt_context.term or "dumb",
             "watched": connection is not None,
+            "shared": prompt_context.is_shared,
         }
         try:
             found = await run_job(

@@ -21,6 +21,12 @@ SHORT: Final = 120  # characters of a text from outside in one line
 _NAMED: Final = 5  # the most projects that are named
 _STARTERS: Final = 4
 
+_LISTED: Final = 5
+"""The most files of an upload that are listed: a pinentry takes a thousand bytes."""
+
+_DIGITS: Final = 16
+"""Digits of a SHA-256 that are shown where several files are listed."""
+
 
 def question_lines(
     requester: Requester,
@@ -38,10 +44,48 @@ def question_lines(
     lines = [f"{requester_name(requester)} wants {what}."]
     if outcome:
         lines.append(f"It gets {outcome}.")
-    lines.append(f"User name: {shorten(username)}")
+    return [*lines, f"User name: {shorten(username)}", *_requester_lines(requester)]
+
+
+def upload_lines(
+    requester: Requester,
+    service: str,
+    username: str,
+    release: str,
+    files: Sequence[tuple[str, int, str]],
+) -> list[str]:
+    """Return the lines of a prompt about an upload by the command of a run.
+
+    `release` is project and version. `files` are names, sizes in bytes and SHA-256 (hex) of what a
+    yes covers: first the one that is to be sent now, then others of that release.
+    """
+    where = shorten(display(service))
+    lines = [f"{requester_name(requester)} wants to publish {release} to {where}:"]
+    if len(files) == 1:
+        name, size, digest = files[0]
+        lines += [f"{name}, {size:,} bytes", f"SHA-256: {digest}"]
+    else:
+        for name, size, digest in files[:_LISTED]:
+            lines.append(f"{name}, {size:,} bytes, SHA-256 {digest[:_DIGITS]}…")
+        if rest := files[_LISTED:]:
+            total = sum(size for _, size, _ in rest)
+            lines.append(f"and {len(rest)} more of its files, {total:,} bytes")
+    return [*lines, f"User name: {shorten(username)}", *_requester_lines(requester)]
+
+
+def covers_text(count: int) -> str:
+    """Say what a yes to the upload of so many files covers."""
+    if count == 1:
+        return "A yes covers this file alone, in this run."
+    return f"A yes covers these {count} files alone, in this run."
+
+
+def _requester_lines(requester: Requester) -> list[str]:
+    """Return the lines about the requester."""
     tool = requester.tool
     if tool is None:
-        return lines
+        return []
+    lines = []
     runs = [tool.process.exe, tool.program.script or tool.program.module]
     lines.append("Program: " + " ".join(shorten(part) for part in runs if part))
     if starters := requester.starters(tool):

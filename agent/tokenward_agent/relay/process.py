@@ -3,7 +3,8 @@
 The relay is a worker that lives as long as its run (worker/main.py, job `relay`), started as workers
 are: a child of the agent, or a unit of the service manager's where the agent itself may not open
 network connections. It asks over a socket (tokenward_relay/agent_link.py); each question is answered
-by a coroutine of its own, since a prompt may take a minute. Closing the socket ends it.
+by a coroutine of its own, since a prompt may take a minute. It ends when it is told to or when the
+socket is closed. What it said before is heard: the index may have answered an upload just then.
 
 A relay reads what strangers send, so no value of its messages is believed: the handler checks each.
 """
@@ -17,7 +18,7 @@ import sys
 
 import msgpack
 
-from tokenward_agent.failure import Failure, describe_fault
+from tokenward_agent.failure import Failure, KeyDestroyed, describe_fault
 from tokenward_agent.worker.job import MAX_HEADER, WorkerError
 from tokenward_agent.worker.runner import worker_command, worker_environment
 from tokenward_agent.worker.service_worker import job_socket
@@ -25,7 +26,7 @@ from tokenward_agent.worker.unix_worker import open_worker, read_pipe, write_des
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from typing import Any, Final
 
     from tokenward_agent.arena import Arena
@@ -35,6 +36,15 @@ if TYPE_CHECKING:
     Reply = tuple[Header, SecretSource | None]
 
 START_SECONDS: Final = 10.0
+END_SECONDS: Final = 1.0
+"""The longest wait for a relay that was told to end; then it is killed."""
+
+_LOCKED: Final = {
+    "ok": False,
+    "status": 400,
+    "text": "the vault is locked",
+    "hint": "`auth unlock`",
+}
 _NO_ANSWER: Final = {
     "ok": False,
     "status": 502,
@@ -61,10 +71,13 @@ class RelayProcess:
         self._hear = hear
         self._ended = ended
         self._ours = contextlib.ExitStack()
-        self._is_over = False
         self._writing = asyncio.Lock()
         self._room = asyncio.Semaphore(_MOST_QUESTIONS)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._silent = asyncio.Event()
+        self._is_closed = False
+        self._listener: asyncio.Task[None] | None = None
+        self._writer: asyncio.Task[Any] | None = None
 
     async def start(
         self,
@@ -93,42 +106,56 @@ class RelayProcess:
                     raise Failure("refused", str(told["message"]), str(told["hint"]))
                 port = int(told["port"])
         except WorkerError as error:
-            self.end()
+            self.kill()
             raise Failure("refused", str(error), error.hint) from None
         except (OSError, EOFError, TimeoutError, ValueError, KeyError, TypeError):
-            self.end()
+            self.kill()
             raise Failure("refused", "The relay did not start.", "try again") from None
         except BaseException:  # the agent ends, or the relay said why it does not start
-            self.end()
+            self.kill()
             raise
-        self._keep(self._listen())
+        self._listener = self._keep(self._listen())
         return port
 
-    def end(self) -> None:
-        """End the process; nothing more is answered."""
-        if self._is_over:
+    async def end(self) -> None:
+        """End the process, and hear what it still says."""
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await self._write(msgpack.packb({"size": 0, "end": True}), None)
+                await self._silent.wait()
+        self.kill()
+        await asyncio.sleep(0)  # it is killed in this moment
+
+    def kill(self) -> None:
+        """End the process at once; nothing more is said or heard.
+
+        A prompt that is open ends by itself: it has a terminal to tidy up.
+        """
+        if self._is_closed:
             return
-        self._is_over = True
-        for task in self._tasks:
-            task.cancel()
+        self._is_closed = True
+        for task in (self._listener, self._writer):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
         # First the tasks stop watching the descriptors, then their numbers may be used for others.
         asyncio.get_running_loop().call_soon(self._ours.close)
 
     def forget(self) -> None:
-        """Have it forget the credentials that it holds."""
+        """Have it forget the credentials that it holds, and stop what it sends with one."""
         self._keep(self._say({}))
 
     async def pass_connection(self, purpose: str, descriptor: int) -> None:
         """Have it serve a connection of a share; `purpose` is that of its request. Raises OSError."""
         packed: bytes = msgpack.packb({"passed": purpose, "size": 0})
         data = memoryview(len(packed).to_bytes(4, "big") + packed)
-        async with self._writing:
+        async with self._turn_to_write():
             await write_descriptor(self._feed, data, descriptor)
 
-    def _keep(self, coroutine: Any) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
+    def _keep(self, coroutine: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _listen(self) -> None:
         """Handle what it says until it ends, or says what no relay of ours does."""
@@ -144,7 +171,9 @@ class RelayProcess:
                 self._keep(self._reply(header))
         except (OSError, EOFError, ValueError):
             pass
-        self.end()
+        finally:
+            self._silent.set()
+        self.kill()
         self._ended()
 
     async def _reply(self, question: Header) -> None:
@@ -157,10 +186,13 @@ class RelayProcess:
                     block = self._arena.allocate(secret.size)
                     secret.open_into(block)
             except Exception as error:  # noqa: BLE001 - a question without an answer waits for ever
-                sys.stderr.write(
-                    f"tokenward-agent: A relay got nothing: {describe_fault(error)}.\n"
-                )
-                header = dict(_NO_ANSWER)
+                self._hear({"upload": number, "status": "not-sent"})
+                if isinstance(error, KeyDestroyed):
+                    header = dict(_LOCKED)
+                else:
+                    fault = describe_fault(error)
+                    sys.stderr.write(f"tokenward-agent: A relay got nothing: {fault}.\n")
+                    header = dict(_NO_ANSWER)
                 self._release(block)
                 block = None
             await self._say({**header, "id": number}, block)
@@ -178,10 +210,22 @@ class RelayProcess:
             await self._write(packed, secret)
 
     async def _write(self, packed: bytes, secret: memoryview | None) -> None:
-        async with self._writing:
+        async with self._turn_to_write():
             await write_pipe(self._feed, memoryview(len(packed).to_bytes(4, "big") + packed))
             if secret:
                 await write_pipe(self._feed, secret)
+
+    @contextlib.asynccontextmanager
+    async def _turn_to_write(self) -> AsyncIterator[None]:
+        """Be the one task that writes. Raises OSError if it has ended."""
+        async with self._writing:
+            if self._is_closed:  # the descriptor's number may be another's by now
+                raise BrokenPipeError
+            self._writer = asyncio.current_task()
+            try:
+                yield
+            finally:
+                self._writer = None
 
     async def _read(self) -> Header:
         length = int.from_bytes(await read_pipe(self._answers, 4), "big")

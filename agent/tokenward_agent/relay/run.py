@@ -12,30 +12,24 @@ import contextlib
 import os
 import select
 import shutil
-from typing import NamedTuple
-
-from tokenward_agent.vault.record import Login  # noqa: TC001 - NamedTuple reads its annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from tokenward_agent.peer.process import Process
     from tokenward_agent.relay.process import RelayProcess
+    from tokenward_protocol.packing import Value
 
+    class AnswersRun(Protocol):
+        """Answers the questions of a relay."""
 
-class RunGrant(NamedTuple):
-    """One index of a run: the `login` that answered, and how it was named.
+        def stop(self) -> None:
+            """End every open question; nothing more is answered."""
 
-    `service` is the key that was asked for, `provider` the vault, "" for any. `projects` are those
-    that may be published (normalised); a grant for reading has none.
-    """
-
-    login: Login
-    service: str
-    provider: str
-    projects: tuple[str, ...]
-    publishes: bool
+        def forget(self) -> None:
+            """Record what is being sent as unknown."""
 
 
 class RunProcess:
@@ -46,7 +40,9 @@ class RunProcess:
         self._pidfd = os.pidfd_open(process.pid)
 
     def is_alive(self) -> bool:
-        """Tell whether it still runs."""
+        """Tell whether it still runs; False once it is let go of."""
+        if self._pidfd < 0:
+            return False
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
         return not poll.poll(0)
@@ -62,6 +58,16 @@ class RunProcess:
         """Call `ended` once it has ended."""
         asyncio.get_running_loop().add_reader(self._pidfd, ended)
 
+    def tell(self, text: str) -> None:
+        """Show the user a line where the command shows its errors."""
+        with contextlib.suppress(OSError):
+            shown = self.open_stderr()
+            try:
+                if self.is_alive():  # else the number may be another's by now
+                    os.write(shown, f"{text}\n".encode())
+            finally:
+                os.close(shown)
+
     def close(self) -> None:
         """Stop watching."""
         if self._pidfd >= 0:
@@ -73,24 +79,28 @@ class RunProcess:
 class OpenRun:
     """An open run; `folder` is its own, for the certificates that CMD reads, and goes with it.
 
-    `over` ends it after a day.
+    `facts` are what `auth status` shows of it; `timer` is the next look at how long it has lasted.
     """
 
     def __init__(
-        self,
-        relay: RelayProcess,
-        folder: str,
-        over: asyncio.TimerHandle,
-        at_end: Callable[[], None],
+        self, relay: RelayProcess, folder: str, facts: dict[str, Value], answers: AnswersRun
     ) -> None:
         self.relay = relay
+        self.facts = facts
+        self.answers = answers
+        self.timer: asyncio.TimerHandle | None = None
         self._folder = folder
-        self._over = over
-        self._at_end = at_end
 
-    def end(self) -> None:
-        """End the relay and remove the folder; `at_end` is called behind that."""
-        self._over.cancel()
-        self.relay.end()
+    async def end(self) -> None:
+        """End the relay and remove the folder."""
+        if self.timer is not None:
+            self.timer.cancel()
+        await end_relay(self.relay, self.answers)
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._at_end()
+
+
+async def end_relay(relay: RelayProcess, answers: AnswersRun) -> None:
+    """End a relay and its questions, and record what became of each upload."""
+    answers.stop()
+    await relay.end()
+    answers.forget()

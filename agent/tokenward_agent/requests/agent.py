@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class AgentRequests:
-    """Answers requests about the agent itself; `uses` returns its shares and the count of runs."""
+    """Answers requests about the agent itself; `uses` returns its shares and runs."""
 
     def __init__(
         self,
@@ -87,6 +87,7 @@ class AgentRequests:
         uses = self._uses()
         return success_answer(
             request.number,
+            None,
             version=VERSION,
             wire=WIRE_VERSION,
             pid=os.getpid(),

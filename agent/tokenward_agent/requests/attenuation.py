@@ -15,7 +15,8 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.prompt.question import duration_text
+from tokenward_agent.policy.approvals import ANSWER_SECONDS
+from tokenward_agent.prompt.question import duration_text, remember_text
 from tokenward_agent.requests.grants import Grant
 from tokenward_protocol.index_tokens import (
     DEFAULT_TTL,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.failure import SecretSource
     from tokenward_agent.policy.rule import Terms
+    from tokenward_agent.requests.access_request import AccessRequest
     from tokenward_agent.store.derived_tokens import Derived, DerivedTokens
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.request import Request
@@ -93,9 +95,12 @@ class Delivery:
     """The result of a fetch of a record's secret, under given terms.
 
     `likely` are the projects that the requester seems to work on. `bounds` are further facts that
-    an approval is bound to.
+    an approval is bound to. An approval holds for `answer_seconds` for the process that asked; its
+    prompt ends if `watched` hangs up, a socket or pipe, None for the requester's connection.
     """
 
+    answer_seconds = ANSWER_SECONDS
+    watched: int | None = None
     instead_of_whole = "add `--ttl` or `--project` for a narrower one"
     instead_of_narrower = "leave `--project` and `--ttl` out"
 
@@ -138,6 +143,16 @@ class Delivery:
             return Grant(login, True, held, None)
         names = derived_projects(held, self._restriction.projects, self._likely)
         return Grant(login, False, names or held, self._seconds(terms))
+
+    def question_lines(
+        self, access: AccessRequest, described: list[str], remember: int, /
+    ) -> list[str]:
+        """Return the lines of a prompt; `described` is what is handed out, in lines.
+
+        The first of them continues "It gets". `remember` is the rule's, in seconds.
+        """
+        first, *more = described
+        return [*access.question_lines(first), *more, remember_text(remember)]
 
     def require_possible(self, terms: Terms, now: int) -> None:
         """Raise Failure if nothing can be handed out under these terms. Raise KeyDestroyed."""

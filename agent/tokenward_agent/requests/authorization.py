@@ -19,7 +19,7 @@ from tokenward_agent.policy.approvals import MOST_QUESTIONS, Approvals
 from tokenward_agent.policy.deciding import decide
 from tokenward_agent.policy.rule import ASK, DENY, Terms
 from tokenward_agent.prompt.prompter import NOT_ASKED
-from tokenward_agent.prompt.question import duration_text, remember_text
+from tokenward_agent.prompt.question import duration_text
 from tokenward_agent.requests.access_request import AccessRequest
 from tokenward_agent.requests.grants import decide_delivery
 
@@ -83,6 +83,11 @@ class Authorizer:
         """Tell whether an approval or a used rate still counts."""
         return self._approvals.has_state(self._vaults.clock.boot())
 
+    def read_state(self) -> tuple[int, int]:
+        """Return what an answer holds for: the policy and the keys of now. Raise Failure."""
+        self._rules_in_force()
+        return self._state
+
     def refuse_denied(self, request: Request, record: Record) -> None:
         """Raise Failure if the policy denies the record, whatever would be handed out."""
         decision = decide(self._rules_in_force(), AccessRequest(request, record, ()).policy_input)
@@ -120,15 +125,14 @@ class Authorizer:
         if not request.flag("attended"):
             raise Failure(
                 "consent",
-                f"Giving {access.summary} needs your approval.",
+                f"{access.act[0].upper()}{access.act[1:]} needs your approval.",
                 "ask with `attended`, and wait",
             )
         prompt_context = access.prompt_context
         if not prompt_context.has_display and not prompt_context.tty:
             raise Failure(
                 "refused",
-                f"Approval for giving {access.summary} is impossible: the tool has neither a terminal"
-                " nor a display.",
+                f"Approval for {access.act} is impossible: {access.why_no_prompt}.",
                 f"a rule in {self.file.path} can allow it{self._why_asked(access, delivery)}",
                 why=NOT_ASKED,
             )
@@ -144,13 +148,13 @@ class Authorizer:
                     decision, often, "wait a minute", why="too many questions"
                 )
             remember = decision.rule.remember if decision.rule and decision.certain else 0
-            first, *more = describe_grant(grant)
-            lines = [*access.question_lines(first), *more, remember_text(remember)]
+            lines = delivery.question_lines(access, describe_grant(grant), remember)
             named = self._pinentry or self.file.policy.pinentry
             state = self._state
-            answer = await self._prompter.ask(lines, prompt_context, named, end, access.descriptor)
+            watched = access.descriptor if delivery.watched is None else delivery.watched
+            answer = await self._prompter.ask(lines, prompt_context, named, end, watched)
             if answer not in {"yes", "no"}:
-                silence = f"The prompt about giving {access.summary} was not answered"
+                silence = f"The prompt about {access.act} was not answered"
                 raise self._refused_error(decision, silence, why="no answer")
             yes = answer == "yes"
             self._rules_in_force()
@@ -162,7 +166,12 @@ class Authorizer:
                 )
             what = access.access_key(grant, delivery.bounds)
             self._approvals.remember(
-                access.requester_key, what, yes=yes, remember=remember, now=self._now()
+                access.requester_key,
+                what,
+                yes=yes,
+                remember=remember,
+                now=self._now(),
+                least=delivery.answer_seconds,
             )
             return self._apply_answer(decision, grant, access, "asked", yes=yes)
 

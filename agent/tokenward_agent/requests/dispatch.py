@@ -85,7 +85,7 @@ class Dispatch:
                 return quick(request)
             return self._answer_later(self._slow[request.op], request, body)
         except Exception as error:  # noqa: BLE001 - every request is answered
-            return failure_answer(request.number, _failure_of(error))
+            return failure_answer(request.number, failure_of(error))
 
     async def _answer_after_catch_up(self, request: Request, body: memoryview) -> Answer:
         """Read what other agents saved, then answer."""
@@ -107,14 +107,14 @@ class Dispatch:
         try:
             answer = await handler(request, block)
         except Exception as error:  # noqa: BLE001 - every request is answered
-            answer = failure_answer(request.number, _failure_of(error))
+            answer = failure_answer(request.number, failure_of(error))
         finally:
             self._arena.release(block)
         self._recorder.record_decision(request, answer)
         return answer
 
 
-def _failure_of(error: Exception) -> Failure:
+def failure_of(error: Exception) -> Failure:
     """Return the failure that an answer reports for an exception."""
     if isinstance(error, Failure):
         return error

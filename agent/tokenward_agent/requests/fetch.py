@@ -31,18 +31,22 @@ if TYPE_CHECKING:
 
     from tokenward_agent.failure import Failure, SecretSource
     from tokenward_agent.policy.file import PolicyFile
+    from tokenward_agent.requests.attenuation import Restriction
     from tokenward_agent.requests.authorization import Authorization
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.derived_tokens import Derived, DerivedTokens
     from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.store.other_agents import OtherAgents
     from tokenward_agent.store.vaults import Vaults
-    from tokenward_agent.vault.record import Record
+    from tokenward_agent.vault.record import Login, Record
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
     MakeDelivery = Callable[[Record, SecretSource], Delivery]
     DescribeGrant = Callable[[Grant], list[str]]
+    MakeRunDelivery = Callable[
+        [DerivedTokens, Record, SecretSource, Restriction, tuple[str, ...]], Delivery
+    ]
 
     # The agent's own socket and shared sockets have different implementations of these.
     class _Detector(Protocol):
@@ -126,20 +130,32 @@ class Fetch:
         request: Request,
         projects: tuple[str, ...],
         describe_grant: DescribeGrant,
-        bounds: tuple[object, ...],
-    ) -> Answer:
-        """Answer a question of a run's relay, for these projects; `bounds` as in Delivery."""
-        found, delivery, authorization = await self.authorize(
-            request, self._for_run(request, projects, bounds), describe_grant
-        )
-        return self._hand_out(request, Evidence(projects, "form"), authorization, found, delivery)
+        make_delivery: MakeRunDelivery,
+        decided: Callable[[Record], Authorization | None] = lambda _record: None,
+    ) -> tuple[Answer, Login, Authorization]:
+        """Answer a question of a run's relay, for these projects, and tell why. Raise Failure.
+
+        `decided` returns the decision on a record that was made before and still holds.
+        """
+        restriction = read_restriction(request)
+
+        def make(record: Record, secret: SecretSource) -> Delivery:
+            return make_delivery(self._derived_tokens, record, secret, restriction, projects)
+
+        found, secret = await self._find_with_secret(request)
+        authorization = decided(found.record)
+        if authorization is not None:
+            delivery = make(found.record, secret)
+        else:
+            found, delivery, authorization = await self.authorize(request, make, describe_grant)
+        answer = self._hand_out(request, Evidence(projects, "form"), authorization, found, delivery)
+        return answer, found.record.login, authorization
 
     async def authorize_run(
         self, request: Request, describe_grant: DescribeGrant
     ) -> tuple[StoredRecord, Authorization]:
         """Return the entry that a run may read with, once the policy allows it. Raise Failure."""
-        make_delivery = self._for_run(request, (), ("read",))
-        found, _, authorization = await self.authorize(request, make_delivery, describe_grant)
+        found, _, authorization = await self.authorize_share(request, (), ("read",), describe_grant)
         return found, authorization
 
     async def authorize_share(
@@ -150,18 +166,12 @@ class Fetch:
         describe_grant: DescribeGrant,
     ) -> tuple[StoredRecord, Delivery, Authorization]:
         """Return what the runs of a share may have for these projects, once allowed. Raise Failure."""
-        make_delivery = self._for_run(request, projects, bounds)
-        return await self.authorize(request, make_delivery, describe_grant)
-
-    def _for_run(
-        self, request: Request, projects: tuple[str, ...], bounds: tuple[object, ...]
-    ) -> MakeDelivery:
         restriction = read_restriction(request)
 
-        def make_delivery(record: Record, secret: SecretSource) -> Delivery:
+        def make(record: Record, secret: SecretSource) -> Delivery:
             return Delivery(self._derived_tokens, record, secret, restriction, projects, bounds)
 
-        return make_delivery
+        return await self.authorize(request, make, describe_grant)
 
     async def find(self, request: Request) -> StoredRecord:
         """Return the entry that answers, after opening vaults. Raise Failure."""

@@ -8,6 +8,7 @@ message of an error, or anything of a body.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from tokenward_agent.audit.lines import encode_json
@@ -37,7 +38,7 @@ UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "co
 _OF_ANSWER: Final = frozenset(
     {"service", "username", "provider", "projects", "evidence", "narrowed", "expires"}
     | {"replaced", "count", "opened", "generation", "rule", "consent", "ahead"}
-    | {"socket", "ends", "whole", "uids", "stopped", "run", "relay", "tunnels"}
+    | {"socket", "ends", "whole", "uids", "stopped", "run", "relay", "tunnels", "purpose"}
 )
 """Fields that a line takes from an answer, unless they are empty."""
 
@@ -60,12 +61,16 @@ class Recorder:
         """Write a line about an event without a request: the agent starts or ends."""
         self._log.write(event, "", facts)
 
-    def record_now(self, event: str, peer: Peer, facts: Mapping[str, object]) -> bool:
-        """Write a line about a run, to the disk; return False if it is not there."""
+    def record_run(self, event: str, who: str, facts: Mapping[str, object]) -> bool:
+        """Write a line about a run; `who` is that of `describe_peer`. Return False if it failed."""
         share = {"share": self._share} if self._share else {}
-        self._log.write(event, peer.describe(encode_json), {**facts, **share})
+        self._log.write(event, who, {**facts, **share})
         self._audit_anchoring.note_line()
-        return self._log.sync()
+        return self._log.problem is None
+
+    async def record_on_disk(self, event: str, who: str, facts: Mapping[str, object]) -> bool:
+        """Write a line about a run and wait for the disk; return False if it is not there."""
+        return self.record_run(event, who, facts) and await asyncio.to_thread(self._log.sync)
 
     def record_first(self, handler: AsyncHandler) -> AsyncHandler:
         """Write a request's line, and have the vaults vouch for it, before its `handler` runs.
@@ -113,6 +118,11 @@ def _facts_of(request: Request, answer: Answer) -> dict[str, object]:
     elif request.op == "passphrase":
         facts["action"] = request.text("action")
     return facts
+
+
+def describe_peer(peer: Peer) -> str:
+    """Return a peer as a line has it."""
+    return peer.describe(encode_json)
 
 
 def _only_removed(removed: Value) -> Value:

@@ -25,10 +25,11 @@ from typing import NamedTuple
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer, RunPeer
 from tokenward_agent.prompt.question import duration_text, shorten
+from tokenward_agent.relay.run import end_relay
 from tokenward_agent.requests.access_request import AccessRequest
 from tokenward_agent.requests.capability import digest_of, start_relay
 from tokenward_agent.requests.grants import replaced_error
-from tokenward_agent.requests.run_answers import RunAnswers, made_request
+from tokenward_agent.requests.run_answers import RunAnswers, RunDecision, made_request
 from tokenward_agent.requests.share_answers import Share
 from tokenward_agent.requests.share_request import read_share_request
 from tokenward_agent.wire.answer import CLOSE, KEEP, success_answer
@@ -41,18 +42,19 @@ if TYPE_CHECKING:
     from typing import Any, Final, NoReturn
 
     from tokenward_agent.arena import Arena
-    from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.relay.process import RelayProcess
-    from tokenward_agent.relay.run import RunGrant
+    from tokenward_agent.requests.authorization import Authorization, Authorizer
     from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler, SyncHandler
-    from tokenward_agent.requests.fetch import DescribeGrant, Fetch
+    from tokenward_agent.requests.fetch import DescribeGrant, Fetch, MakeRunDelivery
     from tokenward_agent.requests.grants import Grant
     from tokenward_agent.requests.recording import Recorder
+    from tokenward_agent.requests.run_answers import RunGrant
     from tokenward_agent.requests.runs import Draft, RunRequests
     from tokenward_agent.requests.share_request import ShareRequest
     from tokenward_agent.requests.sharing import ShareRequests
     from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.vault.record import Login, Record
     from tokenward_agent.wire.answer import Answer
     from tokenward_agent.wire.listener import Dispatch
     from tokenward_agent.wire.request import Request
@@ -78,7 +80,7 @@ class RelayShares:
     def __init__(
         self,
         vaults: Vaults,
-        policy: PolicyFile,
+        authorizer: Authorizer,
         fetch: Fetch,
         shares: ShareRequests,
         runs: RunRequests,
@@ -90,7 +92,8 @@ class RelayShares:
         state: str,
     ) -> None:
         self._vaults = vaults
-        self._policy = policy
+        self._authorizer = authorizer
+        self._policy = authorizer.file
         self._fetch = fetch
         self._shares = shares
         self._runs = runs
@@ -101,6 +104,7 @@ class RelayShares:
         self._key = key
         self._state = state
         self._open: set[_RelayShare] = set()
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def share(self, request: Request, body: memoryview) -> Answer:
         """Open a share of either kind. Raise Failure."""
@@ -114,10 +118,13 @@ class RelayShares:
             raise Failure("bad-request", "A relay share needs an index: `grant` names one.")
         path = self._shares.place(share_request)
         self._shares.require_room(path)
-        parts = [
-            await self._part(each, peer, request, share_request, path, tunnels) for each in drafts
-        ]
-        share = _RelayShare(self, path, drafts, parts, tunnels)
+        parts: list[Share] = []
+        decided: list[Draft] = []
+        for draft in drafts:
+            part, decision = await self._part(draft, peer, request, share_request, path, tunnels)
+            parts.append(part)
+            decided.append(draft._replace(grant=draft.grant._replace(decided=decision)))
+        share = _RelayShare(self, path, decided, parts, tunnels)
         projects: list[Value] = [*dict.fromkeys(name for each in parts for name in each.projects)]
         facts: dict[str, Value] = {
             "service": parts[0].scope,
@@ -154,8 +161,8 @@ class RelayShares:
         share_request: ShareRequest,
         path: str,
         tunnels: tuple[str, ...],
-    ) -> Share:
-        """Return one index of a share, once the policy allows it. Raise Failure."""
+    ) -> tuple[Share, RunDecision]:
+        """Return one index of a share, once the policy allows it, and why. Raise Failure."""
         held = draft.grant
         arguments: dict[str, str | int | bool] = {
             "service": held.service,
@@ -173,7 +180,8 @@ class RelayShares:
         )
         if found.record.login != held.login:
             raise replaced_error()
-        return Share(
+        decided = RunDecision(found.record.login, self._authorizer.read_state(), authorization)
+        share = Share(
             path,
             delivery.grant_under(authorization.terms),
             held.service,
@@ -183,6 +191,7 @@ class RelayShares:
             AccessRequest(asked, found.record, held.projects).policy_input,
             None if authorization.consent is None else self._policy.changes,
         )
+        return share, decided
 
     async def start(
         self, share: _RelayShare, request: Request, name: str, ended: Callable[[], None]
@@ -204,7 +213,9 @@ class RelayShares:
         fetches = _SharedFetch(grants, share.parts, self._make_fetch, self._shares.require_usable)
         recorder = self._recorder(share.path)
         command = _command_of(peer)
-        answers = RunAnswers(self._vaults, fetches, recorder, name, grants, command, request)
+        answers = RunAnswers(
+            fetches, self._authorizer, recorder, name, grants, command, request, _keep_nothing_open
+        )
         relay = RelayProcess(self._arena, answers.answer, answers.hear, ended)
         header = {
             "grants": relays,
@@ -234,10 +245,26 @@ class RelayShares:
         timer = asyncio.get_running_loop().call_later(HOURS * 3600, ended)
         return _SharedRun(relay, answers, peer, started.digest, timer), answer
 
-    @property
-    def count(self) -> int:
-        """How many runs are open."""
-        return sum(share.count for share in self._open)
+    def end_run(self, run: _SharedRun) -> None:
+        """End the relay of a run, and hear what it still says."""
+        ending = end_relay(run.relay, run.answers)
+        self._ending.add(task := asyncio.get_running_loop().create_task(ending))
+        task.add_done_callback(self._ending.discard)
+
+    async def wait_for_ends(self) -> None:
+        """Wait until the relays of all runs that were ended are gone."""
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    def with_relays_gone(self, handler: AsyncHandler) -> AsyncHandler:
+        """Return a handler that waits until the relays are gone whose shares it has ended."""
+
+        async def handle_and_wait(request: Request, body: memoryview) -> Answer:
+            answer = await handler(request, body)
+            await self.wait_for_ends()
+            return answer
+
+        return handle_and_wait
 
     def forget(self) -> None:
         """Have every relay forget its credentials, as an automatic lock does."""
@@ -277,11 +304,6 @@ class _RelayShare:
         self._runs: dict[str, _SharedRun] = {}
         self._starting: set[Peer] = set()
         self._has_ended = False
-
-    @property
-    def count(self) -> int:
-        """How many runs are open."""
-        return len(self._runs)
 
     def indexes(self) -> list[Value]:
         """Return what a run may use: for each index its name, the URLs of both kinds, projects."""
@@ -359,6 +381,7 @@ class _RelayShare:
         """Have the relays forget their credentials."""
         for run in self._runs.values():
             run.relay.forget()
+            run.answers.forget()
 
     def end(self) -> None:
         """End all runs, and allow no more."""
@@ -377,8 +400,7 @@ class _RelayShare:
         if run is None:
             return
         run.timer.cancel()
-        run.relay.end()
-        run.answers.end()
+        self._shares.end_run(run)
         if run.peer.descriptor is not None:
             _hang_up(run.peer.descriptor)
 
@@ -405,9 +427,13 @@ class _SharedFetch:
         request: Request,
         projects: tuple[str, ...],
         describe_grant: DescribeGrant,
-        bounds: tuple[object, ...],
-    ) -> Answer:
-        """Return a credential for these projects, if the share still allows it. Raise Failure."""
+        make_delivery: MakeRunDelivery,
+        _decided: Callable[[Record], Authorization | None],
+    ) -> tuple[Answer, Login, Authorization]:
+        """Return a credential for these projects, if the share still allows it. Raise Failure.
+
+        The share decides on each anew.
+        """
         named = (request.text("purpose"), request.text("service"), request.text("username"))
         part = self._parts[named]  # type: ignore[index]  # the agent has made this request
         self._require(part)
@@ -415,7 +441,7 @@ class _SharedFetch:
             facts = part.policy_input._replace(projects=frozenset(projects))
             part = part._replace(policy_input=facts)
         fetch = self._make_fetch(part)
-        return await fetch.fetch_for_run(request, projects, describe_grant, bounds)
+        return await fetch.fetch_for_run(request, projects, describe_grant, make_delivery)
 
 
 class _NoFetch:
@@ -441,6 +467,10 @@ def refuse_stream(_request: Request) -> NoReturn:
 
 def _refuse(_request: Request) -> NoReturn:
     raise Failure("refused", "This socket runs commands behind a relay and does nothing else.")
+
+
+def _keep_nothing_open(_op: str) -> None:
+    """Note no use: what others do keeps no vault open."""
 
 
 def _command_of(peer: Peer) -> Peer:

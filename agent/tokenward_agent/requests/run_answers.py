@@ -1,138 +1,260 @@
 """The answers to a relay's questions: the credential for one read or one publish.
 
-A read is a fetch with the purpose `install`, by the command of the run. A publish is one with the
-purpose `publish`, for the project, file and digest that the relay found in the form; an approval
-covers that digest alone. The log has a line before the first byte is sent, and nothing is sent
-without it; a second line has the index's answer. What the tool says of itself is in no line.
+A read is a fetch with the purpose `install`, by the command of the run. It was decided before the
+command started, and is decided anew when the policy, the keys or the record have changed. A publish
+is one with the purpose `publish`, for the project, file and digest that the relay found in the form
+(run_upload.py). The log has a line before the first byte is sent, and nothing is sent without it; a
+second line has the index's answer, or `unknown`. What the tool says of itself is in no line.
+
+A vault that was locked meanwhile is not opened for a run: its requests are refused until another
+request opens it. A lock stops what is being sent, and what came of that is `unknown`.
 """
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import re
+import socket
+from typing import NamedTuple
 
-from tokenward_agent.failure import Failure, KeyDestroyed
-from tokenward_agent.prompt.question import shorten
-from tokenward_agent.vault.errors import VaultError
+from tokenward_agent.failure import Failure
+from tokenward_agent.requests.attenuation import Delivery
+from tokenward_agent.requests.dispatch import failure_of
+from tokenward_agent.requests.recording import UNDECIDED, describe_peer
+from tokenward_agent.requests.run_upload import (
+    UploadDelivery,
+    UploadFacts,
+    UploadQuestions,
+    covered_uploads,
+    read_upload,
+)
+from tokenward_agent.store.lookup import locked_meanwhile_error
+from tokenward_agent.vault.record import Login  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.wire.request import Request
 from tokenward_protocol.messages import VARIABLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, Final, Protocol
 
     from tokenward_agent.failure import SecretSource
     from tokenward_agent.peer.peer import Peer
-    from tokenward_agent.relay.run import RunGrant
-    from tokenward_agent.requests.fetch import DescribeGrant
+    from tokenward_agent.requests.attenuation import Restriction
+    from tokenward_agent.requests.authorization import Authorization, Authorizer
+    from tokenward_agent.requests.fetch import DescribeGrant, MakeRunDelivery
     from tokenward_agent.requests.grants import Grant
     from tokenward_agent.requests.recording import Recorder
-    from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.store.derived_tokens import DerivedTokens
+    from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.answer import Answer
 
     Header = dict[str, Any]
 
     class FetchesForRun(Protocol):
-        """Fetches the credentials of a run."""
+        """Fetches the credentials of a run: on this host, or of a share."""
 
         async def fetch_for_run(
             self,
             request: Request,
             projects: tuple[str, ...],
             describe_grant: DescribeGrant,
-            bounds: tuple[object, ...],
+            make_delivery: MakeRunDelivery,
+            decided: Callable[[Record], Authorization | None],
             /,
-        ) -> Answer:
-            """Return a credential for these projects. Raise Failure."""
+        ) -> tuple[Answer, Login, Authorization]:
+            """Return a credential for these projects, and why. Raise Failure."""
             ...
 
 
-_FACTS: Final = {"project": str, "version": str, "file": str, "size": int, "sha256": str}
-"""What a relay says of an upload, and the log keeps."""
+UNKNOWN: Final = "unknown"
+"""The status of an upload whose answer did not arrive: the index may have it."""
 
-_DIGEST: Final = re.compile("[0-9a-f]{64}")
-_STATUS: Final = re.compile("[1-9][0-9]{2}|unknown|gone")
-_MOST_TEXT: Final = 256
+NOT_SENT: Final = "not-sent"
+"""The status of an upload of which no byte was sent after all."""
+
+_STATUS: Final = re.compile("[1-9][0-9]{2}|unknown|not-sent")
+
+
+class RunDecision(NamedTuple):
+    """A decision on reads: for a `login`, under a `state` of policy and keys."""
+
+    login: Login
+    state: tuple[int, int]
+    authorization: Authorization
+
+
+class RunGrant(NamedTuple):
+    """One index of a run: the `login` that answered, and how it was named.
+
+    `service` is the key that was asked for, `provider` the vault, "" for any. `projects` are those
+    that may be published (normalised), `listed` the files that the command line names. Reads were
+    `decided` before the command started, or are None for a share until it is opened.
+    """
+
+    login: Login
+    service: str
+    provider: str
+    publishes: bool
+    projects: tuple[str, ...] = ()
+    listed: tuple[UploadFacts, ...] = ()
+    decided: RunDecision | None = None
+
+
+class _Question:
+    """A question that is being answered; closing `hold` ends its prompt."""
+
+    def __init__(self) -> None:
+        self.watched, self.hold = socket.socketpair()
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """End its prompt: the tool has given up, or the run ends."""
+        self.is_cancelled = True
+        self.hold.close()
+
+    def close(self) -> None:
+        self.watched.close()
+        self.hold.close()
+
+
+class _Sending(NamedTuple):
+    """An upload that is being sent: what the log says of it and of its requester."""
+
+    who: str
+    facts: dict[str, object]
 
 
 class RunAnswers:
-    """Answers the questions of one run's relay; `begun` is the request that began it."""
+    """Answers the questions of one run's relay.
+
+    `begun` is the request that began the run; `note_use` is called before each answer, as before
+    each request of a client.
+    """
 
     def __init__(
         self,
-        vaults: Vaults,
         fetch: FetchesForRun,
+        authorizer: Authorizer,
         recorder: Recorder,
         run: str,
         grants: Sequence[RunGrant],
         peer: Peer,
         begun: Request,
+        note_use: Callable[[str], object],
     ) -> None:
-        self._vaults = vaults
         self._fetch = fetch
+        self._authorizer = authorizer
         self._recorder = recorder
         self._run = run
         self._grants = grants
         self._peer = peer
+        self._note_use = note_use
         context = ("tty", "term", *VARIABLES)
         self._screen = {name: value for name in context if (value := begun.text(name))}
-        self._sending: dict[tuple[int, str], list[dict[str, object]]] = {}
+        self._decided = {number: each.decided for number, each in enumerate(grants)}
+        self._count = UploadQuestions().count
+        self._refused: dict[int, str] = {}
+        self._open: dict[int, _Question] = {}
+        self._sending: dict[int, _Sending] = {}
+        self._has_ended = False
 
     async def answer(self, question: Header) -> tuple[Header, SecretSource | None]:
         """Return the answer to one question: a credential, or why there is none."""
+        publishes = question.get("ask") == "publish"
+        self._note_use("fetch")
         try:
             number, grant = self._grant_of(question)
-            if question["ask"] == "read" and not grant.publishes:
-                return await self._fetch_for(
-                    grant, "install", (), describe_read, ("read", self._run)
-                )
-            if question["ask"] == "publish" and grant.publishes:
-                return await self._publish(question, number, grant)
+            if publishes and grant.publishes:
+                with self._open_question(question["id"]) as opened:
+                    return await self._publish(question, grant, opened)
+            if question.get("ask") == "read" and not grant.publishes:
+                return await self._read(number, grant)
             raise Failure("bad-request", "The relay asks for what this run may not do.")
-        except (Failure, VaultError, KeyDestroyed) as error:
-            return _refusal(error, publishes=question["ask"] == "publish"), None
+        except Exception as error:  # noqa: BLE001 - every question is answered
+            return _refusal(failure_of(error), publishes=publishes), None
+
+    async def _read(self, number: int, grant: RunGrant) -> tuple[Header, SecretSource | None]:
+        before = self._decided[number]
+
+        def decided(record: Record) -> Authorization | None:
+            state = self._authorizer.read_state()
+            holds = before is not None and before[:2] == (record.login, state)
+            return before.authorization if before is not None and holds else None
+
+        made = self._delivery(Delivery, ("read", self._run))
+        try:
+            answer, login, authorization = await self._ask(
+                grant, "install", (), describe_read, made, decided
+            )
+        except Failure as failure:
+            if self._refused.get(number) != str(failure):  # a tool may read again and again
+                self._refused[number] = str(failure)
+                self._record_refusal("grant", grant, failure, {"purpose": "install"})
+            raise
+        self._refused.pop(number, None)
+        now = RunDecision(login, self._authorizer.read_state(), authorization)
+        if before is None or before[:2] != now[:2]:
+            self._decided[number] = now
+            facts = {"decision": "done", "purpose": "install", **_facts_of(answer, grant)}
+            self._recorder.record_run("grant", describe_peer(self._peer), self._with_name(facts))
+        return {"ok": True, "username": login.username}, answer.secret
 
     async def _publish(
-        self, question: Header, number: int, grant: RunGrant
+        self, question: Header, grant: RunGrant, opened: _Question
     ) -> tuple[Header, SecretSource | None]:
-        facts = _facts_of(question)
-        project, digest = str(facts["project"]), str(facts["sha256"])
-        if project not in grant.projects:
-            raise Failure("refused", f"This run may not publish {project}.")
+        upload = read_upload(question)
+        if upload.project not in grant.projects:
+            raise Failure("refused", f"This run may not publish {upload.project}.")
+        covered = covered_uploads(upload, grant.listed)
+        digests = tuple(sorted(each.sha256 for each in covered))
+        bounds = ("publish", self._run, *digests)
+        made = self._delivery(UploadDelivery, bounds, grant.service, covered, opened)
 
         def describe(_grant: Grant) -> list[str]:
-            return [
-                f"one upload of {shorten(str(facts['file']))}, version {shorten(str(facts['version']))}",
-                f"Size: {facts['size']} bytes",
-                f"SHA-256: {digest}",
-            ]
+            self._count()
+            return []
 
-        header, secret = await self._fetch_for(
-            grant, "publish", (project,), describe, ("publish", self._run, digest)
-        )
-        said: dict[str, object] = {**facts, **header.pop("facts"), "run": self._run}
-        if not self._recorder.record_now("publish", self._peer, said):
+        try:
+            answer, login, _ = await self._ask(grant, "publish", (upload.project,), describe, made)
+        except Failure as failure:
+            given_up = self._given_up(opened)
+            self._record_refusal("publish", grant, given_up or failure, upload._asdict())
+            raise
+        # Nothing was awaited since the decision: what changes it from here on has to be looked for.
+        state = self._authorizer.read_state()
+        facts = {"decision": "given", **_facts_of(answer, grant), **upload._asdict()}
+        sending = _Sending(describe_peer(self._peer), self._with_name(facts))
+        if not await self._recorder.record_on_disk("publish", *sending):
+            self._record_end(sending, NOT_SENT)
             raise Failure(
                 "refused",
                 "The audit log cannot be written, so nothing was sent.",
-                "`auth log --verify`",
+                "`auth status` says why",
             )
-        self._sending.setdefault((number, digest), []).append(said)
-        return header, secret
+        try:
+            if given_up := self._given_up(opened):
+                raise given_up
+            if self._authorizer.read_state() != state:
+                raise locked_meanwhile_error()
+        except Failure:
+            self._record_end(sending, NOT_SENT)
+            raise
+        self._sending[question["id"]] = sending
+        return {"ok": True, "username": login.username}, answer.secret
 
-    async def _fetch_for(
+    async def _ask(
         self,
         grant: RunGrant,
         purpose: str,
         projects: tuple[str, ...],
-        describe: Any,
-        bounds: tuple[object, ...],
-    ) -> tuple[Header, SecretSource | None]:
-        login = grant.login
+        describe: DescribeGrant,
+        make_delivery: Any,
+        decided: Callable[[Record], Authorization | None] = lambda _record: None,
+    ) -> tuple[Answer, Login, Authorization]:
         arguments: dict[str, str | int | bool] = {
             "service": grant.service,
-            "username": login.username,
+            "username": grant.login.username,
             "purpose": purpose,
             "attended": True,
             **self._screen,
@@ -140,32 +262,97 @@ class RunAnswers:
         if grant.provider:
             arguments["provider"] = grant.provider
         request = made_request(arguments, self._peer)
-        answer = await self._fetch.fetch_for_run(request, projects, describe, bounds)
-        values = answer.values
-        header: Header = {"ok": True, "username": str(values["username"])}
-        if purpose == "publish":
-            known = ("service", "username", "rule", "consent")
-            header["facts"] = {key: values[key] for key in known if values.get(key)}
-        return header, answer.secret
+        return await self._fetch.fetch_for_run(request, projects, describe, make_delivery, decided)
+
+    @staticmethod
+    def _delivery(
+        kind: type[Delivery],
+        bounds: tuple[object, ...],
+        place: str = "",
+        covered: tuple[UploadFacts, ...] = (),
+        opened: _Question | None = None,
+    ) -> Callable[..., Delivery]:
+        """Return what makes the deliveries for one question."""
+
+        def make(
+            derived_tokens: DerivedTokens,
+            record: Record,
+            secret: SecretSource,
+            restriction: Restriction,
+            projects: tuple[str, ...],
+        ) -> Delivery:
+            made = kind(derived_tokens, record, secret, restriction, projects, bounds)
+            if isinstance(made, UploadDelivery) and opened is not None:
+                made.place, made.covered = place, covered
+                made.watched = opened.watched.fileno()
+            return made
+
+        return make
+
+    @contextlib.contextmanager
+    def _open_question(self, number: int) -> Iterator[_Question]:
+        if number in self._open or number in self._sending:
+            raise Failure("bad-request", "The relay has asked with this number before.")
+        self._open[number] = opened = _Question()
+        try:
+            yield opened
+        finally:
+            self._open.pop(number, None)
+            opened.close()
+
+    def _given_up(self, opened: _Question) -> Failure | None:
+        """Return the failure of an upload whose tool has given up or whose run has ended."""
+        if not opened.is_cancelled and not self._has_ended:
+            return None
+        return Failure("refused", "The tool has given up, and nothing was sent.", why="given up")
 
     def hear(self, told: Header) -> None:
-        """Record what became of an upload."""
-        try:
-            number, _ = self._grant_of(told)
-            facts = _facts_of(told)
-            said = self._sending[number, str(facts["sha256"])].pop()
-            status = str(told["status"])
-        except (Failure, KeyError, IndexError):
+        """Record what became of an upload, or end the question that a tool does not wait for."""
+        number, status = told.get("upload"), told.get("status")
+        if not isinstance(number, int):
             return
-        if not _STATUS.fullmatch(status):
-            status = "unknown"
-        self._recorder.record_now("published", self._peer, {**said, "status": status})
+        opened = self._open.get(number)
+        if opened is not None:
+            opened.cancel()
+        sending = self._sending.pop(number, None)
+        if sending is not None:
+            said = str(status)
+            self._record_end(sending, said if _STATUS.fullmatch(said) else UNKNOWN)
 
-    def end(self) -> None:
-        """Record the uploads whose end is not known."""
-        for said in itertools.chain(*self._sending.values()):
-            self._recorder.record_now("published", self._peer, {**said, "status": "unknown"})
+    def forget(self) -> None:
+        """Record what is being sent as unknown: a lock stops it."""
+        for sending in self._sending.values():
+            self._record_end(sending, UNKNOWN)
         self._sending.clear()
+
+    def stop(self) -> None:
+        """End every open question; nothing more is answered."""
+        self._has_ended = True
+        for opened in list(self._open.values()):
+            opened.cancel()
+
+    def _record_end(self, sending: _Sending, status: str) -> None:
+        facts = {key: value for key, value in sending.facts.items() if key != "decision"}
+        self._recorder.record_run("published", sending.who, {**facts, "status": status})
+
+    def _record_refusal(
+        self, event: str, grant: RunGrant, failure: Failure, facts: Mapping[str, object]
+    ) -> None:
+        if failure.code in UNDECIDED:
+            return
+        more = {key: failure.more.get(key) for key in ("rule", "consent", "why")}
+        said = {
+            "decision": "refused",
+            "code": failure.code,
+            "service": grant.service,
+            "username": grant.login.username,
+            **{key: value for key, value in more.items() if value},
+            **facts,
+        }
+        self._recorder.record_run(event, describe_peer(self._peer), self._with_name(said))
+
+    def _with_name(self, facts: Mapping[str, object]) -> dict[str, object]:
+        return {**facts, "run": self._run}
 
     def _grant_of(self, message: Header) -> tuple[int, RunGrant]:
         number = message.get("grant")
@@ -181,17 +368,11 @@ def made_request(arguments: Mapping[str, str | int | bool], peer: Peer) -> Reque
     return request
 
 
-def _facts_of(message: Header) -> dict[str, object]:
-    """Return what a message says of an upload, each value checked. Raise Failure."""
-    facts: dict[str, object] = {}
-    for name, kind in _FACTS.items():
-        value = message.get(name)
-        if type(value) is not kind or (isinstance(value, str) and len(value) > _MOST_TEXT):
-            raise Failure("bad-request", f"The relay does not say the {name} of an upload.")
-        facts[name] = value
-    if not _DIGEST.fullmatch(str(facts["sha256"])):
-        raise Failure("bad-request", "The relay does not say the digest of an upload.")
-    return facts
+def _facts_of(answer: Answer, grant: RunGrant) -> dict[str, object]:
+    """Return what the log says of a credential that is given to a relay, and for which index."""
+    known = ("username", "rule", "consent")
+    found = {key: answer.values[key] for key in known if answer.values.get(key)}
+    return {"service": grant.service, **found}
 
 
 def describe_read(_grant: Grant) -> list[str]:
@@ -199,16 +380,13 @@ def describe_read(_grant: Grant) -> list[str]:
     return ["downloads from there, without the credential itself"]
 
 
-def _refusal(error: Exception, *, publishes: bool) -> Header:
+def _refusal(failure: Failure, *, publishes: bool) -> Header:
     """Return a failure as the relay passes it on: maturin hides the text of a 403."""
-    text, hint = "the credential cannot be read any more", "`auth unlock`"
-    if isinstance(error, Failure):
-        text, hint = str(error), error.hint
-    elif isinstance(error, VaultError):
-        text, hint = error.message, error.hint
+    is_locked = failure.code == "locked"
+    status = 502 if failure.code == "internal" else 400 if publishes else 403
     return {
         "ok": False,
-        "status": 400 if publishes else 403,
-        "text": text.rstrip("."),
-        "hint": hint,
+        "status": status,
+        "text": "the vault is locked" if is_locked else str(failure).rstrip("."),
+        "hint": "`auth unlock`" if is_locked else failure.hint,
     }

@@ -5,23 +5,36 @@ the command starts. `run` makes the certificates, starts the relay and returns i
 *capability*, which is worth nothing at any other place. The process that asked becomes the command.
 
 The relay asks for each credential when it needs it (run_answers.py).
+
+A run ends with its command, with its relay, after its lifetime, and with a lock that the user orders.
+If an agent was killed, the next one removes the folders of its runs, and records the uploads that
+were being sent then as unknown.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import secrets
 import shutil
 import weakref
 from typing import NamedTuple
 
+from tokenward_agent.audit.unfinished import unfinished_uploads
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer, RunPeer
+from tokenward_agent.peer.run_command import requester_of_run
 from tokenward_agent.requests.capability import start_relay
 from tokenward_agent.requests.naming import service_of
-from tokenward_agent.requests.run_answers import RunAnswers, describe_read, made_request
+from tokenward_agent.requests.run_answers import (
+    UNKNOWN,
+    RunAnswers,
+    RunDecision,
+    RunGrant,
+    describe_read,
+    made_request,
+)
+from tokenward_agent.requests.run_upload import read_listing
 from tokenward_agent.wire.answer import success_answer
 from tokenward_os.files import make_private, uid
 from tokenward_protocol.index_tokens import split_names
@@ -29,12 +42,13 @@ from tokenward_protocol.url_parts import host_and_port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, Final
 
     from tokenward_agent.arena import Arena
-    from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.relay.run import OpenRun, RunGrant, RunProcess
+    from tokenward_agent.audit.log import AuditLog
+    from tokenward_agent.relay.run import OpenRun, RunProcess
+    from tokenward_agent.requests.authorization import Authorizer
     from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.project_detection import ProjectDetector
@@ -42,12 +56,25 @@ if TYPE_CHECKING:
     from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.vault.record import Login
     from tokenward_agent.wire.answer import Answer
     from tokenward_agent.wire.request import Request
+    from tokenward_protocol.packing import Value
 
 MOST_RUNS: Final = 32
 MOST_GRANTS: Final = 32
 """The most runs of one agent, and the most grants of one run."""
+
+LONGEST: Final = 24 * 60 * 60
+"""Seconds after which a run has no relay any more, as its certificates are not valid then."""
+
+_LOOK_SECONDS: Final = 30
+"""How often a run's lifetime is compared with the clock that counts sleep."""
+
+_SHOWN: Final = 4
+_SHOWN_TEXT: Final = 64
+_SHOWN_URL: Final = 256
+"""The most projects of a run, and characters of names and URLs, that `auth status` shows."""
 
 
 class Draft(NamedTuple):
@@ -62,31 +89,42 @@ class Draft(NamedTuple):
 
 
 class RunRequests:
-    """The runs of one agent; `state` is its state directory, `address` the path of its socket."""
+    """The runs of one agent.
+
+    `fetch` answers before a command starts, and `run_fetch`, which opens no vault, afterwards.
+    `state` is the agent's state directory, `address` the path of its socket. `note_use` is called
+    as before each request of a client.
+    """
 
     def __init__(
         self,
         vaults: Vaults,
-        policy: PolicyFile,
         fetch: Fetch,
+        run_fetch: Fetch,
+        authorizer: Authorizer,
         detector: ProjectDetector,
         recorder: Recorder,
         arena: Arena,
         key: ProcessKey,
         state: str,
         address: str,
+        note_use: Callable[[str], object],
     ) -> None:
         self._vaults = vaults
-        self._policy = policy
+        self._policy = authorizer.file
         self._fetch = fetch
+        self._run_fetch = run_fetch
+        self._authorizer = authorizer
         self._detector = detector
         self._recorder = recorder
         self._arena = arena
         self._key = key
         self._state = state
-        self._folders = f"{address}.run-"  # no other agent has this address
+        self._folder = f"{address}.runs"  # no other agent has this address
+        self._note_use = note_use
         self._drafts: weakref.WeakKeyDictionary[Peer, list[Draft]] = weakref.WeakKeyDictionary()
         self._open: dict[str, OpenRun] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._commands: dict[str, RunProcess] = {}
         """Those that have not ended, also after their run has: by a lock, or as its relay was killed."""
         self._starting = 0
@@ -94,14 +132,16 @@ class RunRequests:
 
     def remove_leftovers(self) -> None:
         """Remove the folders of runs whose agent was killed; to be called before any run begins."""
-        above, name = os.path.split(self._folders)
-        with contextlib.suppress(OSError):
-            for each in os.listdir(above):
-                if each.startswith(name):
-                    shutil.rmtree(os.path.join(above, each), ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def grant(self, request: Request, _body: memoryview) -> Answer:
-        """Add an index to the run of this connection. Raise Failure."""
+    async def settle(self, log: AuditLog) -> None:
+        """Record the uploads as unknown that an agent that was killed was sending."""
+        own = log.chain.name
+        for facts in await asyncio.to_thread(unfinished_uploads, log.files, own):
+            self._recorder.record_run("published", "", {**facts, "status": UNKNOWN})
+
+    async def grant(self, request: Request, body: memoryview) -> Answer:
+        """Add an index to the run of this connection; `body` lists files to publish. Raise Failure."""
         peer = _peer_of(request)
         drafts = self._drafts.setdefault(peer, [])
         if len(drafts) >= MOST_GRANTS:
@@ -110,7 +150,8 @@ class RunRequests:
         if upload is None:
             found, draft, answer = await self._grant_read(request)
         else:
-            found, draft, answer = await self._grant_publish(request, upload)
+            listing = bytes(body).decode("ascii", "replace")
+            found, draft, answer = await self._grant_publish(request, upload, listing)
         drafts.append(draft._replace(url=_url_of(request)))
         record = found.record
         return success_answer(
@@ -118,6 +159,7 @@ class RunRequests:
             service=record.service,
             username=record.username,
             provider=found.vault.provider,
+            purpose="install" if upload is None else "publish",
             **answer,
         )
 
@@ -132,14 +174,15 @@ class RunRequests:
     async def _grant_read(self, request: Request) -> tuple[StoredRecord, Draft, dict[str, Any]]:
         from tokenward_relay.grants import Grant, read_roots
 
-        asked = made_request(
-            {**request.arguments, "purpose": "install"}, _peer_of(request).as_run()
-        )
+        asked = made_request({**request.arguments, "purpose": "install"}, _peer_as_run(request))
         facts: dict[str, Any] = {}
+        decided = None
         if request.flag("shared"):  # decided when it is shared
             found = await self._fetch.find(asked)
         else:
             found, authorization = await self._fetch.authorize_run(asked, describe_read)
+            state = self._authorizer.read_state()
+            decided = RunDecision(found.record.login, state, authorization)
             facts = {"rule": authorization.rule, "consent": authorization.consent}
         service, scheme, host, port, path = _place(request)
         settings = self._policy.policy.relay.paths_of(found.record.service)
@@ -154,11 +197,11 @@ class RunRequests:
             None,
             (),
         )
-        held = self._make_grant(found, request, (), publishes=False)
+        held = RunGrant(*_grant_facts(found, request), publishes=False, decided=decided)
         return found, Draft(held, grant.as_map()), facts
 
     async def _grant_publish(
-        self, request: Request, upload: str
+        self, request: Request, upload: str, listing: str
     ) -> tuple[StoredRecord, Draft, dict[str, Any]]:
         from tokenward_relay.grants import Grant
 
@@ -177,7 +220,10 @@ class RunRequests:
             _segments(upload),
             projects,
         )
-        held = self._make_grant(found, request, projects, publishes=True)
+        listed = read_listing(listing)
+        held = RunGrant(
+            *_grant_facts(found, request), publishes=True, projects=projects, listed=listed
+        )
         return found, Draft(held, grant.as_map()), {"projects": [*projects]}
 
     async def _projects(self, request: Request) -> tuple[str, ...]:
@@ -190,21 +236,7 @@ class RunRequests:
                 return split_names(named)
             except ValueError as error:
                 raise Failure("bad-request", f"The project is not valid: {error}.") from None
-        return (await self._detector.detect(made_request({}, _peer_of(request).as_run()))).projects
-
-    @staticmethod
-    def _make_grant(
-        found: StoredRecord, request: Request, projects: tuple[str, ...], *, publishes: bool
-    ) -> RunGrant:
-        from tokenward_agent.relay.run import RunGrant
-
-        return RunGrant(
-            found.record.login,
-            service_of(request),
-            request.text("provider") or "",
-            projects,
-            publishes,
-        )
+        return (await self._detector.detect(made_request({}, _peer_as_run(request)))).projects
 
     async def run(self, request: Request, body: memoryview) -> Answer:
         """Start the relay of this connection's run. Raise Failure."""
@@ -235,7 +267,7 @@ class RunRequests:
     async def _start(
         self, request: Request, body: memoryview, drafts: list[Draft], process: RunProcess
     ) -> Answer:
-        from tokenward_agent.relay.certificates import HOURS, make_certificates, validity
+        from tokenward_agent.relay.certificates import make_certificates, validity
         from tokenward_agent.relay.process import RelayProcess
         from tokenward_agent.relay.run import OpenRun
 
@@ -249,13 +281,14 @@ class RunRequests:
         name = secrets.token_hex(8)
         grants = tuple(each.grant for each in drafts)
         answers = RunAnswers(
-            self._vaults,
-            self._fetch,
+            self._run_fetch,
+            self._authorizer,
             self._recorder,
             name,
             grants,
             command,
             request,
+            self._note_use,
         )
         relay = RelayProcess(self._arena, answers.answer, answers.hear, lambda: self._end(name))
         header = {
@@ -269,7 +302,7 @@ class RunRequests:
             "shared": None,
             "valid": validity(now),
         }
-        folder = self._folders + name
+        folder = os.path.join(self._folder, name)
         stderr = process.open_stderr()
         try:
             started = await start_relay(relay, header, body, stderr, self._arena, self._key)
@@ -277,19 +310,22 @@ class RunRequests:
                 raise Failure(
                     "locked", "The agent was locked while the run began.", "`auth unlock`"
                 )
+            make_private(self._folder)
             make_private(folder)
         except OSError as error:
-            relay.end()
+            relay.kill()
             raise Failure("refused", f"{folder} cannot be made: {error.strerror}.") from None
         except BaseException:
-            relay.end()
+            relay.kill()
             raise
         finally:
             os.close(stderr)
-        over = asyncio.get_running_loop().call_later(HOURS * 3600, self._end, name)
-        self._open[name] = OpenRun(relay, folder, over, answers.end)
+        lifetime = min(request.count("lifetime") or LONGEST, LONGEST)
+        facts = _describe(name, command, grants, now, lifetime)
+        self._open[name] = OpenRun(relay, folder, facts, answers)
         self._commands[name] = process
         process.watch(lambda: self._end_with_command(name))
+        self._look_at(name, self._vaults.clock.boot() + lifetime)
         return success_answer(
             request.number,
             started.capability,
@@ -303,8 +339,7 @@ class RunRequests:
         """Return a handler that ends every run first: a lock that the user orders."""
 
         async def end_and_handle(request: Request, body: memoryview) -> Answer:
-            self.end()
-            await asyncio.sleep(0)  # their relays are killed in this moment
+            await self.end("the vault was locked")
             return await handler(request, body)
 
         return end_and_handle
@@ -322,30 +357,53 @@ class RunRequests:
         chain = peer.requester.chain
         return any((link.process.pid, link.process.started) in commands for link in chain)
 
-    @property
-    def count(self) -> int:
-        """How many runs are open."""
-        return len(self._open)
+    def overview(self) -> list[Value]:
+        """Return what `auth status` shows of the open runs."""
+        return [run.facts for run in self._open.values()]
+
+    def _look_at(self, name: str, end: int) -> None:
+        """End a run when its time is over; a sleep of the machine counts."""
+        run = self._open.get(name)
+        if run is None:
+            return
+        left = end - self._vaults.clock.boot()
+        if left <= 0:
+            self._end(name, "its time is over")
+            return
+        loop = asyncio.get_running_loop()
+        run.timer = loop.call_later(min(left, _LOOK_SECONDS), self._look_at, name, end)
 
     def forget(self) -> None:
         """Have every relay forget its credentials, as an automatic lock does."""
         for run in self._open.values():
             run.relay.forget()
+            run.answers.forget()
 
-    def end(self) -> None:
-        """End every run, as a lock that the user orders does."""
+    async def end(self, why: str) -> None:
+        """End every run, as a lock that the user orders does, and wait until it has ended."""
+        self.end_soon(why)
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    def end_soon(self, why: str) -> None:
+        """End every run without waiting for it."""
         self._ends += 1  # for those that begin just now
         for name in list(self._open):
-            self._end(name)
+            self._end(name, why)
 
     def _end_with_command(self, name: str) -> None:
         self._end(name)
         self._commands.pop(name).close()
 
-    def _end(self, name: str) -> None:
+    def _end(self, name: str, why: str = "") -> None:
+        """End a run, and tell its command `why` if that goes on without it."""
         run = self._open.pop(name, None)
-        if run is not None:
-            run.end()
+        if run is None:
+            return
+        if why:
+            self._commands[name].tell(f"tokenward: the relay of this run has ended: {why}")
+        self._ending.add(task := asyncio.get_running_loop().create_task(run.end()))
+        task.add_done_callback(self._ending.discard)
 
 
 class _OutsideRuns:
@@ -385,6 +443,37 @@ def _peer_of(request: Request) -> Peer:
     if not isinstance(request.peer, Peer):
         raise Failure("refused", "A run needs a process that the agent can see.")
     return request.peer
+
+
+def _peer_as_run(request: Request) -> Peer:
+    """Return the peer as the command that it is about to become."""
+    return _peer_of(request).as_run(request.text("program") or "")
+
+
+def _grant_facts(found: StoredRecord, request: Request) -> tuple[Login, str, str]:
+    """Return the first fields of a RunGrant."""
+    return found.record.login, service_of(request), request.text("provider") or ""
+
+
+def _describe(
+    name: str, command: RunPeer, grants: Sequence[RunGrant], now: int, lifetime: int
+) -> dict[str, Value]:
+    """Return what `auth status` shows of a run."""
+    tool = requester_of_run(command.requester).tool
+    names = dict.fromkeys(each for grant in grants for each in grant.projects)
+    projects: list[Value] = []
+    projects += [each[:_SHOWN_TEXT] for each in names][:_SHOWN]
+    services = dict.fromkeys(grant.service for grant in grants)
+    return {
+        "run": name,
+        "pid": command.process.pid,
+        "program": "" if tool is None else tool.program.name[:_SHOWN_TEXT],
+        "started": now,
+        "ends": now + lifetime,
+        "service": grants[0].service[:_SHOWN_URL],
+        "indexes": len(services),
+        "projects": projects,
+    }
 
 
 def _url_of(request: Request) -> str:

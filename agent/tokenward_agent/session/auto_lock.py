@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from tokenward_protocol.packing import Value
 
 USES: Final = frozenset(
-    {"fetch", "login", "logout", "create", "passphrase", "restore", "share", "unlock"}
+    {
+        "fetch",
+        "login",
+        "logout",
+        "create",
+        "passphrase",
+        "restore",
+        "share",
+        "unlock",
+        "grant",
+        "run",
+    }
 )
 """Requests that keep an agent from being idle."""
 

@@ -54,6 +54,8 @@ _EARLIER: Final = 3
 
 _BLANKS: Final = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs that are invisible (Unicode: fillers, and Braille without a dot)."""
+_KEYS: Final = "Tab, then Enter, allows it; Enter alone denies it."
+"""For a terminal where a tool's progress bar may hide the buttons: both are where the cursor is."""
 _TYPED: Final = "Type yes to allow:"
 _MOST_TYPED: Final = 1024
 _BUTTONS: Final = {"gtk2", "qt", "qt4", "qt5", "qt6"}
@@ -64,7 +66,7 @@ _HINT: Final = "set TOKENWARD_PINENTRY or `pinentry` in config.toml to another p
 def work(_job: str, header: Header, _secret: bytes) -> tuple[Header, bytes]:
     """Show the prompt `lines` with `program`, on `screen` (variables) or `tty` (of type `term`).
 
-    With `watched` it ends if the requester hangs up.
+    With `watched` it ends if the requester hangs up; `shared` says that others write to the terminal.
 
     Returns `answer`: `yes`, `no`, `late` or `gone`. Raises JobError if nothing could be shown.
     """
@@ -132,6 +134,9 @@ def _ask_by_pinentry(
             pinentry.option("ttytype", header["term"])
             pinentry.option("lc-ctype", os.environ.get("LC_ALL") or os.environ.get("LANG") or "C")
         flavor = _read_flavor(pinentry)
+        if flavor == "curses" and header["shared"]:
+            lines = [escape_controls(line) for line in [*header["lines"], _KEYS]]
+            text = fit_lines(lines, MAX_TEXT)
         pinentry.command("SETTITLE", "tokenward")
         pinentry.command("SETDESC", text)
         pinentry.command("SETTIMEOUT", str(deadline.seconds_left))

@@ -11,7 +11,7 @@ from tokenward.indexes import minted_tokens
 from tokenward.services import installing
 from tokenward.transport import autostart
 from tokenward.transport.connect import AgentAbsent, connect
-from tokenward.ui.formatting import join_words
+from tokenward.ui.formatting import count_of, join_words
 from tokenward_protocol.urls import display
 
 if sys.platform == "win32":
@@ -83,23 +83,27 @@ def _start_and_connect(session: Session) -> Connection:
 
 
 def _stop(session: Session) -> None:
-    pid, shares = _end(session)
+    pid, shares, runs = _end(session)
     if pid is None:
         session.terminal.say("The agent is not running.")
     else:
         session.terminal.say(f"The agent was stopped (pid {pid}).")
     _say_ended(shares, session)
     gone = [share["socket"] for share in shares]
-    session.write_json({"running": False, "pid": None, "stopped": pid, "unshared": gone})
+    session.write_json(
+        {"running": False, "pid": None, "stopped": pid, "unshared": gone, "runs": runs}
+    )
 
 
 def _restart(session: Session) -> None:
-    before, shares = _end(session)
+    before, shares, runs = _end(session)
     pid = _start_and_connect(session).greeting["pid"]
     session.terminal.say(f"The agent was {'re' if before else ''}started (pid {pid}).")
     _say_ended(shares, session)
     gone = [share["socket"] for share in shares]
-    session.write_json({"running": True, "pid": pid, "stopped": before, "unshared": gone})
+    session.write_json(
+        {"running": True, "pid": pid, "stopped": before, "unshared": gone, "runs": runs}
+    )
 
 
 def _say_ended(shares: list[dict[str, Any]], session: Session) -> None:
@@ -112,32 +116,49 @@ def _say_ended(shares: list[dict[str, Any]], session: Session) -> None:
         session.terminal.hint("`auth share` shares it again")
 
 
-def _end(session: Session) -> tuple[int | None, list[dict[str, Any]]]:
+def _end(session: Session) -> tuple[int | None, list[dict[str, Any]], int]:
     """Stop the agent and wait until its process is gone.
 
-    Return its pid, or None if no agent ran, and its shares.
+    Return its pid, or None if no agent ran, its shares, and how many runs ended. Raises
+    CommandError if the user wants those to go on.
     """
     connection = _connect_running(session)
     if connection is None:
-        return None, []
+        return None, [], 0
     pid = int(connection.greeting["pid"])
     process = Running(pid)
-    tokens, shares = _minted_tokens(connection), _shares_of(connection)
+    tokens, status = _minted_tokens(connection), _status_of(connection)
+    shares, runs = list(status.get("shares", [])), list(status.get("runs", []))
+    _agree_to_end(runs, session)
     connection.stop()
     if not process.has_ended(STOP_SECONDS):
         raise CommandError(
             f"The agent (pid {pid}) was told to stop, but it is still running.", f"`kill {pid}`"
         )
     minted_tokens.burn(session, tokens)
-    return pid, shares
+    return pid, shares, len(runs)
 
 
-def _shares_of(connection: Connection) -> list[dict[str, Any]]:
-    """Return the shares that end with the agent; [] if it does not answer."""
+def _agree_to_end(runs: list[dict[str, Any]], session: Session) -> None:
+    """Say which runs end with the agent, and ask on a terminal. Raises CommandError for a no."""
+    if not runs:
+        return
+    for run in runs:
+        session.terminal.warn(
+            f"{run['program'] or 'A command'} (pid {run['pid']}) loses its relay to"
+            f" {display(run['service'])}."
+        )
+    session.terminal.say(f"This ends {count_of(len(runs), 'run')} of `auth exec`.")
+    if session.terminal.is_there() and not session.terminal.confirm("End the agent?"):
+        raise CommandError("The agent goes on.")
+
+
+def _status_of(connection: Connection) -> dict[str, Any]:
+    """Return the agent's status; an empty map if it does not answer."""
     try:
-        return list(connection.ask("status").header.get("shares", []))
+        return dict(connection.ask("status").header)
     except CommandError:
-        return []
+        return {}
 
 
 def _minted_tokens(connection: Connection) -> list[minted_tokens.HeldToken]:
@@ -184,7 +205,8 @@ def _install(session: Session) -> None:
         session.write_json({"manager": None, "installed": False, "written": [], "pid": None})
         return
     job = installing.make_job(session.settings.directories, session.environ)
-    stopped, shares = (None, []) if installing.is_installed(manager, job) else _end(session)
+    installed = installing.is_installed(manager, job)
+    stopped, shares, _ = (None, [], 0) if installed else _end(session)
     written = manager.install(job)
     try:
         pid = _start_and_connect(session).greeting["pid"]

@@ -171,6 +171,7 @@ def _run_behind_relay(
         session,
         uv_of,
         read_only=arguments.read_only,
+        lifetime=arguments.ttl,
     )
     session.tell_notices()
     _become(program, environ)

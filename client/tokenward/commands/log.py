@@ -33,11 +33,13 @@ def describe(parser: Parser, _command: str) -> None:
         "--since", "TIME", "from this time on: 8h, 7d, 2026-01-31 or 2026-01-31T12:00", type=moment
     )
     parser.add_option("--service", "SERVICE", "only lines about this service")
+    parser.add_flag("--published", "only uploads by `auth exec`, with their files")
     parser.add_flag("--follow", "show new lines as they come, until Ctrl-C")
     parser.add_flag("--verify", "have the agent look for changed or removed lines and files")
     parser.examples(
         "auth log --since 24h",
         "auth log --service pypi --follow",
+        "auth log --published --since 30d",
         "auth log --verify",
         "auth log --format json",
     )
@@ -46,13 +48,17 @@ def describe(parser: Parser, _command: str) -> None:
 def run(arguments: Namespace, session: Session) -> None:
     """Print the record, or the result of verifying it."""
     if arguments.verify:
-        if arguments.since or arguments.service or arguments.follow:
+        if arguments.since or arguments.service or arguments.follow or arguments.published:
             raise CommandError(
                 "`--verify` verifies the whole log, and takes none of the other options.",
                 "`auth log --help`",
             )
         _verify(session)
         return
+    if arguments.published and arguments.follow:
+        raise CommandError(
+            "`--published` shows what has ended, and cannot follow.", "`auth log --follow`"
+        )
     reader = audit.LogReader(_folder(session))
     wanted = _filter(arguments, session)
     found = [line for line in reader.lines() if wanted(line)]
@@ -63,7 +69,11 @@ def run(arguments: Namespace, session: Session) -> None:
         lines = [audit.to_json(line) for line in found]
         session.write_json({"lines": lines, "since": reader.since, "gone": reader.removed_lines})
     else:
-        _show(found, arguments, session)
+        if arguments.published:
+            uploads = audit.uploads_of(found)
+            _show(uploads, audit.PUBLISHED, audit.published_row, arguments, session)
+        else:
+            _show(found, audit.HEADING, audit.row, arguments, session)
         if back := audit.reach_text(reader.since, reader.removed_lines, least=True):
             session.terminal.say(back)
     if reader.unreadable:
@@ -91,15 +101,23 @@ def _filter(arguments: Namespace, session: Session) -> Callable[[Line], bool]:
     def is_wanted(line: Line) -> bool:
         if arguments.since is not None and audit.line_time(line) < arguments.since:
             return False
+        if arguments.published and line["event"] not in {"publish", "published"}:
+            return False
         return not services or any(audit.is_about(line, key) for key in services)
 
     return is_wanted
 
 
-def _show(found: Sequence[Line], arguments: Namespace, session: Session) -> None:
+def _show(
+    found: Sequence[Line],
+    heading: tuple[str, ...],
+    row_of: Callable[[Line], tuple[str, ...]],
+    arguments: Namespace,
+    session: Session,
+) -> None:
     latest = found if arguments.since is not None else found[-LATEST:]
     if latest or arguments.follow:
-        session.terminal.table([audit.HEADING, *map(audit.row, latest)])
+        session.terminal.table([heading, *map(row_of, latest)])
     else:
         session.terminal.say("The log has no matching line.")
     if len(latest) < len(found):

@@ -61,7 +61,7 @@ def _to_json(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     """Return the JSON object, with the same keys whether an agent runs or not."""
     keys = (
         *("pid", "version", "wire", "socket", "state", "locked", "vaults", "memory", "log"),
-        *("policy", "locks", "protections", "shares"),
+        *("policy", "locks", "protections", "shares", "runs"),
     )
     found = {key: None if header is None else header.get(key) for key in keys}
     if header is not None:
@@ -69,6 +69,11 @@ def _to_json(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
             from tokenward.commands.share import to_json
 
             found["shares"] = [to_json(share) for share in header["shares"]]
+        if header.get("runs"):
+            times = ("started", "ends")
+            found["runs"] = [
+                {**run, **{key: timestamp(run[key]) for key in times}} for run in header["runs"]
+            ]
         if (locks := header.get("locks")) and (last := locks["last"]):
             found["locks"] = {**locks, "last": {**last, "time": timestamp(last["time"])}}
     return {
@@ -107,6 +112,8 @@ def status_lines(header: dict[str, Any], now: float) -> list[str]:
             lines.append(f"  {vault['provider']}: {vault['note']}")
     if header["shares"]:
         lines += ["", "shared"] + [f"  {line}" for line in columns(_shares(header["shares"]))]
+    if runs := header.get("runs"):  # an older agent has none
+        lines += ["", "runs"] + [f"  {line}" for line in columns(_runs(runs, now))]
     lines += ["", "protections"]
     lines += [f"  {line}" for line in columns(list(header["protections"].items()) or [("none",)])]
     return lines
@@ -128,6 +135,21 @@ def _shares(shares: list[dict[str, Any]]) -> list[tuple[str, ...]]:
         )
         for share in shares
     ]
+
+
+def _runs(runs: list[dict[str, Any]], now: float) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for run in runs:
+        more = run["indexes"] - 1
+        rows.append(
+            (
+                f"{run['program'] or 'a command'} (pid {run['pid']})",
+                display(run["service"]) + (f" and {more} more" if more else ""),
+                f"may publish {join_words(run['projects'])}" if run["projects"] else "reads",
+                ago_text(run["started"], now),
+            )
+        )
+    return rows
 
 
 def summarize_policy(policy: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ CMD trusts is written into a folder that the agent removes with the run.
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 from tokenward.credentials import unlocking
@@ -18,6 +19,7 @@ from tokenward.exec.certificates import (
     write_certificates,
 )
 from tokenward.exec.environment import Access, ExecIndex
+from tokenward.exec.named_files import listing_of
 from tokenward.exec.reach import own_proxy, require_same_reach
 from tokenward.exec.relay_environment import (
     ADDED_TRUST,
@@ -44,6 +46,10 @@ if TYPE_CHECKING:
     UvVariables = Callable[[Sequence[Access]], Mapping[str, str]]
 
 
+_LONGEST = 1024
+"""Bytes of a text in a request."""
+
+
 class RunIndex(NamedTuple):
     """One index of a run: whether it may be read, and whether it gets uploads."""
 
@@ -60,8 +66,12 @@ def run_environment(
     uv_variables: UvVariables,
     *,
     read_only: bool,
+    lifetime: int | None,
 ) -> dict[str, str]:
-    """Start the relay and return the environment of CMD. Raises CommandError."""
+    """Start the relay and return the environment of CMD. Raises CommandError.
+
+    The relay ends after `lifetime` seconds, None for as long as a relay may live.
+    """
     environ, config = session.environ, session.settings.config
     names = [env_form(service.name) for service in services if service.name]
     urls = [url for each in services for url in (each.key, each.publish_key)]
@@ -69,11 +79,12 @@ def run_environment(
     require_same_reach(environ, secure, names, config.ca, config.proxy)
     proxies = [own_proxy(environ, scheme)[1] for scheme in ("https", "http")]
     uploads = not read_only and (command.uploads(program) or bool(projects))
-    indexes = _grant(services, projects, session, uploads=uploads)
+    indexes = _grant(services, program, projects, session, uploads=uploads)
     answer = session.ask_once(
         "run",
         ("\n" + "\n".join(proxies)).encode(),
         direct=environ.get("no_proxy") or environ.get("NO_PROXY"),
+        lifetime=lifetime,
         **{k: v for k, v in prompt_arguments(environ).items() if k != "attended"},
     )
     capability = answer.body.decode("ascii")
@@ -95,7 +106,12 @@ def run_environment(
 
 
 def _grant(
-    services: Sequence[Service], projects: Sequence[str], session: Session, *, uploads: bool
+    services: Sequence[Service],
+    program: Sequence[str],
+    projects: Sequence[str],
+    session: Session,
+    *,
+    uploads: bool,
 ) -> list[RunIndex]:
     """Have the agent decide on each index. Raises CommandError if one has no credential.
 
@@ -103,18 +119,20 @@ def _grant(
     reads why it is refused.
     """
     found: list[RunIndex] = []
+    seen = {"program": _path_of(program[0], session.environ.get("PATH", ""))}
     for service in services:
         publishes = reads = False
         if service is services[0]:
             target = service.for_uploads
             path = "/" + target.url.partition("://")[2].partition("/")[2]
-            more = {"upload": path, "projects": _projects(projects, uploads=uploads)}
-            header = add_index(session, target, more)
+            more = {"upload": path, "projects": _projects(projects, uploads=uploads), **seen}
+            listing = listing_of(program, session.settings.cwd) if uploads else ""
+            header = add_index(session, target, more, listing.encode())
             publishes = header is not None
             if header is not None:
                 _tell_projects(session, header.get("projects"), uploads=uploads)
         if service.key not in FIXED.values():
-            reads = add_index(session, service, {}) is not None
+            reads = add_index(session, service, seen) is not None
         elif service is not services[0]:
             continue  # nothing is needed to read from there
         if not publishes and not reads:
@@ -134,17 +152,30 @@ def _projects(projects: Sequence[str], *, uploads: bool) -> str | None:
     return " ".join(projects) or None
 
 
+def _path_of(name: str, path: str) -> str | None:
+    """Return the absolute path of a command in the folders of PATH; None if it is not certain."""
+    if os.path.dirname(name):
+        return None  # the agent sees it in our command line
+    for folder in path.split(os.pathsep):
+        found = os.path.join(folder, name)
+        if os.path.isfile(found) and os.access(found, os.X_OK):
+            fits = os.path.isabs(found) and found.isprintable()
+            return found if fits and len(os.fsencode(found)) <= _LONGEST else None
+    return None
+
+
 def add_index(
-    session: Session, service: Service, more: Mapping[str, Any]
+    session: Session, service: Service, more: Mapping[str, Any], body: bytes = b""
 ) -> Mapping[str, object] | None:
     """Have the agent add one index to the run or share; return its answer, None if nothing is stored.
 
-    `more` are further arguments of the request.
+    `more` are further arguments of the request, `body` lists files to publish.
     """
     try:
         answer = unlocking.ask(
             session,
             "grant",
+            body,
             offer=True,
             service=service.key,
             username=service.username or None,
@@ -159,6 +190,7 @@ def add_index(
             return unlocking.ask(
                 session,
                 "grant",
+                body,
                 offer=True,
                 service=service.key,
                 username=usual,

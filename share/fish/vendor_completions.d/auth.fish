@@ -159,6 +159,7 @@ complete -c auth -n '__auth_is "restore"; and __auth_lacks --yes' -l yes -d 'rep
 complete -c auth -n '__auth_is "restore"; and __auth_lacks argument' -F
 complete -c auth -n '__auth_is "log"; and __auth_lacks --since' -l since -x -d 'from this time on: 8h, 7d, 2026-01-31 or 2026-01-31T12:00'
 complete -c auth -n '__auth_is "log"; and __auth_lacks --service' -l service -x -a 'pypi testpypi' -d 'only lines about this service'
+complete -c auth -n '__auth_is "log"; and __auth_lacks --published' -l published -d 'only uploads by `auth exec`, with their files'
 complete -c auth -n '__auth_is "log"; and __auth_lacks --follow' -l follow -d 'show new lines as they come, until Ctrl-C'
 complete -c auth -n '__auth_is "log"; and __auth_lacks --verify' -l verify -d 'have the agent look for changed or removed lines and files'
 complete -c auth -n '__auth_is "helper"; and __auth_lacks --protocol' -l protocol -x -a 'bazel' -d 'the protocol of the tool'

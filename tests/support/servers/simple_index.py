@@ -46,6 +46,11 @@ def answering(
     return answer
 
 
+def wheel_file(package: str) -> tuple[str, bytes]:
+    """Return name and content of the wheel of an empty package, `name==version`."""
+    return _file(package), _wheel(package)
+
+
 def _file(package: str) -> str:
     name, _, version = package.partition("==")
     return f"{name}-{version}-py3-none-any.whl"
