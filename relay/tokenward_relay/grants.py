@@ -226,14 +226,21 @@ def _before(own: Root, mark: Root) -> Root:
     return own[: next(at, 0)]
 
 
-def _root(path: str) -> Root:
+def read_path(path: str) -> Root:
+    """Return a path as segments; an empty last one stands for a final slash.
+
+    Raises ValueError for a path that no request can have.
+    """
     try:
-        segments = parse_target(path.encode("utf-8")).segments
+        return parse_target(path.encode("utf-8")).segments
     except Refusal as refused:
         text = refused.text
-    else:
-        return segments if segments[-1] else segments[:-1]
     raise ValueError(text)
+
+
+def _root(path: str) -> Root:
+    segments = read_path(path)
+    return segments if segments[-1] else segments[:-1]
 
 
 def _texts(root: Root) -> list[str]:

@@ -193,7 +193,7 @@ class RunRequests:
             host,
             port,
             read_roots(path, settings.kind, settings.also_read, floor),
-            tuple(_segments(each) for each in settings.passes),
+            tuple(_read_path(each)[:-1] for each in settings.passes),  # each ends with a slash
             None,
             (),
         )
@@ -217,7 +217,7 @@ class RunRequests:
             port,
             (),
             (),
-            _segments(upload),
+            _read_path(upload),
             projects,
         )
         listed = read_listing(listing)
@@ -499,7 +499,11 @@ def _place_of(service: str) -> tuple[str, str, str, int, str]:
     return service, scheme, host.strip("[]"), int(port or usual), f"/{path}"
 
 
-def _segments(path: str) -> tuple[bytes, ...]:
-    from tokenward_relay.target import parse_target
+def _read_path(path: str) -> tuple[bytes, ...]:
+    """Return a path as segments. Raise Failure for one that no request can have."""
+    from tokenward_relay.grants import read_path
 
-    return parse_target(path.encode("ascii")).segments
+    try:
+        return read_path(path)
+    except ValueError as error:
+        raise Failure("bad-request", f"A run cannot use this path: {error}.") from None
