@@ -14,7 +14,6 @@ from time import time
 from tokenward.credentials import unlocking
 from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError, exclude
-from tokenward.indexes import checking
 from tokenward.light import Record
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import ahead_text, capitalise, credential_text, timestamp
@@ -113,7 +112,7 @@ def renew(session: Session, key: str) -> bool:
 def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
     """Mint a token and have the agent keep it; return the agent's answer and the token's expiry."""
     from tokenward.credentials import storing as tokens
-    from tokenward.indexes import trusted_publishing
+    from tokenward.indexes import checking, trusted_publishing
     from tokenward.indexes.place import endpoint_of
     from tokenward.indexes.web import Web
 
