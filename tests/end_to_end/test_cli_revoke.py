@@ -260,4 +260,4 @@ def test_a_kind_that_is_not_known_is_an_error_of_the_file(home: Home) -> None:
     result = home.auth("token", "ours")
     assert result.returncode == 2
     assert "`services.ours.kind` in" in result.stderr
-    assert "anaconda, devpi, gitlab, jfrog" in result.stderr
+    assert "anaconda, azure, devpi, gitlab, jfrog" in result.stderr
