@@ -364,7 +364,7 @@ def test_a_certificate_that_is_not_trusted_gets_nothing(index: RawIndex) -> None
         assert got.startswith(b"HTTP/1.1 502 ")
         assert b"certificate is not trusted" in got
         assert published(relay, index).startswith(b"HTTP/1.1 502 ")
-        assert statuses(relay) == ["unknown"]
+        assert statuses(relay) == ["not-sent"]
     assert index.requests == []
 
 

@@ -30,7 +30,10 @@ from tokenward_relay.tool_stream import FRONT_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-QUICK = "import tokenward_relay.tool_stream as t; t.FRONT_SECONDS = t.HEAD_SECONDS = 0.5\n"
+QUICK = (
+    "import tokenward_relay.leaf as l, tokenward_relay.tool_stream as t\n"
+    "t.FRONT_SECONDS = t.HEAD_SECONDS = l.HANDSHAKE_SECONDS = 0.5\n"
+)
 "import tokenward_relay.leaf as l; l.HANDSHAKE_SECONDS = 0.5\n"
 """Limits of time that a test can wait for."""
 
