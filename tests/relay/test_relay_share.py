@@ -160,7 +160,7 @@ def test_the_policy_of_each_moment_judges_each_read(corp: SharedIndex) -> None:
 def test_a_policy_that_denies_opens_no_share(corp: SharedIndex) -> None:
     corp.policy('[[policy]]\nprogram = "auth"\ndecide = "deny"\n')
     refused = corp.home.refused("share", "--relay", "--service", "corp")
-    assert "The policy denies auth the credential" in refused
+    assert "The policy denies auth downloads from" in refused
     assert corp.home.answer("status")["shares"] == []
 
 

@@ -13,8 +13,13 @@ from __future__ import annotations
 import ast
 import os
 from graphlib import TopologicalSorter
+from textwrap import dedent
 
 import tokenward_protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PACKAGES = {
     "tokenward": os.path.dirname(os.path.dirname(__file__)),
@@ -49,7 +54,7 @@ class _Source:
         self._lines = text.splitlines(keepends=True)
         self.docstring = ast.get_docstring(tree, clean=False) or ""
         self.needed: set[str] = set()
-        self.nodes = {name: node for node in tree.body for name in _defined_names(node)}
+        self.nodes = {name: node for node in _at_run_time(tree) for name in _defined_names(node)}
         self.ours: dict[str, tuple[str, str]] = {}  # what comes from which of our modules
         self._others: dict[str, str] = {}  # what comes from the standard library, by which line
         for node in tree.body:
@@ -70,7 +75,7 @@ class _Source:
     def _text_of(self, node: ast.stmt) -> str:
         decorators = getattr(node, "decorator_list", [])
         first = min([node.lineno, *(each.lineno for each in decorators)])
-        text = "".join(self._lines[first - 1 : node.end_lineno])
+        text = dedent("".join(self._lines[first - 1 : node.end_lineno]))
         return text if isinstance(node, ast.Assign | ast.AnnAssign) else f"\n\n{text}"
 
     def used_names(self) -> set[str]:
@@ -81,6 +86,15 @@ class _Source:
         """Return the imports of the standard library that the needed definitions use."""
         used = self.used_names()
         return {line for name, line in self._others.items() if name in used}
+
+
+def _at_run_time(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Yield what stands at the top level, with what only type checkers do not see."""
+    for node in tree.body:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name):
+            yield from node.orelse
+        else:
+            yield node
 
 
 def one_file(module: str, entry: str = "main") -> str:
