@@ -43,7 +43,7 @@ _ANCILLARY: Final = socket.CMSG_SPACE(4)
 """Room for the one descriptor of a message."""
 
 TICK_SECONDS: Final = 2.0
-"""Seconds between two calls of `while_waiting`: hatch gives up after 12 s without a sign of life."""
+"""Seconds between two signs of life to a tool that waits: hatch gives up after 12 s without one."""
 
 NOT_SENT: Final = "not-sent"
 """The status of an upload of which no byte was sent."""

@@ -15,7 +15,8 @@ import contextlib
 
 import h11
 
-from tokenward_relay import exchange, tunnel
+from tokenward_os.tunnel import pump
+from tokenward_relay import exchange
 from tokenward_relay.head import (
     Head,
     check_head,
@@ -124,7 +125,7 @@ class Connection:
             other = self._run.reach(host, port)
             self._accept_tunnel(stream)
             self._place.close()  # a tunnel has a place of its own
-            tunnel.pump(self._sock, other)
+            pump(self._sock, other)
 
     @staticmethod
     def _accept_tunnel(stream: ToolStream) -> None:

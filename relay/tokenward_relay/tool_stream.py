@@ -16,6 +16,9 @@ import time
 
 import h11
 
+from tokenward_relay.agent_link import TICK_SECONDS
+from tokenward_relay.head import MAX_HEAD
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +34,6 @@ IDLE_SECONDS: Final = 120
 BODY_SECONDS: Final = 120
 """Seconds for a head, between two requests, and between two pieces of a body."""
 
-TICK_SECONDS: Final = 2.0
-"""Seconds between two interim answers: hatch gives up after 12 s without a sign of life."""
-
-MAX_HEAD: Final = 64 * 1024
 _CHUNK: Final = 256 * 1024
 _DRAIN_SECONDS: Final = 2.0
 

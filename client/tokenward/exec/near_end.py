@@ -50,6 +50,7 @@ from tokenward.exec.relay_environment import (
     run_variables,
 )
 from tokenward.settings.service_names import env_form
+from tokenward_os.tunnel import pump
 from tokenward_protocol import ProtocolError
 from tokenward_protocol.frames import PREFIX, find_frame, make_frame
 from tokenward_protocol.packing import pack, unpack
@@ -327,7 +328,7 @@ class _Pump:
         if found is None or (host, port) in self._shared or not self._is_ours(head):
             far = self._stream()
             far.sendall(data)
-            _pump(tool, far)
+            pump(tool, far)
             return
         scheme = "https" if connect else "http"
         proxy = _own_proxy(self._environ, scheme, host)
@@ -349,7 +350,7 @@ class _Pump:
             # A client may ask another host next on the same connection, so it gets but one answer.
             more = account + (b"" if connect else b"Connection: close\r\n")
             far.sendall(line + b"\r\n" + _HOP.sub(b"", fields) + more + b"\r\n" + rest)
-        _pump(tool, far)
+        pump(tool, far)
 
     def _is_ours(self, head: bytes) -> bool:
         """Tell whether a request shows the capability, as CMD's do."""
@@ -440,38 +441,18 @@ def _read_head(tool: socket.socket) -> bytes:
     return data
 
 
-def _pump(one: socket.socket, other: socket.socket) -> None:
-    """Move bytes between two sockets until both directions have ended; close both."""
-    poll = select.poll()
-    ends = {one.fileno(): (one, other), other.fileno(): (other, one)}
-    with contextlib.closing(one), contextlib.closing(other):
-        for sock in (one, other):
-            sock.settimeout(None)
-            poll.register(sock, select.POLLIN)
-        while ends:
-            for number, _ in poll.poll():
-                if number not in ends:
-                    continue
-                source, target = ends[number]
-                data = source.recv(_CHUNK)
-                if data:
-                    target.sendall(data)
-                    continue
-                poll.unregister(number)
-                del ends[number]
-                with contextlib.suppress(OSError):
-                    target.shutdown(socket.SHUT_WR)
-
-
 def _own_proxy(environ: Mapping[str, str], scheme: str, host: str) -> tuple[str, int, bytes] | None:
     """Return the host, port and header line of this side's proxy for a host; None without one."""
-    names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    value = next((environ[name] for name in names if environ.get(name)), "")
+    variables = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+    value = next((environ[name] for name in variables if environ.get(name)), "")
     without = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    entries = [each.strip().lower().lstrip("*").lstrip(".") for each in without.split(",")]
-    if not value or any(f".{host}".endswith(f".{each}") for each in entries if each):
-        return None
-    if "*" in without.split(","):
+    entries = [each.strip().lower() for each in without.split(",")]
+    names = [each.lstrip("*").lstrip(".") for each in entries]
+    if (
+        not value
+        or "*" in entries
+        or any(f".{host}".endswith(f".{each}") for each in names if each)
+    ):
         return None
     parts = urlsplit(value if "://" in value else f"http://{value}")
     if parts.scheme != "http" or not parts.hostname:

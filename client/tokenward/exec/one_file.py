@@ -15,6 +15,7 @@ import os
 from graphlib import TopologicalSorter
 from textwrap import dedent
 
+import tokenward_os
 import tokenward_protocol
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = {
     "tokenward": os.path.dirname(os.path.dirname(__file__)),
+    "tokenward_os": os.path.dirname(tokenward_os.__file__),
     "tokenward_protocol": os.path.dirname(tokenward_protocol.__file__),
 }
 

@@ -1,8 +1,10 @@
-"""Blind tunnels to other hosts: bytes both ways, until both sides have ended.
+"""Bytes both ways between two sockets, until both sides have ended.
 
 A tunnel has no idle limit: a download may pause, and a lock of the vault does not concern it. Each
-way goes on by itself, however full the other is. Once the tool has ended its side, the host has
+way goes on by itself, however full the other is. Once the tool has ended its side, the other has
 `LEFT_SECONDS` between two pieces of its answer: a tool that was killed looks the same.
+
+It is part of the one file for the near end of a share: any Python from 3.9 on.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 LEFT_SECONDS: Final = 600
-_CHUNK: Final = 64 * 1024
+_PIECE: Final = 64 * 1024
 
 
 class _Way:
@@ -32,7 +34,7 @@ class _Way:
         """Read and write what is possible without waiting. Raises OSError."""
         with contextlib.suppress(BlockingIOError):
             if not self.data and not self.has_ended:
-                self.data = memoryview(self.source.recv(_CHUNK))
+                self.data = memoryview(self.source.recv(_PIECE))
                 if not self.data:
                     self.has_ended = True
                     self.target.shutdown(socket.SHUT_WR)
