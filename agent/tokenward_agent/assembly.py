@@ -13,6 +13,7 @@ from tokenward_agent.policy.file import PolicyFile
 from tokenward_agent.prompt.prompter import Prompter
 from tokenward_agent.requests.agent import AgentRequests
 from tokenward_agent.requests.authorization import Authorizer
+from tokenward_agent.requests.capability import RelayStarter
 from tokenward_agent.requests.credentials import CredentialRequests
 from tokenward_agent.requests.dispatch import Dispatch
 from tokenward_agent.requests.fetch import Fetch
@@ -123,6 +124,7 @@ class Assembly:
             NoDetection(),
             self.authorizer,
         )
+        starter = RelayStarter(self.policy, clock, arena, memory, state)
         self.run_requests = RunRequests(
             self.vaults,
             fetch,
@@ -130,9 +132,7 @@ class Assembly:
             self.authorizer,
             detector,
             self.recorder,
-            arena,
-            memory,
-            state,
+            starter,
             settings.socket,
             self.auto_lock.before_request,
         )
@@ -145,9 +145,7 @@ class Assembly:
             self._make_share_fetch,
             lambda path: Recorder(self.log, self.audit_anchoring, path),
             self._make_guest_dispatch,
-            arena,
-            memory,
-            state,
+            starter,
         )
         self.agent = agent = AgentRequests(
             settings,

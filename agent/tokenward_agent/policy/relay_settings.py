@@ -9,8 +9,8 @@
     also-read = ["/files/"]         # more paths of that host that a run may read
     pass = ["/api/search/"]         # paths that pass without the credential, as the tool asks
 
-No project's file and no request can set them: whoever chooses the proxy and the certificates gets
-the credential. Pure.
+No project's file and no request can set them: the proxy and the certificates decide who gets the
+credential. Pure.
 """
 
 from __future__ import annotations

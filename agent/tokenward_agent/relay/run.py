@@ -15,7 +15,7 @@ import shutil
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from typing import Protocol
 
     from tokenward_agent.peer.process import Process
@@ -104,3 +104,20 @@ async def end_relay(relay: RelayProcess, answers: AnswersRun) -> None:
     answers.stop()
     await relay.end()
     answers.forget()
+
+
+class Endings:
+    """What is being ended; it can be waited for."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, ending: Coroutine[None, None, None]) -> None:
+        """Run a coroutine that ends something."""
+        self._tasks.add(task := asyncio.get_running_loop().create_task(ending))
+        task.add_done_callback(self._tasks.discard)
+
+    async def wait(self) -> None:
+        """Wait for all that has begun."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)

@@ -1,7 +1,8 @@
-"""The capability of a run: what its command shows to the relay, worth nothing at any other place.
+"""The start of a run's relay, with its certificates and its capability.
 
-The relay gets it when it starts, and the command from the agent's answer. The agent itself keeps
-its digest alone.
+The *capability* is what the command shows to the relay, worth nothing at any other place. The relay
+gets it when it starts, and the command from the agent's answer. The agent itself keeps its digest
+alone.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from tokenward_agent.vault.sealing import context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Final
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Final
 
     from tokenward_agent.arena import Arena
+    from tokenward_agent.clock import Clock
     from tokenward_agent.failure import SecretSource
+    from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.relay.process import RelayProcess
+    from tokenward_agent.requests.run_answers import RunAnswers
     from tokenward_agent.store.memory_records import ProcessKey
 
 CAPABILITY: Final = b"tokenward-run-"
@@ -29,32 +33,72 @@ _SIZE: Final = len(CAPABILITY) + 43
 
 
 class StartedRelay(NamedTuple):
-    """The port of a relay that has started, its capability, sealed, and the digest of that."""
+    """The port of a relay that has started, its capability, sealed, and the digest of that.
+
+    `authority` is the certificate that the command has to trust, as PEM, "" if no index has TLS.
+    """
 
     port: int
     capability: SecretSource
     digest: bytes
+    authority: str
 
 
-async def start_relay(
-    relay: RelayProcess,
-    header: Mapping[str, object],
-    proxies: memoryview | bytes,
-    stderr: int,
-    arena: Arena,
-    key: ProcessKey,
-) -> StartedRelay:
-    """Start a relay with a new capability; `proxies` begins with a line end. Raise Failure."""
-    block = arena.allocate(_SIZE + len(proxies))
-    try:
-        capability = block[:_SIZE]
-        capability[:] = CAPABILITY + secrets.token_urlsafe(32).encode()
-        block[_SIZE:] = proxies
-        port = await relay.start(header, block, stderr)
-        sealed = key.seal(capability, context(b"tokenward capability"))
-        return StartedRelay(port, sealed, digest_of(capability))
-    finally:
-        arena.release(block)
+class RelayStarter:
+    """Starts the relays of one agent; `spool` is the folder for uploads that they check."""
+
+    def __init__(
+        self, policy: PolicyFile, clock: Clock, arena: Arena, key: ProcessKey, spool: str
+    ) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._arena = arena
+        self._key = key
+        self._spool = spool
+
+    def make_relay(self, answers: RunAnswers, ended: Callable[[], None]) -> RelayProcess:
+        """Return a relay to be started; `ended` is called once when it has ended."""
+        from tokenward_agent.relay.process import RelayProcess
+
+        return RelayProcess(self._arena, answers.answer, answers.hear, ended)
+
+    async def start(
+        self,
+        relay: RelayProcess,
+        grants: Sequence[Mapping[str, Any]],
+        proxies: memoryview | bytes,
+        stderr: int,
+        **more: object,
+    ) -> StartedRelay:
+        """Start a relay for these grants of its own form, with a new capability. Raise Failure.
+
+        `proxies` begins with a line end; `more` is what the relay is told besides: `direct`, `uid`
+        and `shared`.
+        """
+        from tokenward_agent.relay.certificates import make_certificates, validity
+
+        now, settings = self._clock.wall(), self._policy.policy.relay
+        hosts = [each["host"] for each in grants if each["scheme"] == "https"]
+        authority, leaves = make_certificates(hosts, now) if hosts else (b"", {})
+        header = {
+            "grants": [*grants],
+            "leaves": leaves,
+            "ca": settings.ca,
+            "proxy": settings.proxy,
+            "spool": self._spool,
+            "valid": validity(now),
+            **more,
+        }
+        block = self._arena.allocate(_SIZE + len(proxies))
+        try:
+            capability = block[:_SIZE]
+            capability[:] = CAPABILITY + secrets.token_urlsafe(32).encode()
+            block[_SIZE:] = proxies
+            port = await relay.start(header, block, stderr)
+            sealed = self._key.seal(capability, context(b"tokenward capability"))
+            return StartedRelay(port, sealed, digest_of(capability), authority.decode("ascii"))
+        finally:
+            self._arena.release(block)
 
 
 def digest_of(capability: memoryview) -> bytes:

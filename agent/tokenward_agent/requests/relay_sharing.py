@@ -25,25 +25,24 @@ from typing import NamedTuple
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer, RunPeer
 from tokenward_agent.prompt.question import duration_text, shorten
-from tokenward_agent.relay.run import end_relay
+from tokenward_agent.relay.run import Endings, end_relay
 from tokenward_agent.requests.access_request import AccessRequest
-from tokenward_agent.requests.capability import digest_of, start_relay
+from tokenward_agent.requests.capability import digest_of
 from tokenward_agent.requests.grants import replaced_error
-from tokenward_agent.requests.run_answers import RunAnswers, RunDecision, made_request
-from tokenward_agent.requests.share_answers import Share
+from tokenward_agent.requests.run_answers import RunAnswers, RunDecision, request_for, screen_of
+from tokenward_agent.requests.share_answers import Share, greet
 from tokenward_agent.requests.share_request import read_share_request
 from tokenward_agent.wire.answer import CLOSE, KEEP, success_answer
-from tokenward_protocol import VERSION, WIRE_VERSION
-from tokenward_protocol.messages import OPS, VARIABLES
+from tokenward_protocol.messages import OPS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, Final, NoReturn
+    from typing import Final, NoReturn
 
-    from tokenward_agent.arena import Arena
     from tokenward_agent.relay.process import RelayProcess
     from tokenward_agent.requests.authorization import Authorization, Authorizer
+    from tokenward_agent.requests.capability import RelayStarter
     from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler, SyncHandler
     from tokenward_agent.requests.fetch import DescribeGrant, Fetch, MakeRunDelivery
     from tokenward_agent.requests.grants import Grant
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
     from tokenward_agent.requests.runs import Draft, RunRequests
     from tokenward_agent.requests.share_request import ShareRequest
     from tokenward_agent.requests.sharing import ShareRequests
-    from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Login, Record
     from tokenward_agent.wire.answer import Answer
@@ -71,7 +69,7 @@ _TUNNEL: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?:[1-9][0-9]{0,
 
 
 class RelayShares:
-    """The relay shares of one agent; `state` is its state directory.
+    """The relay shares of one agent.
 
     `make_fetch` returns the fetches for a share, `recorder` is for what happens at a path, and
     `dispatch` makes the dispatch of a path.
@@ -87,9 +85,7 @@ class RelayShares:
         make_fetch: Callable[[Share], Fetch],
         recorder: Callable[[str], Recorder],
         dispatch: MakeDispatch,
-        arena: Arena,
-        key: ProcessKey,
-        state: str,
+        starter: RelayStarter,
     ) -> None:
         self._vaults = vaults
         self._authorizer = authorizer
@@ -100,11 +96,9 @@ class RelayShares:
         self._make_fetch = make_fetch
         self._recorder = recorder
         self._dispatch = dispatch
-        self._arena = arena
-        self._key = key
-        self._state = state
+        self._starter = starter
         self._open: set[_RelayShare] = set()
-        self._ending: set[asyncio.Task[None]] = set()
+        self._endings = Endings()
 
     async def share(self, request: Request, body: memoryview) -> Answer:
         """Open a share of either kind. Raise Failure."""
@@ -164,15 +158,8 @@ class RelayShares:
     ) -> tuple[Share, RunDecision]:
         """Return one index of a share, once the policy allows it, and why. Raise Failure."""
         held = draft.grant
-        arguments: dict[str, str | int | bool] = {
-            "service": held.service,
-            "username": held.login.username,
-            "purpose": "publish" if held.publishes else "install",
-            **_screen_of(request),
-        }
-        if held.provider:
-            arguments["provider"] = held.provider
-        asked = made_request(arguments, peer)
+        attended = request.flag("attended")
+        asked = request_for(held, peer, screen_of(request), attended=attended)
         lifetime = share_request.lifetime
         bounds = ("relay share", path, share_request.uids, lifetime, tunnels, held.publishes)
         found, delivery, authorization = await self._fetch.authorize_share(
@@ -197,18 +184,13 @@ class RelayShares:
         self, share: _RelayShare, request: Request, name: str, ended: Callable[[], None]
     ) -> tuple[_SharedRun, Answer]:
         """Start a relay for the connection of a request; `ended` is called when it has ended."""
-        from tokenward_agent.relay.certificates import HOURS, make_certificates, validity
-        from tokenward_agent.relay.process import RelayProcess
+        from tokenward_agent.relay.certificates import HOURS
 
         port, peer = request.count("port") or 0, request.peer
         if not 0 < port < 1 << 16 or not isinstance(peer, Peer):
             raise Failure("bad-request", "A run at a share needs the port of its near end.")
         for part in share.parts:
             self._shares.require_usable(part)
-        relays = [each.relay for each in share.drafts]
-        hosts = [each["host"] for each in relays if each["scheme"] == "https"]
-        now = self._vaults.clock.wall()
-        authority, leaves = make_certificates(hosts, now) if hosts else (b"", {})
         grants = tuple(each.grant for each in share.drafts)
         fetches = _SharedFetch(grants, share.parts, self._make_fetch, self._shares.require_usable)
         recorder = self._recorder(share.path)
@@ -216,28 +198,25 @@ class RelayShares:
         answers = RunAnswers(
             fetches, self._authorizer, recorder, name, grants, command, request, _keep_nothing_open
         )
-        relay = RelayProcess(self._arena, answers.answer, answers.hear, ended)
-        header = {
-            "grants": relays,
-            "leaves": leaves,
-            "ca": self._policy.policy.relay.ca,
-            "proxy": self._policy.policy.relay.proxy,
-            "direct": "",
-            "spool": self._state,
-            "uid": 0,
-            "shared": {"port": port, "tunnels": [*share.tunnels]},
-            "valid": validity(now),
-        }
+        relay = self._starter.make_relay(answers, ended)
         silent = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            started = await start_relay(relay, header, b"\n\n", silent, self._arena, self._key)
+            started = await self._starter.start(
+                relay,
+                [each.relay for each in share.drafts],
+                b"\n\n",
+                silent,
+                direct="",
+                uid=0,
+                shared={"port": port, "tunnels": [*share.tunnels]},
+            )
         finally:
             os.close(silent)
         answer = success_answer(
             request.number,
             started.capability,
             run=name,
-            ca=authority.decode("ascii"),
+            ca=started.authority,
             indexes=share.indexes(),
             tunnels=[*share.tunnels],
         )
@@ -247,14 +226,11 @@ class RelayShares:
 
     def end_run(self, run: _SharedRun) -> None:
         """End the relay of a run, and hear what it still says."""
-        ending = end_relay(run.relay, run.answers)
-        self._ending.add(task := asyncio.get_running_loop().create_task(ending))
-        task.add_done_callback(self._ending.discard)
+        self._endings.begin(end_relay(run.relay, run.answers))
 
     async def wait_for_ends(self) -> None:
         """Wait until the relays of all runs that were ended are gone."""
-        if self._ending:
-            await asyncio.wait(self._ending)
+        await self._endings.wait()
 
     def with_relays_gone(self, handler: AsyncHandler) -> AsyncHandler:
         """Return a handler that waits until the relays are gone whose shares it has ended."""
@@ -327,17 +303,7 @@ class _RelayShare:
         return {"run": self._run, "stream": self._stream}
 
     def _hello(self, request: Request) -> Answer:
-        return success_answer(
-            request.number,
-            version=VERSION,
-            wire=WIRE_VERSION,
-            pid=os.getpid(),
-            directory="",
-            replaceable=False,
-            relay=True,
-            indexes=self.indexes(),
-            tunnels=[*self.tunnels],
-        )
+        return greet(request, relay=True, indexes=self.indexes(), tunnels=[*self.tunnels])
 
     async def _run(self, request: Request, _body: memoryview) -> Answer:
         """Start the relay of this connection. Raise Failure."""
@@ -488,12 +454,6 @@ def _hang_up(descriptor: int) -> None:
         pass  # the other side has ended it
     finally:
         connection.close()
-
-
-def _screen_of(request: Request) -> dict[str, Any]:
-    """Return the arguments of a request that say where the user is prompted."""
-    known = ("attended", "tty", "term", *VARIABLES)
-    return {name: request.arguments[name] for name in known if name in request.arguments}
 
 
 def _read_tunnels(request: Request) -> tuple[str, ...]:

@@ -150,8 +150,7 @@ class RunAnswers:
         self._grants = grants
         self._peer = peer
         self._note_use = note_use
-        context = ("tty", "term", *VARIABLES)
-        self._screen = {name: value for name in context if (value := begun.text(name))}
+        self._screen = screen_of(begun)
         self._decided = {number: each.decided for number, each in enumerate(grants)}
         self._count = UploadQuestions().count
         self._refused: dict[int, str] = {}
@@ -184,9 +183,7 @@ class RunAnswers:
 
         made = self._delivery(Delivery, ("read", self._run))
         try:
-            answer, login, authorization = await self._ask(
-                grant, "install", (), describe_read, made, decided
-            )
+            answer, login, authorization = await self._ask(grant, (), describe_read, made, decided)
         except Failure as failure:
             if self._refused.get(number) != str(failure):  # a tool may read again and again
                 self._refused[number] = str(failure)
@@ -216,7 +213,7 @@ class RunAnswers:
             return []
 
         try:
-            answer, login, _ = await self._ask(grant, "publish", (upload.project,), describe, made)
+            answer, login, _ = await self._ask(grant, (upload.project,), describe, made)
         except Failure as failure:
             given_up = self._given_up(opened)
             self._record_refusal("publish", grant, given_up or failure, upload._asdict())
@@ -246,22 +243,12 @@ class RunAnswers:
     async def _ask(
         self,
         grant: RunGrant,
-        purpose: str,
         projects: tuple[str, ...],
         describe: DescribeGrant,
         make_delivery: Any,
         decided: Callable[[Record], Authorization | None] = lambda _record: None,
     ) -> tuple[Answer, Login, Authorization]:
-        arguments: dict[str, str | int | bool] = {
-            "service": grant.service,
-            "username": grant.login.username,
-            "purpose": purpose,
-            "attended": True,
-            **self._screen,
-        }
-        if grant.provider:
-            arguments["provider"] = grant.provider
-        request = made_request(arguments, self._peer)
+        request = request_for(grant, self._peer, self._screen, attended=True)
         return await self._fetch.fetch_for_run(request, projects, describe, make_delivery, decided)
 
     @staticmethod
@@ -366,6 +353,29 @@ def made_request(arguments: Mapping[str, str | int | bool], peer: Peer) -> Reque
     request = Request("fetch", 0, "", dict(arguments))
     request.peer = peer
     return request
+
+
+def screen_of(request: Request) -> dict[str, str]:
+    """Return the arguments of a request that say where the user is prompted."""
+    known = ("tty", "term", *VARIABLES)
+    return {name: value for name in known if (value := request.text(name))}
+
+
+def request_for(
+    grant: RunGrant, peer: Peer, screen: Mapping[str, str], *, attended: bool
+) -> Request:
+    """Return the fetch that the agent itself makes for one index of a run."""
+    arguments: dict[str, str | int | bool] = {
+        "service": grant.service,
+        "username": grant.login.username,
+        "purpose": "publish" if grant.publishes else "install",
+        **screen,
+    }
+    if attended:
+        arguments["attended"] = True
+    if grant.provider:
+        arguments["provider"] = grant.provider
+    return made_request(arguments, peer)
 
 
 def _facts_of(answer: Answer, grant: RunGrant) -> dict[str, object]:

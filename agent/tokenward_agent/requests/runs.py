@@ -24,7 +24,7 @@ from tokenward_agent.audit.unfinished import unfinished_uploads
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer, RunPeer
 from tokenward_agent.peer.run_command import requester_of_run
-from tokenward_agent.requests.capability import start_relay
+from tokenward_agent.relay.run import Endings, OpenRun, RunProcess
 from tokenward_agent.requests.naming import service_of
 from tokenward_agent.requests.run_answers import (
     UNKNOWN,
@@ -45,16 +45,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Final
 
-    from tokenward_agent.arena import Arena
     from tokenward_agent.audit.log import AuditLog
-    from tokenward_agent.relay.run import OpenRun, RunProcess
     from tokenward_agent.requests.authorization import Authorizer
+    from tokenward_agent.requests.capability import RelayStarter
     from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.project_detection import ProjectDetector
     from tokenward_agent.requests.recording import Recorder
     from tokenward_agent.store.lookup import StoredRecord
-    from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Login
     from tokenward_agent.wire.answer import Answer
@@ -92,8 +90,8 @@ class RunRequests:
     """The runs of one agent.
 
     `fetch` answers before a command starts, and `run_fetch`, which opens no vault, afterwards.
-    `state` is the agent's state directory, `address` the path of its socket. `note_use` is called
-    as before each request of a client.
+    `address` is the path of the agent's socket. `note_use` is called as before each request of a
+    client.
     """
 
     def __init__(
@@ -104,9 +102,7 @@ class RunRequests:
         authorizer: Authorizer,
         detector: ProjectDetector,
         recorder: Recorder,
-        arena: Arena,
-        key: ProcessKey,
-        state: str,
+        starter: RelayStarter,
         address: str,
         note_use: Callable[[str], object],
     ) -> None:
@@ -117,14 +113,12 @@ class RunRequests:
         self._authorizer = authorizer
         self._detector = detector
         self._recorder = recorder
-        self._arena = arena
-        self._key = key
-        self._state = state
+        self._starter = starter
         self._folder = f"{address}.runs"  # no other agent has this address
         self._note_use = note_use
         self._drafts: weakref.WeakKeyDictionary[Peer, list[Draft]] = weakref.WeakKeyDictionary()
         self._open: dict[str, OpenRun] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._endings = Endings()
         self._commands: dict[str, RunProcess] = {}
         """Those that have not ended, also after their run has: by a lock, or as its relay was killed."""
         self._starting = 0
@@ -240,8 +234,6 @@ class RunRequests:
 
     async def run(self, request: Request, body: memoryview) -> Answer:
         """Start the relay of this connection's run. Raise Failure."""
-        from tokenward_agent.relay.run import RunProcess
-
         peer = _peer_of(request)
         drafts = self.take_drafts(peer)
         if not drafts:
@@ -267,17 +259,10 @@ class RunRequests:
     async def _start(
         self, request: Request, body: memoryview, drafts: list[Draft], process: RunProcess
     ) -> Answer:
-        from tokenward_agent.relay.certificates import make_certificates, validity
-        from tokenward_agent.relay.process import RelayProcess
-        from tokenward_agent.relay.run import OpenRun
-
         command = RunPeer(process.process, process.is_alive)
         if not command.requester.chain:  # else a later process with its number could be watched
             raise _process_ended()
-        settings = self._policy.policy.relay
         now, ends = self._vaults.clock.wall(), self._ends
-        hosts = [each.relay["host"] for each in drafts if each.relay["scheme"] == "https"]
-        authority, leaves = make_certificates(hosts, now) if hosts else (b"", {})
         name = secrets.token_hex(8)
         grants = tuple(each.grant for each in drafts)
         answers = RunAnswers(
@@ -290,22 +275,19 @@ class RunRequests:
             request,
             self._note_use,
         )
-        relay = RelayProcess(self._arena, answers.answer, answers.hear, lambda: self._end(name))
-        header = {
-            "grants": [each.relay for each in drafts],
-            "leaves": leaves,
-            "ca": settings.ca,
-            "proxy": settings.proxy,
-            "direct": request.text("direct") or "",
-            "spool": self._state,
-            "uid": uid(),
-            "shared": None,
-            "valid": validity(now),
-        }
+        relay = self._starter.make_relay(answers, lambda: self._end(name))
         folder = os.path.join(self._folder, name)
         stderr = process.open_stderr()
         try:
-            started = await start_relay(relay, header, body, stderr, self._arena, self._key)
+            started = await self._starter.start(
+                relay,
+                [each.relay for each in drafts],
+                body,
+                stderr,
+                direct=request.text("direct") or "",
+                uid=uid(),
+                shared=None,
+            )
             if ends != self._ends:
                 raise Failure(
                     "locked", "The agent was locked while the run began.", "`auth unlock`"
@@ -330,7 +312,7 @@ class RunRequests:
             request.number,
             started.capability,
             port=started.port,
-            ca=authority.decode("ascii"),
+            ca=started.authority,
             folder=folder,
             run=name,
         )
@@ -382,8 +364,7 @@ class RunRequests:
     async def end(self, why: str) -> None:
         """End every run, as a lock that the user orders does, and wait until it has ended."""
         self.end_soon(why)
-        if self._ending:
-            await asyncio.wait(self._ending)
+        await self._endings.wait()
 
     def end_soon(self, why: str) -> None:
         """End every run without waiting for it."""
@@ -402,8 +383,7 @@ class RunRequests:
             return
         if why:
             self._commands[name].tell(f"tokenward: the relay of this run has ended: {why}")
-        self._ending.add(task := asyncio.get_running_loop().create_task(run.end()))
-        task.add_done_callback(self._ending.discard)
+        self._endings.begin(run.end())
 
 
 class _OutsideRuns:

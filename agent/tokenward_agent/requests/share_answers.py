@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tokenward_agent.store.other_agents import OtherAgents
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.answer import Answer
+    from tokenward_protocol.packing import Value
 
 
 class Share(NamedTuple):
@@ -241,18 +242,20 @@ class ShareFetch:
 
 def other_handlers() -> Mapping[str, Callable[[Request], Answer]]:
     """Return the handlers of all other operations."""
-    return {**dict.fromkeys(OPS, _refuse), "hello": _hello}
+    return {**dict.fromkeys(OPS, _refuse), "hello": greet}
 
 
-def _hello(request: Request) -> Answer:
-    """Return version and process, but nothing about the agent's files."""
+def greet(request: Request, **more: Value) -> Answer:
+    """Return version, process and `more`, but nothing about the agent's files."""
     return success_answer(
         request.number,
+        None,
         version=VERSION,
         wire=WIRE_VERSION,
         pid=os.getpid(),
         directory="",
         replaceable=False,
+        **more,
     )
 
 
