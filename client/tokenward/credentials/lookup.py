@@ -31,6 +31,7 @@ from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, NoReturn
 
     from tokenward.session import Session
@@ -101,7 +102,7 @@ def find_credential(
         arguments = {"provider": provider, **restriction.arguments()}
         answer = None
         try:
-            answer = _ask_agent(session, "fetch", service, username, arguments, offer=offer)
+            answer = ask_agent(session, "fetch", service, username, arguments, offer=offer)
         except (AgentError, AgentAbsent) as refused:
             if (
                 several is not None
@@ -153,7 +154,7 @@ def describe(
         None if provider else _from_environment(session, service, username, Restriction(whole=True))
     )
     if found is None:
-        answer = _ask_agent(
+        answer = ask_agent(
             session, "describe", service, username, {"provider": provider}, offer=True
         )
         if answer is not None:
@@ -209,27 +210,31 @@ def _from_pypirc(
     return FoundCredential(key, server.username or "", secret[0], "pypirc", where, *secret[1:])
 
 
-def _ask_agent(
+def ask_agent(
     session: Session,
     op: str,
     service: Service,
     username: str | None,
-    arguments: dict[str, Any],
+    arguments: Mapping[str, Any],
+    body: bytes = b"",
     *,
     offer: bool,
 ) -> Answer | None:
-    """Ask the agent for the credential, and return None if it has none."""
+    """Ask the agent about a credential; return None if it has none. Raises AgentError.
+
+    If several accounts match, the user name that the file with the service's name gives decides.
+    """
     try:
         return unlocking.ask(
-            session, op, offer=offer, service=service.key, username=username, **arguments
+            session, op, body, offer=offer, service=service.key, username=username, **arguments
         )
     except AgentError as refused:
         if refused.code == "not-found":
             return None
-        usual = service.default_username  # from the file that defines the name
+        usual = service.default_username
         if refused.code != "ambiguous" or usual not in refused.header.get("usernames", ()):
             raise
-        return _ask_agent(session, op, service, usual, arguments, offer=offer)
+        return ask_agent(session, op, service, usual, arguments, body, offer=offer)
 
 
 def _from_agent(answer: Answer, restriction: Restriction) -> FoundCredential:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from tokenward.credentials import unlocking
+from tokenward.credentials import lookup
 from tokenward.errors import CommandError
 from tokenward.exec import command
 from tokenward.exec.certificates import (
@@ -30,7 +30,6 @@ from tokenward.exec.relay_environment import (
     uv_account,
 )
 from tokenward.settings.service_names import env_form
-from tokenward.transport.connect import AgentError
 from tokenward.transport.connection import prompt_arguments
 from tokenward.ui.formatting import join_words
 from tokenward_protocol.urls import FIXED, ServiceError, display, parse_service_url
@@ -171,34 +170,11 @@ def add_index(
 
     `more` are further arguments of the request, `body` lists files to publish.
     """
-    try:
-        answer = unlocking.ask(
-            session,
-            "grant",
-            body,
-            offer=True,
-            service=service.key,
-            username=service.username or None,
-            name=service.name or display(service.key),
-            **more,
-        )
-    except AgentError as refused:
-        usual = service.default_username
-        if refused.code == "not-found":
-            return None
-        if refused.code == "ambiguous" and usual in refused.header.get("usernames", ()):
-            return unlocking.ask(
-                session,
-                "grant",
-                body,
-                offer=True,
-                service=service.key,
-                username=usual,
-                name=service.name or display(service.key),
-                **more,
-            ).header
-        raise
-    return answer.header
+    arguments = {"name": service.name or display(service.key), **more}
+    answer = lookup.ask_agent(
+        session, "grant", service, service.username or None, arguments, body, offer=True
+    )
+    return None if answer is None else answer.header
 
 
 def _tell_projects(session: Session, projects: object, *, uploads: bool) -> None:
