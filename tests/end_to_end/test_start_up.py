@@ -55,6 +55,20 @@ def test_the_overview_of_the_commands_loads_no_parser_of_options(home: Home) -> 
     assert extra - OVERVIEW - {"tokenward.__main__"} == set()
 
 
+NETWORK = {"ssl", "http.client", "urllib.request", "subprocess", "asyncio"}
+
+
+@pytest.mark.parametrize(
+    "command", [f"login {URL} -u alice --password secret", f"logout {URL}", "lock", "log"]
+)
+def test_a_command_that_asks_no_index_loads_nothing_for_the_network(
+    home: Home, command: str
+) -> None:
+    home.log_in(URL, "a secret")
+    extra = loaded(AUTH, *command.split(), environment=home.environment)
+    assert extra & NETWORK == set()
+
+
 @pytest.mark.parametrize("command", ["token " + URL + " -u alice", "list", "status"])
 def test_a_full_command_loads_beside_argparse_only_what_is_listed(home: Home, command: str) -> None:
     home.log_in(URL, "a secret")
