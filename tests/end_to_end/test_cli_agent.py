@@ -10,20 +10,41 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from support.agents.reference import ReferenceAgent, done
 from support.auth_commands import PROGRAMS
 from support.inspection.processes import is_running
 from support.waiting import PATIENCE
+from tokenward_protocol import VERSION
 
 if TYPE_CHECKING:
     from support.home import Home
 
 URL = "https://h.example/"
+NO_PROCESS = 2**22 + 1
+"""A number past the last that Linux gives to a process."""
 
 
 def test_status_of_no_agent_is_an_answer(home: Home) -> None:
     nothing = dict.fromkeys(("pid", "locked", "version", "socket", "service"))
     assert home.answer("agent", "status") == {"running": False, **nothing}
     assert home.done("agent", "status") == "The agent is not running.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
+def test_an_agent_that_ends_before_its_answer_counts_as_ended(home: Home) -> None:
+    """One that another agent replaces hangs up between its greeting and the next answer."""
+    socket = home.path / "run" / "tokenward" / "agent.sock"
+    socket.parent.mkdir(mode=0o700, exist_ok=True)
+
+    def greets_alone(request: dict[str, Any]) -> bytes | None:
+        if request["op"] == "hello":
+            return done(request, version=VERSION, wire=1, pid=NO_PROCESS)
+        return b""
+
+    with ReferenceAgent(socket, instead=greets_alone) as agent:
+        assert home.answer("agent", "status")["running"] is False
+        assert home.answer("agent", "stop")["running"] is False
+        assert agent.ops.count("hello") == 2
 
 
 def test_start_and_stop_say_what_was_so_already(home: Home) -> None:

@@ -199,6 +199,7 @@ def test_a_tunnel_in_which_no_handshake_comes_ends(index: RawIndex) -> None:
         served(relay, index)
 
 
+@pytest.mark.root("counts the descriptors of a hardened process")
 def test_a_tool_that_sends_half_a_request_or_form_and_goes_leaves_nothing(
     relay: RelayProcess, index: RawIndex
 ) -> None:
@@ -437,6 +438,7 @@ def test_the_one_way_of_a_tunnel_goes_on_while_the_other_is_full(relay: RelayPro
             assert sock.recv(5) == b"hello"
 
 
+@pytest.mark.root("counts the descriptors of a hardened process")
 def test_a_tool_that_is_killed_ends_its_tunnels(relay: RelayProcess, index: RawIndex) -> None:
     served(relay, index)
     before = descriptors(relay.pid)
@@ -454,6 +456,7 @@ def test_a_tool_that_is_killed_ends_its_tunnels(relay: RelayProcess, index: RawI
             end.close()
 
 
+@pytest.mark.root("counts the descriptors of a hardened process")
 def test_fifty_transfers_that_are_cancelled_leave_nothing(
     relay: RelayProcess, index: RawIndex
 ) -> None:

@@ -11,6 +11,7 @@ from tokenward.indexes import minted_tokens
 from tokenward.services import installing
 from tokenward.transport import autostart
 from tokenward.transport.connect import AgentAbsent, connect
+from tokenward.transport.connection import AgentLost
 from tokenward.ui.formatting import count_of, join_words
 from tokenward_protocol.urls import display
 
@@ -173,8 +174,11 @@ def _status(session: Session) -> None:
     connection = _connect_running(session)
     found: dict[str, Any] = dict.fromkeys(("pid", "locked", "version", "socket"))
     if connection is not None:
-        header = connection.ask("status").header
-        found = {key: header[key] for key in found}
+        try:
+            header = connection.ask("status").header
+            found = {key: header[key] for key in found}
+        except AgentLost:
+            connection = None  # it was just ending
     manager = services.find_manager(session.environ)
     service = manager.service() if manager is not None else None
     if session.json:

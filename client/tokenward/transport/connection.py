@@ -187,13 +187,13 @@ class Connection:
         ) < _version_numbers(VERSION)
 
     def stop(self) -> None:
-        """End the agent, and return when it has hung up."""
-        self.ask("stop")
+        """End the agent, and return when it has hung up: it may have been ending by itself."""
         deadline = monotonic() + ANSWER_SECONDS
         try:
+            self.ask("stop")
             while self._stream.receive(deadline):
                 pass
-        except OSError:
+        except (AgentLost, OSError):
             pass
         self.close()
 
