@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVICES = {"pypi", "testpypi"}
 FIRST = {name.partition(" ")[0] for name in cli.COMMANDS}
 OFFERED = {
-    "auth ": FIRST,
+    "auth ": FIRST | {"help"},
+    "auth help ": FIRST,
     "auth lo": {"login", "logout", "lock", "log"},
     "tokenward tok": {"token"},
     "auth agent st": {"start", "stop", "status"},

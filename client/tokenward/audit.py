@@ -14,17 +14,20 @@ import stat
 from datetime import UTC, datetime
 
 from tokenward.errors import CommandError
-from tokenward.ui.formatting import count_of, join_words, quote_words, span_text
+from tokenward.ui.formatting import count_of, join_words, span_text
 from tokenward_os.files import SAFE
+from tokenward_protocol.messages import vaults_are
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import date
     from typing import Any
 
+    from tokenward.ui.formatting import Part
+
     Line = dict[str, Any]
-    from typing import Any
 
 
 LONGEST = 64 * 1024
@@ -144,8 +147,11 @@ def reach_text(since: str | None, gone: int, *, least: bool) -> str:
 
 
 def _time_text(time: str) -> str:
-    moment = datetime.fromisoformat(time).replace(tzinfo=UTC).astimezone()
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+    return f"{_local(time):%Y-%m-%d %H:%M:%S}"
+
+
+def _local(time: str) -> datetime:
+    return datetime.fromisoformat(time).replace(tzinfo=UTC).astimezone()
 
 
 def row(line: Line) -> tuple[str, ...]:
@@ -161,6 +167,34 @@ def row(line: Line) -> tuple[str, ...]:
         ", ".join(map(str, projects)),
         _decision_text(line),
     )
+
+
+def brief_row(line: Line) -> tuple[Part, ...]:
+    """Return a line as a terminal shows it below its day: time, who did what, index, projects, decision."""
+    _, _, _, service, projects, decision = row(line)
+    text: Part = decision
+    if str(line.get("decision")) == "refused":
+        text = (decision.replace("refused", "REFUSED", 1), "red")
+    index = service.removeprefix("https://").removeprefix("http://").replace("/ (", " (")
+    moment = _local(line["time"])
+    return f"  {moment:%H:%M:%S}", _deed(line), index.rstrip("/"), projects, text
+
+
+def day_of(line: Line, today: date) -> str:
+    """Return the day of a line, as a heading: "Today", "Yesterday", "2026-01-31"."""
+    day = _local(line["time"]).date()
+    return {0: "Today", 1: "Yesterday"}.get((today - day).days, str(day))
+
+
+def _deed(line: Line) -> str:
+    """Say who did what: "twine: publish", "uv (keyring)", "auth: login", "agent: start"."""
+    who, purpose, event = line.get("who"), str(line.get("purpose") or ""), str(line["event"])
+    name = str(who.get("program", "unknown")) if isinstance(who, dict) else "agent"
+    through = who.get("through") if isinstance(who, dict) else None
+    if isinstance(through, list) and through:
+        name += f" ({', '.join(map(str, through))})"
+    deed = purpose if event == "fetch" else event
+    return deed if deed.startswith("exec: ") else f"{name}: {deed}" if deed else name
 
 
 def uploads_of(lines: Sequence[Line]) -> list[Line]:
@@ -273,6 +307,5 @@ def notes(answer: dict[str, Any]) -> list[str]:
     if answer["elsewhere"]:
         found.append("the vaults know of agents that wrote elsewhere, as on another machine")
     if answer["closed"]:
-        names = quote_words(answer["closed"])
-        found.append(f"the vault of {names} is closed, and may vouch for more")
+        found.append(f"the {vaults_are(answer['closed'])} closed, and may vouch for more")
     return found

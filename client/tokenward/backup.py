@@ -29,7 +29,8 @@ from tokenward.credentials.listing import list_stored
 from tokenward.credentials.storing import fetch_stored
 from tokenward.errors import CommandError
 from tokenward.light import Record
-from tokenward.ui.formatting import capitalise, credential_text, quote_words
+from tokenward.ui.formatting import capitalise, credential_text
+from tokenward_protocol.messages import vaults_are
 from tokenward_protocol.passphrases import ARGON2ID, LIMITS, SALT_SIZE
 
 TYPE_CHECKING = False
@@ -228,9 +229,8 @@ def collect(session: Session) -> list[ExportEntry]:
     """Return every credential. Raises CommandError if some cannot be seen."""
     described, closed = list_stored(session)
     if closed:
-        names = quote_words(closed)
         raise CommandError(
-            f"The vault of {names} is not open, so its credentials cannot be exported.",
+            f"The {vaults_are(closed)} not open, so not every credential can be exported.",
             "`auth unlock`",
         )
     if not described:

@@ -17,31 +17,39 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenward.ui.argument_parser import Parser
+    from tokenward.ui.formatting import Part
 
 DONE, FAILED = 0, 2
 
 GROUPS = {
-    "credentials": {
-        "login": "store a credential for an index",
-        "logout": "remove a stored credential",
-        "token": "print a stored secret",
-        "exec": "run a command with the credentials in its environment",
-        "share": "hand out one credential to a container, a job or another host",
+    "log in": {
+        "login": "log in to an index",
+        "logout": "forget a credential; --revoke also ends it at the index",
         "list": "show what is stored, without secrets",
-        "import": "take over the credentials of other tools",
-        "export": "write every credential into an encrypted file",
-        "dir": "print the directory of the vaults",
+        "import": "take over what .pypirc, uv, netrc, poetry and pip hold",
     },
-    "vaults": {
-        "status": "show the agent, the vaults and the protections",
-        "lock": "close the vaults, and forget every key and secret, until `auth unlock`",
+    "use": {
+        "exec": "run a command that uses the credentials",
+        "token": "print a token, or a short-lived one for one project",
+        "share": "give a container, a job or another host one credential",
+        "helper": "answer a tool that speaks a credential helper protocol",
+    },
+    "protect": {
+        "lock": "close the vaults, and forget every key and secret",
         "unlock": "open the vaults",
-        "passphrase set": "protect the vault of `disabled` by a new passphrase",
+        "passphrase set": "protect the file vault by a new passphrase",
         "passphrase remove": "replace the passphrase by a key file",
-        "restore": "restore an export, or the previous generation of a damaged vault",
+        "log": "show who got which credential, and verify that record",
+        "export": "write every credential into an encrypted file",
+        "restore": "read such a file, or repair a damaged vault",
     },
-    "agent": {
-        "log": "show requests and decisions, and verify that record",
+    "set up": {
+        "setup": "make the installed tools use tokenward, or undo that",
+        "completion": "print a shell's completion of this command",
+        "status": "show whether it is unlocked, and what protects it",
+        "doctor": "find problems on this machine, and say what helps",
+        "dir": "print the directory of the vaults",
+        "trust": "obey the settings of a project's directory",
         "agent start": "start the agent, if it is not running",
         "agent stop": "stop the agent; stored credentials stay",
         "agent restart": "stop it and start it again",
@@ -50,44 +58,47 @@ GROUPS = {
         "agent install": "have the system's service manager start the agent",
         "agent uninstall": "undo that; the agent is started on demand again",
     },
-    "tools": {
-        "helper": "answer a tool that speaks a credential helper protocol",
-    },
-    "settings": {
-        "setup": "make the installed tools use tokenward, or undo that",
-        "trust": "obey the settings of a project's directory",
-        "doctor": "test every protection on this machine, and say how to repair it",
-    },
 }
 """Every command, by the headings of the help."""
 
 COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 
-WITHOUT_FORMAT = {"exec", "helper"}
-"""The commands whose stdout is another program's, or in its format."""
+HERE = ""
+"""What is run where no command is given."""
+
+_TOGETHER = {
+    "agent": "start, stop, show or install the agent",
+    "passphrase": "set or remove the passphrase of the file vault",
+}
+"""What the help says for several commands with the same first word."""
+
+WITHOUT_FORMAT = {"exec", "helper", "completion", HERE}
+"""The commands whose stdout is another program's, or in its format, or for people alone."""
 
 _MODULES = {
     **dict.fromkeys(("lock", "unlock", "passphrase"), "vaults"),
     **dict.fromkeys(("dir", "trust"), "places"),
     "import": "importing",
+    HERE: "here",
 }
 """The modules of some commands; those of others have the name of the command's first word."""
 
 _WITH_VALUE = {"--color", "--format"}
 
 _OPENING = """\
-auth keeps the credentials for your package indexes in an agent, and hands them out.
+Log in to package indexes once; every tool gets the credential it needs.
 
 usage: auth COMMAND [OPTIONS]
 """
 
 _ENDING = """
-SERVICE is pypi (the default), testpypi, the URL of an index, or a name from your configuration.
+examples:
+  auth login                          log in to PyPI
+  auth login https://h.example -u me  log in to another index
+  auth exec -- twine upload dist/*    publish with it
 
-  auth login --token -          store the API token that is the next line of stdin
-  auth login https://h.example  ask for user name and password, and store them
-  auth token                    print the token for PyPI
-  auth COMMAND --help           options and examples of a command"""
+SERVICE is pypi (the default), testpypi, a URL, or a configured name.
+Help on a command: auth help COMMAND. The manual: man auth."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -120,31 +131,46 @@ def main(argv: Sequence[str]) -> int:
 def command_of(argv: Sequence[str]) -> tuple[str, list[str]]:
     """Split a command line into the command and the options before and after it.
 
-    Raises CommandError for an unknown command, HelpShown for help on all commands or on a group.
+    `help COMMAND` is `COMMAND --help`. Raises CommandError for an unknown command, HelpShown for
+    help on all commands or on a group.
     """
     at = 0
     while at < len(argv) and argv[at].startswith("-"):
         at += 2 if argv[at] in _WITH_VALUE else 1
     before, words = list(argv[:at]), list(argv[at:])
+    if words[:1] == ["help"]:
+        before, words = [*before, "--help"], words[1:]
     if not words:
-        if before and not {"-h", "--help"} & set(before):
-            from tokenward.ui.argument_parser import Parser
-
-            Parser("auth", "").read(before)  # an unknown option, or --version
-        if before and {"-h", "--help"} & set(before):
+        if {"-h", "--help"} & set(before):
             raise HelpShown(overview())
-        raise CommandError("A command is missing.", "`auth --help` lists them")
+        return HERE, before
     for count in (2, 1):
         command = " ".join(words[:count])
         if command in COMMANDS:
             return command, before + words[count:]
+    raise _unknown_error(before, words)
+
+
+def _unknown_error(before: list[str], words: list[str]) -> CommandError | HelpShown:
+    """Return what to raise for words that are no command: help on a group, or an error."""
     group = words[0]
-    if any(name.startswith(f"{group} ") for name in COMMANDS):
-        if {"-h", "--help"} & set(before + words):
-            raise HelpShown(overview(group))
-        raise CommandError(f"`auth {group}` needs a command.", f"`auth {group} --help` lists them")
-    raise CommandError(
-        f"There is no command {_quotable(group)}.".replace("  ", " "), "`auth --help` lists them"
+    inside = [name for name in COMMANDS if name.startswith(f"{group} ")]
+    if inside and {"-h", "--help"} & {*before, *words}:
+        return HelpShown(overview(group))
+    if inside and len(words) == 1:
+        return CommandError(f"`auth {group}` needs a command.", f"`auth {group} --help` lists them")
+    from tokenward.suggestions import closest, command_for
+
+    if inside:
+        name = f"{group} {words[1]}"
+        near = closest(words[1], [each.partition(" ")[2] for each in inside])
+        near, lists = near and f"{group} {near}", f"`auth {group} --help` lists them"
+    else:
+        name = group
+        near, lists = command_for(group, [*COMMANDS, "help"]), "`auth --help` lists them"
+    quoted = f"`{name}`" if all(map(sayable, name.split(" "))) else "of that name"
+    return CommandError(
+        f"There is no command {quoted}.", f"did you mean `auth {near}`?" if near else lists
     )
 
 
@@ -152,9 +178,10 @@ def parser_of(command: str) -> Parser:
     """Return the parser of one command, with its options and examples."""
     from tokenward.ui.argument_parser import Parser
 
-    summary = COMMANDS[command]
+    summary = COMMANDS.get(command, "show where you stand")
     formats = command not in WITHOUT_FORMAT
-    parser = Parser(f"auth {command}", f"{summary[0].upper()}{summary[1:]}.", formats=formats)
+    name = f"auth {command}".rstrip()
+    parser = Parser(name, f"{summary[0].upper()}{summary[1:]}.", formats=formats)
     _module(command).describe(parser, command)
     return parser
 
@@ -164,8 +191,13 @@ def overview(group: str = "") -> str:
     lines = []
     for heading, commands in GROUPS.items():
         shown = {n: s for n, s in commands.items() if not group or n.startswith(f"{group} ")}
+        if not group:
+            words = (name.partition(" ")[0] for name in shown)
+            shown = {word: _TOGETHER.get(word) or shown[word] for word in words}
         if shown:
-            lines += [f"\n{heading}:"] + [f"  {n:<18} {s}" for n, s in shown.items()]
+            lines += [f"\n{heading}:"] + [
+                f"  {n:<{18 if group else 11}} {s}" for n, s in shown.items()
+            ]
     if group:
         return f"usage: auth {group} COMMAND [OPTIONS]\n" + "\n".join(lines)
     return _OPENING + "\n".join(lines) + "\n" + _ENDING
@@ -192,7 +224,7 @@ def _run(command: str, arguments: Namespace, terminal: Terminal) -> None:
 
 def _print(terminal: Terminal, text: str) -> int:
     try:
-        terminal.data(text)
+        terminal.lines([_help_line(line) for line in text.splitlines()])
     except OutputClosedError:
         return FAILED
     except CommandError as failed:
@@ -201,17 +233,25 @@ def _print(terminal: Terminal, text: str) -> int:
     return DONE
 
 
+def _help_line(line: str) -> list[Part]:
+    """Return a line of a help in two parts, of which the second is broken below itself."""
+    if line.endswith(":") and not line.startswith(" "):
+        return [(line, "bold")]
+    indent = len(line) - len(line.lstrip())
+    at = line.find("  ", indent)
+    if at < 0:
+        return [line[:indent], line[indent:]]
+    while line[at] == " ":
+        at += 1
+    return [line[:at], line[at:]]
+
+
 def _color_of(argv: Sequence[str]) -> str:
     """Return the colour in a command line, even if the rest of it cannot be parsed."""
     ours = list(argv[: argv.index("--")] if "--" in argv else argv)
-    for word, value in zip(ours, [*ours[1:], ""], strict=True):
+    for word, value in zip(ours, [*ours[1:], ""], strict=False):
         name, equals, said = word.partition("=")
         said = said if equals else value
         if name == "--color" and said in COLORS:
             return said
     return "auto"
-
-
-def _quotable(word: str) -> str:
-    """Return the word for a message if it can hardly be a secret."""
-    return f"`{word}`" if sayable(word) else "of that name"

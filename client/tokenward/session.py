@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 _PATIENCE = {"prepare": 30.0, "create": 120.0, "unlock": 120.0, "passphrase": 120.0, "login": 120.0}
 """Seconds for requests that wait for a disk, a key derivation or a system keyring."""
 
+_AT_WORK = {
+    "prepare": "Asking the system keyring ...",
+    "create": "Making the vault ...",
+    "unlock": "Opening the vault ...",
+    "passphrase": "Changing what opens the vault ...",
+}
+"""What is shown while such a request takes long."""
+
 _ENDING = {"login", "logout", "lock", "passphrase"}
 """Requests that may end shares."""
 
@@ -109,7 +117,11 @@ class Session:
         if op in {"fetch", "share", "grant"} and arguments.get("attended"):
             timeout = CONSENT_SECONDS * (_MOST_QUESTIONS if arguments.get("relay") else 1)
         try:
-            answer = self.connection.ask(op, body, timeout=timeout, **arguments)
+            if op in _AT_WORK:
+                with self.terminal.at_work(_AT_WORK[op]):
+                    answer = self.connection.ask(op, body, timeout=timeout, **arguments)
+            else:
+                answer = self.connection.ask(op, body, timeout=timeout, **arguments)
         except AgentError as refused:
             if refused.code != "ambiguous":
                 raise

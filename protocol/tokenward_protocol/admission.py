@@ -7,7 +7,7 @@ order,
 - blanks and quotes around a token, copied by mistake. They are removed if a token is between them, or
   if the service accepts tokens only (pypi and testpypi). Any other secret is stored to the byte, with
   a notice;
-- tokens that pypi or testpypi would surely refuse: another prefix, a truncated token, a token of
+- tokens that pypi or testpypi would surely refuse: a missing or another prefix, a truncated token, a token of
   another index. The token's location names its index. It is not signed, so this check is a help for
   the user and not a protection;
 - tokens that have expired, according to themselves (a macaroon's caveat, a JWT's `exp`): one would
@@ -25,7 +25,7 @@ from typing import NamedTuple
 from tokenward_protocol.base64url import decode_into, decoded_size
 from tokenward_protocol.caveats import LATEST
 from tokenward_protocol.index_tokens import read_token
-from tokenward_protocol.macaroons import MAX_TOKEN, SPARE
+from tokenward_protocol.macaroons import MAX_TOKEN, SPARE, unwrap
 from tokenward_protocol.urls import FIXED, PAGES, PYPI, TESTPYPI, display
 
 TYPE_CHECKING = False
@@ -112,7 +112,7 @@ def admit(service: str, username: str, secret: memoryview, room: memoryview, now
                 "It was stored without its testpypi- prefix: testpypi's tokens begin with pypi-,"
                 " too."
             )
-        _judge(service, secret[start:stop], token)
+        _judge(service, secret[start:stop], token, room)
     end = _jwt_end(claims or {}) if token is None else token.scope.expires
     if end is not None and end <= now:
         page = PAGES.get(service)
@@ -152,10 +152,15 @@ def _read(text: memoryview, room: memoryview) -> IndexToken | None:
         return None
 
 
-def _judge(service: str, text: memoryview, token: IndexToken | None) -> None:
+def _judge(service: str, text: memoryview, token: IndexToken | None, room: memoryview) -> None:
     """Raise NotAdmitted if pypi or testpypi would surely refuse a token."""
     name = display(service)
     if not _starts_with(text, PREFIX):
+        if _is_macaroon(text, room):
+            raise NotAdmitted(
+                "The token is not whole: its beginning, pypi-, is missing.",
+                "copy all of it, or write pypi- in front of it",
+            )
         stranger = next((what for word, what in _STRANGERS.items() if _starts_with(text, word)), "")
         raise NotAdmitted(
             f"This is {stranger}: a token of {name} begins with pypi-."
@@ -178,6 +183,15 @@ def _judge(service: str, text: memoryview, token: IndexToken | None) -> None:
             f"The token was made by {display(maker)}, and {name} does not know it.",
             f"`auth login {display(maker)}` stores it where it belongs",
         )
+
+
+def _is_macaroon(text: memoryview, room: memoryview) -> bool:
+    """Tell whether a text is what follows the prefix of a token."""
+    try:
+        unwrap(text, room)
+    except ValueError:
+        return False
+    return True
 
 
 def _jwt_claims(text: memoryview) -> dict[str, object] | None:

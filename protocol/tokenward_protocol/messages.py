@@ -11,6 +11,8 @@ from tokenward_protocol.packing import pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokenward_protocol.packing import Value
 
 TEXT, SERVICE, SPELLING, COUNT, FLAG = "text", "service", "spelling", "count", "flag"
@@ -145,6 +147,20 @@ RUN = "TOKENWARD_RELAY"
 
 PROVIDERS = ("keyring", "subprocess", "disabled")
 """Where a credential may rest; `subprocess` is another way to open the vault of `keyring`."""
+
+_VAULTS = {"keyring": "keyring vault", "subprocess": "keyring vault", "disabled": "file vault"}
+
+
+def vault_name(provider: str) -> str:
+    """Return the name of a provider's vault in messages for users: "file vault"."""
+    return _VAULTS.get(provider, f"vault of {provider}")
+
+
+def vaults_are(providers: Iterable[object]) -> str:
+    """Begin a sentence on the vaults of providers: "file vault is", "two vaults are"."""
+    names = list(dict.fromkeys(vault_name(str(provider)) for provider in providers))
+    return f"{names[0]} is" if len(names) == 1 else "two vaults are"
+
 
 MEMORY = "memory"  # the provider in answers about a credential that is only in memory
 CODES = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tokenward import cli, sources
+from tokenward import cli, shipped, sources
 from tokenward.setup.parts import TOOLS
 from tokenward.ui.argument_parser import Parser
 from tokenward_protocol.messages import PROVIDERS
@@ -30,6 +30,7 @@ _OFFERED = {
     "PATH": FILES,
     "PROVIDER": " ".join(PROVIDERS),
     "SECRET": ANYTHING,
+    "SHELL": " ".join(sorted(shipped.COMPLETIONS)),
     "SERVICE": "pypi testpypi",
     "SOURCE": " ".join(sources.NAMES),
     "TIME": ANYTHING,
@@ -78,6 +79,8 @@ def groups(commands: list[Command]) -> dict[str, dict[str, str]]:
         if second:
             found.setdefault(first, {})[second] = command.summary
         found[""][first] = " | ".join(found[first]) if second else command.summary
+    found["help"] = dict(found[""])
+    found[""]["help"] = "show the help of a command"
     return found
 
 

@@ -90,7 +90,7 @@ def auth(commands: list[Command]) -> str:
         parts += [_command(by_name[name]) for name in names]
     parts += [
         ".SH OPTIONS",
-        _text("Every command has these; `exec` and `helper` have no `--format`."),
+        _text("Every command has these; `exec`, `helper` and `completion` have no `--format`."),
     ]
     parts += map(_argument, commands[0].common)
     parts += [".SH EXIT STATUS", _text(_STATUS), ".SH STANDARD STREAMS", _text(_STREAMS)]

@@ -15,6 +15,13 @@ _OPENING = """\
 # Completion of auth for zsh; made by scripts/generate from the commands themselves.
 
 """
+_ENDING = """
+if [[ $funcstack[1] == _auth ]]; then
+  _auth "$@"
+else  # it was sourced
+  compdef _auth auth tokenward
+fi
+"""
 _GROUP = """\
 GROUP() {
   local curcontext=$curcontext state line ret=1
@@ -51,7 +58,7 @@ def completion(commands: list[Command]) -> str:
         made = _GROUP.replace("GROUP", f"_auth_{group}" if group else "_auth")
         parts.append(made.replace("WORDS", lines).replace("COMMON", "" if group else common))
     parts += map(_function, commands)
-    return _OPENING + "\n".join(parts) + '\n_auth "$@"\n'
+    return _OPENING + "\n".join(parts) + _ENDING
 
 
 def _function(command: Command) -> str:

@@ -58,7 +58,7 @@ def test_where_no_keyring_answers_disabled_is_taken_and_that_is_said_once(
         provider, note = await engine.choice.choose(None, None, {}, probe=False)
         assert provider == "disabled"
         assert note == (
-            "No system keyring answered (no D-Bus session); using the disabled provider."
+            "No system keyring answered (no D-Bus session), so credentials go into the file vault."
         )
         assert await engine.choice.choose(None, None, {}, probe=False) == ("disabled", None)
         again = Engine(tmp_path)

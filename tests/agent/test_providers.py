@@ -156,7 +156,7 @@ def test_a_wrong_answer_is_asked_for_again_after_an_hour_or_a_clock_set_back() -
 def test_a_fall_back_is_one_sentence_with_its_reason() -> None:
     probe = Probe(None, "no system keyring answered (no D-Bus session)", 0)
     assert probe.fallback_sentence("disabled") == (
-        "No system keyring answered (no D-Bus session); using the disabled provider."
+        "No system keyring answered (no D-Bus session), so credentials go into the file vault."
     )
 
 

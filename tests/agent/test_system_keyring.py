@@ -128,7 +128,7 @@ def test_a_locked_keyring_is_said_to_be_locked(
         assert refused(arena, "keyring-probe", {}) == "keyring-locked"
         probe = asyncio.run(probe_keyring(arena, {}, 0))
         assert probe.fallback_sentence("disabled") == (
-            "The system keyring is locked; using the disabled provider."
+            "The system keyring is locked, so credentials go into the file vault."
         )
 
 
@@ -139,7 +139,7 @@ def test_without_a_bus_there_is_no_system_keyring(
     monkeypatch.setenv("HOME", str(tmp_path))
     assert refused(arena, "keyring-get", ITEM) == "no-keyring"
     assert asyncio.run(probe_keyring(arena, {}, 0)).fallback_sentence("disabled") == (
-        "No system keyring answered (no D-Bus session); using the disabled provider."
+        "No system keyring answered (no D-Bus session), so credentials go into the file vault."
     )
 
 

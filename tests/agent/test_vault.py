@@ -464,7 +464,7 @@ def test_a_vault_of_another_provider_is_refused(opened: Opened, place: Path) -> 
     late = Opened(place, "keyring")
     assert late.vault.state == "broken"
     assert late.vault.problem is not None
-    assert "it is the vault of `disabled`, not of `keyring`" in late.vault.problem.message
+    assert "it is the file vault, not the keyring vault" in late.vault.problem.message
 
 
 def test_a_file_that_is_gone_or_has_another_key_is_not_replaced(

@@ -10,7 +10,12 @@ from tokenward.errors import CommandError, HelpShown
 SECRET = "pypi-AgEIcHlwaS5vcmc"
 
 each_command = pytest.mark.parametrize("command", cli.COMMANDS)
-NEEDED = {"export": ["FILE"], "trust": ["DIR"], "helper": ["--protocol", "bazel", "get"]}
+NEEDED = {
+    "completion": ["zsh"],
+    "export": ["FILE"],
+    "helper": ["--protocol", "bazel", "get"],
+    "trust": ["DIR"],
+}
 """What a command does not do without."""
 
 
@@ -59,7 +64,7 @@ def test_every_command_takes_the_options_of_all(command: str) -> None:
     assert (found.quiet, found.verbose, found.format, found.color) == (True, True, kind, "never")
 
 
-@pytest.mark.parametrize("command", sorted(cli.WITHOUT_FORMAT))
+@pytest.mark.parametrize("command", sorted(cli.WITHOUT_FORMAT - {cli.HERE}))
 def test_a_command_whose_stdout_is_another_ones_has_no_format(command: str) -> None:
     assert (
         str(wrong(command, *NEEDED.get(command, []), "--format=json"))
@@ -87,8 +92,21 @@ def test_what_follows_a_program_belongs_to_it(
 def test_the_overview_names_every_command() -> None:
     text = cli.overview()
     for command, summary in cli.COMMANDS.items():
-        assert f"  {command} " in text
-        assert summary in text
+        word, _, second = command.partition(" ")
+        assert f"  {word} " in text
+        named = cli.overview(word) if second else text
+        assert f"  {command} " in named
+        assert summary in named
+
+
+def test_the_overview_fits_a_terminal() -> None:
+    assert max(map(len, cli.overview().splitlines())) <= 80
+
+
+def test_without_a_command_it_is_said_where_one_stands() -> None:
+    assert cli.command_of([]) == (cli.HERE, [])
+    assert cli.command_of(["-q"]) == (cli.HERE, ["-q"])
+    assert str(wrong("--format", "json")) == "There is no option `--format`."
 
 
 def test_the_overview_of_a_group_names_its_commands_alone() -> None:
@@ -101,12 +119,11 @@ def test_the_overview_of_a_group_names_its_commands_alone() -> None:
 @pytest.mark.parametrize(
     ("argv", "message", "hint"),
     [
-        ([], "A command is missing.", "`auth --help` lists them"),
-        (["-q"], "A command is missing.", "`auth --help` lists them"),
-        (["tokn"], "There is no command `tokn`.", "`auth --help` lists them"),
+        (["tokn"], "There is no command `tokn`.", "did you mean `auth token`?"),
+        (["xyzzy"], "There is no command `xyzzy`.", "`auth --help` lists them"),
         (["agent"], "`auth agent` needs a command.", "`auth agent --help` lists them"),
-        (["agent", "go"], "`auth agent` needs a command.", "`auth agent --help` lists them"),
-        (["login", "--tok", "x"], "There is no option `--tok`.", "`auth login --help`"),
+        (["agent", "go"], "There is no command `agent go`.", "`auth agent --help` lists them"),
+        (["login", "--tok", "x"], "There is no option `--tok`.", "did you mean `--token`?"),
         (["--nope"], "There is no option `--nope`.", "`auth --help`"),
         (["list", "-x"], "There is no option `-x`.", "`auth list --help`"),
         (["token", "a", "b"], "`auth token` got too many arguments.", "`auth token --help`"),

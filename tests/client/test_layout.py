@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tokenward.ui import formatting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NOW = 1_700_000_000
 
@@ -26,12 +31,56 @@ def test_bytes_that_were_no_utf8_can_be_shown() -> None:
 
 
 def test_columns_line_up_whatever_the_letters_are_wide() -> None:
-    lines = formatting.columns([("NAME", "X"), ("日本", "1"), ("e\u0301", "2")])
-    assert lines == ["NAME  X", "日本  1", "e\u0301     2"]
+    rows = [("NAME", "X"), ("日本", "1"), ("e\u0301", "2")]
+    assert laid_out(rows) == ["NAME  X", "日本  1", "e\u0301     2"]
 
 
 def test_nothing_trails_a_line() -> None:
-    assert formatting.columns([("a", ""), ("long", "b")]) == ["a", "long  b"]
+    assert laid_out([("a", ""), ("long", ("b", "red"))]) == ["a", "long  b"]
+
+
+def laid_out(rows: Sequence[Sequence[formatting.Part]]) -> list[str]:
+    return ["".join(map(formatting.text_of, line)) for line in formatting.columns(rows)]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("one two", ["one two"]),
+        ("one two three four", ["one two", "  three", "  four"]),
+        ("https://h.example/long/path x", ["https://h.example/long/path", "  x"]),
+        ("do `chmod 700 /a/b`, ok", ["do", "  `chmod 700 /a/b`,", "  ok"]),
+        ("", [""]),
+    ],
+)
+def test_a_text_is_broken_at_blanks_and_a_command_stays_whole(text: str, lines: list[str]) -> None:
+    assert formatting.wrap(text, 9, "  ") == lines
+
+
+def test_the_last_part_of_a_line_is_broken_below_itself() -> None:
+    line: list[formatting.Part] = [("warning", "yellow"), "  ", "a sentence of some words"]
+    fitted = formatting.fit(line, 24)
+    assert fitted == [
+        [("warning", "yellow"), "  ", "a sentence of"],
+        [" " * 9, "some words"],
+    ]
+    assert formatting.fit(line, 80) == [line]
+
+
+def test_a_line_without_room_below_its_last_part_is_broken_as_a_whole() -> None:
+    assert formatting.fit(["a long beginning  ", "and its end"], 20) == [
+        ["a long beginning "],
+        ["  ", "and its end"],
+    ]
+
+
+def test_a_row_that_is_too_wide_is_a_block() -> None:
+    row: list[formatting.Part] = ["https://h.example", "alice", ("expired", "red"), "", "password"]
+    assert formatting.stack(row, 20) == [
+        ["https://h.example"],
+        ["    alice, expired,"],
+        ["    password"],
+    ]
 
 
 @pytest.mark.parametrize(

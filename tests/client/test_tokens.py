@@ -87,6 +87,7 @@ def test_a_token_with_long_caveats_is_one() -> None:
         ("glpat-0123456789abcdefghij", "a GitLab token"),
         ("devpi-0123456789abcdefghij", "a devpi token"),
         ("", "begins with pypi-"),
+        (OF_PYPI[5:], "its beginning, pypi-, is missing"),
     ],
 )
 def test_seed_a_wrong_prefix_is_explained(secret: str, reason: str) -> None:

@@ -97,7 +97,7 @@ def test_a_proxy_of_the_environment_is_asked_for_others(monkeypatch: pytest.Monk
     with Loopback(lambda _: Response(502)) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         monkeypatch.delenv("no_proxy", raising=False)
-        assert "h.example cannot be asked" in failure(web(), "https://h.example/")
+        assert "h.example could not be asked" in failure(web(), "https://h.example/")
         (request,) = proxy.requests
         assert request.method == "CONNECT"
         assert SECRET not in str(request.headers)

@@ -40,7 +40,7 @@ def test_seed_login_with_an_api_token(home: Home) -> None:
     result = home.auth("login", "pypi", "--token", TOKEN)
     assert result.returncode == 0
     assert result.stdout == ""
-    assert "Stored the token for pypi (provider: disabled)." in result.stderr
+    assert "Stored the token for pypi in the file vault." in result.stderr
     assert TOKEN not in result.stderr
     assert home.done("token", "pypi") == f"{TOKEN}\n"
 
@@ -186,9 +186,9 @@ def test_seed_several_indexes_each_have_their_own(home: Home) -> None:
 def test_seed_what_is_stored_can_be_audited_without_showing_it(home: Home) -> None:
     home.done("login", "--token", TOKEN, "--lifetime", "8h")
     table = home.done("list")
-    assert table.splitlines()[0].split("  ")[0] == "SERVICE"
+    assert table.splitlines()[0].split("  ")[0] == "INDEX"
     assert re.search(
-        r"^pypi +__token__ +disabled +not visible +just now +never +in [78] hours$",
+        r"^pypi +token +token +never +in [78] hours$",
         table,
         re.MULTILINE,
     )

@@ -74,7 +74,9 @@ def test_a_logout_by_an_empty_user_name_names_the_option(home: Home) -> None:
 
 
 def test_on_a_terminal_an_empty_user_name_asks_for_the_password(home: Home) -> None:
-    person = Typist(home, "login", URL, "--no-username").answers("Password for https://", "pat")
+    person = Typist(home, "login", "--no-check", URL, "--no-username").answers(
+        "Password for https://", "pat"
+    )
     person.answers("New passphrase", "").leaves(0)
     assert home.answer("token", URL)["username"] == ""
 
@@ -90,7 +92,7 @@ def test_on_a_terminal_an_empty_user_name_asks_for_the_password(home: Home) -> N
 def test_an_empty_answer_is_told_of_the_option_where_that_is_one(
     home: Home, words: tuple[str, ...], question: str, *, is_told: bool
 ) -> None:
-    said = Typist(home, "login", *words).answers(question, "").leaves(2)
+    said = Typist(home, "login", "--no-check", *words).answers(question, "").leaves(2)
     assert "Nothing was typed, so nothing was stored." in said
     assert ("--no-password" in said) == is_told
 

@@ -243,7 +243,7 @@ def test_an_older_export_is_asked_about_on_a_terminal(filled: Home, key: str) ->
 def test_an_export_is_complete_or_is_none(filled: Home, key: str) -> None:
     filled.done("lock")
     told = done(filled, "export", "b", "--passphrase-file", key, status=2)
-    assert told.startswith("error: The vault of `disabled` is not open, so its credentials")
+    assert told.startswith("error: The file vault is not open, so not every credential")
     assert not (filled.path / "b").exists()
     filled.done("unlock")
     filled.done("logout", "--all")

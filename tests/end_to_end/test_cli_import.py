@@ -96,7 +96,9 @@ def test_what_is_taken_over_stays_in_its_file_until_it_is_removed(home: Home) ->
     path = ours(home)
     before = path.read_text()
     told = done(home, "pypirc")
-    assert f"Stored the password of alice for {URL}, from [ours] in {path} (provider: " in told
+    assert (
+        f"Stored the password of alice for {URL} in the file vault, from [ours] in {path}." in told
+    )
     assert home.done("token", URL) == f"{MARK}\n"
     assert path.read_text() == before
     told = done(home, "pypirc", "--remove")
@@ -187,7 +189,7 @@ def test_a_locked_agent_takes_nothing_over_and_nothing_is_removed(home: Home) ->
     home.done("login", "https://x.example/", "--token", "x")
     home.done("lock")
     told = done(home, "pypirc", "--remove", status=2)
-    assert "The vault of `disabled` is not open" in told
+    assert "The file vault is not open" in told
     assert MARK in path.read_text()
 
 

@@ -151,7 +151,7 @@ def test_what_cannot_be_narrowed_is_an_error_where_that_is_asked_for(home: Home)
         (("--project", ""), "A project's name"),
         (("--ttl", "59s"), "at least a minute"),
         (("--ttl", "36500d"), "lives for at most 366 days"),
-        (("--ttl", "5"), "`--ttl` has a wrong value"),
+        (("--ttl", "5"), "`--ttl` is not a length of time"),
         (("--describe", "--ttl", "5m"), "takes neither"),
     ],
     ids=str,
@@ -165,7 +165,7 @@ def test_a_wish_that_cannot_be_meant_is_an_error(
 
 def test_a_sealed_token_is_used_and_never_shown(home: Home) -> None:
     result = home.auth("login", "--sealed", "--token", "-", stdin=f"{TOKEN}\n")
-    assert "Stored the token for pypi (sealed, " in result.stderr
+    assert "Stored the token for pypi in the file vault, sealed." in result.stderr
     for ask in (("token",), ("token", "-v"), ("token", "--format", "json")):
         assert "is sealed: it is never handed out itself" in failure(home, *ask)
     assert child(home.done("token", "--ttl", "5m"))
@@ -234,19 +234,22 @@ def test_a_login_says_what_it_replaces_and_never_replaces_by_what_has_expired(ho
     assert home.done("token") == f"{TOKEN}\n"
     other = token_of("pypi.org", "other")
     result = home.auth("login", "--token", other)
-    assert "Replaced the token for pypi that was stored just now" in result.stderr
+    assert (
+        "Replaced the token for pypi in the file vault; the one before was stored just now."
+        in result.stderr
+    )
 
 
 def test_list_and_doctor_name_what_should_be_replaced_and_where(home: Home) -> None:
     home.done("login", "--token", TOKEN)
     home.done("login", "testpypi", "--token", BOUND)
     result = home.auth("list")
-    assert "pypi      __token__  disabled  every project " in result.stdout
-    assert "testpypi  __token__  disabled  one and two " in result.stdout
+    assert "pypi      token    all projects *  " in result.stdout
+    assert "testpypi  token    one and two  " in result.stdout
     page = "https://pypi.org/manage/account/token/"
-    said = f"The token for pypi is good for every project of its owner: {page} makes a new one.\n"
-    assert said in result.stderr
-    assert "testpypi is good" not in result.stderr
+    assert result.stderr.startswith("* It is good for every project of its owner, ")
+    assert result.stderr.endswith(f"{page}\n")
+    assert "test.pypi.org" not in result.stderr
     findings = json.loads(home.auth("doctor", "--format", "json").stdout)["findings"]
     (finding,) = [each for each in findings if each["check"] == "tokens"]
     assert finding["state"] == "warning"

@@ -105,6 +105,6 @@ def test_unlocking_a_vault_that_is_not_there_says_so(home: Home) -> None:
     home.log_in(URL, "s3cret", "--keyring-provider", "disabled")
     home.done("lock")
     told = home.refused("unlock", "--keyring-provider", "keyring")
-    assert "There is no vault of `keyring`" in told
+    assert "There is no keyring vault" in told
     assert "`auth unlock --keyring-provider disabled`" in told
     assert home.vault()["state"] == "locked"

@@ -88,7 +88,7 @@ def test_the_first_login_takes_a_keyring_that_is_there_and_says_so(
     home: Home, desktop: Session
 ) -> None:
     told = home.said("login", "--token", TOKEN)
-    assert told == "Stored the token for pypi (provider: keyring).\n"
+    assert told == "Stored the token for pypi in the keyring vault.\n"
     assert slots(home) == ["keyring"]
     assert home.vault("disabled")["state"] == "absent"
     assert "in the system keyring" in home.done("status")
@@ -116,10 +116,10 @@ def test_no_item_in_the_keyring_holds_a_token(home: Home, desktop: Session) -> N
 
 def test_a_lock_holds_though_the_keyring_would_open_the_vault(home: Home, desktop: Session) -> None:
     home.done("login", "--token", TOKEN)
-    assert "Locked: keyring." in home.said("lock")
+    assert "Locked: tools get nothing until `auth unlock`." in home.said("lock")
     home.done("agent", "restart")
     assert "`auth unlock`" in home.refused("token")
-    assert "Open: keyring." in home.said("unlock")
+    assert "Unlocked: the keyring vault is open." in home.said("unlock")
     assert home.done("token") == f"{TOKEN}\n"
 
 
@@ -128,20 +128,20 @@ def test_a_locked_keyring_closes_its_own_vault_and_no_other(home: Home, desktop:
     desktop.lock()
     home.done("agent", "restart")
     told = home.refused("token", URL)
-    assert "error: The vault of `keyring` is not open: The system keyring is locked.\n" in told
+    assert "error: The keyring vault is not open: The system keyring is locked.\n" in told
     assert "hint: `auth unlock`\n" in told
-    assert "`keyring`" in home.refused("logout", URL)
-    assert "`keyring`" in home.refused("login", URL, "--token", "t")
-    assert "(provider: disabled)" in home.said("login", OTHER, "--token", "meanwhile", *DISABLED)
+    assert "The keyring vault" in home.refused("logout", URL)
+    assert "The keyring vault" in home.refused("login", URL, "--token", "t")
+    assert "in the file vault" in home.said("login", OTHER, "--token", "meanwhile", *DISABLED)
     assert home.done("token", OTHER) == "meanwhile\n"
     assert "locked" in home.vault("keyring")["note"]
     assert "keyring" in home.said("list")
     assert holders(home) == {OTHER: "disabled"}
     told = home.said("unlock")
-    assert "The vault of `keyring` stays closed: The system keyring is locked." in told
+    assert "The keyring vault stays closed: The system keyring is locked." in told
 
     desktop.unlock()
-    assert "Open: keyring and disabled." in home.said("unlock")
+    assert "Unlocked: the two vaults are open." in home.said("unlock")
     assert home.done("token", URL) == "in the keyring's vault\n"
     assert holders(home) == {URL: "keyring", OTHER: "disabled"}
 
@@ -160,8 +160,8 @@ def test_a_keyring_that_is_locked_at_the_first_login_is_not_used(
 ) -> None:
     desktop.lock()
     told = home.said("login", "--token", TOKEN)
-    assert "The system keyring is locked; using the disabled provider." in told
-    assert "(provider: disabled)" in told
+    assert "The system keyring is locked, so credentials go into the file vault." in told
+    assert "in the file vault" in told
     assert home.done("token") == f"{TOKEN}\n"
 
 
@@ -186,14 +186,14 @@ def test_without_a_keyring_the_fall_back_is_said_once(home: Home, bus: bool) -> 
         assert ("no D-Bus session" in told) is not bus
         home.done("agent", "restart")
         told = home.said("login", URL, "--token", "t")
-        assert told == "Stored the token for https://h.example/ (provider: disabled).\n"
+        assert told == "Stored the token for https://h.example/ in the file vault.\n"
 
 
 def test_a_keyring_that_hangs_is_given_up_and_remembered(home: Home) -> None:
     with hanging_keyring(home.path / "desktop") as session:
         session.join(home.environment)
         told = home.said("login", "--token", TOKEN)
-        assert "did not answer within 3 seconds; using the disabled provider." in told
+        assert "did not answer within 3 seconds, so credentials go into the file vault." in told
         home.done("agent", "restart")
         assert "keyring" not in home.said("login", URL, "--token", "t")
         assert home.done("token", URL) == "t\n"
@@ -208,9 +208,7 @@ def test_a_keyring_that_hangs_closes_its_own_vault_and_no_other(home: Home) -> N
         session.join(home.environment)
         home.done("agent", "restart")
         assert home.done("token", OTHER) == "t\n"
-        assert "The vault of `keyring` is not open: The system keyring did" in home.refused(
-            "token", URL
-        )
+        assert "The keyring vault is not open: The system keyring did" in home.refused("token", URL)
         assert "within 3 seconds" in home.vault("keyring")["note"]
 
 
@@ -220,7 +218,7 @@ def test_a_keyring_that_hangs_closes_its_own_vault_and_no_other(home: Home) -> N
 def test_a_foreign_program_opens_the_vault_after_a_restart(home: Home, programs: Path) -> None:
     program = keyring_program(programs)
     told = home.said("login", URL, "--token", "s3cret", *SUBPROCESS)
-    assert "(provider: subprocess)" in told
+    assert "in the keyring vault" in told
     assert slots(home) == ["program"]
     assert str(program) in home.done("status")
     home.done("agent", "restart")
@@ -334,13 +332,13 @@ def test_a_variable_and_config_toml_choose_and_the_option_goes_first(
     home: Home, desktop: Session
 ) -> None:
     login = ("login", URL, "--token", "t")
-    assert "(provider: disabled)" in home.said(*login, UV_KEYRING_PROVIDER="disabled")
-    assert "(provider: keyring)" in home.said(*login, UV_KEYRING_PROVIDER="keyring")
+    assert "in the file vault" in home.said(*login, UV_KEYRING_PROVIDER="disabled")
+    assert "in the keyring vault" in home.said(*login, UV_KEYRING_PROVIDER="keyring")
     settings = Path(home.environment["XDG_CONFIG_HOME"]) / "tokenward" / "config.toml"
     settings.parent.mkdir()
     settings.write_text('keyring-provider = "disabled"\n')
-    assert "(provider: disabled)" in home.said(*login, UV_KEYRING_PROVIDER="keyring")
-    assert "(provider: keyring)" in home.said(*login, *KEYRING)
+    assert "in the file vault" in home.said(*login, UV_KEYRING_PROVIDER="keyring")
+    assert "in the keyring vault" in home.said(*login, *KEYRING)
     settings.write_text('keyring-provider = "plaintext"\n')
     assert "is not a provider" in home.refused(*login)
 
@@ -349,11 +347,11 @@ def test_subprocess_as_uv_means_it_chooses_nothing_without_a_foreign_program(
     home: Home, desktop: Session, programs: Path
 ) -> None:
     login = ("login", URL, "--token", "t")
-    assert "(provider: keyring)" in home.said(*login, UV_KEYRING_PROVIDER="subprocess")
+    assert "in the keyring vault" in home.said(*login, UV_KEYRING_PROVIDER="subprocess")
     keyring_program(programs).write_text("#!/bin/sh\n# The `keyring` of tokenward\n")
-    assert "(provider: keyring)" in home.said(*login, UV_KEYRING_PROVIDER="subprocess")
+    assert "in the keyring vault" in home.said(*login, UV_KEYRING_PROVIDER="subprocess")
     keyring_program(programs)
-    assert "(provider: subprocess)" in home.said(*login, UV_KEYRING_PROVIDER="subprocess")
+    assert "in the keyring vault" in home.said(*login, UV_KEYRING_PROVIDER="subprocess")
 
 
 # Two vaults.
@@ -418,13 +416,15 @@ def test_a_passphrase_says_what_it_does_not_protect(home: Home, desktop: Session
     phrase.touch(0o600)
     phrase.write_text("phrase\n")
     given = {"TOKENWARD_PASSPHRASE_FILE": str(phrase)}
-    elsewhere = "2 credentials lie in the vault of `keyring`, which can be opened by a process that can read"
+    elsewhere = (
+        "2 credentials lie in the keyring vault, which can be opened by a process that can read"
+    )
     assert elsewhere in home.said("passphrase", "set", **given)
     assert elsewhere in home.said("passphrase", "remove", **given)
     desktop.lock()
     home.done("agent", "restart")
     told = home.said("passphrase", "set", **given)
-    assert "The credentials in the vault of `keyring` are not counted" in told
+    assert "The credentials in the keyring vault are not counted" in told
     assert "in the system keyring" in told
 
 

@@ -41,7 +41,7 @@ def test_a_damaged_vault_says_what_helps_and_that_helps(home: Home) -> None:
     assert told.returncode == 0, told
     assert told.stdout == ""
     went, kept = told.stderr.splitlines()
-    assert went.startswith("The vault of `disabled` went back to generation 2, saved ")
+    assert went.startswith("The file vault went back to generation 2, saved ")
     assert went.endswith(" and holds 1 credential.")
     assert kept.startswith(f"The vault that it replaced is {vault(home)}.damaged-20")
     assert home.done("token", FIRST) == "first\n"

@@ -113,7 +113,7 @@ def test_a_host_that_is_not_there_keeps_the_credential_too(home: Home) -> None:
     home.log_in(url, GLPAT)
     result = home.auth("logout", url, "--revoke")
     assert result.returncode == 2
-    assert "cannot be asked: Connection refused." in result.stderr
+    assert "could not be asked: Connection refused." in result.stderr
     assert is_stored(home, url)
 
 
@@ -174,7 +174,7 @@ def test_a_token_of_trusted_publishing_that_was_stored_would_be(home: Home) -> N
     home.done("login", "--token", "-", stdin=f"{minted}\n")
     result = home.auth("logout", "--revoke", https_proxy="http://127.0.0.1:1")
     assert result.returncode == 2
-    assert "upload.pypi.org cannot be asked: Connection refused." in result.stderr
+    assert "upload.pypi.org could not be asked: Connection refused." in result.stderr
 
 
 def test_what_is_sealed_cannot_be_revoked_from_here(home: Home) -> None:
@@ -245,7 +245,7 @@ def test_everything_cannot_be_revoked_while_a_vault_is_closed(home: Home) -> Non
         home.done("lock")
         result = home.auth("logout", "--all", "--revoke")
     assert result.returncode == 2
-    assert result.stderr == "error: The vault of `disabled` is not open.\nhint: `auth unlock`\n"
+    assert result.stderr == "error: The file vault is not open.\nhint: `auth unlock`\n"
     assert server.requests == []
 
 

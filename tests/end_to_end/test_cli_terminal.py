@@ -20,16 +20,16 @@ def stored(home: Home) -> str:
 
 
 def test_seed_login_asks_for_what_is_missing(home: Home) -> None:
-    person = Typist(home, "login", URL)
+    person = Typist(home, "login", "--no-check", URL)
     person.answers(f"User name for {URL} (empty: an API token):", "alice")
     person.answers(f"Password of alice for {URL} (not shown):", "s3cret wörd")
     person.answers("New passphrase for the vault (empty: a key file):", "")
-    assert f"Stored the password of alice for {URL} (provider: disabled)." in person.leaves(0)
+    assert f"Stored the password of alice for {URL} in the file vault." in person.leaves(0)
     assert home.done("token", URL) == "s3cret wörd\n"
 
 
 def test_seed_a_password_is_typed_unseen(home: Home) -> None:
-    person = Typist(home, "login", URL, "-u", "alice").sees("(not shown):")
+    person = Typist(home, "login", "--no-check", URL, "-u", "alice").sees("(not shown):")
     assert not person.echoes()
     person.types("s3cret\r").answers("New passphrase", "phrase").answers("The same again", "phrase")
     shown = person.leaves(0)
@@ -38,29 +38,43 @@ def test_seed_a_password_is_typed_unseen(home: Home) -> None:
 
 
 def test_pypi_is_asked_for_the_token_alone(home: Home) -> None:
-    shown = Typist(home, "login").answers("API token for pypi (not shown):", "nonsense").leaves(2)
+    shown = (
+        Typist(home, "login", "--no-check")
+        .answers("API token for pypi (not shown):", "nonsense")
+        .leaves(2)
+    )
     assert "User name" not in shown
     assert "nonsense" not in shown
     assert "begins with pypi-" in shown
 
 
 def test_blanks_around_a_pasted_token_are_dropped_and_those_of_a_password_kept(home: Home) -> None:
-    person = Typist(home, "login", URL).answers("User name", "").answers("API token for", "  tok  ")
+    person = (
+        Typist(home, "login", "--no-check", URL)
+        .answers("User name", "")
+        .answers("API token for", "  tok  ")
+    )
     person.answers("New passphrase", "").leaves(0)
-    Typist(home, "login", URL, "-u", "bob").answers("Password of bob", "  pw  ").leaves(0)
+    Typist(home, "login", "--no-check", URL, "-u", "bob").answers(
+        "Password of bob", "  pw  "
+    ).leaves(0)
     assert home.done("token", URL) == "tok\n"
     assert home.done("token", URL, "-u", "bob") == "  pw  \n"
 
 
 def test_a_token_of_5000_characters_can_be_pasted(home: Home) -> None:
     token = "t0ken" * 1000
-    person = Typist(home, "login", URL).answers("User name", "").answers("API token for", token)
+    person = (
+        Typist(home, "login", "--no-check", URL)
+        .answers("User name", "")
+        .answers("API token for", token)
+    )
     person.answers("New passphrase", "").leaves(0)
     assert home.done("token", URL) == f"{token}\n"
 
 
 def test_a_typing_mistake_can_be_taken_back(home: Home) -> None:
-    person = Typist(home, "login", URL, "-u", "alice")
+    person = Typist(home, "login", "--no-check", URL, "-u", "alice")
     person.answers("Password of alice", "wrong\x15rigth\x7f\x7fht")
     person.answers("New passphrase", "").leaves(0)
     assert home.done("token", URL) == "right\n"
@@ -71,7 +85,7 @@ def test_a_typing_mistake_can_be_taken_back(home: Home) -> None:
 def test_leaving_at_a_question_stores_nothing(
     home: Home, question: str, key: str, said: str
 ) -> None:
-    person = Typist(home, "login", URL)
+    person = Typist(home, "login", "--no-check", URL)
     if question != "User name":
         person.answers("User name", "alice")
     shown = person.sees(question).types(key).leaves(2)
@@ -81,13 +95,17 @@ def test_leaving_at_a_question_stores_nothing(
 
 
 def test_leaving_at_the_question_for_a_new_passphrase_makes_no_vault(home: Home) -> None:
-    person = Typist(home, "login", URL, "-u", "alice").answers("Password of alice", "s3cret")
+    person = Typist(home, "login", "--no-check", URL, "-u", "alice").answers(
+        "Password of alice", "s3cret"
+    )
     person.sees("New passphrase").types(CTRL_C).leaves(2)
     assert not list(home.path.rglob("*.vault"))
 
 
 def test_two_different_new_passphrases_are_asked_for_again(home: Home) -> None:
-    person = Typist(home, "login", URL, "-u", "alice").answers("Password of alice", "s3cret")
+    person = Typist(home, "login", "--no-check", URL, "-u", "alice").answers(
+        "Password of alice", "s3cret"
+    )
     person.answers("New passphrase", "one").answers("The same again:", "two")
     person.sees("The two passphrases differ.")
     person.answers("New passphrase", "one").answers("The same again:", "one").leaves(0)
@@ -132,7 +150,9 @@ def test_ending_a_lock_that_needs_no_passphrase_takes_a_yes(home: Home) -> None:
 
 def test_a_lock_from_before_the_first_vault_can_be_ended_on_the_way(home: Home) -> None:
     home.done("lock")
-    person = Typist(home, "login", URL, "-u", "alice").answers("Password of alice", "s3cret")
+    person = Typist(home, "login", "--no-check", URL, "-u", "alice").answers(
+        "Password of alice", "s3cret"
+    )
     person.answers("New passphrase", "").sees("The agent is locked.")
     person.answers("Unlock it? [y/N]", "y").leaves(0)
     assert home.done("token", URL) == "s3cret\n"
@@ -155,7 +175,7 @@ def test_the_old_passphrase_is_asked_for_before_a_new_one(home: Home) -> None:
 
 
 def test_suspending_at_a_hidden_question_gives_the_terminal_back(home: Home) -> None:
-    shell = Shell(home).types(f"auth login {URL} -u alice\r").sees("(not shown):")
+    shell = Shell(home).types(f"auth login --no-check {URL} -u alice\r").sees("(not shown):")
     assert not shell.echoes()
     shell.types(CTRL_Z).sees("Stopped")
     assert shell.types("stty -a\r").sees(" echo ")
@@ -169,7 +189,7 @@ def test_suspending_at_a_hidden_question_gives_the_terminal_back(home: Home) -> 
 
 def test_stdin_and_stdout_may_be_elsewhere(home: Home) -> None:
     """Questions go to the terminal; here stdin is one, and `-` is asked for without being shown."""
-    person = Typist(home, "login", URL, "--token", "-").sees("(not shown):")
+    person = Typist(home, "login", "--no-check", URL, "--token", "-").sees("(not shown):")
     assert not person.echoes()
     person.types("tok\r").answers("New passphrase", "").leaves(0)
     assert home.done("token", URL) == "tok\n"

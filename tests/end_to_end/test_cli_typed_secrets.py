@@ -35,29 +35,29 @@ KEYS = {
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
 def test_a_key_that_edits_is_no_part_of_a_secret(home: Home, key: str) -> None:
-    person = Typist(home, "login", URL, "-u", "alice").sees("(not shown):")
+    person = Typist(home, "login", "--no-check", URL, "-u", "alice").sees("(not shown):")
     person.types(f"sec{key}").sees("\a").types("ret\r").answers("New passphrase", "").leaves(0)
     assert home.done("token", URL) == "secret\n"
 
 
 def test_a_word_of_a_secret_can_be_taken_back(home: Home) -> None:
-    person = Typist(home, "login", URL, "-u", "alice").sees("(not shown):")
+    person = Typist(home, "login", "--no-check", URL, "-u", "alice").sees("(not shown):")
     person.types(f"wrong{CTRL_W}right\r").answers("New passphrase", "").leaves(0)
     assert home.done("token", URL) == "right\n"
 
 
 def test_of_several_lines_that_were_pasted_none_is_stored(home: Home) -> None:
-    person = Typist(home, "login", URL, "-u", "alice").sees("(not shown):")
+    person = Typist(home, "login", "--no-check", URL, "-u", "alice").sees("(not shown):")
     told = person.types("Zmlyc3Q\rc2Vjb25k\r").leaves(2)
     assert "The answer holds more than one line." in told
     assert not list(home.path.rglob("*.vault"))
-    person = Typist(home, "login", URL, "-u", "alice").sees("(not shown):")
+    person = Typist(home, "login", "--no-check", URL, "-u", "alice").sees("(not shown):")
     person.types("\x1b[200~whole\r\x1b[201~").answers("New passphrase", "").leaves(0)
     assert home.done("token", URL) == "whole\n"
 
 
 def test_what_was_typed_before_a_stop_is_gone_after_it(home: Home) -> None:
-    shell = Shell(home).types(f"auth login {URL} -u alice\r").sees("(not shown):")
+    shell = Shell(home).types(f"auth login --no-check {URL} -u alice\r").sees("(not shown):")
     shell.types(f"abc{CTRL_Z}").sees("Stopped").types("fg\r").sees("(not shown):")
     shell.types("secret\r").answers("New passphrase", "").sees("Stored").types("exit\r").leaves(0)
     assert home.done("token", URL) == "secret\n"
@@ -65,7 +65,7 @@ def test_what_was_typed_before_a_stop_is_gone_after_it(home: Home) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_stop_that_nothing_can_catch_shows_no_secret_afterwards(home: Home) -> None:
-    shell = Shell(home).types(f"auth login {URL} -u alice\r").sees("(not shown):")
+    shell = Shell(home).types(f"auth login --no-check {URL} -u alice\r").sees("(not shown):")
     shell.types("abc\t").sees("\a")
     (process,) = until(lambda: _clients(home))
     os.kill(int(process.name), signal.SIGSTOP)
@@ -78,7 +78,7 @@ def test_a_stop_that_nothing_can_catch_shows_no_secret_afterwards(home: Home) ->
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_quit_key_ends_it_without_a_core_and_gives_the_terminal_back(home: Home) -> None:
     shell = Shell(home).types("ulimit -c unlimited; ulimit -c\r").sees("unlimited\r\n")
-    shell.types(f"auth login {URL} -u alice\r").sees("(not shown):")
+    shell.types(f"auth login --no-check {URL} -u alice\r").sees("(not shown):")
     (process,) = until(lambda: _clients(home))
     assert re.search("Max core file size +0 ", (process / "limits").read_text())
     shell.types(f"abc{CTRL_BACKSLASH}").sees("Interrupted.").types("stty -a\r").sees(" echo ")

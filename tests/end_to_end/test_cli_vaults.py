@@ -29,7 +29,7 @@ def test_status_without_an_agent_starts_none(home: Home) -> None:
     found = home.answer("status")
     assert (found["running"], found["pid"], found["vaults"]) == (False, None, None)
     assert found["directory"] == home.done("dir").removesuffix("\n")
-    assert "not running" in home.done("status")
+    assert home.done("status").startswith("Not running: ")
     assert home.agent_pid() is None
 
 
@@ -64,13 +64,13 @@ def test_a_provider_that_is_insisted_on_and_not_there_stores_nothing(home: Home)
 def test_a_provider_that_settings_name_and_that_is_not_there_is_passed_over(home: Home) -> None:
     told = home.said("login", URL, "--token", "t", UV_KEYRING_PROVIDER="keyring")
     assert "warning: UV_KEYRING_PROVIDER names the provider keyring" in told
-    assert "(provider: disabled)" in told
+    assert "in the file vault" in told
 
 
 def test_a_lock_holds_until_unlock_even_over_a_restart(home: Home) -> None:
     home.done("login", URL, "--token", "t")
-    assert "Locked: disabled." in home.said("lock")
-    assert "Already locked." in home.said("lock")
+    assert "Locked: tools get nothing until `auth unlock`." in home.said("lock")
+    assert "Locked already, until `auth unlock`." in home.said("lock")
     home.done("agent", "restart")
     told = home.refused("token", URL)
     assert "error:" in told
@@ -78,8 +78,8 @@ def test_a_lock_holds_until_unlock_even_over_a_restart(home: Home) -> None:
     home.refused("login", URL, "--token", "u")
     home.refused("logout", URL)
     assert home.answer("agent", "status")["locked"] is True
-    assert "Open: disabled." in home.said("unlock")
-    assert "Open already: disabled." in home.said("unlock")
+    assert "Unlocked: the file vault is open." in home.said("unlock")
+    assert "Unlocked already: the file vault is open." in home.said("unlock")
     assert home.done("token", URL) == "t\n"
 
 
@@ -106,7 +106,9 @@ def test_a_passphrase_may_come_from_a_program(home: Home) -> None:
     program = home.path / "ask"
     program.write_text("#!/bin/sh\necho phrase\n")
     program.chmod(0o700)
-    assert "Open: disabled." in home.said("unlock", TOKENWARD_ASKPASS=str(program))
+    assert "Unlocked: the file vault is open." in home.said(
+        "unlock", TOKENWARD_ASKPASS=str(program)
+    )
 
 
 def test_a_wrong_passphrase_opens_nothing(home: Home) -> None:
@@ -137,7 +139,7 @@ def test_a_list_names_the_vaults_that_it_does_not_show(home: Home) -> None:
     variables = phrase(home)
     home.done("login", URL, "--token", "t", **variables)
     home.done("agent", "restart")
-    assert "it is not open" in home.said("list")
+    assert "The file vault is not open, and not listed." in home.said("list")
     assert home.answer("list")["closed"] == ["disabled"]
     assert len(home.answer("list", **variables)["credentials"]) == 1
 
@@ -163,7 +165,7 @@ def test_the_key_file_may_be_kept_beside_the_passphrase(home: Home) -> None:
 
 def test_removing_the_passphrase_puts_a_key_file_in_its_place(home: Home) -> None:
     home.done("login", URL, "--token", "t", **phrase(home))
-    assert "A key file opens the vault" in home.said("passphrase", "remove")
+    assert "A key file opens the file vault" in home.said("passphrase", "remove")
     assert kinds(home) == ["key-file"]
     assert "has no passphrase" in home.said("passphrase", "remove")
     home.done("agent", "restart")

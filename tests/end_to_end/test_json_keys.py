@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "CLI.md").read_text()
 SECTIONS = dict(re.findall(r"^## auth ([a-z ]+)\n(.*?)(?=^## )", PAGE, re.MULTILINE | re.DOTALL))
-WITHOUT_JSON = {"agent run", "exec", "helper", "passphrase remove"}
+WITHOUT_JSON = {"completion", "agent run", "exec", "helper", "passphrase remove"}
 OF_MANAGERS = {"agent install", "agent uninstall"}  # they need one: tests of systemd run them
 FREE = {"who", "protections"}  # objects whose keys are names
 

@@ -158,7 +158,7 @@ def test_a_set_is_a_login_and_a_del_a_logout(keyring: Keyring) -> None:
 def test_a_locked_vault_is_said_once_to_whoever_calls(alice: Keyring) -> None:
     alice.put_behind()
     alice.home.done("lock")
-    said = "tokenward: The vault of `disabled` is not open. (`auth unlock`)\n"
+    said = "tokenward: The file vault is not open. (`auth unlock`)\n"
     for told in (said, "", ""):
         found = alice("get", URL, "alice")
         assert (found.returncode, found.stdout, found.stderr) == (1, "", told)

@@ -92,7 +92,7 @@ def test_a_first_set_makes_the_vault_and_the_next_process_finds_it(home: Home) -
     home.done("agent", "stop")
     program = "import keyring; print(keyring.get_credential('https://h.example', None).password)"
     assert home.run(sys.executable, "-c", program).stdout == "made-up\n"
-    assert "https://h.example/ " in home.done("list")
+    assert "https://h.example " in home.done("list")
 
 
 def test_a_locked_vault_stays_locked_for_tools(home: Home) -> None:

@@ -264,7 +264,7 @@ def test_a_state_directory_that_cannot_be_made_is_a_sentence(filled: Home) -> No
 def test_a_vault_whose_key_file_is_gone_says_so(filled: Home) -> None:
     (key,) = state(filled).rglob("*.key")
     kept = key.rename(filled.path / "kept")
-    assert f"The vault of `disabled` is not open: The key file {key} cannot be read" in refused(
+    assert f"The file vault is not open: The key file {key} cannot be read" in refused(
         filled, "token", FIRST
     )
     kept.rename(key)

@@ -35,7 +35,7 @@ class Typist:
             cwd=str(home.path),
             encoding="utf-8",
             timeout=PATIENCE,
-            dimensions=(24, 200),
+            dimensions=(24, int(variables.get("COLUMNS", "200"))),
             use_poll=True,  # select(2) takes no descriptor above 1023
         )
         self._child.delaybeforesend = None

@@ -16,6 +16,7 @@ from tokenward_agent.store.closed_vaults import Tombstones, origin
 from tokenward_agent.store.lookup import choose
 from tokenward_agent.store.vaults import VAULT_OF, Vaults
 from tokenward_agent.vault.record import LONGEST, AdoptedSource, Lifetime, Record
+from tokenward_protocol.messages import vault_name
 
 if TYPE_CHECKING:
     from tokenward_agent.store.lookup import StoredRecord
@@ -237,7 +238,7 @@ class Changes:
         vault = self._vaults.each[VAULT_OF[provider]]
         if vault.state == "absent":
             raise Failure(
-                "no-vault", f"There is no vault of `{provider}` yet.", provider=vault.provider
+                "no-vault", f"There is no {vault_name(provider)} yet.", provider=vault.provider
             )
         if vault.state != "open":
             raise self._vaults.not_found_error(None, provider)

@@ -120,7 +120,7 @@ class Creation:
                 return
         raise Failure(
             "refused",
-            "Another login has just created the vault of `disabled`, and it does not open as this"
+            "Another login has just created the file vault, and it does not open as this"
             " login chose.",
             "log in again: nothing was stored, and the vault opens as the other login chose",
         )
@@ -182,7 +182,7 @@ class Creation:
             if vault.header is None or vault.header.slot("passphrase") is None:
                 raise Failure(
                     "refused",
-                    "The vault of `disabled` has no passphrase.",
+                    "The file vault has no passphrase.",
                     "`auth status` shows what opens it",
                 )
             await self._replace(vault, BY_ITSELF, session, None)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tokenward_agent.failure import Failure
 from tokenward_agent.files import read_object, replace
 from tokenward_agent.worker.runner import WorkerError, run_job
+from tokenward_protocol.messages import vault_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +49,7 @@ class Probe(NamedTuple):
     def fallback_sentence(self, to: str) -> str:
         """Return a sentence that tells the user which provider is used instead, and why."""
         reason = self.reason.removesuffix(".")
-        return f"{reason[:1].upper()}{reason[1:]}; using the {to} provider."
+        return f"{reason[:1].upper()}{reason[1:]}, so credentials go into the {vault_name(to)}."
 
 
 async def probe_keyring(arena: Arena, session: Mapping[str, str], now: float) -> Probe:

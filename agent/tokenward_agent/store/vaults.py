@@ -25,7 +25,7 @@ from tokenward_agent.vault.record import Now
 from tokenward_agent.vault.sealing import KEY_SIZE
 from tokenward_agent.vault.storage import Storage
 from tokenward_agent.vault.vault import Vault
-from tokenward_protocol.messages import MEMORY
+from tokenward_protocol.messages import MEMORY, vaults_are
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -153,9 +153,8 @@ class Vaults:
                 return Failure(found.code, found.message, found.hint, stored=stored)
         if shut:
             names: list[Value] = [vault.provider for vault in shut]
-            these = " and ".join(f"`{name}`" for name in names)
             why = next((f": {self.notes[n]}" for v in shut if (n := v.provider) in self.notes), ".")
-            what = f"The vault of {these} is not open{why}"
+            what = f"The {vaults_are(names)} not open{why}"
             hint = next((self.hints[n] for n in names if n in self.hints), "`auth unlock`")
             return Failure("locked", what, hint, vaults=names, stored=stored)
         what = f"Nothing is stored for {service}." if service else "Nothing is stored."

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tokenward_agent.arena import wipe
 from tokenward_agent.vault.errors import VaultError
+from tokenward_protocol.messages import vault_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,5 +83,5 @@ class DataKey:
     def closed_error(self) -> VaultError:
         """Return the error for a use of the key while it is not held."""
         return VaultError(
-            "locked", f"The vault of `{self._provider}` is not open.", "`auth unlock`"
+            "locked", f"The {vault_name(self._provider)} is not open.", "`auth unlock`"
         )

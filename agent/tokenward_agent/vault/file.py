@@ -28,6 +28,7 @@ from tokenward_agent.vault.format import (
     serialise,
 )
 from tokenward_agent.vault.record import check
+from tokenward_protocol.messages import vault_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +82,7 @@ def parse_head_of(data: Buffer, path: str, provider: str) -> Head:
     head = parse_head(data, path)
     if head.header.provider != provider:
         raise damaged_error(
-            path, f"it is the vault of `{head.header.provider}`, not of `{provider}`"
+            path, f"it is the {vault_name(head.header.provider)}, not the {vault_name(provider)}"
         )
     return head
 

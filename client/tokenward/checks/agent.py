@@ -17,6 +17,7 @@ from tokenward.checks import ok, problem, warning
 from tokenward.credentials.listing import advice_text, end_of
 from tokenward.ui.formatting import count_of, join_words
 from tokenward_os.files import CLOSED
+from tokenward_protocol.messages import vault_name
 from tokenward_protocol.urls import PAGES
 
 TYPE_CHECKING = False
@@ -151,13 +152,13 @@ def vault_openers(vaults: list[dict[str, Any]]) -> Iterator[Finding]:
                 restored = f"`auth restore --previous --keyring-provider {name}`"
                 yield problem(
                     "vaults",
-                    f"The vault of `{name}` cannot be used: {str(vault['note']).rstrip('.')}.",
+                    f"The {vault_name(name)} cannot be used: {str(vault['note']).rstrip('.')}.",
                     restored if "auth restore" in hint else hint,
                 )
             continue
         who = join_words([str(slot["detail"]) for slot in vault["slots"]])
         kinds = {slot["kind"] for slot in vault["slots"]}
-        message = f"The vault of `{name}` ({state}) can be opened by {who}."
+        message = f"The {vault_name(name)} ({state}) can be opened by {who}."
         if "key-file" in kinds:
             yield warning("vaults", message, "`auth passphrase set`")
         else:
@@ -165,7 +166,7 @@ def vault_openers(vaults: list[dict[str, Any]]) -> Iterator[Finding]:
         if state == "closed" and vault["note"]:
             yield warning(
                 "vaults",
-                f"The vault of `{name}` did not open: {str(vault['note']).rstrip('.')}.",
+                f"The {vault_name(name)} did not open: {str(vault['note']).rstrip('.')}.",
                 f"`auth unlock --keyring-provider {name}`",
             )
 

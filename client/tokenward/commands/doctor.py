@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from time import time
 
-from tokenward.checks import PROBLEM, WARNING, agent, machine, ok, problem, tools, warning
+from tokenward.checks import OK, PROBLEM, WARNING, agent, machine, ok, problem, tools, warning
 from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError
 from tokenward.settings import directories
@@ -29,11 +29,16 @@ if TYPE_CHECKING:
 
     from tokenward.checks import Finding
     from tokenward.commands import Namespace, Parser, Session
+    from tokenward.ui.formatting import Part
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add examples."""
-    parser.examples("auth doctor", "auth doctor --format json")
+    parser.examples(
+        "auth doctor                what is wrong, and what helps",
+        "auth doctor -v             with every check that passed",
+        "auth doctor --format json",
+    )
 
 
 def run(_arguments: Namespace, session: Session) -> None:
@@ -45,18 +50,35 @@ def run(_arguments: Namespace, session: Session) -> None:
         findings = [one._asdict() for one in found]
         session.write_json({"problems": problems, "warnings": warnings, "findings": findings})
     else:
-        session.terminal.lines(_lines(found))
+        session.terminal.lines(_lines(found, every=session.terminal.verbose))
     if problems:
         raise CommandError(f"This machine has {count_of(problems, 'problem')}.")
 
 
-def _lines(found: list[Finding]) -> list[str]:
-    lines: list[str] = []
-    for one in found:
-        lines.append(f"{one.state:<7}  {one.check}: {one.message}")
-        if one.hint:
-            lines.append(f"{'':<7}  hint: {one.hint}")
-    return lines
+_SHOWN: dict[str, Part] = {
+    PROBLEM: ("PROBLEM", "red"),
+    WARNING: ("warning", "yellow"),
+    OK: "ok     ",
+}
+"""The word at the beginning of a finding's line."""
+
+
+def _lines(found: list[Finding], *, every: bool) -> list[str | list[Part]]:
+    """Return the numbers, then problems, warnings and, if `every`, what is in order."""
+    count = {state: sum(one.state == state for one in found) for state in _SHOWN}
+    numbers = [count_of(count[PROBLEM], "problem")] if count[PROBLEM] else []
+    numbers += [count_of(count[WARNING], "warning")] if count[WARNING] else []
+    style = "red" if count[PROBLEM] else "yellow" if count[WARNING] else "bold"
+    head = ", ".join([*numbers, f"{count_of(count[OK], 'check')} passed"])
+    lines: list[str | list[Part]] = [[(head, style)]]
+    for state in (PROBLEM, WARNING, OK):
+        told = [one for one in found if one.state == state and (every or state != OK)]
+        lines += [""] if told else []
+        for one in told:
+            lines.append([_SHOWN[state], "  ", f"{one.check}: {one.message}"])
+            if one.hint:
+                lines.append([" " * 9, ("fix:", "cyan"), " ", one.hint])
+    return lines if every else [*lines, "", "Every check: auth doctor -v"]
 
 
 def _examine(session: Session) -> Iterator[Finding]:

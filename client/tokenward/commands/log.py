@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from contextlib import suppress
+from datetime import datetime
 from time import sleep
 
 from tokenward import audit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tokenward.audit import Line
     from tokenward.commands import Namespace, Parser, Session
+    from tokenward.ui.formatting import Part
 
 LATEST = 100
 """Lines that are shown without `--since`."""
@@ -40,6 +42,7 @@ def describe(parser: Parser, _command: str) -> None:
         "auth log --since 24h",
         "auth log --service pypi --follow",
         "auth log --published --since 30d",
+        "auth log -v           with dates, terminals and purposes, as a file or a pipe gets it",
         "auth log --verify",
         "auth log --format json",
     )
@@ -72,6 +75,8 @@ def run(arguments: Namespace, session: Session) -> None:
         if arguments.published:
             uploads = audit.uploads_of(found)
             _show(uploads, audit.PUBLISHED, audit.published_row, arguments, session)
+        elif session.terminal.shows_data and not session.terminal.verbose:
+            _show_briefly(found, arguments, session)
         else:
             _show(found, audit.HEADING, audit.row, arguments, session)
         if back := audit.reach_text(reader.since, reader.removed_lines, least=True):
@@ -115,10 +120,44 @@ def _show(
     arguments: Namespace,
     session: Session,
 ) -> None:
-    latest = found if arguments.since is not None else found[-LATEST:]
+    latest = _latest(found, arguments)
     if latest or arguments.follow:
         session.terminal.table([heading, *map(row_of, latest)])
-    else:
+    _tell_extent(latest, found, arguments, session)
+
+
+def _show_briefly(found: Sequence[Line], arguments: Namespace, session: Session) -> None:
+    """Show the log for a terminal: by days, with the columns that say something."""
+    latest = _latest(found, arguments)
+    if latest:
+        _print_days(latest, session, "")
+    _tell_extent(latest, found, arguments, session)
+
+
+def _print_days(lines: Sequence[Line], session: Session, before: str) -> str:
+    """Print lines below the headings of their days; return the last day. `before` was printed."""
+    today = datetime.now().astimezone().date()
+    rows = [list(audit.brief_row(line)) for line in lines]
+    if not any(row[3] for row in rows):
+        rows = [row[:3] + row[4:] for row in rows]
+    above = {}
+    for at, line in enumerate(lines):
+        day = audit.day_of(line, today)
+        if day != before:
+            above[at] = before = day
+    session.terminal.table(rows, headed=False, above=above)
+    return before
+
+
+def _latest(found: Sequence[Line], arguments: Namespace) -> Sequence[Line]:
+    return found if arguments.since is not None else found[-LATEST:]
+
+
+def _tell_extent(
+    latest: Sequence[Line], found: Sequence[Line], arguments: Namespace, session: Session
+) -> None:
+    """Say where nothing, or not everything, was shown."""
+    if not latest and not arguments.follow:
         session.terminal.say("The log has no matching line.")
     if len(latest) < len(found):
         session.terminal.say(
@@ -130,14 +169,18 @@ def _follow(
     reader: audit.LogReader, wanted: Callable[[Line], bool], before: list[Line], session: Session
 ) -> None:
     gc.enable()  # other commands end too soon to need it
-    rows = [audit.HEADING, *map(audit.row, before)]
+    rows: list[tuple[Part, ...]] = [audit.HEADING, *map(audit.row, before)]
+    brief = session.terminal.shows_data and not session.terminal.verbose
+    day = audit.day_of(before[-1], datetime.now().astimezone().date()) if before else ""
     while True:
         fresh = [line for line in reader.lines() if wanted(line)]
         for line in fresh if session.json else ():
             session.write_json(audit.to_json(line))
-        if fresh and not session.json:
+        if fresh and brief and not session.json:
+            day = _print_days(fresh, session, day)
+        elif fresh and not session.json:
             rows += map(audit.row, fresh)
-            session.terminal.lines(columns(rows)[-len(fresh) :])
+            session.terminal.lines([*columns(rows)[-len(fresh) :]])
             rows = rows[-LATEST:]
         sleep(_LOOK_SECONDS)
 

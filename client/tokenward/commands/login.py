@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from time import time
 
+from tokenward.commands import guidance
 from tokenward.credentials import storing
 from tokenward.credentials.narrowing import read_token
 from tokenward.credentials.storing import ProviderChoice, choose_provider, store
@@ -46,8 +47,11 @@ def describe(parser: Parser, _command: str) -> None:
         "in CI: have pypi or testpypi mint a token, and keep it in memory only",
     )
     parser.add_flag("--check", "ask the index first; if it refuses, store nothing")
+    parser.add_flag("--no-check", "do not ask the index afterwards, as is done on a terminal")
+    parser.add_flag("--web", "open the page on which tokens are made in the browser")
     parser.examples(
         "auth login                                 ask for a token of PyPI",
+        "auth login --web                           open the page that makes one, then ask",
         "auth login testpypi --token - < file       read the token from a file of one line",
         "auth login https://h.example -u alice      ask for alice's password",
         "auth login https://h.example --no-username --password -    a token as the password",
@@ -71,6 +75,9 @@ def run(arguments: Namespace, session: Session) -> None:
         no_password=arguments.no_password,
     )
     session.agree_to(service, "Log in there?", "Nothing was stored.")
+    exclude("--check", {"--no-check": arguments.no_check and arguments.check})
+    if arguments.web:
+        guidance.open_page(service, session)
     if arguments.trusted_publishing:
         minted_tokens.mint_and_keep(arguments, session, service)
         return
@@ -96,6 +103,10 @@ def run(arguments: Namespace, session: Session) -> None:
     _store(arguments, service, username, session, choice, body, state)
     for notice in notices:
         session.terminal.warn(notice)
+    if session.terminal.is_there() and not session.json:
+        if not (arguments.check or arguments.no_check):
+            guidance.ask_index(session, service.login_keys[0], username, body.decode())
+        guidance.tell_next(session, service)
 
 
 def _check_answerable(service: Service, given: GivenCredential, session: Session) -> None:
@@ -130,6 +141,7 @@ def _complete(service: Service, given: GivenCredential, session: Session) -> tup
         return username, given.secret
     if given.stdin and not secret_input.is_typed():
         return username, secret_input.line_of(secret_input.read_stdin(secret_input.MAX_INPUT))
+    guidance.tell_where_tokens_are_made(service, session)
     what = f"Password of {username}" if username else "Password"
     what = "API token" if username == TOKEN_USER else what
     secret = terminal.ask_secret(f"{what} for {name} (not shown):", alone=True)

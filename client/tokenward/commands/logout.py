@@ -1,12 +1,13 @@
 """`auth logout`: remove exactly the named credential.
 
-It never prompts. It calls an index only with `--revoke`, or to revoke a token that was minted here;
+It asks before it removes several (`--all`) on a terminal, unless `--yes`. It calls an index only with `--revoke`, or to revoke a token that was minted here;
 otherwise it says that the credential is still valid at the index, and how the user can end that.
 """
 
 from __future__ import annotations
 
 from tokenward.credentials import lookup, unlocking
+from tokenward.credentials.listing import list_stored
 from tokenward.errors import CommandError, exclude
 from tokenward.indexes import minted_tokens
 from tokenward.transport.connect import AgentError
@@ -35,11 +36,13 @@ def describe(parser: Parser, _command: str) -> None:
     parser.add_flag("--revoke", "first revoke the token at the index, if its API allows that")
     parser.add_flag("--forget", "with --revoke: also remove it if it was not revoked")
     parser.add_flag("--purge", "also delete an adopted credential from its keyring")
+    parser.add_flag("--yes", "with --all: never ask")
     parser.examples(
         "auth logout                           the token for PyPI",
         "auth logout https://h.example -u bob  bob's password there",
         "auth logout https://gitlab.example/api/v4/projects/7/packages/pypi/ --revoke",
-        "auth logout --all                     every credential",
+        "auth logout --all                     every credential, after a yes",
+        "auth logout --all --yes               in a script",
     )
 
 
@@ -63,6 +66,8 @@ def run(arguments: Namespace, session: Session) -> None:
         if arguments.all and username is not None:
             raise CommandError("`--all` and a user name in the URL exclude each other.")
         keys = service.logout_keys
+    if arguments.all and not arguments.yes and session.terminal.is_there():
+        _agree_to_remove_all(session, keys)
     if arguments.revoke:
         _revoke(arguments, session, keys, username)
         return
@@ -75,6 +80,25 @@ def run(arguments: Namespace, session: Session) -> None:
         entry["revoked"] = _is_minted(entry) and entry["service"] in burnt
     _say_aftermath(session, [entry for entry in removed if not _is_minted(entry)], could=True)
     session.write_json({"removed": removed, "count": count, "kept": []})
+
+
+def _agree_to_remove_all(session: Session, keys: tuple[str, ...] | None) -> None:
+    """Name what `--all` means, and ask. Raises CommandError for a no."""
+    entries, closed = list_stored(session)
+    meant = [entry for entry in entries if keys is None or entry["service"] in keys]
+    if not meant and not closed:
+        return  # the agent says that nothing is stored there
+    for entry in meant[:_NAMED]:
+        session.terminal.say(f"{capitalise(credential_text(entry['username'], entry['service']))}.")
+    if len(meant) > _NAMED:
+        session.terminal.say(f"And {count_of(len(meant) - _NAMED, 'more credential')}.")
+    what = "this credential" if len(meant) == 1 else f"these {len(meant)} credentials"
+    if not session.terminal.confirm(f"Remove {what if meant else 'every credential'}?"):
+        raise CommandError("Nothing was removed.")
+
+
+_NAMED = 10
+"""Credentials that are named before the question."""
 
 
 def _is_minted(entry: Entry) -> bool:

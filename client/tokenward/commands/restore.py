@@ -17,6 +17,7 @@ from tokenward.files.reading import read
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import ago_text, count_of, join_words, timestamp
 from tokenward.ui.secret_input import read_stdin
+from tokenward_protocol.messages import vault_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def describe(parser: Parser, _command: str) -> None:
     parser.examples(
         "auth restore backup.tokenward                          an export of `auth export`",
         "auth restore --previous                                repair the one damaged vault",
-        "auth restore --previous --keyring-provider disabled    the vault of `disabled`",
+        "auth restore --previous --keyring-provider disabled    the file vault",
     )
 
 
@@ -173,7 +174,7 @@ def _tell(session: Session, header: dict[str, Any], count: int | None) -> None:
     when = ago_text(header["saved"], time())
     holds = "is not open" if count is None else f"holds {count_of(count, 'credential')}"
     session.terminal.say(
-        f"The vault of `{header['provider']}` went back to generation {header['generation']}, saved"
+        f"The {vault_name(header['provider'])} went back to generation {header['generation']}, saved"
         f" {when}, and {holds}."
     )
     if header["kept"]:

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 
 from tokenward.credentials import listing
-from tokenward.errors import CommandError
+from tokenward.errors import CommandError, exclude
 from tokenward.files import own_folders
 from tokenward.files.draft import ForeignSettingError, UneditableFileError
 from tokenward.settings import directories
@@ -34,8 +34,10 @@ def describe(parser: Parser, _command: str) -> None:
     what = f"{', '.join(parts.TOOLS)} (default: the installed ones)"
     parser.add_positional("tools", "[TOOL]...", what, nargs="*")
     parser.add_flag("--undo", "remove what was added, and restore every byte")
+    parser.add_flag("--dry-run", "say what would be written, and write nothing")
     parser.add_flag("--yes", "answer every question with yes; never ask")
     parser.examples(
+        "auth setup --dry-run    show what that would write",
         "auth setup              for every installed tool",
         "auth setup uv twine     for these only",
         "auth setup --undo       undo all of it",
@@ -50,11 +52,13 @@ def run(arguments: Namespace, session: Session) -> None:
             "install tokenward beside a tool; then the library `keyring` finds it there",
         )
     outcome = SetupOutcome()
+    if arguments.dry_run:
+        exclude("--dry-run", {"--undo": arguments.undo, "--yes": arguments.yes})
     if arguments.undo:
         _undo(session, parts.parts_to_undo(arguments.tools), outcome)
     else:
         chosen = parts.parts_for(arguments.tools, session.environ)
-        _set_up(session, chosen, outcome, yes=arguments.yes)
+        _set_up(session, chosen, outcome, yes=arguments.yes, dry=arguments.dry_run)
     session.write_json(outcome.to_json())
     if outcome.refused:
         raise CommandError(f"{count_of(len(outcome.refused), 'file')} stayed unchanged.")
@@ -68,21 +72,26 @@ def _undo(session: Session, chosen: list[str], outcome: SetupOutcome) -> None:
     _tell_undone(session, outcome)
 
 
-def _set_up(session: Session, chosen: list[str], outcome: SetupOutcome, *, yes: bool) -> None:
+def _set_up(
+    session: Session, chosen: list[str], outcome: SetupOutcome, *, yes: bool, dry: bool
+) -> None:
     state = directories.state(session.environ)
-    steps = [*parts.steps(chosen, session.environ, _accounts(session))]
+    steps = [*parts.steps(chosen, session.environ, known_accounts(session))]
     credentials = directories.locate(session.environ).credentials
     own_folders.require(credentials, f"{state}/.", *(step.path for step in steps))
     journal = Journal(state)
     looks = []
     for step in steps:
         try:
-            looks.append(_look(step, journal, session, yes=yes))
+            looks.append(_look(step, journal, session, yes=yes, ask=not dry))
         except CommandError as error:
             outcome.refused[step.path] = error
     for seen in looks:
         if seen.has_changes:
             session.terminal.say(seen.summary)
+    if dry:
+        _tell_dry(session, looks, outcome)
+        return
     if not yes and not _confirm(session, looks, journal):
         raise CommandError("Nothing was changed.")
     with lock(state) as journal:  # not while the user thinks about a question
@@ -91,9 +100,9 @@ def _set_up(session: Session, chosen: list[str], outcome: SetupOutcome, *, yes: 
 
 
 def _look(
-    step: WholeFile | SettingsEdit, journal: Journal, session: Session, *, yes: bool
+    step: WholeFile | SettingsEdit, journal: Journal, session: Session, *, yes: bool, ask: bool
 ) -> FileChange:
-    """Plan the change of one file; ask if another program's setting is in the way.
+    """Plan the change of one file; if another program's setting is in the way, `ask` or refuse.
 
     Raises CommandError.
     """
@@ -102,22 +111,24 @@ def _look(
         try:
             return plan_change(step, known, over=yes)
         except ForeignSettingError as said:
-            _ask_to_replace(step, said, session)
+            _ask_to_replace(step, said, session, ask=ask)
         return plan_change(step, known, over=True)
     except UneditableFileError:
         raise CommandError(f"{step.path} cannot be edited safely.", step.hint) from None
 
 
 def _ask_to_replace(
-    step: WholeFile | SettingsEdit, said: ForeignSettingError, session: Session
+    step: WholeFile | SettingsEdit, said: ForeignSettingError, session: Session, *, ask: bool
 ) -> None:
     """Ask whether another program's setting may become a comment. Raises CommandError for a no."""
     if isinstance(step, WholeFile):
         raise CommandError(f"{step.path} belongs to another program.", step.hint) from None
     problem = f"{step.path} says something else for `{said.args[0]}`"
     terminal = session.terminal
-    if not terminal.is_there() or not terminal.confirm(
-        f"{problem}; keep that as a comment below ours?"
+    if (
+        not ask
+        or not terminal.is_there()
+        or not terminal.confirm(f"{problem}; keep that as a comment below ours?")
     ):
         raise CommandError(f"{problem}.", step.hint) from None
 
@@ -132,7 +143,7 @@ def _confirm(session: Session, looks: list[FileChange], journal: Journal) -> boo
     return not foreign or not session.terminal.is_there() or session.terminal.confirm("Go on?")
 
 
-def _accounts(session: Session) -> Accounts:
+def known_accounts(session: Session) -> Accounts:
     """Return the user names in files and of a running agent."""
     return Accounts(_pairs(session))
 
@@ -150,6 +161,20 @@ def _pairs(session: Session) -> Iterator[tuple[str, str]]:
         entries, _closed = listing.list_all(session.connect(start=False).ask)
         for entry in entries:
             yield str(entry["service"]), str(entry["username"])
+
+
+def _tell_dry(session: Session, looks: list[FileChange], outcome: SetupOutcome) -> None:
+    for path, error in outcome.refused.items():
+        session.terminal.warn(
+            str(error) if str(error).startswith(path) else f"{path}: {error}", error.hint
+        )
+    would = [seen for seen in looks if seen.has_changes]
+    outcome.unchanged += [seen.step.path for seen in looks]
+    session.terminal.say(
+        f"Nothing was written: this would write {count_of(len(would), 'file')}."
+        if would
+        else "Everything is set up already."
+    )
 
 
 def _tell_done(

@@ -86,7 +86,7 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.near_end:
         from tokenward.exec.one_file import one_file
 
-        session.terminal.lines(one_file("tokenward.exec.near_end").splitlines())
+        session.terminal.data(one_file("tokenward.exec.near_end").rstrip("\n"))
         return
     if arguments.service is None:
         raise CommandError("No service is named.", "`auth share --service pypi`")

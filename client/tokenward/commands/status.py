@@ -1,20 +1,31 @@
-"""`auth status`: show the agent, the vaults, who can open them, and the protections.
+"""`auth status`: whether tools get credentials now, and what protects them.
 
-It never starts an agent: if none runs, it says so.
+The first line answers that. `-v` adds every path and protection. It never starts an agent: if none
+runs, it says so.
 """
 
 from __future__ import annotations
 
-from time import time
+from contextlib import suppress
+from time import localtime, strftime, time
 
+from tokenward.errors import CommandError
 from tokenward.settings import directories
 from tokenward.setup import journal
 from tokenward.transport.connect import AgentAbsent
 from tokenward.ui.formatting import ago_text, columns, count_of, join_words, span_text, timestamp
 from tokenward_protocol import VERSION
+from tokenward_protocol.messages import vault_name, vaults_are
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tokenward.commands import Namespace, Parser, Session
+    from tokenward.ui.formatting import Part
+
 _REASONS = {
     "sleep": "sleep",
     "screen": "a locked screen",
@@ -22,39 +33,148 @@ _REASONS = {
     "idle": "idleness",
 }
 
-if TYPE_CHECKING:
-    from typing import Any
-
-    from tokenward.commands import Namespace, Parser, Session
+_NAMED = 3
+"""Services that the first line names."""
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add examples."""
-    parser.examples("auth status", "auth status --format json")
+    parser.examples(
+        "auth status                is it unlocked, and what is in force",
+        "auth status -v             with paths and each protection",
+        "auth status --format json",
+    )
 
 
 def run(_arguments: Namespace, session: Session) -> None:
     """Print the status."""
-    header: dict[str, Any] | None = None
-    try:
-        header = session.connect(start=False).ask("status").header
-    except AgentAbsent:
-        pass
+    header = running_status(session)
     parts = journal.parts(directories.state(session.environ))
     if session.json:
         session.write_json({**_to_json(header, session.directory), "setup": parts})
-    elif header is None:
-        rows = [("agent", "not running"), ("credentials", session.directory), _tools(parts)]
-        session.terminal.lines(columns(rows))
-        session.terminal.hint(
-            "the next command that needs it starts it; so does `auth agent start`"
-        )
+        return
+    lines: list[str | list[Part]] = [_answer(header, session)]
+    if header is None:
+        lines += _indented([("tools", _tools(parts)), ("vaults", session.directory)])
+    elif session.terminal.verbose:
+        lines += _indented([("tools", _tools(parts))])
+        lines += ["", *status_lines(header, time())]
     else:
-        session.terminal.lines([*status_lines(header, time()), "", *columns([_tools(parts)])])
+        lines += _indented(_summary(header, parts, time()))
+        lines += ["", "Paths and each protection: auth status -v"]
+    session.terminal.lines(lines)
 
 
-def _tools(parts: list[str]) -> tuple[str, str]:
-    return "tools", f"set up ({', '.join(parts)})" if parts else "not set up, see `auth setup`"
+def running_status(session: Session) -> dict[str, Any] | None:
+    """Return the agent's status, or None if none runs."""
+    with suppress(AgentAbsent):
+        return session.connect(start=False).ask("status").header
+    return None
+
+
+def _indented(rows: list[tuple[str, str]]) -> list[str | list[Part]]:
+    return _block([((name, "dim"), text) for name, text in rows])
+
+
+def _answer(header: dict[str, Any] | None, session: Session) -> list[Part]:
+    """Return the first line: whether tools get something, and if not, what helps."""
+    if header is None:
+        return [
+            ("Not running", "bold"),
+            ": the next command or tool that needs the agent starts it",
+        ]
+    state, rest = vault_state(header)
+    color = {"Unlocked": "bold", "Nothing is stored yet": "bold"}.get(state, "yellow")
+    if state == "Unlocked":
+        rest = _stored_text(session, header["memory"])
+    return [(state, color), rest]
+
+
+def vault_state(header: dict[str, Any]) -> tuple[str, str]:
+    """Return the state of all vaults as one word or sentence, and what follows it."""
+    vaults = [vault for vault in header["vaults"] if vault["state"] != "absent"]
+    broken = [vault for vault in vaults if vault["state"] == "broken"]
+    shut = [vault for vault in vaults if vault["state"] in {"closed", "locked"}]
+    if header["policy"]["problem"]:
+        return "Broken", ": nothing is handed out, because of the policy below"
+    if header["locked"]:
+        return "Locked", ": tools get nothing until you run auth unlock"
+    if broken:
+        name = vault_name(broken[0]["provider"])
+        return "Broken", f": the {name} cannot be used; auth doctor says what helps"
+    if shut:
+        are = vaults_are(vault["provider"] for vault in shut)
+        return "Closed", f": the {are} not open; auth unlock opens it"
+    if not vaults and not header["memory"]:
+        return "Nothing is stored yet", ": auth login"
+    return "Unlocked", ""
+
+
+def _stored_text(session: Session, memory: int) -> str:
+    """Count what is stored, and name the first few services."""
+    from tokenward.credentials.listing import list_all
+
+    try:
+        entries = list_all(session.connect(start=False).ask)[0]
+    except CommandError:  # a shared socket lists nothing
+        return ""
+    names = list(dict.fromkeys(display(entry["service"]) for entry in entries))
+    if not names:
+        return ": nothing is stored yet; auth login" if not memory else ""
+    more = len(names) - _NAMED
+    shown = join_words([*names[:_NAMED], *([f"{more} more"] if more > 0 else [])])
+    return f": {count_of(len(entries), 'credential')} ({shown})"
+
+
+def _summary(header: dict[str, Any], parts: list[str], now: float) -> list[tuple[str, str]]:
+    """Return what is in force, in a line each."""
+    held = header["protections"]
+    version = header["version"]
+    skew = "" if version == VERSION else f" (this command is {VERSION}: auth agent restart)"
+    started = _moment(header["started"], now)
+    rows = [
+        ("tools", _tools(parts)),
+        *(("vault", _vault_text(vault)) for vault in header["vaults"] if vault["slots"]),
+        ("locks", summarize_locks(header["locks"], now) if header.get("locks") else ""),
+        ("policy", summarize_policy(header["policy"])),
+        ("agent", f"{version}{skew}, pid {header['pid']}, since {started}"),
+        ("guards", _guards(held)),
+        ("log", _log(header["log"]) if header["log"]["problem"] else ""),
+        *(("share", ", ".join(filter(None, row))) for row in _shares(header["shares"])),
+        *(("run", ", ".join(row)) for row in _runs(header.get("runs") or [], now)),
+    ]
+    return [(name, text) for name, text in rows if text]
+
+
+def _guards(held: dict[str, str]) -> str:
+    """Count the protections, and name those that the system refuses."""
+    refused = [name for name, state in held.items() if state.startswith("refused")]
+    text = f"{len(held) - len(refused)} of {len(held)} protections in force" if held else ""
+    return f"{text}; refused: {join_words(refused)}" if refused else text
+
+
+def _moment(moment: int, now: float) -> str:
+    """Return a moment by the local clock, with its date unless it is today."""
+    then, today = localtime(moment), localtime(now)
+    form = "%H:%M" if then[:3] == today[:3] else "%Y-%m-%d %H:%M"
+    return strftime(form, then)
+
+
+def _vault_text(vault: dict[str, Any]) -> str:
+    note = f"; {vault['note']}" if vault["note"] else ""
+    return f"{vault_name(vault['provider'])} ({vault['state']}), {_openers(vault)}{note}"
+
+
+def _openers(vault: dict[str, Any]) -> str:
+    """Say who can open a vault without the agent."""
+    opened_by = [str(slot["detail"] or slot["kind"]) for slot in vault["slots"]]
+    if len(opened_by) > 1 and any(slot["kind"] == "passphrase" for slot in vault["slots"]):
+        opened_by[-1] += ": also opens without the passphrase"
+    return f"can be opened by {join_words(opened_by)}" if opened_by else ""
+
+
+def _tools(parts: list[str]) -> str:
+    return f"set up ({', '.join(parts)})" if parts else "not set up: auth setup"
 
 
 def _to_json(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
@@ -85,38 +205,42 @@ def _to_json(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     }
 
 
-def status_lines(header: dict[str, Any], now: float) -> list[str]:
-    """Return the lines that show the agent's answer."""
+def status_lines(header: dict[str, Any], now: float) -> list[str | list[Part]]:
+    """Return the lines that show all of the agent's answer."""
     version = header["version"]
     locks = header.get("locks")  # an older agent does not have it
     skew = "" if version == VERSION else f", this command {VERSION}"
-    lines = columns(
-        [
-            ("agent", f"running (pid {header['pid']}, version {version}{skew})"),
-            ("started", ago_text(header["started"], now)),
-            ("locked", "yes, until `auth unlock`" if header["locked"] else "no"),
-            ("credentials", header["directory"]),
-            ("state", header["state"]),
-            ("socket", header["socket"]),
-            ("log", _log(header["log"])),
-            ("policy", summarize_policy(header["policy"])),
-            *([("locks itself", summarize_locks(locks, now))] if locks else ()),
-        ]
-    )
-    lines += ["", "vaults"] + [f"  {line}" for line in columns(_vaults(header["vaults"]))]
+    lines: list[str | list[Part]] = [
+        *columns(
+            [
+                ("agent", f"running (pid {header['pid']}, version {version}{skew})"),
+                ("started", ago_text(header["started"], now)),
+                ("locked", "yes, until `auth unlock`" if header["locked"] else "no"),
+                ("credentials", header["directory"]),
+                ("state", header["state"]),
+                ("socket", header["socket"]),
+                ("log", _log(header["log"])),
+                ("policy", summarize_policy(header["policy"])),
+                *([("locks itself", summarize_locks(locks, now))] if locks else ()),
+            ]
+        )
+    ]
+    lines += ["", "vaults", *_block(_vaults(header["vaults"]))]
     if header.get("memory"):
         kept = count_of(header["memory"], "credential")
         lines.append(f"  in memory only: {kept}, until a lock or the agent's end")
     for vault in header["vaults"]:
         if vault["note"]:
-            lines.append(f"  {vault['provider']}: {vault['note']}")
+            lines.append(f"  {vault_name(vault['provider'])}: {vault['note']}")
     if header["shares"]:
-        lines += ["", "shared"] + [f"  {line}" for line in columns(_shares(header["shares"]))]
+        lines += ["", "shared", *_block(_shares(header["shares"]))]
     if runs := header.get("runs"):  # an older agent has none
-        lines += ["", "runs"] + [f"  {line}" for line in columns(_runs(runs, now))]
-    lines += ["", "protections"]
-    lines += [f"  {line}" for line in columns(list(header["protections"].items()) or [("none",)])]
-    return lines
+        lines += ["", "runs", *_block(_runs(runs, now))]
+    return [*lines, "", "protections", *_block(list(header["protections"].items()) or [("none",)])]
+
+
+def _block(rows: Sequence[Sequence[Part]]) -> list[str | list[Part]]:
+    return [["  ", *line] for line in columns(rows)]
 
 
 def _log(log: dict[str, Any]) -> str:
@@ -185,15 +309,5 @@ def _vaults(vaults: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
     rows = []
     for vault in vaults:
         count = "" if vault["count"] is None else count_of(vault["count"], "credential")
-        opened_by = [str(slot["detail"] or slot["kind"]) for slot in vault["slots"]]
-        if len(opened_by) > 1 and any(slot["kind"] == "passphrase" for slot in vault["slots"]):
-            opened_by[-1] += ": also opens without the passphrase"
-        rows.append(
-            (
-                str(vault["provider"]),
-                str(vault["state"]),
-                count,
-                f"can be opened by {join_words(opened_by)}" if opened_by else "",
-            )
-        )
+        rows.append((vault_name(vault["provider"]), str(vault["state"]), count, _openers(vault)))
     return rows

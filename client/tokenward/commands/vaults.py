@@ -8,7 +8,9 @@ from __future__ import annotations
 from tokenward.credentials import unlocking
 from tokenward.errors import CommandError
 from tokenward.keyring_program import on_path
+from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import count_of, join_words
+from tokenward_protocol.messages import vault_name, vaults_are
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,9 +54,9 @@ def _lock(session: Session) -> None:
     already = session.ask_once("status").header["locked"]
     locked = [str(provider) for provider in session.ask_once("lock").header["locked"]]
     if already:
-        session.terminal.say("Already locked.")
+        session.terminal.say("Locked already, until `auth unlock`.")
     elif locked:
-        session.terminal.say(f"Locked: {join_words(locked)}.")
+        session.terminal.say("Locked: tools get nothing until `auth unlock`.")
     else:
         session.terminal.say("Locked; there is no vault yet.")
     session.write_json({"locked": True, "vaults": locked})
@@ -67,7 +69,7 @@ def _require_a_vault(provider: str | None, vaults: list[dict[str, Any]]) -> None
     if provider is None or not there or {provider, name} & set(there):
         return
     raise CommandError(
-        f"There is no vault of `{provider}`, so nothing was opened.",
+        f"There is no {vault_name(provider)}, so nothing was opened.",
         f"`auth unlock --keyring-provider {there[0]}` opens the existing one",
     )
 
@@ -79,7 +81,15 @@ def _unlock(provider: str | None, session: Session) -> None:
     program = None
     if provider == "subprocess":  # by naming it, the user chooses the program on PATH
         program, _ = on_path.find_program(session.environ, session.settings.cwd)
-    header = unlocking.unlock(session, provider, program=program)
+    try:
+        header = unlocking.unlock(session, provider, program=program)
+    except AgentError as refused:
+        if refused.code != "passphrase-needed":
+            raise
+        raise CommandError(  # the agent's hint names this command
+            "The vault opens by a passphrase, and there is no terminal to ask for it.",
+            f"run it on a terminal, or {unlocking.BY_FILE}",
+        ) from None
     opened = [str(name) for name in header["opened"]]
     told = {(str(vault["note"]), str(vault.get("hint", ""))) for vault in header["closed"]}
     if len(told) == 1 and not opened and (found := told.pop())[1]:
@@ -88,13 +98,16 @@ def _unlock(provider: str | None, session: Session) -> None:
         asks = "a passphrase" if vault["needs"] == "passphrase" else "another try"
         reason = str(vault["note"]) or f"It needs {asks}."
         session.terminal.warn(
-            f"The vault of `{vault['provider']}` stays closed: {reason}", str(vault.get("hint", ""))
+            f"The {vault_name(vault['provider'])} stays closed: {reason}",
+            str(vault.get("hint", "")),
         )  # an older agent sends no hint
     if header["closed"] and not opened:
-        raise CommandError("No vault could be opened.", "`auth status` shows what each vault needs")
+        by_phrase = any(vault["needs"] == "passphrase" for vault in header["closed"])
+        hint = f"run it on a terminal, or {unlocking.BY_FILE}" if by_phrase else "`auth doctor`"
+        raise CommandError("No vault could be opened.", hint)
     if opened:
         already = " already" if set(opened) == was_open and not before["locked"] else ""
-        session.terminal.say(f"Open{already}: {join_words(opened)}.")
+        session.terminal.say(f"Unlocked{already}: the {vaults_are(opened)} open.")
     else:
         session.terminal.say("There is no vault yet.", "`auth login` makes one")
     session.write_json({"opened": opened, "closed": header["closed"]})
@@ -105,7 +118,7 @@ def _change_passphrase(arguments: Namespace, session: Session) -> None:
     action = arguments.command.rpartition(" ")[2]
     kinds = _opened_by(session)
     if action == "remove" and "passphrase" not in kinds:
-        session.terminal.say("The vault of `disabled` has no passphrase.")
+        session.terminal.say("The file vault has no passphrase.")
         session.write_json({"action": action, "slots": kinds, "elsewhere": None})
         return
     phrase, keep = b"", None
@@ -121,9 +134,9 @@ def _change_passphrase(arguments: Namespace, session: Session) -> None:
 
 def _outcome(action: str, kinds: list[str]) -> str:
     if action == "remove":
-        return "A key file opens the vault of `disabled` now, to all programs that read your files."
+        return "A key file opens the file vault now, to all programs that read your files."
     how = "and with nothing else" if kinds == ["passphrase"] else "and as it did before"
-    return f"The vault of `disabled` opens with the new passphrase now, {how}."
+    return f"The file vault opens with the new passphrase now, {how}."
 
 
 def _opened_by(session: Session) -> list[str]:
@@ -134,7 +147,7 @@ def _opened_by(session: Session) -> list[str]:
         return []
     is_shut = vault["state"] in {"closed", "locked"}
     if is_shut and not unlocking.reopen(session, ["disabled"]):
-        raise CommandError("The vault of `disabled` is not open.", "`auth unlock`")
+        raise CommandError("The file vault is not open.", "`auth unlock`")
     return [str(slot["kind"]) for slot in vault["slots"]]
 
 
@@ -146,8 +159,8 @@ def _say_elsewhere(count: int | None, session: Session) -> None:
         return
     who = join_words([str(slot["detail"]) for slot in other["slots"]])
     if count is None:
-        what = "The credentials in the vault of `keyring` are not counted, because it is not open;"
+        what = "The credentials in the keyring vault are not counted, because it is not open;"
         session.terminal.say(f"{what} it can be opened by {who}.")
     else:
         what = f"{count_of(count, 'credential')} {'lies' if count == 1 else 'lie'}"
-        session.terminal.say(f"{what} in the vault of `keyring`, which can be opened by {who}.")
+        session.terminal.say(f"{what} in the keyring vault, which can be opened by {who}.")

@@ -24,6 +24,7 @@ from tokenward.transport.connection import session_variables
 from tokenward.ui.formatting import ago_text, credential_text
 from tokenward.ui.secret_input import check_secret
 from tokenward_protocol.admission import ROOM, TOKEN_USER, Expired, NotAdmitted, admit
+from tokenward_protocol.messages import vault_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ def _new_passphrase(session: Session) -> bytes | None:
     """Return the new vault's passphrase, or None for a vault without one."""
     if not session.terminal.is_there():
         return given_passphrase(session.environ)
+    session.terminal.say(
+        "With a passphrase only you open the vault, and you type it after each start and each sleep;"
+        " without one, every program that can read your files can open it."
+    )
     instead = "DPAPI" if sys.platform == "win32" else "a key file"
     return new_passphrase(
         session, f"New passphrase for the vault (empty: {instead}):", may_be_empty=True
@@ -183,22 +188,24 @@ def store(
         sealed=sealed or None,
     ).header
     header.setdefault("service", key)  # an older agent does not send it
-    what = credential_text(username, header["service"]) + origin
-    session.terminal.say(_outcome_text(header, adopt, what, sealed=sealed))
+    what = credential_text(username, header["service"])
+    session.terminal.say(_outcome_text(header, adopt, what, origin, sealed=sealed))
     for note in header["notes"]:
         session.terminal.say(str(note))
     return header
 
 
-def _outcome_text(header: dict[str, Any], adopt: str | None, what: str, *, sealed: bool) -> str:
+def _outcome_text(
+    header: dict[str, Any], adopt: str | None, what: str, origin: str, *, sealed: bool
+) -> str:
     """Return a sentence about the outcome of a login."""
     if header["kept"]:
         return f"This is an attenuated form of {what}, which is stored already and stays."
     before = header["before"]
     verb = "Adopted" if adopt else "Stored" if before is None else "Replaced"
-    since = "" if before is None else f" that was stored {ago_text(before, time())}"
-    mark = "sealed, " if sealed else ""
-    return f"{verb} {what}{since} ({mark}provider: {header['provider']})."
+    since = "" if before is None else f"; the one before was stored {ago_text(before, time())}"
+    where = f"in the {vault_name(header['provider'])}{', sealed' if sealed else ''}"
+    return f"{verb} {what} {where}{origin}{since}."
 
 
 def fetch_stored(session: Session, key: str, username: str, provider: str | None) -> bytes | None:

@@ -19,6 +19,7 @@ from tokenward.errors import CommandError
 from tokenward.transport.connect import AgentError
 from tokenward.ui.secret_input import MAX_INPUT, one_line
 from tokenward_os.files import open_to_others, uid
+from tokenward_protocol.messages import vaults_are
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 
 MAX_PASSPHRASE = 64 * 1024
 """The maximum length of a passphrase in bytes: the body of one frame."""
+
+_SOURCES = ("TOKENWARD_PASSPHRASE_FILE", "TOKENWARD_ASKPASS")
+"""The variables that lead to a passphrase, the first one first."""
+
+BY_FILE = "set TOKENWARD_PASSPHRASE_FILE to a file of mode 600 that holds it"
+"""What helps where a passphrase is not typed."""
 
 TRIES = 3
 """How often the user is asked for the same passphrase."""
@@ -188,7 +195,7 @@ def unlock(
         return header
     given = given_passphrase(session.environ)
     if given is not None:
-        return session.ask_once("unlock", given, **arguments).header
+        return _try_given(session, given, arguments)
     if session.terminal.is_there():
         return _ask_passphrase(session, arguments)
     if header:
@@ -196,17 +203,35 @@ def unlock(
     raise refused or AssertionError
 
 
+def _try_given(session: Session, phrase: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Unlock by the environment's passphrase. Raises AgentError, which names where it came from."""
+    try:
+        return session.ask_once("unlock", phrase, **arguments).header
+    except AgentError as refused:
+        if refused.code != "wrong-passphrase":
+            raise
+        variable = next(name for name in _SOURCES if session.environ.get(name))
+        raise AgentError(
+            refused.code,
+            f"The passphrase of {session.environ[variable]} ({variable}) does not open the vault.",
+            f"correct it there, or unset {variable} to be asked on a terminal",
+            refused.header,
+        ) from None
+
+
 def _ask_passphrase(session: Session, arguments: dict[str, Any]) -> dict[str, Any]:
     with session.terminal.unseen():
         for left in reversed(range(TRIES)):
             typed = session.terminal.ask_secret("Passphrase:")
             if not typed:
-                raise CommandError("No passphrase was given.", "`auth unlock`")
+                raise CommandError("No passphrase was given.", BY_FILE)
             try:
                 return session.ask_once("unlock", typed.encode(), **arguments).header
             except AgentError as refused:
-                if refused.code != "wrong-passphrase" or not left:
+                if refused.code != "wrong-passphrase":
                     raise
+                if not left:
+                    raise CommandError(str(refused), "look at Caps Lock, then try again") from None
                 session.terminal.say("The passphrase is wrong.")
     raise AssertionError("the last try returns or raises")
 
@@ -252,11 +277,12 @@ def reopen(
 def _end_lock(session: Session, status: dict[str, Any]) -> bool:
     """Prompt the user to unlock: for the passphrase if one is needed, else yes or no."""
     locked = [vault for vault in status["vaults"] if vault["state"] == "locked"]
-    from tokenward.ui.formatting import quote_words
-
-    names = quote_words(it["provider"] for it in locked)
     asks = [any(slot["kind"] == "passphrase" for slot in vault["slots"]) for vault in locked]
-    session.terminal.say(f"The vault of {names} is locked." if names else "The agent is locked.")
+    session.terminal.say(
+        f"The {vaults_are(it['provider'] for it in locked)} locked."
+        if locked
+        else "The agent is locked."
+    )
     if not (asks and all(asks)) and not session.terminal.confirm("Unlock it?"):
         return False
     unlock(session)

@@ -21,7 +21,7 @@ from time import time
 from typing import NamedTuple
 
 from tokenward.errors import CommandError
-from tokenward.indexes.place import WAREHOUSE, endpoint_of
+from tokenward.indexes.place import WAREHOUSE, endpoint_of, host
 from tokenward.indexes.web import Web
 from tokenward.settings.service_names import ANACONDA, DEVPI, GITLAB
 from tokenward.transport.connect import AgentError
@@ -156,7 +156,8 @@ def ask_verdict(
     web = web or Web(session.environ, time)
     endpoint = endpoint_of(key, session.settings.config.definitions, secret)
     try:
-        return check(web, endpoint, username, secret), web
+        with session.terminal.at_work(f"Asking {host(key)} ..."):
+            return check(web, endpoint, username, secret), web
     finally:
         for notice in web.notices():
             session.terminal.warn(notice)

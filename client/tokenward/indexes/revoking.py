@@ -29,8 +29,7 @@ from tokenward.indexes.place import WAREHOUSE, endpoint_of, host
 from tokenward.indexes.web import Web, WebError
 from tokenward.settings.service_names import ANACONDA, GITLAB, JFROG
 from tokenward.transport.connect import AgentError
-from tokenward.ui.formatting import quote_words
-from tokenward_protocol.messages import MEMORY
+from tokenward_protocol.messages import MEMORY, vaults_are
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -166,8 +165,7 @@ def all_targets(
     """
     entries, closed = list_stored(session)
     if closed:
-        names = quote_words(closed)
-        raise CommandError(f"The vault of {names} is not open.", "`auth unlock`")
+        raise CommandError(f"The {vaults_are(closed)} not open.", "`auth unlock`")
     return [
         Target(str(entry["service"]), str(entry["username"]), str(entry["provider"]))
         for entry in entries

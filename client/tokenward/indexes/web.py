@@ -84,12 +84,20 @@ class Reply(Record):
 class Web:
     """Asks hosts, with the `environ` of the command; `now` returns the time here.
 
+    `seconds` is how long a whole request may take.
+
     `ahead` is by how many seconds at least the clock of the last host is ahead of ours, or None if
     it did not say.
     """
 
-    def __init__(self, environ: Mapping[str, str], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        now: Callable[[], float],
+        seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
         self._environ = environ
+        self._seconds = seconds
         self._now = now
         self._skews: dict[str, str] = {}
         self.ahead: int | None = None
@@ -126,13 +134,13 @@ class Web:
         began = self._now()
 
         def ask() -> tuple[int, bytes, str | None]:
-            with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
+            with opener.open(request, timeout=self._seconds) as response:
                 return int(response.status), response.read(MOST_BYTES), _date(response.headers)
 
         try:
-            status, body, said = _in_time(ask)
+            status, body, said = _in_time(ask, self._seconds)
         except (OSError, HTTPException, ValueError) as error:
-            failed = f"{host} cannot be asked: {_reason(error)}."
+            failed = f"{host} could not be asked: {_reason(error, self._seconds)}."
         else:
             moment = _moment(said)
             ended = self._now()
@@ -166,7 +174,7 @@ class Web:
         self._skews.setdefault(host, notice)
 
 
-def _in_time(work: Callable[[], T]) -> T:
+def _in_time(work: Callable[[], T], seconds: float) -> T:
     """Return or raise what `work` does; raise TimeoutError if that takes too long.
 
     Unfinished work is abandoned: the command is about to end.
@@ -180,7 +188,7 @@ def _in_time(work: Callable[[], T]) -> T:
             done.set_exception(error)
 
     Thread(target=run, daemon=True).start()
-    return done.result(TIMEOUT_SECONDS)
+    return done.result(seconds)
 
 
 def clock_skew(moment: float | None, began: float, ended: float) -> int | None:
@@ -206,17 +214,17 @@ def _moment(date: str | None) -> float | None:
         return None
 
 
-def _reason(error: Exception) -> str:
-    """Return why a host could not be asked, without anything that was sent."""
+def _reason(error: Exception, seconds: float) -> str:
+    """Return why a host could not be asked in time, without anything that was sent."""
     inner = error.reason if isinstance(error, URLError) else error
     if isinstance(inner, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({inner.verify_message})"
     if isinstance(inner, ssl.SSLError):
         return "it does not speak a known version of TLS"
     if isinstance(inner, gaierror):
-        return "its name cannot be resolved"
+        return "its name does not resolve (DNS)"
     if isinstance(inner, TimeoutError):
-        return f"it did not answer in {TIMEOUT_SECONDS} seconds"
+        return f"it did not answer in {seconds:g} seconds"
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror
     return "it does not speak HTTP"

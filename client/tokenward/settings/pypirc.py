@@ -70,7 +70,7 @@ def parse_pypirc(text: str, path: str, *, every: bool = False) -> tuple[Server, 
     try:
         parser.read_string(text)
     except configparser.Error as error:
-        raise CommandError(f"{path} is malformed{_line(error)}.") from None
+        raise CommandError(f"{path} is malformed{_line(error)}.", _help_for(error)) from None
     defaults = parser["server-login"] if parser.has_section("server-login") else {}
     listed = parser.get("distutils", "index-servers", fallback=" ".join(FIXED)).split()
     if every:
@@ -133,3 +133,14 @@ def _line(error: configparser.Error) -> str:
     for first in getattr(error, "errors", ())[:1]:
         number = first[0]
     return f" in line {number}" if number else ""
+
+
+def _help_for(error: configparser.Error) -> str:
+    """Return what corrects the line, by the kind of error."""
+    import configparser
+
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return "a heading such as [pypi] has to stand above it"
+    if isinstance(error, configparser.DuplicateSectionError | configparser.DuplicateOptionError):
+        return "it says again what an earlier line says: remove one of the two"
+    return "a line is a heading in [brackets], or a name, `=` and a value"

@@ -139,9 +139,14 @@ class Names:
             theirs = None
         if found := mine or theirs:
             return _service(found, from_project=theirs is not None)
+        from tokenward.suggestions import closest
+
+        known = self.known_names()
+        near = closest(name, known)
         raise CommandError(
             f"No index is known {f'as {name}' if sayable(name) else 'by that name'}.",
-            f"known: {', '.join(self.known_names())}; or give a URL (https:// before a host's name)",
+            f"{f'did you mean {near}? ' if near else ''}known: {', '.join(known)};"
+            " or give a URL (https:// before a host's name)",
         )
 
     def by_variable(self) -> dict[str, Service]:

@@ -1,7 +1,7 @@
 """Which tools setup knows, which parts each of them needs, and what those parts write where.
 
-Every tool needs the part `keyring`. Without a named tool, setup does `keyring` and the tools whose
-program is on PATH or in ~/.local/bin. If pip were told to run a program that it does not find, it
+Every tool needs the part `keyring`. `shell` is no tool, and only done by its name. Without a named
+tool, setup does `keyring` and the tools whose program is on PATH or in ~/.local/bin. If pip were told to run a program that it does not find, it
 would ask no keyring at all, so it is left out then if ~/.local/bin is not on PATH.
 """
 
@@ -13,7 +13,8 @@ import sys
 
 from tokenward.errors import CommandError
 from tokenward.settings import directories
-from tokenward.setup import keyring_part, settings_parts
+from tokenward.setup import keyring_part, settings_parts, shell_part
+from tokenward.suggestions import closest
 from tokenward_protocol import places
 
 TYPE_CHECKING = False
@@ -34,11 +35,12 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "devpi": ("keyring",),
     "hatch": ("keyring", "pypirc"),
     "flit": ("keyring", "pypirc"),
+    "shell": ("shell",),
 }
 """Every tool, and its parts in the order in which they are written."""
 
 
-PARTS = ("keyring", "uv", "pip", "pypirc")
+PARTS = ("keyring", "uv", "pip", "pypirc", "shell")
 
 
 def parts_for(tools: Sequence[str], environ: Mapping[str, str]) -> list[str]:
@@ -68,12 +70,18 @@ def _check(tools: Sequence[str]) -> None:
         if tool == "maturin":
             raise CommandError("The tool maturin asks no keyring.", "`auth exec -- maturin upload`")
         if tool not in TOOLS:
-            raise CommandError("The tool is not known.", f"known: {', '.join(TOOLS)}")
+            near = closest(tool, TOOLS)
+            hint = f"{f'did you mean {near}? ' if near else ''}known: {', '.join(TOOLS)}"
+            raise CommandError("The tool is not known.", hint)
 
 
 def _there(environ: Mapping[str, str]) -> list[str]:
     path, programs = environ.get("PATH", ""), _programs(environ)
-    found = [tool for tool in TOOLS if shutil.which(tool, path=f"{path}{os.pathsep}{programs}")]
+    found = [
+        tool
+        for tool in TOOLS
+        if tool != "shell" and shutil.which(tool, path=f"{path}{os.pathsep}{programs}")
+    ]
     if programs not in path.split(os.pathsep):
         found = [tool for tool in found if "pip" not in TOOLS[tool]]
     return ["keyring", *found]
@@ -98,6 +106,8 @@ def steps(
         yield settings_parts.pip_edit(settings_parts.pip_conf(sys.platform, config, home))
     if "pypirc" in parts:
         yield settings_parts.pypirc_edit(home, accounts)
+    if "shell" in parts:
+        yield from shell_part.steps(environ, home)
 
 
 def program_problem(environ: Mapping[str, str]) -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ import sys
 
 from tokenward.errors import CommandError, HelpShown, sayable
 from tokenward.ui.formatting import join_words
-from tokenward.ui.terminal import COLORS
+from tokenward.ui.terminal import COLORS, width_of_terminal
 from tokenward_protocol import VERSION
 from tokenward_protocol.messages import PROVIDERS
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 FORMATS = ("text", "json")
+
+_WIDEST = 100
+"""Columns of a help, however wide the terminal is."""
 
 _GIVEN = " given"
 """The attribute of the namespace that lists the options that were read."""
@@ -81,7 +84,7 @@ class Parser(argparse.ArgumentParser):
             add_choice("--format", FORMATS, "text", "output format")
         self.set_defaults(format="text")
         add_choice("--color", COLORS, "auto", "colour of messages")
-        add("--version", action=_ShowHelp, nargs=0, help="print the version")
+        add("-V", "--version", action=_ShowHelp, nargs=0, help="print the version")
         add("-h", "--help", action=_ShowHelp, nargs=0, help="print this help")
 
     def examples(self, *lines: str) -> None:
@@ -150,15 +153,24 @@ class Parser(argparse.ArgumentParser):
         """Parse. Raises CommandError, or HelpShown for help and version."""
         arguments, extra = self.parse_known_args(argv)
         for word in extra:
-            if word.startswith("--") and word != "--":
-                option = word.partition("=")[0]
-                shown = f"option `{option}`" if sayable(option) else "such option"
-                raise self._usage_error(f"There is no {shown}.")
             if word.startswith("-") and word not in {"-", "--"}:
-                raise self._usage_error(f"There is no option `{word[:2]}`.")
+                raise self._unknown_option_error(word)
         if [word for word in extra if word != "--"]:
             raise self._usage_error(f"`{self.prog}` got too many arguments.")
         return arguments
+
+    def _unknown_option_error(self, word: str) -> CommandError:
+        """Return the error for an option that this command does not have."""
+        from tokenward.suggestions import SERVICE_OPTIONS, option_for
+
+        option = word.partition("=")[0] if word.startswith("--") else word[:2]
+        quoted = f"option `{option}`" if sayable(option) else "such option"
+        hint = f"`{self.prog} --help`"
+        if near := option_for(option, self._option_string_actions):
+            hint = f"did you mean `{near}`?"
+        elif option in SERVICE_OPTIONS and "[SERVICE]" in str(self.usage):
+            hint = f"the index stands alone, as in `{self.prog} testpypi`"
+        return CommandError(f"There is no {quoted}.", hint)
 
     def error(self, message: str) -> NoReturn:
         """Raise an error of argparse as a CommandError."""
@@ -170,7 +182,8 @@ class Parser(argparse.ArgumentParser):
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=32, width=100)
+        width = min(width_of_terminal(sys.stdout) or _WIDEST + 2, _WIDEST + 2) - 2
+        super().__init__(prog, max_help_position=32, width=width)
 
 
 def _sentence(message: str) -> str:
@@ -212,8 +225,10 @@ def lifetime(text: str) -> int:
 
     try:
         return durations.parse_seconds(text)
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(f"has a wrong value: {wrong}".rstrip(".")) from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            "is not a length of time above zero, such as 90m, 8h, 7d or 1h30m"
+        ) from None
 
 
 def user_id(text: str) -> int:

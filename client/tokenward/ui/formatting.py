@@ -13,7 +13,10 @@ from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+
+    Part = str | tuple[str, str]
+    """A text, or a text with its style: `bold`, `dim`, `red`, `yellow` or `cyan`."""
 
 _UNITS = (
     (86400 * 365, "year"),
@@ -44,17 +47,85 @@ def display_width(text: str) -> int:
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def text_of(part: Part) -> str:
+    """Return the escaped text of a part."""
+    return escape(part if isinstance(part, str) else part[0])
+
+
+def columns(rows: Sequence[Sequence[Part]]) -> list[list[Part]]:
     """Lay out rows of equal length in columns, with two blanks between and none at the end."""
-    rows = [[escape(cell) for cell in row] for row in rows]
-    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell + " " * (wide - display_width(cell))
-            for cell, wide in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
+    widths = [
+        max(display_width(text_of(cell)) for cell in cells) for cells in zip(*rows, strict=True)
     ]
+    lines: list[list[Part]] = []
+    for row in rows:
+        line: list[Part] = []
+        for cell, wide in zip(row, widths, strict=True):
+            line += [cell, " " * (wide - display_width(text_of(cell)) + 2)]
+        while line and not text_of(line[-1]).strip():
+            line.pop()
+        lines.append(line)
+    return lines
+
+
+def width_of(line: Sequence[Part]) -> int:
+    """Return how many columns a line takes on a terminal."""
+    return sum(display_width(text_of(part)) for part in line)
+
+
+def fit(line: list[Part], width: int) -> list[list[Part]]:
+    """Break the last part of a line that is wider than `width`, below itself where there is room."""
+    if width_of(line) <= width:
+        return [line]
+    *head, last = line
+    start = width_of(head)
+    if start > width // 2:
+        head, last, start = [], "".join(map(text_of, line)), 0
+    texts = wrap(text_of(last), width - (start or 2))
+    parts: list[Part] = [*texts] if isinstance(last, str) else [(text, last[1]) for text in texts]
+    fitted: list[list[Part]] = [[*head, parts[0]]]
+    fitted.extend([" " * (start or 2), part] for part in parts[1:])
+    return fitted
+
+
+def stack(row: Sequence[Part], width: int) -> list[list[Part]]:
+    """Lay out a row that is too wide for a terminal: the first cell, and the others below it."""
+    first, *others = row
+    rest = ", ".join(text for cell in others if (text := text_of(cell)))
+    stacked: list[list[Part]] = [[first]]
+    stacked.extend([f"    {line}"] for line in wrap(rest, width - 4) if line)
+    return stacked
+
+
+def wrap(text: str, width: int, indent: str = "") -> list[str]:
+    """Break a text at blanks into lines of `width` columns; all but the first are indented.
+
+    A word that is wider stays whole, and so does what stands in backquotes: it is copied.
+    """
+    words: list[str] = []
+    for word in text.split(" "):
+        if words and words[-1].count("`") % 2:
+            words[-1] += f" {word}"
+        else:
+            words.append(word)
+    lines = [words[0]]
+    for word in words[1:]:
+        if display_width(lines[-1]) + 1 + display_width(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(indent + word)
+    return lines
+
+
+def short_ago_text(moment: int | None, now: float) -> str:
+    """Write how long ago a moment was, for a column: "7 min ago", "3 h ago", "12 days ago"."""
+    text = ago_text(moment, now)
+    for long, short in _SHORT:
+        text = text.replace(long, short)
+    return text
+
+
+_SHORT = ((" minutes", " min"), (" minute", " min"), (" hours", " h"), (" hour", " h"))
 
 
 def span_text(seconds: float) -> str:
@@ -88,11 +159,6 @@ def count_of(number: int, thing: str) -> str:
 def join_words(things: Sequence[str]) -> str:
     """Write several things as in a sentence: "a", "a and b", "a, b and c"."""
     return "".join(things) if len(things) < 2 else f"{', '.join(things[:-1])} and {things[-1]}"
-
-
-def quote_words(things: Iterable[str]) -> str:
-    """Write several names as in a sentence, each in backquotes."""
-    return join_words([f"`{thing}`" for thing in things])
 
 
 def credential_text(username: str, service: str) -> str:

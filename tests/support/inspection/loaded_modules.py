@@ -114,6 +114,8 @@ COMMANDS = {
         },
         "status": {
             "tokenward.commands.status",
+            "tokenward.credentials",
+            "tokenward.credentials.listing",  # its first line says what is stored
             "tokenward.files.atomic_write",
             "tokenward.files.user_files",
             "tokenward.setup",

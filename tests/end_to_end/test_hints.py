@@ -1,0 +1,153 @@
+"""A hint helps: its command is run as it stands there, and then the first command succeeds."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.auth_commands import PROGRAMS
+from support.macaroons import token_of
+from support.terminal import Typist
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
+    from support.home import Home
+
+URL = "https://pypi.example/"
+
+
+def command_of(told: str) -> str:
+    """Return the command in the hint of an error."""
+    (hint,) = re.findall("(?m)^hint: (.*)$", told)
+    return str(re.findall("`([^`]+)`", hint)[0])
+
+
+def follow(home: Home, told: str, *more: str, stdin: str = "") -> CompletedProcess[str]:
+    """Run the command of a hint."""
+    words = [*shlex.split(command_of(told)), *more]
+    program = PROGRAMS / "auth" if words[0] == "auth" else words[0]
+    return home.run(program, *words[1:], stdin=stdin)
+
+
+def test_nothing_stored_leads_to_the_login(home: Home) -> None:
+    told = home.refused("token", "testpypi")
+    token = token_of("test.pypi.org")
+    assert follow(home, told, "--token", "-", stdin=token).returncode == 0
+    assert home.done("token", "testpypi") == f"{token}\n"
+
+
+def test_a_token_of_the_other_index_leads_to_where_it_belongs(home: Home) -> None:
+    token = token_of("test.pypi.org")
+    told = home.refused("login", "--token", "-", stdin=token)
+    assert follow(home, told, "--token", "-", stdin=token).returncode == 0
+    assert home.done("token", "testpypi") == f"{token}\n"
+
+
+@pytest.mark.parametrize(
+    "command", [["token", URL], ["login", URL, "-u", "bob", "--password", "x"]]
+)
+def test_a_lock_leads_to_the_unlocking(home: Home, command: list[str]) -> None:
+    home.log_in(URL, "s3cret")
+    home.done("lock")
+    assert follow(home, home.refused(*command)).returncode == 0
+    home.done(*command)
+
+
+def test_an_agent_that_may_not_be_started_leads_to_its_start(home: Home) -> None:
+    home.environment["TOKENWARD_NO_AUTOSTART"] = "1"
+    told = home.refused("list")
+    assert follow(home, told).returncode == 0
+    home.done("list")
+
+
+def test_a_directory_that_is_open_to_others_leads_to_its_mode(home: Home) -> None:
+    home.log_in(URL, "s3cret")
+    home.done("agent", "stop")
+    (home.path / ".local/share/tokenward").chmod(0o755)
+    for command in ("token", URL), ("unlock",):
+        told = home.refused(*command)
+        assert command_of(told).startswith("chmod 700 ")
+    assert follow(home, told).returncode == 0
+    assert home.done("token", URL) == "s3cret\n"
+
+
+def test_a_file_of_a_passphrase_that_others_can_read_leads_to_its_mode(home: Home) -> None:
+    phrase = home.path / "phrase"
+    phrase.write_text("phrase\n")
+    phrase.chmod(0o644)
+    home.environment["TOKENWARD_PASSPHRASE_FILE"] = str(phrase)
+    told = home.refused("login", URL, "-u", "alice", "--password", "s3cret")
+    assert follow(home, told).returncode == 0
+    home.log_in(URL, "s3cret")
+
+
+@pytest.fixture
+def closed(home: Home) -> Home:
+    """A home whose vault opens by the passphrase `phrase`, which nothing gives."""
+    (home.path / "phrase").write_text("phrase\n")
+    (home.path / "phrase").chmod(0o600)
+    home.log_in(URL, "s3cret", TOKENWARD_PASSPHRASE_FILE=str(home.path / "phrase"))
+    home.done("agent", "restart")
+    return home
+
+
+def test_an_unlock_without_a_terminal_does_not_lead_to_itself(closed: Home) -> None:
+    told = closed.refused("unlock")
+    assert "no terminal" in told
+    assert "`auth unlock`" not in told
+    assert "TOKENWARD_PASSPHRASE_FILE" in told
+    closed.done("unlock", TOKENWARD_PASSPHRASE_FILE=str(closed.path / "phrase"))
+
+
+def test_a_wrong_passphrase_of_a_file_names_the_file(closed: Home) -> None:
+    wrong = closed.path / "wrong"
+    wrong.write_text("wrong\n")
+    wrong.chmod(0o600)
+    told = closed.refused("unlock", TOKENWARD_PASSPHRASE_FILE=str(wrong))
+    assert f"{wrong} (TOKENWARD_PASSPHRASE_FILE) does not open the vault." in told
+    assert "`auth unlock`" not in told
+
+
+def test_a_closed_vault_leads_to_a_command_that_asks_on_a_terminal(closed: Home) -> None:
+    assert command_of(closed.refused("token", URL)) == "auth unlock"
+    Typist(closed, "unlock").answers_unseen("Passphrase:", "phrase").leaves(0)
+    assert closed.done("token", URL) == "s3cret\n"
+
+
+@pytest.mark.parametrize("wrong", ["lsit", "ls", "whoami", "agent strat", "hepl"])
+def test_a_mistyped_command_leads_to_one_that_runs(home: Home, wrong: str) -> None:
+    assert follow(home, home.refused(*wrong.split())).returncode == 0
+
+
+def test_a_broken_pypirc_says_how_its_line_should_be(home: Home) -> None:
+    (home.path / ".pypirc").write_text("[pypi]\nusername\n")
+    told = home.refused("token", "--format", "json")
+    assert ".pypirc is malformed in line 2.\nhint: a line is a heading in [brackets]" in told
+
+
+def test_removing_everything_is_asked_on_a_terminal(home: Home) -> None:
+    home.log_in(URL, "s3cret")
+    home.log_in(URL, "another", username="bob")
+    shown = (
+        Typist(home, "logout", "--all").answers("Remove these 2 credentials? [y/N]", "").leaves(2)
+    )
+    assert f"The password of bob for {URL}." in shown
+    assert "Nothing was removed." in shown
+    assert len(home.answer("list")["credentials"]) == 2
+    Typist(home, "logout", URL, "--all").answers("Remove these 2 credentials? [y/N]", "y").leaves(0)
+    assert home.answer("list")["credentials"] == []
+
+
+def test_a_script_removes_everything_without_a_question(home: Home) -> None:
+    home.log_in(URL, "s3cret")
+    assert "[y/N]" not in Typist(home, "logout", "--all", "--yes").leaves(0)
+    home.log_in(URL, "s3cret")
+    home.done("logout", "--all")
+
+
+def test_there_is_no_question_where_nothing_is_stored(home: Home) -> None:
+    assert "Nothing is stored" in Typist(home, "logout", "--all").leaves(2)
