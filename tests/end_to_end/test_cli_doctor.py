@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -47,8 +48,19 @@ def test_a_home_in_order_has_no_problem(home: Home) -> None:
         assert {one["state"] for one in found[check]} == {"ok"}, found[check]
     assert found["vaults"][0]["hint"] == "`auth passphrase set`"
     text = home.done("doctor")
-    assert "ok       agent: The agent" in text
-    assert "hint: `auth passphrase set`" in text
+    assert "fix: `auth passphrase set`" in text
+    assert "agent: The agent" not in text
+    assert "ok       agent: The agent" in home.done("doctor", "-v")
+
+
+def test_the_numbers_come_first_and_problems_before_warnings(home: Home) -> None:
+    login(home)
+    (Path(home.done("dir").strip()) / "disabled.vault").chmod(0o644)
+    lines = home.auth("doctor").stdout.splitlines()
+    assert re.match(r"1 problem, \d warnings, \d+ checks passed$", lines[0])
+    words = [line.split()[0] for line in lines if line[:1].strip()][1:-1]
+    assert words == sorted(words)
+    assert words[0] == "PROBLEM"
 
 
 def test_before_the_first_login_there_is_no_problem_either(home: Home) -> None:

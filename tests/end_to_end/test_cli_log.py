@@ -168,7 +168,7 @@ def test_following_shows_what_comes_until_ctrl_c(home: Home) -> None:
     login(home)
     person = Typist(home, "log", "--follow").sees("login").sees("done")
     home.done("token", URL)
-    person.sees("fetch").sees("given")
+    person.sees("auth: printed").sees("given")
     person.types("\x03").leaves(0)
 
 
@@ -226,7 +226,7 @@ def test_what_was_pushed_out_of_the_log_is_said(home: Home) -> None:
         said = home.said(*command)
         assert "The log goes back to " in said
         assert f"{told['gone']} lines before that were removed to make room." in said
-    assert "were removed to make room" in home.auth("doctor").stdout
+    assert "were removed to make room" in home.auth("doctor", "-v").stdout
 
 
 def test_what_lies_among_the_files_of_the_log_is_said(home: Home) -> None:

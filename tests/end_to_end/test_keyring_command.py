@@ -123,7 +123,6 @@ FOREIGN = [
     ("get", URL, "alice", "--mode", "other"),
     ("set", "mail", "me"),
     ("del", "mail", "me"),
-    ("--help",),
     (),
 ]
 
@@ -133,7 +132,23 @@ def test_what_is_not_here_ends_quietly_where_there_is_no_other_keyring(
     alice: Keyring, words: tuple[str, ...]
 ) -> None:
     found = alice(*words)
-    assert (found.returncode, found.stdout, found.stderr) == (1, "", "")
+    assert (found.returncode, found.stdout) == (1, "")
+    assert (found.stderr == "") is bool({"get", "set", "del"} & set(words))
+
+
+@pytest.mark.parametrize("words", [("diagnose",), ("--list-backends",), ()], ids=" ".join)
+def test_a_word_that_no_keyring_answers_is_told_what_this_one_does(
+    alice: Keyring, words: tuple[str, ...]
+) -> None:
+    found = alice(*words)
+    assert found.stderr.startswith("This is the keyring of tokenward")
+    assert "keyring get " in found.stderr
+
+
+def test_help_without_another_keyring_is_data(alice: Keyring) -> None:
+    found = alice("--help")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "keyring get " in found.stdout
 
 
 @pytest.mark.parametrize("words", MISSES + FOREIGN, ids=" ".join)

@@ -74,9 +74,10 @@ says='This is the keyring of tokenward, which answers for package indexes:
 
 It runs the next keyring on PATH for everything else, and there is none.
 `auth list` shows what is stored, and `auth doctor` tests whether tools find it.'
-case $1 in
-    get | set | del) exit 1 ;;
-    --help | -h) printf '%s\\n' "$says" ;;
+IFS=' '
+case " $* " in
+    *" get "* | *" set "* | *" del "*) exit 1 ;;
+    " --help " | " -h ") printf '%s\\n' "$says" ;;
     *) printf '%s\\n' "$says" >&2 && exit 1 ;;
 esac
 """
