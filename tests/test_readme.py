@@ -79,3 +79,9 @@ def test_every_decision_record_is_in_the_index() -> None:
     folder = ROOT / "docs" / "adr"
     index = set(LINK.findall((folder / "README.md").read_text()))
     assert {path.name for path in folder.glob("[0-9]*.md")} == index
+
+
+def test_every_page_is_in_the_list_of_pages() -> None:
+    folder = ROOT / "docs"
+    listed = set(LINK.findall((folder / "README.md").read_text()))
+    assert {path.name for path in folder.glob("*.md")} - {"README.md"} <= listed

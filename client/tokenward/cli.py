@@ -46,6 +46,7 @@ GROUPS = {
     "set up": {
         "setup": "make the installed tools use tokenward, or undo that",
         "completion": "print a shell's completion of this command",
+        "uninstall": "take back everything that tokenward wrote",
         "status": "show whether it is unlocked, and what protects it",
         "doctor": "find problems on this machine, and say what helps",
         "dir": "print the directory of the vaults",

@@ -35,7 +35,7 @@ def test_a_damaged_vault_says_what_helps_and_that_helps(home: Home) -> None:
     assert told.returncode == 2
     assert f"error: {vault(home)} cannot be read: it is empty." in told.stderr
     assert "hint: `auth restore --previous` restores the previous generation" in told.stderr
-    assert f"disabled: {vault(home)} cannot be read" in home.done("status")
+    assert f"file vault (broken): {vault(home)} cannot be read" in home.done("status")
 
     told = home.auth("restore", "--previous")
     assert told.returncode == 0, told

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from support.home import Home
 
 URL = "https://a.example/"
-UNSEEN = "hint: `auth unlock`\nok       policy"
+UNSEEN = "no vault is open.\n         fix: `auth unlock`"
 """Where `auth doctor` says that the log could not be verified."""
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
 

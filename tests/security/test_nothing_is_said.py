@@ -92,6 +92,7 @@ GOOD: dict[str, list[list[str]]] = {
         ["--stop", "--format", "json"],
     ],
     "setup": [[], ["flit", "--format", "json"], ["--undo"]],
+    "completion": [["bash"]],
     "doctor": [[], ["--format", "json"]],
     "log": [
         [],
@@ -100,6 +101,7 @@ GOOD: dict[str, list[list[str]]] = {
         ["--service", f"https://x:{MARK}@index.example/"],
     ],
     "helper": [["--protocol", "bazel", "get"]],
+    "uninstall": [["--keep-credentials", "--yes"], ["--yes", "--format", "json"]],
 }
 GOOD_STDIN = {"helper": json.dumps({"uri": URL})}
 BAD: dict[str, list[list[str]]] = {

@@ -137,7 +137,7 @@ def without_us(stages: Stages) -> Callable[[Flow, str | None], End]:
     return run
 
 
-OURS = re.compile(r"(?:(?<=\n)[<*| ]+)?tokenward: (?:The vault of|No agent of).*\n?")
+OURS = re.compile(r"(?:(?<=\n)[<*| ]+)?tokenward: (?:The (?:file|keyring) vault|No agent of).*\n?")
 """What is said once; build shows what its own children say in its own way."""
 
 

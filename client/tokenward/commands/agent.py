@@ -230,13 +230,19 @@ def _install(session: Session) -> None:
     session.write_json({"manager": manager.name, "installed": True, "written": written, "pid": pid})
 
 
+def end_everywhere(session: Session) -> list[str]:
+    """Stop the agent, and keep the service manager from starting it; return the removed paths."""
+    _say_ended(_end(session)[1], session)
+    manager = services.find_manager(session.environ)
+    return manager.uninstall() if manager is not None and manager.service() is not None else []
+
+
 def _uninstall(session: Session) -> None:
     """Undo all of `_install`; then the agent is started on demand again."""
     manager = services.find_manager(session.environ)
     removed: list[str] = []
     if manager is not None and manager.service() is not None:
-        _say_ended(_end(session)[1], session)
-        removed = manager.uninstall()
+        removed = end_everywhere(session)
     if removed:
         session.terminal.say(f"Removed {join_words(removed)}.")
     else:

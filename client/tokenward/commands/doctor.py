@@ -12,13 +12,17 @@ import sysconfig
 from time import time
 
 from tokenward.checks import OK, PROBLEM, WARNING, agent, machine, ok, problem, tools, warning
+from tokenward.commands.setup import known_accounts
 from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError
 from tokenward.settings import directories
+from tokenward.setup import journal
+from tokenward.setup.pending import TOOLS_OF, pending_parts
+from tokenward.setup.program import upgrade_command
 from tokenward.sources import gather
 from tokenward.transport.connect import AgentError, AgentUnreachable
 from tokenward.transport.connection import session_variables
-from tokenward.ui.formatting import count_of
+from tokenward.ui.formatting import count_of, join_words
 from tokenward_os.files import uid
 from tokenward_protocol import VERSION
 
@@ -99,12 +103,30 @@ def _examine(session: Session) -> Iterator[Finding]:
         yield from agent.token_findings(list_all(session.ask_once)[0], time())
     yield from _machine()
     yield from tools.tool_findings(session.environ)
+    yield from _setup(session)
     home = directories.home(session.environ)
     try:
         known = gather(session.settings, session.environ, home)
         yield from tools.plaintext_findings(session.environ, home, known)
     except CommandError as error:  # one of the user's own settings files
         yield problem("settings", str(error), error.hint or "correct the file")
+
+
+def _setup(session: Session) -> Iterator[Finding]:
+    """Report what `auth setup` would write now, if it was ever run."""
+    if sys.platform == "win32" or not journal.parts(directories.state(session.environ)):
+        return
+    try:
+        found = pending_parts(session.environ, known_accounts(session))
+    except CommandError:  # tool_findings names the file
+        return
+    if found:
+        names = join_words([TOOLS_OF[part] for part in found])
+        yield warning(
+            "tools",
+            f"A tool or an account is new since `auth setup`, which would change something for {names}.",
+            "`auth setup`; with `--dry-run` it says what that is",
+        )
 
 
 def _directories(session: Session) -> Iterator[Finding]:
@@ -122,6 +144,11 @@ def _agent(status: dict[str, Any]) -> Iterator[Finding]:
     pid, version = int(status["pid"]), status["version"]
     if version == VERSION:
         yield ok("agent", f"The agent {version} answers (pid {pid}).")
+        upgrade = upgrade_command(sys.prefix, sys.executable)
+        yield ok(
+            "version",
+            f"This is tokenward {VERSION}; `{upgrade}`, then `auth agent restart`, upgrades it.",
+        )
     else:
         yield warning(
             "agent", f"The agent is {version}, this command {VERSION}.", "`auth agent restart`"

@@ -65,11 +65,18 @@ def run(arguments: Namespace, session: Session) -> None:
 
 
 def _undo(session: Session, chosen: list[str], outcome: SetupOutcome) -> None:
+    undo_parts(session, chosen, outcome)
+    _tell_undone(session, outcome)
+
+
+def undo_parts(session: Session, chosen: list[str], outcome: SetupOutcome) -> None:
+    """Undo these parts, and warn of what had to stay."""
     state = directories.state(session.environ)
     if is_there(state):
         with lock(state) as journal:
             work.undo(chosen, journal, outcome)
-    _tell_undone(session, outcome)
+    for error in outcome.refused.values():
+        session.terminal.warn(str(error), error.hint)
 
 
 def _set_up(
@@ -208,7 +215,5 @@ def _tell_undone(session: Session, outcome: SetupOutcome) -> None:
         terminal.say(f"Removed the lines of `auth setup` from {path}.")
     for path in outcome.removed:
         terminal.say(f"Removed {path}.")
-    for error in outcome.refused.values():
-        terminal.warn(str(error), error.hint)
     if not (outcome.written or outcome.removed or outcome.refused):
         terminal.say("There is nothing to undo.")

@@ -61,7 +61,7 @@ def run(_arguments: Namespace, session: Session) -> None:
         lines += ["", *status_lines(header, time())]
     else:
         lines += _indented(_summary(header, parts, time()))
-        lines += ["", "Paths and each protection: auth status -v"]
+        lines += ["", "Paths, each protection: auth status -v"]
     session.terminal.lines(lines)
 
 
@@ -134,7 +134,11 @@ def _summary(header: dict[str, Any], parts: list[str], now: float) -> list[tuple
     started = _moment(header["started"], now)
     rows = [
         ("tools", _tools(parts)),
-        *(("vault", _vault_text(vault)) for vault in header["vaults"] if vault["slots"]),
+        *(
+            ("vault", _vault_text(vault))
+            for vault in header["vaults"]
+            if vault["slots"] or vault["note"]
+        ),
         ("locks", summarize_locks(header["locks"], now) if header.get("locks") else ""),
         ("policy", summarize_policy(header["policy"])),
         ("agent", f"{version}{skew}, pid {header['pid']}, since {started}"),
@@ -161,8 +165,8 @@ def _moment(moment: int, now: float) -> str:
 
 
 def _vault_text(vault: dict[str, Any]) -> str:
-    note = f"; {vault['note']}" if vault["note"] else ""
-    return f"{vault_name(vault['provider'])} ({vault['state']}), {_openers(vault)}{note}"
+    details = "; ".join(filter(None, (_openers(vault), str(vault["note"] or "").rstrip("."))))
+    return f"{vault_name(vault['provider'])} ({vault['state']}): {details}"
 
 
 def _openers(vault: dict[str, Any]) -> str:

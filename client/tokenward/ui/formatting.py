@@ -79,7 +79,7 @@ def fit(line: list[Part], width: int) -> list[list[Part]]:
         return [line]
     *head, last = line
     start = width_of(head)
-    if start > width // 2:
+    if start > width * 2 // 3:
         head, last, start = [], "".join(map(text_of, line)), 0
     texts = wrap(text_of(last), width - (start or 2))
     parts: list[Part] = [*texts] if isinstance(last, str) else [(text, last[1]) for text in texts]

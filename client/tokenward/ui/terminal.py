@@ -112,7 +112,8 @@ class Terminal:
             return
         whole = escape(f"{label} {text}" if label else text)
         width = width_of_terminal(sys.stderr)
-        lines = wrap(whole, width, " " * (len(label) + 1)) if width else [whole]
+        indent = " " * (len(label) + 1 if label else 2)
+        lines = wrap(whole, width, indent) if width else [whole]
         if label:
             lines[0] = self._paint(sys.stderr, (label, style)) + lines[0][len(label) :]
         try:

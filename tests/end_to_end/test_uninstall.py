@@ -1,0 +1,113 @@
+"""`auth uninstall` leaves a home as it was before the first command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.inspection.processes import is_running
+from support.terminal import Typist
+from tokenward.setup.program import removal_command, upgrade_command
+
+if TYPE_CHECKING:
+    from support.home import Home
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="`auth setup` is not for Windows")
+
+URL = "https://h.example/"
+
+
+def everything(home: Home) -> dict[str, str]:
+    """Return every file and folder in a home, with the text of the files."""
+    return {
+        str(path.relative_to(home.path)): path.read_text("utf-8", "replace")
+        if path.is_file()
+        else ""
+        for path in home.path.rglob("*")
+    }
+
+
+@pytest.fixture
+def used(home: Home) -> tuple[Home, dict[str, str]]:
+    """A home in which everything was used, and what was in it before."""
+    (home.path / ".pypirc").write_text("[pypi]\nusername = me\n")
+    (home.path / "run/tokenward").mkdir(mode=0o700)
+    before = everything(home)
+    home.log_in(URL, "s3cret")
+    home.log_in(URL, "replaced")
+    home.auth("setup", "keyring", "uv", "pip", "shell", "--yes")
+    home.done("token", URL)
+    return home, before
+
+
+def test_nothing_remains_of_it(used: tuple[Home, dict[str, str]]) -> None:
+    home, before = used
+    pid = home.agent_pid()
+    assert pid is not None
+    told = home.said("uninstall", "--yes")
+    assert everything(home) == before
+    assert not is_running(pid)
+    assert "until they are revoked" in told
+    assert "pip uninstall tokenward" in told
+
+
+def test_it_asks_first_and_a_no_changes_nothing(used: tuple[Home, dict[str, str]]) -> None:
+    home, _ = used
+    shown = Typist(home, "uninstall").answers("Remove all of this? [y/N]", "").leaves(2)
+    assert "It removes 1 credential in " in shown
+    assert "`auth export FILE`" in shown
+    assert home.done("token", URL) == "replaced\n"
+
+
+def test_without_a_terminal_it_needs_a_yes(used: tuple[Home, dict[str, str]]) -> None:
+    home, _ = used
+    assert "`auth uninstall --yes`" in home.refused("uninstall")
+    assert home.done("token", URL) == "replaced\n"
+
+
+def test_credentials_can_stay(used: tuple[Home, dict[str, str]]) -> None:
+    home, _ = used
+    home.done("uninstall", "--keep-credentials", "--yes")
+    assert not (home.path / ".local/bin/keyring").exists()
+    assert home.done("token", URL) == "replaced\n"
+
+
+def test_what_is_not_ours_stays_and_is_named(used: tuple[Home, dict[str, str]]) -> None:
+    home, _ = used
+    config = home.path / ".config/tokenward/config.toml"
+    config.parent.mkdir()
+    config.write_text("")
+    own = Path(home.done("dir").strip()) / "notes.txt"
+    own.write_text("mine")
+    kept = home.answer("uninstall", "--yes")["kept"]
+    assert str(config) in kept
+    assert str(own.parent) in kept
+    assert own.read_text() == "mine"
+    assert [path.name for path in own.parent.iterdir()] == ["notes.txt"]
+
+
+def test_another_credentials_directory_stays(used: tuple[Home, dict[str, str]]) -> None:
+    home, _ = used
+    second = str(home.path / "second")
+    home.log_in(URL, "of the second", TOKENWARD_DIR=second)
+    home.done("agent", "stop", TOKENWARD_DIR=second)
+    home.done("uninstall", "--yes")
+    assert home.done("token", URL, TOKENWARD_DIR=second) == "of the second\n"
+    home.done("agent", "stop", TOKENWARD_DIR=second)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "upgrade", "removal"),
+    [
+        ("/home/a/.local/share/uv/tools/tokenward", "uv tool upgrade", "uv tool uninstall"),
+        ("/home/a/.local/share/pipx/venvs/tokenward", "pipx upgrade", "pipx uninstall"),
+        ("/usr/lib/tokenward", "sudo apt upgrade", "sudo apt remove"),
+        ("/home/a/venv", "/p -m pip install --upgrade", "/p -m pip uninstall"),
+    ],
+)
+def test_the_installer_is_known_by_its_folder(prefix: str, upgrade: str, removal: str) -> None:
+    assert upgrade_command(prefix, "/p") == f"{upgrade} tokenward"
+    assert removal_command(prefix, "/p") == f"{removal} tokenward"
