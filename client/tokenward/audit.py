@@ -172,12 +172,12 @@ def row(line: Line) -> tuple[str, ...]:
 def brief_row(line: Line) -> tuple[Part, ...]:
     """Return a line as a terminal shows it below its day: time, who did what, index, projects, decision."""
     _, _, _, service, projects, decision = row(line)
-    text: Part = decision
+    text: Part = decision.removeprefix("given for ")
     if str(line.get("decision")) == "refused":
         text = (decision.replace("refused", "REFUSED", 1), "red")
     index = service.removeprefix("https://").removeprefix("http://").replace("/ (", " (")
     moment = _local(line["time"])
-    return f"  {moment:%H:%M:%S}", _deed(line), index.rstrip("/"), projects, text
+    return f"{moment:%H:%M:%S}", _deed(line), index.rstrip("/"), projects, text
 
 
 def day_of(line: Line, today: date) -> str:
