@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import files_with
 from support.runs import ACCOUNT, Index, Publisher
 from support.servers.http_server import basic
 from support.waiting import PATIENCE, until
@@ -85,8 +86,7 @@ def test_it_answers_no_other_request_while_the_run_goes_on(
         assert "No credential for" in other.stderr
         (user.home.path / "go").touch()
         run.communicate(timeout=PATIENCE)
-    data = [path.read_bytes() for path in user.home.path.rglob("*") if path.is_file()]
-    assert not any(ACCOUNT[1].encode() in each for each in data)
+    assert files_with(user.home.path, ACCOUNT[1]) == []
 
 
 def test_a_lock_ends_it_for_good(user: Publisher, variables: dict[str, str]) -> None:
