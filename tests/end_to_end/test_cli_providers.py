@@ -182,7 +182,7 @@ def test_without_a_keyring_the_fall_back_is_said_once(home: Home, bus: bool) -> 
         if bus:
             session.join(home.environment)
         told = home.said("login", "--token", TOKEN)
-        assert told.count("using the disabled provider.") == 1
+        assert told.count("credentials go into the file vault.") == 1
         assert ("no D-Bus session" in told) is not bus
         home.done("agent", "restart")
         told = home.said("login", URL, "--token", "t")
