@@ -94,7 +94,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "commands": {
             *("checks", "backup", "exec", "helpers", "indexes", "sources", "credentials"),
             *("session", "services", "setup", "audit", "settings", "transport"),
-            *("files", "keyring_program", "ui", "windows", "shipped", "light", "errors"),
+            *("files", "keyring_program", "ui", "windows", "clipboard", "shipped", "light"),
+            "errors",
         },
         "checks": {
             *("sources", "credentials", "services", "setup", "audit", "settings"),
@@ -128,6 +129,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             *("settings", "files", "keyring_program", "shipped", "suggestions", "light", "errors"),
         },
         "shipped": {"errors"},
+        "clipboard": {"light", "errors"},
         "hot": {"keyring_program", "ui"},
         "settings": {"files", "keyring_program", "suggestions", "light", "errors"},
         "transport": {"files", "windows", "light", "errors"},

@@ -327,3 +327,43 @@ def test_a_key_file_inside_of_what_is_copied_is_a_problem() -> None:
     ]
     assert states(agent.vault_copies(held, "/home/a/vaults", "/home/a/vaults-state/1")) == ["ok"]
     assert states(agent.vault_copies([vault("absent")], "/c", "/c/s")) == []
+
+
+# pip.
+
+
+def with_pip(prefix: Path, library: str, version: str) -> Path:
+    """Lay out an environment that has a pip."""
+    (prefix / "bin").mkdir(parents=True)
+    (prefix / "bin/pip").touch(mode=0o755)
+    (prefix / library / f"pip-{version}.dist-info").mkdir(parents=True)
+    return prefix
+
+
+@pytest.mark.parametrize(
+    ("library", "version", "told"),
+    [
+        ("lib/python3/dist-packages", "23.0.1", 1),
+        ("lib/python3.11/site-packages", "26.1", 1),
+        ("lib/python3.11/site-packages", "26.2", 0),
+        ("lib/python3.11/site-packages", "27.0", 0),
+        ("lib/python3.11/site-packages", "odd", 0),
+    ],
+)
+@pytest.mark.parametrize("variable", ["PATH", "VIRTUAL_ENV"])
+def test_a_pip_that_asks_for_no_user_name_is_named(
+    tmp_path: Path, library: str, version: str, told: int, variable: str
+) -> None:
+    prefix = with_pip(tmp_path / "an [env]", library, version)
+    environ = {variable: str(prefix / "bin" if variable == "PATH" else prefix)}
+    found = list(tools.pip_findings(environ, ["https://h.example/"]))
+    assert states(found) == ["warning"] * told
+    for one in found:
+        assert f"{prefix}/bin/pip is pip {version}," in one.message
+        assert "auth exec" in one.hint
+
+
+def test_an_old_pip_is_no_matter_where_only_pypi_is_stored(tmp_path: Path) -> None:
+    prefix = with_pip(tmp_path, "lib/python3/dist-packages", "23.0.1")
+    environ = {"PATH": str(prefix / "bin")}
+    assert not list(tools.pip_findings(environ, ["https://upload.pypi.org/legacy/", "mail"]))

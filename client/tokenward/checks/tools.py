@@ -11,9 +11,11 @@ backup has it.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
 import sys
+from glob import escape, glob
 
 from tokenward import sources
 from tokenward.checks import ok, problem, warning
@@ -27,10 +29,11 @@ from tokenward.setup.work import read_text
 from tokenward.sources.document import open_document
 from tokenward.ui.formatting import join_words
 from tokenward_os.files import open_to_others
+from tokenward_protocol.urls import PAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tokenward.checks import Finding
     from tokenward.sources.found import KnownIndexes
@@ -84,6 +87,45 @@ def _module(path: str, folder: str) -> Finding:
             CHECK, f"{module} is from another installation or version of tokenward.", "`auth setup`"
         )
     return ok(CHECK, f"{path} makes the keyring library ask tokenward.")
+
+
+ASKING_PIP = (26, 2)
+"""The first pip that asks a keyring for the user name of an index."""
+
+
+def pip_findings(environ: Mapping[str, str], stored: Iterable[str]) -> Iterator[Finding]:
+    """Report each pip at hand that asks for no user name, if an index of the `stored` needs that.
+
+    The version is read from the name of a folder; no pip is run.
+    """
+    if not any("://" in service and service not in PAGES for service in stored):
+        return
+    folders = [f"{environ['VIRTUAL_ENV']}/bin"] if environ.get("VIRTUAL_ENV") else []
+    folders += [folder for folder in environ.get("PATH", "").split(os.pathsep) if folder]
+    found = [f"{folder}/pip" for folder in folders if os.access(f"{folder}/pip", os.X_OK)]
+    for program in dict.fromkeys(found[:2]):
+        version = _pip_version(os.path.dirname(os.path.dirname(program)))
+        if version and tuple(map(int, version.split(".")[:2])) < ASKING_PIP:
+            yield warning(
+                CHECK,
+                f"{program} is pip {version}, which asks no keyring without a user name in the URL.",
+                f"`{program} install --upgrade pip`, or `auth exec --index URL -- pip install ...`",
+            )
+
+
+def _pip_version(prefix: str) -> str:
+    """Return the version of the pip that is installed in an environment, or ""."""
+    libraries = (
+        "lib/python3/dist-packages",
+        "lib/python3*/dist-packages",
+        "lib/python3*/site-packages",
+    )
+    for library in libraries:
+        for folder in sorted(glob(f"{escape(prefix)}/{library}/pip-*.dist-info")):
+            version = os.path.basename(folder).removeprefix("pip-").removesuffix(".dist-info")
+            if re.fullmatch(r"\d+\.\d+[.\w]*", version):
+                return version
+    return ""
 
 
 PLAIN_TEXT = "plain text"

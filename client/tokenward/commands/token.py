@@ -35,6 +35,7 @@ def describe(parser: Parser, _command: str) -> None:
         "--check",
         "ask the index whether it accepts the token, and print that instead of the secret",
     )
+    parser.add_flag("--copy", "put it into the clipboard instead, and clear that after 45 seconds")
     parser.examples(
         "auth token                              print the token for PyPI, and nothing else",
         "auth token https://h.example -u alice   alice's password there",
@@ -42,6 +43,7 @@ def describe(parser: Parser, _command: str) -> None:
         "auth token --project mine --ttl 15m     a token for one project and 15 minutes",
         "auth token --describe                   describe it, without the secret",
         "auth token --check                      ask PyPI whether it knows the token",
+        "auth token --copy                       for a form in the browser",
         "auth token -v                           show on stderr where it comes from",
     )
 
@@ -53,6 +55,12 @@ def run(arguments: Namespace, session: Session) -> None:
     username = secret_input.chosen_username(
         arguments.username, service.username, service.password, none=arguments.no_username
     )
+    if arguments.copy:
+        beside = {"--describe": arguments.describe, "--check": arguments.check}
+        exclude("--copy", beside, "`--copy` prints nothing")
+        from tokenward import clipboard
+
+        board = clipboard.find(session.environ)  # before a secret is fetched
     asked = read_restriction(
         arguments.project, arguments.ttl, otherwise=Restriction(whole=not arguments.check)
     )
@@ -77,6 +85,20 @@ def run(arguments: Namespace, session: Session) -> None:
     session.terminal.detail(found.origin)
     if arguments.check:
         _check(session, found, again)
+        return
+    if arguments.copy:
+        clipboard.copy(board, session.environ, found.secret)
+        session.terminal.say(
+            f"Copied the secret for {display(found.service)}, for {clipboard.SECONDS} seconds."
+        )
+        session.write_json(
+            {
+                "service": found.service,
+                "username": found.username,
+                "source": found.source,
+                "copied": True,
+            }
+        )
         return
     if not session.json:
         session.terminal.data(found.secret)

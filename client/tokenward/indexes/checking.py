@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from tokenward.errors import CommandError
 from tokenward.indexes.place import WAREHOUSE, endpoint_of, host
-from tokenward.indexes.web import Web
+from tokenward.indexes.web import Web, WebError
 from tokenward.settings.service_names import ANACONDA, DEVPI, GITLAB
 from tokenward.transport.connect import AgentError
 from tokenward_protocol.urls import display
@@ -165,9 +165,13 @@ def ask_verdict(
 
 def require_accepted(session: Session, key: str, username: str, secret: str) -> str:
     """Report the result of a check, and return its state. Raises CommandError if it is refused."""
-    found, web = ask_verdict(session, key, username, secret)
+    without = "nothing was stored; without `--check` it would be"
+    try:
+        found, web = ask_verdict(session, key, username, secret)
+    except WebError as failed:
+        raise WebError(str(failed), without) from None
     if found.state == REFUSED:
-        raise CommandError(found.message, "nothing was stored; without `--check` it would be")
+        raise CommandError(found.message, without)
     tell_clock(session, key, web)
     for sentence in filter(None, (found.message, found.unproven)):
         session.terminal.say(sentence)

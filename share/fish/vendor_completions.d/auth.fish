@@ -160,6 +160,7 @@ complete -c auth -n '__auth_is "token"' -l project -x -d 'a token for this proje
 complete -c auth -n '__auth_is "token"; and __auth_lacks --ttl' -l ttl -x -d 'a token that expires after 15m, 1h ...'
 complete -c auth -n '__auth_is "token"; and __auth_lacks --describe' -l describe -d 'describe the token, and print no secret'
 complete -c auth -n '__auth_is "token"; and __auth_lacks --check' -l check -d 'ask the index whether it accepts the token, and print that instead of the secret'
+complete -c auth -n '__auth_is "token"; and __auth_lacks --copy' -l copy -d 'put it into the clipboard instead, and clear that after 45 seconds'
 complete -c auth -n '__auth_is "token"; and __auth_lacks argument' -a 'pypi testpypi'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --service' -l service -x -a 'pypi testpypi' -d 'the index whose credential is shared; one, or several with `--relay`'
 complete -c auth -n '__auth_is "share"; and __auth_lacks -u --username' -s u -l username -x -d 'the user name; needed if several are stored for it'
