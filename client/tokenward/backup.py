@@ -29,7 +29,7 @@ from tokenward.credentials.listing import list_stored
 from tokenward.credentials.storing import fetch_stored
 from tokenward.errors import CommandError
 from tokenward.light import Record
-from tokenward.ui.formatting import capitalise, credential_text
+from tokenward.ui.formatting import capitalise, count_of, credential_text
 from tokenward_protocol.messages import vaults_are
 from tokenward_protocol.passphrases import ARGON2ID, LIMITS, SALT_SIZE
 
@@ -240,7 +240,8 @@ def collect(session: Session) -> list[ExportEntry]:
             what = credential_text(one["username"], one["service"])
             session.terminal.warn(f"Not exported, because it is sealed: {what}.")
     shown = [one for one in described if not one["sealed"]]
-    return [entry for one in shown if (entry := _with_secret(session, one))]
+    with session.terminal.at_work(f"Reading {count_of(len(shown), 'credential')} ..."):
+        return [entry for one in shown if (entry := _with_secret(session, one))]
 
 
 def _with_secret(session: Session, one: dict[str, Any]) -> ExportEntry | None:

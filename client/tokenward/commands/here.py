@@ -7,6 +7,7 @@ wrong, since `auth doctor` is the command that judges.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 
 from tokenward.commands.status import running_status, vault_state
@@ -41,12 +42,13 @@ def describe(_parser: Parser, _command: str) -> None:
 
 def run(_arguments: Namespace, session: Session) -> None:
     """Print the state and the next steps."""
-    is_set_up = bool(journal.parts(directories.state(session.environ)))
+    is_set_up = sys.platform == "win32" or bool(journal.parts(directories.state(session.environ)))
     try:
         header = running_status(session)
         count = _count_stored(header, session)
     except CommandError as failed:
-        _print("it cannot be used", [str(failed)], [("auth doctor", "what is wrong")], session)
+        told = [str(failed), *([f"What helps: {failed.hint}"] if failed.hint else [])]
+        _print("", told, [("auth doctor", "what is wrong")], session)
         return
     if count == 0:
         _print(
@@ -113,6 +115,6 @@ def _plain_secrets(session: Session) -> tuple[str, int] | None:
 
 def _print(state: str, said: list[str], steps: Steps, session: Session) -> None:
     rows = [(("  " + command, "cyan"), what) for command, what in steps]
-    lines: list[str | list[Part]] = [[(f"tokenward {VERSION}", "bold"), f"  {state}"], ""]
+    lines: list[str | list[Part]] = [[(f"tokenward {VERSION}", "bold"), f"  {state}".rstrip()], ""]
     lines += [*said, ""] if said else []
     session.terminal.lines([*lines, *columns(rows), "", "All commands: auth --help"])
