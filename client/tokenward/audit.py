@@ -180,6 +180,16 @@ def brief_row(line: Line) -> tuple[Part, ...]:
     return f"{moment:%H:%M:%S}", _deed(line), index.rstrip("/"), projects, text
 
 
+_SAME_CLOCK = 60
+
+
+def is_agreeing_clock(line: Line) -> bool:
+    """Return whether a line says only that the clock of an index agrees with this machine's."""
+    ahead = line.get("ahead") or 0
+    is_done = line["event"] == "clock" and line.get("decision") == "done"
+    return is_done and isinstance(ahead, int) and abs(ahead) <= _SAME_CLOCK
+
+
 def day_of(line: Line, today: date) -> str:
     """Return the day of a line, as a heading: "Today", "Yesterday", "2026-01-31"."""
     day = _local(line["time"]).date()

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import date
 from time import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokenward.audit import LONGEST, LogReader, is_about, line_time, reach_text, row, to_json
+from tokenward.audit import (
+    LONGEST,
+    LogReader,
+    brief_row,
+    day_of,
+    is_about,
+    is_agreeing_clock,
+    line_time,
+    reach_text,
+    row,
+    to_json,
+)
 from tokenward.errors import CommandError
 from tokenward.ui.argument_parser import moment
 
@@ -190,3 +202,63 @@ def test_a_line_without_end_is_not_taken_into_memory_whole(tmp_path: Path) -> No
     reader = LogReader(str(tmp_path))
     assert [each["a"] for each in reader.lines()] == [1, 2]
     assert reader.unreadable > 0
+
+
+@pytest.mark.parametrize(
+    ("values", "cells"),
+    [
+        (
+            {
+                "who": {"program": "twine", "terminal": "pts/3"},
+                "purpose": "publish",
+                "decision": "given",
+                "service": URL,
+                "username": "ana",
+                "projects": ["a"],
+                "expires": 1769864400,
+            },
+            ("twine: publish", "h.example/a (ana)", "a", "1 hour"),
+        ),
+        (
+            {"who": {"program": "uv", "through": ["keyring"]}, "decision": "given"},
+            ("uv (keyring)", "", "", "given"),
+        ),
+        (
+            {"who": {"program": "auth"}, "purpose": "exec: uv publish", "decision": "given"},
+            ("exec: uv publish", "", "", "given"),
+        ),
+        (
+            {"who": {"program": "x"}, "decision": "refused", "code": "locked", "service": URL},
+            ("x", "h.example/a", "", ("REFUSED: locked", "red")),
+        ),
+        ({"event": "start"}, ("agent: start", "", "", "")),
+        (
+            {"event": "login", "who": {"program": "auth"}, "decision": "done"},
+            ("auth: login", "", "", "done"),
+        ),
+    ],
+)
+def test_a_line_on_a_terminal_is_short(values: dict[str, Any], cells: tuple[Any, ...]) -> None:
+    moment, *others = brief_row(line(**values))
+    assert len(str(moment)) == 8
+    assert tuple(others) == cells
+
+
+@pytest.mark.parametrize(("day", "named"), [(31, "Today"), (30, "2026-01-30"), (1, "2026-01-01")])
+def test_a_day_is_named(day: int, named: str) -> None:
+    noon = line(time=f"2026-01-{day:02}T12:00:00Z")
+    assert day_of(noon, date(2026, 1, 31)) == named.replace("2026-01-30", "Yesterday")
+
+
+@pytest.mark.parametrize(
+    ("values", "agrees"),
+    [
+        ({"event": "clock", "decision": "done", "ahead": -1}, True),
+        ({"event": "clock", "decision": "done"}, True),
+        ({"event": "clock", "decision": "done", "ahead": 7200}, False),
+        ({"event": "clock", "decision": "refused"}, False),
+        ({"event": "login", "decision": "done"}, False),
+    ],
+)
+def test_a_clock_that_agrees_is_known(values: dict[str, Any], agrees: bool) -> None:
+    assert is_agreeing_clock(line(**values)) is agrees

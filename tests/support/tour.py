@@ -239,7 +239,6 @@ def likened(page: str) -> str:
     page = re.sub(r"^(Today|Yesterday|THEN)$", "DAY", page, flags=re.MULTILINE)
     page = re.sub(r"pts/\d+", "pts/N", page)
     page = re.sub(r"pid \d+", "pid N", page)
-    page = page.replace("done: seconds behind", "done")  # if a second began meanwhile
     page = re.sub(r"^(Asking|Making|Opening) .*\.\.\.\n", "", page, flags=re.MULTILINE)
     page = re.sub(r"\n {2,}(?=\S)", " ", page)  # where a line is broken depends on the machine
     page = re.sub(r"within \d+ seconds is", "in time is", page)

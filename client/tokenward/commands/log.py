@@ -128,6 +128,7 @@ def _show(
 
 def _show_briefly(found: Sequence[Line], arguments: Namespace, session: Session) -> None:
     """Show the log for a terminal: by days, with the columns that say something."""
+    found = [line for line in found if not audit.is_agreeing_clock(line)]
     latest = _latest(found, arguments)
     if latest:
         _print_days(latest, session, "")
@@ -176,8 +177,9 @@ def _follow(
         fresh = [line for line in reader.lines() if wanted(line)]
         for line in fresh if session.json else ():
             session.write_json(audit.to_json(line))
-        if fresh and brief and not session.json:
-            day = _print_days(fresh, session, day)
+        if brief and not session.json:
+            if told := [line for line in fresh if not audit.is_agreeing_clock(line)]:
+                day = _print_days(told, session, day)
         elif fresh and not session.json:
             rows += map(audit.row, fresh)
             session.terminal.lines([*columns(rows)[-len(fresh) :]])
