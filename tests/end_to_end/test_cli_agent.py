@@ -83,7 +83,7 @@ def test_status_says_upon_what_the_agent_locks_by_itself(home: Home) -> None:
     (line,) = (
         each
         for each in home.done("status", **variables).splitlines()
-        if each.startswith("locks itself")
+        if each.startswith("  locks ")
     )
     assert "sleep, when the screen is locked" in line
     assert line.endswith("after 8 hours of idleness")

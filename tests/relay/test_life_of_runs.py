@@ -186,7 +186,7 @@ def test_status_shows_what_each_run_may_do(publisher: Publisher) -> None:
         assert (run["program"], run["pid"]) == ("pip", reader.pid)
         assert (run["indexes"], run["projects"]) == (2, ["mine", "other"])
         shown = publisher.home.done("status")
-        assert re.search(rf"runs\n  pip \(pid {reader.pid}\) .*may publish mine and other", shown)
+        assert re.search(rf"  run +pip \(pid {reader.pid}\), .*may publish mine and other", shown)
     finally:
         reader.killed()
 

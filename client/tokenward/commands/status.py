@@ -86,7 +86,7 @@ def _answer(header: dict[str, Any] | None, session: Session) -> list[Part]:
     state, rest = vault_state(header)
     color = {"Unlocked": "bold", "Nothing is stored yet": "bold"}.get(state, "yellow")
     if state == "Unlocked":
-        rest = _stored_text(session, header["memory"])
+        rest = _stored_text(session, header.get("memory") or 0)
     return [(state, color), rest]
 
 
@@ -105,7 +105,7 @@ def vault_state(header: dict[str, Any]) -> tuple[str, str]:
     if shut:
         are = vaults_are(vault["provider"] for vault in shut)
         return "Closed", f": the {are} not open; auth unlock opens it"
-    if not vaults and not header["memory"]:
+    if not vaults and not header.get("memory"):
         return "Nothing is stored yet", ": auth login"
     return "Unlocked", ""
 
@@ -139,6 +139,7 @@ def _summary(header: dict[str, Any], parts: list[str], now: float) -> list[tuple
             for vault in header["vaults"]
             if vault["slots"] or vault["note"]
         ),
+        ("memory", _memory_text(header["memory"]) if header.get("memory") else ""),
         ("locks", summarize_locks(header["locks"], now) if header.get("locks") else ""),
         ("policy", summarize_policy(header["policy"])),
         ("agent", f"{version}{skew}, pid {header['pid']}, since {started}"),
@@ -148,6 +149,10 @@ def _summary(header: dict[str, Any], parts: list[str], now: float) -> list[tuple
         *(("run", ", ".join(row)) for row in _runs(header.get("runs") or [], now)),
     ]
     return [(name, text) for name, text in rows if text]
+
+
+def _memory_text(count: int) -> str:
+    return f"in memory only: {count_of(count, 'credential')}, until a lock or the agent's end"
 
 
 def _guards(held: dict[str, str]) -> str:
@@ -231,8 +236,7 @@ def status_lines(header: dict[str, Any], now: float) -> list[str | list[Part]]:
     ]
     lines += ["", "vaults", *_block(_vaults(header["vaults"]))]
     if header.get("memory"):
-        kept = count_of(header["memory"], "credential")
-        lines.append(f"  in memory only: {kept}, until a lock or the agent's end")
+        lines.append(f"  {_memory_text(header['memory'])}")
     for vault in header["vaults"]:
         if vault["note"]:
             lines.append(f"  {vault_name(vault['provider'])}: {vault['note']}")
