@@ -11,11 +11,14 @@ from __future__ import annotations
 import ast
 import errno
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tokenward import cli
+from tokenward.errors import CommandError, HelpShown
 from tokenward_agent.vault.errors import explain
 
 if TYPE_CHECKING:
@@ -136,6 +139,29 @@ def test_everything_that_is_said_has_one_voice() -> None:
         if (problem := check[kind](text))
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def commands_in_hints() -> Iterator[tuple[str, list[str]]]:
+    """Yield the commands of ours that hints name, in words, and where each stands."""
+    for where, kind, text in said():
+        for command in re.findall("`(auth [^`]*)`", text if kind == "hint" else ""):
+            if HOLE not in command.split()[1]:  # a command that is filled in is another test's
+                yield where, shlex.split(command.replace(HOLE, "x"))
+
+
+def test_every_command_that_a_hint_names_can_be_run() -> None:
+    found = list(commands_in_hints())
+    assert len(found) > 50
+    for where, words in found:
+        try:
+            command, rest = cli.command_of(words[1:])
+            cli.parser_of(command).read(rest)
+        except HelpShown:
+            continue
+        except CommandError as wrong:
+            if " must be " in str(wrong):
+                continue  # one of a few words, which is filled in
+            pytest.fail(f"{where}: {shlex.join(words)}: {wrong}")
 
 
 def test_every_call_in_the_table_exists() -> None:

@@ -117,7 +117,7 @@ def _encrypt(
 def parse_export(data: bytes, name: str) -> EncryptedExport:
     """Check the bytes of a file with this name. Raises CommandError."""
     if not is_export(data):
-        raise CommandError(f"{name} is not an export of tokenward.", "`auth export` makes one")
+        raise CommandError(f"{name} is not an export of tokenward.", "`auth export FILE` makes one")
     line, newline, rest = data.partition(b"\n")
     version = line.removeprefix(MAGIC)
     if not newline or not version.isdigit() or len(version) > 9:
