@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
+    parser.explain(
+        "The credential goes into the keyring vault if a system keyring answers, else into the file"
+        " vault, which a passphrase or a key file opens. On a terminal it asks for what is missing,"
+        " and asks the index afterwards whether that accepts it. In a script use `--token -` or"
+        " `--password -`; TOKENWARD_PASSPHRASE_FILE names the passphrase of the vault."
+    )
     parser.add_service("the index: pypi (default), testpypi, a URL or a configured name")
     parser.add_username("the user name; asked for if missing")
     parser.add_secret("-t", "--token", what="an API token; - reads a line of stdin")

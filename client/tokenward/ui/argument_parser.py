@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from tokenward.errors import CommandError, HelpShown, sayable
-from tokenward.ui.formatting import join_words
+from tokenward.ui.formatting import join_words, wrap
 from tokenward.ui.terminal import COLORS, width_of_terminal
 from tokenward_protocol import VERSION
 from tokenward_protocol.messages import PROVIDERS
@@ -86,6 +86,11 @@ class Parser(argparse.ArgumentParser):
         add_choice("--color", COLORS, "auto", "colour of messages")
         add("-V", "--version", action=_ShowHelp, nargs=0, help="print the version")
         add("-h", "--help", action=_ShowHelp, nargs=0, help="print this help")
+
+    def explain(self, text: str) -> None:
+        """Put a paragraph below the summary."""
+        lines = wrap(text, (width_of_terminal(sys.stdout) or _WIDEST) - 2)
+        self.description = "\n".join([str(self.description), "", *lines])
 
     def examples(self, *lines: str) -> None:
         """Put examples at the end of the help."""
