@@ -69,10 +69,11 @@ def test_no_command_leaves_a_socket_open(home: Home) -> None:
 def test_a_command_line_that_cannot_be_read_is_told_without_colour(
     home: Home, words: tuple[str, ...]
 ) -> None:
-    for wrong in (("list", "--nothing"), ("nothing",), ("login", "--lifetime", "x"), ()):
+    for wrong in (("list", "--nothing"), ("nothing",), ("login", "--lifetime", "x")):
         shown = Typist(home, *words, *wrong, NO_COLOR="").leaves(2)
         assert "error: " in shown
         assert "\x1b[" not in shown
+    assert "\x1b[" not in Typist(home, *words, NO_COLOR="").leaves(0)
     assert "\x1b[" in Typist(home, "list", "--nothing", NO_COLOR="").leaves(2)
 
 

@@ -377,3 +377,27 @@ def test_doctor_and_status_tell_whether_it_is_in_force(home: Home) -> None:
     assert doctor(home)["hint"] == "`auth setup`"
     setup(home)
     assert doctor(home)["state"] == "ok"
+
+
+def test_doctor_says_when_setup_should_run_again(home: Home) -> None:
+    write_uv_index(home)
+    setup(home, "keyring", "uv", "pip")
+    assert again(home) == []
+    home.log_in("https://h.example/simple/", "s3cret")
+    (found,) = again(home)
+    assert (found["state"], "uv" in found["message"]) == ("warning", True)
+    setup(home, "keyring", "uv", "pip")
+    assert again(home) == []
+
+
+def write_uv_index(home: Home) -> None:
+    """Give uv an index of the user's own, whose account is not known yet."""
+    settings = home.path / ".config/uv/uv.toml"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text('[[index]]\nname = "corp"\nurl = "https://h.example/simple/"\n')
+
+
+def again(home: Home) -> list[dict[str, str]]:
+    """Return what `auth doctor` says of a setup that is out of date."""
+    findings = json.loads(home.auth("doctor", "--format", "json").stdout)["findings"]
+    return [dict(one) for one in findings if one["check"] == "setup"]

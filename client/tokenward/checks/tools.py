@@ -107,7 +107,7 @@ def pip_findings(environ: Mapping[str, str], stored: Iterable[str]) -> Iterator[
         version = _pip_version(os.path.dirname(os.path.dirname(program)))
         if version and tuple(map(int, version.split(".")[:2])) < ASKING_PIP:
             yield warning(
-                CHECK,
+                "pip",
                 f"{program} is pip {version}, which asks no keyring without a user name in the URL.",
                 f"`{program} install --upgrade pip`, or `auth exec --index URL -- pip install ...`",
             )

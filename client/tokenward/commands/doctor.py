@@ -120,13 +120,13 @@ def _setup(session: Session) -> Iterator[Finding]:
     if sys.platform == "win32" or not journal.parts(directories.state(session.environ)):
         return
     try:
-        found = pending_parts(session.environ, known_accounts(session))
+        pending = pending_parts(session.environ, known_accounts(session))
     except CommandError:  # tool_findings names the file
         return
-    if found:
+    if found := [part for part in pending if part != "keyring"]:  # tool_findings judges that one
         names = join_words([TOOLS_OF[part] for part in found])
         yield warning(
-            "tools",
+            "setup",
             f"A tool or an account is new since `auth setup`, which would change something for {names}.",
             "`auth setup`; with `--dry-run` it says what that is",
         )
