@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.inspection.process_memory import copies
 from support.systems.x_display import MISSING, display
 from support.waiting import until
 from tokenward import clipboard
@@ -67,6 +68,7 @@ def test_a_secret_is_copied_and_never_printed(home: Home, screen: Display) -> No
         assert pasted(screen) == SECRET
         for name in ("cmdline", "environ"):
             assert SECRET.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
+        assert copies(pid, [SECRET.encode()]) == 0
         assert os.getsid(pid) == pid  # the end of the terminal does not end it
     finally:
         os.kill(pid, 15)

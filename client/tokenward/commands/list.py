@@ -9,7 +9,7 @@ from time import time
 
 from tokenward.credentials.listing import OLD_DAYS, end_of, list_stored, scope_text
 from tokenward.ui.formatting import ahead_text, short_ago_text, timestamp
-from tokenward_protocol.messages import vault_name, vaults_are
+from tokenward_protocol.messages import MEMORY, vault_name, vaults_are
 from tokenward_protocol.urls import PAGES, display
 
 TYPE_CHECKING = False
@@ -56,7 +56,7 @@ def _show(entries: list[Entry], session: Session) -> None:
         ("WHAT", [_what(entry) for entry in entries], True),
         ("LAST USED", [short_ago_text(entry["used"], now) for entry in entries], True),
         ("STORED", [short_ago_text(entry["created"], now) for entry in entries], every),
-        ("VAULT", [vault_name(entry["provider"]) for entry in entries], every),
+        ("VAULT", [_place(entry) for entry in entries], every),
         ("EXPIRES", [_end(entry, now) for entry in entries], every),
         ("POLICY", [_policy(entry) for entry in entries], every),
     ]
@@ -81,6 +81,10 @@ def _short(service: str) -> str:
     """Return a service as users write it: a final slash makes no difference."""
     shown = display(service)
     return shown.rstrip("/") if "://" in shown else shown
+
+
+def _place(entry: Entry) -> Part:
+    return "memory" if entry["provider"] == MEMORY else vault_name(entry["provider"])
 
 
 def _account(entry: Entry) -> str:
