@@ -66,6 +66,11 @@ def find(environ: Mapping[str, str]) -> Clipboard:
         is_here = environ.get(variable) if variable else sys.platform == "darwin"
         if is_here and shutil.which(found.put[0], path=environ.get("PATH", "")):
             return found
+    if sys.platform == "win32":
+        raise CommandError(
+            "The clipboard of Windows is not used yet, so nothing was copied.",
+            "`auth token` prints it instead",
+        )
     desktop = any(environ.get(name) for name in ("WAYLAND_DISPLAY", "DISPLAY"))
     raise CommandError(
         "No program of the clipboard is installed, so nothing was copied."
