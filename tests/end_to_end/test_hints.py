@@ -95,6 +95,14 @@ def closed(home: Home) -> Home:
     return home
 
 
+def test_a_restart_that_closes_a_vault_says_so(closed: Home) -> None:
+    said = closed.said("agent", "restart")
+    assert "The file vault is closed now.\nhint: `auth unlock`\n" in said
+    closed.done("unlock", TOKENWARD_PASSPHRASE_FILE=str(closed.path / "phrase"))
+    closed.done("passphrase", "remove")
+    assert "closed" not in closed.said("agent", "restart")
+
+
 def test_an_unlock_without_a_terminal_does_not_lead_to_itself(closed: Home) -> None:
     told = closed.refused("unlock")
     assert "no terminal" in told

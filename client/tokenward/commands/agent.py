@@ -13,6 +13,7 @@ from tokenward.transport import autostart
 from tokenward.transport.connect import AgentAbsent, connect
 from tokenward.transport.connection import AgentLost
 from tokenward.ui.formatting import count_of, join_words
+from tokenward_protocol.messages import vaults_are
 from tokenward_protocol.urls import display
 
 if sys.platform == "win32":
@@ -98,9 +99,11 @@ def _stop(session: Session) -> None:
 
 def _restart(session: Session) -> None:
     before, shares, runs = _end(session)
-    pid = _start_and_connect(session).greeting["pid"]
+    connection = _start_and_connect(session)
+    pid = connection.greeting["pid"]
     session.terminal.say(f"The agent was {'re' if before else ''}started (pid {pid}).")
     _say_ended(shares, session)
+    _say_closed(connection, session)
     gone = [share["socket"] for share in shares]
     session.write_json(
         {"running": True, "pid": pid, "stopped": before, "unshared": gone, "runs": runs}
@@ -115,6 +118,18 @@ def _say_ended(shares: list[dict[str, Any]], session: Session) -> None:
         session.terminal.warn(f"The share at {share['socket']} is gone: {service}{limits}.")
     if shares:
         session.terminal.hint("`auth share` shares it again")
+
+
+def _say_closed(connection: Connection, session: Session) -> None:
+    """Name the vaults that wait for a passphrase; the others open at the next request."""
+    closed = [
+        vault["provider"]
+        for vault in _status_of(connection).get("vaults", [])
+        if vault["state"] == "closed"
+        and {slot["kind"] for slot in vault["slots"]} == {"passphrase"}
+    ]
+    if closed:
+        session.terminal.say(f"The {vaults_are(closed)} closed now.", "`auth unlock`")
 
 
 def _end(session: Session) -> tuple[int | None, list[dict[str, Any]], int]:
