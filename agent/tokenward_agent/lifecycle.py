@@ -26,6 +26,7 @@ from tokenward_agent.files import file_identity
 from tokenward_agent.peer.peer import Peer
 from tokenward_agent.service_manager import IdleExit
 from tokenward_agent.session.bus_watches import BusWatches
+from tokenward_agent.session.notifier import LOCKED, WITHHELD, Notifier
 from tokenward_agent.system import new_loop, on_termination, raise_descriptor_limit
 from tokenward_agent.wire.listener import ListenAddressError
 from tokenward_agent.wire.server import MAX_CONNECTIONS, RESERVED, Server
@@ -98,11 +99,13 @@ async def _serve(
         assembly.agent.is_expendable,
     )
     watching = BusWatches(assembly.auto_lock, os.environ, uid())
+    notifier = _keep_user_told(assembly)
     watch = loop.create_task(_watch(settings, address, assembly, idle_exit, watching, stop))
     await stop.wait()
     notices.send("STOPPING=1")
     watch.cancel()
     watching.close()
+    notifier.close()
     for reload in reloads:
         reload.cancel()
     opening.cancel()
@@ -115,6 +118,19 @@ async def _serve(
     await assembly.audit_anchoring.anchor_now()
     assembly.locking.close()
     assembly.adopted.forget()
+
+
+def _keep_user_told(assembly: Assembly) -> Notifier:
+    """Notify the user from now on if a passphrase is needed: after a lock, and when a tool waits."""
+    notifier = Notifier(os.environ, assembly.vaults.clock.boot)
+
+    def tell_of_lock(why: str) -> None:
+        if why != "logout" and assembly.vaults.needs_passphrase():
+            notifier.notify(LOCKED)
+
+    assembly.auto_lock.before_locking = tell_of_lock
+    assembly.recorder.when_withheld = lambda: notifier.notify(WITHHELD)
+    return notifier
 
 
 def _keep_manager_told(notices: Notices, assembly: Assembly) -> set[asyncio.Task[None]]:

@@ -48,9 +48,15 @@ class Recorder:
 
     def __init__(self, log: AuditLog, audit_anchoring: AuditAnchoring, share: str = "") -> None:
         self._log, self._audit_anchoring, self._share = log, audit_anchoring, share
+        self.when_withheld: Callable[[], None] = lambda: None
+        """Called where a tool gets nothing that is stored, since a vault is closed or locked."""
 
     def record_decision(self, request: Request, answer: Answer) -> None:
         """Write the line about a request, before its answer is sent."""
+        if request.op == "fetch" and answer.values.get("code") == "locked":
+            is_for_tool = not self._share and not request.flag("whole")
+            if is_for_tool and answer.values.get("stored") is not False:
+                self.when_withheld()
         if request.op not in RECORDED or answer.values.get("code") in UNDECIDED:
             return
         if request.op == "lock" and answer.values["ok"] is True:

@@ -66,6 +66,8 @@ class AutoLock:
         self._last: tuple[str, int] | None = None
         self.locks = LockSettings()
         """The events to lock at, from the last valid version of the file."""
+        self.before_locking: Callable[[str], None] = lambda _why: None
+        """Called with the reason while a vault is still open."""
         self.tellers: set[str] = set()
         """The current sources of session events: `LOGIND`, `SESSION_BUS`."""
 
@@ -81,6 +83,7 @@ class AutoLock:
         if self._is_open():
             self._last = why, self._clock.wall()
             self._note(why)
+            self.before_locking(why)
 
     def before_request(self, op: str) -> None:
         """Lock before a request, if a lock is due."""

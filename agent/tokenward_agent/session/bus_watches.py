@@ -28,7 +28,8 @@ LONGEST_SECONDS: Final = 60
 _SYSTEM_BUS: Final = "unix:path=/run/dbus/system_bus_socket"
 
 
-def _is_socket(place: str) -> bool:
+def is_socket(place: str) -> bool:
+    """Return whether there may be a bus; one in the abstract namespace has no file."""
     return place.startswith("\0") or os.path.exists(place)
 
 
@@ -36,10 +37,8 @@ class BusWatches:
     """Watches the buses that `environ` names, for the user `uid`; used inside of the loop."""
 
     def __init__(self, auto_lock: AutoLock, environ: Mapping[str, str], uid: int) -> None:
-        runtime = environ.get("XDG_RUNTIME_DIR", "")
-        own = environ.get("DBUS_SESSION_BUS_ADDRESS") or (runtime and f"unix:path={runtime}/bus")
         self._system = socket_paths(environ.get("DBUS_SYSTEM_BUS_ADDRESS") or _SYSTEM_BUS)
-        self._own = socket_paths(own)
+        self._own = session_bus_paths(environ)
         self._auto_lock = auto_lock
         self._uid = uid
         self._locks: LockSettings | None = None
@@ -69,7 +68,7 @@ class BusWatches:
         delay = FIRST_SECONDS
         while True:
             began = loop.time()
-            for place in filter(_is_socket, places):
+            for place in filter(is_socket, places):
                 await self._watch(place, name, locks)
             if loop.time() - began > LONGEST_SECONDS:
                 delay = FIRST_SECONDS
@@ -96,6 +95,13 @@ class BusWatches:
         finally:
             auto_lock.tellers.discard(name)
             bus.close()
+
+
+def session_bus_paths(environ: Mapping[str, str]) -> list[str]:
+    """Return the sockets of the session's own bus, which may not exist."""
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    own = environ.get("DBUS_SESSION_BUS_ADDRESS") or (runtime and f"unix:path={runtime}/bus")
+    return socket_paths(own)
 
 
 def socket_paths(address: str) -> list[str]:

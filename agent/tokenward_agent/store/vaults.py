@@ -138,6 +138,15 @@ class Vaults:
             for vault in self.each.values()
         )
 
+    def needs_passphrase(self) -> bool:
+        """Return whether an open vault opens by its passphrase alone, once it is closed."""
+        opened = [vault for vault in self.each.values() if vault.state == "open"]
+        return any(
+            vault.header is not None
+            and {slot.kind for slot in vault.header.slots} == {"passphrase"}
+            for vault in opened
+        )
+
     def not_found_error(
         self, service: str | None, provider: str | None, origins: Iterable[str] = ()
     ) -> Failure:
