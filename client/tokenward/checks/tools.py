@@ -109,7 +109,7 @@ def pip_findings(environ: Mapping[str, str], stored: Iterable[str]) -> Iterator[
             yield warning(
                 "pip",
                 f"{program} is pip {version}, which asks no keyring without a user name in the URL.",
-                f"`{program} install --upgrade pip`, or `auth exec --index URL -- pip install ...`",
+                "`auth exec --index URL -- pip install ...`, or a newer pip in an environment",
             )
 
 
