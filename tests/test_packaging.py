@@ -207,7 +207,7 @@ def test_a_debian_package_works_where_it_is_unpacked(tmp_path: Path) -> None:
     if done.returncode == 77:
         pytest.skip("nothing can be laid over /usr here")
     assert done.returncode == 0, done.stderr
-    assert "auth COMMAND --help" in done.stdout
+    assert "auth help COMMAND" in done.stdout
     assert "/usr/share/man/man1/auth.1.gz\n" in done.stdout
     units = {path.name for path in (tmp_path / "unpacked/usr/lib/systemd/user").iterdir()}
     assert units == {path.name for path in UNITS.iterdir()}

@@ -90,6 +90,7 @@ def printed(home: Home, url: str) -> tuple[set[str], dict[tuple[str, ...], list[
         ("logout", "--all"),
         ("agent restart",),
         ("agent stop",),
+        ("uninstall", "--yes"),
     ]
     missing: dict[tuple[str, ...], list[str]] = {}
     for command, *arguments in steps:

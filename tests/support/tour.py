@@ -78,7 +78,7 @@ BEFORE_LOGIN = """
 index is asked whether it accepts it:
 """
 BEFORE_GLANCE = """
-What there is now, in two commands:
+Two commands show what there is now:
 """
 BEFORE_UPLOADS = """
 ## Publish twice
