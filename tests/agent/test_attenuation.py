@@ -212,6 +212,7 @@ def fetch_with(engine: Engine, known: Known) -> Fetch:
         engine.vaults,
         engine.opening,
         engine.adopted,
+        engine.made,
         engine.derived_tokens,
         known,
         engine.authorizer,

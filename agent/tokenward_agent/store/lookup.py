@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from tokenward_agent.failure import Failure, KeyDestroyed
 from tokenward_agent.store.closed_vaults import origin
 from tokenward_agent.store.memory_records import (
-    MemoryRecords,  # noqa: TC001 - NamedTuple reads its annotations
+    MemoryRecords,
+)
+from tokenward_agent.store.recipe_records import (
+    RecipeRecords,
 )
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.record import Record
 from tokenward_agent.vault.sealing import OVERHEAD
-from tokenward_agent.vault.vault import Vault  # noqa: TC001 - likewise
+from tokenward_agent.vault.vault import Vault
 from tokenward_protocol.urls import prefixes
 
 if TYPE_CHECKING:
@@ -151,11 +154,14 @@ def choose(service: str, here: list[Record]) -> Record:
     return here[0]
 
 
+Holder = Vault | MemoryRecords | RecipeRecords
+
+
 class StoredRecord(NamedTuple):
-    """A record, and the vault or memory that holds it."""
+    """A record, and the vault, memory or list of recipes that holds it."""
 
     record: Record
-    vault: Vault | MemoryRecords
+    vault: Holder
 
     def secret(self) -> RecordSecret:
         """Return its secret, still sealed."""
@@ -167,7 +173,7 @@ class RecordSecret:
 
     __slots__ = ("_record", "_vault", "size")
 
-    def __init__(self, record: Record, vault: Vault | MemoryRecords) -> None:
+    def __init__(self, record: Record, vault: Holder) -> None:
         self._record = record
         self._vault = vault
         self.size = len(record.secret or b"") - OVERHEAD

@@ -56,6 +56,7 @@ class Takeover:
         self._done: set[tuple[str, str]] = set()
         entries: list[dict[str, Any]] = list_stored(session)[0]
         self.adopted = {(e["service"], e["username"]) for e in entries if e["adopted"]}
+        self._made = {(e["service"], e["username"]) for e in entries if e.get("command")}
         self._sealed = {(e["service"], e["username"]) for e in entries if e["sealed"]}
         self._stored = {(e["service"], e["username"]) for e in entries}
 
@@ -106,8 +107,10 @@ class Takeover:
 
     def _judge_stored(self, key: str, username: str, body: bytes | None) -> ImportOutcome | None:
         """Return the outcome if what is stored there forbids storing, else None."""
-        adopted, sealed = ((key, username) in each for each in (self.adopted, self._sealed))
-        unseen = adopted or sealed
+        adopted, sealed, made = (
+            (key, username) in each for each in (self.adopted, self._sealed, self._made)
+        )
+        unseen = adopted or sealed or made
         present = None if unseen else fetch_stored(self._session, key, username, self._flag)
         if present is None and not unseen:
             return None
@@ -119,6 +122,7 @@ class Takeover:
         why = "is stored already, with another secret"
         if unseen:
             why = "is adopted from a keyring" if adopted else "is stored and sealed"
+            why = "is made by a command" if made else why
         return ImportOutcome(
             DIFFERENT,
             f"{capitalise(name)} {why}, so it stays as it is.",
@@ -144,6 +148,7 @@ class Takeover:
             raise CommandError("It is an attenuated form of the stored token, which stays.")
         self.adopted.discard((key, username))
         self._sealed.discard((key, username))
+        self._made.discard((key, username))
         if fetch_stored(self._session, key, username, None) != body:
             raise CommandError(
                 f"The agent does not return {credential_text(username, key)} as it was stored."

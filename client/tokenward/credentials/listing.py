@@ -70,6 +70,11 @@ def scope_text(token: dict[str, Any] | None) -> str:
     return "every project" if token["visible"] else "not visible"
 
 
+def recipe_text(entry: dict[str, Any]) -> str:
+    """Return the command that makes a credential, "" if it is stored; an older agent has none."""
+    return str(entry.get("command") or "")
+
+
 def end_of(entry: dict[str, Any]) -> int | None:
     """Return when a credential expires, by its login or by itself, in seconds since 1970."""
     token = entry["token"] or {}
