@@ -31,8 +31,8 @@ from tokenward.credentials.storing import fetch_stored
 from tokenward.errors import CommandError
 from tokenward.light import Record
 from tokenward.ui.formatting import capitalise, credential_text, quote_words
+from tokenward_protocol.messages import COMMAND
 from tokenward_protocol.passphrases import ARGON2ID, LIMITS, SALT_SIZE
-from tokenward_protocol.recipes import COMMAND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -151,6 +151,8 @@ PROVIDERS = ("keyring", "subprocess", "disabled")
 """Where a credential may rest; `subprocess` is another way to open the vault of `keyring`."""
 
 MEMORY = "memory"  # the provider in answers about a credential that is only in memory
+COMMAND = "command"  # the same about one that a command makes
+
 CODES = {
     "bad-frame": "the frame is malformed; the agent closes the connection after this answer",
     "too-large": "the frame or a value is past its limit",

@@ -18,14 +18,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tokenward_protocol.durations import parse_seconds
+from tokenward_protocol.messages import COMMAND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Final
-
-COMMAND: Final = "command"
-"""The provider in answers about a credential that a command makes."""
 
 FORMATS: Final = ("auto", "text", "json", "git")
 

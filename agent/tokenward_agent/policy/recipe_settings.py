@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tokenward_protocol.recipes import COMMAND, KEYS, Recipe, RecipeError, read_recipe
+from tokenward_protocol.messages import COMMAND
+from tokenward_protocol.recipes import KEYS, Recipe, RecipeError, read_recipe
 from tokenward_protocol.urls import ServiceError, parse_service_url, strip_index_suffix
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenward_protocol.index_tokens import describe
-from tokenward_protocol.recipes import COMMAND
+from tokenward_protocol.messages import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,9 +19,9 @@ from tokenward_agent.requests.naming import changed_spellings, lookup_target, se
 from tokenward_agent.store.made_secrets import pin_of, require_runnable
 from tokenward_agent.vault.record import AdoptedSource, Record
 from tokenward_agent.wire.answer import Answer, success_answer
+from tokenward_protocol.messages import COMMAND
 from tokenward_protocol.recipes import (
     ALWAYS,
-    COMMAND,
     RecipeError,
     read_recipe,
     require_known,

@@ -21,7 +21,8 @@ from tokenward_agent.failure import Failure, KeyDestroyed
 from tokenward_agent.files import open_plain, replace
 from tokenward_agent.vault.record import AdoptedSource, Record
 from tokenward_os.files import open_to_others, uid
-from tokenward_protocol.recipes import COMMAND, Recipe, RecipeError, read_recipe
+from tokenward_protocol.messages import COMMAND
+from tokenward_protocol.recipes import Recipe, RecipeError, read_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -27,8 +27,7 @@ from tokenward_agent.vault.record import Now
 from tokenward_agent.vault.sealing import KEY_SIZE
 from tokenward_agent.vault.storage import Storage
 from tokenward_agent.vault.vault import Vault
-from tokenward_protocol.messages import MEMORY
-from tokenward_protocol.recipes import COMMAND
+from tokenward_protocol.messages import COMMAND, MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

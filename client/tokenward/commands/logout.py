@@ -13,8 +13,7 @@ from tokenward.transport.connect import AgentError
 from tokenward.ui import secret_input
 from tokenward.ui.formatting import capitalise, count_of, credential_text, whose_text
 from tokenward.ui.secret_input import TOKEN_USER
-from tokenward_protocol.messages import MEMORY
-from tokenward_protocol.recipes import COMMAND
+from tokenward_protocol.messages import COMMAND, MEMORY
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False

@@ -17,7 +17,7 @@ from tokenward.files.reading import read
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import ago_text, count_of, join_words, timestamp
 from tokenward.ui.secret_input import read_stdin
-from tokenward_protocol.recipes import COMMAND
+from tokenward_protocol.messages import COMMAND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

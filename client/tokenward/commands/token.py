@@ -13,7 +13,7 @@ from tokenward.credentials.narrowing import Restriction, read_restriction
 from tokenward.errors import CommandError, exclude
 from tokenward.ui import formatting, secret_input
 from tokenward.ui.formatting import timestamp
-from tokenward_protocol.recipes import COMMAND
+from tokenward_protocol.messages import COMMAND
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False

@@ -30,8 +30,7 @@ from tokenward.indexes.web import Web, WebError
 from tokenward.settings.service_names import ANACONDA, GITLAB, JFROG
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import quote_words
-from tokenward_protocol.messages import MEMORY
-from tokenward_protocol.recipes import COMMAND
+from tokenward_protocol.messages import COMMAND, MEMORY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

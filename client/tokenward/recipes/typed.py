@@ -18,9 +18,9 @@ from tokenward.keyring_program import on_path
 from tokenward.recipes.presets import Preset, find_preset
 from tokenward.recipes.refreshing import refresh
 from tokenward.ui.formatting import ago_text, ahead_text, credential_text, timestamp
+from tokenward_protocol.messages import COMMAND
 from tokenward_protocol.recipes import (
     ALWAYS,
-    COMMAND,
     IF_NEEDED,
     Recipe,
     RecipeError,
