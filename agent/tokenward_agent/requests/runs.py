@@ -274,6 +274,7 @@ class RunRequests:
             command,
             request,
             self._note_use,
+            self._vaults.clock.wall,
         )
         relay = self._starter.make_relay(answers, lambda: self._end(name))
         folder = os.path.join(self._folder, name)
