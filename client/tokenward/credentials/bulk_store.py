@@ -8,11 +8,13 @@ does all of this but storing. No outcome holds a secret.
 
 from __future__ import annotations
 
+from time import time
+
 from tokenward.credentials.listing import list_stored
 from tokenward.credentials.storing import choose_provider, fetch_stored, store
 from tokenward.errors import CommandError
 from tokenward.light import Record
-from tokenward.ui.formatting import capitalise, credential_text
+from tokenward.ui.formatting import ahead_text, capitalise, credential_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,6 +148,8 @@ class Takeover:
         )
         if header["kept"]:
             raise CommandError("It is an attenuated form of the stored token, which stays.")
+        if lifetime is None and (end := header.get("expires")) is not None:
+            self._session.terminal.say(f"It will be deleted {ahead_text(end, time() - 1)}.")
         self.adopted.discard((key, username))
         self._sealed.discard((key, username))
         self._made.discard((key, username))
