@@ -194,7 +194,9 @@ class Assembly:
             self.made,
             self.derived_tokens,
         )
-        recipes = RecipeRequests(self.vaults, self.changes, self.opening, self.made)
+        recipes = RecipeRequests(
+            self.vaults, self.changes, self.opening, self.made, self.run_requests.covers
+        )
         vaults = VaultRequests(
             self.vaults,
             self.opening,

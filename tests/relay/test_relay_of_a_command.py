@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.auth_commands import PROGRAMS
 from support.servers.ending_index import MAKES, EndingGate
 from support.servers.http_server import Request, Response
 
@@ -66,3 +67,23 @@ def test_a_run_does_not_begin_where_the_command_makes_nothing(
     assert "maker failed with status 1: log in first." in result.stderr
     assert not started.exists()
     assert index.let_in == []
+
+
+@pytest.mark.parametrize("hides", [False, True])
+def test_a_command_behind_a_relay_can_have_no_other_command_run(
+    home: Home, index: EndingGate, hides: bool
+) -> None:
+    planted, ran = home.path / "bin" / "planted", home.path / "ran"
+    planted.write_text(f"#!/bin/sh\ntouch {ran}\necho secret\n")
+    planted.chmod(0o755)
+    auth = str(PROGRAMS / "auth")
+    login = f"{auth} login https://other.example/ -u eve --command -- {planted}"
+    script = home.path / "attack.sh"
+    unset = "unset TOKENWARD_RELAY\n" if hides else ""
+    script.write_text(f"{unset}{login}\n{auth} refresh corp\n")
+    result = home.auth("exec", "--relay", "--index", "corp", "--", "sh", str(script))
+    assert result.returncode == 2
+    assert "behind a relay" in result.stderr
+    assert not ran.exists()
+    assert home.answer("list")["credentials"][0]["username"] == "ana"
+    assert (home.path / "bin" / "runs").read_text().count("run") == 1

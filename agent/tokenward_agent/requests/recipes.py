@@ -30,6 +30,8 @@ from tokenward_protocol.secret_marks import is_marked
 from tokenward_protocol.urls import display
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenward_agent.requests.dispatch import AsyncHandler
     from tokenward_agent.store.changes import Changes
     from tokenward_agent.store.made_secrets import Made, MadeSecrets
@@ -40,12 +42,21 @@ if TYPE_CHECKING:
 
 
 class RecipeRequests:
-    """Answers the requests about the recipes of one agent."""
+    """Answers the requests about the recipes of one agent.
+
+    `is_in_run` tells whether a peer was started by the command of a run.
+    """
 
     def __init__(
-        self, vaults: Vaults, changes: Changes, opening: Opening, made: MadeSecrets
+        self,
+        vaults: Vaults,
+        changes: Changes,
+        opening: Opening,
+        made: MadeSecrets,
+        is_in_run: Callable[[object], bool],
     ) -> None:
         self._vaults, self._changes, self._opening, self._made = vaults, changes, opening, made
+        self._is_in_run = is_in_run
 
     def with_recipes(self, login: AsyncHandler) -> AsyncHandler:
         """Return the handler of `login` for secrets and for recipes."""
@@ -60,6 +71,7 @@ class RecipeRequests:
         others = {"provider", "lifetime", "adopt", "sealed", "memory"} & request.arguments.keys()
         if others:
             raise Failure("bad-request", "A login with a recipe takes nothing else.")
+        self._require_allowed(request)
         recipe = _read_body(body)
         username = str(request.arguments["username"])
         typed, service = changed_spellings(request)
@@ -70,8 +82,6 @@ class RecipeRequests:
         if username in there or here - {username}:
             service = typed  # two accounts at two places stay apart
         self._vaults.recipes.require_own(service, username)
-        if self._opening.is_locked:
-            raise Failure("locked", "The agent is locked.", "`auth unlock`", vaults=[], stored=None)
         pin = pin_of(recipe.command[0])
         require_runnable(service, recipe, pin)
         made: Made | None = None
@@ -97,8 +107,7 @@ class RecipeRequests:
 
     async def refresh(self, request: Request, body: memoryview) -> Answer:
         """Return a recipe for a run at the terminal, or keep what such a run made. Raise Failure."""
-        if self._opening.is_locked:
-            raise Failure("locked", "The agent is locked.", "`auth unlock`", vaults=[], stored=None)
+        self._require_allowed(request)
         target = lookup_target(request)
         found = self._vaults.find(target.places, request.text("username"), None, target.beside)
         if found is None or found.vault is not self._vaults.recipes:
@@ -125,6 +134,17 @@ class RecipeRequests:
             command=[*entry.recipe.command],
             format=entry.recipe.format,
         )
+
+    def _require_allowed(self, request: Request) -> None:
+        """Raise Failure while the agent is locked, and for what the command of a run started."""
+        if self._is_in_run(request.peer):
+            raise Failure(
+                "refused",
+                "A command behind a relay cannot have another command make a credential.",
+                "do it outside of `auth exec`",
+            )
+        if self._opening.is_locked:
+            raise Failure("locked", "The agent is locked.", "`auth unlock`", vaults=[], stored=None)
 
 
 def _read_body(body: memoryview) -> Recipe:

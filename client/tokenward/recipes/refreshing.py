@@ -11,7 +11,7 @@ import os
 import subprocess
 from time import time
 
-from tokenward.credentials import unlocking
+from tokenward.credentials import lookup, unlocking
 from tokenward.errors import CommandError
 from tokenward.ui.formatting import ahead_text, credential_text
 from tokenward_protocol.command_output import MAX_OUTPUT, OutputError, read_output
@@ -26,6 +26,7 @@ def refresh(session: Session, service: str, username: str | None) -> int | None:
 
     `service` is a key. Raises CommandError.
     """
+    lookup.require_outside_of_runs(session)
     recipe = unlocking.ask(
         session, "refresh", offer=True, service=service, username=username
     ).header

@@ -12,7 +12,7 @@ import os
 import shlex
 from time import time
 
-from tokenward.credentials import unlocking
+from tokenward.credentials import lookup, unlocking
 from tokenward.errors import CommandError, exclude
 from tokenward.keyring_program import on_path
 from tokenward.recipes.presets import Preset, find_preset
@@ -44,6 +44,7 @@ def log_in(
     arguments: Namespace, session: Session, service: Service, given: GivenCredential
 ) -> None:
     """Store the recipe that the options describe. Raises CommandError."""
+    lookup.require_outside_of_runs(session)
     _require_alone(arguments, given)
     preset = _preset(arguments, service, session.environ)
     username = given.username or preset.username or service.default_username
