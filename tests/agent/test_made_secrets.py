@@ -454,7 +454,7 @@ def test_each_run_is_a_line_of_the_log_without_its_arguments(it: Recipes) -> Non
             if '"event"' in line
         ]
         made = [line for line in lines if line["event"] == "made"]
-        assert [line["decision"] for line in made] == ["done", "refused"]
+        assert [line["decision"] for line in made] == ["done", "failed"]
         assert {line["service"] for line in made} == {URL}
         assert "deep" not in json.dumps(lines)
         assert "some reason" not in json.dumps(lines)

@@ -10,6 +10,7 @@ import pytest
 
 from support.agents.process import NotDone, Wire
 from support.auth_commands import PROGRAMS
+from support.macaroons import token_of
 from support.recipes import Maker
 from support.terminal import Typist
 
@@ -306,3 +307,16 @@ def test_a_recipe_needs_no_more_than_the_agents_short_environment(home: Home, ma
     home.done(*login, SECRET_OF_SHELL="yes")
     assert home.done("token", URL) == "/\n"
     assert os.path.lexists(home.path / "bin")
+
+
+def test_pypi_needs_no_user_name_and_its_tokens_are_narrowed_as_ever(
+    home: Home, maker: Maker
+) -> None:
+    token = token_of("pypi.org")
+    maker.prints(token)
+    home.done("login", "--command", "--lifetime", "2h", "--", "maker")
+    got = home.run(PROGRAMS / "keyring", "get", "https://upload.pypi.org/legacy/", "__token__")
+    assert got.stdout.startswith("pypi-")
+    assert got.stdout.strip() != token
+    assert home.done("token") == f"{token}\n"
+    assert maker.runs == 1

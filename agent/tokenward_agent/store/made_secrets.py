@@ -309,7 +309,7 @@ class MadeSecrets:
             finally:
                 secret.release()
         except Failure as failure:
-            self._record_run(record, {"decision": "refused", "code": failure.code})
+            self._record_run(record, {"decision": "failed", "code": failure.code})
             raise
         finally:
             self._arena.release(block)

@@ -18,6 +18,7 @@ from tokenward.keyring_program import on_path
 from tokenward.recipes.presets import Preset, find_preset
 from tokenward.recipes.refreshing import refresh
 from tokenward.ui.formatting import ago_text, ahead_text, credential_text, timestamp
+from tokenward.ui.secret_input import TOKEN_USER
 from tokenward_protocol.messages import COMMAND
 from tokenward_protocol.recipes import (
     ALWAYS,
@@ -27,7 +28,7 @@ from tokenward_protocol.recipes import (
     read_recipe,
 )
 from tokenward_protocol.secret_marks import is_marked
-from tokenward_protocol.urls import display
+from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def log_in(
     lookup.require_outside_of_runs(session)
     _require_alone(arguments, given)
     preset = _preset(arguments, service, session.environ)
-    username = given.username or preset.username or service.default_username
+    usual = TOKEN_USER if service.publish_key in FIXED.values() else service.default_username
+    username = given.username or preset.username or usual
     if not username and not arguments.no_username:
         raise CommandError(
             f"A command for {display(service.key)} needs the user name of its credential.",
