@@ -48,7 +48,7 @@ def index(home: Home) -> Iterator[EndingGate]:
 def test_a_run_across_the_end_of_a_token_notices_nothing(home: Home, index: EndingGate) -> None:
     script = home.path / "reads.py"
     script.write_text(READS)
-    words = ("exec", "--relay", "--index", "corp", "--", "python3", str(script))
+    words = ("exec", "--index", "corp", "--", "python3", str(script))
     result = home.auth(*words, f"{index.url}simple/demo/")
     assert result.returncode == 0, result.stderr
     assert len(set(index.let_in)) >= 3
@@ -62,7 +62,7 @@ def test_a_run_does_not_begin_where_the_command_makes_nothing(
     program = home.path / "bin" / "maker"
     program.write_text("#!/bin/sh\necho 'log in first' >&2\nexit 1\n")
     started = home.path / "started"
-    result = home.auth("exec", "--relay", "--index", "corp", "--", "touch", str(started))
+    result = home.auth("exec", "--index", "corp", "--", "touch", str(started))
     assert result.returncode == 2
     assert "maker failed with status 1: log in first." in result.stderr
     assert not started.exists()
@@ -81,7 +81,7 @@ def test_a_command_behind_a_relay_can_have_no_other_command_run(
     script = home.path / "attack.sh"
     unset = "unset TOKENWARD_RELAY\n" if hides else ""
     script.write_text(f"{unset}{login}\n{auth} refresh corp\n")
-    result = home.auth("exec", "--relay", "--index", "corp", "--", "sh", str(script))
+    result = home.auth("exec", "--index", "corp", "--", "sh", str(script))
     assert result.returncode == 2
     assert "behind a relay" in result.stderr
     assert not ran.exists()

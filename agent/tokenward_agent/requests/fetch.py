@@ -26,10 +26,12 @@ from tokenward_agent.requests.naming import (
 )
 from tokenward_agent.requests.overview import describe_entry
 from tokenward_agent.wire.answer import Answer, success_answer
+from tokenward_protocol.messages import COMMAND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from tokenward_agent.clock import Clock
     from tokenward_agent.failure import Failure, SecretSource
     from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.requests.attenuation import Restriction
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.store.made_secrets import Made
     from tokenward_agent.store.other_agents import OtherAgents
-    from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Login, Record
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
@@ -50,7 +51,22 @@ if TYPE_CHECKING:
         [DerivedTokens, Record, SecretSource, Restriction, tuple[str, ...]], Delivery
     ]
 
-    # The agent's own socket and shared sockets have different implementations of these.
+    # The agent's own socket, shared sockets and runs have different implementations of these.
+    class _Vaults(Protocol):
+        @property
+        def clock(self) -> Clock: ...
+        def find(
+            self,
+            places: Iterable[str],
+            user: str | None,
+            provider: str | None,
+            beside: Iterable[str] = (),
+            /,
+        ) -> StoredRecord | None: ...
+        def not_found_error(
+            self, service: str | None, provider: str | None, origins: Iterable[str] = (), /
+        ) -> Failure: ...
+
     class _Detector(Protocol):
         def try_detect(self, request: Request, /) -> Evidence | None: ...
         async def detect(self, request: Request, /) -> Evidence: ...
@@ -90,7 +106,7 @@ class Fetch:
 
     def __init__(
         self,
-        vaults: Vaults,
+        vaults: _Vaults,
         opening: _Opening,
         adopted: AdoptedSecrets,
         made: _Made,
@@ -214,7 +230,7 @@ class Fetch:
         """Return what is known of a credential; nothing in the answer can be used as one."""
         found = await self._find_after_opening(request)
         token = None
-        if found.vault is not self._vaults.recipes:
+        if found.vault.provider != COMMAND:
             token = self._derived_tokens.read_token(await self._read_secret(found))
         elif made := self._made.peek(found.record):  # a description runs no command
             found, token = _with_end(found, made), self._derived_tokens.read_token(made.secret)
@@ -259,7 +275,7 @@ class Fetch:
             return found, found.secret()
         self._authorizer.refuse_denied(request, found.record)
         made = None
-        if found.vault is self._vaults.recipes:
+        if found.vault.provider == COMMAND:
             made = await self._made.read(found.record, attended=request.flag("attended"))
             secret: SecretSource = made.secret
         else:

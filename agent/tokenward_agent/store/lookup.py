@@ -12,20 +12,13 @@ Pure. A lookup costs one dictionary access for each path segment, whatever the n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tokenward_agent.failure import Failure, KeyDestroyed
 from tokenward_agent.store.closed_vaults import origin
-from tokenward_agent.store.memory_records import (
-    MemoryRecords,
-)
-from tokenward_agent.store.recipe_records import (
-    RecipeRecords,
-)
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.record import Record
 from tokenward_agent.vault.sealing import OVERHEAD
-from tokenward_agent.vault.vault import Vault
 from tokenward_protocol.urls import prefixes
 
 if TYPE_CHECKING:
@@ -154,11 +147,22 @@ def choose(service: str, here: list[Record]) -> Record:
     return here[0]
 
 
-Holder = Vault | MemoryRecords | RecipeRecords
+class Holder(Protocol):
+    """What holds a record: a vault, the memory, the recipes, or a run that brought it along."""
+
+    @property
+    def provider(self) -> str:
+        """Where it is held, as answers name it."""
+
+    def open_secret(self, record: Record, out: memoryview, /) -> int:
+        """Open a record's secret into *out* and return its size in bytes."""
+
+    def use(self, record: Record, wall: int, /) -> None:
+        """Remember a use of a record."""
 
 
 class StoredRecord(NamedTuple):
-    """A record, and the vault, memory or list of recipes that holds it."""
+    """A record, and what holds it."""
 
     record: Record
     vault: Holder

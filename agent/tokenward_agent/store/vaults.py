@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.clock import Clock
-    from tokenward_agent.store.lookup import Holder
     from tokenward_agent.store.recipe_records import Configured
     from tokenward_agent.vault.record import Key, Record
     from tokenward_agent.vault.vault import Change, Prepared
@@ -121,7 +120,7 @@ class Vaults:
             if record in self._indexes[each.provider].at(record.service)
         )
 
-    def _holders(self, provider: str | None) -> list[Holder]:
+    def _holders(self, provider: str | None) -> list[Vault | MemoryRecords | RecipeRecords]:
         """Return the holders of records that a request is about, by precedence."""
         if provider:
             return [*self.of(provider)]
