@@ -98,6 +98,7 @@ class Assembly:
             ProcessKey(arena),
             self.vaults.recipes,
             self.vaults.now,
+            self.vaults.each,
             self.derived_tokens.admit,
             lambda: self.opening.is_locked,
             self._record_run_of_recipe,

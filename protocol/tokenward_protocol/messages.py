@@ -77,6 +77,7 @@ OPS = {
             "sealed": FLAG,
             "memory": FLAG,
             "recipe": FLAG,
+            "environment": COUNT,
         },
         MAY_HAVE_BODY,
     ),

@@ -15,6 +15,7 @@ values out of range are refused. Pure.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from tokenward_protocol.durations import parse_seconds
@@ -44,6 +45,16 @@ MOST_KEPT: Final = 12 * 3600
 
 USUAL_KEPT: Final = 300
 """The same if neither the output nor the recipe says an end, and the command needs no user."""
+
+
+MOST_ENVIRONMENT: Final = 32 * 1024
+"""Bytes of all variables that a command gets besides the agent's."""
+
+_NAME: Final = re.compile("[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
+_LOADING: Final = re.compile(
+    "LD_|DYLD_|PYTHON|PERL5|RUBY|TOKENWARD_|(?:NODE_OPTIONS|BASH_ENV|ENV|PATH|IFS)$"
+)
+"""Variables that have a program load code, or choose which one is run; and our own."""
 
 
 class RecipeError(ValueError):
@@ -93,6 +104,14 @@ def read_recipe(table: Mapping[str, Any]) -> Recipe:
         timeout or MOST_TIMEOUT,
         _one_of(table, "attended", ATTENDED, IF_NEEDED),
     )
+
+
+def require_passable(name: str) -> None:
+    """Raise RecipeError for a variable that a command may not get."""
+    if not _NAME.fullmatch(name):
+        raise RecipeError("environment", "has a name that no variable has")
+    if _LOADING.match(name):
+        raise RecipeError("environment", f"has {name}, which can choose the code that is run")
 
 
 def require_known(table: Mapping[str, Any]) -> None:

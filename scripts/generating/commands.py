@@ -34,6 +34,7 @@ _OFFERED = {
     "SERVICE": "pypi testpypi",
     "SOURCE": " ".join(sources.NAMES),
     "TIME": ANYTHING,
+    "VARIABLE": ANYTHING,
     "TOOL": " ".join(TOOLS),
 }
 

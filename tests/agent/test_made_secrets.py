@@ -497,3 +497,29 @@ def test_tokens_of_pypi_that_a_command_makes_are_judged_like_typed_ones(it: Reci
         assert "GitHub token" in answer["message"]
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("variables", "code"),
+    [
+        (b"LD_PRELOAD=/tmp/evil.so\0", "refused"),
+        (b"NAME=value", "bad-request"),
+        (b"NAME\0", "bad-request"),
+        (b"N\0AME=x\0", "bad-request"),
+        (b"NA ME=x\0", "refused"),
+        (b"NAME=" + b"x" * 40_000 + b"\0", "too-large"),
+    ],
+)
+def test_variables_that_a_command_may_not_get_are_refused_unseen(
+    it: Recipes, variables: bytes, code: str
+) -> None:
+    async def scenario() -> None:
+        await it.engine.make("disabled")
+        arguments = {"recipe": True, "environment": len(variables), "provider": "disabled"}
+        body = it.maker.recipe() + variables
+        answer = await it.ask("login", body, **BOTH, **arguments)
+        assert answer["code"] == code
+        assert "evil" not in json.dumps(answer)
+        assert it.maker.runs == 0
+
+    run(scenario())

@@ -320,3 +320,66 @@ def test_pypi_needs_no_user_name_and_its_tokens_are_narrowed_as_ever(
     assert got.stdout.strip() != token
     assert home.done("token") == f"{token}\n"
     assert maker.runs == 1
+
+
+SHOWS = (
+    '#!/bin/sh\n[ -n "$PROFILE" ] || { echo "no profile" >&2; exit 1; }\necho "made-for-$PROFILE"\n'
+)
+
+
+@pytest.fixture
+def shows(home: Home) -> str:
+    """A program of the user's that needs a variable of the shell."""
+    path = home.path / "bin" / "shows"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(SHOWS)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_variable_of_the_shell_is_passed_on_and_sealed_in_a_vault(home: Home, shows: str) -> None:
+    words = ("login", URL, "-u", "ana")
+    told = home.refused(*words, "--command", "--", shows, PROFILE="s3cret-profile")
+    assert "no profile" in told
+    passing = (*words, "--pass-env", "PROFILE", "--command", "--", shows)
+    home.done(*passing, PROFILE="s3cret-profile")
+    assert home.done("token", URL) == "made-for-s3cret-profile\n"
+    home.done("agent", "restart")  # the vault opens by its key file, without the user
+    assert home.done("token", URL) == "made-for-s3cret-profile\n"
+    files = (path for path in home.path.rglob("*") if path.is_file())
+    assert not [path for path in files if b"s3cret-profile" in path.read_bytes()]
+    (recipes,) = home.path.rglob("recipes.toml")
+    assert 'environment = ["PROFILE"]' in recipes.read_text()
+
+
+def test_a_recipe_with_variables_needs_its_vault_open_and_under_the_same_key(
+    home: Home, shows: str
+) -> None:
+    phrase = home.path / "phrase"
+    phrase.write_text("a passphrase of the vault\n")
+    phrase.chmod(0o600)
+    opens = {"TOKENWARD_PASSPHRASE_FILE": str(phrase)}
+    passing = ("--pass-env", "PROFILE", "--command", "--", shows)
+    home.done("login", URL, "-u", "ana", *passing, PROFILE="work", **opens)
+    home.done("agent", "restart")
+    assert "is not open" in home.refused("token", URL)
+    assert home.done("token", URL, **opens) == "made-for-work\n"
+    home.done("passphrase", "set", **opens)
+    home.done("lock")
+    home.done("unlock", **opens)
+    refused = home.refused("token", URL, **opens)
+    assert "sealed under a former key" in refused
+    assert "`--pass-env` again" in refused
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "PYTHONPATH", "BASH_ENV", "NODE_OPTIONS", "PATH"])
+def test_no_variable_that_chooses_the_code_is_passed_on(home: Home, shows: str, name: str) -> None:
+    passing = ("--pass-env", name, "--command", "--", shows)
+    assert "choose the code" in home.refused(
+        "login", URL, "-u", "ana", *passing, **{name: home.environment.get(name, "x")}
+    )
+
+
+def test_a_variable_that_is_not_set_is_told(home: Home, shows: str) -> None:
+    passing = ("--pass-env", "NO_SUCH", "--command", "--", shows)
+    assert "NO_SUCH is not set" in home.refused("login", URL, "-u", "ana", *passing)

@@ -158,8 +158,9 @@ class CredentialRequests:
             raise Failure("refused", str(no), no.hint) from None
         if found.end is None:
             seconds = usual_seconds(service, username)
-        else:  # by the clock of its index, which may be behind
-            seconds = min(max(found.end - now, 1), LONGEST)
+        else:  # by the clock of its index
+            there = now + self._derived_tokens.clocks.ahead(service)
+            seconds = min(max(found.end - there, 1), LONGEST)
         return body[found.start : found.stop], found.changed, seconds
 
     def _require_attenuable(self, service: str, body: memoryview) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tokenward_agent.failure import Failure
 from tokenward_agent.requests.naming import changed_spellings, lookup_target, service_of
 from tokenward_agent.store.made_secrets import pin_of, require_runnable
+from tokenward_agent.store.sealed_variables import read_variables
 from tokenward_agent.vault.record import AdoptedSource, Record
 from tokenward_agent.wire.answer import Answer, success_answer
 from tokenward_protocol.messages import COMMAND
@@ -68,11 +69,17 @@ class RecipeRequests:
 
     async def _store(self, request: Request, body: memoryview) -> Answer:
         """Store a recipe, once its command has made a credential. Raise Failure."""
-        others = {"provider", "lifetime", "adopt", "sealed", "memory"} & request.arguments.keys()
+        others = {"lifetime", "adopt", "sealed", "memory"} & request.arguments.keys()
         if others:
             raise Failure("bad-request", "A login with a recipe takes nothing else.")
         self._require_allowed(request)
-        recipe = _read_body(body)
+        count = request.count("environment") or 0
+        if count > len(body):
+            raise Failure("bad-request", "The variables are longer than the body.")
+        split = len(body) - count
+        recipe = _read_body(body[:split])
+        provider = request.text("provider")
+        variables = read_variables(provider, body[split:]) if count else None
         username = str(request.arguments["username"])
         typed, service = changed_spellings(request)
         if "://" not in service:
@@ -82,14 +89,17 @@ class RecipeRequests:
         if username in there or here - {username}:
             service = typed  # two accounts at two places stay apart
         self._vaults.recipes.require_own(service, username)
+        await self._opening.open_available(provider)
+        if variables is not None:
+            self._changes.require_open(variables.provider)
         pin = pin_of(recipe.command[0])
         require_runnable(service, recipe, pin)
         made: Made | None = None
         if recipe.attended != ALWAYS:
             first = Record(service, username, 0, None, None, AdoptedSource(COMMAND, ""), None)
-            made = await self._made.make_first(first, recipe)
-        await self._opening.open_available(None)
-        record, before = await self._changes.store_recipe(service, username, recipe, pin)
+            block = None if variables is None else variables.block
+            made = await self._made.make_first(first, recipe, block)
+        record, before = await self._changes.store_recipe(service, username, recipe, pin, variables)
         if made is not None:
             self._made.adopt(record, made)
         end = None if made is None or made.end is None else made.end.wall_end

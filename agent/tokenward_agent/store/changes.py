@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.closed_vaults import Tombstones, origin
 from tokenward_agent.store.lookup import choose
+from tokenward_agent.store.sealed_variables import seal_variables
 from tokenward_agent.store.vaults import VAULT_OF, Vaults
 from tokenward_agent.vault.record import LONGEST, AdoptedSource, Lifetime, Record
 
 if TYPE_CHECKING:
     from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.store.recipe_records import Pin
+    from tokenward_agent.store.sealed_variables import Variables
     from tokenward_agent.vault.record import Key
     from tokenward_agent.vault.vault import Vault
     from tokenward_protocol.recipes import Recipe
@@ -150,21 +152,30 @@ class Changes:
         return meant
 
     async def store_recipe(
-        self, service: str, username: str, recipe: Recipe, pin: Pin
+        self,
+        service: str,
+        username: str,
+        recipe: Recipe,
+        pin: Pin,
+        variables: Variables | None = None,
     ) -> tuple[Record, Record | None]:
         """Store a recipe; return its record, and the credential or recipe that it replaced.
 
-        Raise Failure.
+        The `variables` of its command are sealed in the open vault of their provider. Raise Failure.
         """
         vaults = self._vaults
         async with vaults.changing:
             vaults.recipes.require_own(service, username)
             older = [each for each in vaults.at(service, None) if each.record.username == username]
+            sealed = None
+            if variables is not None:
+                self.require_open(variables.provider)
+                sealed = seal_variables(vaults.each, variables, service, username)
             moments = (vaults.clock.wall(), *(each.record.created + 1 for each in older))
             made: list[Record] = []
             vaults.change_recipes(
                 lambda: made.append(
-                    vaults.recipes.add(service, username, max(moments), recipe, pin).record
+                    vaults.recipes.add(service, username, max(moments), recipe, pin, sealed).record
                 )
             )
             self._add_tombstones(made)

@@ -28,6 +28,7 @@ from tokenward_agent.store.keyring_program import program_objection
 from tokenward_agent.store.lookup import locked_meanwhile_error
 from tokenward_agent.store.memory_records import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.store.recipe_records import Pin
+from tokenward_agent.store.sealed_variables import open_variables, size_of
 from tokenward_agent.vault.record import Lifetime, Record
 from tokenward_agent.vault.sealing import context
 from tokenward_agent.worker.runner import WorkerError, run_job
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_agent.store.recipe_records import RecipeEntry, RecipeRecords
     from tokenward_agent.vault.record import Login, Now
+    from tokenward_agent.vault.vault import Vault
     from tokenward_protocol.admission import Admission
     from tokenward_protocol.packing import Value
 
@@ -103,11 +105,13 @@ class MadeSecrets:
         key: ProcessKey,
         recipes: RecipeRecords,
         now: Callable[[], Now],
+        vaults: Mapping[str, Vault],
         admit: Callable[[str, str, memoryview, int], Admission],
         is_locked: Callable[[], bool],
         record_run: RecordRun,
     ) -> None:
         self._arena, self._key, self._recipes, self._now = arena, key, recipes, now
+        self._vaults = vaults
         self._admit, self._is_locked, self._record_run = admit, is_locked, record_run
         self._kept: dict[Login, Made] = {}
         self._running: dict[Login, asyncio.Task[Made]] = {}
@@ -175,9 +179,11 @@ class MadeSecrets:
         self.adopt(record, made)
         return made
 
-    async def make_first(self, record: Record, recipe: Recipe) -> Made:
+    async def make_first(
+        self, record: Record, recipe: Recipe, variables: memoryview | None
+    ) -> Made:
         """Run a recipe that is not stored yet, and return what it made. Raise Failure."""
-        return await self._run(record, recipe, self._forgotten)
+        return await self._run(record, recipe, variables, self._forgotten)
 
     def adopt(self, record: Record, made: Made) -> None:
         """Keep what was made for a record that is stored now, and nothing of recipes that are not."""
@@ -257,12 +263,11 @@ class MadeSecrets:
         return task
 
     async def _run_and_keep(self, entry: RecipeEntry, forgotten: int) -> Made:
-        record, recipe, _ = entry
-        login = record.login
+        record, login = entry.record, entry.record.login
         try:
-            made = await self._run(record, recipe, forgotten)
+            made = await self._run_entry(entry, forgotten)
         except Failure as failure:
-            if self._running.get(login) is asyncio.current_task():
+            if self._running.get(login) is asyncio.current_task() and failure.code != "locked":
                 self._rest(login, failure)
             raise
         finally:
@@ -281,7 +286,21 @@ class MadeSecrets:
         seconds = min(_SHORTEST_REST * 2 ** (failures - 1), _LONGEST_REST)
         self._resting[login] = _Rest(failure, failures, self._now().boot + seconds)
 
-    async def _run(self, record: Record, recipe: Recipe, forgotten: int) -> Made:
+    async def _run_entry(self, entry: RecipeEntry, forgotten: int) -> Made:
+        """Run a command with its variables. Raise Failure."""
+        held = entry.variables
+        if held is None:
+            return await self._run(entry.record, entry.recipe, None, forgotten)
+        block = self._arena.allocate(size_of(held))
+        try:
+            open_variables(self._vaults, held, entry.record, block)
+            return await self._run(entry.record, entry.recipe, block, forgotten)
+        finally:
+            self._arena.release(block)
+
+    async def _run(
+        self, record: Record, recipe: Recipe, variables: memoryview | None, forgotten: int
+    ) -> Made:
         """Run a command and seal what it made. Raise Failure."""
         block = self._arena.allocate(MAX_OUTPUT)
         try:
@@ -294,7 +313,7 @@ class MadeSecrets:
                         "as": recipe.format,
                         "now": self._now().wall,
                     },
-                    None,
+                    variables,
                     block,
                     recipe.timeout,
                     {},

@@ -2,7 +2,8 @@
 
 The former are in `recipes.toml` in the state folder, closed to other users; never in the credentials
 directory, since a process that can write there must not choose which program runs. There is no
-secret in the file. A file that cannot be read or is wrong counts as empty, is never overwritten, and
+secret in the file; variables that the user passes on are sealed under the key of a vault, which has to be
+open for a run. A file that cannot be read or is wrong counts as empty, is never overwritten, and
 `problem` says what is wrong.
 
 A recipe is a record like those of a vault, but it has no secret: made_secrets.py has what its
@@ -11,6 +12,7 @@ command made. Of two recipes for one account that of `config.toml` counts.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -22,7 +24,7 @@ from tokenward_agent.files import open_plain, replace
 from tokenward_agent.vault.record import AdoptedSource, Record
 from tokenward_os.files import open_to_others, uid
 from tokenward_protocol.messages import COMMAND
-from tokenward_protocol.recipes import Recipe, RecipeError, read_recipe
+from tokenward_protocol.recipes import Recipe, RecipeError, read_recipe, require_passable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,7 +40,7 @@ MOST: Final = 64
 
 _MAX_SIZE: Final = 1 << 20
 _HEAD: Final = """\
-# The commands that make credentials, as `auth login --command` stored them. No secret is in here.
+# The commands that make credentials, as `auth login --command` stored them. No secret is in here in the open.
 """
 
 
@@ -49,12 +51,21 @@ class Pin(NamedTuple):
     mode: int
 
 
+class SealedVariables(NamedTuple):
+    """The variables that a command gets, sealed in the vault of `provider`; the names are in the open."""
+
+    provider: str
+    names: tuple[str, ...]
+    sealed: bytes
+
+
 class RecipeEntry(NamedTuple):
-    """A recipe and its record; `pin` is None for one of config.toml."""
+    """A recipe and its record; `pin` is None for one of config.toml, which has no variables."""
 
     record: Record
     recipe: Recipe
     pin: Pin | None
+    variables: SealedVariables | None = None
 
 
 class RecipeRecords:
@@ -111,11 +122,17 @@ class RecipeRecords:
             )
 
     def add(
-        self, service: str, username: str, created: int, recipe: Recipe, pin: Pin
+        self,
+        service: str,
+        username: str,
+        created: int,
+        recipe: Recipe,
+        pin: Pin,
+        variables: SealedVariables | None,
     ) -> RecipeEntry:
         """Store a recipe, replacing the former one of the account. Raise Failure."""
         record = _record(service, username, created, secrets.token_hex(8))
-        entry = RecipeEntry(record, recipe, pin)
+        entry = RecipeEntry(record, recipe, pin, variables)
         if record.key not in self._stored and len(self._stored) >= MOST:
             raise Failure(
                 "busy", f"The agent has {MOST} recipes and takes no more.", "`auth logout`"
@@ -194,8 +211,19 @@ def _entry(table: Any) -> RecipeEntry:
         raise ValueError("has a recipe without its account or the owner of its program")
     service, username, name = map(str, texts)
     created, owner, mode = (int(n or 0) for n in numbers)
-    recipe = read_recipe(table)
-    return RecipeEntry(_record(service, username, created, name), recipe, Pin(owner, mode))
+    recipe, record = read_recipe(table), _record(service, username, created, name)
+    return RecipeEntry(record, recipe, Pin(owner, mode), _variables(table))
+
+
+def _variables(table: dict[str, Any]) -> SealedVariables | None:
+    names, provider, sealed = (table.get(key) for key in ("environment", "vault", "sealed"))
+    if names is None:
+        return None
+    if not isinstance(names, list) or not isinstance(provider, str) or not isinstance(sealed, str):
+        raise RecipeError("environment", "is not complete")
+    for each in names:
+        require_passable(str(each))
+    return SealedVariables(provider, tuple(names), base64.b64decode(sealed, validate=True))
 
 
 def _text(entry: RecipeEntry) -> str:
@@ -209,6 +237,9 @@ def _text(entry: RecipeEntry) -> str:
         "mode": pin.mode,
         **entry.recipe.as_table(),
     }
+    if (held := entry.variables) is not None:
+        sealed = base64.b64encode(held.sealed).decode()
+        table |= {"environment": [*held.names], "vault": held.provider, "sealed": sealed}
     lines = (f"{key} = {_quote(value)}\n" for key, value in table.items())
     return "\n[[recipe]]\n" + "".join(lines)
 

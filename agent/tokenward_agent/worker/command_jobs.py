@@ -30,13 +30,16 @@ _SHORT: Final = 4  # characters from which a word of the output is looked for in
 _MOMENT: Final = 0.5  # seconds to read what is left once the program has ended
 
 
-def work(header: Header) -> tuple[Header, bytes]:
-    """Run it; `now` is when it began. Raises JobError: `not-found` without a secret, else `command`."""
+def work(header: Header, variables: bytes) -> tuple[Header, bytes]:
+    """Run it with `variables`, each `NAME=VALUE` and a NUL; `now` is when it began.
+
+    Raises JobError: `not-found` without a secret, else `command`.
+    """
     program = os.path.basename(header["command"][0])
     try:
         process = subprocess.Popen(
             header["command"],
-            env={**os.environ, "KEYRING_PROPERTY_ASIDE": "1"},  # or ours asks the agent that waits
+            env=_environment(variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -59,6 +62,12 @@ def work(header: Header) -> tuple[Header, bytes]:
     if made is None:
         raise JobError("not-found", f"{program} printed no credential.")
     return {"end": made.end}, made.secret
+
+
+def _environment(variables: bytes) -> dict[bytes, bytes]:
+    more = dict(each.partition(b"=")[::2] for each in variables.split(b"\0") if each)
+    # The property keeps our own keyring backend from asking the agent that waits for this.
+    return {**os.environb, **more, b"KEYRING_PROPERTY_ASIDE": b"1"}
 
 
 class _Reading:

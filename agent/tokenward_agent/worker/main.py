@@ -78,7 +78,7 @@ def work(header: Header, secret: bytes) -> tuple[Header, bytes]:
     if job == "command-run":
         from tokenward_agent.worker import command_jobs
 
-        return command_jobs.work(header)
+        return command_jobs.work(header, secret)
     if job.startswith("consent-"):
         if sys.platform == "win32":
             raise JobError("no-screen", "No program for prompts exists on this system.")

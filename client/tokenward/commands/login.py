@@ -63,6 +63,12 @@ def describe(parser: Parser, _command: str) -> None:
         dest="form",
         type=argument_parser.one_of(FORMATS),
     )
+    parser.add_option(
+        "--pass-env",
+        "VARIABLE",
+        "PROGRAM gets it as it is now, sealed in a vault; may be repeated",
+        action="append",
+    )
     parser.add_flag("--attended", "PROGRAM needs you: only `auth refresh` runs it")
     parser.add_words()
     parser.examples(
@@ -97,9 +103,9 @@ def run(arguments: Namespace, session: Session) -> None:
 
         typed.log_in(arguments, session, service, given)
         return
-    if arguments.words or arguments.form or arguments.attended:
+    if arguments.words or arguments.form or arguments.attended or arguments.pass_env:
         raise CommandError(
-            "A program behind `--`, `--as` and `--attended` need `--command`.",
+            "A program behind `--`, `--as`, `--pass-env` and `--attended` need `--command`.",
             "`auth login SERVICE -u NAME --command -- PROGRAM ARG…`",
         )
     if arguments.trusted_publishing:

@@ -13,6 +13,7 @@ import shlex
 from time import time
 
 from tokenward.credentials import lookup, unlocking
+from tokenward.credentials.storing import choose_provider
 from tokenward.errors import CommandError, exclude
 from tokenward.keyring_program import on_path
 from tokenward.recipes.presets import Preset, find_preset
@@ -26,6 +27,7 @@ from tokenward_protocol.recipes import (
     Recipe,
     RecipeError,
     read_recipe,
+    require_passable,
 )
 from tokenward_protocol.secret_marks import is_marked
 from tokenward_protocol.urls import FIXED, display
@@ -33,7 +35,7 @@ from tokenward_protocol.urls import FIXED, display
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from tokenward.session import Session
@@ -58,10 +60,16 @@ def log_in(
     recipe = _recipe(arguments, preset, session)
     if arguments.source:
         session.terminal.say(f"The command is `{shlex.join(recipe.command)}`.")
+    variables = _variables(arguments.pass_env or [], session.environ)
+    provider = None
+    if variables:
+        choice = choose_provider(session, arguments.keyring_provider)
+        choice.make_vault(session)
+        provider = choice.provider
     stored = []
     end: int | None = None
     for key in service.login_keys:
-        one = _store(session, service, key, username or "", recipe)
+        one = _store(session, service, key, username or "", recipe, variables, provider)
         end = one.pop("expires")
         stored.append(one)
     session.write_json(
@@ -84,7 +92,8 @@ def _require_alone(arguments: Namespace, given: GivenCredential) -> None:
     name = "--from" if arguments.source else "--command"
     if given.has_secret:
         raise CommandError(f"`{name}` takes no secret: the command makes it.")
-    others = ("adopt", "sealed", "check", "trusted_publishing", "keyring_provider")
+    others = ["adopt", "sealed", "check", "trusted_publishing"]
+    others += [] if arguments.pass_env else ["keyring_provider"]
     both = {f"--{other.replace('_', '-')}": getattr(arguments, other) for other in others}
     exclude(name, both, "a recipe is in no vault, and its secret in memory alone")
     if arguments.source and arguments.by_command:
@@ -148,8 +157,28 @@ def find_program(name: str, environ: Mapping[str, str], cwd: str) -> str:
     return found
 
 
+def _variables(names: Sequence[str], environ: Mapping[str, str]) -> bytes:
+    """Return the variables that the command gets, each with a NUL. Raises CommandError."""
+    found = b""
+    for name in dict.fromkeys(names):
+        try:
+            require_passable(name)
+        except RecipeError as wrong:
+            raise CommandError(f"`--pass-env` {wrong}.") from None
+        if name not in environ:
+            raise CommandError(f"The variable {name} is not set, so it cannot be passed on.")
+        found += f"{name}={environ[name]}".encode("utf-8", "surrogateescape") + b"\0"
+    return found
+
+
 def _store(
-    session: Session, service: Service, key: str, username: str, recipe: Recipe
+    session: Session,
+    service: Service,
+    key: str,
+    username: str,
+    recipe: Recipe,
+    variables: bytes,
+    provider: str | None,
 ) -> dict[str, Any]:
     """Store the recipe under one key, and report it; return what JSON says of it."""
     import json
@@ -158,12 +187,14 @@ def _store(
     header = unlocking.ask(
         session,
         "login",
-        json.dumps(recipe.as_table()).encode(),
+        json.dumps(recipe.as_table()).encode() + variables,
         offer=True,
         service=None if typed else key,
         spelling=typed or None,
         username=username,
         recipe=True,
+        environment=len(variables) or None,
+        provider=provider,
     ).header
     what = credential_text(username, header["service"])
     program, before = os.path.basename(recipe.command[0]), header["before"]

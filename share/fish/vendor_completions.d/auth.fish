@@ -13,7 +13,7 @@ function __auth_line
             switch $words[1]
                 case --
                     set ended yes
-                case --as --at --color --format --from --host --index --keyring-provider --lifetime --passphrase-file --password --project --protocol --service --since --token --ttl --tunnel --uid --username -t -u
+                case --as --at --color --format --from --host --index --keyring-provider --lifetime --pass-env --passphrase-file --password --project --protocol --service --since --token --ttl --tunnel --uid --username -t -u
                     set -q words[2]; or break # its value is what is typed
                     set -a flags $words[1]
                     set -e words[1]
@@ -107,6 +107,7 @@ complete -c auth -n '__auth_is "login"; and __auth_lacks --check' -l check -d 'a
 complete -c auth -n '__auth_is "login"; and __auth_lacks --command' -l command -d 'store no secret, but the command that makes it: PROGRAM ARG...'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --from' -l from -x -a 'gcloud aws az pass: op: bw: vault:' -d 'such a command by name: gcloud, aws, az, pass:PATH ...'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --as' -l as -x -a 'auto text json git' -d 'how PROGRAM prints it (default: auto)'
+complete -c auth -n '__auth_is "login"' -l pass-env -x -d 'PROGRAM gets it as it is now, sealed in a vault; may be repeated'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --attended' -l attended -d 'PROGRAM needs you: only `auth refresh` runs it'
 complete -c auth -n '__auth_is "login"; and __auth_lacks argument' -a 'pypi testpypi'
 complete -c auth -n '__auth_is "logout"; and __auth_lacks -u --username' -s u -l username -x -d 'whose credential; needed if several are stored for the index'
