@@ -64,10 +64,10 @@ def work(header: Header, variables: bytes) -> tuple[Header, bytes]:
     return {"end": made.end}, made.secret
 
 
-def _environment(variables: bytes) -> dict[bytes, bytes]:
-    more = dict(each.partition(b"=")[::2] for each in variables.split(b"\0") if each)
+def _environment(variables: bytes) -> dict[str, str]:
+    pairs = (os.fsdecode(each).partition("=") for each in variables.split(b"\0") if each)
     # The property keeps our own keyring backend from asking the agent that waits for this.
-    return {**os.environb, **more, b"KEYRING_PROPERTY_ASIDE": b"1"}
+    return os.environ | {name: value for name, _, value in pairs} | {"KEYRING_PROPERTY_ASIDE": "1"}
 
 
 class _Reading:
