@@ -56,7 +56,7 @@ def test_what_a_command_made_has_no_copy_in_the_agent_whatever_it_does(
         agent.ask("lock")
         assert none()
         agent.ask("unlock")
-        maker.makes(1, secret)  # never kept
+        maker.makes(20, secret)  # too short to be handed out again
         assert agent.ask_whole("fetch", service=URL, attended=True)[1].decode() == secret
         agent.ask("logout", **BOTH)
         assert none()
