@@ -207,7 +207,7 @@ class RelayShares:
             self._vaults.clock.wall,
         )
         relay = self._starter.make_relay(answers, ended)
-        silent = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        silent = os.open(os.devnull, os.O_WRONLY)
         try:
             started = await self._starter.start(
                 relay,

@@ -17,6 +17,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import sys
 import weakref
 from typing import NamedTuple
 
@@ -262,6 +263,10 @@ class RunRequests:
 
     async def run(self, request: Request, body: memoryview) -> Answer:
         """Start the relay of this connection's run. Raise Failure."""
+        if sys.platform != "linux":
+            raise Failure(
+                "refused", "There is no relay on this system yet.", "`auth exec --env` needs none"
+            )
         peer = _peer_of(request)
         drafts = self.take_drafts(peer)
         if not drafts:
@@ -518,6 +523,7 @@ def _read_path(path: str) -> tuple[bytes, ...]:
     from tokenward_relay.grants import read_path
 
     try:
-        return read_path(path)
+        segments: tuple[bytes, ...] = read_path(path)
     except ValueError as error:
         raise Failure("bad-request", f"A run cannot use this path: {error}.") from None
+    return segments

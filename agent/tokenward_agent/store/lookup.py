@@ -153,9 +153,11 @@ class Holder(Protocol):
     @property
     def provider(self) -> str:
         """Where it is held, as answers name it."""
+        ...
 
     def open_secret(self, record: Record, out: memoryview, /) -> int:
         """Open a record's secret into *out* and return its size in bytes."""
+        ...
 
     def use(self, record: Record, wall: int, /) -> None:
         """Remember a use of a record."""

@@ -149,9 +149,9 @@ def _is_behind_relay(arguments: Namespace, session: Session) -> bool:
             "`--read-only` works behind a relay alone: a credential in the environment can publish.",
             "leave `--env` out" if arguments.env else "add `--relay`",
         )
-    if chosen and sys.platform == "win32":
+    if chosen and sys.platform != "linux":
         raise CommandError(
-            "There is no relay on Windows yet.",
+            "There is no relay on this system yet.",
             "`auth exec --env` hands the credentials to the command",
         )
     if arguments.read_only and arguments.project:
