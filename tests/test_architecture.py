@@ -93,9 +93,12 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "cli": {"session", "ui", "suggestions", "errors"},
         "commands": {
             *("checks", "backup", "exec", "helpers", "indexes", "sources", "credentials"),
-            *("session", "services", "setup", "audit", "settings", "transport"),
+            *("session", "services", "setup", "audit", "settings", "transport", "recipes"),
             *("files", "keyring_program", "ui", "windows", "clipboard", "shipped", "light"),
             "errors",
+        },
+        "recipes": {
+            *("credentials", "session", "settings", "transport", "keyring_program", "ui", "errors"),
         },
         "checks": {
             *("sources", "credentials", "services", "setup", "audit", "settings"),

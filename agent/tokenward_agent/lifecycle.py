@@ -99,13 +99,11 @@ async def _serve(
         assembly.agent.is_expendable,
     )
     watching = BusWatches(assembly.auto_lock, os.environ, uid())
-    notifier = _keep_user_told(assembly)
     watch = loop.create_task(_watch(settings, address, assembly, idle_exit, watching, stop))
     await stop.wait()
     notices.send("STOPPING=1")
     watch.cancel()
     watching.close()
-    notifier.close()
     for reload in reloads:
         reload.cancel()
     opening.cancel()
@@ -118,6 +116,7 @@ async def _serve(
     await assembly.audit_anchoring.anchor_now()
     assembly.locking.close()
     assembly.adopted.forget()
+    assembly.made.forget()
 
 
 def _keep_user_told(assembly: Assembly) -> Notifier:
@@ -188,16 +187,17 @@ async def _watch(
         return file_identity(os.path.realpath(settings.directory))
 
     began = identity()
-    while address.is_valid() and (not began or identity() == began):
-        await assembly.auto_lock.check()
-        watching.refresh()
-        await asyncio.sleep(min(LOOK_AROUND_SECONDS, settings.idle or LOOK_AROUND_SECONDS))
-        assembly.opening.other_agents.check(thoroughly=True)
-        assembly.vaults.drop_expired()
-        assembly.vaults.when_changed()  # another agent may have set or removed a lock marker
-        began = began or identity()
-        if assembly.vaults.is_file_lost() or idle_exit.is_due():
-            break
+    with contextlib.closing(_keep_user_told(assembly)):
+        while address.is_valid() and (not began or identity() == began):
+            await assembly.auto_lock.check()
+            watching.refresh()
+            await asyncio.sleep(min(LOOK_AROUND_SECONDS, settings.idle or LOOK_AROUND_SECONDS))
+            assembly.opening.other_agents.check(thoroughly=True)
+            assembly.vaults.drop_expired()
+            assembly.vaults.when_changed()  # another agent may have set or removed a lock marker
+            began = began or identity()
+            if assembly.vaults.is_file_lost() or idle_exit.is_due():
+                break
     stop.set()
 
 

@@ -25,6 +25,7 @@ GROUPS = {
     "log in": {
         "login": "log in to an index",
         "logout": "forget a credential; --revoke also ends it at the index",
+        "refresh": "run the command that makes a credential, with your terminal",
         "list": "show what is stored, without secrets",
         "import": "take over what .pypirc, uv, netrc, poetry and pip hold",
     },

@@ -78,10 +78,15 @@ OPS = {
             "adopt": TEXT,
             "sealed": FLAG,
             "memory": FLAG,
+            "recipe": FLAG,
+            "environment": COUNT,
         },
         MAY_HAVE_BODY,
     ),
-    "logout": Op({**_NAMED, "username": TEXT, "provider": TEXT, "all": FLAG, "purge": FLAG}),
+    "refresh": Op({**_NAMED, "username": TEXT, "end": COUNT}, MAY_HAVE_BODY),
+    "logout": Op(
+        {**_NAMED, "username": TEXT, "provider": TEXT, "all": FLAG, "purge": FLAG, "refused": FLAG}
+    ),
     "list": Op({"after": COUNT}),
     "status": Op({}),
     "prepare": Op({"provider": TEXT, "program": TEXT, "probe": FLAG, **_SESSION}),
@@ -165,6 +170,8 @@ def vaults_are(providers: Iterable[object]) -> str:
 
 
 MEMORY = "memory"  # the provider in answers about a credential that is only in memory
+COMMAND = "command"  # the same about one that a command makes
+
 CODES = {
     "bad-frame": "the frame is malformed; the agent closes the connection after this answer",
     "too-large": "the frame or a value is past its limit",
@@ -183,6 +190,8 @@ CODES = {
     "vault": "a vault cannot be read or written; the message says why",
     "read-only": "the credentials directory cannot be written",
     "consent": "the user has to approve first; ask again with `attended`",
+    "making": "a command is making the credential; ask again with `attended`, and wait",
+    "command": "the command that makes the credential failed; the message says why",
     "refused": "the agent does not do this for this peer or in this state",
     "busy": "the agent cannot do this now; try again",
     "internal": "an internal error of the agent; its log has the place",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenward_protocol.index_tokens import describe
+from tokenward_protocol.messages import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +35,8 @@ OPENED_BY = {
 HANDED = f"{OPENED_BY['passphrase']}, or a process that can read it where the service manager does"
 """The same for a passphrase that is a credential of the service manager."""
 
-_ENTRY_BYTES = 224  # an upper bound of an entry's size without its names and its token
+_RECIPE_BYTES = 512
+_ENTRY_BYTES = 240  # an upper bound of an entry's size without its names and its token
 _IN_SHORT = ("dialect", "location", "narrows", "confined", "visible", "expires", "projects")
 """The fields of a token in a list."""
 
@@ -53,8 +55,11 @@ def describe_record(record: Record, provider: str) -> dict[str, Value]:
         "created": record.created,
         "used": record.last_used,
         "expires": None if record.expires is None else record.expires.wall_end,
-        "adopted": record.adopted is not None,
+        "adopted": record.adopted is not None and provider != COMMAND,
         "sealed": record.never_shown,
+        "command": None,
+        "attended": None,
+        "until": None,
     }
 
 
@@ -101,10 +106,11 @@ def page_of_entries(
     after: int,
     seen: Callable[[StoredRecord], IndexToken | None] = lambda _found: None,
     policy: PolicyFile | None = None,
+    of_recipe: Callable[[Record], dict[str, Value]] = lambda _record: {},
 ) -> tuple[list[Value], int | None]:
     """Return the entries from number `after` on that fit into an answer, and the next number.
 
-    `seen` returns what is visible of an entry's token.
+    `seen` returns what is visible of an entry's token, `of_recipe` what is said of a recipe.
     """
     ordered = sorted(held, key=lambda found: found.record.key)
     entries: list[Value] = []
@@ -117,6 +123,9 @@ def page_of_entries(
         token = seen(found)
         room -= 0 if token is None else _TOKEN_BYTES
         values = describe_record(record, found.vault.provider)
+        if values["provider"] == COMMAND:
+            values |= of_recipe(record)
+            room -= _RECIPE_BYTES
         if policy is not None:
             values["policy"] = [*policy.possible_decisions(*record.key)]
         entries.append({**values, "token": None if token is None else _summarize_token(token)})

@@ -148,7 +148,7 @@ def choose(service: str, here: list[Record]) -> Record:
 
 
 class Holder(Protocol):
-    """What holds a record: a vault, the memory, or a run that brought it along."""
+    """What holds a record: a vault, the memory, the recipes, or a run that brought it along."""
 
     @property
     def provider(self) -> str:

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward.credentials.listing import OLD_DAYS, end_of, list_stored, scope_text
+from tokenward.credentials.listing import (
+    OLD_DAYS,
+    end_of,
+    list_stored,
+    recipe_text,
+    scope_text,
+)
 from tokenward.ui.formatting import ahead_text, short_ago_text, timestamp
-from tokenward_protocol.messages import MEMORY, vault_name, vaults_are
+from tokenward_protocol.messages import COMMAND, MEMORY, vault_name, vaults_are
 from tokenward_protocol.urls import PAGES, display
 
 TYPE_CHECKING = False
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
 
     Entry = dict[str, Any]
 
-_TIMES = ("created", "used", "expires")
+_TIMES = ("created", "used", "expires", "until")
 
 
 def describe(parser: Parser, _command: str) -> None:
@@ -57,10 +63,11 @@ def _show(entries: list[Entry], session: Session) -> None:
         ("LAST USED", [short_ago_text(entry["used"], now) for entry in entries], True),
         ("STORED", [short_ago_text(entry["created"], now) for entry in entries], every),
         ("VAULT", [_place(entry) for entry in entries], every),
+        ("FROM", [recipe_text(entry) for entry in entries], every),
         ("EXPIRES", [_end(entry, now) for entry in entries], every),
         ("POLICY", [_policy(entry) for entry in entries], every),
     ]
-    usual = {"VAULT": None, "EXPIRES": "never", "POLICY": "allow"}
+    usual = {"VAULT": None, "FROM": "", "EXPIRES": "never", "POLICY": "allow"}
     shown = [
         (heading, cells)
         for heading, cells, wanted in columns
@@ -74,7 +81,7 @@ def _show(entries: list[Entry], session: Session) -> None:
 
 def _is_usual(cells: list[Part], usual: str | None) -> bool:
     """Return whether each cell is the usual one; without one, whether all are the same."""
-    return all(cell == (usual or cells[0]) for cell in cells)
+    return all(cell == (cells[0] if usual is None else usual) for cell in cells)
 
 
 def _short(service: str) -> str:
@@ -84,7 +91,8 @@ def _short(service: str) -> str:
 
 
 def _place(entry: Entry) -> Part:
-    return "memory" if entry["provider"] == MEMORY else vault_name(entry["provider"])
+    provider = str(entry["provider"])
+    return provider if provider in {COMMAND, MEMORY} else vault_name(provider)
 
 
 def _account(entry: Entry) -> str:

@@ -17,6 +17,7 @@ from tokenward.indexes import minted_tokens
 from tokenward.ui import argument_parser, secret_input
 from tokenward.ui.formatting import ahead_text, timestamp
 from tokenward.ui.secret_input import TOKEN_USER, GivenCredential
+from tokenward_protocol.recipes import FORMATS
 from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
@@ -55,6 +56,30 @@ def describe(parser: Parser, _command: str) -> None:
     parser.add_flag("--check", "ask the index first; if it refuses, store nothing")
     parser.add_flag("--no-check", "do not ask the index afterwards, as is done on a terminal")
     parser.add_flag("--web", "open the page on which tokens are made in the browser")
+    parser.add_argument(
+        "--command",
+        action="store_true",
+        dest="by_command",
+        help="store no secret, but the command that makes it: PROGRAM ARG...",
+    )
+    parser.add_option(
+        "--from", "MAKER", "such a command by name: gcloud, aws, az, pass:PATH ...", dest="source"
+    )
+    parser.add_option(
+        "--as",
+        "|".join(FORMATS),
+        "how PROGRAM prints it (default: auto)",
+        dest="form",
+        type=argument_parser.one_of(FORMATS),
+    )
+    parser.add_option(
+        "--pass-env",
+        "VARIABLE",
+        "PROGRAM gets it as it is now, sealed in a vault; may be repeated",
+        action="append",
+    )
+    parser.add_flag("--attended", "PROGRAM needs you: only `auth refresh` runs it")
+    parser.add_words()
     parser.examples(
         "auth login                                 ask for a token of PyPI",
         "auth login --web                           open the page that makes one, then ask",
@@ -65,6 +90,8 @@ def describe(parser: Parser, _command: str) -> None:
         "auth login pypi --token - --lifetime 8h    delete it after a working day",
         "auth login pypi --sealed                   use it, but never show it again",
         "auth login pypi --trusted-publishing       in CI, with nothing stored anywhere",
+        "auth login corp --from gcloud              gcloud makes it, whenever it is needed",
+        "auth login corp -u bob --command -- pass show corp   the first line that pass prints",
     )
 
 
@@ -82,6 +109,16 @@ def run(arguments: Namespace, session: Session) -> None:
     )
     session.agree_to(service, "Log in there?", "Nothing was stored.")
     exclude("--check", {"--no-check": arguments.no_check and arguments.check})
+    if arguments.by_command or arguments.source:
+        from tokenward.recipes import typed
+
+        typed.log_in(arguments, session, service, given)
+        return
+    if arguments.words or arguments.form or arguments.attended or arguments.pass_env:
+        raise CommandError(
+            "A program behind `--`, `--as`, `--pass-env` and `--attended` need `--command`.",
+            "`auth login SERVICE -u NAME --command -- PROGRAM ARG…`",
+        )
     if arguments.web:
         guidance.open_page(service, session)
     if arguments.trusted_publishing:
@@ -197,6 +234,7 @@ def _store(
     """Store under each key of the service, and report each."""
     stored: list[dict[str, Any]] = []
     provider = choice.provider
+    end: int | None = None
     for key in service.login_keys:
         header = store(
             session,
@@ -211,7 +249,7 @@ def _store(
         )
         provider = str(header["provider"])
         stored.append({k: header[k] for k in ("service", "replaced", "kept")})
-    end = None if arguments.lifetime is None else int(time()) + arguments.lifetime
+        end = header.get("expires")  # an older agent does not send it
     if end is not None:
         session.terminal.say(f"It will be deleted {ahead_text(end, time() - 1)}.")
     session.write_json(

@@ -140,6 +140,7 @@ def _summary(header: dict[str, Any], parts: list[str], now: float) -> list[tuple
             if vault["slots"] or vault["note"]
         ),
         ("memory", _memory_text(header["memory"]) if header.get("memory") else ""),
+        *(("made", line.strip()) for line in _commands(header.get("commands"))),
         ("locks", summarize_locks(header["locks"], now) if header.get("locks") else ""),
         ("policy", summarize_policy(header["policy"])),
         ("agent", f"{version}{skew}, pid {header['pid']}, since {started}"),
@@ -190,7 +191,7 @@ def _to_json(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     """Return the JSON object, with the same keys whether an agent runs or not."""
     keys = (
         *("pid", "version", "wire", "socket", "state", "locked", "vaults", "memory", "log"),
-        *("policy", "locks", "protections", "shares", "runs"),
+        *("policy", "locks", "protections", "shares", "runs", "commands"),
     )
     found = {key: None if header is None else header.get(key) for key in keys}
     if header is not None:
@@ -237,6 +238,7 @@ def status_lines(header: dict[str, Any], now: float) -> list[str | list[Part]]:
     lines += ["", "vaults", *_block(_vaults(header["vaults"]))]
     if header.get("memory"):
         lines.append(f"  {_memory_text(header['memory'])}")
+    lines += _commands(header.get("commands"))
     for vault in header["vaults"]:
         if vault["note"]:
             lines.append(f"  {vault_name(vault['provider'])}: {vault['note']}")
@@ -249,6 +251,16 @@ def status_lines(header: dict[str, Any], now: float) -> list[str | list[Part]]:
 
 def _block(rows: Sequence[Sequence[Part]]) -> list[str | list[Part]]:
     return [["  ", *line] for line in columns(rows)]
+
+
+def _commands(commands: dict[str, Any] | None) -> list[str]:
+    """Return the lines about credentials that commands make; an older agent has none."""
+    if commands is None or not (commands["recipes"] or commands["problem"]):
+        return []
+    if commands["problem"]:
+        return [f"  by a command: none, since {commands['problem']}"]
+    made, kept = count_of(commands["recipes"], "credential"), commands["kept"]
+    return [f"  by a command: {made}, {kept} of them in memory now"]
 
 
 def _log(log: dict[str, Any]) -> str:

@@ -108,6 +108,8 @@ def _unlock(provider: str | None, session: Session) -> None:
     if opened:
         already = " already" if set(opened) == was_open and not before["locked"] else ""
         session.terminal.say(f"Unlocked{already}: the {vaults_are(opened)} open.")
+    elif before["locked"]:
+        session.terminal.say("Unlocked; there is no vault yet.")
     else:
         session.terminal.say("There is no vault yet.", "`auth login` makes one")
     session.write_json({"opened": opened, "closed": header["closed"]})

@@ -8,11 +8,13 @@ does all of this but storing. No outcome holds a secret.
 
 from __future__ import annotations
 
+from time import time
+
 from tokenward.credentials.listing import list_stored
 from tokenward.credentials.storing import choose_provider, fetch_stored, store
 from tokenward.errors import CommandError
 from tokenward.light import Record
-from tokenward.ui.formatting import capitalise, credential_text
+from tokenward.ui.formatting import ahead_text, capitalise, credential_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Takeover:
         self._done: set[tuple[str, str]] = set()
         entries: list[dict[str, Any]] = list_stored(session)[0]
         self.adopted = {(e["service"], e["username"]) for e in entries if e["adopted"]}
+        self._made = {(e["service"], e["username"]) for e in entries if e.get("command")}
         self._sealed = {(e["service"], e["username"]) for e in entries if e["sealed"]}
         self._stored = {(e["service"], e["username"]) for e in entries}
 
@@ -106,8 +109,10 @@ class Takeover:
 
     def _judge_stored(self, key: str, username: str, body: bytes | None) -> ImportOutcome | None:
         """Return the outcome if what is stored there forbids storing, else None."""
-        adopted, sealed = ((key, username) in each for each in (self.adopted, self._sealed))
-        unseen = adopted or sealed
+        adopted, sealed, made = (
+            (key, username) in each for each in (self.adopted, self._sealed, self._made)
+        )
+        unseen = adopted or sealed or made
         present = None if unseen else fetch_stored(self._session, key, username, self._flag)
         if present is None and not unseen:
             return None
@@ -119,6 +124,7 @@ class Takeover:
         why = "is stored already, with another secret"
         if unseen:
             why = "is adopted from a keyring" if adopted else "is stored and sealed"
+            why = "is made by a command" if made else why
         return ImportOutcome(
             DIFFERENT,
             f"{capitalise(name)} {why}, so it stays as it is.",
@@ -142,8 +148,11 @@ class Takeover:
         )
         if header["kept"]:
             raise CommandError("It is an attenuated form of the stored token, which stays.")
+        if lifetime is None and (end := header.get("expires")) is not None:
+            self._session.terminal.say(f"It will be deleted {ahead_text(end, time() - 1)}.")
         self.adopted.discard((key, username))
         self._sealed.discard((key, username))
+        self._made.discard((key, username))
         if fetch_stored(self._session, key, username, None) != body:
             raise CommandError(
                 f"The agent does not return {credential_text(username, key)} as it was stored."

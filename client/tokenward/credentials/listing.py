@@ -55,6 +55,7 @@ OLD_DAYS = 90
 """The age in seconds from which a token should be replaced."""
 
 _SHOWN = 3
+_FROM_WIDTH = 40  # columns of a command in a table
 
 
 def scope_text(token: dict[str, Any] | None) -> str:
@@ -68,6 +69,12 @@ def scope_text(token: dict[str, Any] | None) -> str:
     if token["confined"]:
         return "some projects"
     return "every project" if token["visible"] else "not visible"
+
+
+def recipe_text(entry: dict[str, Any]) -> str:
+    """Return the command that makes a credential, "" if it is stored; an older agent has none."""
+    text = str(entry.get("command") or "")
+    return text if len(text) <= _FROM_WIDTH else f"{text[: _FROM_WIDTH - 1]}…"
 
 
 def end_of(entry: dict[str, Any]) -> int | None:

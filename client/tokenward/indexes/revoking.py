@@ -29,7 +29,7 @@ from tokenward.indexes.place import WAREHOUSE, endpoint_of, host
 from tokenward.indexes.web import Web, WebError
 from tokenward.settings.service_names import ANACONDA, GITLAB, JFROG
 from tokenward.transport.connect import AgentError
-from tokenward_protocol.messages import MEMORY, vaults_are
+from tokenward_protocol.messages import COMMAND, MEMORY, vaults_are
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,7 +169,9 @@ def all_targets(
     return [
         Target(str(entry["service"]), str(entry["username"]), str(entry["provider"]))
         for entry in entries
-        if (keys is None or entry["service"] in keys) and provider in {None, entry["provider"]}
+        if (keys is None or entry["service"] in keys)
+        and provider in {None, entry["provider"]}
+        and entry["provider"] != COMMAND  # what a command makes ends by itself
     ]
 
 

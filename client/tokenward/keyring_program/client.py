@@ -21,6 +21,7 @@ from tokenward.keyring_program.agent_client import (
     fetch,
     is_first_time,
     is_listed,
+    may_have_recipes,
     recorded_address,
     say,
     screen,
@@ -42,6 +43,9 @@ WRITE_SECONDS = 30.0
 
 CONSENT_SECONDS = 75.0
 """Seconds that a read may take if the user has to approve, for which the agent gives a minute."""
+
+_WAITING = {"consent", "making"}
+"""Codes after which the agent is asked again, and waited for: the user approves, a command runs."""
 
 NOTHING = {"not-found", "no-vault", "bad-request", "too-large"}
 """The codes of answers that mean: no such credential."""
@@ -162,7 +166,8 @@ def _ask_agent(service: str, username: str | None) -> tuple[str, str] | None:
         if elsewhere and elsewhere != socket:
             return _ask_at(elsewhere, asked)
         vaults = [f"{directory}/{name}.vault" for name in ("keyring", "disabled")]
-        if directory and not any(map(os.path.lexists, vaults)):
+        stored = any(map(os.path.lexists, vaults)) or not directory
+        if not stored and not may_have_recipes(directory or ""):
             return None  # nothing was ever stored, so there is no reason to start an agent
         raise
 
@@ -171,7 +176,7 @@ def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str]
     """Ask the agent at a socket. Raises Unavailable, _AgentAbsent if it is not the intended one."""
     try:
         header, body = fetch(socket, asked, READ_SECONDS)
-        if header.get("code") == "consent":
+        if header.get("code") in _WAITING:
             header, body = fetch(socket, {**asked, **screen()}, CONSENT_SECONDS)
         if header["ok"]:
             return header["username"], body.decode()
@@ -193,8 +198,10 @@ def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str]
 
 
 def _unavailable_error(code: str, said: str, stored: object) -> Unavailable:
-    """Return what to raise for such an answer; only a closed vault has a message for the user."""
-    return Unavailable(said if code in {"locked", "vault"} else "", stored=stored is not False)
+    """Return what to raise for such an answer; a closed vault and a command have one for the user."""
+    return Unavailable(
+        said if code in {"locked", "vault", "command"} else "", stored=stored is not False
+    )
 
 
 def _without_agent(service: str, why: str = "") -> Unavailable:
@@ -265,7 +272,7 @@ def relay(
     except (OSError, ValueError, subprocess.SubprocessError):
         answer = {"code": "absent"}
         answer["message"] = "tokenward does not answer (`auth doctor` may say why)."
-    if answer.get("code") == "consent" and op == "get" and seconds is None:
+    if answer.get("code") in _WAITING and op == "get" and seconds is None:
         return relay(op, service, username, seconds=CONSENT_SECONDS)
     if "code" in answer:
         stored = answer.get("stored")

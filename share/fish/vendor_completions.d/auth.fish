@@ -13,7 +13,7 @@ function __auth_line
             switch $words[1]
                 case --
                     set ended yes
-                case --at --color --format --host --index --keyring-provider --lifetime --passphrase-file --password --project --protocol --service --since --token --ttl --tunnel --uid --username -t -u
+                case --as --at --color --format --from --host --index --keyring-provider --lifetime --pass-env --passphrase-file --password --project --protocol --service --since --token --ttl --tunnel --uid --username -t -u
                     set -q words[2]; or break # its value is what is typed
                     set -a flags $words[1]
                     set -e words[1]
@@ -59,6 +59,7 @@ complete -c auth -f
 complete -c auth -n '__auth_is program' -x -a '(__auth_program)'
 complete -c auth -n '__auth_is ""' -a login -d 'log in to an index'
 complete -c auth -n '__auth_is ""' -a logout -d 'forget a credential; --revoke also ends it at the index'
+complete -c auth -n '__auth_is ""' -a refresh -d 'run the command that makes a credential, with your terminal'
 complete -c auth -n '__auth_is ""' -a list -d 'show what is stored, without secrets'
 complete -c auth -n '__auth_is ""' -a import -d 'take over what .pypirc, uv, netrc, poetry and pip hold'
 complete -c auth -n '__auth_is ""' -a exec -d 'run a command that uses the credentials'
@@ -91,6 +92,7 @@ complete -c auth -n '__auth_is "agent"' -a install -d 'have the system\'s servic
 complete -c auth -n '__auth_is "agent"' -a uninstall -d 'undo that; the agent is started on demand again'
 complete -c auth -n '__auth_is "help"' -a login -d 'log in to an index'
 complete -c auth -n '__auth_is "help"' -a logout -d 'forget a credential; --revoke also ends it at the index'
+complete -c auth -n '__auth_is "help"' -a refresh -d 'run the command that makes a credential, with your terminal'
 complete -c auth -n '__auth_is "help"' -a list -d 'show what is stored, without secrets'
 complete -c auth -n '__auth_is "help"' -a import -d 'take over what .pypirc, uv, netrc, poetry and pip hold'
 complete -c auth -n '__auth_is "help"' -a exec -d 'run a command that uses the credentials'
@@ -130,6 +132,11 @@ complete -c auth -n '__auth_is "login"; and __auth_lacks --trusted-publishing' -
 complete -c auth -n '__auth_is "login"; and __auth_lacks --check' -l check -d 'ask the index first; if it refuses, store nothing'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --no-check' -l no-check -d 'do not ask the index afterwards, as is done on a terminal'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --web' -l web -d 'open the page on which tokens are made in the browser'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --command' -l command -d 'store no secret, but the command that makes it: PROGRAM ARG...'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --from' -l from -x -a 'gcloud aws az pass: op: bw: vault:' -d 'such a command by name: gcloud, aws, az, pass:PATH ...'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --as' -l as -x -a 'auto text json git' -d 'how PROGRAM prints it (default: auto)'
+complete -c auth -n '__auth_is "login"' -l pass-env -x -d 'PROGRAM gets it as it is now, sealed in a vault; may be repeated'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --attended' -l attended -d 'PROGRAM needs you: only `auth refresh` runs it'
 complete -c auth -n '__auth_is "login"; and __auth_lacks argument' -a 'pypi testpypi'
 complete -c auth -n '__auth_is "logout"; and __auth_lacks -u --username' -s u -l username -x -d 'whose credential; needed if several are stored for the index'
 complete -c auth -n '__auth_is "logout"; and __auth_lacks --no-username' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
@@ -140,6 +147,9 @@ complete -c auth -n '__auth_is "logout"; and __auth_lacks --forget' -l forget -d
 complete -c auth -n '__auth_is "logout"; and __auth_lacks --purge' -l purge -d 'also delete an adopted credential from its keyring'
 complete -c auth -n '__auth_is "logout"; and __auth_lacks --yes' -l yes -d 'with --all: never ask'
 complete -c auth -n '__auth_is "logout"; and __auth_lacks argument' -a 'pypi testpypi'
+complete -c auth -n '__auth_is "refresh"; and __auth_lacks -u --username' -s u -l username -x -d 'the user name; needed if several are stored'
+complete -c auth -n '__auth_is "refresh"; and __auth_lacks --no-username' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
+complete -c auth -n '__auth_is "refresh"; and __auth_lacks argument' -a 'pypi testpypi'
 complete -c auth -n '__auth_is "import"; and __auth_lacks --dry-run' -l dry-run -d 'show what would be done, and do nothing'
 complete -c auth -n '__auth_is "import"; and __auth_lacks --remove' -l remove -d 'delete each secret from its source once it is stored and read back'
 complete -c auth -n '__auth_is "import"; and __auth_lacks --replace' -l replace -d 'replace a stored secret that differs'
@@ -191,7 +201,7 @@ complete -c auth -n '__auth_is "restore"; and __auth_lacks --replace' -l replace
 complete -c auth -n '__auth_is "restore"; and __auth_lacks --passphrase-file' -l passphrase-file -r -F -d 'a private file with the export\'s passphrase (default: ask for it)'
 complete -c auth -n '__auth_is "restore"; and __auth_lacks --previous' -l previous -d 'the previous generation, kept beside the vault'
 complete -c auth -n '__auth_is "restore"; and __auth_lacks --keyring-provider' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'that provider\'s vault; for FILE, where to store'
-complete -c auth -n '__auth_is "restore"; and __auth_lacks --yes' -l yes -d 'replace even a readable vault; never ask'
+complete -c auth -n '__auth_is "restore"; and __auth_lacks --yes' -l yes -d 'replace even a readable vault; run the commands of an export; never ask'
 complete -c auth -n '__auth_is "restore"; and __auth_lacks argument' -F
 complete -c auth -n '__auth_is "setup"; and __auth_lacks --undo' -l undo -d 'remove what was added, and restore every byte'
 complete -c auth -n '__auth_is "setup"; and __auth_lacks --dry-run' -l dry-run -d 'say what would be written, and write nothing'
