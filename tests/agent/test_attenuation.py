@@ -330,15 +330,29 @@ def test_a_sealed_token_is_used_and_never_shown(
     assert caveats(again.fetch()[1])
 
 
-def test_only_what_can_be_narrowed_is_sealed(holder: Asked) -> None:
+def test_of_what_cannot_be_narrowed_and_is_sealed_nothing_is_handed_out(holder: Asked) -> None:
     for secret in ("a password", token_of("index.example"), TOKEN[:-4]):
         header = holder.login(OTHER, secret, sealed=True)
-        assert header["code"] == "refused"
-        assert "cannot be attenuated" in header["message"]
+        assert "`auth exec --relay -- CMD`" in header["notes"][-1]
+        for asked in ({}, {"whole": True}, {"ttl": 60}, {"ttl": MOST_TTL}, {"projects": "one"}):
+            header, body = holder.fetch(OTHER, **asked)
+            assert (header["code"], header["why"], body) == ("refused", "sealed", "")
+            assert "`auth exec --relay -- CMD`" in header["hint"]
+        holder.engine.config.write_text('[[policy]]\ndecide = "allow"\nnarrow = false\n')
+        assert holder.fetch(OTHER)[0]["code"] == "refused"
+        holder.engine.config.unlink()
+        (record,) = (each for each in holder.engine.disabled.records.values() if each.relay_alone)
+        assert (record.service, record.never_shown) == (OTHER, True)
+
+
+def test_what_no_relay_can_use_is_not_sealed(holder: Asked) -> None:
+    header = holder.login("a word", "a password", sealed=True)
+    assert header["code"] == "refused"
+    assert "is not a URL" in header["message"]
     header, _ = holder.ask(
         "login", service=OTHER, username="u", provider="keyring", adopt=OTHER, sealed=True
     )
-    assert header["code"] == "refused"
+    assert header["code"] == "bad-request"
     assert len(holder.engine.disabled.records) == 1
 
 

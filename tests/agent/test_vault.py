@@ -425,7 +425,7 @@ def foreign(_data: bytes) -> bytes:
 
 
 def newer(data: bytes) -> bytes:
-    return data.replace(b"tokenward-vault 4", b"tokenward-vault 5")
+    return data.replace(b"tokenward-vault 4", b"tokenward-vault 6")
 
 
 @pytest.mark.parametrize("damage", [cut, emptied, foreign, newer])

@@ -6,7 +6,8 @@ the client has checked it. A secret that is not admitted changes nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Final
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.requests.naming import changed_spellings, names_service
@@ -32,6 +33,12 @@ MAX_NAMED = 100
 """Removed entries that a logout names at most, as far as they fit; it counts the rest."""
 
 
+_BY_RELAY: Final = (
+    "No token can be attenuated from it, so commands behind a relay alone use it"
+    " (`auth exec --relay -- CMD`), and every other tool gets nothing."
+)
+
+
 class CredentialRequests:
     """Answers the requests that change stored credentials."""
 
@@ -53,6 +60,9 @@ class CredentialRequests:
         username = str(request.arguments["username"])
         if adopt is not None and body:
             raise Failure("bad-request", "A login needs either a secret or `adopt`.")
+        sealed = request.flag("sealed")
+        if adopt is not None and sealed:
+            raise Failure("bad-request", "What stays in a keyring is not sealed: others read it.")
         notes: list[Value] = []
         typed, service = changed_spellings(request)
         if adopt is None:
@@ -60,9 +70,7 @@ class CredentialRequests:
             notes += [other] if other else []
         if request.flag("memory"):
             return self._keep_in_memory(request, service, username, body)
-        sealed = request.flag("sealed")
-        if sealed:
-            self._require_attenuable(service, body)
+        by_relay = sealed and self._needs_relay(service, body)
         await self._opening.open_available(provider)
         moved = None
         if self._usernames_at(typed) & {username} or self._usernames_at(service) - {username}:
@@ -87,7 +95,10 @@ class CredentialRequests:
             lifetime=request.count("lifetime"),
             adopt=adopt,
             never_shown=sealed,
+            relay_alone=by_relay,
         )
+        if by_relay:
+            notes.append(_BY_RELAY)
         self._adopted.drop((service, username))
         if moved is not None:
             (left,) = await self._changes.logout(moved, username, provider=None, every=False)
@@ -143,16 +154,23 @@ class CredentialRequests:
             raise Failure("refused", str(no), no.hint) from None
         return body[found.start : found.stop], found.changed
 
-    def _require_attenuable(self, service: str, body: memoryview) -> None:
-        """Raise Failure if the token cannot be attenuated: sealed, it could never be used."""
+    def _needs_relay(self, service: str, body: memoryview) -> bool:
+        """Tell whether a sealed secret is used by relays alone: no token can be attenuated from it.
+
+        Raise Failure if it could not be used at all.
+        """
         token = self._derived_tokens.read_open_token(body)
-        if token is None or not token.is_attenuable:
-            raise Failure(
-                "refused",
-                f"This credential for {service} cannot be attenuated, so it could not be used if it"
-                " were sealed: only tokens of PyPI, TestPyPI and devpi can be attenuated.",
-                "leave `--sealed` out",
-            )
+        if token is not None and token.is_attenuable:
+            return False
+        if "://" in service and sys.platform != "win32":
+            return True
+        why = "this system has no relay" if "://" in service else f"{service} is not a URL"
+        raise Failure(
+            "refused",
+            "No token can be attenuated from this credential, so a relay alone could use it if it were"
+            f" sealed, and {why}.",
+            "leave `--sealed` out",
+        )
 
     def _find_parent(self, service: str, username: str, body: memoryview) -> StoredRecord | None:
         """Return the stored token that *body* derives from: tools save the tokens they get."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tokenward_agent.peer.evidence import NOTHING, Evidence
 from tokenward_agent.prompt.question import duration_text
-from tokenward_agent.requests.attenuation import Delivery, read_restriction
+from tokenward_agent.requests.attenuation import Delivery, RelayDelivery, read_restriction
 from tokenward_agent.requests.grants import Grant, replaced_error
 from tokenward_agent.requests.naming import (
     lookup_target,
@@ -169,7 +169,9 @@ class Fetch:
         restriction = read_restriction(request)
 
         def make(record: Record, secret: SecretSource) -> Delivery:
-            return Delivery(self._derived_tokens, record, secret, restriction, projects, bounds)
+            return RelayDelivery(
+                self._derived_tokens, record, secret, restriction, projects, bounds
+            )
 
         return await self.authorize(request, make, describe_grant)
 
@@ -265,12 +267,13 @@ class Fetch:
     ) -> Answer:
         """Answer with an attenuated token, or with the secret itself. Raise Failure.
 
-        A secret leaves the agent only here, and only as it was granted.
+        A secret leaves the agent only here, and only in the form that forms.py allows and as it was
+        granted.
         """
         record, now = found.record, self._vaults.clock.wall()
-        derived = delivery.derive(authorization.terms, now)
+        form, derived = delivery.derive(authorization.terms, now)
         if granted := authorization.grant:
-            granted.require_covers(_outgoing_grant(granted, record, derived, now))
+            granted.require_covers(_outgoing_grant(granted, record, form, derived, now))
         found.vault.use(record, now)
         values: dict[str, Value] = {
             "service": record.service,
@@ -294,11 +297,13 @@ class Fetch:
         return success_answer(request.number, derived.secret, **values)
 
 
-def _outgoing_grant(granted: Grant, record: Record, derived: Derived | None, now: int) -> Grant:
+def _outgoing_grant(
+    granted: Grant, record: Record, form: str, derived: Derived | None, now: int
+) -> Grant:
     """Describe what is about to be handed out; a stored token is as wide as when it was granted."""
     if derived is None:
-        return Grant(record.login, True, granted.projects, None)
-    return Grant(record.login, False, derived.derivation.projects, derived.expires - now)
+        return Grant(record.login, form, granted.projects, None)
+    return Grant(record.login, form, derived.derivation.projects, derived.expires - now)
 
 
 def _describe_grant(grant: Grant) -> list[str]:

@@ -18,7 +18,7 @@ import socket
 from typing import NamedTuple
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.requests.attenuation import Delivery
+from tokenward_agent.requests.attenuation import RelayDelivery
 from tokenward_agent.requests.dispatch import failure_of
 from tokenward_agent.requests.recording import UNDECIDED, describe_peer
 from tokenward_agent.requests.run_upload import (
@@ -181,7 +181,7 @@ class RunAnswers:
             holds = before is not None and before[:2] == (record.login, state)
             return before.authorization if before is not None and holds else None
 
-        made = self._delivery(Delivery, ("read", self._run))
+        made = self._delivery(RelayDelivery, ("read", self._run))
         try:
             answer, login, authorization = await self._ask(grant, (), describe_read, made, decided)
         except Failure as failure:
@@ -253,12 +253,12 @@ class RunAnswers:
 
     @staticmethod
     def _delivery(
-        kind: type[Delivery],
+        kind: type[RelayDelivery],
         bounds: tuple[object, ...],
         place: str = "",
         covered: tuple[UploadFacts, ...] = (),
         opened: _Question | None = None,
-    ) -> Callable[..., Delivery]:
+    ) -> Callable[..., RelayDelivery]:
         """Return what makes the deliveries for one question."""
 
         def make(
@@ -267,7 +267,7 @@ class RunAnswers:
             secret: SecretSource,
             restriction: Restriction,
             projects: tuple[str, ...],
-        ) -> Delivery:
+        ) -> RelayDelivery:
             made = kind(derived_tokens, record, secret, restriction, projects, bounds)
             if isinstance(made, UploadDelivery) and opened is not None:
                 made.place, made.covered = place, covered

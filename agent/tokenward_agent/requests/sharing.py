@@ -24,6 +24,7 @@ from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer
 from tokenward_agent.requests.access_request import AccessRequest
 from tokenward_agent.requests.attenuation import Delivery
+from tokenward_agent.requests.forms import WHOLE
 from tokenward_agent.requests.naming import stored_service
 from tokenward_agent.requests.share_answers import Share, share_ended_error
 from tokenward_agent.requests.share_request import read_share_request
@@ -71,6 +72,7 @@ class _Shared(Delivery):
 
     instead_of_whole = "leave `--whole` out to share attenuated tokens of it"
     instead_of_narrower = "add `--whole` to share the credential itself"
+    instead_of_any = "`auth share --relay` shares it behind a relay"
     require_room: Callable[[], None]
 
     def require_possible(self, terms: Terms, now: int) -> None:
@@ -143,7 +145,7 @@ class ShareRequests:
             "service": share.scope,
             "username": share.grant.login.username,
             "projects": [*share.projects] or None,
-            "whole": share.grant.whole,
+            "whole": share.grant.form == WHOLE,
         }
         described = self.open((share,), share_request, facts, self._dispatch(share))
         return success_answer(request.number, None, **described)

@@ -42,6 +42,7 @@ class Changes:
         lifetime: int | None = None,
         adopt: str | None = None,
         never_shown: bool = False,
+        relay_alone: bool = False,
     ) -> Record | None:
         """Store a credential in the open vault of `provider`; return the one that it replaced.
 
@@ -67,6 +68,7 @@ class Changes:
                 None if adopt is None else AdoptedSource(provider, adopt),
                 None if adopt is not None else vault.seal(service, username, secret),
                 never_shown,
+                relay_alone,
             )
             await vaults.save(vault, lambda held: {**held, record.key: record}, record.created)
             for other in vaults.each.values():

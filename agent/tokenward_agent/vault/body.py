@@ -92,9 +92,23 @@ class Body(NamedTuple):
         return self
 
 
-def to_values(body: Body) -> dict[str, object]:
-    """Return the body for msgpack, where tuples become arrays."""
-    return {"records": list(body.records.values()), "chains": list(body.chains)}
+FIELDS: Final = {1: 7, 2: 7, 3: 7, 4: 8, 5: 9}
+"""The fields of a record in each version of a file: later versions appended some."""
+
+
+def version_for(body: Body) -> int:
+    """Return the version in which a body is written: the oldest that can say what it holds.
+
+    So an older tokenward reads the file as long as nothing in it needs more.
+    """
+    return 5 if any(record.relay_alone for record in body.records.values()) else 4
+
+
+def to_values(body: Body, version: int) -> dict[str, object]:
+    """Return the body for msgpack in a file of *version*, where tuples become arrays."""
+    fields = FIELDS[version]
+    records = [record[:fields] for record in body.records.values()]
+    return {"records": records, "chains": list(body.chains)}
 
 
 def from_values(values: Any, version: int) -> Body:
@@ -105,7 +119,7 @@ def from_values(values: Any, version: int) -> Body:
     chains = tuple(map(anchor_from_values, _array(values.get("chains", []))))
     if len(chains) > CHAINS:
         raise ValueError("it vouches for too many chains")
-    return Body(_records(_array(values["records"]), 8 if version > 3 else 7), chains)
+    return Body(_records(_array(values["records"]), FIELDS[version]), chains)
 
 
 def _records(listed: list[Any], fields: int) -> Records:

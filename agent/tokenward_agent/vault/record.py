@@ -3,8 +3,8 @@
 A record is immutable. Its secret is sealed under the vault's data key and bound to the vault,
 service and user name. So neither a record nor its `repr` holds anything readable without the key,
 and a secret that was moved to another record does not open. An *adopted* credential has no secret
-here: it stays in its keyring. A secret that is *never shown* is only used to make attenuated
-tokens. `check` and `from_values` refuse what docs/VAULT.md does not allow; records are checked in the
+here: it stays in its keyring. A secret that is *never shown* is sealed by its user: attenuated tokens
+of it are handed out, and if none can be made, it is used by *relays alone*. `check` and `from_values` refuse what docs/VAULT.md does not allow; records are checked in the
 same way when they are written and read.
 
 A lifetime ends by the wall clock and by the boot clock. In the boot in which it began, it is over as
@@ -101,7 +101,8 @@ class Record(NamedTuple):
 
     `service` is a canonical URL or an opaque key of at most 2,048 bytes; `username` has at most
     1,024 and may be empty; `secret` is sealed, and at most 64 KiB when open. If `never_shown`, only
-    attenuated tokens of it are handed out.
+    attenuated tokens of it are handed out; if also `relay_alone`, it was no token of which one can be
+    made, and only the relay of a run gets it.
     """
 
     service: str
@@ -112,6 +113,7 @@ class Record(NamedTuple):
     adopted: AdoptedSource | None
     secret: bytes | None
     never_shown: bool = False
+    relay_alone: bool = False
 
     def __repr__(self) -> str:
         return f"Record({self.service!r}, {self.username!r})"
@@ -130,11 +132,6 @@ class Record(NamedTuple):
 def secret_context(vault_id: str, service: str, username: str) -> bytes:
     """Return the context of a secret."""
     return context(b"tokenward record", vault_id, service, username)
-
-
-def to_values(record: Record) -> tuple[object, ...]:
-    """Return the record for msgpack: an array of eight, where tuples become arrays."""
-    return tuple(record)
 
 
 def from_values(values: object, fields: int = len(Record._fields)) -> Record:
@@ -172,6 +169,8 @@ def check(record: Record) -> None:
         raise ValueError("a record has either a secret or a place to read it")
     if type(record.never_shown) is not bool or (record.never_shown and record.secret is None):
         raise ValueError("a record says wrongly whether its secret is never shown")
+    if type(record.relay_alone) is not bool or record.relay_alone > record.never_shown:
+        raise ValueError("a record says wrongly whether relays alone get its secret")
     if record.adopted is not None:
         if record.adopted.reader not in _READERS:
             raise ValueError("a record is read in an unknown way")

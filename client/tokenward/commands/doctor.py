@@ -74,7 +74,9 @@ def _examine(session: Session) -> Iterator[Finding]:
         yield from agent.log_findings(status["log"], _verify_log(session))
         yield agent.policy_finding(status["policy"])
         yield from agent.vault_copies(status["vaults"], status["directory"], status["state"])
-        yield from agent.token_findings(list_all(session.ask_once)[0], time())
+        entries = list_all(session.ask_once)[0]
+        yield from agent.token_findings(entries, time())
+        yield from agent.sealed_findings(entries, status["vaults"])
     yield from _machine()
     yield from tools.tool_findings(session.environ)
     home = directories.home(session.environ)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward.credentials.listing import advice_text, end_of, list_stored, scope_text
+from tokenward.credentials.listing import advice_text, end_of, list_stored, uses_text
 from tokenward.ui.formatting import ago_text, ahead_text, join_words, quote_words, timestamp
 from tokenward_protocol.urls import PAGES, display
 
@@ -87,7 +87,7 @@ def _row(entry: dict[str, Any], now: float) -> tuple[str, ...]:
         display(entry["service"]),
         entry["username"],
         entry["provider"] + (" (adopted)" if entry["adopted"] else ""),
-        scope_text(entry["token"]) + (" (sealed)" if entry["sealed"] else ""),
+        uses_text(entry),
         ago_text(entry["created"], now),
         ago_text(entry["used"], now),
         ahead_text(end_of(entry), now),

@@ -70,6 +70,19 @@ def scope_text(token: dict[str, Any] | None) -> str:
     return "every project" if token["visible"] else "not visible"
 
 
+def uses_text(entry: dict[str, Any]) -> str:
+    """Describe what a credential is good for, and whether it is sealed."""
+    words = scope_text(entry["token"])
+    if not entry["sealed"]:
+        return words
+    return f"{words} (sealed)" if is_attenuated(entry) else "commands behind a relay (sealed)"
+
+
+def is_attenuated(entry: dict[str, Any]) -> bool:
+    """Tell whether tools get tokens that are attenuated from a credential."""
+    return entry["token"] is not None and bool(entry["token"]["narrows"])
+
+
 def end_of(entry: dict[str, Any]) -> int | None:
     """Return when a credential expires, by its login or by itself, in seconds since 1970."""
     token = entry["token"] or {}
@@ -107,7 +120,8 @@ def facts_table(said: dict[str, Any], now: float) -> list[tuple[str, str]]:
     rows.append(("expires", "no expiry is visible" if moment is None else _when(moment, now)))
     if said["created"] is not None:
         rows.append(("stored", ago_text(said["created"], now)))
-    rows.append(("sealed", "yes" if said["sealed"] else "no"))
+    alone = "" if is_attenuated(said) else ": only commands behind a relay use it"
+    rows.append(("sealed", f"yes{alone}" if said["sealed"] else "no"))
     return rows
 
 

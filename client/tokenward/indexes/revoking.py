@@ -25,7 +25,7 @@ from tokenward.credentials.listing import list_stored
 from tokenward.credentials.narrowing import read_token
 from tokenward.credentials.storing import fetch_stored
 from tokenward.errors import CommandError
-from tokenward.indexes.place import WAREHOUSE, endpoint_of, host
+from tokenward.indexes.place import REVOCABLE, WAREHOUSE, endpoint_of, host
 from tokenward.indexes.web import Web, WebError
 from tokenward.settings.service_names import ANACONDA, GITLAB, JFROG
 from tokenward.transport.connect import AgentError
@@ -188,7 +188,12 @@ class Revoker:
 
         Raises WebError if it failed, and AgentError.
         """
-        text = self._secret(meant)
+        try:
+            text = self._secret(meant)
+        except AgentError as refused:
+            if refused.header.get("why") != "sealed":
+                raise
+            return self._say_sealed(meant)
         if not text:
             return False
         endpoint = endpoint_of(meant.service, self._session.settings.config.definitions, text)
@@ -207,15 +212,21 @@ class Revoker:
         return True
 
     def _secret(self, meant: Target) -> str:
-        """Return the whole secret, or "" if an API could not know it or it is not available."""
+        """Return the whole secret, or "" if an API could not know it. Raises AgentError."""
         provider = None if meant.provider == MEMORY else meant.provider
         try:
             secret = fetch_stored(self._session, meant.service, meant.username, provider)
             return (secret or b"").decode()
-        except AgentError as refused:
-            if refused.code != "refused":
-                raise
-            self._session.terminal.say("It is sealed, so it cannot be revoked from here.")
         except UnicodeDecodeError:
-            pass
-        return ""
+            return ""
+
+    def _say_sealed(self, meant: Target) -> bool:
+        """Say that a sealed credential is not revoked from here, and return False.
+
+        Raises WebError if its index might do it for the holder: then it stays stored.
+        """
+        endpoint = endpoint_of(meant.service, self._session.settings.config.definitions)
+        if endpoint.kind in REVOCABLE:
+            raise WebError("it is sealed, and leaves through a relay alone.")
+        self._session.terminal.say("It is sealed, so it cannot be revoked from here.")
+        return False

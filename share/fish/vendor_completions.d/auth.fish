@@ -100,7 +100,7 @@ complete -c auth -n '__auth_is "login"; and __auth_lacks --no-password' -l no-pa
 complete -c auth -n '__auth_is "login"; and __auth_lacks --keyring-provider' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'where to store it (default: the agent chooses)'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --lifetime' -l lifetime -x -d 'delete it after 90m, 8h, 7d ...'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --adopt' -l adopt -d 'leave it in its keyring, and read it there'
-complete -c auth -n '__auth_is "login"; and __auth_lacks --sealed' -l sealed -d 'never show it again: only attenuated tokens of it are handed out'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --sealed' -l sealed -d 'never show it again: attenuated tokens of it are handed out, or a relay alone uses it'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --trusted-publishing' -l trusted-publishing -d 'in CI: have pypi or testpypi mint a token, and keep it in memory only'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --check' -l check -d 'ask the index first; if it refuses, store nothing'
 complete -c auth -n '__auth_is "login"; and __auth_lacks argument' -a 'pypi testpypi'
