@@ -41,7 +41,7 @@ def rows(rounds: int = 40) -> Iterator[Row]:
             home.done("login", name, "--token", "-", stdin=SECRET)
         measures = {"bare python": partial(seconds, _BARE, home.environment)}
         for way, options in ways.items():
-            command = [str(PROGRAMS / "auth"), "exec", *options, "--"]
+            command = [str(PROGRAMS / "auth"), "exec", "--env", *options, "--"]
             prints([*command, *_SHOW], home.environment, SECRET)
             measures[way] = partial(seconds, [*command, *_BARE], home.environment)
         samples = interleaved(measures, rounds)

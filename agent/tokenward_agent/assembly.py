@@ -43,6 +43,7 @@ from tokenward_agent.store.lock_marker import LockMarker
 from tokenward_agent.store.locking import Locking
 from tokenward_agent.store.memory_records import ProcessKey
 from tokenward_agent.store.opening import Opening
+from tokenward_agent.store.own_credential import OwnCredential
 from tokenward_agent.store.providers import ProviderChoice
 from tokenward_agent.store.restoring import Restoring
 from tokenward_agent.store.slot_keys import SlotKeys
@@ -124,6 +125,17 @@ class Assembly:
             NoDetection(),
             self.authorizer,
         )
+
+        def make_own_fetch(service: str, username: str, secret: memoryview) -> Fetch:
+            return Fetch(
+                OwnCredential(memory, service, username, secret, clock),
+                NoOpening(self.opening.other_agents),
+                self.adopted,
+                self.derived_tokens,
+                NoDetection(),
+                self.authorizer,
+            )
+
         starter = RelayStarter(self.policy, clock, arena, memory, state)
         self.run_requests = RunRequests(
             self.vaults,
@@ -135,6 +147,7 @@ class Assembly:
             starter,
             settings.socket,
             self.auto_lock.before_request,
+            make_own_fetch,
         )
         self.relay_shares = RelayShares(
             self.vaults,

@@ -117,6 +117,8 @@ OPS = {
             "projects": TEXT,
             "shared": FLAG,
             "url": TEXT,
+            "own": TEXT,
+            "size": COUNT,
             "attended": FLAG,
             "tty": TEXT,
             "term": TEXT,

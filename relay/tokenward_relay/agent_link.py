@@ -132,7 +132,7 @@ class AgentLink:
             answer.drop()
 
     def _send(self, header: Header) -> None:
-        packed: bytes = msgpack.packb(header)
+        packed: bytes = msgpack.packb(header)  # pyright: ignore[reportAssignmentType] - never None here
         with self._writing:
             self._channel.sendall(len(packed).to_bytes(4, "big") + packed)
 

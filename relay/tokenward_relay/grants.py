@@ -110,7 +110,7 @@ def decide(grants: Sequence[Grant], method: bytes, target: Target) -> tuple[Gran
             raise Refusal(
                 400,
                 f"this run may publish nothing to {here[0].name}",
-                "`auth exec --project NAME` lets a run publish NAME",
+                "`auth exec --project NAME`, without `--read-only`, lets a run publish NAME",
             )
     if method not in {b"CONNECT", b"TRACE"} and (
         found := _closest(grants, target.segments, attrgetter("passes"))

@@ -1,8 +1,8 @@
 """The connections of a run: those of the relay's listener on loopback, and those that are passed to it.
 
 Every connection has a thread. At most `MOST_WAITING` may be open that have not shown the capability
-yet: one more closes the oldest of them, so that no other user of the machine can stop the run. For
-the same reason nothing that a connection does, and no lack of descriptors or threads, ends or delays
+yet, far more than a tool opens at once: one more closes the oldest of them, so that a crowd that
+shows nothing cannot stop the run. For the same reason nothing that a connection does, and no lack of descriptors or threads, ends or delays
 the listener.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tokenward_relay.run_state import RunState
 
-MOST_WAITING: Final = 16
+MOST_WAITING: Final = 128
 _STACK_BYTES: Final = 512 * 1024
 _PAUSE_SECONDS: Final = 0.1
 

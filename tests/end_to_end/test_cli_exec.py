@@ -26,7 +26,7 @@ SHOW = (sys.executable, "-I", "-c", "import json, os; print(json.dumps(dict(os.e
 
 def environment(home: Home, *options: str, **variables: str) -> dict[str, str]:
     """Return the environment of a program that `auth exec` starts with these options."""
-    result = home.auth("exec", *options, "--", *SHOW, **variables)
+    result = home.auth("exec", "--env", *options, "--", *SHOW, **variables)
     assert result.returncode == 0, result.stderr
     found: dict[str, str] = json.loads(result.stdout)
     return found
@@ -34,7 +34,7 @@ def environment(home: Home, *options: str, **variables: str) -> dict[str, str]:
 
 def failure(home: Home, *arguments: str, **variables: str) -> str:
     """Run what has to fail without starting `touch started`, and return what it says."""
-    result = home.auth("exec", *arguments, "--", "touch", "started", **variables)
+    result = home.auth("exec", "--env", *arguments, "--", "touch", "started", **variables)
     assert (result.returncode, result.stdout) == (2, "")
     assert not (home.path / "started").exists()
     assert "Traceback" not in result.stderr
@@ -79,7 +79,7 @@ def test_one_of_the_two_is_enough_and_the_missing_one_is_said(home: Home) -> Non
         f'[services.corp]\nurl = "{URL}simple/"\npublish-url = "https://up.example/legacy/"\n',
     )
     home.done("login", URL, "-u", "reader", "--password", "r")
-    result = home.auth("exec", "--index", "corp", "--", *SHOW)
+    result = home.auth("exec", "--env", "--index", "corp", "--", *SHOW)
     assert "warning: No credential for https://up.example/legacy/ is stored" in result.stderr
     found = json.loads(result.stdout)
     assert found["PIP_INDEX_URL"] == "https://reader:r@h.example/simple/"
@@ -147,7 +147,7 @@ def test_nothing_is_started_while_locked(home: Home) -> None:
 
 def test_an_upload_that_would_take_the_secret_elsewhere_is_not_started(home: Home) -> None:
     home.done("login", "--token", TOKEN)
-    result = home.auth("exec", "hatch", "publish", "-r", "test")
+    result = home.auth("exec", "--env", "hatch", "publish", "-r", "test")
     assert result.returncode == 2
     assert "`-r` would send the credential of pypi elsewhere." in result.stderr
 
@@ -178,7 +178,7 @@ def test_uv_gets_the_credential_beside_the_url_that_its_settings_have(
     file, text = UV_SETTINGS[where]
     (home.path / file).write_text(text)
     home.done("login", URL, "-u", "alice", "--password", "pw")
-    result = home.auth("exec", "--index", URL, "--", *SHOW)
+    result = home.auth("exec", "--env", "--index", URL, "--", *SHOW)
     found = json.loads(result.stdout)
     page = "team/simple/" if "team" in text else ""
     assert found["UV_EXTRA_INDEX_URL"] == f"https://alice:pw@h.example/{page}"
@@ -211,7 +211,7 @@ def test_pdm_gets_nothing_where_a_project_has_options_for_its_uploads(
     pdm.write_text("#!/bin/sh\nenv\n")
     pdm.chmod(0o700)
     for command in ((str(pdm), "publish"), (str(pdm), "publish", "-pbelow"), ("env",)):
-        result = home.auth("exec", "--index", URL, "--", *command)
+        result = home.auth("exec", "--env", "--index", URL, "--", *command)
         assert "PDM_PUBLISH" not in result.stdout
         assert "TWINE_PASSWORD=pw" in result.stdout
         assert ("Nothing is set for pdm" in result.stderr) == (command != ("env",))
@@ -233,7 +233,7 @@ def test_a_program_that_cannot_be_run_is_a_sentence(
 ) -> None:
     home.done("login", "--token", TOKEN)
     (home.path / "plain").write_text("#!/bin/sh\n")
-    result = home.auth("exec", *program)
+    result = home.auth("exec", "--env", *program)
     assert result.returncode == 2
     assert said in result.stderr
     assert TOKEN not in result.stderr
@@ -251,7 +251,7 @@ def test_a_secret_with_a_zero_byte_is_a_sentence(home: Home) -> None:
 
 
 def started(home: Home, *program: str, **keywords: Any) -> subprocess.Popen[str]:
-    command = [str(PROGRAMS / "auth"), "exec", "--index", URL, "--", *program]
+    command = [str(PROGRAMS / "auth"), "exec", "--env", "--index", URL, "--", *program]
     return subprocess.Popen(
         command, cwd=home.path, env=home.environment, stdout=subprocess.PIPE, text=True, **keywords
     )
@@ -267,13 +267,15 @@ def test_the_program_is_the_process_itself_and_nothing_comes_with_it(home: Home)
 
 def test_the_exit_status_is_the_programs(home: Home) -> None:
     home.done("login", URL, "-u", "alice", "--password", "s3cret")
-    assert home.auth("exec", "--index", URL, "sh", "-c", "exit 7").returncode == 7
+    assert home.auth("exec", "--env", "--index", URL, "sh", "-c", "exit 7").returncode == 7
 
 
 @pytest.mark.parametrize("name", ["TERM", "KILL", "PIPE", "XFSZ", "INT"])
 def test_a_program_can_die_of_a_signal(home: Home, name: str) -> None:
     home.done("login", URL, "-u", "alice", "--password", "s3cret")
-    result = home.auth("exec", "--index", URL, "--", "sh", "-c", f"kill -{name} $$; exit 0")
+    result = home.auth(
+        "exec", "--env", "--index", URL, "--", "sh", "-c", f"kill -{name} $$; exit 0"
+    )
     assert result.returncode == -signal.Signals[f"SIG{name}"]
 
 
@@ -302,7 +304,9 @@ sys.exit(9)
 
 def test_ctrl_c_on_a_terminal_is_the_programs_to_handle(home: Home) -> None:
     home.done("login", URL, "-u", "alice", "--password", "s3cret")
-    person = Typist(home, "exec", "--index", URL, "--", sys.executable, "-I", "-c", LISTENING)
+    person = Typist(
+        home, "exec", "--env", "--index", URL, "--", sys.executable, "-I", "-c", LISTENING
+    )
     person.sees("ready").types("\x03").sees("got 2").leaves(9)
 
 
@@ -321,19 +325,19 @@ def test_a_signal_from_outside_reaches_the_program(home: Home) -> None:
 
 def test_verbose_tells_sources_and_names_and_never_a_value(home: Home) -> None:
     home.done("login", URL, "-u", "alice", "--password", "s3cret")
-    result = home.auth("exec", "-v", "--index", URL, "--", "true", UV_PUBLISH_TOKEN="0ld")
+    result = home.auth("exec", "--env", "-v", "--index", URL, "--", "true", UV_PUBLISH_TOKEN="0ld")
     assert f"From the provider disabled: the password of alice for {URL}." in result.stderr
     assert "Set for true: FLIT_INDEX_URL, FLIT_PASSWORD, " in result.stderr
     assert "Removed from its environment: UV_PUBLISH_TOKEN." in result.stderr
     assert "s3cret" not in result.stderr
     assert "0ld" not in result.stderr
-    assert home.auth("exec", "--index", URL, "--", "true").stderr == ""
+    assert home.auth("exec", "--env", "--index", URL, "--", "true").stderr == ""
 
 
 def test_a_second_index_without_a_name_is_pips_alone_and_said(home: Home) -> None:
     home.done("login", "--token", TOKEN)
     home.done("login", URL, "-u", "alice", "--password", "s3cret")
-    result = home.auth("exec", "--index", "pypi", "--index", URL, "--", *SHOW)
+    result = home.auth("exec", "--env", "--index", "pypi", "--index", URL, "--", *SHOW)
     assert f"warning: {URL} has no name" in result.stderr
     found = json.loads(result.stdout)
     assert found["PIP_EXTRA_INDEX_URL"] == "https://alice:s3cret@h.example/"
@@ -344,10 +348,10 @@ def test_a_projects_name_is_shown_and_asked_about_where_somebody_is_there(home: 
     project = home.path / "pyproject.toml"
     project.write_text(f'[[tool.uv.index]]\nname = "theirs"\nurl = "{URL}simple/"\n')
     home.done("login", URL, "-u", "alice", "--password", "s3cret")
-    result = home.auth("exec", "--index", "theirs", "--", *SHOW)
+    result = home.auth("exec", "--env", "--index", "theirs", "--", *SHOW)
     assert f"theirs is {URL}simple/ ({project})." in result.stderr
     assert json.loads(result.stdout)["TWINE_PASSWORD"] == "s3cret"
-    asked = ("exec", "--index", "theirs", "--", "touch", "started")
+    asked = ("exec", "--env", "--index", "theirs", "--", "touch", "started")
     shown = Typist(home, *asked).answers("Use its credential? [y/N]", "n").leaves(2)
     assert "Nothing was started." in shown
     assert not (home.path / "started").exists()
@@ -358,5 +362,5 @@ def test_a_projects_name_is_shown_and_asked_about_where_somebody_is_there(home: 
 def test_a_person_may_unlock_on_the_way(home: Home) -> None:
     home.done("login", URL, "-u", "alice", "--password", "s3cret")
     home.done("lock")
-    person = Typist(home, "exec", "--index", URL, "--", "sh", "-c", "echo $TWINE_USERNAME")
+    person = Typist(home, "exec", "--env", "--index", URL, "--", "sh", "-c", "echo $TWINE_USERNAME")
     assert "alice" in person.answers("Unlock it? [y/N]", "y").leaves(0)

@@ -70,7 +70,7 @@ def test_what_a_secret_was_wanted_for_is_said_in_words(home: Home) -> None:
     uv.write_text("#!/bin/sh\n")
     uv.chmod(0o700)
     home.done("token", URL)
-    home.done("exec", "--index", URL, "--", str(uv), "publish", "hunter2")
+    home.done("exec", "--env", "--index", URL, "--", str(uv), "publish", "hunter2")
     home.done("export", "backup", "--passphrase-file", str(phrase))
     script = home.path / "keyring"
     script.write_text(f"import keyring; keyring.get_credential({URL!r}, None)")

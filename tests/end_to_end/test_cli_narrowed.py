@@ -60,7 +60,7 @@ def test_tools_get_children_whatever_way_they_ask(home: Home) -> None:
     for command in (
         [sys.executable, "-I", "-c", program],
         [PROGRAMS / "keyring", "get", "https://upload.pypi.org/legacy/", "__token__"],
-        [PROGRAMS / "auth", "exec", "--", "sh", "-c", "echo $TWINE_PASSWORD"],
+        [PROGRAMS / "auth", "exec", "--env", "--", "sh", "-c", "echo $TWINE_PASSWORD"],
     ):
         result = home.run(*command)
         (expiry,) = child(result.stdout)
@@ -98,8 +98,8 @@ def test_an_end_that_comes_before_the_one_asked_for_is_said(home: Home) -> None:
     config = home.path / ".config/tokenward/config.toml"
     config.parent.mkdir(exist_ok=True)
     config.write_text('[[policy]]\nservice = "pypi"\ndecide = "allow"\nttl = "15m"\n')
-    for command in (("token",), ("exec",)):
-        rest = ("--", "true") if command == ("exec",) else ()
+    for command in (("token",), ("exec", "--env")):
+        rest = ("--", "true") if command[0] == "exec" else ()
         told = home.auth(*command, "--ttl", "8h", *rest).stderr
         # A machine that is busy looks at its clock a second later.
         assert re.sub("in 14 minutes", "in 15 minutes", told) == (
@@ -107,7 +107,7 @@ def test_an_end_that_comes_before_the_one_asked_for_is_said(home: Home) -> None:
             " the stored token, a share or your policy allows no more.\n"
         )
         assert home.auth(*command, "--ttl", "15m", *rest).stderr == ""
-    assert home.auth("exec", "--", "true").stderr == ""
+    assert home.auth("exec", "--env", "--", "true").stderr == ""
 
 
 def test_a_program_narrows_what_it_asks_for(home: Home) -> None:
@@ -119,7 +119,7 @@ def test_a_program_narrows_what_it_asks_for(home: Home) -> None:
     secret, end = home.run(sys.executable, "-I", "-c", program).stdout.split()
     assert child(secret) == [f"[0,{end},0]", '[1,["p"]]']
     variables = home.run(
-        *(PROGRAMS / "auth", "exec", "--project", "p", "--ttl", "2h", "--"),
+        *(PROGRAMS / "auth", "exec", "--env", "--project", "p", "--ttl", "2h", "--"),
         *("sh", "-c", "echo $UV_PUBLISH_TOKEN"),
     )
     assert child(variables.stdout)[1] == '[1,["p"]]'

@@ -72,7 +72,7 @@ def twine(job: Job) -> CompletedProcess[str]:
     folder.mkdir(exist_ok=True)
     wheel = write_wheel(folder)
     upload = (str(PROGRAMS / "twine"), "upload", "--non-interactive", "--verbose", str(wheel))
-    return job.auth("exec", "--", *upload, REQUESTS_CA_BUNDLE=str(job.names.authority))
+    return job.auth("exec", "--env", "--", *upload, REQUESTS_CA_BUNDLE=str(job.names.authority))
 
 
 def test_a_job_mints_a_token_publishes_with_it_and_has_it_revoked(job: Job) -> None:
@@ -148,7 +148,7 @@ def test_logging_in_again_mints_another(job: Job) -> None:
     assert job.done("token").stdout != before
 
 
-PRINTED = ("exec", "--", "printenv", "UV_PUBLISH_TOKEN")
+PRINTED = ("exec", "--env", "--", "printenv", "UV_PUBLISH_TOKEN")
 
 
 def test_exec_mints_another_where_the_token_ends_within_minutes(job: Job) -> None:
@@ -163,6 +163,18 @@ def test_exec_mints_another_where_the_token_ends_within_minutes(job: Job) -> Non
     assert raw_of(renewed.stdout.strip()).startswith(raw_of(after.strip())[:-40])  # of the new one
     again = job.done(*PRINTED)
     assert (again.stderr, job.asked()) == ("", [])
+
+
+def test_a_run_behind_a_relay_mints_another_as_well(job: Job) -> None:
+    job.done(*LOGIN, **gitlab("pypi", "owner/hasty", job="renewed behind a relay"))
+    before = job.done("token").stdout
+    settings = job.home.path / ".config/tokenward/config.toml"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text(f'ca = "{job.names.authority}"\n')
+    run = job.done("exec", "--", "printenv", "UV_PUBLISH_PASSWORD")
+    assert "The token for pypi was renewed; it expires in 15 minutes.\n" in run.stderr
+    assert run.stdout.startswith("tokenward-run-")
+    assert job.done("token").stdout != before
 
 
 def test_exec_goes_on_with_a_token_that_cannot_be_renewed(job: Job) -> None:

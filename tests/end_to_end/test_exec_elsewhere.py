@@ -146,7 +146,7 @@ def execute(home: Home, checkout: Path, command: str, service: str) -> Completed
         "UV_NO_PYTHON_DOWNLOADS": "1",
         "UV_HTTP_RETRIES": "0",
     }
-    words = ("auth", "exec", "--index", service, "--", *command.split(" "))
+    words = ("auth", "exec", "--env", "--index", service, "--", *command.split(" "))
     return home.run(*words, cwd=str(checkout), **variables)
 
 

@@ -115,11 +115,12 @@ def test_a_lock_file_is_what_it_was(home: Home, indexes: Indexes, case: str) -> 
     before = lock(home, folder, **by_name)
     settings = (folder / "pyproject.toml").read_text()
     assert indexes.corp.url in before
-    assert lock(home, folder, "auth", "exec", "--index", "corp", "--") == before
+    assert lock(home, folder, "auth", "exec", "--env", "--index", "corp", "--") == before
     assert not [found for it in indexes[1:] for found in it.seen() if found]
     sync = (
         "auth",
         "exec",
+        "--env",
         "--index",
         "corp",
         "--",
@@ -129,7 +130,7 @@ def test_a_lock_file_is_what_it_was(home: Home, indexes: Indexes, case: str) -> 
         "--no-install-workspace",
     )
     assert home.run(*sync, cwd=str(folder), **UV).returncode == 0
-    add = ("auth", "exec", "--index", "corp", "--", "uv", "add", "--frozen", "shared")
+    add = ("auth", "exec", "--env", "--index", "corp", "--", "uv", "add", "--frozen", "shared")
     assert home.run(*add, cwd=str(folder), **UV).returncode == 0
     assert indexes.corp.url not in (folder / "pyproject.toml").read_text().replace(
         settings, ""
@@ -145,7 +146,7 @@ def test_what_may_resolve_otherwise_is_said(home: Home, indexes: Indexes) -> Non
     (folder / "pyproject.toml").write_text(projects(indexes)["explicit"]["pyproject.toml"])
     said = "uv may take packages"
     for command in (("uv", "--directory", ".", "lock"), ("sh", "-c", "uv lock")):
-        words = ("auth", "exec", "--index", "corp", "--", *command)
+        words = ("auth", "exec", "--env", "--index", "corp", "--", *command)
         result = home.run(*words, cwd=str(folder), **UV)
         assert result.returncode == 0, result.stderr
         assert said in result.stderr
@@ -172,7 +173,7 @@ def test_two_accounts_at_one_host_each_get_their_own(home: Home) -> None:
             f'{HEAD}["a", "b"]\n[[tool.uv.index]]\nname = "one"\nurl = "{one}"\n'
             f'[[tool.uv.index]]\nname = "two"\nurl = "{two}"\ndefault = true\n'
         )
-        words = ("auth", "exec", "--index", one, "--index", two, "--", "uv", "lock")
+        words = ("auth", "exec", "--env", "--index", one, "--index", two, "--", "uv", "lock")
         result = home.run(*words, cwd=str(folder), **UV)
         assert result.returncode == 0, result.stderr
         asked = {(it.path.split("/")[1], it.authorization) for it in host.requests}

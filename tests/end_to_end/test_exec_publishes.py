@@ -60,7 +60,7 @@ def test_an_upload_goes_to_the_first_index_and_the_second_hears_nothing(
     second: str,
 ) -> None:
     options = ("--index", first, "--index", second)
-    result = home.auth("exec", *options, "--", *upload, str(wheel), UV_PUBLISH_TOKEN="old")
+    result = home.auth("exec", "--env", *options, "--", *upload, str(wheel), UV_PUBLISH_TOKEN="old")
     assert result.returncode == 0, result.stderr
     assert indexes[first].published() == [NAME]
     assert indexes[second].requests() == []
@@ -70,7 +70,7 @@ def test_uv_publish_by_name_is_uvs_own_error_and_sends_nothing(
     home: Home, indexes: dict[str, IndexServer], wheel: Path
 ) -> None:
     named = ("uv", "publish", "--index", "two", str(wheel))
-    assert home.auth("exec", "--index", "one", "--", *named).returncode == 2
+    assert home.auth("exec", "--env", "--index", "one", "--", *named).returncode == 2
     assert [request for it in indexes.values() for request in it.requests()] == []
 
 
@@ -83,7 +83,7 @@ def test_pip_installs_from_both(
     options = ("--index", first, "--index", second)
     # Without the backend that is installed beside pip here, and without a prompt.
     quiet = {"PIP_KEYRING_PROVIDER": "disabled", "PIP_NO_INPUT": "1"}
-    result = home.auth("exec", *options, "--", *pip, **quiet)
+    result = home.auth("exec", "--env", *options, "--", *pip, **quiet)
     assert result.returncode == 0, result.stderr
     assert (home.path / "site" / "ward_greeting.py").exists()
     for it in indexes.values():
@@ -102,7 +102,7 @@ def test_uv_installs_from_a_named_index_of_the_project(
         f'[[tool.uv.index]]\nname = "two"\nurl = "{indexes["two"].simple}"\ndefault = true\n'
     )
     sync = ("uv", "sync", "--directory", str(project), "--no-cache", "--no-python-downloads")
-    result = home.auth("exec", "--index", "two", "--index", "one", "--", *sync)
+    result = home.auth("exec", "--env", "--index", "two", "--index", "one", "--", *sync)
     assert result.returncode == 0, result.stderr
     assert "ward-greeting" in (project / "uv.lock").read_text()
     assert "p%40ss" not in (project / "uv.lock").read_text()

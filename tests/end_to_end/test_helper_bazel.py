@@ -153,7 +153,16 @@ def test_what_was_never_stored_is_a_miss_or_in_pypirc_whatever_a_vault_is(
     )
     assert answer(home, "https://never.example/", **variables) == basic("carol:c")
     shown = home.run(
-        *("auth", "exec", "--index", "https://never.example/", "--", "printenv", "TWINE_PASSWORD"),
+        *(
+            "auth",
+            "exec",
+            "--env",
+            "--index",
+            "https://never.example/",
+            "--",
+            "printenv",
+            "TWINE_PASSWORD",
+        ),
         **variables,
     )
     assert shown.stdout == "c\n", shown.stderr

@@ -241,7 +241,9 @@ def test_tools_have_it_there_unchanged(stored: Home) -> None:
     printed = stored.run(sys.executable, stored.path / "twine", TOKENWARD_SOCK=path).stdout
     assert printed.startswith("__token__ pypi-")
     assert [1, ["mine"]] in caveats_of(printed.split()[1])
-    run = stored.auth("exec", "--", "sh", "-c", "echo $TWINE_PASSWORD", TOKENWARD_SOCK=path)
+    run = stored.auth(
+        "exec", "--env", "--", "sh", "-c", "echo $TWINE_PASSWORD", TOKENWARD_SOCK=path
+    )
     assert [1, ["mine"]] in caveats_of(run.stdout.strip())
 
 

@@ -59,7 +59,7 @@ def described(url: str) -> tuple[tuple[str, ...], str]:
 
 
 def execute(url: str) -> tuple[tuple[str, ...], str]:
-    return ("auth", "exec", "--index", url, "--", "env"), ""
+    return ("auth", "exec", "--env", "--index", url, "--", "env"), ""
 
 
 def api(url: str) -> tuple[tuple[str, ...], str]:

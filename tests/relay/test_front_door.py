@@ -180,6 +180,15 @@ def test_those_that_wait_for_nothing_keep_none_of_the_run_out(
         tool.sock.close()
 
 
+def test_of_a_hundred_connections_that_a_tool_opens_at_once_none_is_lost(
+    relay: RelayProcess, index: RawIndex
+) -> None:
+    burst = [relay.tool() for _ in range(100)]
+    for tool in burst:
+        assert b" 200 " in tool.connect("127.0.0.1", index.port)
+        tool.sock.close()
+
+
 def test_one_that_has_shown_the_capability_is_not_pushed_out(
     relay: RelayProcess, index: RawIndex
 ) -> None:

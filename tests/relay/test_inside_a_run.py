@@ -214,6 +214,7 @@ def test_the_settings_choose_the_relay_and_both_options_override_them(
     home: Home, index: Loopback
 ) -> None:
     execute = ("exec", "--index", "corp")
+    assert "TOKENWARD_RELAY=1" in home.done(*execute, "--", "env")
     configure(home, index, 'exec = "relay"')
     assert "TOKENWARD_RELAY=1" in home.done(*execute, "--", "env")
     assert "TOKENWARD_RELAY" not in home.done(*execute, "--env", "--", "env")
@@ -222,11 +223,12 @@ def test_the_settings_choose_the_relay_and_both_options_override_them(
     assert "TOKENWARD_RELAY=1" in home.done(*execute, "--relay", "--", "env")
 
 
-@pytest.mark.parametrize("options", [("--read-only",), ("--read-only", "--env")])
-def test_a_run_that_only_reads_is_behind_a_relay(
-    options: tuple[str, ...], home: Home, index: Loopback
-) -> None:
-    assert "`--read-only`" in home.refused("exec", *options, "--index", "corp", "--", "env")
+def test_a_run_that_only_reads_is_behind_a_relay(home: Home, index: Loopback) -> None:
+    execute = ("exec", "--read-only", "--index", "corp", "--", "env")
+    assert "TOKENWARD_RELAY=1" in home.done(*execute)
+    assert "leave `--env` out" in home.refused("exec", "--env", *execute[1:])
+    configure(home, index, 'exec = "env"')
+    assert "add `--relay`" in home.refused(*execute)
     both = ("exec", "--relay", "--read-only", "--project", "one", "--index", "corp", "--", "env")
     assert "exclude each other" in home.refused(*both)
 

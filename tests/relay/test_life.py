@@ -341,10 +341,9 @@ def test_a_question_that_was_given_up_is_wiped_and_told() -> None:
         {"id": 1, "ask": "publish"},
         {"tell": "given up", "upload": 1, "status": "not-sent"},
     ]
-    packed = msgpack.packb({"ok": True, "id": 1, "size": 6})
-    agent.sendall(len(packed).to_bytes(4, "big") + packed + b"secret")
-    packed = msgpack.packb({"size": 0})
-    agent.sendall(len(packed).to_bytes(4, "big") + packed)
+    for header, secret in ({"ok": True, "id": 1, "size": 6}, b"secret"), ({"size": 0}, b""):
+        packed: bytes = msgpack.packb(header)  # pyright: ignore[reportAssignmentType] - never None here
+        agent.sendall(len(packed).to_bytes(4, "big") + packed + secret)
     assert passed.wait(PATIENCE)  # so the answer before it was read
     (answer,) = kept
     assert bytes(answer.secret) == bytes(6)

@@ -71,7 +71,7 @@ while True:
 
 
 def frame(said: object) -> bytes:
-    packed: bytes = msgpack.packb(said)
+    packed: bytes = msgpack.packb(said)  # pyright: ignore[reportAssignmentType] - never None here
     return len(packed).to_bytes(4, "big") + packed
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from support.home import Home
+from support.inspection.held_texts import files_with
 from support.inspection.processes import children, is_running
 from support.relay_process.raw_index import RawIndex, Request, ok
 from support.relay_process.uploads import BOUNDARY, form
@@ -151,9 +152,7 @@ def test_the_capability_is_in_the_environment_of_the_command_and_nowhere_else(
     assert "this run may not read /secret/" in errors
     assert SECRET not in said + errors
     assert capability.decode() not in errors
-    everything = {path: path.read_bytes() for path in stage.home.path.rglob("*") if path.is_file()}
-    assert [path for path, data in everything.items() if capability in data] == []
-    assert [path for path, data in everything.items() if SECRET.encode() in data] == []
+    assert files_with(stage.home.path, capability, SECRET) == []
     until(lambda: stage.folders() == [])
     until(lambda: not is_running(relay))
 

@@ -305,7 +305,7 @@ def test_no_command_quotes_what_stands_in_a_file(watched: Watched, broken: str |
             watched.auth(*command.split(), *words, "-v")
     for server in ("team", "corp", "mine", "proj"):
         watched.auth("token", server, "-v", "-u", "nobody")
-        watched.auth("exec", "--index", server, "-v", "--", "true")
+        watched.auth("exec", "--env", "--index", server, "-v", "--", "true")
         watched.auth("logout", server, "-v")
     watched.home.environment["PIP_CONFIG_FILE"] = ""
     for words in ([], [*FILES, "--dry-run"], [*FILES, "--remove"], [*FILES, "--replace"]):

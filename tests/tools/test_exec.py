@@ -45,7 +45,7 @@ def run(at: Stage, *command: str | Path) -> Done:
     )
     tool, *arguments = command
     program = programs(str(tool)) / tool
-    execute = (PROGRAMS / "auth", "exec", "--index", "ours", "--")
+    execute = (PROGRAMS / "auth", "exec", "--env", "--index", "ours", "--")
     return at.home.run(*execute, program, *arguments, cwd=str(at.project))
 
 

@@ -55,7 +55,7 @@ def publish(at: Stage, *options: str) -> CompletedProcess[str]:
     """Upload with twine, by way of `auth exec` with these options."""
     twine = (programs("twine") / "twine", "upload", "--non-interactive", at.wheel)
     index = ("--index", f"{at.url}{at.index}/")
-    return at.home.run(PROGRAMS / "auth", "exec", *index, *options, "--", *twine)
+    return at.home.run(PROGRAMS / "auth", "exec", "--env", *index, *options, "--", *twine)
 
 
 def test_an_upload_of_the_right_project_is_taken(at: Stage, server: DevpiServer) -> None:
@@ -83,7 +83,9 @@ def test_an_upload_with_nothing_said_is_taken_and_still_without_the_stored_token
     assert publish(at).returncode == 0
     assert at.published()
     index = ("--index", f"{at.url}{at.index}/")
-    shown = at.home.done("exec", *index, "--", "sh", "-c", "echo $TWINE_USERNAME $TWINE_PASSWORD")
+    shown = at.home.done(
+        "exec", "--env", *index, "--", "sh", "-c", "echo $TWINE_USERNAME $TWINE_PASSWORD"
+    )
     user, secret = shown.split()
     assert user == ALICE
     assert token_of_text(secret).scope.caveats > token_of_text(token).scope.caveats

@@ -139,7 +139,7 @@ def test_maturin_publishes_to_pypi_through_exec(tool_home: ToolHome, names: Real
     maturin = programs("maturin") / "maturin"
     upload = (maturin, "upload", "--non-interactive", str(tool_home.wheel))
     inside = (*names.inside, str(tool_home.project))
-    result = tool_home.home.run(*inside, PROGRAMS / "auth", "exec", "--", *upload)
+    result = tool_home.home.run(*inside, PROGRAMS / "auth", "exec", "--env", "--", *upload)
     assert result.returncode == 0, said(result)
     assert names.seen() == [Seen(PYPI, "POST", "__token__", True, 200, NAME)]
 

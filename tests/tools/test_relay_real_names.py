@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import files_with
 from support.servers.real_names_server import Seen, token
 from support.systems.private_indexes import HomeInside
 from support.systems.real_names import RealNames, needs_namespaces
@@ -67,8 +68,8 @@ def test_a_tool_publishes_to_pypi_with_a_token_that_it_never_has(
     assert uploads == [Seen(URLS["pypi"], "POST", "__token__", True, 200, NAME)]
     assert "pypi-" not in text
     own = at.home.path / ".local/share/tokenward"
-    held = [path for path in at.home.path.rglob("*") if path.is_file() and own not in path.parents]
-    assert not [path for path in held if token("upload.pypi.org").encode() in path.read_bytes()]
+    held = files_with(at.home.path, token("upload.pypi.org"))
+    assert not [path for path in held if own not in path.parents]
 
 
 @pytest.mark.parametrize("command", [COMMANDS[0], COMMANDS[2]], ids=" ".join)

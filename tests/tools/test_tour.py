@@ -1,14 +1,18 @@
-"""The tour shows what really happens: it is taken again, and told alike."""
+"""Each tour shows what really happens: it is taken again, and told alike."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
-from support import TESTS, tour
+from support import TESTS, relay_tour, tour
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 pytestmark = [
     pytest.mark.tools,
@@ -17,10 +21,11 @@ pytestmark = [
 ]
 
 
-def test_the_tour_is_what_happens_when_it_is_taken() -> None:
+@pytest.mark.parametrize("story", [tour, relay_tour], ids=lambda story: story.__name__)
+def test_a_tour_is_what_happens_when_it_is_taken(story: ModuleType) -> None:
     # In a process of its own: the page names the program in which the terminal is.
     taken = subprocess.run(
-        [sys.executable, tour.__file__, "--print"],
+        [sys.executable, str(story.__file__), "--print"],
         env={**os.environ, "PYTHONPATH": str(TESTS)},
         capture_output=True,
         text=True,
@@ -28,4 +33,4 @@ def test_the_tour_is_what_happens_when_it_is_taken() -> None:
         timeout=300,
     )
     assert taken.returncode == 0, taken.stderr
-    assert tour.likened(taken.stdout) == tour.likened(tour.PAGE.read_text())
+    assert story.likened(taken.stdout) == story.likened(story.PAGE.read_text())

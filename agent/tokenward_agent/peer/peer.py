@@ -8,6 +8,7 @@ real twine to ask in its name, or becomes twine after it has connected.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -121,10 +122,10 @@ class RunPeer(Peer):
     @property
     def requester(self) -> Requester:
         """The requester as it is now, UNKNOWN once it has ended."""
-        try:
-            processes = chain(self.process.pid, self._is_same)
-        except (OSError, MemoryError):
-            return UNKNOWN
+        processes = None
+        if sys.platform == "linux":  # there is no relay elsewhere
+            with contextlib.suppress(OSError, MemoryError):
+                processes = chain(self.process.pid, self._is_same)
         return Requester.from_processes(processes) if processes else UNKNOWN
 
     @property

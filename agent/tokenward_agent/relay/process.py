@@ -121,7 +121,7 @@ class RelayProcess:
         """End the process, and hear what it still says."""
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(END_SECONDS):
-                await self._write(msgpack.packb({"size": 0, "end": True}), None)
+                await self._say({"end": True})
                 await self._silent.wait()
         self.kill()
         await asyncio.sleep(0)  # it is killed in this moment
@@ -146,7 +146,8 @@ class RelayProcess:
 
     async def pass_connection(self, purpose: str, descriptor: int) -> None:
         """Have it serve a connection of a share; `purpose` is that of its request. Raises OSError."""
-        packed: bytes = msgpack.packb({"passed": purpose, "size": 0})
+        said = {"passed": purpose, "size": 0}
+        packed: bytes = msgpack.packb(said)  # pyright: ignore[reportAssignmentType] - never None here
         data = memoryview(len(packed).to_bytes(4, "big") + packed)
         async with self._turn_to_write():
             await write_descriptor(self._feed, data, descriptor)
@@ -205,7 +206,8 @@ class RelayProcess:
             self._arena.release(block)
 
     async def _say(self, header: Header, secret: memoryview | None = None) -> None:
-        packed: bytes = msgpack.packb({**header, "size": 0 if secret is None else len(secret)})
+        said = {**header, "size": 0 if secret is None else len(secret)}
+        packed: bytes = msgpack.packb(said)  # pyright: ignore[reportAssignmentType] - never None here
         with contextlib.suppress(OSError):  # it has ended
             await self._write(packed, secret)
 

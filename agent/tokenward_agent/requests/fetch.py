@@ -27,8 +27,9 @@ from tokenward_agent.requests.overview import describe_entry
 from tokenward_agent.wire.answer import Answer, success_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from tokenward_agent.clock import Clock
     from tokenward_agent.failure import Failure, SecretSource
     from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.requests.attenuation import Restriction
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from tokenward_agent.store.derived_tokens import Derived, DerivedTokens
     from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.store.other_agents import OtherAgents
-    from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.vault.record import Login, Record
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
@@ -48,7 +48,22 @@ if TYPE_CHECKING:
         [DerivedTokens, Record, SecretSource, Restriction, tuple[str, ...]], Delivery
     ]
 
-    # The agent's own socket and shared sockets have different implementations of these.
+    # The agent's own socket, shared sockets and runs have different implementations of these.
+    class _Vaults(Protocol):
+        @property
+        def clock(self) -> Clock: ...
+        def find(
+            self,
+            places: Iterable[str],
+            user: str | None,
+            provider: str | None,
+            beside: Iterable[str] = (),
+            /,
+        ) -> StoredRecord | None: ...
+        def not_found_error(
+            self, service: str | None, provider: str | None, origins: Iterable[str] = (), /
+        ) -> Failure: ...
+
     class _Detector(Protocol):
         def try_detect(self, request: Request, /) -> Evidence | None: ...
         async def detect(self, request: Request, /) -> Evidence: ...
@@ -82,7 +97,7 @@ class Fetch:
 
     def __init__(
         self,
-        vaults: Vaults,
+        vaults: _Vaults,
         opening: _Opening,
         adopted: AdoptedSecrets,
         derived_tokens: DerivedTokens,

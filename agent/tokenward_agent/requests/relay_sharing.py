@@ -199,7 +199,7 @@ class RelayShares:
             fetches, self._authorizer, recorder, name, grants, command, request, _keep_nothing_open
         )
         relay = self._starter.make_relay(answers, ended)
-        silent = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        silent = os.open(os.devnull, os.O_WRONLY)
         try:
             started = await self._starter.start(
                 relay,

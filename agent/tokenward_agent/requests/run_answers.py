@@ -89,7 +89,8 @@ class RunGrant(NamedTuple):
 
     `service` is the key that was asked for, `provider` the vault, "" for any. `projects` are those
     that may be published (normalised), `listed` the files that the command line names. Reads were
-    `decided` before the command started, or are None for a share until it is opened.
+    `decided` before the command started, or are None for a share until it is opened. `own` has the
+    run's own credential, None for one that is stored.
     """
 
     login: Login
@@ -99,6 +100,7 @@ class RunGrant(NamedTuple):
     projects: tuple[str, ...] = ()
     listed: tuple[UploadFacts, ...] = ()
     decided: RunDecision | None = None
+    own: FetchesForRun | None = None
 
 
 class _Question:
@@ -249,7 +251,8 @@ class RunAnswers:
         decided: Callable[[Record], Authorization | None] = lambda _record: None,
     ) -> tuple[Answer, Login, Authorization]:
         request = request_for(grant, self._peer, self._screen, attended=True)
-        return await self._fetch.fetch_for_run(request, projects, describe, make_delivery, decided)
+        fetch = grant.own or self._fetch
+        return await fetch.fetch_for_run(request, projects, describe, make_delivery, decided)
 
     @staticmethod
     def _delivery(

@@ -17,6 +17,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import sys
 import weakref
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ from tokenward_agent.requests.run_answers import (
     made_request,
 )
 from tokenward_agent.requests.run_upload import read_listing
+from tokenward_agent.store.lookup import candidates
 from tokenward_agent.wire.answer import success_answer
 from tokenward_os.files import make_private, uid
 from tokenward_protocol.index_tokens import split_names
@@ -91,7 +93,8 @@ class RunRequests:
 
     `fetch` answers before a command starts, and `run_fetch`, which opens no vault, afterwards.
     `address` is the path of the agent's socket. `note_use` is called as before each request of a
-    client.
+    client. `make_own_fetch` returns the fetches of a run's own credential, by its service, user name
+    and secret.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class RunRequests:
         starter: RelayStarter,
         address: str,
         note_use: Callable[[str], object],
+        make_own_fetch: Callable[[str, str, memoryview], Fetch],
     ) -> None:
         self._vaults = vaults
         self._policy = authorizer.file
@@ -116,6 +120,7 @@ class RunRequests:
         self._starter = starter
         self._folder = f"{address}.runs"  # no other agent has this address
         self._note_use = note_use
+        self._make_own_fetch = make_own_fetch
         self._drafts: weakref.WeakKeyDictionary[Peer, list[Draft]] = weakref.WeakKeyDictionary()
         self._open: dict[str, OpenRun] = {}
         self._endings = Endings()
@@ -135,17 +140,21 @@ class RunRequests:
             self._recorder.record_run("published", "", {**facts, "status": UNKNOWN})
 
     async def grant(self, request: Request, body: memoryview) -> Answer:
-        """Add an index to the run of this connection; `body` lists files to publish. Raise Failure."""
+        """Add an index to the run of this connection. Raise Failure.
+
+        `body` is the run's own credential, if it brings one, and then a list of files to publish.
+        """
         peer = _peer_of(request)
         drafts = self._drafts.setdefault(peer, [])
         if len(drafts) >= MOST_GRANTS:
             raise Failure("busy", f"A run has at most {MOST_GRANTS} indexes.")
         upload = request.text("upload")
+        own, body = self._own_fetch(request, body)
         if upload is None:
-            found, draft, answer = await self._grant_read(request)
+            found, draft, answer = await self._grant_read(request, own)
         else:
             listing = bytes(body).decode("ascii", "replace")
-            found, draft, answer = await self._grant_publish(request, upload, listing)
+            found, draft, answer = await self._grant_publish(request, upload, listing, own)
         drafts.append(draft._replace(url=_url_of(request)))
         record = found.record
         return success_answer(
@@ -165,16 +174,36 @@ class RunRequests:
         """Return the indexes that this connection has added, and forget them."""
         return self._drafts.pop(peer, [])
 
-    async def _grant_read(self, request: Request) -> tuple[StoredRecord, Draft, dict[str, Any]]:
+    def _own_fetch(self, request: Request, body: memoryview) -> tuple[Fetch | None, memoryview]:
+        """Return the fetches of the run's own credential, None if it brings none, and what follows."""
+        bound = request.text("own")
+        if bound is None:
+            return None, body
+        size = request.count("size") or 0
+        fits = 0 < size <= len(body) and not request.flag("shared")
+        if not fits or not _covers(bound, service_of(request)):
+            raise Failure("bad-request", "The run's own credential is not for this index.")
+        try:
+            own = self._make_own_fetch(bound, request.text("username") or "", body[:size])
+        except ValueError as error:
+            raise Failure(
+                "bad-request", f"The run's own credential is not valid: {error}."
+            ) from None
+        return own, body[size:]
+
+    async def _grant_read(
+        self, request: Request, own: Fetch | None
+    ) -> tuple[StoredRecord, Draft, dict[str, Any]]:
         from tokenward_relay.grants import Grant, read_roots
 
         asked = made_request({**request.arguments, "purpose": "install"}, _peer_as_run(request))
         facts: dict[str, Any] = {}
         decided = None
+        fetch = own or self._fetch
         if request.flag("shared"):  # decided when it is shared
-            found = await self._fetch.find(asked)
+            found = await fetch.find(asked)
         else:
-            found, authorization = await self._fetch.authorize_run(asked, describe_read)
+            found, authorization = await fetch.authorize_run(asked, describe_read)
             state = self._authorizer.read_state()
             decided = RunDecision(found.record.login, state, authorization)
             facts = {"rule": authorization.rule, "consent": authorization.consent}
@@ -191,15 +220,15 @@ class RunRequests:
             None,
             (),
         )
-        held = RunGrant(*_grant_facts(found, request), publishes=False, decided=decided)
+        held = RunGrant(*_grant_facts(found, request), publishes=False, decided=decided, own=own)
         return found, Draft(held, grant.as_map()), facts
 
     async def _grant_publish(
-        self, request: Request, upload: str, listing: str
+        self, request: Request, upload: str, listing: str, own: Fetch | None
     ) -> tuple[StoredRecord, Draft, dict[str, Any]]:
         from tokenward_relay.grants import Grant
 
-        found = await self._fetch.find(request)
+        found = await (own or self._fetch).find(request)
         service, scheme, host, port, path = _place(request)
         if (upload.rstrip("/") or "") != path.rstrip("/"):
             raise Failure("bad-request", "The path of the upload is not that of its service.")
@@ -216,7 +245,7 @@ class RunRequests:
         )
         listed = read_listing(listing)
         held = RunGrant(
-            *_grant_facts(found, request), publishes=True, projects=projects, listed=listed
+            *_grant_facts(found, request), publishes=True, projects=projects, listed=listed, own=own
         )
         return found, Draft(held, grant.as_map()), {"projects": [*projects]}
 
@@ -234,6 +263,10 @@ class RunRequests:
 
     async def run(self, request: Request, body: memoryview) -> Answer:
         """Start the relay of this connection's run. Raise Failure."""
+        if sys.platform != "linux":
+            raise Failure(
+                "refused", "There is no relay on this system yet.", "`auth exec --env` needs none"
+            )
         peer = _peer_of(request)
         drafts = self.take_drafts(peer)
         if not drafts:
@@ -430,6 +463,11 @@ def _peer_as_run(request: Request) -> Peer:
     return _peer_of(request).as_run(request.text("program") or "")
 
 
+def _covers(bound: str, service: str) -> bool:
+    """Tell whether a credential that is bound to a URL is for a service: that URL, or one below it."""
+    return bound in candidates(service)
+
+
 def _grant_facts(found: StoredRecord, request: Request) -> tuple[Login, str, str]:
     """Return the first fields of a RunGrant."""
     return found.record.login, service_of(request), request.text("provider") or ""
@@ -484,6 +522,7 @@ def _read_path(path: str) -> tuple[bytes, ...]:
     from tokenward_relay.grants import read_path
 
     try:
-        return read_path(path)
+        segments: tuple[bytes, ...] = read_path(path)
     except ValueError as error:
         raise Failure("bad-request", f"A run cannot use this path: {error}.") from None
+    return segments

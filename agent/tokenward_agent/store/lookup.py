@@ -12,17 +12,13 @@ Pure. A lookup costs one dictionary access for each path segment, whatever the n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tokenward_agent.failure import Failure, KeyDestroyed
 from tokenward_agent.store.closed_vaults import origin
-from tokenward_agent.store.memory_records import (
-    MemoryRecords,  # noqa: TC001 - NamedTuple reads its annotations
-)
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.vault.record import Record
 from tokenward_agent.vault.sealing import OVERHEAD
-from tokenward_agent.vault.vault import Vault  # noqa: TC001 - likewise
 from tokenward_protocol.urls import prefixes
 
 if TYPE_CHECKING:
@@ -151,11 +147,27 @@ def choose(service: str, here: list[Record]) -> Record:
     return here[0]
 
 
+class Holder(Protocol):
+    """What holds a record: a vault, the memory, or a run that brought it along."""
+
+    @property
+    def provider(self) -> str:
+        """Where it is held, as answers name it."""
+        ...
+
+    def open_secret(self, record: Record, out: memoryview, /) -> int:
+        """Open a record's secret into *out* and return its size in bytes."""
+        ...
+
+    def use(self, record: Record, wall: int, /) -> None:
+        """Remember a use of a record."""
+
+
 class StoredRecord(NamedTuple):
-    """A record, and the vault or memory that holds it."""
+    """A record, and what holds it."""
 
     record: Record
-    vault: Vault | MemoryRecords
+    vault: Holder
 
     def secret(self) -> RecordSecret:
         """Return its secret, still sealed."""
@@ -167,7 +179,7 @@ class RecordSecret:
 
     __slots__ = ("_record", "_vault", "size")
 
-    def __init__(self, record: Record, vault: Vault | MemoryRecords) -> None:
+    def __init__(self, record: Record, vault: Holder) -> None:
         self._record = record
         self._vault = vault
         self.size = len(record.secret or b"") - OVERHEAD

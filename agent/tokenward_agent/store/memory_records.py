@@ -56,18 +56,18 @@ class ProcessKey:
 class KeptSecret:
     """A secret in memory, of `size` bytes when open."""
 
-    __slots__ = ("_key", "_sealed", "_where", "size")
+    __slots__ = ("_key", "_where", "sealed", "size")
 
     def __init__(self, key: memoryview, secret: memoryview, where: bytes) -> None:
         self._key = key
         self._where = where
-        self._sealed = seal(key, secret, where)
-        self.size = len(self._sealed) - OVERHEAD
+        self.sealed = seal(key, secret, where)
+        self.size = len(self.sealed) - OVERHEAD
 
     def open_into(self, view: memoryview) -> None:
         """Open it. Raise KeyDestroyed after `forget`."""
         try:
-            open_into(self._key, self._sealed, self._where, view)
+            open_into(self._key, self.sealed, self._where, view)
         except Tampered:
             raise KeyDestroyed from None
 

@@ -1,9 +1,12 @@
-"""`auth exec`: replace this process by a program that has the credentials in its environment.
+"""`auth exec`: replace this process by a program that uses the credentials.
 
-The program gets this process's terminal, signals and exit status. The secret is never in an
-argument, in a file or in the environment of `auth` itself. If a credential is missing, nothing is
-started. exec/environment.py chooses the variables, and sees to it that none of them sends the secret of
-one index to another; exec/command.py judges the arguments of CMD.
+The program gets this process's terminal, signals and exit status. If a credential is missing, or a
+relay cannot be had, nothing is started.
+
+By default the program runs behind a relay, which adds the credentials on the way (exec/relay.py). With
+`--env` it has them in its environment: the secret is never in an argument, in a file or in the
+environment of `auth` itself. exec/environment.py chooses the variables then, and sees to it that none
+of them sends the secret of one index to another; exec/command.py judges the arguments of CMD.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from tokenward.exec.environment import (
     uv_variables,
 )
 from tokenward.exec.relay_environment import MARK
-from tokenward.settings.config_toml import RELAY
+from tokenward.settings.config_toml import ENV
 from tokenward.settings.service_names import env_form
 from tokenward.ui.formatting import credential_text, join_words
 from tokenward_protocol.messages import MEMORY
@@ -57,13 +60,13 @@ def describe(parser: Parser, _command: str) -> None:
     how.add_argument(
         "--relay",
         action="store_true",
-        help="CMD gets no credential: a relay adds it on the way, and judges every upload",
+        help="CMD gets no credential: a relay adds it on the way, and judges every upload (default)",
     )
     how.add_argument(
         "--env",
         action="store_true",
-        help="CMD gets the credentials in its environment (default, unless config.toml has"
-        ' `exec = "relay"`)',
+        help='CMD gets the credentials in its environment; `exec = "env"` in config.toml makes it'
+        " the default",
     )
     parser.add_flag("--read-only", "behind a relay: CMD may publish nothing")
     parser.examples(
@@ -72,7 +75,8 @@ def describe(parser: Parser, _command: str) -> None:
         "auth exec --index corp --index pypi -- nox     two indexes: by name, and for pip",
         "auth exec --project mine -- uv publish         a token for one project",
         "auth exec -v --index corp -- true              show which variables it would get",
-        "auth exec --relay --index corp -- uv sync       behind a relay: uv gets no credential",
+        "auth exec --read-only --index corp -- AGENT     an agent that installs and publishes nothing",
+        "auth exec --env -- TOOL                         a tool that no relay can serve",
     )
 
 
@@ -138,12 +142,17 @@ def _run_at_share(arguments: Namespace, program: list[str], session: Session) ->
 
 def _is_behind_relay(arguments: Namespace, session: Session) -> bool:
     """Return which way the options, else the user's settings choose. Raises CommandError."""
-    way = session.settings.config.exec_way
-    chosen = arguments.relay or (way == RELAY and not arguments.env)
+    usual = session.settings.config.exec_way != ENV
+    chosen = arguments.relay or (usual and not arguments.env)
     if arguments.read_only and not chosen:
         raise CommandError(
             "`--read-only` works behind a relay alone: a credential in the environment can publish.",
-            "add `--relay`",
+            "leave `--env` out" if arguments.env else "add `--relay`",
+        )
+    if chosen and sys.platform != "linux":
+        raise CommandError(
+            "There is no relay on this system yet.",
+            "`auth exec --env` hands the credentials to the command",
         )
     if arguments.read_only and arguments.project:
         raise CommandError("`--read-only` and `--project` exclude each other.")
@@ -170,6 +179,7 @@ def _run_behind_relay(
         arguments.project or (),
         session,
         uv_of,
+        lambda service: _renew(service, session),
         read_only=arguments.read_only,
         lifetime=arguments.ttl,
     )
@@ -233,16 +243,21 @@ def _access(
     )
     if found is None:
         return None
-    if may_renew and found.where == ("provider", MEMORY):
-        from tokenward.indexes import minted_tokens
-
-        if minted_tokens.renew(session, found.service):
-            return _access(service, session, asked, may_renew=False)
+    in_memory = found.where == ("provider", MEMORY)
+    if may_renew and in_memory and _renew(found.service, session):
+        return _access(service, session, asked, may_renew=False)
     session.terminal.detail(found.origin)
     if "\0" in found.username or b"\0" in found.secret:
         what = credential_text(found.username, found.service)
         raise CommandError(f"No variable can hold {what}: it has a zero byte.")
     return Access(service.url, found.username, found.text)
+
+
+def _renew(service: str, session: Session) -> bool:
+    """Mint another token for one that ends soon; return whether that was done."""
+    from tokenward.indexes import minted_tokens
+
+    return minted_tokens.renew(session, service)
 
 
 def _find_variables(

@@ -125,6 +125,38 @@ def find_credential(
     return found
 
 
+def ask_for_run(
+    session: Session, service: Service, arguments: Mapping[str, Any], listing: bytes
+) -> Answer | None:
+    """Have the agent add an index to a run; return its answer, None without a credential.
+
+    The sources are asked in their order. What the agent does not have goes there with the request,
+    before the `listing` of files to publish, and serves this run alone. Raises CommandError.
+    """
+    require_outside_of_runs(session)
+    username, whole = service.username or None, Restriction(whole=True)
+    found = _from_environment(session, service, username, whole)
+    withheld: CommandError | None = None
+    if found is None:
+        try:
+            answer = ask_agent(session, "grant", service, username, arguments, listing, offer=True)
+        except AgentError as refused:
+            if not was_never_stored(session, service, refused):
+                raise
+            answer, withheld = None, refused
+        if answer is not None:
+            return answer
+        found = _from_pypirc(session, service, username, whole)
+    if found is None:
+        if withheld is not None:
+            raise withheld
+        return None
+    session.terminal.detail(found.origin)
+    own = {"own": found.service, "size": len(found.secret), **arguments}
+    body = found.secret + listing
+    return ask_agent(session, "grant", service, found.username, own, body, offer=False)
+
+
 def require_outside_of_runs(session: Session) -> None:
     """Raise CommandError below the command of a run: what it has is worth nothing elsewhere."""
     if session.is_in_run:

@@ -97,6 +97,6 @@ def write_authority(folder: str, authority: bytes) -> str:
 
 
 def _write_file(path: str, data: bytes) -> None:
-    with open(path, "xb") as file:
-        os.fchmod(file.fileno(), 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as file:
         file.write(data)

@@ -32,6 +32,7 @@ from tokenward.exec.relay_environment import (
 from tokenward.settings.service_names import env_form
 from tokenward.transport.connection import prompt_arguments
 from tokenward.ui.formatting import join_words
+from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import FIXED, ServiceError, display, parse_service_url
 
 TYPE_CHECKING = False
@@ -63,13 +64,15 @@ def run_environment(
     projects: Sequence[str],
     session: Session,
     uv_variables: UvVariables,
+    renew: Callable[[str], object],
     *,
     read_only: bool,
     lifetime: int | None,
 ) -> dict[str, str]:
     """Start the relay and return the environment of CMD. Raises CommandError.
 
-    The relay ends after `lifetime` seconds, None for as long as a relay may live.
+    `renew` gets the service of a token that is only in memory, and may store a newer one. The relay
+    ends after `lifetime` seconds, None for as long as a relay may live.
     """
     environ, config = session.environ, session.settings.config
     names = [env_form(service.name) for service in services if service.name]
@@ -78,7 +81,7 @@ def run_environment(
     require_same_reach(environ, secure, names, config.ca, config.proxy)
     proxies = [own_proxy(environ, scheme)[1] for scheme in ("https", "http")]
     uploads = not read_only and (command.uploads(program) or bool(projects))
-    indexes = _grant(services, program, projects, session, uploads=uploads)
+    indexes = _grant(services, program, projects, session, renew, uploads=uploads)
     answer = session.ask_once(
         "run",
         ("\n" + "\n".join(proxies)).encode(),
@@ -109,6 +112,7 @@ def _grant(
     program: Sequence[str],
     projects: Sequence[str],
     session: Session,
+    renew: Callable[[str], object],
     *,
     uploads: bool,
 ) -> list[RunIndex]:
@@ -126,12 +130,14 @@ def _grant(
             path = "/" + target.url.partition("://")[2].partition("/")[2]
             more = {"upload": path, "projects": _projects(projects, uploads=uploads), **seen}
             listing = listing_of(program, session.settings.cwd) if uploads else ""
-            header = add_index(session, target, more, listing.encode())
+            header = _add_index(session, target, more, listing.encode())
             publishes = header is not None
             if header is not None:
                 _tell_projects(session, header.get("projects"), uploads=uploads)
+                if header["provider"] == MEMORY:
+                    renew(str(header["service"]))
         if service.key not in FIXED.values():
-            reads = add_index(session, service, seen) is not None
+            reads = _add_index(session, service, seen) is not None
         elif service is not services[0]:
             continue  # nothing is needed to read from there
         if not publishes and not reads:
@@ -163,17 +169,15 @@ def _path_of(name: str, path: str) -> str | None:
     return None
 
 
-def add_index(
-    session: Session, service: Service, more: Mapping[str, Any], body: bytes = b""
+def _add_index(
+    session: Session, service: Service, more: Mapping[str, Any], listing: bytes = b""
 ) -> Mapping[str, object] | None:
-    """Have the agent add one index to the run or share; return its answer, None if nothing is stored.
+    """Have the agent add one index to the run; return its answer, None without a credential.
 
-    `more` are further arguments of the request, `body` lists files to publish.
+    `more` are further arguments of the request, `listing` has the files to publish.
     """
     arguments = {"name": service.name or display(service.key), **more}
-    answer = lookup.ask_agent(
-        session, "grant", service, service.username or None, arguments, body, offer=True
-    )
+    answer = lookup.ask_for_run(session, service, arguments, listing)
     return None if answer is None else answer.header
 
 

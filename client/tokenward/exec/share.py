@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 
-from tokenward.credentials import unlocking
+from tokenward.credentials import lookup, unlocking
 from tokenward.errors import CommandError
-from tokenward.exec.relay import add_index
 from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
@@ -61,11 +60,9 @@ def _add(service: Service, projects: Sequence[str], session: Session) -> None:
     if projects:
         target = service.for_uploads
         path = "/" + target.url.partition("://")[2].partition("/")[2]
-        more = {"upload": path, "projects": " ".join(projects), "shared": True, "url": target.url}
-        found = add_index(session, target, more) is not None
+        found = _grant(session, target, upload=path, projects=" ".join(projects))
     if service.key not in FIXED.values():
-        more = {"shared": True, "url": service.url}
-        found = add_index(session, service, more) is not None or found
+        found = _grant(session, service) or found
     elif not projects:
         raise CommandError(
             f"Everyone may read from {display(service.key)}, and this share publishes nothing there.",
@@ -76,3 +73,11 @@ def _add(service: Service, projects: Sequence[str], session: Session) -> None:
             f"No credential for {display(service.publish_key)} is stored, so nothing is shared.",
             f"`auth login {service.name or service.key}`",
         )
+
+
+def _grant(session: Session, service: Service, **more: str) -> bool:
+    """Have the agent add what is stored for a service; return whether something is."""
+    known = {"name": service.name or display(service.key), "url": service.url}
+    arguments = {**known, "shared": True, **more}
+    username = service.username or None
+    return lookup.ask_agent(session, "grant", service, username, arguments, offer=True) is not None

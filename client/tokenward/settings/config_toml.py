@@ -44,7 +44,7 @@ _OF_A_SERVICE = ("url", "publish-url", "username", "kind", "also-read", "pass")
 _OF_COMMANDS = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", "exec")
 _KNOWN = (*_OF_COMMANDS, *_OF_THE_AGENT)
 
-ENV, RELAY = EXEC_WAYS = ("env", "relay")
+ENV, _ = EXEC_WAYS = ("env", "relay")
 """How `auth exec` lets a command use credentials."""
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from multipart import PushMultipartParser
+from multipart import (
+    PushMultipartParser,  # pyright: ignore[reportAttributeAccessIssue] - it is there
+)
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from python_multipart.multipart import Field, File, create_form_parser

@@ -163,7 +163,8 @@ class RelayProcess:
 
     def write(self, header: Mapping[str, Any], secret: bytes = b"") -> None:
         """Say something as the agent."""
-        packed: bytes = msgpack.packb({**header, "size": len(secret)})
+        said = {**header, "size": len(secret)}
+        packed: bytes = msgpack.packb(said)  # pyright: ignore[reportAssignmentType] - never None here
         with self._writing:
             self._sender.write(len(packed).to_bytes(4, "big") + packed + secret)
             self._sender.flush()

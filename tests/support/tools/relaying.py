@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import files_with
 from support.servers.private_indexes_server import DEVPI, INDEX, SINGLE, STORED
 from support.tools.environments import programs
 from support.tools.installing import PYPROJECT as PROJECT
@@ -98,8 +99,7 @@ class RelayStage(ToolHome):
 
     def holding(self, text: str) -> list[Path]:
         """Return the files below the home that hold a text."""
-        files = (path for path in self.home.path.rglob("*") if path.is_file())
-        return [path for path in files if text.encode() in path.read_bytes()]
+        return files_with(self.home.path, text)
 
 
 def was_let_in(request: Seen) -> bool:

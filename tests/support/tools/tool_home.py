@@ -11,6 +11,7 @@ import base64
 import secrets
 from typing import TYPE_CHECKING
 
+from support.inspection.held_texts import files_with
 from support.tools.environments import programs
 from support.tools.wheels import write_wheel
 
@@ -66,7 +67,8 @@ class ToolHome:
 
     def leaks(self) -> list[Path]:
         """Return the files below the home that hold one of the secrets, plain or as Basic has it."""
-        return [path for path in self.home.path.rglob("*") if path.is_file() and _is_marked(path)]
+        secrets = [text for secret in (SECRET, WRONG) for text in (secret, _basic(secret))]
+        return files_with(self.home.path, *secrets)
 
 
 def said(result: CompletedProcess[str]) -> str:
@@ -74,9 +76,5 @@ def said(result: CompletedProcess[str]) -> str:
     return result.stdout + result.stderr
 
 
-def _is_marked(path: Path) -> bool:
-    content = path.read_bytes()
-    return any(
-        secret.encode() in content or base64.b64encode(f"{ALICE}:{secret}".encode()) in content
-        for secret in (SECRET, WRONG)
-    )
+def _basic(secret: str) -> bytes:
+    return base64.b64encode(f"{ALICE}:{secret}".encode())
