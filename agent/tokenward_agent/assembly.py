@@ -87,6 +87,7 @@ class Assembly:
         memory = ProcessKey(arena)
         self.adopted = AdoptedSecrets(arena, clock, memory, program)
         self.derived_tokens = DerivedTokens(arena, memory, IndexClocks(clock))
+        self.vaults.read_limits = self.derived_tokens.read_limits
         self.log = AuditLog(state, arena, clock)
         self.audit_anchoring = AuditAnchoring(self.vaults, self.log)
         self.recorder = Recorder(self.log, self.audit_anchoring)
@@ -266,6 +267,7 @@ class Assembly:
             self.derived_tokens,
             NoDetection(),
             ShareAuthorizer(self.authorizer, self.vaults.clock, share),
+            share.grant.login,
         )
 
     def _make_guest_dispatch(

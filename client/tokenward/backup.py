@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from tokenward.credentials import storing
 from tokenward.credentials.bulk_store import FAILED, ImportOutcome
 from tokenward.credentials.listing import list_stored
-from tokenward.credentials.storing import fetch_stored
+from tokenward.credentials.storing import entry_name, fetch_stored
 from tokenward.errors import CommandError
 from tokenward.light import Record
 from tokenward.ui.formatting import capitalise, credential_text, quote_words
@@ -248,7 +248,7 @@ def _with_secret(session: Session, one: dict[str, Any]) -> ExportEntry | None:
     service, username = one["service"], one["username"]
     secret = None
     if not one["adopted"]:
-        secret = fetch_stored(session, service, username, None)
+        secret = fetch_stored(session, service, username, None, entry_name(one.get("projects")))
         if secret is None:
             return None
     return ExportEntry(service, username, one["created"], one["expires"], one["provider"], secret)

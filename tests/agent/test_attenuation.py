@@ -146,6 +146,7 @@ def test_a_token_that_an_index_would_refuse_is_not_sent_to_fail_there(
 
 
 def test_a_child_for_a_project_that_its_parent_is_not_for_is_refused(holder: Asked) -> None:
+    holder.ask("logout", service=PYPI)
     holder.login(PYPI, BOUND)
     header, _ = holder.fetch(projects="three")
     assert header["code"] == "refused"
@@ -234,6 +235,7 @@ def test_what_is_known_narrows_what_was_not_asked_for_and_never_the_whole(
     assert limits() == (["two"], "files")
     assert limits(projects="one") == (["one"], "asked")
     assert limits(whole=True) == (None, None)
+    holder.ask("logout", service=PYPI)
     holder.login(PYPI, token_of("pypi.org", "for three", '[1,["three"]]'))
     assert limits() == (["three"], None)
     holder.login(OTHER, "a password")
@@ -254,6 +256,7 @@ def test_an_upload_that_the_policy_allows_gets_no_token_for_what_it_does_not_all
     holder: Asked, runner: asyncio.Runner, held: str, given: list[str] | None, *, at_once: bool
 ) -> None:
     engine, known = holder.engine, Known("mine", at_once=at_once)
+    holder.ask("logout", service=PYPI)
     holder.login(PYPI, token_of("pypi.org", "held", *filter(None, [held])))
     engine.config.write_text(
         '[[policy]]\nproject = "mine"\ndecide = "allow"\n[[policy]]\ndecide = "deny"\n'
@@ -274,6 +277,7 @@ def test_an_upload_that_the_policy_allows_gets_no_token_for_what_it_does_not_all
 
 
 def test_the_whole_is_judged_by_what_it_is_good_for(holder: Asked) -> None:
+    holder.ask("logout", service=PYPI)
     holder.login(PYPI, BOUND)
     for project, ok in (("two", False), ("three", True)):
         holder.engine.config.write_text(f'[[policy]]\nproject = "{project}"\ndecide = "deny"\n')
@@ -297,8 +301,8 @@ def test_a_tool_that_saves_what_it_got_leaves_the_parent_in_place(holder: Asked)
     assert len(holder.engine.disabled.records) == 2
 
 
-def test_another_token_or_a_wider_one_takes_the_place(holder: Asked) -> None:
-    other = token_of("pypi.org", "another", '[3,"a user"]', '[1,["one"]]')
+def test_another_token_or_a_wider_one_of_the_same_projects_takes_the_place(holder: Asked) -> None:
+    other = token_of("pypi.org", "another", '[3,"a user"]', "[0,9999999999,0]")
     header = holder.login(PYPI, other)
     assert (header["kept"], header["replaced"]) == (False, True)
     for wider in (token_of("pypi.org", "another", '[3,"a user"]'), token_of("pypi.org", "another")):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.vault.slot import Param
 
-    Records = dict[tuple[str, str], Record]
+    Records = dict[tuple[str, ...], Record]
 
 SLOT_KEY = bytes(range(32))
 OTHER_KEY = bytes(range(32, 64))

@@ -34,7 +34,7 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "VAULT.md"
 OLDER = ["vault-v1", "vault-v2-disabled", "vault-v2-keyring", "vault-v3-chains"]
 READABLE = ["vault-worked", *OLDER, "vault-v4-disabled", "vault-v5-disabled"]
-FIELDS = {1: 7, 2: 7, 3: 7, 4: 8, 5: 9}
+FIELDS = {1: 7, 2: 7, 3: 7, 4: 8, 5: 10}
 KEY = bytes(range(32))
 ID = "00112233445566778899aabbccddeeff"
 
@@ -86,9 +86,10 @@ def plain(header: Header, record: Record, vector: Any) -> dict[str, Any]:
         "expires": None if record.expires is None else list(record.expires),
         "adopted": None if record.adopted is None else list(record.adopted),
         "secret": None if record.secret is None else out[:size].hex(),
+        "projects": list(record.projects),
     }
     for name in Record._fields[FIELDS[vector["version"]] :]:
-        assert values.pop(name) is False
+        assert not values.pop(name)
     return values
 
 
@@ -253,9 +254,14 @@ def test_version_5_is_written_as_long_as_version_4_cannot_say_what_is_held() -> 
     data = serialise(header, body, data_key)
     assert parse_head(data, "FILE").version == VERSION == 5
     assert opened(data, key, "key-file") == (header, body)
-    rest = {k: record for k, record in body.records.items() if not record.relay_alone}
+    alone = {k: record for k, record in body.records.items() if record.relay_alone}
+    several = {k: record for k, record in body.records.items() if record.projects}
+    rest = {k: each for k, each in body.records.items() if k not in alone | several}
     assert any(record.never_shown for record in rest.values())
-    assert parse_head(serialise(header, Body(rest), data_key), "FILE").version == 4
+    for held, version in ((alone, 5), (several, 5), (rest, 4)):
+        data = serialise(header, Body(held), data_key)
+        assert parse_head(data, "FILE").version == version
+        assert opened(data, key, "key-file") == (header, Body(held))
 
 
 def test_a_newer_version_says_what_to_do() -> None:
@@ -279,6 +285,7 @@ def test_the_head_of_a_file_is_enough_to_read_its_header() -> None:
 
 def test_more_credentials_than_can_be_read_back_are_not_written() -> None:
     record = Record("s", "", 1, None, None, None, b"x" * 28)
+    records: dict[tuple[str, ...], Record]
     records = {("s", str(i)): record for i in range(RECORDS + 1)}
     header = Header(ID, "disabled", 1, 1, (wrap("key-file", {}, KEY, KEY, ID),))
     with pytest.raises(VaultError, match="full"):
@@ -291,7 +298,10 @@ names = texts | st.sampled_from([512]).map("é".__mul__)
 lifetimes = st.none() | st.builds(Lifetime, times, st.text("0123456789abcdef-", max_size=36), times)
 services = texts.filter(bool) | st.sampled_from([2048]).map("x".__mul__)
 secrets = st.sampled_from([28, 29, 200, 65536 + 28]).map(bytes)
-marks = st.sampled_from([(False, False), (True, False), (True, True)])
+limits = st.lists(st.sampled_from(["mine", "two", "a-b"]), unique=True).map(sorted).map(tuple)
+marks = st.tuples(st.sampled_from([(False, False), (True, False), (True, True)]), limits).map(
+    lambda both: (*both[0], both[1])
+)
 stored = st.builds(
     lambda marked, *values: Record(*values, *marked),
     marks,
@@ -307,6 +317,7 @@ stored = st.builds(
     st.none(),
     st.just(value=False),
     st.just(value=False),
+    st.just(()),
 )
 digits = st.text("0123456789abcdef", min_size=16, max_size=16)
 vouched = st.builds(

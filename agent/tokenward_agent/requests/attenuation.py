@@ -14,7 +14,7 @@ the policy and the prompt judge it, and an impossible request neither counts nor
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.policy.approvals import ANSWER_SECONDS
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tokenward_agent.policy.rule import Terms
     from tokenward_agent.requests.access_request import AccessRequest
     from tokenward_agent.store.derived_tokens import Derived, DerivedTokens
-    from tokenward_agent.vault.record import Record
+    from tokenward_agent.vault.record import Limits, Record
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.index_tokens import Derivation, IndexToken
 
@@ -86,6 +86,24 @@ def read_projects(request: Request) -> tuple[str, ...]:
     text = request.text("projects")
     try:
         return () if text is None else split_names(text)
+    except ValueError as error:
+        raise Failure("bad-request", f"The project is not valid: {error}.") from None
+
+
+ANY: Final = False
+"""Of several entries of an account, any that answers: none is named."""
+
+
+def read_entry(request: Request) -> Limits | Literal[False]:
+    """Return the entry that a request names among several of an account, by its very projects.
+
+    None means the account-wide one, ANY that none is named. Raise Failure.
+    """
+    text = request.text("entry")
+    if text is None:
+        return ANY
+    try:
+        return tuple(sorted(split_names(text))) or None if text else None
     except ValueError as error:
         raise Failure("bad-request", f"The project is not valid: {error}.") from None
 

@@ -89,8 +89,9 @@ class RunGrant(NamedTuple):
 
     `service` is the key that was asked for, `provider` the vault, "" for any. `projects` are those
     that may be published (normalised), `listed` the files that the command line names. Reads were
-    `decided` before the command started, or are None for a share until it is opened. `own` has the
-    run's own credential, None for one that is stored.
+    `decided` before the command started, or are None for a share until it is opened; of several
+    entries of an account they use the one that is named `entry`. `own` has the run's own credential,
+    None for one that is stored.
     """
 
     login: Login
@@ -100,6 +101,7 @@ class RunGrant(NamedTuple):
     projects: tuple[str, ...] = ()
     listed: tuple[UploadFacts, ...] = ()
     decided: RunDecision | None = None
+    entry: str | None = None
     own: FetchesForRun | None = None
 
 
@@ -378,6 +380,8 @@ def request_for(
         arguments["attended"] = True
     if grant.provider:
         arguments["provider"] = grant.provider
+    if grant.entry is not None:
+        arguments["entry"] = grant.entry
     return made_request(arguments, peer)
 
 

@@ -117,6 +117,7 @@ class ShareRequests:
         share_request = read_share_request(request)
         path = self.place(share_request)
         scope = stored_service(request)
+        projects = share_request.restriction.projects
         bounds = ("share", path, share_request.uids, share_request.lifetime)
 
         def make_delivery(record: Record, secret: SecretSource) -> Delivery:
@@ -127,9 +128,9 @@ class ShareRequests:
             return going
 
         found, delivery, authorization = await self._fetch.authorize(
-            request, make_delivery, lambda grant: share_request.describe(grant, path)
+            request, make_delivery, lambda grant: share_request.describe(grant, path), projects
         )
-        projects, lifetime = share_request.restriction.projects, share_request.lifetime
+        lifetime = share_request.lifetime
         delivery.require_possible(authorization.terms, self._vaults.clock.wall())
         share = Share(
             path,
@@ -233,10 +234,12 @@ class ShareRequests:
             for each in self._vaults.at(login.service, None)
             if each.record.username == login.username
         ]
-        if any(other != login for other in here):
+        if login in here:
+            return ""
+        if any(other.created >= login.created for other in here):
             return "login"
         vault = self._vaults.each.get(share.holder)
-        return "" if here or (vault is not None and vault.state != "open") else "logout"
+        return "" if vault is not None and vault.state != "open" else "logout"
 
     def open(
         self,

@@ -92,7 +92,7 @@ class Body(NamedTuple):
         return self
 
 
-FIELDS: Final = {1: 7, 2: 7, 3: 7, 4: 8, 5: 9}
+FIELDS: Final = {1: 7, 2: 7, 3: 7, 4: 8, 5: 10}
 """The fields of a record in each version of a file: later versions appended some."""
 
 
@@ -101,7 +101,8 @@ def version_for(body: Body) -> int:
 
     So an older tokenward reads the file as long as nothing in it needs more.
     """
-    return 5 if any(record.relay_alone for record in body.records.values()) else 4
+    later = (record.relay_alone or record.projects for record in body.records.values())
+    return 5 if any(later) else 4
 
 
 def to_values(body: Body, version: int) -> dict[str, object]:
@@ -128,9 +129,9 @@ def _records(listed: list[Any], fields: int) -> Records:
     for entry in listed:
         record = records_of.from_values(entry, fields)
         username = names.setdefault(record.username, record.username)
-        found[record.service, username] = record._replace(username=username)
+        found[record.key] = record._replace(username=username)
     if len(found) != len(listed):
-        raise ValueError("two are of the same service and user name")
+        raise ValueError("two are of the same service, user name and projects")
     return found
 
 

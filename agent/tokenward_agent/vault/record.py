@@ -24,7 +24,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from tokenward_agent.vault.sealing import OVERHEAD, context
 
 if TYPE_CHECKING:
-    Key = tuple[str, str]
+    Key = tuple[str, ...]
+    """Service and user name, and the projects by which one of several records is told apart."""
+
+Limits = tuple[str, ...] | None
+"""The projects that a token is visibly limited to, sorted; None for all, or if none are visible."""
 
 LONGEST: Final = 100 * 366 * 86_400  # seconds; a longer lifetime is refused
 
@@ -33,6 +37,7 @@ SERVICE_BYTES: Final = 2048
 USERNAME_BYTES: Final = 1024
 SECRET_BYTES: Final = 64 * 1024
 BOOT_ID_BYTES: Final = 64
+PROJECT_BYTES: Final = 512
 LATEST: Final = 1 << 53
 """Every time in a vault is below this many seconds: an integer in every language."""
 
@@ -103,6 +108,9 @@ class Record(NamedTuple):
     1,024 and may be empty; `secret` is sealed, and at most 64 KiB when open. If `never_shown`, only
     attenuated tokens of it are handed out; if also `relay_alone`, it was no token of which one can be
     made, and only the relay of a run gets it.
+
+    `projects` (normalised, sorted) is () for the first record of its service and user name in a
+    vault; each further one has the projects that its token is limited to.
     """
 
     service: str
@@ -114,6 +122,7 @@ class Record(NamedTuple):
     secret: bytes | None
     never_shown: bool = False
     relay_alone: bool = False
+    projects: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Record({self.service!r}, {self.username!r})"
@@ -121,7 +130,7 @@ class Record(NamedTuple):
     @property
     def key(self) -> Key:
         """The key of the record in its vault."""
-        return self.service, self.username
+        return self.service, self.username, *self.projects
 
     @property
     def login(self) -> Login:
@@ -140,6 +149,8 @@ def from_values(values: object, fields: int = len(Record._fields)) -> Record:
     *fields* is the number of fields in the vault's version; later versions appended some.
     """
     service, username, created, last_used, expires, adopted, secret, *later = _array(values, fields)
+    if fields > _PROJECTS:
+        later[-1] = tuple(_array(later[-1], None))
     record = Record(
         service,
         username,
@@ -171,6 +182,7 @@ def check(record: Record) -> None:
         raise ValueError("a record says wrongly whether its secret is never shown")
     if type(record.relay_alone) is not bool or record.relay_alone > record.never_shown:
         raise ValueError("a record says wrongly whether relays alone get its secret")
+    _check_projects(record)
     if record.adopted is not None:
         if record.adopted.reader not in _READERS:
             raise ValueError("a record is read in an unknown way")
@@ -179,8 +191,22 @@ def check(record: Record) -> None:
         raise ValueError(f"a secret is not sealed bytes of at most {SECRET_BYTES}")
 
 
-def _array(value: object, size: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) != size:
+_PROJECTS: Final = Record._fields.index("projects")
+
+
+def _check_projects(record: Record) -> None:
+    names = record.projects
+    if names and record.adopted is not None:
+        raise ValueError("a record that is read elsewhere is told apart by projects")
+    for name in names:
+        _text(name, 1, PROJECT_BYTES, "project")
+    if list(names) != sorted(set(names)):
+        raise ValueError("the projects of a record are not in their order")
+
+
+def _array(value: object, size: int | None) -> list[Any]:
+    """Return an array of this size, None for any."""
+    if not isinstance(value, list) or size not in {None, len(value)}:
         raise ValueError(f"a part of a record is not an array of {size}")
     return value
 

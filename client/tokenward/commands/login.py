@@ -170,7 +170,7 @@ def _store(
 ) -> None:
     """Store under each key of the service, and report each."""
     stored: list[dict[str, Any]] = []
-    provider = choice.provider
+    provider, projects = choice.provider, None
     for key in service.login_keys:
         header = store(
             session,
@@ -183,7 +183,7 @@ def _store(
             sealed=arguments.sealed,
             typed=service.spelling_of(key),
         )
-        provider = str(header["provider"])
+        provider, projects = str(header["provider"]), header.get("projects")
         stored.append({k: header[k] for k in ("service", "replaced", "kept")})
     end = None if arguments.lifetime is None else int(time()) + arguments.lifetime
     if end is not None:
@@ -197,6 +197,7 @@ def _store(
             "kept": any(one["kept"] for one in stored),
             "adopted": bool(arguments.adopt),
             "sealed": bool(arguments.sealed),
+            "projects": projects,
             "expires": timestamp(end),
             "check": checked,
             "stored": stored,

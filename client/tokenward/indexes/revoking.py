@@ -23,7 +23,7 @@ from typing import NamedTuple
 from tokenward.credentials import unlocking
 from tokenward.credentials.listing import list_stored
 from tokenward.credentials.narrowing import read_token
-from tokenward.credentials.storing import fetch_stored
+from tokenward.credentials.storing import entry_name, fetch_stored
 from tokenward.errors import CommandError
 from tokenward.indexes.place import REVOCABLE, WAREHOUSE, endpoint_of, host
 from tokenward.indexes.web import Web, WebError
@@ -35,6 +35,7 @@ from tokenward_protocol.messages import MEMORY
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import Any
 
     from tokenward.indexes.place import IndexEndpoint
     from tokenward.indexes.web import Reply
@@ -130,22 +131,38 @@ def _report(reply: Reply, good: set[int]) -> str:
 
 
 class Target(NamedTuple):
-    """A credential to revoke: its service, its user name, and its provider."""
+    """A credential to revoke: its service, its user name, its provider, and its projects or None."""
 
     service: str
     username: str
     provider: str
+    projects: tuple[str, ...] | None
+
+    @property
+    def entry(self) -> str:
+        """Its name among several of its account."""
+        return entry_name(self.projects)
 
 
 def targets_of_each(
-    session: Session, keys: Collection[str], username: str | None, provider: str | None
+    session: Session,
+    keys: Collection[str],
+    username: str | None,
+    provider: str | None,
+    entry: str | None,
 ) -> list[Target]:
     """Return the credential of each key, by the rules of the lookup. Raises AgentError."""
     found = []
     for key in keys:
         try:
             header = unlocking.ask(
-                session, "describe", offer=True, service=key, username=username, provider=provider
+                session,
+                "describe",
+                offer=True,
+                service=key,
+                username=username,
+                provider=provider,
+                entry=entry,
             ).header
         except AgentError as refused:
             if refused.code != "not-found":
@@ -153,8 +170,14 @@ def targets_of_each(
             continue
         if header["service"] == key:  # not one above it
             username = str(header["username"])
-            found.append(Target(key, username, str(header["provider"])))
+            found.append(_target(header))
     return found
+
+
+def _target(entry: dict[str, Any]) -> Target:
+    projects = entry.get("projects")  # an older agent has none
+    limits = None if projects is None else tuple(map(str, projects))
+    return Target(str(entry["service"]), str(entry["username"]), str(entry["provider"]), limits)
 
 
 def all_targets(
@@ -169,7 +192,7 @@ def all_targets(
         names = quote_words(closed)
         raise CommandError(f"The vault of {names} is not open.", "`auth unlock`")
     return [
-        Target(str(entry["service"]), str(entry["username"]), str(entry["provider"]))
+        _target(entry)
         for entry in entries
         if (keys is None or entry["service"] in keys) and provider in {None, entry["provider"]}
     ]
@@ -215,7 +238,9 @@ class Revoker:
         """Return the whole secret, or "" if an API could not know it. Raises AgentError."""
         provider = None if meant.provider == MEMORY else meant.provider
         try:
-            secret = fetch_stored(self._session, meant.service, meant.username, provider)
+            secret = fetch_stored(
+                self._session, meant.service, meant.username, provider, meant.entry
+            )
             return (secret or b"").decode()
         except UnicodeDecodeError:
             return ""

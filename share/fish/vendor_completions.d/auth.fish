@@ -107,6 +107,7 @@ complete -c auth -n '__auth_is "login"; and __auth_lacks argument' -a 'pypi test
 complete -c auth -n '__auth_is "logout"; and __auth_lacks -u --username' -s u -l username -x -d 'whose credential; needed if several are stored for the index'
 complete -c auth -n '__auth_is "logout"; and __auth_lacks --no-username' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
 complete -c auth -n '__auth_is "logout"; and __auth_lacks --keyring-provider' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'remove it only from that provider\'s vault'
+complete -c auth -n '__auth_is "logout"' -l project -x -d 'of several tokens, the one for just this project; may be repeated'
 complete -c auth -n '__auth_is "logout"; and __auth_lacks --all' -l all -d 'every account of SERVICE; without SERVICE every stored credential'
 complete -c auth -n '__auth_is "logout"; and __auth_lacks --revoke' -l revoke -d 'first revoke the token at the index, if its API allows that'
 complete -c auth -n '__auth_is "logout"; and __auth_lacks --forget' -l forget -d 'with --revoke: also remove it if it was not revoked'
