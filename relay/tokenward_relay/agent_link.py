@@ -95,6 +95,18 @@ class AgentLink:
         with contextlib.suppress(OSError):
             self._send({"tell": event, **values})
 
+    def read_run(self) -> tuple[Header, bytearray, int]:
+        """Read what a spare relay waits for: a run, its secret, and a descriptor that comes with it.
+
+        Raises EOFError at the end, ValueError past a limit.
+        """
+        header, secret = self._read_message()
+        return header, secret, self._passed.popleft()
+
+    def tell_start(self, header: Header) -> None:
+        """Tell the agent of the port, or why there is none."""
+        self._send({**header, "size": 0})
+
     def read_answers(
         self, forget: Callable[[], object], take: Callable[[str, socket.socket], object]
     ) -> None:

@@ -2,16 +2,20 @@
 
 The worker is hardened before this module is imported, and has read the job. The port is open and
 told before the libraries for HTTP are imported: the first connections wait in the listener's queue
-while CMD itself still starts.
+while CMD itself still starts. A *spare* relay has no run yet: it imports them first, and then waits for
+the message that a run begins with.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 import socket
 import threading
+
+from tokenward_relay.agent_link import AgentLink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +26,38 @@ if TYPE_CHECKING:
 _BACKLOG = 128
 _DESCRIPTORS = 4096
 
+_NAME = b"tokenward-relay"
+"""What lists of processes show of a relay that has a run; 15 bytes are the most."""
 
-def listen(header: Header) -> tuple[socket.socket | None, int]:
+_SET_NAME = 15
+"""prctl(2), PR_SET_NAME."""
+
+
+def work(header: Header, secret: bytes | bytearray, stderr: int) -> NoReturn:
+    """Be the relay of one run until the agent closes its channel, which is stdin.
+
+    `header` and `secret` are as in `_serve`. Those of a spare relay follow, and with them the
+    descriptor `stderr`, where refusals are told.
+    """
+    link = AgentLink(socket.socket(fileno=0))
+    if header.get("spare"):
+        _import_all()
+        try:
+            header, secret, stderr = link.read_run()
+        except (EOFError, OSError, ValueError):
+            os._exit(0)  # there was no run
+    try:
+        listener, port = _listen(header)
+    except OSError as error:
+        failure = {"message": f"The relay cannot listen: {error.strerror}.", "hint": "try again"}
+        link.tell_start({"ok": False, **failure})
+        os._exit(1)
+    ctypes.CDLL(None).prctl(_SET_NAME, _NAME, 0, 0, 0)
+    link.tell_start({"ok": True, "port": port})
+    _serve(header, bytes(secret), link, listener, port, stderr)
+
+
+def _listen(header: Header) -> tuple[socket.socket | None, int]:
     """Return the listener, at a free port of the loopback address, and the port.
 
     A relay of a share has none, but the port of its near end: the agent passes it connections.
@@ -34,15 +68,24 @@ def listen(header: Header) -> tuple[socket.socket | None, int]:
     return listener, listener.getsockname()[1]
 
 
-def work(
-    header: Header, secret: bytes, listener: socket.socket | None, port: int, stderr: int
+def _import_all() -> None:
+    """Import what serving a run takes."""
+    from tokenward_relay import leaf, server, shared_tunnels, upstream  # noqa: F401
+
+
+def _serve(
+    header: Header,
+    secret: bytes,
+    link: AgentLink,
+    listener: socket.socket | None,
+    port: int,
+    stderr: int,
 ) -> NoReturn:
     """Serve until the agent closes its channel; the answer with the port has been sent.
 
     `secret` is the capability and the two proxies of the run, https and http, each after a line
     end; `stderr` is a descriptor where refusals are told.
     """
-    from tokenward_relay.agent_link import AgentLink
     from tokenward_relay.grants import Grant
     from tokenward_relay.leaf import Leaves
     from tokenward_relay.proxies import Proxies, read_proxy, read_without
@@ -52,7 +95,6 @@ def work(
 
     _raise_descriptor_limit()
     capability, https, http = (*secret.split(b"\n"), b"", b"")[:3]
-    link = AgentLink(socket.socket(fileno=0))
     shared = header["shared"]
     run = RunState(
         link,

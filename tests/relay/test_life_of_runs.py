@@ -8,13 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.auth_commands import PROGRAMS
-from support.inspection.processes import is_running
+from support.inspection.processes import is_running, relays
 from support.runs import folder_of_runs
 from support.terminal import Typist
 from support.waiting import until
@@ -87,8 +86,9 @@ def reader(publisher: Publisher) -> Iterator[Reader]:
 def relay_of(publisher: Publisher) -> int:
     """Return the process of the one relay."""
     pid = publisher.home.agent_pid()
-    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-    return int(child)
+    assert pid is not None
+    (relay,) = relays(pid)
+    return relay
 
 
 def test_a_relay_ends_with_its_command_and_leaves_no_file(
@@ -170,7 +170,7 @@ def test_an_upload_that_is_being_sent_at_a_lock_is_recorded_as_unknown(
 
 
 def test_a_relay_ends_after_its_time(publisher: Publisher) -> None:
-    reader = Reader(publisher, "--ttl", "4s")
+    reader = Reader(publisher, "--ttl", "12s")
     (run,) = publisher.home.answer("status")["runs"]
     assert run["ends"] > run["started"]
     relay = relay_of(publisher)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.auth_commands import PROGRAMS
+from support.inspection.processes import relays
 from support.relay.shares import (
     ACCOUNT,
     CURL,
@@ -285,9 +286,5 @@ def said(connection: socket.socket, op: str, body: bytes = b"") -> dict[str, obj
 def relays_of(corp: SharedIndex) -> list[int]:
     """Return the processes of the agent's relays."""
     agent = corp.home.agent_pid()
-    children = Path(f"/proc/{agent}/task/{agent}/children").read_text().split()
-    return [
-        pid
-        for pid in map(int, children)
-        if b"worker/main.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    assert agent is not None
+    return relays(agent)

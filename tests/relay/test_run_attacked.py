@@ -18,7 +18,7 @@ import pytest
 
 from support.home import Home
 from support.inspection.held_texts import files_with
-from support.inspection.processes import children, is_running
+from support.inspection.processes import is_running, relays
 from support.relay_process.raw_index import RawIndex, Request, ok
 from support.relay_process.uploads import BOUNDARY, form
 from support.waiting import PATIENCE, until
@@ -63,10 +63,10 @@ class Stage(NamedTuple):
         return f'{curl} {self.url}/legacy/; echo " ended $?"'
 
     def relay_pid(self) -> int:
-        """Return the relay's process: the agent's one child."""
+        """Return the relay's process."""
         agent = self.home.agent_pid()
         assert agent is not None
-        (relay,) = until(lambda: children(agent))
+        (relay,) = until(lambda: relays(agent))
         return relay
 
     def folders(self) -> list[Path]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import sys
 
 import msgpack
@@ -56,6 +57,47 @@ _MOST_QUESTIONS: Final = 64
 """The most questions of one relay that are answered at a time; others wait in the pipe."""
 
 
+class SpareRelay:
+    """A relay process without a run, which has done what takes most of its start. Raises WorkerError, OSError.
+
+    It holds nothing, and ends with the agent or with `close`.
+    """
+
+    def __init__(self) -> None:
+        self.ours = contextlib.ExitStack()
+        environ = worker_environment(os.environ, {})
+        manager = job_socket("relay", os.environ)
+        try:
+            self.feed, self.answers = open_worker(
+                worker_command("relay"), environ, None, manager, self.ours, over_socket=True
+            )
+            more = {"environ": environ} if manager else {}
+            job = {"job": "relay", "spare": True, "seconds": 0, "size": 0, **more}
+            packed: bytes = msgpack.packb(job)  # pyright: ignore[reportAssignmentType] - never None here
+            os.write(self.feed, len(packed).to_bytes(4, "big") + packed)
+        except BaseException:
+            self.ours.close()
+            raise
+
+    def has_ended(self) -> bool:
+        """Tell whether it has ended before it got a run."""
+        poll = select.poll()
+        poll.register(self.answers, select.POLLIN)  # it says nothing before
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        """End it."""
+        self.ours.close()
+
+
+def start_spare() -> SpareRelay | None:
+    """Start a spare relay; None if none starts: the next run will say why."""
+    try:
+        return SpareRelay()
+    except (WorkerError, OSError):
+        return None
+
+
 class RelayProcess:
     """One relay; `answer` handles its questions, `ended` is called once when it has ended."""
 
@@ -84,23 +126,22 @@ class RelayProcess:
         header: Mapping[str, object],
         secret: memoryview,
         stderr: int,
+        spare: SpareRelay | None,
     ) -> int:
-        """Start it and return its port; it tells refusals at `stderr`. Raise Failure."""
-        environ = worker_environment(os.environ, {})
-        manager = job_socket("relay", os.environ)
-        more = {"environ": environ} if manager else {}
-        packed: Any = msgpack.packb(
-            {**header, "job": "relay", "seconds": 0, "size": len(secret), **more}
-        )
+        """Start it and return its port; it tells refusals at `stderr`. Raise Failure.
+
+        A `spare` one becomes it.
+        """
+        said = {**header, "size": len(secret)}
+        packed: bytes = msgpack.packb(said)  # pyright: ignore[reportAssignmentType] - never None here
         if len(packed) > MAX_HEADER:
             raise Failure("refused", "The run has too many indexes for one relay.")
         try:
             async with asyncio.timeout(START_SECONDS):
-                self._feed, self._answers = open_worker(
-                    *(worker_command("relay"), environ, stderr, manager, self._ours),
-                    over_socket=True,
-                )
-                await self._write(packed, secret)
+                process = spare or SpareRelay()
+                self._ours.push(process.ours)
+                self._feed, self._answers = process.feed, process.answers
+                await self._write(packed, secret, stderr)
                 told = await self._read()
                 if not told["ok"]:
                     raise Failure("refused", str(told["message"]), str(told["hint"]))
@@ -148,9 +189,7 @@ class RelayProcess:
         """Have it serve a connection of a share; `purpose` is that of its request. Raises OSError."""
         said = {"passed": purpose, "size": 0}
         packed: bytes = msgpack.packb(said)  # pyright: ignore[reportAssignmentType] - never None here
-        data = memoryview(len(packed).to_bytes(4, "big") + packed)
-        async with self._turn_to_write():
-            await write_descriptor(self._feed, data, descriptor)
+        await self._write(packed, None, descriptor)
 
     def _keep(self, coroutine: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)
@@ -211,9 +250,15 @@ class RelayProcess:
         with contextlib.suppress(OSError):  # it has ended
             await self._write(packed, secret)
 
-    async def _write(self, packed: bytes, secret: memoryview | None) -> None:
+    async def _write(
+        self, packed: bytes, secret: memoryview | None, descriptor: int | None = None
+    ) -> None:
+        data = memoryview(len(packed).to_bytes(4, "big") + packed)
         async with self._turn_to_write():
-            await write_pipe(self._feed, memoryview(len(packed).to_bytes(4, "big") + packed))
+            if descriptor is None:
+                await write_pipe(self._feed, data)
+            else:
+                await write_descriptor(self._feed, data, descriptor)
             if secret:
                 await write_pipe(self._feed, secret)
 

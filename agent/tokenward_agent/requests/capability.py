@@ -3,10 +3,14 @@
 The *capability* is what the command shows to the relay, worth nothing at any other place. The relay
 gets it when it starts, and the command from the agent's answer. The agent itself keeps its digest
 alone.
+
+After a run has begun, a spare relay is started for the next one, which then need not wait for it. It
+holds nothing, and ends if it is not used.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from typing import NamedTuple
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from tokenward_agent.clock import Clock
     from tokenward_agent.failure import SecretSource
     from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.relay.process import RelayProcess
+    from tokenward_agent.relay.process import RelayProcess, SpareRelay
     from tokenward_agent.requests.run_answers import RunAnswers
     from tokenward_agent.store.memory_records import ProcessKey
 
@@ -30,6 +34,12 @@ CAPABILITY: Final = b"tokenward-run-"
 """How a capability begins, so that people and secret scanners know it; 32 random bytes follow."""
 
 _SIZE: Final = len(CAPABILITY) + 43
+
+SPARE_DELAY: Final = 0.2
+"""Seconds after the start of a run until a relay is started for the next one: its command is first."""
+
+SPARE_SECONDS: Final = 300
+"""Seconds after which a spare relay ends, as it takes memory."""
 
 
 class StartedRelay(NamedTuple):
@@ -55,6 +65,8 @@ class RelayStarter:
         self._arena = arena
         self._key = key
         self._spool = spool
+        self._spare: SpareRelay | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def make_relay(self, answers: RunAnswers, ended: Callable[[], None]) -> RelayProcess:
         """Return a relay to be started; `ended` is called once when it has ended."""
@@ -94,11 +106,37 @@ class RelayStarter:
             capability = block[:_SIZE]
             capability[:] = CAPABILITY + secrets.token_urlsafe(32).encode()
             block[_SIZE:] = proxies
-            port = await relay.start(header, block, stderr)
+            port = await relay.start(header, block, stderr, self._take_spare())
+            self._at(SPARE_DELAY, self._make_spare)
             sealed = self._key.seal(capability, context(b"tokenward capability"))
             return StartedRelay(port, sealed, digest_of(capability), authority.decode("ascii"))
         finally:
             self._arena.release(block)
+
+    def _take_spare(self) -> SpareRelay | None:
+        """Return the spare relay, None if there is none."""
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.has_ended():
+            spare.close()
+            return None
+        return spare
+
+    def _make_spare(self) -> None:
+        """Start a relay for the next run; one that is not used in a while ends."""
+        from tokenward_agent.relay.process import start_spare
+
+        self._spare = self._spare or start_spare()
+        self._at(SPARE_SECONDS, self._end_spare)
+
+    def _end_spare(self) -> None:
+        if spare := self._take_spare():
+            spare.close()
+
+    def _at(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something later, and nothing else that was to be done."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, act)
 
 
 def digest_of(capability: memoryview) -> bytes:

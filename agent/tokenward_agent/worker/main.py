@@ -102,9 +102,7 @@ def main() -> None:
     if header["job"] == "relay":  # lives as long as its run, not as long as a job
         from tokenward_relay import main as relay
 
-        listener, port = relay.listen(header)
-        write_answer(1, {"ok": True, "port": port})
-        relay.work(header, secret, listener, port, WATCHED)
+        relay.work(header, secret, WATCHED)
     _end_after(int(header["seconds"]) + _GRACE_SECONDS)
     try:
         answer, result = work(header, secret)

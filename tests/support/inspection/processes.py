@@ -51,3 +51,15 @@ def children(pid: int) -> list[int]:
         for task in Path(f"/proc/{pid}/task").iterdir()
         for child in (task / "children").read_text().split()
     ]
+
+
+def relays(agent: int) -> list[int]:
+    """Return the relays of an agent that have a run."""
+    return [pid for pid in children(agent) if _name_of(pid) == "tokenward-relay"]
+
+
+def _name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
