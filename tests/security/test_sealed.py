@@ -557,7 +557,7 @@ def test_a_login_that_is_not_sealed_takes_its_place(held: SealedIndex) -> None:
 
 
 def test_list_and_doctor_show_what_is_sealed(held: SealedIndex) -> None:
-    assert "commands behind a relay (sealed)" in held.home.done("list")
+    assert "relays alone (sealed)" in held.home.done("list")
     assert "only commands behind a relay use it" in held.home.done("token", held.url, "--describe")
     findings = [
         each

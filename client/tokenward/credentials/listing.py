@@ -75,7 +75,7 @@ def uses_text(entry: dict[str, Any]) -> str:
     words = scope_text(entry["token"])
     if not entry["sealed"]:
         return words
-    return f"{words} (sealed)" if is_attenuated(entry) else "commands behind a relay (sealed)"
+    return f"{words} (sealed)" if is_attenuated(entry) else "relays alone (sealed)"
 
 
 def is_attenuated(entry: dict[str, Any]) -> bool:
