@@ -20,6 +20,7 @@ import execs  # noqa: E402
 import fetches  # noqa: E402
 import lookups  # noqa: E402
 import machine  # noqa: E402
+import made  # noqa: E402
 import many  # noqa: E402
 import relays  # noqa: E402
 import report  # noqa: E402
@@ -36,6 +37,7 @@ GROUPS = {
     "starts": starts.rows,
     "fetches": fetches.rows,
     "asking": asking.rows,
+    "made": made.rows,
     "many": many.rows,
     "memory": many.memory_rows,
     "relays": relays.rows,

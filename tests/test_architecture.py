@@ -93,8 +93,11 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "cli": {"session", "ui", "errors"},
         "commands": {
             *("checks", "backup", "exec", "helpers", "indexes", "sources", "credentials"),
-            *("session", "services", "setup", "audit", "settings", "transport"),
+            *("session", "services", "setup", "audit", "settings", "transport", "recipes"),
             *("files", "keyring_program", "ui", "windows", "light", "errors"),
+        },
+        "recipes": {
+            *("credentials", "session", "settings", "transport", "keyring_program", "ui", "errors"),
         },
         "checks": {
             *("sources", "credentials", "services", "setup", "audit", "settings"),

@@ -18,7 +18,9 @@ from tokenward_agent.requests.credentials import CredentialRequests
 from tokenward_agent.requests.dispatch import Dispatch
 from tokenward_agent.requests.fetch import Fetch
 from tokenward_agent.requests.log import LogRequests
+from tokenward_agent.requests.overview import describe_protections
 from tokenward_agent.requests.project_detection import ProjectDetector, ProjectFolders
+from tokenward_agent.requests.recipes import RecipeRequests
 from tokenward_agent.requests.recording import Recorder
 from tokenward_agent.requests.relay_sharing import RelayShares, refuse_stream
 from tokenward_agent.requests.runs import RunRequests
@@ -26,6 +28,7 @@ from tokenward_agent.requests.share_answers import (
     NoDetection,
     NoOpening,
     ShareAuthorizer,
+    SharedMade,
     ShareFetch,
     other_handlers,
 )
@@ -41,6 +44,7 @@ from tokenward_agent.store.key_files import ServiceCredential
 from tokenward_agent.store.keyring_program import KeyringProgram
 from tokenward_agent.store.lock_marker import LockMarker
 from tokenward_agent.store.locking import Locking
+from tokenward_agent.store.made_secrets import MadeSecrets
 from tokenward_agent.store.memory_records import ProcessKey
 from tokenward_agent.store.opening import Opening
 from tokenward_agent.store.own_credential import OwnCredential
@@ -55,9 +59,11 @@ if TYPE_CHECKING:
     from tokenward_agent.arena import Arena
     from tokenward_agent.clock import Clock
     from tokenward_agent.harden import HardenReport
+    from tokenward_agent.policy.recipe_settings import ConfiguredRecipe
     from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler, SyncHandler
     from tokenward_agent.requests.share_answers import Share
     from tokenward_agent.settings import Settings
+    from tokenward_agent.vault.record import Record
 
 
 class Assembly:
@@ -75,8 +81,8 @@ class Assembly:
         self._arena = arena
         state = settings.state
         marker = LockMarker(state)
-        self.vaults = Vaults(settings.directory, state, arena, clock)
         self.policy = PolicyFile(settings.config)
+        self.vaults = Vaults(settings.directory, state, arena, clock, self._configured_recipes)
         program = KeyringProgram(state, arena, self._configured_program)
         self.keys = SlotKeys(state, arena, ServiceCredential(settings.credentials, arena), program)
         self.changes = Changes(self.vaults, state)
@@ -88,6 +94,16 @@ class Assembly:
         self.adopted = AdoptedSecrets(arena, clock, memory, program)
         self.derived_tokens = DerivedTokens(arena, memory, IndexClocks(clock))
         self.vaults.read_limits = self.derived_tokens.read_limits
+        self.made = MadeSecrets(
+            arena,
+            ProcessKey(arena),
+            self.vaults.recipes,
+            self.vaults.now,
+            self.vaults.each,
+            self.derived_tokens.admit,
+            lambda: self.opening.is_locked,
+            self._record_run_of_recipe,
+        )
         self.log = AuditLog(state, arena, clock)
         self.audit_anchoring = AuditAnchoring(self.vaults, self.log)
         self.recorder = Recorder(self.log, self.audit_anchoring)
@@ -103,7 +119,13 @@ class Assembly:
         self.opening.other_agents.when_locked = self._lock_as_elsewhere
         self.authorizer = Authorizer(self.policy, Prompter(arena), self.vaults, settings.pinentry)
         fetch = Fetch(
-            self.vaults, self.opening, self.adopted, self.derived_tokens, detector, self.authorizer
+            self.vaults,
+            self.opening,
+            self.adopted,
+            self.made,
+            self.derived_tokens,
+            detector,
+            self.authorizer,
         )
         self.share_requests = ShareRequests(
             self.vaults,
@@ -122,6 +144,7 @@ class Assembly:
             self.vaults,
             NoOpening(self.opening.other_agents),
             self.adopted,
+            self.made,
             self.derived_tokens,
             NoDetection(),
             self.authorizer,
@@ -132,6 +155,7 @@ class Assembly:
                 OwnCredential(memory, service, username, secret, clock),
                 NoOpening(self.opening.other_agents),
                 self.adopted,
+                self.made,
                 self.derived_tokens,
                 NoDetection(),
                 self.authorizer,
@@ -163,11 +187,11 @@ class Assembly:
         )
         self.agent = agent = AgentRequests(
             settings,
-            report,
-            arena,
+            lambda: describe_protections(report, arena),
             self.vaults,
             self.opening,
             self.auto_lock,
+            self.made,
             self.derived_tokens,
             self.log,
             self.authorizer,
@@ -178,7 +202,16 @@ class Assembly:
             stop,
         )
         credentials = CredentialRequests(
-            self.vaults, self.changes, self.opening, self.choice, self.adopted, self.derived_tokens
+            self.vaults,
+            self.changes,
+            self.opening,
+            self.choice,
+            self.adopted,
+            self.made,
+            self.derived_tokens,
+        )
+        recipes = RecipeRequests(
+            self.vaults, self.changes, self.opening, self.made, self.run_requests.covers
         )
         vaults = VaultRequests(
             self.vaults,
@@ -188,6 +221,7 @@ class Assembly:
             self.choice,
             program,
             self.adopted,
+            self.made,
             Restoring(self.vaults, self.opening),
         )
         self.dispatch = Dispatch(
@@ -208,7 +242,10 @@ class Assembly:
             slow={
                 "describe": fetch.describe,
                 "list": agent.list,
-                "login": self.share_requests.with_ended_shares(credentials.login),
+                "login": self.share_requests.with_ended_shares(
+                    recipes.with_recipes(credentials.login)
+                ),
+                "refresh": recipes.refresh,
                 "logout": self.share_requests.with_ended_shares(credentials.logout),
                 "prepare": vaults.prepare,
                 "create": vaults.create,
@@ -234,9 +271,19 @@ class Assembly:
         self.policy.reload(self.vaults.clock.wall())
         return self.policy.policy.keyring_program
 
+    def _configured_recipes(self) -> tuple[ConfiguredRecipe, ...]:
+        """Return the recipes of config.toml as it is now."""
+        self.policy.reload(self.vaults.clock.wall())
+        return self.policy.policy.recipes
+
+    def _record_run_of_recipe(self, record: Record, facts: Mapping[str, object]) -> None:
+        names = {"service": record.service, "username": record.username}
+        self.recorder.record_run("made", "", {**names, **facts})
+
     def _destroy_keys(self) -> None:
         """Destroy all keys and secrets, as a lock does."""
         self.adopted.forget()
+        self.made.forget()
         self.locking.close()
         self.run_requests.forget()
         self.relay_shares.forget()
@@ -264,6 +311,7 @@ class Assembly:
             self.vaults,
             NoOpening(self.opening.other_agents),
             self.adopted,
+            SharedMade(self.made),
             self.derived_tokens,
             NoDetection(),
             ShareAuthorizer(self.authorizer, self.vaults.clock, share),

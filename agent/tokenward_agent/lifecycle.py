@@ -115,6 +115,7 @@ async def _serve(
     await assembly.audit_anchoring.anchor_now()
     assembly.locking.close()
     assembly.adopted.forget()
+    assembly.made.forget()
 
 
 def _keep_manager_told(notices: Notices, assembly: Assembly) -> set[asyncio.Task[None]]:

@@ -234,7 +234,7 @@ def _decision_text(line: Line) -> str:
         text = f"denied by line {line['rule']} of the policy"
     elif line.get("code") not in {None, text}:
         text += f": {line['code']}"
-    if isinstance(expires, int) and text == "given":
+    if isinstance(expires, int) and (text == "given" or line["event"] == "made"):
         text += f" for {span_text(expires - line_time(line) + 1)}"  # a second may have gone by meanwhile
     ahead = line.get("ahead")
     if isinstance(ahead, int) and ahead:

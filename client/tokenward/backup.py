@@ -6,13 +6,14 @@ derivation takes 64 MiB and a moment. This imports the cryptography and msgpack 
 commands that need it import it.
 
 Each secret is fetched by exactly its service and user name. An adopted credential is exported
-without a secret, because its home is a keyring. An export is complete or is not made, except for
+without a secret, because its home is a keyring; one that a command makes as its recipe. An export is complete or is not made, except for
 sealed credentials: they are never shown, and reported as left out. A restore keeps what is stored,
 unless the user says `--replace`; expired credentials are left out.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -30,6 +31,7 @@ from tokenward.credentials.storing import entry_name, fetch_stored
 from tokenward.errors import CommandError
 from tokenward.light import Record
 from tokenward.ui.formatting import capitalise, credential_text, quote_words
+from tokenward_protocol.messages import COMMAND
 from tokenward_protocol.passphrases import ARGON2ID, LIMITS, SALT_SIZE
 
 TYPE_CHECKING = False
@@ -247,11 +249,15 @@ def _with_secret(session: Session, one: dict[str, Any]) -> ExportEntry | None:
     """Return an entry of `list` with its secret; None if it was removed in the meantime."""
     service, username = one["service"], one["username"]
     secret = None
-    if not one["adopted"]:
+    if one["provider"] == COMMAND:  # there is no secret to export
+        said = session.ask_once("describe", service=service, username=username).header
+        secret = json.dumps(said["recipe"]).encode()
+    elif not one["adopted"]:
         secret = fetch_stored(session, service, username, None, entry_name(one.get("projects")))
         if secret is None:
             return None
-    return ExportEntry(service, username, one["created"], one["expires"], one["provider"], secret)
+    expires = None if one["provider"] == COMMAND else one["expires"]
+    return ExportEntry(service, username, one["created"], expires, one["provider"], secret)
 
 
 def bring_back(takeover: Takeover, entry: ExportEntry, now: int) -> ImportOutcome:

@@ -27,6 +27,7 @@ GROUPS = {
         "token": "print a stored secret",
         "exec": "run a command with the credentials in its environment",
         "share": "hand out one credential to a container, a job or another host",
+        "refresh": "run the command that makes a credential, with your terminal",
         "list": "show what is stored, without secrets",
         "import": "take over the credentials of other tools",
         "export": "write every credential into an encrypted file",

@@ -94,7 +94,8 @@ def _key(spelling: str) -> str:
 
 
 def _del(session: Session, asked: Arguments) -> Arguments:
-    session.ask_once("logout", spelling=asked["service"], username=asked["username"])
+    # Of a credential that a command makes, only what it made is forgotten.
+    session.ask_once("logout", spelling=asked["service"], username=asked["username"], refused=True)
     return {}
 
 

@@ -132,14 +132,15 @@ class Session:
         return answer
 
     def ask_with_consent(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
-        """Ask, and once more if the user has to approve: on the screen that this runs on.
+        """Ask, and once more if a command makes the credential, or the user has to approve.
 
+        The prompt is on the screen that this runs on.
         Raises AgentError.
         """
         try:
             return self.ask_once(op, body, **arguments)
         except AgentError as refused:
-            if refused.code != "consent":
+            if refused.code not in {"consent", "making"}:
                 raise
         from tokenward.transport.connection import prompt_arguments
 

@@ -14,18 +14,16 @@ order,
   replace a good token.
 
 A secret is only ever a view here, and the part to store is a part of that view. No message contains a
-secret or a part of one. The claims of a JWT are not secret, so they may be an object.
+secret or a part of one.
 """
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
-from tokenward_protocol.base64url import decode_into, decoded_size
-from tokenward_protocol.caveats import LATEST
 from tokenward_protocol.index_tokens import read_token
 from tokenward_protocol.macaroons import MAX_TOKEN, SPARE
+from tokenward_protocol.token_ends import jwt_claims, jwt_end
 from tokenward_protocol.urls import FIXED, PAGES, PYPI, TESTPYPI, display
 
 TYPE_CHECKING = False
@@ -75,13 +73,15 @@ class Expired(NotAdmitted):
 class Admission(NamedTuple):
     """The part of the secret to store: from `start` to `stop`.
 
-    `changed` is a sentence about what was removed, `notice` is a warning; either may be "".
+    `changed` is a sentence about what was removed, `notice` is a warning; either may be "". `end` is
+    when the secret expires according to itself, in seconds since 1970, None if it does not say so.
     """
 
     start: int
     stop: int
     changed: str = ""
     notice: str = ""
+    end: int | None = None
 
 
 def admit(service: str, username: str, secret: memoryview, room: memoryview, now: int) -> Admission:
@@ -92,7 +92,7 @@ def admit(service: str, username: str, secret: memoryview, room: memoryview, now
     fixed = service in FIXED.values()
     start, stop = _trim(secret)
     token = _read(secret[start:stop], room)
-    claims = _jwt_claims(secret[start:stop]) if token is None else {}
+    claims = jwt_claims(secret[start:stop]) if token is None else {}
     changed = ""
     if start or stop < len(secret):
         if (fixed and username == TOKEN_USER) or token is not None or claims is not None:
@@ -113,14 +113,14 @@ def admit(service: str, username: str, secret: memoryview, room: memoryview, now
                 " too."
             )
         _judge(service, secret[start:stop], token)
-    end = _jwt_end(claims or {}) if token is None else token.scope.expires
+    end = jwt_end(claims or {}) if token is None else token.scope.expires
     if end is not None and end <= now:
         page = PAGES.get(service)
         raise Expired(
             "The token has expired, according to itself.",
             f"make one at {page}" if page else "get a new one from where you got this one",
         )
-    return Admission(start, stop, changed, _notice(service, username, secret, token))
+    return Admission(start, stop, changed, _notice(service, username, secret, token), end)
 
 
 def _trim(secret: memoryview) -> tuple[int, int]:
@@ -178,32 +178,6 @@ def _judge(service: str, text: memoryview, token: IndexToken | None) -> None:
             f"The token was made by {display(maker)}, and {name} does not know it.",
             f"`auth login {display(maker)}` stores it where it belongs",
         )
-
-
-def _jwt_claims(text: memoryview) -> dict[str, object] | None:
-    """Return the claims of a JWT (RFC 7519), None if the text is not a JWT."""
-    if not _starts_with(text, b"eyJ"):  # the base64 of `{"`, with which a JWT begins
-        return None
-    dots = [at for at, byte in enumerate(text) if byte == 0x2E]
-    if len(dots) != 2:
-        return None
-    payload = text[dots[0] + 1 : dots[1]]
-    try:
-        raw = bytearray(decoded_size(len(payload)) + SPARE)
-        size = decode_into(payload, memoryview(raw))
-        claims = json.loads(raw[:size])
-    except (ValueError, RecursionError):
-        return None
-    return claims if isinstance(claims, dict) else None
-
-
-def _jwt_end(claims: dict[str, object]) -> int | None:
-    """Return when a JWT expires, None if it does not say so."""
-    end = claims.get("exp")
-    # It may have a fraction; Python also reads NaN, Infinity, and integers of any length.
-    if not isinstance(end, int | float) or isinstance(end, bool) or not abs(end) < LATEST:
-        return None
-    return int(end)
 
 
 def _notice(service: str, username: str, secret: memoryview, token: IndexToken | None) -> str:

@@ -77,9 +77,12 @@ OPS = {
             "adopt": TEXT,
             "sealed": FLAG,
             "memory": FLAG,
+            "recipe": FLAG,
+            "environment": COUNT,
         },
         MAY_HAVE_BODY,
     ),
+    "refresh": Op({**_NAMED, "username": TEXT, "end": COUNT}, MAY_HAVE_BODY),
     "logout": Op(
         {
             **_NAMED,
@@ -88,6 +91,7 @@ OPS = {
             "entry": TEXT,
             "all": FLAG,
             "purge": FLAG,
+            "refused": FLAG,
         }
     ),
     "list": Op({"after": COUNT}),
@@ -159,6 +163,8 @@ PROVIDERS = ("keyring", "subprocess", "disabled")
 """Where a credential may rest; `subprocess` is another way to open the vault of `keyring`."""
 
 MEMORY = "memory"  # the provider in answers about a credential that is only in memory
+COMMAND = "command"  # the same about one that a command makes
+
 CODES = {
     "bad-frame": "the frame is malformed; the agent closes the connection after this answer",
     "too-large": "the frame or a value is past its limit",
@@ -178,6 +184,8 @@ CODES = {
     "vault": "a vault cannot be read or written; the message says why",
     "read-only": "the credentials directory cannot be written",
     "consent": "the user has to approve first; ask again with `attended`",
+    "making": "a command is making the credential; ask again with `attended`, and wait",
+    "command": "the command that makes the credential failed; the message says why",
     "refused": "the agent does not do this for this peer or in this state",
     "busy": "the agent cannot do this now; try again",
     "internal": "an internal error of the agent; its log has the place",

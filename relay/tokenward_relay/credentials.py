@@ -1,4 +1,4 @@
-"""The credentials that a relay holds: each for one request, a read's for a minute.
+"""The credentials that a relay holds: each for one request, a read's for a minute or until its end.
 
 They come from the agent, which judges every one. The buffers here are wiped, a read's after that
 minute whether it is used or not; copies within h11 and OpenSSL end with the process. A lock makes the
@@ -40,9 +40,13 @@ class Authorization(NamedTuple):
 
 
 class _Held:
-    """A credential in buffers that can be wiped, and the number of the question that it answers."""
+    """A credential in buffers that can be wiped, and the number of the question that it answers.
 
-    def __init__(self, username: bytes, secret: bytearray, number: int) -> None:
+    It may be kept for so many `seconds`.
+    """
+
+    def __init__(self, username: bytes, secret: bytearray, number: int, seconds: int) -> None:
+        self.seconds = seconds
         self._number = number
         self._secret = secret
         self._pair = bytearray(username + b":") + secret
@@ -61,7 +65,7 @@ class _Held:
 
 
 class Credentials:
-    """Gets credentials from the agent, and keeps those of reads for READ_SECONDS."""
+    """Gets credentials from the agent, and keeps those of reads for READ_SECONDS, or until their end."""
 
     def __init__(self, link: AgentLink, grants: tuple[Grant, ...]) -> None:
         self._link = link
@@ -81,7 +85,7 @@ class Credentials:
                 before = self.locks
             held = self._ask("read", grant)
             found = held.lend()
-            timer = threading.Timer(READ_SECONDS, self._let_go, (grant, held))
+            timer = threading.Timer(held.seconds, self._let_go, (grant, held))
             timer.daemon = True
             with self._changing:
                 if self.locks != before:  # a lock came with the answer
@@ -134,4 +138,5 @@ class Credentials:
     ) -> _Held:
         number = self._grants.index(grant)
         header, secret = self._link.ask(question, while_waiting, grant=number, **values)
-        return _Held(header["username"].encode(), secret, header["id"])
+        seconds = max(min(header.get("seconds", READ_SECONDS), READ_SECONDS), 0)
+        return _Held(header["username"].encode(), secret, header["id"], seconds)

@@ -25,6 +25,7 @@ _OFFERED = {
     "DIR": DIRECTORIES,
     "FILE": FILES,
     "HOST": ANYTHING,
+    "MAKER": "gcloud aws az pass: op: bw: vault:",
     "N": ANYTHING,
     "NAME": ANYTHING,
     "PATH": FILES,
@@ -33,6 +34,7 @@ _OFFERED = {
     "SERVICE": "pypi testpypi",
     "SOURCE": " ".join(sources.NAMES),
     "TIME": ANYTHING,
+    "VARIABLE": ANYTHING,
     "TOOL": " ".join(TOOLS),
 }
 

@@ -8,6 +8,7 @@ import pytest
 
 from tokenward.errors import CommandError
 from tokenward.settings import config_toml
+from tokenward_protocol import recipes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,3 +99,7 @@ def test_a_file_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(CommandError, match="is not UTF-8 text"):
         config_toml.load_config(str(file))
+
+
+def test_the_keys_of_a_recipe_are_those_that_the_agent_reads() -> None:
+    assert config_toml.OF_A_RECIPE == recipes.KEYS

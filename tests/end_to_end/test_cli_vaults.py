@@ -86,7 +86,7 @@ def test_a_lock_holds_until_unlock_even_over_a_restart(home: Home) -> None:
 def test_locking_before_anything_is_stored_locks(home: Home) -> None:
     assert "there is no vault yet" in home.said("lock")
     assert home.answer("agent", "status")["locked"] is True
-    assert "There is no vault yet." in home.said("unlock")
+    assert "Unlocked; there is no vault yet." in home.said("unlock")
     assert home.answer("agent", "status")["locked"] is False
 
 

@@ -64,7 +64,9 @@ def printed(home: Home, url: str) -> tuple[set[str], dict[tuple[str, ...], list[
     steps: list[tuple[str, ...]] = [
         ("login", url, "-u", "ana", "--password", secret),
         ("login", url, "-u", "ana", "--password", other),
+        ("login", "https://b.example/", "-u", "ana", "--command", "--", "/bin/echo", "made"),
         ("list",),
+        ("refresh", "https://b.example/"),
         ("token", url, "-u", "ana"),
         ("token", url, "-u", "ana", "--describe"),
         ("token", url, "-u", "ana", "--check"),
@@ -93,7 +95,7 @@ def printed(home: Home, url: str) -> tuple[set[str], dict[tuple[str, ...], list[
     ]
     missing: dict[tuple[str, ...], list[str]] = {}
     for command, *arguments in steps:
-        result = home.auth(*command.split(), *arguments, "--format", "json")
+        result = home.auth(*command.split(), "--format", "json", *arguments)
         assert result.stdout, (command, arguments, result.stderr)
         if unknown := keys(json.loads(result.stdout)) - documented(command):
             missing[(command, *arguments)] = sorted(unknown)

@@ -185,6 +185,7 @@ def requests(url: str) -> dict[str, list[list[Asked]]]:
             ({**it, "memory": True, "lifetime": 60}, "another"),
             ({"service": "a word", "username": "ana", "sealed": True}, "another"),
         ],
+        "refresh": [(it, ""), ({**it, "end": 1 << 40}, "another")],
         "restore": [({"provider": "disabled", "previous": True}, "")],
         "passphrase": [({"action": "set"}, "correct horse"), ({"action": "remove"}, "")],
         "lock": [({}, "")],

@@ -13,8 +13,8 @@
     narrow = false          # with `allow` and `ask`: hand out the stored token
 
 Each key takes a text; keys that a rule matches by take a list of texts as well. The file's top has
-the programs for prompts and keys, how runs reach their indexes (relay_settings.py), and when the
-agent locks by itself; the last four are the defaults:
+the programs for prompts and keys, how runs reach their indexes (relay_settings.py), the recipes of
+services (recipe_settings.py), and when the agent locks by itself; the last four are the defaults:
 
     pinentry = "/usr/bin/pinentry-qt"
     keyring-program = "/usr/bin/keyring"
@@ -35,6 +35,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from tokenward_agent.policy.recipe_settings import read_recipe_settings
 from tokenward_agent.policy.relay_settings import read_relay_settings
 from tokenward_agent.policy.rule import (
     ASK,
@@ -108,6 +109,7 @@ def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
         raise PolicyError("has a `keyring-program` that is not an absolute path")
     try:
         relay = read_relay_settings(table)
+        recipes = read_recipe_settings(table)
     except ValueError as error:
         raise PolicyError(str(error)) from None
     rules = (
@@ -116,7 +118,7 @@ def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
         )
         for number, (entry, start) in enumerate(zip(entries, starts, strict=True), 1)
     )
-    return Policy(tuple(rules), pinentry, read_lock_settings(table), program, relay)
+    return Policy(tuple(rules), pinentry, read_lock_settings(table), program, relay, recipes)
 
 
 def read_lock_settings(table: Mapping[str, Any]) -> LockSettings:

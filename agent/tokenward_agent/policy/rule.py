@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from tokenward_agent.policy.recipe_settings import (
+    ConfiguredRecipe,  # noqa: TC001 - NamedTuple reads its annotations
+)
 from tokenward_agent.policy.relay_settings import RelaySettings
 
 ALLOW: Final = "allow"
@@ -65,10 +68,11 @@ class Rule(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """The rules in their order, the programs for prompts and keys ("" for any), locks and relays."""
+    """The rules in their order, the programs for prompts and keys ("" for any), and the other settings."""
 
     rules: tuple[Rule, ...] = ()
     pinentry: str = ""
     locks: LockSettings = LockSettings()
     keyring_program: str = ""
     relay: RelaySettings = RelaySettings()
+    recipes: tuple[ConfiguredRecipe, ...] = ()

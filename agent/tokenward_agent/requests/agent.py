@@ -6,21 +6,20 @@ import os
 from typing import TYPE_CHECKING
 
 from tokenward_agent.requests.naming import stored_service
-from tokenward_agent.requests.overview import describe_protections, describe_vault, page_of_entries
+from tokenward_agent.requests.overview import describe_vault, page_of_entries
 from tokenward_agent.wire.answer import Answer, success_answer
 from tokenward_protocol import VERSION, WIRE_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenward_agent.arena import Arena
     from tokenward_agent.audit.log import AuditLog
-    from tokenward_agent.harden import HardenReport
     from tokenward_agent.requests.authorization import Authorizer
     from tokenward_agent.session.auto_lock import AutoLock
     from tokenward_agent.settings import Settings
     from tokenward_agent.store.derived_tokens import DerivedTokens
     from tokenward_agent.store.lookup import StoredRecord
+    from tokenward_agent.store.made_secrets import MadeSecrets
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
@@ -29,24 +28,28 @@ if TYPE_CHECKING:
 
 
 class AgentRequests:
-    """Answers requests about the agent itself; `uses` returns its shares and runs."""
+    """Answers requests about the agent itself.
+
+    `protections` returns those in force, `uses` the shares and runs.
+    """
 
     def __init__(
         self,
         settings: Settings,
-        report: HardenReport,
-        arena: Arena,
+        protections: Callable[[], dict[str, Value]],
         vaults: Vaults,
         opening: Opening,
         auto_lock: AutoLock,
+        made: MadeSecrets,
         derived_tokens: DerivedTokens,
         log: AuditLog,
         authorizer: Authorizer,
         uses: Callable[[], dict[str, Value]],
         stop: Callable[[], object],
     ) -> None:
-        self._settings, self._report, self._arena, self._vaults = settings, report, arena, vaults
-        self._opening, self._auto_lock, self._derived_tokens = opening, auto_lock, derived_tokens
+        self._settings, self._protections, self._vaults = settings, protections, vaults
+        self._opening, self._auto_lock, self._made = opening, auto_lock, made
+        self._derived_tokens = derived_tokens
         self._log, self._authorizer = log, authorizer
         self._policy = authorizer.file
         self._uses = uses
@@ -68,6 +71,7 @@ class AgentRequests:
         """Tell whether a new agent would have everything this one holds, without a prompt."""
         held = (
             self._vaults.memory.records
+            or self._made.has_attended
             or any(self._uses().values())
             or self._authorizer.has_state()
         )
@@ -107,12 +111,13 @@ class AgentRequests:
                 for vault in self._vaults.each.values()
             ],
             memory=len(self._vaults.memory.records),
+            commands=self._made.status(),
             log={
                 "folder": self._log.files.folder,
                 "lost": self._log.lost,
                 "problem": self._log.problem,
             },
-            protections=describe_protections(self._report, self._arena),
+            protections=self._protections(),
             policy=self._policy_overview(),
             locks=self._auto_lock.overview(),
             shares=uses["shares"],
@@ -137,7 +142,11 @@ class AgentRequests:
         await self._opening.open_available(None)
         self._policy.reload(self._vaults.clock.wall())
         entries, following = page_of_entries(
-            self._vaults.all_records(), request.count("after") or 0, self._read_token, self._policy
+            self._vaults.all_records(),
+            request.count("after") or 0,
+            self._read_token,
+            self._policy,
+            self._made.overview,
         )
         closed: list[Value] = [vault.provider for vault in self._vaults.not_open(None)]
         return success_answer(request.number, entries=entries, next=following, closed=closed)

@@ -15,16 +15,18 @@ from tokenward_agent.requests.naming import changed_spellings, names_service
 from tokenward_agent.requests.overview import NAMES_BYTES, fit_names, page_of_entries
 from tokenward_agent.store.derived_tokens import limits_of
 from tokenward_agent.store.lookup import TOKEN_USER, candidates, project_names
-from tokenward_agent.vault.record import AdoptedSource, Record
+from tokenward_agent.vault.record import LONGEST, AdoptedSource, Record
 from tokenward_agent.wire.answer import Answer, success_answer
 from tokenward_protocol.admission import NotAdmitted
 from tokenward_protocol.messages import MEMORY
+from tokenward_protocol.token_ends import usual_seconds
 
 if TYPE_CHECKING:
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.changes import Changes
     from tokenward_agent.store.derived_tokens import DerivedTokens
     from tokenward_agent.store.lookup import Entry, StoredRecord
+    from tokenward_agent.store.made_secrets import MadeSecrets
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.providers import ProviderChoice
     from tokenward_agent.store.vaults import Vaults
@@ -56,10 +58,12 @@ class CredentialRequests:
         opening: Opening,
         choice: ProviderChoice,
         adopted: AdoptedSecrets,
+        made: MadeSecrets,
         derived_tokens: DerivedTokens,
     ) -> None:
         self._vaults, self._derived_tokens, self._changes = vaults, derived_tokens, changes
-        self._opening, self._choice, self._adopted = opening, choice, adopted
+        self._opening, self._choice = opening, choice
+        self._adopted, self._made = adopted, made
 
     async def login(self, request: Request, body: memoryview) -> Answer:
         """Store the secret in `body`, or adopt a secret of a keyring."""
@@ -72,9 +76,11 @@ class CredentialRequests:
             raise Failure("bad-request", "What stays in a keyring is not sealed: others read it.")
         notes: list[Value] = []
         typed, service = changed_spellings(request)
+        lifetime = request.count("lifetime")
         if adopt is None:
-            body, other = self._admit(service, username, body)
+            body, other, end = self._admit(service, username, body)
             notes += [other] if other else []
+            lifetime = min((s for s in (lifetime, end) if s is not None), default=None)
         if request.flag("memory"):
             return self._keep_in_memory(request, service, username, body)
         token = None if adopt is not None else self._derived_tokens.read_open_token(body)
@@ -101,7 +107,7 @@ class CredentialRequests:
             username,
             body,
             provider,
-            lifetime=request.count("lifetime"),
+            lifetime=lifetime,
             adopt=adopt,
             never_shown=sealed,
             relay_alone=by_relay,
@@ -116,7 +122,8 @@ class CredentialRequests:
         if before is None:
             notes += self._ambiguities(service, username)
         notes += self._others(service, username, limits)
-        return self._store(request, service, provider, notes, before, limits=limits)
+        end = None if lifetime is None else self._vaults.clock.wall() + lifetime
+        return self._store(request, service, provider, notes, before, limits=limits, expires=end)
 
     async def _leave(self, service: str, username: str, limits: Limits) -> list[Record]:
         """Remove the entry with these limits from a place where the account is no longer."""
@@ -183,6 +190,7 @@ class CredentialRequests:
         *,
         kept: bool = False,
         limits: Limits = None,
+        expires: int | None = None,
     ) -> Answer:
         return success_answer(
             request.number,
@@ -192,16 +200,28 @@ class CredentialRequests:
             service=service,
             provider=provider,
             projects=None if limits is None else fit_names(limits, NAMES_BYTES),
+            expires=expires,
             notes=notes,
         )
 
-    def _admit(self, service: str, username: str, body: memoryview) -> tuple[memoryview, str]:
-        """Return the part of the secret to store, and a sentence about the part left out."""
+    def _admit(
+        self, service: str, username: str, body: memoryview
+    ) -> tuple[memoryview, str, int | None]:
+        """Return the part of the secret to store, a sentence about the rest, and its lifetime.
+
+        The lifetime is in seconds: to the end that a token shows, or what its host is known for.
+        """
+        now = self._vaults.clock.wall()
         try:
-            found = self._derived_tokens.admit(service, username, body, self._vaults.clock.wall())
+            found = self._derived_tokens.admit(service, username, body, now)
         except NotAdmitted as no:
             raise Failure("refused", str(no), no.hint) from None
-        return body[found.start : found.stop], found.changed
+        if found.end is None:
+            seconds = usual_seconds(service, username)
+        else:  # by the clock of its index
+            there = now + self._derived_tokens.clocks.ahead(service)
+            seconds = min(max(found.end - there, 1), LONGEST)
+        return body[found.start : found.stop], found.changed, seconds
 
     def _find_parent(self, service: str, username: str, body: memoryview) -> StoredRecord | None:
         """Return the stored token that *body* derives from: tools save the tokens they get."""
@@ -242,8 +262,22 @@ class CredentialRequests:
         adopted = AdoptedSource(provider, spelling)
         await self._adopted.check(Record(service, username, 0, None, None, adopted, None))
 
+    def _drop_made(self, service: str, username: str | None) -> bool:
+        """Forget what recipes made that an index refused; tell whether there was a recipe."""
+        recipes = [
+            found.record
+            for found in self._vaults.at(service, None)
+            if found.vault is self._vaults.recipes and username in {None, found.record.username}
+        ]
+        for record in recipes:
+            self._made.drop(record)
+        return bool(recipes)
+
     async def logout(self, request: Request, _body: memoryview) -> Answer:
-        """Remove credentials, and return which."""
+        """Remove credentials, and return which.
+
+        If an index `refused` what a command made, that is forgotten and the recipe stays.
+        """
         provider = request.text("provider")
         await self._opening.open_available(provider)
         user, service = request.text("username"), None
@@ -253,6 +287,8 @@ class CredentialRequests:
                 {user} if user is not None else self._usernames_at(typed)
             ):
                 service = typed
+            if request.flag("refused") and self._drop_made(service, user):
+                return success_answer(request.number, removed=[], count=0)
         removed = await self._changes.logout(
             service,
             user,
@@ -262,6 +298,7 @@ class CredentialRequests:
         )
         for found in removed:
             self._adopted.drop(found.record.key)
+            self._made.drop(found.record)
         if request.flag("purge"):
             for found in removed:
                 await self._adopted.purge(found.record)

@@ -2,7 +2,8 @@
 
 If an open vault has the credential, the answer is made in the callback that read the request. A
 fetch is a coroutine if it has to wait: for a vault that opens without the user, for the keyring of
-an adopted credential, for a look at the files of an upload, or for an approval. Both requests find
+an adopted credential, for the command of a recipe, for a look at the files of an upload, or for an
+approval. Both requests find
 the same entry; the policy judges only `fetch`.
 
 The policy and the prompt judge what would be handed out: the secret is read before. If another
@@ -33,6 +34,7 @@ from tokenward_agent.requests.naming import (
 from tokenward_agent.requests.overview import describe_entry
 from tokenward_agent.store.lookup import Ambiguous, choose_stored
 from tokenward_agent.wire.answer import Answer, success_answer
+from tokenward_protocol.messages import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.derived_tokens import Derived, DerivedTokens
     from tokenward_agent.store.lookup import Entry, StoredRecord
+    from tokenward_agent.store.made_secrets import Made
     from tokenward_agent.store.other_agents import OtherAgents
     from tokenward_agent.vault.record import Login, Record
     from tokenward_agent.wire.request import Request
@@ -86,6 +89,12 @@ if TYPE_CHECKING:
             self, provider: str | None, enough: Callable[[], object], bus: str, /
         ) -> None: ...
 
+    class _Made(Protocol):
+        def ready(self, record: Record, /) -> Made | None: ...
+        def peek(self, record: Record, /) -> Made | None: ...
+        def details(self, record: Record, /) -> dict[str, Value]: ...
+        async def read(self, record: Record, /, *, attended: bool) -> Made: ...
+
     class _Authorizer(Protocol):
         file: PolicyFile
 
@@ -110,12 +119,14 @@ class Fetch:
         vaults: _Vaults,
         opening: _Opening,
         adopted: AdoptedSecrets,
+        made: _Made,
         derived_tokens: DerivedTokens,
         detector: _Detector,
         authorizer: _Authorizer,
         only: Login | None = None,
     ) -> None:
-        self._vaults, self._opening, self._adopted = vaults, opening, adopted
+        self._vaults, self._opening = vaults, opening
+        self._adopted, self._made = adopted, made
         self._derived_tokens, self._detector = derived_tokens, detector
         self._authorizer = authorizer
         self._only = only
@@ -131,11 +142,13 @@ class Fetch:
             if self._opening.can_open(provider, session_bus(request)):
                 return None
             raise self._not_found_error(request)
+        secret: SecretSource = found.secret()
         if found.record.adopted is not None:
-            return None
-        delivery = Delivery(
-            self._derived_tokens, found.record, found.secret(), restriction, known.projects
-        )
+            made = self._made.ready(found.record)
+            if made is None:
+                return None
+            found, secret = _with_end(found, made), made.secret
+        delivery = Delivery(self._derived_tokens, found.record, secret, restriction, known.projects)
         authorization = self._authorizer.try_authorize(request, delivery)
         if authorization is None:
             return None
@@ -258,10 +271,13 @@ class Fetch:
     async def describe(self, request: Request, _body: memoryview) -> Answer:
         """Return what is known of a credential; nothing in the answer can be used as one."""
         found = await self._find_after_opening(request, read_projects(request))
-        token = self._derived_tokens.read_token(await self._read_secret(found))
-        return success_answer(
-            request.number, None, **describe_entry(found, token, self._authorizer.file)
-        )
+        token = None
+        if found.vault.provider != COMMAND:
+            token = self._derived_tokens.read_token(await self._read_secret(found))
+        elif made := self._made.peek(found.record):  # a description runs no command
+            found, token = _with_end(found, made), self._derived_tokens.read_token(made.secret)
+        said = describe_entry(found, token, self._authorizer.file)
+        return success_answer(request.number, None, **said, **self._made.details(found.record))
 
     def _account(self, request: Request) -> list[StoredRecord]:
         places, beside, _ = lookup_target(request)
@@ -314,19 +330,24 @@ class Fetch:
     async def _find_with_secret(
         self, request: Request, projects: tuple[str, ...]
     ) -> tuple[StoredRecord, SecretSource]:
-        """Return the entry and its secret, read from its keyring if it is adopted.
+        """Return the entry and its secret, read from its keyring or made by its command.
 
-        The keyring is not read if the policy denies the record whatever would be handed out.
+        Neither is done if the policy denies the record whatever would be handed out.
         """
         found = await self._find_after_opening(request, projects)
         if found.record.adopted is None:
             return found, found.secret()
         self._authorizer.refuse_denied(request, found.record)
-        secret = await self._read_secret(found)
+        made = None
+        if found.vault.provider == COMMAND:
+            made = await self._made.read(found.record, attended=request.flag("attended"))
+            secret: SecretSource = made.secret
+        else:
+            secret = await self._read_secret(found)
         again = self._find(request, projects)
         if again is None or again.record.login != found.record.login:
             raise replaced_error()
-        return again, secret
+        return (again if made is None else _with_end(again, made)), secret
 
     async def _read_secret(self, found: StoredRecord) -> SecretSource:
         """Return the secret of an entry, read from its keyring if it is adopted."""
@@ -372,6 +393,11 @@ class Fetch:
         if derivation.limited:
             values["evidence"] = known.word or "asked"
         return success_answer(request.number, derived.secret, **values)
+
+
+def _with_end(found: StoredRecord, made: Made) -> StoredRecord:
+    """Return an entry with the end of what its command made."""
+    return found._replace(record=found.record._replace(expires=made.end))
 
 
 def _outgoing_grant(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tokenward_agent.store.derived_tokens import limits_of
 from tokenward_protocol.index_tokens import describe
+from tokenward_protocol.messages import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ OPENED_BY = {
 HANDED = f"{OPENED_BY['passphrase']}, or a process that can read it where the service manager does"
 """The same for a passphrase that is a credential of the service manager."""
 
+_RECIPE_BYTES = 512
 _ENTRY_BYTES = 240  # an upper bound of an entry's size without its names and its token
 _IN_SHORT = ("dialect", "location", "narrows", "confined", "visible", "expires", "projects")
 """The fields of a token in a list."""
@@ -54,8 +56,11 @@ def describe_record(record: Record, provider: str) -> dict[str, Value]:
         "created": record.created,
         "used": record.last_used,
         "expires": None if record.expires is None else record.expires.wall_end,
-        "adopted": record.adopted is not None,
+        "adopted": record.adopted is not None and provider != COMMAND,
         "sealed": record.never_shown,
+        "command": None,
+        "attended": None,
+        "until": None,
     }
 
 
@@ -104,10 +109,11 @@ def page_of_entries(
     after: int,
     seen: Callable[[StoredRecord], IndexToken | None] = lambda _found: None,
     policy: PolicyFile | None = None,
+    of_recipe: Callable[[Record], dict[str, Value]] = lambda _record: {},
 ) -> tuple[list[Value], int | None]:
     """Return the entries from number `after` on that fit into an answer, and the next number.
 
-    `seen` returns what is visible of an entry's token.
+    `seen` returns what is visible of an entry's token, `of_recipe` what is said of a recipe.
     """
     ordered = sorted(held, key=lambda found: found.record.key)
     entries: list[Value] = []
@@ -122,6 +128,9 @@ def page_of_entries(
         limits = limits_of(token)
         room -= sum(len(name) + 3 for name in limits or ())
         values = describe_record(record, found.vault.provider)
+        if values["provider"] == COMMAND:
+            values |= of_recipe(record)
+            room -= _RECIPE_BYTES
         if policy is not None:
             values["policy"] = [*policy.possible_decisions(record.service, record.username)]
         values["projects"] = None if limits is None else [*limits]

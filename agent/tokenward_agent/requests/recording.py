@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 RECORDED: Final = frozenset(
     {"fetch", "login", "logout", "lock", "unlock", "create", "passphrase", "restore", "stop"}
-    | {"share", "unshare", "clock", "grant", "run"}
+    | {"share", "unshare", "clock", "grant", "run", "refresh"}
 )
 """Operations that leave a line."""
 
-UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "consent"})
+UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "consent", "making"})
 """Codes of failed requests that are not decisions."""
 
 _OF_ANSWER: Final = frozenset(
@@ -112,7 +112,7 @@ def _facts_of(request: Request, answer: Answer) -> dict[str, object]:
     for key, value in values.items():
         if value and key in _OF_ANSWER:
             facts[key] = value
-    if request.op in {"login", "logout"} and names_service(request):
+    if request.op in {"login", "logout", "refresh"} and names_service(request):
         facts["service"] = stored_service(request)
         facts["username"] = request.text("username") or _only_removed(values.get("removed"))
     elif request.op == "passphrase":

@@ -196,7 +196,15 @@ class RelayShares:
         recorder = self._recorder(share.path)
         command = _command_of(peer)
         answers = RunAnswers(
-            fetches, self._authorizer, recorder, name, grants, command, request, _keep_nothing_open
+            fetches,
+            self._authorizer,
+            recorder,
+            name,
+            grants,
+            command,
+            request,
+            _keep_nothing_open,
+            self._vaults.clock.wall,
         )
         relay = self._starter.make_relay(answers, ended)
         silent = os.open(os.devnull, os.O_WRONLY)

@@ -133,7 +133,7 @@ class RunAnswers:
     """Answers the questions of one run's relay.
 
     `begun` is the request that began the run; `note_use` is called before each answer, as before
-    each request of a client.
+    each request of a client. `now` returns the wall time.
     """
 
     def __init__(
@@ -146,7 +146,9 @@ class RunAnswers:
         peer: Peer,
         begun: Request,
         note_use: Callable[[str], object],
+        now: Callable[[], int],
     ) -> None:
+        self._now = now
         self._fetch = fetch
         self._authorizer = authorizer
         self._recorder = recorder
@@ -199,7 +201,13 @@ class RunAnswers:
             self._decided[number] = now
             facts = {"decision": "done", "purpose": "install", **_facts_of(answer, grant)}
             self._recorder.record_run("grant", describe_peer(self._peer), self._with_name(facts))
-        return {"ok": True, "username": login.username}, answer.secret
+        more = self._seconds_left(answer)
+        return {"ok": True, "username": login.username, **more}, answer.secret
+
+    def _seconds_left(self, answer: Answer) -> Header:
+        """Return how long a relay may keep a credential that ends: until the second before."""
+        end = answer.values.get("expires")
+        return {"seconds": end - self._now() - 1} if isinstance(end, int) else {}
 
     async def _publish(
         self, question: Header, grant: RunGrant, opened: _Question

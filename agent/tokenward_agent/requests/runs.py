@@ -320,6 +320,7 @@ class RunRequests:
             command,
             request,
             self._note_use,
+            self._vaults.clock.wall,
         )
         relay = self._starter.make_relay(answers, lambda: self._end(name))
         folder = os.path.join(self._folder, name)
@@ -374,9 +375,9 @@ class RunRequests:
 
     def without_runs(self, fetch: FetchHandler) -> FetchHandler:
         """Return the fetches, without those of processes that the command of a run started."""
-        return _OutsideRuns(fetch, self._covers)
+        return _OutsideRuns(fetch, self.covers)
 
-    def _covers(self, peer: object) -> bool:
+    def covers(self, peer: object) -> bool:
         """Tell whether a peer is the command of a run, or was started by it."""
         if not self._commands or not isinstance(peer, Peer):
             return False

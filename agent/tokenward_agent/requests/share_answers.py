@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tokenward_agent.requests.authorization import Authorizer
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.grants import Grant
+    from tokenward_agent.store.made_secrets import Made, MadeSecrets
     from tokenward_agent.store.other_agents import OtherAgents
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.answer import Answer
@@ -79,6 +80,8 @@ class Share(NamedTuple):
             arguments["whole"] = True
         else:
             arguments |= self._attenuating_arguments(request, bound.seconds)
+        if request.flag("attended"):  # it waits for a command; no prompt comes of it
+            arguments["attended"] = True
         made = Request("fetch", request.number, "", arguments)
         made.peer = request.peer
         return made
@@ -117,6 +120,25 @@ class Share(NamedTuple):
 def share_ended_error() -> Failure:
     """Return the failure for a share that has ended."""
     return Failure("refused", "This share has ended.", "`auth share` on its host")
+
+
+class SharedMade:
+    """What recipes make, for a share: what their programs say stays on this host."""
+
+    def __init__(self, made: MadeSecrets) -> None:
+        self._made = made
+        self.ready, self.peek, self.details = made.ready, made.peek, made.details
+
+    async def read(self, record: Record, *, attended: bool) -> Made:
+        """Return what a recipe makes. Raise Failure."""
+        try:
+            return await self._made.read(record, attended=attended)
+        except Failure as failure:
+            if failure.code != "command":
+                raise
+        raise Failure(
+            "command", "The command of the shared credential failed.", "`auth refresh` on its host"
+        )
 
 
 class NoDetection:

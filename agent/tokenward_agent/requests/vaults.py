@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokenward_agent.store.creation import Creation
     from tokenward_agent.store.keyring_program import KeyringProgram
     from tokenward_agent.store.locking import Locking
+    from tokenward_agent.store.made_secrets import MadeSecrets
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.providers import ProviderChoice
     from tokenward_agent.store.restoring import Restoring
@@ -35,11 +36,12 @@ class VaultRequests:
         choice: ProviderChoice,
         program: KeyringProgram,
         adopted: AdoptedSecrets,
+        made: MadeSecrets,
         restoring: Restoring,
     ) -> None:
         self._vaults, self._opening, self._locking = vaults, opening, locking
         self._creation, self._choice, self._program = creation, choice, program
-        self._adopted, self._restoring = adopted, restoring
+        self._adopted, self._made, self._restoring = adopted, made, restoring
 
     async def prepare(self, request: Request, _body: memoryview) -> Answer:
         """Choose the provider for a new credential."""
@@ -78,6 +80,7 @@ class VaultRequests:
     async def lock(self, request: Request, _body: memoryview) -> Answer:
         """Wipe every key, until `unlock`."""
         self._adopted.forget()
+        self._made.forget()
         locked: list[Value] = [vault.provider for vault in await self._locking.lock()]
         return success_answer(request.number, locked=locked)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.closed_vaults import Tombstones, origin
 from tokenward_agent.store.lookup import Ambiguous, StoredRecord, choose
+from tokenward_agent.store.sealed_variables import seal_variables
 from tokenward_agent.store.vaults import VAULT_OF, Vaults
 from tokenward_agent.vault.record import LONGEST, AdoptedSource, Lifetime, Record
 from tokenward_agent.vault.vault import Vault
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenward_agent.store.lookup import Entry
+    from tokenward_agent.store.recipe_records import Pin
+    from tokenward_agent.store.sealed_variables import Variables
     from tokenward_agent.vault.record import Key, Limits
+    from tokenward_protocol.recipes import Recipe
 
 
 class Changes:
@@ -61,14 +65,15 @@ class Changes:
         vaults = self._vaults
         vault = vaults.each[VAULT_OF[provider]]
         async with vaults.changing:
+            vaults.recipes.require_own(service, username)
             self.require_open(provider)
             now = vaults.now()
             account = [
                 each for each in vaults.at(service, None) if each.record.username == username
             ]
-            entries = [vaults.entry(each) for each in account if each.vault is not vaults.memory]
+            entries = [vaults.entry(each) for each in account if isinstance(each.vault, Vault)]
             older = [each.found for each in entries if each.limits == limits]
-            minted = [each for each in account if each.vault is vaults.memory]
+            minted = [each for each in account if not isinstance(each.vault, Vault)]
             here = [each for each in entries if each.found.vault is vault]
             renamed = _tell_apart(here, limits)
             record = Record(
@@ -93,7 +98,7 @@ class Changes:
                 if isinstance(other, Vault) and other is not vault:
                     vaults.hide(other, [found.record])
                     await self._remove_hidden(other)
-            vaults.drop_from_memory(found.record for found in minted)
+            self._drop_others(minted)
             vaults.when_changed()
         replaced = (each.record for each in (*older, *minted))
         return max(replaced, key=lambda each: each.created, default=None)
@@ -152,10 +157,14 @@ class Changes:
         vaults = self._vaults
         async with vaults.changing:
             if service is None:
-                meant = vaults.all_records(provider)
+                meant = [
+                    each for each in vaults.all_records(provider) if not self._is_configured(each)
+                ]
             else:
                 here = vaults.at(service, provider)
                 meant = here if every or not here else self._select(here, service, username, limits)
+                for found in meant:
+                    vaults.recipes.require_own(found.record.service, found.record.username)
             shut = vaults.not_open(provider)
             if not meant or (every and shut):
                 raise vaults.not_found_error(
@@ -166,9 +175,60 @@ class Changes:
                 if records:
                     self._add_tombstones([each for each in meant if each.vault is vault])
                     await self._remove(vault, records)
-            vaults.drop_from_memory(each.record for each in meant if each.vault is vaults.memory)
+            self._drop_others(meant)
             vaults.when_changed()
         return meant
+
+    async def store_recipe(
+        self,
+        service: str,
+        username: str,
+        recipe: Recipe,
+        pin: Pin,
+        variables: Variables | None = None,
+    ) -> tuple[Record, Record | None]:
+        """Store a recipe; return its record, and the credential or recipe that it replaced.
+
+        The `variables` of its command are sealed in the open vault of their provider. Raise Failure.
+        """
+        vaults = self._vaults
+        async with vaults.changing:
+            vaults.recipes.require_own(service, username)
+            older = [each for each in vaults.at(service, None) if each.record.username == username]
+            sealed = None
+            if variables is not None:
+                self.require_open(variables.provider)
+                sealed = seal_variables(vaults.each, variables, service, username)
+            moments = (vaults.clock.wall(), *(each.record.created + 1 for each in older))
+            made: list[Record] = []
+            vaults.change_recipes(
+                lambda: made.append(
+                    vaults.recipes.add(service, username, max(moments), recipe, pin, sealed).record
+                )
+            )
+            self._add_tombstones([StoredRecord(each, vaults.recipes) for each in made])
+            for vault in vaults.each.values():
+                if records := [found.record for found in older if found.vault is vault]:
+                    self._add_tombstones([each for each in older if each.vault is vault])
+                    await self._remove(vault, records)
+            vaults.drop_from_memory(each.record for each in older if each.vault is vaults.memory)
+            vaults.when_changed()
+        return made[0], max(
+            (each.record for each in older), key=lambda each: each.created, default=None
+        )
+
+    def _drop_others(self, records: list[StoredRecord]) -> None:
+        """Forget the records that are in no vault."""
+        vaults = self._vaults
+        vaults.drop_from_memory(each.record for each in records if each.vault is vaults.memory)
+        recipes = [each.record for each in records if each.vault is vaults.recipes]
+        if recipes:
+            vaults.change_recipes(lambda: vaults.recipes.remove(recipes))
+
+    def _is_configured(self, found: StoredRecord) -> bool:
+        return found.vault is self._vaults.recipes and self._vaults.recipes.is_configured(
+            found.record
+        )
 
     def _add_tombstones(self, found: list[StoredRecord]) -> None:
         """Note these entries, so that a closed vault does not answer later with older ones."""

@@ -220,7 +220,7 @@ def _width(entry: Entry) -> float:
 
 
 class Holder(Protocol):
-    """What holds a record: a vault, the memory, or a run that brought it along."""
+    """What holds a record: a vault, the memory, the recipes, or a run that brought it along."""
 
     @property
     def provider(self) -> str:

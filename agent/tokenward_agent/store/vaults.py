@@ -1,9 +1,9 @@
 """The two vaults of a credentials directory as one: lookup, state, and the failures of a miss.
 
-A credential is in the vault of its provider (`subprocess` is another way into that of `keyring`).
-Service, user name and the projects that a token is visibly limited to are unique over both: the
-latest login wins. If the other vault was closed then, its older record is removed when it opens,
-before it answers.
+A credential is in the vault of its provider (`subprocess` is another way into that of `keyring`), or a
+recipe says which command makes it. Service, user name and the projects that a token is visibly
+limited to are unique over both vaults: the latest login wins. If the other vault was closed then,
+its older record is removed when it opens, before it answers.
 
 Expired records stop answering at once, and leave the disk with the next save. Their end is noted
 before a request can see it, so no clock brings them back. A miss is not reported as one while a
@@ -27,18 +27,20 @@ from tokenward_agent.store.lookup import (
     locked_meanwhile_error,
 )
 from tokenward_agent.store.memory_records import MemoryRecords
+from tokenward_agent.store.recipe_records import RecipeRecords
 from tokenward_agent.vault.errors import Damaged, VaultError
 from tokenward_agent.vault.record import Now
 from tokenward_agent.vault.sealing import KEY_SIZE
 from tokenward_agent.vault.storage import Storage
 from tokenward_agent.vault.vault import Vault
-from tokenward_protocol.messages import MEMORY
+from tokenward_protocol.messages import COMMAND, MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.clock import Clock
+    from tokenward_agent.store.recipe_records import Configured
     from tokenward_agent.vault.record import Key, Limits, Record
     from tokenward_agent.vault.vault import Change, Prepared
     from tokenward_protocol.packing import Value
@@ -50,9 +52,19 @@ _NEVER = 1 << 62
 
 
 class Vaults:
-    """Both vaults of `directory`, which need not exist yet; `state` is its state folder."""
+    """Both vaults of `directory`, which need not exist yet; `state` is its state folder.
 
-    def __init__(self, directory: str, state: str, arena: Arena, clock: Clock) -> None:
+    `configured` returns the recipes of config.toml.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        state: str,
+        arena: Arena,
+        clock: Clock,
+        configured: Callable[[], Configured] = lambda: (),
+    ) -> None:
         self.directory = directory
         self.clock = clock
         self.each = {
@@ -62,9 +74,11 @@ class Vaults:
             for provider in ("keyring", "disabled")
         }
         self.memory = MemoryRecords(arena)
+        self.recipes = RecipeRecords(state, configured, clock.wall)
         self.changing = asyncio.Lock()
         """Held from reading a vault until the result of the thread is adopted."""
         self._indexes = {provider: RecordIndex() for provider in (MEMORY, *self.each)}
+        self._indexes[COMMAND] = RecordIndex(self.recipes)
         self._stored = StoredOrigins(state)
         self._hidden: dict[str, dict[Key, int]] = {provider: {} for provider in self.each}
         self._first_end = Now(_NEVER, _NEVER, "")
@@ -112,8 +126,10 @@ class Vaults:
             for record in records
             if record in self._indexes[each.provider].at(record.service)
         ]
-        in_memory = [each for each in found if each.vault is self.memory]
-        return in_memory or found
+        for first in (self.memory, self.recipes):
+            if alone := [each for each in found if each.vault is first]:
+                return alone
+        return found
 
     def entry(self, found: StoredRecord) -> Entry:
         """Return an entry with its limits, which may open its secret."""
@@ -122,9 +138,11 @@ class Vaults:
             return Entry(found, record.projects)
         return Entry(found, None if record.adopted is not None else self.read_limits(found))
 
-    def _holders(self, provider: str | None) -> list[Vault | MemoryRecords]:
+    def _holders(self, provider: str | None) -> list[Vault | MemoryRecords | RecipeRecords]:
         """Return the holders of records that a request is about, by precedence."""
-        return [*self.of(provider)] if provider else [self.memory, *self.each.values()]
+        if provider:
+            return [*self.of(provider)]
+        return [self.memory, self.recipes, *self.each.values()]
 
     def at(self, service: str, provider: str | None) -> list[StoredRecord]:
         """Return the entries of exactly this service."""
@@ -253,6 +271,11 @@ class Vaults:
         self.memory.forget()
         self._indexes[MEMORY] = RecordIndex()
 
+    def change_recipes(self, change: Callable[[], None]) -> None:
+        """Change the stored recipes; raise what *change* raises."""
+        change()
+        self._indexes[COMMAND] = RecordIndex(self.recipes)
+
     def has_hidden(self, vault: Vault) -> bool:
         """Tell whether a vault has hidden records."""
         return bool(self._hidden[vault.provider])
@@ -260,7 +283,12 @@ class Vaults:
     # Lifetimes.
 
     def drop_expired(self) -> None:
-        """Stop expired records from answering, and have them removed from the disk."""
+        """Stop expired records from answering, and have them removed from the disk.
+
+        The recipes of config.toml are looked at as well.
+        """
+        if self.recipes.refresh():
+            self._indexes[COMMAND] = RecordIndex(self.recipes)
         if self.clock.wall() < self._first_end.wall and self.clock.boot() < self._first_end.boot:
             return
         now = self.now()

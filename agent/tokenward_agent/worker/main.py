@@ -1,7 +1,7 @@
 """The program of a worker: a short-lived process that reads one job and writes its answer.
 
 A worker does what is slow or outside the agent: it stretches a passphrase, asks the system keyring,
-runs a foreign ``keyring`` program, or shows a prompt. It is started as::
+runs a foreign ``keyring`` program or the command of a recipe, or shows a prompt. It is started as::
 
     python -I [-S] main.py DIRECTORY...
 
@@ -75,6 +75,10 @@ def work(header: Header, secret: bytes) -> tuple[Header, bytes]:
         from tokenward_agent.worker import program_jobs
 
         return program_jobs.work(job, header, secret)
+    if job == "command-run":
+        from tokenward_agent.worker import command_jobs
+
+        return command_jobs.work(header, secret)
     if job.startswith("consent-"):
         if sys.platform == "win32":
             raise JobError("no-screen", "No program for prompts exists on this system.")

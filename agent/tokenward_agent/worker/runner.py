@@ -52,7 +52,7 @@ _SOURCES: Final = dict.fromkeys(
 )
 """Where a worker without site finds its packages; each once, in this order."""
 
-AT_ONCE: Final = {"argon2id": 2, "keyring": 8, "program": 8, "consent": 16}
+AT_ONCE: Final = {"argon2id": 2, "keyring": 8, "program": 8, "command": 8, "consent": 16}
 """The most workers of a kind at a time; one key derivation takes 64 MiB."""
 
 _TURNS: Final[
@@ -65,6 +65,7 @@ _WITHOUT_SITE: Final = {"argon2id"}  # needs no plugins, and starts in half the 
 _ASKED: Final = {
     "keyring": "The system keyring",
     "program": "The `keyring` program",
+    "command": "The command that makes the credential",
     "consent": "The program that shows the prompt",
 }
 """What a job waits for, by its first word."""

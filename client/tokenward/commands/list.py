@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from time import time
 
-from tokenward.credentials.listing import advice_text, end_of, list_stored, uses_text
+from tokenward.credentials.listing import (
+    advice_text,
+    end_of,
+    list_stored,
+    recipe_text,
+    uses_text,
+)
 from tokenward.ui.formatting import ago_text, ahead_text, join_words, quote_words, timestamp
 from tokenward_protocol.urls import PAGES, display
 
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
 
 
 _HEADING = ("SERVICE", "USER NAME", "PROVIDER", "GOOD FOR", "STORED", "LAST USED", "EXPIRES")
-_TIMES = ("created", "used", "expires")
+_TIMES = ("created", "used", "expires", "until")
 
 
 def describe(parser: Parser, _command: str) -> None:
@@ -34,6 +40,9 @@ def run(_arguments: Namespace, session: Session) -> None:
         )
     elif entries:
         rows = [_HEADING, *(_row(entry, now) for entry in entries)]
+        if any(map(recipe_text, entries)):
+            made = ["FROM", *map(recipe_text, entries)]
+            rows = [(*row, word) for row, word in zip(rows, made, strict=True)]
         if any(_policy(entry) != "allow" for entry in entries):
             judged = ["POLICY", *map(_policy, entries)]
             rows = [(*row, word) for row, word in zip(rows, judged, strict=True)]

@@ -15,6 +15,7 @@ from tokenward.indexes import minted_tokens
 from tokenward.ui import argument_parser, secret_input
 from tokenward.ui.formatting import ahead_text, timestamp
 from tokenward.ui.secret_input import TOKEN_USER, GivenCredential
+from tokenward_protocol.recipes import FORMATS
 from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
@@ -48,6 +49,30 @@ def describe(parser: Parser, _command: str) -> None:
         "in CI: have pypi or testpypi mint a token, and keep it in memory only",
     )
     parser.add_flag("--check", "ask the index first; if it refuses, store nothing")
+    parser.add_argument(
+        "--command",
+        action="store_true",
+        dest="by_command",
+        help="store no secret, but the command that makes it: PROGRAM ARG...",
+    )
+    parser.add_option(
+        "--from", "MAKER", "such a command by name: gcloud, aws, az, pass:PATH ...", dest="source"
+    )
+    parser.add_option(
+        "--as",
+        "|".join(FORMATS),
+        "how PROGRAM prints it (default: auto)",
+        dest="form",
+        type=argument_parser.one_of(FORMATS),
+    )
+    parser.add_option(
+        "--pass-env",
+        "VARIABLE",
+        "PROGRAM gets it as it is now, sealed in a vault; may be repeated",
+        action="append",
+    )
+    parser.add_flag("--attended", "PROGRAM needs you: only `auth refresh` runs it")
+    parser.add_words()
     parser.examples(
         "auth login                                 ask for a token of PyPI",
         "auth login testpypi --token - < file       read the token from a file of one line",
@@ -57,6 +82,8 @@ def describe(parser: Parser, _command: str) -> None:
         "auth login pypi --token - --lifetime 8h    delete it after a working day",
         "auth login pypi --sealed                   use it, but never show it again",
         "auth login pypi --trusted-publishing       in CI, with nothing stored anywhere",
+        "auth login corp --from gcloud              gcloud makes it, whenever it is needed",
+        "auth login corp -u bob --command -- pass show corp   the first line that pass prints",
     )
 
 
@@ -73,6 +100,16 @@ def run(arguments: Namespace, session: Session) -> None:
         no_password=arguments.no_password,
     )
     session.agree_to(service, "Log in there?", "Nothing was stored.")
+    if arguments.by_command or arguments.source:
+        from tokenward.recipes import typed
+
+        typed.log_in(arguments, session, service, given)
+        return
+    if arguments.words or arguments.form or arguments.attended or arguments.pass_env:
+        raise CommandError(
+            "A program behind `--`, `--as`, `--pass-env` and `--attended` need `--command`.",
+            "`auth login SERVICE -u NAME --command -- PROGRAM ARG…`",
+        )
     if arguments.trusted_publishing:
         minted_tokens.mint_and_keep(arguments, session, service)
         return
@@ -171,6 +208,7 @@ def _store(
     """Store under each key of the service, and report each."""
     stored: list[dict[str, Any]] = []
     provider, projects = choice.provider, None
+    end: int | None = None
     for key in service.login_keys:
         header = store(
             session,
@@ -185,7 +223,7 @@ def _store(
         )
         provider, projects = str(header["provider"]), header.get("projects")
         stored.append({k: header[k] for k in ("service", "replaced", "kept")})
-    end = None if arguments.lifetime is None else int(time()) + arguments.lifetime
+        end = header.get("expires")  # an older agent does not send it
     if end is not None:
         session.terminal.say(f"It will be deleted {ahead_text(end, time() - 1)}.")
     session.write_json(

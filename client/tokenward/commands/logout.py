@@ -20,7 +20,7 @@ from tokenward.ui.formatting import (
     whose_text,
 )
 from tokenward.ui.secret_input import TOKEN_USER
-from tokenward_protocol.messages import MEMORY
+from tokenward_protocol.messages import COMMAND, MEMORY
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -92,6 +92,8 @@ def run(arguments: Namespace, session: Session) -> None:
     for entry in removed:
         entry["revoked"] = _is_minted(entry) and entry["service"] in burnt
     _say_aftermath(session, [entry for entry in removed if not _is_minted(entry)], could=True)
+    if any(entry["provider"] == COMMAND for entry in removed):
+        session.terminal.say("What the command made is forgotten here, and valid until its end.")
     session.write_json({"removed": removed, "count": count, "kept": []})
 
 
@@ -232,6 +234,7 @@ def _say_removed(session: Session, removed: list[Entry], count: int) -> None:
 
 def _say_aftermath(session: Session, valid: list[Entry], *, could: bool) -> None:
     """Say where removed credentials are valid still; `could`: `--revoke` was possible."""
+    valid = [entry for entry in valid if entry["provider"] != COMMAND]
     if not valid:
         return
     from tokenward.indexes.place import REVOCABLE, endpoint_of

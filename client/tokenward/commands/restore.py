@@ -17,6 +17,7 @@ from tokenward.files.reading import read
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import ago_text, count_of, join_words, timestamp
 from tokenward.ui.secret_input import read_stdin
+from tokenward_protocol.messages import COMMAND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def describe(parser: Parser, _command: str) -> None:
     parser.add_passphrase_file()
     parser.add_flag("--previous", "the previous generation, kept beside the vault")
     parser.add_provider("that provider's vault; for FILE, where to store")
-    parser.add_flag("--yes", "replace even a readable vault; never ask")
+    parser.add_flag(
+        "--yes", "replace even a readable vault; run the commands of an export; never ask"
+    )
     parser.examples(
         "auth restore backup.tokenward                          an export of `auth export`",
         "auth restore --previous                                repair the one damaged vault",
@@ -82,13 +85,18 @@ def _from_file(arguments: Namespace, session: Session) -> None:
     """Restore the credentials of an export."""
     from tokenward import backup
     from tokenward.credentials.bulk_store import DIFFERENT, FAILED, Takeover
+    from tokenward.recipes import restoring
 
     entries = _open_export(arguments, session)
     takeover = Takeover(session, arguments.keyring_provider, replace=arguments.replace)
     states: dict[str, int] = {}
     described: list[dict[str, Any]] = []
     for entry in entries:
-        outcome = backup.bring_back(takeover, entry, int(time()))
+        if entry.provider == COMMAND and entry.secret is not None:
+            names = (entry.service, entry.username, entry.secret)
+            outcome = restoring.bring_back(session, *names, yes=arguments.yes)
+        else:
+            outcome = backup.bring_back(takeover, entry, int(time()))
         states[outcome.state] = states.get(outcome.state, 0) + 1
         session.terminal.warn(outcome.message, outcome.hint)
         described.append(

@@ -61,7 +61,7 @@ def _to_json(header: dict[str, Any] | None, directory: str) -> dict[str, Any]:
     """Return the JSON object, with the same keys whether an agent runs or not."""
     keys = (
         *("pid", "version", "wire", "socket", "state", "locked", "vaults", "memory", "log"),
-        *("policy", "locks", "protections", "shares", "runs"),
+        *("policy", "locks", "protections", "shares", "runs", "commands"),
     )
     found = {key: None if header is None else header.get(key) for key in keys}
     if header is not None:
@@ -107,6 +107,7 @@ def status_lines(header: dict[str, Any], now: float) -> list[str]:
     if header.get("memory"):
         kept = count_of(header["memory"], "credential")
         lines.append(f"  in memory only: {kept}, until a lock or the agent's end")
+    lines += _commands(header.get("commands"))
     for vault in header["vaults"]:
         if vault["note"]:
             lines.append(f"  {vault['provider']}: {vault['note']}")
@@ -117,6 +118,16 @@ def status_lines(header: dict[str, Any], now: float) -> list[str]:
     lines += ["", "protections"]
     lines += [f"  {line}" for line in columns(list(header["protections"].items()) or [("none",)])]
     return lines
+
+
+def _commands(commands: dict[str, Any] | None) -> list[str]:
+    """Return the lines about credentials that commands make; an older agent has none."""
+    if commands is None or not (commands["recipes"] or commands["problem"]):
+        return []
+    if commands["problem"]:
+        return [f"  by a command: none, since {commands['problem']}"]
+    made, kept = count_of(commands["recipes"], "credential"), commands["kept"]
+    return [f"  by a command: {made}, {kept} of them in memory now"]
 
 
 def _log(log: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from tokenward.credentials.narrowing import Restriction, read_restriction
 from tokenward.errors import CommandError, exclude
 from tokenward.ui import formatting, secret_input
 from tokenward.ui.formatting import timestamp
+from tokenward_protocol.messages import COMMAND
 from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
@@ -144,7 +145,9 @@ def _check(
         {**names, "check": said.state, "message": said.message, "unproven": said.unproven}
     )
     if said.state == REFUSED:
-        raise CommandError(said.message, "`auth login` stores another one")
+        by_command = found.where[1] == COMMAND
+        helps = "`auth refresh` makes" if by_command else "`auth login` stores"
+        raise CommandError(said.message, f"{helps} another one")
     if not session.json:
         session.terminal.lines([said.message, *filter(None, [said.unproven])])
 

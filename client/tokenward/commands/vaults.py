@@ -95,6 +95,8 @@ def _unlock(provider: str | None, session: Session) -> None:
     if opened:
         already = " already" if set(opened) == was_open and not before["locked"] else ""
         session.terminal.say(f"Open{already}: {join_words(opened)}.")
+    elif before["locked"]:
+        session.terminal.say("Unlocked; there is no vault yet.")
     else:
         session.terminal.say("There is no vault yet.", "`auth login` makes one")
     session.write_json({"opened": opened, "closed": header["closed"]})

@@ -9,6 +9,8 @@ does all of this but storing. No outcome holds a secret.
 
 from __future__ import annotations
 
+from time import time
+
 from tokenward.credentials.listing import list_stored
 from tokenward.credentials.storing import (
     choose_provider,
@@ -19,7 +21,7 @@ from tokenward.credentials.storing import (
 )
 from tokenward.errors import CommandError
 from tokenward.light import Record
-from tokenward.ui.formatting import capitalise, credential_text
+from tokenward.ui.formatting import ahead_text, capitalise, credential_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class Takeover:
             for e in entries
             if e["sealed"]
         }
+        self._made = {(e["service"], e["username"]) for e in entries if e.get("command")}
         self._stored = {(e["service"], e["username"]) for e in entries}
 
     def place(self, key: str, typed: str, username: str) -> str:
@@ -120,7 +123,8 @@ class Takeover:
         entry = "" if body is None else entry_of(body)
         adopted = (key, username) in self.adopted and not entry
         sealed = (key, username, entry) in self._sealed
-        unseen = adopted or sealed
+        made = (key, username) in self._made
+        unseen = adopted or sealed or made
         present = None
         if not unseen:
             present = fetch_stored(self._session, key, username, self._flag, entry)
@@ -134,6 +138,7 @@ class Takeover:
         why = "is stored already, with another secret"
         if unseen:
             why = "is adopted from a keyring" if adopted else "is stored and sealed"
+            why = "is made by a command" if made else why
         return ImportOutcome(
             DIFFERENT,
             f"{capitalise(name)} {why}, so it stays as it is.",
@@ -157,9 +162,12 @@ class Takeover:
         )
         if header["kept"]:
             raise CommandError("It is an attenuated form of the stored token, which stays.")
+        if lifetime is None and (end := header.get("expires")) is not None:
+            self._session.terminal.say(f"It will be deleted {ahead_text(end, time() - 1)}.")
         entry = entry_of(body)
         if not entry:
             self.adopted.discard((key, username))
+        self._made.discard((key, username))
         self._sealed.discard((key, username, entry))
         if fetch_stored(self._session, key, username, None, entry) != body:
             raise CommandError(

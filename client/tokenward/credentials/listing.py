@@ -55,6 +55,7 @@ OLD_DAYS = 90
 """The age in seconds from which a token should be replaced."""
 
 _SHOWN = 3
+_FROM_WIDTH = 40  # columns of a command in a table
 
 
 def scope_text(token: dict[str, Any] | None) -> str:
@@ -81,6 +82,12 @@ def uses_text(entry: dict[str, Any]) -> str:
 def is_attenuated(entry: dict[str, Any]) -> bool:
     """Tell whether tools get tokens that are attenuated from a credential."""
     return entry["token"] is not None and bool(entry["token"]["narrows"])
+
+
+def recipe_text(entry: dict[str, Any]) -> str:
+    """Return the command that makes a credential, "" if it is stored; an older agent has none."""
+    text = str(entry.get("command") or "")
+    return text if len(text) <= _FROM_WIDTH else f"{text[: _FROM_WIDTH - 1]}…"
 
 
 def end_of(entry: dict[str, Any]) -> int | None:

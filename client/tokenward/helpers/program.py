@@ -146,7 +146,7 @@ def forget(
 ) -> bool:
     """Remove the credential of exactly this service; return False if it does not exist.
 
-    With `refused`, only a credential with this secret is removed. Behind a relay none is.
+    Of one that a command makes, only what it made is forgotten. With `refused`, only a credential with this secret is removed. Behind a relay none is.
     """
     if session.is_in_run:
         return False
@@ -160,7 +160,7 @@ def forget(
         if answer.body != refused.encode():
             return False
     try:
-        unlocking.ask(session, "logout", service=service.key, username=username)
+        unlocking.ask(session, "logout", service=service.key, username=username, refused=True)
     except (AgentError, AgentAbsent) as error:
         if not _is_miss(session, service, error):
             raise

@@ -30,7 +30,7 @@ from tokenward.indexes.web import Web, WebError
 from tokenward.settings.service_names import ANACONDA, GITLAB, JFROG
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import quote_words
-from tokenward_protocol.messages import MEMORY
+from tokenward_protocol.messages import COMMAND, MEMORY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,7 +194,9 @@ def all_targets(
     return [
         _target(entry)
         for entry in entries
-        if (keys is None or entry["service"] in keys) and provider in {None, entry["provider"]}
+        if (keys is None or entry["service"] in keys)
+        and provider in {None, entry["provider"]}
+        and entry["provider"] != COMMAND  # what a command makes ends by itself
     ]
 
 

@@ -139,6 +139,14 @@ def is_listed(directory: str, service: str) -> bool | None:
     return here is None or not hashes.isdisjoint(origins)
 
 
+def may_have_recipes(directory: str) -> bool:
+    """Return whether commands may make credentials for a directory: then no vault is needed."""
+    path = _xdg(
+        "XDG_STATE_HOME", ".local/state", f"tokenward/{directory_tag(directory)}/recipes.toml"
+    )
+    return os.path.lexists(path) or b"command" in read_start(config_file())
+
+
 def _origin(service: str) -> str | None:
     """Return scheme, host and port as the agent spells them; None if that needs all its rules."""
     scheme, mark, rest = service.partition("://")

@@ -21,6 +21,7 @@ from tokenward.keyring_program.agent_client import (
     fetch,
     is_first_time,
     is_listed,
+    may_have_recipes,
     recorded_address,
     say,
     screen,
@@ -42,6 +43,9 @@ WRITE_SECONDS = 30.0
 
 CONSENT_SECONDS = 75.0
 """Seconds that a read may take if the user has to approve, for which the agent gives a minute."""
+
+_WAITING = {"consent", "making"}
+"""Codes after which the agent is asked again, and waited for: the user approves, a command runs."""
 
 NOTHING = {"not-found", "no-vault", "bad-request", "too-large"}
 """The codes of answers that mean: no such credential."""
@@ -168,7 +172,8 @@ def _ask_agent(service: str, username: str | None) -> tuple[str, str] | None:
         if elsewhere and elsewhere != socket:
             return _ask_at(elsewhere, asked)
         vaults = [f"{directory}/{name}.vault" for name in ("keyring", "disabled")]
-        if directory and not any(map(os.path.lexists, vaults)):
+        stored = any(map(os.path.lexists, vaults)) or not directory
+        if not stored and not may_have_recipes(directory or ""):
             return None  # nothing was ever stored, so there is no reason to start an agent
         raise
 
@@ -177,7 +182,7 @@ def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str]
     """Ask the agent at a socket. Raises Unavailable, _AgentAbsent if it is not the intended one."""
     try:
         header, body = fetch(socket, asked, READ_SECONDS)
-        if header.get("code") == "consent":
+        if header.get("code") in _WAITING:
             header, body = fetch(socket, {**asked, **screen()}, CONSENT_SECONDS)
         if header["ok"]:
             return header["username"], body.decode()
@@ -200,7 +205,7 @@ def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str]
 
 def _unavailable_error(answer: dict[str, Any], said: str) -> Unavailable:
     """Return what to raise for such an answer: some of them tell the user."""
-    tells = answer["code"] in {"locked", "vault"} or answer.get("why") in _TOLD
+    tells = answer["code"] in {"locked", "vault", "command"} or answer.get("why") in _TOLD
     return Unavailable(said if tells else "", stored=answer.get("stored") is not False)
 
 
@@ -273,7 +278,7 @@ def relay(
     except (OSError, ValueError, subprocess.SubprocessError):
         answer = {"code": "absent"}
         answer["message"] = "tokenward does not answer (`auth doctor` may say why)."
-    if answer.get("code") == "consent" and op == "get" and seconds is None:
+    if answer.get("code") in _WAITING and op == "get" and seconds is None:
         return relay(op, service, username, seconds=CONSENT_SECONDS)
     if "code" in answer:
         stored = answer.get("stored")

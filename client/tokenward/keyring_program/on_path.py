@@ -26,7 +26,7 @@ def find_program(environ: Mapping[str, str], cwd: str) -> tuple[str | None, list
         path = f"{folder}/keyring"
         if not folder.startswith("/") or not os.path.isfile(path) or not os.access(path, os.X_OK):
             continue
-        problem = _objection(folder, path, _checkout(environ, cwd))
+        problem = objection(path, environ, cwd)
         if problem is None:
             return path, refused
         refused.append(f"{path} {problem}")
@@ -46,8 +46,9 @@ def _checkout(environ: Mapping[str, str], cwd: str) -> str:
     return "/" if f"{home}/".startswith(f"{here}/") else here
 
 
-def _objection(folder: str, path: str, here: str) -> str | None:
-    """Return why a program is not the user's own, as the end of a sentence."""
+def objection(path: str, environ: Mapping[str, str], cwd: str) -> str | None:
+    """Return why a program is not the user's own, as the end of a sentence; None if it is."""
+    folder, here = os.path.dirname(path), _checkout(environ, cwd)
     for place in (folder, os.path.realpath(folder), os.path.realpath(path)):
         if here != "/" and f"{place}/".startswith(f"{here}/"):
             return "lies in the working directory"

@@ -16,6 +16,7 @@
     kind = "gitlab"                     # anaconda, azure, devpi, gitlab or jfrog
     also-read = ["/files/"]             # more paths that a run may read
     pass = ["/api/search/"]             # paths that a run may use without the credential
+    command = ["/usr/bin/pass", "show", "index"]  # makes the credential; as, lifetime, timeout, attended
 
     [[policy]]                          # rules of what is handed out, for the agent
     decide = "ask"
@@ -30,7 +31,7 @@ from tokenward.errors import CommandError
 from tokenward.files.reading import parse_toml, read
 from tokenward.light import Record
 from tokenward.settings.service_names import KINDS, Definition, env_form
-from tokenward_protocol.messages import PROVIDERS
+from tokenward_protocol.messages import COMMAND, PROVIDERS
 from tokenward_protocol.urls import FIXED, is_name
 
 TYPE_CHECKING = False
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 _FIXED = {env_form(name) for name in FIXED}
 _LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-idle")
 _OF_THE_AGENT = ("pinentry", "keyring-program", "policy", "ca", "proxy", *_LOCKS)
-_OF_A_SERVICE = ("url", "publish-url", "username", "kind", "also-read", "pass")
+OF_A_RECIPE = ("command", "as", "lifetime", "timeout", "attended")
+_OF_A_SERVICE = ("url", "publish-url", "username", "kind", "also-read", "pass", *OF_A_RECIPE)
 _OF_COMMANDS = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", "exec")
 _KNOWN = (*_OF_COMMANDS, *_OF_THE_AGENT)
 
@@ -120,7 +122,25 @@ def _definition(name: str, table: Any, path: str) -> Definition:
             f"it is one of {', '.join(KINDS)}",
         )
     username = _text(table, "username", where, path)
+    _judge_recipe(table, where, path)
     return Definition(name, url or publish_url or "", path, publish_url, username, kind)
+
+
+def _judge_recipe(table: dict[str, Any], where: str, path: str) -> None:
+    """Judge the keys of a recipe, which the agent reads. Raises CommandError."""
+    if not any(key in table for key in OF_A_RECIPE):
+        return
+    from tokenward_protocol.recipes import RecipeError, read_recipe
+
+    if COMMAND not in table or "username" not in table:
+        raise CommandError(
+            f"`{where.rstrip('.')}` in {path} has a recipe without `command` or `username`.",
+            "a command makes the credential of one user name",
+        )
+    try:
+        read_recipe(table)
+    except RecipeError as wrong:
+        raise CommandError(f"`{where}{wrong.key}` in {path} {wrong}.") from None
 
 
 def _only(table: dict[str, Any], known: tuple[str, ...], where: str, path: str) -> None:

@@ -111,6 +111,11 @@ class Parser(argparse.ArgumentParser):
         shown = "[--] CMD [ARG]..."
         self.add_positional("program", shown, what, nargs=argparse.REMAINDER, metavar="CMD")
 
+    def add_words(self) -> None:
+        """Add a program with its arguments behind `--`, the attribute `words`."""
+        self.usage = f"{self.usage} [-- PROGRAM [ARG]...]"
+        self.set_defaults(words=[])
+
     def add_width(self) -> None:
         """Add `--project` and `--ttl`, which ask for an attenuated token."""
         self.add_option(
@@ -148,6 +153,11 @@ class Parser(argparse.ArgumentParser):
 
     def read(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parse. Raises CommandError, or HelpShown for help and version."""
+        words: Sequence[str] = []
+        if self.get_default("words") is not None and "--" in argv:
+            at = list(argv).index("--")
+            argv, words = argv[:at], argv[at + 1 :]
+            self.set_defaults(words=list(words))
         arguments, extra = self.parse_known_args(argv)
         for word in extra:
             if word.startswith("--") and word != "--":

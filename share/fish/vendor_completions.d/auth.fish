@@ -13,7 +13,7 @@ function __auth_line
             switch $words[1]
                 case --
                     set ended yes
-                case --at --color --format --host --index --keyring-provider --lifetime --passphrase-file --password --project --protocol --service --since --token --ttl --tunnel --uid --username -t -u
+                case --as --at --color --format --from --host --index --keyring-provider --lifetime --pass-env --passphrase-file --password --project --protocol --service --since --token --ttl --tunnel --uid --username -t -u
                     set -q words[2]; or break # its value is what is typed
                     set -a flags $words[1]
                     set -e words[1]
@@ -62,6 +62,7 @@ complete -c auth -n '__auth_is ""' -a logout -d 'remove a stored credential'
 complete -c auth -n '__auth_is ""' -a token -d 'print a stored secret'
 complete -c auth -n '__auth_is ""' -a exec -d 'run a command with the credentials in its environment'
 complete -c auth -n '__auth_is ""' -a share -d 'hand out one credential to a container, a job or another host'
+complete -c auth -n '__auth_is ""' -a refresh -d 'run the command that makes a credential, with your terminal'
 complete -c auth -n '__auth_is ""' -a list -d 'show what is stored, without secrets'
 complete -c auth -n '__auth_is ""' -a import -d 'take over the credentials of other tools'
 complete -c auth -n '__auth_is ""' -a export -d 'write every credential into an encrypted file'
@@ -103,6 +104,11 @@ complete -c auth -n '__auth_is "login"; and __auth_lacks --adopt' -l adopt -d 'l
 complete -c auth -n '__auth_is "login"; and __auth_lacks --sealed' -l sealed -d 'never show it again: attenuated tokens of it are handed out, or a relay alone uses it'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --trusted-publishing' -l trusted-publishing -d 'in CI: have pypi or testpypi mint a token, and keep it in memory only'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --check' -l check -d 'ask the index first; if it refuses, store nothing'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --command' -l command -d 'store no secret, but the command that makes it: PROGRAM ARG...'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --from' -l from -x -a 'gcloud aws az pass: op: bw: vault:' -d 'such a command by name: gcloud, aws, az, pass:PATH ...'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --as' -l as -x -a 'auto text json git' -d 'how PROGRAM prints it (default: auto)'
+complete -c auth -n '__auth_is "login"' -l pass-env -x -d 'PROGRAM gets it as it is now, sealed in a vault; may be repeated'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --attended' -l attended -d 'PROGRAM needs you: only `auth refresh` runs it'
 complete -c auth -n '__auth_is "login"; and __auth_lacks argument' -a 'pypi testpypi'
 complete -c auth -n '__auth_is "logout"; and __auth_lacks -u --username' -s u -l username -x -d 'whose credential; needed if several are stored for the index'
 complete -c auth -n '__auth_is "logout"; and __auth_lacks --no-username' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
@@ -141,6 +147,9 @@ complete -c auth -n '__auth_is "share"; and __auth_lacks --read-only' -l read-on
 complete -c auth -n '__auth_is "share"' -l tunnel -x -d 'with --relay: also lend a way to this public HOST or HOST:PORT; may be repeated'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --near-end' -l near-end -d 'print the other side of `--relay` as one file, for Python 3.9 or later'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --stop' -l stop -d 'end the share at the PATH of `--at`, or all shares'
+complete -c auth -n '__auth_is "refresh"; and __auth_lacks -u --username' -s u -l username -x -d 'the user name; needed if several are stored'
+complete -c auth -n '__auth_is "refresh"; and __auth_lacks --no-username' -l no-username -d 'the user name is empty, for an index that takes a token as the password'
+complete -c auth -n '__auth_is "refresh"; and __auth_lacks argument' -a 'pypi testpypi'
 complete -c auth -n '__auth_is "import"; and __auth_lacks --dry-run' -l dry-run -d 'show what would be done, and do nothing'
 complete -c auth -n '__auth_is "import"; and __auth_lacks --remove' -l remove -d 'delete each secret from its source once it is stored and read back'
 complete -c auth -n '__auth_is "import"; and __auth_lacks --replace' -l replace -d 'replace a stored secret that differs'
@@ -156,7 +165,7 @@ complete -c auth -n '__auth_is "restore"; and __auth_lacks --replace' -l replace
 complete -c auth -n '__auth_is "restore"; and __auth_lacks --passphrase-file' -l passphrase-file -r -F -d 'a private file with the export\'s passphrase (default: ask for it)'
 complete -c auth -n '__auth_is "restore"; and __auth_lacks --previous' -l previous -d 'the previous generation, kept beside the vault'
 complete -c auth -n '__auth_is "restore"; and __auth_lacks --keyring-provider' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'that provider\'s vault; for FILE, where to store'
-complete -c auth -n '__auth_is "restore"; and __auth_lacks --yes' -l yes -d 'replace even a readable vault; never ask'
+complete -c auth -n '__auth_is "restore"; and __auth_lacks --yes' -l yes -d 'replace even a readable vault; run the commands of an export; never ask'
 complete -c auth -n '__auth_is "restore"; and __auth_lacks argument' -F
 complete -c auth -n '__auth_is "log"; and __auth_lacks --since' -l since -x -d 'from this time on: 8h, 7d, 2026-01-31 or 2026-01-31T12:00'
 complete -c auth -n '__auth_is "log"; and __auth_lacks --service' -l service -x -a 'pypi testpypi' -d 'only lines about this service'

@@ -75,6 +75,7 @@ class Engine:
             assembly.choice,
             assembly.adopted,
         )
+        self.made = assembly.made
         self.derived_tokens = assembly.derived_tokens
         self.dispatch = assembly.dispatch
         self.log, self.audit_anchoring = assembly.log, assembly.audit_anchoring

@@ -1,0 +1,433 @@
+"""What the commands of recipes made: run when it is needed, kept in memory until its end.
+
+- A credential is kept sealed under a key of this process, in no file, and forgotten at each lock,
+  logout and login. It is kept until its end: what its output and the token itself say; else the
+  recipe; else what the host is known for; else `USUAL_KEPT` seconds; 12 hours at most.
+- It is handed out while more than `RESERVE` seconds of it are left, since a relay or an upload uses it
+  a while longer. A use after four fifths of its life starts the next run, and gets what is there.
+- A recipe has one run at a time, and all who need it wait for that one. What a run made goes to those
+  who waited, however short it lives.
+- After a failed run the next one waits 10 seconds, then 20, up to 5 minutes; meanwhile requests get
+  the same failure, or the former credential while more than `LAST` seconds of it are left.
+- A command that needs the user (`always`) is run by `auth refresh` alone, at the user's terminal.
+
+The program is judged before each run: its owner and mode are those of the login, and only root and the
+user may change it and the folders above it. While the agent is locked nothing is run or handed out.
+The log has a line for each run, without any argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tokenward_agent.failure import Failure
+from tokenward_agent.store.keyring_program import program_objection
+from tokenward_agent.store.lookup import locked_meanwhile_error
+from tokenward_agent.store.memory_records import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
+from tokenward_agent.store.recipe_records import Pin
+from tokenward_agent.store.sealed_variables import open_variables, size_of
+from tokenward_agent.vault.record import Lifetime, Record
+from tokenward_agent.vault.sealing import context
+from tokenward_agent.worker.runner import WorkerError, run_job
+from tokenward_os.files import uid
+from tokenward_protocol.admission import Expired, NotAdmitted
+from tokenward_protocol.command_output import MAX_OUTPUT
+from tokenward_protocol.recipes import ALWAYS, MOST_KEPT, NEVER, Recipe
+from tokenward_protocol.token_ends import usual_seconds
+from tokenward_protocol.urls import display
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Protocol
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.store.memory_records import ProcessKey
+    from tokenward_agent.store.recipe_records import RecipeEntry, RecipeRecords
+    from tokenward_agent.vault.record import Login, Now
+    from tokenward_agent.vault.vault import Vault
+    from tokenward_protocol.admission import Admission
+    from tokenward_protocol.packing import Value
+
+    class RecordRun(Protocol):
+        """Writes a line of the log about a run."""
+
+        def __call__(self, record: Record, facts: Mapping[str, object], /) -> object:
+            """Write it."""
+            ...
+
+
+RESERVE: Final = 60
+LAST: Final = 30
+"""Seconds before its end until which a credential is handed out: usually, and after a failed run."""
+
+_SHORTEST_REST: Final = 10
+_LONGEST_REST: Final = 300
+_SHOWN: Final = 100  # characters of a command in a list
+
+
+class Made(NamedTuple):
+    """A credential that a command made; it is kept until `kept`, and handed out with `end`.
+
+    `renewed` is when the next run may begin, by the boot clock. `end` is None if nothing says it.
+    `attended`: only the user's command could make another one.
+    """
+
+    secret: KeptSecret
+    kept: Lifetime
+    renewed: int
+    end: Lifetime | None
+    attended: bool
+
+    def __repr__(self) -> str:
+        return "<Made>"
+
+
+class _Rest(NamedTuple):
+    """Why a recipe rests, after so many failures, and until when by the boot clock."""
+
+    failure: Failure
+    failures: int
+    until: int
+
+
+class MadeSecrets:
+    """Runs the recipes of one agent and keeps what they made.
+
+    `admit` judges a secret that is to be handed out; `is_locked` tells whether the agent is locked.
+    """
+
+    def __init__(
+        self,
+        arena: Arena,
+        key: ProcessKey,
+        recipes: RecipeRecords,
+        now: Callable[[], Now],
+        vaults: Mapping[str, Vault],
+        admit: Callable[[str, str, memoryview, int], Admission],
+        is_locked: Callable[[], bool],
+        record_run: RecordRun,
+    ) -> None:
+        self._arena, self._key, self._recipes, self._now = arena, key, recipes, now
+        self._vaults = vaults
+        self._admit, self._is_locked, self._record_run = admit, is_locked, record_run
+        self._kept: dict[Login, Made] = {}
+        self._running: dict[Login, asyncio.Task[Made]] = {}
+        self._resting: dict[Login, _Rest] = {}
+        self._forgotten = 0
+        recipes.when_used = self._renew_if_due
+
+    def forget(self) -> None:
+        """Forget all that was made, and discard what is being made."""
+        self._forgotten += 1
+        self._key.forget()
+        for held in (self._kept, self._running, self._resting):
+            held.clear()
+
+    def drop(self, record: Record) -> None:
+        """Forget what was made for a record, and its failures."""
+        for held in (self._kept, self._running, self._resting):
+            held.pop(record.login, None)
+
+    def peek(self, record: Record) -> Made | None:
+        """Return what is kept for a record, however little of it is left."""
+        made = self._kept.get(record.login)
+        return made if made is not None and self._remaining_seconds(made) > 0 else None
+
+    def ready(self, record: Record) -> Made | None:
+        """Return what may be handed out without a run, None if the command has to run first."""
+        made = self._kept.get(record.login)
+        return made if made is not None and self._remaining_seconds(made) > RESERVE else None
+
+    async def read(self, record: Record, *, attended: bool) -> Made:
+        """Return what the recipe of a record makes; if `attended`, wait for its run.
+
+        Raise Failure: `making` if a run is needed and the caller does not wait; `command` and
+        `not-found` if it failed; `locked`.
+        """
+        if self._is_locked():
+            raise Failure("locked", "The agent is locked.", "`auth unlock`", vaults=[], stored=True)
+        if (made := self.ready(record)) is not None:
+            return made
+        try:
+            running = self._running.get(record.login) or self._begin(record)
+            if not attended:
+                raise Failure(
+                    "making",
+                    f"The credential for {display(record.service)} is being made by a command.",
+                    "ask with `attended`, and wait",
+                )
+            return await asyncio.shield(running)
+        except Failure as failure:
+            made = self.peek(record)
+            if failure.code == "making" or made is None or self._remaining_seconds(made) <= LAST:
+                raise
+            return made
+
+    def prepare(self, record: Record) -> RecipeEntry:
+        """Return the recipe of a record for a run elsewhere, which `keep` ends. Raise Failure."""
+        entry = self._entry(record)
+        self._require_runnable(entry)
+        return entry
+
+    def keep(self, record: Record, secret: memoryview, end: int | None) -> Made:
+        """Keep what a run elsewhere made; `end` is in seconds since 1970. Raise Failure."""
+        made = self.seal(record, self._entry(record).recipe, secret, end)
+        self.drop(record)
+        self.adopt(record, made)
+        return made
+
+    async def make_first(
+        self, record: Record, recipe: Recipe, variables: memoryview | None
+    ) -> Made:
+        """Run a recipe that is not stored yet, and return what it made. Raise Failure."""
+        return await self._run(record, recipe, variables, self._forgotten)
+
+    def adopt(self, record: Record, made: Made) -> None:
+        """Keep what was made for a record that is stored now, and nothing of recipes that are not."""
+        stored = {each.login for each in self._recipes}
+        self._kept = {login: each for login, each in self._kept.items() if login in stored}
+        self._kept[record.login] = made
+
+    def overview(self, record: Record) -> dict[str, Value]:
+        """Return what a list says of a recipe: its command, and until when its credential is kept."""
+        entry, made = self._recipes.entry_of(record), self.peek(record)
+        if entry is None:
+            return {}
+        text = shlex.join((os.path.basename(entry.recipe.command[0]), *entry.recipe.command[1:]))
+        return {
+            "command": text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…",
+            "attended": entry.recipe.attended,
+            "until": None if made is None else made.kept.wall_end,
+            "expires": None if made is None or made.end is None else made.end.wall_end,
+        }
+
+    def details(self, record: Record) -> dict[str, Value]:
+        """Return the recipe of a record as a table, {} if it has none."""
+        entry = self._recipes.entry_of(record)
+        return {} if entry is None else {"recipe": entry.recipe.as_table()}
+
+    @property
+    def has_attended(self) -> bool:
+        """Whether something is kept that only the user can have made anew."""
+        return any(
+            made.attended and self._remaining_seconds(made) > 0 for made in self._kept.values()
+        )
+
+    def status(self) -> dict[str, Value]:
+        """Return how many recipes there are and how much is kept, and what is wrong with their file."""
+        wrong = self._recipes.problem
+        return {
+            "recipes": len([*self._recipes]),
+            "kept": sum(self._remaining_seconds(made) > 0 for made in self._kept.values()),
+            "problem": f"{self._recipes.path} {wrong}." if wrong else None,
+        }
+
+    def _remaining_seconds(self, made: Made) -> int:
+        return made.kept.remaining_seconds(self._now(), 0)
+
+    def _entry(self, record: Record) -> RecipeEntry:
+        entry = self._recipes.entry_of(record)
+        if entry is None:
+            raise Failure("busy", "The recipe was replaced meanwhile.", "try again")
+        return entry
+
+    def _renew_if_due(self, record: Record) -> None:
+        """Begin the next run if most of a credential's life is over; a failure is not reported here."""
+        made = self._kept.get(record.login)
+        if made is None or self._now().boot < made.renewed or record.login in self._running:
+            return
+        try:
+            self._begin(record)
+        except Failure:
+            return
+
+    def _begin(self, record: Record) -> asyncio.Task[Made]:
+        """Begin a run. Raise Failure if the recipe rests, needs the user, or must not run."""
+        entry, login = self._entry(record), record.login
+        if entry.recipe.attended == ALWAYS:
+            raise Failure(
+                "command",
+                f"The command for {display(record.service)} needs you, and what it made is over.",
+                _refresh_hint(record),
+            )
+        rest = self._resting.get(login)
+        if rest is not None and self._now().boot < rest.until:
+            raise rest.failure
+        self._require_runnable(entry)
+        task = asyncio.get_running_loop().create_task(self._run_and_keep(entry, self._forgotten))
+        task.add_done_callback(_retrieve)  # the requests that waited may be gone
+        self._running[login] = task
+        return task
+
+    async def _run_and_keep(self, entry: RecipeEntry, forgotten: int) -> Made:
+        record, login = entry.record, entry.record.login
+        try:
+            made = await self._run_entry(entry, forgotten)
+        except Failure as failure:
+            if self._running.get(login) is asyncio.current_task() and failure.code != "locked":
+                self._rest(login, failure)
+            raise
+        finally:
+            wanted = self._running.get(login) is asyncio.current_task()
+            if wanted:
+                del self._running[login]
+        if not wanted:
+            raise Failure("busy", "The credential was replaced meanwhile.", "try again")
+        self._resting.pop(login, None)
+        self.adopt(record, made)
+        return made
+
+    def _rest(self, login: Login, failure: Failure) -> None:
+        before = self._resting.get(login)
+        failures = 1 if before is None else before.failures + 1
+        seconds = min(_SHORTEST_REST * 2 ** (failures - 1), _LONGEST_REST)
+        self._resting[login] = _Rest(failure, failures, self._now().boot + seconds)
+
+    async def _run_entry(self, entry: RecipeEntry, forgotten: int) -> Made:
+        """Run a command with its variables. Raise Failure."""
+        held = entry.variables
+        if held is None:
+            return await self._run(entry.record, entry.recipe, None, forgotten)
+        block = self._arena.allocate(size_of(held))
+        try:
+            open_variables(self._vaults, held, entry.record, block)
+            return await self._run(entry.record, entry.recipe, block, forgotten)
+        finally:
+            self._arena.release(block)
+
+    async def _run(
+        self, record: Record, recipe: Recipe, variables: memoryview | None, forgotten: int
+    ) -> Made:
+        """Run a command and seal what it made. Raise Failure."""
+        block = self._arena.allocate(MAX_OUTPUT)
+        try:
+            try:
+                answer = await run_job(
+                    self._arena,
+                    "command-run",
+                    {
+                        "command": [*recipe.command],
+                        "as": recipe.format,
+                        "now": self._now().wall,
+                    },
+                    variables,
+                    block,
+                    recipe.timeout,
+                    {},
+                )
+            except WorkerError as error:
+                raise _failure_of(error, record, recipe) from None
+            if forgotten != self._forgotten:
+                raise locked_meanwhile_error()
+            secret = block[: answer["size"]]
+            try:
+                made = self.seal(record, recipe, secret, answer["end"])
+            finally:
+                secret.release()
+        except Failure as failure:
+            self._record_run(record, {"decision": "failed", "code": failure.code})
+            raise
+        finally:
+            self._arena.release(block)
+        end = made.end
+        self._record_run(
+            record, {"decision": "done", "expires": None if end is None else end.wall_end}
+        )
+        return made
+
+    def seal(self, record: Record, recipe: Recipe, secret: memoryview, end: int | None) -> Made:
+        """Judge what a command made, and seal it. Raise Failure."""
+        now, service, username = self._now(), record.service, record.username
+        try:
+            admission = self._admit(service, username, secret, now.wall)
+        except Expired:
+            admission = None
+        except NotAdmitted as no:
+            raise Failure("command", str(no), _refresh_hint(record)) from None
+        said = [each for each in (end, admission and admission.end) if each is not None]
+        if admission is None or (said and min(said) <= now.wall):
+            raise Failure(
+                "command",
+                f"The command for {display(service)} made a token whose end is over by the clock"
+                " of this machine.",
+                _refresh_hint(record),
+            )
+        known = min(said) - now.wall if said else recipe.kept or usual_seconds(service, username)
+        seconds = min(known or recipe.usual_seconds, recipe.kept or MOST_KEPT, MOST_KEPT)
+        part = secret[admission.start : admission.stop]
+        try:
+            sealed = self._key.seal(part, context(b"tokenward made", *record.key))
+        finally:
+            part.release()
+        return Made(
+            sealed,
+            Lifetime.beginning(now, seconds),
+            now.boot + seconds * 4 // 5,
+            None if known is None else Lifetime.beginning(now, known),
+            recipe.attended == ALWAYS,
+        )
+
+    def _require_runnable(self, entry: RecipeEntry) -> None:
+        require_runnable(entry.record.service, entry.recipe, entry.pin)
+
+
+def require_runnable(service: str, recipe: Recipe, pin: Pin | None) -> None:
+    """Raise Failure unless the program of a recipe is still the one that the user chose."""
+    program = recipe.command[0]
+    problem = program_objection(program, uid()) or _project_objection(program)
+    if problem is None and pin is not None and pin_of(program) != pin:
+        problem = "has another owner or mode than at the login"
+    if problem is not None:
+        raise Failure(
+            "command",
+            f"The program {program}, which makes the credential for {display(service)}, is not run:"
+            f" it {problem}.",
+            "`auth login` with `--command` again chooses it",
+        )
+
+
+def pin_of(program: str) -> Pin:
+    """Return what a program is recognised by. Raise Failure."""
+    try:
+        found = os.stat(program)
+    except OSError as error:
+        raise Failure("command", f"{program} cannot be examined: {error.strerror}.") from None
+    return Pin(found.st_uid, found.st_mode)
+
+
+_PROJECT: Final = (".git", ".hg", "pyproject.toml", "setup.py", "package.json")
+"""What the folder of a project has: a checkout must not choose which program runs."""
+
+
+def _project_objection(program: str) -> str | None:
+    """Return why a program is a project's, or None; a home may be under version control itself."""
+    folder, home = os.path.dirname(os.path.normpath(program)), os.path.expanduser("~")
+    while folder not in {"/", home}:
+        if any(os.path.lexists(os.path.join(folder, name)) for name in _PROJECT):
+            return f"lies in the project {folder}"
+        folder = os.path.dirname(folder)
+    return None
+
+
+def _failure_of(error: WorkerError, record: Record, recipe: Recipe) -> Failure:
+    """Return the failure of a run, with the command that helps."""
+    if error.code == "timeout":
+        program = os.path.basename(recipe.command[0])
+        said = f"{program} did not end within {recipe.timeout} seconds."
+    else:
+        said = str(error)
+    code = error.code if error.code in {"not-found", "command"} else "command"
+    hint = "" if recipe.attended == NEVER else _refresh_hint(record)
+    return Failure(code, said, hint)
+
+
+def _refresh_hint(record: Record) -> str:
+    return f"`auth refresh {display(record.service)}` runs it at your terminal"
+
+
+def _retrieve(task: asyncio.Task[Made]) -> None:
+    if not task.cancelled():
+        task.exception()

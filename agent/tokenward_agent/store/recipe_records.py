@@ -1,0 +1,249 @@
+"""The recipes of one agent: those of `auth login --command`, and those of the user's `config.toml`.
+
+The former are in `recipes.toml` in the state folder, closed to other users; never in the credentials
+directory, since a process that can write there must not choose which program runs. There is no
+secret in the file; variables that the user passes on are sealed under the key of a vault, which has to be
+open for a run. A file that cannot be read or is wrong counts as empty, is never overwritten, and
+`problem` says what is wrong.
+
+A recipe is a record like those of a vault, but it has no secret: made_secrets.py has what its
+command made. Of two recipes for one account that of `config.toml` counts.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tokenward_agent.failure import Failure, KeyDestroyed
+from tokenward_agent.files import open_plain, replace
+from tokenward_agent.vault.record import AdoptedSource, Record
+from tokenward_os.files import open_to_others, uid
+from tokenward_protocol.messages import COMMAND
+from tokenward_protocol.recipes import Recipe, RecipeError, read_recipe, require_passable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import NoReturn
+
+    from tokenward_agent.vault.record import Key
+
+    Configured = tuple[tuple[str, str, Recipe], ...]
+
+NAME: Final = "recipes.toml"
+MOST: Final = 64
+"""The most recipes of `auth login`; a list shows more of each than of a stored credential."""
+
+_MAX_SIZE: Final = 1 << 20
+_HEAD: Final = """\
+# The commands that make credentials, as `auth login --command` stored them. No secret is in here in the open.
+"""
+
+
+class Pin(NamedTuple):
+    """The owner and the mode of a program when it was chosen."""
+
+    owner: int
+    mode: int
+
+
+class SealedVariables(NamedTuple):
+    """The variables that a command gets, sealed in the vault of `provider`; the names are in the open."""
+
+    provider: str
+    names: tuple[str, ...]
+    sealed: bytes
+
+
+class RecipeEntry(NamedTuple):
+    """A recipe and its record; `pin` is None for one of config.toml, which has no variables."""
+
+    record: Record
+    recipe: Recipe
+    pin: Pin | None
+    variables: SealedVariables | None = None
+
+
+class RecipeRecords:
+    """The recipes of an agent whose state folder is `state`; `configured` returns config.toml's."""
+
+    provider = COMMAND
+    latest_time = 0
+
+    def __init__(
+        self, state: str, configured: Callable[[], Configured], now: Callable[[], int]
+    ) -> None:
+        self.path = os.path.join(state, NAME)
+        self.problem = ""
+        self.when_used: Callable[[Record], object] = lambda _record: None
+        self._configured, self._now = configured, now
+        self._seen: Configured = ()
+        self._of_config: dict[Key, RecipeEntry] = {}
+        self._stored = self._read()
+        self._used: dict[Key, int] = {}
+
+    def __iter__(self) -> Iterator[Record]:
+        return (entry.record for entry in (self._stored | self._of_config).values())
+
+    def refresh(self) -> bool:
+        """Tell whether config.toml has other recipes than the last time."""
+        configured = self._configured()
+        if configured is self._seen:
+            return False
+        before, self._seen, self._of_config = self._of_config, configured, {}
+        for service, username, recipe in configured:
+            name = hashlib.sha256(json.dumps(recipe.as_table()).encode()).hexdigest()[:16]
+            entry = RecipeEntry(_record(service, username, self._now(), name), recipe, None)
+            former = before.get(entry.record.key)
+            is_same = former is not None and former.recipe == recipe
+            self._of_config[entry.record.key] = former if former and is_same else entry
+        return True
+
+    def entry_of(self, record: Record) -> RecipeEntry | None:
+        """Return the recipe of a record; None if it was replaced or removed."""
+        entry = self._of_config.get(record.key) or self._stored.get(record.key)
+        return entry if entry is not None and entry.record.login == record.login else None
+
+    def is_configured(self, record: Record) -> bool:
+        """Tell whether config.toml has the recipe of an account."""
+        return record.key in self._of_config
+
+    def require_own(self, service: str, username: str) -> None:
+        """Raise Failure if config.toml has the recipe of an account: no request changes that file."""
+        if (service, username) in self._of_config:
+            raise Failure(
+                "refused",
+                f"The credential of {username} for {service} comes from a command, by config.toml.",
+                "remove its `command` there",
+            )
+
+    def add(
+        self,
+        service: str,
+        username: str,
+        created: int,
+        recipe: Recipe,
+        pin: Pin,
+        variables: SealedVariables | None,
+    ) -> RecipeEntry:
+        """Store a recipe, replacing the former one of the account. Raise Failure."""
+        record = _record(service, username, created, secrets.token_hex(8))
+        entry = RecipeEntry(record, recipe, pin, variables)
+        if record.key not in self._stored and len(self._stored) >= MOST:
+            raise Failure(
+                "busy", f"The agent has {MOST} recipes and takes no more.", "`auth logout`"
+            )
+        self._write({**self._stored, record.key: entry})
+        return entry
+
+    def remove(self, records: Iterable[Record]) -> None:
+        """Remove recipes. Raise Failure."""
+        gone = {record.key for record in records if record.key in self._stored}
+        if gone:
+            self._write({key: entry for key, entry in self._stored.items() if key not in gone})
+
+    def open_secret(self, _record: Record, _out: memoryview) -> NoReturn:
+        """Never called: what a recipe made is read in another way."""
+        raise KeyDestroyed
+
+    def use(self, record: Record, wall: int) -> None:
+        """Remember a use of a record."""
+        self._used[record.key] = wall
+        self.when_used(record)
+
+    def last_used(self, record: Record) -> int | None:
+        """Return the time of a record's last use."""
+        return self._used.get(record.key)
+
+    def _read(self) -> dict[Key, RecipeEntry]:
+        self.problem = ""
+        try:
+            with open(open_plain(self.path), "rb") as file:
+                found = os.fstat(file.fileno())
+                data = file.read(_MAX_SIZE)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            self.problem = f"cannot be read: {error.strerror}"
+            return {}
+        try:
+            if found.st_uid != uid() or open_to_others(found.st_mode):
+                raise ValueError("can be read or changed by other users")
+            from tokenward_protocol.toml_text import parse_toml
+
+            entries = [_entry(table) for table in parse_toml(data).get("recipe", [])]
+        except RecipeError as error:
+            self.problem = f"has a `{error.key}` that {error}"
+        except ValueError as error:
+            self.problem = str(error)
+        else:
+            return {entry.record.key: entry for entry in entries}
+        return {}
+
+    def _write(self, entries: dict[Key, RecipeEntry]) -> None:
+        if self.problem:
+            raise Failure(
+                "vault", f"{self.path} {self.problem}.", "repair the file, or move it away"
+            )
+        text = _HEAD + "".join(_text(entry) for entry in entries.values())
+        try:
+            replace(self.path, text.encode())
+        except OSError as error:
+            raise Failure("vault", f"{self.path} cannot be written: {error.strerror}.") from None
+        self._stored = entries
+
+
+def _record(service: str, username: str, created: int, name: str) -> Record:
+    return Record(service, username, created, None, None, AdoptedSource(COMMAND, name), None)
+
+
+def _entry(table: Any) -> RecipeEntry:
+    """Return the recipe in a table of the file. Raises RecipeError, ValueError."""
+    if not isinstance(table, dict):
+        raise RecipeError("recipe", "is not a table")
+    texts = [table.get(key) for key in ("service", "username", "id")]
+    numbers = [table.get(key) for key in ("created", "owner", "mode")]
+    if not all(isinstance(t, str) for t in texts) or not all(type(n) is int for n in numbers):
+        raise ValueError("has a recipe without its account or the owner of its program")
+    service, username, name = map(str, texts)
+    created, owner, mode = (int(n or 0) for n in numbers)
+    recipe, record = read_recipe(table), _record(service, username, created, name)
+    return RecipeEntry(record, recipe, Pin(owner, mode), _variables(table))
+
+
+def _variables(table: dict[str, Any]) -> SealedVariables | None:
+    names, provider, sealed = (table.get(key) for key in ("environment", "vault", "sealed"))
+    if names is None:
+        return None
+    if not isinstance(names, list) or not isinstance(provider, str) or not isinstance(sealed, str):
+        raise RecipeError("environment", "is not complete")
+    for each in names:
+        require_passable(str(each))
+    return SealedVariables(provider, tuple(names), base64.b64decode(sealed, validate=True))
+
+
+def _text(entry: RecipeEntry) -> str:
+    record, pin = entry.record, entry.pin or Pin(0, 0)
+    table: dict[str, Any] = {
+        "service": record.service,
+        "username": record.username,
+        "id": "" if record.adopted is None else record.adopted.spelling,
+        "created": record.created,
+        "owner": pin.owner,
+        "mode": pin.mode,
+        **entry.recipe.as_table(),
+    }
+    if (held := entry.variables) is not None:
+        sealed = base64.b64encode(held.sealed).decode()
+        table |= {"environment": [*held.names], "vault": held.provider, "sealed": sealed}
+    lines = (f"{key} = {_quote(value)}\n" for key, value in table.items())
+    return "\n[[recipe]]\n" + "".join(lines)
+
+
+def _quote(value: object) -> str:
+    """Write a value as TOML has it, which is JSON's way but for one control character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
