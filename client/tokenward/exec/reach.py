@@ -12,7 +12,6 @@ an error too: a connection is never made directly instead.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 
@@ -115,6 +114,8 @@ def _is_without(entry: str, host: str) -> bool:
     """Tell whether an entry of NO_PROXY is about a host; a block of addresses is so by address."""
     if "/" not in entry:
         return bool(entry) and is_for(entry, [host])
+    import ipaddress
+
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
     except ValueError:
