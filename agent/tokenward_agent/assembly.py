@@ -93,6 +93,7 @@ class Assembly:
         memory = ProcessKey(arena)
         self.adopted = AdoptedSecrets(arena, clock, memory, program)
         self.derived_tokens = DerivedTokens(arena, memory, IndexClocks(clock))
+        self.vaults.read_limits = self.derived_tokens.read_limits
         self.made = MadeSecrets(
             arena,
             ProcessKey(arena),
@@ -314,6 +315,7 @@ class Assembly:
             self.derived_tokens,
             NoDetection(),
             ShareAuthorizer(self.authorizer, self.vaults.clock, share),
+            share.grant.login,
         )
 
     def _make_guest_dispatch(

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from tokenward.credentials import storing
 from tokenward.credentials.bulk_store import FAILED, ImportOutcome
 from tokenward.credentials.listing import list_stored
-from tokenward.credentials.storing import fetch_stored
+from tokenward.credentials.storing import entry_name, fetch_stored
 from tokenward.errors import CommandError
 from tokenward.light import Record
 from tokenward.ui.formatting import capitalise, count_of, credential_text
@@ -253,7 +253,7 @@ def _with_secret(session: Session, one: dict[str, Any]) -> ExportEntry | None:
         said = session.ask_once("describe", service=service, username=username).header
         secret = json.dumps(said["recipe"]).encode()
     elif not one["adopted"]:
-        secret = fetch_stored(session, service, username, None)
+        secret = fetch_stored(session, service, username, None, entry_name(one.get("projects")))
         if secret is None:
             return None
     expires = None if one["provider"] == COMMAND else one["expires"]

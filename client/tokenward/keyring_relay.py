@@ -5,7 +5,7 @@
 stdin has one JSON object: `service`, `username`, `password` (the last two may be null), and for a
 `get` with a prompt `attended` and the screen, as in a fetch. stdout gets one: `username` and
 `password` for `get`, `notes` (sentences for the user) for a `set`, nothing for a `del`; after a
-failure `code`, `message` and the agent's `stored`. Copies of older versions rely on this, so keys
+failure `code`, `message` and the agent's `stored` and `why`. Copies of older versions rely on this, so keys
 are only ever added.
 
 Settings are obeyed and an agent is started as by any command. But a tool is running, not the user:
@@ -49,8 +49,9 @@ def main() -> int:
             "code": code,
             "message": f"{failed} ({failed.hint})" if failed.hint else str(failed),
         }
-        if isinstance(failed, AgentError) and "stored" in failed.header:
-            answer["stored"] = failed.header["stored"]
+        if isinstance(failed, AgentError):
+            known = ("stored", "why")
+            answer |= {key: failed.header[key] for key in known if key in failed.header}
     json.dump(answer, sys.stdout)
     return 0
 

@@ -123,7 +123,7 @@ class Session:
             else:
                 answer = self.connection.ask(op, body, timeout=timeout, **arguments)
         except AgentError as refused:
-            if refused.code != "ambiguous":
+            if refused.code != "ambiguous" or "entries" in refused.header:
                 raise
             from tokenward.ui.formatting import join_words
 

@@ -62,13 +62,14 @@ OPS = {
             **_NAMED,
             "username": TEXT,
             "provider": TEXT,
+            "entry": TEXT,
             "projects": TEXT,
             "ttl": COUNT,
             "whole": FLAG,
             **_PROMPT,
         }
     ),
-    "describe": Op({**_NAMED, "username": TEXT, "provider": TEXT}),
+    "describe": Op({**_NAMED, "username": TEXT, "provider": TEXT, "projects": TEXT, "entry": TEXT}),
     "login": Op(
         {
             **_NAMED,
@@ -85,7 +86,15 @@ OPS = {
     ),
     "refresh": Op({**_NAMED, "username": TEXT, "end": COUNT}, MAY_HAVE_BODY),
     "logout": Op(
-        {**_NAMED, "username": TEXT, "provider": TEXT, "all": FLAG, "purge": FLAG, "refused": FLAG}
+        {
+            **_NAMED,
+            "username": TEXT,
+            "provider": TEXT,
+            "entry": TEXT,
+            "all": FLAG,
+            "purge": FLAG,
+            "refused": FLAG,
+        }
     ),
     "list": Op({"after": COUNT}),
     "status": Op({}),
@@ -181,7 +190,8 @@ CODES = {
     "version": "the agent does not speak this version; `supported` lists those that it does",
     "other-directory": "the agent serves another credentials directory; nothing was done",
     "not-found": "no stored credential answers",
-    "ambiguous": "several accounts answer equally; `usernames` lists them, as far as they fit",
+    "ambiguous": "several accounts answer equally, or several entries of one; `usernames` lists the"
+    " accounts, `entries` the entries, as far as they fit",
     "locked": "a vault that may hold the answer is closed or locked; `vaults` names them",
     "no-vault": "the vault does not exist yet; `provider` and `note` say which",
     "passphrase-needed": "the vault opens with a passphrase in the body",

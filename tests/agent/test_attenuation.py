@@ -149,6 +149,7 @@ def test_a_token_that_shows_its_end_is_gone_from_then_on(holder: Asked) -> None:
 
 
 def test_a_child_for_a_project_that_its_parent_is_not_for_is_refused(holder: Asked) -> None:
+    holder.ask("logout", service=PYPI)
     holder.login(PYPI, BOUND)
     header, _ = holder.fetch(projects="three")
     assert header["code"] == "refused"
@@ -238,6 +239,7 @@ def test_what_is_known_narrows_what_was_not_asked_for_and_never_the_whole(
     assert limits() == (["two"], "files")
     assert limits(projects="one") == (["one"], "asked")
     assert limits(whole=True) == (None, None)
+    holder.ask("logout", service=PYPI)
     holder.login(PYPI, token_of("pypi.org", "for three", '[1,["three"]]'))
     assert limits() == (["three"], None)
     holder.login(OTHER, "a password")
@@ -258,6 +260,7 @@ def test_an_upload_that_the_policy_allows_gets_no_token_for_what_it_does_not_all
     holder: Asked, runner: asyncio.Runner, held: str, given: list[str] | None, *, at_once: bool
 ) -> None:
     engine, known = holder.engine, Known("mine", at_once=at_once)
+    holder.ask("logout", service=PYPI)
     holder.login(PYPI, token_of("pypi.org", "held", *filter(None, [held])))
     engine.config.write_text(
         '[[policy]]\nproject = "mine"\ndecide = "allow"\n[[policy]]\ndecide = "deny"\n'
@@ -278,6 +281,7 @@ def test_an_upload_that_the_policy_allows_gets_no_token_for_what_it_does_not_all
 
 
 def test_the_whole_is_judged_by_what_it_is_good_for(holder: Asked) -> None:
+    holder.ask("logout", service=PYPI)
     holder.login(PYPI, BOUND)
     for project, ok in (("two", False), ("three", True)):
         holder.engine.config.write_text(f'[[policy]]\nproject = "{project}"\ndecide = "deny"\n')
@@ -301,8 +305,8 @@ def test_a_tool_that_saves_what_it_got_leaves_the_parent_in_place(holder: Asked)
     assert len(holder.engine.disabled.records) == 2
 
 
-def test_another_token_or_a_wider_one_takes_the_place(holder: Asked) -> None:
-    other = token_of("pypi.org", "another", '[3,"a user"]', '[1,["one"]]')
+def test_another_token_or_a_wider_one_of_the_same_projects_takes_the_place(holder: Asked) -> None:
+    other = token_of("pypi.org", "another", '[3,"a user"]', "[0,9999999999,0]")
     header = holder.login(PYPI, other)
     assert (header["kept"], header["replaced"]) == (False, True)
     for wider in (token_of("pypi.org", "another", '[3,"a user"]'), token_of("pypi.org", "another")):
@@ -334,15 +338,29 @@ def test_a_sealed_token_is_used_and_never_shown(
     assert caveats(again.fetch()[1])
 
 
-def test_only_what_can_be_narrowed_is_sealed(holder: Asked) -> None:
+def test_of_what_cannot_be_narrowed_and_is_sealed_nothing_is_handed_out(holder: Asked) -> None:
     for secret in ("a password", token_of("index.example"), TOKEN[:-4]):
         header = holder.login(OTHER, secret, sealed=True)
-        assert header["code"] == "refused"
-        assert "cannot be attenuated" in header["message"]
+        assert "`auth exec --relay -- CMD`" in header["notes"][-1]
+        for asked in ({}, {"whole": True}, {"ttl": 60}, {"ttl": MOST_TTL}, {"projects": "one"}):
+            header, body = holder.fetch(OTHER, **asked)
+            assert (header["code"], header["why"], body) == ("refused", "sealed", "")
+            assert "`auth exec --relay -- CMD`" in header["hint"]
+        holder.engine.config.write_text('[[policy]]\ndecide = "allow"\nnarrow = false\n')
+        assert holder.fetch(OTHER)[0]["code"] == "refused"
+        holder.engine.config.unlink()
+        (record,) = (each for each in holder.engine.disabled.records.values() if each.relay_alone)
+        assert (record.service, record.never_shown) == (OTHER, True)
+
+
+def test_what_no_relay_can_use_is_not_sealed(holder: Asked) -> None:
+    header = holder.login("a word", "a password", sealed=True)
+    assert header["code"] == "refused"
+    assert "is not a URL" in header["message"]
     header, _ = holder.ask(
         "login", service=OTHER, username="u", provider="keyring", adopt=OTHER, sealed=True
     )
-    assert header["code"] == "refused"
+    assert header["code"] == "bad-request"
     assert len(holder.engine.disabled.records) == 1
 
 

@@ -333,6 +333,7 @@ def test_what_a_person_sees_and_the_policy_judges_is_what_goes_out(tmp_path: Pat
     async def work(asked: Asked) -> None:
         asked.rules('project = "other"\ndecide = "ask"\nttl = "15m"')
         asked.answers("yes")
+        await asked.engine.ask("logout", service=URL)
         await asked.engine.login(URL, token_of("", "u", "projects=other", prefix="devpi-").encode())
         answer = await asked.ask("fetch")
         assert answer.secret is not None
@@ -473,6 +474,7 @@ def test_a_rate_counts_no_fetch_at_a_share_that_cannot_be(tmp_path: Path) -> Non
     async def work(asked: Asked) -> None:
         server = served(asked.engine)
         asked.rules('decide = "allow"\nrate = "2/1h"')
+        await asked.engine.ask("logout", service=URL)
         await asked.engine.login(URL, FOR_ONE.encode())
         path = str((await asked.share())["socket"])
         wishes: list[dict[str, Any]] = [{"projects": "two"}, {}, {}]

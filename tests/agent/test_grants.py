@@ -15,14 +15,14 @@ from tokenward_agent.requests.grants import Grant, decide_delivery
 from tokenward_agent.vault.record import AdoptedSource, Login, Record
 
 LOGIN = Login("https://h.example/", "ana", 7, None, b"sealed")
-CHILD = Grant(LOGIN, False, ("mine", "two"), 3600)
-WHOLE = Grant(LOGIN, True, None, None)
+CHILD = Grant(LOGIN, "child", ("mine", "two"), 3600)
+WHOLE = Grant(LOGIN, "whole", None, None)
 
 NAMES = st.none() | st.lists(st.sampled_from(["mine", "two", "other"]), unique=True).map(tuple)
 GRANTS = st.builds(
     Grant,
     st.sampled_from([LOGIN, LOGIN._replace(sealed=b"again"), LOGIN._replace(created=8)]),
-    st.booleans(),
+    st.sampled_from(["whole", "child", "relay"]),
     NAMES,
     st.none() | st.integers(1, 5),
 )
@@ -33,7 +33,8 @@ GRANTS = st.builds(
     [
         CHILD._replace(login=LOGIN._replace(sealed=b"sealed anew")),
         CHILD._replace(login=LOGIN._replace(username="bob")),
-        CHILD._replace(whole=True),
+        CHILD._replace(form="whole"),
+        CHILD._replace(form="relay"),
         CHILD._replace(projects=("mine", "other")),
         CHILD._replace(projects=None),
         CHILD._replace(seconds=3601),
@@ -53,6 +54,7 @@ def test_what_is_shorter_and_narrower_is_covered() -> None:
     for other in CHILD, CHILD._replace(projects=("two",)), CHILD._replace(seconds=1):
         CHILD.require_covers(other)
     assert WHOLE.covers(WHOLE._replace(projects=("mine",)))
+    assert not WHOLE.covers(WHOLE._replace(form="relay"))
     assert not WHOLE.covers(CHILD)  # a yes to the one is none to the other, whichever is wider
 
 
@@ -64,7 +66,7 @@ def test_what_is_covered_by_what_is_covered_is_covered(
     if one.covers(two) and two.covers(three):
         assert one.covers(three)
     if one.covers(two) and two.covers(one):
-        assert (one.login, one.whole, one.seconds) == (two.login, two.whole, two.seconds)
+        assert (one.login, one.form, one.seconds) == (two.login, two.form, two.seconds)
 
 
 def test_two_logins_are_told_apart_by_what_was_sealed_and_using_one_makes_it_no_other() -> None:
@@ -94,9 +96,9 @@ class Goes:
 
     def grant_under(self, terms: Terms) -> Grant:
         if not terms.narrow:
-            return Grant(LOGIN, True, self.held, None)
+            return Grant(LOGIN, "whole", self.held, None)
         names = tuple(n for n in self.likely if self.held is None or n in self.held)
-        return Grant(LOGIN, False, names or self.held, 3600)
+        return Grant(LOGIN, "child", names or self.held, 3600)
 
 
 def subject(projects: tuple[str, ...]) -> PolicyInput:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from support.agents.in_process import Engine
 from tokenward_agent.requests.naming import lookup_target
-from tokenward_agent.store.lookup import Ambiguous, RecordIndex, find
+from tokenward_agent.store.lookup import Ambiguous, RecordIndex, find_account
 from tokenward_agent.vault.record import Record
 from tokenward_agent.wire.request import Request
 
@@ -49,7 +49,7 @@ def record(service: str, username: str) -> Record:
 
 def answer(indexes: list[RecordIndex], spelling: str, username: str | None) -> Record | None:
     asked = lookup_target(Request("fetch", 1, "", {"spelling": spelling}))
-    return find(indexes, asked.places, username, asked.beside)
+    return next(iter(find_account(indexes, asked.places, username, asked.beside)), None)
 
 
 @given(STORED, STORED, st.sampled_from(KEYS + OPAQUE), st.sampled_from([None, *USERS]))
@@ -92,7 +92,7 @@ def test_what_was_dropped_answers_as_if_it_had_never_been_there(
     for key in set(gone) - set(kept):
         index.put(record(*key))
     for key in set(gone) - set(kept):
-        index.drop(*key)
+        index.drop(key)
     for spelling in KEYS + OPAQUE:
         for username in USERS:
             same = answer([RecordIndex(record(*key) for key in kept)], spelling, username)

@@ -93,8 +93,7 @@ def test_it_answers_nothing_from_the_second_on_that_it_is_over(tmp_path: Path) -
 def test_a_lock_ends_it_also_where_it_waits_to_be_sent(tmp_path: Path) -> None:
     async def story(engine: Engine) -> None:
         await keep(engine)
-        found = engine.vaults.find([PYPI], None, None)
-        assert found is not None
+        (found,) = engine.vaults.account([PYPI], None, None)
         await engine.ask("lock")
         with pytest.raises(KeyDestroyed):
             found.secret().open_into(memoryview(bytearray(len(TOKEN))))

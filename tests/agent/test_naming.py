@@ -95,11 +95,9 @@ def test_of_several_accounts_none_is_guessed_for_a_spelling_either(tmp_path: Pat
         await engine.login(KEY, b"two", username="bob")
         spelled = candidate_services(request(spelling="https://index.example/team/simple"))
         with pytest.raises(Ambiguous):
-            engine.vaults.find(spelled, None, None)
-        found = engine.vaults.find(
-            candidate_services(request(spelling=f"{KEY}simple")), "bob", None
-        )
-        assert found is not None
+            engine.vaults.account(spelled, None, None)
+        places = candidate_services(request(spelling=f"{KEY}simple"))
+        (found,) = engine.vaults.account(places, "bob", None)
         assert found.record.username == "bob"
 
     asyncio.run(main())

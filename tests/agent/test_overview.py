@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from support.agents.in_process import Engine
 from tokenward_agent.requests.overview import page_of_entries
-from tokenward_agent.store.lookup import Ambiguous, RecordIndex, StoredRecord, candidates, find
+from tokenward_agent.store.lookup import (
+    Ambiguous,
+    RecordIndex,
+    StoredRecord,
+    candidates,
+    find_account,
+)
 from tokenward_agent.vault.record import AdoptedSource, Lifetime, Record
 from tokenward_protocol.frames import make_frame
 from tokenward_protocol.packing import pack
@@ -159,21 +165,21 @@ def test_the_lookup_is_the_rule_and_nothing_else(
     ]
     answer: Record | str | None = "ambiguous"
     with contextlib.suppress(Ambiguous):
-        answer = find(indexes, candidates(asked), username)
+        answer = next(iter(find_account(indexes, candidates(asked), username)), None)
     assert answer == model(list(records.values()), asked, username)
 
 
 @given(st.lists(st.tuples(st.booleans(), SERVICES, USERS), max_size=30))
 def test_an_index_holds_what_a_dictionary_would(steps: list[tuple[bool, str, str]]) -> None:
     index = RecordIndex()
-    held: dict[tuple[str, str], Record] = {}
+    held: dict[tuple[str, ...], Record] = {}
     for put, service, username in steps:
         if put:
             held[service, username] = record(service, username)
             index.put(held[service, username])
         else:
             held.pop((service, username), None)
-            index.drop(service, username)
+            index.drop((service, username))
         assert {each.key: each for each in index} == held
         assert index.size == len(held)
         assert len(index.at(service)) == sum(key[0] == service for key in held)

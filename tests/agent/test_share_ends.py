@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.server import Server
 
 LIMITED = token_of("pypi.org", "limited", '[1,["mine"]]')
-WIDE = token_of("pypi.org", "another").encode()
+ANOTHER = token_of("pypi.org", "another", '[1,["mine"]]').encode()
+WIDE = token_of("pypi.org", "wide").encode()
 ALLOW, ASK, DENY = (f'[[policy]]\ndecide = "{word}"\n' for word in ("allow", "ask", "deny"))
 
 
@@ -30,6 +31,7 @@ def with_share(
 
     async def main() -> None:
         engine, server = await serving(root)
+        await engine.ask("logout", service=PYPI)
         await engine.login(PYPI, LIMITED.encode(), username="__token__")
         header, _ = await engine.ask("share", service=PYPI, **arguments)
         assert header["ok"], header
@@ -83,7 +85,7 @@ def test_a_longer_time_in_the_policy_makes_no_longer_tokens(tmp_path: Path) -> N
 
 
 async def _another_login(engine: Engine) -> None:
-    await engine.login(PYPI, WIDE, username="__token__")
+    await engine.login(PYPI, ANOTHER, username="__token__")
 
 
 async def _the_same_again(engine: Engine) -> None:
@@ -92,7 +94,7 @@ async def _the_same_again(engine: Engine) -> None:
 
 async def _out_and_in(engine: Engine) -> None:
     await engine.ask("logout", service=PYPI, username="__token__")
-    await engine.login(PYPI, WIDE, username="__token__")
+    await engine.login(PYPI, ANOTHER, username="__token__")
 
 
 async def _out(engine: Engine) -> None:
@@ -105,13 +107,13 @@ async def _out_of_all(engine: Engine) -> None:
 
 async def _into_the_other_vault(engine: Engine) -> None:
     await engine.make("keyring")
-    await engine.login(PYPI, WIDE, "keyring", username="__token__")
+    await engine.login(PYPI, ANOTHER, "keyring", username="__token__")
 
 
 async def _into_the_other_vault_while_this_is_closed(engine: Engine) -> None:
     await engine.make("keyring")
     engine.vaults.close(engine.disabled)
-    await engine.login(PYPI, WIDE, "keyring", username="__token__")
+    await engine.login(PYPI, ANOTHER, "keyring", username="__token__")
 
 
 async def _lock(engine: Engine) -> None:
@@ -137,7 +139,7 @@ async def _lock_by_another_agent_that_is_over(engine: Engine) -> None:
 
 
 async def _an_end_of_the_record(engine: Engine) -> None:
-    await engine.login(PYPI, WIDE, username="__token__", lifetime=60)
+    await engine.login(PYPI, ANOTHER, username="__token__", lifetime=60)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ def test_a_share_ends_with_the_login_that_it_is_of_and_with_a_lock(
 @pytest.mark.parametrize(
     ("op", "body", "arguments"),
     [
-        ("login", WIDE, {"service": PYPI, "username": "__token__"}),
+        ("login", ANOTHER, {"service": PYPI, "username": "__token__"}),
         ("logout", b"", {"service": PYPI}),
         ("lock", b"", {}),
         ("passphrase", b"new", {"action": "set"}),
@@ -211,7 +213,7 @@ def test_another_agents_login_in_the_same_second_is_another_login(tmp_path: Path
     async def work(engine: Engine, path: str) -> None:
         other = Engine(tmp_path, engine.clock)
         await other.open("disabled")
-        await other.login(PYPI, WIDE, username="__token__")
+        await other.login(PYPI, ANOTHER, username="__token__")
         await engine.auto_lock.lock("sleep")
         await engine.ask("fetch", service=PYPI)
         assert not there(path)

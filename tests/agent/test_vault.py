@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.vault.slot import Param
 
-    Records = dict[tuple[str, str], Record]
+    Records = dict[tuple[str, ...], Record]
 
 SLOT_KEY = bytes(range(32))
 OTHER_KEY = bytes(range(32, 64))
@@ -425,7 +425,7 @@ def foreign(_data: bytes) -> bytes:
 
 
 def newer(data: bytes) -> bytes:
-    return data.replace(b"tokenward-vault 4", b"tokenward-vault 5")
+    return data.replace(b"tokenward-vault 4", b"tokenward-vault 6")
 
 
 @pytest.mark.parametrize("damage", [cut, emptied, foreign, newer])

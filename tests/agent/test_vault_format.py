@@ -33,7 +33,8 @@ from tokenward_agent.vault.slot import unwrap_into, wrap
 VECTORS = Path(__file__).parents[1] / "vectors"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "VAULT.md"
 OLDER = ["vault-v1", "vault-v2-disabled", "vault-v2-keyring", "vault-v3-chains"]
-READABLE = ["vault-worked", *OLDER, "vault-v4-disabled"]
+READABLE = ["vault-worked", *OLDER, "vault-v4-disabled", "vault-v5-disabled"]
+FIELDS = {1: 7, 2: 7, 3: 7, 4: 8, 5: 10}
 KEY = bytes(range(32))
 ID = "00112233445566778899aabbccddeeff"
 
@@ -85,9 +86,10 @@ def plain(header: Header, record: Record, vector: Any) -> dict[str, Any]:
         "expires": None if record.expires is None else list(record.expires),
         "adopted": None if record.adopted is None else list(record.adopted),
         "secret": None if record.secret is None else out[:size].hex(),
+        "projects": list(record.projects),
     }
-    if vector["version"] < 4:
-        assert values.pop("never_shown") is False
+    for name in Record._fields[FIELDS[vector["version"]] :]:
+        assert not values.pop(name)
     return values
 
 
@@ -141,7 +143,7 @@ def test_a_reader_written_from_the_document_alone_reads_the_same(name: str) -> N
         service, username, *others, secret = found[:7]
         place = bound(b"tokenward record", header["vault"], service, username)
         opened = None if secret is None else unsealed(data_key, secret, place).hex()
-        assert len(found) == (7 if vector["version"] < 4 else 8)
+        assert len(found) == FIELDS[vector["version"]]
         assert [service, username, *others, opened, *found[7:]] == list(expected.values())
     for found, expected in zip(body.get("chains", []), vector.get("chains", []), strict=True):
         name, log, first, key, *others, mac = found
@@ -233,22 +235,40 @@ def test_a_header_of_another_save_does_not_go_with_a_body(change: dict[str, Any]
 
 
 @pytest.mark.parametrize("name", OLDER)
-def test_an_older_version_is_written_as_the_current_one(name: str) -> None:
+def test_an_older_version_is_written_as_version_4(name: str) -> None:
     vector = load(name)
     slot = vector["slots"][-1]
     key, kind = bytes.fromhex(slot["key"]), slot["kind"]
     header, body = opened(bytes.fromhex(vector["file"]), key, kind)
     assert not any(record.never_shown for record in body.records.values())
     data = serialise(header, body, bytes.fromhex(vector["data_key"]))
-    assert parse_head(data, "FILE").version == VERSION == 4
+    assert parse_head(data, "FILE").version == 4
     assert opened(data, key, kind) == (header, body)
+
+
+def test_version_5_is_written_as_long_as_version_4_cannot_say_what_is_held() -> None:
+    vector = load("vault-v5-disabled")
+    key = bytes.fromhex(vector["slots"][0]["key"])
+    header, body = opened(bytes.fromhex(vector["file"]), key, "key-file")
+    data_key = bytes.fromhex(vector["data_key"])
+    data = serialise(header, body, data_key)
+    assert parse_head(data, "FILE").version == VERSION == 5
+    assert opened(data, key, "key-file") == (header, body)
+    alone = {k: record for k, record in body.records.items() if record.relay_alone}
+    several = {k: record for k, record in body.records.items() if record.projects}
+    rest = {k: each for k, each in body.records.items() if k not in alone | several}
+    assert any(record.never_shown for record in rest.values())
+    for held, version in ((alone, 5), (several, 5), (rest, 4)):
+        data = serialise(header, Body(held), data_key)
+        assert parse_head(data, "FILE").version == version
+        assert opened(data, key, "key-file") == (header, Body(held))
 
 
 def test_a_newer_version_says_what_to_do() -> None:
     case = next(c for c in load("vault-refused")["cases"] if c["name"] == "a newer version")
     with pytest.raises(VaultError) as caught:
         parse_head(bytes.fromhex(case["file"]), "FILE")
-    assert "its format is 5, and this one reads up to 4" in caught.value.message
+    assert "its format is 6, and this one reads up to 5" in caught.value.message
     assert "update tokenward" in caught.value.hint
 
 
@@ -265,6 +285,7 @@ def test_the_head_of_a_file_is_enough_to_read_its_header() -> None:
 
 def test_more_credentials_than_can_be_read_back_are_not_written() -> None:
     record = Record("s", "", 1, None, None, None, b"x" * 28)
+    records: dict[tuple[str, ...], Record]
     records = {("s", str(i)): record for i in range(RECORDS + 1)}
     header = Header(ID, "disabled", 1, 1, (wrap("key-file", {}, KEY, KEY, ID),))
     with pytest.raises(VaultError, match="full"):
@@ -277,8 +298,14 @@ names = texts | st.sampled_from([512]).map("é".__mul__)
 lifetimes = st.none() | st.builds(Lifetime, times, st.text("0123456789abcdef-", max_size=36), times)
 services = texts.filter(bool) | st.sampled_from([2048]).map("x".__mul__)
 secrets = st.sampled_from([28, 29, 200, 65536 + 28]).map(bytes)
+limits = st.lists(st.sampled_from(["mine", "two", "a-b"]), unique=True).map(sorted).map(tuple)
+marks = st.tuples(st.sampled_from([(False, False), (True, False), (True, True)]), limits).map(
+    lambda both: (*both[0], both[1])
+)
 stored = st.builds(
-    Record, services, names, times, st.none() | times, lifetimes, st.none(), secrets, st.booleans()
+    lambda marked, *values: Record(*values, *marked),
+    marks,
+    *(services, names, times, st.none() | times, lifetimes, st.none(), secrets),
 ) | st.builds(
     Record,
     services,
@@ -289,6 +316,8 @@ stored = st.builds(
     st.builds(AdoptedSource, st.sampled_from(["keyring", "subprocess"]), services),
     st.none(),
     st.just(value=False),
+    st.just(value=False),
+    st.just(()),
 )
 digits = st.text("0123456789abcdef", min_size=16, max_size=16)
 vouched = st.builds(
@@ -324,7 +353,7 @@ def test_what_is_written_is_read_back(
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_refused_with_a_sentence(data: bytes, ours: bool) -> None:
     if ours:
-        data = b"tokenward-vault 4\n" + len(data).to_bytes(4, "big") + data + b"\0" * 12
+        data = b"tokenward-vault 5\n" + len(data).to_bytes(4, "big") + data + b"\0" * 12
     with pytest.raises(VaultError) as caught:
         parse_head(data, "FILE")
     assert caught.value.message.startswith("FILE cannot be read: ")

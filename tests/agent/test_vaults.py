@@ -296,8 +296,7 @@ def test_a_secret_on_its_way_out_does_not_survive_a_lock(tmp_path: Path) -> None
         engine = Engine(tmp_path)
         await engine.make("disabled")
         await engine.login(URL, b"secret")
-        found = engine.vaults.find((URL,), None, None)
-        assert found is not None
+        (found,) = engine.vaults.account((URL,), None, None)
         sealed = found.secret()
         await engine.locking.lock()
         with pytest.raises(KeyDestroyed):

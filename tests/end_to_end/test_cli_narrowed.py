@@ -189,10 +189,12 @@ def test_what_is_hinted_at_where_a_token_is_sealed_is_not_refused_in_turn(home: 
     home.done("share", "--service", "pypi")
 
 
-def test_only_what_can_be_narrowed_is_sealed(home: Home) -> None:
-    said = failure(home, "login", URL, "-u", "ana", "--password", "-", "--sealed", stdin="s3cret\n")
-    assert "and so be sealed" in said
-    assert home.answer("list")["credentials"] == []
+def test_a_login_says_that_a_sealed_password_is_for_relays_alone(home: Home) -> None:
+    words = ("login", URL, "-u", "ana", "--password", "-", "--sealed")
+    said = home.said(*words, stdin="s3cret\n")
+    assert "(sealed, " in said
+    assert "commands behind a relay alone use it (`auth exec --relay -- CMD`)" in said
+    assert home.answer("list")["credentials"][0]["sealed"] is True
 
 
 def test_a_tool_that_saves_what_it_got_replaces_nothing(home: Home) -> None:

@@ -52,7 +52,15 @@ def test_an_access_token_of_jfrog_is_revoked_and_removed(home: Home) -> None:
         home.log_in(url, JWT)
         found = home.answer("logout", url, "--revoke")
     assert found == {
-        "removed": [{"service": url, "username": "alice", "provider": "disabled", "revoked": True}],
+        "removed": [
+            {
+                "service": url,
+                "username": "alice",
+                "provider": "disabled",
+                "projects": None,
+                "revoked": True,
+            }
+        ],
         "count": 1,
         "kept": [],
     }

@@ -18,6 +18,7 @@ import pytest
 
 from support.auth_commands import PROGRAMS
 from support.home import Home
+from support.inspection.marks import forms
 from tokenward import cli
 from tokenward.credentials.lookup import FoundCredential
 from tokenward.credentials.python_api import Credential
@@ -31,18 +32,6 @@ MARK = "Zq7markedX4core"
 SECRET = f'p/ä "{MARK}" %41+\\n'
 PASSPHRASE = f"correct {MARK} staple"
 URL, OTHER = "https://index.example/", "https://other.example/"
-
-
-def forms(mark: str) -> list[bytes]:
-    """Return what the mark may look like; base64 in each of its three alignments."""
-    raw = mark.encode()
-    found = [raw, raw.hex().encode(), raw.hex().upper().encode()]
-    found.append("".join(f"%{byte:02X}" for byte in raw).encode())
-    for shift in range(3):
-        whole = base64.b64encode(bytes(shift) + raw)
-        found.append(whole[4 : len(whole) // 4 * 4 - 4])
-    return found
-
 
 FORMS = forms(MARK)
 OF_ALL: list[list[str]] = [

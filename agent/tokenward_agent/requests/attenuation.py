@@ -5,6 +5,8 @@ tools need not know about attenuation. The user's policy may set a shorter time,
 longer requests, or may hand out the stored token. A request for an attenuated token is refused,
 with the reason, if the stored one cannot be attenuated or the lifetime is too long.
 
+In which form it leaves is decided in one place (forms.py), before and while it is made.
+
 `Delivery` describes what would be handed out before it is made, and whether that is possible at all:
 the policy and the prompt judge it, and an impossible request neither counts nor prompts.
 """
@@ -12,11 +14,12 @@ the policy and the prompt judge it, and an impossible request neither counts nor
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.policy.approvals import ANSWER_SECONDS
 from tokenward_agent.prompt.question import duration_text, remember_text
+from tokenward_agent.requests.forms import CHILD, WHOLE, form_of
 from tokenward_agent.requests.grants import Grant
 from tokenward_protocol.index_tokens import (
     DEFAULT_TTL,
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from tokenward_agent.policy.rule import Terms
     from tokenward_agent.requests.access_request import AccessRequest
     from tokenward_agent.store.derived_tokens import Derived, DerivedTokens
-    from tokenward_agent.vault.record import Record
+    from tokenward_agent.vault.record import Limits, Record
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.index_tokens import Derivation, IndexToken
 
@@ -66,10 +69,6 @@ class Restriction(NamedTuple):
         wanted = self.ttl or terms.ttl or DEFAULT_TTL
         return min(wanted, terms.ttl) if terms.ttl else wanted
 
-    def attenuates(self, terms: Terms, record: Record) -> bool:
-        """Tell whether an attenuated token is handed out, if the stored one can be attenuated."""
-        return not self.whole and (terms.narrow or self.is_explicit or record.never_shown)
-
 
 def read_restriction(request: Request) -> Restriction:
     """Return the requested restriction. Raise Failure with code `bad-request`."""
@@ -91,6 +90,24 @@ def read_projects(request: Request) -> tuple[str, ...]:
         raise Failure("bad-request", f"The project is not valid: {error}.") from None
 
 
+ANY: Final = False
+"""Of several entries of an account, any that answers: none is named."""
+
+
+def read_entry(request: Request) -> Limits | Literal[False]:
+    """Return the entry that a request names among several of an account, by its very projects.
+
+    None means the account-wide one, ANY that none is named. Raise Failure.
+    """
+    text = request.text("entry")
+    if text is None:
+        return ANY
+    try:
+        return tuple(sorted(split_names(text))) or None if text else None
+    except ValueError as error:
+        raise Failure("bad-request", f"The project is not valid: {error}.") from None
+
+
 class Delivery:
     """The result of a fetch of a record's secret, under given terms.
 
@@ -101,8 +118,14 @@ class Delivery:
 
     answer_seconds = ANSWER_SECONDS
     watched: int | None = None
+    by_relay = False
+    """Whether the relay of a run gets it, not the tool that asks."""
+
     instead_of_whole = "add `--ttl` or `--project` for a narrower one"
     instead_of_narrower = "leave `--project` and `--ttl` out"
+    instead_of_any = (
+        "`auth exec --relay -- CMD` runs a command that uses it (`--index` names its index)"
+    )
 
     def __init__(
         self,
@@ -132,17 +155,17 @@ class Delivery:
         return self._derived_tokens.read_token(self.secret)
 
     def grant_under(self, terms: Terms) -> Grant:
-        """Return the grant that describes what would be handed out. Raise KeyDestroyed."""
+        """Return the grant that describes what would be handed out. Raise KeyDestroyed.
+
+        What cannot be handed out is described as the stored secret.
+        """
         token, login = self.token, self.record.login
         held = None if token is None else token.scope.projects
-        if (
-            token is None
-            or not token.is_attenuable
-            or not self._restriction.attenuates(terms, self.record)
-        ):
-            return Grant(login, True, held, None)
+        form = self._form(terms, attenuable=token is not None and token.is_attenuable) or WHOLE
+        if form != CHILD:
+            return Grant(login, form, held, None)
         names = derived_projects(held, self._restriction.projects, self._likely)
-        return Grant(login, False, names or held, self._seconds(terms))
+        return Grant(login, form, names or held, self._seconds(terms))
 
     def question_lines(
         self, access: AccessRequest, described: list[str], remember: int, /
@@ -158,9 +181,23 @@ class Delivery:
         """Raise Failure if nothing can be handed out under these terms. Raise KeyDestroyed."""
         self._attenuate(terms, now, self._plan)
 
-    def derive(self, terms: Terms, now: int) -> Derived | None:
-        """Return the attenuated token, None for the stored one. Raise Failure or KeyDestroyed."""
+    def derive(self, terms: Terms, now: int) -> tuple[str, Derived | None]:
+        """Return the form of what leaves, and the attenuated token if it is that.
+
+        Raise Failure or KeyDestroyed.
+        """
         return self._attenuate(terms, now, partial(self._derived_tokens.derive, self.secret))
+
+    def _form(self, terms: Terms, *, attenuable: bool) -> str | None:
+        restriction = self._restriction
+        return form_of(
+            sealed=self.record.never_shown,
+            attenuable=attenuable,
+            by_relay=self.by_relay,
+            whole=restriction.whole,
+            limited=restriction.is_explicit,
+            narrow=terms.narrow,
+        )
 
     def _plan(
         self, now: int, end: int, projects: tuple[str, ...], likely: tuple[str, ...], ahead: int
@@ -173,40 +210,63 @@ class Delivery:
         derived_size(token, derivation)
         return derivation
 
-    def _attenuate(self, terms: Terms, now: int, narrower: Callable[..., _T | None]) -> _T | None:
-        self._require_within_bounds()
-        restriction, record = self._restriction, self.record
-        if not restriction.attenuates(terms, record):
-            return None
+    def _attenuate(
+        self, terms: Terms, now: int, narrower: Callable[..., _T | None]
+    ) -> tuple[str, _T | None]:
+        """Return the form, and what `narrower` makes if that is a child."""
+        made = None
+        if self._form(terms, attenuable=True) == CHILD:
+            made = self._make_narrower(terms, now, narrower)
+        form = self._form(terms, attenuable=made is not None)
+        if form is None:
+            raise self._withheld_error()
+        if form == CHILD:
+            self._require_short()
+        return form, made
+
+    def _make_narrower(
+        self, terms: Terms, now: int, narrower: Callable[..., _T | None]
+    ) -> _T | None:
+        record = self.record
         end = now + self._seconds(terms)
         if record.expires is not None:
             end = min(end, record.expires.wall_end)
         try:
             ahead = self._derived_tokens.clocks.ahead(record.service)
-            made = narrower(now, end, restriction.projects, self._likely, ahead)
+            return narrower(now, end, self._restriction.projects, self._likely, ahead)
         except NotAttenuable as error:
             raise Failure("refused", str(error), error.hint, why="cannot be so narrow") from None
-        if made is None and (restriction.is_explicit or record.never_shown):
-            raise Failure(
+
+    def _withheld_error(self) -> Failure:
+        """Return why the credential does not leave in the form that is asked for."""
+        service, token = self.record.service, self.token
+        if not self.record.never_shown:
+            return Failure(
                 "refused",
-                f"The credential for {record.service} cannot be attenuated: only tokens of PyPI,"
+                f"The credential for {service} cannot be attenuated: only tokens of PyPI,"
                 " TestPyPI and devpi can.",
                 self.instead_of_narrower,
                 why="cannot be narrowed",
             )
-        return made
-
-    def _require_within_bounds(self) -> None:
-        """Raise Failure if the request is for more than may ever be handed out."""
-        restriction, record = self._restriction, self.record
-        if restriction.whole and record.never_shown:
-            raise Failure(
+        if token is not None and token.is_attenuable:
+            return Failure(
                 "refused",
-                f"The token for {record.service} is sealed: it is never handed out itself.",
+                f"The token for {service} is sealed: it is never handed out itself.",
                 self.instead_of_whole,
                 why="sealed",
             )
-        if restriction.ttl is None or restriction.ttl <= (most := max_seconds(record)):
+        return Failure(
+            "refused",
+            f"The credential for {service} is sealed and cannot be attenuated: it is used behind a"
+            " relay alone, and never handed out.",
+            self.instead_of_any,
+            why="sealed",
+        )
+
+    def _require_short(self) -> None:
+        """Raise Failure if a longer life is asked for than an attenuated token may have."""
+        ttl, record = self._restriction.ttl, self.record
+        if ttl is None or ttl <= (most := max_seconds(record)):
             return
         if record.never_shown:
             raise Failure(
@@ -222,6 +282,12 @@ class Delivery:
 
     def _seconds(self, terms: Terms) -> int:
         return min(self._restriction.seconds(terms), max_seconds(self.record))
+
+
+class RelayDelivery(Delivery):
+    """The delivery of a credential to the relay of a run."""
+
+    by_relay = True
 
 
 def max_seconds(record: Record) -> int:

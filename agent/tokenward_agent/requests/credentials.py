@@ -6,12 +6,15 @@ the client has checked it. A secret that is not admitted changes nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Final
 
-from tokenward_agent.failure import Failure
+from tokenward_agent.failure import Failure, KeyDestroyed
+from tokenward_agent.requests.attenuation import read_entry
 from tokenward_agent.requests.naming import changed_spellings, names_service
-from tokenward_agent.requests.overview import page_of_entries
-from tokenward_agent.store.lookup import TOKEN_USER, candidates
+from tokenward_agent.requests.overview import NAMES_BYTES, fit_names, page_of_entries
+from tokenward_agent.store.derived_tokens import limits_of
+from tokenward_agent.store.lookup import TOKEN_USER, candidates, project_names
 from tokenward_agent.vault.record import LONGEST, AdoptedSource, Record
 from tokenward_agent.wire.answer import Answer, success_answer
 from tokenward_protocol.admission import NotAdmitted
@@ -22,16 +25,27 @@ if TYPE_CHECKING:
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.changes import Changes
     from tokenward_agent.store.derived_tokens import DerivedTokens
-    from tokenward_agent.store.lookup import StoredRecord
+    from tokenward_agent.store.lookup import Entry, StoredRecord
     from tokenward_agent.store.made_secrets import MadeSecrets
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.providers import ProviderChoice
     from tokenward_agent.store.vaults import Vaults
+    from tokenward_agent.vault.record import Limits
     from tokenward_agent.wire.request import Request
+    from tokenward_protocol.index_tokens import IndexToken
     from tokenward_protocol.packing import Value
 
 MAX_NAMED = 100
 """Removed entries that a logout names at most, as far as they fit; it counts the rest."""
+
+
+_MOST_NOTED: Final = 8
+"""The most other entries that a login names."""
+
+_BY_RELAY: Final = (
+    "No token can be attenuated from it, so commands behind a relay alone use it"
+    " (`auth exec --relay -- CMD`), and every other tool gets nothing."
+)
 
 
 class CredentialRequests:
@@ -57,6 +71,9 @@ class CredentialRequests:
         username = str(request.arguments["username"])
         if adopt is not None and body:
             raise Failure("bad-request", "A login needs either a secret or `adopt`.")
+        sealed = request.flag("sealed")
+        if adopt is not None and sealed:
+            raise Failure("bad-request", "What stays in a keyring is not sealed: others read it.")
         notes: list[Value] = []
         typed, service = changed_spellings(request)
         lifetime = request.count("lifetime")
@@ -66,9 +83,9 @@ class CredentialRequests:
             lifetime = min((s for s in (lifetime, end) if s is not None), default=None)
         if request.flag("memory"):
             return self._keep_in_memory(request, service, username, body)
-        sealed = request.flag("sealed")
-        if sealed:
-            self._require_attenuable(service, body)
+        token = None if adopt is not None else self._derived_tokens.read_open_token(body)
+        limits = limits_of(token)
+        by_relay = sealed and _needs_relay(service, token)
         await self._opening.open_available(provider)
         moved = None
         if self._usernames_at(typed) & {username} or self._usernames_at(service) - {username}:
@@ -93,16 +110,57 @@ class CredentialRequests:
             lifetime=lifetime,
             adopt=adopt,
             never_shown=sealed,
+            relay_alone=by_relay,
+            limits=limits,
         )
+        if by_relay:
+            notes.append(_BY_RELAY)
         self._adopted.drop((service, username))
         if moved is not None:
-            (left,) = await self._changes.logout(moved, username, provider=None, every=False)
-            self._adopted.drop(left.record.key)
-            before = before or left.record
+            for left in await self._leave(moved, username, limits):
+                before = before or left
         if before is None:
             notes += self._ambiguities(service, username)
+        notes += self._others(service, username, limits)
         end = None if lifetime is None else self._vaults.clock.wall() + lifetime
-        return self._store(request, service, provider, notes, before, expires=end)
+        return self._store(request, service, provider, notes, before, limits=limits, expires=end)
+
+    async def _leave(self, service: str, username: str, limits: Limits) -> list[Record]:
+        """Remove the entry with these limits from a place where the account is no longer."""
+        if all(each.limits != limits for each in self._entries_at(service, username)):
+            return []
+        gone = await self._changes.logout(
+            service, username, provider=None, every=False, limits=limits
+        )
+        for found in gone:
+            self._adopted.drop(found.record.key)
+        return [found.record for found in gone]
+
+    def _token_of(self, found: StoredRecord) -> IndexToken | None:
+        """Return what is visible of the token of a removed entry."""
+        if found.record.adopted is not None:
+            return None
+        try:
+            return self._derived_tokens.read_token(found.secret())
+        except KeyDestroyed:
+            return None
+
+    def _entries_at(self, service: str, username: str) -> list[Entry]:
+        return [
+            self._vaults.entry(found)
+            for found in self._vaults.at(service, None)
+            if found.record.username == username
+        ]
+
+    def _others(self, service: str, username: str, limits: Limits) -> list[Value]:
+        """Return a note if the account now has other entries, for other projects."""
+        others = [each.limits for each in self._entries_at(service, username)]
+        names = [project_names(each) for each in others if each != limits]
+        if not names:
+            return []
+        these = ", ".join(f"one for {each}" for each in names[:_MOST_NOTED])
+        more = f", and {len(names) - _MOST_NOTED} more" if len(names) > _MOST_NOTED else ""
+        return [f"Stored beside it, for the same account: {these}{more}."]
 
     def _usernames_at(self, service: str) -> set[str]:
         """Return the user names that have an entry at exactly this service."""
@@ -131,6 +189,7 @@ class CredentialRequests:
         before: Record | None,
         *,
         kept: bool = False,
+        limits: Limits = None,
         expires: int | None = None,
     ) -> Answer:
         return success_answer(
@@ -140,6 +199,7 @@ class CredentialRequests:
             kept=kept,
             service=service,
             provider=provider,
+            projects=None if limits is None else fit_names(limits, NAMES_BYTES),
             expires=expires,
             notes=notes,
         )
@@ -163,23 +223,14 @@ class CredentialRequests:
             seconds = min(max(found.end - there, 1), LONGEST)
         return body[found.start : found.stop], found.changed, seconds
 
-    def _require_attenuable(self, service: str, body: memoryview) -> None:
-        """Raise Failure if the token cannot be attenuated: sealed, it could never be used."""
-        token = self._derived_tokens.read_open_token(body)
-        if token is None or not token.is_attenuable:
-            raise Failure(
-                "refused",
-                f"This credential for {service} cannot be attenuated, so it could not be used if it"
-                " were sealed: only tokens of PyPI, TestPyPI and devpi can be attenuated.",
-                "leave `--sealed` out",
-            )
-
     def _find_parent(self, service: str, username: str, body: memoryview) -> StoredRecord | None:
         """Return the stored token that *body* derives from: tools save the tokens they get."""
-        found = self._vaults.find(candidates(service), username, None)
-        if found is None or found.record.adopted is not None:
-            return None
-        return found if self._derived_tokens.is_derived_from(body, found.secret()) else None
+        for found in self._vaults.account(candidates(service), username, None):
+            if found.record.adopted is not None:
+                continue
+            if self._derived_tokens.is_derived_from(body, found.secret()):
+                return found
+        return None
 
     def _keep_in_memory(
         self, request: Request, service: str, username: str, body: memoryview
@@ -239,7 +290,11 @@ class CredentialRequests:
             if request.flag("refused") and self._drop_made(service, user):
                 return success_answer(request.number, removed=[], count=0)
         removed = await self._changes.logout(
-            service, user, provider=provider, every=request.flag("all")
+            service,
+            user,
+            provider=provider,
+            every=request.flag("all"),
+            limits=read_entry(request),
         )
         for found in removed:
             self._adopted.drop(found.record.key)
@@ -247,5 +302,23 @@ class CredentialRequests:
         if request.flag("purge"):
             for found in removed:
                 await self._adopted.purge(found.record)
-        named, _ = page_of_entries(removed[:MAX_NAMED], 0)
+        named, _ = page_of_entries(removed[:MAX_NAMED], 0, self._token_of)
         return success_answer(request.number, removed=named, count=len(removed))
+
+
+def _needs_relay(service: str, token: IndexToken | None) -> bool:
+    """Tell whether a sealed secret is used by relays alone: no token can be attenuated from it.
+
+    Raise Failure if it could not be used at all.
+    """
+    if token is not None and token.is_attenuable:
+        return False
+    if "://" in service and sys.platform != "win32":
+        return True
+    why = "this system has no relay" if "://" in service else f"{service} is not a URL"
+    raise Failure(
+        "refused",
+        "No token can be attenuated from this credential, so a relay alone could use it if it were"
+        f" sealed, and {why}.",
+        "leave `--sealed` out",
+    )

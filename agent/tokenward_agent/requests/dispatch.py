@@ -9,11 +9,11 @@ coroutine ends. A defect of the agent is reported by its type and place only, ne
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tokenward_agent.arena import ArenaFull
 from tokenward_agent.failure import Failure, KeyDestroyed, describe_fault
-from tokenward_agent.requests.overview import fit_names
+from tokenward_agent.requests.overview import NAMES_BYTES, fit_names
 from tokenward_agent.store.lookup import Ambiguous, locked_meanwhile_error
 from tokenward_agent.vault.errors import VaultError
 from tokenward_agent.wire.answer import Answer, failure_answer
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokenward_agent.requests.recording import Recorder
     from tokenward_agent.store.other_agents import OtherAgents
     from tokenward_agent.wire.request import Request
+    from tokenward_protocol.packing import Value
 
     SyncHandler = Callable[[Request], Answer]
     AsyncHandler = Callable[[Request, memoryview], Awaitable[Answer]]
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
         async def fetch(self, request: Request, body: memoryview, /) -> Answer:
             """Answer after waiting."""
             ...
+
+
+MOST_ENTRIES: Final = 100
+"""The most entries of one account that an error lists."""
 
 
 class Dispatch:
@@ -114,6 +119,17 @@ class Dispatch:
         return answer
 
 
+def _entries_of(error: Ambiguous) -> dict[str, Value]:
+    """Return the entries of one account that compete, each by its projects."""
+    if not error.limits:
+        return {}
+    shown = error.limits[:MOST_ENTRIES]
+    return {
+        "why": "several tokens",
+        "entries": [None if each is None else fit_names(each, NAMES_BYTES) for each in shown],
+    }
+
+
 def failure_of(error: Exception) -> Failure:
     """Return the failure that an answer reports for an exception."""
     if isinstance(error, Failure):
@@ -124,9 +140,10 @@ def failure_of(error: Exception) -> Failure:
         return Failure(
             "ambiguous",
             str(error),
-            "name one with `--username`",
+            "name the project with `--project`" if error.limits else "name one with `--username`",
             service=error.service,
             usernames=fit_names(error.usernames),
+            **_entries_of(error),
         )
     if isinstance(error, KeyDestroyed):
         return locked_meanwhile_error()

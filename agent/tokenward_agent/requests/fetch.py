@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from tokenward_agent.peer.evidence import NOTHING, Evidence
 from tokenward_agent.prompt.question import duration_text
-from tokenward_agent.requests.attenuation import Delivery, read_restriction
+from tokenward_agent.requests.attenuation import (
+    ANY,
+    Delivery,
+    RelayDelivery,
+    read_entry,
+    read_projects,
+    read_restriction,
+)
 from tokenward_agent.requests.grants import Grant, replaced_error
 from tokenward_agent.requests.naming import (
     lookup_target,
@@ -25,6 +32,7 @@ from tokenward_agent.requests.naming import (
     session_bus,
 )
 from tokenward_agent.requests.overview import describe_entry
+from tokenward_agent.store.lookup import Ambiguous, choose_stored
 from tokenward_agent.wire.answer import Answer, success_answer
 from tokenward_protocol.messages import COMMAND
 
@@ -38,7 +46,7 @@ if TYPE_CHECKING:
     from tokenward_agent.requests.authorization import Authorization
     from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.derived_tokens import Derived, DerivedTokens
-    from tokenward_agent.store.lookup import StoredRecord
+    from tokenward_agent.store.lookup import Entry, StoredRecord
     from tokenward_agent.store.made_secrets import Made
     from tokenward_agent.store.other_agents import OtherAgents
     from tokenward_agent.vault.record import Login, Record
@@ -55,14 +63,15 @@ if TYPE_CHECKING:
     class _Vaults(Protocol):
         @property
         def clock(self) -> Clock: ...
-        def find(
+        def account(
             self,
             places: Iterable[str],
             user: str | None,
             provider: str | None,
             beside: Iterable[str] = (),
             /,
-        ) -> StoredRecord | None: ...
+        ) -> list[StoredRecord]: ...
+        def entry(self, found: StoredRecord, /) -> Entry: ...
         def not_found_error(
             self, service: str | None, provider: str | None, origins: Iterable[str] = (), /
         ) -> Failure: ...
@@ -102,6 +111,7 @@ class Fetch:
     """Answers the fetches of one agent.
 
     `detector` finds the projects that a fetch is for; `authorizer` decides whether it is allowed.
+    If `only` is given, no other login answers.
     """
 
     def __init__(
@@ -113,11 +123,13 @@ class Fetch:
         derived_tokens: DerivedTokens,
         detector: _Detector,
         authorizer: _Authorizer,
+        only: Login | None = None,
     ) -> None:
         self._vaults, self._opening = vaults, opening
         self._adopted, self._made = adopted, made
         self._derived_tokens, self._detector = derived_tokens, detector
         self._authorizer = authorizer
+        self._only = only
 
     def try_fetch(self, request: Request) -> Answer | None:
         """Answer at once from the open vaults; return None if the fetch has to wait."""
@@ -125,7 +137,7 @@ class Fetch:
         known = NOTHING if restriction.needs_no_evidence else self._detector.try_detect(request)
         if known is None or self._opening.is_settling(provider):
             return None
-        found = self._find(request)
+        found = self._find(request, restriction.projects or known.projects)
         if found is None:
             if self._opening.can_open(provider, session_bus(request)):
                 return None
@@ -150,7 +162,10 @@ class Fetch:
         def going_of(record: Record, secret: SecretSource) -> Delivery:
             return Delivery(self._derived_tokens, record, secret, restriction, known.projects)
 
-        found, delivery, authorization = await self.authorize(request, going_of, _describe_grant)
+        projects = restriction.projects or known.projects
+        found, delivery, authorization = await self.authorize(
+            request, going_of, _describe_grant, projects
+        )
         return self._hand_out(request, known, authorization, found, delivery)
 
     async def fetch_for_run(
@@ -170,12 +185,14 @@ class Fetch:
         def make(record: Record, secret: SecretSource) -> Delivery:
             return make_delivery(self._derived_tokens, record, secret, restriction, projects)
 
-        found, secret = await self._find_with_secret(request)
+        found, secret = await self._find_with_secret(request, projects)
         authorization = decided(found.record)
         if authorization is not None:
             delivery = make(found.record, secret)
         else:
-            found, delivery, authorization = await self.authorize(request, make, describe_grant)
+            found, delivery, authorization = await self.authorize(
+                request, make, describe_grant, projects
+            )
         answer = self._hand_out(request, Evidence(projects, "form"), authorization, found, delivery)
         return answer, found.record.login, authorization
 
@@ -197,22 +214,47 @@ class Fetch:
         restriction = read_restriction(request)
 
         def make(record: Record, secret: SecretSource) -> Delivery:
-            return Delivery(self._derived_tokens, record, secret, restriction, projects, bounds)
+            return RelayDelivery(
+                self._derived_tokens, record, secret, restriction, projects, bounds
+            )
 
-        return await self.authorize(request, make, describe_grant)
+        return await self.authorize(request, make, describe_grant, projects)
 
-    async def find(self, request: Request) -> StoredRecord:
-        """Return the entry that answers, after opening vaults. Raise Failure."""
-        return await self._find_after_opening(request)
+    async def find(self, request: Request, projects: tuple[str, ...] | None = ()) -> StoredRecord:
+        """Return the entry that answers for projects, after opening vaults. Raise Failure.
+
+        With None it is any of its account, for what uses none of them.
+        """
+        return await self._find_after_opening(request, projects)
+
+    async def name_entry(self, request: Request, projects: tuple[str, ...]) -> str | None:
+        """Return the name of the entry that a run for these projects reads with. Raise Failure.
+
+        None if its account has one alone. If none is for all of the projects, it is that of the
+        first.
+        """
+        try:
+            found = await self._find_after_opening(request, projects)
+        except Ambiguous:
+            if len(projects) < 2:
+                raise
+            found = await self._find_after_opening(request, projects[:1])
+        if len(self._account(request)) < 2:
+            return None
+        return " ".join(self._vaults.entry(found).limits or ())
 
     async def authorize(
-        self, request: Request, make_delivery: MakeDelivery, describe_grant: DescribeGrant
+        self,
+        request: Request,
+        make_delivery: MakeDelivery,
+        describe_grant: DescribeGrant,
+        projects: tuple[str, ...],
     ) -> tuple[StoredRecord, Delivery, Authorization]:
         """Return what may be handed out, once the policy and, if it says so, the user allow it.
 
         Nothing is awaited between that decision and the return. Raise Failure.
         """
-        found, secret = await self._find_with_secret(request)
+        found, secret = await self._find_with_secret(request, projects)
         delivery = make_delivery(found.record, secret)
         authorization = self._authorizer.try_authorize(request, delivery)
         if authorization is not None:
@@ -220,7 +262,7 @@ class Fetch:
         authorization = await self._authorizer.authorize(request, delivery, describe_grant)
         if self._opening.other_agents.check():
             await self._opening.other_agents.catch_up()
-        found, secret = await self._find_with_secret(request)
+        found, secret = await self._find_with_secret(request, projects)
         again = make_delivery(found.record, secret)
         if authorization.grant is not None:
             authorization.grant.require_covers(again.grant_under(authorization.terms))
@@ -228,7 +270,7 @@ class Fetch:
 
     async def describe(self, request: Request, _body: memoryview) -> Answer:
         """Return what is known of a credential; nothing in the answer can be used as one."""
-        found = await self._find_after_opening(request)
+        found = await self._find_after_opening(request, read_projects(request))
         token = None
         if found.vault.provider != COMMAND:
             token = self._derived_tokens.read_token(await self._read_secret(found))
@@ -237,13 +279,31 @@ class Fetch:
         said = describe_entry(found, token, self._authorizer.file)
         return success_answer(request.number, None, **said, **self._made.details(found.record))
 
-    def _find(self, request: Request) -> StoredRecord | None:
+    def _account(self, request: Request) -> list[StoredRecord]:
         places, beside, _ = lookup_target(request)
         user, provider = request.text("username"), request.text("provider")
-        found, service = self._vaults.find(places, user, provider, beside), request.text("service")
+        return self._vaults.account(places, user, provider, beside)
+
+    def _find(self, request: Request, projects: tuple[str, ...] | None) -> StoredRecord | None:
+        found = self._choose(request, self._account(request), projects)
+        service = request.text("service")
         if found and service is not None and not service.startswith(found.record.service):
             require_canonical(service)  # entries above this URL answer its canonical spelling only
         return found
+
+    def _choose(
+        self, request: Request, account: list[StoredRecord], projects: tuple[str, ...] | None
+    ) -> StoredRecord | None:
+        """Return the entry of an account that answers. Raise Ambiguous."""
+        if self._only is not None:
+            return next((each for each in account if each.record.login == self._only), None)
+        named = read_entry(request)
+        if named is not ANY:
+            entries = map(self._vaults.entry, account)
+            return next((each.found for each in entries if each.limits == named), None)
+        if projects is None:
+            return account[0] if account else None
+        return choose_stored(account, self._vaults.entry, projects)
 
     def _not_found_error(self, request: Request) -> Failure:
         service = request.text("service")
@@ -253,24 +313,28 @@ class Fetch:
             service_of(request), request.text("provider"), lookup_target(request).origins
         )
 
-    async def _find_after_opening(self, request: Request) -> StoredRecord:
+    async def _find_after_opening(
+        self, request: Request, projects: tuple[str, ...] | None
+    ) -> StoredRecord:
         """Look up the entry, after opening vaults that open without the user."""
         provider = request.text("provider")
         if self._opening.can_open(provider, session_bus(request)):
             await self._opening.open_unattended(
-                provider, lambda: self._find(request), session_bus(request)
+                provider, lambda: self._find(request, projects), session_bus(request)
             )
-        found = self._find(request)
+        found = self._find(request, projects)
         if found is None:
             raise self._not_found_error(request)
         return found
 
-    async def _find_with_secret(self, request: Request) -> tuple[StoredRecord, SecretSource]:
+    async def _find_with_secret(
+        self, request: Request, projects: tuple[str, ...]
+    ) -> tuple[StoredRecord, SecretSource]:
         """Return the entry and its secret, read from its keyring or made by its command.
 
         Neither is done if the policy denies the record whatever would be handed out.
         """
-        found = await self._find_after_opening(request)
+        found = await self._find_after_opening(request, projects)
         if found.record.adopted is None:
             return found, found.secret()
         self._authorizer.refuse_denied(request, found.record)
@@ -280,7 +344,7 @@ class Fetch:
             secret: SecretSource = made.secret
         else:
             secret = await self._read_secret(found)
-        again = self._find(request)
+        again = self._find(request, projects)
         if again is None or again.record.login != found.record.login:
             raise replaced_error()
         return (again if made is None else _with_end(again, made)), secret
@@ -301,12 +365,13 @@ class Fetch:
     ) -> Answer:
         """Answer with an attenuated token, or with the secret itself. Raise Failure.
 
-        A secret leaves the agent only here, and only as it was granted.
+        A secret leaves the agent only here, and only in the form that forms.py allows and as it was
+        granted.
         """
         record, now = found.record, self._vaults.clock.wall()
-        derived = delivery.derive(authorization.terms, now)
+        form, derived = delivery.derive(authorization.terms, now)
         if granted := authorization.grant:
-            granted.require_covers(_outgoing_grant(granted, record, derived, now))
+            granted.require_covers(_outgoing_grant(granted, record, form, derived, now))
         found.vault.use(record, now)
         values: dict[str, Value] = {
             "service": record.service,
@@ -335,11 +400,13 @@ def _with_end(found: StoredRecord, made: Made) -> StoredRecord:
     return found._replace(record=found.record._replace(expires=made.end))
 
 
-def _outgoing_grant(granted: Grant, record: Record, derived: Derived | None, now: int) -> Grant:
+def _outgoing_grant(
+    granted: Grant, record: Record, form: str, derived: Derived | None, now: int
+) -> Grant:
     """Describe what is about to be handed out; a stored token is as wide as when it was granted."""
     if derived is None:
-        return Grant(record.login, True, granted.projects, None)
-    return Grant(record.login, False, derived.derivation.projects, derived.expires - now)
+        return Grant(record.login, form, granted.projects, None)
+    return Grant(record.login, form, derived.derivation.projects, derived.expires - now)
 
 
 def _describe_grant(grant: Grant) -> list[str]:

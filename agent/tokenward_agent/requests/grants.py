@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 class Grant(NamedTuple):
     """A part of `login` that may be handed out.
 
-    If `whole`, the stored token itself; else an attenuated one that lives for `seconds` at most. It
-    is good for `projects` (normalised) only, None if no limit is visible.
+    `form` is one of forms.py: a child lives for `seconds` at most, the stored secret has None. It is
+    good for `projects` (normalised) only, None if no limit is visible.
     """
 
     login: Login
-    whole: bool
+    form: str
     projects: tuple[str, ...] | None
     seconds: int | None
 
@@ -44,7 +44,7 @@ class Grant(NamedTuple):
         """Tell whether `other` has the same login and form, and is neither longer nor wider."""
         return (
             self.login == other.login
-            and self.whole == other.whole
+            and self.form == other.form
             and _is_within(other.projects, self.projects)
             and (
                 self.seconds is None

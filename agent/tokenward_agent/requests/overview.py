@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenward_agent.store.derived_tokens import limits_of
 from tokenward_protocol.index_tokens import describe
 from tokenward_protocol.messages import COMMAND
 
@@ -40,7 +41,7 @@ _ENTRY_BYTES = 240  # an upper bound of an entry's size without its names and it
 _IN_SHORT = ("dialect", "location", "narrows", "confined", "visible", "expires", "projects")
 """The fields of a token in a list."""
 
-_NAMES_BYTES = 160
+NAMES_BYTES = 160
 _LOCATION = 64
 _TOKEN_BYTES = 512
 """Limits in a list, in bytes: project names of a token, its location, and a whole token."""
@@ -68,7 +69,9 @@ def describe_entry(
 ) -> dict[str, Value]:
     """Return the description of a record, with all that is visible of its token."""
     values = describe_record(found.record, found.vault.provider)
-    values["policy"] = [*policy.possible_decisions(*found.record.key)]
+    limits = limits_of(token)
+    values["projects"] = None if limits is None else [*limits]
+    values["policy"] = [*policy.possible_decisions(found.record.service, found.record.username)]
     return {**values, "token": None if token is None else describe(token)}
 
 
@@ -77,7 +80,7 @@ def _summarize_token(token: IndexToken) -> dict[str, Value]:
     values = {key: value for key, value in describe(token).items() if key in _IN_SHORT}
     values["location"] = token.location[:_LOCATION]
     projects = token.scope.projects
-    values["projects"] = None if projects is None else fit_names(projects, _NAMES_BYTES)
+    values["projects"] = None if projects is None else fit_names(projects, NAMES_BYTES)
     return values
 
 
@@ -122,12 +125,15 @@ def page_of_entries(
             return entries, after + len(entries)
         token = seen(found)
         room -= 0 if token is None else _TOKEN_BYTES
+        limits = limits_of(token)
+        room -= sum(len(name) + 3 for name in limits or ())
         values = describe_record(record, found.vault.provider)
         if values["provider"] == COMMAND:
             values |= of_recipe(record)
             room -= _RECIPE_BYTES
         if policy is not None:
-            values["policy"] = [*policy.possible_decisions(*record.key)]
+            values["policy"] = [*policy.possible_decisions(record.service, record.username)]
+        values["projects"] = None if limits is None else [*limits]
         entries.append({**values, "token": None if token is None else _summarize_token(token)})
     return entries, None
 

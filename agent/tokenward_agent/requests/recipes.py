@@ -119,7 +119,8 @@ class RecipeRequests:
         """Return a recipe for a run at the terminal, or keep what such a run made. Raise Failure."""
         self._require_allowed(request)
         target = lookup_target(request)
-        found = self._vaults.find(target.places, request.text("username"), None, target.beside)
+        account = self._vaults.account(target.places, request.text("username"), None, target.beside)
+        found = account[0] if account else None
         if found is None or found.vault is not self._vaults.recipes:
             name = display(service_of(request))
             raise Failure(

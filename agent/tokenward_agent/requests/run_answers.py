@@ -18,7 +18,7 @@ import socket
 from typing import NamedTuple
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.requests.attenuation import Delivery
+from tokenward_agent.requests.attenuation import RelayDelivery
 from tokenward_agent.requests.dispatch import failure_of
 from tokenward_agent.requests.recording import UNDECIDED, describe_peer
 from tokenward_agent.requests.run_upload import (
@@ -89,8 +89,9 @@ class RunGrant(NamedTuple):
 
     `service` is the key that was asked for, `provider` the vault, "" for any. `projects` are those
     that may be published (normalised), `listed` the files that the command line names. Reads were
-    `decided` before the command started, or are None for a share until it is opened. `own` has the
-    run's own credential, None for one that is stored.
+    `decided` before the command started, or are None for a share until it is opened; of several
+    entries of an account they use the one that is named `entry`. `own` has the run's own credential,
+    None for one that is stored.
     """
 
     login: Login
@@ -100,6 +101,7 @@ class RunGrant(NamedTuple):
     projects: tuple[str, ...] = ()
     listed: tuple[UploadFacts, ...] = ()
     decided: RunDecision | None = None
+    entry: str | None = None
     own: FetchesForRun | None = None
 
 
@@ -185,7 +187,7 @@ class RunAnswers:
             holds = before is not None and before[:2] == (record.login, state)
             return before.authorization if before is not None and holds else None
 
-        made = self._delivery(Delivery, ("read", self._run))
+        made = self._delivery(RelayDelivery, ("read", self._run))
         try:
             answer, login, authorization = await self._ask(grant, (), describe_read, made, decided)
         except Failure as failure:
@@ -264,12 +266,12 @@ class RunAnswers:
 
     @staticmethod
     def _delivery(
-        kind: type[Delivery],
+        kind: type[RelayDelivery],
         bounds: tuple[object, ...],
         place: str = "",
         covered: tuple[UploadFacts, ...] = (),
         opened: _Question | None = None,
-    ) -> Callable[..., Delivery]:
+    ) -> Callable[..., RelayDelivery]:
         """Return what makes the deliveries for one question."""
 
         def make(
@@ -278,7 +280,7 @@ class RunAnswers:
             secret: SecretSource,
             restriction: Restriction,
             projects: tuple[str, ...],
-        ) -> Delivery:
+        ) -> RelayDelivery:
             made = kind(derived_tokens, record, secret, restriction, projects, bounds)
             if isinstance(made, UploadDelivery) and opened is not None:
                 made.place, made.covered = place, covered
@@ -386,6 +388,8 @@ def request_for(
         arguments["attended"] = True
     if grant.provider:
         arguments["provider"] = grant.provider
+    if grant.entry is not None:
+        arguments["entry"] = grant.entry
     return made_request(arguments, peer)
 
 

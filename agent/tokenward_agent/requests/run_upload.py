@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.prompt.question import covers_text
-from tokenward_agent.requests.attenuation import Delivery
+from tokenward_agent.requests.attenuation import RelayDelivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class UploadQuestions:
         self._left -= 1
 
 
-class UploadDelivery(Delivery):
+class UploadDelivery(RelayDelivery):
     """The delivery of a credential for one upload to `place`, a service key.
 
     `covered` is what a yes covers, that upload first.

@@ -196,10 +196,15 @@ class RunRequests:
     ) -> tuple[StoredRecord, Draft, dict[str, Any]]:
         from tokenward_relay.grants import Grant, read_roots
 
-        asked = made_request({**request.arguments, "purpose": "install"}, _peer_as_run(request))
+        peer = _peer_as_run(request)
+        arguments = {**request.arguments, "purpose": "install"}
+        fetch = own or self._fetch
+        entry = await fetch.name_entry(made_request(arguments, peer), self._published(request))
+        if entry is not None:
+            arguments["entry"] = entry
+        asked = made_request(arguments, peer)
         facts: dict[str, Any] = {}
         decided = None
-        fetch = own or self._fetch
         if request.flag("shared"):  # decided when it is shared
             found = await fetch.find(asked)
         else:
@@ -220,19 +225,27 @@ class RunRequests:
             None,
             (),
         )
-        held = RunGrant(*_grant_facts(found, request), publishes=False, decided=decided, own=own)
+        held = RunGrant(
+            *_grant_facts(found, request), publishes=False, decided=decided, entry=entry, own=own
+        )
         return found, Draft(held, grant.as_map()), facts
+
+    def _published(self, request: Request) -> tuple[str, ...]:
+        """Return the projects that the run of this connection may publish so far."""
+        return tuple(name for each in self.drafts_of(request.peer) for name in each.grant.projects)
 
     async def _grant_publish(
         self, request: Request, upload: str, listing: str, own: Fetch | None
     ) -> tuple[StoredRecord, Draft, dict[str, Any]]:
         from tokenward_relay.grants import Grant
 
-        found = await (own or self._fetch).find(request)
         service, scheme, host, port, path = _place(request)
         if (upload.rstrip("/") or "") != path.rstrip("/"):
             raise Failure("bad-request", "The path of the upload is not that of its service.")
         projects = await self._projects(request)
+        wanted: list[tuple[str, ...] | None] = [(each,) for each in projects]
+        wanted = wanted or [None]  # it may publish nothing: any will do
+        found, *_ = [await (own or self._fetch).find(request, each) for each in wanted]
         grant = Grant(
             request.text("name") or service,
             scheme,

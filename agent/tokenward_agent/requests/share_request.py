@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tokenward_agent.failure import Failure
 from tokenward_agent.prompt.question import duration_text, shorten
 from tokenward_agent.requests.attenuation import Restriction, read_projects
+from tokenward_agent.requests.forms import WHOLE
 from tokenward_agent.vault.record import LONGEST
 from tokenward_protocol.folder_trust import ALL_IDS, user_id
 from tokenward_protocol.index_tokens import DEFAULT_TTL, LEAST_TTL
@@ -38,7 +39,7 @@ class ShareRequest(NamedTuple):
             if self.lifetime is None
             else f"for {duration_text(self.lifetime)}"
         )
-        what = "the credential itself" if grant.whole else "attenuated tokens of it"
+        what = "the credential itself" if grant.form == WHOLE else "attenuated tokens of it"
         users = ", ".join(map(str, self.uids)) if self.uids else "no others"
         return [
             f"a socket that hands out {what} to others, {time}",

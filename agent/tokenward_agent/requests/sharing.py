@@ -24,6 +24,7 @@ from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer
 from tokenward_agent.requests.access_request import AccessRequest
 from tokenward_agent.requests.attenuation import Delivery
+from tokenward_agent.requests.forms import WHOLE
 from tokenward_agent.requests.naming import stored_service
 from tokenward_agent.requests.share_answers import Share, share_ended_error
 from tokenward_agent.requests.share_request import read_share_request
@@ -71,6 +72,7 @@ class _Shared(Delivery):
 
     instead_of_whole = "leave `--whole` out to share attenuated tokens of it"
     instead_of_narrower = "add `--whole` to share the credential itself"
+    instead_of_any = "`auth share --relay` shares it behind a relay"
     require_room: Callable[[], None]
 
     def require_possible(self, terms: Terms, now: int) -> None:
@@ -115,6 +117,7 @@ class ShareRequests:
         share_request = read_share_request(request)
         path = self.place(share_request)
         scope = stored_service(request)
+        projects = share_request.restriction.projects
         bounds = ("share", path, share_request.uids, share_request.lifetime)
 
         def make_delivery(record: Record, secret: SecretSource) -> Delivery:
@@ -125,9 +128,9 @@ class ShareRequests:
             return going
 
         found, delivery, authorization = await self._fetch.authorize(
-            request, make_delivery, lambda grant: share_request.describe(grant, path)
+            request, make_delivery, lambda grant: share_request.describe(grant, path), projects
         )
-        projects, lifetime = share_request.restriction.projects, share_request.lifetime
+        lifetime = share_request.lifetime
         delivery.require_possible(authorization.terms, self._vaults.clock.wall())
         share = Share(
             path,
@@ -143,7 +146,7 @@ class ShareRequests:
             "service": share.scope,
             "username": share.grant.login.username,
             "projects": [*share.projects] or None,
-            "whole": share.grant.whole,
+            "whole": share.grant.form == WHOLE,
         }
         described = self.open((share,), share_request, facts, self._dispatch(share))
         return success_answer(request.number, None, **described)
@@ -231,10 +234,12 @@ class ShareRequests:
             for each in self._vaults.at(login.service, None)
             if each.record.username == login.username
         ]
-        if any(other != login for other in here):
+        if login in here:
+            return ""
+        if any(other.created >= login.created for other in here):
             return "login"
         vault = self._vaults.each.get(share.holder)
-        return "" if here or (vault is not None and vault.state != "open") else "logout"
+        return "" if vault is not None and vault.state != "open" else "logout"
 
     def open(
         self,

@@ -105,7 +105,9 @@ class AdoptedSecrets:
                 if forgotten != self._forgotten:
                     raise locked_meanwhile_error()
                 secret = block[: answer["size"]]
-                kept = self._key.seal(secret, context(b"tokenward adopted", *record.key))
+                kept = self._key.seal(
+                    secret, context(b"tokenward adopted", record.service, record.username)
+                )
                 secret.release()
             finally:
                 self._arena.release(block)

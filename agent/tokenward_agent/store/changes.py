@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Literal
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.closed_vaults import Tombstones, origin
-from tokenward_agent.store.lookup import choose
+from tokenward_agent.store.lookup import Ambiguous, StoredRecord, choose
 from tokenward_agent.store.sealed_variables import seal_variables
 from tokenward_agent.store.vaults import VAULT_OF, Vaults
 from tokenward_agent.vault.record import LONGEST, AdoptedSource, Lifetime, Record
+from tokenward_agent.vault.vault import Vault
 from tokenward_protocol.messages import vault_name
 
 if TYPE_CHECKING:
-    from tokenward_agent.store.lookup import StoredRecord
+    from collections.abc import Callable
+
+    from tokenward_agent.store.lookup import Entry
     from tokenward_agent.store.recipe_records import Pin
     from tokenward_agent.store.sealed_variables import Variables
-    from tokenward_agent.vault.record import Key
-    from tokenward_agent.vault.vault import Vault
+    from tokenward_agent.vault.record import Key, Limits
     from tokenward_protocol.recipes import Recipe
 
 
@@ -47,8 +50,13 @@ class Changes:
         lifetime: int | None = None,
         adopt: str | None = None,
         never_shown: bool = False,
+        relay_alone: bool = False,
+        limits: Limits = None,
     ) -> Record | None:
         """Store a credential in the open vault of `provider`; return the one that it replaced.
+
+        `limits` are the projects that it is visibly limited to. It replaces the entry of this
+        service and user name with the same.
 
         Raise Failure: `no-vault` or `locked` if the vault is not open, `bad-request`, `read-only`,
         `vault`.
@@ -61,27 +69,40 @@ class Changes:
             vaults.recipes.require_own(service, username)
             self.require_open(provider)
             now = vaults.now()
-            older = [
-                each for each in vaults.at(service, None) if each.record.key == (service, username)
+            account = [
+                each for each in vaults.at(service, None) if each.record.username == username
             ]
+            entries = [vaults.entry(each) for each in account if isinstance(each.vault, Vault)]
+            older = [each.found for each in entries if each.limits == limits]
+            minted = [each for each in account if not isinstance(each.vault, Vault)]
+            here = [each for each in entries if each.found.vault is vault]
+            renamed = _tell_apart(here, limits)
             record = Record(
                 service,
                 username,
-                self._login_time(vault, (service, username), now.wall),
+                self._login_time(vault, service, username, limits, older, now.wall),
                 None,
                 None if lifetime is None else Lifetime.beginning(now, lifetime),
                 None if adopt is None else AdoptedSource(provider, adopt),
                 None if adopt is not None else vault.seal(service, username, secret),
                 never_shown,
+                relay_alone,
+                _projects_of_new(here, limits),
             )
-            await vaults.save(vault, lambda held: {**held, record.key: record}, record.created)
-            for other in vaults.each.values():
-                if other is not vault and record.key in other.records:
-                    vaults.hide(other, [other.records[record.key]])
+
+            def change(held: dict[Key, Record]) -> dict[Key, Record]:
+                return {**_renamed(held, renamed), record.key: record}
+
+            await vaults.save(vault, change, record.created)
+            for found in older:
+                other = found.vault
+                if isinstance(other, Vault) and other is not vault:
+                    vaults.hide(other, [found.record])
                     await self._remove_hidden(other)
-            self._drop_others(older)
+            self._drop_others(minted)
             vaults.when_changed()
-        return max((each.record for each in older), key=lambda each: each.created, default=None)
+        replaced = (each.record for each in (*older, *minted))
+        return max(replaced, key=lambda each: each.created, default=None)
 
     def keep_in_memory(
         self, service: str, username: str, secret: memoryview, lifetime: int
@@ -118,9 +139,15 @@ class Changes:
         return here[0].record if here else None
 
     async def logout(
-        self, service: str | None, username: str | None, *, provider: str | None, every: bool
+        self,
+        service: str | None,
+        username: str | None,
+        *,
+        provider: str | None,
+        every: bool,
+        limits: Limits | Literal[False] = False,
     ) -> list[StoredRecord]:
-        """Remove credentials and return them.
+        """Remove credentials and return them; if `limits` are given, the entry with just these.
 
         Raise Failure: `bad-request`, `not-found`, `locked`, `read-only`, `vault`. Raise Ambiguous.
         """
@@ -135,9 +162,10 @@ class Changes:
                     each for each in vaults.all_records(provider) if not self._is_configured(each)
                 ]
             else:
-                meant = self._select(vaults.at(service, provider), service, username, every=every)
+                here = vaults.at(service, provider)
+                meant = here if every or not here else self._select(here, service, username, limits)
                 for found in meant:
-                    vaults.recipes.require_own(*found.record.key)
+                    vaults.recipes.require_own(found.record.service, found.record.username)
             shut = vaults.not_open(provider)
             if not meant or (every and shut):
                 raise vaults.not_found_error(
@@ -146,7 +174,7 @@ class Changes:
             for vault in vaults.each.values():
                 records = [found.record for found in meant if found.vault is vault]
                 if records:
-                    self._add_tombstones(records)
+                    self._add_tombstones([each for each in meant if each.vault is vault])
                     await self._remove(vault, records)
             self._drop_others(meant)
             vaults.when_changed()
@@ -179,10 +207,10 @@ class Changes:
                     vaults.recipes.add(service, username, max(moments), recipe, pin, sealed).record
                 )
             )
-            self._add_tombstones(made)
+            self._add_tombstones([StoredRecord(each, vaults.recipes) for each in made])
             for vault in vaults.each.values():
                 if records := [found.record for found in older if found.vault is vault]:
-                    self._add_tombstones(records)
+                    self._add_tombstones([each for each in older if each.vault is vault])
                     await self._remove(vault, records)
             vaults.drop_from_memory(each.record for each in older if each.vault is vaults.memory)
             vaults.when_changed()
@@ -203,11 +231,13 @@ class Changes:
             found.record
         )
 
-    def _add_tombstones(self, records: list[Record]) -> None:
-        """Note these records, so that a closed vault does not answer later with older ones."""
+    def _add_tombstones(self, found: list[StoredRecord]) -> None:
+        """Note these entries, so that a closed vault does not answer later with older ones."""
         try:
             for vault in self._vaults.not_open(None):
-                self._tombstones[vault.provider].add(records)
+                self._tombstones[vault.provider].add(
+                    [(each.record, self._vaults.entry(each).limits) for each in found]
+                )
         except OSError as error:
             raise Failure(
                 "vault",
@@ -217,27 +247,43 @@ class Changes:
             ) from None
 
     def _select(
-        self, here: list[StoredRecord], service: str, username: str | None, *, every: bool
+        self,
+        here: list[StoredRecord],
+        service: str,
+        username: str | None,
+        limits: Limits | Literal[False],
     ) -> list[StoredRecord]:
-        """Return the entries of a service that a logout is about."""
-        if every or not here:
-            return here
+        """Return the entries of a service that a logout is about. Raise Ambiguous."""
         if username is None:
-            accounts = {found.record.username: found.record for found in here}
-            username = choose(service, list(accounts.values())).username
-        return [found for found in here if found.record.username == username]
+            username = choose(service, (found.record for found in here))
+        entries = [self._vaults.entry(found) for found in here if found.record.username == username]
+        if limits is not False:
+            return [each.found for each in entries if each.limits == limits]
+        kinds = list(dict.fromkeys(each.limits for each in entries))
+        if len(kinds) > 1:
+            raise Ambiguous(service, [username], kinds)
+        return [each.found for each in entries]
 
-    def _login_time(self, vault: Vault, key: Key, wall: int) -> int:
+    def _login_time(
+        self,
+        vault: Vault,
+        service: str,
+        username: str,
+        limits: Limits,
+        older: list[StoredRecord],
+        wall: int,
+    ) -> int:
         """Return the time of a login into `vault`, later than that of every record it must outlive.
 
         Two logins may fall into one second, and a wall clock may be set back; but the order must be
         right when both vaults are open again.
         """
-        moments = [wall, self._tombstones[vault.provider].earliest_login(key)]
-        for other in self._vaults.each.values():
-            moments.append(other.latest_time if other.state == "open" else other.latest_time + 1)
-            if other is not vault and key in other.records:
-                moments.append(other.records[key].created + 1)
+        tombstones = self._tombstones[vault.provider]
+        moments = [wall, tombstones.earliest_login(service, username, limits)]
+        moments += [
+            other.latest_time + (other.state != "open") for other in self._vaults.each.values()
+        ]
+        moments += [each.record.created + 1 for each in older if each.vault is not vault]
         return max(moments)
 
     async def settle_opened(self, vault: Vault) -> None:
@@ -245,16 +291,35 @@ class Changes:
 
         `changing` must be held, and nothing awaited since the vault was opened.
         """
-        buried = self._tombstones[vault.provider].matching(vault.records.values())
-        self._vaults.hide(vault, buried)
-        others = [each for each in self._vaults.each.values() if each is not vault]
+        vaults = self._vaults
+
+        def entry_in(holder: Vault) -> Callable[[Record], Entry]:
+            return lambda record: vaults.entry(StoredRecord(record, holder))
+
+        buried = self._tombstones[vault.provider].matching(
+            vault.records.values(), lambda record: entry_in(vault)(record).limits
+        )
+        vaults.hide(vault, buried)
+        others = [each for each in vaults.each.values() if each is not vault]
         for other in others:
-            for key in vault.records.keys() & other.records.keys():
+            shared = {key[:2] for key in vault.records} & {key[:2] for key in other.records}
+            ours, theirs = (
+                [
+                    entry_in(each)(record)
+                    for key, record in each.records.items()
+                    if key[:2] in shared
+                ]
+                for each in (vault, other)
+            )
+            for one, two in product(ours, theirs):
+                account = one.found.record.key[:2]
+                if account != two.found.record.key[:2] or one.limits != two.limits:
+                    continue
                 # Of two records of the same second, the one in the vault that was open is later: it
                 # could not be stored in the other vault while that was closed.
-                late = vault.records[key].created > other.records[key].created
-                stale = other if late else vault
-                self._vaults.hide(stale, [stale.records[key]])
+                late = one.found.record.created > two.found.record.created
+                holder, record = (other, two.found.record) if late else (vault, one.found.record)
+                vaults.hide(holder, [record])
         for each in (vault, *others):
             await self._settle(each)
 
@@ -269,14 +334,18 @@ class Changes:
         wall = self._vaults.clock.wall()
 
         def change(held: dict[Key, Record]) -> dict[Key, Record]:
-            return {k: each for k, each in held.items() if each.created > gone.get(k, -1)}
+            left = {k: each for k, each in held.items() if each.created > gone.get(k, -1)}
+            return _without_needless_projects(left, {key[:2] for key in gone})
 
         await self._vaults.save(vault, change, wall)
 
     def _remove_expired(self, vault: Vault, records: list[Record]) -> None:
         """Note which records have expired; remove them when no other change is under way."""
         with contextlib.suppress(OSError):  # then only this agent knows it
-            self._tombstones[vault.provider].add(records)
+            entries = [
+                (each, self._vaults.entry(StoredRecord(each, vault)).limits) for each in records
+            ]
+            self._tombstones[vault.provider].add(entries)
         task = asyncio.get_running_loop().create_task(self._sweep(vault))
         self._sweeps.add(task)
         task.add_done_callback(self._sweeps.discard)
@@ -309,3 +378,48 @@ def _check_lifetime(seconds: int) -> None:
         raise Failure(
             "bad-request", "A lifetime must be at least a second and at most a hundred years."
         )
+
+
+def _projects_of_new(here: list[Entry], limits: Limits) -> tuple[str, ...]:
+    """Return by which projects a new record of these limits is told apart from those of its account.
+
+    `here` are those of its vault. It takes the place of the one with the same limits.
+    """
+    for each in here:
+        if each.limits == limits:
+            return each.found.record.projects
+    if any(not each.found.record.projects for each in here):
+        return limits or ()
+    return ()
+
+
+def _tell_apart(here: list[Entry], limits: Limits) -> dict[Key, tuple[str, ...]]:
+    """Return which record makes place for an account-wide one, and by which projects it does."""
+    if limits is not None or any(each.limits is None for each in here):
+        return {}
+    return {
+        each.found.record.key: each.limits or () for each in here if not each.found.record.projects
+    }
+
+
+def _renamed(held: dict[Key, Record], projects: dict[Key, tuple[str, ...]]) -> dict[Key, Record]:
+    """Return records, some of them told apart by other projects."""
+    if not projects:
+        return held
+    changed = (
+        each._replace(projects=projects.get(key, each.projects)) for key, each in held.items()
+    )
+    return {each.key: each for each in changed}
+
+
+def _without_needless_projects(
+    held: dict[Key, Record], accounts: set[tuple[str, ...]]
+) -> dict[Key, Record]:
+    """Return records; one that is now the only one of its account is told apart by nothing.
+
+    So a vault goes back to a version that older agents read.
+    """
+    left = [key for key in held if key[:2] in accounts]
+    alone: dict[Key, tuple[str, ...]]
+    alone = {key: () for key in left if sum(key[:2] == other[:2] for other in left) == 1}
+    return _renamed(held, alone)

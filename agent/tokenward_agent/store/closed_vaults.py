@@ -10,8 +10,8 @@ but learns neither paths nor user names. The list protects nothing, and no crede
 
 A vault that was closed may hold an older credential of a service and user name that was logged out.
 An expired record leaves the vault a moment later, or not at all if that cannot be written; by then
-the clock may have been set back, and the agent locked or killed. A tombstone, which names service and
-user name by a digest, says up to which time records are gone. It stays until the vault was opened and
+the clock may have been set back, and the agent locked or killed. A tombstone, which names service,
+user name and projects by a digest, says up to which time records are gone. It stays until the vault was opened and
 those records were removed. Tombstones keep the order, not a secret: a process that can remove them
 can use the older vault anyway.
 """
@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Final
 from tokenward_agent.files import read_object, replace, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from tokenward_agent.vault.record import Key, Record
+    from tokenward_agent.vault.record import Limits, Record
     from tokenward_agent.vault.vault import Vault
 
 NAME: Final = "stored.json"  # the file's name in the state folder; small clients read it, too
@@ -110,26 +110,32 @@ class Tombstones:
         self._path = os.path.join(state, f"{provider}.tombstones.json")
         self._unwritten: dict[str, int] = {}
 
-    def add(self, records: Iterable[Record]) -> None:
-        """Note records that are gone. Raise OSError if only this agent knows it."""
+    def add(self, entries: Iterable[tuple[Record, Limits]]) -> None:
+        """Note entries that are gone, each with its limits. Raise OSError if only this agent knows it."""
         held = self._read()
-        for record in records:
-            key = _record_digest(record.key)
+        for record, limits in entries:
+            key = _entry_digest(record.service, record.username, limits)
             held[key] = max(record.created, held.get(key, 0))
         self._unwritten = held
         replace(self._path, json.dumps(held).encode())
         self._unwritten = {}
 
-    def earliest_login(self, key: Key) -> int:
-        """Return the first time at which a record of *key* is not covered."""
-        return self._read().get(_record_digest(key), -1) + 1
+    def earliest_login(self, service: str, username: str, limits: Limits) -> int:
+        """Return the first time at which an entry with these limits is not covered."""
+        return _end_of(self._read(), service, username, limits) + 1
 
-    def matching(self, records: Iterable[Record]) -> list[Record]:
-        """Return the records that are covered."""
+    def matching(
+        self, records: Iterable[Record], limits_of: Callable[[Record], Limits]
+    ) -> list[Record]:
+        """Return the records that are covered; `limits_of` may open a secret."""
         held = self._read()
         if not held:
             return []
-        return [each for each in records if each.created <= held.get(_record_digest(each.key), -1)]
+        return [
+            each
+            for each in records
+            if each.created <= _end_of(held, each.service, each.username, limits_of(each))
+        ]
 
     def clear(self) -> None:
         """Remove all tombstones; call it when the vault holds none of their records."""
@@ -143,5 +149,15 @@ class Tombstones:
         return written | self._unwritten
 
 
-def _record_digest(key: Key) -> str:
-    return hashlib.sha256("\0".join(key).encode()).hexdigest()
+def _end_of(held: dict[str, int], service: str, username: str, limits: Limits) -> int:
+    """Return the time up to which an entry is gone, -1 if it is not.
+
+    Agents that knew one entry for each account noted that, whatever its limits.
+    """
+    account = hashlib.sha256(f"{service}\0{username}".encode()).hexdigest()
+    return max(held.get(account, -1), held.get(_entry_digest(service, username, limits), -1))
+
+
+def _entry_digest(service: str, username: str, limits: Limits) -> str:
+    names = ("",) if limits is None else limits
+    return hashlib.sha256("\0".join((service, username, *names)).encode()).hexdigest()

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.clock import Clock
+    from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.store.memory_records import ProcessKey
+    from tokenward_agent.vault.record import Limits
     from tokenward_protocol.index_tokens import IndexToken
 
 
@@ -142,6 +144,10 @@ class DerivedTokens:
         with self._open(secret) as token:
             return token
 
+    def read_limits(self, found: StoredRecord) -> Limits:
+        """Return the projects that a stored token is visibly limited to, None for all."""
+        return limits_of(self.read_token(found.secret()))
+
     def read_open_token(self, body: memoryview) -> IndexToken | None:
         """Return what is visible of a plaintext secret in *body*."""
         with self._wiping():
@@ -185,6 +191,12 @@ class DerivedTokens:
         finally:
             for region in (self._text, self._raw, self._out):
                 wipe(region)
+
+
+def limits_of(token: IndexToken | None) -> Limits:
+    """Return the projects that a token is visibly limited to, None for all."""
+    projects = None if token is None else token.scope.projects
+    return tuple(sorted(set(projects))) or None if projects else None
 
 
 def _read(text: memoryview, raw: memoryview) -> IndexToken | None:

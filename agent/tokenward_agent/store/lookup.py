@@ -7,22 +7,26 @@ URL, that user's only entry at the origin answers, because some indexes keep the
 themselves. The lookup never guesses and never falls back to a shorter path. An opaque service
 matches only itself.
 
+An account may have several entries, whose tokens are for different projects. The narrowest that
+covers the projects of a request answers; which is the newest makes no difference.
+
 Pure. A lookup costs one dictionary access for each path segment, whatever the number of records.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tokenward_agent.failure import Failure, KeyDestroyed
 from tokenward_agent.store.closed_vaults import origin
 from tokenward_agent.vault.errors import VaultError
-from tokenward_agent.vault.record import Record
+from tokenward_agent.vault.record import Limits, Record  # noqa: TC001 - likewise
 from tokenward_agent.vault.sealing import OVERHEAD
 from tokenward_protocol.urls import prefixes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tokenward_agent.vault.record import Key, Record
 
@@ -31,12 +35,41 @@ TOKEN_USER = "__token__"  # noqa: S105 - the user name that indexes give to toke
 
 
 class Ambiguous(Exception):  # noqa: N818 - an answer to a question
-    """Several accounts compete at `service`; `usernames` lists them."""
+    """Several accounts compete at `service`, or several entries of one; `usernames` lists them.
 
-    def __init__(self, service: str, usernames: list[str]) -> None:
-        super().__init__(f"Several accounts are stored for {service}.")
+    `limits` has the projects of each of those entries. If the request was for projects, they are
+    `wanted`.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        usernames: list[str],
+        limits: Sequence[Limits] = (),
+        wanted: tuple[str, ...] = (),
+    ) -> None:
+        text = f"Several accounts are stored for {service}."
+        if limits:
+            these = ", ".join(f"one for {project_names(each)}" for each in limits[:_MOST_LISTED])
+            more = ", and more" if len(limits) > _MOST_LISTED else ""
+            text = f"Several tokens of {usernames[0]} are stored for {service}: {these}{more}."
+            if wanted:
+                text = f"{text[:-1]}; which is meant for {project_names(wanted)} is not certain."
+        super().__init__(text)
         self.service = service
         self.usernames = usernames
+        self.limits = limits
+
+
+_MOST_LISTED = 8
+_MOST_NAMES = 4
+
+
+def project_names(limits: Limits) -> str:
+    """Name some projects."""
+    if limits is None:
+        return "every project"
+    return " and ".join((*limits[:_MOST_NAMES], *(["more"] if len(limits) > _MOST_NAMES else [])))
 
 
 class RecordIndex:
@@ -58,7 +91,7 @@ class RecordIndex:
     def update(self, before: Mapping[Key, Record], after: Mapping[Key, Record]) -> None:
         """Apply the difference between two states of a vault."""
         for key in before.keys() - after.keys():
-            self.drop(*key)
+            self.drop(key)
         for key, record in after.items():
             if before.get(key) is not record:
                 self.put(record)
@@ -72,28 +105,28 @@ class RecordIndex:
         return self._by_account.get((origin, username), ())
 
     def put(self, record: Record) -> None:
-        """Add a record, replacing one of the same service and user name."""
-        others = self._take_out(record.service, record.username)
+        """Add a record, replacing the one of its key."""
+        others = self._take_out(record.key)
         self._by_service[record.service] = (*others, record)
         account = origin(record.service), record.username
         self._by_account[account] = (*self._by_account.get(account, ()), record)
         self.size += 1
 
-    def drop(self, service: str, username: str) -> None:
+    def drop(self, key: Key) -> None:
         """Remove a record if it is there."""
-        others = self._take_out(service, username)
+        others = self._take_out(key)
         if others:
-            self._by_service[service] = others
+            self._by_service[key[0]] = others
         else:
-            self._by_service.pop(service, None)
+            self._by_service.pop(key[0], None)
 
-    def _take_out(self, service: str, username: str) -> tuple[Record, ...]:
+    def _take_out(self, key: Key) -> tuple[Record, ...]:
         """Take a record out of both maps and the count; return its neighbours."""
-        here = self._by_service.get(service, ())
-        others = tuple(record for record in here if record.username != username)
+        here = self._by_service.get(key[0], ())
+        others = tuple(record for record in here if record.key != key)
         self.size -= len(here) - len(others)
-        account = origin(service), username
-        kept = tuple(r for r in self._by_account.get(account, ()) if r.service != service)
+        account = origin(key[0]), key[1]
+        kept = tuple(r for r in self._by_account.get(account, ()) if r.key != key)
         if kept:
             self._by_account[account] = kept
         else:
@@ -106,45 +139,84 @@ def candidates(service: str) -> Iterable[str]:
     return prefixes(service) if "://" in service else (service,)
 
 
-def find(
+def find_account(
     indexes: list[RecordIndex],
     places: Iterable[str],
     username: str | None,
     beside: Iterable[str] = (),
-) -> Record | None:
-    """Return the record that answers, from the first of `places` that has one, or None.
+) -> tuple[Record, ...]:
+    """Return the records of the account that answers, from the first of `places` that has one.
 
     If no place answers, the only entry of the named user at the origins `beside` does. Raise
     Ambiguous.
     """
     for place in places:
-        here: dict[str, Record] = {}
-        for index in indexes:
-            for record in index.at(place):
-                here.setdefault(record.username, record)  # the first index has precedence
+        here = [record for index in indexes for record in index.at(place)]
         if here:
             if username is None:
-                return choose(place, list(here.values()))
-            if username in here:
-                return here[username]
+                return _of_user(here, choose(place, here))
+            if found := _of_user(here, username):
+                return found
     if username is None:
-        return None
-    of_user: dict[str, Record] = {}
-    for index in indexes:
-        for place in beside:
-            for record in index.of(place, username):
-                of_user.setdefault(record.service, record)
-    return next(iter(of_user.values())) if len(of_user) == 1 else None
+        return ()
+    of_user = [record for index in indexes for at in beside for record in index.of(at, username)]
+    if len({record.service for record in of_user}) != 1:
+        return ()
+    return _of_user(of_user, username)
 
 
-def choose(service: str, here: list[Record]) -> Record:
-    """Return the account of `here` that answers if none is named. Raise Ambiguous."""
-    if len(here) > 1:
-        for record in here:
-            if record.username == TOKEN_USER:
-                return record
-        raise Ambiguous(service, sorted(record.username for record in here))
-    return here[0]
+def _of_user(here: list[Record], username: str) -> tuple[Record, ...]:
+    return tuple(record for record in here if record.username == username)
+
+
+def choose(service: str, here: Iterable[Record]) -> str:
+    """Return the user name of the account of `here` that answers if none is named.
+
+    Raise Ambiguous.
+    """
+    names = sorted({record.username for record in here})
+    if len(names) > 1 and TOKEN_USER not in names:
+        raise Ambiguous(service, names)
+    return TOKEN_USER if TOKEN_USER in names else names[0]
+
+
+def choose_entry(entries: Sequence[Entry], wanted: tuple[str, ...]) -> Entry:
+    """Return the entry of one account that answers for the projects `wanted`, () if none is known.
+
+    It is the narrowest that covers them; without any, the only entry, or else the account-wide one.
+    Raise Ambiguous if no entry is it, or two are equally narrow.
+    """
+    if len(entries) == 1:
+        return entries[0]
+    if wanted:
+        fit = [each for each in entries if each.limits is None or set(wanted) <= {*each.limits}]
+        least = min((_width(each) for each in fit), default=0)
+        fit = [each for each in fit if _width(each) == least]
+    else:
+        fit = [each for each in entries if each.limits is None]
+    if len(fit) != 1:
+        record = entries[0].found.record
+        limits = [each.limits for each in entries]
+        raise Ambiguous(record.service, [record.username], limits, wanted)
+    return fit[0]
+
+
+def choose_stored(
+    account: list[StoredRecord],
+    entry_of: Callable[[StoredRecord], Entry],
+    wanted: tuple[str, ...] = (),
+) -> StoredRecord | None:
+    """Return the entry of an account that answers, None if there is none. Raise Ambiguous.
+
+    `entry_of`, which may open a secret, is called only if there are several.
+    """
+    if len(account) < 2:
+        return account[0] if account else None
+    return choose_entry([entry_of(each) for each in account], wanted).found
+
+
+def _width(entry: Entry) -> float:
+    return inf if entry.limits is None else len(entry.limits)
 
 
 class Holder(Protocol):
@@ -172,6 +244,13 @@ class StoredRecord(NamedTuple):
     def secret(self) -> RecordSecret:
         """Return its secret, still sealed."""
         return RecordSecret(self.record, self.vault)
+
+
+class Entry(NamedTuple):
+    """A stored record, and the projects (sorted) that it is visibly limited to, None for all."""
+
+    found: StoredRecord
+    limits: Limits
 
 
 class RecordSecret:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.lookup import RecordIndex, StoredRecord, find
+from tokenward_agent.store.lookup import Entry, RecordIndex, StoredRecord, find_account
 from tokenward_agent.vault.record import Record, check, secret_context
 
 if TYPE_CHECKING:
@@ -33,16 +33,19 @@ class OwnCredential:
         check(record)
         self._index = RecordIndex([record])
 
-    def find(
+    def account(
         self,
         places: Iterable[str],
         user: str | None,
         _provider: str | None,
         _beside: Iterable[str] = (),
-    ) -> StoredRecord | None:
-        """Return the record if it answers for one of `places`, else None."""
-        record = find([self._index], places, user)
-        return None if record is None else StoredRecord(record, self)
+    ) -> list[StoredRecord]:
+        """Return the record if it answers for one of `places`."""
+        return [StoredRecord(each, self) for each in find_account([self._index], places, user)]
+
+    def entry(self, found: StoredRecord) -> Entry:
+        """Return the record as the only one of its account."""
+        return Entry(found, None)
 
     def not_found_error(
         self, service: str | None, _provider: str | None, _origins: Iterable[str] = ()

@@ -1,9 +1,9 @@
 """The two vaults of a credentials directory as one: lookup, state, and the failures of a miss.
 
 A credential is in the vault of its provider (`subprocess` is another way into that of `keyring`), or a
-recipe says which command makes it.
-Service and user name are unique over both: the latest login wins. If the other vault was closed
-then, its older record is removed when it opens, before it answers.
+recipe says which command makes it. Service, user name and the projects that a token is visibly
+limited to are unique over both vaults: the latest login wins. If the other vault was closed then,
+its older record is removed when it opens, before it answers.
 
 Expired records stop answering at once, and leave the disk with the next save. Their end is noted
 before a request can see it, so no clock brings them back. A miss is not reported as one while a
@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.closed_vaults import StoredOrigins
-from tokenward_agent.store.lookup import RecordIndex, StoredRecord, find, locked_meanwhile_error
+from tokenward_agent.store.lookup import (
+    Entry,
+    RecordIndex,
+    StoredRecord,
+    find_account,
+    locked_meanwhile_error,
+)
 from tokenward_agent.store.memory_records import MemoryRecords
 from tokenward_agent.store.recipe_records import RecipeRecords
 from tokenward_agent.vault.errors import Damaged, VaultError
@@ -35,7 +41,7 @@ if TYPE_CHECKING:
     from tokenward_agent.arena import Arena
     from tokenward_agent.clock import Clock
     from tokenward_agent.store.recipe_records import Configured
-    from tokenward_agent.vault.record import Key, Record
+    from tokenward_agent.vault.record import Key, Limits, Record
     from tokenward_agent.vault.vault import Change, Prepared
     from tokenward_protocol.packing import Value
 
@@ -79,6 +85,8 @@ class Vaults:
         self.notes: dict[str, str] = {}  # why a vault could not be opened, by its provider
         self.hints: dict[str, str] = {}  # what helps, if known
         self.closings = 0  # how often a vault was closed; a request that waited compares it
+        self.read_limits: Callable[[StoredRecord], Limits] = lambda _found: None
+        """Returns the projects that the token of an entry is visibly limited to."""
         self.when_over: Callable[[Vault, list[Record]], None] = lambda _vault, _over: None
         self.observers: list[Callable[[], None]] = []
         for vault in self.each.values():
@@ -97,28 +105,38 @@ class Vaults:
         """Return the vaults that a request is about: one provider's, or all."""
         return [self.each[VAULT_OF[provider]]] if provider else list(self.each.values())
 
-    def find(
+    def account(
         self,
         places: Iterable[str],
         user: str | None,
         provider: str | None,
         beside: Iterable[str] = (),
-    ) -> StoredRecord | None:
-        """Return the entry that answers from the open vaults, or None. Raise Ambiguous.
+    ) -> list[StoredRecord]:
+        """Return the entries of the account that answers: those in memory, else of the open vaults.
 
-        The first of `places` with an entry decides; else the only entry of this user at the origins
-        `beside` answers.
+        The first of `places` with an entry decides; else the only service of this user at the
+        origins `beside` answers. Raise Ambiguous.
         """
         self.drop_expired()
         holders = self._holders(provider)
-        record = find([self._indexes[each.provider] for each in holders], places, user, beside)
-        if record is None:
-            return None
-        return next(
+        records = find_account([self._indexes[e.provider] for e in holders], places, user, beside)
+        found = [
             StoredRecord(record, each)
             for each in holders
+            for record in records
             if record in self._indexes[each.provider].at(record.service)
-        )
+        ]
+        for first in (self.memory, self.recipes):
+            if alone := [each for each in found if each.vault is first]:
+                return alone
+        return found
+
+    def entry(self, found: StoredRecord) -> Entry:
+        """Return an entry with its limits, which may open its secret."""
+        record = found.record
+        if record.projects:
+            return Entry(found, record.projects)
+        return Entry(found, None if record.adopted is not None else self.read_limits(found))
 
     def _holders(self, provider: str | None) -> list[Vault | MemoryRecords | RecipeRecords]:
         """Return the holders of records that a request is about, by precedence."""
@@ -225,7 +243,7 @@ class Vaults:
         for key, created in hidden.items():
             record = vault.records.get(key)
             if record is not None and record.created == created:
-                index.drop(*key)
+                index.drop(key)
         self._stored.note(vault, {record.service for record in index})
         self._first_end = Now(0, 0, "")
         self.when_changed()
@@ -242,7 +260,7 @@ class Vaults:
         """Stop records of an open vault from answering; the next `save` removes them."""
         for record in records:
             self._hidden[vault.provider][record.key] = record.created
-            self._indexes[vault.provider].drop(*record.key)
+            self._indexes[vault.provider].drop(record.key)
 
     def keep_in_memory(self, record: Record) -> None:
         """Keep a record in memory only, replacing the former one. Raise ValueError."""
@@ -253,7 +271,7 @@ class Vaults:
     def drop_from_memory(self, records: Iterable[Record]) -> None:
         """Forget records that are in memory only."""
         for record in records:
-            self._indexes[MEMORY].drop(*record.key)
+            self._indexes[MEMORY].drop(record.key)
             self.memory.drop([record])
 
     def forget_memory(self) -> None:

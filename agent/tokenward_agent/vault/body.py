@@ -92,9 +92,24 @@ class Body(NamedTuple):
         return self
 
 
-def to_values(body: Body) -> dict[str, object]:
-    """Return the body for msgpack, where tuples become arrays."""
-    return {"records": list(body.records.values()), "chains": list(body.chains)}
+FIELDS: Final = {1: 7, 2: 7, 3: 7, 4: 8, 5: 10}
+"""The fields of a record in each version of a file: later versions appended some."""
+
+
+def version_for(body: Body) -> int:
+    """Return the version in which a body is written: the oldest that can say what it holds.
+
+    So an older tokenward reads the file as long as nothing in it needs more.
+    """
+    later = (record.relay_alone or record.projects for record in body.records.values())
+    return 5 if any(later) else 4
+
+
+def to_values(body: Body, version: int) -> dict[str, object]:
+    """Return the body for msgpack in a file of *version*, where tuples become arrays."""
+    fields = FIELDS[version]
+    records = [record[:fields] for record in body.records.values()]
+    return {"records": records, "chains": list(body.chains)}
 
 
 def from_values(values: Any, version: int) -> Body:
@@ -105,7 +120,7 @@ def from_values(values: Any, version: int) -> Body:
     chains = tuple(map(anchor_from_values, _array(values.get("chains", []))))
     if len(chains) > CHAINS:
         raise ValueError("it vouches for too many chains")
-    return Body(_records(_array(values["records"]), 8 if version > 3 else 7), chains)
+    return Body(_records(_array(values["records"]), FIELDS[version]), chains)
 
 
 def _records(listed: list[Any], fields: int) -> Records:
@@ -114,9 +129,9 @@ def _records(listed: list[Any], fields: int) -> Records:
     for entry in listed:
         record = records_of.from_values(entry, fields)
         username = names.setdefault(record.username, record.username)
-        found[record.service, username] = record._replace(username=username)
+        found[record.key] = record._replace(username=username)
     if len(found) != len(listed):
-        raise ValueError("two are of the same service and user name")
+        raise ValueError("two are of the same service, user name and projects")
     return found
 
 

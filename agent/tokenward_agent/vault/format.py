@@ -2,16 +2,16 @@ r"""The bytes of a vault file; docs/VAULT.md is normative and has a worked examp
 
 ::
 
-    tokenward-vault 4\n | u32 header length, big endian | header | sealed body
+    tokenward-vault 5\n | u32 header length, big endian | header | sealed body
 
 The header is a msgpack map and not encrypted: it names the vault and says how it opens. The body is
 sealed under the vault's data key and bound to every byte before it, so a changed file and a mixture
 of two files are noticed. The secrets in the body's records are sealed once more, each by itself, so
 neither opening nor saving a vault opens a secret.
 
-Version 3 lacks a record's `never_shown`, version 2 also the body's `chains`, version 1 also the
-header's `seen`; they are read, and written as version 4 at the next save. A newer version is
-refused with a message. In a known version every unknown field is refused: a reader that ignored a
+Version 4 lacks a record's `relay_alone` and `projects`, version 3 also its `never_shown`, version 2 also the body's
+`chains`, version 1 also the header's `seen`; they are read. A file is written as version 4 as long as
+that can say all of it, so that an older tokenward reads it. A newer version is refused with a message. In a known version every unknown field is refused: a reader that ignored a
 field could hand out what that field forbids. Sizes are checked before memory is allocated.
 
 Pure; raises VaultError with code `vault` for every fault.
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.body import Body
     from tokenward_agent.vault.sealing import Buffer
 
-VERSION: Final = 4
+VERSION: Final = 5
+"""The newest version that is read."""
+
 FILE_BYTES: Final = 64 << 20
 RECORDS: Final = 100_000
 HEADER_BYTES: Final = 16 * 1024
@@ -92,8 +94,9 @@ def serialise(header: Header, body: Body, data_key: Buffer) -> bytes:
             "slots": [slots_of.to_values(slot) for slot in header.slots],
         }
     )
-    head = b"%b%d\n%b%b" % (_MAGIC, VERSION, len(packed).to_bytes(4, "big"), packed)
-    listing = _pack(bodies.to_values(body))
+    version = bodies.version_for(body)
+    head = b"%b%d\n%b%b" % (_MAGIC, version, len(packed).to_bytes(4, "big"), packed)
+    listing = _pack(bodies.to_values(body, version))
     if len(body.records) > RECORDS or len(head) + len(listing) + OVERHEAD > FILE_BYTES:
         raise VaultError(
             "vault",

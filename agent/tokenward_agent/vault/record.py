@@ -3,8 +3,8 @@
 A record is immutable. Its secret is sealed under the vault's data key and bound to the vault,
 service and user name. So neither a record nor its `repr` holds anything readable without the key,
 and a secret that was moved to another record does not open. An *adopted* credential has no secret
-here: it stays in its keyring. A secret that is *never shown* is only used to make attenuated
-tokens. `check` and `from_values` refuse what docs/VAULT.md does not allow; records are checked in the
+here: it stays in its keyring. A secret that is *never shown* is sealed by its user: attenuated tokens
+of it are handed out, and if none can be made, it is used by *relays alone*. `check` and `from_values` refuse what docs/VAULT.md does not allow; records are checked in the
 same way when they are written and read.
 
 A lifetime ends by the wall clock and by the boot clock. In the boot in which it began, it is over as
@@ -24,7 +24,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from tokenward_agent.vault.sealing import OVERHEAD, context
 
 if TYPE_CHECKING:
-    Key = tuple[str, str]
+    Key = tuple[str, ...]
+    """Service and user name, and the projects by which one of several records is told apart."""
+
+Limits = tuple[str, ...] | None
+"""The projects that a token is visibly limited to, sorted; None for all, or if none are visible."""
 
 LONGEST: Final = 100 * 366 * 86_400  # seconds; a longer lifetime is refused
 
@@ -33,6 +37,7 @@ SERVICE_BYTES: Final = 2048
 USERNAME_BYTES: Final = 1024
 SECRET_BYTES: Final = 64 * 1024
 BOOT_ID_BYTES: Final = 64
+PROJECT_BYTES: Final = 512
 LATEST: Final = 1 << 53
 """Every time in a vault is below this many seconds: an integer in every language."""
 
@@ -101,7 +106,11 @@ class Record(NamedTuple):
 
     `service` is a canonical URL or an opaque key of at most 2,048 bytes; `username` has at most
     1,024 and may be empty; `secret` is sealed, and at most 64 KiB when open. If `never_shown`, only
-    attenuated tokens of it are handed out.
+    attenuated tokens of it are handed out; if also `relay_alone`, it was no token of which one can be
+    made, and only the relay of a run gets it.
+
+    `projects` (normalised, sorted) is () for the first record of its service and user name in a
+    vault; each further one has the projects that its token is limited to.
     """
 
     service: str
@@ -112,6 +121,8 @@ class Record(NamedTuple):
     adopted: AdoptedSource | None
     secret: bytes | None
     never_shown: bool = False
+    relay_alone: bool = False
+    projects: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Record({self.service!r}, {self.username!r})"
@@ -119,7 +130,7 @@ class Record(NamedTuple):
     @property
     def key(self) -> Key:
         """The key of the record in its vault."""
-        return self.service, self.username
+        return self.service, self.username, *self.projects
 
     @property
     def login(self) -> Login:
@@ -132,17 +143,14 @@ def secret_context(vault_id: str, service: str, username: str) -> bytes:
     return context(b"tokenward record", vault_id, service, username)
 
 
-def to_values(record: Record) -> tuple[object, ...]:
-    """Return the record for msgpack: an array of eight, where tuples become arrays."""
-    return tuple(record)
-
-
 def from_values(values: object, fields: int = len(Record._fields)) -> Record:
     """Return the record in *values*, as read from a vault. Raise ValueError.
 
     *fields* is the number of fields in the vault's version; later versions appended some.
     """
     service, username, created, last_used, expires, adopted, secret, *later = _array(values, fields)
+    if fields > _PROJECTS:
+        later[-1] = tuple(_array(later[-1], None))
     record = Record(
         service,
         username,
@@ -172,6 +180,9 @@ def check(record: Record) -> None:
         raise ValueError("a record has either a secret or a place to read it")
     if type(record.never_shown) is not bool or (record.never_shown and record.secret is None):
         raise ValueError("a record says wrongly whether its secret is never shown")
+    if type(record.relay_alone) is not bool or record.relay_alone > record.never_shown:
+        raise ValueError("a record says wrongly whether relays alone get its secret")
+    _check_projects(record)
     if record.adopted is not None:
         if record.adopted.reader not in _READERS:
             raise ValueError("a record is read in an unknown way")
@@ -180,8 +191,22 @@ def check(record: Record) -> None:
         raise ValueError(f"a secret is not sealed bytes of at most {SECRET_BYTES}")
 
 
-def _array(value: object, size: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) != size:
+_PROJECTS: Final = Record._fields.index("projects")
+
+
+def _check_projects(record: Record) -> None:
+    names = record.projects
+    if names and record.adopted is not None:
+        raise ValueError("a record that is read elsewhere is told apart by projects")
+    for name in names:
+        _text(name, 1, PROJECT_BYTES, "project")
+    if list(names) != sorted(set(names)):
+        raise ValueError("the projects of a record are not in their order")
+
+
+def _array(value: object, size: int | None) -> list[Any]:
+    """Return an array of this size, None for any."""
+    if not isinstance(value, list) or size not in {None, len(value)}:
         raise ValueError(f"a part of a record is not an array of {size}")
     return value
 

@@ -59,7 +59,7 @@ def rekey(
 
         for key, record in body.records.items():
             if record.secret is not None:
-                place = secret_context(vault_id, *key)
+                place = secret_context(vault_id, record.service, record.username)
                 secret = reseal(vault.open_secret(record, scratch), place)
                 fresh[key] = record._replace(secret=secret)
         for at, entry in enumerate(body.chains):

@@ -14,7 +14,7 @@ import sys
 from tokenward import services
 from tokenward.audit import stray, summary
 from tokenward.checks import ok, problem, warning
-from tokenward.credentials.listing import advice_text, end_of
+from tokenward.credentials.listing import advice_text, end_of, is_attenuated
 from tokenward.ui.formatting import count_of, join_words
 from tokenward_os.files import CLOSED
 from tokenward_protocol.messages import vault_name
@@ -250,3 +250,30 @@ def token_findings(entries: list[dict[str, Any]], now: float) -> Iterator[Findin
             fine += 1
     if seen and fine == len(seen):
         yield ok("tokens", f"No problem is visible in {count_of(fine, 'token')}.")
+
+
+def sealed_findings(
+    entries: list[dict[str, Any]], vaults: list[dict[str, Any]]
+) -> Iterator[Finding]:
+    """Report what is sealed, and for each vault that holds some whether programs open it alone."""
+    held = [entry for entry in entries if entry["sealed"]]
+    if not held:
+        return
+    alone = sum(not is_attenuated(entry) for entry in held)
+    tokens = len(held) - alone
+    ways = [
+        f"{count_of(tokens, 'token')} for tools by attenuated ones",
+        f"{count_of(alone, 'credential')} for commands behind a relay alone",
+    ]
+    said = join_words([way for way, some in zip(ways, (tokens, alone), strict=True) if some])
+    yield ok("sealed", f"Sealed: {said}.")
+    for vault in vaults:
+        kinds = {slot["kind"] for slot in vault["slots"]}
+        if kinds <= {"passphrase"} or vault["provider"] not in {e["provider"] for e in held}:
+            continue
+        yield warning(
+            "sealed",
+            f"The vault of `{vault['provider']}` has sealed credentials, and a program of yours that"
+            " looks for its key can open it without the agent.",
+            "log in again with `--keyring-provider disabled` and a passphrase (`auth passphrase set`)",
+        )

@@ -104,6 +104,7 @@ def _examine(session: Session) -> Iterator[Finding]:
         yield from agent.token_findings(entries, time())
         services = [str(entry["service"]) for entry in entries]
         yield from tools.pip_findings(session.environ, services)
+        yield from agent.sealed_findings(entries, status["vaults"])
     yield from _machine()
     yield from tools.tool_findings(session.environ)
     yield from _setup(session)

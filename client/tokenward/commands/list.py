@@ -10,6 +10,7 @@ from time import time
 from tokenward.credentials.listing import (
     OLD_DAYS,
     end_of,
+    is_attenuated,
     list_stored,
     recipe_text,
     scope_text,
@@ -108,6 +109,8 @@ def _what(entry: Entry) -> str:
         scope = scope_text(token)
         what = scope.replace("every project", "all projects").replace("not visible", "token")
     marks = [mark for mark in ("adopted", "sealed") if entry[mark]]
+    if entry["sealed"] and not is_attenuated(entry):
+        marks.append("for relays alone")
     what += f" ({', '.join(marks)})" if marks else ""
     return f"{what} *" if _is_wide(entry) else what
 

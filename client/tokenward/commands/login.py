@@ -10,7 +10,6 @@ from time import time
 
 from tokenward.commands import guidance
 from tokenward.credentials import storing
-from tokenward.credentials.narrowing import read_token
 from tokenward.credentials.storing import ProviderChoice, choose_provider, store
 from tokenward.errors import CommandError, exclude
 from tokenward.indexes import minted_tokens
@@ -48,7 +47,10 @@ def describe(parser: Parser, _command: str) -> None:
         "--lifetime", "TIME", "delete it after 90m, 8h, 7d ...", type=argument_parser.lifetime
     )
     parser.add_flag("--adopt", "leave it in its keyring, and read it there")
-    parser.add_flag("--sealed", "never show it again: only attenuated tokens of it are handed out")
+    parser.add_flag(
+        "--sealed",
+        "never show it again: attenuated tokens of it are handed out, or a relay alone uses it",
+    )
     parser.add_flag(
         "--trusted-publishing",
         "in CI: have pypi or testpypi mint a token, and keep it in memory only",
@@ -134,8 +136,6 @@ def run(arguments: Namespace, session: Session) -> None:
     with session.terminal.unseen():
         username, secret = _complete(service, given, session)
         body, notices = storing.check_secret_for(service.login_keys, username, secret)
-        if arguments.sealed:
-            _require_narrowable(body)
         state = None
         if arguments.check:
             from tokenward.indexes.checking import require_accepted
@@ -197,23 +197,15 @@ def _complete(service: Service, given: GivenCredential, session: Session) -> tup
     return username, secret
 
 
-def _require_narrowable(secret: bytes) -> None:
-    """Raise CommandError for a secret that could never be used once it is sealed."""
-    token = read_token(secret)
-    if token is None or not token.is_attenuable:
-        raise CommandError(
-            "Only tokens of PyPI, TestPyPI and devpi can be attenuated, and so be sealed.",
-            "leave `--sealed` out",
-        )
-
-
 def _adopt(
     arguments: Namespace, service: Service, given: GivenCredential, session: Session
 ) -> None:
     if given.has_secret:
         raise CommandError("`--adopt` takes no secret: the credential stays in its keyring.")
     if arguments.sealed:
-        raise CommandError("`--adopt` and `--sealed` exclude each other: nothing is stored.")
+        raise CommandError(
+            "`--adopt` and `--sealed` exclude each other: what stays in a keyring, others read there."
+        )
     exclude("--adopt", {"--check": arguments.check}, "`auth token --check` does it afterwards")
     if given.username is None:
         raise CommandError("`--adopt` needs the user name.", "add `--username`, or `--no-username`")
@@ -233,7 +225,7 @@ def _store(
 ) -> None:
     """Store under each key of the service, and report each."""
     stored: list[dict[str, Any]] = []
-    provider = choice.provider
+    provider, projects = choice.provider, None
     end: int | None = None
     for key in service.login_keys:
         header = store(
@@ -247,7 +239,7 @@ def _store(
             sealed=arguments.sealed,
             typed=service.spelling_of(key),
         )
-        provider = str(header["provider"])
+        provider, projects = str(header["provider"]), header.get("projects")
         stored.append({k: header[k] for k in ("service", "replaced", "kept")})
         end = header.get("expires")  # an older agent does not send it
     if end is not None:
@@ -261,6 +253,7 @@ def _store(
             "kept": any(one["kept"] for one in stored),
             "adopted": bool(arguments.adopt),
             "sealed": bool(arguments.sealed),
+            "projects": projects,
             "expires": timestamp(end),
             "check": checked,
             "stored": stored,

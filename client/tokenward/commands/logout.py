@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from tokenward.credentials import lookup, unlocking
 from tokenward.credentials.listing import list_stored
+from tokenward.credentials.narrowing import Restriction, read_restriction
 from tokenward.errors import CommandError, exclude
 from tokenward.indexes import minted_tokens
 from tokenward.transport.connect import AgentError
 from tokenward.ui import secret_input
-from tokenward.ui.formatting import capitalise, count_of, credential_text, whose_text
+from tokenward.ui.formatting import (
+    capitalise,
+    count_of,
+    credential_text,
+    join_words,
+    whose_text,
+)
 from tokenward.ui.secret_input import TOKEN_USER
 from tokenward_protocol.messages import COMMAND, MEMORY
 from tokenward_protocol.urls import display
@@ -27,11 +34,20 @@ if TYPE_CHECKING:
     Entry = dict[str, Any]
 
 
+NONE = Restriction()
+
+
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
     parser.add_service("the index: pypi (default), testpypi, a URL or a configured name")
     parser.add_username("whose credential; needed if several are stored for the index")
     parser.add_provider("remove it only from that provider's vault")
+    parser.add_option(
+        "--project",
+        "NAME",
+        "of several tokens, the one for just this project; may be repeated",
+        action="append",
+    )
     parser.add_flag("--all", "every account of SERVICE; without SERVICE every stored credential")
     parser.add_flag("--revoke", "first revoke the token at the index, if its API allows that")
     parser.add_flag("--forget", "with --revoke: also remove it if it was not revoked")
@@ -40,6 +56,7 @@ def describe(parser: Parser, _command: str) -> None:
     parser.examples(
         "auth logout                           the token for PyPI",
         "auth logout https://h.example -u bob  bob's password there",
+        "auth logout --project mine            of several tokens for PyPI, that for mine",
         "auth logout https://gitlab.example/api/v4/projects/7/packages/pypi/ --revoke",
         "auth logout --all                     every credential, after a yes",
         "auth logout --all --yes               in a script",
@@ -51,6 +68,7 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.all:
         one = {"--no-username": arguments.no_username, "--username": arguments.username}
         exclude("--all", one, "`--all` removes every account")
+        exclude("--all", {"--project": arguments.project}, "`--all` removes every token")
     if arguments.forget and not arguments.revoke:
         raise CommandError(
             "`--forget` needs `--revoke`.", "a logout without `--revoke` removes it in any case"
@@ -118,7 +136,7 @@ def _revoke(
     if arguments.all:
         meant = revoking.all_targets(session, keys, provider)
     else:
-        meant = revoking.targets_of_each(session, keys or (), username, provider)
+        meant = revoking.targets_of_each(session, keys or (), username, provider, _entry(arguments))
     if not meant:
         raise _nothing(keys, username)
     revoker = revoking.Revoker(session)
@@ -135,7 +153,7 @@ def _revoke(
             if not arguments.forget:
                 kept.append(entry)
                 continue
-        _remove(arguments, session, one.service, one.username)
+        _remove(arguments, session, one.service, one.username, entry=one.entry)
         session.terminal.say(f"Removed {name}.")
         removed.append(entry)
     _say_aftermath(session, [entry for entry in removed if not entry["revoked"]], could=False)
@@ -166,6 +184,7 @@ def _remove_all(
                 key,
                 username,
                 every=arguments.all,
+                entry=_entry(arguments),
                 typed=service.spelling_of(key) if service and key else None,
             )
         except AgentError as refused:
@@ -189,6 +208,7 @@ def _remove(
     *,
     every: bool = False,
     typed: str | None = None,
+    entry: str | None = None,
 ) -> tuple[list[Entry], int]:
     header = unlocking.ask(
         session,
@@ -198,11 +218,23 @@ def _remove(
         username=username,
         provider=arguments.keyring_provider,
         all=True if every else None,
+        entry=entry,
         purge=True if arguments.purge else None,
     ).header
     return [
-        {k: entry[k] for k in ("service", "username", "provider")} for entry in header["removed"]
+        {
+            **{k: each[k] for k in ("service", "username", "provider")},
+            "projects": each.get("projects"),
+        }
+        for each in header["removed"]
     ], header["count"]
+
+
+def _entry(arguments: Namespace) -> str | None:
+    """Return the entry that the options name, None for none."""
+    if not arguments.project:
+        return None
+    return " ".join(sorted(read_restriction(arguments.project, None, otherwise=NONE).projects))
 
 
 def _nothing(keys: tuple[str, ...] | None, username: str | None) -> CommandError:
@@ -217,7 +249,9 @@ def _nothing(keys: tuple[str, ...] | None, username: str | None) -> CommandError
 
 def _say_removed(session: Session, removed: list[Entry], count: int) -> None:
     for entry in removed:
-        session.terminal.say(f"Removed {credential_text(entry['username'], entry['service'])}.")
+        which = f" ({join_words(entry['projects'])})" if entry["projects"] else ""
+        name = credential_text(entry["username"], entry["service"])
+        session.terminal.say(f"Removed {name}{which}.")
     if count > len(removed):
         session.terminal.say(f"Removed {count_of(count - len(removed), 'more credential')}.")
 

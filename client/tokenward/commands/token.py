@@ -66,10 +66,10 @@ def run(arguments: Namespace, session: Session) -> None:
         arguments.project, arguments.ttl, otherwise=Restriction(whole=not arguments.check)
     )
     if arguments.describe:
-        if asked.is_explicit:
-            raise CommandError("`--describe` takes neither `--project` nor `--ttl`.")
+        if arguments.ttl is not None:
+            raise CommandError("`--describe` takes no `--ttl`.")
         exclude("--describe", {"--check": arguments.check}, "")
-        said = lookup.describe(session, service, username, provider)
+        said = lookup.describe(session, service, username, provider, asked.projects)
         if said is None:
             raise _nothing(service, username, provider)
         _describe(said, session)

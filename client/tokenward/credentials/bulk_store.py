@@ -1,6 +1,7 @@
 """Taking credentials over from elsewhere: the outcome of each, and whether its source may go.
 
-Each credential is compared with the stored one, stored if it is new, and read back. A stored one
+Each credential is compared with the stored one, stored if it is new, and read back. Tokens of one
+account for different projects are different credentials. A stored one
 with another secret stays unless the user says `--replace`, and is never replaced by a second one of
 the same run. An adopted one counts as different, because its only copy lies in a keyring. A dry run
 does all of this but storing. No outcome holds a secret.
@@ -11,7 +12,13 @@ from __future__ import annotations
 from time import time
 
 from tokenward.credentials.listing import list_stored
-from tokenward.credentials.storing import choose_provider, fetch_stored, store
+from tokenward.credentials.storing import (
+    choose_provider,
+    entry_name,
+    entry_of,
+    fetch_stored,
+    store,
+)
 from tokenward.errors import CommandError
 from tokenward.light import Record
 from tokenward.ui.formatting import ahead_text, capitalise, credential_text
@@ -55,11 +62,15 @@ class Takeover:
         self._replace = replace
         self._dry_run = dry_run
         self._choice: ProviderChoice | None = None
-        self._done: set[tuple[str, str]] = set()
+        self._done: set[tuple[str, str, str]] = set()
         entries: list[dict[str, Any]] = list_stored(session)[0]
         self.adopted = {(e["service"], e["username"]) for e in entries if e["adopted"]}
+        self._sealed = {
+            (e["service"], e["username"], entry_name(e.get("projects")))
+            for e in entries
+            if e["sealed"]
+        }
         self._made = {(e["service"], e["username"]) for e in entries if e.get("command")}
-        self._sealed = {(e["service"], e["username"]) for e in entries if e["sealed"]}
         self._stored = {(e["service"], e["username"]) for e in entries}
 
     def place(self, key: str, typed: str, username: str) -> str:
@@ -89,7 +100,7 @@ class Takeover:
         except CommandError as refused:
             return ImportOutcome(FAILED, str(refused), refused.hint)
         if outcome.state != DIFFERENT:
-            self._done.add((key, username))
+            self._done.add((key, username, entry_of(body)))
         self._stored.add((key, username))
         return outcome
 
@@ -109,16 +120,19 @@ class Takeover:
 
     def _judge_stored(self, key: str, username: str, body: bytes | None) -> ImportOutcome | None:
         """Return the outcome if what is stored there forbids storing, else None."""
-        adopted, sealed, made = (
-            (key, username) in each for each in (self.adopted, self._sealed, self._made)
-        )
+        entry = "" if body is None else entry_of(body)
+        adopted = (key, username) in self.adopted and not entry
+        sealed = (key, username, entry) in self._sealed
+        made = (key, username) in self._made
         unseen = adopted or sealed or made
-        present = None if unseen else fetch_stored(self._session, key, username, self._flag)
+        present = None
+        if not unseen:
+            present = fetch_stored(self._session, key, username, self._flag, entry)
         if present is None and not unseen:
             return None
         if present == body and not sealed:
             return ImportOutcome(ALREADY)
-        if self._replace and (key, username) not in self._done:
+        if self._replace and (key, username, entry) not in self._done:
             return ImportOutcome(REPLACED)
         name = credential_text(username, key)
         why = "is stored already, with another secret"
@@ -150,10 +164,12 @@ class Takeover:
             raise CommandError("It is an attenuated form of the stored token, which stays.")
         if lifetime is None and (end := header.get("expires")) is not None:
             self._session.terminal.say(f"It will be deleted {ahead_text(end, time() - 1)}.")
-        self.adopted.discard((key, username))
-        self._sealed.discard((key, username))
+        entry = entry_of(body)
+        if not entry:
+            self.adopted.discard((key, username))
         self._made.discard((key, username))
-        if fetch_stored(self._session, key, username, None) != body:
+        self._sealed.discard((key, username, entry))
+        if fetch_stored(self._session, key, username, None, entry) != body:
             raise CommandError(
                 f"The agent does not return {credential_text(username, key)} as it was stored."
             )

@@ -71,6 +71,11 @@ def scope_text(token: dict[str, Any] | None) -> str:
     return "every project" if token["visible"] else "not visible"
 
 
+def is_attenuated(entry: dict[str, Any]) -> bool:
+    """Tell whether tools get tokens that are attenuated from a credential."""
+    return entry["token"] is not None and bool(entry["token"]["narrows"])
+
+
 def recipe_text(entry: dict[str, Any]) -> str:
     """Return the command that makes a credential, "" if it is stored; an older agent has none."""
     text = str(entry.get("command") or "")
@@ -114,7 +119,8 @@ def facts_table(said: dict[str, Any], now: float) -> list[tuple[str, str]]:
     rows.append(("expires", "no expiry is visible" if moment is None else _when(moment, now)))
     if said["created"] is not None:
         rows.append(("stored", ago_text(said["created"], now)))
-    rows.append(("sealed", "yes" if said["sealed"] else "no"))
+    alone = "" if is_attenuated(said) else ": only commands behind a relay use it"
+    rows.append(("sealed", f"yes{alone}" if said["sealed"] else "no"))
     return rows
 
 

@@ -108,6 +108,7 @@ def find_credential(
                 several is not None
                 and isinstance(refused, AgentError)
                 and refused.code == "ambiguous"
+                and "entries" not in refused.header
             ):
                 raise CommandError(str(refused), several) from None
             if provider or not was_never_stored(session, service, refused):
@@ -178,7 +179,11 @@ def was_never_stored(session: Session, service: Service, refused: CommandError) 
 
 
 def describe(
-    session: Session, service: Service, username: str | None, provider: str | None = None
+    session: Session,
+    service: Service,
+    username: str | None,
+    provider: str | None = None,
+    projects: tuple[str, ...] = (),
 ) -> dict[str, Any] | None:
     """Return the visible parts of the credential, as the agent's `describe` has them, or None."""
     require_outside_of_runs(session)
@@ -186,9 +191,8 @@ def describe(
         None if provider else _from_environment(session, service, username, Restriction(whole=True))
     )
     if found is None:
-        answer = ask_agent(
-            session, "describe", service, username, {"provider": provider}, offer=True
-        )
+        wanted = {"provider": provider, "projects": " ".join(projects) or None}
+        answer = ask_agent(session, "describe", service, username, wanted, offer=True)
         if answer is not None:
             return {**answer.header, "source": "agent"}
     if found is None and provider is None:
@@ -264,7 +268,9 @@ def ask_agent(
         if refused.code == "not-found":
             return None
         usual = service.default_username
-        if refused.code != "ambiguous" or usual not in refused.header.get("usernames", ()):
+        if refused.code != "ambiguous" or "entries" in refused.header:
+            raise
+        if usual not in refused.header.get("usernames", ()):
             raise
         return ask_agent(session, op, service, usual, arguments, body, offer=offer)
 

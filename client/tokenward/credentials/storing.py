@@ -15,13 +15,14 @@ from time import time
 from typing import NamedTuple
 
 from tokenward.credentials import unlocking
+from tokenward.credentials.narrowing import read_token
 from tokenward.credentials.unlocking import given_passphrase, new_passphrase
 from tokenward.errors import CommandError
 from tokenward.keyring_program import on_path
 from tokenward.light import Record
 from tokenward.transport.connect import AgentError
 from tokenward.transport.connection import session_variables
-from tokenward.ui.formatting import ago_text, credential_text
+from tokenward.ui.formatting import ago_text, credential_text, join_words
 from tokenward.ui.secret_input import check_secret
 from tokenward_protocol.admission import ROOM, TOKEN_USER, Expired, NotAdmitted, admit
 from tokenward_protocol.messages import vault_name
@@ -188,7 +189,9 @@ def store(
         sealed=sealed or None,
     ).header
     header.setdefault("service", key)  # an older agent does not send it
-    what = credential_text(username, header["service"])
+    projects = header.get("projects")
+    which = f" ({join_words(projects)})" if projects else ""
+    what = f"{credential_text(username, header['service'])}{which}"
     session.terminal.say(_outcome_text(header, adopt, what, origin, sealed=sealed))
     for note in header["notes"]:
         session.terminal.say(str(note))
@@ -208,8 +211,21 @@ def _outcome_text(
     return f"{verb} {what} {where}{origin}{since}."
 
 
-def fetch_stored(session: Session, key: str, username: str, provider: str | None) -> bytes | None:
-    """Return the whole secret stored under exactly this key and user name, or None.
+def entry_name(projects: Iterable[str] | None) -> str:
+    """Return the name of an entry among several of an account: the projects of its token."""
+    return " ".join(projects or ())
+
+
+def entry_of(body: bytes) -> str:
+    """Return the name of the entry under which a secret is stored."""
+    token = read_token(body)
+    return entry_name(None if token is None else sorted(set(token.scope.projects or ())))
+
+
+def fetch_stored(
+    session: Session, key: str, username: str, provider: str | None, entry: str | None = None
+) -> bytes | None:
+    """Return the whole secret stored under exactly this key, user name and entry, or None.
 
     The agent answers with the longest path. So an answer for a shorter path means that nothing is
     stored under the key itself. Raises AgentError: `locked`, `refused` for a sealed one, or others.
@@ -222,6 +238,7 @@ def fetch_stored(session: Session, key: str, username: str, provider: str | None
             service=key,
             username=username,
             provider=provider,
+            entry=entry,
             whole=True,
         )
     except AgentError as refused:

@@ -80,6 +80,7 @@ def mint_and_keep(arguments: Namespace, session: Session, service: Service) -> N
             "provider": header["provider"],
             "adopted": False,
             "sealed": False,
+            "projects": None,
             "expires": timestamp(end),
             "check": None,
             "stored": [stored],

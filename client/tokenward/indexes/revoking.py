@@ -23,9 +23,9 @@ from typing import NamedTuple
 from tokenward.credentials import unlocking
 from tokenward.credentials.listing import list_stored
 from tokenward.credentials.narrowing import read_token
-from tokenward.credentials.storing import fetch_stored
+from tokenward.credentials.storing import entry_name, fetch_stored
 from tokenward.errors import CommandError
-from tokenward.indexes.place import WAREHOUSE, endpoint_of, host
+from tokenward.indexes.place import REVOCABLE, WAREHOUSE, endpoint_of, host
 from tokenward.indexes.web import Web, WebError
 from tokenward.settings.service_names import ANACONDA, GITLAB, JFROG
 from tokenward.transport.connect import AgentError
@@ -34,6 +34,7 @@ from tokenward_protocol.messages import COMMAND, MEMORY, vaults_are
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import Any
 
     from tokenward.indexes.place import IndexEndpoint
     from tokenward.indexes.web import Reply
@@ -129,22 +130,38 @@ def _report(reply: Reply, good: set[int]) -> str:
 
 
 class Target(NamedTuple):
-    """A credential to revoke: its service, its user name, and its provider."""
+    """A credential to revoke: its service, its user name, its provider, and its projects or None."""
 
     service: str
     username: str
     provider: str
+    projects: tuple[str, ...] | None
+
+    @property
+    def entry(self) -> str:
+        """Its name among several of its account."""
+        return entry_name(self.projects)
 
 
 def targets_of_each(
-    session: Session, keys: Collection[str], username: str | None, provider: str | None
+    session: Session,
+    keys: Collection[str],
+    username: str | None,
+    provider: str | None,
+    entry: str | None,
 ) -> list[Target]:
     """Return the credential of each key, by the rules of the lookup. Raises AgentError."""
     found = []
     for key in keys:
         try:
             header = unlocking.ask(
-                session, "describe", offer=True, service=key, username=username, provider=provider
+                session,
+                "describe",
+                offer=True,
+                service=key,
+                username=username,
+                provider=provider,
+                entry=entry,
             ).header
         except AgentError as refused:
             if refused.code != "not-found":
@@ -152,8 +169,14 @@ def targets_of_each(
             continue
         if header["service"] == key:  # not one above it
             username = str(header["username"])
-            found.append(Target(key, username, str(header["provider"])))
+            found.append(_target(header))
     return found
+
+
+def _target(entry: dict[str, Any]) -> Target:
+    projects = entry.get("projects")  # an older agent has none
+    limits = None if projects is None else tuple(map(str, projects))
+    return Target(str(entry["service"]), str(entry["username"]), str(entry["provider"]), limits)
 
 
 def all_targets(
@@ -167,7 +190,7 @@ def all_targets(
     if closed:
         raise CommandError(f"The {vaults_are(closed)} not open.", "`auth unlock`")
     return [
-        Target(str(entry["service"]), str(entry["username"]), str(entry["provider"]))
+        _target(entry)
         for entry in entries
         if (keys is None or entry["service"] in keys)
         and provider in {None, entry["provider"]}
@@ -188,7 +211,12 @@ class Revoker:
 
         Raises WebError if it failed, and AgentError.
         """
-        text = self._secret(meant)
+        try:
+            text = self._secret(meant)
+        except AgentError as refused:
+            if refused.header.get("why") != "sealed":
+                raise
+            return self._say_sealed(meant)
         if not text:
             return False
         endpoint = endpoint_of(meant.service, self._session.settings.config.definitions, text)
@@ -207,15 +235,23 @@ class Revoker:
         return True
 
     def _secret(self, meant: Target) -> str:
-        """Return the whole secret, or "" if an API could not know it or it is not available."""
+        """Return the whole secret, or "" if an API could not know it. Raises AgentError."""
         provider = None if meant.provider == MEMORY else meant.provider
         try:
-            secret = fetch_stored(self._session, meant.service, meant.username, provider)
+            secret = fetch_stored(
+                self._session, meant.service, meant.username, provider, meant.entry
+            )
             return (secret or b"").decode()
-        except AgentError as refused:
-            if refused.code != "refused":
-                raise
-            self._session.terminal.say("It is sealed, so it cannot be revoked from here.")
         except UnicodeDecodeError:
-            pass
-        return ""
+            return ""
+
+    def _say_sealed(self, meant: Target) -> bool:
+        """Say that a sealed credential is not revoked from here, and return False.
+
+        Raises WebError if its index might do it for the holder: then it stays stored.
+        """
+        endpoint = endpoint_of(meant.service, self._session.settings.config.definitions)
+        if endpoint.kind in REVOCABLE:
+            raise WebError("it is sealed, and leaves through a relay alone.")
+        self._session.terminal.say("It is sealed, so it cannot be revoked from here.")
+        return False

@@ -53,6 +53,9 @@ NOTHING = {"not-found", "no-vault", "bad-request", "too-large"}
 _NO_AGENT = {"absent", "failed"}
 """The relay's own codes for no answer of an agent."""
 
+_TOLD = {"sealed", "several tokens"}
+"""The agent's reasons that the user is told."""
+
 _SILENT = [0.0]  # when waiting is allowed again, by `monotonic`
 _TURN = allocate_lock()
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
@@ -88,12 +91,15 @@ class _AgentAbsent(Exception):  # noqa: N818 - a state of the world
 class RelayError(Exception):
     """The relay refused. `code` is the protocol's; the text is a sentence and its hint.
 
-    `stored` is as in `Unavailable`.
+    `stored` is as in `Unavailable`, `why` the agent's.
     """
 
-    def __init__(self, code: str, sentence: str, *, stored: bool = True) -> None:
+    def __init__(
+        self, code: str, sentence: str, *, stored: bool = True, why: object = None
+    ) -> None:
         super().__init__(sentence)
         self.code = code
+        self.why = why
         self.stored = stored and code not in NOTHING
 
 
@@ -185,7 +191,7 @@ def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str]
         if header["code"] in {"other-directory", "version", "busy"}:
             raise _AgentAbsent
         said = f"{header['message']} ({header['hint']})" if header["hint"] else header["message"]
-        raise _unavailable_error(header["code"], said, header.get("stored"))
+        raise _unavailable_error(header, said)
     except (UnicodeError, OverflowError):
         return None  # a keyring holds only text, and a stored key is shorter
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
@@ -197,11 +203,10 @@ def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str]
     raise _without_agent(str(asked["spelling"]))
 
 
-def _unavailable_error(code: str, said: str, stored: object) -> Unavailable:
-    """Return what to raise for such an answer; a closed vault and a command have one for the user."""
-    return Unavailable(
-        said if code in {"locked", "vault", "command"} else "", stored=stored is not False
-    )
+def _unavailable_error(answer: dict[str, Any], said: str) -> Unavailable:
+    """Return what to raise for such an answer: some of them tell the user."""
+    tells = answer["code"] in {"locked", "vault", "command"} or answer.get("why") in _TOLD
+    return Unavailable(said if tells else "", stored=answer.get("stored") is not False)
 
 
 def _without_agent(service: str, why: str = "") -> Unavailable:
@@ -229,7 +234,8 @@ def _ask_by_relay(service: str, username: str | None) -> tuple[str, str] | None:
             raise _without_agent(
                 service, str(refused) if refused.code == "failed" else ""
             ) from None
-        raise _unavailable_error(refused.code, str(refused), refused.stored) from None
+        answer = {"code": refused.code, "why": refused.why, "stored": refused.stored}
+        raise _unavailable_error(answer, str(refused)) from None
     return answer["username"], answer["password"]
 
 
@@ -278,7 +284,8 @@ def relay(
         stored = answer.get("stored")
         if answer["code"] in _NO_AGENT:
             stored = _without_agent(service).stored
-        raise RelayError(answer["code"], answer["message"], stored=stored is not False)
+        why = answer.get("why")
+        raise RelayError(answer["code"], answer["message"], stored=stored is not False, why=why)
     for note in answer.get("notes", ()):
         if sys.stderr is not None:
             sys.stderr.write(f"keyring: {note}\n")

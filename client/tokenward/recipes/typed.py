@@ -81,6 +81,7 @@ def log_in(
             "kept": False,
             "adopted": False,
             "sealed": False,
+            "projects": None,
             "expires": timestamp(end),
             "check": None,
             "stored": stored,

@@ -12,7 +12,8 @@ from tokenward_agent.arena import Arena
 from tokenward_agent.assembly import Assembly
 from tokenward_agent.harden import HardenReport
 from tokenward_agent.settings import Settings
-from tokenward_agent.store.lookup import candidates
+from tokenward_agent.store.derived_tokens import limits_of
+from tokenward_agent.store.lookup import candidates, choose_stored
 from tokenward_agent.vault.format import new_vault_id
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request
@@ -125,14 +126,19 @@ class Engine:
         lifetime: int | None = None,
     ) -> bool:
         block = memoryview(bytearray(secret))
-        before = await self.changes.login(service, username, block, provider, lifetime=lifetime)
+        limits = limits_of(self.derived_tokens.read_open_token(block))
+        before = await self.changes.login(
+            service, username, block, provider, lifetime=lifetime, limits=limits
+        )
         return before is not None
 
     def fetch(
         self, service: str, username: str | None = None, provider: str | None = None
     ) -> bytes | None:
         """Return the secret that the open vaults answer with, None if they have none."""
-        found = self.vaults.find(candidates(service), username, provider)
+        found = choose_stored(
+            self.vaults.account(candidates(service), username, provider), self.vaults.entry
+        )
         if found is None:
             return None
         sealed = found.secret()

@@ -1,0 +1,40 @@
+"""In which form a credential may leave the agent: one function decides, for every way out.
+
+| form | what leaves | to |
+| --- | --- | --- |
+| `whole` | the stored secret | the tool that asks |
+| `child` | a token attenuated from it | the tool that asks, or the relay of a run |
+| `relay` | the stored secret | the relay of a run, which adds it on the way to its index |
+
+A sealed credential leaves as a child or, if it cannot be attenuated, through a relay, and in no other
+way. Whatever is asked for narrows the form or is refused: no request makes it wider.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+WHOLE: Final = "whole"
+CHILD: Final = "child"
+RELAY: Final = "relay"
+
+
+def form_of(
+    *, sealed: bool, attenuable: bool, by_relay: bool, whole: bool, limited: bool, narrow: bool
+) -> str | None:
+    """Return the form in which a credential leaves, None if it must not leave.
+
+    `attenuable`: a token can be attenuated from it. `by_relay`: the relay of a run asks, not a tool.
+    `whole`: the stored secret itself is asked for; `limited`: so is a token with limits. If neither
+    is, `narrow` (the policy's) decides.
+    """
+    itself = RELAY if by_relay else WHOLE
+    if whole:
+        return None if sealed else itself
+    if attenuable and (sealed or limited or narrow):
+        return CHILD
+    return None if limited or (sealed and not by_relay) else itself
