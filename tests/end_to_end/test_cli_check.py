@@ -133,7 +133,7 @@ def test_an_index_that_is_not_there_stores_nothing(home: Home) -> None:
         url = server.url
     result = home.auth("login", url, "--token", "x", "--check")
     assert result.returncode == 2
-    assert "cannot be asked" in result.stderr
+    assert "could not be asked" in result.stderr
     assert home.auth("token", url).returncode == 2
 
 

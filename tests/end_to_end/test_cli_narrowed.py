@@ -152,7 +152,7 @@ def test_what_cannot_be_narrowed_is_an_error_where_that_is_asked_for(home: Home)
         (("--ttl", "59s"), "at least a minute"),
         (("--ttl", "36500d"), "lives for at most 366 days"),
         (("--ttl", "5"), "`--ttl` is not a length of time"),
-        (("--describe", "--ttl", "5m"), "takes neither"),
+        (("--describe", "--ttl", "5m"), "takes no `--ttl`"),
     ],
     ids=str,
 )
@@ -192,7 +192,7 @@ def test_what_is_hinted_at_where_a_token_is_sealed_is_not_refused_in_turn(home: 
 def test_a_login_says_that_a_sealed_password_is_for_relays_alone(home: Home) -> None:
     words = ("login", URL, "-u", "ana", "--password", "-", "--sealed")
     said = home.said(*words, stdin="s3cret\n")
-    assert "(sealed, " in said
+    assert "in the file vault, sealed." in said
     assert "commands behind a relay alone use it (`auth exec --relay -- CMD`)" in said
     assert home.answer("list")["credentials"][0]["sealed"] is True
 

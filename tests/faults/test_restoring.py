@@ -147,7 +147,7 @@ def test_a_vault_that_is_gone_while_the_one_before_is_there_is_not_begun_anew(
 
 def test_a_newer_vault_is_refused_and_not_taken_for_damaged(agent: Agent) -> None:
     agent.end()
-    data = vault(agent).read_bytes().replace(b"vault 4\n", b"vault 5\n", 1)
+    data = vault(agent).read_bytes().replace(b"vault 4\n", b"vault 6\n", 1)
     vault(agent).write_bytes(data)
     agent.start()
     for said in (

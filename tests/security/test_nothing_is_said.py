@@ -32,6 +32,7 @@ MARK = "Zq7markedX4core"
 SECRET = f'p/ä "{MARK}" %41+\\n'
 PASSPHRASE = f"correct {MARK} staple"
 URL, OTHER = "https://index.example/", "https://other.example/"
+MADE = "https://made.example/"  # its credential is made by a command
 
 FORMS = forms(MARK)
 OF_ALL: list[list[str]] = [
@@ -50,7 +51,12 @@ FILES = ["pypirc", "uv", "netrc", "poetry", "pip"]
 EXPORT = ["backup", "--passphrase-file", "passphrase"]
 LOGIN = ["login", URL, "-u", "ana", "--password", "-"]
 GOOD: dict[str, list[list[str]]] = {
-    "login": [[URL, "-u", "ana", "--password", SECRET], [OTHER, "--token", SECRET]],
+    "login": [
+        [URL, "-u", "ana", "--password", SECRET],
+        [OTHER, "--token", SECRET],
+        [MADE, "-u", "ana", "--command", "--", "/bin/sh", "-c", 'cat "$HOME/made"'],
+    ],
+    "refresh": [[MADE]],
     "logout": [[URL, "-u", "ana"], ["--all"]],
     "token": [[URL], [URL, "--format", "json"], [f"https://ana:{MARK}@index.example/"]],
     "exec": [
@@ -265,6 +271,7 @@ def test_no_command_says_or_writes_a_secret(
     environ = passphrase if protected else {}
     watched.write("project/uv.toml", 'keyring-provider = "disabled"\n')
     watched.write("passphrase", PASSPHRASE)
+    watched.write("made", SECRET)
     watched.write(".pypirc", CONFIGURATIONS[".pypirc"][0])
     for command, variants in GOOD.items():
         assert watched.auth(*LOGIN, "-v", stdin=f"{SECRET}\n", **environ) == 0

@@ -71,7 +71,7 @@ def test_with_a_directory_of_its_own_it_works_and_says_who_can_look_in(home: Hom
     inside(home, "login", URL, "--token", "inside", directory=own)
     try:
         assert inside(home, "token", URL, directory=own) == "inside\n"
-        shown = inside(home, "status", directory=own)
+        shown = inside(home, "status", "-v", directory=own)
         assert "not dumpable" in shown
         assert "refused: programs outside of this user namespace can read it" in shown
         assert "refused" not in home.done("status")
