@@ -159,6 +159,9 @@ class Machine(RuleBasedStateMachine):
         name = f"login {self.count:04}"
         limit = ['[1,["one","two"]]'] if kind == "limited" else []
         secret = name if kind == "password" else token_of("pypi.org", name, *limit)
+        await self.engine.ask(
+            "logout", service=PYPI
+        )  # else a token for other projects stands beside
         await self.engine.login(PYPI, secret.encode(), username="__token__")
         self.current, self.kind = self.count, kind
         self.shares.clear()

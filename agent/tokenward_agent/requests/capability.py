@@ -107,11 +107,21 @@ class RelayStarter:
             capability[:] = CAPABILITY + secrets.token_urlsafe(32).encode()
             block[_SIZE:] = proxies
             port = await relay.start(header, block, stderr, self._take_spare())
-            self._at(SPARE_DELAY, self._make_spare)
             sealed = self._key.seal(capability, context(b"tokenward capability"))
             return StartedRelay(port, sealed, digest_of(capability), authority.decode("ascii"))
         finally:
             self._arena.release(block)
+
+    def prepare_next(self) -> None:
+        """Start a spare relay in a moment."""
+        self._at(SPARE_DELAY, self._make_spare)
+
+    def end_spare(self) -> None:
+        """End the spare relay, and start none."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if spare := self._take_spare():
+            spare.close()
 
     def _take_spare(self) -> SpareRelay | None:
         """Return the spare relay, None if there is none."""
@@ -126,11 +136,7 @@ class RelayStarter:
         from tokenward_agent.relay.process import start_spare
 
         self._spare = self._spare or start_spare()
-        self._at(SPARE_SECONDS, self._end_spare)
-
-    def _end_spare(self) -> None:
-        if spare := self._take_spare():
-            spare.close()
+        self._at(SPARE_SECONDS, self.end_spare)
 
     def _at(self, seconds: float, act: Callable[[], None]) -> None:
         """Do something later, and nothing else that was to be done."""

@@ -355,6 +355,7 @@ class RunRequests:
         self._commands[name] = process
         process.watch(lambda: self._end_with_command(name))
         self._look_at(name, self._vaults.clock.boot() + lifetime)
+        self._starter.prepare_next()
         return success_answer(
             request.number,
             started.capability,
@@ -416,6 +417,7 @@ class RunRequests:
     def end_soon(self, why: str) -> None:
         """End every run without waiting for it."""
         self._ends += 1  # for those that begin just now
+        self._starter.end_spare()
         for name in list(self._open):
             self._end(name, why)
 
