@@ -124,7 +124,8 @@ def _without_scheme(value: str) -> str:
 
 
 def _from_git(text: bytes) -> Output | None:
-    said = dict(line.partition(b"=")[::2] for line in text.splitlines() if line)
+    lines = (line.partition(b"=") for line in text.splitlines() if line)
+    said = {name: value for name, _, value in lines}
     secret = said.get(b"password", b"")
     if not secret:
         return None

@@ -122,6 +122,7 @@ def test_an_upload_that_is_allowed_gets_no_token_for_another_project(home: Home)
     rules(home, '[[policy]]\nproject = "mine"\ndecide = "allow"\n[[policy]]\ndecide = "deny"\n')
     for projects, given in ("mine,other", True), ("other", False):
         token = token_of("", "user-abc", f"projects={projects}", prefix="devpi-")
+        home.auth("logout", URL, "-u", "ana")  # else this one stands beside it
         home.done("login", URL, "-u", "ana", "--password", "-", stdin=token)
         printed = home.run(*command).stdout
         assert ("devpi-" in printed) is given

@@ -56,6 +56,7 @@ def run(arguments: Namespace, session: Session) -> None:
     username = secret_input.chosen_username(
         arguments.username, service.username, service.password, none=arguments.no_username
     )
+    board = None
     if arguments.copy:
         beside = {"--describe": arguments.describe, "--check": arguments.check}
         exclude("--copy", beside, "`--copy` prints nothing")
@@ -87,7 +88,9 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.check:
         _check(session, found, again)
         return
-    if arguments.copy:
+    if board is not None:
+        from tokenward import clipboard
+
         clipboard.copy(board, session.environ, found.secret)
         session.terminal.say(
             f"Copied the secret for {display(found.service)}, for {clipboard.SECONDS} seconds."

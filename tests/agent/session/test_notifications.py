@@ -99,7 +99,9 @@ def test_a_tool_that_gets_nothing_is_told_of_once_and_by_no_name(tmp_path: Path)
 def test_a_command_that_asks_itself_and_what_is_not_stored_are_not_told_of(tmp_path: Path) -> None:
     with desktop_on(tmp_path) as desktop, agent_on(tmp_path) as agent:
         agent.ask("lock")
-        for asked in ({"service": URL, "whole": True}, {"service": "https://other.example/"}):
+        fetches: list[dict[str, Any]] = [{"service": URL, "whole": True}]
+        fetches.append({"service": "https://other.example/"})
+        for asked in fetches:
             with pytest.raises(NotDone, match="locked"):
                 agent.ask("fetch", **asked)
         with pytest.raises(NotDone, match="locked"):
