@@ -140,19 +140,10 @@ class Assembly:
             os.path.dirname(settings.socket),
         )
         self.vaults.observers.append(self.share_requests.end_finished)
-        run_fetch = Fetch(
-            self.vaults,
-            NoOpening(self.opening.other_agents),
-            self.adopted,
-            self.made,
-            self.derived_tokens,
-            NoDetection(),
-            self.authorizer,
-        )
 
-        def make_own_fetch(service: str, username: str, secret: memoryview) -> Fetch:
+        def run_fetch(vaults: Vaults | OwnCredential) -> Fetch:
             return Fetch(
-                OwnCredential(memory, service, username, secret, clock),
+                vaults,
                 NoOpening(self.opening.other_agents),
                 self.adopted,
                 self.made,
@@ -161,18 +152,21 @@ class Assembly:
                 self.authorizer,
             )
 
+        def own_fetch(service: str, username: str, secret: memoryview) -> Fetch:
+            return run_fetch(OwnCredential(memory, service, username, secret, clock))
+
         starter = RelayStarter(self.policy, clock, arena, memory, state)
         self.run_requests = RunRequests(
             self.vaults,
             fetch,
-            run_fetch,
+            run_fetch(self.vaults),
             self.authorizer,
             detector,
             self.recorder,
             starter,
             settings.socket,
             self.auto_lock.before_request,
-            make_own_fetch,
+            own_fetch,
         )
         self.relay_shares = RelayShares(
             self.vaults,
