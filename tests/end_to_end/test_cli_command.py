@@ -10,6 +10,7 @@ import pytest
 
 from support.agents.process import NotDone, Wire
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import files_with, paths_below
 from support.macaroons import token_of
 from support.recipes import Maker
 from support.terminal import Typist
@@ -60,11 +61,8 @@ def test_a_login_stores_the_command_and_tools_get_what_it_makes(home: Home, make
 def test_no_vault_is_made_and_no_secret_is_on_the_disk(home: Home, maker: Maker) -> None:
     log_in(home, maker)
     home.done("token", URL)
-    assert not list(home.path.rglob("*.vault"))
-    files = (
-        path for path in home.path.rglob("*") if path.is_file() and path.parent != maker.folder
-    )
-    assert not [path for path in files if b"secret-1" in path.read_bytes()]
+    assert not list(paths_below(home.path, "*.vault"))
+    assert {path.parent for path in files_with(home.path, "secret-1")} <= {maker.folder}
 
 
 def test_tools_are_answered_after_the_agent_has_ended_though_there_is_no_vault(
@@ -346,9 +344,8 @@ def test_a_variable_of_the_shell_is_passed_on_and_sealed_in_a_vault(home: Home, 
     assert home.done("token", URL) == "made-for-s3cret-profile\n"
     home.done("agent", "restart")  # the vault opens by its key file, without the user
     assert home.done("token", URL) == "made-for-s3cret-profile\n"
-    files = (path for path in home.path.rglob("*") if path.is_file())
-    assert not [path for path in files if b"s3cret-profile" in path.read_bytes()]
-    (recipes,) = home.path.rglob("recipes.toml")
+    assert not files_with(home.path, "s3cret-profile")
+    (recipes,) = paths_below(home.path, "recipes.toml")
     assert 'environment = ["PROFILE"]' in recipes.read_text()
 
 

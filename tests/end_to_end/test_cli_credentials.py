@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import paths_below
 from support.macaroons import token_of
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ def test_a_wrong_command_line_stores_nothing_and_shows_no_secret(
     told = failure(home, *arguments)
     assert said in told
     assert "s3cret" not in told
-    assert not list(home.path.rglob("*.vault"))
+    assert not list(paths_below(home.path, "*.vault"))
 
 
 def test_the_password_may_stand_in_the_url_and_goes_no_further(home: Home) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import paths_below
 from support.terminal import Typist
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def test_a_url_with_a_password_alone_says_that_there_is_no_user_name(home: Home)
 )
 def test_an_empty_argument_stays_an_error(home: Home, words: tuple[str, ...], reason: str) -> None:
     assert reason in home.refused("login", URL, *words)
-    assert not list(home.path.rglob("*.vault"))
+    assert not list(paths_below(home.path, "*.vault"))
 
 
 def test_a_logout_by_an_empty_user_name_names_the_option(home: Home) -> None:

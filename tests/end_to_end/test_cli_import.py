@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import paths_below
 from support.macaroons import token_of
 from support.systems.desktop_keyrings import gnome_keyring
 from support.terminal import Typist
@@ -89,7 +90,7 @@ def test_a_dry_run_shows_all_of_it_and_does_none(home: Home) -> None:
     assert second.endswith("The token was made by pypi, and testpypi does not know it.")
     assert path.read_bytes() == before
     assert home.done("list") == ""
-    assert not list(home.path.rglob("*.vault"))
+    assert not list(paths_below(home.path, "*.vault"))
 
 
 def test_what_is_taken_over_stays_in_its_file_until_it_is_removed(home: Home) -> None:
@@ -209,7 +210,7 @@ def test_interrupted_at_the_passphrase_nothing_is_stored_or_removed(home: Home) 
     typist.sees("New passphrase for the vault").types("\x03")
     assert "Interrupted." in typist.leaves(2)
     assert MARK in path.read_text()
-    assert not list(home.path.rglob("*.vault"))
+    assert not list(paths_below(home.path, "*.vault"))
 
 
 def test_what_uv_stored_is_taken_over_and_uv_goes_on_without_it(home: Home) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import files_below, paths_below
 from support.macaroons import token_of
 from support.systems.desktop_keyrings import bus_session, gnome_keyring, hanging_keyring
 from support.tools.keyring_program import keyring_program
@@ -170,7 +171,7 @@ def test_a_locked_keyring_that_is_insisted_on_stores_nothing(home: Home, desktop
     told = home.refused("login", "--token", TOKEN, *KEYRING)
     assert "error: The system keyring is locked.\n" in told
     assert "`--keyring-provider disabled`" in told
-    assert not list(home.path.rglob("*.vault"))
+    assert not list(paths_below(home.path, "*.vault"))
 
 
 # No keyring, or one that does not answer.
@@ -276,7 +277,7 @@ def test_a_vault_from_elsewhere_opens_by_the_program_on_path_once_that_is_said(
 ) -> None:
     keyring_program(programs)
     home.done("login", URL, "--token", "s3cret", *SUBPROCESS)
-    for path in home.path.rglob("keyring-program.json"):
+    for path in paths_below(home.path, "keyring-program.json"):
         path.unlink()
     home.done("agent", "restart")
     told = home.refused("token", URL)
@@ -317,7 +318,7 @@ def test_a_program_that_somebody_else_may_have_put_there_is_not_run(
     assert result.returncode == 2
     assert f"error: No `keyring` program on PATH may be run: {program} {sentence}" in told
     assert "`--keyring-provider disabled`" in told
-    assert not list(home.path.rglob("*.vault"))
+    assert not list(paths_below(home.path, "*.vault"))
 
 
 def test_without_a_foreign_program_subprocess_cannot_be_insisted_on(home: Home) -> None:
@@ -439,9 +440,9 @@ def test_an_adopted_credential_is_read_where_it_is_and_never_removed_unasked(
     assert "Adopted the password of alice for https://h.example/" in told
     assert home.answer("list")["credentials"][0]["adopted"] is True
     assert home.done("token", URL) == "from the keyring\n"
-    assert b"from the keyring" not in b"".join(
-        path.read_bytes() for path in home.path.rglob("*.vault*")
-    )
+    vaults = list(files_below(home.path, "*.vault*"))
+    assert vaults
+    assert not [path for path, data in vaults if b"from the keyring" in data]
     keep(home, URL, "alice", "changed there")
     assert home.done("token", URL) == "from the keyring\n", "it is kept for five minutes"
     home.done("agent", "restart")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import paths_below
 from support.terminal import Typist
 from support.waiting import PATIENCE
 
@@ -47,7 +48,7 @@ def tree(home: Home) -> dict[str, tuple[int, bytes]]:
             path.lstat().st_mode,
             path.read_bytes() if path.is_file() else b"",
         )
-        for path in sorted(home.path.rglob("*"))
+        for path in sorted(paths_below(home.path))
     }
 
 

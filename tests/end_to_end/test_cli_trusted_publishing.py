@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import files_below, files_with, paths_below
 from support.macaroons import raw_of
 from support.servers.real_names_server import BEARER, CI, Seen
 from support.servers.trusted_publishing import identity_token
@@ -102,10 +103,9 @@ def test_a_job_mints_a_token_publishes_with_it_and_has_it_revoked(job: Job) -> N
 def test_nothing_of_it_is_written_anywhere(job: Job) -> None:
     job.done(*LOGIN)
     token = job.done("token").stdout.strip().encode()
-    assert not list(job.home.path.rglob("*.vault"))
-    files = [path for path in job.home.path.rglob("*") if path.is_file()]
-    assert files
-    assert [path for path in files if token in path.read_bytes()] == []
+    assert not list(paths_below(job.home.path, "*.vault"))
+    assert list(files_below(job.home.path))
+    assert files_with(job.home.path, token) == []
 
 
 def test_the_list_says_where_it_is_and_when_it_ends(job: Job) -> None:

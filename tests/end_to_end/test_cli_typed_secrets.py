@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import paths_below
 from support.terminal import Shell, Typist
 from support.waiting import PATIENCE, until
 
@@ -50,7 +51,7 @@ def test_of_several_lines_that_were_pasted_none_is_stored(home: Home) -> None:
     person = Typist(home, "login", "--no-check", URL, "-u", "alice").sees("(not shown):")
     told = person.types("Zmlyc3Q\rc2Vjb25k\r").leaves(2)
     assert "The answer holds more than one line." in told
-    assert not list(home.path.rglob("*.vault"))
+    assert not list(paths_below(home.path, "*.vault"))
     person = Typist(home, "login", "--no-check", URL, "-u", "alice").sees("(not shown):")
     person.types("\x1b[200~whole\r\x1b[201~").answers("New passphrase", "").leaves(0)
     assert home.done("token", URL) == "whole\n"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from support.inspection.held_texts import paths_below
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -58,7 +60,7 @@ def test_a_key_file_is_called_what_it_is_once(home: Home) -> None:
 def test_a_provider_that_is_insisted_on_and_not_there_stores_nothing(home: Home) -> None:
     assert "D-Bus" in home.refused("login", URL, "--token", "t", "--keyring-provider", "keyring")
     home.refused("login", URL, "--token", "t", "--keyring-provider", "subprocess")
-    assert not list(home.path.rglob("*.vault"))
+    assert not list(paths_below(home.path, "*.vault"))
 
 
 def test_a_provider_that_settings_name_and_that_is_not_there_is_passed_over(home: Home) -> None:

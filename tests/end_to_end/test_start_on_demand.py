@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import paths_below
 
 if TYPE_CHECKING:
     from support.home import Home
@@ -48,10 +49,10 @@ def test_a_starter_that_ignores_the_end_of_its_children_makes_no_difference(home
     assert stored.returncode == 0, stored
     assert "Traceback" not in stored.stderr
     assert home.done("token", SERVICE, **given) == "made-up-secret\n"
-    (log,) = home.path.rglob("agent.log")
+    (log,) = paths_below(home.path, "agent.log")
     assert log.read_text() == ""
     home.done("agent", "stop")
-    (state,) = home.path.rglob("state/tokenward/*/")
+    (state,) = home.path.glob("**/state/tokenward/*/")
     state.chmod(0o755)
     refused = home.run(*auth, "list")
     assert (refused.returncode, refused.stdout) == (2, "")

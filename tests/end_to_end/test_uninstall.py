@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.inspection.held_texts import paths_below
 from support.inspection.processes import is_running
 from support.terminal import Typist
 from tokenward.setup.program import removal_command, upgrade_command
@@ -26,7 +27,7 @@ def everything(home: Home) -> dict[str, str]:
         str(path.relative_to(home.path)): path.read_text("utf-8", "replace")
         if path.is_file()
         else ""
-        for path in home.path.rglob("*")
+        for path in paths_below(home.path)
     }
 
 

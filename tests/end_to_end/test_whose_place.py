@@ -15,6 +15,7 @@ import pytest
 
 from support.auth_commands import PROGRAMS
 from support.home import Home
+from support.inspection.held_texts import paths_below
 from support.systems.other_users import SOMEBODY, become, give
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
@@ -45,7 +46,7 @@ def fresh(home: Home) -> Home:
 
 
 def below(home: Home) -> set[str]:
-    return {str(path.relative_to(home.path)) for path in home.path.rglob("*")}
+    return {str(path.relative_to(home.path)) for path in paths_below(home.path)}
 
 
 def as_user(home: Home, *command: str, uid: int = SOMEBODY, **more: str) -> str:
@@ -79,7 +80,7 @@ def test_what_root_tried_there_is_in_nobodys_way(fresh: Home) -> None:
     fresh.refused("token", URL)
     fresh.refused("agent", "start")
     assert as_user(fresh, "token", URL) == "theirs\n"
-    assert {path.stat().st_uid for path in fresh.path.rglob("*")} == {SOMEBODY}
+    assert {path.stat().st_uid for path in paths_below(fresh.path)} == {SOMEBODY}
     as_user(fresh, "agent", "stop")
 
 
@@ -138,7 +139,7 @@ def test_every_folder_that_is_made_is_closed_whatever_the_umask(umask: int, fres
     masked = ("sh", "-c", f'umask {umask:o}; exec "$@"', "sh", str(AUTH))
     for command in EVERYTHING:
         fresh.run(*masked, *command)
-    made = [path for path in fresh.path.rglob("*") if path.is_dir() and not path.is_symlink()]
+    made = [path for path in paths_below(fresh.path) if path.is_dir() and not path.is_symlink()]
     assert len(made) > 5
     modes = {str(path): stat.S_IMODE(path.stat().st_mode) for path in made}
     assert {path: mode for path, mode in modes.items() if mode != 0o700} == {}

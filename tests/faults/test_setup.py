@@ -12,6 +12,7 @@ import pytest
 
 from support.auth_commands import PROGRAMS
 from support.home import Home
+from support.inspection.held_texts import paths_below
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ def contents(home: Home) -> dict[str, bytes | None]:
     """Return every file and folder of a home but the empty folder that may be left."""
     found = {
         str(path.relative_to(home.path)): path.read_bytes() if path.is_file() else None
-        for path in home.path.rglob("*")
+        for path in paths_below(home.path)
     }
     del found[str(home.path.joinpath("run").relative_to(home.path))]
     found.pop(LEFT, None)

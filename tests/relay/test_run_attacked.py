@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from support.home import Home
-from support.inspection.held_texts import files_with
+from support.inspection.held_texts import files_with, paths_below
 from support.inspection.processes import is_running, relays
 from support.relay_process.raw_index import RawIndex, Request, ok
 from support.relay_process.uploads import BOUNDARY, form
@@ -71,7 +71,7 @@ class Stage(NamedTuple):
 
     def folders(self) -> list[Path]:
         """Return the folders of runs."""
-        return list((self.home.path / "run").rglob("*.runs/*"))
+        return [it for it in paths_below(self.home.path / "run") if it.parent.suffix == ".runs"]
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ it is driven too.
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import pickle
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ import pytest
 
 from support.auth_commands import PROGRAMS
 from support.home import Home
+from support.inspection.held_texts import files_below, paths_below
 from support.inspection.marks import forms
 from tokenward import cli
 from tokenward.credentials.lookup import FoundCredential
@@ -225,14 +225,10 @@ class Watched:
 
     def search(self, after: object) -> None:
         """Search every file, and every file's name."""
-        for path in self.home.path.rglob("*"):
-            assert MARK not in path.name
-            if path in self.ours or not path.is_file():
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                data = path.read_bytes()
-                for form in FORMS:
-                    assert form not in data, (path, after)
+        assert not list(paths_below(self.home.path, f"*{MARK}*"))
+        for path, data in files_below(self.home.path):
+            for form in () if path in self.ours else FORMS:
+                assert form not in data, (path, after)
 
 
 @pytest.fixture

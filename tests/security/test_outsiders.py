@@ -18,6 +18,7 @@ import pytest
 import tokenward_agent
 from support.auth_commands import PROGRAMS
 from support.home import Home
+from support.inspection.held_texts import paths_below
 from support.inspection.outsiders import NEEDED, attempts_on
 from support.inspection.process_memory import copies, dumped_copies, slices
 from support.inspection.processes import children
@@ -76,7 +77,7 @@ def test_an_agent_that_may_lock_no_memory_says_so_once_and_in_its_status(
         assert users_home.run(*auth, "list").returncode == 0
     status = users_home.run(*auth, "status", "--format", "json")
     assert json.loads(status.stdout)["protections"]["memory"].startswith("unlocked: ")
-    (log,) = users_home.path.rglob("agent.log")
+    (log,) = paths_below(users_home.path, "agent.log")
     assert log.read_text().count("Memory cannot be locked: ") == 1
 
 

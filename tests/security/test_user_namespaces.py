@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.auth_commands import PROGRAMS
+from support.inspection.held_texts import paths_below
 
 if TYPE_CHECKING:
     from support.home import Home
@@ -105,11 +106,11 @@ def test_a_namespace_in_a_container_is_inside_of_that(home: Home) -> None:
 def test_the_id_of_all_who_have_none_is_refused_before_anything_is_made(home: Home) -> None:
     home.path.chmod(0o777)
     (home.path / "run").chmod(0o777)
-    before = {*home.path.rglob("*")}
+    before = {*paths_below(home.path)}
     for command in (("login", URL, "--token", "x"), ("setup", "keyring"), ("dir",)):
         told = inside(home, *command, namespace=WITHOUT_AN_ID)
         assert "stands for every user without an id in this user namespace" in told
-    assert {*home.path.rglob("*")} == before
+    assert {*paths_below(home.path)} == before
 
 
 def test_an_agent_itself_refuses_that_id(home: Home) -> None:

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from support.inspection.held_texts import files_below
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -100,9 +102,7 @@ def left_behind(
     """Return the names of the files that give a secret away: to slot keys and to data keys."""
     slot_keys, found = list(slot_keys), []
     for place in places:
-        for path in sorted(place.rglob("*")):
-            if path.is_file():
-                data = path.read_bytes()
-                if holds(data, {*keys, *data_keys(data, slot_keys)}, secret):
-                    found.append(path.name)
+        for path, data in sorted(files_below(place)):
+            if holds(data, {*keys, *data_keys(data, slot_keys)}, secret):
+                found.append(path.name)
     return found
