@@ -219,10 +219,11 @@ def test_the_protocol_does_no_input_or_output() -> None:
     assert called & {"open", "print", "input", "exec", "eval"} == set()
 
 
-def test_the_agent_knows_of_the_relay_how_it_begins_and_what_grants_and_paths_are() -> None:
+def test_the_agent_knows_of_the_relay_what_workers_do_and_what_grants_and_paths_are() -> None:
     found = {name for path in within("tokenward_agent") for name in known(path)}
     assert {name for name in found if name.startswith("tokenward_relay")} <= {
         "tokenward_relay.grants",
+        "tokenward_relay.index_jobs",
         "tokenward_relay.main",
         "tokenward_relay.target",
     }

@@ -17,6 +17,7 @@ from tokenward_agent.requests.capability import RelayStarter
 from tokenward_agent.requests.credentials import CredentialRequests
 from tokenward_agent.requests.dispatch import Dispatch
 from tokenward_agent.requests.fetch import Fetch
+from tokenward_agent.requests.index_requests import IndexRequests
 from tokenward_agent.requests.log import LogRequests
 from tokenward_agent.requests.overview import describe_protections
 from tokenward_agent.requests.project_detection import ProjectDetector, ProjectFolders
@@ -218,6 +219,7 @@ class Assembly:
             self.made,
             Restoring(self.vaults, self.opening),
         )
+        index = IndexRequests(arena, fetch, self.policy, self.run_requests.covers)
         self.dispatch = Dispatch(
             settings.directory,
             arena,
@@ -254,6 +256,8 @@ class Assembly:
                 "passphrase": self.share_requests.with_ended_shares(vaults.passphrase),
                 "restore": vaults.restore,
                 "share": self.relay_shares.share,
+                "check": index.check,
+                "revoke": index.revoke,
                 "grant": self.run_requests.grant,
                 "run": self.run_requests.run,
                 "log": LogRequests(self.log, self.vaults, self.opening, arena).log,

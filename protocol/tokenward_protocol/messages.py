@@ -107,6 +107,8 @@ OPS = {
     "passphrase": Op({"action": TEXT + "!", "keep": FLAG}, MAY_HAVE_BODY),
     "restore": Op({"provider": TEXT + "!", "previous": FLAG + "!", "anyway": FLAG}),
     "log": Op({"verify": FLAG + "!"}),
+    "check": Op({**_NAMED, "username": TEXT, "provider": TEXT, "entry": TEXT, **_PROMPT}),
+    "revoke": Op({**_NAMED, "username": TEXT, "provider": TEXT, "entry": TEXT, **_PROMPT}),
     "share": Op(
         {
             **_NAMED,
@@ -202,6 +204,7 @@ CODES = {
     "consent": "the user has to approve first; ask again with `attended`",
     "making": "a command is making the credential; ask again with `attended`, and wait",
     "command": "the command that makes the credential failed; the message says why",
+    "index": "the index could not be asked, or does not answer as it should; the message says why",
     "refused": "the agent does not do this for this peer or in this state",
     "busy": "the agent cannot do this now; try again",
     "internal": "an internal error of the agent; its log has the place",

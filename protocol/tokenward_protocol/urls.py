@@ -38,6 +38,9 @@ PAGES = {
 }
 """The pages on which users make and revoke tokens."""
 
+ANACONDA, AZURE, DEVPI, GITLAB, JFROG = KINDS = ("anaconda", "azure", "devpi", "gitlab", "jfrog")
+"""The kinds of index that a user's file may give, if the URL does not tell."""
+
 MAX_KEY = 2048  # characters of the longest key
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # the only hosts that may be used without TLS
 _HOMES = {

@@ -26,7 +26,7 @@ from tokenward_relay.head import (
 )
 from tokenward_relay.refusal import Refusal
 from tokenward_relay.spool import TemporarySpool
-from tokenward_relay.upstream import BROKEN, FAILURES
+from tokenward_relay.upstream import BROKEN, FAILURES, reason_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -222,17 +222,7 @@ def _response(
     except FAILURES as error:
         if answered:
             raise ConnectionError("the index broke off") from None
-        raise Refusal(502, f"{grant.host} cannot be reached: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    """Return a failure in words, without what a library says of a request."""
-    text = str(error)
-    if "Hostname mismatch" in text or "IP address mismatch" in text:
-        return "its certificate is for another name"
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "its certificate is not trusted (config.toml can name a `ca`)"
-    return type(error).__name__
+        raise Refusal(502, f"{grant.host} cannot be reached: {reason_of(error)}") from None
 
 
 def _return(

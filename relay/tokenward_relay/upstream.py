@@ -78,6 +78,16 @@ def trust(ca: str) -> ssl.SSLContext:
     return context
 
 
+def reason_of(error: Exception) -> str:
+    """Return a failure in words, without what a library says of a request."""
+    text = str(error)
+    if "Hostname mismatch" in text or "IP address mismatch" in text:
+        return "its certificate is for another name"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "its certificate is not trusted (config.toml can name a `ca`)"
+    return type(error).__name__
+
+
 def _pool(context: ssl.SSLContext, proxy: Proxy | None) -> httpcore.ConnectionPool:
     """Return the kept connections that go by a proxy, or directly."""
     through = None

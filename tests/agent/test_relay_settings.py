@@ -33,6 +33,14 @@ def test_settings_are_found_by_the_service_of_each_url() -> None:
     assert relay.paths_of("https://index.example/") == IndexPaths()
 
 
+def test_a_kind_holds_for_every_path_of_its_scheme_host_and_port() -> None:
+    relay = read_policy(SETTINGS).relay
+    for service in ("https://index.example/", "https://up.example/other/"):
+        assert relay.kind_at(service) == "devpi"
+    for service in ("https://index.example:8443/", "https://plain.example/", "a word"):
+        assert relay.kind_at(service) == ""
+
+
 def test_a_kind_without_paths_of_its_own_brings_none() -> None:
     text = b'[services.corp]\nurl = "https://index.example/"\nkind = "jfrog"\n'
     assert read_policy(text).relay.paths_of("https://index.example/") == IndexPaths()

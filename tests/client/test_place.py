@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tokenward.indexes.place import OTHER, WAREHOUSE, endpoint_of, origin
-from tokenward.settings.service_names import ANACONDA, DEVPI, GITLAB, JFROG, Definition
+from tokenward.indexes.place import endpoint_of
+from tokenward.settings.service_names import Definition
+from tokenward_protocol.index_endpoint import OTHER, WAREHOUSE, origin
+from tokenward_protocol.urls import ANACONDA, DEVPI, GITLAB, JFROG
 
 SERVICES = [
     ("https://upload.pypi.org/legacy/", WAREHOUSE, "https://upload.pypi.org"),

@@ -13,8 +13,9 @@ from support.servers.http_server import Loopback, Response
 from support.servers.trusted_publishing import identity_token
 from tokenward.errors import CommandError
 from tokenward.indexes import trusted_publishing
-from tokenward.indexes.place import WAREHOUSE, IndexEndpoint
 from tokenward.indexes.web import Web
+from tokenward_protocol.index_endpoint import WAREHOUSE, IndexEndpoint
+from tokenward_protocol.index_reply import WebError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +28,13 @@ def said(status: int, answer: Any, ask: Callable[[Web, IndexEndpoint], object]) 
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     with (
         Loopback(lambda _: Response(status, body)) as server,
-        pytest.raises(CommandError) as caught,
+        pytest.raises((CommandError, WebError)) as caught,
     ):
         ask(Web({}, time.time), IndexEndpoint(WAREHOUSE, server.url.rstrip("/")))
-    assert IDENTITY not in f"{caught.value}{caught.value.hint}"
-    return f"{caught.value} / {caught.value.hint}"
+    failed = caught.value
+    assert isinstance(failed, CommandError | WebError)
+    assert IDENTITY not in f"{failed}{failed.hint}"
+    return f"{failed} / {failed.hint}"
 
 
 def mint(web: Web, endpoint: IndexEndpoint) -> trusted_publishing.MintedToken:

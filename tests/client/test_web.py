@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.servers.http_server import Loopback, Response
-from tokenward.indexes.web import MOST_BYTES, SLOW_SECONDS, Web, WebError, clock_skew
+from tokenward.indexes.web import SLOW_SECONDS, Web, clock_skew
+from tokenward_protocol.index_reply import MOST_BYTES, WebError
 
 if TYPE_CHECKING:
     from pathlib import Path

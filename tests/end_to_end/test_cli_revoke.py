@@ -185,11 +185,11 @@ def test_a_token_of_trusted_publishing_that_was_stored_would_be(home: Home) -> N
     assert "upload.pypi.org could not be asked: Connection refused." in result.stderr
 
 
-def test_what_is_sealed_cannot_be_revoked_from_here(home: Home) -> None:
+def test_a_sealed_token_of_a_user_is_revoked_on_a_page_alone(home: Home) -> None:
     home.done("login", "--token", "-", "--sealed", stdin=f"{token_of('pypi.org')}\n")
     result = home.auth("logout", "--revoke")
     assert result.returncode == 0
-    assert "It is sealed, so it cannot be revoked from here." in result.stderr
+    assert "upload.pypi.org lets only its user revoke it, on a page." in result.stderr
     assert home.done("list") == ""
 
 

@@ -21,6 +21,7 @@ from support.home import Home
 from support.inspection.held_texts import files_with
 from support.inspection.marks import forms
 from support.servers.http_server import Loopback, Request, Response, basic, own_certificate
+from support.servers.index_apis import GitLab
 from tokenward import cli
 from tokenward.keyring_program.standalone import program
 from tokenward_protocol.messages import OPS
@@ -35,6 +36,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no rel
 
 MARK = "Zq7sealedX4core"
 SECRET = f"a-password-{MARK}"
+GLPAT = f"glpat-{MARK}"
 FORMS = forms(MARK)
 Asked = tuple[str, dict[str, Any], str]
 """An op, its arguments and its body."""
@@ -48,7 +50,8 @@ class SealedIndex:
 
     def __enter__(self) -> Self:
         self.home = Home().__enter__()
-        self.index = Loopback(_answer, tls=True).__enter__()
+        self.gitlab = GitLab(GLPAT)
+        self.index = Loopback(self._answer, tls=True).__enter__()
         authority = self.home.path / "index.pem"
         authority.write_bytes(self.index.certificate)
         settings = self.home.path / ".config/tokenward/config.toml"
@@ -65,6 +68,16 @@ class SealedIndex:
             self.home.__exit__()
         finally:
             self.index.__exit__()
+
+    def _answer(self, request: Request) -> Response:
+        if request.path.startswith("/api/"):
+            return self.gitlab(request)
+        if request.path.startswith("/+api"):  # devpi's, of one that shows what it was sent
+            shown = {"result": {"authstatus": ["ok", request.authorization, SECRET]}}
+            return Response(200, json.dumps(shown).encode())
+        if request.authorization != basic("ana", SECRET):
+            return Response(401)
+        return Response(200, b"<html>welcome</html>")
 
     @property
     def url(self) -> str:
@@ -120,12 +133,6 @@ class SealedIndex:
         assert basic("ana", SECRET) in self.index.seen()
 
 
-def _answer(request: Request) -> Response:
-    if request.authorization != basic("ana", SECRET):
-        return Response(401)
-    return Response(200, b"<html>welcome</html>")
-
-
 def require_without(data: bytes, what: object) -> None:
     """Raise AssertionError if data has the mark, in any form."""
     for form in FORMS:
@@ -168,6 +175,8 @@ def requests(url: str) -> dict[str, list[list[Asked]]]:
     ]
     alone: dict[str, list[tuple[dict[str, Any], str]]] = {
         "hello": [({}, "")],
+        "check": [(it, ""), ({**it, "attended": True, "entry": ""}, "")],
+        "revoke": [(it, "")],
         "fetch": [(each, "") for each in fetches],
         "describe": [(it, "")],
         "list": [({}, "")],
@@ -214,8 +223,12 @@ def test_no_request_is_answered_with_it(held: SealedIndex) -> None:
                 (answer,) = answers
                 assert (answer["code"], answer["why"]) == ("refused", "sealed"), asked
                 assert WAY in answer["hint"] or "`auth share --relay`" in answer["hint"]
-            if op in {"grant", "unlock", "logout"}:
+            if op in {"grant", "unlock", "logout", "check", "revoke"}:
                 assert all(answer["ok"] for answer in answers), answers
+            if op == "check":  # a worker asked the index, and nothing else may
+                assert answers[0]["state"] == "accepted"
+                assert basic("ana", SECRET) in held.index.seen()
+                held.index.requests.clear()
         if op in {"login", "passphrase", "unlock"}:
             assert held.sealed() is True, op
     held.require_unseen()
@@ -243,7 +256,7 @@ def commands(url: str) -> dict[str, list[list[str]]]:
     """Return the words that are tried of each command; those that remove it come last."""
     asking = [
         *([url], [url, "-v"], [url, "--format", "json"], [url, "-u", "ana"], ["corp"]),
-        *([url, "--check"], [url, "--project", "mine"], [url, "--ttl", "5m"]),
+        *([url, "--check", "--ttl", "5m"], [url, "--project", "mine"], [url, "--ttl", "5m"]),
     ]
     found: dict[str, list[list[str]]] = {command: [["-v"]] for command in cli.COMMANDS}
     return found | {
@@ -305,20 +318,84 @@ def test_no_command_says_it(held: SealedIndex) -> None:
     held.require_unseen()
 
 
-def test_it_is_not_revoked_from_here_and_stays_where_its_index_might_revoke_it(
-    held: SealedIndex,
-) -> None:
-    gitlab = f"{held.url}api/v4/projects/1/packages/pypi/"
-    held.home.log_in(gitlab, f"glpat-{MARK}", "--sealed", username="ana")
-    done = held.auth("logout", gitlab, "-u", "ana", "--revoke")
+# By the index, which a worker of the agent asks.
+
+
+def test_a_worker_asks_the_index_about_it_and_tells_the_verdict_alone(held: SealedIndex) -> None:
+    done = held.auth("token", held.url, "--check")
+    assert done.returncode == 0, done
+    assert done.stdout.startswith(f"{held.index.netloc} accepts the credential, and needs one.\n")
+    assert held.index.seen() == [None, basic("ana", SECRET)]
+    found = json.loads(held.auth("token", "corp", "--check", "--format", "json").stdout)
+    assert (found["check"], found["username"], found["source"]) == ("accepted", "ana", "agent")
+    held.home.log_in(f"{held.url}other/", f"wrong-{MARK}", "--sealed", username="bob")
+    done = held.auth("token", f"{held.url}other/", "--check")
     assert done.returncode == 2
-    assert "was not revoked at its index: it is sealed" in done.stderr
+    assert "does not accept the credential" in done.stderr
+    log = held.auth("log", "--format", "json").stdout
+    assert '"event": "check"' in log.replace('":"', '": "'), log
+
+
+def test_it_is_revoked_where_its_index_does_that_for_the_holder(held: SealedIndex) -> None:
+    held.home.log_in(f"{held.url}{GitLab.INDEX}", GLPAT, "--sealed", username="ana")
+    done = held.auth("token", f"{held.url}{GitLab.INDEX}", "--check")
+    assert "accepts the token (scopes api; until 2027-01-31)" in done.stdout
+    done = held.auth("logout", f"{held.url}{GitLab.INDEX}", "-u", "ana", "--revoke")
+    assert done.returncode == 0, done
+    assert f"It was revoked at {held.index.netloc}.\n" in done.stderr
+    assert held.gitlab.tokens == set()
+    done = held.auth("logout", held.url, "-u", "ana", "--revoke")  # a password: no index revokes it
+    assert "no call of its index is known for that" in done.stderr
+    assert held.sealed() is None
+
+
+def test_what_cannot_be_revoked_stays(held: SealedIndex) -> None:
+    held.home.log_in(f"{held.url}{GitLab.INDEX}", GLPAT, "--sealed", username="ana")
+    held.gitlab.tokens.clear()
+    words = ("logout", f"{held.url}{GitLab.INDEX}", "-u", "ana", "--revoke")
+    done = held.auth(*words)
+    assert done.returncode == 2
+    assert "was not revoked at its index" in done.stderr
     assert len(held.home.answer("list")["credentials"]) == 2
-    done = held.auth("logout", gitlab, "-u", "ana", "--revoke", "--forget")
-    assert done.returncode == 0
-    done = held.auth("logout", held.url, "-u", "ana", "--revoke")
-    assert "It is sealed, so it cannot be revoked from here." in done.stderr
-    assert held.index.requests == []
+    assert held.auth(*words, "--forget").returncode == 0
+
+
+def test_an_index_that_shows_what_it_was_sent_tells_it_to_no_client(held: SealedIndex) -> None:
+    settings = held.home.path / ".config/tokenward/config.toml"
+    settings.write_text(f'{settings.read_text()}kind = "devpi"\n')
+    done = held.auth("token", held.url, "--check")
+    assert done.returncode == 2
+    assert f"{held.index.netloc} sent the credential back." in done.stderr
+
+
+def test_a_requester_chooses_neither_certificates_nor_proxy_of_a_check(held: SealedIndex) -> None:
+    settings = held.home.path / ".config/tokenward/config.toml"
+    ca, rest = settings.read_text().split("\n", 1)
+    settings.write_text(rest)  # the index is one that only the requester vouches for
+    own = ca.partition('"')[2].rstrip('"')
+    with Loopback(lambda _: Response(200)) as proxy:
+        names = {
+            **dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), own),
+            **dict.fromkeys(("https_proxy", "HTTPS_PROXY", "ALL_PROXY"), proxy.url),
+            "no_proxy": "",
+        }
+        done = held.auth("token", held.url, "--check", **names)
+        assert done.returncode == 2
+        assert "its certificate is not trusted" in done.stderr
+        assert proxy.requests == []
+    held.require_unseen()
+
+
+def test_what_runs_behind_a_relay_neither_checks_nor_revokes(held: SealedIndex) -> None:
+    it = {"service": held.url, "username": "ana"}
+    asked = json.dumps([["check", it, ""], ["revoke", it, ""]])
+    asking = (sys.executable, raw_asking.__file__, str(held.socket))
+    done = held.auth("exec", "--index", "corp", "--", *asking, stdin=asked)
+    frames = [bytes.fromhex(each) for each in json.loads(done.stdout)]
+    for frame in frames:
+        assert unpack(frame[6 : 6 + int.from_bytes(frame[4:6], "big")])["code"] == "refused"
+    assert len(frames) == 2
+    held.require_unseen()
 
 
 # By the programs that tools start, and in their processes.

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tokenward_protocol import urls
+from tokenward_protocol.index_endpoint import origin
 from tokenward_protocol.urls import ServiceError, parse_service_url, strip_index_suffix
 
 TYPE_CHECKING = False
@@ -38,15 +40,23 @@ class IndexPaths(NamedTuple):
 
 
 class RelaySettings(NamedTuple):
-    """`ca` is an absolute path, `proxy` a URL, "" for none; `indexes` are by service key."""
+    """`ca` is an absolute path, `proxy` a URL, "" for none; `indexes` are by service key.
+
+    `kinds` are those of indexes by scheme, host and port.
+    """
 
     ca: str = ""
     proxy: str = ""
     indexes: tuple[tuple[str, IndexPaths], ...] = ()
+    kinds: tuple[tuple[str, str], ...] = ()
 
     def paths_of(self, service: str) -> IndexPaths:
         """Return what is said of an index."""
         return next((paths for key, paths in self.indexes if key == service), IndexPaths())
+
+    def kind_at(self, service: str) -> str:
+        """Return the kind that the user's file gives to the index at this origin, "" for none."""
+        return next((kind for where, kind in self.kinds if where == origin(service)), "")
 
 
 def read_relay_settings(table: Mapping[str, Any]) -> RelaySettings:
@@ -61,10 +71,13 @@ def read_relay_settings(table: Mapping[str, Any]) -> RelaySettings:
         raise ValueError("has a `proxy` that is not a URL with http://")
     services = table.get("services", {})
     found: list[tuple[str, IndexPaths]] = []
+    kinds: list[tuple[str, str]] = []
     for name, entry in services.items() if isinstance(services, dict) else ():
         if not isinstance(entry, dict):
             continue
         kind = entry.get("kind")
+        if kind in urls.KINDS:
+            kinds += [(origin(key), kind) for key in _keys(entry)]
         paths = IndexPaths(
             kind if kind in KINDS else "",
             _read_paths(entry, "also-read", name),
@@ -72,7 +85,7 @@ def read_relay_settings(table: Mapping[str, Any]) -> RelaySettings:
         )
         if paths != IndexPaths():
             found += [(key, paths) for key in _keys(entry)]
-    return RelaySettings(ca, proxy, tuple(found))
+    return RelaySettings(ca, proxy, tuple(found), tuple(kinds))
 
 
 def _read_paths(entry: Mapping[str, Any], key: str, name: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 from tokenward_agent.failure import Failure
 from tokenward_agent.policy.approvals import ANSWER_SECONDS
 from tokenward_agent.prompt.question import duration_text, remember_text
-from tokenward_agent.requests.forms import CHILD, WHOLE, form_of
+from tokenward_agent.requests.forms import CHILD, RELAY, WHOLE, WORKER, form_of
 from tokenward_agent.requests.grants import Grant
 from tokenward_protocol.index_tokens import (
     DEFAULT_TTL,
@@ -118,8 +118,8 @@ class Delivery:
 
     answer_seconds = ANSWER_SECONDS
     watched: int | None = None
-    by_relay = False
-    """Whether the relay of a run gets it, not the tool that asks."""
+    itself: str = WHOLE
+    """The form in which the stored secret leaves: to the tool that asks, unless another gets it."""
 
     instead_of_whole = "add `--ttl` or `--project` for a narrower one"
     instead_of_narrower = "leave `--project` and `--ttl` out"
@@ -193,7 +193,7 @@ class Delivery:
         return form_of(
             sealed=self.record.never_shown,
             attenuable=attenuable,
-            by_relay=self.by_relay,
+            itself=self.itself,
             whole=restriction.whole,
             limited=restriction.is_explicit,
             narrow=terms.narrow,
@@ -287,7 +287,13 @@ class Delivery:
 class RelayDelivery(Delivery):
     """The delivery of a credential to the relay of a run."""
 
-    by_relay = True
+    itself = RELAY
+
+
+class WorkerDelivery(Delivery):
+    """The delivery of a credential to a worker of the agent, which asks its index about it."""
+
+    itself = WORKER
 
 
 def max_seconds(record: Record) -> int:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 RECORDED: Final = frozenset(
     {"fetch", "login", "logout", "lock", "unlock", "create", "passphrase", "restore", "stop"}
-    | {"share", "unshare", "clock", "grant", "run", "refresh"}
+    | {"share", "unshare", "clock", "grant", "run", "refresh", "check", "revoke"}
 )
 """Operations that leave a line."""
 
@@ -39,6 +39,7 @@ _OF_ANSWER: Final = frozenset(
     {"service", "username", "provider", "projects", "evidence", "narrowed", "expires"}
     | {"replaced", "count", "opened", "generation", "rule", "consent", "ahead"}
     | {"socket", "ends", "whole", "uids", "stopped", "run", "relay", "tunnels", "purpose"}
+    | {"state", "revoked"}
 )
 """Fields that a line takes from an answer, unless they are empty."""
 

@@ -25,7 +25,7 @@ class JobError(Exception):
     """A job failed: a `code`, one sentence, and the command that helps or an empty string.
 
     Codes: `timeout`, `worker`, `not-found`, `no-keyring`, `keyring-locked`, `keyring-failed`,
-    `program-failed`, `command`, `no-screen`.
+    `program-failed`, `command`, `no-screen`, `index`.
     """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:

@@ -1,7 +1,8 @@
 """The program of a worker: a short-lived process that reads one job and writes its answer.
 
 A worker does what is slow or outside the agent: it stretches a passphrase, asks the system keyring,
-runs a foreign ``keyring`` program or the command of a recipe, or shows a prompt. It is started as::
+runs a foreign ``keyring`` program or the command of a recipe, asks an index about a credential, or
+shows a prompt. It is started as::
 
     python -I [-S] main.py DIRECTORY...
 
@@ -79,6 +80,14 @@ def work(header: Header, secret: bytes) -> tuple[Header, bytes]:
         from tokenward_agent.worker import command_jobs
 
         return command_jobs.work(header, secret)
+    if job.startswith("index-"):
+        from tokenward_protocol.index_reply import WebError
+        from tokenward_relay import index_jobs
+
+        try:
+            return index_jobs.work(job, header, secret), b""
+        except WebError as failed:
+            raise JobError("index", str(failed), failed.hint) from None
     if job.startswith("consent-"):
         if sys.platform == "win32":
             raise JobError("no-screen", "No program for prompts exists on this system.")

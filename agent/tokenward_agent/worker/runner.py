@@ -52,7 +52,14 @@ _SOURCES: Final = dict.fromkeys(
 )
 """Where a worker without site finds its packages; each once, in this order."""
 
-AT_ONCE: Final = {"argon2id": 2, "keyring": 8, "program": 8, "command": 8, "consent": 16}
+AT_ONCE: Final = {
+    "argon2id": 2,
+    "keyring": 8,
+    "program": 8,
+    "command": 8,
+    "index": 8,
+    "consent": 16,
+}
 """The most workers of a kind at a time; one key derivation takes 64 MiB."""
 
 _TURNS: Final[
@@ -66,6 +73,7 @@ _ASKED: Final = {
     "keyring": "The system keyring",
     "program": "The `keyring` program",
     "command": "The command that makes the credential",
+    "index": "The index",
     "consent": "The program that shows the prompt",
 }
 """What a job waits for, by its first word."""

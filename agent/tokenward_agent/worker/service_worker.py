@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 WORKERS: Final = "TOKENWARD_WORKERS"
 """The variable in which the agent's unit names the workers' socket."""
 
-_OUTSIDE: Final = frozenset({"keyring", "program", "command", "consent", "relay"})
+_OUTSIDE: Final = frozenset({"keyring", "program", "command", "consent", "index", "relay"})
 """First words of the jobs that need more than the agent may have."""
 
 

@@ -64,8 +64,10 @@ def ask_index(session: Session, key: str, username: str, secret: str) -> str | N
     """
     from time import time
 
-    from tokenward.indexes.checking import REFUSED, UNKNOWN, ask_verdict, tell_clock
-    from tokenward.indexes.web import Web, WebError
+    from tokenward.indexes.checking import ask_verdict, tell_clock
+    from tokenward.indexes.web import Web
+    from tokenward_protocol.index_check import REFUSED, UNKNOWN
+    from tokenward_protocol.index_reply import WebError
 
     try:
         found, web = ask_verdict(

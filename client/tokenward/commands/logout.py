@@ -130,7 +130,7 @@ def _revoke(
 ) -> None:
     """Revoke; remove what was revoked or cannot be revoked, and with `--forget` the rest."""
     from tokenward.indexes import revoking
-    from tokenward.indexes.web import WebError
+    from tokenward_protocol.index_reply import WebError
 
     provider = arguments.keyring_provider
     if arguments.all:
@@ -261,7 +261,8 @@ def _say_aftermath(session: Session, valid: list[Entry], *, could: bool) -> None
     valid = [entry for entry in valid if entry["provider"] != COMMAND]
     if not valid:
         return
-    from tokenward.indexes.place import REVOCABLE, endpoint_of
+    from tokenward.indexes.place import endpoint_of
+    from tokenward_protocol.index_endpoint import REVOCABLE
 
     if len(valid) > 1:
         session.terminal.say(

@@ -1,7 +1,8 @@
 """`auth token`: print the stored secret or an attenuated token, for scripts and to find errors.
 
 `--describe` prints only what is visible of the token, which cannot be used as a credential.
-`--check` prints the verdict of the index, which gets an attenuated token if one can be made.
+`--check` prints the verdict of the index, which gets an attenuated token if one can be made. For a
+sealed credential of which none can be made the agent asks the index.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from time import time
 from tokenward.credentials import lookup
 from tokenward.credentials.narrowing import Restriction, read_restriction
 from tokenward.errors import CommandError, exclude
+from tokenward.transport.connect import AgentError
 from tokenward.ui import formatting, secret_input
 from tokenward.ui.formatting import timestamp
 from tokenward_protocol.messages import COMMAND
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from tokenward.commands import Namespace, Parser, Session
     from tokenward.settings.service_names import Service
+    from tokenward_protocol.index_check import Verdict
 
 
 def describe(parser: Parser, _command: str) -> None:
@@ -81,7 +84,13 @@ def run(arguments: Namespace, session: Session) -> None:
             session, service, username, provider, offer=True, restriction=asked
         )
 
-    found = again()
+    try:
+        found = again()
+    except AgentError as refused:
+        if not (arguments.check and refused.header.get("why") == "sealed") or asked.is_explicit:
+            raise
+        _check_by_agent(session, service, username, provider)
+        return
     if found is None:
         raise _nothing(service, username, provider)
     session.terminal.detail(found.origin)
@@ -152,25 +161,56 @@ def _check(
     The index may refuse an attenuated token because our clock is wrong; with the clock of the index
     it is asked once more.
     """
-    from tokenward.indexes.checking import REFUSED, ask_verdict, tell_clock
+    from tokenward.indexes.checking import ask_verdict, tell_clock
+    from tokenward_protocol.index_check import REFUSED
+    from tokenward_protocol.index_reply import WebError
 
     if "://" not in found.service:
         raise CommandError(f"{found.service} is not the URL of an index, so it cannot be asked.")
-    said, web = ask_verdict(session, found.service, found.username, found.text)
-    if (
-        found.source == "agent"
-        and tell_clock(session, found.service, web)
-        and said.state == REFUSED
-    ):
-        other = again()
-        if other is not None and other.service == found.service:
-            said, _ = ask_verdict(session, other.service, other.username, other.text, web)
+    try:
+        said, web = ask_verdict(session, found.service, found.username, found.text)
+        if (
+            found.source == "agent"
+            and tell_clock(session, found.service, web)
+            and said.state == REFUSED
+        ):
+            other = again()
+            if other is not None and other.service == found.service:
+                said, _ = ask_verdict(session, other.service, other.username, other.text, web)
+    except WebError as failed:
+        raise CommandError(str(failed), failed.hint) from None
     names = {"service": found.service, "username": found.username, "source": found.source}
+    _tell_verdict(session, names, said, by_command=found.where[1] == COMMAND)
+
+
+def _check_by_agent(
+    session: Session, service: Service, username: str | None, provider: str | None
+) -> None:
+    """Have the agent ask the index about what it does not hand out. Raises CommandError."""
+    from tokenward_protocol.index_check import Verdict
+
+    with session.terminal.at_work(f"Asking {display(service.key)} ..."):
+        answer = lookup.ask_agent(
+            session, "check", service, username, {"provider": provider}, offer=True
+        )
+    if answer is None:
+        raise _nothing(service, username, provider)
+    header = answer.header
+    names = {"service": header["service"], "username": header["username"], "source": "agent"}
+    said = Verdict(*(str(header[key]) for key in Verdict._fields))
+    _tell_verdict(session, names, said, by_command=header["provider"] == COMMAND)
+
+
+def _tell_verdict(
+    session: Session, names: dict[str, Any], said: Verdict, *, by_command: bool
+) -> None:
+    """Print the verdict of an index. Raises CommandError if it refuses the credential."""
+    from tokenward_protocol.index_check import REFUSED
+
     session.write_json(
         {**names, "check": said.state, "message": said.message, "unproven": said.unproven}
     )
     if said.state == REFUSED:
-        by_command = found.where[1] == COMMAND
         helps = "`auth refresh` makes" if by_command else "`auth login` stores"
         raise CommandError(said.message, f"{helps} another one")
     if not session.json:

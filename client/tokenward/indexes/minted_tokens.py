@@ -116,14 +116,18 @@ def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
     from tokenward.indexes import checking, trusted_publishing
     from tokenward.indexes.place import endpoint_of
     from tokenward.indexes.web import Web
+    from tokenward_protocol.index_reply import WebError
 
     web = Web(session.environ, time)
     endpoint = endpoint_of(key)
-    identity = trusted_publishing.identity(trusted_publishing.audience(web, endpoint))
-    session.terminal.detail(
-        f"The identity token says: {trusted_publishing.describe_claims(identity) or 'nothing'}."
-    )
-    new = trusted_publishing.mint(web, endpoint, identity)
+    try:
+        identity = trusted_publishing.identity(trusted_publishing.audience(web, endpoint))
+        session.terminal.detail(
+            f"The identity token says: {trusted_publishing.describe_claims(identity) or 'nothing'}."
+        )
+        new = trusted_publishing.mint(web, endpoint, identity)
+    except WebError as failed:
+        raise CommandError(str(failed), failed.hint) from None
     for notice in web.notices():
         session.terminal.warn(notice)
     checking.tell_clock(session, key, web)
@@ -169,13 +173,14 @@ def burn(session: Session, tokens: Iterable[HeldToken]) -> set[str]:
     """Revoke tokens that the agent does not hold any more; return the services that were done."""
     burnt: set[str] = set()
     for token in tokens:
-        from tokenward.indexes import revoking
         from tokenward.indexes.place import endpoint_of
-        from tokenward.indexes.web import Web, WebError
+        from tokenward.indexes.web import Web
+        from tokenward_protocol import index_revocation
+        from tokenward_protocol.index_reply import WebError
 
         web, endpoint = Web(session.environ, time), endpoint_of(token.service)
         try:
-            session.terminal.say(revoking.burn(web, endpoint, token.secret.decode()))
+            session.terminal.say(index_revocation.burn(web, endpoint, token.secret.decode()))
         except WebError as failed:
             name = capitalise(credential_text(TOKEN_USER, token.service))
             end = ahead_text(token.expires, time())

@@ -1,10 +1,4 @@
-"""`auth logout --revoke`: revoke at the index by its documented call for the holder, then remove here.
-
-| index | call | done |
-| GitLab 15.0 | DELETE /api/v4/personal_access_tokens/self, PRIVATE-TOKEN | 204 |
-| JFrog 7.53.1 | DELETE /access/api/v1/tokens/me, Bearer | 200; 204 if it was revoked before |
-| Anaconda | DELETE /authentications, token | 201 |
-| PyPI, trusted publishing | POST /_/oidc/burn-token | 202, whatever the outcome |
+"""`auth logout --revoke`: revoke at the index (tokenward_protocol/index_revocation.py), then remove here.
 
 PyPI and TestPyPI revoke a user's token only on a page for that user. An attenuated token is never
 revoked: the index would revoke the token that it was made of, and with it every other copy.
@@ -16,19 +10,19 @@ removed, and the page where the user can revoke it is named. `--forget` removes 
 
 from __future__ import annotations
 
-import json
 from time import time
 from typing import NamedTuple
 
 from tokenward.credentials import unlocking
 from tokenward.credentials.listing import list_stored
-from tokenward.credentials.narrowing import read_token
 from tokenward.credentials.storing import entry_name, fetch_stored
 from tokenward.errors import CommandError
-from tokenward.indexes.place import REVOCABLE, WAREHOUSE, endpoint_of, host
-from tokenward.indexes.web import Web, WebError
-from tokenward.settings.service_names import ANACONDA, GITLAB, JFROG
+from tokenward.indexes.place import endpoint_of
+from tokenward.indexes.web import Web
 from tokenward.transport.connect import AgentError
+from tokenward_protocol.index_endpoint import host
+from tokenward_protocol.index_reply import WebError
+from tokenward_protocol.index_revocation import RevocationUnsupported, burn, revoke
 from tokenward_protocol.messages import COMMAND, MEMORY, vaults_are
 
 TYPE_CHECKING = False
@@ -36,97 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
-    from tokenward.indexes.place import IndexEndpoint
-    from tokenward.indexes.web import Reply
     from tokenward.session import Session
-
-
-_NOT_PERSONAL = {
-    "gldt-": "A deploy token of GitLab cannot revoke itself.",
-    "glcbt-": "A job token of GitLab expires with its job.",
-}
-_JFROG_TOKENS = ("eyJ", "cmVmdGtu")  # a JWT, and "reftkn" in base64
-_MINTED = 3
-"""The restrictions of a freshly minted token of trusted publishing: publisher, projects, expiry."""
-
-
-class RevocationUnsupported(Exception):  # noqa: N818 - an answer to a question
-    """The index revokes this for no holder; the text is a sentence with the reason."""
-
-
-def revoke(web: Web, endpoint: IndexEndpoint, secret: str) -> str:
-    """Revoke a credential and return a sentence about it.
-
-    Raises RevocationUnsupported, and WebError if the index could not be asked or did not do it.
-    """
-    if endpoint.kind == WAREHOUSE:
-        return _revoke_published(web, endpoint, secret)
-    if endpoint.kind == GITLAB:
-        return _revoke_gitlab(web, endpoint, secret)
-    if endpoint.kind == JFROG:
-        return _revoke_jfrog(web, endpoint, secret)
-    if endpoint.kind == ANACONDA:
-        headers = {"Authorization": f"token {secret}"}
-        return _report(
-            web.ask("DELETE", f"{endpoint.base}/authentications", headers), {200, 201, 204}
-        )
-    raise RevocationUnsupported(
-        "It cannot be revoked from here: no call of its index is known for that."
-    )
-
-
-def burn(web: Web, endpoint: IndexEndpoint, token: str) -> str:
-    """Revoke a token of trusted publishing, and return a sentence. Raises WebError."""
-    reply = web.ask(
-        "POST",
-        f"{endpoint.base}/_/oidc/burn-token",
-        {"Content-Type": "application/json"},
-        json.dumps({"token": token}).encode(),
-    )
-    if reply.status != 202:
-        raise reply.unexpected_error()
-    return f"{reply.host} was told to revoke it."
-
-
-def _revoke_published(web: Web, endpoint: IndexEndpoint, secret: str) -> str:
-    """Revoke a stored token of trusted publishing; PyPI revokes no others."""
-    token = read_token(secret.encode())
-    if token is None or token.scope.publisher is None:
-        raise RevocationUnsupported(
-            f"{host(endpoint.base)} lets only its user revoke it, on a page."
-        )
-    if token.scope.caveats != _MINTED:
-        raise RevocationUnsupported(
-            "It is an attenuated copy, and revoking it would revoke its original, too."
-        )
-    return burn(web, endpoint, secret)
-
-
-def _revoke_gitlab(web: Web, endpoint: IndexEndpoint, secret: str) -> str:
-    for prefix, why in _NOT_PERSONAL.items():
-        if secret.startswith(prefix):
-            raise RevocationUnsupported(why)
-    headers = {"PRIVATE-TOKEN": secret}
-    return _report(
-        web.ask("DELETE", f"{endpoint.base}/api/v4/personal_access_tokens/self", headers), {204}
-    )
-
-
-def _revoke_jfrog(web: Web, endpoint: IndexEndpoint, secret: str) -> str:
-    if not secret.startswith(_JFROG_TOKENS):
-        raise RevocationUnsupported("Only access tokens of JFrog can revoke themselves.")
-    headers = {"Authorization": f"Bearer {secret}"}
-    return _report(
-        web.ask("DELETE", f"{endpoint.base}/access/api/v1/tokens/me", headers), {200, 204}
-    )
-
-
-def _report(reply: Reply, good: set[int]) -> str:
-    if reply.status in {401, 403}:
-        raise WebError(f"{reply.host} does not accept it, or not for this (status {reply.status}).")
-    if reply.status not in good:
-        raise reply.unexpected_error()
-    return f"It was revoked at {reply.host}."
 
 
 class Target(NamedTuple):
@@ -216,7 +120,7 @@ class Revoker:
         except AgentError as refused:
             if refused.header.get("why") != "sealed":
                 raise
-            return self._say_sealed(meant)
+            return self._revoke_sealed(meant)
         if not text:
             return False
         endpoint = endpoint_of(meant.service, self._session.settings.config.definitions, text)
@@ -245,13 +149,21 @@ class Revoker:
         except UnicodeDecodeError:
             return ""
 
-    def _say_sealed(self, meant: Target) -> bool:
-        """Say that a sealed credential is not revoked from here, and return False.
-
-        Raises WebError if its index might do it for the holder: then it stays stored.
-        """
-        endpoint = endpoint_of(meant.service, self._session.settings.config.definitions)
-        if endpoint.kind in REVOCABLE:
-            raise WebError("it is sealed, and leaves through a relay alone.")
-        self._session.terminal.say("It is sealed, so it cannot be revoked from here.")
-        return False
+    def _revoke_sealed(self, meant: Target) -> bool:
+        """Have the agent revoke what it does not hand out. Raises WebError, AgentError."""
+        try:
+            with self._session.terminal.at_work(f"Asking {host(meant.service)} ..."):
+                header = unlocking.ask(
+                    self._session,
+                    "revoke",
+                    service=meant.service,
+                    username=meant.username,
+                    provider=meant.provider,
+                    entry=meant.entry,
+                ).header
+        except AgentError as refused:
+            if refused.code != "index":
+                raise
+            raise WebError(str(refused)) from None
+        self._session.terminal.say(str(header["message"]))
+        return bool(header["revoked"])

@@ -17,15 +17,15 @@ import json
 from typing import NamedTuple
 
 from tokenward.errors import CommandError
-from tokenward.indexes.web import WebError
 from tokenward.ui.formatting import join_words
+from tokenward_protocol.index_reply import WebError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from tokenward.indexes.place import IndexEndpoint
     from tokenward.indexes.web import Web
+    from tokenward_protocol.index_endpoint import IndexEndpoint
 
 USUAL_SECONDS: Final = 900
 """The lifetime of a token in seconds if the index does not give one."""

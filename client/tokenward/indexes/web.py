@@ -11,7 +11,6 @@ It never retries and stores nothing.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import ssl
@@ -24,24 +23,20 @@ from threading import Thread
 from urllib.error import URLError
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
 
-from tokenward.errors import CommandError
-from tokenward.light import Record
 from tokenward.ui.formatting import span_text
 from tokenward_protocol import VERSION
+from tokenward_protocol.index_reply import MOST_BYTES, IndexReply, WebError, require_sendable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from email.message import Message
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
     T = TypeVar("T")
 
 TIMEOUT_SECONDS = 20
 """Seconds for a whole request: a host that sends a byte now and then blocks it no longer."""
-
-MOST_BYTES = 256 * 1024
-"""Bytes of an answer; more is not read."""
 
 SKEW_SECONDS = 60
 """Seconds that two clocks may differ without a notice."""
@@ -51,34 +46,6 @@ SLOW_SECONDS = 10
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _LOOPBACK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/")
-_SENDABLE = re.compile("[ -~]*")
-
-
-class WebError(CommandError):
-    """A host could not be asked, or its answer is not as its documentation says."""
-
-
-class Reply(Record):
-    """An answer: its status, its body, and its time by the host's clock, or None."""
-
-    host: str
-    status: int
-    body: bytes
-    moment: float | None
-
-    def fields(self) -> dict[str, Any]:
-        """Return the body as a JSON object. Raises WebError if it is not one."""
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
-            raise WebError(f"The answer of {self.host} is not a JSON object.")
-        return value
-
-    def unexpected_error(self) -> WebError:
-        """Return the error for an answer that is not documented."""
-        return WebError(f"{self.host} answered with the status {self.status}.")
 
 
 class Web:
@@ -119,12 +86,11 @@ class Web:
         url: str,
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
-    ) -> Reply:
+    ) -> IndexReply:
         """Send a request and return the host's answer, whatever its status. Raises WebError."""
         headers = {"User-Agent": f"tokenward/{VERSION}", **(headers or {})}
         host = url.split("/")[2]
-        if not all(_SENDABLE.fullmatch(value) for value in headers.values()):
-            raise WebError(f"The secret for {host} has characters that cannot be sent in a header.")
+        require_sendable(host, headers)
         opener = OpenerDirector()
         opener.add_handler(ProxyHandler({} if _LOOPBACK.match(url) else None))
         opener.add_handler(HTTPHandler())
@@ -147,7 +113,7 @@ class Web:
             self.ahead = clock_skew(moment, began, ended)
             if moment is not None:
                 self._compare(host, moment - (began + ended) / 2)
-            return Reply(host, status, body, moment)
+            return IndexReply(host, status, body, moment)
         raise WebError(failed)  # outside the handler: the error may hold what was sent
 
     def _context(self) -> ssl.SSLContext:

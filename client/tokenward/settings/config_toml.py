@@ -30,9 +30,9 @@ from __future__ import annotations
 from tokenward.errors import CommandError
 from tokenward.files.reading import parse_toml, read
 from tokenward.light import Record
-from tokenward.settings.service_names import KINDS, Definition, env_form
+from tokenward.settings.service_names import Definition, env_form
 from tokenward_protocol.messages import COMMAND, PROVIDERS
-from tokenward_protocol.urls import FIXED, is_name
+from tokenward_protocol.urls import FIXED, KINDS, is_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -26,16 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-ANACONDA, AZURE, DEVPI, GITLAB, JFROG = KINDS = ("anaconda", "azure", "devpi", "gitlab", "jfrog")
-"""The kinds of index that a file may give, if the URL does not tell."""
-
-
 class Definition(Record):
     """The definition of `name` in `file`.
 
     `url` is for installing and `auth token`; `publish_url` is None if uploads go to the same place.
     Both are as written, so they may hold user info and stay out of the repr. `url` is "" if the
-    file has no URL. `kind` is one of KINDS, or "".
+    file has no URL. `kind` is one of `urls.KINDS`, or "".
     """
 
     name: str

@@ -1,0 +1,87 @@
+"""The requests that ask an index about a stored credential: `check`, and `revoke` for its holder.
+
+The secret goes to a worker, which sends the request to the index of the credential and answers with
+the result alone. So the client learns it of a sealed credential, too. The policy decides as for a
+fetch. What the worker trusts and the proxy that it goes by are those of a relay: the requester, which
+may be any program, chooses neither.
+
+A process behind a relay is refused: it could revoke what it uses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenward_agent.failure import Failure
+from tokenward_agent.relay.index_worker import ask_index
+from tokenward_agent.requests.attenuation import WorkerDelivery
+from tokenward_agent.wire.answer import success_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenward_agent.arena import Arena
+    from tokenward_agent.failure import SecretSource
+    from tokenward_agent.policy.file import PolicyFile
+    from tokenward_agent.requests.attenuation import Restriction
+    from tokenward_agent.requests.fetch import Fetch
+    from tokenward_agent.requests.grants import Grant
+    from tokenward_agent.store.derived_tokens import DerivedTokens
+    from tokenward_agent.vault.record import Record
+    from tokenward_agent.wire.answer import Answer
+    from tokenward_agent.wire.request import Request
+
+
+class IndexRequests:
+    """Asks indexes about credentials of one agent; `covers` tells whether a peer is within a run."""
+
+    def __init__(
+        self, arena: Arena, fetch: Fetch, policy: PolicyFile, covers: Callable[[object], bool]
+    ) -> None:
+        self._arena = arena
+        self._fetch = fetch
+        self._policy = policy
+        self._covers = covers
+
+    async def check(self, request: Request, _body: memoryview) -> Answer:
+        """Ask the index whether it accepts the credential. Raise Failure."""
+        return await self._ask(request, "check", "the answer of the index about it")
+
+    async def revoke(self, request: Request, _body: memoryview) -> Answer:
+        """Have the index revoke the credential. Raise Failure."""
+        return await self._ask(request, "revoke", "the credential revoked at its index")
+
+    async def _ask(self, request: Request, what: str, described: str) -> Answer:
+        if self._covers(request.peer):
+            raise Failure(
+                "refused",
+                "This process runs behind a relay, which asks no index about a credential.",
+                f"`auth {'token --check' if what == 'check' else 'logout --revoke'}` outside of it",
+            )
+
+        def describe(_grant: Grant) -> list[str]:
+            return [described]
+
+        def make(
+            derived_tokens: DerivedTokens,
+            record: Record,
+            secret: SecretSource,
+            restriction: Restriction,
+            projects: tuple[str, ...],
+        ) -> WorkerDelivery:
+            return WorkerDelivery(derived_tokens, record, secret, restriction, projects, (what,))
+
+        found, _, _ = await self._fetch.fetch_for_run(request, (), describe, make)
+        if found.secret is None:
+            raise AssertionError  # a fetch has a secret
+        names = {key: found.values[key] for key in ("service", "username", "provider")}
+        decided = {key: found.values[key] for key in ("rule", "consent")}
+        settings = self._policy.policy.relay
+        asked = {
+            **names,
+            "kind": settings.kind_at(str(names["service"])),
+            "ca": settings.ca,
+            "proxy": settings.proxy,
+        }
+        said = await ask_index(self._arena, what, asked, found.secret)
+        return success_answer(request.number, None, **names, **said, **decided)
