@@ -1,66 +1,56 @@
-"""Which proxy a connection goes by, and connections through an http proxy.
+"""Which proxy a connection goes by, and connections through http proxies and SOCKS5 ones.
 
-A proxy is a URL, `http://[USER:PASSWORD@]HOST:PORT`. The hosts that `no_proxy` names, and those
-below them, are reached directly; a leading dot makes no difference, and `*` means every host.
-Refused are other kinds of proxies: a connection is never made directly instead.
+The hosts that `no_proxy` names, and those below them, are reached directly; a leading dot makes no
+difference, and `*` means every host. Refused are other kinds of proxies: a connection is never made
+directly instead.
 """
 
 from __future__ import annotations
 
 import base64
-import re
 import socket
 from typing import NamedTuple
 
 import h11
 
+from tokenward_protocol.proxy_url import parse_proxy_url
 from tokenward_relay.refusal import Refusal
+from tokenward_relay.socks import SocksError, negotiate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
+    from tokenward_protocol.proxy_url import ProxyUrl
+
 CONNECT_SECONDS: Final = 20
-_URL: Final = re.compile(
-    rb"(?:[Hh][Tt][Tt][Pp]://)(?:([^/@:]*)(?::([^/@]*))?@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?/?"
-)
-
-
-class Proxy(NamedTuple):
-    """An http proxy; `authorization` is the value of its Proxy-Authorization, b"" for none."""
-
-    host: str
-    port: int
-    authorization: bytes
 
 
 class Proxies(NamedTuple):
     """The proxies of one side, None for a scheme without one, and the hosts that need none."""
 
-    https: Proxy | None = None
-    http: Proxy | None = None
+    https: ProxyUrl | None = None
+    http: ProxyUrl | None = None
     without: tuple[str, ...] = ()
 
-    def for_host(self, host: str, *, tls: bool) -> Proxy | None:
+    def for_host(self, host: str, *, tls: bool) -> ProxyUrl | None:
         """Return the proxy for a host, None for a direct connection."""
         if any(entry in {"*", host} or host.endswith(f".{entry}") for entry in self.without):
             return None
         return self.https if tls else self.http
 
 
-def read_proxy(url: bytes) -> Proxy | None:
+def read_proxy(url: bytes) -> ProxyUrl | None:
     """Return the proxy that a URL names, None for an empty one. Raises ValueError for another kind."""
-    if not url:
-        return None
-    found = _URL.fullmatch(url if b"://" in url else b"http://" + url)
-    if found is None:
-        raise ValueError("not an http proxy")
-    user, password, host, port = found.groups()
-    authorization = b""
-    if user is not None:
-        pair = _unquote(user) + b":" + _unquote(password or b"")
-        authorization = b"Basic " + base64.b64encode(pair)
-    return Proxy(host.decode("ascii").strip("[]").lower(), int(port or 80), authorization)
+    return parse_proxy_url(url.decode()) if url else None
+
+
+def authorization_of(proxy: ProxyUrl) -> bytes:
+    """Return the value of Proxy-Authorization for an http proxy, b"" without an account."""
+    if proxy.user is None:
+        return b""
+    return b"Basic " + base64.b64encode(proxy.user + b":" + proxy.password)
 
 
 def read_without(no_proxy: str) -> tuple[str, ...]:
@@ -71,11 +61,11 @@ def read_without(no_proxy: str) -> tuple[str, ...]:
     return tuple(entry for entry in entries if entry)
 
 
-def connect(host: str, port: int, proxy: Proxy | None) -> socket.socket:
+def connect(host: str, port: int, proxy: ProxyUrl | None) -> socket.socket:
     """Return a connection to a host, through a proxy if there is one. Raises Refusal."""
     try:
         sock = socket.create_connection(
-            (host, port) if proxy is None else proxy[:2], CONNECT_SECONDS
+            (host, port) if proxy is None else (proxy.host, proxy.port), CONNECT_SECONDS
         )
     except (OSError, UnicodeError):
         where = host if proxy is None else f"the proxy {proxy.host}"
@@ -83,18 +73,21 @@ def connect(host: str, port: int, proxy: Proxy | None) -> socket.socket:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if proxy is not None:
         try:
-            _open_tunnel(sock, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", proxy)
+            if proxy.is_socks:
+                open_socks(sock.recv, sock.sendall, host, port, proxy)
+            else:
+                _open_tunnel(sock, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", proxy)
         except BaseException:
             sock.close()
             raise
     return sock
 
 
-def _open_tunnel(sock: socket.socket, target: str, proxy: Proxy) -> None:
+def _open_tunnel(sock: socket.socket, target: str, proxy: ProxyUrl) -> None:
     http = h11.Connection(h11.CLIENT)
     headers = [("Host", target)]
-    if proxy.authorization:
-        headers.append(("Proxy-Authorization", proxy.authorization.decode("ascii")))
+    if authorization := authorization_of(proxy):
+        headers.append(("Proxy-Authorization", authorization.decode("ascii")))
     try:
         sock.sendall(
             http.send(h11.Request(method="CONNECT", target=target, headers=headers)) or b""
@@ -109,5 +102,41 @@ def _open_tunnel(sock: socket.socket, target: str, proxy: Proxy) -> None:
         raise Refusal(502, f"the proxy {proxy.host} answered {status} for {target}")
 
 
-def _unquote(text: bytes) -> bytes:
-    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), text)
+def open_socks(
+    receive: Callable[[int], bytes],
+    send: Callable[[bytes], object],
+    host: str,
+    port: int,
+    proxy: ProxyUrl,
+) -> None:
+    """Have a SOCKS5 proxy open a tunnel to a host. Raises Refusal, and what the two functions raise.
+
+    `receive` returns at most so many bytes, b"" at the end.
+    """
+    try:
+        if proxy.scheme == "socks5":  # the name is looked up here
+            host = str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError):
+        raise Refusal(502, f"the name {host} is not found") from None
+    steps = negotiate(host.partition("%")[0], port, proxy.user, proxy.password)
+    try:
+        data, size = next(steps)
+        while True:
+            send(data)
+            data, size = steps.send(_read_exactly(receive, size))
+    except StopIteration:
+        return
+    except SocksError as why:
+        raise Refusal(502, f"the proxy {proxy.host} {why}") from None
+    except OSError:
+        raise Refusal(502, f"the proxy {proxy.host} broke off") from None
+
+
+def _read_exactly(receive: Callable[[int], bytes], size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = receive(size - len(data))
+        if not more:
+            raise ConnectionError
+        data += more
+    return data

@@ -11,14 +11,18 @@ import ssl
 
 import httpcore
 
+from tokenward_relay.proxies import authorization_of, open_socks
+from tokenward_relay.refusal import Refusal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from typing import Final
 
+    from tokenward_protocol.proxy_url import ProxyUrl
     from tokenward_relay.grants import Grant
-    from tokenward_relay.proxies import Proxies, Proxy
+    from tokenward_relay.proxies import Proxies
 
 READ_SECONDS: Final = 120
 ANSWER_SECONDS: Final = 600
@@ -81,6 +85,8 @@ def trust(ca: str) -> ssl.SSLContext:
 def reason_of(error: Exception) -> str:
     """Return a failure in words, without what a library says of a request."""
     text = str(error)
+    if isinstance(error, httpcore.ProxyError) and text.startswith("the proxy "):
+        return text
     if "Hostname mismatch" in text or "IP address mismatch" in text:
         return "its certificate is for another name"
     if "CERTIFICATE_VERIFY_FAILED" in text:
@@ -88,16 +94,54 @@ def reason_of(error: Exception) -> str:
     return type(error).__name__
 
 
-def _pool(context: ssl.SSLContext, proxy: Proxy | None) -> httpcore.ConnectionPool:
+def _pool(context: ssl.SSLContext, proxy: ProxyUrl | None) -> httpcore.ConnectionPool:
     """Return the kept connections that go by a proxy, or directly."""
-    through = None
-    if proxy is not None:
+    through, backend = None, None
+    if proxy is not None and proxy.is_socks:
+        backend = _SocksBackend(proxy)
+    elif proxy is not None:
         host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
-        shown = [(b"proxy-authorization", proxy.authorization)] if proxy.authorization else []
+        account = authorization_of(proxy)
+        shown = [(b"proxy-authorization", account)] if account else []
         through = httpcore.Proxy(f"http://{host}:{proxy.port}", headers=shown)
     return httpcore.ConnectionPool(
         ssl_context=context,
         proxy=through,
         max_connections=_MOST_CONNECTIONS,
         keepalive_expiry=_KEPT_SECONDS,
+        network_backend=backend,
     )
+
+
+class _SocksBackend(httpcore.SyncBackend):
+    """Connections through a SOCKS5 proxy: httpcore's own way needs each answer in one piece."""
+
+    def __init__(self, proxy: ProxyUrl) -> None:
+        self._proxy = proxy
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Return a stream to a host by way of the proxy. Raises one of FAILURES."""
+        proxy = self._proxy
+        stream = super().connect_tcp(proxy.host, proxy.port, timeout, local_address, socket_options)
+        try:
+            open_socks(
+                lambda size: stream.read(size, timeout),
+                lambda data: stream.write(data, timeout),
+                host,
+                port,
+                proxy,
+            )
+        except Refusal as refusal:
+            stream.close()
+            raise httpcore.ProxyError(refusal.text) from None
+        except BaseException:
+            stream.close()
+            raise
+        return stream

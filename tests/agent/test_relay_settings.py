@@ -51,7 +51,8 @@ def test_a_kind_without_paths_of_its_own_brings_none() -> None:
     [
         ('ca = "company.pem"', "has a `ca` that is not an absolute path"),
         ("ca = 1", "has a `ca` that is not an absolute path"),
-        ('proxy = "socks5://proxy.example"', "has a `proxy` that is not a URL with http://"),
+        ('proxy = "https://proxy.example"', "has a `proxy` that is not a URL with http://, socks5"),
+        ('proxy = "proxy.example:1"', "has a `proxy` that is not a URL with http://, socks5"),
         (
             '[services.corp]\nalso-read = "/x/"',
             "has a `services.corp.also-read` that is not a list",

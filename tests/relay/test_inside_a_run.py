@@ -234,10 +234,10 @@ def test_a_run_that_only_reads_is_behind_a_relay(home: Home, index: Loopback) ->
 
 
 def test_a_proxy_that_a_relay_cannot_use_starts_nothing(home: Home, index: Loopback) -> None:
-    home.environment["ALL_PROXY"] = "socks5://127.0.0.1:9"
+    home.environment["ALL_PROXY"] = "https://127.0.0.1:9"
     asked = inside(home, "env")
     assert (asked.returncode, asked.stdout) == (2, "")
-    assert "ALL_PROXY is not an http proxy" in asked.stderr
+    assert "ALL_PROXY names neither an http proxy nor a SOCKS5 one" in asked.stderr
 
 
 @pytest.mark.parametrize("options", [("--read-only",), ()])

@@ -8,37 +8,48 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokenward_relay.proxies import Proxies, Proxy, connect, read_proxy, read_without
+from tokenward_protocol.proxy_url import ProxyUrl
+from tokenward_relay.proxies import Proxies, connect, read_proxy, read_without
 from tokenward_relay.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ACCOUNT = (b"ana", b"p&@ss")
 SECRET = b"Basic YW5hOnAmQHNz"
 
 
 @pytest.mark.parametrize(
     ("url", "proxy"),
     [
-        (b"", None),
-        (b"http://proxy.example", Proxy("proxy.example", 80, b"")),
-        (b"http://Proxy.Example:3128/", Proxy("proxy.example", 3128, b"")),
-        (b"proxy.example:3128", Proxy("proxy.example", 3128, b"")),
-        (b"http://[::1]:8080", Proxy("::1", 8080, b"")),
-        (b"http://ana:p%26%40ss@proxy.example:1", Proxy("proxy.example", 1, SECRET)),
-        (b"http://ana@proxy.example", Proxy("proxy.example", 80, b"Basic YW5hOg==")),
+        (b"http://proxy.example", ProxyUrl("http", "proxy.example", 80)),
+        (b"http://Proxy.Example:3128/", ProxyUrl("http", "proxy.example", 3128)),
+        (b"proxy.example:3128", ProxyUrl("http", "proxy.example", 3128)),
+        (b"http://[::1]:8080", ProxyUrl("http", "::1", 8080)),
+        (b"http://ana:p%26%40ss@proxy.example:1", ProxyUrl("http", "proxy.example", 1, *ACCOUNT)),
+        (b"http://ana@proxy.example", ProxyUrl("http", "proxy.example", 80, b"ana")),
+        (b"socks5://proxy.example", ProxyUrl("socks5", "proxy.example", 1080)),
+        (b"SOCKS5H://ana:p%26%40ss@[::1]:1", ProxyUrl("socks5h", "::1", 1, *ACCOUNT)),
     ],
 )
-def test_a_url_of_a_proxy_is_read(url: bytes, proxy: Proxy | None) -> None:
+def test_a_url_of_a_proxy_is_read(url: bytes, proxy: ProxyUrl) -> None:
     assert read_proxy(url) == proxy
+
+
+def test_no_url_is_no_proxy() -> None:
+    assert read_proxy(b"") is None
 
 
 @pytest.mark.parametrize(
     "url",
-    [b"socks5://proxy.example:1080", b"https://proxy.example", b"http://", b"http://a/b/c", b"x y"],
+    [
+        *(b"socks4://proxy.example:1080", b"socks://proxy.example", b"https://proxy.example"),
+        *(b"http://", b"http://a/b/c", b"x y", b"http://proxy.example:0", b"http://a:99999"),
+        *(b"socks5://ana@proxy.example", b"socks5://:x@a", b"socks5://" + b"x" * 256 + b":y@a"),
+    ],
 )
 def test_another_kind_of_proxy_is_refused_and_not_left_out(url: bytes) -> None:
-    with pytest.raises(ValueError, match="not an http proxy"):
+    with pytest.raises(ValueError, match="prox"):
         read_proxy(url)
 
 
@@ -58,7 +69,7 @@ def test_another_kind_of_proxy_is_refused_and_not_left_out(url: bytes) -> None:
 def test_no_proxy_names_the_hosts_that_are_reached_directly(
     no_proxy: str, host: str, *, is_direct: bool
 ) -> None:
-    proxies = Proxies(Proxy("proxy.example", 80, b""), None, read_without(no_proxy))
+    proxies = Proxies(ProxyUrl("http", "proxy.example", 80), None, read_without(no_proxy))
     assert (proxies.for_host(host, tls=True) is None) == is_direct
     assert proxies.for_host(host, tls=False) is None
 
@@ -84,8 +95,8 @@ class OneProxy:
             while data := connection.recv(4096):
                 connection.sendall(data)
 
-    def proxy(self, authorization: bytes = b"") -> Proxy:
-        return Proxy("127.0.0.1", self.listener.getsockname()[1], authorization)
+    def proxy(self, *account: bytes) -> ProxyUrl:
+        return ProxyUrl("http", "127.0.0.1", self.listener.getsockname()[1], *account)
 
 
 @pytest.fixture
@@ -98,7 +109,7 @@ def made() -> Iterator[list[OneProxy]]:
 
 def test_a_tunnel_goes_through_a_proxy_with_its_password(made: list[OneProxy]) -> None:
     made.append(OneProxy(b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\nhello"))
-    with connect("index.example", 443, made[0].proxy(SECRET)) as sock:
+    with connect("index.example", 443, made[0].proxy(*ACCOUNT)) as sock:
         assert sock.recv(5) == b"hello"  # what follows the head belongs to the tunnel
         sock.sendall(b"ping")
         assert sock.recv(4) == b"ping"

@@ -135,13 +135,13 @@ def test_a_block_of_addresses_excepts_no_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["socks5://h.example:1080", "socks5h://h.example", "https://h.example:3128", "ftp://x"]
+    "url", ["socks4://h.example:1080", "socks://h.example", "https://h.example:3128", "ftp://x"]
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_is_not_http_is_an_error_that_names_the_way_without_a_relay(
+def test_a_proxy_of_another_kind_is_an_error_that_names_the_way_without_a_relay(
     url: str, scheme: str
 ) -> None:
-    with pytest.raises(CommandError, match="not an http proxy") as refused:
+    with pytest.raises(CommandError, match="neither an http proxy nor a SOCKS5 one") as refused:
         own_proxy({f"{scheme}_proxy": url}, scheme)
     assert "--env" in refused.value.hint
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from tokenward_protocol import urls
 from tokenward_protocol.index_endpoint import origin
+from tokenward_protocol.proxy_url import parse_proxy_url
 from tokenward_protocol.urls import ServiceError, parse_service_url, strip_index_suffix
 
 TYPE_CHECKING = False
@@ -67,8 +68,8 @@ def read_relay_settings(table: Mapping[str, Any]) -> RelaySettings:
     ca, proxy = table.get("ca", ""), table.get("proxy", "")
     if not isinstance(ca, str) or (ca and not ca.startswith("/")):
         raise ValueError("has a `ca` that is not an absolute path")
-    if not isinstance(proxy, str) or (proxy and not proxy.startswith("http://")):
-        raise ValueError("has a `proxy` that is not a URL with http://")
+    if not isinstance(proxy, str) or (proxy and not _is_proxy(proxy)):
+        raise ValueError("has a `proxy` that is not a URL with http://, socks5:// or socks5h://")
     services = table.get("services", {})
     found: list[tuple[str, IndexPaths]] = []
     kinds: list[tuple[str, str]] = []
@@ -86,6 +87,14 @@ def read_relay_settings(table: Mapping[str, Any]) -> RelaySettings:
         if paths != IndexPaths():
             found += [(key, paths) for key in _keys(entry)]
     return RelaySettings(ca, proxy, tuple(found), tuple(kinds))
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        parse_proxy_url(url)
+    except ValueError:
+        return False
+    return "://" in url
 
 
 def _read_paths(entry: Mapping[str, Any], key: str, name: str) -> tuple[str, ...]:

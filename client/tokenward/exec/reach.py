@@ -13,20 +13,17 @@ an error too: a connection is never made directly instead.
 from __future__ import annotations
 
 import os
-import re
 
 from tokenward.errors import CommandError
 from tokenward.exec.certificates import in_text, read_certificates, without_missing_folders
 from tokenward.exec.relay_environment import TOWARDS_INDEXES, former_trust, is_for
+from tokenward_protocol.proxy_url import parse_proxy_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_PROXY = re.compile(
-    r"(?:http://)?(?:(?P<user>[^/@]*)@)?(?P<host>\[[0-9a-f:.]+\]|[^/@:\[\]]+)(?::(?P<port>\d{1,5}))?/?",
-    re.IGNORECASE,
-)
+    from tokenward_protocol.proxy_url import ProxyUrl
 
 
 def own_proxy(environ: Mapping[str, str], scheme: str) -> tuple[str, str]:
@@ -37,9 +34,9 @@ def own_proxy(environ: Mapping[str, str], scheme: str) -> tuple[str, str]:
     names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
     name = next((name for name in names if environ.get(name)), "")
     value = environ[name] if name else ""
-    if value and _parts(value) is None:
+    if value and _parse(value) is None:
         raise CommandError(
-            f"{name} is not an http proxy, and a relay goes by no other kind.",
+            f"{name} names neither an http proxy nor a SOCKS5 one, and a relay goes by no other kind.",
             "`auth exec --env` starts the command without a relay",
         )
     return name, value
@@ -59,7 +56,7 @@ def require_same_reach(
     """
     variable, value = own_proxy(environ, "https")
     without = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    for host in hosts if value and _parts(value) != _parts(proxy or "") else ():
+    for host in hosts if value and _parse(value) != _parse(proxy or "") else ():
         if not any(_is_without(entry.strip(), host) for entry in without.split(",")):
             raise CommandError(
                 f"{variable} leads to {host} by another proxy than a relay would use.",
@@ -102,12 +99,12 @@ def _named_by(environ: Mapping[str, str], variable: str, paths: Sequence[str]) -
     return next((name for name in named if environ[name].split(":")[0] == paths[0]), variable)
 
 
-def _parts(url: str) -> tuple[str, str, str] | None:
-    """Return the account, host and port of an http proxy; None if it is not one."""
-    found = _PROXY.fullmatch(url) if url else None
-    if found is None:
+def _parse(url: str) -> ProxyUrl | None:
+    """Return what a URL says of a proxy; None if a relay cannot use it."""
+    try:
+        return parse_proxy_url(url)
+    except ValueError:
         return None
-    return found["user"] or "", found["host"].lower(), str(int(found["port"] or 80))
 
 
 def _is_without(entry: str, host: str) -> bool:
