@@ -81,6 +81,7 @@ OPS = {
             "memory": FLAG,
             "recipe": FLAG,
             "environment": COUNT,
+            "trust": TEXT,
         },
         MAY_HAVE_BODY,
     ),
@@ -147,6 +148,7 @@ OPS = {
     "run": Op(
         {
             "direct": TEXT,
+            "proxied": TEXT,
             "lifetime": COUNT,
             "port": COUNT,
             "tty": TEXT,

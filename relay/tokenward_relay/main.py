@@ -8,6 +8,7 @@ the message that a run begins with.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ctypes
 import os
@@ -52,6 +53,9 @@ def work(header: Header, secret: bytes | bytearray, stderr: int) -> NoReturn:
         failure = {"message": f"The relay cannot listen: {error.strerror}.", "hint": "try again"}
         link.tell_start({"ok": False, **failure})
         os._exit(1)
+    if "accepted" in header and (failure := _what_is_not_accepted(header, bytes(secret))):
+        link.tell_start({"ok": False, **failure})
+        os._exit(1)
     ctypes.CDLL(None).prctl(_SET_NAME, _NAME, 0, 0, 0)
     link.tell_start({"ok": True, "port": port})
     _serve(header, bytes(secret), link, listener, port, stderr)
@@ -66,6 +70,31 @@ def _listen(header: Header) -> tuple[socket.socket | None, int]:
         return None, header["shared"]["port"]
     listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
     return listener, listener.getsockname()[1]
+
+
+def _what_is_not_accepted(header: Header, secret: bytes) -> dict[str, str]:
+    """Return why the run's environment may not add to what is trusted, {} if it may."""
+    from tokenward_relay.accepted import require_accepted
+    from tokenward_relay.grants import Grant
+    from tokenward_relay.refusal import Refusal
+    from tokenward_relay.upstream import trust
+
+    _, https, _, certificates = _parts(secret)
+    grants = tuple(Grant.from_map(each) for each in header["grants"])
+    try:
+        require_accepted(grants, header["accepted"], certificates, header["proxied"], https)
+        trust(header["ca"], certificates)
+    except Refusal as refusal:
+        return {"message": f"{refusal.text[:1].upper()}{refusal.text[1:]}.", "hint": refusal.hint}
+    except (OSError, ValueError):
+        return {"message": "The run names what is no certificate.", "hint": ""}
+    return {}
+
+
+def _parts(secret: bytes) -> tuple[bytes, bytes, bytes, tuple[bytes, ...]]:
+    """Return the capability, the two proxies, https and http, and the certificates of a run."""
+    capability, https, http, *more = (*secret.split(b"\n"), b"", b"")
+    return capability, https, http, tuple(base64.b64decode(each) for each in more if each)
 
 
 def _import_all() -> None:
@@ -83,8 +112,8 @@ def _serve(
 ) -> NoReturn:
     """Serve until the agent closes its channel; the answer with the port has been sent.
 
-    `secret` is the capability and the two proxies of the run, https and http, each after a line
-    end; `stderr` is a descriptor where refusals are told.
+    `secret` is the capability, the two proxies of the run, https and http, and certificates in base64,
+    each after a line end; `stderr` is a descriptor where refusals are told.
     """
     from tokenward_relay.grants import Grant
     from tokenward_relay.leaf import Leaves
@@ -92,9 +121,11 @@ def _serve(
     from tokenward_relay.run_state import RunState
     from tokenward_relay.server import Server
     from tokenward_relay.shared_tunnels import Tunnels
+    from tokenward_relay.upstream import trust
 
     _raise_descriptor_limit()
-    capability, https, http = (*secret.split(b"\n"), b"", b"")[:3]
+    capability, https, http, certificates = _parts(secret)
+    proxied = tuple(header.get("proxied", ()))
     shared = header["shared"]
     run = RunState(
         link,
@@ -104,8 +135,11 @@ def _serve(
         Leaves(header["leaves"], *header["valid"]),
         header["spool"],
         stderr,
-        header["ca"],
-        Proxies(read_proxy(header["proxy"].encode()), None, ()),
+        trust(header["ca"], certificates),
+        Proxies(
+            read_proxy(header["proxy"].encode()),
+            others=dict.fromkeys(proxied, read_proxy(https)),
+        ),
         Proxies(read_proxy(https), read_proxy(http), read_without(header["direct"])),
         None if shared is None else Tunnels(shared["tunnels"]),
     )

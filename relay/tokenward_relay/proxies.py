@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import socket
+from types import MappingProxyType
 from typing import NamedTuple
 
 import h11
@@ -19,7 +20,7 @@ from tokenward_relay.socks import SocksError, negotiate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Final
 
     from tokenward_protocol.proxy_url import ProxyUrl
@@ -28,14 +29,24 @@ CONNECT_SECONDS: Final = 20
 
 
 class Proxies(NamedTuple):
-    """The proxies of one side, None for a scheme without one, and the hosts that need none."""
+    """The proxies of one side, None for a scheme without one, and the hosts that need none.
+
+    `others` are those of single hosts, which go before.
+    """
 
     https: ProxyUrl | None = None
     http: ProxyUrl | None = None
     without: tuple[str, ...] = ()
+    others: Mapping[str, ProxyUrl | None] = MappingProxyType({})
+
+    def all(self) -> set[ProxyUrl | None]:
+        """Return every proxy of these, and None."""
+        return {None, self.https, self.http, *self.others.values()}
 
     def for_host(self, host: str, *, tls: bool) -> ProxyUrl | None:
         """Return the proxy for a host, None for a direct connection."""
+        if tls and host in self.others:
+            return self.others[host]
         if any(entry in {"*", host} or host.endswith(f".{entry}") for entry in self.without):
             return None
         return self.https if tls else self.http

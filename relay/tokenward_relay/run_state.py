@@ -11,10 +11,11 @@ from ipaddress import ip_address
 from tokenward_relay.credentials import Credentials
 from tokenward_relay.proxies import Proxies, connect
 from tokenward_relay.refusal import Refusal
-from tokenward_relay.upstream import Upstream, trust
+from tokenward_relay.upstream import Upstream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from typing import Final
 
@@ -34,8 +35,7 @@ class RunState:
 
     `port` is the relay's own, `capability` is what a request has to show, `leaves` are the
     certificates of the https hosts, `spool` is the folder for uploads that are checked, and
-    `stderr` a descriptor where refusals are told. `ca` is a file of certificates that are trusted
-    besides the system's; `proxies` are those towards the indexes, `own_proxies` those of the run.
+    `stderr` a descriptor where refusals are told. `context` says what is trusted; `proxies` are those towards the indexes, `own_proxies` those of the run.
     `tunnels` are those of a share, None for a run of this host, which may reach every host.
     """
 
@@ -48,7 +48,7 @@ class RunState:
         leaves: Leaves,
         spool: str,
         stderr: int,
-        ca: str = "",
+        context: ssl.SSLContext,
         proxies: Proxies = Proxies(),  # noqa: B008 - it is immutable
         own_proxies: Proxies = Proxies(),  # noqa: B008 - likewise
         tunnels: Tunnels | None = None,
@@ -58,7 +58,6 @@ class RunState:
         self.capability = capability
         self.spool = spool
         self.credentials = Credentials(link, grants)
-        context = trust(ca)
         self.upstream = Upstream(context, proxies)
         self.outside = Upstream(context, own_proxies)
         self.tunnels = Places(MOST_TUNNELS)

@@ -1,7 +1,8 @@
 """The relay's side towards the indexes: TLS, proxies, kept connections.
 
 What the relay trusts does not come from a request: the certificates are the system's and those of
-the user's `ca`, and the proxy is the user's `proxy` (config.toml). Nothing is decoded, no redirect
+the user's `ca`, and the proxy is the user's `proxy` (config.toml), or what the user named when the
+credential was stored (accepted.py). Nothing is decoded, no redirect
 is followed, and no header is added here.
 """
 
@@ -16,7 +17,7 @@ from tokenward_relay.refusal import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from typing import Final
 
@@ -48,7 +49,7 @@ class Upstream:
 
     def __init__(self, context: ssl.SSLContext, proxies: Proxies) -> None:
         self._proxies = proxies
-        self._pools = {proxy: _pool(context, proxy) for proxy in (None, *proxies[:2])}
+        self._pools = {proxy: _pool(context, proxy) for proxy in proxies.all()}
 
     def send(
         self,
@@ -70,15 +71,17 @@ class Upstream:
         )
 
 
-def trust(ca: str) -> ssl.SSLContext:
-    """Return what is trusted: the system's certificates, and those of the file `ca`, if any.
+def trust(ca: str, certificates: Sequence[bytes] = ()) -> ssl.SSLContext:
+    """Return what is trusted: the system's certificates, those of the file `ca`, if any, and others (DER).
 
-    Raises OSError if the file cannot be read or holds none.
+    Raises OSError if the file cannot be read or holds none, or if one of the others is none.
     """
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     if ca:
         context.load_verify_locations(ca)
+    if certificates:
+        context.load_verify_locations(cadata=b"".join(certificates))
     return context
 
 

@@ -34,7 +34,7 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "VAULT.md"
 OLDER = ["vault-v1", "vault-v2-disabled", "vault-v2-keyring", "vault-v3-chains"]
 READABLE = ["vault-worked", *OLDER, "vault-v4-disabled", "vault-v5-disabled"]
-FIELDS = {1: 7, 2: 7, 3: 7, 4: 8, 5: 10}
+FIELDS = {1: 7, 2: 7, 3: 7, 4: 8, 5: 11}
 KEY = bytes(range(32))
 ID = "00112233445566778899aabbccddeeff"
 
@@ -87,6 +87,7 @@ def plain(header: Header, record: Record, vector: Any) -> dict[str, Any]:
         "adopted": None if record.adopted is None else list(record.adopted),
         "secret": None if record.secret is None else out[:size].hex(),
         "projects": list(record.projects),
+        "trust": [mark.hex() for mark in record.trust],
     }
     for name in Record._fields[FIELDS[vector["version"]] :]:
         assert not values.pop(name)
@@ -144,7 +145,8 @@ def test_a_reader_written_from_the_document_alone_reads_the_same(name: str) -> N
         place = bound(b"tokenward record", header["vault"], service, username)
         opened = None if secret is None else unsealed(data_key, secret, place).hex()
         assert len(found) == FIELDS[vector["version"]]
-        assert [service, username, *others, opened, *found[7:]] == list(expected.values())
+        more = [*found[7:10], *([mark.hex() for mark in marks] for marks in found[10:])]
+        assert [service, username, *others, opened, *more] == list(expected.values())
     for found, expected in zip(body.get("chains", []), vector.get("chains", []), strict=True):
         name, log, first, key, *others, mac = found
         place = bound(b"tokenward chain", header["vault"], name, first)
@@ -256,9 +258,13 @@ def test_version_5_is_written_as_long_as_version_4_cannot_say_what_is_held() -> 
     assert opened(data, key, "key-file") == (header, body)
     alone = {k: record for k, record in body.records.items() if record.relay_alone}
     several = {k: record for k, record in body.records.items() if record.projects}
+    (found,) = alone.values()
+    assert found.trust
+    alone = {k: record._replace(trust=()) for k, record in alone.items()}
+    trusting = {found.key: found._replace(relay_alone=False)}
     rest = {k: each for k, each in body.records.items() if k not in alone | several}
     assert any(record.never_shown for record in rest.values())
-    for held, version in ((alone, 5), (several, 5), (rest, 4)):
+    for held, version in ((alone, 5), (several, 5), (trusting, 5), (rest, 4)):
         data = serialise(header, Body(held), data_key)
         assert parse_head(data, "FILE").version == version
         assert opened(data, key, "key-file") == (header, Body(held))
@@ -299,9 +305,11 @@ lifetimes = st.none() | st.builds(Lifetime, times, st.text("0123456789abcdef-", 
 services = texts.filter(bool) | st.sampled_from([2048]).map("x".__mul__)
 secrets = st.sampled_from([28, 29, 200, 65536 + 28]).map(bytes)
 limits = st.lists(st.sampled_from(["mine", "two", "a-b"]), unique=True).map(sorted).map(tuple)
-marks = st.tuples(st.sampled_from([(False, False), (True, False), (True, True)]), limits).map(
-    lambda both: (*both[0], both[1])
+trusts = (
+    st.lists(st.binary(min_size=32, max_size=32), unique=True, max_size=3).map(sorted).map(tuple)
 )
+ways = st.sampled_from([(False, False), (True, False), (True, True)])
+marks = st.tuples(ways, limits, trusts).map(lambda each: (*each[0], *each[1:]))
 stored = st.builds(
     lambda marked, *values: Record(*values, *marked),
     marks,
@@ -318,6 +326,7 @@ stored = st.builds(
     st.just(value=False),
     st.just(value=False),
     st.just(()),
+    trusts,
 )
 digits = st.text("0123456789abcdef", min_size=16, max_size=16)
 vouched = st.builds(

@@ -11,7 +11,7 @@ from tokenward.errors import CommandError
 from tokenward.exec import certificates
 from tokenward.exec.certificates import in_text, read_certificates
 from tokenward.exec.certificates import write_certificates as write
-from tokenward.exec.reach import own_proxy, require_same_reach
+from tokenward.exec.reach import own_proxy, read_reach
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def company(tmp_path: Path) -> str:
 
 
 def require(environ: dict[str, str], ca: str = "", proxy: str = "") -> None:
-    require_same_reach(environ, [HOST], ["CORP"], ca, proxy)
+    read_reach(environ, [HOST], ["CORP"], ca, proxy).require_accepted(HOST, ())
 
 
 VARIABLES = [
@@ -60,7 +60,9 @@ def test_other_certificates_than_the_relays_are_an_error_with_the_key_to_set(
     with pytest.raises(CommandError) as refused:
         require({variable: company})
     assert str(refused.value).startswith(f"{variable} names certificates")
-    assert refused.value.hint == f'`ca = "{company}"` in config.toml makes it trust them'
+    assert refused.value.hint.startswith(
+        f'`ca = "{company}"` in config.toml makes it trust them; `'
+    )
 
 
 @every_variable
@@ -105,7 +107,7 @@ def test_a_file_that_cannot_be_read_is_an_error(system: str, tmp_path: Path) -> 
 
 
 def test_without_an_https_index_no_certificates_matter(system: str, company: str) -> None:
-    require_same_reach({"SSL_CERT_FILE": company}, [], [], None, None)
+    assert read_reach({"SSL_CERT_FILE": company}, [], [], None, None).marks() == []
 
 
 @pytest.mark.parametrize("variable", ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])

@@ -19,6 +19,7 @@ from tokenward_agent.vault.record import LONGEST, AdoptedSource, Record
 from tokenward_agent.wire.answer import Answer, success_answer
 from tokenward_protocol.admission import NotAdmitted
 from tokenward_protocol.messages import MEMORY
+from tokenward_protocol.reach_marks import read_marks
 from tokenward_protocol.token_ends import usual_seconds
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class CredentialRequests:
             never_shown=sealed,
             relay_alone=by_relay,
             limits=limits,
+            trust=_trust_of(request),
         )
         if by_relay:
             notes.append(_BY_RELAY)
@@ -304,6 +306,14 @@ class CredentialRequests:
                 await self._adopted.purge(found.record)
         named, _ = page_of_entries(removed[:MAX_NAMED], 0, self._token_of)
         return success_answer(request.number, removed=named, count=len(removed))
+
+
+def _trust_of(request: Request) -> tuple[bytes, ...]:
+    """Return the marks of what the login's environment names towards the index. Raise Failure."""
+    try:
+        return read_marks(request.text("trust") or "")
+    except ValueError as error:
+        raise Failure("bad-request", f"The trust is not valid: {error}.") from None
 
 
 def _needs_relay(service: str, token: IndexToken | None) -> bool:

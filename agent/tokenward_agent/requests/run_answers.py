@@ -20,6 +20,7 @@ from typing import NamedTuple
 from tokenward_agent.failure import Failure
 from tokenward_agent.requests.attenuation import RelayDelivery
 from tokenward_agent.requests.dispatch import failure_of
+from tokenward_agent.requests.grants import replaced_error
 from tokenward_agent.requests.recording import UNDECIDED, describe_peer
 from tokenward_agent.requests.run_upload import (
     UploadDelivery,
@@ -91,7 +92,7 @@ class RunGrant(NamedTuple):
     that may be published (normalised), `listed` the files that the command line names. Reads were
     `decided` before the command started, or are None for a share until it is opened; of several
     entries of an account they use the one that is named `entry`. `own` has the run's own credential,
-    None for one that is stored.
+    None for one that is stored. `trust` are the marks that its login named.
     """
 
     login: Login
@@ -103,6 +104,7 @@ class RunGrant(NamedTuple):
     decided: RunDecision | None = None
     entry: str | None = None
     own: FetchesForRun | None = None
+    trust: tuple[bytes, ...] = ()
 
 
 class _Question:
@@ -133,7 +135,8 @@ class RunAnswers:
     """Answers the questions of one run's relay.
 
     `begun` is the request that began the run; `note_use` is called before each answer, as before
-    each request of a client. `now` returns the wall time.
+    each request of a client. `now` returns the wall time. If the run `is_bound`, its relay trusts what
+    each credential was stored with, and no other login of an account answers.
     """
 
     def __init__(
@@ -147,8 +150,11 @@ class RunAnswers:
         begun: Request,
         note_use: Callable[[str], object],
         now: Callable[[], int],
+        *,
+        is_bound: bool = False,
     ) -> None:
         self._now = now
+        self._is_bound = is_bound
         self._fetch = fetch
         self._authorizer = authorizer
         self._recorder = recorder
@@ -262,7 +268,10 @@ class RunAnswers:
     ) -> tuple[Answer, Login, Authorization]:
         request = request_for(grant, self._peer, self._screen, attended=True)
         fetch = grant.own or self._fetch
-        return await fetch.fetch_for_run(request, projects, describe, make_delivery, decided)
+        found = await fetch.fetch_for_run(request, projects, describe, make_delivery, decided)
+        if self._is_bound and found[1] != grant.login:
+            raise replaced_error()
+        return found
 
     @staticmethod
     def _delivery(

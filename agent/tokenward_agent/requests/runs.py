@@ -40,6 +40,7 @@ from tokenward_agent.store.lookup import candidates
 from tokenward_agent.wire.answer import success_answer
 from tokenward_os.files import make_private, uid
 from tokenward_protocol.index_tokens import split_names
+from tokenward_protocol.reach_marks import marks_text
 from tokenward_protocol.url_parts import host_and_port
 
 TYPE_CHECKING = False
@@ -70,6 +71,10 @@ LONGEST: Final = 24 * 60 * 60
 
 _LOOK_SECONDS: Final = 30
 """How often a run's lifetime is compared with the clock that counts sleep."""
+
+_LINE_END: Final = ord("\n")
+_LINES: Final = 3
+"""Line ends in the body of a `run` that names certificates: two are before the proxies."""
 
 _SHOWN: Final = 4
 _SHOWN_TEXT: Final = 64
@@ -155,14 +160,16 @@ class RunRequests:
         else:
             listing = bytes(body).decode("ascii", "replace")
             found, draft, answer = await self._grant_publish(request, upload, listing, own)
-        drafts.append(draft._replace(url=_url_of(request)))
         record = found.record
+        held = draft.grant._replace(trust=record.trust)
+        drafts.append(draft._replace(grant=held, url=_url_of(request)))
         return success_answer(
             request.number,
             service=record.service,
             username=record.username,
             provider=found.vault.provider,
             purpose="install" if upload is None else "publish",
+            trust=marks_text(record.trust),
             **answer,
         )
 
@@ -311,6 +318,7 @@ class RunRequests:
         now, ends = self._vaults.clock.wall(), self._ends
         name = secrets.token_hex(8)
         grants = tuple(each.grant for each in drafts)
+        added = _added_trust(request, body, grants)
         answers = RunAnswers(
             self._run_fetch,
             self._authorizer,
@@ -321,6 +329,7 @@ class RunRequests:
             request,
             self._note_use,
             self._vaults.clock.wall,
+            is_bound=bool(added),
         )
         relay = self._starter.make_relay(answers, lambda: self._end(name))
         folder = os.path.join(self._folder, name)
@@ -334,6 +343,7 @@ class RunRequests:
                 direct=request.text("direct") or "",
                 uid=uid(),
                 shared=None,
+                **added,
             )
             if ends != self._ends:
                 raise Failure(
@@ -477,6 +487,19 @@ def _peer_of(request: Request) -> Peer:
 def _peer_as_run(request: Request) -> Peer:
     """Return the peer as the command that it is about to become."""
     return _peer_of(request).as_run(request.text("program") or "")
+
+
+def _added_trust(request: Request, body: memoryview, grants: Sequence[RunGrant]) -> dict[str, Any]:
+    """Return what a relay needs to judge what a run's environment names for its indexes.
+
+    That is nothing where it names what the relay goes by anyway: the relay compares certificates and
+    proxy, behind the second line of the body, with the marks of each credential.
+    """
+    proxied = request.text("proxied") or ""
+    if not proxied and sum(byte == _LINE_END for byte in body) < _LINES:
+        return {}
+    marks = [[*each.trust] for each in grants]
+    return {"proxied": proxied.split(","), "accepted": marks}
 
 
 def _covers(bound: str, service: str) -> bool:

@@ -52,11 +52,12 @@ class Changes:
         never_shown: bool = False,
         relay_alone: bool = False,
         limits: Limits = None,
+        trust: tuple[bytes, ...] = (),
     ) -> Record | None:
         """Store a credential in the open vault of `provider`; return the one that it replaced.
 
         `limits` are the projects that it is visibly limited to. It replaces the entry of this
-        service and user name with the same.
+        service and user name with the same. `trust` are the marks of what its environment named.
 
         Raise Failure: `no-vault` or `locked` if the vault is not open, `bad-request`, `read-only`,
         `vault`.
@@ -88,6 +89,7 @@ class Changes:
                 never_shown,
                 relay_alone,
                 _projects_of_new(here, limits),
+                trust,
             )
 
             def change(held: dict[Key, Record]) -> dict[Key, Record]:

@@ -92,7 +92,7 @@ class Body(NamedTuple):
         return self
 
 
-FIELDS: Final = {1: 7, 2: 7, 3: 7, 4: 8, 5: 10}
+FIELDS: Final = {1: 7, 2: 7, 3: 7, 4: 8, 5: 11}
 """The fields of a record in each version of a file: later versions appended some."""
 
 
@@ -101,7 +101,8 @@ def version_for(body: Body) -> int:
 
     So an older tokenward reads the file as long as nothing in it needs more.
     """
-    later = (record.relay_alone or record.projects for record in body.records.values())
+    records = body.records.values()
+    later = (record.relay_alone or record.projects or record.trust for record in records)
     return 5 if any(later) else 4
 
 

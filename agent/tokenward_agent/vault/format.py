@@ -9,7 +9,7 @@ sealed under the vault's data key and bound to every byte before it, so a change
 of two files are noticed. The secrets in the body's records are sealed once more, each by itself, so
 neither opening nor saving a vault opens a secret.
 
-Version 4 lacks a record's `relay_alone` and `projects`, version 3 also its `never_shown`, version 2 also the body's
+Version 4 lacks a record's `relay_alone`, `projects` and `trust`, version 3 also its `never_shown`, version 2 also the body's
 `chains`, version 1 also the header's `seen`; they are read. A file is written as version 4 as long as
 that can say all of it, so that an older tokenward reads it. A newer version is refused with a message. In a known version every unknown field is refused: a reader that ignored a
 field could hand out what that field forbids. Sizes are checked before memory is allocated.

@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from tokenward_agent.vault.sealing import OVERHEAD, context
+from tokenward_protocol.reach_marks import MOST_MARKS, SIZE
 
 if TYPE_CHECKING:
     Key = tuple[str, ...]
@@ -110,7 +111,9 @@ class Record(NamedTuple):
     made, and only the relay of a run gets it.
 
     `projects` (normalised, sorted) is () for the first record of its service and user name in a
-    vault; each further one has the projects that its token is limited to.
+    vault; each further one has the projects that its token is limited to. `trust` are the marks
+    (tokenward_protocol/reach_marks.py, sorted) of the certificates and the proxy that its login named:
+    towards its index a run may use those.
     """
 
     service: str
@@ -123,6 +126,7 @@ class Record(NamedTuple):
     never_shown: bool = False
     relay_alone: bool = False
     projects: tuple[str, ...] = ()
+    trust: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         return f"Record({self.service!r}, {self.username!r})"
@@ -150,7 +154,7 @@ def from_values(values: object, fields: int = len(Record._fields)) -> Record:
     """
     service, username, created, last_used, expires, adopted, secret, *later = _array(values, fields)
     if fields > _PROJECTS:
-        later[-1] = tuple(_array(later[-1], None))
+        later[-2:] = [tuple(_array(each, None)) for each in later[-2:]]
     record = Record(
         service,
         username,
@@ -183,12 +187,21 @@ def check(record: Record) -> None:
     if type(record.relay_alone) is not bool or record.relay_alone > record.never_shown:
         raise ValueError("a record says wrongly whether relays alone get its secret")
     _check_projects(record)
+    if not _are_marks(record.trust):
+        raise ValueError("a record says wrongly what is trusted towards its index")
     if record.adopted is not None:
         if record.adopted.reader not in _READERS:
             raise ValueError("a record is read in an unknown way")
         _text(record.adopted.spelling, 1, SERVICE_BYTES, "spelling")
     elif type(record.secret) is not bytes or not 0 <= len(record.secret) - OVERHEAD <= SECRET_BYTES:
         raise ValueError(f"a secret is not sealed bytes of at most {SECRET_BYTES}")
+
+
+def _are_marks(marks: tuple[bytes, ...]) -> bool:
+    fits = len(marks) <= MOST_MARKS and all(
+        type(each) is bytes and len(each) == SIZE for each in marks
+    )
+    return fits and list(marks) == sorted(set(marks))
 
 
 _PROJECTS: Final = Record._fields.index("projects")

@@ -12,6 +12,7 @@ from tokenward.commands import guidance
 from tokenward.credentials import storing
 from tokenward.credentials.storing import ProviderChoice, choose_provider, store
 from tokenward.errors import CommandError, exclude
+from tokenward.exec import accepting
 from tokenward.indexes import minted_tokens
 from tokenward.ui import argument_parser, secret_input
 from tokenward.ui.formatting import ahead_text, timestamp
@@ -238,6 +239,7 @@ def _store(
             adopt=(arguments.service or key) if arguments.adopt else None,
             sealed=arguments.sealed,
             typed=service.spelling_of(key),
+            trust=accepting.marks_of_login(session, key, service.name),
         )
         provider, projects = str(header["provider"]), header.get("projects")
         stored.append({k: header[k] for k in ("service", "replaced", "kept")})

@@ -167,12 +167,13 @@ def store(
     sealed: bool = False,
     origin: str = "",
     typed: str = "",
+    trust: str | None = None,
 ) -> dict[str, Any]:
     """Store under one key, report it, and return the agent's answer. Raises AgentError.
 
     `lifetime` is in seconds. `adopt` is the service as it was typed; it has no body. `origin` ends
     the report. With a key as it was `typed` the agent decides whether its `/simple/` counts; the
-    answer's `service` is the key. An attenuated form of the stored token is not stored: then the
+    answer's `service` is the key. `trust` are the marks of what the environment names towards the index. An attenuated form of the stored token is not stored: then the
     answer's `kept` is true.
     """
     header: dict[str, Any] = unlocking.ask(
@@ -187,6 +188,7 @@ def store(
         lifetime=lifetime,
         adopt=adopt,
         sealed=sealed or None,
+        trust=trust,
     ).header
     header.setdefault("service", key)  # an older agent does not send it
     projects = header.get("projects")

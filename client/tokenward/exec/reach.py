@@ -1,10 +1,10 @@
 """Whether a relay reaches the indexes as the command's own environment would have it reach them.
 
-What a relay trusts, and the proxy that it goes by, are the user's to say in `config.toml`: a request
-for a run, which any program can make, does not choose who gets the credential. So an environment
-that names other certificates or another proxy for an index is an error, before the command starts
-and fails in a way that no tool explains. Certificates are compared one by one: a file of one's own
-with the system's certificates is the same.
+What a relay trusts, and the proxy that it goes by, are the user's to say, in `config.toml` or by the
+environment of a login: a request for a run, which any program can make, does not choose who gets the
+credential. So an environment that names other certificates or another proxy for an index is an error,
+before the command starts and fails in a way that no tool explains. The relay itself compares them
+again. Certificates are compared one by one: a file of one's own with the system's is the same.
 
 Other hosts are reached by the environment's own proxies. A proxy that the relay cannot speak to is
 an error too: a connection is never made directly instead.
@@ -12,18 +12,19 @@ an error too: a connection is never made directly instead.
 
 from __future__ import annotations
 
+import base64
 import os
+from typing import NamedTuple
 
 from tokenward.errors import CommandError
 from tokenward.exec.certificates import in_text, read_certificates, without_missing_folders
 from tokenward.exec.relay_environment import TOWARDS_INDEXES, former_trust, is_for
-from tokenward_protocol.proxy_url import parse_proxy_url
+from tokenward_protocol.proxy_url import ProxyUrl, parse_proxy_url
+from tokenward_protocol.reach_marks import certificate_mark, proxy_mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from tokenward_protocol.proxy_url import ProxyUrl
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 
 def own_proxy(environ: Mapping[str, str], scheme: str) -> tuple[str, str]:
@@ -42,31 +43,82 @@ def own_proxy(environ: Mapping[str, str], scheme: str) -> tuple[str, str]:
     return name, value
 
 
-def require_same_reach(
+class Named(NamedTuple):
+    """Certificates (DER) that a variable names and a relay does not trust by itself; and where they are."""
+
+    variable: str
+    paths: tuple[str, ...]
+    certificates: frozenset[bytes]
+
+
+class Reach(NamedTuple):
+    """How an environment reaches https indexes otherwise than a relay does by itself.
+
+    `hosts` are those that it reaches by another proxy, `variable` names it.
+    """
+
+    named: tuple[Named, ...] = ()
+    hosts: tuple[str, ...] = ()
+    variable: str = ""
+    proxy: ProxyUrl | None = None
+
+    def certificates(self) -> list[bytes]:
+        """Return all certificates, each once."""
+        return sorted(frozenset().union(*(each.certificates for each in self.named)))
+
+    def marks(self) -> list[bytes]:
+        """Return the marks of all that a relay would have to accept."""
+        proxies = [proxy_mark(self.proxy)] if self.hosts and self.proxy is not None else []
+        return [*map(certificate_mark, self.certificates()), *proxies]
+
+    def require_accepted(self, host: str, accepted: Collection[bytes]) -> None:
+        """Raise CommandError unless all that is for a host is among the marks that are `accepted`."""
+        if host in self.hosts and (self.proxy is None or proxy_mark(self.proxy) not in accepted):
+            raise CommandError(
+                f"{self.variable} leads to {host} by another proxy than a relay would use.",
+                "`proxy` in config.toml names the relay's, NO_PROXY the hosts that need none;"
+                f" {_BY_LOGIN}",
+            )
+        for variable, paths, certificates in self.named:
+            if all(certificate_mark(each) in accepted for each in certificates):
+                continue
+            raise CommandError(
+                f"{variable} names certificates that a relay does not trust.",
+                "`ca` in config.toml can name a file with them"
+                if os.path.isdir(paths[0])
+                else f'`ca = "{paths[0]}"` in config.toml makes it trust them; {_BY_LOGIN}',
+            )
+
+
+_BY_LOGIN = "`auth login` in this environment accepts it for the one credential"
+
+
+def read_reach(
     environ: Mapping[str, str],
     hosts: Sequence[str],
     names: Sequence[str],
     ca: str | None,
     proxy: str | None,
-) -> None:
-    """Refuse an environment that names another proxy or other certificates for `hosts`.
+) -> Reach:
+    """Return how an environment reaches `hosts` otherwise than a relay. Raises CommandError.
 
     `hosts` are those that are reached by https, `names` the names of indexes in variables; `ca` and
-    `proxy` are the user's settings. Raises CommandError.
+    `proxy` are the user's settings.
     """
     variable, value = own_proxy(environ, "https")
     without = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    for host in hosts if value and _parse(value) != _parse(proxy or "") else ():
-        if not any(_is_without(entry.strip(), host) for entry in without.split(",")):
-            raise CommandError(
-                f"{variable} leads to {host} by another proxy than a relay would use.",
-                "`proxy` in config.toml names the relay's, NO_PROXY the hosts that need none",
-            )
-    if hosts:
-        _require_same_trust(environ, names, ca)
+    others = [
+        host
+        for host in (hosts if value and _parse(value) != _parse(proxy or "") else ())
+        if not any(_is_without(entry.strip(), host) for entry in without.split(","))
+    ]
+    named = _other_certificates(environ, names, ca) if hosts else ()
+    return Reach(tuple(named), tuple(others), variable, _parse(value) if value else None)
 
 
-def _require_same_trust(environ: Mapping[str, str], names: Sequence[str], ca: str | None) -> None:
+def _other_certificates(
+    environ: Mapping[str, str], names: Sequence[str], ca: str | None
+) -> Iterator[Named]:
     environ = without_missing_folders(environ)
     poetry = [f"POETRY_CERTIFICATES_{name}_CERT" for name in names]
     named = former_trust(environ, names)
@@ -81,14 +133,10 @@ def _require_same_trust(environ: Mapping[str, str], names: Sequence[str], ca: st
             known = in_text(
                 read_certificates(()) + (read_certificates([ca], "`ca`") if ca else b"")
             )
-        if not in_text(read_certificates(paths, variable)) <= known:
-            raise CommandError(
-                f"{_named_by(environ, variable, paths)} names certificates that a relay does not"
-                " trust.",
-                "`ca` in config.toml can name a file with them"
-                if os.path.isdir(paths[0])
-                else f'`ca = "{paths[0]}"` in config.toml makes it trust them',
-            )
+        others = in_text(read_certificates(paths, variable)) - known
+        if others:
+            der = frozenset(map(base64.b64decode, others))
+            yield Named(_named_by(environ, variable, paths), paths, der)
 
 
 def _named_by(environ: Mapping[str, str], variable: str, paths: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ CMD trusts is written into a folder that the agent removes with the run.
 
 from __future__ import annotations
 
+import base64
 import os
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from tokenward.exec.certificates import (
 )
 from tokenward.exec.environment import Access, ExecIndex
 from tokenward.exec.named_files import listing_of
-from tokenward.exec.reach import own_proxy, require_same_reach
+from tokenward.exec.reach import own_proxy, read_reach
 from tokenward.exec.relay_environment import (
     ADDED_TRUST,
     former_trust,
@@ -33,6 +34,7 @@ from tokenward.settings.service_names import env_form
 from tokenward.transport.connection import prompt_arguments
 from tokenward.ui.formatting import join_words
 from tokenward_protocol.messages import MEMORY
+from tokenward_protocol.reach_marks import read_marks
 from tokenward_protocol.urls import FIXED, ServiceError, display, parse_service_url
 
 TYPE_CHECKING = False
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from tokenward.exec.reach import Reach
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
 
@@ -77,14 +80,16 @@ def run_environment(
     environ, config = session.environ, session.settings.config
     names = [env_form(service.name) for service in services if service.name]
     urls = [url for each in services for url in (each.key, each.publish_key)]
-    secure = [_host(url) for url in dict.fromkeys(urls) if url.startswith("https:")]
-    require_same_reach(environ, secure, names, config.ca, config.proxy)
+    secure = [host_of(url) for url in dict.fromkeys(urls) if url.startswith("https:")]
+    reach = read_reach(environ, secure, names, config.ca, config.proxy)
     proxies = [own_proxy(environ, scheme)[1] for scheme in ("https", "http")]
     uploads = not read_only and (command.uploads(program) or bool(projects))
-    indexes = _grant(services, program, projects, session, renew, uploads=uploads)
+    indexes = _grant(services, program, projects, session, renew, reach, uploads=uploads)
+    certificates = [base64.b64encode(each).decode() for each in reach.certificates()]
     answer = session.ask_once(
         "run",
-        ("\n" + "\n".join(proxies)).encode(),
+        "\n".join(["", *proxies, *certificates]).encode(),
+        proxied=",".join(reach.hosts) or None,
         direct=environ.get("no_proxy") or environ.get("NO_PROXY"),
         lifetime=lifetime,
         **{k: v for k, v in prompt_arguments(environ).items() if k != "attended"},
@@ -113,6 +118,7 @@ def _grant(
     projects: Sequence[str],
     session: Session,
     renew: Callable[[str], object],
+    reach: Reach,
     *,
     uploads: bool,
 ) -> list[RunIndex]:
@@ -130,14 +136,14 @@ def _grant(
             path = "/" + target.url.partition("://")[2].partition("/")[2]
             more = {"upload": path, "projects": _projects(projects, uploads=uploads), **seen}
             listing = listing_of(program, session.settings.cwd) if uploads else ""
-            header = _add_index(session, target, more, listing.encode())
+            header = _add_index(session, target, more, reach, listing.encode())
             publishes = header is not None
             if header is not None:
                 _tell_projects(session, header.get("projects"), uploads=uploads)
                 if header["provider"] == MEMORY:
                     renew(str(header["service"]))
         if service.key not in FIXED.values():
-            reads = _add_index(session, service, seen) is not None
+            reads = _add_index(session, service, seen, reach) is not None
         elif service is not services[0]:
             continue  # nothing is needed to read from there
         if not publishes and not reads:
@@ -170,15 +176,25 @@ def _path_of(name: str, path: str) -> str | None:
 
 
 def _add_index(
-    session: Session, service: Service, more: Mapping[str, Any], listing: bytes = b""
+    session: Session,
+    service: Service,
+    more: Mapping[str, Any],
+    reach: Reach,
+    listing: bytes = b"",
 ) -> Mapping[str, object] | None:
     """Have the agent add one index to the run; return its answer, None without a credential.
 
-    `more` are further arguments of the request, `listing` has the files to publish.
+    `more` are further arguments of the request, `listing` has the files to publish. Raises CommandError
+    if its credential does not accept what `reach` has.
     """
     arguments = {"name": service.name or display(service.key), **more}
     answer = lookup.ask_for_run(session, service, arguments, listing)
-    return None if answer is None else answer.header
+    if answer is None:
+        return None
+    if service.key.startswith("https:"):
+        accepted = read_marks(str(answer.header.get("trust", "")))
+        reach.require_accepted(host_of(service.key), accepted)
+    return answer.header
 
 
 def _tell_projects(session: Session, projects: object, *, uploads: bool) -> None:
@@ -232,7 +248,7 @@ def _urls(indexes: Sequence[RunIndex]) -> Iterator[tuple[str, str]]:
 
 def _hosts(indexes: Sequence[RunIndex]) -> list[str]:
     """Return the hosts of a run; a name outside of ASCII in both of its spellings."""
-    return list(dict.fromkeys(_host(url) for urls in _urls(indexes) for url in urls))
+    return list(dict.fromkeys(host_of(url) for urls in _urls(indexes) for url in urls))
 
 
 def _origins(indexes: Sequence[RunIndex]) -> list[str]:
@@ -240,7 +256,8 @@ def _origins(indexes: Sequence[RunIndex]) -> list[str]:
     return list(dict.fromkeys("/".join(key.split("/")[:3]) for key, _ in _urls(indexes)))
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """Return the host of a URL, an IPv6 address without brackets."""
     authority = url.partition("://")[2].partition("/")[0].lower()
     if authority.startswith("["):
         return authority[1:].partition("]")[0]
