@@ -138,6 +138,7 @@ OPS = {
             "url": TEXT,
             "own": TEXT,
             "size": COUNT,
+            "tool": FLAG,
             "attended": FLAG,
             "tty": TEXT,
             "term": TEXT,

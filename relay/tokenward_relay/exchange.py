@@ -2,7 +2,7 @@
 
 A read gets the credential at once. A publish is read to its end first: the form is judged, the
 agent asks the policy and perhaps the user, and only then the form is written anew and sent, so that
-the index reads what was checked. A tool that gives up before has published nothing; afterwards the
+the index reads what was checked. That holds also where the tool's own credential goes with it. A tool that gives up before has published nothing; afterwards the
 agent learns the index's answer whatever becomes of the tool.
 """
 
@@ -22,6 +22,7 @@ from tokenward_relay.head import (
     headers_for_tool,
     headers_to_pass,
     is_empty_body,
+    require_own,
     status_for_tool,
 )
 from tokenward_relay.refusal import Refusal
@@ -93,6 +94,8 @@ def _pass_on(
 
 
 def _publish(run: RunState, stream: ToolStream, head: Head, target: Target, grant: Grant) -> None:
+    if grant.own:
+        require_own(head, grant, run.capability)
     with contextlib.ExitStack() as files:
 
         def open_file() -> TemporarySpool:
@@ -122,8 +125,9 @@ def _publish(run: RunState, stream: ToolStream, head: Head, target: Target, gran
                 run.report(number, NOT_SENT)
                 raise
             content = rewritten.content_type, rewritten.length
-            headers = headers_for_index(head, grant, authorization.header, content)
-            needles = authorization.needles
+            ours = None if grant.own else authorization.header
+            headers = headers_for_index(head, grant, ours, content)
+            needles = () if grant.own else authorization.needles
             _send_upload(run, stream, head, target, grant, headers, rewritten, number, needles)
 
 
@@ -173,7 +177,9 @@ def _judge_status(run: RunState, status: int, grant: Grant) -> None:
     status_for_tool(status, grant)
     if status == 403:
         hint = "`auth token --check` asks the index what it thinks of the credential"
-        run.tell(Refusal(403, f"{grant.name} forbids this to the stored credential", hint))
+        run.tell(
+            Refusal(403, f"{grant.name} forbids this to {grant.whose}", "" if grant.own else hint)
+        )
 
 
 def _pieces(rewritten: RewrittenForm, credentials: Credentials) -> Iterator[bytes]:

@@ -45,7 +45,8 @@ class Grant(NamedTuple):
     """What a run may do at one index.
 
     `host` is in lower case, an IPv6 address without brackets. `upload` is the one path of uploads as
-    segments, of which an empty last one counts. `projects` may be published, by normalised names.
+    segments, of which an empty last one counts. `projects` may be published, by normalised names. If it
+    is the tool's `own`, a publish goes with the credential that the tool sends, not with one of ours.
     """
 
     name: str
@@ -56,6 +57,12 @@ class Grant(NamedTuple):
     passes: Roots = ()
     upload: Root | None = None
     projects: tuple[str, ...] = ()
+    own: bool = False
+
+    @property
+    def whose(self) -> str:
+        """Name the credential of its publishes, to a user."""
+        return "the command's own credential" if self.own else "the stored credential"
 
     @property
     def authority(self) -> bytes:
@@ -89,6 +96,7 @@ class Grant(NamedTuple):
             tuple(map(_root_of, values["passes"])),
             None if upload is None else _root_of(upload),
             tuple(map(str, values["projects"])),
+            values["own"] is True,
         )
 
 

@@ -166,6 +166,20 @@ def require_host(head: Head, grant: Grant) -> None:
         raise Refusal(421, f"the request names another host than that of {grant.name}")
 
 
+def require_own(head: Head, grant: Grant, capability: bytes | bytearray | memoryview) -> None:
+    """Refuse a publish that has no credential of the tool's own. Raises Refusal 400.
+
+    The `capability` is not one: it must not leave.
+    """
+    values = head.values(b"authorization")
+    if len(values) != 1 or _holds(values, capability):
+        raise Refusal(
+            400,
+            f"this publish to {grant.name} has no credential of the command's own",
+            f"`auth login {grant.scheme}://{grant.authority.decode()}/` stores one that a relay adds",
+        )
+
+
 def headers_for_index(
     head: Head,
     grant: Grant,
@@ -239,8 +253,8 @@ def status_for_tool(status: int, grant: Grant) -> int:
         url = f"{grant.scheme}://{grant.authority.decode()}/"
         raise Refusal(
             403,
-            f"{grant.name} did not accept the stored credential",
-            f"`auth login {url}` stores another one",
+            f"{grant.name} did not accept {grant.whose}",
+            "" if grant.own else f"`auth login {url}` stores another one",
         )
     if status == 407:
         raise Refusal(502, f"{grant.name} answered as a proxy would")

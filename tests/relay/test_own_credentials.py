@@ -18,6 +18,7 @@ from tokenward.transport.connect import AgentError, connect
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from subprocess import CompletedProcess
 
     from support.home import Home
 
@@ -138,3 +139,80 @@ def test_auth_exec_runs_behind_a_relay_without_any_option(
     shown = user.home.run(*program, **variables)
     assert "TOKENWARD_RELAY=1" in shown.stdout
     assert ACCOUNT[1] not in shown.stdout
+
+
+# What the command itself has: `--own-credential`.
+
+WITH_OWN = """
+opener = urllib.request.build_opener()
+opener.addheaders = [("Authorization", value) for value in os.environ.get("OWN", "").split("|") if value]
+urllib.request.install_opener(opener)
+print(*upload(sys.argv[1], "mine", "1.0"), sorted(n for n in os.environ if "PASSWORD" in n), flush=True)
+"""
+TOOLS = "Bearer what-the-tool-has"
+
+
+def publish_own(
+    user: Publisher, *options: str, own: str = TOOLS, script: str = WITH_OWN
+) -> CompletedProcess[str]:
+    program = user.script("publish", script)
+    options = options or ("--project", "mine")
+    return user.exec(*options, "--own-credential", "--", program, user.wheel(), OWN=own)
+
+
+def test_the_commands_own_credential_goes_with_a_publish_that_was_judged(user: Publisher) -> None:
+    done = publish_own(user, own=basic(*ACCOUNT))
+    assert done.stdout == "200  []\n", done
+    assert user.index.seen() == [basic(*ACCOUNT)]
+    given, published = user.lines("publish", "published")
+    assert (given["project"], given["file"]) == ("mine", "mine-1.0-py3-none-any.whl")
+    assert published["status"] == "200"
+
+
+def test_it_is_preferred_to_a_stored_one_and_the_stored_one_does_not_leave(user: Publisher) -> None:
+    user.home.log_in(user.index.url, ACCOUNT[1], username=ACCOUNT[0])
+    done = publish_own(user)
+    assert done.stdout.startswith("403 "), done  # the index takes another one alone
+    assert "did not accept the command's own credential" in done.stdout
+    assert user.index.seen() == [TOOLS]
+
+
+def test_neither_the_capability_nor_nothing_passes_for_a_credential(user: Publisher) -> None:
+    steal = "value = os.environ['HTTPS_PROXY'].partition('run:')[2].partition('@')[0]\n"
+    steal += "import base64\n"
+    steal += "os.environ['OWN'] = 'Basic ' + base64.b64encode(b'x:' + value.encode()).decode()\n"
+    for script in (WITH_OWN, steal + WITH_OWN):
+        done = publish_own(user, own="", script=script)
+        assert done.stdout.startswith("400 tokenward: this publish to corp has no credential"), done
+    assert user.index.requests == []
+
+
+def test_a_policy_and_the_projects_of_the_run_judge_it_too(user: Publisher) -> None:
+    done = publish_own(user, "--project", "other")
+    assert done.stdout.startswith("400 "), done
+    user.rules('[[policy]]\npurpose = "publish"\ndecide = "deny"\n')
+    done = publish_own(user)
+    assert done.stdout.startswith("400 "), done
+    assert user.index.requests == []
+
+
+def test_it_reads_nothing_and_is_for_a_relay_alone(user: Publisher) -> None:
+    read = f"curl -s -o /dev/null -w '%{{http_code}}' -u ana:x {user.index.url}simple/one/"
+    done = user.exec("--project", "mine", "--own-credential", "--", "sh", "-c", read)
+    assert done.stdout == "403", done
+    assert user.index.requests == []
+    for options, said in (
+        (("--env",), "works behind a relay alone"),
+        (("--relay", "--read-only"), "exclude each other"),
+    ):
+        words = ("exec", *options, "--own-credential", "--index", "corp", "--", "true")
+        assert said in user.home.refused(*words)
+
+
+def test_the_agent_adds_no_index_to_read_by_it(user: Publisher) -> None:
+    environ = user.home.environment
+    directory = user.home.answer("dir")["directory"]
+    with connect(directory, start=True, asleep=is_asleep, environ=environ) as agent:
+        for more in ({}, {"upload": "/legacy/", "shared": True}):
+            with pytest.raises(AgentError, match="for publishing alone"):
+                agent.ask("grant", service=f"{user.index.url}legacy/", tool=True, **more)

@@ -72,6 +72,9 @@ LONGEST: Final = 24 * 60 * 60
 _LOOK_SECONDS: Final = 30
 """How often a run's lifetime is compared with the clock that counts sleep."""
 
+_MINTING: Final = (b"_", b"oidc")
+"""Where a tool asks PyPI for a token of trusted publishing, with an identity token of its own."""
+
 _LINE_END: Final = ord("\n")
 _LINES: Final = 3
 """Line ends in the body of a `run` that names certificates: two are before the proxies."""
@@ -184,6 +187,11 @@ class RunRequests:
     def _own_fetch(self, request: Request, body: memoryview) -> tuple[Fetch | None, memoryview]:
         """Return the fetches of the run's own credential, None if it brings none, and what follows."""
         bound = request.text("own")
+        if request.flag("tool"):
+            if bound is not None or request.flag("shared") or request.text("upload") is None:
+                raise Failure("bad-request", "The tool's own credential is for publishing alone.")
+            # Nothing is stored and nothing is sent of it: the policy judges the publish.
+            return self._make_own_fetch(service_of(request), "", memoryview(b"")), body
         if bound is None:
             return None, body
         size = request.count("size") or 0
@@ -259,9 +267,10 @@ class RunRequests:
             host,
             port,
             (),
-            (),
+            (_MINTING,) if request.flag("tool") else (),
             _read_path(upload),
             projects,
+            request.flag("tool"),
         )
         listed = read_listing(listing)
         held = RunGrant(

@@ -17,7 +17,7 @@ import sys
 
 from tokenward.credentials import lookup
 from tokenward.credentials.narrowing import read_restriction
-from tokenward.errors import CommandError, sayable
+from tokenward.errors import CommandError, exclude, sayable
 from tokenward.exec import command, project_options
 from tokenward.exec.environment import (
     OTHER_SETTINGS,
@@ -69,6 +69,10 @@ def describe(parser: Parser, _command: str) -> None:
         " the default",
     )
     parser.add_flag("--read-only", "behind a relay: CMD may publish nothing")
+    parser.add_flag(
+        "--own-credential",
+        "behind a relay: CMD publishes with a credential that it has itself, as by trusted publishing",
+    )
     parser.examples(
         "auth exec -- twine upload dist/*               the token for PyPI, for twine alone",
         "auth exec --index testpypi -- uv publish       upload to TestPyPI",
@@ -129,7 +133,7 @@ def _run_at_share(arguments: Namespace, program: list[str], session: Session) ->
         return
     except CommandError:
         return  # the usual way says why
-    given = ("index", "project", "ttl", "read_only")
+    given = ("index", "project", "ttl", "read_only", "own_credential")
     if words := [f"`--{name.replace('_', '-')}`" for name in given if getattr(arguments, name)]:
         raise CommandError(
             f"At a relay share, {join_words(words)} cannot be chosen: the share says what CMD may do.",
@@ -149,6 +153,11 @@ def _is_behind_relay(arguments: Namespace, session: Session) -> bool:
             "`--read-only` works behind a relay alone: a credential in the environment can publish.",
             "leave `--env` out" if arguments.env else "add `--relay`",
         )
+    if arguments.own_credential and not chosen:
+        raise CommandError(
+            "`--own-credential` works behind a relay alone, which judges what is published.",
+            "leave `--env` out" if arguments.env else "add `--relay`",
+        )
     if chosen and sys.platform != "linux":
         raise CommandError(
             "There is no relay on this system yet.",
@@ -156,6 +165,7 @@ def _is_behind_relay(arguments: Namespace, session: Session) -> bool:
         )
     if arguments.read_only and arguments.project:
         raise CommandError("`--read-only` and `--project` exclude each other.")
+    exclude("--own-credential", {"--read-only": arguments.read_only})
     return bool(chosen)
 
 
@@ -181,6 +191,7 @@ def _run_behind_relay(
         uv_of,
         lambda service: _renew(service, session),
         read_only=arguments.read_only,
+        own_credential=arguments.own_credential,
         lifetime=arguments.ttl,
     )
     session.tell_notices()

@@ -29,6 +29,7 @@ from tokenward.exec.relay_environment import (
     relay_environment,
     run_variables,
     uv_account,
+    with_own_credential,
 )
 from tokenward.settings.service_names import env_form
 from tokenward.transport.connection import prompt_arguments
@@ -54,11 +55,12 @@ _LONGEST = 1024
 
 
 class RunIndex(NamedTuple):
-    """One index of a run: whether it may be read, and whether it gets uploads."""
+    """One index of a run: whether it may be read, and whether it gets uploads, by CMD's own credential if it `is_own`."""
 
     service: Service
     reads: bool
     publishes: bool
+    is_own: bool = False
 
 
 def run_environment(
@@ -70,12 +72,14 @@ def run_environment(
     renew: Callable[[str], object],
     *,
     read_only: bool,
+    own_credential: bool,
     lifetime: int | None,
 ) -> dict[str, str]:
     """Start the relay and return the environment of CMD. Raises CommandError.
 
     `renew` gets the service of a token that is only in memory, and may store a newer one. The relay
-    ends after `lifetime` seconds, None for as long as a relay may live.
+    ends after `lifetime` seconds, None for as long as a relay may live. With `own_credential` CMD
+    publishes with what it has itself.
     """
     environ, config = session.environ, session.settings.config
     names = [env_form(service.name) for service in services if service.name]
@@ -84,7 +88,9 @@ def run_environment(
     reach = read_reach(environ, secure, names, config.ca, config.proxy)
     proxies = [own_proxy(environ, scheme)[1] for scheme in ("https", "http")]
     uploads = not read_only and (command.uploads(program) or bool(projects))
-    indexes = _grant(services, program, projects, session, renew, reach, uploads=uploads)
+    indexes = _grant(
+        services, program, projects, session, renew, reach, uploads=uploads, own=own_credential
+    )
     certificates = [base64.b64encode(each).decode() for each in reach.certificates()]
     answer = session.ask_once(
         "run",
@@ -105,6 +111,8 @@ def run_environment(
         file = write_authority(folder, authority)
     reads = [index.service for index in indexes if index.reads]
     variables = run_variables([_exec_index(index) for index in indexes], capability, port)
+    if any(index.is_own for index in indexes):
+        variables = with_own_credential(variables, environ if own_credential else {})
     for name in _uv_names(reads, session):
         variables |= uv_account(name, capability)
     variables |= uv_variables([_access(service.key, service.url) for service in reads])
@@ -121,22 +129,36 @@ def _grant(
     reach: Reach,
     *,
     uploads: bool,
+    own: bool,
 ) -> list[RunIndex]:
     """Have the agent decide on each index. Raises CommandError if one has no credential.
 
     The first index takes uploads, of no project unless `uploads`: a tool that tries all the same
-    reads why it is refused.
+    reads why it is refused. They go by CMD's `own` credential if that is asked for, or if none is stored
+    for PyPI, where a tool may have one by trusted publishing.
     """
     found: list[RunIndex] = []
     seen = {"program": _path_of(program[0], session.environ.get("PATH", ""))}
     for service in services:
-        publishes = reads = False
+        publishes = reads = is_own = False
         if service is services[0]:
             target = service.for_uploads
             path = "/" + target.url.partition("://")[2].partition("/")[2]
             more = {"upload": path, "projects": _projects(projects, uploads=uploads), **seen}
             listing = listing_of(program, session.settings.cwd) if uploads else ""
-            header = _add_index(session, target, more, reach, listing.encode())
+            header = None
+            if not own:
+                header = _add_index(session, target, more, reach, listing.encode())
+            if header is None and (own or (uploads and target.key == FIXED["pypi"])):
+                is_own = True
+                if not own:
+                    session.terminal.say(
+                        "No credential for pypi is stored: the command publishes with its own.",
+                        "`auth login` stores one that a relay adds",
+                    )
+                header = _add_index(
+                    session, target, {**more, "tool": True}, reach, listing.encode()
+                )
             publishes = header is not None
             if header is not None:
                 _tell_projects(session, header.get("projects"), uploads=uploads)
@@ -152,7 +174,7 @@ def _grant(
                 f"No credential for {display(where)} is stored, so nothing was started.",
                 f"`auth login {service.name or service.key}`",
             )
-        found.append(RunIndex(service, reads, publishes))
+        found.append(RunIndex(service, reads, publishes, is_own))
     return found
 
 
@@ -188,7 +210,10 @@ def _add_index(
     if its credential does not accept what `reach` has.
     """
     arguments = {"name": service.name or display(service.key), **more}
-    answer = lookup.ask_for_run(session, service, arguments, listing)
+    if "tool" in more:  # CMD's own: nothing is looked up
+        answer = lookup.ask_agent(session, "grant", service, None, arguments, listing, offer=False)
+    else:
+        answer = lookup.ask_for_run(session, service, arguments, listing)
     if answer is None:
         return None
     if service.key.startswith("https:"):
@@ -239,7 +264,7 @@ def _uv_names(reads: Sequence[Service], session: Session) -> Iterator[str]:
 
 def _urls(indexes: Sequence[RunIndex]) -> Iterator[tuple[str, str]]:
     """Yield each URL that the relay answers for, as its key and as tools get it."""
-    for service, reads, publishes in indexes:
+    for service, reads, publishes, _ in indexes:
         if reads:
             yield service.key, service.url
         if publishes:

@@ -202,6 +202,23 @@ def run_variables(indexes: Sequence[ExecIndex], capability: str, port: int) -> d
     return found
 
 
+def with_own_credential(variables: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a run whose command publishes with what it has itself.
+
+    They name the index and hold no capability; what `environ` has for uploads stays.
+    """
+    names = {name for _, *both in UPLOADS for name in both} | {
+        "UV_PUBLISH_TOKEN",
+        "MATURIN_PYPI_TOKEN",
+    }
+    kept = {
+        name: value
+        for name, value in variables.items()
+        if name not in names and not name.startswith("POETRY_HTTP_BASIC_")
+    }
+    return kept | {name: environ[name] for name in names if environ.get(name)}
+
+
 def uv_account(name: str, capability: str) -> dict[str, str]:
     """Return the account for an index that uv's settings call `name`.
 

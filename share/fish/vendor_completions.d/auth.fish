@@ -163,6 +163,7 @@ complete -c auth -n '__auth_is "exec"; and __auth_lacks --ttl' -l ttl -x -d 'a t
 complete -c auth -n '__auth_is "exec"; and __auth_lacks --relay' -l relay -d 'CMD gets no credential: a relay adds it on the way, and judges every upload (default)'
 complete -c auth -n '__auth_is "exec"; and __auth_lacks --env' -l env -d 'CMD gets the credentials in its environment; `exec = "env"` in config.toml makes it the default'
 complete -c auth -n '__auth_is "exec"; and __auth_lacks --read-only' -l read-only -d 'behind a relay: CMD may publish nothing'
+complete -c auth -n '__auth_is "exec"; and __auth_lacks --own-credential' -l own-credential -d 'behind a relay: CMD publishes with a credential that it has itself, as by trusted publishing'
 complete -c auth -n '__auth_is "exec"; and __auth_lacks argument' -a '(__fish_complete_command)'
 complete -c auth -n '__auth_is "token"; and __auth_lacks -u --username' -s u -l username -x -d 'the user name; needed if several are stored'
 complete -c auth -n '__auth_is "token"; and __auth_lacks --no-username' -l no-username -d 'the user name is empty, for an index that takes a token as the password'

@@ -75,13 +75,17 @@ class _Handler(BaseHTTPRequestHandler):
         """Ask for a credential, except where a tool wants to know about trusted publishing."""
         if self._is_trusted():
             self._answer(*self._trust(b""))
-        elif self._host == CI and self.headers.get("Authorization") == f"bearer {BEARER}":
+        elif self._host == CI and self._is_job():
             audience = parse_qs(urlsplit(self.path).query)["audience"][0]
             with self.lock:
                 type(self).jobs += 1
             self._answer(200, {"value": identity_token(audience, f"job {self.jobs}")})
         else:
             self._answer(404 if self.path.startswith("/_/") else 401)
+
+    def _is_job(self) -> bool:
+        scheme, _, bearer = (self.headers.get("Authorization") or "").partition(" ")
+        return (scheme.lower(), bearer) == ("bearer", BEARER)
 
     @property
     def _host(self) -> str:
