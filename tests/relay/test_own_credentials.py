@@ -213,6 +213,8 @@ def test_the_agent_adds_no_index_to_read_by_it(user: Publisher) -> None:
     environ = user.home.environment
     directory = user.home.answer("dir")["directory"]
     with connect(directory, start=True, asleep=is_asleep, environ=environ) as agent:
-        for more in ({}, {"upload": "/legacy/", "shared": True}):
-            with pytest.raises(AgentError, match="for publishing alone"):
-                agent.ask("grant", service=f"{user.index.url}legacy/", tool=True, **more)
+        url = f"{user.index.url}legacy/"
+        with pytest.raises(AgentError, match="for publishing alone"):
+            agent.ask("grant", service=url, tool=True)
+        with pytest.raises(AgentError, match="for publishing alone"):
+            agent.ask("grant", service=url, tool=True, upload="/legacy/", shared=True)
