@@ -165,7 +165,8 @@ def _is_behind_relay(arguments: Namespace, session: Session) -> bool:
         )
     if arguments.read_only and arguments.project:
         raise CommandError("`--read-only` and `--project` exclude each other.")
-    exclude("--own-credential", {"--read-only": arguments.read_only})
+    if arguments.own_credential:
+        exclude("--own-credential", {"--read-only": arguments.read_only})
     return bool(chosen)
 
 

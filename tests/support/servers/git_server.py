@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def git_server(repositories: Path, username: str, password: str) -> Loopback:
+def git_server(repositories: Path, username: str, password: str, *, tls: bool = False) -> Loopback:
     """Return a server of what lies below `repositories`, for whoever knows the password."""
 
     def answer(request: Request) -> Response:
@@ -20,7 +20,7 @@ def git_server(repositories: Path, username: str, password: str) -> Loopback:
             return Response(401, b"", {"WWW-Authenticate": 'Basic realm="git"'})
         return _backend(repositories, request)
 
-    return Loopback(answer)
+    return Loopback(answer, tls=tls)
 
 
 def _backend(repositories: Path, request: Request) -> Response:
