@@ -506,7 +506,7 @@ def long_run(user: UserManager, index: RawIndex) -> Iterator[None]:
     """Have a run go on until the end of the block."""
     words = behind_a_relay(index, f"echo $$ >{user.path}/pid; exec sleep 600")
     with subprocess.Popen([*user.inside, str(PROGRAMS / "auth"), *words], env=user.environment):
-        user.until(lambda: relays(user) and (user.path / "pid").exists())
+        user.until(lambda: bool(relays(user)) and (user.path / "pid").exists())
         try:
             yield
         finally:
