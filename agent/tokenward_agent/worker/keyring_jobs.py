@@ -4,7 +4,9 @@ They ask for two kinds of secrets. *The vault's key* goes only to a keyring that
 user's session and can store: Keychain, Credential Store, Secret Service or KWallet, by the
 library's priority, or any backend that the user has configured by name. *A credential that the user
 keeps in a keyring* is looked for in every backend that the library would ask, also in those that
-only make short-lived tokens.
+only make short-lived tokens. Such a *plug-in* may raise anything, and print anything: it is asked
+with the variables of the user's login, the backends behind it are asked nevertheless, and if none of them has the
+credential, the failure quotes what it said.
 
 Refused for both: this project's own backend (it asks the agent, which waits for this job), chains
 (which may contain it), ``fail``, ``null``, and backends that store in plain files. A user who has
@@ -15,6 +17,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import keyring.backend
@@ -22,7 +26,9 @@ import keyring.core
 import keyring.errors
 from keyring.compat.py312 import metadata
 
-from tokenward_agent.worker.job import JobError, decode_key, encode_key
+from tokenward_agent.worker.job import JobError, decode_key, encode_key, variables_of
+from tokenward_agent.worker.said import TAIL, Reading, last_line
+from tokenward_protocol.secret_marks import may_show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +50,12 @@ _OURS: Final = ("tokenward", "tokenward_keyring")  # the second is what `auth se
 _REFUSED: Final = (*_OURS, "keyring.backends.chainer", "keyrings.alt", *_OFF)
 
 
+_UNATTENDED: Final = {"ARTIFACTS_KEYRING_NONINTERACTIVE_MODE": "true"}
+"""Variables that tell plug-ins that no user is there, who could enter a device code."""
+
+_RESERVE: Final = 5  # seconds before the job's deadline, to say what a plug-in waits for
+
+
 def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
     """Do one of the jobs below. Raises JobError, never with a secret."""
     jobs: dict[str, Callable[[Header, bytes], tuple[Header, bytes]]] = {
@@ -51,9 +63,10 @@ def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
         "keyring-get": _get,
         "keyring-set": _set,
         "keyring-delete": _delete,
-        "keyring-read": _read,
     }
     try:
+        if job == "keyring-read":
+            return _read(header, secret)
         return jobs[job](header, secret)
     except keyring.errors.KeyringLocked:
         raise JobError(
@@ -101,27 +114,96 @@ def _delete(header: Header, _secret: bytes) -> tuple[Header, bytes]:
     return _name_backend(backend), b""
 
 
-def _read(header: Header, _secret: bytes) -> tuple[Header, bytes]:
-    """Look for a credential under each of `services` in turn, in each backend by priority."""
-    username: str | None = header.get("username")
-    failure: keyring.errors.KeyringError | None = None
-    for service in header["services"]:
-        for backend in _readable_keyrings():
-            try:
-                found = backend.get_credential(service, username)
-            except keyring.errors.KeyringError as error:
-                failure = failure or error
-                continue
-            if found is not None and found.password is not None:
-                answer = {"service": service, "username": found.username or username or ""}
-                return {**_name_backend(backend), **answer}, found.password.encode()
-    if failure is not None:
+def _read(header: Header, variables: bytes) -> tuple[Header, bytes]:
+    """Look for a credential under each of `services` in turn, in each backend by priority.
+
+    Raises JobError: `command` if a plug-in failed, or is not done shortly before the deadline.
+    """
+    os.environ.update(_UNATTENDED | variables_of(variables))
+    with _listening() as said:
+        search = _Search(header)
+        search.join(max(1, header["seconds"] - _RESERVE))
+    if search.found is not None:
+        return search.found
+    words = last_line(said.take(), b"")
+    quoted = f": {words}" if words else ""
+    if search.is_alive():
+        name = f"The keyring {search.asked}".rstrip()
+        raise JobError("command", f"{name} gave no answer in time{quoted}.")
+    failure = search.failure
+    if isinstance(failure, keyring.errors.KeyringError):
         raise failure
+    if failure is not None:
+        text = str(failure).strip().partition("\n")[0].rstrip(". ")
+        told = f": {text}" if text and not may_show(text) else quoted
+        kind = type(failure).__name__
+        name = f"The keyring {search.failed}".rstrip()
+        raise JobError("command", f"{name} failed with {kind}{told}.")
     raise JobError(
         "not-found",
-        f"No keyring has a password of {username} for {header['services'][0]}.",
-        "`auth login` without `--adopt` stores one",
+        f"No keyring has a password of {header.get('username')} for {header['services'][0]}.",
+        "plug-ins answer if they are installed beside tokenward; `auth login` without `--adopt` stores a"
+        " password",
     )
+
+
+class _Search(Thread):
+    """Asks the backends, one after the other: `found`, or the first `failure` and who `failed` so."""
+
+    def __init__(self, header: Header) -> None:
+        super().__init__(daemon=True)
+        self._services: list[str] = header["services"]
+        self._username: str | None = header.get("username")
+        self.asked = self.failed = ""
+        self.found: tuple[Header, bytes] | None = None
+        self.failure: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            backends = list(_readable_keyrings())
+            for service in self._services:
+                for backend in [*backends]:
+                    try:
+                        found = self._ask(backend, service)
+                    except Exception as error:  # noqa: BLE001 - plug-ins raise anything
+                        self.failure, self.failed = self.failure or error, self.failed or self.asked
+                        backends.remove(
+                            backend
+                        )  # it would fail again, and some take seconds for it
+                        continue
+                    if found:
+                        return
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything as it is looked for
+            self.failure = self.failure or error
+
+    def _ask(self, backend: KeyringBackend, service: str) -> bool:
+        self.asked = str(_name_backend(backend)["backend"])
+        found = backend.get_credential(service, self._username)
+        if found is None or found.password is None:
+            return False
+        answer = {"service": service, "username": found.username or self._username or ""}
+        self.found = {**_name_backend(backend), **answer}, found.password.encode()
+        return True
+
+
+@contextmanager
+def _listening() -> Iterator[Reading]:
+    """Read what is printed meanwhile: stdout is the worker's answer, and stderr leads nowhere."""
+    sys.stdout = sys.stderr  # for good: a plug-in may still run when the answer is written
+    own = [os.dup(descriptor) for descriptor in (1, 2)]
+    end, start = os.pipe()
+    said = Reading(end, TAIL)
+    for descriptor in (1, 2):
+        os.dup2(start, descriptor)
+    os.close(start)
+    try:
+        yield said
+    finally:
+        sys.stderr.flush()
+        for before, descriptor in zip(own, (1, 2), strict=True):
+            os.dup2(before, descriptor)
+            os.close(before)
 
 
 def _system_keyring() -> KeyringBackend:
