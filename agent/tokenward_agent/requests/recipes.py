@@ -148,6 +148,7 @@ class RecipeRequests:
             request.number,
             None,
             **names,
+            adopted=found.vault is not self._vaults.recipes,
             command=[*recipe.command],
             format=recipe.format,
         )

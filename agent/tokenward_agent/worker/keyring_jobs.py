@@ -47,6 +47,9 @@ _SYSTEM: Final = {
 }
 _OFF: Final = {"keyring.backends.fail", "keyring.backends.null"}
 _OURS: Final = ("tokenward", "tokenward_keyring")  # the second is what `auth setup` copies
+_MAKERS: Final = ("keyrings.gauth", "keyrings.codeartifact", "artifacts_keyring", "keyrings.envvars")
+"""Plug-ins that make or show credentials and store nothing: they keep no vault's key."""
+
 _REFUSED: Final = (*_OURS, "keyring.backends.chainer", "keyrings.alt", *_OFF)
 
 
@@ -101,7 +104,14 @@ def _get(header: Header, _secret: bytes) -> tuple[Header, bytes]:
 
 def _set(header: Header, secret: bytes) -> tuple[Header, bytes]:
     backend = _system_keyring()
-    backend.set_password(header["service"], header["username"], encode_key(secret).decode())
+    try:
+        backend.set_password(header["service"], header["username"], encode_key(secret).decode())
+    except NotImplementedError:
+        raise JobError(
+            "no-keyring",
+            f"The keyring {_name_backend(backend)['backend']} stores nothing.",
+            "use `--keyring-provider disabled`",
+        ) from None
     return _name_backend(backend), b""
 
 
@@ -211,7 +221,7 @@ def _system_keyring() -> KeyringBackend:
     chosen = _configured_keyring()
     if chosen is not None and type(chosen).__module__ in _OFF:
         raise JobError("no-keyring", "The user's keyring configuration switches keyrings off.")
-    if chosen is not None and _is_usable(type(chosen)):
+    if chosen is not None and _is_usable(type(chosen)) and not _is_of(type(chosen), _MAKERS):
         return chosen
     _load_backends()
     viable = [c for c in _viable_backends() if c.__module__ in _SYSTEM]
@@ -266,9 +276,13 @@ def _viable_backends() -> Iterator[type[KeyringBackend]]:
 
 
 def _is_usable(backend: type[KeyringBackend]) -> bool:
-    module = backend.__module__
     plain = "plaintext" in backend.__name__.lower()
-    return not plain and not any(module == n or module.startswith(f"{n}.") for n in _REFUSED)
+    return not plain and not _is_of(backend, _REFUSED)
+
+
+def _is_of(backend: type[KeyringBackend], modules: tuple[str, ...]) -> bool:
+    module = backend.__module__
+    return any(module == name or module.startswith(f"{name}.") for name in modules)
 
 
 def _name_backend(backend: KeyringBackend) -> Header:

@@ -1,0 +1,78 @@
+"""The APIs of clouds that make short-lived tokens, as their own clients call them.
+
+Each is a function of a request for `http_server.Loopback`. A token names the account that asked and
+counts, so that a test sees whose token a tool got and whether it is another one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from support.servers.http_server import Response
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.servers.http_server import Request
+
+JSON = {"Content-Type": "application/json"}
+CODEARTIFACT = "https://team-111122223333.d.codeartifact.eu-central-1.amazonaws.com/pypi/main/"
+"""An index of CodeArtifact; its host leads nowhere in a test."""
+
+
+class CodeArtifact:
+    """GetAuthorizationToken (the API reference of AWS CodeArtifact), for these access keys."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = set(keys)
+        self.made = 0
+
+    def __call__(self, request: Request) -> Response:
+        signed = re.match(r"AWS4-HMAC-SHA256 Credential=([^/]+)/", request.authorization or "")
+        key = signed[1] if signed else ""
+        if (request.method, request.path) != ("POST", "/v1/authorization-token"):
+            return Response(404, b"{}", JSON)
+        if key not in self.keys:
+            denied = {"message": "The security token included in the request is expired"}
+            kind = {"x-amzn-ErrorType": "ExpiredTokenException"}
+            return Response(403, json.dumps(denied).encode(), {**JSON, **kind})
+        self.made += 1
+        asked = parse_qs(request.query)
+        end = int(time.time()) + int(asked.get("duration", ["43200"])[0])
+        made = {"authorizationToken": f"codeartifact-{key}-{self.made}", "expiration": end}
+        return Response(200, json.dumps(made).encode(), JSON)
+
+
+class GoogleOAuth:
+    """The token endpoint for a service account (developers.google.com, OAuth 2.0 for servers)."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self, request: Request) -> Response:
+        if (request.method, request.path) != ("POST", "/token"):
+            return Response(404, b"{}", JSON)
+        self.made += 1
+        made = {"access_token": f"google-{self.made}", "expires_in": 3600, "token_type": "Bearer"}
+        return Response(200, json.dumps(made).encode(), JSON)
+
+
+def write_service_account(path: Path, server: str) -> None:
+    """Write the file of a service account whose tokens come from the server (a URL)."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    account = {
+        "type": "service_account",
+        "client_email": "builder@corp.example",
+        "private_key_id": "1",
+        "private_key": pem,
+        "token_uri": f"{server}token",
+    }
+    path.write_text(json.dumps(account))
