@@ -118,5 +118,5 @@ def test_the_file_leaves_hosts_to_other_keyrings(tmp_path: Path) -> None:
         '["a b.c"]',
     ):
         file.write_text(f"leave = {wrong}\n")
-        with pytest.raises(CommandError, match="`leave` in .* is not a list of hosts"):
+        with pytest.raises(CommandError, match=r"`leave` in .* is not a list of hosts"):
             config_toml.load_config(str(file))

@@ -103,7 +103,7 @@ def test_awss_plugin_is_adopted_with_the_profile_of_this_shell(at: Home) -> None
     with Loopback(api := CodeArtifact("AKIAHOME", "AKIAWORK")) as aws:
         configure_aws(at, aws.url)
         adopt = ("login", CODEARTIFACT, "-u", "aws", "--adopt", *PROGRAM)
-        assert "AWS_PROFILE." in at.said(*adopt, AWS_PROFILE="work")
+        assert "now: AWS_PROFILE, NO_GCE_CHECK." in at.said(*adopt, AWS_PROFILE="work")
         at.done("agent", "restart")
         assert at.done("token", CODEARTIFACT) == "codeartifact-AKIAWORK-2\n"
         api.keys.clear()
@@ -142,7 +142,7 @@ def test_the_real_aws_makes_a_credential_as_a_command(at: Home) -> None:
         api.keys.clear()
         at.done("agent", "restart")
         told = at.refused("token", CODEARTIFACT)
-        assert "aws failed with status 254: " in told
+        assert "aws failed with status 255: An error occurred (ExpiredTokenException)" in told
         assert "The security token included in the request is expired" in told
 
 
@@ -198,7 +198,7 @@ def test_a_plugin_answers_by_our_program_while_locked_and_where_its_host_is_left
         assert at.run(keyring, "get", GOOGLE, user).stdout == "google-1\n"
         told = at.run(keyring, "get", OTHER, "alice")
         assert (told.returncode, told.stdout) == (1, "")
-        assert "locked" in told.stderr
+        assert "The file vault is not open. (`auth unlock`)" in told.stderr
 
         at.done("unlock")
         at.log_in(GOOGLE, "typed long ago", username=user)

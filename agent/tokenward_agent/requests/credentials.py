@@ -6,6 +6,8 @@ the client has checked it. A secret that is not admitted changes nothing.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -65,6 +67,7 @@ class CredentialRequests:
         self._vaults, self._derived_tokens, self._changes = vaults, derived_tokens, changes
         self._opening, self._choice = opening, choice
         self._adopted, self._made = adopted, made
+        self._salt = os.urandom(16)
 
     async def login(self, request: Request, body: memoryview) -> Answer:
         """Store the secret in `body`, or adopt a secret of a keyring."""
@@ -254,16 +257,23 @@ class CredentialRequests:
     ) -> tuple[AdoptedSource, Made | None]:
         """Return where a credential is read, and what is there: no entry points to nothing.
 
-        It is not read if `auth refresh` is to do that. Raise Failure.
+        It is not read if `auth refresh` is to do that. If the vault does not exist yet, what was read waits
+        for the next such login: no vault is made for nothing. Raise Failure.
         """
-        self._changes.require_open(provider)
+        is_absent = self._vaults.of(provider)[0].state == "absent"
+        if not is_absent:
+            self._changes.require_open(provider)
         source = self._adopted.source(request.text("reader"), provider, str(request.text("adopt")))
         if source.reader == "subprocess":
             self._adopted.choose_program(request.text("program"))
         if request.flag("unread"):
             return source, None
-        first = Record(service, username, 0, None, None, source, None)
-        return source, await self._made.make_first(first, READING, variables or None)
+        same = hashlib.blake2s(variables, key=self._salt, digest_size=16).digest()
+        first = Record(service, username, 0, None, None, source, same)
+        made = await self._made.make_first(first, READING, variables or None)
+        if is_absent:
+            self._made.hold(first, made)
+        return source, made
 
     def _keep(self, service: str, username: str, before: Record | None, made: Made | None) -> None:
         """Keep what was read before its record was stored, and nothing of the one before."""

@@ -196,8 +196,15 @@ class MadeSecrets:
     async def make_first(
         self, record: Record, recipe: Recipe, variables: memoryview | None
     ) -> Made:
-        """Do the first run for a record that is not stored yet. Raise Failure."""
+        """Do the first run for a record that is not stored yet, unless one is held. Raise Failure."""
+        held = self._kept.pop(record.login, None)
+        if held is not None and self._has_left(held, RESERVE):
+            return held
         return await self._run(record, recipe, variables, self._forgotten)
+
+    def hold(self, record: Record, made: Made) -> None:
+        """Hold what was made for a record that cannot be stored yet, for the next `make_first`."""
+        self._kept[record.login] = made
 
     def adopt(self, record: Record, made: Made) -> None:
         """Keep what was made for a record that is stored now, and nothing for those that are not."""

@@ -154,6 +154,8 @@ def from_values(values: object, fields: int = len(Record._fields)) -> Record:
     service, username, created, last_used, expires, adopted, secret, *later = _array(values, fields)
     if fields > _PROJECTS:
         later[-1] = tuple(_array(later[-1], None))
+    elif adopted is not None and secret is not None:
+        raise ValueError("a record of an older version has either a secret or a place to read it")
     record = Record(
         service,
         username,

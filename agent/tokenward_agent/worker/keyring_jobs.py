@@ -47,7 +47,12 @@ _SYSTEM: Final = {
 }
 _OFF: Final = {"keyring.backends.fail", "keyring.backends.null"}
 _OURS: Final = ("tokenward", "tokenward_keyring")  # the second is what `auth setup` copies
-_MAKERS: Final = ("keyrings.gauth", "keyrings.codeartifact", "artifacts_keyring", "keyrings.envvars")
+_MAKERS: Final = (
+    "keyrings.gauth",
+    "keyrings.codeartifact",
+    "artifacts_keyring",
+    "keyrings.envvars",
+)
 """Plug-ins that make or show credentials and store nothing: they keep no vault's key."""
 
 _REFUSED: Final = (*_OURS, "keyring.backends.chainer", "keyrings.alt", *_OFF)

@@ -14,6 +14,7 @@ from tokenward.credentials.storing import ProviderChoice, choose_provider, store
 from tokenward.errors import CommandError, exclude
 from tokenward.indexes import minted_tokens
 from tokenward.keyring_program.agent_client import is_covered
+from tokenward.transport.connect import AgentError
 from tokenward.ui import argument_parser, secret_input
 from tokenward.ui.formatting import ahead_text, timestamp
 from tokenward.ui.secret_input import TOKEN_USER, GivenCredential
@@ -224,8 +225,13 @@ def _adopt(
         session, arguments.service or service.login_keys[0], flag, unread=arguments.attended
     )
     choice = choose_provider(session, vault_flag(flag))
-    choice.make_vault(session)
-    _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
+    try:
+        _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
+    except AgentError as refused:
+        if refused.code != "no-vault":
+            raise
+        choice.make_vault(session)
+        _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
 
 
 def _store(
