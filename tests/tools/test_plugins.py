@@ -18,6 +18,7 @@ from support.servers.cloud_apis import (
     CODEARTIFACT,
     CodeArtifact,
     GoogleOAuth,
+    configure_aws,
     write_service_account,
 )
 from support.servers.http_server import Loopback
@@ -101,7 +102,7 @@ def test_googles_plugin_finds_gcloud_on_the_path_of_this_shell_and_its_words_are
 
 def test_awss_plugin_is_adopted_with_the_profile_of_this_shell(at: Home) -> None:
     with Loopback(api := CodeArtifact("AKIAHOME", "AKIAWORK")) as aws:
-        configure_aws(at, aws.url)
+        configure_aws(at.path, aws.url)
         adopt = ("login", CODEARTIFACT, "-u", "aws", "--adopt", *PROGRAM)
         assert "now: AWS_PROFILE, NO_GCE_CHECK." in at.said(*adopt, AWS_PROFILE="work")
         at.done("agent", "restart")
@@ -112,24 +113,10 @@ def test_awss_plugin_is_adopted_with_the_profile_of_this_shell(at: Home) -> None
         assert "The security token included in the request is expired" in told
 
 
-def configure_aws(home: Home, endpoint: str) -> None:
-    """Write the user's settings of AWS, with two profiles, for an API on loopback."""
-    folder = home.path / ".aws"
-    folder.mkdir()
-    (folder / "config").write_text(
-        f"[default]\nendpoint_url = {endpoint}\nregion = eu-central-1\n"
-        f"[profile work]\nendpoint_url = {endpoint}\nregion = eu-central-1\n"
-    )
-    (folder / "credentials").write_text(
-        "[default]\naws_access_key_id = AKIAHOME\naws_secret_access_key = x\n"
-        "[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = x\n"
-    )
-
-
 def test_the_real_aws_makes_a_credential_as_a_command(at: Home) -> None:
     (at.path / ".local" / "bin" / "aws").symlink_to(programs("aws") / "aws")
     with Loopback(api := CodeArtifact("AKIAHOME", "AKIAWORK")) as aws:
-        configure_aws(at, aws.url)
+        configure_aws(at.path, aws.url)
         told = at.said("login", CODEARTIFACT, "--from", "aws:work")
         assert "get-authorization-token --domain team --domain-owner 111122223333" in told
         assert at.done("token", CODEARTIFACT) == "codeartifact-AKIAWORK-1\n"

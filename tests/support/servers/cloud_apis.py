@@ -76,3 +76,17 @@ def write_service_account(path: Path, server: str) -> None:
         "token_uri": f"{server}token",
     }
     path.write_text(json.dumps(account))
+
+
+def configure_aws(home: Path, endpoint: str) -> None:
+    """Write the settings of AWS in a home, with two profiles, for an API on loopback."""
+    folder = home / ".aws"
+    folder.mkdir()
+    (folder / "config").write_text(
+        f"[default]\nendpoint_url = {endpoint}\nregion = eu-central-1\n"
+        f"[profile work]\nendpoint_url = {endpoint}\nregion = eu-central-1\n"
+    )
+    (folder / "credentials").write_text(
+        "[default]\naws_access_key_id = AKIAHOME\naws_secret_access_key = x\n"
+        "[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = x\n"
+    )
