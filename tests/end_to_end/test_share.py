@@ -273,7 +273,7 @@ def test_another_user_is_let_in_if_it_was_named(stored: Home) -> None:
     told = asks(other["socket"])
     assert told.stdout == ""
     assert f"belongs to uid {os.geteuid()}, who does not let this user in." in told.stderr
-    assert f"hint: `auth share --uid {SOMEBODY}` there" in told.stderr
+    assert f"if it names {SOMEBODY} with `--uid`" in told.stderr
     Path(shared(stored, "--at", str(open_ / "own.sock"))["socket"]).chmod(0o666)
     assert asks(str(open_ / "own.sock")).stdout == ""
 

@@ -6,6 +6,7 @@ loaded by the library in tokenward's from the folder that keyringrc.cfg names.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.home import Home
+from support.inspection.held_texts import files_with
 from support.servers.cloud_apis import (
     CODEARTIFACT,
+    AzureFeed,
     CodeArtifact,
     GoogleOAuth,
     configure_aws,
@@ -131,6 +134,27 @@ def test_the_real_aws_makes_a_credential_as_a_command(at: Home) -> None:
         told = at.refused("token", CODEARTIFACT)
         assert "aws failed with status 255: An error occurred (ExpiredTokenException)" in told
         assert "The security token included in the request is expired" in told
+
+
+def test_microsofts_plugin_is_adopted_with_the_proxy_and_the_feeds_of_this_shell(at: Home) -> None:
+    user = "VssSessionToken"
+    with AzureFeed(at.path, user, "azure-token") as azure:
+        account = {"endpoint": azure.URL, "username": user, "password": "azure-token"}
+        feeds = json.dumps({"endpointCredentials": [account]})
+        way = {
+            "HTTPS_PROXY": azure.proxy,
+            "REQUESTS_CA_BUNDLE": str(azure.authority),
+            "SSL_CERT_FILE": str(azure.authority),
+        }
+        adopt = ("login", azure.URL, "-u", user, "--adopt", *PROGRAM)
+        told = at.refused(*adopt, **way)
+        assert "Failed to get credentials" in told
+        assert "hint: `auth login` with `--adopt --attended` asks it at your terminal" in told
+        told = at.said(*adopt, **way, VSS_NUGET_EXTERNAL_FEED_ENDPOINTS=feeds)
+        assert "SSL_CERT_FILE, VSS_NUGET_EXTERNAL_FEED_ENDPOINTS." in told
+        at.done("agent", "restart")
+        assert at.done("token", azure.URL) == "azure-token\n"
+        assert files_with(at.path / ".local", "azure-token") == []
 
 
 @pytest.fixture

@@ -22,6 +22,9 @@ MAX_SECRET: Final = 64 * 1024
 WATCHED: Final = 3
 """The descriptor of the requester's socket, in a worker that watches for a hang-up."""
 
+UNATTENDED: Final = {"ARTIFACTS_KEYRING_NONINTERACTIVE_MODE": "true"}
+"""Variables that tell plug-ins of keyring that no user is there, who could enter a device code."""
+
 
 class JobError(Exception):
     """A job failed: a `code`, one sentence, and the command that helps or an empty string.

@@ -26,7 +26,13 @@ import keyring.core
 import keyring.errors
 from keyring.compat.py312 import metadata
 
-from tokenward_agent.worker.job import JobError, decode_key, encode_key, variables_of
+from tokenward_agent.worker.job import (
+    UNATTENDED,
+    JobError,
+    decode_key,
+    encode_key,
+    variables_of,
+)
 from tokenward_agent.worker.said import TAIL, Reading, last_line
 from tokenward_protocol.secret_marks import may_show
 
@@ -57,9 +63,6 @@ _MAKERS: Final = (
 
 _REFUSED: Final = (*_OURS, "keyring.backends.chainer", "keyrings.alt", *_OFF)
 
-
-_UNATTENDED: Final = {"ARTIFACTS_KEYRING_NONINTERACTIVE_MODE": "true"}
-"""Variables that tell plug-ins that no user is there, who could enter a device code."""
 
 _RESERVE: Final = 5  # seconds before the job's deadline, to say what a plug-in waits for
 
@@ -134,7 +137,7 @@ def _read(header: Header, variables: bytes) -> tuple[Header, bytes]:
 
     Raises JobError: `command` if a plug-in failed, or is not done shortly before the deadline.
     """
-    os.environ.update(_UNATTENDED | variables_of(variables))
+    os.environ.update(UNATTENDED | variables_of(variables))
     with _listening() as said:
         search = _Search(header)
         search.join(max(1, header["seconds"] - _RESERVE))

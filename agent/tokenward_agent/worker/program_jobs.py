@@ -19,7 +19,14 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from tokenward_agent.worker.job import MAX_SECRET, JobError, decode_key, encode_key, variables_of
+from tokenward_agent.worker.job import (
+    MAX_SECRET,
+    UNATTENDED,
+    JobError,
+    decode_key,
+    encode_key,
+    variables_of,
+)
 from tokenward_agent.worker.said import TAIL, Reading, last_line
 
 if TYPE_CHECKING:
@@ -41,7 +48,7 @@ def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
         "program-delete": _delete,
     }
     if job == "program-read":
-        os.environ.update(variables_of(secret))
+        os.environ.update(UNATTENDED | variables_of(secret))
         return _read(header)
     return {}, jobs[job](header, secret)
 

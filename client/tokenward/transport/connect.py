@@ -232,7 +232,7 @@ def _refuse_where_another_user_does_not_let_in(path: str) -> None:
     if owner != os.geteuid():
         raise AgentUnreachable(
             f"The agent at {path} belongs to uid {owner}, who does not let this user in.",
-            f"`auth share --uid {os.geteuid()}` there",
+            f"a share of that user lets you in if it names {os.geteuid()} with `--uid`",
         ) from None
 
 

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import ssl
 import time
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from threading import Thread
+from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from support.servers.http_server import Response
+from support.servers.certificates import write_certificates
+from support.servers.http_server import Response, basic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +53,65 @@ class CodeArtifact:
         end = int(time.time()) + int(asked.get("duration", ["43200"])[0])
         made = {"authorizationToken": f"codeartifact-{key}-{self.made}", "expiration": end}
         return Response(200, json.dumps(made).encode(), JSON)
+
+
+class AzureFeed:
+    """A feed of Azure Artifacts under its own name, behind a proxy for https: `proxy` is its URL.
+
+    It takes one account, and lets no connection to another host through. `refused` has those hosts.
+    """
+
+    HOST = "pkgs.dev.azure.com"
+    URL = f"https://{HOST}/org/_packaging/feed/pypi/simple/"
+
+    def __init__(self, folder: Path, username: str, password: str) -> None:
+        self.authority = write_certificates(folder, [self.HOST])
+        self.refused: list[str] = []
+        self._account = basic(username, password).encode()
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(folder / "server.pem")
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.proxy = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = Thread(target=self._serve)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                with connection, suppress(OSError):
+                    self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        host = _head(connection).split()[1].decode()
+        if host != f"{self.HOST}:443":
+            self.refused.append(host)
+            connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            return
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with self._tls.wrap_socket(connection, server_side=True) as inside:
+            status = b"200 OK" if self._account in _head(inside) else b"401 Unauthorized"
+            inside.sendall(
+                b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+
+
+def _head(connection: socket.socket) -> bytes:
+    """Read the head of a request."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        if not (more := connection.recv(65536)):
+            raise ConnectionAbortedError
+        head += more
+    return head
 
 
 class GoogleOAuth:
