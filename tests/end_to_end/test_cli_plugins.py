@@ -6,6 +6,10 @@ the variables that it has, and needs the user where it is told to. Real plug-ins
 
 from __future__ import annotations
 
+import base64
+import json
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +44,8 @@ class Cloud(keyring.backend.KeyringBackend):
                 raise RuntimeError
             while not (HERE / "entered").exists():
                 time.sleep(0.05)
+        if (HERE / "token").exists():
+            return (HERE / "token").read_text()
         return "of-" + os.environ.get("AWS_PROFILE", "nobody")
     def get_credential(self, service, username):
         found = self.get_password(service, username)
@@ -111,3 +117,13 @@ def test_what_a_plugin_says_reaches_the_user_and_a_device_code_is_entered_at_the
     assert "and enter the code ABCD. (`auth refresh" in tool.stderr, "a tool is told, too"
     assert "asked it" not in home.said("refresh", URL, AWS_PROFILE="other")
     assert home.done("token", URL) == "of-other\n"
+
+
+def test_the_end_that_a_token_shows_is_said_and_listed(home: Home, plugin: Path) -> None:
+    end = int(time.time()) + 3600
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": end}).encode()).decode().rstrip("=")
+    (plugin / "token").write_text(f"eyJhbGciOiJub25lIn0.{claims}.x")
+    told = home.said("login", URL, "-u", "cloud", "--adopt")
+    assert "The token that its keyring has now ends in" in told
+    entry = next(each for each in home.answer("list")["credentials"] if each["adopted"])
+    assert entry["expires"] == datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

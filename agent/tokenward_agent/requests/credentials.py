@@ -127,6 +127,8 @@ class CredentialRequests:
             notes += self._ambiguities(service, username)
         notes += self._others(service, username, limits)
         end = None if lifetime is None else self._vaults.clock.wall() + lifetime
+        if end is None and made is not None and made.end is not None:
+            end = made.end.wall_end
         return self._store(request, service, provider, notes, before, limits=limits, expires=end)
 
     async def _leave(self, service: str, username: str, limits: Limits) -> list[Record]:

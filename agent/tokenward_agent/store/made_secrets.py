@@ -214,16 +214,24 @@ class MadeSecrets:
         self._kept = {**logins, record.login: made}
 
     def overview(self, record: Record) -> dict[str, Value]:
-        """Return what a list says of a recipe: its command, and until when its credential is kept."""
-        entry, made = self._recipes.entry_of(record), self.peek(record)
+        """Return what a list says of a recipe: its command, and until when its credential is kept.
+
+        Of an adopted one it says the latter, and the end that its token shows.
+        """
+        entry, made = self._find(record.login), self.peek(record)
         if entry is None:
             return {}
+        kept: dict[str, Value] = {
+            "until": None if made is None else made.kept.wall_end,
+            "expires": None if made is None or made.end is None else made.end.wall_end,
+        }
+        if is_adopted(record):
+            return kept if record.expires is None else {"until": kept["until"]}
         text = shlex.join((os.path.basename(entry.recipe.command[0]), *entry.recipe.command[1:]))
         return {
             "command": text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…",
             "attended": entry.recipe.attended,
-            "until": None if made is None else made.kept.wall_end,
-            "expires": None if made is None or made.end is None else made.end.wall_end,
+            **kept,
         }
 
     def details(self, record: Record) -> dict[str, Value]:

@@ -273,7 +273,9 @@ def _store(
             " keyrings."
         )
     if end is not None:
-        session.terminal.say(f"It will be deleted {ahead_text(end, time() - 1)}.")
+        its_own = adoption is not None and arguments.lifetime is None
+        what = "The token that its keyring has now ends" if its_own else "It will be deleted"
+        session.terminal.say(f"{what} {ahead_text(end, time() - 1)}.")
     session.write_json(
         {
             "service": stored[0]["service"],
