@@ -17,6 +17,7 @@ the programs for prompts and keys, how runs reach their indexes (relay_settings.
 services (recipe_settings.py), and when the agent locks by itself; the last four are the defaults:
 
     pinentry = "/usr/bin/pinentry-qt"
+    unlock = "prompt"               # ask for the passphrase of a vault that a tool finds closed
     keyring-program = "/usr/bin/keyring"
     lock-on-sleep = true            # before the machine sleeps
     lock-on-screen-lock = false     # when the screen is locked
@@ -118,7 +119,10 @@ def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
         )
         for number, (entry, start) in enumerate(zip(entries, starts, strict=True), 1)
     )
-    return Policy(tuple(rules), pinentry, read_lock_settings(table), program, relay, recipes)
+    if table.get("unlock", "prompt") != "prompt":
+        raise PolicyError('has an `unlock` that is not "prompt"')
+    locks, prompts = read_lock_settings(table), "unlock" in table
+    return Policy(tuple(rules), pinentry, locks, program, relay, recipes, prompts)
 
 
 def read_lock_settings(table: Mapping[str, Any]) -> LockSettings:

@@ -5,6 +5,7 @@
     keyring-exclusive = true            # tools' keyring asks no other backend (keyring_backend.py)
     leave = ["*.pkg.dev"]               # hosts for which it asks the other backends alone; `*` is one label
     pinentry = "/usr/bin/pinentry-qt"   # the program by which the agent prompts the user
+    unlock = "prompt"                   # the agent asks for the passphrase of a closed vault
     keyring-program = "/opt/bin/keyring"  # the provider subprocess runs this one
     ca = "/etc/ssl/company.pem"         # and proxy: how a run's relay reaches indexes (docs/RELAY.md)
     exec = "relay"                      # how `auth exec` works without an option; or "env"
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 _FIXED = {env_form(name) for name in FIXED}
 _LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-idle")
-_OF_THE_AGENT = ("pinentry", "keyring-program", "policy", "ca", "proxy", *_LOCKS)
+_OF_THE_AGENT = ("pinentry", "unlock", "keyring-program", "policy", "ca", "proxy", *_LOCKS)
 OF_A_RECIPE = ("command", "as", "lifetime", "timeout", "attended")
 _OF_A_SERVICE = ("url", "publish-url", "username", "kind", "also-read", "pass", *OF_A_RECIPE)
 _OF_COMMANDS = (
