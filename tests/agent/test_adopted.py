@@ -13,6 +13,7 @@ import pytest
 from support.agents.in_process import Engine, on_disk
 from support.waiting import until_in_loop
 from tokenward_agent.failure import KeyDestroyed
+from tokenward_protocol.keyring_marks import BEFORE
 from tokenward_protocol.recipes import USUAL_KEPT
 
 if TYPE_CHECKING:
@@ -541,5 +542,21 @@ def test_a_reader_is_known_and_a_login_has_no_secret_beside_it(
             header, _ = await engine.ask("login", body, provider="keyring", **ask, **more)
             assert header["code"] == "bad-request"
         assert not engine.vaults.all_records()
+
+    asyncio.run(main())
+
+
+def test_a_backend_that_was_configured_before_setup_is_still_read(
+    tmp_path: Path, backend: Backend
+) -> None:
+    config = tmp_path / "backend" / "config" / "python_keyring" / "keyringrc.cfg"
+    before = [f"{BEFORE}{line}" for line in config.read_text().splitlines()[1:]]
+    ours = ["default-keyring = tokenward_keyring.Keyring", "keyring-path = /nonexistent"]
+    config.write_text("\n".join(["[backend]", *before, *ours, ""]))
+
+    async def main() -> None:
+        engine = await adopting(tmp_path, backend)
+        backend.holds({f"{URL} ana": "first"})
+        assert (await get(engine))[1] == b"first"
 
     asyncio.run(main())

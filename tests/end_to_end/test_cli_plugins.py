@@ -127,3 +127,17 @@ def test_the_end_that_a_token_shows_is_said_and_listed(home: Home, plugin: Path)
     assert "The token that its keyring has now ends in" in told
     entry = next(each for each in home.answer("list")["credentials"] if each["adopted"])
     assert entry["expires"] == datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_share_is_answered_from_what_is_kept_and_hears_nothing_of_a_plugin(
+    home: Home, plugin: Path
+) -> None:
+    home.done("login", URL, "-u", "cloud", "--adopt", AWS_PROFILE="work")
+    path = home.answer("share", "--service", URL, "--whole")["socket"]
+    assert home.done("token", URL, TOKENWARD_SOCK=path) == "of-work\n"
+    assert home.run(KEYRING, "del", URL, "cloud", **OURS).returncode == 0
+    (plugin / "needs-the-user").touch()
+    told = home.refused("token", URL, TOKENWARD_SOCK=path)
+    assert "The keyring of the shared credential failed." in told
+    assert "ABCD" not in told
+    assert "No command" not in home.refused("refresh", URL, TOKENWARD_SOCK=path)

@@ -220,3 +220,21 @@ def test_a_plugin_answers_by_our_program_while_locked_and_where_its_host_is_left
         assert "leaves this index to other keyrings" in at.said(
             "login", GOOGLE, "-u", user, "--password", "-", stdin="typed again\n"
         )
+
+
+def test_after_setup_a_plugin_is_adopted_by_either_reader(at: Home) -> None:
+    links = at.path / "tools"
+    links.mkdir()
+    (at.path / ".local" / "bin" / "keyring").rename(links / "keyring")
+    at.environment["PATH"] += f":{links}"
+    use_library(at, "keyrings.gauth.GooglePythonAuth")
+    at.done("setup", "keyring", "--yes")
+    with Loopback(GoogleOAuth()) as google:
+        account = at.path / "account.json"
+        write_service_account(account, google.url)
+        at.environment["GOOGLE_APPLICATION_CREDENTIALS"] = str(account)
+        for number, reader in enumerate(((), PROGRAM), 1):
+            at.done("login", GOOGLE, *TOKEN, *reader)
+            keyring = at.path / ".local" / "bin" / "keyring"
+            got = at.run(keyring, "get", "--mode=creds", GOOGLE)
+            assert got.stdout == f"oauth2accesstoken\ngoogle-{number}\n"

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import sys
+from configparser import RawConfigParser
 from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ import keyring.backend
 import keyring.core
 import keyring.errors
 from keyring.compat.py312 import metadata
+from keyring.util.platform_ import config_root
 
 from tokenward_agent.worker.job import (
     UNATTENDED,
@@ -34,6 +36,7 @@ from tokenward_agent.worker.job import (
     variables_of,
 )
 from tokenward_agent.worker.said import TAIL, Reading, last_line
+from tokenward_protocol.keyring_marks import BEFORE
 from tokenward_protocol.secret_marks import may_show
 
 if TYPE_CHECKING:
@@ -259,11 +262,26 @@ def _readable_keyrings() -> Iterator[KeyringBackend]:
 
 
 def _configured_keyring() -> KeyringBackend | None:
-    """Return the backend of the user's environment or keyringrc.cfg, if it loads."""
-    try:
-        return keyring.core.load_env() or keyring.core.load_config()
-    except Exception:  # noqa: BLE001 - a broken foreign backend counts as none
-        return None
+    """Return the backend of the user's environment or keyringrc.cfg, also from before `auth setup`."""
+    for load in (keyring.core.load_env, keyring.core.load_config, _load_before_setup):
+        try:
+            chosen: KeyringBackend | None = load()
+        except Exception:  # noqa: BLE001, S112 - a broken foreign backend counts as none
+            continue
+        if chosen is not None and not _is_of(type(chosen), _OURS):
+            return chosen
+    return None
+
+
+def _load_before_setup() -> KeyringBackend:
+    """Load the backend that keyringrc.cfg named before `auth setup` made that line a comment."""
+    with open(os.path.join(config_root(), "keyringrc.cfg"), encoding="utf-8") as file:
+        lines = [line.partition(BEFORE)[2] for line in file]
+    said = RawConfigParser()
+    said.read_string("".join(["[backend]\n", *lines]))
+    if path := os.path.expanduser(said.get("backend", "keyring-path", fallback="")):
+        sys.path.append(path)
+    return keyring.core.load_keyring(said.get("backend", "default-keyring"))
 
 
 def _load_backends() -> None:
