@@ -93,13 +93,14 @@ class Assembly:
         self.creation = Creation(self.vaults, self.changes, self.keys, arena)
         self.choice = ProviderChoice(self.vaults, state, arena, program)
         memory = ProcessKey(arena)
-        self.adopted = AdoptedSecrets(arena, clock, memory, program)
+        self.adopted = AdoptedSecrets(arena, self.vaults.each, program)
         self.derived_tokens = DerivedTokens(arena, memory, IndexClocks(clock))
         self.vaults.read_limits = self.derived_tokens.read_limits
         self.made = MadeSecrets(
             arena,
-            ProcessKey(arena),
+            memory,
             self.vaults.recipes,
+            self.adopted,
             self.vaults.now,
             self.vaults.each,
             self.derived_tokens.admit,
@@ -124,7 +125,6 @@ class Assembly:
         fetch = Fetch(
             self.vaults,
             self.opening,
-            self.adopted,
             self.made,
             self.derived_tokens,
             detector,
@@ -148,7 +148,6 @@ class Assembly:
             return Fetch(
                 vaults,
                 NoOpening(self.opening.other_agents),
-                self.adopted,
                 self.made,
                 self.derived_tokens,
                 NoDetection(),
@@ -217,7 +216,6 @@ class Assembly:
             self.creation,
             self.choice,
             program,
-            self.adopted,
             self.made,
             Restoring(self.vaults, self.opening),
         )
@@ -293,7 +291,6 @@ class Assembly:
 
     def _destroy_keys(self) -> None:
         """Destroy all keys and secrets, as a lock does."""
-        self.adopted.forget()
         self.made.forget()
         self.locking.close()
         self.run_requests.forget()
@@ -321,7 +318,6 @@ class Assembly:
         return Fetch(
             self.vaults,
             NoOpening(self.opening.other_agents),
-            self.adopted,
             SharedMade(self.made),
             self.derived_tokens,
             NoDetection(),
