@@ -179,7 +179,8 @@ def to_json(share: dict[str, Any]) -> dict[str, Any]:
     """Return an agent's description of a share, with its end as JSON has it."""
     keys = ("socket", "service", "username", "projects", "whole", "uids")
     found = {key: share[key] for key in keys} | {"ends": timestamp(share["ends"])}
-    return found | {"relay": share.get("relay") is True, "tunnels": share.get("tunnels") or []}
+    found |= {"relay": share.get("relay") is True, "tunnels": share.get("tunnels") or []}
+    return found | {"declared": share.get("declared") is True, "problem": share.get("problem")}
 
 
 def _stop(at: str | None, arguments: Namespace, session: Session) -> None:

@@ -21,6 +21,10 @@
     [[policy]]                          # rules of what is handed out, for the agent
     decide = "ask"
 
+    [[share]]                           # a socket for others, for the agent (docs/SHARING.md)
+    at = "/home/alice/job/tokenward.sock"
+    services = ["internal"]
+
 An unknown key is an error, because a setting that has silently no effect is worse than none. Paths
 that are not absolute are relative to the file; `~` is the home directory.
 """
@@ -38,9 +42,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from tokenward_protocol.shares import DeclaredShare
+
 _FIXED = {env_form(name) for name in FIXED}
 _LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-idle")
-_OF_THE_AGENT = ("pinentry", "keyring-program", "policy", "ca", "proxy", *_LOCKS)
+_OF_THE_AGENT = ("pinentry", "keyring-program", "policy", "share", "ca", "proxy", *_LOCKS)
 OF_A_RECIPE = ("command", "as", "lifetime", "timeout", "attended")
 _OF_A_SERVICE = ("url", "publish-url", "username", "kind", "also-read", "pass", *OF_A_RECIPE)
 _OF_COMMANDS = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", "exec")
@@ -63,6 +69,7 @@ class Config(Record):
     exec_way: str | None = None
     ca: str | None = None
     proxy: str | None = None
+    shares: tuple[DeclaredShare, ...] = ()
 
 
 def load_config(path: str) -> Config:
@@ -98,7 +105,18 @@ def parse_config(table: dict[str, Any], path: str) -> Config:
         exec_way,
         _text(table, "ca", "", path),
         _text(table, "proxy", "", path),
+        _shares(table, path) if "share" in table else (),
     )
+
+
+def _shares(table: dict[str, Any], path: str) -> tuple[DeclaredShare, ...]:
+    """Judge the shares, which the agent opens. Raises CommandError."""
+    from tokenward_protocol.shares import read_shares
+
+    try:
+        return read_shares(table)
+    except ValueError as wrong:
+        raise CommandError(f"{path} {wrong}.") from None
 
 
 def _definition(name: str, table: Any, path: str) -> Definition:
