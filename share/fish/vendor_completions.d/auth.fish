@@ -13,7 +13,7 @@ function __auth_line
             switch $words[1]
                 case --
                     set ended yes
-                case --as --at --color --format --from --host --index --keyring-provider --lifetime --pass-env --passphrase-file --password --project --protocol --service --since --token --ttl --tunnel --uid --username -t -u
+                case --as --at --color --for --format --from --host --index --keyring-provider --lifetime --pass-env --passphrase-file --password --project --protocol --service --since --token --ttl --tunnel --uid --username -t -u
                     set -q words[2]; or break # its value is what is typed
                     set -a flags $words[1]
                     set -e words[1]
@@ -185,7 +185,9 @@ complete -c auth -n '__auth_is "share"; and __auth_lacks --relay' -l relay -d 'h
 complete -c auth -n '__auth_is "share"; and __auth_lacks --read-only' -l read-only -d 'with --relay: nothing may be published'
 complete -c auth -n '__auth_is "share"' -l tunnel -x -d 'with --relay: also lend a way to this public HOST or HOST:PORT; may be repeated'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --near-end' -l near-end -d 'print the other side of `--relay` as one file, for Python 3.9 or later'
+complete -c auth -n '__auth_is "share"; and __auth_lacks --for' -l for -x -a 'docker devcontainer compose kubernetes ssh' -d 'print what to paste for docker, devcontainer, compose, kubernetes or ssh HOST: for the shares of config.toml, or for the `--service`s named'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --stop' -l stop -d 'end the share at the PATH of `--at`, or all shares'
+complete -c auth -n '__auth_is "share"; and __auth_lacks argument' 
 complete -c auth -n '__auth_is "helper"; and __auth_lacks --protocol' -l protocol -x -a 'bazel' -d 'the protocol of the tool'
 complete -c auth -n '__auth_is "helper"; and __auth_lacks argument' -a 'get'
 complete -c auth -n '__auth_is "unlock"; and __auth_lacks --keyring-provider' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'open only that provider\'s vault'
