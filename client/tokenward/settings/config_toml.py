@@ -17,6 +17,7 @@
     also-read = ["/files/"]             # more paths that a run may read
     pass = ["/api/search/"]             # paths that a run may use without the credential
     command = ["/usr/bin/pass", "show", "index"]  # makes the credential; as, lifetime, timeout, attended
+    oidc = { kind = "warehouse", audience = "index.example" }  # mints one for CI jobs (oidc.py)
 
     [[policy]]                          # rules of what is handed out, for the agent
     decide = "ask"
@@ -48,7 +49,9 @@ _FIXED = {env_form(name) for name in FIXED}
 _LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-idle")
 _OF_THE_AGENT = ("pinentry", "keyring-program", "policy", "share", "ca", "proxy", *_LOCKS)
 OF_A_RECIPE = ("command", "as", "lifetime", "timeout", "attended")
-_OF_A_SERVICE = ("url", "publish-url", "username", "kind", "also-read", "pass", *OF_A_RECIPE)
+_OF_A_SERVICE = (
+    *("url", "publish-url", "username", "kind", "also-read", "pass", "oidc", *OF_A_RECIPE),
+)
 _OF_COMMANDS = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", "exec")
 _KNOWN = (*_OF_COMMANDS, *_OF_THE_AGENT)
 
@@ -141,7 +144,12 @@ def _definition(name: str, table: Any, path: str) -> Definition:
         )
     username = _text(table, "username", where, path)
     _judge_recipe(table, where, path)
-    return Definition(name, url or publish_url or "", path, publish_url, username, kind)
+    oidc = None
+    if "oidc" in table:
+        from tokenward.settings.oidc import read_oidc
+
+        oidc = read_oidc(table["oidc"], where, path, username)
+    return Definition(name, url or publish_url or "", path, publish_url, username, kind, oidc)
 
 
 def _judge_recipe(table: dict[str, Any], where: str, path: str) -> None:

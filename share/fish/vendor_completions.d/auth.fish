@@ -128,7 +128,7 @@ complete -c auth -n '__auth_is "login"; and __auth_lacks --keyring-provider' -l 
 complete -c auth -n '__auth_is "login"; and __auth_lacks --lifetime' -l lifetime -x -d 'delete it after 90m, 8h, 7d ...'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --adopt' -l adopt -d 'leave it in its keyring, and read it there'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --sealed' -l sealed -d 'never show it again: attenuated tokens of it are handed out, or a relay alone uses it'
-complete -c auth -n '__auth_is "login"; and __auth_lacks --trusted-publishing' -l trusted-publishing -d 'in CI: have pypi or testpypi mint a token, and keep it in memory only'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --trusted-publishing' -l trusted-publishing -d 'in CI: have pypi, testpypi or an index with `oidc` mint a token, kept in memory only'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --check' -l check -d 'ask the index first; if it refuses, store nothing'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --no-check' -l no-check -d 'do not ask the index afterwards, as is done on a terminal'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --web' -l web -d 'open the page on which tokens are made in the browser'
