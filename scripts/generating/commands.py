@@ -26,7 +26,7 @@ _OFFERED = {
     "DIR": DIRECTORIES,
     "FILE": FILES,
     "HOST": ANYTHING,
-    "MAKER": "gcloud aws az pass: op: bw: vault:",
+    "MAKER": "gcloud aws az pass: op: bw: vault: bao:",
     "N": ANYTHING,
     "NAME": ANYTHING,
     "PATH": FILES,

@@ -133,7 +133,7 @@ complete -c auth -n '__auth_is "login"; and __auth_lacks --check' -l check -d 'a
 complete -c auth -n '__auth_is "login"; and __auth_lacks --no-check' -l no-check -d 'do not ask the index afterwards, as is done on a terminal'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --web' -l web -d 'open the page on which tokens are made in the browser'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --command' -l command -d 'store no secret, but the command that makes it: PROGRAM ARG...'
-complete -c auth -n '__auth_is "login"; and __auth_lacks --from' -l from -x -a 'gcloud aws az pass: op: bw: vault:' -d 'such a command by name: gcloud, aws, az, pass:PATH ...'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --from' -l from -x -a 'gcloud aws az pass: op: bw: vault: bao:' -d 'such a command by name: gcloud, aws, az, pass:PATH ...'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --as' -l as -x -a 'auto text json git' -d 'how PROGRAM prints it (default: auto)'
 complete -c auth -n '__auth_is "login"' -l pass-env -x -d 'PROGRAM gets it as it is now, sealed in a vault; may be repeated'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --attended' -l attended -d 'PROGRAM needs you: only `auth refresh` runs it'
