@@ -342,6 +342,16 @@ def test_a_name_is_that_of_the_same_file_for_installing_and_for_uploads(tmp_path
     run(tmp_path, work)
 
 
+def test_an_agent_that_has_declared_shares_alone_may_be_replaced(tmp_path: Path) -> None:
+    async def work(engine: Engine) -> None:
+        declare(engine, tmp_path)
+        assert (await engine.ask("hello"))[0]["replaceable"] is True
+        assert (await engine.ask("share", service=PYPI))[0]["ok"]
+        assert (await engine.ask("hello"))[0]["replaceable"] is False
+
+    run(tmp_path, work)
+
+
 def test_opening_and_ending_is_in_the_log(tmp_path: Path) -> None:
     async def work(engine: Engine) -> None:
         path = declare(engine, tmp_path)

@@ -210,6 +210,7 @@ def test_each_declared_share_is_printed_and_one_can_be_chosen(home: Home) -> Non
     rules(home, "".join(tables))
     found = home.answer("share", "--for", "docker")["recipes"]
     assert [each["socket"] for each in found] == ["/srv/a/tw.sock", "/srv/b/tw.sock"]
+    assert "# /srv/b/tw.sock\n" in home.done("share", "--for", "compose")
     assert "/srv/b:" in text(home, "docker", "--at", "/srv/b/tw.sock")
     assert "declares no share at /srv/c" in home.refused(
         "share", "--for", "docker", "--at", "/srv/c"

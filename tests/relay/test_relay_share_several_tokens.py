@@ -78,6 +78,16 @@ def test_it_ends_with_any_of_its_tokens_and_is_refused_where_one_covers_nothing(
     assert corp.home.answer("status")["shares"] == []
 
 
+def test_status_has_an_object_for_each_service_of_a_socket(corp: SharedIndex) -> None:
+    other = f"{corp.index.url}other/simple/"
+    path = corp.share("--service", other, "--project", "one")
+    found = corp.home.answer("status")["shares"]
+    assert [(each["socket"], each["service"], each["projects"]) for each in found] == [
+        (path, f"{corp.index.url}legacy/", ["one"]),
+        (path, other, None),
+    ]
+
+
 def test_the_policy_judges_each_of_them(corp: SharedIndex) -> None:
     log_in(corp, ONE, TWO)
     path = corp.share("--project", "one", "--project", "two")

@@ -222,7 +222,9 @@ def share_findings(shares: list[dict[str, Any]]) -> Iterator[Finding]:
     why = {str(each["socket"]): each["problem"] for each in shares if each.get("problem")}
     for path, text in why.items():
         yield warning(
-            "share", f"The share at {path} is not open: {text}", "correct `at` in config.toml"
+            "share",
+            f"The share at {path} is not open: {text}",
+            "`at` in config.toml has to name a free place in a folder that is there",
         )
 
 

@@ -9,6 +9,7 @@ and opens nothing. `--stop` ends one share, or all.
 from __future__ import annotations
 
 import os
+import sys
 
 from tokenward.credentials import unlocking
 from tokenward.credentials.lookup import TOOL
@@ -121,7 +122,7 @@ def run(arguments: Namespace, session: Session) -> None:
         named = join_words([display(each.publish_key) for each in (service, *others)])
         raise CommandError(
             f"A shared socket hands out one credential, but several are named: {named}.",
-            "run one `auth share` for each of them, or one with `--relay`",
+            "one `auth share` for each, or one with `--relay`; `[[share]]` in config.toml takes several",
         )
     session.agree_to(service, "Share its credential?", "Nothing is shared.")
     asked = read_restriction(arguments.project, None, otherwise=TOOL)
@@ -227,6 +228,8 @@ def _print_recipes(at: str | None, arguments: Namespace, session: Session) -> No
         session.write_json({"for": arguments.place, "recipes": recipes})
         return
     for place, text in zip(found, texts, strict=True):
+        if len(found) > 1 and arguments.place != elsewhere.DEVCONTAINER:  # JSON has no comments
+            session.terminal.data(f"# {place.folder}/{place.name}")
         session.terminal.data(text)
         if place.relay:
             session.terminal.say(
@@ -265,17 +268,18 @@ def _places(at: str | None, arguments: Namespace, session: Session) -> list[Plac
 
 def _private_folders(session: Session) -> dict[str, str]:
     """Return the folders that nothing elsewhere may see, with what they hold."""
-    from tokenward.transport.unix import runtime_directory
-
     places = session.settings.directories
     found = {
         places.credentials: "the credentials directory",
         places.state: "the state directory",
         session.environ.get("HOME", ""): "your home directory",
     }
-    runtime = runtime_directory(session.environ, places.state)
-    if runtime is not None:
-        found[runtime] = "the agent's own socket"
+    if sys.platform != "win32":
+        from tokenward.transport.unix import runtime_directory
+
+        runtime = runtime_directory(session.environ, places.state)
+        if runtime is not None:
+            found[runtime] = "the agent's own socket"
     if sock := session.environ.get("TOKENWARD_SOCK"):
         found[os.path.dirname(sock)] = "the agent's own socket"
     return {os.path.realpath(path): what for path, what in found.items() if path}
