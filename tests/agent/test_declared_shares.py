@@ -192,7 +192,15 @@ def test_a_login_does_not_end_it_and_its_new_credential_answers(tmp_path: Path) 
         header, secret = await fetched(path, service=GAR)
         assert (header["code"], secret) == ("refused", b"")
         assert "bob" not in str(header)  # what else is stored stays here
-        assert (await fetched(path, service=GAR, username="bob"))[1] == b"new"
+        for name in ("bob", "eve"):  # nobody there chooses an account
+            assert not (await fetched(path, service=GAR, username=name))[1]
+        named = GAR.replace("://", "://bob@")
+        declare(engine, tmp_path, f'services = ["{named}"]\nwhole = ["{named}"]\n')
+        assert (await fetched(path, service=GAR))[1] == b"new"
+        assert not (await fetched(path, service=GAR, username="eve"))[1]
+        both = f'["{named}", "{named.replace("bob", "eve")}"]'
+        declare(engine, tmp_path, f"services = {both}\nwhole = {both}\n")
+        assert (await fetched(path, service=GAR, username="eve"))[1] == b"another"
 
     run(tmp_path, work)
 

@@ -178,11 +178,11 @@ class DeclaredShares:
     def fetch_for(self, share: ConfiguredShare, request: Request) -> FetchHandler:
         """Return what answers a fetch at a declared share. Raise Failure."""
         self._require_declared(share)
-        username = request.text("username")
+        username = request.text("username")  # of two named accounts it tells which is meant
         for place in candidate_services(request):
             for service in share.services:
                 if place in service.scopes and username in {None, service.username or username}:
-                    part = self._part(share, service, place, username, read_projects(request))
+                    part = self._part(share, service, place, read_projects(request))
                     return ShareFetch(
                         part,
                         self._make_fetch(part),
@@ -197,13 +197,12 @@ class DeclaredShares:
         share: ConfiguredShare,
         service: SharedService,
         scope: str,
-        username: str | None,
         projects: tuple[str, ...],
     ) -> Share:
-        """Return the share of the entry that answers now. Raise Failure."""
+        """Return the share of the entry that answers now, whatever user is asked for. Raise Failure."""
         declared = share.declared
         ours = () if service.whole else declared.projects
-        found = self._require(service, scope, username, projects or ours).found
+        found = self._require(service, scope, projects or ours).found
         login = found.record.login
         form = WHOLE if service.whole else CHILD
         seconds = None if service.whole else declared.ttl
@@ -229,23 +228,25 @@ class DeclaredShares:
         return Share(share.declared.at, grant, scope, projects, holder, None, judged, None, share)
 
     def _find(
-        self, service: SharedService, scope: str, username: str | None, projects: tuple[str, ...]
+        self, service: SharedService, scope: str, projects: tuple[str, ...]
     ) -> _Answering | None:
         """Return the entry that answers for projects, None if none does. Raise Failure."""
         try:
-            account = self._vaults.account(candidates(scope), username or service.username, None)
+            account = self._vaults.account(candidates(scope), service.username, None)
             found = choose_stored(account, self._vaults.entry, projects)
         except Ambiguous as error:  # what else is stored is not for the other side
-            hint = "name the project with `--project`" if error.limits else "on its host, name one"
+            hint = (
+                "name the project with `--project`"
+                if error.limits
+                else "on its host, `https://NAME@…` names one"
+            )
             what = "tokens" if error.limits else "accounts"
             why = f"Several {what} for {service.name} could be meant here."
             raise Failure("refused", why, hint) from None
         return None if found is None else _Answering(found, len(account))
 
-    def _require(
-        self, service: SharedService, scope: str, username: str | None, projects: tuple[str, ...]
-    ) -> _Answering:
-        found = self._find(service, scope, username, projects)
+    def _require(self, service: SharedService, scope: str, projects: tuple[str, ...]) -> _Answering:
+        found = self._find(service, scope, projects)
         if found is None:
             raise self._missing_error(service, scope)
         return found
@@ -288,7 +289,7 @@ class DeclaredShares:
         """Return the index for uploads: each project by the narrowest token that covers it."""
         groups: dict[StoredRecord, tuple[str, ...]] = {}
         for project in projects:
-            found = self._require(service, service.publish_key, None, (project,)).found
+            found = self._require(service, service.publish_key, (project,)).found
             groups[found] = (*groups.get(found, ()), project)
         parts = tuple(
             self._relay_part(share, service.publish_key, found, names, "publish")
@@ -306,7 +307,7 @@ class DeclaredShares:
         """Return the index for downloads, if it needs a credential and one is stored."""
         if service.key in FIXED.values():
             return []  # everyone may read there
-        answering = self._find(service, service.key, None, projects[:1])
+        answering = self._find(service, service.key, projects[:1])
         if answering is None:
             return []
         found = answering.found
