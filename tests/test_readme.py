@@ -8,16 +8,27 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support.waiting import PATIENCE
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).resolve().parent.parent
 HIDDEN = {".venv", ".git", ".pytest_cache", "build", "node_modules"}
-PAGES = sorted(
-    path for path in ROOT.rglob("*.md") if not HIDDEN & set(path.relative_to(ROOT).parts)
-)
+
+
+def pages() -> Iterator[Path]:
+    """Yield the documents; what is hidden is not even looked through, since it may be a whole system."""
+    for place, folders, files in os.walk(ROOT):
+        folders[:] = sorted({*folders} - HIDDEN)
+        yield from (Path(place, name) for name in files if name.endswith(".md"))
+
+
+PAGES = sorted(pages())
 FENCE = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 AUTH = Path(sys.executable).parent / "auth"

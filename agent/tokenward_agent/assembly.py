@@ -34,6 +34,7 @@ from tokenward_agent.requests.share_answers import (
     other_handlers,
 )
 from tokenward_agent.requests.sharing import ShareRequests
+from tokenward_agent.requests.unlock_prompt import UnlockingFetch
 from tokenward_agent.requests.vaults import VaultRequests
 from tokenward_agent.session.auto_lock import AutoLock
 from tokenward_agent.store.adopted import AdoptedSecrets
@@ -119,7 +120,8 @@ class Assembly:
             close=self._destroy_keys,
         )
         self.opening.other_agents.when_locked = self._lock_as_elsewhere
-        self.authorizer = Authorizer(self.policy, Prompter(arena), self.vaults, settings.pinentry)
+        prompter = Prompter(arena)
+        self.authorizer = Authorizer(self.policy, prompter, self.vaults, settings.pinentry)
         fetch = Fetch(
             self.vaults,
             self.opening,
@@ -229,11 +231,22 @@ class Assembly:
             self.made,
             Restoring(self.vaults, self.opening),
         )
+        unlocking_fetch = UnlockingFetch(
+            fetch,
+            self.vaults,
+            self.opening,
+            self.locking,
+            self.policy,
+            prompter,
+            settings.pinentry,
+            arena,
+            lambda: self.recorder.record_event("unlock", decision="done", why="at a prompt"),
+        )
         self.dispatch = Dispatch(
             settings.directory,
             arena,
             self.opening.other_agents,
-            self.run_requests.without_runs(fetch),
+            self.run_requests.without_runs(unlocking_fetch),
             self.recorder,
             self.auto_lock.before_request,
             quick={

@@ -25,8 +25,9 @@ class Failure(Exception):  # noqa: N818 - the protocol's own word would be "not 
 
 
 class SecretSource(Protocol):
-    """A secret that is sealed while in memory, of `size` bytes when open."""
+    """A secret that is sealed while in memory, as `sealed`, and of `size` bytes when open."""
 
+    sealed: bytes
     size: int
 
     def open_into(self, view: memoryview) -> None:

@@ -161,7 +161,7 @@ def _unknown_error(before: list[str], words: list[str]) -> CommandError | HelpSh
         return HelpShown(overview(group))
     if inside and len(words) == 1:
         return CommandError(f"`auth {group}` needs a command.", f"`auth {group} --help` lists them")
-    from tokenward.suggestions import closest, command_for
+    from tokenward.ui.suggestions import closest, command_for
 
     if inside:
         name = f"{group} {words[1]}"

@@ -13,6 +13,7 @@ from tokenward_agent.failure import Failure, KeyDestroyed
 from tokenward_agent.peer.evidence import Evidence
 from tokenward_agent.requests.fetch import Fetch
 from tokenward_agent.requests.project_detection import ProjectDetector, ProjectFolders
+from tokenward_agent.store.lookup import RecordSecret
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request
 from tokenward_protocol.index_tokens import MOST_SEALED_TTL, MOST_TTL
@@ -128,6 +129,26 @@ def test_what_cannot_be_narrowed_is_handed_out_as_it_is(holder: Asked, secret: s
         assert refused["code"] == "refused"
         assert "cannot be attenuated" in refused["message"]
         assert found == ""
+
+
+def test_a_password_is_opened_once_to_see_that_it_cannot_be_attenuated(
+    holder: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    whole = RecordSecret.open_into
+
+    def open_into(secret: RecordSecret, view: memoryview) -> None:
+        opened.append(secret)
+        whole(secret, view)
+
+    monkeypatch.setattr(RecordSecret, "open_into", open_into)
+    holder.login(OTHER, "a password")
+    opened.clear()
+    for opens in (2, 1, 1):
+        assert holder.fetch(OTHER)[1] == "a password"
+        assert len(opened) == opens
+        opened.clear()
+    assert holder.fetch()[0]["narrowed"] is True
 
 
 def test_a_token_that_an_index_would_refuse_is_not_sent_to_fail_there(holder: Asked) -> None:

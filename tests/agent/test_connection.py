@@ -34,7 +34,7 @@ class Secret:
     """A secret that is there as long as `gone` is not set."""
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
+        self.data = self.sealed = data
         self.size = len(data)
         self.gone = False
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.agents.in_process import Engine
+from support.agents.in_process import Engine, OfNoVault
 from tokenward_agent.requests.naming import lookup_target
 from tokenward_agent.store.lookup import Ambiguous, RecordIndex, find_account
 from tokenward_agent.vault.record import Record
@@ -49,7 +49,9 @@ def record(service: str, username: str) -> Record:
 
 def answer(indexes: list[RecordIndex], spelling: str, username: str | None) -> Record | None:
     asked = lookup_target(Request("fetch", 1, "", {"spelling": spelling}))
-    return next(iter(find_account(indexes, asked.places, username, asked.beside)), None)
+    holders = [(OfNoVault(), index) for index in indexes]
+    found = find_account(holders, asked.places, username, asked.beside)
+    return found[0].record if found else None
 
 
 @given(STORED, STORED, st.sampled_from(KEYS + OPAQUE), st.sampled_from([None, *USERS]))

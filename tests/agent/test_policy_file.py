@@ -199,6 +199,32 @@ def test_a_file_without_the_word_is_not_parsed(file: PolicyFile) -> None:
     assert file.problem == ""
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'pinentry = "pinentry-qt"',
+        'unlock = "prompt"',
+        'keyring-program = "/usr/bin/keyring"',
+        "lock-on-sleep = false",
+        'ca = "/etc/ca.pem"',
+        'proxy = "http://proxy.example:3128"',
+        '[services.a]\nurl = "https://a.example/"\nkind = "devpi"',
+        '[services.a]\nurl = "https://a.example/"\nalso-read = ["/files/"]',
+        '[services.a]\nurl = "https://a.example/"\npass = ["/files/"]',
+        '[services.a]\nurl = "https://a.example/"\nusername = "ana"\ncommand = ["/usr/bin/pass"]',
+        '[[policy]]\ndecide = "ask"',
+    ],
+    ids=lambda text: text.partition("\n")[0].split()[0] + text[-8:],
+)
+def test_each_setting_of_the_agent_is_seen_where_it_stands_alone(
+    file: PolicyFile, text: str
+) -> None:
+    Path(file.path).write_text(text)
+    file.reload(NOW)
+    assert (file.policy, file.problem) == (read_policy(text.encode()), "")
+    assert file.policy != Policy()
+
+
 def test_the_word_is_found_however_it_is_spelled(file: PolicyFile) -> None:
     write(file, '[["polic\\u0079"]]\ndecide = "deny"\n')
     file.reload(NOW)

@@ -8,7 +8,7 @@ from tokenward import cli
 from tokenward.errors import CommandError, HelpShown
 from tokenward.settings.service_names import Definition, Names
 from tokenward.setup import parts
-from tokenward.suggestions import COMMAND_WORDS, OPTION_WORDS
+from tokenward.ui.suggestions import COMMAND_WORDS, OPTION_WORDS
 
 
 def hint_for(*argv: str) -> str:

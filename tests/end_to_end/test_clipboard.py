@@ -13,7 +13,7 @@ import pytest
 from support.inspection.process_memory import copies
 from support.systems.x_display import MISSING, display
 from support.waiting import until
-from tokenward import clipboard
+from tokenward.ui import clipboard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def clearing_processes() -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if b"tokenward.clipboard" in (process / "cmdline").read_bytes():
+            if b"tokenward.ui.clipboard" in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
         except OSError:
             continue

@@ -481,7 +481,7 @@ def behind_a_relay(index: RawIndex, script: str) -> tuple[str, ...]:
 
 
 def relays(user: UserManager) -> list[str]:
-    """Return the units of workers that run."""
+    """Return the units of workers that run: of a run's relay, then of the spare one if there is one."""
     units = user.systemctl("list-units", "--plain", "--quiet", "tokenward-worker@*").splitlines()
     return [line.split()[0] for line in units if " running " in line]
 
@@ -498,7 +498,7 @@ def test_a_run_has_its_relay_in_a_unit_of_its_own_with_the_network(
     assert "tokenward: this run may not read /other/ of corp" in said
     basic = b"Basic " + base64.b64encode(b"alice:a-secret-of-the-index")
     assert [each.authorization for each in index.requests] == [basic]
-    user.until(lambda: relays(user) == [])
+    user.until(lambda: len(relays(user)) < 2)  # a spare one may wait for the next run
 
 
 @contextmanager
@@ -506,7 +506,7 @@ def long_run(user: UserManager, index: RawIndex) -> Iterator[None]:
     """Have a run go on until the end of the block."""
     words = behind_a_relay(index, f"echo $$ >{user.path}/pid; exec sleep 600")
     with subprocess.Popen([*user.inside, str(PROGRAMS / "auth"), *words], env=user.environment):
-        user.until(lambda: len(relays(user)) == 1 and (user.path / "pid").exists())
+        user.until(lambda: bool(relays(user)) and (user.path / "pid").exists())
         try:
             yield
         finally:
@@ -519,7 +519,7 @@ def test_a_relays_unit_has_no_limit_of_time_and_is_closed_to_its_user(
 ) -> None:
     """Nothing of the unit or its socket ends a relay that lives for hours."""
     with long_run(user, index):
-        (unit,) = relays(user)
+        unit = relays(user)[0]
         for name in ("RuntimeMaxUSec", "MemoryMax", "CPUQuotaPerSecUSec"):
             assert user.shows(unit, name) == "infinity"
         assert user.shows(unit, "WatchdogUSec") in {"0", "infinity"}
@@ -531,7 +531,7 @@ def test_a_relays_unit_has_no_limit_of_time_and_is_closed_to_its_user(
         assert status["NoNewPrivs"] == "1"
         assert user.run("cat", "/proc/self/environ").returncode == 0
         assert user.run("cat", f"/proc/{pid}/environ").returncode != 0
-    user.until(lambda: relays(user) == [])
+    user.until(lambda: unit not in relays(user))
 
 
 @pytest.mark.parametrize("end", ["kill", "reload", "stop"])

@@ -23,7 +23,7 @@ _SETTLED: Final = 2
 
 _TELLING: Final = (
     *(b"policy", b"lock-", b"keyring-program", b"ca", b"proxy", b"kind", b"also-read", b"pass"),
-    *(b"command", b"share", b"\\u", b"\\U", b"\\x"),
+    *(b"command", b"share", b"unlock", b"pinentry", b"\\u", b"\\U", b"\\x"),
 )
 """A file without any of these has no settings for the agent; a backslash could escape one."""
 

@@ -18,6 +18,7 @@ services (recipe_settings.py), shares (share_settings.py), and when the agent lo
 last four are the defaults:
 
     pinentry = "/usr/bin/pinentry-qt"
+    unlock = "prompt"               # ask for the passphrase of a vault that a tool finds closed
     keyring-program = "/usr/bin/keyring"
     lock-on-sleep = true            # before the machine sleeps
     lock-on-screen-lock = false     # when the screen is locked
@@ -121,8 +122,10 @@ def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
         )
         for number, (entry, start) in enumerate(zip(entries, starts, strict=True), 1)
     )
-    locks = read_lock_settings(table)
-    return Policy(tuple(rules), pinentry, locks, program, relay, recipes, shares)
+    if table.get("unlock", "prompt") != "prompt":
+        raise PolicyError('has an `unlock` that is not "prompt"')
+    locks, prompts = read_lock_settings(table), "unlock" in table
+    return Policy(tuple(rules), pinentry, locks, program, relay, recipes, prompts, shares)
 
 
 def read_lock_settings(table: Mapping[str, Any]) -> LockSettings:

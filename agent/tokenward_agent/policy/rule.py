@@ -71,7 +71,10 @@ class Rule(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """The rules in their order, the programs for prompts and keys ("" for any), and the other settings."""
+    """The rules in their order, the programs for prompts and keys ("" for any), and the other settings.
+
+    `prompts_to_unlock`: the agent asks for the passphrase of a vault that a tool finds closed.
+    """
 
     rules: tuple[Rule, ...] = ()
     pinentry: str = ""
@@ -79,4 +82,5 @@ class Policy(NamedTuple):
     keyring_program: str = ""
     relay: RelaySettings = RelaySettings()
     recipes: tuple[ConfiguredRecipe, ...] = ()
+    prompts_to_unlock: bool = False
     shares: tuple[ConfiguredShare, ...] = ()

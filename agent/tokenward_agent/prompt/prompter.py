@@ -1,4 +1,4 @@
-"""The user's approval: one prompt at a time, each with a deadline.
+"""The prompts to the user, for an approval or a passphrase: one at a time, each with a deadline.
 
 A program in a worker process of its own shows the prompt; a program that hangs delays no other
 request and is killed at its deadline. A request that waits for another prompt waits within its own
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.worker.runner import WorkerError, run_job
@@ -124,11 +124,49 @@ class Prompter:
         end: float,
         connection: int | None,
     ) -> str:
-        """Show a prompt and return `yes`, `no`, `late` or `gone`.
+        """Ask for an approval and return `yes`, `no`, `late` or `gone`.
 
         `program` is the configured program, "" for any; `connection` the requester's socket, None if it
         cannot hang up. Raises Failure if no prompt can be shown.
         """
+        left = int(end - asyncio.get_running_loop().time())
+        lines = [*lines, f"No answer within {left - _EARLIER} seconds is a no."]
+        found = await self._show(
+            "consent-ask", lines, prompt_context, program, left, connection, None
+        )
+        answer: str = found["answer"]
+        return answer
+
+    async def ask_passphrase(
+        self,
+        lines: Sequence[str],
+        prompt_context: PromptContext,
+        program: str,
+        end: float,
+        connection: int | None,
+        into: memoryview,
+    ) -> int:
+        """Ask for a passphrase, write it to the start of *into* and return its size in bytes.
+
+        0 if the user gives none. The rest is as in `ask`.
+        """
+        left = int(end - asyncio.get_running_loop().time())
+        found = await self._show(
+            "consent-passphrase", lines, prompt_context, program, left, connection, into
+        )
+        return int(found["size"]) if found["answer"] == "yes" else 0
+
+    async def _show(
+        self,
+        job: str,
+        lines: Sequence[str],
+        prompt_context: PromptContext,
+        program: str,
+        seconds: int,
+        connection: int | None,
+        into: memoryview | None,
+    ) -> dict[str, Any]:
+        """Do a job of prompt_jobs.py. Raises Failure if no prompt can be shown."""
         chosen = find_program(
             program, display=prompt_context.has_display, tty=bool(prompt_context.tty)
         )
@@ -139,9 +177,8 @@ class Prompter:
                 "install a pinentry, or set `pinentry` in config.toml",
                 why=NOT_ASKED,
             )
-        left = int(end - asyncio.get_running_loop().time())
         header = {
-            "lines": [*lines, f"No answer within {left - _EARLIER} seconds is a no."],
+            "lines": [*lines],
             "program": chosen,
             "screen": dict(prompt_context.variables),
             "tty": prompt_context.tty,
@@ -150,12 +187,8 @@ class Prompter:
             "shared": prompt_context.is_shared,
         }
         try:
-            found = await run_job(
-                self._arena, "consent-ask", header, None, None, left, {}, connection
-            )
+            return await run_job(self._arena, job, header, None, into, seconds, {}, connection)
         except WorkerError as error:
             if error.code == "timeout":
-                return "late"
+                return {"answer": "late"}
             raise Failure("refused", str(error), error.hint, why=NOT_ASKED) from None
-        answer: str = found["answer"]
-        return answer

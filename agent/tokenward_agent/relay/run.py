@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import select
-import shutil
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,6 +95,8 @@ class OpenRun:
         if self.timer is not None:
             self.timer.cancel()
         await end_relay(self.relay, self.answers)
+        import shutil
+
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 from typing import NamedTuple
 
-from tokenward_agent.vault.sealing import context
+from tokenward_agent.arena import wipe
+from tokenward_agent.vault.sealing import context, fill_random
+from tokenward_protocol.base64url import encode_into, encoded_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 CAPABILITY: Final = b"tokenward-run-"
 """How a capability begins, so that people and secret scanners know it; 32 random bytes follow."""
 
-_SIZE: Final = len(CAPABILITY) + 43
+_RANDOM: Final = 32
+_SIZE: Final = len(CAPABILITY) + encoded_size(_RANDOM)
 
 SPARE_DELAY: Final = 0.2
 """Seconds after the start of a run until a relay is started for the next one: its command is first."""
@@ -104,7 +106,7 @@ class RelayStarter:
         block = self._arena.allocate(_SIZE + len(proxies))
         try:
             capability = block[:_SIZE]
-            capability[:] = CAPABILITY + secrets.token_urlsafe(32).encode()
+            _make_capability(capability)
             block[_SIZE:] = proxies
             port = await relay.start(header, block, stderr, self._take_spare())
             sealed = self._key.seal(capability, context(b"tokenward capability"))
@@ -148,3 +150,11 @@ class RelayStarter:
 def digest_of(capability: memoryview) -> bytes:
     """Return the digest by which the agent knows a capability."""
     return hashlib.sha256(capability).digest()
+
+
+def _make_capability(out: memoryview) -> None:
+    chance = memoryview(bytearray(_RANDOM))
+    fill_random(chance)
+    out[: len(CAPABILITY)] = CAPABILITY
+    encode_into(chance, out[len(CAPABILITY) :])
+    wipe(chance)

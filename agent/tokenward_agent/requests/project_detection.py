@@ -14,7 +14,6 @@ import contextlib
 import os
 import stat
 import threading
-import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenward_agent.peer.evidence import NOTHING, find_upload, needs_disk, projects_of
@@ -58,6 +57,8 @@ class ProjectFolders:
 
     def project(self, folder: str) -> str | None:
         """Return the name in a folder's pyproject.toml, or None."""
+        import tomllib
+
         try:
             values = tomllib.loads(_text(os.path.join(folder, "pyproject.toml")))
             poetry = _table(_table(values.get("tool")).get("poetry"))

@@ -20,7 +20,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import secrets
 import socket
 from typing import NamedTuple
 
@@ -373,7 +372,7 @@ class _RelayShare:
             raise Failure(
                 "busy", f"This share has {MOST_RUNS} runs already.", "wait until one of them ends"
             )
-        name = secrets.token_hex(8)
+        name = os.urandom(8).hex()
         self._starting.add(peer)
         try:
             run, answer = await self._shares.start(self, request, name, lambda: self._end(name))

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import shutil
 import sys
 import weakref
 from typing import NamedTuple
@@ -132,6 +130,8 @@ class RunRequests:
 
     def remove_leftovers(self) -> None:
         """Remove the folders of runs whose agent was killed; to be called before any run begins."""
+        import shutil  # costs an agent without runs five milliseconds at its start
+
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def settle(self, log: AuditLog) -> None:
@@ -284,7 +284,7 @@ class RunRequests:
         if not command.requester.chain:  # else a later process with its number could be watched
             raise _process_ended()
         now, ends = self._vaults.clock.wall(), self._ends
-        name = secrets.token_hex(8)
+        name = os.urandom(8).hex()
         grants = tuple(each.grant for each in drafts)
         answers = RunAnswers(
             self._run_fetch,

@@ -17,7 +17,7 @@ socket has opened the vault again.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokenward_agent.failure import Failure
@@ -110,7 +110,7 @@ class ShareRequests:
 
     def place(self, share_request: ShareRequest) -> str:
         """Return the path of a socket: the one that is wanted, else a new one of ours."""
-        return share_request.at or f"{self._folder}/share-{secrets.token_hex(8)}.sock"
+        return share_request.at or f"{self._folder}/share-{os.urandom(8).hex()}.sock"
 
     async def share(self, request: Request, _body: memoryview) -> Answer:
         """Open a socket that hands out one credential. Raise Failure."""

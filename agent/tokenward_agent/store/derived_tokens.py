@@ -50,6 +50,7 @@ FARTHEST: Final = 86400
 """Most seconds by which two clocks may differ: any mix-up of time zones, but not more."""
 
 MOST: Final = 64  # indexes whose clocks are known at a time
+_MOST_SEEN: Final = 1024  # secrets of which it is known that they cannot be attenuated
 _UNSET: Final = 1  # seconds by which two clocks of whole seconds may seem to drift apart
 
 
@@ -112,6 +113,7 @@ class DerivedTokens:
         self._key = key
         self.clocks = clocks
         self._text, self._raw, self._out = (arena.allocate(MAX_TOKEN + SPARE) for _ in range(3))
+        self._not_attenuable: set[bytes] = set()  # sealed; a password is opened once to see it
 
     def derive(
         self,
@@ -128,8 +130,13 @@ class DerivedTokens:
         the local clock, and the index's clock is so many seconds *ahead* of it. Raise
         NotAttenuable, and KeyDestroyed if the secret's key was wiped.
         """
+        if secret.sealed in self._not_attenuable:
+            return None
         with self._open(secret) as token:
             if token is None or not token.is_attenuable:
+                if len(self._not_attenuable) == _MOST_SEEN:
+                    self._not_attenuable.clear()
+                self._not_attenuable.add(secret.sealed)
                 return None
             derivation = plan_derivation(token, now + ahead, end + ahead, projects, likely)
             size = derived_size(token, derivation)

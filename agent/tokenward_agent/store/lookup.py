@@ -140,33 +140,33 @@ def candidates(service: str) -> Iterable[str]:
 
 
 def find_account(
-    indexes: list[RecordIndex],
+    holders: Sequence[tuple[Holder, RecordIndex]],
     places: Iterable[str],
     username: str | None,
     beside: Iterable[str] = (),
-) -> tuple[Record, ...]:
-    """Return the records of the account that answers, from the first of `places` that has one.
+) -> list[StoredRecord]:
+    """Return the entries of the account that answers, from the first of `places` that has one.
 
     If no place answers, the only entry of the named user at the origins `beside` does. Raise
     Ambiguous.
     """
     for place in places:
-        here = [record for index in indexes for record in index.at(place)]
+        here = [StoredRecord(each, holder) for holder, index in holders for each in index.at(place)]
         if here:
-            if username is None:
-                return _of_user(here, choose(place, here))
-            if found := _of_user(here, username):
-                return found
+            name = username
+            if name is None:
+                name = choose(place, [found.record for found in here])
+            if of_name := [found for found in here if found.record.username == name]:
+                return of_name
     if username is None:
-        return ()
-    of_user = [record for index in indexes for at in beside for record in index.of(at, username)]
-    if len({record.service for record in of_user}) != 1:
-        return ()
-    return _of_user(of_user, username)
-
-
-def _of_user(here: list[Record], username: str) -> tuple[Record, ...]:
-    return tuple(record for record in here if record.username == username)
+        return []
+    of_user = [
+        StoredRecord(each, holder)
+        for holder, index in holders
+        for at in beside
+        for each in index.of(at, username)
+    ]
+    return of_user if len({found.record.service for found in of_user}) == 1 else []
 
 
 def choose(service: str, here: Iterable[Record]) -> str:
@@ -256,12 +256,13 @@ class Entry(NamedTuple):
 class RecordSecret:
     """A stored secret to be sent; it stays sealed until the socket has room."""
 
-    __slots__ = ("_record", "_vault", "size")
+    __slots__ = ("_record", "_vault", "sealed", "size")
 
     def __init__(self, record: Record, vault: Holder) -> None:
         self._record = record
         self._vault = vault
-        self.size = len(record.secret or b"") - OVERHEAD
+        self.sealed = record.secret or b""
+        self.size = len(self.sealed) - OVERHEAD
 
     def open_into(self, view: memoryview) -> None:
         """Open it. Raise KeyDestroyed if the vault was closed or has another key by now."""

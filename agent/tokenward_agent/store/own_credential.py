@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.lookup import Entry, RecordIndex, StoredRecord, find_account
+from tokenward_agent.store.lookup import Entry, RecordIndex, find_account
 from tokenward_agent.vault.record import Record, check, secret_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenward_agent.clock import Clock
+    from tokenward_agent.store.lookup import StoredRecord
     from tokenward_agent.store.memory_records import ProcessKey
 
 
@@ -41,7 +42,7 @@ class OwnCredential:
         _beside: Iterable[str] = (),
     ) -> list[StoredRecord]:
         """Return the record if it answers for one of `places`."""
-        return [StoredRecord(each, self) for each in find_account([self._index], places, user)]
+        return find_account([(self, self._index)], places, user)
 
     def entry(self, found: StoredRecord) -> Entry:
         """Return the record as the only one of its account."""

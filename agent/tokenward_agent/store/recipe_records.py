@@ -16,7 +16,6 @@ import base64
 import hashlib
 import json
 import os
-import secrets
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tokenward_agent.failure import Failure, KeyDestroyed
@@ -131,7 +130,7 @@ class RecipeRecords:
         variables: SealedVariables | None,
     ) -> RecipeEntry:
         """Store a recipe, replacing the former one of the account. Raise Failure."""
-        record = _record(service, username, created, secrets.token_hex(8))
+        record = _record(service, username, created, os.urandom(8).hex())
         entry = RecipeEntry(record, recipe, pin, variables)
         if record.key not in self._stored and len(self._stored) >= MOST:
             raise Failure(

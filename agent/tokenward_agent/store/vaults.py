@@ -118,14 +118,8 @@ class Vaults:
         origins `beside` answers. Raise Ambiguous.
         """
         self.drop_expired()
-        holders = self._holders(provider)
-        records = find_account([self._indexes[e.provider] for e in holders], places, user, beside)
-        found = [
-            StoredRecord(record, each)
-            for each in holders
-            for record in records
-            if record in self._indexes[each.provider].at(record.service)
-        ]
+        holders = [(each, self._indexes[each.provider]) for each in self._holders(provider)]
+        found = find_account(holders, places, user, beside)
         for first in (self.memory, self.recipes):
             if alone := [each for each in found if each.vault is first]:
                 return alone

@@ -2,7 +2,7 @@
 
 Source: "Developing with Assuan" (the manual of libassuan, 2.3) and "Protocol" in pinentry's own. A
 line has at most 1000 bytes with its end; `%`, carriage return and line feed travel as `%25`, `%0D`
-and `%0A`, so that no text can become a command. Replies are bounded, too.
+and `%0A`, in both directions, so that no text can become a command. Replies are bounded, too.
 
 The worker waits for the program until a deadline, or until the requester hangs up. If the program had
 to be killed, its terminal is restored.
@@ -16,9 +16,11 @@ assert sys.platform != "win32"
 
 import contextlib
 import os
+import re
 import select
 import termios
 import time
+from binascii import unhexlify
 from typing import TYPE_CHECKING, Final
 
 from tokenward_agent.worker.job import JobError
@@ -32,6 +34,7 @@ _RESET: Final = b"\x1b[?1049l\x1b[?25h\x1b[0m\r\n"
 _HUNG_UP: Final = getattr(select, "POLLRDHUP", 0)
 """Reports that the other end sends no more (Linux); POLLHUP is always reported."""
 
+_ESCAPED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _GLANCE: Final = 0.05  # seconds between two looks at the settings of a program's terminal
 
 
@@ -217,7 +220,7 @@ class Pinentry:
             if word == b"INQUIRE":
                 raise Stopped("ended")  # no command here lets it ask for more
             if word == b"D":
-                data += rest
+                data += _ESCAPED.sub(lambda found: unhexlify(found[1]), rest)
             if len(data) > _MAX_REPLY:
                 raise Stopped("ended")
 

@@ -1,4 +1,4 @@
-"""The job that shows a prompt to the user and returns the answer.
+"""The jobs that show a prompt to the user: for an approval, or for a vault's passphrase.
 
 It runs a pinentry, or a program like ssh-askpass, which is recognised by its name. An approval
 always takes more than pressing Enter without reading: Enter denies. Pinentries differ in which
@@ -10,9 +10,10 @@ button has the focus, so they are told apart by the *flavor* that they report:
 | `curses`, `tty` | the buttons in reverse, since Enter is the first of them | "not confirmed" |
 | any other, and ssh-askpass | a field | `yes`, typed |
 
-Every other answer, no answer in time, and every failure is a denial. The program runs in the
-requester's session, with that display, terminal and bus, not the agent's. Text from other processes
-is escaped before it is shown.
+Every other answer, no answer in time, and every failure is a denial. A passphrase is always typed
+into a field, which hides it; an empty one is a denial. The program runs in the requester's session,
+with that display, terminal and bus, not the agent's. Text from other processes is escaped before it
+is shown.
 """
 
 from __future__ import annotations
@@ -56,19 +57,21 @@ _BLANKS: Final = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs that are invisible (Unicode: fillers, and Braille without a dot)."""
 _KEYS: Final = "Tab, then Enter, allows it; Enter alone denies it."
 """For a terminal where a tool's progress bar may hide the buttons: both are where the cursor is."""
-_TYPED: Final = "Type yes to allow:"
-_MOST_TYPED: Final = 1024
+_LABELS: Final = {"consent-ask": "Type yes to allow:", "consent-passphrase": "Passphrase:"}
+"""What the field of each job's prompt is for."""
+_MOST_TYPED: Final = 64 * 1024  # bytes: of the longest passphrase
 _BUTTONS: Final = {"gtk2", "qt", "qt4", "qt5", "qt6"}
 _SWAPPED: Final = {"curses", "tty"}
 _HINT: Final = "set TOKENWARD_PINENTRY or `pinentry` in config.toml to another program"
 
 
-def work(_job: str, header: Header, _secret: bytes) -> tuple[Header, bytes]:
+def work(job: str, header: Header, _secret: bytes) -> tuple[Header, bytes]:
     """Show the prompt `lines` with `program`, on `screen` (variables) or `tty` (of type `term`).
 
     With `watched` it ends if the requester hangs up; `shared` says that others write to the terminal.
 
-    Returns `answer`: `yes`, `no`, `late` or `gone`. Raises JobError if nothing could be shown.
+    Returns `answer`: `yes`, `no`, `late` or `gone`, and the passphrase that was typed. Raises JobError
+    if nothing could be shown.
     """
     text = fit_lines([escape_controls(line) for line in header["lines"]], MAX_TEXT)
     by_field = "askpass" in os.path.basename(header["program"])
@@ -76,19 +79,23 @@ def work(_job: str, header: Header, _secret: bytes) -> tuple[Header, bytes]:
     watched = WATCHED if header["watched"] else None
     try:
         with closing(TerminalState(header["tty"])) as console:
-            process = _start(header, [f"{text}\n\n{_TYPED}"] if by_field else [])
+            process = _start(header, [f"{text}\n\n{_LABELS[job]}"] if by_field else [])
             deadline = Deadline(end, watched, console)
             try:
-                ask = _ask_by_field if by_field else _ask_by_pinentry
-                answer = ask(process, text, header, deadline)
+                if by_field:
+                    typed = _ask_by_field(process, deadline)
+                else:
+                    typed = _ask_by_pinentry(process, text, header, deadline)
             except Stopped:
                 process.kill()
                 process.wait()
                 console.restore()
                 raise
     except Stopped as stopped:
-        answer = "no" if stopped.why == "ended" else stopped.why
-    return {"answer": answer}, b""
+        return {"answer": "no" if stopped.why == "ended" else stopped.why}, b""
+    if job == "consent-passphrase":
+        return {"answer": "yes" if typed else "no"}, typed
+    return {"answer": "yes" if typed.strip().lower() == b"yes" else "no"}, b""
 
 
 def escape_controls(text: str) -> str:
@@ -123,7 +130,8 @@ def _start(header: Header, arguments: list[str]) -> subprocess.Popen[bytes]:
 
 def _ask_by_pinentry(
     process: subprocess.Popen[bytes], text: str, header: Header, deadline: Deadline
-) -> str:
+) -> bytes:
+    """Return what was typed, `yes` for the button that allows, b"" for a denial."""
     assert process.stdin is not None
     assert process.stdout is not None
     code = 0
@@ -140,28 +148,28 @@ def _ask_by_pinentry(
         pinentry.command("SETTITLE", "tokenward")
         pinentry.command("SETDESC", text)
         pinentry.command("SETTIMEOUT", str(deadline.seconds_left))
-        return _answer(pinentry, flavor)
+        return _answer(pinentry, flavor, header["job"])
     except PinentryError as refused:
         code = refused.code
     if code == TIMED_OUT:
-        return "late"
+        raise Stopped("late")
     if code in {CANCELLED, NOT_CONFIRMED, FULLY_CANCELLED}:
-        return "no"
+        return b""
     raise JobError(
         "program-failed", f"The program {header['program']} showed no prompt (error {code}).", _HINT
     )
 
 
-def _answer(pinentry: Pinentry, flavor: str) -> str:
+def _answer(pinentry: Pinentry, flavor: str, job: str) -> bytes:
     """Show the prompt. Raises PinentryError for most denials."""
+    if job == "consent-passphrase" or flavor not in _BUTTONS | _SWAPPED:
+        pinentry.command("SETPROMPT", _LABELS[job])
+        return pinentry.command("GETPIN")
     if flavor in _BUTTONS:
         pinentry.command("SETOK", "_Allow")
         pinentry.command("SETCANCEL", "_Deny")
         pinentry.command("CONFIRM")
-        return "yes"
-    if flavor not in _SWAPPED:
-        pinentry.command("SETPROMPT", _TYPED)
-        return _read_typed(pinentry.command("GETPIN"))
+        return b"yes"
     pinentry.command("SETOK", "_Deny")
     pinentry.command("SETNOTOK", "_Allow")
     try:
@@ -169,8 +177,8 @@ def _answer(pinentry: Pinentry, flavor: str) -> str:
     except PinentryError as refused:
         if refused.code != NOT_CONFIRMED:
             raise
-        return "yes"
-    return "no"
+        return b"yes"
+    return b""
 
 
 def _read_flavor(pinentry: Pinentry) -> str:
@@ -181,9 +189,8 @@ def _read_flavor(pinentry: Pinentry) -> str:
         return ""  # an old one
 
 
-def _ask_by_field(
-    process: subprocess.Popen[bytes], _text: str, _header: Header, deadline: Deadline
-) -> str:
+def _ask_by_field(process: subprocess.Popen[bytes], deadline: Deadline) -> bytes:
+    """Return the line that was typed, b"" for a denial."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.close()
@@ -192,8 +199,4 @@ def _ask_by_field(
         typed += more
         if len(typed) > _MOST_TYPED:
             raise Stopped("ended")
-    return _read_typed(typed) if process.wait() == 0 else "no"
-
-
-def _read_typed(text: bytes) -> str:
-    return "yes" if text.strip().lower() == b"yes" else "no"
+    return typed.removesuffix(b"\n") if process.wait() == 0 else b""

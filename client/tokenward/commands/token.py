@@ -60,7 +60,7 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.copy:
         beside = {"--describe": arguments.describe, "--check": arguments.check}
         exclude("--copy", beside, "`--copy` prints nothing")
-        from tokenward import clipboard
+        from tokenward.ui import clipboard
 
         board = clipboard.find(session.environ)  # before a secret is fetched
     asked = read_restriction(
@@ -89,7 +89,7 @@ def run(arguments: Namespace, session: Session) -> None:
         _check(session, found, again)
         return
     if board is not None:
-        from tokenward import clipboard
+        from tokenward.ui import clipboard
 
         clipboard.copy(board, session.environ, found.secret)
         session.terminal.say(

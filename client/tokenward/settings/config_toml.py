@@ -4,6 +4,7 @@
     keyring-provider = "disabled"       # keyring, subprocess or disabled
     keyring-exclusive = true            # tools' keyring asks no other backend (keyring_backend.py)
     pinentry = "/usr/bin/pinentry-qt"   # the program by which the agent prompts the user
+    unlock = "prompt"                   # the agent asks for the passphrase of a closed vault
     keyring-program = "/opt/bin/keyring"  # the provider subprocess runs this one
     ca = "/etc/ssl/company.pem"         # and proxy: how a run's relay reaches indexes (docs/RELAY.md)
     exec = "relay"                      # how `auth exec` works without an option; or "env"
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
 
 _FIXED = {env_form(name) for name in FIXED}
 _LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-idle")
-_OF_THE_AGENT = ("pinentry", "keyring-program", "policy", "share", "ca", "proxy", *_LOCKS)
+_OF_THE_AGENT = (
+    *("pinentry", "unlock", "keyring-program", "policy", "share", "ca", "proxy", *_LOCKS),
+)
 OF_A_RECIPE = ("command", "as", "lifetime", "timeout", "attended")
 _OF_A_SERVICE = (
     *("url", "publish-url", "username", "kind", "also-read", "pass", "oidc", *OF_A_RECIPE),

@@ -160,7 +160,7 @@ class Names:
             theirs = None
         if found := mine or theirs:
             return _service(found, from_project=theirs is not None)
-        from tokenward.suggestions import closest
+        from tokenward.ui.suggestions import closest
 
         known = self.known_names()
         near = closest(name, known)

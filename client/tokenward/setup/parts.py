@@ -14,7 +14,7 @@ import sys
 from tokenward.errors import CommandError
 from tokenward.settings import directories
 from tokenward.setup import keyring_part, settings_parts, shell_part
-from tokenward.suggestions import closest
+from tokenward.ui.suggestions import closest
 from tokenward_protocol import places
 
 TYPE_CHECKING = False

@@ -176,7 +176,7 @@ class Parser(argparse.ArgumentParser):
 
     def _unknown_option_error(self, word: str) -> CommandError:
         """Return the error for an option that this command does not have."""
-        from tokenward.suggestions import SERVICE_OPTIONS, option_for
+        from tokenward.ui.suggestions import SERVICE_OPTIONS, option_for
 
         option = word.partition("=")[0] if word.startswith("--") else word[:2]
         quoted = f"option `{option}`" if sayable(option) else "such option"

@@ -22,6 +22,7 @@ from tokenward_protocol.packing import unpack
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tokenward_agent.vault.record import Record
     from tokenward_agent.vault.vault import Vault
     from tokenward_protocol.packing import Value
 
@@ -163,3 +164,15 @@ class Engine:
 def on_disk(directory: Path) -> bytes:
     """Return every byte of every file there."""
     return b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
+
+
+class OfNoVault:
+    """What holds records here: a lookup opens no secret and notes no use."""
+
+    provider = "none"
+
+    def open_secret(self, record: Record, out: memoryview, /) -> int:
+        raise AssertionError
+
+    def use(self, record: Record, wall: int, /) -> None:
+        raise AssertionError

@@ -89,7 +89,7 @@ def copy(found: Clipboard, environ: Mapping[str, str], secret: bytes) -> None:
     try:
         os.write(writing, key + _hash(secret, key))  # a pipe holds far more
         subprocess.Popen(
-            [sys.executable, "-I", "-m", "tokenward.clipboard", str(SECONDS)],
+            [sys.executable, "-I", "-m", "tokenward.ui.clipboard", str(SECONDS)],
             stdin=reading,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
