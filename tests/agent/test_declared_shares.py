@@ -1,4 +1,4 @@
-"""Shares that config.toml declares: when they are open, what they hand out, and who cannot widen them."""
+"""Shares that config.toml declares: when they are open, what they hand out, and that no request widens them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def mode(path: str) -> int:
 
 
 def taken_away(path: str) -> None:
-    """Remove a socket, as whoever has its folder may."""
+    """Remove a socket, as the owner of its folder may."""
     Path(path).unlink()
 
 
@@ -192,7 +192,7 @@ def test_a_login_does_not_end_it_and_its_new_credential_answers(tmp_path: Path) 
         header, secret = await fetched(path, service=GAR)
         assert (header["code"], secret) == ("refused", b"")
         assert "bob" not in str(header)  # what else is stored stays here
-        for name in ("bob", "eve"):  # nobody there chooses an account
+        for name in ("bob", "eve"):  # the other side chooses no account
             assert not (await fetched(path, service=GAR, username=name))[1]
         named = GAR.replace("://", "://bob@")
         declare(engine, tmp_path, f'services = ["{named}"]\nwhole = ["{named}"]\n')
@@ -205,7 +205,7 @@ def test_a_login_does_not_end_it_and_its_new_credential_answers(tmp_path: Path) 
     run(tmp_path, work)
 
 
-def test_a_change_of_the_file_counts_at_once_for_whoever_is_connected(tmp_path: Path) -> None:
+def test_a_change_of_the_file_counts_at_once_also_for_connected_peers(tmp_path: Path) -> None:
     async def work(engine: Engine) -> None:
         path = declare(engine, tmp_path)
         text = engine.config.read_text()
