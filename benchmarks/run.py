@@ -22,6 +22,7 @@ import lookups  # noqa: E402
 import machine  # noqa: E402
 import made  # noqa: E402
 import many  # noqa: E402
+import plugins  # noqa: E402
 import relays  # noqa: E402
 import report  # noqa: E402
 import starts  # noqa: E402
@@ -40,6 +41,7 @@ GROUPS = {
     "made": made.rows,
     "many": many.rows,
     "memory": many.memory_rows,
+    "plugins": plugins.rows,
     "relays": relays.rows,
 }
 

@@ -94,13 +94,14 @@ class Assembly:
         self.creation = Creation(self.vaults, self.changes, self.keys, arena)
         self.choice = ProviderChoice(self.vaults, state, arena, program)
         memory = ProcessKey(arena)
-        self.adopted = AdoptedSecrets(arena, clock, memory, program)
+        self.adopted = AdoptedSecrets(arena, self.vaults.each, program)
         self.derived_tokens = DerivedTokens(arena, memory, IndexClocks(clock))
         self.vaults.read_limits = self.derived_tokens.read_limits
         self.made = MadeSecrets(
             arena,
-            ProcessKey(arena),
+            memory,
             self.vaults.recipes,
+            self.adopted,
             self.vaults.now,
             self.vaults.each,
             self.derived_tokens.admit,
@@ -125,7 +126,6 @@ class Assembly:
         fetch = Fetch(
             self.vaults,
             self.opening,
-            self.adopted,
             self.made,
             self.derived_tokens,
             detector,
@@ -149,7 +149,6 @@ class Assembly:
             return Fetch(
                 vaults,
                 NoOpening(self.opening.other_agents),
-                self.adopted,
                 self.made,
                 self.derived_tokens,
                 NoDetection(),
@@ -227,7 +226,6 @@ class Assembly:
             self.creation,
             self.choice,
             program,
-            self.adopted,
             self.made,
             Restoring(self.vaults, self.opening),
         )
@@ -312,7 +310,6 @@ class Assembly:
 
     def _destroy_keys(self) -> None:
         """Destroy all keys and secrets, as a lock does."""
-        self.adopted.forget()
         self.made.forget()
         self.locking.close()
         self.run_requests.forget()
@@ -340,7 +337,6 @@ class Assembly:
         return Fetch(
             self.vaults,
             NoOpening(self.opening.other_agents),
-            self.adopted,
             SharedMade(self.made),
             self.derived_tokens,
             NoDetection(),

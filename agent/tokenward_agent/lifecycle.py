@@ -116,7 +116,6 @@ async def _serve(
     assembly.recorder.record_event("end")
     await assembly.audit_anchoring.anchor_now()
     assembly.locking.close()
-    assembly.adopted.forget()
     assembly.made.forget()
 
 

@@ -1,7 +1,7 @@
 """tokenward as a backend of the `keyring` library, which twine, pip, poetry and others ask.
 
-Reads never fail. A miss, an entry that is not for an index, and an index for which nothing was ever
-stored here go to the backend that keyring would have chosen without this one. While a vault is
+Reads never fail. A miss, an entry that is not for an index, an index for which nothing was ever
+stored here, and one that `leave` in config.toml names go to the backend that keyring would have chosen without this one. While a vault is
 locked, no other backend answers for its credentials. A change of an index's entry, or of one that
 is stored here already, is a login or a logout.
 
@@ -18,7 +18,7 @@ from contextlib import suppress
 from keyring import backend
 from keyring.backend import KeyringBackend
 
-from tokenward.keyring_program.agent_client import config_file, read_start
+from tokenward.keyring_program.agent_client import config_file, is_left, read_start
 from tokenward.keyring_program.client import (
     RelayError,
     Unavailable,
@@ -115,7 +115,7 @@ class Keyring(KeyringBackend):
 
     def _is_here(self, service: str, username: str) -> bool:
         """Return whether tokenward makes changes of this service."""
-        if self.aside or is_in_run():
+        if self.aside or is_in_run() or is_left(service):
             return False
         with suppress(Unavailable):
             return is_index(service) or ask(service, username) is not None

@@ -18,6 +18,7 @@ import os
 import sys
 
 from tokenward.ending import leave
+from tokenward.keyring_program.agent_client import is_left
 from tokenward.keyring_program.client import (
     RelayError,
     Unavailable,
@@ -143,6 +144,8 @@ def _del(service: str, username: str) -> int:
 
 
 def _is_here(service: str, username: str) -> bool:
+    if is_left(service):
+        return False
     try:
         return is_index(service) or ask(service, username) is not None
     except Unavailable:

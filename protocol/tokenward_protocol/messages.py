@@ -77,6 +77,9 @@ OPS = {
             "provider": TEXT,
             "lifetime": COUNT,
             "adopt": TEXT,
+            "reader": TEXT,
+            "program": TEXT,
+            "unread": FLAG,
             "sealed": FLAG,
             "memory": FLAG,
             "recipe": FLAG,
@@ -200,8 +203,10 @@ CODES = {
     "vault": "a vault cannot be read or written; the message says why",
     "read-only": "the credentials directory cannot be written",
     "consent": "the user has to approve first; ask again with `attended`",
-    "making": "a command is making the credential; ask again with `attended`, and wait",
-    "command": "the command that makes the credential failed; the message says why",
+    "making": "a command is making the credential, or a keyring is asked for it; ask again with"
+    " `attended`, and wait",
+    "command": "the command that makes the credential, or the plug-in that has it, failed; the message"
+    " says why",
     "refused": "the agent does not do this for this peer or in this state",
     "busy": "the agent cannot do this now; try again",
     "internal": "an internal error of the agent; its log has the place",

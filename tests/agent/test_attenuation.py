@@ -236,7 +236,6 @@ def fetch_with(engine: Engine, known: Known) -> Fetch:
     return Fetch(
         engine.vaults,
         engine.opening,
-        engine.adopted,
         engine.made,
         engine.derived_tokens,
         known,

@@ -15,6 +15,7 @@ from support.agents.served import served, there
 from support.macaroons import caveats_of, token_of
 from support.waiting import until_in_loop
 from tokenward_agent.peer.peer import Peer
+from tokenward_agent.vault.record import AdoptedSource
 from tokenward_agent.wire.answer import Answer
 from tokenward_agent.wire.request import Request
 from tokenward_protocol.index_tokens import MOST_TTL
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from tokenward_agent.store.memory_records import KeptSecret
     from tokenward_agent.vault.record import Record
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a peer is read in /proc")
@@ -361,12 +361,16 @@ def test_a_yes_to_a_token_in_a_keyring_is_none_to_what_the_keyring_has_later(
     async def work(asked: Asked) -> None:
         engine, holds = asked.engine, [kept]
         await engine.make("keyring")
-        await engine.changes.login(URL, "ana", memoryview(b""), "keyring", adopt=URL)
+        await engine.changes.login(
+            URL, "ana", memoryview(b""), "keyring", adopt=AdoptedSource("keyring", URL)
+        )
 
-        async def secret(_record: Record) -> KeptSecret:
-            return engine.adopted._key.seal(memoryview(holds[0].encode()), b"")
+        async def read(_record: Record, _variables: None, into: memoryview) -> dict[str, Any]:
+            size = len(holds[0])
+            into[:size] = holds[0].encode()
+            return {"size": size, "end": None}
 
-        monkeypatch.setattr(engine.adopted, "read_secret", secret)
+        monkeypatch.setattr(engine.adopted, "read", read)
         asked.rules(REMEMBERS)
         asked.answers("yes")
         assert (await asked.fetch())["narrowed"]
@@ -374,6 +378,7 @@ def test_a_yes_to_a_token_in_a_keyring_is_none_to_what_the_keyring_has_later(
         assert (await asked.fetch())["consent"] == "remembered"
         asked.answers("no")
         for holds[0] in wider:
+            engine.made.forget()
             assert (await asked.fetch())["code"] == "refused"
 
     with_asked(tmp_path, work)
@@ -384,12 +389,14 @@ def test_nobody_who_is_denied_has_a_keyring_read(
 ) -> None:
     async def work(asked: Asked) -> None:
         await asked.engine.make("keyring")
-        await asked.engine.changes.login(URL, "ana", memoryview(b""), "keyring", adopt=URL)
+        await asked.engine.changes.login(
+            URL, "ana", memoryview(b""), "keyring", adopt=AdoptedSource("keyring", URL)
+        )
 
-        async def never(_record: Record) -> KeptSecret:
+        async def never(*_arguments: object) -> dict[str, Any]:
             raise AssertionError
 
-        monkeypatch.setattr(asked.engine.adopted, "read_secret", never)
+        monkeypatch.setattr(asked.engine.adopted, "read", never)
         asked.rules('decide = "deny"\nproject = "x"', 'decide = "deny"')
         assert (await asked.fetch())["code"] == "refused"
 

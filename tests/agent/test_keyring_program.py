@@ -262,7 +262,7 @@ def test_a_program_is_judged_before_each_run(
             "login", provider="subprocess", adopt="https://own.example/", **adopted
         )
         assert header["ok"] is True, header
-        engine.adopted.forget()
+        engine.made.forget()
         if now in {"file", "folder"}:
             (program.path if now == "file" else program.path.parent).chmod(0o777)
         elif now == "environment":
@@ -271,7 +271,7 @@ def test_a_program_is_judged_before_each_run(
             program.path.write_text(program.path.read_text() + "# The `keyring` of tokenward\n")
         program.runs.unlink()
         if use == "adopted":
-            header, _ = await engine.ask("fetch", **adopted)
+            header, _ = await engine.ask("fetch", attended=True, **adopted)
             assert header["code"] == "provider"
         elif use == "purge":
             await engine.ask("logout", purge=True, **adopted)

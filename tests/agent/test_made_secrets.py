@@ -13,7 +13,7 @@ from support.agents.in_process import Engine, ManualClock
 from support.recipes import Maker
 from support.waiting import until_in_loop
 from tokenward_agent.failure import KeyDestroyed
-from tokenward_agent.worker.command_jobs import last_line
+from tokenward_agent.worker.said import last_line
 
 if TYPE_CHECKING:
     from pathlib import Path

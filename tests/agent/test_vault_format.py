@@ -314,7 +314,7 @@ stored = st.builds(
     st.none() | times,
     lifetimes,
     st.builds(AdoptedSource, st.sampled_from(["keyring", "subprocess"]), services),
-    st.none(),
+    st.none() | secrets,
     st.just(value=False),
     st.just(value=False),
     st.just(()),

@@ -103,3 +103,20 @@ def test_a_file_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
 
 def test_the_keys_of_a_recipe_are_those_that_the_agent_reads() -> None:
     assert config_toml.OF_A_RECIPE == recipes.KEYS
+
+
+def test_the_file_leaves_hosts_to_other_keyrings(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('leave = ["*.pkg.dev", "pkgs.dev.azure.com"]\n')
+    assert config_toml.load_config(str(file)).leave == ("*.pkg.dev", "pkgs.dev.azure.com")
+    for wrong in (
+        '"*.pkg.dev"',
+        '["https://pkg.dev/"]',
+        '["*"]',
+        '["a*.pkg.dev"]',
+        "[1]",
+        '["a b.c"]',
+    ):
+        file.write_text(f"leave = {wrong}\n")
+        with pytest.raises(CommandError, match=r"`leave` in .* is not a list of hosts"):
+            config_toml.load_config(str(file))

@@ -491,3 +491,58 @@ def test_a_directory_of_the_environment_has_a_socket_of_its_own(
     with served_here(tmp_path, monkeypatch, SECRETS, directory=directory) as agent:
         assert backend().get_password(SERVICE, "alice") == "made-up-secret"
         assert agent.requests[-1]["dir"] == os.path.realpath(directory)
+
+
+LEFT = "https://europe-python.pkg.dev/corp/simple/"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'leave = ["*.pkg.dev"]',
+        "leave = [\n  'index.example',  # ours\n  '*.pkg.dev', # Google's\n]\n[services]\n",
+        '"leave"=["EUROPE-python.PKG.dev"]',
+    ],
+)
+def test_what_is_left_to_other_keyrings_is_asked_there_alone_whatever_is_stored(
+    reference: ReferenceAgent,
+    other: Other,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "config.toml").write_text(f"keyring-provider = 'disabled'\n{text}")
+    monkeypatch.setenv("TOKENWARD_CONFIG", str(tmp_path / "config.toml"))
+    for service in (LEFT, "europe-python.pkg.dev", "https://x@Europe-Python.pkg.dev.:443/y"):
+        reference.secrets[service, "robot"] = b"never asked for"
+        other.held[service, "robot"] = "of the plug-in"
+        assert backend().get_password(service, "robot") == "of the plug-in"
+    assert not reference.requests
+    backend().set_password(LEFT, "robot", "another")
+    assert other.held[LEFT, "robot"] == "another"
+    backend().delete_password(LEFT, "robot")
+    only(monkeypatch)
+    with pytest.raises(keyring.errors.PasswordSetError, match="by `leave`"):
+        backend().set_password(LEFT, "robot", "x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "leave = []",
+        '# leave = ["*.example"]',
+        'leaves = ["*.example"]',
+        '[services]\nleave = ["index.example"]',
+        'leave = ["*.index.example", "*", "example", "*.*.example", "index.example.org"]',
+        'leave = ["',
+        "leave",
+    ],
+)
+@pytest.mark.usefixtures("reference")
+def test_only_the_hosts_themselves_are_left_to_other_keyrings(
+    other: Other, text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    monkeypatch.setenv("TOKENWARD_CONFIG", str(tmp_path / "config.toml"))
+    other.held[SERVICE, "alice"] = "of the plug-in"
+    assert backend().get_password(SERVICE, "alice") == "made-up-secret"

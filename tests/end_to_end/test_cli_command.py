@@ -118,7 +118,9 @@ def test_a_refresh_forgets_what_there_was_even_if_it_fails(home: Home, maker: Ma
     maker.prints("", 1)
     assert "maker failed with status 1" in home.refused("refresh", URL)
     assert "maker failed with status 1" in home.refused("token", URL)
-    assert "No command makes" in home.refused("refresh", "https://other.example/")
+    assert "is made by no command, and read in no keyring" in home.refused(
+        "refresh", "https://other.example/"
+    )
 
 
 def test_config_toml_names_a_command_for_a_name(home: Home, maker: Maker) -> None:

@@ -498,7 +498,9 @@ def test_a_foreign_program_may_have_what_is_adopted(home: Home, programs: Path) 
     assert not [path for path in programs.glob("item-*") if "alice" in path.name]
 
 
-def test_where_no_keyring_can_be_read_nothing_is_adopted(home: Home) -> None:
+def test_what_no_keyring_has_is_not_adopted_and_makes_no_vault(home: Home) -> None:
     told = home.refused("login", URL, "-u", "alice", "--adopt")
-    assert "needs a provider that reads keyrings" in told
+    assert f"No keyring has a password of alice for {URL}" in told
+    assert "installed beside tokenward" in told
     assert home.answer("list")["credentials"] == []
+    assert home.vault()["state"] == "absent"

@@ -176,6 +176,20 @@ def test_a_program_in_a_folder_of_tokenwards_name_is_somebody_elses_too(home: Ho
     assert program.read_text() == text
 
 
+def test_the_librarys_own_program_stays_since_it_asks_tokenward_too(home: Home) -> None:
+    library = PROGRAMS / "keyring"
+    assert "from keyring.cli import main" in library.read_text()
+    (home.path / ".local" / "bin").mkdir(parents=True, exist_ok=True)
+    program = home.path / ".local" / "bin" / "keyring"
+    program.symlink_to(library)  # as `uv tool install keyring --with PLUGIN` makes it
+    assert setup(home, "keyring")["refused"] == []
+    assert program.is_symlink()
+    assert "is the keyring library's own, which asks tokenward now" in home.said("setup", "keyring")
+    url = "https://index.example/"
+    home.log_in(url, "ours")
+    assert home.run(program, "get", url, "alice").stdout == "ours\n"
+
+
 def test_nobody_else_can_put_a_module_beside_the_backend(home: Home) -> None:
     folder = home.path / ".local/state/tokenward/keyring"
     folder.mkdir(parents=True)

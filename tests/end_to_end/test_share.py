@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -269,7 +270,10 @@ def test_another_user_is_let_in_if_it_was_named(stored: Home) -> None:
     assert named["uids"] == [SOMEBODY]
     assert asks(named["socket"]).stdout.startswith("pypi-")
     other = shared(stored, "--at", str(open_ / "other.sock"), "--uid", str(SOMEBODY + 1))
-    assert asks(other["socket"]).stdout == ""
+    told = asks(other["socket"])
+    assert told.stdout == ""
+    assert f"belongs to uid {os.geteuid()}, who does not let this user in." in told.stderr
+    assert f"if it names {SOMEBODY} with `--uid`" in told.stderr
     Path(shared(stored, "--at", str(open_ / "own.sock"))["socket"]).chmod(0o666)
     assert asks(str(open_ / "own.sock")).stdout == ""
 

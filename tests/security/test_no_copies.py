@@ -373,21 +373,26 @@ def test_no_secret_is_left_in_memory_by_what_fails_or_is_broken_off(life: Life) 
 
 
 def test_no_secret_that_stays_in_a_keyring_is_left_in_memory(life: Life) -> None:
-    agent, adopted = life.agent, token()
+    agent, adopted, variable = life.agent, token(), token()
+    block = b"AWS_SECRET_ACCESS_KEY=" + variable + b"\0PATH=/usr/bin:/bin\0"
     if not life.keeps(adopted):
         where = {"service": OTHER, "username": "u", "provider": life.provider}
         ask_to_fail(agent, "login", b"", adopt=OTHER, **where)
         return
-    life.needles += slices(adopted)
-    agent.ask("login", service=OTHER, username="u", adopt=OTHER, provider=life.provider)
+    life.needles += slices(adopted) + slices(variable)
+    where = {"service": OTHER, "username": "u", "provider": life.provider}
+    agent.ask("login", block, adopt=OTHER, environment=len(block), **where)
     life.none_after("adopting")
     for _ in range(5):
         assert agent.fetch(OTHER) == adopted
     life.none_after("fetches of an adopted secret")
+    agent.ask("logout", service=OTHER, username="u", refused=True)
+    assert agent.ask_whole("fetch", service=OTHER, attended=True)[1] == adopted
+    life.none_after("another reading of it")
     agent.ask("lock")
     life.none_after("a lock")
     agent.ask("unlock", b"", **_bus(life))
-    assert agent.fetch(OTHER) == adopted
+    assert agent.ask_whole("fetch", service=OTHER, attended=True)[1] == adopted
     agent.ask("logout", service=OTHER, purge=True)
     life.none_after("a logout that purges")
     life.none_in_a_core()

@@ -6,6 +6,8 @@ the client has checked it. A secret that is not admitted changes nothing.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -13,9 +15,10 @@ from tokenward_agent.failure import Failure, KeyDestroyed
 from tokenward_agent.requests.attenuation import read_entry
 from tokenward_agent.requests.naming import changed_spellings, names_service
 from tokenward_agent.requests.overview import NAMES_BYTES, fit_names, page_of_entries
+from tokenward_agent.store.adopted import READING, is_adopted, require_variables
 from tokenward_agent.store.derived_tokens import limits_of
 from tokenward_agent.store.lookup import TOKEN_USER, candidates, project_names
-from tokenward_agent.vault.record import LONGEST, AdoptedSource, Record
+from tokenward_agent.vault.record import LONGEST, Record
 from tokenward_agent.wire.answer import Answer, success_answer
 from tokenward_protocol.admission import NotAdmitted
 from tokenward_protocol.messages import MEMORY
@@ -26,11 +29,11 @@ if TYPE_CHECKING:
     from tokenward_agent.store.changes import Changes
     from tokenward_agent.store.derived_tokens import DerivedTokens
     from tokenward_agent.store.lookup import Entry, StoredRecord
-    from tokenward_agent.store.made_secrets import MadeSecrets
+    from tokenward_agent.store.made_secrets import Made, MadeSecrets
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.providers import ProviderChoice
     from tokenward_agent.store.vaults import Vaults
-    from tokenward_agent.vault.record import Limits
+    from tokenward_agent.vault.record import AdoptedSource, Limits
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.index_tokens import IndexToken
     from tokenward_protocol.packing import Value
@@ -64,16 +67,15 @@ class CredentialRequests:
         self._vaults, self._derived_tokens, self._changes = vaults, derived_tokens, changes
         self._opening, self._choice = opening, choice
         self._adopted, self._made = adopted, made
+        self._salt = os.urandom(16)
 
     async def login(self, request: Request, body: memoryview) -> Answer:
         """Store the secret in `body`, or adopt a secret of a keyring."""
         adopt, provider = request.text("adopt"), request.text("provider")
         username = str(request.arguments["username"])
-        if adopt is not None and body:
-            raise Failure("bad-request", "A login needs either a secret or `adopt`.")
         sealed = request.flag("sealed")
-        if adopt is not None and sealed:
-            raise Failure("bad-request", "What stays in a keyring is not sealed: others read it.")
+        if adopt is not None:
+            _require_adoptable(request, body)
         notes: list[Value] = []
         typed, service = changed_spellings(request)
         lifetime = request.count("lifetime")
@@ -84,6 +86,7 @@ class CredentialRequests:
         if request.flag("memory"):
             return self._keep_in_memory(request, service, username, body)
         token = None if adopt is not None else self._derived_tokens.read_open_token(body)
+        made = None
         limits = limits_of(token)
         by_relay = sealed and _needs_relay(service, token)
         await self._opening.open_available(provider)
@@ -97,9 +100,10 @@ class CredentialRequests:
         if provider is None:
             provider, note = await self._choice.choose(None, None, {}, probe=False)
             notes += [note] if note else []
+        source = None
         if adopt is not None:
-            await self._check_adopted(service, username, provider, adopt)
-        parent = self._find_parent(service, username, body)
+            source, made = await self._read_adopted(request, service, username, provider, body)
+        parent = None if source else self._find_parent(service, username, body)
         if parent is not None:
             return self._store(request, service, parent.vault.provider, notes, None, kept=True)
         before = await self._changes.login(
@@ -108,14 +112,14 @@ class CredentialRequests:
             body,
             provider,
             lifetime=lifetime,
-            adopt=adopt,
+            adopt=source,
             never_shown=sealed,
             relay_alone=by_relay,
             limits=limits,
         )
         if by_relay:
             notes.append(_BY_RELAY)
-        self._adopted.drop((service, username))
+        self._keep(service, username, before, made)
         if moved is not None:
             for left in await self._leave(moved, username, limits):
                 before = before or left
@@ -123,6 +127,8 @@ class CredentialRequests:
             notes += self._ambiguities(service, username)
         notes += self._others(service, username, limits)
         end = None if lifetime is None else self._vaults.clock.wall() + lifetime
+        if end is None and made is not None and made.end is not None:
+            end = made.end.wall_end
         return self._store(request, service, provider, notes, before, limits=limits, expires=end)
 
     async def _leave(self, service: str, username: str, limits: Limits) -> list[Record]:
@@ -133,7 +139,7 @@ class CredentialRequests:
             service, username, provider=None, every=False, limits=limits
         )
         for found in gone:
-            self._adopted.drop(found.record.key)
+            self._made.drop(found.record)
         return [found.record for found in gone]
 
     def _token_of(self, found: StoredRecord) -> IndexToken | None:
@@ -248,35 +254,54 @@ class CredentialRequests:
         before = self._changes.keep_in_memory(service, username, body, lifetime)
         return self._store(request, service, MEMORY, [], before)
 
-    async def _check_adopted(
-        self, service: str, username: str, provider: str, spelling: str
-    ) -> None:
-        """Read a credential once before it is adopted, so that no entry points to nothing."""
-        if provider == "disabled":
-            raise Failure(
-                "provider",
-                "A credential that stays in a keyring needs a provider that reads keyrings.",
-                "add `--keyring-provider keyring`",
-            )
-        self._changes.require_open(provider)
-        adopted = AdoptedSource(provider, spelling)
-        await self._adopted.check(Record(service, username, 0, None, None, adopted, None))
+    async def _read_adopted(
+        self, request: Request, service: str, username: str, provider: str, variables: memoryview
+    ) -> tuple[AdoptedSource, Made | None]:
+        """Return where a credential is read, and what is there: no entry points to nothing.
+
+        It is not read if `auth refresh` is to do that. If the vault does not exist yet, what was read waits
+        for the next such login: no vault is made for nothing. Raise Failure.
+        """
+        is_absent = self._vaults.of(provider)[0].state == "absent"
+        if not is_absent:
+            self._changes.require_open(provider)
+        source = self._adopted.source(request.text("reader"), provider, str(request.text("adopt")))
+        if source.reader == "subprocess":
+            self._adopted.choose_program(request.text("program"))
+        if request.flag("unread"):
+            return source, None
+        same = hashlib.blake2s(variables, key=self._salt, digest_size=16).digest()
+        first = Record(service, username, 0, None, None, source, same)
+        made = await self._made.make_first(first, READING, variables or None)
+        if is_absent:
+            self._made.hold(first, made)
+        return source, made
+
+    def _keep(self, service: str, username: str, before: Record | None, made: Made | None) -> None:
+        """Keep what was read before its record was stored, and nothing of the one before."""
+        if before is not None:
+            self._made.drop(before)
+        if made is None:
+            return
+        for found in self._vaults.at(service, None):
+            if found.record.username == username and is_adopted(found.record):
+                self._made.adopt(found.record, made)
 
     def _drop_made(self, service: str, username: str | None) -> bool:
-        """Forget what recipes made that an index refused; tell whether there was a recipe."""
-        recipes = [
+        """Forget what was made or read that an index refused; tell whether that can be had anew."""
+        renewable = [
             found.record
             for found in self._vaults.at(service, None)
-            if found.vault is self._vaults.recipes and username in {None, found.record.username}
+            if found.record.adopted is not None and username in {None, found.record.username}
         ]
-        for record in recipes:
+        for record in renewable:
             self._made.drop(record)
-        return bool(recipes)
+        return bool(renewable)
 
     async def logout(self, request: Request, _body: memoryview) -> Answer:
         """Remove credentials, and return which.
 
-        If an index `refused` what a command made, that is forgotten and the recipe stays.
+        If an index `refused` what a command made or a keyring had, that is forgotten and the entry stays.
         """
         provider = request.text("provider")
         await self._opening.open_available(provider)
@@ -297,13 +322,22 @@ class CredentialRequests:
             limits=read_entry(request),
         )
         for found in removed:
-            self._adopted.drop(found.record.key)
             self._made.drop(found.record)
         if request.flag("purge"):
             for found in removed:
                 await self._adopted.purge(found.record)
         named, _ = page_of_entries(removed[:MAX_NAMED], 0, self._token_of)
         return success_answer(request.number, removed=named, count=len(removed))
+
+
+def _require_adoptable(request: Request, body: memoryview) -> None:
+    """Raise Failure if a login with `adopt` has a secret, or what adopted credentials cannot have."""
+    if len(body) != (request.count("environment") or 0):
+        raise Failure("bad-request", "A login needs either a secret or `adopt`.")
+    if request.flag("sealed"):
+        raise Failure("bad-request", "What stays in a keyring is not sealed: others read it.")
+    if body:
+        require_variables(body)
 
 
 def _needs_relay(service: str, token: IndexToken | None) -> bool:

@@ -133,7 +133,7 @@ class DeclaredShares:
         return answer
 
     def overview(self) -> list[Value]:
-        """Return what `status` says of all shares, whoever opened them."""
+        """Return what `status` says of all shares, typed and declared."""
         self.reconcile()
         found: list[Value] = []
         for each in self._shares.overview():

@@ -34,7 +34,6 @@ from tokenward_agent.requests.naming import (
 from tokenward_agent.requests.overview import describe_entry
 from tokenward_agent.store.lookup import Ambiguous, choose_stored
 from tokenward_agent.wire.answer import Answer, success_answer
-from tokenward_protocol.messages import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.requests.attenuation import Restriction
     from tokenward_agent.requests.authorization import Authorization
-    from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.derived_tokens import Derived, DerivedTokens
     from tokenward_agent.store.lookup import Entry, StoredRecord
     from tokenward_agent.store.made_secrets import Made
@@ -93,6 +91,7 @@ if TYPE_CHECKING:
         def ready(self, record: Record, /) -> Made | None: ...
         def peek(self, record: Record, /) -> Made | None: ...
         def details(self, record: Record, /) -> dict[str, Value]: ...
+        def renew_if_due(self, record: Record, /) -> None: ...
         async def read(self, record: Record, /, *, attended: bool) -> Made: ...
 
     class _Authorizer(Protocol):
@@ -118,7 +117,6 @@ class Fetch:
         self,
         vaults: _Vaults,
         opening: _Opening,
-        adopted: AdoptedSecrets,
         made: _Made,
         derived_tokens: DerivedTokens,
         detector: _Detector,
@@ -126,7 +124,7 @@ class Fetch:
         only: Login | None = None,
     ) -> None:
         self._vaults, self._opening = vaults, opening
-        self._adopted, self._made = adopted, made
+        self._made = made
         self._derived_tokens, self._detector = derived_tokens, detector
         self._authorizer = authorizer
         self._only = only
@@ -272,9 +270,9 @@ class Fetch:
         """Return what is known of a credential; nothing in the answer can be used as one."""
         found = await self._find_after_opening(request, read_projects(request))
         token = None
-        if found.vault.provider != COMMAND:
-            token = self._derived_tokens.read_token(await self._read_secret(found))
-        elif made := self._made.peek(found.record):  # a description runs no command
+        if found.record.adopted is None:
+            token = self._derived_tokens.read_token(found.secret())
+        elif made := self._made.peek(found.record):  # a description runs nothing
             found, token = _with_end(found, made), self._derived_tokens.read_token(made.secret)
         said = describe_entry(found, token, self._authorizer.file)
         return success_answer(request.number, None, **said, **self._made.details(found.record))
@@ -338,22 +336,11 @@ class Fetch:
         if found.record.adopted is None:
             return found, found.secret()
         self._authorizer.refuse_denied(request, found.record)
-        made = None
-        if found.vault.provider == COMMAND:
-            made = await self._made.read(found.record, attended=request.flag("attended"))
-            secret: SecretSource = made.secret
-        else:
-            secret = await self._read_secret(found)
+        made = await self._made.read(found.record, attended=request.flag("attended"))
         again = self._find(request, projects)
         if again is None or again.record.login != found.record.login:
             raise replaced_error()
-        return (again if made is None else _with_end(again, made)), secret
-
-    async def _read_secret(self, found: StoredRecord) -> SecretSource:
-        """Return the secret of an entry, read from its keyring if it is adopted."""
-        if found.record.adopted is None:
-            return found.secret()
-        return await self._adopted.read_secret(found.record)
+        return _with_end(again, made), made.secret
 
     def _hand_out(
         self,
@@ -373,6 +360,7 @@ class Fetch:
         if granted := authorization.grant:
             granted.require_covers(_outgoing_grant(granted, record, form, derived, now))
         found.vault.use(record, now)
+        self._made.renew_if_due(record)
         values: dict[str, Value] = {
             "service": record.service,
             "username": record.username,
@@ -396,8 +384,10 @@ class Fetch:
 
 
 def _with_end(found: StoredRecord, made: Made) -> StoredRecord:
-    """Return an entry with the end of what its command made."""
-    return found._replace(record=found.record._replace(expires=made.end))
+    """Return an entry with the end of what its command made or its keyring had."""
+    ends = [each for each in (made.end, found.record.expires) if each is not None]
+    first = min(ends, key=lambda each: each.wall_end, default=None)
+    return found._replace(record=found.record._replace(expires=first))
 
 
 def _outgoing_grant(

@@ -113,7 +113,7 @@ def page_of_entries(
 ) -> tuple[list[Value], int | None]:
     """Return the entries from number `after` on that fit into an answer, and the next number.
 
-    `seen` returns what is visible of an entry's token, `of_recipe` what is said of a recipe.
+    `seen` returns what is visible of an entry's token, `of_recipe` what is said of a recipe or an adopted one.
     """
     ordered = sorted(held, key=lambda found: found.record.key)
     entries: list[Value] = []
@@ -128,7 +128,7 @@ def page_of_entries(
         limits = limits_of(token)
         room -= sum(len(name) + 3 for name in limits or ())
         values = describe_record(record, found.vault.provider)
-        if values["provider"] == COMMAND:
+        if record.adopted is not None:
             values |= of_recipe(record)
             room -= _RECIPE_BYTES
         if policy is not None:

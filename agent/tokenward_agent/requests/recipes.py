@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from tokenward_protocol.recipes import Recipe
 
 
+_NOT_OF_RECIPES = {"lifetime", "adopt", "reader", "program", "unread", "sealed", "memory"}
+
+
 class RecipeRequests:
     """Answers the requests about the recipes of one agent.
 
@@ -69,7 +72,7 @@ class RecipeRequests:
 
     async def _store(self, request: Request, body: memoryview) -> Answer:
         """Store a recipe, once its command has made a credential. Raise Failure."""
-        others = {"lifetime", "adopt", "sealed", "memory"} & request.arguments.keys()
+        others = _NOT_OF_RECIPES & request.arguments.keys()
         if others:
             raise Failure("bad-request", "A login with a recipe takes nothing else.")
         self._require_allowed(request)
@@ -118,15 +121,18 @@ class RecipeRequests:
     async def refresh(self, request: Request, body: memoryview) -> Answer:
         """Return a recipe for a run at the terminal, or keep what such a run made. Raise Failure."""
         self._require_allowed(request)
+        await self._opening.open_available(None)
         target = lookup_target(request)
         account = self._vaults.account(target.places, request.text("username"), None, target.beside)
         found = account[0] if account else None
-        if found is None or found.vault is not self._vaults.recipes:
+        if found is None and self._vaults.not_open(None):
+            raise self._vaults.not_found_error(service_of(request), None, target.origins)
+        if found is None or found.record.adopted is None:
             name = display(service_of(request))
             raise Failure(
                 "not-found",
-                f"No command makes the credential for {name}.",
-                "`auth login` with `--command` or `--from` stores one",
+                f"The credential for {name} is made by no command, and read in no keyring.",
+                "`auth login` with `--command`, `--from` or `--adopt` stores how to get one",
             )
         record = found.record
         names = {"service": record.service, "username": record.username}
@@ -136,14 +142,15 @@ class RecipeRequests:
             return success_answer(
                 request.number, None, **names, expires=end, until=made.kept.wall_end
             )
-        entry = self._made.prepare(record)
+        recipe = self._made.prepare(record)
         self._made.drop(record)
         return success_answer(
             request.number,
             None,
             **names,
-            command=[*entry.recipe.command],
-            format=entry.recipe.format,
+            adopted=found.vault is not self._vaults.recipes,
+            command=[*recipe.command],
+            format=recipe.format,
         )
 
     def _require_allowed(self, request: Request) -> None:

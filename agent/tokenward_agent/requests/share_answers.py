@@ -24,6 +24,7 @@ from tokenward_agent.requests.attenuation import read_restriction
 from tokenward_agent.requests.authorization import Authorization
 from tokenward_agent.requests.grants import decide_delivery
 from tokenward_agent.requests.naming import candidate_services
+from tokenward_agent.store.adopted import is_adopted
 from tokenward_agent.wire.answer import success_answer
 from tokenward_agent.wire.request import Request
 from tokenward_protocol import VERSION, WIRE_VERSION
@@ -126,21 +127,24 @@ def share_ended_error() -> Failure:
 
 
 class SharedMade:
-    """What recipes make, for a share: what their programs say stays on this host."""
+    """What recipes make and keyrings have, for a share: what their programs say stays on this host."""
 
     def __init__(self, made: MadeSecrets) -> None:
         self._made = made
         self.ready, self.peek, self.details = made.ready, made.peek, made.details
+        self.renew_if_due = made.renew_if_due
 
     async def read(self, record: Record, *, attended: bool) -> Made:
-        """Return what a recipe makes. Raise Failure."""
+        """Return what a recipe makes or a keyring has. Raise Failure."""
         try:
             return await self._made.read(record, attended=attended)
         except Failure as failure:
-            if failure.code != "command":
+            if failure.code not in {"command", "provider"}:
                 raise
+            code = failure.code
+        who = "keyring" if is_adopted(record) else "command"
         raise Failure(
-            "command", "The command of the shared credential failed.", "`auth refresh` on its host"
+            code, f"The {who} of the shared credential failed.", "`auth refresh` on its host"
         )
 
 

@@ -11,7 +11,6 @@ from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.wire.answer import Answer, success_answer
 
 if TYPE_CHECKING:
-    from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.creation import Creation
     from tokenward_agent.store.keyring_program import KeyringProgram
     from tokenward_agent.store.locking import Locking
@@ -35,13 +34,12 @@ class VaultRequests:
         creation: Creation,
         choice: ProviderChoice,
         program: KeyringProgram,
-        adopted: AdoptedSecrets,
         made: MadeSecrets,
         restoring: Restoring,
     ) -> None:
         self._vaults, self._opening, self._locking = vaults, opening, locking
         self._creation, self._choice, self._program = creation, choice, program
-        self._adopted, self._made, self._restoring = adopted, made, restoring
+        self._made, self._restoring = made, restoring
 
     async def prepare(self, request: Request, _body: memoryview) -> Answer:
         """Choose the provider for a new credential."""
@@ -79,7 +77,6 @@ class VaultRequests:
 
     async def lock(self, request: Request, _body: memoryview) -> Answer:
         """Wipe every key, until `unlock`."""
-        self._adopted.forget()
         self._made.forget()
         locked: list[Value] = [vault.provider for vault in await self._locking.lock()]
         return success_answer(request.number, locked=locked)

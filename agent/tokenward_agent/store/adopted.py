@@ -1,145 +1,202 @@
-"""Adopted credentials: they stay in a keyring and are read from it when needed.
+"""Adopted credentials: how one that stays in a keyring is read there, in a worker.
 
-A vault knows only that such a credential exists and how it is read. A secret that was read is kept
-for `KEPT_SECONDS`, sealed under a key of this process, and forgotten when the agent is locked. The
-service is looked up as the user typed it, in its canonical spelling, with and without the final
-slash, and with `simple/`: backends store it under different spellings.
+A vault knows that such a credential exists, who reads it, and the variables with which a plug-in of
+keyring works in the user's shell; never its secret. made_secrets.py keeps what was read, as it keeps
+what a command made.
 
-Requests for a credential that is being read wait for the same reading, and each reader reads at
-most `AT_ONCE` at a time: a keyring that does not answer fills neither the machine nor the arena. A
-result is discarded if the agent was locked, or the credential logged out or replaced, while it was
-read.
+The service is looked up as the user typed it, in its canonical spelling, with and without the final
+slash, and with `simple/`: backends store it under different spellings. Of the search path that the
+login passed on, a worker gets only the folders that no other user but root can change, and none of
+a project or a virtual environment.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.lookup import locked_meanwhile_error
-from tokenward_agent.store.memory_records import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
+from tokenward_agent.store.keyring_program import folder_objection
+from tokenward_agent.store.recipe_records import RecipeEntry, SealedVariables
 from tokenward_agent.store.slot_keys import ATTENDED_SECONDS
-from tokenward_agent.vault.sealing import context
+from tokenward_agent.vault.record import AdoptedSource
 from tokenward_agent.worker.runner import WorkerError, run_job
+from tokenward_os.files import uid
+from tokenward_protocol.messages import COMMAND
+from tokenward_protocol.plugin_variables import MOST_BYTES, PATH, is_of_plugins
+from tokenward_protocol.recipes import Recipe
+from tokenward_protocol.urls import display
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from tokenward_agent.arena import Arena
-    from tokenward_agent.clock import Clock
     from tokenward_agent.store.keyring_program import KeyringProgram
-    from tokenward_agent.store.memory_records import ProcessKey
-    from tokenward_agent.vault.record import Key, Record
+    from tokenward_agent.vault.record import Record
+    from tokenward_agent.vault.vault import Vault
 
-KEPT_SECONDS = 300  # seconds for which a secret is kept in memory
-AT_ONCE = 8  # secrets that one reader reads at a time
-_ROOM = 64 * 1024
+READERS: Final = ("keyring", "subprocess")
+"""Who can read an adopted credential: the library, or the user's `keyring` program."""
+
+READING: Final = Recipe((), "text", timeout=int(ATTENDED_SECONDS))
+"""In the place of a recipe: five minutes for what shows no end, and a minute for its reading."""
 
 
-class Reading(NamedTuple):
-    """The secret that a keyring returned, valid until the boot clock reaches *until*."""
-
-    secret: KeptSecret
-    until: int
+def is_adopted(record: Record) -> bool:
+    """Tell whether the credential of a record stays in a keyring."""
+    return record.adopted is not None and record.adopted.reader != COMMAND
 
 
 class AdoptedSecrets:
-    """Reads and keeps the adopted secrets of one agent."""
+    """Reads the adopted secrets of one agent."""
 
-    def __init__(
-        self, arena: Arena, clock: Clock, key: ProcessKey, program: KeyringProgram
-    ) -> None:
-        self._arena, self._clock, self._program, self._key = arena, clock, program, key
-        self._kept: dict[Key, Reading] = {}
-        self._reading: dict[Key, asyncio.Task[KeptSecret]] = {}
-        self._turns = {name: asyncio.Semaphore(AT_ONCE) for name in ("keyring", "subprocess")}
-        self._forgotten = 0
+    def __init__(self, arena: Arena, vaults: Mapping[str, Vault], program: KeyringProgram) -> None:
+        self._arena, self._vaults, self._program = arena, vaults, program
 
-    def forget(self) -> None:
-        """Make all kept secrets unreadable, and those that wait to be sent."""
-        self._forgotten += 1
-        self._reading.clear()
-        self._kept.clear()
-        self._key.forget()
+    def source(self, reader: str | None, provider: str, spelling: str) -> AdoptedSource:
+        """Return where a credential of a vault is to be read. Raise Failure."""
+        reader = reader or (provider if provider in READERS else READERS[0])
+        if reader not in READERS:
+            raise Failure("bad-request", "The `reader` is `keyring` or `subprocess`.")
+        return AdoptedSource(reader, spelling)
 
-    def drop(self, key: Key) -> None:
-        """Forget one secret: it was logged out or replaced."""
-        self._reading.pop(key, None)
-        self._kept.pop(key, None)
+    def choose_program(self, program: str | None) -> None:
+        """Have this `keyring` program be run from now on. Raise Failure."""
+        self._program.choose(program, self._vaults["keyring"].header)
 
-    async def check(self, record: Record) -> None:
-        """Read a secret once, before it is adopted. Raise Failure as `read_secret`."""
-        await self._read_now(record, self._forgotten)
+    def entry_of(self, record: Record) -> RecipeEntry | None:
+        """Return how an adopted record is read; None if it was replaced, or its vault is closed."""
+        for vault in self._vaults.values():
+            held = vault.records.get(record.key)
+            if held is not None and held.login == record.login:
+                sealed = held.secret
+                variables = sealed and SealedVariables(vault.provider, (), sealed)
+                return RecipeEntry(record, READING, None, variables or None)
+        return None
 
-    async def read_secret(self, record: Record) -> KeptSecret:
-        """Return the secret of an adopted record. Raise Failure: `provider`, `not-found`."""
-        kept = self._kept.get(record.key)
-        if kept is not None and self._clock.boot() < kept.until:
-            return kept.secret
-        reading = self._reading.get(record.key)
-        if reading is None:
-            reading = asyncio.get_running_loop().create_task(self._read(record, self._forgotten))
-            self._reading[record.key] = reading
-        return await asyncio.shield(reading)
-
-    async def _read(self, record: Record, forgotten: int) -> KeptSecret:
+    async def read(
+        self, record: Record, variables: memoryview | None, into: memoryview
+    ) -> dict[str, Any]:
+        """Read a secret; the answer has its `size`, and no `end`. Raise Failure."""
+        header = {"username": record.username, "services": _spellings_of(record)}
+        usable = None if variables is None else self._usable(variables)
         try:
-            secret, until = await self._read_now(record, forgotten)
+            answer = await self._run_job("read", record, header, usable, into)
         finally:
-            wanted = self._reading.get(record.key) is asyncio.current_task()
-            if wanted:
-                del self._reading[record.key]
-        if not wanted:
-            raise Failure("busy", "The credential was replaced meanwhile.", "try again")
-        now = self._clock.boot()
-        self._kept = {key: each for key, each in self._kept.items() if now < each.until}
-        self._kept[record.key] = Reading(secret, until)
-        return secret
+            if usable is not None:
+                self._arena.release(usable)
+        return {**answer, "end": None}
 
-    async def _read_now(self, record: Record, forgotten: int) -> Reading:
-        reader = record.adopted.reader if record.adopted is not None else "keyring"
-        async with self._turns[reader]:
-            block = self._arena.allocate(_ROOM)
-            try:
-                answer = await self._run_job("read", record, block)
-                if forgotten != self._forgotten:
-                    raise locked_meanwhile_error()
-                secret = block[: answer["size"]]
-                kept = self._key.seal(
-                    secret, context(b"tokenward adopted", record.service, record.username)
-                )
-                secret.release()
-            finally:
-                self._arena.release(block)
-        return Reading(kept, self._clock.boot() + KEPT_SECONDS)
+    def command(self, record: Record) -> list[str]:
+        """Return the command that reads it at the user's terminal. Raise Failure."""
+        if record.username.startswith("-"):
+            raise Failure(
+                "refused", "No `keyring` program can be asked for a name that begins with `-`."
+            )
+        adopted = _source_of(record)
+        program = [sys.executable, "-I", "-m", "keyring"]
+        if adopted.reader == "subprocess":
+            program = [self._program.select()]
+        return [*program, "get", adopted.spelling, record.username]
 
     async def purge(self, record: Record) -> None:
         """Delete an adopted credential from its keyring; do nothing for other records."""
-        if record.adopted is not None:
-            for spelling in spellings(record.adopted.spelling, record.service):
-                with contextlib.suppress(Failure):
-                    await self._run_job("delete", record, None, spelling)
+        if not is_adopted(record):
+            return
+        for spelling in _spellings_of(record):
+            header = {"username": record.username, "service": spelling}
+            with contextlib.suppress(Failure):
+                await self._run_job("delete", record, header, None, None)
 
     async def _run_job(
-        self, doing: str, record: Record, into: memoryview | None, spelling: str | None = None
+        self,
+        doing: str,
+        record: Record,
+        header: dict[str, Any],
+        variables: memoryview | None,
+        into: memoryview | None,
     ) -> dict[str, Any]:
-        adopted = record.adopted
-        if adopted is None:
-            raise LookupError
-        header: dict[str, Any] = {"username": record.username}
-        if doing == "read":
-            header["services"] = spellings(adopted.spelling, record.service)
-        else:
-            header["service"] = spelling
         try:
-            if adopted.reader == "subprocess":
-                return await self._program.run(doing, header, None, into, ATTENDED_SECONDS, {})
+            if _source_of(record).reader == "subprocess":
+                return await self._program.run(doing, header, variables, into, ATTENDED_SECONDS, {})
             return await run_job(
-                self._arena, f"keyring-{doing}", header, None, into, ATTENDED_SECONDS, {}
+                self._arena, f"keyring-{doing}", header, variables, into, ATTENDED_SECONDS, {}
             )
         except WorkerError as error:
-            code = "not-found" if error.code == "not-found" else "provider"
-            raise Failure(code, str(error), error.hint) from None
+            code = error.code if error.code in {"not-found", "command"} else "provider"
+            hint = _at_terminal(record) if code == "command" else error.hint
+            raise Failure(code, str(error), hint) from None
+
+    def _usable(self, block: memoryview) -> memoryview:
+        """Return a copy of a block of variables, with the folders of PATH that may be searched."""
+        usable = self._arena.allocate(len(block))
+        size = 0
+        for variable in variables_in(block):
+            part: memoryview | bytes = variable
+            if name_of(variable) == PATH:
+                part = _safe_path(bytes(variable)[len(PATH) + 1 :])
+            if not part:
+                continue
+            usable[size : size + len(part)] = part
+            size += len(part) + 1  # the rest of the block is zero
+        return usable
+
+
+def require_variables(block: memoryview) -> None:
+    """Raise Failure unless a block has variables of plug-ins alone; no value becomes an object."""
+    if len(block) > MOST_BYTES:
+        raise Failure("too-large", "The variables of the credential are too long.")
+    names = [name_of(each) for each in variables_in(block)]
+    if not names or block[-1] != 0:
+        raise Failure("bad-request", "The variables of a credential each end with a NUL.")
+    for name in names:
+        if not is_of_plugins(name):
+            raise Failure(
+                "refused", f"{name or 'A text without a name'} is no variable of plug-ins."
+            )
+
+
+def variables_in(block: memoryview) -> Iterator[memoryview]:
+    """Return the variables of a block, `NAME=VALUE` each, without their NUL."""
+    start = 0
+    for at, byte in enumerate(block):
+        if byte == 0:
+            yield block[start:at]
+            start = at + 1
+
+
+def name_of(variable: memoryview) -> str:
+    """Return the name of a variable, "" if it has no value."""
+    for at, byte in enumerate(variable):
+        if byte == 0x3D:
+            return str(variable[:at], "ascii", "replace")
+    return ""
+
+
+def _safe_path(value: bytes) -> bytes:
+    """Return PATH with the folders that may be searched, b"" for the agent's own PATH."""
+    folders = os.fsdecode(value).split(os.pathsep)
+    safe = [each for each in folders if folder_objection(each, uid()) is None]
+    return os.fsencode(f"{PATH}={os.pathsep.join(safe)}") if safe else b""
+
+
+def _source_of(record: Record) -> AdoptedSource:
+    if record.adopted is None:
+        raise LookupError(display(record.service))
+    return record.adopted
+
+
+def _at_terminal(record: Record) -> str:
+    """Return what asks a plug-in at the user's terminal; a record that is not stored has no time."""
+    if not record.created:
+        return "`auth login` with `--adopt --attended` asks it at your terminal"
+    return f"`auth refresh {display(record.service)}` asks it at your terminal"
+
+
+def _spellings_of(record: Record) -> list[str]:
+    return spellings(_source_of(record).spelling, record.service)
 
 
 def spellings(typed: str, normalised: str) -> list[str]:

@@ -17,7 +17,7 @@ from tokenward_agent.store.closed_vaults import Tombstones, origin
 from tokenward_agent.store.lookup import Ambiguous, StoredRecord, choose
 from tokenward_agent.store.sealed_variables import seal_variables
 from tokenward_agent.store.vaults import VAULT_OF, Vaults
-from tokenward_agent.vault.record import LONGEST, AdoptedSource, Lifetime, Record
+from tokenward_agent.vault.record import LONGEST, Lifetime, Record
 from tokenward_agent.vault.vault import Vault
 from tokenward_protocol.messages import vault_name
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenward_agent.store.lookup import Entry
     from tokenward_agent.store.recipe_records import Pin
     from tokenward_agent.store.sealed_variables import Variables
-    from tokenward_agent.vault.record import Key, Limits
+    from tokenward_agent.vault.record import AdoptedSource, Key, Limits
     from tokenward_protocol.recipes import Recipe
 
 
@@ -48,14 +48,14 @@ class Changes:
         provider: str,
         *,
         lifetime: int | None = None,
-        adopt: str | None = None,
+        adopt: AdoptedSource | None = None,
         never_shown: bool = False,
         relay_alone: bool = False,
         limits: Limits = None,
     ) -> Record | None:
         """Store a credential in the open vault of `provider`; return the one that it replaced.
 
-        `limits` are the projects that it is visibly limited to. It replaces the entry of this
+        With `adopt` it is read there, and `secret` is the variables for that, which may be empty. `limits` are the projects that it is visibly limited to. It replaces the entry of this
         service and user name with the same.
 
         Raise Failure: `no-vault` or `locked` if the vault is not open, `bad-request`, `read-only`,
@@ -83,8 +83,8 @@ class Changes:
                 self._login_time(vault, service, username, limits, older, now.wall),
                 None,
                 None if lifetime is None else Lifetime.beginning(now, lifetime),
-                None if adopt is None else AdoptedSource(provider, adopt),
-                None if adopt is not None else vault.seal(service, username, secret),
+                adopt,
+                vault.seal(service, username, secret) if secret or adopt is None else None,
                 never_shown,
                 relay_alone,
                 _projects_of_new(here, limits),

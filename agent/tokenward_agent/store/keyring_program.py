@@ -137,6 +137,37 @@ def program_objection(program: str, uid: int) -> str | None:
     return None
 
 
+def folder_objection(folder: str, uid: int) -> str | None:
+    """Return why *uid* must not look for programs in a folder, or None; before every search."""
+    if not os.path.isabs(folder):
+        return "is not an absolute path"
+    program = os.path.join(folder, "program")
+    if _is_in_virtual_environment(program):
+        return "belongs to a virtual environment"
+    for place in _with_parents((folder, os.path.realpath(folder))):
+        problem = _changeable_by(place, uid)
+        if problem is not None:
+            return problem
+    status = os.stat(folder)
+    if status.st_mode & stat.S_ISVTX and status.st_mode & 0o022:  # others can add a program there
+        return f"can be changed by others through {folder}"
+    return project_objection(program)
+
+
+_PROJECT: Final = (".git", ".hg", "pyproject.toml", "setup.py", "package.json")
+"""What the folder of a project has: a checkout must not choose which program runs."""
+
+
+def project_objection(program: str) -> str | None:
+    """Return why a program is a project's, or None; a home may be under version control itself."""
+    folder, home = os.path.dirname(os.path.normpath(program)), os.path.expanduser("~")
+    while folder not in {"/", home}:
+        if any(os.path.lexists(os.path.join(folder, name)) for name in _PROJECT):
+            return f"lies in the project {folder}"
+        folder = os.path.dirname(folder)
+    return None
+
+
 def _is_in_virtual_environment(program: str) -> bool:
     """Tell whether `pyvenv.cfg` is beside the program or one folder up (PEP 405).
 

@@ -1,10 +1,14 @@
-"""What the commands of recipes made: run when it is needed, kept in memory until its end.
+"""What commands made and keyrings had: read when it is needed, kept in memory until its end.
+
+A *run* is that of a recipe's command, or a reading of an adopted credential (adopted.py).
 
 - A credential is kept sealed under a key of this process, in no file, and forgotten at each lock,
   logout and login. It is kept until its end: what its output and the token itself say; else the
-  recipe; else what the host is known for; else `USUAL_KEPT` seconds; 12 hours at most.
+  recipe; else what the host is known for; else `USUAL_KEPT` seconds; 12 hours at most. What a keyring
+  has may be old, so there its host says nothing.
 - It is handed out while more than `RESERVE` seconds of it are left, since a relay or an upload uses it
-  a while longer. A use after four fifths of its life starts the next run, and gets what is there.
+  a while longer; one without a known end is as long as it is kept. A use after four fifths of its life
+  starts the next run, and gets what is there.
 - A recipe has one run at a time, and all who need it wait for that one. What a run made goes to those
   who waited, however short it lives.
 - After a failed run the next one waits 10 seconds, then 20, up to 5 minutes; meanwhile requests get
@@ -21,10 +25,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tokenward_agent.failure import Failure
-from tokenward_agent.store.keyring_program import program_objection
+from tokenward_agent.store.adopted import READERS, is_adopted
+from tokenward_agent.store.keyring_program import program_objection, project_objection
 from tokenward_agent.store.lookup import locked_meanwhile_error
 from tokenward_agent.store.memory_records import KeptSecret  # noqa: TC001 - NamedTuple reads its annotations
 from tokenward_agent.store.recipe_records import Pin
@@ -35,6 +40,7 @@ from tokenward_agent.worker.runner import WorkerError, run_job
 from tokenward_os.files import uid
 from tokenward_protocol.admission import Expired, NotAdmitted
 from tokenward_protocol.command_output import MAX_OUTPUT
+from tokenward_protocol.messages import COMMAND
 from tokenward_protocol.recipes import ALWAYS, MOST_KEPT, NEVER, Recipe
 from tokenward_protocol.token_ends import usual_seconds
 from tokenward_protocol.urls import display
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from tokenward_agent.arena import Arena
+    from tokenward_agent.store.adopted import AdoptedSecrets
     from tokenward_agent.store.memory_records import ProcessKey
     from tokenward_agent.store.recipe_records import RecipeEntry, RecipeRecords
     from tokenward_agent.vault.record import Login, Now
@@ -62,6 +69,9 @@ if TYPE_CHECKING:
 RESERVE: Final = 60
 LAST: Final = 30
 """Seconds before its end until which a credential is handed out: usually, and after a failed run."""
+
+AT_ONCE: Final = 8
+"""The most runs of a kind at a time: a keyring that does not answer fills neither machine nor arena."""
 
 _SHORTEST_REST: Final = 10
 _LONGEST_REST: Final = 300
@@ -104,20 +114,21 @@ class MadeSecrets:
         arena: Arena,
         key: ProcessKey,
         recipes: RecipeRecords,
+        adopted: AdoptedSecrets,
         now: Callable[[], Now],
         vaults: Mapping[str, Vault],
         admit: Callable[[str, str, memoryview, int], Admission],
         is_locked: Callable[[], bool],
         record_run: RecordRun,
     ) -> None:
-        self._arena, self._key, self._recipes, self._now = arena, key, recipes, now
-        self._vaults = vaults
+        self._arena, self._key, self._now = arena, key, now
+        self._recipes, self._adopted, self._vaults = recipes, adopted, vaults
         self._admit, self._is_locked, self._record_run = admit, is_locked, record_run
         self._kept: dict[Login, Made] = {}
         self._running: dict[Login, asyncio.Task[Made]] = {}
         self._resting: dict[Login, _Rest] = {}
+        self._turns = {name: asyncio.Semaphore(AT_ONCE) for name in (COMMAND, *READERS)}
         self._forgotten = 0
-        recipes.when_used = self._renew_if_due
 
     def forget(self) -> None:
         """Forget all that was made, and discard what is being made."""
@@ -139,13 +150,13 @@ class MadeSecrets:
     def ready(self, record: Record) -> Made | None:
         """Return what may be handed out without a run, None if the command has to run first."""
         made = self._kept.get(record.login)
-        return made if made is not None and self._remaining_seconds(made) > RESERVE else None
+        return made if made is not None and self._has_left(made, RESERVE) else None
 
     async def read(self, record: Record, *, attended: bool) -> Made:
-        """Return what the recipe of a record makes; if `attended`, wait for its run.
+        """Return what a record's command makes or keyring has; if `attended`, wait for its run.
 
-        Raise Failure: `making` if a run is needed and the caller does not wait; `command` and
-        `not-found` if it failed; `locked`.
+        Raise Failure: `making` if a run is needed and the caller does not wait; `command`, `provider`
+        and `not-found` if it failed; `locked`.
         """
         if self._is_locked():
             raise Failure("locked", "The agent is locked.", "`auth unlock`", vaults=[], stored=True)
@@ -154,23 +165,26 @@ class MadeSecrets:
         try:
             running = self._running.get(record.login) or self._begin(record)
             if not attended:
+                doing = "read in a keyring" if is_adopted(record) else "made by a command"
                 raise Failure(
                     "making",
-                    f"The credential for {display(record.service)} is being made by a command.",
+                    f"The credential for {display(record.service)} is being {doing}.",
                     "ask with `attended`, and wait",
                 )
             return await asyncio.shield(running)
         except Failure as failure:
             made = self.peek(record)
-            if failure.code == "making" or made is None or self._remaining_seconds(made) <= LAST:
+            if failure.code == "making" or made is None or not self._has_left(made, LAST):
                 raise
             return made
 
-    def prepare(self, record: Record) -> RecipeEntry:
+    def prepare(self, record: Record) -> Recipe:
         """Return the recipe of a record for a run elsewhere, which `keep` ends. Raise Failure."""
         entry = self._entry(record)
+        if is_adopted(record):
+            return entry.recipe._replace(command=tuple(self._adopted.command(record)))
         self._require_runnable(entry)
-        return entry
+        return entry.recipe
 
     def keep(self, record: Record, secret: memoryview, end: int | None) -> Made:
         """Keep what a run elsewhere made; `end` is in seconds since 1970. Raise Failure."""
@@ -182,26 +196,42 @@ class MadeSecrets:
     async def make_first(
         self, record: Record, recipe: Recipe, variables: memoryview | None
     ) -> Made:
-        """Run a recipe that is not stored yet, and return what it made. Raise Failure."""
+        """Do the first run for a record that is not stored yet, unless one is held. Raise Failure."""
+        held = self._kept.pop(record.login, None)
+        if held is not None and self._has_left(held, RESERVE):
+            return held
         return await self._run(record, recipe, variables, self._forgotten)
 
-    def adopt(self, record: Record, made: Made) -> None:
-        """Keep what was made for a record that is stored now, and nothing of recipes that are not."""
-        stored = {each.login for each in self._recipes}
-        self._kept = {login: each for login, each in self._kept.items() if login in stored}
+    def hold(self, record: Record, made: Made) -> None:
+        """Hold what was made for a record that cannot be stored yet, for the next `make_first`."""
         self._kept[record.login] = made
 
+    def adopt(self, record: Record, made: Made) -> None:
+        """Keep what was made for a record that is stored now, and nothing for those that are not."""
+        logins = {
+            login: each for login, each in self._kept.items() if self._find(login) is not None
+        }
+        self._kept = {**logins, record.login: made}
+
     def overview(self, record: Record) -> dict[str, Value]:
-        """Return what a list says of a recipe: its command, and until when its credential is kept."""
-        entry, made = self._recipes.entry_of(record), self.peek(record)
+        """Return what a list says of a recipe: its command, and until when its credential is kept.
+
+        Of an adopted one it says the latter, and the end that its token shows.
+        """
+        entry, made = self._find(record.login), self.peek(record)
         if entry is None:
             return {}
+        kept: dict[str, Value] = {
+            "until": None if made is None else made.kept.wall_end,
+            "expires": None if made is None or made.end is None else made.end.wall_end,
+        }
+        if is_adopted(record):
+            return kept if record.expires is None else {"until": kept["until"]}
         text = shlex.join((os.path.basename(entry.recipe.command[0]), *entry.recipe.command[1:]))
         return {
             "command": text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…",
             "attended": entry.recipe.attended,
-            "until": None if made is None else made.kept.wall_end,
-            "expires": None if made is None or made.end is None else made.end.wall_end,
+            **kept,
         }
 
     def details(self, record: Record) -> dict[str, Value]:
@@ -228,13 +258,24 @@ class MadeSecrets:
     def _remaining_seconds(self, made: Made) -> int:
         return made.kept.remaining_seconds(self._now(), 0)
 
+    def _has_left(self, made: Made, seconds: int) -> bool:
+        """Tell whether more than `seconds` are left, or any if it has no known end."""
+        return self._remaining_seconds(made) > (0 if made.end is None else seconds)
+
+    def _find(self, login: Login) -> RecipeEntry | None:
+        """Return how the credential of a login is made or read, if it is stored."""
+        record = Record(*login[:3], None, None, *login[3:])
+        if is_adopted(record):
+            return self._adopted.entry_of(record)
+        return self._recipes.entry_of(record)
+
     def _entry(self, record: Record) -> RecipeEntry:
-        entry = self._recipes.entry_of(record)
+        entry = self._find(record.login)
         if entry is None:
-            raise Failure("busy", "The recipe was replaced meanwhile.", "try again")
+            raise Failure("busy", "The credential was replaced meanwhile.", "try again")
         return entry
 
-    def _renew_if_due(self, record: Record) -> None:
+    def renew_if_due(self, record: Record) -> None:
         """Begin the next run if most of a credential's life is over; a failure is not reported here."""
         made = self._kept.get(record.login)
         if made is None or self._now().boot < made.renewed or record.login in self._running:
@@ -256,7 +297,8 @@ class MadeSecrets:
         rest = self._resting.get(login)
         if rest is not None and self._now().boot < rest.until:
             raise rest.failure
-        self._require_runnable(entry)
+        if not is_adopted(record):
+            self._require_runnable(entry)
         task = asyncio.get_running_loop().create_task(self._run_and_keep(entry, self._forgotten))
         task.add_done_callback(_retrieve)  # the requests that waited may be gone
         self._running[login] = task
@@ -301,25 +343,19 @@ class MadeSecrets:
     async def _run(
         self, record: Record, recipe: Recipe, variables: memoryview | None, forgotten: int
     ) -> Made:
-        """Run a command and seal what it made. Raise Failure."""
+        """Run a command, or read in a keyring, and seal what came. Raise Failure."""
+        async with self._turns[COMMAND if record.adopted is None else record.adopted.reader]:
+            return await self._run_now(record, recipe, variables, forgotten)
+
+    async def _run_now(
+        self, record: Record, recipe: Recipe, variables: memoryview | None, forgotten: int
+    ) -> Made:
         block = self._arena.allocate(MAX_OUTPUT)
         try:
-            try:
-                answer = await run_job(
-                    self._arena,
-                    "command-run",
-                    {
-                        "command": [*recipe.command],
-                        "as": recipe.format,
-                        "now": self._now().wall,
-                    },
-                    variables,
-                    block,
-                    recipe.timeout,
-                    {},
-                )
-            except WorkerError as error:
-                raise _failure_of(error, record, recipe) from None
+            if is_adopted(record):
+                answer = await self._adopted.read(record, variables, block)
+            else:
+                answer = await self._run_command(record, recipe, variables, block)
             if forgotten != self._forgotten:
                 raise locked_meanwhile_error()
             secret = block[: answer["size"]]
@@ -338,6 +374,17 @@ class MadeSecrets:
         )
         return made
 
+    async def _run_command(
+        self, record: Record, recipe: Recipe, variables: memoryview | None, into: memoryview
+    ) -> dict[str, Any]:
+        asked = {"command": [*recipe.command], "as": recipe.format, "now": self._now().wall}
+        try:
+            return await run_job(
+                self._arena, "command-run", asked, variables, into, recipe.timeout, {}
+            )
+        except WorkerError as error:
+            raise _failure_of(error, record, recipe) from None
+
     def seal(self, record: Record, recipe: Recipe, secret: memoryview, end: int | None) -> Made:
         """Judge what a command made, and seal it. Raise Failure."""
         now, service, username = self._now(), record.service, record.username
@@ -349,13 +396,15 @@ class MadeSecrets:
             raise Failure("command", str(no), _refresh_hint(record)) from None
         said = [each for each in (end, admission and admission.end) if each is not None]
         if admission is None or (said and min(said) <= now.wall):
+            who = "The keyring has" if is_adopted(record) else "The command made"
             raise Failure(
                 "command",
-                f"The command for {display(service)} made a token whose end is over by the clock"
-                " of this machine.",
+                f"{who} a token for {display(service)} whose end is over by the clock of this"
+                " machine.",
                 _refresh_hint(record),
             )
-        known = min(said) - now.wall if said else recipe.kept or usual_seconds(service, username)
+        usual = None if is_adopted(record) else usual_seconds(service, username)
+        known = min(said) - now.wall if said else recipe.kept or usual
         seconds = min(known or recipe.usual_seconds, recipe.kept or MOST_KEPT, MOST_KEPT)
         part = secret[admission.start : admission.stop]
         try:
@@ -377,7 +426,7 @@ class MadeSecrets:
 def require_runnable(service: str, recipe: Recipe, pin: Pin | None) -> None:
     """Raise Failure unless the program of a recipe is still the one that the user chose."""
     program = recipe.command[0]
-    problem = program_objection(program, uid()) or _project_objection(program)
+    problem = program_objection(program, uid()) or project_objection(program)
     if problem is None and pin is not None and pin_of(program) != pin:
         problem = "has another owner or mode than at the login"
     if problem is not None:
@@ -396,20 +445,6 @@ def pin_of(program: str) -> Pin:
     except OSError as error:
         raise Failure("command", f"{program} cannot be examined: {error.strerror}.") from None
     return Pin(found.st_uid, found.st_mode)
-
-
-_PROJECT: Final = (".git", ".hg", "pyproject.toml", "setup.py", "package.json")
-"""What the folder of a project has: a checkout must not choose which program runs."""
-
-
-def _project_objection(program: str) -> str | None:
-    """Return why a program is a project's, or None; a home may be under version control itself."""
-    folder, home = os.path.dirname(os.path.normpath(program)), os.path.expanduser("~")
-    while folder not in {"/", home}:
-        if any(os.path.lexists(os.path.join(folder, name)) for name in _PROJECT):
-            return f"lies in the project {folder}"
-        folder = os.path.dirname(folder)
-    return None
 
 
 def _failure_of(error: WorkerError, record: Record, recipe: Recipe) -> Failure:

@@ -78,7 +78,6 @@ class RecipeRecords:
     ) -> None:
         self.path = os.path.join(state, NAME)
         self.problem = ""
-        self.when_used: Callable[[Record], object] = lambda _record: None
         self._configured, self._now = configured, now
         self._seen: Configured = ()
         self._of_config: dict[Key, RecipeEntry] = {}
@@ -152,7 +151,6 @@ class RecipeRecords:
     def use(self, record: Record, wall: int) -> None:
         """Remember a use of a record."""
         self._used[record.key] = wall
-        self.when_used(record)
 
     def last_used(self, record: Record) -> int | None:
         """Return the time of a record's last use."""

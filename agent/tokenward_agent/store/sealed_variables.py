@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.store.adopted import is_adopted, name_of, variables_in
 from tokenward_agent.store.recipe_records import SealedVariables
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.vault.errors import VaultError
@@ -40,13 +41,8 @@ def read_variables(provider: str | None, block: memoryview) -> Variables:
         raise Failure("bad-request", "Variables of a command need the `provider` that seals them.")
     if len(block) > MOST_ENVIRONMENT:
         raise Failure("too-large", "The variables of the command are too long.")
-    names: list[str] = []
-    start = 0
-    for at, byte in enumerate(block):
-        if byte == 0:
-            names.append(_name(block[start:at]))
-            start = at + 1
-    if start != len(block) or not names:
+    names = [_name(each) for each in variables_in(block)]
+    if not names or block[-1] != 0:
         raise Failure("bad-request", "The variables of a command each end with a NUL.")
     try:
         for name in names:
@@ -57,10 +53,10 @@ def read_variables(provider: str | None, block: memoryview) -> Variables:
 
 
 def _name(variable: memoryview) -> str:
-    for at, byte in enumerate(variable):
-        if byte == 0x3D:
-            return str(variable[:at], "ascii", "replace")
-    raise Failure("bad-request", "A variable of a command has no value.")
+    name = name_of(variable)
+    if not name:
+        raise Failure("bad-request", "A variable of a command has no value.")
+    return name
 
 
 def seal_variables(
@@ -87,7 +83,9 @@ def open_variables(
             vaults=[held.provider],
             stored=True,
         )
-    sealed = Record(_place(record.service), record.username, 0, None, None, None, held.sealed)
+    # Those of an adopted credential are in the place of its secret.
+    place = record.service if is_adopted(record) else _place(record.service)
+    sealed = Record(place, record.username, 0, None, None, None, held.sealed)
     try:
         return vault.open_secret(sealed, out)
     except VaultError:

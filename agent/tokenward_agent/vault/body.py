@@ -101,8 +101,12 @@ def version_for(body: Body) -> int:
 
     So an older tokenward reads the file as long as nothing in it needs more.
     """
-    later = (record.relay_alone or record.projects for record in body.records.values())
-    return 5 if any(later) else 4
+    return 5 if any(map(_needs_latest, body.records.values())) else 4
+
+
+def _needs_latest(record: Record) -> bool:
+    has_variables = record.adopted is not None and record.secret is not None
+    return record.relay_alone or bool(record.projects) or has_variables
 
 
 def to_values(body: Body, version: int) -> dict[str, object]:

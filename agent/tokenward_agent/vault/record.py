@@ -3,9 +3,10 @@
 A record is immutable. Its secret is sealed under the vault's data key and bound to the vault,
 service and user name. So neither a record nor its `repr` holds anything readable without the key,
 and a secret that was moved to another record does not open. An *adopted* credential has no secret
-here: it stays in its keyring. A secret that is *never shown* is sealed by its user: attenuated tokens
-of it are handed out, and if none can be made, it is used by *relays alone*. `check` and `from_values` refuse what docs/VAULT.md does not allow; records are checked in the
-same way when they are written and read.
+here: it stays in its keyring, and what is sealed are the variables with which a plug-in of keyring
+reads it. A secret that is *never shown* is sealed by its user: attenuated tokens of it are handed
+out, and if none can be made, it is used by *relays alone*. `check` and `from_values` refuse what
+docs/VAULT.md does not allow; records are checked in the same way when they are written and read.
 
 A lifetime ends by the wall clock and by the boot clock. In the boot in which it began, it is over as
 soon as either clock says so: setting the wall clock back does not prolong it, and time asleep counts.
@@ -102,7 +103,9 @@ class Login(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A stored credential; exactly one of `adopted` and `secret` is set. Times are in seconds.
+    """A stored credential: `adopted` or `secret` is set. Times are in seconds.
+
+    If both are, `secret` is a block of variables (worker/job.py) for what reads the adopted one.
 
     `service` is a canonical URL or an opaque key of at most 2,048 bytes; `username` has at most
     1,024 and may be empty; `secret` is sealed, and at most 64 KiB when open. If `never_shown`, only
@@ -151,6 +154,8 @@ def from_values(values: object, fields: int = len(Record._fields)) -> Record:
     service, username, created, last_used, expires, adopted, secret, *later = _array(values, fields)
     if fields > _PROJECTS:
         later[-1] = tuple(_array(later[-1], None))
+    elif adopted is not None and secret is not None:
+        raise ValueError("a record of an older version has either a secret or a place to read it")
     record = Record(
         service,
         username,
@@ -176,9 +181,10 @@ def check(record: Record) -> None:
         _time(record.expires.wall_end)
         _text(record.expires.boot_id, 0, BOOT_ID_BYTES, "boot")
         _time(record.expires.boot_end)
-    if (record.adopted is None) == (record.secret is None):
-        raise ValueError("a record has either a secret or a place to read it")
-    if type(record.never_shown) is not bool or (record.never_shown and record.secret is None):
+    if record.adopted is None and record.secret is None:
+        raise ValueError("a record has neither a secret nor a place to read it")
+    has_own = record.adopted is None
+    if type(record.never_shown) is not bool or record.never_shown > has_own:
         raise ValueError("a record says wrongly whether its secret is never shown")
     if type(record.relay_alone) is not bool or record.relay_alone > record.never_shown:
         raise ValueError("a record says wrongly whether relays alone get its secret")
@@ -187,7 +193,9 @@ def check(record: Record) -> None:
         if record.adopted.reader not in _READERS:
             raise ValueError("a record is read in an unknown way")
         _text(record.adopted.spelling, 1, SERVICE_BYTES, "spelling")
-    elif type(record.secret) is not bytes or not 0 <= len(record.secret) - OVERHEAD <= SECRET_BYTES:
+        if record.secret is None:
+            return
+    if type(record.secret) is not bytes or not 0 <= len(record.secret) - OVERHEAD <= SECRET_BYTES:
         raise ValueError(f"a secret is not sealed bytes of at most {SECRET_BYTES}")
 
 

@@ -12,22 +12,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from threading import Thread
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from tokenward_agent.worker.job import JobError
+from tokenward_agent.worker.job import JobError, variables_of
+from tokenward_agent.worker.said import TAIL, Reading, last_line
 from tokenward_protocol.command_output import MAX_OUTPUT, OutputError, read_output
-from tokenward_protocol.secret_marks import may_show
 
 if TYPE_CHECKING:
-    from typing import Final
-
     from tokenward_agent.worker.job import Header
-
-_TAIL: Final = 8192  # bytes of stderr that are looked at
-_LINE: Final = 200  # characters of it that are quoted
-_SHORT: Final = 4  # characters from which a word of the output is looked for in stderr
-_MOMENT: Final = 0.5  # seconds to read what is left once the program has ended
 
 
 def work(header: Header, variables: bytes) -> tuple[Header, bytes]:
@@ -46,7 +38,10 @@ def work(header: Header, variables: bytes) -> tuple[Header, bytes]:
         )
     except OSError as error:
         raise JobError("command", f"{program} cannot be run: {error.strerror}.") from None
-    printed, said = _Reading(process.stdout, MAX_OUTPUT + 1), _Reading(process.stderr, _TAIL)
+    assert process.stdout is not None  # noqa: S101 - for the type checkers; it is a pipe
+    assert process.stderr is not None  # noqa: S101 - likewise
+    printed = Reading(process.stdout.fileno(), MAX_OUTPUT + 1)
+    said = Reading(process.stderr.fileno(), TAIL)
     status = process.wait()
     output, errors = printed.take(), said.take()
     if status:
@@ -65,35 +60,5 @@ def work(header: Header, variables: bytes) -> tuple[Header, bytes]:
 
 
 def _environment(variables: bytes) -> dict[str, str]:
-    pairs = (os.fsdecode(each).partition("=") for each in variables.split(b"\0") if each)
     # The property keeps our own keyring backend from asking the agent that waits for this.
-    return os.environ | {name: value for name, _, value in pairs} | {"KEYRING_PROPERTY_ASIDE": "1"}
-
-
-class _Reading:
-    """Reads a pipe in a thread and keeps the end of it, or the beginning of a longer stdout."""
-
-    def __init__(self, pipe: IO[bytes] | None, most: int) -> None:
-        assert pipe is not None  # noqa: S101 - for the type checkers; both are pipes
-        self._descriptor, self._most, self._data = pipe.fileno(), most, b""
-        self._thread = Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        while more := os.read(self._descriptor, 65536):
-            self._data = (self._data + more)[-self._most :]
-
-    def take(self) -> bytes:
-        """Return what was read, once the program has ended."""
-        self._thread.join(_MOMENT)
-        return self._data
-
-
-def last_line(errors: bytes, output: bytes) -> str:
-    """Return the last line of stderr that shows no secret, without a full stop; "" if none does."""
-    words = {word for word in output.decode(errors="replace").split() if len(word) >= _SHORT}
-    for line in reversed(errors.decode(errors="replace").splitlines()):
-        text = "".join(char if char.isprintable() else " " for char in line).strip()
-        if text and not may_show(text) and not any(word in text for word in words):
-            return text[:_LINE].rstrip(". ")
-    return ""
+    return os.environ | variables_of(variables) | {"KEYRING_PROPERTY_ASIDE": "1"}

@@ -1,12 +1,14 @@
-"""Common to all jobs of workers: their failure, their limits, the encoding of keys.
+"""Common to all jobs of workers: their failure, their limits, the encoding of keys and of variables.
 
-Every job imports it, and the agent for the limits; it imports no module of the agent.
+Every job imports it, and the agent for the limits; it imports no module of the agent. A block of
+variables is `NAME=VALUE` and a NUL for each.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ MAX_HEADER: Final = 64 * 1024
 MAX_SECRET: Final = 64 * 1024
 WATCHED: Final = 3
 """The descriptor of the requester's socket, in a worker that watches for a hang-up."""
+
+UNATTENDED: Final = {"ARTIFACTS_KEYRING_NONINTERACTIVE_MODE": "true"}
+"""Variables that tell plug-ins of keyring that no user is there, who could enter a device code."""
 
 
 class JobError(Exception):
@@ -40,6 +45,12 @@ def require_fit(length: int, size: int, room: int) -> None:
         raise WorkerError("worker", "A worker process answered with too long a header.")
     if size > room:
         raise WorkerError("worker", f"A worker process answered {size} bytes instead of {room}.")
+
+
+def variables_of(block: bytes) -> dict[str, str]:
+    """Return the variables in a block."""
+    pairs = (os.fsdecode(each).partition("=") for each in block.split(b"\0") if each)
+    return {name: value for name, _, value in pairs}
 
 
 def encode_key(key: bytes) -> bytes:

@@ -4,7 +4,9 @@ They ask for two kinds of secrets. *The vault's key* goes only to a keyring that
 user's session and can store: Keychain, Credential Store, Secret Service or KWallet, by the
 library's priority, or any backend that the user has configured by name. *A credential that the user
 keeps in a keyring* is looked for in every backend that the library would ask, also in those that
-only make short-lived tokens.
+only make short-lived tokens. Such a *plug-in* may raise anything, and print anything: it is asked
+with the variables of the user's login, the backends behind it are asked nevertheless, and if none of them has the
+credential, the failure quotes what it said.
 
 Refused for both: this project's own backend (it asks the agent, which waits for this job), chains
 (which may contain it), ``fail``, ``null``, and backends that store in plain files. A user who has
@@ -15,14 +17,27 @@ from __future__ import annotations
 
 import os
 import sys
+from configparser import RawConfigParser
+from contextlib import contextmanager
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import keyring.backend
 import keyring.core
 import keyring.errors
 from keyring.compat.py312 import metadata
+from keyring.util.platform_ import config_root
 
-from tokenward_agent.worker.job import JobError, decode_key, encode_key
+from tokenward_agent.worker.job import (
+    UNATTENDED,
+    JobError,
+    decode_key,
+    encode_key,
+    variables_of,
+)
+from tokenward_agent.worker.said import TAIL, Reading, last_line
+from tokenward_protocol.keyring_marks import BEFORE
+from tokenward_protocol.secret_marks import may_show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +56,18 @@ _SYSTEM: Final = {
 }
 _OFF: Final = {"keyring.backends.fail", "keyring.backends.null"}
 _OURS: Final = ("tokenward", "tokenward_keyring")  # the second is what `auth setup` copies
+_MAKERS: Final = (
+    "keyrings.gauth",
+    "keyrings.codeartifact",
+    "artifacts_keyring",
+    "keyrings.envvars",
+)
+"""Plug-ins that make or show credentials and store nothing: they keep no vault's key."""
+
 _REFUSED: Final = (*_OURS, "keyring.backends.chainer", "keyrings.alt", *_OFF)
+
+
+_RESERVE: Final = 5  # seconds before the job's deadline, to say what a plug-in waits for
 
 
 def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
@@ -51,9 +77,10 @@ def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
         "keyring-get": _get,
         "keyring-set": _set,
         "keyring-delete": _delete,
-        "keyring-read": _read,
     }
     try:
+        if job == "keyring-read":
+            return _read(header, secret)
         return jobs[job](header, secret)
     except keyring.errors.KeyringLocked:
         raise JobError(
@@ -88,7 +115,14 @@ def _get(header: Header, _secret: bytes) -> tuple[Header, bytes]:
 
 def _set(header: Header, secret: bytes) -> tuple[Header, bytes]:
     backend = _system_keyring()
-    backend.set_password(header["service"], header["username"], encode_key(secret).decode())
+    try:
+        backend.set_password(header["service"], header["username"], encode_key(secret).decode())
+    except NotImplementedError:
+        raise JobError(
+            "no-keyring",
+            f"The keyring {_name_backend(backend)['backend']} stores nothing.",
+            "use `--keyring-provider disabled`",
+        ) from None
     return _name_backend(backend), b""
 
 
@@ -101,27 +135,96 @@ def _delete(header: Header, _secret: bytes) -> tuple[Header, bytes]:
     return _name_backend(backend), b""
 
 
-def _read(header: Header, _secret: bytes) -> tuple[Header, bytes]:
-    """Look for a credential under each of `services` in turn, in each backend by priority."""
-    username: str | None = header.get("username")
-    failure: keyring.errors.KeyringError | None = None
-    for service in header["services"]:
-        for backend in _readable_keyrings():
-            try:
-                found = backend.get_credential(service, username)
-            except keyring.errors.KeyringError as error:
-                failure = failure or error
-                continue
-            if found is not None and found.password is not None:
-                answer = {"service": service, "username": found.username or username or ""}
-                return {**_name_backend(backend), **answer}, found.password.encode()
-    if failure is not None:
+def _read(header: Header, variables: bytes) -> tuple[Header, bytes]:
+    """Look for a credential under each of `services` in turn, in each backend by priority.
+
+    Raises JobError: `command` if a plug-in failed, or is not done shortly before the deadline.
+    """
+    os.environ.update(UNATTENDED | variables_of(variables))
+    with _listening() as said:
+        search = _Search(header)
+        search.join(max(1, header["seconds"] - _RESERVE))
+    if search.found is not None:
+        return search.found
+    words = last_line(said.take(), b"")
+    quoted = f": {words}" if words else ""
+    if search.is_alive():
+        name = f"The keyring {search.asked}".rstrip()
+        raise JobError("command", f"{name} gave no answer in time{quoted}.")
+    failure = search.failure
+    if isinstance(failure, keyring.errors.KeyringError):
         raise failure
+    if failure is not None:
+        text = str(failure).strip().partition("\n")[0].rstrip(". ")
+        told = f": {text}" if text and not may_show(text) else quoted
+        kind = type(failure).__name__
+        name = f"The keyring {search.failed}".rstrip()
+        raise JobError("command", f"{name} failed with {kind}{told}.")
     raise JobError(
         "not-found",
-        f"No keyring has a password of {username} for {header['services'][0]}.",
-        "`auth login` without `--adopt` stores one",
+        f"No keyring has a password of {header.get('username')} for {header['services'][0]}.",
+        "plug-ins answer if they are installed beside tokenward; `auth login` without `--adopt` stores a"
+        " password",
     )
+
+
+class _Search(Thread):
+    """Asks the backends, one after the other: `found`, or the first `failure` and who `failed` so."""
+
+    def __init__(self, header: Header) -> None:
+        super().__init__(daemon=True)
+        self._services: list[str] = header["services"]
+        self._username: str | None = header.get("username")
+        self.asked = self.failed = ""
+        self.found: tuple[Header, bytes] | None = None
+        self.failure: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            backends = list(_readable_keyrings())
+            for service in self._services:
+                for backend in [*backends]:
+                    try:
+                        found = self._ask(backend, service)
+                    except Exception as error:  # noqa: BLE001 - plug-ins raise anything
+                        self.failure, self.failed = self.failure or error, self.failed or self.asked
+                        backends.remove(
+                            backend
+                        )  # it would fail again, and some take seconds for it
+                        continue
+                    if found:
+                        return
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything as it is looked for
+            self.failure = self.failure or error
+
+    def _ask(self, backend: KeyringBackend, service: str) -> bool:
+        self.asked = str(_name_backend(backend)["backend"])
+        found = backend.get_credential(service, self._username)
+        if found is None or found.password is None:
+            return False
+        answer = {"service": service, "username": found.username or self._username or ""}
+        self.found = {**_name_backend(backend), **answer}, found.password.encode()
+        return True
+
+
+@contextmanager
+def _listening() -> Iterator[Reading]:
+    """Read what is printed meanwhile: stdout is the worker's answer, and stderr leads nowhere."""
+    sys.stdout = sys.stderr  # for good: a plug-in may still run when the answer is written
+    own = [os.dup(descriptor) for descriptor in (1, 2)]
+    end, start = os.pipe()
+    said = Reading(end, TAIL)
+    for descriptor in (1, 2):
+        os.dup2(start, descriptor)
+    os.close(start)
+    try:
+        yield said
+    finally:
+        sys.stderr.flush()
+        for before, descriptor in zip(own, (1, 2), strict=True):
+            os.dup2(before, descriptor)
+            os.close(before)
 
 
 def _system_keyring() -> KeyringBackend:
@@ -129,7 +232,7 @@ def _system_keyring() -> KeyringBackend:
     chosen = _configured_keyring()
     if chosen is not None and type(chosen).__module__ in _OFF:
         raise JobError("no-keyring", "The user's keyring configuration switches keyrings off.")
-    if chosen is not None and _is_usable(type(chosen)):
+    if chosen is not None and _is_usable(type(chosen)) and not _is_of(type(chosen), _MAKERS):
         return chosen
     _load_backends()
     viable = [c for c in _viable_backends() if c.__module__ in _SYSTEM]
@@ -159,11 +262,26 @@ def _readable_keyrings() -> Iterator[KeyringBackend]:
 
 
 def _configured_keyring() -> KeyringBackend | None:
-    """Return the backend of the user's environment or keyringrc.cfg, if it loads."""
-    try:
-        return keyring.core.load_env() or keyring.core.load_config()
-    except Exception:  # noqa: BLE001 - a broken foreign backend counts as none
-        return None
+    """Return the backend of the user's environment or keyringrc.cfg, also from before `auth setup`."""
+    for load in (keyring.core.load_env, keyring.core.load_config, _load_before_setup):
+        try:
+            chosen: KeyringBackend | None = load()
+        except Exception:  # noqa: BLE001, S112 - a broken foreign backend counts as none
+            continue
+        if chosen is not None and not _is_of(type(chosen), _OURS):
+            return chosen
+    return None
+
+
+def _load_before_setup() -> KeyringBackend:
+    """Load the backend that keyringrc.cfg named before `auth setup` made that line a comment."""
+    with open(os.path.join(config_root(), "keyringrc.cfg"), encoding="utf-8") as file:
+        lines = [line.partition(BEFORE)[2] for line in file]
+    said = RawConfigParser()
+    said.read_string("".join(["[backend]\n", *lines]))
+    if path := os.path.expanduser(said.get("backend", "keyring-path", fallback="")):
+        sys.path.append(path)
+    return keyring.core.load_keyring(said.get("backend", "default-keyring"))
 
 
 def _load_backends() -> None:
@@ -184,9 +302,13 @@ def _viable_backends() -> Iterator[type[KeyringBackend]]:
 
 
 def _is_usable(backend: type[KeyringBackend]) -> bool:
-    module = backend.__module__
     plain = "plaintext" in backend.__name__.lower()
-    return not plain and not any(module == n or module.startswith(f"{n}.") for n in _REFUSED)
+    return not plain and not _is_of(backend, _REFUSED)
+
+
+def _is_of(backend: type[KeyringBackend], modules: tuple[str, ...]) -> bool:
+    module = backend.__module__
+    return any(module == name or module.startswith(f"{name}.") for name in modules)
 
 
 def _name_backend(backend: KeyringBackend) -> Header:

@@ -7,8 +7,8 @@ without output. A service or a user name that begins with ``-`` would be an opti
 name is refused.
 
 The program is named by an absolute path, runs in `/` with stdin at `/dev/null`, and shares the
-worker's process group, which ends at the agent's deadline. Its stderr is dropped, since it may hold
-a secret, and more than 64 KiB of output are refused. The library's own command may be configured to
+worker's process group, which ends at the agent's deadline. Of its stderr a failed reading of a
+credential quotes the last line that shows no secret, and no other job anything. More than 64 KiB of output are refused. The library's own command may be configured to
 ask tokenward first, which would ask the agent that waits for this job: a property in the
 environment makes that backend stand aside.
 """
@@ -19,12 +19,25 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from tokenward_agent.worker.job import MAX_SECRET, JobError, decode_key, encode_key
+from tokenward_agent.worker.job import (
+    MAX_SECRET,
+    UNATTENDED,
+    JobError,
+    decode_key,
+    encode_key,
+    variables_of,
+)
+from tokenward_agent.worker.said import TAIL, Reading, last_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
     from tokenward_agent.worker.job import Header
+
+
+_CRASHED: Final = b"Traceback (most recent call last)"
+"""What stderr has if a plug-in of the library's own command raised something."""
 
 
 def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
@@ -35,6 +48,7 @@ def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
         "program-delete": _delete,
     }
     if job == "program-read":
+        os.environ.update(UNATTENDED | variables_of(secret))
         return _read(header)
     return {}, jobs[job](header, secret)
 
@@ -65,19 +79,22 @@ def _delete(header: Header, _secret: bytes) -> bytes:
 def _read(header: Header) -> tuple[Header, bytes]:
     """Look for a credential under each of `services` in turn."""
     program, username = header["program"], header.get("username")
+    words: list[str] = []
     for service in header["services"]:
         if username is not None:
-            printed = _run(program, ["get"], [service, username])
+            printed = _run(program, ["get"], [service, username], words=words)
             if printed is not None:
                 return {"service": service, "username": username}, printed
             continue
-        printed = _run(program, ["--mode", "creds", "get"], [service])
+        printed = _run(program, ["--mode", "creds", "get"], [service], words=words)
         if printed is None:
             continue
         name, newline, password = printed.partition(b"\n")
         if not newline:
             raise JobError("program-failed", f"The program {program} printed no user name.")
         return {"service": service, "username": name.rstrip(b"\r").decode()}, password
+    if words:
+        raise JobError("command", f"The program {program} failed with status 1: {words[0]}.")
     raise JobError(
         "not-found",
         f"The program {program} has no password of {username} for {header['services'][0]}.",
@@ -90,9 +107,17 @@ def _item(header: Header) -> list[str]:
 
 
 def _run(
-    program: str, doing: list[str], names: list[str], given: bytes | None = None
+    program: str,
+    doing: list[str],
+    names: list[str],
+    given: bytes | None = None,
+    *,
+    words: list[str] | None = None,
 ) -> bytes | None:
-    """Return the program's output without the last line's end, or None for a miss."""
+    """Return the program's output without the last line's end, or None for a miss.
+
+    With `words` a failure has the last line that it said; that of a miss is added to them.
+    """
     if any(name.startswith("-") for name in names):
         raise JobError(
             "program-failed",
@@ -106,7 +131,7 @@ def _run(
             env={**os.environ, "KEYRING_PROPERTY_ASIDE": "1"},
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if words is None else subprocess.PIPE,
         )
     except OSError as error:
         raise JobError(
@@ -120,14 +145,20 @@ def _run(
             process.stdin.close()
         except BrokenPipeError:
             pass
+    said = Reading(process.stderr.fileno(), TAIL) if process.stderr is not None else None
     assert process.stdout is not None  # noqa: S101 - for the type checkers; it is a pipe
     printed = process.stdout.read(MAX_SECRET + 1)
     if len(printed) > MAX_SECRET:
         process.kill()
         raise JobError("program-failed", f"The program {program} printed more than 64 KiB.")
     status = process.wait()
-    if status == 1 and not printed:
+    errors = said.take() if said is not None and status else b""
+    line = last_line(errors, printed)
+    if status == 1 and not printed and _CRASHED not in errors:
+        if words is not None and line:
+            words.append(line)
         return None
     if status != 0:
-        raise JobError("program-failed", f"The program {program} failed with status {status}.")
+        code, told = ("command", f": {line}") if line else ("program-failed", "")
+        raise JobError(code, f"The program {program} failed with status {status}{told}.")
     return printed.removesuffix(b"\n").removesuffix(b"\r")

@@ -13,6 +13,8 @@ from tokenward.credentials import storing
 from tokenward.credentials.storing import ProviderChoice, choose_provider, store
 from tokenward.errors import CommandError, exclude
 from tokenward.indexes import minted_tokens
+from tokenward.keyring_program.agent_client import is_covered
+from tokenward.transport.connect import AgentError
 from tokenward.ui import argument_parser, secret_input
 from tokenward.ui.formatting import ahead_text, timestamp
 from tokenward.ui.secret_input import TOKEN_USER, GivenCredential
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenward.commands import Namespace, Parser, Session
+    from tokenward.credentials.adopting import Adoption
     from tokenward.settings.service_names import Service
 
 
@@ -46,7 +49,7 @@ def describe(parser: Parser, _command: str) -> None:
     parser.add_option(
         "--lifetime", "TIME", "delete it after 90m, 8h, 7d ...", type=argument_parser.lifetime
     )
-    parser.add_flag("--adopt", "leave it in its keyring, and read it there")
+    parser.add_flag("--adopt", "leave it in its keyring or plug-in of keyring, and read it there")
     parser.add_flag(
         "--sealed",
         "never show it again: attenuated tokens of it are handed out, or a relay alone uses it",
@@ -80,7 +83,10 @@ def describe(parser: Parser, _command: str) -> None:
         "PROGRAM gets it as it is now, sealed in a vault; may be repeated",
         action="append",
     )
-    parser.add_flag("--attended", "PROGRAM needs you: only `auth refresh` runs it")
+    parser.add_flag(
+        "--attended",
+        "PROGRAM needs you: only `auth refresh` runs it; with `--adopt`, ask the keyring here first",
+    )
     parser.add_words()
     parser.examples(
         "auth login                                 ask for a token of PyPI",
@@ -93,6 +99,7 @@ def describe(parser: Parser, _command: str) -> None:
         "auth login pypi --sealed                   use it, but never show it again",
         "auth login pypi --trusted-publishing       in CI, with nothing stored anywhere",
         "auth login corp --from gcloud              gcloud makes it, whenever it is needed",
+        "auth login corp -u aws --adopt             a plug-in of keyring makes it",
         "auth login corp -u bob --command -- pass show corp   the first line that pass prints",
     )
 
@@ -116,7 +123,8 @@ def run(arguments: Namespace, session: Session) -> None:
 
         typed.log_in(arguments, session, service, given)
         return
-    if arguments.words or arguments.form or arguments.attended or arguments.pass_env:
+    needs_adoption = arguments.attended and not arguments.adopt
+    if arguments.words or arguments.form or needs_adoption or arguments.pass_env:
         raise CommandError(
             "A program behind `--`, `--as`, `--pass-env` and `--attended` need `--command`.",
             "`auth login SERVICE -u NAME --command -- PROGRAM ARG…`",
@@ -209,9 +217,22 @@ def _adopt(
     exclude("--adopt", {"--check": arguments.check}, "`auth token --check` does it afterwards")
     if given.username is None:
         raise CommandError("`--adopt` needs the user name.", "add `--username`, or `--no-username`")
-    choice = choose_provider(session, arguments.keyring_provider)
-    choice.make_vault(session)
-    _store(arguments, service, given.username, session, choice, b"")
+    from tokenward.credentials.adopting import plan_adoption, vault_flag
+
+    flag = arguments.keyring_provider
+    if flag is not None:
+        session.settings.provider(flag, bool)  # a wrong name fails before anything is made
+    adoption = plan_adoption(
+        session, arguments.service or service.login_keys[0], flag, unread=arguments.attended
+    )
+    choice = choose_provider(session, vault_flag(flag))
+    try:
+        _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
+    except AgentError as refused:
+        if refused.code != "no-vault":
+            raise
+        choice.make_vault(session)
+        _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
 
 
 def _store(
@@ -222,6 +243,7 @@ def _store(
     choice: ProviderChoice,
     body: bytes,
     checked: str | None = None,
+    adoption: Adoption | None = None,
 ) -> None:
     """Store under each key of the service, and report each."""
     stored: list[dict[str, Any]] = []
@@ -235,15 +257,26 @@ def _store(
             body,
             provider=choice.provider,
             lifetime=arguments.lifetime,
-            adopt=(arguments.service or key) if arguments.adopt else None,
+            adopt=adoption,
             sealed=arguments.sealed,
             typed=service.spelling_of(key),
         )
         provider, projects = str(header["provider"]), header.get("projects")
         stored.append({k: header[k] for k in ("service", "replaced", "kept")})
+        if adoption is not None and adoption.unread:
+            from tokenward.recipes.refreshing import refresh
+
+            refresh(session, header["service"], username)
         end = header.get("expires")  # an older agent does not send it
+    if is_covered(service.login_keys[0], session.settings.config.leave):
+        session.terminal.say(
+            "Tools that ask a keyring do not get it: `leave` in config.toml leaves this index to other"
+            " keyrings."
+        )
     if end is not None:
-        session.terminal.say(f"It will be deleted {ahead_text(end, time() - 1)}.")
+        its_own = adoption is not None and arguments.lifetime is None
+        what = "The token that its keyring has now ends" if its_own else "It will be deleted"
+        session.terminal.say(f"{what} {ahead_text(end, time() - 1)}.")
     session.write_json(
         {
             "service": stored[0]["service"],

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from time import time
 
+from tokenward.credentials.adopting import Adoption, passed_variables
 from tokenward.credentials.listing import list_stored
 from tokenward.credentials.storing import (
     choose_provider,
@@ -113,7 +114,8 @@ class Takeover:
             if outcome.state != DIFFERENT:
                 choice = choose_provider(self._session, self._flag or provider)
                 choice.make_vault(self._session)
-                store(self._session, key, username, b"", provider=choice.provider, adopt=key)
+                adoption = Adoption(key, passed_variables(self._session.environ))
+                store(self._session, key, username, b"", provider=choice.provider, adopt=adoption)
         except CommandError as refused:
             return ImportOutcome(FAILED, str(refused), refused.hint)
         return outcome

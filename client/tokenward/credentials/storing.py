@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from tokenward.credentials.adopting import Adoption
     from tokenward.session import Session
 
 
@@ -163,14 +164,14 @@ def store(
     *,
     provider: str | None,
     lifetime: int | None = None,
-    adopt: str | None = None,
+    adopt: Adoption | None = None,
     sealed: bool = False,
     origin: str = "",
     typed: str = "",
 ) -> dict[str, Any]:
     """Store under one key, report it, and return the agent's answer. Raises AgentError.
 
-    `lifetime` is in seconds. `adopt` is the service as it was typed; it has no body. `origin` ends
+    `lifetime` is in seconds. With `adopt` there is no body. `origin` ends
     the report. With a key as it was `typed` the agent decides whether its `/simple/` counts; the
     answer's `service` is the key. An attenuated form of the stored token is not stored: then the
     answer's `kept` is true.
@@ -178,34 +179,35 @@ def store(
     header: dict[str, Any] = unlocking.ask(
         session,
         "login",
-        body,
+        body if adopt is None else adopt.variables,
         offer=True,
         service=None if typed else key,
         spelling=typed or None,
         username=username,
         provider=provider,
         lifetime=lifetime,
-        adopt=adopt,
         sealed=sealed or None,
+        **({} if adopt is None else adopt.arguments()),
     ).header
     header.setdefault("service", key)  # an older agent does not send it
     projects = header.get("projects")
     which = f" ({join_words(projects)})" if projects else ""
     what = f"{credential_text(username, header['service'])}{which}"
-    session.terminal.say(_outcome_text(header, adopt, what, origin, sealed=sealed))
+    adopted = adopt is not None
+    session.terminal.say(_outcome_text(header, what, origin, adopted=adopted, sealed=sealed))
     for note in header["notes"]:
         session.terminal.say(str(note))
     return header
 
 
 def _outcome_text(
-    header: dict[str, Any], adopt: str | None, what: str, origin: str, *, sealed: bool
+    header: dict[str, Any], what: str, origin: str, *, adopted: bool, sealed: bool
 ) -> str:
     """Return a sentence about the outcome of a login."""
     if header["kept"]:
         return f"This is an attenuated form of {what}, which is stored already and stays."
     before = header["before"]
-    verb = "Adopted" if adopt else "Stored" if before is None else "Replaced"
+    verb = "Adopted" if adopted else "Stored" if before is None else "Replaced"
     since = "" if before is None else f"; the one before was stored {ago_text(before, time())}"
     where = f"in the {vault_name(header['provider'])}{', sealed' if sealed else ''}"
     return f"{verb} {what} {where}{origin}{since}."

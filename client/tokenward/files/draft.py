@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tokenward_protocol import keyring_marks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +18,7 @@ NOTE = "# The next line was written by `auth setup`; `auth setup --undo` takes i
 """The line above a line of ours."""
 
 NOTES = "# The next lines were written by `auth setup`; `auth setup --undo` takes them out."
-BEFORE = "# Before `auth setup`: "
+BEFORE = keyring_marks.BEFORE
 
 Span = tuple[int, int]
 """Start and end, in characters of the text."""

@@ -147,6 +147,43 @@ def may_have_recipes(directory: str) -> bool:
     return os.path.lexists(path) or b"command" in read_start(config_file())
 
 
+def is_left(service: str) -> bool:
+    """Return whether `leave` in config.toml leaves the host of a service to other keyrings."""
+    return is_covered(service, left_hosts(read_start(config_file())))
+
+
+def left_hosts(config: bytes) -> list[str]:
+    """Return what config.toml has as `leave` at its top; no TOML is parsed, and hosts need none."""
+    top = (b"\n" + config).partition(b"\n[")[0].decode(errors="replace")
+    lines = (line.partition("#")[0] for line in top.split("\n"))
+    for line in lines:
+        name, mark, value = line.partition("=")
+        if mark and name.strip().strip("\"'") == "leave":
+            while "]" not in value:
+                value += next(lines, "]")
+            words = value.partition("[")[2].partition("]")[0].split(",")
+            return [host for host in (word.strip().strip("\"'") for word in words) if host]
+    return []
+
+
+def is_covered(service: str, hosts: list[str] | tuple[str, ...]) -> bool:
+    """Return whether one of the hosts, in which `*` stands for one label, is that of a service."""
+    if not hosts:
+        return False
+    rest = service.partition("://")[2] or service
+    authority = rest.partition("?")[0].partition("#")[0].partition("/")[0].rpartition("@")[2]
+    labels = authority.partition(":")[0].lower().removesuffix(".").split(".")
+    for host in hosts:
+        wanted = host.lower().split(".")
+        if len(wanted) == len(labels) and all(map(_is_label, wanted, labels)):
+            return True
+    return False
+
+
+def _is_label(wanted: str, label: str) -> bool:
+    return wanted in ("*", label)
+
+
 def _origin(service: str) -> str | None:
     """Return scheme, host and port as the agent spells them; None if that needs all its rules."""
     scheme, mark, rest = service.partition("://")

@@ -20,6 +20,7 @@ from tokenward.keyring_program.agent_client import (
     bus,
     fetch,
     is_first_time,
+    is_left,
     is_listed,
     may_have_recipes,
     recorded_address,
@@ -133,7 +134,7 @@ def ask(service: str, username: str | None) -> tuple[str, str] | None:
 
     `service` is a URL in any spelling, or an opaque string, which must match exactly.
     """
-    if is_in_run():
+    if is_in_run() or is_left(service):
         return None
     try:
         service, username = _without_secrets(service, username)
@@ -256,6 +257,9 @@ def relay(
 
     if is_in_run():
         raise RelayError("refused", "tokenward stores nothing for a command behind a relay.")
+    if is_left(service):
+        why = "config.toml leaves this index to other keyrings, by `leave`."
+        raise RelayError("not-found", why, stored=False)
     service, username = _without_secrets(service, username)
     asked: dict[str, str | bool | None]
     asked = {"service": service, "username": username, "password": password}

@@ -1,7 +1,7 @@
-"""`auth refresh`: run the command of a recipe here, with the user's terminal and environment.
+"""`auth refresh`: run the command of a recipe, or ask a keyring, with the user's terminal and environment.
 
-So a program that needs the user (a device code, a new login, a fingerprint) can ask, and one that
-needs a session of the user's shell has it. The agent says which command it is, after it has judged the
+So a program or plug-in that needs the user (a device code, a new login, a fingerprint) can ask, and one
+that needs a session of the user's shell has it. The agent says which command it is, after it has judged the
 program; what the command made goes to the agent, and nothing of it is shown.
 """
 
@@ -30,7 +30,7 @@ def refresh(session: Session, service: str, username: str | None) -> int | None:
     recipe = unlocking.ask(
         session, "refresh", offer=True, service=service, username=username
     ).header
-    program = os.path.basename(recipe["command"][0])
+    program = "The keyring" if recipe["adopted"] else os.path.basename(recipe["command"][0])
     try:
         done = subprocess.run(
             recipe["command"],
@@ -65,5 +65,6 @@ def refresh(session: Session, service: str, username: str | None) -> int | None:
     end: int | None = header["expires"]
     until = ahead_text(header["until"] if end is None else end, time() - 1)
     how = "ends" if end is not None else "is forgotten"
-    session.terminal.say(f"{program} made {what} anew; it {how} {until}.")
+    did = "was asked for" if recipe["adopted"] else "made"
+    session.terminal.say(f"{program} {did} {what} anew; it {how} {until}.")
     return end

@@ -3,6 +3,7 @@
     auth-cache-dir = "~/credentials"    # the credentials directory
     keyring-provider = "disabled"       # keyring, subprocess or disabled
     keyring-exclusive = true            # tools' keyring asks no other backend (keyring_backend.py)
+    leave = ["*.pkg.dev"]               # hosts for which it asks the other backends alone; `*` is one label
     pinentry = "/usr/bin/pinentry-qt"   # the program by which the agent prompts the user
     unlock = "prompt"                   # the agent asks for the passphrase of a closed vault
     keyring-program = "/opt/bin/keyring"  # the provider subprocess runs this one
@@ -55,7 +56,14 @@ OF_A_RECIPE = ("command", "as", "lifetime", "timeout", "attended")
 _OF_A_SERVICE = (
     *("url", "publish-url", "username", "kind", "also-read", "pass", "oidc", *OF_A_RECIPE),
 )
-_OF_COMMANDS = ("auth-cache-dir", "keyring-provider", "keyring-exclusive", "services", "exec")
+_OF_COMMANDS = (
+    "auth-cache-dir",
+    "keyring-provider",
+    "keyring-exclusive",
+    "leave",
+    "services",
+    "exec",
+)
 _KNOWN = (*_OF_COMMANDS, *_OF_THE_AGENT)
 
 ENV, _ = EXEC_WAYS = ("env", "relay")
@@ -75,6 +83,7 @@ class Config(Record):
     exec_way: str | None = None
     ca: str | None = None
     proxy: str | None = None
+    leave: tuple[str, ...] = ()
     shares: tuple[DeclaredShare, ...] = ()
 
 
@@ -111,6 +120,7 @@ def parse_config(table: dict[str, Any], path: str) -> Config:
         exec_way,
         _text(table, "ca", "", path),
         _text(table, "proxy", "", path),
+        _hosts(table, "leave", path),
         _shares(table, path) if "share" in table else (),
     )
 
@@ -170,6 +180,23 @@ def _judge_recipe(table: dict[str, Any], where: str, path: str) -> None:
         read_recipe(table)
     except RecipeError as wrong:
         raise CommandError(f"`{where}{wrong.key}` in {path} {wrong}.") from None
+
+
+def _hosts(table: dict[str, Any], key: str, path: str) -> tuple[str, ...]:
+    """Return a list of hosts, written as the keyring of tools reads it (keyring_program/agent_client.py)."""
+    hosts = table.get(key, [])
+    if not isinstance(hosts, list) or not all(isinstance(h, str) and _is_host(h) for h in hosts):
+        raise CommandError(
+            f"`{key}` in {path} is not a list of hosts, in which `*` may stand for one label.",
+            f'`{key} = ["*.pkg.dev", "pkgs.dev.azure.com"]`',
+        )
+    return tuple(hosts)
+
+
+def _is_host(host: str) -> bool:
+    labels = host.split(".")
+    words = (label.replace("-", "") for label in labels)
+    return len(labels) > 1 and all(w == "*" or (w.isascii() and w.isalnum()) for w in words)
 
 
 def _only(table: dict[str, Any], known: tuple[str, ...], where: str, path: str) -> None:

@@ -19,6 +19,7 @@ import os
 
 from tokenward.files import ini
 from tokenward.keyring_program import standalone
+from tokenward.keyring_program.agent_client import read_start
 from tokenward.setup.work import SettingsEdit, WholeFile
 
 TYPE_CHECKING = False
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
     from tokenward.files.draft import Draft
 
+
+_LIBRARY: Final = b"from keyring.cli import main"
+"""What pip and uv write into the library's command."""
 
 PART = "keyring"
 BACKEND = f"{standalone.MODULE}.Keyring"
@@ -51,6 +55,11 @@ def steps(config: str, state: str, home: str, python: str) -> Iterator[WholeFile
     program = program_path(home)
     hint = f"move {program} away; or keep it: with the keyring library it asks tokenward too"
     yield WholeFile(PART, program, standalone.program(python, package), 0o755, hint)
+
+
+def is_library_command(path: str) -> bool:
+    """Return whether a file is the keyring library's own command: it asks tokenward by keyringrc.cfg."""
+    return _LIBRARY in read_start(path)
 
 
 def configuration(config: str) -> str:

@@ -213,10 +213,27 @@ def _connect_to(path: str) -> Connection:
         ) from None
     try:
         connection.greet()
-    except BaseException:
+    except BaseException as error:
         connection.close()
+        if isinstance(error, AgentLost):
+            _refuse_where_another_user_does_not_let_in(path)
         raise
     return connection
+
+
+def _refuse_where_another_user_does_not_let_in(path: str) -> None:
+    """Raise AgentUnreachable if the agent that hung up at once is another user's."""
+    if sys.platform == "win32":
+        return
+    try:
+        owner = os.stat(path).st_uid
+    except OSError:
+        return
+    if owner != os.geteuid():
+        raise AgentUnreachable(
+            f"The agent at {path} belongs to uid {owner}, who does not let this user in.",
+            f"a share of that user lets you in if it names {os.geteuid()} with `--uid`",
+        ) from None
 
 
 def _connect_and_greet(path: str, directory: str) -> Connection | None:
