@@ -33,7 +33,7 @@ from support.inspection.process_memory import (
     locked,
     slices,
 )
-from support.inspection.processes import children
+from support.inspection.processes import children, is_waiting
 from support.systems.desktop_keyrings import gnome_keyring
 from support.systems.other_users import other_users
 from support.waiting import until
@@ -288,6 +288,7 @@ def test_no_secret_is_left_in_memory_whatever_happens(life: Life) -> None:
     with contextlib.suppress(TimeoutError):
         for number in range(4000):
             deaf.send(make_frame(make_request("fetch", number + 1, {"service": URL})))
+    until(lambda: is_waiting(agent.pid))  # while it answers, an answer is on its way
     life.none_after("answers that nobody takes")
     deaf.read(200)
     deaf.close()

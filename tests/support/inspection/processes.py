@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from contextlib import suppress
 from pathlib import Path
+from time import sleep
 
 import psutil
 
@@ -42,6 +43,16 @@ def is_running(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def is_waiting(pid: int) -> bool:
+    """Tell whether it waits, having nothing to do: what is only kept from a core is ready to run."""
+    process = psutil.Process(pid)
+    for _ in range(10):
+        if process.status() != psutil.STATUS_SLEEPING:
+            return False
+        sleep(0.01)
+    return True
 
 
 def children(pid: int) -> list[int]:
