@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from tokenward_agent.audit.log import AuditLog
 from tokenward_agent.policy.file import PolicyFile
 from tokenward_agent.prompt.prompter import Prompter
-from tokenward_agent.requests.agent import AgentRequests
+from tokenward_agent.requests.agent import AgentRequests, Uses
 from tokenward_agent.requests.authorization import Authorizer
 from tokenward_agent.requests.capability import RelayStarter
 from tokenward_agent.requests.credentials import CredentialRequests
+from tokenward_agent.requests.declared_shares import DeclaredShares
 from tokenward_agent.requests.dispatch import Dispatch
 from tokenward_agent.requests.fetch import Fetch
 from tokenward_agent.requests.index_requests import IndexRequests
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from tokenward_agent.requests.share_answers import Share
     from tokenward_agent.settings import Settings
     from tokenward_agent.vault.record import Record
+    from tokenward_protocol.packing import Value
 
 
 class Assembly:
@@ -181,6 +183,18 @@ class Assembly:
             self._make_guest_dispatch,
             starter,
         )
+        self.declared_shares = DeclaredShares(
+            self.vaults,
+            self.opening,
+            self.policy,
+            self.share_requests,
+            self.relay_shares,
+            self._make_share_fetch,
+            self._make_guest_dispatch,
+            lambda facts: self.recorder.record_event("share", **facts),
+        )
+        self.vaults.observers.append(self.declared_shares.reconcile)
+        self.vaults.observers.append(self.relay_shares.end_finished)
         self.agent = agent = AgentRequests(
             settings,
             lambda: describe_protections(report, arena),
@@ -191,10 +205,7 @@ class Assembly:
             self.derived_tokens,
             self.log,
             self.authorizer,
-            lambda: {
-                "shares": self.share_requests.overview(),
-                "runs": self.run_requests.overview(),
-            },
+            Uses(self._uses, self._has_uses),
             stop,
         )
         credentials = CredentialRequests(
@@ -243,7 +254,7 @@ class Assembly:
                 "clock": agent.clock,
                 "status": agent.status,
                 "stop": agent.stop,
-                "unshare": self.share_requests.unshare,
+                "unshare": self.declared_shares.unshare,
                 "stream": refuse_stream,
             },
             slow={
@@ -274,6 +285,18 @@ class Assembly:
                 "log": LogRequests(self.log, self.vaults, self.opening, arena).log,
             },
         )
+
+    def _uses(self) -> dict[str, Value]:
+        """Return the shares and runs, for `status`."""
+        return {
+            "shares": self.declared_shares.overview(),
+            "runs": self.run_requests.overview(),
+        }
+
+    def _has_uses(self) -> bool:
+        """Tell whether a run is open, or a share that the next agent would not open."""
+        runs = self.run_requests.overview() or self.relay_shares.has_runs()
+        return bool(runs) or self.share_requests.has_typed()
 
     def _configured_program(self) -> str:
         """Return the `keyring` program that config.toml names now, "" if it names none."""

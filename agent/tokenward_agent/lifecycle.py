@@ -73,6 +73,7 @@ async def _serve(
     assembly.recorder.record_event("start", version=VERSION, pid=os.getpid())
     server = Server(address.listener, arena, assembly.dispatch, Peer)
     assembly.share_requests.serve(server)
+    assembly.declared_shares.reconcile()
     assembly.run_requests.remove_leftovers()
 
     def claim() -> None:
@@ -96,7 +97,7 @@ async def _serve(
         settings.idle if address.handed else None,
         server,
         assembly.vaults.clock,
-        assembly.agent.is_expendable,
+        lambda: assembly.agent.is_expendable() and not assembly.share_requests.overview(),
     )
     watching = BusWatches(assembly.auto_lock, os.environ, uid())
     watch = loop.create_task(_watch(settings, address, assembly, idle_exit, watching, stop))

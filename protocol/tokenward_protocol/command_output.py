@@ -3,13 +3,13 @@ r"""Reading what the command of a recipe printed: the secret, and what is said o
 | `as` | read |
 | --- | --- |
 | text | the first line (`pass show`, `op read`, `vault kv get -field`, `gcloud auth print-access-token`) |
-| json | one object, by the names below (`gcloud config config-helper`, `aws codeartifact`, `az account`, `bw get item`, the helpers of Docker, Bazel and Kubernetes) |
+| json | one object, by the names below (`gcloud config config-helper`, `aws codeartifact`, `az account`, `bw get item`, Vault's HTTP API, the helpers of Docker, Bazel and Kubernetes) |
 | git | `password=`, `password_expiry_utc=` on lines of their own (git-credential(1)) |
 | auto | an object if it begins with `{`; git's lines if one is `password=`; else the first line |
 
 Of an object the first of `SECRETS` that is there is the secret, and the first of `ENDS` its end: a
-time of RFC 3339, or a number of seconds, since 1970 or (`expires_in`) from now. A time without a zone
-is UTC. An end that is there and cannot be read is an error: a token must not be kept for too long. An
+time of RFC 3339, or a number of seconds, since 1970 or (`FROM_NOW`) from now. A time without a zone
+is UTC. A lease of 0 seconds is none. An end that is there and cannot be read is an error: a token must not be kept for too long. An
 output without a secret is a miss.
 
 Only a worker process and a client call this; there a secret may be an object. No error quotes the
@@ -37,14 +37,19 @@ SECRETS: Final = (
     *("password", "secret", "token", "access_token", "accessToken", "authorizationToken"),
     *("credential.access_token", "status.token", "login.password", "Secret"),
     "headers.Authorization",
+    *("data.data.password", "data.data.token", "data.data.secret"),  # Vault, KV version 2
+    *("data.password", "data.token", "data.access_token"),  # version 1, and other engines
 )
 """The names of secrets in an object, by precedence; a dot leads into an object."""
 
 ENDS: Final = (
     *("expires", "expiration", "expirationTimestamp", "token_expiry", "expires_on", "expires_in"),
-    *("credential.token_expiry", "status.expirationTimestamp"),
+    *("credential.token_expiry", "status.expirationTimestamp", "lease_duration"),
 )
 """The names of its end."""
+
+FROM_NOW: Final = ("expires_in", "lease_duration")
+"""Those that are seconds from now."""
 
 _TIME: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|z|[+-]\d\d:?\d\d)?", re.ASCII
@@ -96,8 +101,8 @@ def _from_json(text: bytes, now: int) -> Output | None:
         return None
     if not isinstance(found, str):
         raise OutputError("printed a secret that is not text")
-    named = next((name for name in ENDS if _at(table, name) is not None), None)
-    end = None if named is None else _end(_at(table, named), now if named == "expires_in" else 0)
+    named = next((name for name in ENDS if _says_end(table, name)), None)
+    end = None if named is None else _end(_at(table, named), now if named in FROM_NOW else 0)
     if place == "headers.Authorization":
         found = _without_scheme(found)
     return _output(found.encode("utf-8", "surrogatepass"), end)
@@ -107,6 +112,11 @@ def _at(table: Any, name: str) -> Any:
     for part in name.split("."):
         table = table.get(part) if isinstance(table, dict) else None
     return table
+
+
+def _says_end(table: Any, name: str) -> bool:
+    value = _at(table, name)
+    return value is not None and not (name == "lease_duration" and value == 0)
 
 
 def _without_scheme(value: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenward import cli, shipped, sources
+from tokenward.exec.elsewhere import PLACES
 from tokenward.setup.parts import TOOLS
 from tokenward.ui.argument_parser import Parser
 from tokenward_protocol.messages import PROVIDERS
@@ -25,10 +26,11 @@ _OFFERED = {
     "DIR": DIRECTORIES,
     "FILE": FILES,
     "HOST": ANYTHING,
-    "MAKER": "gcloud aws az pass: op: bw: vault:",
+    "MAKER": "gcloud aws az pass: op: bw: vault: bao:",
     "N": ANYTHING,
     "NAME": ANYTHING,
     "PATH": FILES,
+    "PLACE": " ".join(PLACES),
     "PROVIDER": " ".join(PROVIDERS),
     "SECRET": ANYTHING,
     "SHELL": " ".join(sorted(shipped.COMPLETIONS)),

@@ -94,7 +94,8 @@ def _argument_specs(command: Command) -> list[str]:
         return ["(-)1:program:_command_names -e", "*::argument:_normal"]
     optional = ":" if f"[{argument.value}]" in command.usage else ""
     before = "*:" if argument.repeats else f"1:{optional}"
-    return [f"{before}{argument.value}:{_action(argument)}"]
+    action = "()" if argument.offered == ANYTHING else _action(argument)  # a blank ends the options
+    return [f"{before}{argument.value}:{action}"]
 
 
 def _action(argument: Argument) -> str:

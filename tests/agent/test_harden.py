@@ -221,7 +221,7 @@ def test_a_refused_protection_is_told_with_its_reason() -> None:
 @pytest.mark.parametrize(
     ("program", "may"),
     [
-        ("tokenward_agent.__main__", set()),
+        ("tokenward_agent.__main__", {"gc"}),
         ("tokenward_agent.worker.main", sys.stdlib_module_names | {"tokenward_agent"}),
     ],
 )

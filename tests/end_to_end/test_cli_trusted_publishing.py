@@ -239,7 +239,7 @@ def test_what_is_missing_in_a_job_is_said(job: Job, variables: dict[str, str], s
 def test_an_index_that_could_name_another_is_asked_nothing(job: Job) -> None:
     result = job.auth("login", "https://index.example/", "--trusted-publishing")
     assert result.returncode == 2
-    assert "only with pypi and testpypi" in result.stderr
+    assert "only with pypi and testpypi, and where `oidc` in your config.toml" in result.stderr
     assert job.asked() == []
 
 

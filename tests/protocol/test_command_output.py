@@ -41,6 +41,13 @@ RFC = "2026-09-21T15:13:20Z"  # END
         ('{"object": "item", "login": {"username": "u", "password": "bw"}}', "bw", None),
         ("protocol=https\nusername=u\npassword=gi\npassword_expiry_utc=1790003600\n", "gi", END),
         ('{"password": "Basic dTpwdw=="}', "Basic dTpwdw==", None),
+        (
+            '{"lease_duration": 0, "data": {"data": {"password": "kv"}, "metadata": {"version": 1}}}',
+            "kv",
+            None,
+        ),
+        ('{"lease_duration": 3600, "data": {"access_token": "lease", "role": "ci"}}', "lease", END),
+        ('{"lease_duration": 0, "expires_in": 3600, "data": {"token": "kv"}}', "kv", END),
     ],
 )
 def test_each_format_is_recognised(printed: str, secret: str, end: int | None) -> None:

@@ -1,8 +1,8 @@
 """The user's `config.toml` as the agent reads it: all of it or nothing.
 
 The agent's own environment names the file, not a request, so that no program can choose its own
-policy. The agent reads the policy, the locks, the recipes and `keyring-program` there. Before every decision
-the file's status is checked, which costs one system call; the file is read again if it was replaced or
+policy. The agent reads the policy, the locks, the recipes, the shares and `keyring-program` there. Before every
+decision the file's status is checked, which costs one system call; the file is read again if it was replaced or
 changed. A missing file has no policy. A file (or a link in its place) that cannot be read, or is
 invalid, denies everything until it can be read: what it means to forbid is not known.
 """
@@ -23,7 +23,7 @@ _SETTLED: Final = 2
 
 _TELLING: Final = (
     *(b"policy", b"lock-", b"keyring-program", b"ca", b"proxy", b"kind", b"also-read", b"pass"),
-    *(b"command", b"unlock", b"pinentry", b"\\u", b"\\U", b"\\x"),
+    *(b"command", b"share", b"unlock", b"pinentry", b"\\u", b"\\U", b"\\x"),
 )
 """A file without any of these has no settings for the agent; a backslash could escape one."""
 

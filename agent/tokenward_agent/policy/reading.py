@@ -14,7 +14,8 @@
 
 Each key takes a text; keys that a rule matches by take a list of texts as well. The file's top has
 the programs for prompts and keys, how runs reach their indexes (relay_settings.py), the recipes of
-services (recipe_settings.py), and when the agent locks by itself; the last four are the defaults:
+services (recipe_settings.py), shares (share_settings.py), and when the agent locks by itself; the
+last four are the defaults:
 
     pinentry = "/usr/bin/pinentry-qt"
     unlock = "prompt"               # ask for the passphrase of a vault that a tool finds closed
@@ -49,6 +50,7 @@ from tokenward_agent.policy.rule import (
     Rule,
     Terms,
 )
+from tokenward_agent.policy.share_settings import read_share_settings
 from tokenward_protocol import toml_text
 from tokenward_protocol.caveats import normalise_name
 from tokenward_protocol.durations import parse_seconds
@@ -111,6 +113,7 @@ def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
     try:
         relay = read_relay_settings(table)
         recipes = read_recipe_settings(table)
+        shares = read_share_settings(table)
     except ValueError as error:
         raise PolicyError(str(error)) from None
     rules = (
@@ -122,7 +125,7 @@ def read_policy(data: bytes, resolved: Callable[[str], str] = str) -> Policy:
     if table.get("unlock", "prompt") != "prompt":
         raise PolicyError('has an `unlock` that is not "prompt"')
     locks, prompts = read_lock_settings(table), "unlock" in table
-    return Policy(tuple(rules), pinentry, locks, program, relay, recipes, prompts)
+    return Policy(tuple(rules), pinentry, locks, program, relay, recipes, prompts, shares)
 
 
 def read_lock_settings(table: Mapping[str, Any]) -> LockSettings:

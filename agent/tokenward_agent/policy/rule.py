@@ -12,6 +12,9 @@ from tokenward_agent.policy.recipe_settings import (
     ConfiguredRecipe,  # noqa: TC001 - NamedTuple reads its annotations
 )
 from tokenward_agent.policy.relay_settings import RelaySettings
+from tokenward_agent.policy.share_settings import (
+    ConfiguredShare,  # noqa: TC001 - NamedTuple reads its annotations
+)
 
 ALLOW: Final = "allow"
 ASK: Final = "ask"
@@ -80,3 +83,4 @@ class Policy(NamedTuple):
     relay: RelaySettings = RelaySettings()
     recipes: tuple[ConfiguredRecipe, ...] = ()
     prompts_to_unlock: bool = False
+    shares: tuple[ConfiguredShare, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenward_agent.requests.naming import stored_service
 from tokenward_agent.requests.overview import describe_vault, page_of_entries
@@ -27,10 +27,20 @@ if TYPE_CHECKING:
     from tokenward_protocol.packing import Value
 
 
+class Uses(NamedTuple):
+    """What is open: `overview` returns the shares and runs, for `status`.
+
+    `need_this_agent` tells whether one is open that the next agent would not open.
+    """
+
+    overview: Callable[[], dict[str, Value]]
+    need_this_agent: Callable[[], bool]
+
+
 class AgentRequests:
     """Answers requests about the agent itself.
 
-    `protections` returns those in force, `uses` the shares and runs.
+    `protections` returns those in force.
     """
 
     def __init__(
@@ -44,7 +54,7 @@ class AgentRequests:
         derived_tokens: DerivedTokens,
         log: AuditLog,
         authorizer: Authorizer,
-        uses: Callable[[], dict[str, Value]],
+        uses: Uses,
         stop: Callable[[], object],
     ) -> None:
         self._settings, self._protections, self._vaults = settings, protections, vaults
@@ -72,7 +82,7 @@ class AgentRequests:
         held = (
             self._vaults.memory.records
             or self._made.has_attended
-            or any(self._uses().values())
+            or self._uses.need_this_agent()
             or self._authorizer.has_state()
         )
         return not held and all(
@@ -88,7 +98,7 @@ class AgentRequests:
 
     def status(self, request: Request) -> Answer:
         """Return the state of the agent: vaults, log, policy, locks, shares, runs, protections."""
-        uses = self._uses()
+        uses = self._uses.overview()
         return success_answer(
             request.number,
             None,

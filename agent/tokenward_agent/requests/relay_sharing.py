@@ -3,7 +3,9 @@
 A relay share is for a container, a job or another host whose commands use credentials and never hold
 one. A connection adds the indexes (`grant`, runs.py), then `share` opens the socket. The policy, and
 the user if it says `ask`, decide then, on each index; the prompt says that others use it, where, and
-how long. What the policy says later can only end or refuse (share_answers.py).
+how long. What the policy says later can only end or refuse (share_answers.py). Uploads of projects
+that need different tokens of one index are a part of the share for each token. The indexes of a
+declared share (declared_shares.py) are found anew for each run.
 
 At the socket there are three requests besides `hello`, and no credential:
 
@@ -111,29 +113,55 @@ class RelayShares:
             raise Failure("bad-request", "A relay share needs an index: `grant` names one.")
         path = self._shares.place(share_request)
         self._shares.require_room(path)
-        parts: list[Share] = []
-        decided: list[Draft] = []
+        indexes: list[SharedIndex] = []
         for draft in drafts:
-            part, decision = await self._part(draft, peer, request, share_request, path, tunnels)
-            parts.append(part)
-            decided.append(draft._replace(grant=draft.grant._replace(decided=decision)))
-        share = _RelayShare(self, path, decided, parts, tunnels)
-        projects: list[Value] = [*dict.fromkeys(name for each in parts for name in each.projects)]
-        facts: dict[str, Value] = {
-            "service": parts[0].scope,
-            "username": parts[0].grant.login.username,
-            "projects": projects or None,
-            "whole": False,
-            "relay": True,
-            "tunnels": [*tunnels] or None,
-        }
+            parts: list[Share] = []
+            held = draft.grant
+            for login, projects in await self._logins(held, peer, request):
+                part, decision = await self._part(
+                    draft.grant._replace(login=login, projects=projects),
+                    *(peer, request, share_request, path, tunnels),
+                )
+                parts.append(part)
+                held = held._replace(decided=decision)
+            indexes.append(SharedIndex(draft._replace(grant=held), tuple(parts)))
+        described = self.open(
+            path,
+            tuple(part for each in indexes for part in each.parts),
+            share_request,
+            _facts_of(indexes, tunnels),
+            index_list([each.draft for each in indexes]),
+            lambda: indexes,
+            tunnels,
+        )
+        self._runs.take_drafts(
+            peer
+        )  # not before: a share that needs an approval is asked for again
+        return success_answer(request.number, None, **described)
+
+    def open(
+        self,
+        path: str,
+        parts: tuple[Share, ...],
+        share_request: ShareRequest,
+        facts: Sequence[Mapping[str, Value]],
+        listed: list[Value],
+        find_indexes: Callable[[], Sequence[SharedIndex]],
+        tunnels: tuple[str, ...],
+    ) -> dict[str, Value]:
+        """Open the socket of a relay share; return what is said of its first service. Raise Failure.
+
+        `listed` is what its near end is told of its indexes; `find_indexes` returns them for a run.
+        """
+        share = _RelayShare(self, path, listed, find_indexes, tunnels)
 
         def end() -> None:
             self._open.discard(share)
             share.end()
 
         described = self._shares.open(
-            tuple(parts),
+            path,
+            parts,
             share_request,
             facts,
             self._dispatch(path, _NoFetch(), share.quick_handlers(), share.slow_handlers()),
@@ -141,22 +169,34 @@ class RelayShares:
             share.end_run_of,
         )
         self._open.add(share)
-        self._runs.take_drafts(
-            peer
-        )  # not before: a share that needs an approval is asked for again
-        return success_answer(request.number, None, **described)
+        return described
+
+    async def _logins(
+        self, held: RunGrant, peer: Peer, request: Request
+    ) -> list[tuple[Login, tuple[str, ...]]]:
+        """Return the logins that answer for an index, each with the projects that it publishes.
+
+        Each project is published with the narrowest token that covers it. Raise Failure.
+        """
+        if not held.publishes:
+            return [(held.login, ())]
+        asked = request_for(held, peer, screen_of(request), attended=request.flag("attended"))
+        found: dict[Login, tuple[str, ...]] = {}
+        for project in held.projects:
+            login = (await self._fetch.find(asked, (project,))).record.login
+            found[login] = (*found.get(login, ()), project)
+        return [*found.items()]
 
     async def _part(
         self,
-        draft: Draft,
+        held: RunGrant,
         peer: Peer,
         request: Request,
         share_request: ShareRequest,
         path: str,
         tunnels: tuple[str, ...],
     ) -> tuple[Share, RunDecision]:
-        """Return one index of a share, once the policy allows it, and why. Raise Failure."""
-        held = draft.grant
+        """Return one part of a share, once the policy allows it, and why. Raise Failure."""
         attended = request.flag("attended")
         asked = request_for(held, peer, screen_of(request), attended=attended)
         lifetime = share_request.lifetime
@@ -188,10 +228,12 @@ class RelayShares:
         port, peer = request.count("port") or 0, request.peer
         if not 0 < port < 1 << 16 or not isinstance(peer, Peer):
             raise Failure("bad-request", "A run at a share needs the port of its near end.")
-        for part in share.parts:
+        indexes = share.find_indexes()
+        parts = tuple(part for index in indexes for part in index.parts)
+        for part in parts:
             self._shares.require_usable(part)
-        grants = tuple(each.grant for each in share.drafts)
-        fetches = _SharedFetch(grants, share.parts, self._make_fetch, self._shares.require_usable)
+        grants = tuple(each.draft.grant for each in indexes)
+        fetches = _SharedFetch(indexes, self._make_fetch, self._shares.require_usable)
         recorder = self._recorder(share.path)
         command = _command_of(peer)
         answers = RunAnswers(
@@ -210,7 +252,7 @@ class RelayShares:
         try:
             started = await self._starter.start(
                 relay,
-                [each.relay for each in share.drafts],
+                [each.draft.relay for each in indexes],
                 b"\n\n",
                 silent,
                 direct="",
@@ -224,12 +266,12 @@ class RelayShares:
             started.capability,
             run=name,
             ca=started.authority,
-            indexes=share.indexes(),
+            indexes=share.listed,
             tunnels=[*share.tunnels],
         )
         answer.then = KEEP
         timer = asyncio.get_running_loop().call_later(HOURS * 3600, ended)
-        return _SharedRun(relay, answers, peer, started.digest, timer), answer
+        return _SharedRun(relay, answers, peer, started.digest, timer, parts), answer
 
     def end_run(self, run: _SharedRun) -> None:
         """End the relay of a run, and hear what it still says."""
@@ -249,16 +291,32 @@ class RelayShares:
 
         return handle_and_wait
 
+    def end_finished(self) -> None:
+        """End the runs whose credentials are gone; to be called after each change of a vault."""
+        for share in self._open:
+            share.end_runs(lambda part: bool(self._shares.end_reason(part)))
+
+    def has_runs(self) -> bool:
+        """Tell whether a command runs behind a share."""
+        return any(share.has_runs() for share in self._open)
+
     def forget(self) -> None:
         """Have every relay forget its credentials, as an automatic lock does."""
         for share in self._open:
             share.forget()
 
 
+class SharedIndex(NamedTuple):
+    """One index of a run: what the relay gets, and the parts of the share that answer for it."""
+
+    draft: Draft
+    parts: tuple[Share, ...]
+
+
 class _SharedRun(NamedTuple):
     """One run; `peer` is that of its connection, `digest` that of its capability.
 
-    `timer` ends it with its certificates.
+    `timer` ends it with its certificates. `parts` are those of the share that it uses.
     """
 
     relay: RelayProcess
@@ -266,40 +324,32 @@ class _SharedRun(NamedTuple):
     peer: Peer
     digest: bytes
     timer: asyncio.TimerHandle
+    parts: tuple[Share, ...]
 
 
 class _RelayShare:
-    """One relay share, and its runs by name; `parts` are its indexes, as `drafts` are."""
+    """One relay share, and its runs by name, as RelayShares.open has it."""
 
     def __init__(
         self,
         shares: RelayShares,
         path: str,
-        drafts: Sequence[Draft],
-        parts: Sequence[Share],
+        listed: list[Value],
+        find_indexes: Callable[[], Sequence[SharedIndex]],
         tunnels: tuple[str, ...],
     ) -> None:
         self.path = path
-        self.drafts = drafts
-        self.parts = parts
+        self.listed = listed
+        self.find_indexes = find_indexes
         self.tunnels = tunnels
         self._shares = shares
         self._runs: dict[str, _SharedRun] = {}
         self._starting: set[Peer] = set()
         self._has_ended = False
 
-    def indexes(self) -> list[Value]:
-        """Return what a run may use: for each index its name, the URLs of both kinds, projects."""
-        found: dict[str, dict[str, Value]] = {}
-        for draft in self.drafts:
-            name = str(draft.relay["name"])
-            index = found.setdefault(
-                name, {"name": name, "install": "", "publish": "", "projects": []}
-            )
-            index["publish" if draft.grant.publishes else "install"] = draft.url
-            if draft.grant.publishes:
-                index["projects"] = [*draft.grant.projects]
-        return [*found.values()]
+    def has_runs(self) -> bool:
+        """Tell whether a command runs behind it."""
+        return bool(self._runs or self._starting)
 
     def quick_handlers(self) -> Mapping[str, SyncHandler]:
         """Return the handlers of requests that are answered at once."""
@@ -310,7 +360,7 @@ class _RelayShare:
         return {"run": self._run, "stream": self._stream}
 
     def _hello(self, request: Request) -> Answer:
-        return greet(request, relay=True, indexes=self.indexes(), tunnels=[*self.tunnels])
+        return greet(request, relay=True, indexes=self.listed, tunnels=[*self.tunnels])
 
     async def _run(self, request: Request, _body: memoryview) -> Answer:
         """Start the relay of this connection. Raise Failure."""
@@ -362,6 +412,12 @@ class _RelayShare:
         for name in list(self._runs):
             self._end(name)
 
+    def end_runs(self, is_over: Callable[[Share], bool]) -> None:
+        """End the runs of which a part is over."""
+        for name, run in list(self._runs.items()):
+            if any(map(is_over, run.parts)):
+                self._end(name)
+
     def end_run_of(self, peer: object) -> None:
         """End the run of a connection that was closed."""
         for name, run in list(self._runs.items()):
@@ -383,14 +439,17 @@ class _SharedFetch:
 
     def __init__(
         self,
-        grants: Sequence[RunGrant],
-        parts: Sequence[Share],
+        indexes: Sequence[SharedIndex],
         make_fetch: Callable[[Share], Fetch],
         require: Callable[[Share], None],
     ) -> None:
         self._parts = {
-            ("publish" if grant.publishes else "install", grant.service, grant.login.username): part
-            for grant, part in zip(grants, parts, strict=True)
+            (
+                "publish" if grant.publishes else "install",
+                grant.service,
+                grant.login.username,
+            ): parts
+            for grant, parts in ((each.draft.grant, each.parts) for each in indexes)
         }
         self._make_fetch = make_fetch
         self._require = require
@@ -408,13 +467,51 @@ class _SharedFetch:
         The share decides on each anew.
         """
         named = (request.text("purpose"), request.text("service"), request.text("username"))
-        part = self._parts[named]  # type: ignore[index]  # the agent has made this request
+        parts = self._parts[named]  # type: ignore[index]  # the agent has made this request
+        part = next(each for each in parts if {*projects} <= {*each.projects})
         self._require(part)
         if projects:
             facts = part.policy_input._replace(projects=frozenset(projects))
             part = part._replace(policy_input=facts)
         fetch = self._make_fetch(part)
         return await fetch.fetch_for_run(request, projects, describe_grant, make_delivery)
+
+
+def index_list(drafts: Sequence[Draft]) -> list[Value]:
+    """Return what a run may use: for each index its name, the URLs of both kinds, projects."""
+    found: dict[str, dict[str, Value]] = {}
+    for draft in drafts:
+        name = str(draft.relay["name"])
+        index = found.setdefault(name, {"name": name, "install": "", "publish": "", "projects": []})
+        index["publish" if draft.grant.publishes else "install"] = draft.url
+        if draft.grant.publishes:
+            index["projects"] = [*draft.grant.projects]
+    return [*found.values()]
+
+
+def _facts_of(indexes: Sequence[SharedIndex], tunnels: tuple[str, ...]) -> list[dict[str, Value]]:
+    """Return what is said of each service of a share."""
+    found: dict[str, dict[str, Value]] = {}
+    for draft, parts in indexes:
+        facts = describe_relay(
+            draft.grant.service, parts[0].grant.login.username, draft.grant.projects, tunnels
+        )
+        found.setdefault(str(draft.relay["name"]), facts)
+    return [*found.values()]
+
+
+def describe_relay(
+    service: str, username: str | None, projects: tuple[str, ...], tunnels: tuple[str, ...]
+) -> dict[str, Value]:
+    """Return what is said of one service of a relay share."""
+    return {
+        "service": service,
+        "username": username,
+        "projects": [*projects] or None,
+        "whole": False,
+        "relay": True,
+        "tunnels": [*tunnels] or None,
+    }
 
 
 class _NoFetch:

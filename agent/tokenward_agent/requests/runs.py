@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from tokenward_agent.audit.log import AuditLog
+    from tokenward_agent.policy.relay_settings import IndexPaths
     from tokenward_agent.requests.authorization import Authorizer
     from tokenward_agent.requests.capability import RelayStarter
     from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler
@@ -209,8 +210,6 @@ class RunRequests:
     async def _grant_read(
         self, request: Request, own: Fetch | None
     ) -> tuple[StoredRecord, Draft, dict[str, Any]]:
-        from tokenward_relay.grants import Grant, read_roots
-
         peer = _peer_as_run(request)
         arguments = {**request.arguments, "purpose": "install"}
         fetch = own or self._fetch
@@ -227,23 +226,11 @@ class RunRequests:
             state = self._authorizer.read_state()
             decided = RunDecision(found.record.login, state, authorization)
             facts = {"rule": authorization.rule, "consent": authorization.consent}
-        service, scheme, host, port, path = _place(request)
-        settings = self._policy.policy.relay.paths_of(found.record.service)
-        floor = _place_of(found.record.service)[4]
-        grant = Grant(
-            request.text("name") or service,
-            scheme,
-            host,
-            port,
-            read_roots(path, settings.kind, settings.also_read, floor),
-            tuple(_read_path(each)[:-1] for each in settings.passes),  # each ends with a slash
-            None,
-            (),
-        )
         held = RunGrant(
             *_grant_facts(found, request), publishes=False, decided=decided, entry=entry, own=own
         )
-        return found, Draft(held, grant.as_map()), facts
+        settings = self._policy.policy.relay.paths_of(found.record.service)
+        return found, read_draft(held, request.text("name"), settings), facts
 
     def _published(self, request: Request) -> tuple[str, ...]:
         """Return the projects that the run of this connection may publish so far."""
@@ -252,31 +239,19 @@ class RunRequests:
     async def _grant_publish(
         self, request: Request, upload: str, listing: str, own: Fetch | None
     ) -> tuple[StoredRecord, Draft, dict[str, Any]]:
-        from tokenward_relay.grants import Grant
-
-        service, scheme, host, port, path = _place(request)
-        if (upload.rstrip("/") or "") != path.rstrip("/"):
+        if upload.rstrip("/") != _place_of(service_of(request))[3].rstrip("/"):
             raise Failure("bad-request", "The path of the upload is not that of its service.")
         projects = await self._projects(request)
         wanted: list[tuple[str, ...] | None] = [(each,) for each in projects]
         wanted = wanted or [None]  # it may publish nothing: any will do
         found, *_ = [await (own or self._fetch).find(request, each) for each in wanted]
-        grant = Grant(
-            request.text("name") or service,
-            scheme,
-            host,
-            port,
-            (),
-            (_MINTING,) if request.flag("tool") else (),
-            _read_path(upload),
-            projects,
-            request.flag("tool"),
-        )
         listed = read_listing(listing)
         held = RunGrant(
             *_grant_facts(found, request), publishes=True, projects=projects, listed=listed, own=own
         )
-        return found, Draft(held, grant.as_map()), {"projects": [*projects]}
+        is_tools = request.flag("tool")
+        draft = publish_draft(held, request.text("name"), upload, is_tools=is_tools)
+        return found, draft, {"projects": [*projects]}
 
     async def _projects(self, request: Request) -> tuple[str, ...]:
         """Return the projects that may be published: those named, else those that are certain."""
@@ -550,19 +525,45 @@ def _url_of(request: Request) -> str:
     return url
 
 
-def _place(request: Request) -> tuple[str, str, str, int, str]:
-    return _place_of(service_of(request))
+def read_draft(held: RunGrant, name: str | None, settings: IndexPaths) -> Draft:
+    """Return the draft of an index that is read; `name` is what users call it. Raise Failure."""
+    from tokenward_relay.grants import Grant, read_roots
+
+    scheme, host, port, path = _place_of(held.service)
+    floor = _place_of(held.login.service)[3]
+    roots = read_roots(path, settings.kind, settings.also_read, floor)
+    passes = tuple(_read_path(each)[:-1] for each in settings.passes)  # each ends with a slash
+    grant = Grant(name or held.service, scheme, host, port, roots, passes, None, ())
+    return Draft(held, grant.as_map())
 
 
-def _place_of(service: str) -> tuple[str, str, str, int, str]:
-    """Return a service's key, scheme, host, port and path. Raise Failure if it is not a URL."""
+def publish_draft(
+    held: RunGrant, name: str | None, upload: str, *, is_tools: bool = False
+) -> Draft:
+    """Return the draft of an index whose path `upload` takes uploads. Raise Failure.
+
+    If `is_tools`, they go with the credential that the tool has itself.
+    """
+    from tokenward_relay.grants import Grant
+
+    scheme, host, port, _ = _place_of(held.service)
+    path = _read_path(upload)
+    passes = (_MINTING,) if is_tools else ()
+    grant = Grant(
+        name or held.service, scheme, host, port, (), passes, path, held.projects, is_tools
+    )
+    return Draft(held, grant.as_map())
+
+
+def _place_of(service: str) -> tuple[str, str, int, str]:
+    """Return a service's scheme, host, port and path. Raise Failure if it is not a URL."""
     scheme, mark, rest = service.partition("://")
     if not mark:
         raise Failure("bad-request", "A run needs the URL of an index.")
     authority, _, path = rest.partition("/")
     host, port = host_and_port(authority)
     usual = 443 if scheme == "https" else 80
-    return service, scheme, host.strip("[]"), int(port or usual), f"/{path}"
+    return scheme, host.strip("[]"), int(port or usual), f"/{path}"
 
 
 def _read_path(path: str) -> tuple[bytes, ...]:

@@ -5,7 +5,8 @@ itself: it is no evidence, causes no prompt and opens no vault, and the request 
 answer smaller. What is handed out is compared with the grant of the share: the same login, in the
 same form, no longer and no wider.
 
-The policy, and the user if it said `ask`, allowed the share when it was made. The present policy
+The policy, and the user if it said `ask`, allowed the share when it was made; a declared share
+(declared_shares.py) is allowed by the user's file, as long as that declares it. The present policy
 judges each fetch again, and the fetch counts for the rule's rate limit. A rule that denies, a rule
 that asks if the user has not approved, and a policy that cannot be read let nothing through.
 """
@@ -21,6 +22,7 @@ from tokenward_agent.policy.deciding import decide
 from tokenward_agent.policy.rule import ASK, DENY
 from tokenward_agent.requests.attenuation import read_restriction
 from tokenward_agent.requests.authorization import Authorization
+from tokenward_agent.requests.forms import RELAY
 from tokenward_agent.requests.grants import decide_delivery
 from tokenward_agent.requests.naming import candidate_services
 from tokenward_agent.store.adopted import is_adopted
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from tokenward_agent.clock import Clock
     from tokenward_agent.peer.evidence import Evidence
     from tokenward_agent.policy.deciding import Decision, PolicyInput
+    from tokenward_agent.policy.share_settings import ConfiguredShare
     from tokenward_agent.requests.attenuation import Delivery
     from tokenward_agent.requests.authorization import Authorizer
     from tokenward_agent.requests.fetch import Fetch
@@ -55,7 +58,7 @@ class Share(NamedTuple):
     a vault's provider, or memory. `end` is in seconds of the boot clock, which counts sleep; None
     as long as the agent lives. `policy_input` is the process that shared it, as the policy saw it.
     `agreed` is the number of the policy under which the user approved, None if no approval was
-    needed.
+    needed. `declared` is what config.toml says, None for a share that was typed.
     """
 
     path: str
@@ -66,6 +69,7 @@ class Share(NamedTuple):
     end: int | None
     policy_input: PolicyInput
     agreed: int | None
+    declared: ConfiguredShare | None = None
 
     def restrict(self, request: Request, now: int) -> Request:
         """Return the fetch that the agent makes of a request here. Raise Failure."""
@@ -210,8 +214,13 @@ class ShareAuthorizer:
         left, terms = self._share.remaining_grant(self._clock.boot()), decision.terms
         if left.seconds is not None:
             terms = terms._replace(ttl=min(terms.ttl or left.seconds, left.seconds))
+        if self._share.declared is not None:
+            delivery.instead_of_narrower = "on its host, `whole` of the share can name it"
         delivery.require_possible(terms, self._clock.wall())
-        left.require_covers(delivery.grant_under(terms))
+        going = delivery.grant_under(terms)
+        if delivery.itself == RELAY and self._share.declared is not None:
+            left = left._replace(form=going.form)  # a child or the stored one: known only now
+        left.require_covers(going)
         if not self._authorizer.may_use(decision):
             raise Failure(
                 "refused",
@@ -232,6 +241,8 @@ class ShareAuthorizer:
         self.file.reload(self._clock.wall())
         if self.file.problem:
             raise self._refused_error(None)
+        if self._share.declared not in {None, *self.file.policy.shares}:
+            raise share_ended_error()
 
     def _refused_error(self, decision: Decision | None) -> Failure:
         line = None if decision is None else _line_of(decision)

@@ -3,7 +3,7 @@
 A share is a further socket of the agent, for the credential of one login and for admitted user ids:
 for a container, a job, or another host at the end of `ssh -R`. It hands out attenuated tokens,
 unless the user shares the whole. The path to the other side belongs to ssh or to the container. The
-next agent does not open it again. A share ends
+next agent does not open it again, unless config.toml declares it (declared_shares.py). A share ends
 
 - when its time is over, when it is stopped, and when the agent ends;
 - with `auth lock`, also by another agent of the same directory, which leaves the marker;
@@ -34,7 +34,7 @@ from tokenward_agent.wire.local import SharedAddress
 from tokenward_os.files import uid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tokenward_agent.failure import SecretSource
     from tokenward_agent.policy.file import PolicyFile
@@ -57,8 +57,8 @@ MOST_CONNECTIONS: Final = 32  # the most connections of one share at a time
 
 
 class _OpenShare(NamedTuple):
-    shares: tuple[Share, ...]  # of one path
-    facts: Mapping[str, Value]  # what is said of it
+    shares: tuple[Share, ...]  # of one path; () if config.toml declares it
+    facts: Sequence[Mapping[str, Value]]  # what is said of it: of each service
     at_end: Callable[[], None]
     uids: tuple[int, ...]
     ends: int | None  # wall clock, for display
@@ -148,12 +148,14 @@ class ShareRequests:
             "projects": [*share.projects] or None,
             "whole": share.grant.form == WHOLE,
         }
-        described = self.open((share,), share_request, facts, self._dispatch(share))
+        described = self.open(path, (share,), share_request, [facts], self._dispatch(share))
         return success_answer(request.number, None, **described)
 
     def require_room(self, path: str) -> None:
         """Raise Failure if one more share does not fit, or not at this place."""
-        if len(self._open) >= MOST_SHARES:
+        if (
+            sum(bool(held.shares) for held in self._open.values()) >= MOST_SHARES
+        ):  # declared ones apart
             raise Failure("busy", "Too many shares are open.", "`auth share --stop`")
         address = _bound(path, for_others=False)
         address.listener.close()
@@ -170,19 +172,38 @@ class ShareRequests:
         return success_answer(request.number, stopped=stopped)
 
     def overview(self) -> list[Value]:
-        """Return the descriptions of all shares."""
-        return [self._describe(path) for path in self._open]
+        """Return the descriptions of all services of all shares."""
+        return [each for path in self._open for each in self._describe(path)]
+
+    def is_open(self, path: str) -> bool:
+        """Tell whether a share is at this path, and its socket is still there."""
+        held = self._open.get(path)
+        return held is not None and held.address.is_valid()
+
+    def has_typed(self) -> bool:
+        """Tell whether a share is open that the next agent will not open."""
+        return any(held.shares for held in self._open.values())
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether shares can be opened: not before the agent serves, and not while it ends."""
+        return self._server is not None
 
     def close(self) -> None:
-        """End all shares."""
+        """End all shares, and open no more."""
         for path in list(self._open):
             self._end(path)
+        self._server = None
 
     def end(self, why: str) -> None:
         """End all shares for the reason `why`."""
         for path in list(self._open):
-            self._end(path)
-            self._note(path, why)
+            self.end_one(path, why)
+
+    def end_one(self, path: str, why: str) -> None:
+        """End a share for the reason `why`."""
+        self._end(path)
+        self._note(path, why)
 
     def with_ended_shares(self, handler: AsyncHandler) -> AsyncHandler:
         """Add to a handler's answer the shares that ended meanwhile."""
@@ -198,34 +219,29 @@ class ShareRequests:
     def end_finished(self) -> None:
         """Close the shares that have ended; to be called after each change of a vault's state."""
         for path, held in list(self._open.items()):
-            reasons = [why for share in held.shares if (why := self._end_reason(share))]
+            reasons = [why for share in held.shares if (why := self.end_reason(share))]
             if reasons:
-                self._end(path)
-                self._note(path, reasons[0])
+                self.end_one(path, reasons[0])
 
     def require_usable(self, share: Share) -> None:
         """Raise Failure if a share has ended, or its vault is not open."""
         self._policy.reload(self._vaults.clock.wall())
         vault = self._vaults.each.get(share.holder)
-        if self._end_reason(share):
+        if self.end_reason(share):
             failure = share_ended_error()
         elif vault is not None and vault.state != "open":
-            failure = Failure(
-                "locked",
-                "The vault of the shared credential is not open.",
-                "`auth unlock` on its host",
-                vaults=[vault.provider],
-                stored=True,
-            )
+            failure = shut_error([vault.provider], stored=True)
         else:
             return
         asyncio.get_running_loop().call_soon(self.end_finished)  # it may close this connection
         raise failure
 
-    def _end_reason(self, share: Share) -> str:
+    def end_reason(self, share: Share) -> str:
         """Return why a share has ended (`lock`, `policy`, `login`, `logout`), "" if it is not."""
         if self._opening.is_locked:
             return "lock"
+        if share.declared not in {None, *self._policy.policy.shares}:
+            return "policy"
         if share.agreed not in {None, self._policy.changes}:
             return "policy"
         login = share.grant.login
@@ -243,20 +259,21 @@ class ShareRequests:
 
     def open(
         self,
+        path: str,
         shares: tuple[Share, ...],
         share_request: ShareRequest,
-        facts: Mapping[str, Value],
+        facts: Sequence[Mapping[str, Value]],
         dispatch: Dispatch,
         at_end: Callable[[], None] = lambda: None,
         when_closed: Callable[[object], None] = forget_peer,
     ) -> dict[str, Value]:
-        """Open a socket for these shares, which all have its path; return what is said of it.
+        """Open a socket at `path` for these shares; return what is said of its first service.
 
         `at_end` is called when it ends, `when_closed` with the peer of each closed connection.
         Raise Failure.
         """
         assert self._server is not None  # noqa: S101 - for the type checkers; `serve` comes first
-        path, uids, lifetime = shares[0].path, share_request.uids, share_request.lifetime
+        uids, lifetime = share_request.uids, share_request.lifetime
         admitted = {uid(), 0, *uids}
         before = self._open.get(path)
         if before is not None and not before.address.is_valid():  # its socket file was replaced
@@ -276,7 +293,7 @@ class ShareRequests:
             timer = asyncio.get_running_loop().call_later(lifetime, self._end, path)
         self._open[path] = _OpenShare(shares, facts, at_end, uids, ends, address, listener, timer)
         self._server.add_listener(listener)
-        return self._describe(path)
+        return self._describe(path)[0]
 
     def _end(self, path: str) -> None:
         """Close a shared socket and its connections."""
@@ -288,9 +305,21 @@ class ShareRequests:
         ended.address.release()
         ended.at_end()
 
-    def _describe(self, path: str) -> dict[str, Value]:
+    def _describe(self, path: str) -> list[dict[str, Value]]:
         held = self._open[path]
-        return {"socket": path, **held.facts, "ends": held.ends, "uids": [*held.uids]}
+        more: dict[str, Value] = {"ends": held.ends, "uids": [*held.uids]}
+        return [{"socket": path, **facts, **more} for facts in held.facts]
+
+
+def shut_error(providers: Sequence[Value], *, stored: bool | None) -> Failure:
+    """Return the failure for a share whose vault is not open."""
+    return Failure(
+        "locked",
+        "The vault of the shared credential is not open.",
+        "`auth unlock` on its host",
+        vaults=[*providers],
+        stored=stored,
+    )
 
 
 def _bound(path: str, *, for_others: bool) -> SharedAddress:

@@ -217,6 +217,17 @@ def policy_finding(policy: dict[str, Any]) -> Finding:
     return ok("policy", f"The policy in {policy['file']} has {count_of(policy['rules'], 'rule')}.")
 
 
+def share_findings(shares: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Report the declared shares that are not open; `shares` as `status` answers them."""
+    why = {str(each["socket"]): each["problem"] for each in shares if each.get("problem")}
+    for path, text in why.items():
+        yield warning(
+            "share",
+            f"The share at {path} is not open: {text}",
+            "`at` in config.toml has to name a free place in a folder that is there",
+        )
+
+
 def service_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Report an installed service; raises nothing."""
     manager = services.find_manager(environ)

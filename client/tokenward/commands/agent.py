@@ -91,33 +91,39 @@ def _stop(session: Session) -> None:
     else:
         session.terminal.say(f"The agent was stopped (pid {pid}).")
     _say_ended(shares, session)
-    gone = [share["socket"] for share in shares]
+    gone = _sockets(shares)
     session.write_json(
         {"running": False, "pid": None, "stopped": pid, "unshared": gone, "runs": runs}
     )
 
 
 def _restart(session: Session) -> None:
-    before, shares, runs = _end(session)
+    before, ended, runs = _end(session)
+    shares = [each for each in ended if not each.get("declared")]  # the others are open again
     connection = _start_and_connect(session)
     pid = connection.greeting["pid"]
     session.terminal.say(f"The agent was {'re' if before else ''}started (pid {pid}).")
     _say_ended(shares, session)
     _say_closed(connection, session)
-    gone = [share["socket"] for share in shares]
+    gone = _sockets(shares)
     session.write_json(
         {"running": True, "pid": pid, "stopped": before, "unshared": gone, "runs": runs}
     )
 
 
 def _say_ended(shares: list[dict[str, Any]], session: Session) -> None:
-    """Name the shared sockets that ended with the agent: it keeps no list of them."""
+    """Name the shared sockets that ended with the agent; only the declared ones come back."""
     for share in shares:
         limits = f" ({join_words(share['projects'])})" if share["projects"] else ""
         service = display(share["service"])
         session.terminal.warn(f"The share at {share['socket']} is gone: {service}{limits}.")
-    if shares:
+    if not all(share.get("declared") for share in shares):
         session.terminal.hint("`auth share` shares it again")
+
+
+def _sockets(shares: list[dict[str, Any]]) -> list[str]:
+    """Return the sockets of shares, each of which may have several services."""
+    return list(dict.fromkeys(share["socket"] for share in shares))
 
 
 def _say_closed(connection: Connection, session: Session) -> None:
@@ -144,7 +150,8 @@ def _end(session: Session) -> tuple[int | None, list[dict[str, Any]], int]:
     pid = int(connection.greeting["pid"])
     process = Running(pid)
     tokens, status = _minted_tokens(connection), _status_of(connection)
-    shares, runs = list(status.get("shares", [])), list(status.get("runs", []))
+    shares = [each for each in status.get("shares", []) if not each.get("problem")]
+    runs = list(status.get("runs", []))
     _agree_to_end(runs, session)
     connection.stop()
     if not process.has_ended(STOP_SECONDS):
@@ -225,7 +232,8 @@ def _install(session: Session) -> None:
         return
     job = installing.make_job(session.settings.directories, session.environ)
     installed = installing.is_installed(manager, job)
-    stopped, shares, _ = (None, [], 0) if installed else _end(session)
+    stopped, ended, _ = (None, [], 0) if installed else _end(session)
+    shares = [each for each in ended if not each.get("declared")]
     written = manager.install(job)
     try:
         pid = _start_and_connect(session).greeting["pid"]

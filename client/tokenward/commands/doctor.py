@@ -99,6 +99,7 @@ def _examine(session: Session) -> Iterator[Finding]:
         yield from agent.vault_openers(status["vaults"])
         yield from agent.log_findings(status["log"], _verify_log(session))
         yield agent.policy_finding(status["policy"])
+        yield from agent.share_findings(status["shares"])
         yield from agent.vault_copies(status["vaults"], status["directory"], status["state"])
         entries = list_all(session.ask_once)[0]
         yield from agent.token_findings(entries, time())

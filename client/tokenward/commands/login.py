@@ -57,7 +57,7 @@ def describe(parser: Parser, _command: str) -> None:
     )
     parser.add_flag(
         "--trusted-publishing",
-        "in CI: have pypi or testpypi mint a token, and keep it in memory only",
+        "in CI: have pypi, testpypi or an index with `oidc` mint a token, kept in memory only",
     )
     parser.add_flag("--check", "ask the index first; if it refuses, store nothing")
     parser.add_flag("--no-check", "do not ask the index afterwards, as is done on a terminal")

@@ -1,14 +1,15 @@
 """`auth share`: open a socket of the agent for use elsewhere.
 
 It hands out one credential, or, with `--relay`, none: then commands on the other side use several
-indexes behind a relay (exec/share.py). It prints the socket and how the other side uses it. How the
-other side reaches it (a mounted folder of a container, `ssh -R`) is for the user. `--stop` ends one
-share, or all.
+indexes behind a relay (exec/share.py). It prints the socket and how the other side uses it. The other
+side reaches it by a mounted folder or by `ssh -R`: `--for` prints what to paste there (exec/elsewhere.py),
+and opens nothing. `--stop` ends one share, or all.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 from tokenward.credentials import unlocking
 from tokenward.credentials.lookup import TOOL
@@ -24,10 +25,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tokenward.commands import Namespace, Parser, Session
+    from tokenward.exec.elsewhere import Place
+
+_SSH_EXAMPLE = "`auth share --for ssh build.example`"
 
 
 def describe(parser: Parser, _command: str) -> None:
     """Add options and examples."""
+    from tokenward.exec.elsewhere import PLACES
+
     parser.add_option(
         "--service",
         "SERVICE",
@@ -66,6 +72,15 @@ def describe(parser: Parser, _command: str) -> None:
     parser.add_flag(
         "--near-end", "print the other side of `--relay` as one file, for Python 3.9 or later"
     )
+    parser.add_option(
+        "--for",
+        "PLACE",
+        "print what to paste for docker, devcontainer, compose, kubernetes or ssh HOST:"
+        " for the shares of config.toml, or for the `--service`s named",
+        dest="place",
+        type=argument_parser.one_of(PLACES),
+    )
+    parser.add_positional("host", "[HOST]", "with --for ssh: the host", nargs="?")
     parser.add_flag("--stop", "end the share at the PATH of `--at`, or all shares")
     parser.examples(
         "auth share --service pypi --project mine --ttl 8h    prints the socket's path",
@@ -73,6 +88,7 @@ def describe(parser: Parser, _command: str) -> None:
         "ssh -R /tmp/tw.sock:$(auth share --service pypi) build.example",
         "auth share --relay --service corp --read-only        commands there never hold it",
         "auth share --near-end > tokenward-exec               for hosts without tokenward",
+        "auth share --for docker                              what to paste for a container",
         "auth share --stop",
     )
 
@@ -83,6 +99,11 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.stop:
         _stop(at, arguments, session)
         return
+    if arguments.place is not None:
+        _print_recipes(at, arguments, session)
+        return
+    if arguments.host is not None:
+        raise CommandError("A host is for `--for ssh`.", "`auth share --help`")
     if arguments.near_end:
         from tokenward.exec.one_file import one_file
 
@@ -101,7 +122,7 @@ def run(arguments: Namespace, session: Session) -> None:
         named = join_words([display(each.publish_key) for each in (service, *others)])
         raise CommandError(
             f"A shared socket hands out one credential, but several are named: {named}.",
-            "run one `auth share` for each of them, or one with `--relay`",
+            "one `auth share` for each, or one with `--relay`; `[[share]]` in config.toml takes several",
         )
     session.agree_to(service, "Share its credential?", "Nothing is shared.")
     asked = read_restriction(arguments.project, None, otherwise=TOOL)
@@ -175,17 +196,107 @@ def _share_relay(at: str | None, arguments: Namespace, session: Session) -> None
     )
 
 
+def _print_recipes(at: str | None, arguments: Namespace, session: Session) -> None:
+    """Print what to paste elsewhere, for declared shares or for one of these services."""
+    from tokenward.exec import elsewhere
+
+    others = (arguments.username, arguments.project, arguments.ttl, arguments.uid, arguments.tunnel)
+    flags = (arguments.no_username, arguments.whole, arguments.read_only, arguments.near_end)
+    if any(other is not None for other in others) or any(flags):
+        raise CommandError(
+            "`--for` takes `--service`, `--at`, `--relay` and nothing else: it opens no share.",
+            "`auth share --help`",
+        )
+    if (arguments.place == elsewhere.SSH) is (arguments.host is None):
+        raise CommandError("`--for ssh` needs a host, and no other place has one.", _SSH_EXAMPLE)
+    if arguments.host is not None and (not arguments.host or arguments.host.startswith("-")):
+        raise CommandError("This is not the name of a host.", _SSH_EXAMPLE)
+    found = _places(at, arguments, session)
+    private = _private_folders(session)
+    texts = []
+    for place in found:
+        if arguments.place != elsewhere.SSH:
+            elsewhere.require_apart(place, private)
+        fresh = os.urandom(4).hex()
+        texts.append(elsewhere.recipe(arguments.place, place, arguments.host, fresh))
+    if session.json:
+        sockets = [f"{place.folder}/{place.name}" for place in found]
+        recipes = [
+            {"socket": socket, "relay": place.relay, "text": text}
+            for socket, place, text in zip(sockets, found, texts, strict=True)
+        ]
+        session.write_json({"for": arguments.place, "recipes": recipes})
+        return
+    for place, text in zip(found, texts, strict=True):
+        if len(found) > 1 and arguments.place != elsewhere.DEVCONTAINER:  # JSON has no comments
+            session.terminal.data(f"# {place.folder}/{place.name}")
+        session.terminal.data(text)
+        if place.relay:
+            session.terminal.say(
+                "Commands there run by the near end, a file beside the socket.",
+                f"`auth share --near-end > {place.folder}/{elsewhere.NEAR_END}`",
+            )
+    if arguments.service is not None:
+        named = "".join(f" --service {each}" for each in arguments.service)
+        relay = " --relay" if arguments.relay else ""
+        where = f"{found[0].folder}/{found[0].name}"
+        session.terminal.say(
+            "This opens no share.", f"`auth share{relay}{named} --at {where}` opens this one"
+        )
+
+
+def _places(at: str | None, arguments: Namespace, session: Session) -> list[Place]:
+    """Return the shares that recipes are for. Raises CommandError."""
+    from tokenward.exec import elsewhere
+
+    if arguments.service is not None:
+        for each in arguments.service:
+            session.service(each)
+        home = session.environ.get("HOME", "")
+        return [elsewhere.place_of(at or f"{home}/job/tokenward.sock", relay=arguments.relay)]
+    if arguments.relay:
+        raise CommandError("`--relay` is for a `--service` that is named.", "`auth share --help`")
+    declared = [each for each in session.settings.config.shares if at in {None, each.at}]
+    if not declared:
+        where = session.settings.config.file
+        raise CommandError(
+            f"{where} declares no share{'' if at is None else f' at {at}'}.",
+            "`--service SERVICE` names what is shared; docs/SHARING.md has `[[share]]`",
+        )
+    return [elsewhere.place_of(each.at, relay=each.relay) for each in declared]
+
+
+def _private_folders(session: Session) -> dict[str, str]:
+    """Return the folders that nothing elsewhere may see, with what they hold."""
+    places = session.settings.directories
+    found = {
+        places.credentials: "the credentials directory",
+        places.state: "the state directory",
+        session.environ.get("HOME", ""): "your home directory",
+    }
+    if sys.platform != "win32":
+        from tokenward.transport.unix import runtime_directory
+
+        runtime = runtime_directory(session.environ, places.state)
+        if runtime is not None:
+            found[runtime] = "the agent's own socket"
+    if sock := session.environ.get("TOKENWARD_SOCK"):
+        found[os.path.dirname(sock)] = "the agent's own socket"
+    return {os.path.realpath(path): what for path, what in found.items() if path}
+
+
 def to_json(share: dict[str, Any]) -> dict[str, Any]:
     """Return an agent's description of a share, with its end as JSON has it."""
     keys = ("socket", "service", "username", "projects", "whole", "uids")
     found = {key: share[key] for key in keys} | {"ends": timestamp(share["ends"])}
-    return found | {"relay": share.get("relay") is True, "tunnels": share.get("tunnels") or []}
+    found |= {"relay": share.get("relay") is True, "tunnels": share.get("tunnels") or []}
+    return found | {"declared": share.get("declared") is True, "problem": share.get("problem")}
 
 
 def _stop(at: str | None, arguments: Namespace, session: Session) -> None:
     others = (
         *(arguments.service, arguments.username, arguments.project, arguments.ttl),
-        *(arguments.uid, arguments.tunnel),
+        *(arguments.uid, arguments.tunnel, arguments.place, arguments.host),
     )
     flags = (arguments.whole, arguments.relay, arguments.read_only, arguments.near_end)
     if any(other is not None for other in others) or any(flags):

@@ -275,10 +275,18 @@ def _shares(shares: list[dict[str, Any]]) -> list[tuple[str, ...]]:
             str(share["socket"]),
             display(share["service"]) + (" (whole)" if share["whole"] else ""),
             join_words(share["projects"]) if share["projects"] else "",
-            f"until {timestamp(share['ends'])}" if share["ends"] else "",
+            _state_of_share(share),
         )
         for share in shares
     ]
+
+
+def _state_of_share(share: dict[str, Any]) -> str:
+    if share.get("problem"):
+        return f"not open: {share['problem'].rstrip('.')}"
+    if share.get("declared"):
+        return "by config.toml"
+    return f"until {timestamp(share['ends'])}" if share["ends"] else ""
 
 
 def _runs(runs: list[dict[str, Any]], now: float) -> list[tuple[str, ...]]:

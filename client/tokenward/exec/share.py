@@ -6,10 +6,9 @@ projects that are named; without a name nothing may be published. near_end.py is
 
 from __future__ import annotations
 
-import re
-
 from tokenward.credentials import lookup, unlocking
 from tokenward.errors import CommandError
+from tokenward_protocol.shares import read_tunnel
 from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False
@@ -20,18 +19,17 @@ if TYPE_CHECKING:
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
 
-_TUNNEL = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(?::([1-9]\d{0,4}))?")
-
 
 def tunnel(text: str) -> str:
     """Return a HOST or HOST:PORT as the agent reads it; without a port it is that of https.
 
     Raises CommandError.
     """
-    found = _TUNNEL.fullmatch(text)
-    if found is None or int(found[2] or 443) >= 1 << 16:
-        raise CommandError("A tunnel is a HOST or HOST:PORT.", "`--tunnel files.example`")
-    return f"{found[1].lower()}:{int(found[2] or 443)}"
+    try:
+        return read_tunnel(text)
+    except ValueError:
+        pass
+    raise CommandError("A tunnel is a HOST or HOST:PORT.", "`--tunnel files.example`")
 
 
 def open_share(

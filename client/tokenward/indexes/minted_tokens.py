@@ -24,9 +24,10 @@ from tokenward_protocol.urls import FIXED, display
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from tokenward.indexes.oidc import Issuer
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
     from tokenward.transport.connect import Answer
@@ -40,6 +41,7 @@ class HeldToken(Record):
     """A token that leaves the agent, with its expiry in seconds since 1970."""
 
     service: str
+    username: str
     expires: int
     secret: bytes
 
@@ -58,32 +60,37 @@ def mint_and_keep(arguments: Namespace, session: Session, service: Service) -> N
         "--check": arguments.check,
     }
     exclude("--trusted-publishing", decided)
-    key = service.publish_key
-    if key not in FIXED.values():
+    keys = service.login_keys
+    key = keys[-1]
+    issuer = _issuer(session, key)
+    if issuer is None:
         raise CommandError(
-            "`--trusted-publishing` works only with pypi and testpypi.",
+            "`--trusted-publishing` works only with pypi and testpypi, and where `oidc` in your"
+            " config.toml says so.",
             "another index could obtain an identity token that is meant for these",
         )
-    header, end = _mint(session, key)
-    session.terminal.say(
-        f"Kept {credential_text(TOKEN_USER, key)} in memory only; it expires {ahead_text(end, time() - 1)}."
-    )
-    name = display(key)
+    headers, end = _mint(session, keys, issuer)
+    said = credential_text(issuer.username, key)
+    session.terminal.say(f"Kept {said} in memory only; it expires {ahead_text(end, time() - 1)}.")
+    name = service.name or display(key)
     session.terminal.hint(
         f"`auth login {name} --trusted-publishing` mints another, `auth logout {name}` revokes it"
     )
-    stored = {"service": key, "replaced": header["replaced"], "kept": False}
+    stored = [
+        {"service": each, "replaced": header["replaced"], "kept": False}
+        for each, header in zip(keys, headers, strict=True)
+    ]
     session.write_json(
         {
-            **stored,
-            "username": TOKEN_USER,
-            "provider": header["provider"],
+            **stored[-1],
+            "username": issuer.username,
+            "provider": headers[-1]["provider"],
             "adopted": False,
             "sealed": False,
             "projects": None,
             "expires": timestamp(end),
             "check": None,
-            "stored": [stored],
+            "stored": stored,
         }
     )
 
@@ -93,15 +100,19 @@ def renew(session: Session, key: str) -> bool:
 
     A failure is a warning: the old token is still valid for a while.
     """
+    issuer = _issuer(session, key)
+    if issuer is None:
+        return False
+    username = issuer.username
     try:
-        found = unlocking.ask(session, "describe", service=key, username=TOKEN_USER).header
+        found = unlocking.ask(session, "describe", service=key, username=username).header
     except AgentError:
         return False  # it expired just now
     if found["provider"] != MEMORY or found["expires"] - time() > RENEWED_SECONDS:
         return False
-    name = capitalise(credential_text(TOKEN_USER, key))
+    name = capitalise(credential_text(username, key))
     try:
-        _, end = _mint(session, key)
+        _, end = _mint(session, (key,), issuer)
     except CommandError as failed:
         soon = ahead_text(found["expires"], time() - 1)
         session.terminal.warn(f"{name} was not renewed, and expires {soon}: {failed}")
@@ -110,39 +121,50 @@ def renew(session: Session, key: str) -> bool:
     return True
 
 
-def _mint(session: Session, key: str) -> tuple[Mapping[str, Any], int]:
-    """Mint a token and have the agent keep it; return the agent's answer and the token's expiry."""
+def _issuer(session: Session, key: str) -> Issuer | None:
+    """Return what mints tokens for a service. No project's file is looked at."""
+    from tokenward.indexes.oidc import issuer_of
+
+    return issuer_of(key, session.settings.config.definitions)
+
+
+def _mint(
+    session: Session, keys: Sequence[str], issuer: Issuer
+) -> tuple[list[Mapping[str, Any]], int]:
+    """Mint a token and have the agent keep it under `keys`; return its answers and the expiry."""
     from tokenward.credentials import storing as tokens
-    from tokenward.indexes import checking, trusted_publishing
-    from tokenward.indexes.place import endpoint_of
+    from tokenward.indexes import checking, oidc, trusted_publishing
     from tokenward.indexes.web import Web
     from tokenward_protocol.index_reply import WebError
 
     web = Web(session.environ, time)
-    endpoint = endpoint_of(key)
     try:
-        identity = trusted_publishing.identity(trusted_publishing.audience(web, endpoint))
+        identity = trusted_publishing.identity(oidc.audience_of(web, issuer))
         session.terminal.detail(
             f"The identity token says: {trusted_publishing.describe_claims(identity) or 'nothing'}."
         )
-        new = trusted_publishing.mint(web, endpoint, identity)
+        new = oidc.mint(web, issuer, identity)
     except WebError as failed:
         raise CommandError(str(failed), failed.hint) from None
     for notice in web.notices():
         session.terminal.warn(notice)
-    checking.tell_clock(session, key, web)
-    token = tokens.check_secret_for((key,), TOKEN_USER, new.token).body
-    header = unlocking.ask(
-        session,
-        "login",
-        token,
-        offer=True,
-        service=key,
-        username=TOKEN_USER,
-        lifetime=new.seconds,
-        memory=True,
-    ).header
-    return header, int(time()) + new.seconds
+    if issuer.oidc is None:
+        checking.tell_clock(session, keys[0], web)
+    token = tokens.check_secret_for(keys, issuer.username, new.token).body
+    headers: list[Mapping[str, Any]] = [
+        unlocking.ask(
+            session,
+            "login",
+            token,
+            offer=True,
+            service=key,
+            username=issuer.username,
+            lifetime=new.seconds,
+            memory=True,
+        ).header
+        for key in keys
+    ]
+    return headers, int(time()) + new.seconds
 
 
 def held_tokens(ask: Callable[..., Answer], keys: Iterable[str] | None = None) -> list[HeldToken]:
@@ -150,39 +172,45 @@ def held_tokens(ask: Callable[..., Answer], keys: Iterable[str] | None = None) -
 
     Raises AgentError if `keys` is None and the agent does not list its credentials.
     """
-    services = _services(ask) if keys is None else keys
-    return [token for service in services if (token := _held_token(ask, service)) is not None]
+    if keys is not None and {*keys} <= {*FIXED.values()}:
+        accounts = [(key, TOKEN_USER) for key in keys]
+    else:
+        accounts = [each for each in _accounts(ask) if keys is None or each[0] in keys]
+    return [token for each in accounts if (token := _held_token(ask, *each)) is not None]
 
 
-def _services(ask: Callable[..., Answer]) -> list[str]:
-    return [str(each["service"]) for each in list_all(ask)[0] if each["provider"] == MEMORY]
+def _accounts(ask: Callable[..., Answer]) -> list[tuple[str, str]]:
+    held = [each for each in list_all(ask)[0] if each["provider"] == MEMORY]
+    return [(str(each["service"]), str(each["username"])) for each in held]
 
 
-def _held_token(ask: Callable[..., Answer], service: str) -> HeldToken | None:
+def _held_token(ask: Callable[..., Answer], service: str, username: str) -> HeldToken | None:
     try:
-        found = ask("describe", service=service, username=TOKEN_USER).header
+        found = ask("describe", service=service, username=username).header
         if found["provider"] != MEMORY or found["service"] != service:
             return None
-        secret = ask("fetch", service=service, username=TOKEN_USER, whole=True).body
+        secret = ask("fetch", service=service, username=username, whole=True).body
     except AgentError:
         return None  # none is stored, or it expired just now
-    return HeldToken(service, int(found["expires"]), secret)
+    return HeldToken(service, username, int(found["expires"]), secret)
 
 
 def burn(session: Session, tokens: Iterable[HeldToken]) -> set[str]:
     """Revoke tokens that the agent does not hold any more; return the services that were done."""
     burnt: set[str] = set()
     for token in tokens:
-        from tokenward.indexes.place import endpoint_of
+        from tokenward.indexes import oidc
         from tokenward.indexes.web import Web
-        from tokenward_protocol import index_revocation
         from tokenward_protocol.index_reply import WebError
 
-        web, endpoint = Web(session.environ, time), endpoint_of(token.service)
         try:
-            session.terminal.say(index_revocation.burn(web, endpoint, token.secret.decode()))
-        except WebError as failed:
-            name = capitalise(credential_text(TOKEN_USER, token.service))
+            issuer = _issuer(session, token.service)
+            if issuer is None:
+                raise WebError("config.toml does not name what minted it.")
+            web = Web(session.environ, time)
+            session.terminal.say(oidc.burn(web, issuer, token.secret.decode()))
+        except (CommandError, WebError) as failed:
+            name = capitalise(credential_text(token.username, token.service))
             end = ahead_text(token.expires, time())
             session.terminal.warn(f"{name} was not revoked, and expires {end}: {failed}")
         else:

@@ -3,9 +3,8 @@
     GET  /_/oidc/audience                        the audience of the identity token
     POST /_/oidc/mint-token  {"token": ...}      the identity token for a token of the index
 
-The CI system's identity token comes by the package `id`. Only PyPI and TestPyPI are asked: an index
-chooses the audience itself, so another one could choose PyPI's, and then hold a token that PyPI
-accepts.
+The CI system's identity token comes by the package `id`. Only PyPI and TestPyPI choose its audience:
+another index could choose PyPI's, and then hold a token that PyPI accepts (oidc.py).
 
 Only the job can do this: the agent has neither a network connection nor the CI system's variables.
 """

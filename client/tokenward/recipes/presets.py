@@ -8,10 +8,10 @@
 | pass:PATH | pass show PATH |
 | op://VAULT/ITEM/FIELD | op read |
 | bw:ITEM | bw get password ITEM |
-| vault:PATH#FIELD | vault kv get -field=FIELD PATH |
+| vault:PATH#FIELD, bao:PATH#FIELD | vault (or bao) kv get -field=FIELD PATH |
 
 A setting that the shell has in a variable and the agent has not (`AWS_PROFILE`,
-`CLOUDSDK_ACTIVE_CONFIG_NAME`, `VAULT_ADDR`, `VAULT_NAMESPACE`) becomes an argument. `op` and `bw` work in
+`CLOUDSDK_ACTIVE_CONFIG_NAME`, `VAULT_ADDR`, `VAULT_NAMESPACE`, OpenBao's `BAO_…`) becomes an argument. `op` and `bw` work in
 a session that only the user's shell has, so `auth refresh` runs them. Pure.
 """
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-NAMES: Final = ("gcloud", "aws", "az", "pass:PATH", "op://…", "bw:ITEM", "vault:PATH#FIELD")
+NAMES: Final = (
+    *("gcloud", "aws", "az", "pass:PATH", "op://…", "bw:ITEM"),
+    *("vault:PATH#FIELD", "bao:PATH#FIELD"),
+)
 
 _CODEARTIFACT: Final = re.compile(
     r"https://(?P<domain>[a-z0-9-]+)-(?P<owner>\d{12})\.d\.codeartifact\.(?P<region>[a-z0-9-]+)"
@@ -66,13 +69,14 @@ def find_preset(source: str, service: str, environ: Mapping[str, str]) -> Preset
     if name == "bw" and rest:
         return Preset(["bw", "get", "password", rest], form="text", attended=True)
     path, _, field = rest.rpartition("#")
-    if name == "vault" and path and field:
-        flags = {
-            "-address": environ.get("VAULT_ADDR"),
-            "-namespace": environ.get("VAULT_NAMESPACE"),
-        }
-        more = [f"{flag}={value}" for flag, value in flags.items() if value]
-        return Preset(["vault", "kv", "get", *more, f"-field={field}", path], form="text")
+    if name in {"vault", "bao"} and path and field:
+        known = ("BAO", "VAULT") if name == "bao" else ("VAULT",)
+        more = [
+            f"-{flag}={value}"
+            for flag, variable in (("address", "ADDR"), ("namespace", "NAMESPACE"))
+            if (value := next(filter(None, (environ.get(f"{k}_{variable}") for k in known)), ""))
+        ]
+        return Preset([name, "kv", "get", *more, f"-field={field}", path], form="text")
     raise CommandError("`--from` does not know such a source.", f"it is one of {', '.join(NAMES)}")
 
 

@@ -19,9 +19,14 @@
     also-read = ["/files/"]             # more paths that a run may read
     pass = ["/api/search/"]             # paths that a run may use without the credential
     command = ["/usr/bin/pass", "show", "index"]  # makes the credential; as, lifetime, timeout, attended
+    oidc = { kind = "warehouse", audience = "index.example" }  # mints one for CI jobs (oidc.py)
 
     [[policy]]                          # rules of what is handed out, for the agent
     decide = "ask"
+
+    [[share]]                           # a socket for others, for the agent (docs/SHARING.md)
+    at = "/home/alice/job/tokenward.sock"
+    services = ["internal"]
 
 An unknown key is an error, because a setting that has silently no effect is worse than none. Paths
 that are not absolute are relative to the file; `~` is the home directory.
@@ -40,11 +45,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from tokenward_protocol.shares import DeclaredShare
+
 _FIXED = {env_form(name) for name in FIXED}
 _LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-idle")
-_OF_THE_AGENT = ("pinentry", "unlock", "keyring-program", "policy", "ca", "proxy", *_LOCKS)
+_OF_THE_AGENT = (
+    *("pinentry", "unlock", "keyring-program", "policy", "share", "ca", "proxy", *_LOCKS),
+)
 OF_A_RECIPE = ("command", "as", "lifetime", "timeout", "attended")
-_OF_A_SERVICE = ("url", "publish-url", "username", "kind", "also-read", "pass", *OF_A_RECIPE)
+_OF_A_SERVICE = (
+    *("url", "publish-url", "username", "kind", "also-read", "pass", "oidc", *OF_A_RECIPE),
+)
 _OF_COMMANDS = (
     "auth-cache-dir",
     "keyring-provider",
@@ -73,6 +84,7 @@ class Config(Record):
     ca: str | None = None
     proxy: str | None = None
     leave: tuple[str, ...] = ()
+    shares: tuple[DeclaredShare, ...] = ()
 
 
 def load_config(path: str) -> Config:
@@ -109,7 +121,18 @@ def parse_config(table: dict[str, Any], path: str) -> Config:
         _text(table, "ca", "", path),
         _text(table, "proxy", "", path),
         _hosts(table, "leave", path),
+        _shares(table, path) if "share" in table else (),
     )
+
+
+def _shares(table: dict[str, Any], path: str) -> tuple[DeclaredShare, ...]:
+    """Judge the shares, which the agent opens. Raises CommandError."""
+    from tokenward_protocol.shares import read_shares
+
+    try:
+        return read_shares(table)
+    except ValueError as wrong:
+        raise CommandError(f"{path} {wrong}.") from None
 
 
 def _definition(name: str, table: Any, path: str) -> Definition:
@@ -134,7 +157,12 @@ def _definition(name: str, table: Any, path: str) -> Definition:
         )
     username = _text(table, "username", where, path)
     _judge_recipe(table, where, path)
-    return Definition(name, url or publish_url or "", path, publish_url, username, kind)
+    oidc = None
+    if "oidc" in table:
+        from tokenward.settings.oidc import read_oidc
+
+        oidc = read_oidc(table["oidc"], where, path, username)
+    return Definition(name, url or publish_url or "", path, publish_url, username, kind, oidc)
 
 
 def _judge_recipe(table: dict[str, Any], where: str, path: str) -> None:

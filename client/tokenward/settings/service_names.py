@@ -15,6 +15,7 @@ from tokenward.errors import CommandError, sayable
 from tokenward.light import Record
 from tokenward_protocol.urls import (
     FIXED,
+    JFROG,
     ServiceError,
     is_name,
     parse_service_url,
@@ -26,12 +27,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+WAREHOUSE, CLOUDSMITH = "warehouse", "cloudsmith"
+OIDC_KINDS = (WAREHOUSE, JFROG, CLOUDSMITH)
+"""The kinds of index that mint tokens for CI jobs, besides pypi and testpypi."""
+
+
+class Oidc(Record):
+    """How an index mints tokens for CI jobs: one of OIDC_KINDS, and what it wants to know.
+
+    `account` is a service account of an `organization`, `provider` the name of an integration, `api`
+    where the index is asked, or "".
+    """
+
+    kind: str
+    audience: str
+    provider: str = ""
+    organization: str = ""
+    account: str = ""
+    api: str = ""
+
+
 class Definition(Record):
     """The definition of `name` in `file`.
 
     `url` is for installing and `auth token`; `publish_url` is None if uploads go to the same place.
     Both are as written, so they may hold user info and stay out of the repr. `url` is "" if the
-    file has no URL. `kind` is one of `urls.KINDS`, or "".
+    file has no URL. `kind` is one of `urls.KINDS`, or "". Only config.toml has `oidc`.
     """
 
     name: str
@@ -40,6 +61,7 @@ class Definition(Record):
     publish_url: str | None = None
     username: str | None = None
     kind: str = ""
+    oidc: Oidc | None = None
 
 
 def env_form(name: str) -> str:

@@ -13,7 +13,7 @@ function __auth_line
             switch $words[1]
                 case --
                     set ended yes
-                case --as --at --color --format --from --host --index --keyring-provider --lifetime --pass-env --passphrase-file --password --project --protocol --service --since --token --ttl --tunnel --uid --username -t -u
+                case --as --at --color --for --format --from --host --index --keyring-provider --lifetime --pass-env --passphrase-file --password --project --protocol --service --since --token --ttl --tunnel --uid --username -t -u
                     set -q words[2]; or break # its value is what is typed
                     set -a flags $words[1]
                     set -e words[1]
@@ -128,12 +128,12 @@ complete -c auth -n '__auth_is "login"; and __auth_lacks --keyring-provider' -l 
 complete -c auth -n '__auth_is "login"; and __auth_lacks --lifetime' -l lifetime -x -d 'delete it after 90m, 8h, 7d ...'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --adopt' -l adopt -d 'leave it in its keyring or plug-in of keyring, and read it there'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --sealed' -l sealed -d 'never show it again: attenuated tokens of it are handed out, or a relay alone uses it'
-complete -c auth -n '__auth_is "login"; and __auth_lacks --trusted-publishing' -l trusted-publishing -d 'in CI: have pypi or testpypi mint a token, and keep it in memory only'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --trusted-publishing' -l trusted-publishing -d 'in CI: have pypi, testpypi or an index with `oidc` mint a token, kept in memory only'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --check' -l check -d 'ask the index first; if it refuses, store nothing'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --no-check' -l no-check -d 'do not ask the index afterwards, as is done on a terminal'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --web' -l web -d 'open the page on which tokens are made in the browser'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --command' -l command -d 'store no secret, but the command that makes it: PROGRAM ARG...'
-complete -c auth -n '__auth_is "login"; and __auth_lacks --from' -l from -x -a 'gcloud aws az pass: op: bw: vault:' -d 'such a command by name: gcloud, aws, az, pass:PATH ...'
+complete -c auth -n '__auth_is "login"; and __auth_lacks --from' -l from -x -a 'gcloud aws az pass: op: bw: vault: bao:' -d 'such a command by name: gcloud, aws, az, pass:PATH ...'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --as' -l as -x -a 'auto text json git' -d 'how PROGRAM prints it (default: auto)'
 complete -c auth -n '__auth_is "login"' -l pass-env -x -d 'PROGRAM gets it as it is now, sealed in a vault; may be repeated'
 complete -c auth -n '__auth_is "login"; and __auth_lacks --attended' -l attended -d 'PROGRAM needs you: only `auth refresh` runs it; with `--adopt`, ask the keyring here first'
@@ -186,7 +186,9 @@ complete -c auth -n '__auth_is "share"; and __auth_lacks --relay' -l relay -d 'h
 complete -c auth -n '__auth_is "share"; and __auth_lacks --read-only' -l read-only -d 'with --relay: nothing may be published'
 complete -c auth -n '__auth_is "share"' -l tunnel -x -d 'with --relay: also lend a way to this public HOST or HOST:PORT; may be repeated'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --near-end' -l near-end -d 'print the other side of `--relay` as one file, for Python 3.9 or later'
+complete -c auth -n '__auth_is "share"; and __auth_lacks --for' -l for -x -a 'docker devcontainer compose kubernetes ssh' -d 'print what to paste for docker, devcontainer, compose, kubernetes or ssh HOST: for the shares of config.toml, or for the `--service`s named'
 complete -c auth -n '__auth_is "share"; and __auth_lacks --stop' -l stop -d 'end the share at the PATH of `--at`, or all shares'
+complete -c auth -n '__auth_is "share"; and __auth_lacks argument' 
 complete -c auth -n '__auth_is "helper"; and __auth_lacks --protocol' -l protocol -x -a 'bazel' -d 'the protocol of the tool'
 complete -c auth -n '__auth_is "helper"; and __auth_lacks argument' -a 'get'
 complete -c auth -n '__auth_is "unlock"; and __auth_lacks --keyring-provider' -l keyring-provider -x -a 'keyring subprocess disabled' -d 'open only that provider\'s vault'

@@ -81,6 +81,7 @@ class Engine:
         self.dispatch = assembly.dispatch
         self.log, self.audit_anchoring = assembly.log, assembly.audit_anchoring
         self.authorizer, self.share_requests = assembly.authorizer, assembly.share_requests
+        self.declared_shares = assembly.declared_shares
         self.run_requests = assembly.run_requests
         self.auto_lock = assembly.auto_lock
         self.quiet = self.arena.free_bytes

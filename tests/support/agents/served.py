@@ -56,4 +56,5 @@ def served(engine: Engine) -> Server:
     listener.bind(str(engine.root / "agent.sock"))
     server = Server(listener, engine.arena, engine.dispatch)
     engine.share_requests.serve(server)
+    engine.declared_shares.reconcile()
     return server
