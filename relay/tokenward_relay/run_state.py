@@ -35,8 +35,9 @@ class RunState:
 
     `port` is the relay's own, `capability` is what a request has to show, `leaves` are the
     certificates of the https hosts, `spool` is the folder for uploads that are checked, and
-    `stderr` a descriptor where refusals are told. `context` says what is trusted; `proxies` are those towards the indexes, `own_proxies` those of the run.
-    `tunnels` are those of a share, None for a run of this host, which may reach every host.
+    `stderr` a descriptor where refusals are told. `context` says what is trusted; `proxies` are
+    those towards the indexes, `own_proxies` those of the run. `tunnels` are those of a share, None
+    for a run of this host, which may reach every host.
     """
 
     def __init__(

@@ -284,7 +284,9 @@ class _Pump:
         if ended < 0:
             ended = _watch(command)
         threading.stack_size(256 * 1024)
-        threading.Thread(target=self._tell_notices, daemon=True).start()
+        notices = self._notices()  # before a tool is led there, so that each refusal is told
+        telling = threading.Thread(target=_tell, args=(notices,), daemon=True)
+        telling.start()
         threading.Thread(target=self._accept, daemon=True).start()
         poll = select.poll()
         poll.register(ended, select.POLLIN)
@@ -294,6 +296,10 @@ class _Pump:
             _say("the share has ended, and with it what this command may use")
             poll.unregister(self._line.sock)
             poll.poll()
+        if notices is not None:
+            with contextlib.suppress(OSError):
+                notices.shutdown(socket.SHUT_RD)  # what has arrived is still read
+            telling.join(1)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _accept(self) -> None:
@@ -380,13 +386,21 @@ class _Pump:
             break
         raise ConnectionRefusedError("the share takes no connection")
 
-    def _tell_notices(self) -> None:
-        """Write what the relay has to tell where CMD writes its errors."""
-        with contextlib.suppress(OSError, ProtocolError):
-            notices = self._stream(notices=True)
-            notices.settimeout(None)
-            while data := notices.recv(_CHUNK):
-                os.write(2, data)
+    def _notices(self) -> socket.socket | None:
+        """Return where the relay tells what it has to tell, None if the share takes no more."""
+        try:
+            found = self._stream(notices=True)
+        except (OSError, ProtocolError):
+            return None
+        found.settimeout(None)
+        return found
+
+
+def _tell(notices: socket.socket | None) -> None:
+    """Write what the relay has to tell where CMD writes its errors."""
+    with contextlib.suppress(OSError):
+        while notices is not None and (data := notices.recv(_CHUNK)):
+            os.write(2, data)
 
 
 def _close_others(kept: set[int]) -> None:
