@@ -6,9 +6,10 @@ derivation takes 64 MiB and a moment. This imports the cryptography and msgpack 
 commands that need it import it.
 
 Each secret is fetched by exactly its service and user name. An adopted credential is exported
-without a secret, because its home is a keyring; one that a command makes as its recipe. An export is complete or is not made, except for
-sealed credentials: they are never shown, and reported as left out. A restore keeps what is stored,
-unless the user says `--replace`; expired credentials are left out.
+without a secret, because its home is a keyring; one that a command makes as its recipe. An export
+is complete or is not made, except for sealed credentials: they are never shown, and reported as
+left out. A restore keeps what is stored, unless the user says `--replace`; expired credentials are
+left out.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """tokenward as a backend of the `keyring` library, which twine, pip, poetry and others ask.
 
 Reads never fail. A miss, an entry that is not for an index, an index for which nothing was ever
-stored here, and one that `leave` in config.toml names go to the backend that keyring would have chosen without this one. While a vault is
-locked, no other backend answers for its credentials. A change of an index's entry, or of one that
-is stored here already, is a login or a logout.
+stored here, and one that `leave` in config.toml names go to the backend that keyring would have
+chosen without this one. While a vault is locked, no other backend answers for its credentials. A
+change of an index's entry, or of one that is stored here already, is a login or a logout.
 
 For tools without tokenward beside them `auth setup keyring` writes this and two more files into
 one, which any Python from 3.9 on can load: so only the standard library and keyring are imported.

@@ -8,8 +8,9 @@
 
 Options stand before or after, with a blank or `=`. Everything else, a miss, and storing an entry
 that is not for an index end silently with `PASS_ON`: the script around this
-(keyring_program/standalone.py) then calls the next `keyring` on PATH. The only prompt is for the secret of a `set`, and the only
-output is the requested one. It runs without site-packages, so it imports next to nothing.
+(keyring_program/standalone.py) then calls the next `keyring` on PATH. The only prompt is for the
+secret of a `set`, and the only output is the requested one. It runs without site-packages, so it
+imports next to nothing.
 """
 
 from __future__ import annotations

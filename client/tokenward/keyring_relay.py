@@ -5,8 +5,8 @@
 stdin has one JSON object: `service`, `username`, `password` (the last two may be null), and for a
 `get` with a prompt `attended` and the screen, as in a fetch. stdout gets one: `username` and
 `password` for `get`, `notes` (sentences for the user) for a `set`, nothing for a `del`; after a
-failure `code`, `message` and the agent's `stored` and `why`. Copies of older versions rely on this, so keys
-are only ever added.
+failure `code`, `message` and the agent's `stored` and `why`. Copies of older versions rely on this,
+so keys are only ever added.
 
 Settings are obeyed and an agent is started as by any command. But a tool is running, not the user:
 there are no questions here, and no passphrase is used to open a vault. A `set` makes a missing

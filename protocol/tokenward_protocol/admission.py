@@ -7,9 +7,9 @@ order,
 - blanks and quotes around a token, copied by mistake. They are removed if a token is between them, or
   if the service accepts tokens only (pypi and testpypi). Any other secret is stored to the byte, with
   a notice;
-- tokens that pypi or testpypi would surely refuse: a missing or another prefix, a truncated token, a token of
-  another index. The token's location names its index. It is not signed, so this check is a help for
-  the user and not a protection;
+- tokens that pypi or testpypi would surely refuse: a missing or another prefix, a truncated token,
+  a token of another index. The token's location names its index. It is not signed, so this check is
+  a help for the user and not a protection;
 - tokens that have expired, according to themselves (a macaroon's caveat, a JWT's `exp`): one would
   replace a good token.
 

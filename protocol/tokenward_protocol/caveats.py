@@ -38,10 +38,10 @@ class TokenScope:
     """The visible restrictions of a token, all caveats together; None means no such restriction.
 
     Times are seconds since 1970. `projects` are normalised names. `user`, `project_ids` and
-    `publisher` are ids of the index ("": a user's token that does not say whose); with a `publisher` the
-    token is of trusted publishing.
-    `indexes` and `allowed` (permissions) are devpi's. `legacy`: it has a caveat of the old form.
-    `unknown` is the number of unknown caveats, `caveats` of all of them.
+    `publisher` are ids of the index ("": a user's token that does not say whose); with a
+    `publisher` the token is of trusted publishing. `indexes` and `allowed` (permissions) are
+    devpi's. `legacy`: it has a caveat of the old form. `unknown` is the number of unknown caveats,
+    `caveats` of all of them.
     """
 
     def __init__(

@@ -6,9 +6,9 @@ Both integers are big endian; `length` counts everything after itself. The heade
 msgpack map (packing.py) and holds no secret; the body is raw bytes and is where secrets travel,
 so that no parser ever has to touch one.
 
-Sans I/O: `find_frame` finds the parts of the bytes that it gets; reading, writing, waiting and wiping are
-the caller's. It makes no copy of the bytes, and checks a length before the caller reserves memory for
-it.
+Sans I/O: `find_frame` finds the parts of the bytes that it gets; reading, writing, waiting and
+wiping are the caller's. It makes no copy of the bytes, and checks a length before the caller
+reserves memory for it.
 """
 
 from __future__ import annotations

@@ -25,9 +25,10 @@ def require_accepted(
     proxied: Collection[str],
     proxy: bytes,
 ) -> None:
-    """Raise Refusal unless each https grant accepts all `certificates`, and the hosts `proxied` the proxy.
+    """Raise Refusal unless each https grant accepts what the run's environment names.
 
-    `accepted` has the marks of each grant's credential, `proxy` is a URL.
+    That is all `certificates` and, for the hosts `proxied`, the proxy. `accepted` has the marks of
+    each grant's credential, `proxy` is a URL.
     """
     named = {certificate_mark(each) for each in certificates}
     through = read_proxy(proxy)

@@ -2,8 +2,9 @@
 
 A read gets the credential at once. A publish is read to its end first: the form is judged, the
 agent asks the policy and perhaps the user, and only then the form is written anew and sent, so that
-the index reads what was checked. That holds also where the tool's own credential goes with it. A tool that gives up before has published nothing; afterwards the
-agent learns the index's answer whatever becomes of the tool.
+the index reads what was checked. That holds also where the tool's own credential goes with it. A
+tool that gives up before has published nothing; afterwards the agent learns the index's answer
+whatever becomes of the tool.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Every connection has a thread. At most `MOST_WAITING` may be open that have not shown the capability
 yet, far more than a tool opens at once: one more closes the oldest of them, so that a crowd that
-shows nothing cannot stop the run. For the same reason nothing that a connection does, and no lack of descriptors or threads, ends or delays
-the listener.
+shows nothing cannot stop the run. For the same reason nothing that a connection does, and no lack
+of descriptors or threads, ends or delays the listener.
 """
 
 from __future__ import annotations

@@ -72,9 +72,9 @@ class Upstream:
 
 
 def trust(ca: str, certificates: Sequence[bytes] = ()) -> ssl.SSLContext:
-    """Return what is trusted: the system's certificates, those of the file `ca`, if any, and others (DER).
+    """Return what is trusted: the system's certificates, those of the file `ca`, and others (DER).
 
-    Raises OSError if the file cannot be read or holds none, or if one of the others is none.
+    Raises OSError if the file cannot be read or holds no certificate, or if one of the others is not one.
     """
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])

@@ -1,7 +1,8 @@
 """`auth login --adopt` with a plug-in of keyring, where there is no system keyring.
 
 The plug-in is a real backend of the library, configured as users configure one: it makes a token of
-the variables that it has, and needs the user where it is told to. Real plug-ins: tests/tools/test_plugins.py.
+the variables that it has, and needs the user where it is told to. Real plug-ins:
+tests/tools/test_plugins.py.
 """
 
 from __future__ import annotations

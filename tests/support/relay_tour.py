@@ -1,4 +1,5 @@
-"""The tour of docs/RELAY-TOUR.md: a run that publishes, one that may not, and a build that looks for secrets.
+"""The tour of docs/RELAY-TOUR.md: a run that publishes, one that may not, and a build that looks
+for secrets.
 
 Played and recorded as tour.py does: on a real terminal, with devpi, twine, pip and the pinentry that
 asks on terminals. The package that is built looks where malware looks.

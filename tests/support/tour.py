@@ -1,8 +1,9 @@
 """The tour of docs/TOUR.md, run on a real terminal with a real index, and recorded.
 
 A shell on a pty, a devpi server that takes tokens, twine from an environment of its own, and the
-pinentry that asks on terminals. The page shows the terminal's output, except that home, port and interpreter, which differ for
-every reader, are replaced. `likened` takes out what differs at every run.
+pinentry that asks on terminals. The page shows the terminal's output, except that home, port and
+interpreter, which differ for every reader, are replaced. `likened` takes out what differs at every
+run.
 
     scripts/tour                # writes the page
     scripts/tour --print        # shows what it would write

@@ -1,10 +1,11 @@
 """The user's `config.toml` as the agent reads it: all of it or nothing.
 
 The agent's own environment names the file, not a request, so that no program can choose its own
-policy. The agent reads the policy, the locks, the recipes, the shares and `keyring-program` there. Before every
-decision the file's status is checked, which costs one system call; the file is read again if it was replaced or
-changed. A missing file has no policy. A file (or a link in its place) that cannot be read, or is
-invalid, denies everything until it can be read: what it means to forbid is not known.
+policy. The agent reads the policy, the locks, the recipes, the shares and `keyring-program` there.
+Before every decision the file's status is checked, which costs one system call; the file is read
+again if it was replaced or changed. A missing file has no policy. A file (or a link in its place)
+that cannot be read, or is invalid, denies everything until it can be read: what it means to forbid
+is not known.
 """
 
 from __future__ import annotations

@@ -58,9 +58,9 @@ _MOST_QUESTIONS: Final = 64
 
 
 class SpareRelay:
-    """A relay process without a run, which has done what takes most of its start. Raises WorkerError, OSError.
+    """A relay process without a run, which has done what takes most of its start.
 
-    It holds nothing, and ends with the agent or with `close`.
+    It holds nothing, and ends with the agent or with `close`. Raises WorkerError, OSError.
     """
 
     def __init__(self) -> None:

@@ -261,8 +261,8 @@ class CredentialRequests:
     ) -> tuple[AdoptedSource, Made | None]:
         """Return where a credential is read, and what is there: no entry points to nothing.
 
-        It is not read if `auth refresh` is to do that. If the vault does not exist yet, what was read waits
-        for the next such login: no vault is made for nothing. Raise Failure.
+        It is not read if `auth refresh` is to do that. If the vault does not exist yet, what was
+        read waits for the next such login: no vault is made for nothing. Raise Failure.
         """
         is_absent = self._vaults.of(provider)[0].state == "absent"
         if not is_absent:
@@ -303,7 +303,8 @@ class CredentialRequests:
     async def logout(self, request: Request, _body: memoryview) -> Answer:
         """Remove credentials, and return which.
 
-        If an index `refused` what a command made or a keyring had, that is forgotten and the entry stays.
+        If an index `refused` what a command made or a keyring had, that is forgotten and the entry
+        stays.
         """
         provider = request.text("provider")
         await self._opening.open_available(provider)

@@ -7,10 +7,11 @@ change of the file. If its folder is not there, the agent tries again. Its place
 then the file has to change, or the agent to start, before it is opened again.
 
 Which credential answers is found anew at each request, as the vaults are then, so a login does not
-end the share; a run behind it ends with the login that it began with. Everything else is as at other shares (share_answers.py): a request makes nothing wider
-or longer, opens no vault and causes no prompt. The policy judges each fetch as if `auth` asked; a
-rule that would ask means no. Of several services on one socket the one with the longest path answers,
-and anything else is a miss, so that the tool's other sources answer for it.
+end the share; a run behind it ends with the login that it began with. Everything else is as at
+other shares (share_answers.py): a request makes nothing wider or longer, opens no vault and causes
+no prompt. The policy judges each fetch as if `auth` asked; a rule that would ask means no. Of
+several services on one socket the one with the longest path answers, and anything else is a miss,
+so that the tool's other sources answer for it.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@
 | `relay` | the stored secret | the relay of a run, which adds it on the way to its index |
 | `worker` | the stored secret | a worker of the agent, which asks its index about it |
 
-To a tool a sealed credential leaves as a child or not at all; if it cannot be attenuated, a relay uses
-it. A worker hands out nothing: it answers what the index said. Whatever is asked for narrows the form or is refused: no request makes it wider.
+To a tool a sealed credential leaves as a child or not at all; if it cannot be attenuated, a relay
+uses it. A worker hands out nothing: it answers what the index said. Whatever is asked for narrows
+the form or is refused: no request makes it wider.
 
 Pure.
 """

@@ -113,7 +113,8 @@ def page_of_entries(
 ) -> tuple[list[Value], int | None]:
     """Return the entries from number `after` on that fit into an answer, and the next number.
 
-    `seen` returns what is visible of an entry's token, `of_recipe` what is said of a recipe or an adopted one.
+    `seen` returns what is visible of an entry's token, `of_recipe` what is said of a recipe or an
+    adopted one.
     """
     ordered = sorted(held, key=lambda found: found.record.key)
     entries: list[Value] = []

@@ -11,9 +11,9 @@ but learns neither paths nor user names. The list protects nothing, and no crede
 A vault that was closed may hold an older credential of a service and user name that was logged out.
 An expired record leaves the vault a moment later, or not at all if that cannot be written; by then
 the clock may have been set back, and the agent locked or killed. A tombstone, which names service,
-user name and projects by a digest, says up to which time records are gone. It stays until the vault was opened and
-those records were removed. Tombstones keep the order, not a secret: a process that can remove them
-can use the older vault anyway.
+user name and projects by a digest, says up to which time records are gone. It stays until the vault
+was opened and those records were removed. Tombstones keep the order, not a secret: a process that
+can remove them can use the older vault anyway.
 """
 
 from __future__ import annotations

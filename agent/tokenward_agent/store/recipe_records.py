@@ -1,10 +1,10 @@
 """The recipes of one agent: those of `auth login --command`, and those of the user's `config.toml`.
 
-The former are in `recipes.toml` in the state folder, closed to other users; never in the credentials
-directory, since a process that can write there must not choose which program runs. There is no
-secret in the file; variables that the user passes on are sealed under the key of a vault, which has to be
-open for a run. A file that cannot be read or is wrong counts as empty, is never overwritten, and
-`problem` says what is wrong.
+The former are in `recipes.toml` in the state folder, closed to other users; never in the
+credentials directory, since a process that can write there must not choose which program runs.
+There is no secret in the file; variables that the user passes on are sealed under the key of a
+vault, which has to be open for a run. A file that cannot be read or is wrong counts as empty, is
+never overwritten, and `problem` says what is wrong.
 
 A recipe is a record like those of a vault, but it has no secret: made_secrets.py has what its
 command made. Of two recipes for one account that of `config.toml` counts.

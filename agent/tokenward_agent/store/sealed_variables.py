@@ -1,8 +1,9 @@
 """The variables of a recipe's command: in the open only in the arena, else sealed by a vault.
 
-A command may need what the user's shell has and the agent has not: a profile, a proxy, a session. Such a
-value may be a secret, so it is sealed under the key of a vault, bound to the account, and a run needs
-that vault open. A vault that has another key since (as `auth passphrase set` makes one) does not open it.
+A command may need what the user's shell has and the agent has not: a profile, a proxy, a session.
+Such a value may be a secret, so it is sealed under the key of a vault, bound to the account, and a
+run needs that vault open. A vault that has another key since (as `auth passphrase set` makes one)
+does not open it.
 
 A block of variables is `NAME=VALUE` and a NUL for each.
 """

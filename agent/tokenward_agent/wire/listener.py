@@ -45,8 +45,9 @@ def forget_peer(_peer: object) -> None:
 
 
 class Listener(NamedTuple):
-    """One listener: `answer` answers requests, `identify_peer` identifies a peer, `admits_uid` judges its uid.
+    """One listener, whose requests `answer` answers.
 
+    `identify_peer` identifies a peer, `admits_uid` judges its uid.
     `max_connections` is the most connections at a time, None for as many as the server has room
     for. `when_closed` is called with the peer of a connection that was closed.
     """

@@ -63,7 +63,8 @@ class PipeAddress:
     def __init__(self, path: str, *_others: object) -> None:
         """Take the name; no service manager hands pipes over, and no variable names another one.
 
-        Raise AlreadyRunning if another agent holds the address, ListenAddressError if it cannot be used.
+        Raise AlreadyRunning if another agent holds the address, ListenAddressError if it cannot be
+        used.
         """
         self.path = path
         if not path.startswith(places.PIPES):

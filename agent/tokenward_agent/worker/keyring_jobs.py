@@ -5,8 +5,8 @@ user's session and can store: Keychain, Credential Store, Secret Service or KWal
 library's priority, or any backend that the user has configured by name. *A credential that the user
 keeps in a keyring* is looked for in every backend that the library would ask, also in those that
 only make short-lived tokens. Such a *plug-in* may raise anything, and print anything: it is asked
-with the variables of the user's login, the backends behind it are asked nevertheless, and if none of them has the
-credential, the failure quotes what it said.
+with the variables of the user's login, the backends behind it are asked nevertheless, and if none
+of them has the credential, the failure quotes what it said.
 
 Refused for both: this project's own backend (it asks the agent, which waits for this job), chains
 (which may contain it), ``fail``, ``null``, and backends that store in plain files. A user who has

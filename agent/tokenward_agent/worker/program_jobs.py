@@ -8,9 +8,9 @@ name is refused.
 
 The program is named by an absolute path, runs in `/` with stdin at `/dev/null`, and shares the
 worker's process group, which ends at the agent's deadline. Of its stderr a failed reading of a
-credential quotes the last line that shows no secret, and no other job anything. More than 64 KiB of output are refused. The library's own command may be configured to
-ask tokenward first, which would ask the agent that waits for this job: a property in the
-environment makes that backend stand aside.
+credential quotes the last line that shows no secret, and no other job anything. More than 64 KiB of
+output are refused. The library's own command may be configured to ask tokenward first, which would
+ask the agent that waits for this job: a property in the environment makes that backend stand aside.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """`auth logout`: remove exactly the named credential.
 
-It asks before it removes several (`--all`) on a terminal, unless `--yes`. It calls an index only with `--revoke`, or to revoke a token that was minted here;
-otherwise it says that the credential is still valid at the index, and how the user can end that.
+It asks before it removes several (`--all`) on a terminal, unless `--yes`. It calls an index only
+with `--revoke`, or to revoke a token that was minted here; otherwise it says that the credential is
+still valid at the index, and how the user can end that.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """`auth share`: open a socket of the agent for use elsewhere.
 
 It hands out one credential, or, with `--relay`, none: then commands on the other side use several
-indexes behind a relay (exec/share.py). It prints the socket and how the other side uses it. The other
-side reaches it by a mounted folder or by `ssh -R`: `--for` prints what to paste there (exec/elsewhere.py),
-and opens nothing. `--stop` ends one share, or all.
+indexes behind a relay (exec/share.py). It prints the socket and how the other side uses it. The
+other side reaches it by a mounted folder or by `ssh -R`: `--for` prints what to paste there
+(exec/elsewhere.py), and opens nothing. `--stop` ends one share, or all.
 """
 
 from __future__ import annotations

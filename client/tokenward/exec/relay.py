@@ -134,8 +134,8 @@ def _grant(
     """Have the agent decide on each index. Raises CommandError if one has no credential.
 
     The first index takes uploads, of no project unless `uploads`: a tool that tries all the same
-    reads why it is refused. They go by CMD's `own` credential if that is asked for, or if none is stored
-    for PyPI, where a tool may have one by trusted publishing.
+    reads why it is refused. They go by CMD's `own` credential if that is asked for, or if none is
+    stored for PyPI, where a tool may have one by trusted publishing.
     """
     found: list[RunIndex] = []
     seen = {"program": _path_of(program[0], session.environ.get("PATH", ""))}

@@ -1,7 +1,8 @@
 """The text of a settings file: where its settings are, and inserting lines between them.
 
-A setting is where a real parser would find it (ini.py, toml.py). Text of other authors is never changed or removed, so undoing needs only our own words, and no copy
-of a file that may hold a password. A replaced line stays in its place as a comment, after `BEFORE`.
+A setting is where a real parser would find it (ini.py, toml.py). Text of other authors is never
+changed or removed, so undoing needs only our own words, and no copy of a file that may hold a
+password. A replaced line stays in its place as a comment, after `BEFORE`.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ line gets sentence and hint in one.
 
 If nothing was ever stored for the URL, a closed vault or a missing agent is a miss, so that the
 tool's other sources answer. So is everything behind a relay, which adds the credentials itself, and
-a URL that cannot have a credential (another scheme, `http` to another machine). A credential is removed only if the tool means exactly that one: the same service,
-and the same secret if the tool sends one.
+a URL that cannot have a credential (another scheme, `http` to another machine). A credential is
+removed only if the tool means exactly that one: the same service, and the same secret if the tool
+sends one.
 """
 
 from __future__ import annotations
@@ -146,7 +147,8 @@ def forget(
 ) -> bool:
     """Remove the credential of exactly this service; return False if it does not exist.
 
-    Of one that a command makes, only what it made is forgotten. With `refused`, only a credential with this secret is removed. Behind a relay none is.
+    Of one that a command makes, only what it made is forgotten. With `refused`, only a credential
+    with this secret is removed. Behind a relay none is.
     """
     if session.is_in_run:
         return False

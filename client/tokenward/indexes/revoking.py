@@ -1,7 +1,8 @@
-"""`auth logout --revoke`: revoke at the index (tokenward_protocol/index_revocation.py), then remove here.
+"""`auth logout --revoke`: revoke at the index, then remove here.
 
-PyPI and TestPyPI revoke a user's token only on a page for that user. An attenuated token is never
-revoked: the index would revoke the token that it was made of, and with it every other copy.
+tokenward_protocol/index_revocation.py has what each index is asked. PyPI and TestPyPI revoke a
+user's token only on a page for that user. An attenuated token is never revoked: the index would
+revoke the token that it was made of, and with it every other copy.
 
 The order keeps a promise: a credential that is still valid somewhere is not removed here silently,
 so one that could not be revoked stays. A credential that its index revokes for no holder is

@@ -11,8 +11,9 @@
 | vault:PATH#FIELD, bao:PATH#FIELD | vault (or bao) kv get -field=FIELD PATH |
 
 A setting that the shell has in a variable and the agent has not (`AWS_PROFILE`,
-`CLOUDSDK_ACTIVE_CONFIG_NAME`, `VAULT_ADDR`, `VAULT_NAMESPACE`, OpenBao's `BAO_…`) becomes an argument. `op` and `bw` work in
-a session that only the user's shell has, so `auth refresh` runs them. Pure.
+`CLOUDSDK_ACTIVE_CONFIG_NAME`, `VAULT_ADDR`, `VAULT_NAMESPACE`, OpenBao's `BAO_…`) becomes an
+argument. `op` and `bw` work in a session that only the user's shell has, so `auth refresh` runs
+them. Pure.
 """
 
 from __future__ import annotations

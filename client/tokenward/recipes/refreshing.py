@@ -1,8 +1,9 @@
-"""`auth refresh`: run the command of a recipe, or ask a keyring, with the user's terminal and environment.
+"""`auth refresh`: run a recipe's command, or ask a keyring, as the user's own shell would.
 
-So a program or plug-in that needs the user (a device code, a new login, a fingerprint) can ask, and one
-that needs a session of the user's shell has it. The agent says which command it is, after it has judged the
-program; what the command made goes to the agent, and nothing of it is shown.
+With the user's terminal and environment a program or plug-in that needs the user (a device code, a
+new login, a fingerprint) can ask, and one that needs a session of the user's shell has it. The
+agent says which command it is, after it has judged the program; what the command made goes to the
+agent, and nothing of it is shown.
 """
 
 from __future__ import annotations

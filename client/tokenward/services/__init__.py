@@ -1,8 +1,8 @@
 """Service managers: the part of the system that starts the agent, at its address or at log-on.
 
-Each manager has a module of its own, and `find_manager` picks the one of this system. It starts one agent
-per user: that of the credentials directory for which `auth agent install` was run. Agents of other
-directories, and of systems without a manager, are started on demand.
+Each manager has a module of its own, and `find_manager` picks the one of this system. It starts one
+agent per user: that of the credentials directory for which `auth agent install` was run. Agents of
+other directories, and of systems without a manager, are started on demand.
 
 If a manager listens at the agent's address, connecting starts the agent. Code that must not start
 one first checks whether it is `is_asleep`.

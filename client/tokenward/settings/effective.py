@@ -10,10 +10,11 @@ Every file is read at most once, and only when a setting in it is needed.
 | names by which a variable may hold a secret | the same, without files at the working directory |
 
 A checkout must not choose where a vault lies or which provider holds a secret. So a project that is
-not trusted only defines names; what else it would choose is in `notices`. The user trusts exactly one
-file, at one path and with one content (`auth trust DIR`); one changed byte ends that. Only the path
-and a SHA-256 are stored, in `trusted.json` of the state directory, never the content. A project file that cannot be read is in there, too, and defines nothing, as with uv; a
-broken file of the user's own is an error.
+not trusted only defines names; what else it would choose is in `notices`. The user trusts exactly
+one file, at one path and with one content (`auth trust DIR`); one changed byte ends that. Only the
+path and a SHA-256 are stored, in `trusted.json` of the state directory, never the content. A
+project file that cannot be read is in there, too, and defines nothing, as with uv; a broken file of
+the user's own is an error.
 """
 
 from __future__ import annotations

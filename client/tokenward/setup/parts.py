@@ -1,8 +1,9 @@
 """Which tools setup knows, which parts each of them needs, and what those parts write where.
 
 Every tool needs the part `keyring`. `shell` is no tool, and only done by its name. Without a named
-tool, setup does `keyring` and the tools whose program is on PATH or in ~/.local/bin. If pip were told to run a program that it does not find, it
-would ask no keyring at all, so it is left out then if ~/.local/bin is not on PATH.
+tool, setup does `keyring` and the tools whose program is on PATH or in ~/.local/bin. If pip were
+told to run a program that it does not find, it would ask no keyring at all, so it is left out then
+if ~/.local/bin is not on PATH.
 """
 
 from __future__ import annotations

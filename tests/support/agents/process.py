@@ -114,7 +114,8 @@ class Wire(Asking):
 class Agent(Asking):
     """One agent process below `root`, started by us and killed at the end of the `with` block.
 
-    `root` has a short path, for the socket's sake. `before` is a command that it is started by, such as `prlimit`, which has to become it.
+    `root` has a short path, for the socket's sake. `before` is a command that it is started by,
+    such as `prlimit`, which has to become it.
     """
 
     def __init__(

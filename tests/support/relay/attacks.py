@@ -18,9 +18,10 @@ Each file is one group. An attack:
     sni, early, pieces   for a real process alone: another name in TLS, bytes before the tunnel is
              open, and the number of bytes that are sent at once
 
-What is sent is either `send`, the request as it is, or put together from `method`, `target`, `headers`
-(each with its own line) and `version`, with the good ones where they are left out. Text is Latin-1; the
-end of a line stands for CR LF; escapes are `\\r`, `\\n`, `\\0`, `\\t`, `\\\\` and `\\xHH`. `{NAME}` stands for:
+What is sent is either `send`, the request as it is, or put together from `method`, `target`,
+`headers` (each with its own line) and `version`, with the good ones where they are left out. Text
+is Latin-1; the end of a line stands for CR LF; escapes are `\\r`, `\\n`, `\\0`, `\\t`, `\\\\` and
+`\\xHH`. `{NAME}` stands for:
 
     CAPABILITY, PORT   of the run
     CORP               what the loopback URL of the index `corp` has before the path there

@@ -56,7 +56,8 @@ def grant_of(
 
 
 class RelayProcess:
-    """A relay; `before` is a command that starts it, `patch` is Python that runs in it before it serves.
+    """A relay; `before` is a command that starts it, `patch` is Python that runs in it before it
+    serves.
 
     `asked` has its questions and `told` its reports. `shown` is what the terminal of the run gets.
     """
