@@ -39,3 +39,19 @@ def test_what_a_test_starts_hears_the_signals_that_the_caller_ignores() -> None:
     )
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout
+
+
+def test_tests_of_one_group_run_in_one_process_one_after_the_other(tmp_path: Path) -> None:
+    """Else a screen, a bus or a server would be shared by tests that each want it for themselves."""
+    page = tmp_path / "test_turns.py"
+    page.write_text(
+        "import os, pytest\n"
+        "@pytest.mark.xdist_group('turns')\n"
+        "@pytest.mark.parametrize('number', range(40))\n"
+        "def test_turn(number, testrun_uid):\n"
+        f"    open({str(tmp_path / 'ran')!r}, 'a').write(os.environ['PYTEST_XDIST_WORKER'] + ' ')\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "4", "--dist", "loadgroup"]
+    subprocess.run([*command, page], cwd=tmp_path, check=True, capture_output=True)
+    ran = (tmp_path / "ran").read_text().split()
+    assert (len(ran), len({*ran})) == (40, 1)
