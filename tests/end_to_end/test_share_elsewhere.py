@@ -21,8 +21,8 @@ from support.auth_commands import PROGRAMS
 from support.macaroons import caveats_of, token_of
 from support.policy import rules
 from support.relay.shares import CURL, SharedIndex
-from support.systems.real_names import can_part
-from support.systems.small_root import PYTHON, write_small_root
+from support.systems.image_builds import buildah, needs_buildah
+from support.systems.small_root import write_small_root
 from support.systems.ssh_hosts import THERE, SshHosts, needs_ssh_hosts
 from support.waiting import PATIENCE
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shared socket is for Unix")
 
-ALONE = ("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
 CHECK = Path(sys.executable).parent / "check-jsonschema"
 
 
@@ -63,7 +62,6 @@ def test_a_devcontainer_gets_a_mount_and_a_variable(declared: Home) -> None:
     assert json.loads(text(declared, "devcontainer")) == json.loads(printed)
 
 
-@pytest.mark.skipif(not CHECK.exists(), reason="needs check-jsonschema, a tool of the linters")
 def test_compose_takes_what_is_printed(declared: Home) -> None:
     file = declared.path / "compose.yaml"
     file.write_text(text(declared, "compose"))
@@ -99,11 +97,7 @@ def test_kubernetes_takes_what_is_printed_and_drops_nothing(declared: Home) -> N
     assert volume == {"name": "tokenward", "hostPath": {"path": folder, "type": "Directory"}}
 
 
-@pytest.mark.root(
-    "builds an image",
-    able=lambda: can_part() and shutil.which("buildah") is not None and PYTHON.exists(),
-    needs="buildah, iproute2, namespaces and Debian's Python",
-)
+@needs_buildah
 @pytest.mark.timeout(600)
 def test_a_build_and_a_container_use_it_as_printed() -> None:
     with SharedIndex() as corp:
@@ -135,21 +129,6 @@ def test_a_build_and_a_container_use_it_as_printed() -> None:
         inside = ("--isolation", "chroot", *given, container, "--", python, near_end)
         shown = buildah(home, "run", *inside, "sh", "-c", "echo $https_proxy")
         assert "tokenward-run-" in shown
-
-
-def buildah(home: Path, *command: str) -> str:
-    """Run buildah with a storage of its own, without any network, and return what it tells."""
-    store = ("--root", f"{home}/storage", "--runroot", f"{home}/runroot")
-    done = subprocess.run(
-        [*ALONE, "buildah", *store, "--storage-driver", "vfs", *command],
-        env={"HOME": str(home), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": "/tmp"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @needs_ssh_hosts

@@ -7,8 +7,6 @@ share's socket, which is mounted into the build.
 from __future__ import annotations
 
 import gzip
-import shutil
-import subprocess
 import sys
 import tarfile
 from typing import TYPE_CHECKING
@@ -17,19 +15,15 @@ import pytest
 
 from support.relay.shares import ACCOUNT, SECRET, SharedIndex
 from support.servers.http_server import basic
-from support.systems.real_names import can_part
-from support.systems.small_root import PYTHON, write_small_root
+from support.systems.image_builds import buildah, needs_buildah
+from support.systems.small_root import write_small_root
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="a relay is for Linux"),
-    pytest.mark.root(
-        "builds an image",
-        able=lambda: can_part() and shutil.which("buildah") is not None and PYTHON.exists(),
-        needs="buildah, iproute2, namespaces and Debian's Python",
-    ),
+    needs_buildah,
 ]
 
 _BUILD = """\
@@ -38,7 +32,6 @@ COPY root /
 RUN env > /before; TOKENWARD_SOCK=/job/tokenward.sock python3 /job/tokenward-exec \\
     sh -c 'env > /within; python3 -m pip install --no-cache-dir --no-deps --target /site one'
 """
-_ALONE = 'ip link set lo up; exec "$@"'
 
 
 @pytest.mark.timeout(600)
@@ -72,24 +65,6 @@ def test_an_image_is_built_from_a_private_index_and_has_no_credential() -> None:
         assert b"tokenward-run-" not in files["before"]
         assert any(name.startswith("site/one-1.0.dist-info/") for name in files)
         assert [name for name in files if name.startswith("tmp/")] == []
-
-
-def buildah(home: Path, *command: str) -> str:
-    """Run buildah with a storage of its own, without any network, and return what it tells."""
-    store = ("--root", f"{home}/storage", "--runroot", f"{home}/runroot")
-    done = subprocess.run(
-        [
-            *("unshare", "--net", "sh", "-c", _ALONE, "sh"),
-            *("buildah", *store, "--storage-driver", "vfs", *command),
-        ],
-        env={"HOME": str(home), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": "/tmp"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def contents(layer: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
