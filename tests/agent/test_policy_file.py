@@ -213,6 +213,7 @@ def test_a_file_without_the_word_is_not_parsed(file: PolicyFile) -> None:
         '[services.a]\nurl = "https://a.example/"\npass = ["/files/"]',
         '[services.a]\nurl = "https://a.example/"\nusername = "ana"\ncommand = ["/usr/bin/pass"]',
         '[[policy]]\ndecide = "ask"',
+        '[[share]]\nat = "/run/job/one.sock"\nservices = ["https://a.example/"]',
     ],
     ids=lambda text: text.partition("\n")[0].split()[0] + text[-8:],
 )
