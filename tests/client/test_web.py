@@ -156,11 +156,12 @@ def dated(seconds: float) -> Response:
         (0, ""),
         (50, ""),
         (-50, ""),
-        (290, "The clock here is 4 minutes behind that of"),
+        (290, "The clock here is 5 minutes behind that of"),
+        (3600 - 0.4, "The clock here is 1 hour behind that of"),
         (-7300, "The clock here is 2 hours ahead of that of"),
     ],
 )
-def test_a_clock_that_differs_by_more_than_a_minute_is_said_once(ahead: int, said: str) -> None:
+def test_a_clock_that_differs_by_more_than_a_minute_is_said_once(ahead: float, said: str) -> None:
     with Loopback(lambda _: dated(ahead)) as server:
         asking = web()
         asking.ask("GET", server.url)

@@ -152,7 +152,7 @@ def test_a_server_whose_clock_is_hours_ahead_takes_children_once_it_was_checked(
         checked = home.auth("token", url, "--check")
         assert checked.returncode == 0, said(checked)
         assert f"accepts the credential of {ALICE}" in checked.stdout
-        assert checked.stderr.count("The clock here is 2 hours behind") == 1
+        assert checked.stderr.count("The clock here is 3 hours behind") == 1
         result = publish(at, "--ttl", "1m")
         assert result.returncode == 0, said(result)
         assert at.published()

@@ -136,7 +136,8 @@ class Web:
         notice = ""
         if abs(skew) > SKEW_SECONDS:
             side = "behind" if skew > 0 else "ahead of"
-            notice = f"The clock here is {span_text(abs(skew))} {side} that of {host}, so tokens expire early or late."
+            nearest = 60 * round(abs(skew) / 60)  # an answer shows whole seconds and takes a while
+            notice = f"The clock here is {span_text(nearest)} {side} that of {host}, so tokens expire early or late."
         self._skews.setdefault(host, notice)
 
 
