@@ -24,6 +24,7 @@ from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer, RunPeer
 from tokenward_agent.peer.run_command import requester_of_run
 from tokenward_agent.relay.run import Endings, OpenRun, RunProcess
+from tokenward_agent.requests.dispatch import ChosenFetch
 from tokenward_agent.requests.naming import service_of
 from tokenward_agent.requests.run_answers import (
     UNKNOWN,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from tokenward_agent.policy.relay_settings import IndexPaths
     from tokenward_agent.requests.authorization import Authorizer
     from tokenward_agent.requests.capability import RelayStarter
-    from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler
+    from tokenward_agent.requests.dispatch import FetchHandler
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.project_detection import ProjectDetector
     from tokenward_agent.requests.recording import Recorder
@@ -222,7 +223,9 @@ class RunRequests:
         if request.flag("shared"):  # decided when it is shared
             found = await fetch.find(asked)
         else:
-            found, authorization = await fetch.authorize_run(asked, describe_read)
+            found, _, authorization = await fetch.authorize_relay(
+                asked, (), ("read",), describe_read
+            )
             state = self._authorizer.read_state()
             decided = RunDecision(found.record.login, state, authorization)
             facts = {"rule": authorization.rule, "consent": authorization.consent}
@@ -359,18 +362,22 @@ class RunRequests:
             run=name,
         )
 
-    def with_ended_runs(self, handler: AsyncHandler) -> AsyncHandler:
-        """Return a handler that ends every run first: a lock that the user orders."""
-
-        async def end_and_handle(request: Request, body: memoryview) -> Answer:
-            await self.end("the vault was locked")
-            return await handler(request, body)
-
-        return end_and_handle
-
     def without_runs(self, fetch: FetchHandler) -> FetchHandler:
-        """Return the fetches, without those of processes that the command of a run started."""
-        return _OutsideRuns(fetch, self.covers)
+        """Return the fetches, without those of processes that the command of a run started.
+
+        It is no boundary: a process can leave its parents.
+        """
+
+        def choose(request: Request) -> tuple[FetchHandler, Request]:
+            if self.covers(request.peer):
+                raise Failure(
+                    "refused",
+                    "This process runs behind a relay, where no credential is handed out.",
+                    "`auth exec --env` hands them to a command",
+                )
+            return fetch, request
+
+        return ChosenFetch(choose)
 
     def covers(self, peer: object) -> bool:
         """Tell whether a peer is the command of a run, or was started by it."""
@@ -427,35 +434,6 @@ class RunRequests:
         if why:
             self._commands[name].tell(f"tokenward: the relay of this run has ended: {why}")
         self._endings.begin(run.end())
-
-
-class _OutsideRuns:
-    """Fetches, refused to a peer that `covers` tells to be within a run, or what is left of one.
-
-    It is no boundary: a process can leave its parents.
-    """
-
-    def __init__(self, fetch: FetchHandler, covers: Callable[[object], bool]) -> None:
-        self._fetch = fetch
-        self._covers = covers
-
-    def try_fetch(self, request: Request) -> Answer | None:
-        """Answer at once; return None if the fetch has to wait. Raise Failure."""
-        self._require_outside(request)
-        return self._fetch.try_fetch(request)
-
-    async def fetch(self, request: Request, body: memoryview) -> Answer:
-        """Answer after waiting. Raise Failure."""
-        self._require_outside(request)
-        return await self._fetch.fetch(request, body)
-
-    def _require_outside(self, request: Request) -> None:
-        if self._covers(request.peer):
-            raise Failure(
-                "refused",
-                "This process runs behind a relay, where no credential is handed out.",
-                "`auth exec --env` hands them to a command",
-            )
 
 
 def _process_ended() -> Failure:
