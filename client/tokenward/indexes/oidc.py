@@ -30,8 +30,7 @@ from tokenward_protocol.token_ends import jwt_claims, jwt_end
 from tokenward_protocol.urls import (
     FIXED,
     JFROG,
-    ServiceError,
-    parse_service_url,
+    key_of,
     strip_index_suffix,
 )
 
@@ -181,15 +180,8 @@ def _minted(reply: IndexReply, token: object, seconds: int) -> MintedToken:
 
 def _keys(definition: Definition) -> set[str]:
     """Return the keys that an index of config.toml is stored under."""
-    found = set()
-    for url in (definition.url, definition.publish_url):
-        try:
-            if url:
-                key = parse_service_url(url).key
-                found |= {key, strip_index_suffix(key)}
-        except ServiceError:
-            continue
-    return found
+    keys = [key_of(url) for url in (definition.url, definition.publish_url) if url]
+    return {spelled for key in keys if key for spelled in (key, strip_index_suffix(key))}
 
 
 def _as_jfrog(definition: Definition) -> Definition:

@@ -13,8 +13,7 @@ from tokenward.errors import CommandError
 from tokenward.files.reading import read
 from tokenward.light import Record
 from tokenward.settings.service_names import Definition
-from tokenward_protocol import urls
-from tokenward_protocol.urls import FIXED, ServiceError, display
+from tokenward_protocol.urls import FIXED, display, key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,10 +35,7 @@ class Server(Record):
     @property
     def key(self) -> str | None:
         """The service of its credential, or None if the URL is not acceptable."""
-        try:
-            return urls.parse_service_url(self.url).key
-        except ServiceError:
-            return None
+        return key_of(self.url)
 
     @property
     def definition(self) -> Definition:
