@@ -108,7 +108,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "backup": {"credentials", "session", "ui", "light", "errors"},
         "exec": {
             *("credentials", "session", "settings", "transport", "files", "keyring_program", "ui"),
-            *("light", "errors"),
+            *("light", "one_file", "errors"),
         },
         "helpers": {
             *("credentials", "session", "settings", "transport", "files"),
@@ -137,7 +137,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "audit": {"ui", "errors"},
         "keyring_command": {"keyring_program", "ui", "windows", "ending", "errors"},
         "keyring_backend": {"keyring_program"},
-        "keyring_program": set(),
+        "keyring_program": {"one_file"},
+        "one_file": set(),
         "files": {"light", "errors"},
         "ui": {"windows", "light", "errors"},
         "windows": set(),

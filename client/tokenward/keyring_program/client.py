@@ -54,7 +54,7 @@ NOTHING = {"not-found", "no-vault", "bad-request", "too-large"}
 _NO_AGENT = {"absent", "failed"}
 """The relay's own codes for no answer of an agent."""
 
-_TOLD = {"sealed", "several tokens"}
+_REASONS = {"sealed", "several tokens"}
 """The agent's reasons that the user is told."""
 
 _SILENT = [0.0]  # when waiting is allowed again, by `monotonic`
@@ -206,7 +206,7 @@ def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str]
 
 def _unavailable_error(answer: dict[str, Any], said: str) -> Unavailable:
     """Return what to raise for such an answer: some of them tell the user."""
-    tells = answer["code"] in {"locked", "vault", "command"} or answer.get("why") in _TOLD
+    tells = answer["code"] in {"locked", "vault", "command"} or answer.get("why") in _REASONS
     return Unavailable(said if tells else "", stored=answer.get("stored") is not False)
 
 
