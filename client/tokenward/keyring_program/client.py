@@ -129,6 +129,16 @@ def is_in_run() -> bool:
     return bool(os.environ.get(RUN))
 
 
+def is_here(service: str, username: str) -> bool:
+    """Return whether tokenward makes changes of this entry: of an index, or one that it has."""
+    if is_in_run() or is_left(service):
+        return False
+    try:
+        return is_index(service) or ask(service, username) is not None
+    except Unavailable:
+        return False
+
+
 def ask(service: str, username: str | None) -> tuple[str, str] | None:
     """Return (user name, secret) of the credential that answers, or None. Raises Unavailable.
 
