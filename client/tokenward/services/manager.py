@@ -62,6 +62,14 @@ class Manager(Protocol):
         ...
 
 
+def not_ours_error(path: str) -> CommandError:
+    """Return the error for what is in the way of an installation, and of another author."""
+    return CommandError(
+        f"{path} exists, and `auth agent install` did not write it.",
+        "move it away and install again",
+    )
+
+
 class Control(Record):
     """`command` with its options, `name` for messages, and a limit of `seconds` for each call.
 
