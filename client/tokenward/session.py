@@ -7,11 +7,11 @@ itself leaves nothing behind.
 from __future__ import annotations
 
 from tokenward.errors import CommandError
-from tokenward.light import once
 from tokenward.services import is_asleep
 from tokenward.settings import service_names as names
 from tokenward.settings.effective import Settings, settings_here
 from tokenward.transport.connect import ANSWER_SECONDS, AgentError, connect
+from tokenward_protocol.light import once
 from tokenward_protocol.messages import RUN
 
 TYPE_CHECKING = False

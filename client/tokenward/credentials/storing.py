@@ -19,12 +19,12 @@ from tokenward.credentials.narrowing import read_token
 from tokenward.credentials.unlocking import given_passphrase, new_passphrase
 from tokenward.errors import CommandError
 from tokenward.keyring_program import on_path
-from tokenward.light import Record
 from tokenward.transport.connect import AgentError
 from tokenward.transport.connection import session_variables
 from tokenward.ui.formatting import ago_text, credential_text, join_words
 from tokenward.ui.secret_input import check_secret
 from tokenward_protocol.admission import ROOM, TOKEN_USER, Expired, NotAdmitted, admit
+from tokenward_protocol.light import Record
 from tokenward_protocol.messages import vault_name
 
 TYPE_CHECKING = False

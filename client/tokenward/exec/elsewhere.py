@@ -13,8 +13,8 @@ import os
 import shlex
 
 from tokenward.errors import CommandError
-from tokenward.light import Record
 from tokenward.one_file import one_file
+from tokenward_protocol.light import Record
 
 DOCKER, DEVCONTAINER, COMPOSE, KUBERNETES, SSH = PLACES = (
     *("docker", "devcontainer", "compose", "kubernetes", "ssh"),

@@ -19,7 +19,7 @@ from tokenward.errors import CommandError
 from tokenward.files.own_folders import Memory
 from tokenward.helpers import program
 from tokenward.helpers.program import service_of
-from tokenward.light import json_text
+from tokenward_protocol.light import json_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ import os
 from tokenward.credentials import lookup, unlocking
 from tokenward.ending import leave
 from tokenward.errors import CommandError
-from tokenward.light import parse_json
 from tokenward.session import Session
 from tokenward.settings import service_names
 from tokenward.transport.connect import AgentAbsent, AgentError
 from tokenward.ui.secret_input import read_stdin
 from tokenward.ui.terminal import OutputClosedError, Terminal
+from tokenward_protocol.light import parse_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

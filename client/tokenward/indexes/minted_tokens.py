@@ -14,10 +14,10 @@ from time import time
 from tokenward.credentials import unlocking
 from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError, exclude
-from tokenward.light import Record
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import ahead_text, capitalise, credential_text, timestamp
 from tokenward.ui.secret_input import TOKEN_USER
+from tokenward_protocol.light import Record
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import FIXED, display
 

@@ -19,13 +19,13 @@ from tokenward.errors import CommandError
 from tokenward.indexes import trusted_publishing
 from tokenward.indexes.place import endpoint_of
 from tokenward.indexes.trusted_publishing import USUAL_SECONDS, MintedToken
-from tokenward.light import Record
 from tokenward.settings.service_names import CLOUDSMITH, Oidc
 from tokenward.ui.secret_input import TOKEN_USER
 from tokenward_protocol.index_endpoint import IndexEndpoint, origin
 from tokenward_protocol.index_reply import IndexReply, WebError
 from tokenward_protocol.index_revocation import RevocationUnsupported, revoke
 from tokenward_protocol.index_revocation import burn as burn_minted
+from tokenward_protocol.light import Record
 from tokenward_protocol.token_ends import jwt_claims, jwt_end
 from tokenward_protocol.urls import (
     FIXED,

@@ -6,7 +6,7 @@ import subprocess
 from typing import NamedTuple, Protocol
 
 from tokenward.errors import CommandError
-from tokenward.light import Record
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -36,8 +36,8 @@ from __future__ import annotations
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import parse_toml, read
-from tokenward.light import Record
 from tokenward.settings.service_names import Definition, env_form
+from tokenward_protocol.light import Record
 from tokenward_protocol.messages import COMMAND, PROVIDERS
 from tokenward_protocol.urls import FIXED, KINDS, is_name
 

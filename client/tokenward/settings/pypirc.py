@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import read
-from tokenward.light import Record
 from tokenward.settings.service_names import Definition
+from tokenward_protocol.light import Record
 from tokenward_protocol.urls import FIXED, display, key_of
 
 TYPE_CHECKING = False

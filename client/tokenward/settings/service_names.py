@@ -12,7 +12,7 @@ are the same), unless that could be two different ones.
 from __future__ import annotations
 
 from tokenward.errors import CommandError, sayable
-from tokenward.light import Record
+from tokenward_protocol.light import Record
 from tokenward_protocol.urls import (
     FIXED,
     JFROG,

@@ -17,8 +17,8 @@ from tokenward.files import user_files
 from tokenward.files.draft import Draft, ForeignSettingError, UneditableFileError, without
 from tokenward.files.reading import read
 from tokenward.keyring_program import standalone
-from tokenward.light import Record
 from tokenward.setup.journal import JournalEntry
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

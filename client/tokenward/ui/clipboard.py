@@ -22,7 +22,7 @@ from hmac import compare_digest
 from time import sleep
 
 from tokenward.errors import CommandError
-from tokenward.light import Record
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

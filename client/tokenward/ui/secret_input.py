@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from tokenward.errors import CommandError, exclude
-from tokenward.light import Record
+from tokenward_protocol.light import Record
 
 TOKEN_USER = "__token__"  # noqa: S105 - the user name that every index knows tokens by
 MAX_SECRET = 64 * 1024
