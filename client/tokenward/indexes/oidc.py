@@ -127,7 +127,7 @@ def _mint_jfrog(web: Web, issuer: Issuer, identity: str) -> MintedToken:
     reply = _post(web, f"{issuer.endpoint.base}/access/api/v1/oidc/token", asked)
     fields = reply.fields()
     seconds = fields.get("expires_in")
-    return _minted(
+    return trusted_publishing.minted(
         reply, fields.get("access_token"), seconds if type(seconds) is int else USUAL_SECONDS
     )
 
@@ -142,7 +142,7 @@ def _mint_cloudsmith(web: Web, issuer: Issuer, identity: str) -> MintedToken:
     seconds = USUAL_SECONDS
     if end is not None and reply.moment is not None:
         seconds = int(end - reply.moment)
-    return _minted(reply, token, seconds)
+    return trusted_publishing.minted(reply, token, seconds)
 
 
 def _post(web: Web, url: str, asked: dict[str, str]) -> IndexReply:
@@ -168,14 +168,6 @@ def _why(fields: dict[str, Any]) -> str:
     first = errors[0] if isinstance(errors, list) and errors else {}
     said = fields.get("detail") or (first.get("message") if isinstance(first, dict) else "")
     return str(said or "")[:200].rstrip(".")
-
-
-def _minted(reply: IndexReply, token: object, seconds: int) -> MintedToken:
-    if not isinstance(token, str) or not token:
-        raise WebError(f"{reply.host} reports a minted token, but sends none.")
-    if seconds < 1:
-        raise WebError(f"{reply.host} minted a token that has expired already.")
-    return MintedToken(token, seconds)
 
 
 def _keys(definition: Definition) -> set[str]:
