@@ -38,11 +38,7 @@ _MALFORMED = "Standard input is not a request of cargo."
 
 
 class CargoError(Exception):
-    """An answer other than Ok. `kind` is the protocol's word for the reason."""
-
-    def __init__(self, kind: str, message: str = "") -> None:
-        super().__init__(message)
-        self.kind = kind
+    """An answer other than Ok. `str()` is the protocol's word for the reason."""
 
 
 def work(session: Session) -> int:
@@ -64,8 +60,7 @@ def answer(line: str, session: Session) -> dict[str, Any]:
     try:
         return {"Ok": _handle(line, session)}
     except CargoError as refused:
-        said = {"message": str(refused)} if str(refused) else {}
-        return {"Err": {"kind": refused.kind, **said}}
+        return {"Err": {"kind": str(refused)}}
     except CommandError as failed:
         return {"Err": {"kind": "other", "message": program.error_line(failed)}}
 

@@ -145,7 +145,7 @@ def _mint(
         )
         new = oidc.mint(web, issuer, identity)
     except WebError as failed:
-        raise CommandError(str(failed), failed.hint) from None
+        raise CommandError(str(failed)) from None
     for notice in web.notices():
         session.terminal.warn(notice)
     if issuer.oidc is None:
