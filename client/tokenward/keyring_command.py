@@ -57,7 +57,7 @@ def _main(argv: Sequence[str]) -> int:
         case ["set", service, user] if not options:
             return _set(service, user)
         case ["del", service, user] if not options:
-            return _del(service, user)
+            return _relay("del", service, user) if is_here(service, user) else PASS_ON
     return PASS_ON
 
 
@@ -137,10 +137,6 @@ def _ask_for_secret(question: str) -> str:
     except UnicodeDecodeError:
         why = "The answer is not UTF-8."
     raise CommandError(why)
-
-
-def _del(service: str, username: str) -> int:
-    return _relay("del", service, username) if is_here(service, username) else PASS_ON
 
 
 def _relay(op: str, service: str, username: str, password: str | None = None) -> int:

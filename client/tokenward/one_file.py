@@ -52,7 +52,7 @@ class _Source:
         self.ours: dict[str, tuple[str, str]] = {}  # what comes from which of our modules
         self._others: dict[str, str] = {}  # what comes from the standard library, by which line
         for node in tree.body:
-            if isinstance(node, ast.ImportFrom) and _is_ours(str(node.module)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] in _PACKAGES:
                 self.ours |= {each.name: (str(node.module), each.name) for each in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
                 for each in node.names:
@@ -128,10 +128,6 @@ def one_file(module: str, entry: str, before: str) -> str:
         imports="\n".join(sorted({line for part in parts for line in part.imports()})),
     )
     return head + "\n".join(part.text() for part in parts)
-
-
-def _is_ours(module: str) -> bool:
-    return module.partition(".")[0] in _PACKAGES
 
 
 def _path_of(module: str) -> str:

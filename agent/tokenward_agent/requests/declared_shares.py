@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.answer import Answer
-    from tokenward_agent.wire.listener import Dispatch
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
@@ -160,16 +159,14 @@ class DeclaredShares:
                 declared.tunnels,
             )
         else:
-            self._shares.open(declared.at, (), wanted, facts, self._fetches_of(share))
+            fetch = ChosenFetch(lambda request: self._choose(share, request))
+            dispatch = self._dispatch(declared.at, *fetch_handlers(fetch))
+            self._shares.open(declared.at, (), wanted, facts, dispatch)
         for each in facts:
             said = {key: value for key, value in each.items() if value}
             self._note(
                 {"decision": "done", "socket": declared.at, "uids": [*declared.uids], **said}
             )
-
-    def _fetches_of(self, share: ConfiguredShare) -> Dispatch:
-        fetch = ChosenFetch(lambda request: self._choose(share, request))
-        return self._dispatch(share.declared.at, *fetch_handlers(fetch))
 
     def _choose(self, share: ConfiguredShare, request: Request) -> tuple[Fetch, Request]:
         """Return what answers a fetch at a declared share, and as which fetch. Raise Failure."""

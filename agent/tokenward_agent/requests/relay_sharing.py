@@ -232,7 +232,8 @@ class RelayShares:
         grants = tuple(each.draft.grant for each in indexes)
         fetches = _SharedFetch(indexes, self._make_fetch, self._shares.require_usable)
         recorder = self._recorder(share.path)
-        command = _command_of(peer)
+        chain = peer.requester.chain  # what asked for the run becomes its command
+        command = RunPeer(chain[0].process, lambda: True) if chain else peer
         answers = RunAnswers(
             fetches,
             self._authorizer,
@@ -241,7 +242,7 @@ class RelayShares:
             grants,
             command,
             request,
-            _keep_nothing_open,
+            lambda _op: None,  # what others do keeps no vault open
             self._vaults.clock.wall,
         )
         relay = self._starter.make_relay(answers, ended)
@@ -514,16 +515,6 @@ def refuse_stream(_request: Request) -> NoReturn:
 
 def _refuse(_request: Request) -> NoReturn:
     raise Failure("refused", "This socket runs commands behind a relay and does nothing else.")
-
-
-def _keep_nothing_open(_op: str) -> None:
-    """Note no use: what others do keeps no vault open."""
-
-
-def _command_of(peer: Peer) -> Peer:
-    """Return the process that asked for a run, which becomes its command, as far as it is seen."""
-    chain = peer.requester.chain
-    return RunPeer(chain[0].process, lambda: True) if chain else peer
 
 
 def _hang_up(descriptor: int) -> None:

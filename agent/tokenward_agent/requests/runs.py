@@ -198,7 +198,7 @@ class RunRequests:
             return None, body
         size = request.count("size") or 0
         fits = 0 < size <= len(body) and not request.flag("shared")
-        if not fits or not _covers(bound, service_of(request)):
+        if not fits or bound not in candidates(service_of(request)):  # it is for what lies below
             raise Failure("bad-request", "The run's own credential is not for this index.")
         try:
             own = self._make_own_fetch(bound, request.text("username") or "", body[:size])
@@ -214,7 +214,9 @@ class RunRequests:
         peer = _peer_as_run(request)
         arguments = {**request.arguments, "purpose": "install"}
         fetch = own or self._fetch
-        entry = await fetch.name_entry(made_request(arguments, peer), self._published(request))
+        drafts = self.drafts_of(request.peer)
+        published = tuple(name for each in drafts for name in each.grant.projects)
+        entry = await fetch.name_entry(made_request(arguments, peer), published)
         if entry is not None:
             arguments["entry"] = entry
         asked = made_request(arguments, peer)
@@ -234,10 +236,6 @@ class RunRequests:
         )
         settings = self._policy.policy.relay.paths_of(found.record.service)
         return found, read_draft(held, request.text("name"), settings), facts
-
-    def _published(self, request: Request) -> tuple[str, ...]:
-        """Return the projects that the run of this connection may publish so far."""
-        return tuple(name for each in self.drafts_of(request.peer) for name in each.grant.projects)
 
     async def _grant_publish(
         self, request: Request, upload: str, listing: str, own: Fetch | None
@@ -462,11 +460,6 @@ def _added_trust(request: Request, body: memoryview, grants: Sequence[RunGrant])
         return {}
     marks = [[*each.trust] for each in grants]
     return {"proxied": proxied.split(","), "accepted": marks}
-
-
-def _covers(bound: str, service: str) -> bool:
-    """Tell whether a credential that is bound to a URL is for a service: that URL, or one below it."""
-    return bound in candidates(service)
 
 
 def _grant_facts(found: StoredRecord, request: Request) -> tuple[Login, str, str]:

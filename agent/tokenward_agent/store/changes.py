@@ -162,7 +162,10 @@ class Changes:
         async with vaults.changing:
             if service is None:
                 meant = [
-                    each for each in vaults.all_records(provider) if not self._is_configured(each)
+                    each
+                    for each in vaults.all_records(provider)
+                    if each.vault is not vaults.recipes
+                    or not vaults.recipes.is_configured(each.record)
                 ]
             else:
                 here = vaults.at(service, provider)
@@ -228,11 +231,6 @@ class Changes:
         recipes = [each.record for each in records if each.vault is vaults.recipes]
         if recipes:
             vaults.change_recipes(lambda: vaults.recipes.remove(recipes))
-
-    def _is_configured(self, found: StoredRecord) -> bool:
-        return found.vault is self._vaults.recipes and self._vaults.recipes.is_configured(
-            found.record
-        )
 
     def _add_tombstones(self, found: list[StoredRecord]) -> None:
         """Note these entries, so that a closed vault does not answer later with older ones."""

@@ -21,6 +21,7 @@ from tokenward.indexes.place import endpoint_of
 from tokenward.indexes.trusted_publishing import USUAL_SECONDS, MintedToken
 from tokenward.settings.service_names import CLOUDSMITH, Oidc
 from tokenward.ui.secret_input import TOKEN_USER
+from tokenward_protocol import index_endpoint
 from tokenward_protocol.index_endpoint import IndexEndpoint, origin
 from tokenward_protocol.index_reply import IndexReply, WebError
 from tokenward_protocol.index_revocation import RevocationUnsupported, revoke
@@ -72,7 +73,7 @@ def issuer_of(key: str, definitions: Sequence[Definition]) -> Issuer | None:
                 f"`services.{found.name}.oidc` in {found.file} is for https alone",
             )
         if found.oidc.kind == JFROG:
-            return Issuer(endpoint_of(key, (_as_jfrog(found),)), found.username or "", found.oidc)
+            return Issuer(index_endpoint.endpoint_of(key, JFROG), found.username or "", found.oidc)
         if found.oidc.kind == CLOUDSMITH:
             base = (found.oidc.api or CLOUDSMITH_API).rstrip("/")
             return Issuer(IndexEndpoint(CLOUDSMITH, base), found.username or "token", found.oidc)
@@ -174,7 +175,3 @@ def _keys(definition: Definition) -> set[str]:
     """Return the keys that an index of config.toml is stored under."""
     keys = [key_of(url) for url in (definition.url, definition.publish_url) if url]
     return {spelled for key in keys if key for spelled in (key, strip_index_suffix(key))}
-
-
-def _as_jfrog(definition: Definition) -> Definition:
-    return type(definition)(**{**vars(definition), "kind": JFROG})

@@ -75,11 +75,12 @@ def parse_pypirc(text: str, path: str, *, every: bool = False) -> tuple[Server, 
     servers: list[Server] = []
     for name in dict.fromkeys(listed):
         section = parser[name] if parser.has_section(name) else {}
+        usual = "__token__" if name in FIXED else None  # as in twine: these two take only tokens
         servers.append(
             Server(
                 name,
                 section.get("repository") or FIXED.get(name, ""),
-                section.get("username") or defaults.get("username") or _default_username(name),
+                section.get("username") or defaults.get("username") or usual,
                 section.get("password") or defaults.get("password") or None,
                 path,
             )
@@ -117,10 +118,6 @@ def find_server(
             "give the server's name, or choose one with `--username`",
         )
     return able[0] if able else None
-
-
-def _default_username(name: str) -> str | None:
-    return "__token__" if name in FIXED else None  # as in twine: these two take only tokens
 
 
 def _line(error: configparser.Error) -> str:
