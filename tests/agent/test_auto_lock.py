@@ -117,20 +117,17 @@ def test_a_sleep_locks_nothing_where_that_is_not_wanted(tmp_path: Path) -> None:
     with_passphrase(tmp_path, work, "lock-on-sleep = false")
 
 
-def test_what_needs_nobody_is_opened_by_the_next_request_and_consent_begins_anew(
+async def test_what_needs_nobody_is_opened_by_the_next_request_and_consent_begins_anew(
     tmp_path: Path,
 ) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.make("disabled")
-        await engine.login(URL, b"secret")
-        closings = engine.vaults.closings
-        await engine.auto_lock.lock("screen")
-        assert state(engine) == "closed"
-        assert engine.vaults.closings > closings  # by which consent is remembered
-        assert await fetched(engine)
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    await engine.make("disabled")
+    await engine.login(URL, b"secret")
+    closings = engine.vaults.closings
+    await engine.auto_lock.lock("screen")
+    assert state(engine) == "closed"
+    assert engine.vaults.closings > closings  # by which consent is remembered
+    assert await fetched(engine)
 
 
 def test_the_log_says_why_and_is_vouched_for_before_the_keys_are_gone(tmp_path: Path) -> None:

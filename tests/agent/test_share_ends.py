@@ -262,20 +262,17 @@ def test_whoever_asks_at_a_share_keeps_no_idle_vault_open(tmp_path: Path) -> Non
     with_share(tmp_path, work)
 
 
-def test_what_is_kept_in_memory_alone_is_not_shared_any_more_once_that_is_forgotten(
+async def test_what_is_kept_in_memory_alone_is_not_shared_any_more_once_that_is_forgotten(
     tmp_path: Path,
 ) -> None:
-    async def main() -> None:
-        engine, server = await serving(tmp_path)
-        where: dict[str, Any] = {"service": "https://h.example/", "username": "ana"}
-        await engine.ask("login", b"minted", memory=True, lifetime=900, **where)
-        path = str((await engine.ask("share", whole=True, **where))[0]["socket"])
-        assert (await fetched(path, service="https://h.example/"))[1] == b"minted"
-        await engine.auto_lock.lock("sleep")
-        assert not there(path)
-        await ended(engine, server)
-
-    asyncio.run(main())
+    engine, server = await serving(tmp_path)
+    where: dict[str, Any] = {"service": "https://h.example/", "username": "ana"}
+    await engine.ask("login", b"minted", memory=True, lifetime=900, **where)
+    path = str((await engine.ask("share", whole=True, **where))[0]["socket"])
+    assert (await fetched(path, service="https://h.example/"))[1] == b"minted"
+    await engine.auto_lock.lock("sleep")
+    assert not there(path)
+    await ended(engine, server)
 
 
 def test_a_rate_counts_what_is_fetched_by_a_share_too(tmp_path: Path) -> None:
@@ -334,17 +331,14 @@ def test_a_yes_to_a_share_ends_with_the_policy_that_asked_for_it(tmp_path: Path)
     with_share(tmp_path, work)
 
 
-def test_an_agent_without_a_policy_shares_as_ever(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.make("disabled")
-        server = served(engine)
-        await engine.login("https://h.example/", b"secret")
-        header, _ = await engine.ask("share", service="https://h.example/")
-        assert "cannot be attenuated" in str(header["message"])
-        header, _ = await engine.ask("share", service="https://h.example/", whole=True)
-        _, body = await fetched(str(header["socket"]), service="https://h.example/", ttl=60)
-        assert body == b"secret"
-        await ended(engine, server)
-
-    asyncio.run(main())
+async def test_an_agent_without_a_policy_shares_as_ever(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    await engine.make("disabled")
+    server = served(engine)
+    await engine.login("https://h.example/", b"secret")
+    header, _ = await engine.ask("share", service="https://h.example/")
+    assert "cannot be attenuated" in str(header["message"])
+    header, _ = await engine.ask("share", service="https://h.example/", whole=True)
+    _, body = await fetched(str(header["socket"]), service="https://h.example/", ttl=60)
+    assert body == b"secret"
+    await ended(engine, server)
