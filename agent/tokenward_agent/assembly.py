@@ -51,7 +51,6 @@ from tokenward_agent.store.memory_records import ProcessKey
 from tokenward_agent.store.opening import Opening
 from tokenward_agent.store.own_credential import OwnCredential
 from tokenward_agent.store.providers import ProviderChoice
-from tokenward_agent.store.restoring import Restoring
 from tokenward_agent.store.slot_keys import SlotKeys
 from tokenward_agent.store.vaults import Vaults
 
@@ -229,7 +228,6 @@ class Assembly:
             self.choice,
             program,
             self.made,
-            Restoring(self.vaults, self.opening),
         )
         index = IndexRequests(arena, fetch, self.policy, self.run_requests.covers)
         unlocking_fetch = UnlockingFetch(
