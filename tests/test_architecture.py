@@ -98,6 +98,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         },
         "recipes": {
             *("credentials", "session", "settings", "transport", "keyring_program", "ui", "errors"),
+            "run_here",
         },
         "checks": {
             *("sources", "credentials", "services", "setup", "audit", "settings"),
@@ -125,7 +126,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "light",
             "errors",
         },
-        "session": {"services", "settings", "transport", "ui", "light", "errors"},
+        "session": {"run_here", "services", "settings", "transport", "ui", "light", "errors"},
+        "run_here": {"transport"},
         "services": {"settings", "transport", "files", "light", "errors"},
         "setup": {
             *("settings", "files", "keyring_program", "shipped", "ui", "light", "errors"),

@@ -22,7 +22,7 @@ from tokenward_agent.requests.index_requests import IndexRequests
 from tokenward_agent.requests.log import LogRequests
 from tokenward_agent.requests.overview import describe_protections
 from tokenward_agent.requests.project_detection import ProjectDetector, ProjectFolders
-from tokenward_agent.requests.recipes import RecipeRequests
+from tokenward_agent.requests.recipes import RecipeRequests, asker_behind
 from tokenward_agent.requests.recording import Recorder
 from tokenward_agent.requests.relay_sharing import RelayShares, refuse_stream
 from tokenward_agent.requests.runs import RunRequests
@@ -108,6 +108,7 @@ class Assembly:
             self.derived_tokens.admit,
             lambda: self.opening.is_locked,
             self._record_run_of_recipe,
+            asker_behind,
         )
         self.log = AuditLog(state, arena, clock)
         self.audit_anchoring = AuditAnchoring(self.vaults, self.log)

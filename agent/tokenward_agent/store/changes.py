@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenward_agent.store.lookup import Entry
-    from tokenward_agent.store.recipe_records import Pin
+    from tokenward_agent.store.recipe_records import Pin, RecipeEntry
     from tokenward_agent.store.sealed_variables import Variables
     from tokenward_agent.vault.record import AdoptedSource, Key, Limits
     from tokenward_protocol.recipes import Recipe
@@ -220,6 +220,16 @@ class Changes:
         return made[0], max(
             (each.record for each in older), key=lambda each: each.created, default=None
         )
+
+    async def store_chosen(self, entry: RecipeEntry, pin: Pin, variables: Variables | None) -> None:
+        """Store what a login chose for a recipe of config.toml; variables are sealed. Raise Failure."""
+        vaults, record = self._vaults, entry.record
+        async with vaults.changing:
+            sealed = None
+            if variables is not None:
+                self.require_open(variables.provider)
+                sealed = seal_variables(vaults.each, variables, record.service, record.username)
+            vaults.change_recipes(lambda: vaults.recipes.choose(entry, pin, sealed))
 
     def _drop_others(self, records: list[StoredRecord]) -> None:
         """Forget the records that are in no vault."""

@@ -14,6 +14,9 @@ A *run* is that of a recipe's command, or a reading of an adopted credential (ad
 - After a failed run the next one waits 10 seconds, then 20, up to 5 minutes; meanwhile requests get
   the same failure, or the former credential while more than `LAST` seconds of it are left.
 - A command that needs the user (`always`) is run by `auth refresh` alone, at the user's terminal.
+- One with `run-in = "asker"` is run by the client of the tool that asks. What it made there is kept for
+  that very process for four fifths of its life, and answers no other one, no share and no relay: for
+  them the agent runs it.
 
 The program is judged before each run: its owner and mode are those of the login, and only root and the
 user may change it and the folders above it. While the agent is locked nothing is run or handed out.
@@ -41,7 +44,7 @@ from tokenward_os.files import uid
 from tokenward_protocol.admission import Expired, NotAdmitted
 from tokenward_protocol.command_output import MAX_OUTPUT
 from tokenward_protocol.messages import COMMAND
-from tokenward_protocol.recipes import ALWAYS, MOST_KEPT, NEVER, Recipe
+from tokenward_protocol.recipes import ALWAYS, ASKER, MOST_KEPT, NEVER, Recipe
 from tokenward_protocol.token_ends import usual_seconds
 from tokenward_protocol.urls import display
 
@@ -73,6 +76,9 @@ LAST: Final = 30
 AT_ONCE: Final = 8
 """The most runs of a kind at a time: a keyring that does not answer fills neither machine nor arena."""
 
+_MOST_ASKERS: Final = 64
+"""The most credentials that are kept for single processes; then the oldest gives way."""
+
 _SHORTEST_REST: Final = 10
 _LONGEST_REST: Final = 300
 _SHOWN: Final = 100  # characters of a command in a list
@@ -95,6 +101,13 @@ class Made(NamedTuple):
         return "<Made>"
 
 
+class Asker(NamedTuple):
+    """A process that asks: its number, 0 if it is not known, and when it started."""
+
+    pid: int
+    started: int
+
+
 class _Rest(NamedTuple):
     """Why a recipe rests, after so many failures, and until when by the boot clock."""
 
@@ -107,6 +120,7 @@ class MadeSecrets:
     """Runs the recipes of one agent and keeps what they made.
 
     `admit` judges a secret that is to be handed out; `is_locked` tells whether the agent is locked.
+    `asker_of` returns the process behind a peer: the tool, where its `keyring` program asks for it.
     """
 
     def __init__(
@@ -120,11 +134,14 @@ class MadeSecrets:
         admit: Callable[[str, str, memoryview, int], Admission],
         is_locked: Callable[[], bool],
         record_run: RecordRun,
+        asker_of: Callable[[object], Asker],
     ) -> None:
         self._arena, self._key, self._now = arena, key, now
         self._recipes, self._adopted, self._vaults = recipes, adopted, vaults
         self._admit, self._is_locked, self._record_run = admit, is_locked, record_run
+        self._asker_of = asker_of
         self._kept: dict[Login, Made] = {}
+        self._of_askers: dict[tuple[Login, Asker], Made] = {}
         self._running: dict[Login, asyncio.Task[Made]] = {}
         self._resting: dict[Login, _Rest] = {}
         self._turns = {name: asyncio.Semaphore(AT_ONCE) for name in (COMMAND, *READERS)}
@@ -134,34 +151,54 @@ class MadeSecrets:
         """Forget all that was made, and discard what is being made."""
         self._forgotten += 1
         self._key.forget()
-        for held in (self._kept, self._running, self._resting):
+        for held in (self._kept, self._of_askers, self._running, self._resting):
             held.clear()
 
     def drop(self, record: Record) -> None:
         """Forget what was made for a record, and its failures."""
         for held in (self._kept, self._running, self._resting):
             held.pop(record.login, None)
+        for place in [each for each in self._of_askers if each[0] == record.login]:
+            del self._of_askers[place]
 
     def peek(self, record: Record) -> Made | None:
         """Return what is kept for a record, however little of it is left."""
         made = self._kept.get(record.login)
         return made if made is not None and self._remaining_seconds(made) > 0 else None
 
-    def ready(self, record: Record) -> Made | None:
-        """Return what may be handed out without a run, None if the command has to run first."""
+    def ready(self, record: Record, peer: object = None) -> Made | None:
+        """Return what may be handed out without a run, None if the command has to run first.
+
+        `peer` is one that could run it itself, None if the agent is to do that.
+        """
+        asker = self._asker_for(record, peer)
+        if asker is not None:
+            made = self._of_askers.get((record.login, asker))
+            return made if made is not None and self._now().boot < made.renewed else None
         made = self._kept.get(record.login)
         return made if made is not None and self._has_left(made, RESERVE) else None
 
-    async def read(self, record: Record, *, attended: bool) -> Made:
+    def _asker_for(self, record: Record, peer: object) -> Asker | None:
+        """Return who runs the command of a record, None if it is the agent."""
+        if peer is None or is_adopted(record):
+            return None
+        entry = self._recipes.entry_of(record)
+        if entry is None or entry.recipe.run_in != ASKER:
+            return None
+        return self._asker_of(peer)
+
+    async def read(self, record: Record, peer: object = None, *, attended: bool) -> Made:
         """Return what a record's command makes or keyring has; if `attended`, wait for its run.
 
-        Raise Failure: `making` if a run is needed and the caller does not wait; `command`, `provider`
-        and `not-found` if it failed; `locked`.
+        Raise Failure: `making` if a run is needed and the caller does not wait; `asker` if the `peer`
+        has to run it; `command`, `provider` and `not-found` if it failed; `locked`.
         """
         if self._is_locked():
             raise Failure("locked", "The agent is locked.", "`auth unlock`", vaults=[], stored=True)
-        if (made := self.ready(record)) is not None:
+        if (made := self.ready(record, peer)) is not None:
             return made
+        if (asker := self._asker_for(record, peer)) is not None:
+            raise self._left_to(asker, record)
         try:
             running = self._running.get(record.login) or self._begin(record)
             if not attended:
@@ -178,6 +215,28 @@ class MadeSecrets:
                 raise
             return made
 
+    def _left_to(self, asker: Asker, record: Record) -> Failure:
+        """Return the failure that has a client run the command. Raise Failure if it must not."""
+        entry, name = self._entry(record), display(record.service)
+        if not asker.pid:
+            raise Failure(
+                "command",
+                f"The command for {name} is run by what asks, and the agent cannot see which process"
+                " that is.",
+                '`run-in = "agent"` in config.toml has the agent run it',
+            )
+        self._require_runnable(entry)
+        return Failure(
+            "asker",
+            f"The command for {name} is run by what asks.",
+            "a client of this version runs it",
+            service=record.service,
+            username=record.username,
+            command=[*entry.recipe.command],
+            format=entry.recipe.format,
+            timeout=entry.recipe.timeout,
+        )
+
     def prepare(self, record: Record) -> Recipe:
         """Return the recipe of a record for a run elsewhere, which `keep` ends. Raise Failure."""
         entry = self._entry(record)
@@ -186,9 +245,17 @@ class MadeSecrets:
         self._require_runnable(entry)
         return entry.recipe
 
-    def keep(self, record: Record, secret: memoryview, end: int | None) -> Made:
-        """Keep what a run elsewhere made; `end` is in seconds since 1970. Raise Failure."""
+    def keep(self, record: Record, secret: memoryview, end: int | None, peer: object) -> Made:
+        """Keep what a run of the `peer` made; `end` is in seconds since 1970. Raise Failure."""
+        asker = self._asker_for(record, peer)
+        if asker is not None and not asker.pid:
+            raise self._left_to(asker, record)
         made = self.seal(record, self._entry(record).recipe, secret, end)
+        if asker is not None:
+            while len(self._of_askers) >= _MOST_ASKERS:
+                del self._of_askers[next(iter(self._of_askers))]
+            self._of_askers[record.login, asker] = made
+            return made
         self.drop(record)
         self.adopt(record, made)
         return made
@@ -231,6 +298,7 @@ class MadeSecrets:
         return {
             "command": text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…",
             "attended": entry.recipe.attended,
+            "run_in": entry.recipe.run_in,
             **kept,
         }
 
@@ -299,6 +367,7 @@ class MadeSecrets:
             raise rest.failure
         if not is_adopted(record):
             self._require_runnable(entry)
+            _require_variables(entry)
         task = asyncio.get_running_loop().create_task(self._run_and_keep(entry, self._forgotten))
         task.add_done_callback(_retrieve)  # the requests that waited may be gone
         self._running[login] = task
@@ -420,21 +489,40 @@ class MadeSecrets:
         )
 
     def _require_runnable(self, entry: RecipeEntry) -> None:
-        require_runnable(entry.record.service, entry.recipe, entry.pin)
+        require_runnable(entry.record.service, entry.recipe, entry.pin, entry.name)
 
 
-def require_runnable(service: str, recipe: Recipe, pin: Pin | None) -> None:
+def require_runnable(service: str, recipe: Recipe, pin: Pin | None, name: str = "") -> None:
     """Raise Failure unless the program of a recipe is still the one that the user chose."""
+    problem = program_problem(recipe, pin)
+    if problem is not None:
+        raise Failure(
+            "command",
+            f"The program {recipe.command[0]}, which makes the credential for {display(service)}, is"
+            f" not run: it {problem}.",
+            f"correct `services.{name}` in config.toml, or `auth login {name}` if it is in order"
+            if name
+            else "`auth login` with `--command` again chooses it",
+        )
+
+
+def program_problem(recipe: Recipe, pin: Pin | None) -> str | None:
+    """Return why the program of a recipe must not run, as the end of a sentence, or None."""
     program = recipe.command[0]
     problem = program_objection(program, uid()) or project_objection(program)
     if problem is None and pin is not None and pin_of(program) != pin:
         problem = "has another owner or mode than at the login"
-    if problem is not None:
+    return problem
+
+
+def _require_variables(entry: RecipeEntry) -> None:
+    """Raise Failure if the command gets variables of the user's shell, and no login passed them on."""
+    if entry.recipe.environment and entry.variables is None:
         raise Failure(
             "command",
-            f"The program {program}, which makes the credential for {display(service)}, is not run:"
-            f" it {problem}.",
-            "`auth login` with `--command` again chooses it",
+            f"The command for {display(entry.record.service)} gets variables of your shell by"
+            " config.toml, and has none of them yet.",
+            f"`auth login {entry.name}` in that shell passes them on",
         )
 
 

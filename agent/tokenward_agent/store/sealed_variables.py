@@ -93,7 +93,7 @@ def open_variables(
         raise Failure(
             "command",
             f"The variables of the command for {name} were sealed under a former key of the vault.",
-            "`auth login` with `--command` and `--pass-env` again",
+            "the login that passed them on, once more",
         ) from None
 
 

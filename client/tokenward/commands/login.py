@@ -119,6 +119,13 @@ def run(arguments: Namespace, session: Session) -> None:
     )
     session.agree_to(service, "Log in there?", "Nothing was stored.")
     exclude("--check", {"--no-check": arguments.no_check and arguments.check})
+    if service.file is not None:
+        from tokenward.recipes import configured
+
+        definition = configured.definition_of(arguments, session, service, given)
+        if definition is not None:
+            configured.log_in(arguments, session, service, definition)
+            return
     if arguments.by_command or arguments.source:
         from tokenward.recipes import typed
 
