@@ -55,6 +55,7 @@ from tokenward_agent.store.providers import ProviderChoice
 from tokenward_agent.store.restoring import Restoring
 from tokenward_agent.store.slot_keys import SlotKeys
 from tokenward_agent.store.vaults import Vaults
+from tokenward_protocol.messages import MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,7 +96,7 @@ class Assembly:
         self.creation = Creation(self.vaults, self.changes, self.keys, arena)
         self.choice = ProviderChoice(self.vaults, state, arena, program)
         memory = ProcessKey(arena)
-        self.adopted = AdoptedSecrets(arena, self.vaults.each, program)
+        self.adopted = AdoptedSecrets(arena, self.vaults.each, self.vaults.memory, program)
         self.derived_tokens = DerivedTokens(arena, memory, IndexClocks(clock))
         self.vaults.read_limits = self.derived_tokens.read_limits
         self.made = MadeSecrets(
@@ -104,7 +105,7 @@ class Assembly:
             self.vaults.recipes,
             self.adopted,
             self.vaults.now,
-            self.vaults.each,
+            {**self.vaults.each, MEMORY: self.vaults.memory},
             self.derived_tokens.admit,
             lambda: self.opening.is_locked,
             self._record_run_of_recipe,

@@ -188,6 +188,19 @@ def test_a_failure_is_said_in_words_and_stores_nothing(
     run(scenario())
 
 
+def test_a_program_with_rights_of_its_own_is_named_as_what_the_agent_cannot_start_so(
+    it: Recipes,
+) -> None:
+    async def scenario() -> None:
+        it.maker.program.chmod(0o2755)
+        it.maker.prints("", 1, "cannot connect to the desktop app")
+        answer = await it.log_in()
+        assert "cannot connect to the desktop app" in answer["message"]
+        assert answer["hint"].startswith("a login with `--attended`, or `run-in = ")
+
+    run(scenario())
+
+
 def test_of_what_a_program_says_only_a_line_without_a_secret_is_quoted() -> None:
     said = b"reading the item\nnot signed in\ngot hunter22 wrong\npassword: x\nid 8sd7f6s8df76sd8f76sd8f7\n\n"
     assert last_line(said, b"hunter22") == "not signed in"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.home import Home
+    from tokenward_protocol.packing import Value
 
 KEYRING = PROGRAMS / "keyring"
 OURS = {"PYTHON_KEYRING_BACKEND": "tokenward.keyring_backend.Keyring"}
@@ -135,9 +136,27 @@ def agent_of_another_host(path: Path, program: Path) -> Iterator[None]:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
-    named = {"service": URL, "username": "ana", "command": [str(program)], "format": "auto"}
-    left = {"ok": False, "code": "asker", "message": "Run it.", "hint": "", "timeout": 9, **named}
-    greeting = {"ok": True, "version": "0", "directory": "", "pid": 1, "replaceable": False}
+    named: dict[str, Value] = {
+        "service": URL,
+        "username": "ana",
+        "command": [str(program)],
+        "format": "auto",
+    }
+    left: dict[str, Value] = {
+        "ok": False,
+        "code": "asker",
+        "message": "Run it.",
+        "hint": "",
+        "timeout": 9,
+        **named,
+    }
+    greeting: dict[str, Value] = {
+        "ok": True,
+        "version": "0",
+        "directory": "",
+        "pid": 1,
+        "replaceable": False,
+    }
     answers = {"fetch": left, "hello": greeting}
     answers["refresh"] = {"ok": True, "adopted": False, "run_in": "agent", **named}
 
@@ -146,7 +165,7 @@ def agent_of_another_host(path: Path, program: Path) -> Iterator[None]:
             while start := stream.read(PREFIX):
                 whole, header = read_sizes(start)
                 request = unpack(memoryview(stream.read(whole - PREFIX))[:header])
-                answer = {"id": request["id"], **answers[request["op"]]}
+                answer = {"id": request["id"], **answers[str(request["op"])]}
                 connection.sendall(make_frame(pack(answer), b""))
 
     def accept() -> None:

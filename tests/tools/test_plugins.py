@@ -238,3 +238,45 @@ def test_after_setup_a_plugin_is_adopted_by_either_reader(at: Home) -> None:
             keyring = at.path / ".local" / "bin" / "keyring"
             got = at.run(keyring, "get", "--mode=creds", GOOGLE)
             assert got.stdout == f"oauth2accesstoken\ngoogle-{number}\n"
+
+
+def test_doctor_names_a_plugin_that_is_no_longer_beside_tokenward(at: Home) -> None:
+    use_library(at, "keyrings.codeartifact.CodeArtifactBackend")
+    config = at.path / ".config" / "python_keyring" / "keyringrc.cfg"
+    with Loopback(CodeArtifact("AKIAHOME", "AKIAWORK")) as aws:
+        configure_aws(at.path, aws.url)
+        at.done("login", CODEARTIFACT, "-u", "aws", "--adopt")
+        assert "1 credential adopted from keyrings can be read." in at.done("doctor", "-v")
+        config.rename(config.with_suffix(".away"))
+        told = at.auth("doctor")
+        assert told.returncode == 2
+        words = " ".join(told.stdout.split())
+        assert "PROBLEM plug-ins: keyrings.codeartifact, the plug-in of keyring for" in words
+        assert "pip install keyrings.codeartifact`" in words
+        config.with_suffix(".away").rename(config)
+        assert at.auth("doctor").returncode == 0
+
+
+def test_pip_in_an_activated_environment_is_answered_by_the_plugin_there_after_setup(
+    at: Home,
+) -> None:
+    """pip skips the `keyring` of its own environment and takes ours, which passes on to it."""
+    (at.path / ".local" / "bin" / "keyring").unlink()
+    at.done("setup", "keyring")
+    with Loopback(GoogleOAuth()) as google:
+        account = at.path / "account.json"
+        write_service_account(account, google.url)
+        environment = programs("plugins")
+        activated = {
+            "GOOGLE_APPLICATION_CREDENTIALS": str(account),
+            "PATH": f"{environment}:{at.environment['PATH']}",
+            "VIRTUAL_ENV": str(environment.parent),
+        }
+        asks = (
+            "import sysconfig; from pip._internal.network.auth import get_keyring_provider as get;"
+            f" sysconfig.get_path = lambda _: {str(environment)!r};"
+            f" print(get('subprocess').get_auth_info({GOOGLE!r}, 'oauth2accesstoken'))"
+        )
+        python = programs("pip") / "python"
+        done = at.run(python, "-c", asks, **activated)
+        assert done.stdout == "('oauth2accesstoken', 'google-1')\n", done.stderr

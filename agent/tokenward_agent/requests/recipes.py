@@ -104,7 +104,7 @@ class RecipeRequests:
         if variables is not None:
             self._changes.require_open(variables.provider)
         pin = pin_of(recipe.command[0])
-        require_runnable(service, recipe, pin)
+        require_runnable(Record(service, username, 0, None, None, None, None), recipe, pin)
         made = await self._make_first(service, username, recipe, variables)
         record, before = await self._changes.store_recipe(service, username, recipe, pin, variables)
         if made is not None:
@@ -116,7 +116,7 @@ class RecipeRequests:
         username = str(request.arguments["username"])
         entry = self._configured(request, username)
         if entry is None:
-            raise Failure("not-found", "config.toml has no command for this account.")
+            raise Failure("not-found", "There is no command for this account in config.toml.")
         for name in () if variables is None else variables.names:
             if not entry.recipe.passes(name):
                 raise Failure("refused", f"`environment` in config.toml does not have {name}.")
@@ -128,11 +128,11 @@ class RecipeRequests:
         if variables is not None:
             self._changes.require_open(variables.provider)
         pin = pin_of(entry.recipe.command[0])
-        require_runnable(record.service, entry.recipe, pin, entry.name)
+        require_runnable(record, entry.recipe, pin, entry.name)
         made = await self._make_first(record.service, username, entry.recipe, variables)
         again = self._configured(request, username)
         if again is None or again.record.login != record.login:
-            raise Failure("busy", "config.toml was changed meanwhile.", "try again")
+            raise Failure("busy", "The file config.toml was changed meanwhile.", "try again")
         await self._changes.store_chosen(again, pin, variables)
         self._made.drop(record)
         if made is not None:

@@ -108,14 +108,22 @@ class Changes:
         return max(replaced, key=lambda each: each.created, default=None)
 
     def keep_in_memory(
-        self, service: str, username: str, secret: memoryview, lifetime: int
+        self,
+        service: str,
+        username: str,
+        secret: memoryview,
+        lifetime: int | None,
+        adopt: AdoptedSource | None = None,
     ) -> Record | None:
         """Keep a credential in memory only; return the one in memory that it replaced.
+
+        With `adopt` it is read there, and `secret` is the variables for that, which may be empty.
 
         Raise Failure: `refused` if a vault has one of this service and user name, since that would
         be lost or would answer again later; `busy`, `bad-request`.
         """
-        _check_lifetime(lifetime)
+        if lifetime is not None:
+            _check_lifetime(lifetime)
         vaults = self._vaults
         here = [each for each in vaults.at(service, None) if each.record.username == username]
         if any(found.vault is not vaults.memory for found in here):
@@ -132,10 +140,10 @@ class Changes:
                 "`auth logout` removes one, `auth lock` removes all of them",
             )
         now = vaults.now()
-        end = Lifetime.beginning(now, lifetime)
-        sealed = vaults.memory.seal(service, username, secret)
+        end = None if lifetime is None else Lifetime.beginning(now, lifetime)
+        sealed = vaults.memory.seal(service, username, secret) if secret or not adopt else None
         try:
-            vaults.keep_in_memory(Record(service, username, now.wall, None, end, None, sealed))
+            vaults.keep_in_memory(Record(service, username, now.wall, None, end, adopt, sealed))
         except ValueError as error:
             raise Failure("bad-request", f"The credential cannot be kept: {error}.") from None
         vaults.when_changed()

@@ -28,6 +28,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import stat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tokenward_agent.failure import Failure
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.store.adopted import AdoptedSecrets
-    from tokenward_agent.store.memory_records import ProcessKey
+    from tokenward_agent.store.memory_records import MemoryRecords, ProcessKey
     from tokenward_agent.store.recipe_records import RecipeEntry, RecipeRecords
     from tokenward_agent.vault.record import Login, Now
     from tokenward_agent.vault.vault import Vault
@@ -82,6 +83,10 @@ _MOST_ASKERS: Final = 64
 _SHORTEST_REST: Final = 10
 _LONGEST_REST: Final = 300
 _SHOWN: Final = 100  # characters of a command in a list
+_SHOWN_COMMAND: Final = 400  # of one in a hint
+_SHOWN_PROBLEM: Final = 600
+_MOST_PROBLEMS: Final = 20
+"""Characters of each problem and hint in a status, and how many of them it has."""
 
 
 class Made(NamedTuple):
@@ -130,14 +135,14 @@ class MadeSecrets:
         recipes: RecipeRecords,
         adopted: AdoptedSecrets,
         now: Callable[[], Now],
-        vaults: Mapping[str, Vault],
+        holders: Mapping[str, Vault | MemoryRecords],
         admit: Callable[[str, str, memoryview, int], Admission],
         is_locked: Callable[[], bool],
         record_run: RecordRun,
         asker_of: Callable[[object], Asker],
     ) -> None:
         self._arena, self._key, self._now = arena, key, now
-        self._recipes, self._adopted, self._vaults = recipes, adopted, vaults
+        self._recipes, self._adopted, self._holders = recipes, adopted, holders
         self._admit, self._is_locked, self._record_run = admit, is_locked, record_run
         self._asker_of = asker_of
         self._kept: dict[Login, Made] = {}
@@ -298,7 +303,6 @@ class MadeSecrets:
         return {
             "command": text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…",
             "attended": entry.recipe.attended,
-            "run_in": entry.recipe.run_in,
             **kept,
         }
 
@@ -315,13 +319,39 @@ class MadeSecrets:
         )
 
     def status(self) -> dict[str, Value]:
-        """Return how many recipes there are and how much is kept, and what is wrong with their file."""
-        wrong = self._recipes.problem
+        """Return how many recipes there are and how much is kept, and what is wrong.
+
+        That is the problem with their file, and why credentials cannot be made or read now.
+        """
+        wrong, records = self._recipes.problem, [*self._recipes]
+        for holder in self._holders.values():
+            records += [each for each in holder.records.values() if is_adopted(each)]
+        failures = [each for record in records if (each := self._problem_of(record)) is not None]
         return {
             "recipes": len([*self._recipes]),
             "kept": sum(self._remaining_seconds(made) > 0 for made in self._kept.values()),
             "problem": f"{self._recipes.path} {wrong}." if wrong else None,
+            "problems": [
+                {"problem": str(each)[:_SHOWN_PROBLEM], "hint": each.hint[:_SHOWN_PROBLEM]}
+                for each in failures[:_MOST_PROBLEMS]
+            ],
         }
+
+    def _problem_of(self, record: Record) -> Failure | None:
+        """Return why a credential cannot be made or read now, as far as that is known without a run."""
+        entry = self._find(record.login)
+        if entry is None:
+            return None
+        try:
+            if is_adopted(record):
+                self._adopted.require_reader(record)
+            else:
+                self._require_runnable(entry)
+                _require_variables(entry)
+        except Failure as failure:
+            return failure
+        rest = self._resting.get(record.login)
+        return None if rest is None else rest.failure
 
     def _remaining_seconds(self, made: Made) -> int:
         return made.kept.remaining_seconds(self._now(), 0)
@@ -404,7 +434,7 @@ class MadeSecrets:
             return await self._run(entry.record, entry.recipe, None, forgotten)
         block = self._arena.allocate(size_of(held))
         try:
-            open_variables(self._vaults, held, entry.record, block)
+            open_variables(self._holders, held, entry.record, block)
             return await self._run(entry.record, entry.recipe, block, forgotten)
         finally:
             self._arena.release(block)
@@ -489,30 +519,43 @@ class MadeSecrets:
         )
 
     def _require_runnable(self, entry: RecipeEntry) -> None:
-        require_runnable(entry.record.service, entry.recipe, entry.pin, entry.name)
+        require_runnable(entry.record, entry.recipe, entry.pin, entry.name)
 
 
-def require_runnable(service: str, recipe: Recipe, pin: Pin | None, name: str = "") -> None:
-    """Raise Failure unless the program of a recipe is still the one that the user chose."""
-    problem = program_problem(recipe, pin)
-    if problem is not None:
-        raise Failure(
-            "command",
-            f"The program {recipe.command[0]}, which makes the credential for {display(service)}, is"
-            f" not run: it {problem}.",
-            f"correct `services.{name}` in config.toml, or `auth login {name}` if it is in order"
-            if name
-            else "`auth login` with `--command` again chooses it",
-        )
+def require_runnable(record: Record, recipe: Recipe, pin: Pin | None, name: str = "") -> None:
+    """Raise Failure unless the program of a recipe is still the one that the user chose.
 
-
-def program_problem(recipe: Recipe, pin: Pin | None) -> str | None:
-    """Return why the program of a recipe must not run, as the end of a sentence, or None."""
+    `name` is that of the recipe's table in config.toml, "" if it has none.
+    """
     program = recipe.command[0]
     problem = program_objection(program, uid()) or project_objection(program)
     if problem is None and pin is not None and pin_of(program) != pin:
         problem = "has another owner or mode than at the login"
-    return problem
+    if problem is not None:
+        again = _login_again(record, recipe, os.path.isfile(program))
+        raise Failure(
+            "command",
+            f"The program {program}, which makes the credential for {display(record.service)}, is not"
+            f" run: it {problem}.",
+            f"correct `services.{name}` in config.toml, or `auth login {name}` if it is in order"
+            if name
+            else f"`{again}`, once the program is in order, chooses it again",
+        )
+
+
+def _login_again(record: Record, recipe: Recipe, is_there: bool) -> str:
+    """Return the login that stored a recipe; a program that is gone is looked for on PATH."""
+    words = ["auth", "login", display(record.service)]
+    words += ["-u", record.username] if record.username else ["--no-username"]
+    words += ["--command"] if recipe.format == "auto" else ["--command", "--as", recipe.format]
+    words += [] if recipe.kept is None else ["--lifetime", f"{recipe.kept}s"]
+    words += ["--attended"] if recipe.attended == ALWAYS else []
+    program, *arguments = recipe.command
+    words += ["--", program if is_there else os.path.basename(program), *arguments]
+    text = shlex.join(words)
+    return (
+        text if len(text) <= _SHOWN_COMMAND else "auth login SERVICE -u NAME --command -- PROGRAM"
+    )
 
 
 def _require_variables(entry: RecipeEntry) -> None:
@@ -544,7 +587,20 @@ def _failure_of(error: WorkerError, record: Record, recipe: Recipe) -> Failure:
         said = str(error)
     code = error.code if error.code in {"not-found", "command"} else "command"
     hint = "" if recipe.attended == NEVER else _refresh_hint(record)
+    if _has_own_rights(recipe.command[0]):
+        hint = (
+            'a login with `--attended`, or `run-in = "asker"` in config.toml: the program has rights of'
+            " its own (setuid or setgid), which the agent cannot give it"
+        )
     return Failure(code, said, hint)
+
+
+def _has_own_rights(program: str) -> bool:
+    """Tell whether a program runs as another user or group: the agent's cannot (no new privileges)."""
+    try:
+        return bool(os.stat(program).st_mode & (stat.S_ISUID | stat.S_ISGID))
+    except OSError:
+        return False
 
 
 def _refresh_hint(record: Record) -> str:

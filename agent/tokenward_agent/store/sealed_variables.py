@@ -25,6 +25,7 @@ from tokenward_protocol.urls import display
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenward_agent.store.memory_records import MemoryRecords
     from tokenward_agent.vault.vault import Vault
 
 
@@ -70,10 +71,13 @@ def seal_variables(
 
 
 def open_variables(
-    vaults: Mapping[str, Vault], held: SealedVariables, record: Record, out: memoryview
+    holders: Mapping[str, Vault | MemoryRecords],
+    held: SealedVariables,
+    record: Record,
+    out: memoryview,
 ) -> int:
     """Open a block into *out*; return its size in bytes. Raise Failure: `locked`, `command`."""
-    vault = vaults.get(held.provider)
+    vault = holders.get(held.provider)
     name = display(record.service)
     if vault is None or vault.state != "open":
         raise Failure(

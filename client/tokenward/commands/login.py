@@ -235,11 +235,19 @@ def _adopt(
     )
     choice = choose_provider(session, vault_flag(flag))
     try:
-        _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
+        try:
+            _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
+        except AgentError as refused:
+            if refused.code != "no-vault":
+                raise
+            choice.make_vault(session)
+            _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
     except AgentError as refused:
-        if refused.code != "no-vault":
+        may_be_in_memory = flag != "disabled" and not (arguments.lifetime or adoption.unread)
+        if refused.code != "read-only" or not may_be_in_memory:
             raise
-        choice.make_vault(session)
+        session.terminal.warn(f"{refused} So this is kept in memory alone, until the agent ends.")
+        adoption = adoption._replace(in_memory=True)
         _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
 
 
@@ -263,7 +271,7 @@ def _store(
             key,
             username,
             body,
-            provider=choice.provider,
+            provider=None if adoption is not None and adoption.in_memory else choice.provider,
             lifetime=arguments.lifetime,
             adopt=adoption,
             sealed=arguments.sealed,
