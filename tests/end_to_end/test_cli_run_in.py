@@ -29,7 +29,7 @@ OURS = {"PYTHON_KEYRING_BACKEND": "tokenward.keyring_backend.Keyring"}
 URL = "https://index.example/team/"
 MAKER = """\
 #!/bin/sh
-echo "$0" >> '{folder}/runs'
+echo "${{AWS_PROFILE:-no}}" >> '{folder}/runs'
 [ -z "$CLOUDSDK_PYTHON" ] || exit 7
 [ ! -e '{folder}/signed-out' ] || {{ echo 'maker: you are not signed in' >&2; exit 3; }}
 echo "{printed}"
@@ -59,9 +59,14 @@ class Shell:
         )
 
     @property
-    def runs(self) -> int:
+    def profiles(self) -> list[str]:
+        """The profile of each run."""
         path = self.folder / "runs"
-        return len(path.read_text().splitlines()) if path.exists() else 0
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def runs(self) -> int:
+        return len(self.profiles)
 
     def tool(self, *words: str, **variables: str) -> str:
         """Return what `keyring get` prints to a tool that asks so often, one process each time."""
@@ -101,7 +106,9 @@ def test_a_command_that_is_left_to_what_asks_has_its_variables_and_answers_it_al
     assert (entry["command"], entry["until"]) == ("maker", None)
 
 
-def test_for_a_share_the_agent_runs_what_is_left_to_what_asks_elsewhere(shell: Shell) -> None:
+def test_for_a_share_and_a_relay_the_agent_runs_what_is_left_to_what_asks_elsewhere(
+    shell: Shell,
+) -> None:
     shell.configure('run-in = "asker"')
     home = shell.home
     path = home.answer("share", "--service", URL, "--whole", AWS_PROFILE="mine")["socket"]
@@ -110,6 +117,16 @@ def test_for_a_share_the_agent_runs_what_is_left_to_what_asks_elsewhere(shell: S
     assert home.done("token", URL, AWS_PROFILE="mine") == "of-mine-none\n"
     assert home.done("token", URL, **shared) == "of-no-none\n"
     assert "hands out one credential" in home.refused("refresh", URL, **shared)
+    home.done("agent", "restart")
+    home.done("exec", "--index", URL, "--", "true", AWS_PROFILE="mine")
+    assert shell.profiles[-1] == "no"
+    (shell.folder / "signed-out").touch()
+    home.done("agent", "restart")
+    told = home.refused("exec", "--index", URL, "--", "true", AWS_PROFILE="mine")
+    assert "maker failed with status 3: maker: you are not signed in" in told
+    assert "hint: tools run it by themselves, but for a share or a relay the agent does" in told
+    lines = home.answer("log")["lines"]
+    assert not [line for line in lines if line.get("code") == "asker"]
 
 
 def test_a_command_that_fails_where_it_asks_is_named_and_no_other_keyring_answers(

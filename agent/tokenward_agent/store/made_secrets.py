@@ -587,7 +587,9 @@ def _failure_of(error: WorkerError, record: Record, recipe: Recipe) -> Failure:
         said = str(error)
     code = error.code if error.code in {"not-found", "command"} else "command"
     hint = "" if recipe.attended == NEVER else _refresh_hint(record)
-    if _has_own_rights(recipe.command[0]):
+    if recipe.run_in == ASKER:
+        hint = "tools run it by themselves, but for a share or a relay the agent does"
+    elif _has_own_rights(recipe.command[0]):
         hint = (
             'a login with `--attended`, or `run-in = "asker"` in config.toml: the program has rights of'
             " its own (setuid or setgid), which the agent cannot give it"
