@@ -105,6 +105,14 @@ def test_a_keyring_program_that_is_gone_is_named_and_the_login_of_the_hint_choos
     assert found(home, "commands", 0) == []
 
 
+def test_an_adoption_without_its_plugin_is_told_which_package_has_it(home: Home) -> None:
+    told = home.refused("login", AMAZON, "-u", "aws", "--adopt")
+    assert "No keyring has a password of aws for" in told
+    assert "pip install keyrings.codeartifact`, or `--from`" in told
+    told = home.refused("login", URL, "-u", "aws", "--adopt")
+    assert "plug-ins answer if they are installed beside tokenward" in told
+
+
 def test_what_leave_keeps_from_tools_is_named_and_a_logout_mends_it(home: Home) -> None:
     home.log_in(AMAZON, "typed", username="bot")
     config = home.path / ".config" / "tokenward" / "config.toml"

@@ -1,8 +1,7 @@
 """Whether what makes credentials can: the programs of recipes, and the plug-ins of keyring.
 
 The agent says which program it would not run, and which credential could not be had the last time;
-nothing is run for a check. Whether a plug-in is there is read from what is installed beside
-tokenward, where the agent loads it, and from keyringrc.cfg. `leave` in config.toml is a choice, so
+nothing is run for a check. `leave` in config.toml is a choice, so
 it is only named, but for what is stored and cannot be had by tools because of it.
 """
 
@@ -10,14 +9,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from fnmatch import fnmatchcase
-from importlib import metadata
-from urllib.parse import urlsplit
 
 from tokenward.checks import ok, problem, warning
-from tokenward.keyring_program.agent_client import is_covered, read_start
-from tokenward.settings import directories
-from tokenward.setup import keyring_part
+from tokenward.credentials.plugins import missing_plugin
+from tokenward.keyring_program.agent_client import is_covered
 from tokenward.setup.program import addition_command
 from tokenward.ui.formatting import count_of, credential_text, join_words
 from tokenward_protocol.urls import display
@@ -31,14 +26,6 @@ if TYPE_CHECKING:
 
 CHECK = "commands"
 PLUGINS = "plug-ins"
-
-_PLUGINS = {
-    "*.pkg.dev": ("keyrings.gauth", "keyrings.google-artifactregistry-auth"),
-    "*.d.codeartifact.*.amazonaws.com": ("keyrings.codeartifact", "keyrings.codeartifact"),
-    "pkgs.dev.azure.com": ("artifacts_keyring", "artifacts-keyring"),
-    "*.pkgs.visualstudio.com": ("artifacts_keyring", "artifacts-keyring"),
-}
-"""By host: the module of the plug-in that its cloud documents, and the package that has it."""
 
 
 def command_findings(status: Mapping[str, Any]) -> Iterator[Finding]:
@@ -59,27 +46,18 @@ def plugin_findings(
     adopted = [each for each in entries if each["adopted"] and each.get("reader") == "keyring"]
     if not adopted:
         return
-    path = keyring_part.configuration(directories.config_base(environ, directories.home(environ)))
-    configured = read_start(path).decode(errors="replace")
-    loaded = [each.value for each in metadata.entry_points(group="keyring.backends")]
     missing = False
     for one in adopted:
-        host = urlsplit(str(one["service"])).hostname or ""
-        for pattern, (module, package) in _PLUGINS.items():
-            if not fnmatchcase(host, pattern) or module in configured:
-                continue
-            if any(
-                value == module or value.startswith((f"{module}.", f"{module}:"))
-                for value in loaded
-            ):
-                continue
-            missing = True
-            yield problem(
-                PLUGINS,
-                f"{package}, the plug-in of keyring for {display(str(one['service']))}, is not"
-                " installed beside tokenward, where it was adopted from.",
-                f"`{addition_command(sys.prefix, sys.executable, package)}`",
-            )
+        package = missing_plugin(environ, str(one["service"]))
+        if package is None:
+            continue
+        missing = True
+        yield problem(
+            PLUGINS,
+            f"{package}, the plug-in of keyring for {display(str(one['service']))}, is not installed"
+            " beside tokenward, where it was adopted from.",
+            f"`{addition_command(sys.prefix, sys.executable, package)}`",
+        )
     if not missing:
         yield ok(
             PLUGINS, f"{count_of(len(adopted), 'credential')} adopted from keyrings can be read."

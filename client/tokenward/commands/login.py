@@ -6,6 +6,7 @@ an interrupted login leaves nothing behind.
 
 from __future__ import annotations
 
+import sys
 from time import time
 
 from tokenward.commands import guidance
@@ -244,12 +245,27 @@ def _adopt(
             choice.make_vault(session)
             _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
     except AgentError as refused:
+        if refused.code == "not-found" and flag != "subprocess":
+            _name_plugin(session, service, refused)
         may_be_in_memory = flag != "disabled" and not (arguments.lifetime or adoption.unread)
         if refused.code != "read-only" or not may_be_in_memory:
             raise
         session.terminal.warn(f"{refused} So this is kept in memory alone, until the agent ends.")
         adoption = adoption._replace(in_memory=True)
         _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
+
+
+def _name_plugin(session: Session, service: Service, refused: AgentError) -> None:
+    """Raise CommandError with what installs the plug-in of the index's cloud, if that is missing."""
+    from tokenward.credentials.plugins import missing_plugin
+    from tokenward.setup.program import addition_command
+
+    package = missing_plugin(session.environ, service.login_keys[0])
+    if package is not None:
+        hint = f"`{addition_command(sys.prefix, sys.executable, package)}`"
+        raise CommandError(
+            str(refused), f"{hint}, or `--from` with the cloud's own program"
+        ) from None
 
 
 def _store(
