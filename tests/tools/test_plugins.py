@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.auth_commands import PROGRAMS
 from support.home import Home
 from support.inspection.held_texts import files_with
 from support.servers.cloud_apis import (
@@ -134,6 +135,34 @@ def test_the_real_aws_makes_a_credential_as_a_command(at: Home) -> None:
         told = at.refused("token", CODEARTIFACT)
         assert "aws failed with status 255: An error occurred (ExpiredTokenException)" in told
         assert "The security token included in the request is expired" in told
+
+
+def test_the_real_aws_has_the_profile_of_what_asks_or_the_one_that_a_login_passed_on(
+    at: Home,
+) -> None:
+    program = at.path / ".local" / "bin" / "aws"
+    program.symlink_to(programs("aws") / "aws")
+    command = [str(program), "codeartifact", "get-authorization-token", "--domain", "team"]
+    command += ["--domain-owner", "111122223333", "--region", "eu-central-1", "--output", "json"]
+    settings = at.path / ".config" / "tokenward" / "config.toml"
+    table = f'[services.team]\nurl = "{CODEARTIFACT}"\nusername = "aws"\ncommand = {command}\n'
+    usual = settings.read_text() + table
+    ours = {"PYTHON_KEYRING_BACKEND": "tokenward.keyring_backend.Keyring"}
+    with Loopback(CodeArtifact("AKIAHOME", "AKIAWORK")) as aws:
+        configure_aws(at.path, aws.url)
+        settings.write_text(usual + 'run-in = "asker"\n')
+        assert at.done("token", "team", AWS_PROFILE="work") == "codeartifact-AKIAWORK-1\n"
+        assert at.done("token", "team") == "codeartifact-AKIAHOME-2\n"
+        get = f"{PROGRAMS / 'keyring'} get {CODEARTIFACT} aws"
+        got = at.run("sh", "-c", f"{get}; {get}", **ours, AWS_PROFILE="work")
+        assert got.stdout == "codeartifact-AKIAWORK-3\n" * 2, got.stderr
+
+        settings.write_text(usual + 'environment = ["AWS_*"]\n')
+        told = at.said("login", "team", AWS_PROFILE="work")
+        assert "aws gets these as they are now: AWS_PROFILE." in told
+        assert at.done("token", "team") == "codeartifact-AKIAWORK-4\n"
+        at.done("agent", "restart")
+        assert at.run("sh", "-c", get, **ours).stdout == "codeartifact-AKIAWORK-5\n"
 
 
 def test_microsofts_plugin_is_adopted_with_the_proxy_and_the_feeds_of_this_shell(at: Home) -> None:
