@@ -97,7 +97,7 @@ def open_variables(
         raise Failure(
             "command",
             f"The variables of the command for {name} were sealed under a former key of the vault.",
-            "the login that passed them on, once more",
+            "`auth login` with `--command` and `--pass-env` again, or of its name in config.toml",
         ) from None
 
 
