@@ -91,7 +91,8 @@ def test_a_command_that_is_left_to_what_asks_has_its_variables_and_answers_it_al
     shell.folder.joinpath("runs").unlink()
     assert shell.tool(again, AWS_PROFILE="tool") == "of-tool-none\n" * 2
     assert shell.runs == 1, "what the tool's first request made is kept for it"
-    assert shell.tool(AWS_PROFILE="other") == "of-other-none\n"
+    home.done("agent", "stop")
+    assert shell.tool(AWS_PROFILE="other") == "of-other-none\n", "it started the agent"
     backend = f"import keyring; print([keyring.get_password('{URL}', 'ana') for _ in '12'])"
     done = home.run(PROGRAMS / "python", "-c", backend, **OURS, AWS_PROFILE="lib")
     assert done.stdout == "['of-lib-none', 'of-lib-none']\n", done.stderr
@@ -251,6 +252,22 @@ def test_a_login_by_name_passes_the_variables_that_config_toml_names_and_no_othe
     assert "has another owner or mode than at the login" in told
     home.done("login", "corp", AWS_PROFILE="later")
     assert home.done("token", "corp") == "of-later-none\n"
+
+
+def test_an_export_of_a_recipe_of_config_toml_is_restored_without_its_variables(
+    shell: Shell,
+) -> None:
+    shell.configure('environment = ["AWS_PROFILE"]')
+    home = shell.home
+    home.done("login", "corp", AWS_PROFILE="work")
+    (home.path / "phrase").write_text("a long passphrase\n")
+    (home.path / "phrase").chmod(0o600)
+    phrase = ("--passphrase-file", str(home.path / "phrase"))
+    home.done("export", "backup", *phrase)
+    shell.config.write_text('keyring-provider = "disabled"\n')
+    assert "is stored" in home.refused("token", URL)
+    home.done("restore", "backup", "--yes", *phrase)
+    assert home.done("token", URL) == "of-no-none\n"
 
 
 def test_a_login_by_name_tries_the_command_and_changes_nothing_of_config_toml(

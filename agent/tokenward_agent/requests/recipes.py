@@ -91,6 +91,8 @@ class RecipeRequests:
         if not split:
             return await self._store_configured(request, variables)
         recipe = _read_body(body[:split])
+        if variables is not None and recipe.run_in != AGENT:
+            raise Failure("bad-request", "What asks runs the command by its own variables.")
         username = str(request.arguments["username"])
         typed, service = changed_spellings(request)
         if "://" not in service:

@@ -257,13 +257,22 @@ class MadeSecrets:
             raise self._left_to(asker, record)
         made = self.seal(record, self._entry(record).recipe, secret, end)
         if asker is not None:
-            while len(self._of_askers) >= _MOST_ASKERS:
-                del self._of_askers[next(iter(self._of_askers))]
-            self._of_askers[record.login, asker] = made
+            self._keep_for(asker, record, made)
             return made
         self.drop(record)
         self.adopt(record, made)
         return made
+
+    def _keep_for(self, asker: Asker, record: Record, made: Made) -> None:
+        """Keep what one process made, and no longer what is over or was replaced."""
+        self._of_askers = {
+            place: each
+            for place, each in self._of_askers.items()
+            if self._remaining_seconds(each) > 0 and self._find(place[0]) is not None
+        }
+        while len(self._of_askers) >= _MOST_ASKERS:
+            del self._of_askers[next(iter(self._of_askers))]
+        self._of_askers[record.login, asker] = made
 
     async def make_first(
         self, record: Record, recipe: Recipe, variables: memoryview | None
