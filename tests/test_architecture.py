@@ -98,6 +98,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         },
         "recipes": {
             *("credentials", "session", "settings", "transport", "keyring_program", "ui", "errors"),
+            "run_here",
         },
         "checks": {
             *("sources", "credentials", "services", "setup", "audit", "settings"),
@@ -124,7 +125,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "ui",
             "errors",
         },
-        "session": {"services", "settings", "transport", "ui", "errors"},
+        "session": {"run_here", "services", "settings", "transport", "ui", "errors"},
+        "run_here": {"transport"},
         "services": {"settings", "transport", "files", "errors"},
         "setup": {
             *("settings", "files", "keyring_program", "shipped", "ui", "errors"),

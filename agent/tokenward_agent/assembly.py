@@ -22,7 +22,7 @@ from tokenward_agent.requests.index_requests import IndexRequests
 from tokenward_agent.requests.log import LogRequests
 from tokenward_agent.requests.overview import describe_protections
 from tokenward_agent.requests.project_detection import ProjectDetector, ProjectFolders
-from tokenward_agent.requests.recipes import RecipeRequests
+from tokenward_agent.requests.recipes import RecipeRequests, asker_behind
 from tokenward_agent.requests.recording import Recorder
 from tokenward_agent.requests.relay_sharing import RelayShares, refuse_stream
 from tokenward_agent.requests.runs import RunRequests
@@ -53,6 +53,7 @@ from tokenward_agent.store.own_credential import OwnCredential
 from tokenward_agent.store.providers import ProviderChoice
 from tokenward_agent.store.slot_keys import SlotKeys
 from tokenward_agent.store.vaults import Vaults
+from tokenward_protocol.messages import MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,7 +96,7 @@ class Assembly:
         self.creation = Creation(self.vaults, self.changes, self.keys, arena)
         self.choice = ProviderChoice(self.vaults, state, arena, program)
         memory = ProcessKey(arena)
-        self.adopted = AdoptedSecrets(arena, self.vaults.each, program)
+        self.adopted = AdoptedSecrets(arena, self.vaults.each, self.vaults.memory, program)
         self.derived_tokens = DerivedTokens(arena, memory, IndexClocks(clock))
         self.vaults.read_limits = self.derived_tokens.read_limits
         self.made = MadeSecrets(
@@ -104,10 +105,11 @@ class Assembly:
             self.vaults.recipes,
             self.adopted,
             self.vaults.now,
-            self.vaults.each,
+            {**self.vaults.each, MEMORY: self.vaults.memory},
             self.derived_tokens.admit,
             lambda: self.opening.is_locked,
             self._record_run_of_recipe,
+            asker_behind,
         )
         self.log = AuditLog(state, arena, clock)
         self.audit_anchoring = AuditAnchoring(self.vaults, self.log)

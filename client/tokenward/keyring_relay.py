@@ -65,7 +65,13 @@ def _session() -> Session:
 def _get(session: Session, asked: Arguments) -> Arguments:
     wanted: Arguments = {"spelling": asked["service"], "username": asked["username"]}
     wanted.update((key, asked[key]) for key in _SCREEN if key in asked)
-    answer = session.ask_once("fetch", **wanted)
+    try:
+        answer = session.ask_once("fetch", **wanted)
+    except AgentError as refused:
+        if refused.code != "asker" or not asked.get("attended"):  # such a tool does not wait yet
+            raise
+        session.run_here(refused.header)
+        answer = session.ask_once("fetch", **wanted)
     return {"username": answer.header["username"], "password": answer.body.decode()}
 
 

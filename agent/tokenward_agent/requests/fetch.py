@@ -88,11 +88,11 @@ if TYPE_CHECKING:
         ) -> None: ...
 
     class _Made(Protocol):
-        def ready(self, record: Record, /) -> Made | None: ...
+        def ready(self, record: Record, peer: object = None, /) -> Made | None: ...
         def peek(self, record: Record, /) -> Made | None: ...
         def details(self, record: Record, /) -> dict[str, Value]: ...
         def renew_if_due(self, record: Record, /) -> None: ...
-        async def read(self, record: Record, /, *, attended: bool) -> Made: ...
+        async def read(self, record: Record, peer: object = None, /, *, attended: bool) -> Made: ...
 
     class _Authorizer(Protocol):
         file: PolicyFile
@@ -142,7 +142,7 @@ class Fetch:
             raise self._not_found_error(request)
         secret: SecretSource = found.secret()
         if found.record.adopted is not None:
-            made = self._made.ready(found.record)
+            made = self._made.ready(found.record, request.peer)
             if made is None:
                 return None
             found, secret = _with_end(found, made), made.secret
@@ -162,7 +162,7 @@ class Fetch:
 
         projects = restriction.projects or known.projects
         found, delivery, authorization = await self.authorize(
-            request, make, _describe_grant, projects
+            request, make, _describe_grant, projects, request.peer
         )
         return self._hand_out(request, known, authorization, found, delivery)
 
@@ -233,12 +233,14 @@ class Fetch:
         make_delivery: MakeDelivery,
         describe_grant: DescribeGrant,
         projects: tuple[str, ...],
+        peer: object = None,
     ) -> tuple[StoredRecord, Delivery, Authorization]:
         """Return what may be handed out, once the policy and, if it says so, the user allow it.
 
-        Nothing is awaited between that decision and the return. Raise Failure.
+        `peer` is who could run a command itself, None if what it makes is for others, too. Nothing is
+        awaited between that decision and the return. Raise Failure.
         """
-        found, secret = await self._find_with_secret(request, projects)
+        found, secret = await self._find_with_secret(request, projects, peer)
         delivery = make_delivery(found.record, secret)
         authorization = self._authorizer.try_authorize(request, delivery)
         if authorization is not None:
@@ -246,7 +248,7 @@ class Fetch:
         authorization = await self._authorizer.authorize(request, delivery, describe_grant)
         if self._opening.other_agents.check():
             await self._opening.other_agents.catch_up()
-        found, secret = await self._find_with_secret(request, projects)
+        found, secret = await self._find_with_secret(request, projects, peer)
         again = make_delivery(found.record, secret)
         if authorization.grant is not None:
             authorization.grant.require_covers(again.grant_under(authorization.terms))
@@ -314,7 +316,7 @@ class Fetch:
         return found
 
     async def _find_with_secret(
-        self, request: Request, projects: tuple[str, ...]
+        self, request: Request, projects: tuple[str, ...], peer: object = None
     ) -> tuple[StoredRecord, SecretSource]:
         """Return the entry and its secret, read from its keyring or made by its command.
 
@@ -324,7 +326,7 @@ class Fetch:
         if found.record.adopted is None:
             return found, found.secret()
         self._authorizer.refuse_denied(request, found.record)
-        made = await self._made.read(found.record, attended=request.flag("attended"))
+        made = await self._made.read(found.record, peer, attended=request.flag("attended"))
         again = self._find(request, projects)
         if again is None or again.record.login != found.record.login:
             raise replaced_error()

@@ -30,7 +30,9 @@ RECORDED: Final = frozenset(
 )
 """Operations that leave a line."""
 
-UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "consent", "making"})
+UNDECIDED: Final = frozenset(
+    {"bad-request", "not-found", "other-directory", "consent", "making", "asker"}
+)
 """Codes of failed requests that are not decisions."""
 
 _OF_ANSWER: Final = frozenset(

@@ -128,14 +128,21 @@ def share_ended_error() -> Failure:
 
 
 class SharedMade:
-    """What recipes make and keyrings have, for a share: what their programs say stays on this host."""
+    """What recipes make and keyrings have, for a share: what their programs say stays on this host.
+
+    The agent alone runs them: a peer there neither runs a command nor gets what another one made so.
+    """
 
     def __init__(self, made: MadeSecrets) -> None:
         self._made = made
-        self.ready, self.peek, self.details = made.ready, made.peek, made.details
+        self.peek, self.details = made.peek, made.details
         self.renew_if_due = made.renew_if_due
 
-    async def read(self, record: Record, *, attended: bool) -> Made:
+    def ready(self, record: Record, _peer: object = None) -> Made | None:
+        """Return what may be handed out without a run."""
+        return self._made.ready(record)
+
+    async def read(self, record: Record, _peer: object = None, *, attended: bool) -> Made:
         """Return what a recipe makes or a keyring has. Raise Failure."""
         try:
             return await self._made.read(record, attended=attended)

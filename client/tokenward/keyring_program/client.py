@@ -48,6 +48,9 @@ CONSENT_SECONDS = 75.0
 _WAITING = {"consent", "making"}
 """Codes after which the agent is asked again, and waited for: the user approves, a command runs."""
 
+_ASKER = "asker"
+"""The code of an answer that leaves a command to what asks: the relay runs it, for this process."""
+
 NOTHING = {"not-found", "no-vault", "bad-request", "too-large"}
 """The codes of answers that mean: no such credential."""
 
@@ -195,6 +198,10 @@ def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str]
         header, body = fetch(socket, asked, READ_SECONDS)
         if header.get("code") in _WAITING:
             header, body = fetch(socket, {**asked, **screen()}, CONSENT_SECONDS)
+        if header.get("code") == _ASKER:
+            username = asked["username"]
+            name = username if isinstance(username, str) else None
+            return _ask_by_relay(str(asked["spelling"]), name, CONSENT_SECONDS)
         if header["ok"]:
             return header["username"], body.decode()
         if header["code"] in NOTHING:
@@ -233,9 +240,11 @@ def _without_agent(service: str, why: str = "") -> Unavailable:
     return Unavailable(said, stored=bool(stored), unknown=bool(why) and stored is None)
 
 
-def _ask_by_relay(service: str, username: str | None) -> tuple[str, str] | None:
+def _ask_by_relay(
+    service: str, username: str | None, seconds: float | None = None
+) -> tuple[str, str] | None:
     try:
-        answer = relay("get", service, username)
+        answer = relay("get", service, username, seconds=seconds)
     except RelayError as refused:
         if refused.code in NOTHING:
             return None
@@ -292,7 +301,7 @@ def relay(
     except (OSError, ValueError, subprocess.SubprocessError):
         answer = {"code": "absent"}
         answer["message"] = "tokenward does not answer (`auth doctor` may say why)."
-    if answer.get("code") in _WAITING and op == "get" and seconds is None:
+    if answer.get("code") in {*_WAITING, _ASKER} and op == "get" and seconds is None:
         return relay(op, service, username, seconds=CONSENT_SECONDS)
     if "code" in answer:
         stored = answer.get("stored")
