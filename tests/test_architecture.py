@@ -93,30 +93,42 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "cli": {"session", "ui", "errors"},
         "commands": {
             *("checks", "backup", "exec", "helpers", "indexes", "sources", "credentials"),
-            *("session", "services", "setup", "audit", "settings", "transport", "recipes"),
+            *("reach", "session", "services", "setup", "audit", "settings", "transport", "recipes"),
             *("files", "keyring_program", "ui", "windows", "shipped", "light", "errors"),
         },
         "recipes": {
-            *("credentials", "session", "settings", "transport", "keyring_program", "ui", "errors"),
+            *(
+                "credentials",
+                "reach",
+                "session",
+                "settings",
+                "transport",
+                "keyring_program",
+                "ui",
+                "errors",
+            ),
         },
         "checks": {
             *("sources", "credentials", "services", "setup", "audit", "settings"),
             *("files", "keyring_program", "ui", "windows", "errors"),
         },
         "__init__": {"credentials"},
-        "keyring_relay": {"credentials", "session", "transport", "ui", "errors"},
+        "keyring_relay": {"credentials", "reach", "session", "transport", "ui", "errors"},
         "backup": {"credentials", "session", "ui", "light", "errors"},
         "exec": {
-            *("credentials", "session", "settings", "transport", "files", "keyring_program", "ui"),
-            *("light", "errors"),
+            *("credentials", "reach", "session", "settings", "transport", "files"),
+            *("keyring_program", "ui", "light", "errors"),
         },
         "helpers": {
-            *("credentials", "session", "settings", "transport", "files"),
+            *("credentials", "reach", "session", "settings", "transport", "files"),
             *("keyring_program", "ui", "ending", "light", "errors"),
         },
-        "indexes": {"credentials", "session", "settings", "transport", "ui", "light", "errors"},
+        "indexes": {
+            *("credentials", "reach", "session", "settings", "transport", "ui", "light", "errors"),
+        },
         "sources": {"credentials", "settings", "files", "keyring_program", "ui", "light", "errors"},
         "credentials": {
+            "reach",
             "session",
             "settings",
             "transport",
@@ -125,6 +137,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
             "light",
             "errors",
         },
+        "reach": {"session", "settings", "ui", "errors"},
         "session": {"services", "settings", "transport", "ui", "light", "errors"},
         "services": {"settings", "transport", "files", "light", "errors"},
         "setup": {

@@ -117,7 +117,7 @@ class CredentialRequests:
             never_shown=sealed,
             relay_alone=by_relay,
             limits=limits,
-            trust=_trust_of(request),
+            trust=trust_of(request),
         )
         if by_relay:
             notes.append(_BY_RELAY)
@@ -253,7 +253,8 @@ class CredentialRequests:
             )
         if self._opening.is_locked:
             raise Failure("locked", "The agent is locked.", "`auth unlock`")
-        before = self._changes.keep_in_memory(service, username, body, lifetime)
+        trust = trust_of(request)
+        before = self._changes.keep_in_memory(service, username, body, lifetime, trust)
         return self._store(request, service, MEMORY, [], before)
 
     async def _read_adopted(
@@ -333,7 +334,7 @@ class CredentialRequests:
         return success_answer(request.number, removed=named, count=len(removed))
 
 
-def _trust_of(request: Request) -> tuple[bytes, ...]:
+def trust_of(request: Request) -> tuple[bytes, ...]:
     """Return the marks of what the login's environment names towards the index. Raise Failure."""
     try:
         return read_marks(request.text("trust") or "")

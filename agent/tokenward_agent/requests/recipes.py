@@ -15,6 +15,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.requests.credentials import trust_of
 from tokenward_agent.requests.naming import changed_spellings, lookup_target, service_of
 from tokenward_agent.store.made_secrets import pin_of, require_runnable
 from tokenward_agent.store.sealed_variables import read_variables
@@ -102,7 +103,9 @@ class RecipeRequests:
             first = Record(service, username, 0, None, None, AdoptedSource(COMMAND, ""), None)
             block = None if variables is None else variables.block
             made = await self._made.make_first(first, recipe, block)
-        record, before = await self._changes.store_recipe(service, username, recipe, pin, variables)
+        record, before = await self._changes.store_recipe(
+            service, username, recipe, pin, variables, trust_of(request)
+        )
         if made is not None:
             self._made.adopt(record, made)
         end = None if made is None or made.end is None else made.end.wall_end

@@ -108,7 +108,12 @@ class Changes:
         return max(replaced, key=lambda each: each.created, default=None)
 
     def keep_in_memory(
-        self, service: str, username: str, secret: memoryview, lifetime: int
+        self,
+        service: str,
+        username: str,
+        secret: memoryview,
+        lifetime: int,
+        trust: tuple[bytes, ...] = (),
     ) -> Record | None:
         """Keep a credential in memory only; return the one in memory that it replaced.
 
@@ -135,7 +140,8 @@ class Changes:
         end = Lifetime.beginning(now, lifetime)
         sealed = vaults.memory.seal(service, username, secret)
         try:
-            vaults.keep_in_memory(Record(service, username, now.wall, None, end, None, sealed))
+            record = Record(service, username, now.wall, None, end, None, sealed, trust=trust)
+            vaults.keep_in_memory(record)
         except ValueError as error:
             raise Failure("bad-request", f"The credential cannot be kept: {error}.") from None
         vaults.when_changed()
@@ -190,6 +196,7 @@ class Changes:
         recipe: Recipe,
         pin: Pin,
         variables: Variables | None = None,
+        trust: tuple[bytes, ...] = (),
     ) -> tuple[Record, Record | None]:
         """Store a recipe; return its record, and the credential or recipe that it replaced.
 
@@ -207,7 +214,9 @@ class Changes:
             made: list[Record] = []
             vaults.change_recipes(
                 lambda: made.append(
-                    vaults.recipes.add(service, username, max(moments), recipe, pin, sealed).record
+                    vaults.recipes.add(
+                        service, username, max(moments), recipe, pin, sealed, trust
+                    ).record
                 )
             )
             self._add_tombstones([StoredRecord(each, vaults.recipes) for each in made])

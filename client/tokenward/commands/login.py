@@ -12,7 +12,6 @@ from tokenward.commands import guidance
 from tokenward.credentials import storing
 from tokenward.credentials.storing import ProviderChoice, choose_provider, store
 from tokenward.errors import CommandError, exclude
-from tokenward.exec import accepting
 from tokenward.indexes import minted_tokens
 from tokenward.keyring_program.agent_client import is_covered
 from tokenward.transport.connect import AgentError
@@ -261,7 +260,6 @@ def _store(
             adopt=adoption,
             sealed=arguments.sealed,
             typed=service.spelling_of(key),
-            trust=accepting.marks_of_login(session, key, service.name),
         )
         provider, projects = str(header["provider"]), header.get("projects")
         stored.append({k: header[k] for k in ("service", "replaced", "kept")})

@@ -20,6 +20,7 @@ from tokenward.credentials.unlocking import given_passphrase, new_passphrase
 from tokenward.errors import CommandError
 from tokenward.keyring_program import on_path
 from tokenward.light import Record
+from tokenward.reach.accepting import marks_here
 from tokenward.transport.connect import AgentError
 from tokenward.transport.connection import session_variables
 from tokenward.ui.formatting import ago_text, credential_text, join_words
@@ -168,14 +169,12 @@ def store(
     sealed: bool = False,
     origin: str = "",
     typed: str = "",
-    trust: str | None = None,
 ) -> dict[str, Any]:
     """Store under one key, report it, and return the agent's answer. Raises AgentError.
 
     `lifetime` is in seconds. With `adopt` there is no body. `origin` ends
     the report. With a key as it was `typed` the agent decides whether its `/simple/` counts; the
-    answer's `service` is the key. `trust` are the marks of what the environment names towards the
-    index. An attenuated form of the stored token is not stored: then the answer's `kept` is true.
+    answer's `service` is the key. An attenuated form of the stored token is not stored: then the answer's `kept` is true.
     """
     header: dict[str, Any] = unlocking.ask(
         session,
@@ -188,7 +187,7 @@ def store(
         provider=provider,
         lifetime=lifetime,
         sealed=sealed or None,
-        trust=trust,
+        trust=marks_here(session, key),
         **({} if adopt is None else adopt.arguments()),
     ).header
     header.setdefault("service", key)  # an older agent does not send it
