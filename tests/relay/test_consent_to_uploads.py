@@ -203,7 +203,7 @@ def test_without_a_screen_it_is_refused_with_the_rule_that_helps(publisher: Publ
     publisher.asking()
     shown = publisher.exec(publisher.twine(), "upload", publisher.wheel())
     assert "neither a terminal nor a display" in shown.stdout
-    assert "hint: a rule in" in shown.stderr
+    assert "hint: try again in a free terminal, or put these lines before line" in shown.stderr
     assert publisher.index.uploads == []
 
 

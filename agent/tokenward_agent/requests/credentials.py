@@ -107,6 +107,7 @@ class CredentialRequests:
         parent = None if source else self._find_parent(service, username, body)
         if parent is not None:
             return self._store(request, service, parent.vault.provider, notes, None, kept=True)
+        is_same = adopt is None and self._is_stored(service, username, limits, body)
         before = await self._changes.login(
             service,
             username,
@@ -131,7 +132,9 @@ class CredentialRequests:
         end = None if lifetime is None else self._vaults.clock.wall() + lifetime
         if end is None and made is not None and made.end is not None:
             end = made.end.wall_end
-        return self._store(request, service, provider, notes, before, limits=limits, expires=end)
+        return self._store(
+            request, service, provider, notes, before, same=is_same, limits=limits, expires=end
+        )
 
     async def _leave(self, service: str, username: str, limits: Limits) -> list[Record]:
         """Remove the entry with these limits from a place where the account is no longer."""
@@ -197,6 +200,7 @@ class CredentialRequests:
         before: Record | None,
         *,
         kept: bool = False,
+        same: bool = False,
         limits: Limits = None,
         expires: int | None = None,
     ) -> Answer:
@@ -205,6 +209,7 @@ class CredentialRequests:
             replaced=before is not None,
             before=None if before is None else before.created,
             kept=kept,
+            same=same,
             service=service,
             provider=provider,
             projects=None if limits is None else fit_names(limits, NAMES_BYTES),
@@ -230,6 +235,17 @@ class CredentialRequests:
             there = now + self._derived_tokens.clocks.ahead(service)
             seconds = min(max(found.end - there, 1), LONGEST)
         return body[found.start : found.stop], found.changed, seconds
+
+    def _is_stored(self, service: str, username: str, limits: Limits, body: memoryview) -> bool:
+        """Tell whether *body* is the secret of this entry; of a sealed one that is not told."""
+        found = (
+            each.found for each in self._entries_at(service, username) if each.limits == limits
+        )
+        return any(
+            self._derived_tokens.is_same(body, each.secret())
+            for each in found
+            if each.record.adopted is None and not each.record.never_shown
+        )
 
     def _find_parent(self, service: str, username: str, body: memoryview) -> StoredRecord | None:
         """Return the stored token that *body* derives from: tools save the tokens they get."""

@@ -122,6 +122,7 @@ def run(arguments: Namespace, session: Session) -> None:
         from tokenward.recipes import typed
 
         typed.log_in(arguments, session, service, given)
+        guidance.tell_next(session, service)
         return
     needs_adoption = arguments.attended and not arguments.adopt
     if arguments.words or arguments.form or needs_adoption or arguments.pass_env:
@@ -136,6 +137,7 @@ def run(arguments: Namespace, session: Session) -> None:
         return
     if arguments.adopt:
         _adopt(arguments, service, given, session)
+        guidance.tell_next(session, service)
         return
     _check_answerable(service, given, session)
     if given.secret is not None and given.username is not None:
@@ -154,10 +156,9 @@ def run(arguments: Namespace, session: Session) -> None:
     _store(arguments, service, username, session, choice, body, state)
     for notice in notices:
         session.terminal.warn(notice)
-    if session.terminal.is_there() and not session.json:
-        if not (arguments.check or arguments.no_check):
-            guidance.ask_index(session, service.login_keys[0], username, body.decode())
-        guidance.tell_next(session, service)
+    if guidance.is_wanted(session) and not (arguments.check or arguments.no_check):
+        guidance.ask_index(session, service.login_keys[0], username, body.decode())
+    guidance.tell_next(session, service)
 
 
 def _check_answerable(service: Service, given: GivenCredential, session: Session) -> None:

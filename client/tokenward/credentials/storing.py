@@ -11,6 +11,7 @@ message holds a secret or a part of one.
 from __future__ import annotations
 
 import sys
+from shlex import quote
 from time import time
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from tokenward.ui.formatting import ago_text, credential_text, join_words
 from tokenward.ui.secret_input import check_secret
 from tokenward_protocol.admission import ROOM, TOKEN_USER, Expired, NotAdmitted, admit
 from tokenward_protocol.messages import vault_name
+from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,7 +197,12 @@ def store(
     which = f" ({join_words(projects)})" if projects else ""
     what = f"{credential_text(username, header['service'])}{which}"
     adopted = adopt is not None
-    session.terminal.say(_outcome_text(header, what, origin, adopted=adopted, sealed=sealed))
+    helps = ""
+    if header.get("same") and not session.terminal.is_there():  # else the login asks the index
+        user = "" if username == TOKEN_USER else f" --username {quote(username)}"
+        helps = f"`auth token {display(header['service'])}{user} --check` asks the index about it"
+    told = _outcome_text(header, what, origin, adopted=adopted, sealed=sealed)
+    session.terminal.say(told, helps)
     for note in header["notes"]:
         session.terminal.say(str(note))
     return header
@@ -210,6 +217,8 @@ def _outcome_text(
     before = header["before"]
     verb = "Adopted" if adopted else "Stored" if before is None else "Replaced"
     since = "" if before is None else f"; the one before was stored {ago_text(before, time())}"
+    if header.get("same"):
+        verb, since = "Stored", f" again: it is the one that was stored {ago_text(before, time())}"
     where = f"in the {vault_name(header['provider'])}{', sealed' if sealed else ''}"
     return f"{verb} {what} {where}{origin}{since}."
 
