@@ -120,6 +120,7 @@ OPS = {
     "unlock": Op({"provider": TEXT, "program": TEXT, "attended": FLAG, **_SESSION}, MAY_HAVE_BODY),
     "passphrase": Op({"action": TEXT + "!", "keep": FLAG}, MAY_HAVE_BODY),
     "restore": Op({"provider": TEXT + "!", "previous": FLAG + "!", "anyway": FLAG}),
+    "forget": Op(_SESSION),
     "log": Op({"verify": FLAG + "!"}),
     "check": Op(_ASKED, MAY_HAVE_BODY),
     "revoke": Op(_ASKED, MAY_HAVE_BODY),

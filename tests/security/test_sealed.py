@@ -196,6 +196,7 @@ def requests(url: str) -> dict[str, list[list[Asked]]]:
         ],
         "refresh": [(it, ""), ({**it, "end": 1 << 40}, "another")],
         "restore": [({"provider": "disabled", "previous": True}, "")],
+        "forget": [({}, "")],
         "passphrase": [({"action": "set"}, "correct horse"), ({"action": "remove"}, "")],
         "lock": [({}, "")],
         "unlock": [({}, "")],
