@@ -71,12 +71,17 @@ def test_an_agent_that_may_not_be_started_leads_to_its_start(home: Home) -> None
 
 def test_a_directory_that_is_open_to_others_leads_to_its_mode(home: Home) -> None:
     home.log_in(URL, "s3cret")
-    home.done("agent", "stop")
-    (home.path / ".local/share/tokenward").chmod(0o755)
-    for command in ("token", URL), ("unlock",):
+    for command in (
+        ("token", URL),
+        ("unlock",),
+        ("login", URL, "-u", "alice", "--password", "s3cret"),
+    ):
+        home.done("agent", "stop")
+        (home.path / ".local/share/tokenward").chmod(0o755)
         told = home.refused(*command)
         assert command_of(told).startswith("chmod 700 ")
-    assert follow(home, told).returncode == 0
+        assert follow(home, told).returncode == 0
+        home.done(*command)
     assert home.done("token", URL) == "s3cret\n"
 
 
@@ -90,17 +95,32 @@ def test_a_file_of_a_passphrase_that_others_can_read_leads_to_its_mode(home: Hom
     home.log_in(URL, "s3cret")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads and writes everywhere")
 @pytest.mark.skipif(sys.platform == "win32", reason="a mode says nothing there")
-def test_a_directory_that_its_owner_may_not_write_leads_to_its_mode(home: Home) -> None:
-    home.log_in(URL, "s3cret")
-    folder = home.path / ".local/share/tokenward"
-    folder.chmod(0o500)
-    told = home.refused("login", URL, "-u", "alice", "--password", "another")
-    assert f"error: This user may not write {folder}/disabled.vault" in told
-    assert f": the mode of {folder} is 500." in told
-    assert follow(home, told).returncode == 0
-    home.log_in(URL, "another")
+def test_what_its_owner_has_closed_leads_to_its_mode(home: Home) -> None:
+    vault = home.path / ".local/share/tokenward/disabled.vault"
+    login = ("login", URL, "-u", "alice", "--password")
+
+    def leads(path: Path, mode: int, secret: str) -> None:
+        path.chmod(mode)
+        told = home.refused(*login, secret)
+        assert f": the mode of {path} is {mode:o}." in told
+        assert follow(home, told).returncode == 0
+        home.done(*login, secret)
+        assert home.done("token", URL) == f"{secret}\n"
+
+    leads(vault.parent.parent, 0o500, "first")  # our own folder does not exist yet
+    leads(vault.parent, 0o500, "second")
+    home.done("agent", "stop")
+    leads(vault, 0o000, "third")
+    home.done("agent", "stop")
+    leads(vault.parent, 0o000, "fourth")
+    home.done("agent", "stop")
+    state = home.path / ".local/state"
+    state.rename(state.with_name("before"))
+    state.mkdir(mode=0o500)
+    told = home.refused("list")
+    assert f"cannot be created: Permission denied; run `chmod u+rwx {state}`." in told
 
 
 def test_the_same_login_again_says_so_and_leads_to_the_index(

@@ -90,9 +90,12 @@ class User:
         )
         it = {"service": self.index.url, "username": "ana"}
         named = {"proxied": proxied} if proxied else {}
-        asked = [("grant", it, ""), ("run", named, body)]
         if op != "run":
-            asked = [(op, {**it, **named}, body)]
+            return self.ask((op, {**it, **named}, body))
+        return self.ask(("grant", it, ""), ("run", named, body))
+
+    def ask(self, *asked: tuple[str, dict[str, Any], str]) -> dict[str, Any]:
+        """Send requests to the agent; return the answer to the last one."""
         at = str(self.home.path / "run/tokenward/agent.sock")
         done = self.home.run(sys.executable, raw_asking.__file__, at, stdin=json.dumps(asked))
         frame = bytes.fromhex(json.loads(done.stdout)[-1])
@@ -259,6 +262,10 @@ def test_whatever_stores_a_credential_keeps_what_its_environment_names(user: Use
             assert user.curl(**mine)[0] == "<html>welcome</html>"
             assert "a relay does not trust" in user.curl(SSL_CERT_FILE=user.other)[1]
         home.done("logout", "corp")
+    it = {"service": user.index.url, "username": "ana"}
+    marks = marks_text([certificate_mark(der_of(user.own))])
+    minted = ("login", {**it, "memory": True, "lifetime": 60, "trust": marks}, SECRET)
+    assert user.ask(minted, ("grant", it, ""))["trust"] == marks
 
 
 def test_marks_are_read_as_they_are_written() -> None:

@@ -44,6 +44,7 @@ class VaultRequests:
 
     async def prepare(self, request: Request, _body: memoryview) -> Answer:
         """Choose the provider for a new credential."""
+        self._opening.look_again(None)  # a vault that cannot be read counts as one that is there
         provider, note = await self._choice.choose(
             request.text("provider"),
             request.text("program"),

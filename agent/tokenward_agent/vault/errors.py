@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
-import sys
 from typing import TYPE_CHECKING, Final
+
+from tokenward_agent.files import closed_to_its_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,29 +69,13 @@ _EXPLAINED[errno.EPERM] = _EXPLAINED[errno.EACCES]
 _EXPLAINED[errno.ENFILE] = _EXPLAINED[errno.EMFILE]
 
 
-def _closed_to_its_owner(path: str) -> tuple[str, int, int] | None:
-    """Return what of a file and its folder this user has closed to itself: its mode, and a usual one."""
-    if sys.platform == "win32":  # a mode says nothing there
-        return None
-    for place, wanted in ((os.path.dirname(path), 0o700), (path, 0o600)):
-        try:
-            found = os.lstat(place)
-        except OSError:
-            continue
-        mode = stat.S_IMODE(found.st_mode)
-        if found.st_uid == os.geteuid() and mode & wanted != wanted:
-            return place, mode, wanted
-    return None
-
-
 def explain(error: OSError, doing: str, path: str) -> VaultError:
     """Return a VaultError for an error of the system; *doing* is a verb: "read", "write"."""
-    if error.errno in {errno.EACCES, errno.EPERM} and (found := _closed_to_its_owner(path)):
-        place, mode, wanted = found
+    if error.errno in {errno.EACCES, errno.EPERM} and (found := closed_to_its_owner(path)):
         return VaultError(
             "read-only" if doing == "write" else "vault",
-            f"This user may not {doing} {path}: the mode of {place} is {mode:o}.",
-            f"`chmod {wanted:o} {place}`",
+            f"This user may not {doing} {path}: the mode of {found.path} is {found.mode:o}.",
+            f"`{found.remedy}`",
         )
     code, message, hint = _EXPLAINED.get(
         error.errno or 0,
