@@ -174,7 +174,7 @@ def test_a_child_for_more_projects_than_fit_is_refused() -> None:
         child(OF_USER, *many)
     few = token_of("pypi.org", IDENTIFIER, json.dumps([1, many[:7]]))
     with pytest.raises(
-        NotAttenuable, match="`name-4` and 2 more alone, and not for `one` and `two`"
+        NotAttenuable, match="name-4` and 2 more alone, and not for `one` and `two`"
     ):
         child(few, "one", "two")
     text, _ = child(OF_USER, *many[:100])
