@@ -64,8 +64,8 @@ def read_settings(options: argparse.Namespace) -> Settings:
     try:
         make_private(os.path.dirname(state))
     except OSError as error:
-        found = closed_to_its_owner(state)
-        helps = "" if found is None else f"; run `{found.remedy}`"
+        closed = closed_to_its_owner(state)
+        helps = "" if closed is None else f"; run `{closed.remedy}`"
         raise SettingsError(
             f"The directory {state} cannot be created: {error.strerror}{helps}."
         ) from None
