@@ -217,6 +217,9 @@ def test_a_check_of_a_sealed_credential_goes_by_what_its_login_named_and_by_noth
                 answer = user.attack(certificates, by, proxied, op)
                 assert (answer["ok"], answer["code"]) == (False, "index"), answer
                 assert "stored where other certificates" in answer["message"]
+            answer = user.attack((b"x" * 49_140,), "", "", op)  # more than a worker reads
+            assert answer["code"] == "refused", answer
+            assert "are too long" in answer["message"]
         assert (user.index.requests, len(proxy.asked), another.asked) == ([], 2, [])
         assert user.attack((own,), through["HTTPS_PROXY"], host, "check")["state"] == "accepted"
 
