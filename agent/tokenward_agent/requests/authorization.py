@@ -195,7 +195,7 @@ class Authorizer:
         return rules
 
     def _rule_that_allows(self, access: AccessRequest, delivery: Delivery) -> str:
-        """Return where which rule would allow the request; the words of the rule if it surely would."""
+        """Return which rule would allow the request and where it has to stand, as far as that is certain."""
         rules, given, name = self.file.policy.rules, access.policy_input, access.tool_name
         decision, _ = decide_delivery(rules, given, delivery)
         asks = decision.rule or Rule(ASK)
@@ -208,9 +208,9 @@ class Authorizer:
         projects, purposes = tuple(sorted(given.projects)), (given.purpose,) * bool(given.purpose)
         rule = Rule(ALLOW, 0, (given.service,), (), (name,), purposes, projects)
         allowed, _ = decide_delivery((rule, *rules), given, delivery)
-        is_short = "://" in given.service and name.isprintable() and "`" not in name
-        is_short = is_short and bool(asks.line) and (asks.rate, asks.terms) == (None, Terms())
-        if allowed.word != ALLOW or not is_short:
+        is_alike = (asks.rate, asks.terms) == (rule.rate, rule.terms)
+        can_be_shown = "://" in given.service and name.isprintable() and "`" not in name
+        if allowed.word != ALLOW or not (asks.line and is_alike and can_be_shown):
             return f"have a rule {where} allow it"
         keys = {"service": (display(given.service),), "program": (name,), "purpose": purposes}
         lines = [

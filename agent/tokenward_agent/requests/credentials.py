@@ -132,8 +132,9 @@ class CredentialRequests:
         end = None if lifetime is None else self._vaults.clock.wall() + lifetime
         if end is None and made is not None and made.end is not None:
             end = made.end.wall_end
+        same = is_same and before is not None
         return self._store(
-            request, service, provider, notes, before, same=is_same, limits=limits, expires=end
+            request, service, provider, notes, before, same=same, limits=limits, expires=end
         )
 
     async def _leave(self, service: str, username: str, limits: Limits) -> list[Record]:

@@ -94,7 +94,9 @@ def _agree(
         counts = [vault["count"] for vault in header["vaults"]] if header else []
         number = sum(count or 0 for count in counts)
         what = count_of(number, "credential") if number else "every credential"
-        terminal.say(f"It removes {what} in {places.credentials} for good, with the audit log.")
+        terminal.say(
+            f"It removes {what} in {places.credentials} for good, with the keys and the audit log."
+        )
         terminal.hint("`auth export FILE` first makes a backup; `--keep-credentials` leaves them")
     if not terminal.confirm("Remove all of this?"):
         raise CommandError("Nothing was removed.")

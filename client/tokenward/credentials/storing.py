@@ -176,7 +176,8 @@ def store(
 
     `lifetime` is in seconds. With `adopt` there is no body. `origin` ends
     the report. With a key as it was `typed` the agent decides whether its `/simple/` counts; the
-    answer's `service` is the key. An attenuated form of the stored token is not stored: then the answer's `kept` is true.
+    answer's `service` is the key. An attenuated form of the stored token is not stored: then the
+    answer's `kept` is true.
     """
     header: dict[str, Any] = unlocking.ask(
         session,
