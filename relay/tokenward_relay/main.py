@@ -41,7 +41,9 @@ def work(header: Header, secret: bytes | bytearray, stderr: int) -> NoReturn:
     """
     link = AgentLink(socket.socket(fileno=0))
     if header.get("spare"):
-        _import_all()
+        # What serving a run takes.
+        from tokenward_relay import leaf, server, shared_tunnels, upstream  # noqa: F401
+
         try:
             header, secret, stderr = link.read_run()
         except (EOFError, OSError, ValueError):
@@ -88,11 +90,6 @@ def _what_is_not_accepted(header: Header, secret: bytes) -> dict[str, str]:
     except (OSError, ValueError):
         return {"message": "The run names what is no certificate.", "hint": ""}
     return {}
-
-
-def _import_all() -> None:
-    """Import what serving a run takes."""
-    from tokenward_relay import leaf, server, shared_tunnels, upstream  # noqa: F401
 
 
 def _serve(

@@ -10,6 +10,7 @@ A process behind a relay is refused: it could revoke what it uses.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
@@ -19,11 +20,10 @@ from tokenward_agent.wire.answer import success_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from tokenward_agent.arena import Arena
-    from tokenward_agent.failure import SecretSource
     from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.requests.attenuation import Restriction
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.grants import Grant
     from tokenward_agent.store.derived_tokens import DerivedTokens
@@ -64,15 +64,11 @@ class IndexRequests:
         def describe(_grant: Grant) -> list[str]:
             return [described]
 
-        def make(
-            derived_tokens: DerivedTokens,
-            record: Record,
-            secret: SecretSource,
-            restriction: Restriction,
-            projects: tuple[str, ...],
-        ) -> WorkerDelivery:
+        deliver = partial(WorkerDelivery, bounds=(what,))
+
+        def make(tokens: DerivedTokens, record: Record, *rest: Any) -> WorkerDelivery:
             accepted[record.login] = record.trust
-            return WorkerDelivery(derived_tokens, record, secret, restriction, projects, (what,))
+            return deliver(tokens, record, *rest)
 
         found, login, _ = await self._fetch.fetch_for_run(request, (), describe, make)
         if found.secret is None:
