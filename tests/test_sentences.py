@@ -74,6 +74,7 @@ MESSAGE_AND_HINT: dict[str, tuple[int | None, int | None]] = {
     "ok": (1, None),
     "problem": (1, 2),
     "say": (0, None),
+    "say_once": (0, None),
     "warn": (0, None),
     "warning": (1, 2),
 }

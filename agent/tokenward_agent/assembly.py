@@ -274,6 +274,7 @@ class Assembly:
                 "unlock": vaults.unlock,
                 "passphrase": self.share_requests.with_ended_shares(vaults.passphrase),
                 "restore": vaults.restore,
+                "forget": vaults.forget,
                 "share": self.relay_shares.share,
                 "check": index.check,
                 "revoke": index.revoke,

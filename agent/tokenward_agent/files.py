@@ -14,11 +14,12 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import stat
 import sys
-from typing import Final
+from typing import Final, NamedTuple
 
-from tokenward_os.files import SAFE
+from tokenward_os.files import SAFE, uid
 
 if sys.platform == "win32":
 
@@ -78,6 +79,32 @@ else:
 
 MAX_SIZE: Final = 16 << 20
 """Bytes of the largest file that is read; tombstones of ten thousand credentials take one MiB."""
+
+
+class ClosedPath(NamedTuple):
+    """A file or folder that its owner has closed to itself, and the command that opens it again."""
+
+    path: str
+    mode: int
+    remedy: str
+
+
+def closed_to_its_owner(path: str) -> ClosedPath | None:
+    """Return what keeps this user from a path of its own: itself, or the first folder that exists above."""
+    if sys.platform == "win32":  # a mode says nothing there
+        return None
+    place = path
+    while place.strip("/"):
+        with contextlib.suppress(OSError):  # it does not exist, or a folder above is closed
+            found = os.lstat(place)
+            is_folder, mode = stat.S_ISDIR(found.st_mode), stat.S_IMODE(found.st_mode)
+            wanted, words = (0o700, "u+rwx") if is_folder else (0o600, "u+rw")
+            if found.st_uid == uid() and mode & wanted != wanted:
+                return ClosedPath(place, mode, f"chmod {words} {shlex.quote(place)}")
+            if is_folder:
+                return None
+        place = os.path.dirname(place)
+    return None
 
 
 def open_plain(path: str) -> int:

@@ -13,6 +13,7 @@ import sys
 from typing import NamedTuple
 
 from tokenward_agent import own_folders
+from tokenward_agent.files import closed_to_its_owner
 from tokenward_agent.wire.local import address, own_directory
 from tokenward_os import user
 from tokenward_os.files import make_private
@@ -63,7 +64,11 @@ def read_settings(options: argparse.Namespace) -> Settings:
     try:
         make_private(os.path.dirname(state))
     except OSError as error:
-        raise SettingsError(f"The directory {state} cannot be created: {error.strerror}.") from None
+        closed = closed_to_its_owner(state)
+        helps = "" if closed is None else f"; run `{closed.remedy}`"
+        raise SettingsError(
+            f"The directory {state} cannot be created: {error.strerror}{helps}."
+        ) from None
     own_directory(state)
     _refuse_outer_directory(directory, state)
     socket = options.socket or os.environ.get("TOKENWARD_SOCK")

@@ -23,6 +23,7 @@ from contextlib import closing
 from tokenward.credentials import storing
 from tokenward.credentials.storing import choose_provider
 from tokenward.errors import CommandError
+from tokenward.reach.accepting import marks_here
 from tokenward.session import Session
 from tokenward.transport.connect import AgentError
 from tokenward.ui.terminal import Terminal
@@ -76,9 +77,8 @@ def _get(session: Session, asked: Arguments) -> Arguments:
 
 
 def _set(session: Session, asked: Arguments) -> Arguments:
-    found = storing.check_secret_for(
-        (_key(asked["service"]),), asked["username"], asked["password"]
-    )
+    key = _key(asked["service"])
+    found = storing.check_secret_for((key,), asked["username"], asked["password"])
     choice = choose_provider(session, None)
     choice.make_vault(session)
     header = session.ask_once(
@@ -87,6 +87,7 @@ def _set(session: Session, asked: Arguments) -> Arguments:
         spelling=asked["service"],
         username=asked["username"],
         provider=choice.provider,
+        trust=marks_here(session, key, told=False),
     ).header
     return {"notes": [*found.notices, *map(str, header["notes"])]}
 

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from tokenward.transport.connect import Answer, Connection
     from tokenward.ui.terminal import Terminal
 
-_PATIENCE = {"prepare": 30.0, "create": 120.0, "unlock": 120.0, "passphrase": 120.0, "login": 120.0}
+_PATIENCE = {
+    "prepare": 30.0,
+    **dict.fromkeys(("create", "unlock", "passphrase", "login", "forget"), 120.0),
+}
 """Seconds for requests that wait for a disk, a key derivation or a system keyring."""
 
 _AT_WORK = {
     "prepare": "Asking the system keyring ...",
+    "forget": "Asking the system keyring ...",
     "create": "Making the vault ...",
     "unlock": "Opening the vault ...",
     "passphrase": "Changing what opens the vault ...",

@@ -34,8 +34,12 @@ MOST_BYTES = 256 * 1024
 class WebError(Exception):
     """A host could not be asked, or its answer is not as its documentation says.
 
-    `str()` is one sentence without secrets.
+    `str()` is one sentence without secrets; `hint` may be empty.
     """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 _SENDABLE = re.compile("[ -~]*")

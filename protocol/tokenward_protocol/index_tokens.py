@@ -62,6 +62,9 @@ _LEEWAY: Final = 60
 
 _SHOWN: Final = 5
 
+_NAMES: Final = {"pypi.org": "pypi", "test.pypi.org": "testpypi"}
+"""What `auth` calls the indexes that write their host into a token."""
+
 
 class NotAttenuable(Exception):  # noqa: N818 - what it says
     """A token that no index would accept; the text is a sentence, `hint` says what helps."""
@@ -150,7 +153,10 @@ def plan_derivation(
     """
     held = token.scope
     if held.expires is not None and held.expires <= now:
-        raise NotAttenuable("The stored token has expired.", "`auth login` stores a new one")
+        name = _NAMES.get(token.location, "INDEX")
+        raise NotAttenuable(
+            "The stored token has expired.", f"`auth login {name}` stores a new one"
+        )
     if held.not_before is not None and held.not_before > now + _LEEWAY:
         raise NotAttenuable(
             "The stored token is not valid yet.", "`auth token --describe` says from when"
@@ -161,7 +167,8 @@ def plan_derivation(
             raise NotAttenuable(
                 f"The stored token is for {_join(held.projects)} alone, and not for"
                 f" {_join(beyond)}.",
-                "ask for its projects, or log in with another token",
+                f"`auth login {_NAMES.get(token.location, 'INDEX')}` stores another one, for"
+                f" {_join(beyond)}, beside it",
             )
     names = derived_projects(held.projects, projects, likely)
     end = end if held.expires is None else min(end, held.expires)
@@ -229,5 +236,5 @@ def split_names(text: str) -> tuple[str, ...]:
 
 def _join(names: Sequence[str]) -> str:
     more = len(names) - _SHOWN
-    shown = [*names[:_SHOWN], *([f"{more} more"] if more > 0 else [])]
+    shown = [*(f"`{name}`" for name in names[:_SHOWN]), *([f"{more} more"] if more > 0 else [])]
     return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else "nothing"

@@ -43,6 +43,16 @@ _SESSION = dict.fromkeys(VARIABLES, TEXT)
 _PROMPT = {"attended": FLAG, "tty": TEXT, "term": TEXT, **_SESSION}
 """Whether and where the user may be prompted."""
 
+_ASKED = {
+    **_NAMED,
+    "username": TEXT,
+    "provider": TEXT,
+    "entry": TEXT,
+    "proxied": TEXT,
+    **_PROMPT,
+}
+"""Which credential an index is asked about, and how the client would reach it."""
+
 
 class Op:
     """One request: its arguments (`!` after the kind: required) and whether it has a body."""
@@ -110,9 +120,10 @@ OPS = {
     "unlock": Op({"provider": TEXT, "program": TEXT, "attended": FLAG, **_SESSION}, MAY_HAVE_BODY),
     "passphrase": Op({"action": TEXT + "!", "keep": FLAG}, MAY_HAVE_BODY),
     "restore": Op({"provider": TEXT + "!", "previous": FLAG + "!", "anyway": FLAG}),
+    "forget": Op(_SESSION),
     "log": Op({"verify": FLAG + "!"}),
-    "check": Op({**_NAMED, "username": TEXT, "provider": TEXT, "entry": TEXT, **_PROMPT}),
-    "revoke": Op({**_NAMED, "username": TEXT, "provider": TEXT, "entry": TEXT, **_PROMPT}),
+    "check": Op(_ASKED, MAY_HAVE_BODY),
+    "revoke": Op(_ASKED, MAY_HAVE_BODY),
     "share": Op(
         {
             **_NAMED,

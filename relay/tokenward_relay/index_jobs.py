@@ -4,7 +4,8 @@
     index-revoke   revoke it for its holder (tokenward_protocol/index_revocation.py)
 
 Requests go to the host of the credential alone. What is trusted and the proxy come from the agent, as
-those of a run do. The answer is a sentence or two; what an index sends back of the credential is
+those of a run do; what the requester's environment names besides counts if the login of the credential
+named the same (accepted.py), else no request is sent. The answer is a sentence or two; what an index sends back of the credential is
 not in it.
 """
 
@@ -18,8 +19,10 @@ from tokenward_protocol.index_endpoint import endpoint_of, host
 from tokenward_protocol.index_reply import MOST_BYTES, IndexReply, WebError, require_sendable
 from tokenward_protocol.index_revocation import RevocationUnsupported, revoke
 from tokenward_protocol.url_parts import host_and_port
+from tokenward_relay.accepted import read_parts, require_accepted
 from tokenward_relay.grants import Grant
 from tokenward_relay.proxies import Proxies, read_proxy
+from tokenward_relay.refusal import Refusal
 from tokenward_relay.upstream import FAILURES, Upstream, reason_of, trust
 
 TYPE_CHECKING = False
@@ -31,7 +34,11 @@ if TYPE_CHECKING:
 
 
 def work(job: str, header: Header, secret: bytes) -> Header:
-    """Ask the index of `service`; return what is to be told. Raises WebError."""
+    """Ask the index of `service`; return what is to be told. Raises WebError.
+
+    `secret` begins with the `named` bytes of what the requester's environment names.
+    """
+    named, secret = secret[: header["named"]], secret[header["named"] :]
     service, username = str(header["service"]), str(header["username"])
     if "://" not in service:
         raise WebError(f"{service} is not the URL of an index, so it cannot be asked.")
@@ -39,7 +46,7 @@ def work(job: str, header: Header, secret: bytes) -> Header:
         text = secret.decode()
     except UnicodeDecodeError:
         raise WebError(f"The secret for {host(service)} is not text.") from None
-    web = _RelayWeb(header["ca"], header["proxy"])
+    web = _RelayWeb(header, named)
     endpoint = endpoint_of(service, str(header["kind"]), text)
     if job == "index-check":
         found: Header = check(web, endpoint, username, text)._asdict()
@@ -55,10 +62,24 @@ def work(job: str, header: Header, secret: bytes) -> Header:
 
 
 class _RelayWeb:
-    """Sends requests as a relay does, each on a connection of its own; `ca` and `proxy` as its own."""
+    """Sends requests as a relay does, each on a connection of its own.
 
-    def __init__(self, ca: str, proxy: str) -> None:
-        self._ca, self._proxy = ca, proxy
+    `named` are a proxy and certificates as in `read_parts`. Raises WebError unless the credential
+    accepts them.
+    """
+
+    def __init__(self, header: Header, named: bytes) -> None:
+        self._ca, self._proxy, self._proxied = header["ca"], header["proxy"], header["proxied"]
+        grant, _ = _place_of(header["service"])
+        try:
+            _, self._https, _, self._certificates = read_parts(named)
+            require_accepted(
+                (grant,), (header["accepted"],), self._certificates, self._proxied, self._https
+            )
+        except Refusal as why:
+            raise WebError(f"{why.text[:1].upper()}{why.text[1:]}.", why.hint) from None
+        except ValueError:
+            raise WebError("The request names what is no certificate or no proxy.") from None
 
     def ask(
         self,
@@ -80,7 +101,11 @@ class _RelayWeb:
         body = b""
         content = None if data is None else iter((data,))
         try:
-            upstream = Upstream(trust(self._ca), Proxies(read_proxy(self._proxy.encode())))
+            proxies = Proxies(
+                read_proxy(self._proxy.encode()),
+                others=dict.fromkeys(self._proxied, read_proxy(self._https)),
+            )
+            upstream = Upstream(trust(self._ca, self._certificates), proxies)
             with upstream.send(grant, method.encode(), target, sent, content) as response:
                 for piece in response.iter_stream():
                     body += piece

@@ -8,7 +8,6 @@ the message that a run begins with.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import ctypes
 import os
@@ -76,12 +75,12 @@ def _listen(header: Header) -> tuple[socket.socket | None, int]:
 
 def _what_is_not_accepted(header: Header, secret: bytes) -> dict[str, str]:
     """Return why the run's environment may not add to what is trusted, {} if it may."""
-    from tokenward_relay.accepted import require_accepted
+    from tokenward_relay.accepted import read_parts, require_accepted
     from tokenward_relay.grants import Grant
     from tokenward_relay.refusal import Refusal
     from tokenward_relay.upstream import trust
 
-    _, https, _, certificates = _parts(secret)
+    _, https, _, certificates = read_parts(secret)
     grants = tuple(Grant.from_map(each) for each in header["grants"])
     try:
         require_accepted(grants, header["accepted"], certificates, header["proxied"], https)
@@ -91,12 +90,6 @@ def _what_is_not_accepted(header: Header, secret: bytes) -> dict[str, str]:
     except (OSError, ValueError):
         return {"message": "The run names what is no certificate.", "hint": ""}
     return {}
-
-
-def _parts(secret: bytes) -> tuple[bytes, bytes, bytes, tuple[bytes, ...]]:
-    """Return the capability, the two proxies, https and http, and the certificates of a run."""
-    capability, https, http, *more = (*secret.split(b"\n"), b"", b"")
-    return capability, https, http, tuple(base64.b64decode(each) for each in more if each)
 
 
 def _serve(
@@ -112,6 +105,7 @@ def _serve(
     `secret` is the capability, the two proxies of the run, https and http, and certificates in base64,
     each after a line end; `stderr` is a descriptor where refusals are told.
     """
+    from tokenward_relay.accepted import read_parts
     from tokenward_relay.grants import Grant
     from tokenward_relay.leaf import Leaves
     from tokenward_relay.proxies import Proxies, read_proxy, read_without
@@ -121,7 +115,7 @@ def _serve(
     from tokenward_relay.upstream import trust
 
     _raise_descriptor_limit()
-    capability, https, http, certificates = _parts(secret)
+    capability, https, http, certificates = read_parts(secret)
     proxied = tuple(header.get("proxied", ()))
     shared = header["shared"]
     run = RunState(

@@ -174,7 +174,7 @@ def test_a_child_for_a_project_that_its_parent_is_not_for_is_refused(holder: Ask
     holder.login(PYPI, BOUND)
     header, _ = holder.fetch(projects="three")
     assert header["code"] == "refused"
-    assert "is for one and two alone, and not for three" in header["message"]
+    assert "is for `one` and `two` alone, and not for `three`" in header["message"]
     header, child = holder.fetch(projects="two")
     assert header["projects"] == ["two"]
     assert caveats(child)[-1] == '[1,["two"]]'

@@ -68,7 +68,7 @@ def test_get_refuses_what_it_cannot_narrow(
     with pytest.raises(CommandError, match="cannot be attenuated"):
         tokenward.get("pypi", ttl=60)
     monkeypatch.setenv("UV_PUBLISH_TOKEN", token_of("pypi.org", "x", '[1,["other"]]'))
-    with pytest.raises(CommandError, match="is for other alone, and not for p"):
+    with pytest.raises(CommandError, match="is for `other` alone, and not for `p"):
         tokenward.get("pypi", project="p")
 
 

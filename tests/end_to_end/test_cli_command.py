@@ -63,6 +63,12 @@ def test_a_login_stores_the_command_and_tools_get_what_it_makes(home: Home, make
     assert home.answer("list")["credentials"] == []
 
 
+def test_a_login_on_a_terminal_says_what_to_type_next(home: Home, maker: Maker) -> None:
+    words = ("login", URL, "-u", "ana")
+    assert "next:" not in home.said(*words, "--command", "--", "maker")
+    assert "hint: next: `" in Typist(home, *words, "--command", "--", "maker").leaves(0)
+
+
 def test_no_vault_is_made_and_no_secret_is_on_the_disk(home: Home, maker: Maker) -> None:
     log_in(home, maker)
     home.done("token", URL)

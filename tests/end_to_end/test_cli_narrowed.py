@@ -141,7 +141,7 @@ def test_what_cannot_be_narrowed_is_an_error_where_that_is_asked_for(home: Home)
     assert home.done("token", URL) == "s3cret\n"
     home.done("login", "testpypi", "--token", BOUND)
     said = failure(home, "token", "testpypi", "--project", "three")
-    assert "is for one and two alone, and not for three" in said
+    assert "is for `one` and `two` alone, and not for `three`" in said
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,8 @@ def test_what_a_plugin_says_reaches_the_user_and_a_device_code_is_entered_at_the
     typist = Typist(home, *adopt, "--attended", AWS_PROFILE="work")
     typist.sees("open https://login.example/device and enter the code ABCD")
     (plugin / "entered").touch()
-    typist.sees("The keyring was asked for the password of cloud for").leaves(0)
+    typist.sees("The keyring was asked for the password of cloud for")
+    assert "hint: next: `" in typist.leaves(0)
     assert home.done("token", URL) == "of-work\n", "it was kept"
 
     home.done("agent", "restart")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.auth_commands import PROGRAMS
 from support.macaroons import token_of
+from support.policy import follow_rule, rules
 from support.terminal import Typist
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from subprocess import CompletedProcess
 
     from support.home import Home
+    from support.servers.index_server import IndexServer
 
 URL = "https://pypi.example/"
 
@@ -66,12 +71,17 @@ def test_an_agent_that_may_not_be_started_leads_to_its_start(home: Home) -> None
 
 def test_a_directory_that_is_open_to_others_leads_to_its_mode(home: Home) -> None:
     home.log_in(URL, "s3cret")
-    home.done("agent", "stop")
-    (home.path / ".local/share/tokenward").chmod(0o755)
-    for command in ("token", URL), ("unlock",):
+    for command in (
+        ("token", URL),
+        ("unlock",),
+        ("login", URL, "-u", "alice", "--password", "s3cret"),
+    ):
+        home.done("agent", "stop")
+        (home.path / ".local/share/tokenward").chmod(0o755)
         told = home.refused(*command)
         assert command_of(told).startswith("chmod 700 ")
-    assert follow(home, told).returncode == 0
+        assert follow(home, told).returncode == 0
+        home.done(*command)
     assert home.done("token", URL) == "s3cret\n"
 
 
@@ -83,6 +93,73 @@ def test_a_file_of_a_passphrase_that_others_can_read_leads_to_its_mode(home: Hom
     told = home.refused("login", URL, "-u", "alice", "--password", "s3cret")
     assert follow(home, told).returncode == 0
     home.log_in(URL, "s3cret")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads and writes everywhere")
+@pytest.mark.skipif(sys.platform == "win32", reason="a mode says nothing there")
+def test_what_its_owner_has_closed_leads_to_its_mode(home: Home) -> None:
+    vault = home.path / ".local/share/tokenward/disabled.vault"
+    login = ("login", URL, "-u", "alice", "--password")
+
+    def leads(path: Path, mode: int, secret: str) -> None:
+        path.chmod(mode)
+        told = home.refused(*login, secret)
+        assert f": the mode of {path} is {mode:o}." in told
+        assert follow(home, told).returncode == 0
+        home.done(*login, secret)
+        assert home.done("token", URL) == f"{secret}\n"
+
+    leads(vault.parent.parent, 0o500, "first")  # our own folder does not exist yet
+    leads(vault.parent, 0o500, "second")
+    home.done("agent", "stop")
+    leads(vault, 0o000, "third")
+    home.done("agent", "stop")
+    leads(vault.parent, 0o000, "fourth")
+    home.done("agent", "stop")
+    state = home.path / ".local/state"
+    state.rename(state.with_name("before"))
+    state.mkdir(mode=0o500)
+    told = home.refused("list")
+    assert f"cannot be created: Permission denied; run `chmod u+rwx {state}`." in told
+
+
+def test_the_same_login_again_says_so_and_leads_to_the_index(
+    home: Home, index: IndexServer
+) -> None:
+    words = ("login", index.url, "-u", "alice", "--password")
+    home.done(*words, "correct horse battery staple")
+    told = home.said(*words, "correct horse battery staple")
+    assert "in the file vault again: it is the one that was stored just now." in told
+    shown = follow(home, told)
+    assert "accepts the credential" in shown.stdout, shown
+    for more in ("--sealed",), ("--sealed",), ():  # of what is sealed a login learns nothing
+        said = home.said(*words, "another", *more)
+        assert "Replaced the password of alice" in said
+        assert "again" not in said
+
+
+def test_a_token_for_another_project_leads_to_the_login_of_one_beside_it(home: Home) -> None:
+    for_other, for_mine = (token_of("pypi.org", it, f'[1,["{it}"]]') for it in ("other", "mine"))
+    home.done("login", "--token", for_other)
+    told = home.refused("token", "--project", "mine")
+    assert "is for `other` alone, and not for `mine`." in told
+    assert follow(home, told, "--token", "-", stdin=for_mine).returncode == 0
+    for project in ("mine", "other"):
+        assert home.answer("token", "--project", project)["projects"] == [project]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a peer's terminal is read in /proc")
+@pytest.mark.parametrize("before", ["", '[[policy]]\nprogram = "deploy"\ndecide = "deny"\n\n'])
+def test_a_prompt_that_nothing_can_show_leads_to_the_rule_that_allows_it(
+    home: Home, before: str
+) -> None:
+    home.log_in(URL, "s3cret")
+    rules(home, f'exec = "env"\n{before}[[policy]]\ndecide = "ask"\n')
+    told = home.refused("token", URL)
+    assert "hint: try again in a free terminal, or put these lines before line " in told
+    follow_rule(told)
+    assert home.done("token", URL) == "s3cret\n"
+    assert home.run(PROGRAMS / "keyring", "get", URL, "alice").returncode == 1  # the tool alone
 
 
 @pytest.fixture

@@ -486,7 +486,7 @@ def relays(user: UserManager) -> list[str]:
     return [line.split()[0] for line in units if " running " in line]
 
 
-def test_a_run_has_its_relay_in_a_unit_of_its_own_with_the_network(
+def test_a_relay_and_a_check_of_what_is_sealed_have_units_of_their_own_with_the_network(
     user: UserManager, index: RawIndex
 ) -> None:
     fetch = "curl -sS -o /dev/null -w '%{http_code}' $URL"
@@ -499,6 +499,11 @@ def test_a_run_has_its_relay_in_a_unit_of_its_own_with_the_network(
     basic = b"Basic " + base64.b64encode(b"alice:a-secret-of-the-index")
     assert [each.authorization for each in index.requests] == [basic]
     user.until(lambda: len(relays(user)) < 2)  # a spare one may wait for the next run
+    sealed = ("--sealed", "--keyring-provider", "disabled")
+    user.log_in(f"https://127.0.0.1:{index.port}/", "a-secret-of-the-index", *sealed)
+    checked = user.answer("token", "corp", "--check")
+    assert (checked["username"], checked["source"]) == ("alice", "agent")
+    assert [each.authorization for each in index.requests] == [basic, b"", basic], checked
 
 
 @contextmanager

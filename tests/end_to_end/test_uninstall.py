@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,10 @@ import pytest
 
 from support.inspection.held_texts import paths_below
 from support.inspection.processes import is_running
+from support.systems.desktop_keyrings import gnome_keyring
 from support.terminal import Typist
+from support.tools.keyring_program import keyring_program
+from support.waiting import until
 from tokenward.setup.program import removal_command, upgrade_command
 
 if TYPE_CHECKING:
@@ -98,6 +102,47 @@ def test_another_credentials_directory_stays(used: tuple[Home, dict[str, str]]) 
     home.done("uninstall", "--yes")
     assert home.done("token", URL, TOKENWARD_DIR=second) == "of the second\n"
     home.done("agent", "stop", TOKENWARD_DIR=second)
+
+
+def test_a_key_that_a_keyring_program_has_goes_too(home: Home, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    keyring_program(tmp_path)
+    home.environment["PATH"] = f"{tmp_path}:{home.environment['PATH']}"
+    home.done("login", URL, "--token", "s3cret", "--keyring-provider", "subprocess")
+    assert len([*tmp_path.glob("item-*")]) == 1
+    home.done("lock")
+    removed = home.answer("uninstall", "--yes")["removed"]
+    assert "the item `tokenward` in the keyring of your `keyring` program" in removed
+    assert [*tmp_path.glob("item-*")] == []
+
+
+@pytest.mark.gnome_keyring
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a D-Bus session")
+def test_a_key_in_the_system_keyring_goes_too_or_the_command_that_removes_it_is_said(
+    home: Home,
+) -> None:
+    with gnome_keyring(home.path / "desktop") as session:
+        session.join(home.environment)
+        before = session.items()
+        vault = Path(home.done("dir").strip()) / "keyring.vault"
+        login = ("login", URL, "--token", "s3cret", "--keyring-provider", "keyring")
+        until(lambda: home.auth(*login).returncode == 0)  # it may not answer within its 3 seconds
+        home.done("uninstall", "--keep-credentials", "--yes")
+        assert (len(session.items()), vault.exists()) == (len(before) + 1, True)
+        removed = home.answer("uninstall", "--yes")["removed"]
+        assert "the item `tokenward` in the system keyring" in removed
+        assert (session.items(), vault.exists()) == (before, False)
+
+        until(lambda: home.auth(*login).returncode == 0)
+        session.lock()
+        told = home.said("uninstall", "--yes")
+        assert not vault.exists()
+        assert "is still there: The system keyring is locked." in told
+        session.unlock()
+        (command,) = re.findall("hint: `(KEYRING_PROPERTY_ASIDE=1 [^`]+)`", told)
+        followed = home.run("sh", "-c", command)
+        assert (followed.returncode, session.items()) == (0, before), followed
+        assert home.agent_pid() is None
 
 
 @pytest.mark.parametrize(

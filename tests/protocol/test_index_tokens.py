@@ -147,8 +147,8 @@ def test_a_child_does_not_outlive_its_parent() -> None:
     [
         (f"[0,{NOW},0]", (), "has expired"),
         (f"[0,{END},{NOW + 61}]", (), "not valid yet"),
-        ('[1,["one"]]', ("two",), "is for one alone, and not for two"),
-        ('[1,["one"]]', ("one", "two"), "is for one alone, and not for two"),
+        ('[1,["one"]]', ("two",), "is for `one` alone, and not for `two`"),
+        ('[1,["one"]]', ("one", "two"), "is for `one` alone, and not for `two`"),
     ],
 )
 def test_a_child_that_would_be_good_for_nothing_is_refused_with_the_reason(
@@ -173,7 +173,9 @@ def test_a_child_for_more_projects_than_fit_is_refused() -> None:
     with pytest.raises(NotAttenuable, match="too long"):
         child(OF_USER, *many)
     few = token_of("pypi.org", IDENTIFIER, json.dumps([1, many[:7]]))
-    with pytest.raises(NotAttenuable, match="name-4 and 2 more alone, and not for one and two"):
+    with pytest.raises(
+        NotAttenuable, match="name-4` and 2 more alone, and not for `one` and `two`"
+    ):
         child(few, "one", "two")
     text, _ = child(OF_USER, *many[:100])
     assert len(text) < MAX_TOKEN

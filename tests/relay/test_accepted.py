@@ -16,9 +16,10 @@ import pytest
 
 from support.agents import raw_asking
 from support.auth_commands import PROGRAMS
+from support.recipes import Maker
 from support.servers.http_server import Loopback, Response, basic, own_certificate
 from support.servers.socks_proxy import SocksProxy
-from tokenward.exec.certificates import in_text
+from tokenward.reach.certificates import in_text
 from tokenward_protocol.packing import unpack
 from tokenward_protocol.proxy_url import parse_proxy_url
 from tokenward_protocol.reach_marks import (
@@ -67,8 +68,8 @@ class User:
         path.write_bytes(data)
         return str(path)
 
-    def log_in(self, **variables: str) -> str:
-        words = ("login", "corp", "-u", "ana", "--password", "-", "--no-check")
+    def log_in(self, *more: str, **variables: str) -> str:
+        words = ("login", "corp", "-u", "ana", "--password", "-", "--no-check", *more)
         done = self.home.auth(*words, stdin=f"{SECRET}\n", **variables)
         assert done.returncode == 0, done
         return done.stderr
@@ -80,18 +81,24 @@ class User:
         done = self.home.auth(*words, f"{self.index.url}simple/", **variables)
         return done.stdout, done.stderr
 
-    def attack(self, certificates: tuple[bytes, ...], proxy: str, proxied: str) -> dict[str, Any]:
-        """Ask for a run as a program with such an environment of its own; return the answer."""
+    def attack(
+        self, certificates: tuple[bytes, ...], proxy: str, proxied: str, op: str = "run"
+    ) -> dict[str, Any]:
+        """Ask as a program with such an environment of its own; return the answer."""
         body = "\n".join(
             ["", proxy, "", *(base64.b64encode(each).decode() for each in certificates)]
         )
         it = {"service": self.index.url, "username": "ana"}
-        asked = json.dumps(
-            [("grant", it, ""), ("run", {"proxied": proxied} if proxied else {}, body)]
-        )
+        named = {"proxied": proxied} if proxied else {}
+        if op != "run":
+            return self.ask((op, {**it, **named}, body))
+        return self.ask(("grant", it, ""), ("run", named, body))
+
+    def ask(self, *asked: tuple[str, dict[str, Any], str]) -> dict[str, Any]:
+        """Send requests to the agent; return the answer to the last one."""
         at = str(self.home.path / "run/tokenward/agent.sock")
-        done = self.home.run(sys.executable, raw_asking.__file__, at, stdin=asked)
-        frame = bytes.fromhex(json.loads(done.stdout)[1])
+        done = self.home.run(sys.executable, raw_asking.__file__, at, stdin=json.dumps(asked))
+        frame = bytes.fromhex(json.loads(done.stdout)[-1])
         return unpack(frame[6 : 6 + int.from_bytes(frame[4:6], "big")])
 
 
@@ -113,7 +120,9 @@ def test_certificates_of_a_login_serve_later_runs_and_no_others_do(user: User) -
     assert page == ""
     assert "names certificates that a relay does not trust" in said
     assert "`auth login` in this environment accepts it" in said
-    assert "Relays use what SSL_CERT_FILE names here, for this credential." in user.log_in(**mine)
+    assert "Relays use what SSL_CERT_FILE names here, for what is stored now." in user.log_in(
+        **mine
+    )
     assert user.curl(**mine)[0] == "<html>welcome</html>"
     assert user.index.seen() == [basic("ana", SECRET)]
     assert user.curl()[0] != "<html>welcome</html>"  # who does not name them does not use them
@@ -141,7 +150,7 @@ def test_a_proxy_of_a_login_serves_later_runs_and_no_other_does(user: User) -> N
         }
         elsewhere = f"socks5h://127.0.0.1:{other.port}"
         said = user.log_in(**through)
-        assert "Relays use what SSL_CERT_FILE and HTTPS_PROXY names here" in said
+        assert "Relays use what SSL_CERT_FILE and HTTPS_PROXY name here" in said
         assert user.curl(**through)[0] == "<html>welcome</html>"
         assert len(proxy.asked) == 1
         page, said = user.curl(**through | {"HTTPS_PROXY": elsewhere})
@@ -175,6 +184,91 @@ def test_a_run_with_such_trust_uses_no_later_login(user: User) -> None:
         out, _ = process.communicate("\n")
     assert out == "403"
     assert user.index.requests == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no relay on this system")
+def test_a_check_of_a_sealed_credential_goes_by_what_its_login_named_and_by_nothing_else(
+    user: User,
+) -> None:
+    host, own, other = "127.0.0.1", der_of(user.own), der_of(user.other)
+    with SocksProxy((b"ana", b"word")) as proxy, SocksProxy() as another:
+        through = {
+            "HTTPS_PROXY": f"socks5h://ana:word@127.0.0.1:{proxy.port}",
+            "SSL_CERT_FILE": user.own,
+        }
+        elsewhere = f"socks5h://127.0.0.1:{another.port}"
+        user.log_in("--sealed", **through)
+        checked = user.home.auth("token", "corp", "--check", **through)
+        assert "accepts the credential" in checked.stdout, checked
+        assert len(proxy.asked) == len(user.index.seen()) == 2  # without it, and with it
+        user.index.requests.clear()
+        for changed in ({"SSL_CERT_FILE": user.other}, {"HTTPS_PROXY": elsewhere}):
+            told = user.home.refused("token", "corp", "--check", **through | changed)
+            assert "stored where other certificates or another proxy were named" in told
+            assert "hint: `auth login` in this environment accepts these" in told
+        assert "its certificate is not trusted" in user.home.refused("token", "corp", "--check")
+        for op in ("check", "revoke"):
+            for certificates, by, proxied in (
+                ((other,), "", ""),
+                ((own, other), through["HTTPS_PROXY"], host),
+                ((own,), elsewhere, host),
+                ((own,), "", host),
+            ):
+                answer = user.attack(certificates, by, proxied, op)
+                assert (answer["ok"], answer["code"]) == (False, "index"), answer
+                assert "stored where other certificates" in answer["message"]
+            answer = user.attack((b"x" * 49_140,), "", "", op)  # more than a worker reads
+            assert answer["code"] == "refused", answer
+            assert "are too long" in answer["message"]
+        assert (user.index.requests, len(proxy.asked), another.asked) == ([], 2, [])
+        assert user.attack((own,), through["HTTPS_PROXY"], host, "check")["state"] == "accepted"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no relay on this system")
+def test_whatever_stores_a_credential_keeps_what_its_environment_names(user: User) -> None:
+    home, mine = user.home, dict.fromkeys(TRUST, user.own)
+    netloc = user.index.url.split("/")[2]
+    maker = Maker(home.path / "bin")
+    maker.prints(SECRET)
+    (home.path / ".pypirc").write_text(
+        f"[distutils]\nindex-servers = corp\n[corp]\nrepository = {user.index.url}\n"
+        f"username = ana\npassword = {SECRET}\n"
+    )
+    phrase = home.path / "phrase"
+    phrase.write_text("of the export\n")
+    phrase.chmod(0o600)
+    backup = ("--passphrase-file", str(phrase), str(home.path / "backup"))
+    account = f"protocol=https\nhost={netloc}\nusername=ana\npassword={SECRET}\n\n"
+    recipe = ("auth", "login", "corp", "-u", "ana", "--command", "--", str(maker.program))
+    ways: list[tuple[str, ...]] = [
+        ("auth", "import", "pypirc"),
+        ("keyring", "set", user.index.url, "ana"),
+        ("git-credential-tokenward", "store"),
+        ("auth", "restore", *backup),
+        recipe,
+        ("auth", "restore", "--yes", *backup),
+    ]
+    for program, *words in ways:
+        stdin = account if program.startswith("git") else SECRET
+        done = home.run(PROGRAMS / program, *words, stdin=stdin, **mine)
+        assert done.returncode == 0, done
+        (home.path / ".pypirc").unlink(missing_ok=True)  # only what is stored is to answer
+        told = "Relays use what SSL_CERT_FILE names here, for what is stored now.\n"
+        assert (told in done.stderr) is (program == "auth"), done
+        page, said = user.curl(**mine)
+        assert page == "<html>welcome</html>", (words, said)
+        if program.startswith("git"):
+            home.done("export", *backup)
+        if words[0] == "login":
+            home.done("export", *backup, "--yes")
+            home.done("agent", "restart")  # the file of recipes has it
+            assert user.curl(**mine)[0] == "<html>welcome</html>"
+            assert "a relay does not trust" in user.curl(SSL_CERT_FILE=user.other)[1]
+        home.done("logout", "corp")
+    it = {"service": user.index.url, "username": "ana"}
+    marks = marks_text([certificate_mark(der_of(user.own))])
+    minted = ("login", {**it, "memory": True, "lifetime": 60, "trust": marks}, SECRET)
+    assert user.ask(minted, ("grant", it, ""))["trust"] == marks
 
 
 def test_marks_are_read_as_they_are_written() -> None:

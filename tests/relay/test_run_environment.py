@@ -9,12 +9,12 @@ import pytest
 from tokenward.exec.environment import Access, ExecIndex
 from tokenward.exec.relay_environment import (
     PROXIES,
-    former_trust,
     git_variables,
     relay_environment,
     run_variables,
     without_hosts,
 )
+from tokenward.reach.variables import former_trust
 
 HOST = "index.example"
 PROXY = "http://run:tokenward-run-x@127.0.0.1:4000"

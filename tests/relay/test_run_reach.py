@@ -8,10 +8,10 @@ import pytest
 
 from support.servers.certificates import write_certificates
 from tokenward.errors import CommandError
-from tokenward.exec import certificates
-from tokenward.exec.certificates import in_text, read_certificates
-from tokenward.exec.certificates import write_certificates as write
-from tokenward.exec.reach import own_proxy, read_reach
+from tokenward.reach import certificates
+from tokenward.reach.certificates import in_text, read_certificates
+from tokenward.reach.certificates import write_certificates as write
+from tokenward.reach.reach import own_proxy, read_reach
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -196,6 +196,7 @@ def requests(url: str) -> dict[str, list[list[Asked]]]:
         ],
         "refresh": [(it, ""), ({**it, "end": 1 << 40}, "another")],
         "restore": [({"provider": "disabled", "previous": True}, "")],
+        "forget": [({}, "")],
         "passphrase": [({"action": "set"}, "correct horse"), ({"action": "remove"}, "")],
         "lock": [({}, "")],
         "unlock": [({}, "")],
@@ -381,7 +382,7 @@ def test_a_requester_chooses_neither_certificates_nor_proxy_of_a_check(held: Sea
         }
         done = held.auth("token", held.url, "--check", **names)
         assert done.returncode == 2
-        assert "its certificate is not trusted" in done.stderr
+        assert "was stored where other certificates or another proxy were named" in done.stderr
         assert proxy.requests == []
     held.require_unseen()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +24,17 @@ def rules(home: Home, text: str) -> None:
     folder = home.path / ".config/tokenward"
     folder.mkdir(exist_ok=True)
     (folder / "config.toml").write_text(text)
+
+
+def follow_rule(told: str) -> None:
+    """Put the lines of a rule where an error's hint says, into the file that it names."""
+    hint = told.partition("put these lines before ")[2]
+    place = re.match(r"line (\d+) of (\S+): ", hint)
+    assert place is not None, told
+    number, path = int(place[1]) - 1, Path(place[2])
+    written = path.read_text().splitlines()
+    added = re.findall("`([^`]+)`", hint.partition("\n")[0])
+    path.write_text("\n".join([*written[:number], *added, *written[number:], ""]))
 
 
 def lines(home: Home) -> list[dict[str, Any]]:

@@ -113,7 +113,7 @@ def test_a_token_that_the_server_bound_to_a_project_is_not_asked_for_another(
     store_token(at, server, projects=[PROJECT])
     refused = publish(at, "--project", "another")
     assert refused.returncode == 2
-    assert f"is for {PROJECT} alone, and not for another" in refused.stderr
+    assert f"is for `{PROJECT}` alone, and not for `another`" in refused.stderr
     assert at.front.requests == []
     assert publish(at).returncode == 0
 

@@ -1,6 +1,7 @@
 """The agent's side of a worker that asks an index about a credential, over a relay's connections.
 
-The worker trusts what a relay trusts, by the user's `config.toml` (tokenward_relay/index_jobs.py).
+The worker trusts what a relay trusts: by the user's `config.toml`, and by what the login of the
+credential named (tokenward_relay/index_jobs.py).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.worker.job import MAX_SECRET
 from tokenward_agent.worker.runner import WorkerError, run_job
 
 if TYPE_CHECKING:
@@ -24,16 +26,23 @@ _ANSWERS: Final = {"check": ("state", "message", "unproven"), "revoke": ("revoke
 
 
 async def ask_index(
-    arena: Arena, what: str, header: Mapping[str, Any], secret: SecretSource
+    arena: Arena, what: str, header: Mapping[str, Any], secret: SecretSource, named: memoryview
 ) -> dict[str, Any]:
     """Return what the index of a credential says to `check` or `revoke`. Raise Failure, KeyDestroyed.
 
-    `header` has its `service`, `username` and `kind`, and the `ca` and the `proxy` of relays.
+    `header` has its `service`, `username` and `kind`, the `ca` and the `proxy` of relays, and what
+    the login `accepted`. `named` is what the requester's environment names, `proxied` the hosts that
+    it reaches by the proxy in there.
     """
-    block = arena.allocate(secret.size)
+    size = len(named)
+    if size + secret.size > MAX_SECRET:
+        raise Failure("refused", "The credential and the certificates of the request are too long.")
+    block = arena.allocate(size + secret.size)
     try:
-        secret.open_into(block)
-        answer = await run_job(arena, f"index-{what}", header, block, None, ASK_SECONDS, {})
+        block[:size] = named
+        secret.open_into(block[size:])
+        job = {**header, "named": size}
+        answer = await run_job(arena, f"index-{what}", job, block, None, ASK_SECONDS, {})
     except WorkerError as error:
         raise Failure("index", str(error), error.hint) from None
     finally:

@@ -69,6 +69,12 @@ class AccessRequest:
             self._hints,
         )
 
+    @property
+    def tool_name(self) -> str:
+        """The name of the tool that asks, "" if it is unknown."""
+        tool = self._requester.tool
+        return "" if tool is None else tool.program.name
+
     @cached_property
     def requester_key(self) -> RequesterKey:
         """The requester, as far as one answer may count for a later prompt.

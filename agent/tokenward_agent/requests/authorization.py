@@ -12,23 +12,24 @@ handed out when it was requested, under the policy and the keys of that moment.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.policy.approvals import MOST_QUESTIONS, Approvals
 from tokenward_agent.policy.deciding import decide
-from tokenward_agent.policy.rule import ASK, DENY, Terms
+from tokenward_agent.policy.rule import ALLOW, ASK, DENY, Rule, Terms
 from tokenward_agent.prompt.prompter import NOT_ASKED
 from tokenward_agent.prompt.question import duration_text
 from tokenward_agent.requests.access_request import AccessRequest
 from tokenward_agent.requests.grants import decide_delivery
+from tokenward_protocol.urls import display
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenward_agent.policy.deciding import Decision
     from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.policy.rule import Rule
     from tokenward_agent.prompt.prompter import Prompter
     from tokenward_agent.requests.attenuation import Delivery
     from tokenward_agent.requests.grants import Grant
@@ -133,7 +134,7 @@ class Authorizer:
             raise Failure(
                 "refused",
                 f"Approval for {access.act} is impossible: {access.why_no_prompt}.",
-                f"a rule in {self.file.path} can allow it{self._why_asked(access, delivery)}",
+                f"try again in a free terminal, or {self._rule_that_allows(access, delivery)}",
                 why=NOT_ASKED,
             )
         async with self._prompter.turn() as end:
@@ -193,13 +194,32 @@ class Authorizer:
             self._approvals.forget()
         return rules
 
-    def _why_asked(self, access: AccessRequest, delivery: Delivery) -> str:
-        """Return which rule could not be matched for certain, so that the user is asked, or ""."""
-        decision, _ = decide_delivery(self.file.policy.rules, access.policy_input, delivery)
-        if decision.certain or decision.rule is None:
-            return ""
-        line = decision.rule.line
-        return f"; you are asked because it is not certain whether the rule in line {line} applies"
+    def _rule_that_allows(self, access: AccessRequest, delivery: Delivery) -> str:
+        """Return which rule would allow the request and where it has to stand, as far as that is certain."""
+        rules, given, name = self.file.policy.rules, access.policy_input, access.tool_name
+        decision, _ = decide_delivery(rules, given, delivery)
+        asks = decision.rule or Rule(ASK)
+        if not decision.certain:
+            return (
+                f"have a rule in {self.file.path} allow it: it is not certain whether the rule in line"
+                f" {asks.line} applies"
+            )
+        where = f"before line {asks.line} of {self.file.path}"
+        projects, purposes = tuple(sorted(given.projects)), (given.purpose,) * bool(given.purpose)
+        rule = Rule(ALLOW, 0, (given.service,), (), (name,), purposes, projects)
+        allowed, _ = decide_delivery((rule, *rules), given, delivery)
+        is_alike = (asks.rate, asks.terms) == (rule.rate, rule.terms)
+        can_be_shown = "://" in given.service and name.isprintable() and "`" not in name
+        if allowed.word != ALLOW or not (asks.line and is_alike and can_be_shown):
+            return f"have a rule {where} allow it"
+        keys = {"service": (display(given.service),), "program": (name,), "purpose": purposes}
+        lines = [
+            f"{key} = {json.dumps(values if len(values) > 1 else values[0])}"
+            for key, values in {**keys, "project": projects, "decide": (ALLOW,)}.items()
+            if values
+        ]
+        shown = " ".join(f"`{line}`" for line in ("[[policy]]", *lines))
+        return f"put these lines {where}: {shown}"
 
     def _apply_answer(
         self, decision: Decision, grant: Grant, access: AccessRequest, how: str, *, yes: bool

@@ -109,6 +109,7 @@ class CredentialRequests:
         parent = None if source else self._find_parent(service, username, body)
         if parent is not None:
             return self._store(request, service, parent.vault.provider, notes, None, kept=True)
+        is_same = adopt is None and self._is_stored(service, username, limits, body)
         before = await self._changes.login(
             service,
             username,
@@ -119,7 +120,7 @@ class CredentialRequests:
             never_shown=sealed,
             relay_alone=by_relay,
             limits=limits,
-            trust=_trust_of(request),
+            trust=trust_of(request),
         )
         if by_relay:
             notes.append(_BY_RELAY)
@@ -133,7 +134,10 @@ class CredentialRequests:
         end = None if lifetime is None else self._vaults.clock.wall() + lifetime
         if end is None and made is not None and made.end is not None:
             end = made.end.wall_end
-        return self._store(request, service, provider, notes, before, limits=limits, expires=end)
+        same = is_same and before is not None
+        return self._store(
+            request, service, provider, notes, before, same=same, limits=limits, expires=end
+        )
 
     async def _leave(self, service: str, username: str, limits: Limits) -> list[Record]:
         """Remove the entry with these limits from a place where the account is no longer."""
@@ -199,6 +203,7 @@ class CredentialRequests:
         before: Record | None,
         *,
         kept: bool = False,
+        same: bool = False,
         limits: Limits = None,
         expires: int | None = None,
     ) -> Answer:
@@ -207,6 +212,7 @@ class CredentialRequests:
             replaced=before is not None,
             before=None if before is None else before.created,
             kept=kept,
+            same=same,
             service=service,
             provider=provider,
             projects=None if limits is None else fit_names(limits, NAMES_BYTES),
@@ -233,6 +239,17 @@ class CredentialRequests:
             seconds = min(max(found.end - there, 1), LONGEST)
         return body[found.start : found.stop], found.changed, seconds
 
+    def _is_stored(self, service: str, username: str, limits: Limits, body: memoryview) -> bool:
+        """Tell whether *body* is the secret of this entry; of a sealed one that is not told."""
+        found = (
+            each.found for each in self._entries_at(service, username) if each.limits == limits
+        )
+        return any(
+            self._derived_tokens.is_same(body, each.secret())
+            for each in found
+            if each.record.adopted is None and not each.record.never_shown
+        )
+
     def _find_parent(self, service: str, username: str, body: memoryview) -> StoredRecord | None:
         """Return the stored token that *body* derives from: tools save the tokens they get."""
         for found in self._vaults.account(candidates(service), username, None):
@@ -254,7 +271,8 @@ class CredentialRequests:
                 "A login in memory needs a secret and a lifetime, and takes nothing else.",
             )
         self._require_unlocked()
-        before = self._changes.keep_in_memory(service, username, body, lifetime)
+        trust = trust_of(request)
+        before = self._changes.keep_in_memory(service, username, body, lifetime, trust=trust)
         return self._store(request, service, MEMORY, [], before)
 
     async def _adopt_in_memory(
@@ -266,7 +284,10 @@ class CredentialRequests:
         self._require_unlocked()
         source, made = await self._read_adopted(request, service, username, None, variables)
         self._require_unlocked()
-        before = self._changes.keep_in_memory(service, username, variables, None, source)
+        trust = trust_of(request)
+        before = self._changes.keep_in_memory(
+            service, username, variables, None, source, trust=trust
+        )
         self._keep(service, username, before, made)
         end = None if made is None or made.end is None else made.end.wall_end
         return self._store(request, service, MEMORY, [], before, expires=end)
@@ -358,7 +379,7 @@ class CredentialRequests:
         return success_answer(request.number, removed=named, count=len(removed))
 
 
-def _trust_of(request: Request) -> tuple[bytes, ...]:
+def trust_of(request: Request) -> tuple[bytes, ...]:
     """Return the marks of what the login's environment names towards the index. Raise Failure."""
     try:
         return read_marks(request.text("trust") or "")

@@ -2,8 +2,8 @@
 
 The secret goes to a worker, which sends the request to the index of the credential and answers with
 the result alone. So the client learns it of a sealed credential, too. The policy decides as for a
-fetch. What the worker trusts and the proxy that it goes by are those of a relay: the requester, which
-may be any program, chooses neither.
+fetch. What the worker trusts and the proxy that it goes by are those of a relay: what the environment of
+the requester names counts only if the login of the credential named the same, since any program may ask.
 
 A process behind a relay is refused: it could revoke what it uses.
 """
@@ -20,11 +20,14 @@ from tokenward_agent.wire.answer import success_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.grants import Grant
+    from tokenward_agent.store.derived_tokens import DerivedTokens
+    from tokenward_agent.vault.record import Login, Record
     from tokenward_agent.wire.answer import Answer
     from tokenward_agent.wire.request import Request
 
@@ -40,15 +43,15 @@ class IndexRequests:
         self._policy = policy
         self._covers = covers
 
-    async def check(self, request: Request, _body: memoryview) -> Answer:
+    async def check(self, request: Request, body: memoryview) -> Answer:
         """Ask the index whether it accepts the credential. Raise Failure."""
-        return await self._ask(request, "check", "the answer of the index about it")
+        return await self._ask(request, body, "check", "the answer of the index about it")
 
-    async def revoke(self, request: Request, _body: memoryview) -> Answer:
+    async def revoke(self, request: Request, body: memoryview) -> Answer:
         """Have the index revoke the credential. Raise Failure."""
-        return await self._ask(request, "revoke", "the credential revoked at its index")
+        return await self._ask(request, body, "revoke", "the credential revoked at its index")
 
-    async def _ask(self, request: Request, what: str, described: str) -> Answer:
+    async def _ask(self, request: Request, body: memoryview, what: str, described: str) -> Answer:
         if self._covers(request.peer):
             raise Failure(
                 "refused",
@@ -56,11 +59,18 @@ class IndexRequests:
                 f"`auth {'token --check' if what == 'check' else 'logout --revoke'}` outside of it",
             )
 
+        accepted: dict[Login, tuple[bytes, ...]] = {}
+
         def describe(_grant: Grant) -> list[str]:
             return [described]
 
-        make = partial(WorkerDelivery, bounds=(what,))
-        found, _, _ = await self._fetch.fetch_for_run(request, (), describe, make)
+        deliver = partial(WorkerDelivery, bounds=(what,))
+
+        def make(tokens: DerivedTokens, record: Record, *rest: Any) -> WorkerDelivery:
+            accepted[record.login] = record.trust
+            return deliver(tokens, record, *rest)
+
+        found, login, _ = await self._fetch.fetch_for_run(request, (), describe, make)
         if found.secret is None:
             raise AssertionError  # a fetch has a secret
         names = {key: found.values[key] for key in ("service", "username", "provider")}
@@ -71,6 +81,8 @@ class IndexRequests:
             "kind": settings.kind_at(str(names["service"])),
             "ca": settings.ca,
             "proxy": settings.proxy,
+            "accepted": [*accepted[login]],
+            "proxied": (request.text("proxied") or "").split(","),
         }
-        said = await ask_index(self._arena, what, asked, found.secret)
+        said = await ask_index(self._arena, what, asked, found.secret, body)
         return success_answer(request.number, None, **names, **said, **decided)

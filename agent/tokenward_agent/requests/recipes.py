@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer
+from tokenward_agent.requests.credentials import trust_of
 from tokenward_agent.requests.naming import changed_spellings, lookup_target, service_of
 from tokenward_agent.store.made_secrets import Asker, pin_of, require_runnable
 from tokenward_agent.store.sealed_variables import read_variables
@@ -108,7 +109,9 @@ class RecipeRequests:
         pin = pin_of(recipe.command[0])
         require_runnable(Record(service, username, 0, None, None, None, None), recipe, pin)
         made = await self._make_first(service, username, recipe, variables)
-        record, before = await self._changes.store_recipe(service, username, recipe, pin, variables)
+        record, before = await self._changes.store_recipe(
+            service, username, recipe, pin, variables, trust_of(request)
+        )
         if made is not None:
             self._made.adopt(record, made)
         return _login_answer(request, record, made, before)

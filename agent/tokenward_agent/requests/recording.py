@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RECORDED: Final = frozenset(
     {"fetch", "login", "logout", "lock", "unlock", "create", "passphrase", "restore", "stop"}
+    | {"forget"}
     | {"share", "unshare", "clock", "grant", "run", "refresh", "check", "revoke"}
 )
 """Operations that leave a line."""

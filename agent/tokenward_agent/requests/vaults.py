@@ -1,4 +1,4 @@
-"""The requests about vaults: `prepare`, `create`, `lock`, `unlock`, `passphrase`, `restore`."""
+"""The requests about vaults: `prepare`, `create`, `lock`, `unlock`, `passphrase`, `restore`, `forget`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tokenward_agent.failure import Failure
 from tokenward_agent.requests.naming import session_variables
 from tokenward_agent.requests.overview import describe_vault
 from tokenward_agent.store.restoring import restore_previous
+from tokenward_agent.store.slot_keys import ITEM
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.wire.answer import Answer, success_answer
 
@@ -42,6 +43,7 @@ class VaultRequests:
 
     async def prepare(self, request: Request, _body: memoryview) -> Answer:
         """Choose the provider for a new credential."""
+        self._opening.look_again(None)  # a vault that cannot be read counts as one that is there
         provider, note = await self._choice.choose(
             request.text("provider"),
             request.text("program"),
@@ -123,6 +125,15 @@ class VaultRequests:
         overview = describe_vault(vault, locked=False, count=0, note=None)
         elsewhere = len(other.records) if other.state in {"open", "absent"} else None
         return success_answer(request.number, slots=overview["slots"], elsewhere=elsewhere)
+
+    async def forget(self, request: Request, _body: memoryview) -> Answer:
+        """Remove the keys of the vaults from the keyrings that have them."""
+        found = await self._creation.remove_items(session_variables(request))
+        items: list[Value] = [
+            {"kind": each.kind, "service": ITEM, "username": each.name, "problem": each.problem}
+            for each in found
+        ]
+        return success_answer(request.number, items=items)
 
     async def restore(self, request: Request, _body: memoryview) -> Answer:
         """Restore the previous generation, and open the vault if that does not need the user."""

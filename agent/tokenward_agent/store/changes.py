@@ -114,6 +114,7 @@ class Changes:
         secret: memoryview,
         lifetime: int | None,
         adopt: AdoptedSource | None = None,
+        trust: tuple[bytes, ...] = (),
     ) -> Record | None:
         """Keep a credential in memory only; return the one in memory that it replaced.
 
@@ -143,7 +144,8 @@ class Changes:
         end = None if lifetime is None else Lifetime.beginning(now, lifetime)
         sealed = vaults.memory.seal(service, username, secret) if secret or not adopt else None
         try:
-            vaults.keep_in_memory(Record(service, username, now.wall, None, end, adopt, sealed))
+            record = Record(service, username, now.wall, None, end, adopt, sealed, trust=trust)
+            vaults.keep_in_memory(record)
         except ValueError as error:
             raise Failure("bad-request", f"The credential cannot be kept: {error}.") from None
         vaults.when_changed()
@@ -201,6 +203,7 @@ class Changes:
         recipe: Recipe,
         pin: Pin,
         variables: Variables | None = None,
+        trust: tuple[bytes, ...] = (),
     ) -> tuple[Record, Record | None]:
         """Store a recipe; return its record, and the credential or recipe that it replaced.
 
@@ -218,7 +221,9 @@ class Changes:
             made: list[Record] = []
             vaults.change_recipes(
                 lambda: made.append(
-                    vaults.recipes.add(service, username, max(moments), recipe, pin, sealed).record
+                    vaults.recipes.add(
+                        service, username, max(moments), recipe, pin, sealed, trust
+                    ).record
                 )
             )
             self._add_tombstones([StoredRecord(each, vaults.recipes) for each in made])

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.store.key_files import BY_ITSELF
 from tokenward_agent.store.lookup import locked_meanwhile_error
+from tokenward_agent.store.slot_keys import ATTENDED_SECONDS, IN_KEYRINGS, item_names
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.vault.errors import WrongKey
 from tokenward_agent.vault.format import Header, new_vault_id
@@ -36,6 +37,14 @@ SLOTS_OF = {
     "disabled": ("passphrase", BY_ITSELF),
 }
 """The slots that a new vault may have, by the provider of the request."""
+
+
+class RemovedItem(NamedTuple):
+    """The key of a slot of this kind in a keyring: its user name there, and why it could not be removed."""
+
+    kind: str
+    name: str
+    problem: str | None
 
 
 class Creation:
@@ -147,6 +156,26 @@ class Creation:
         with self._keys.borrow(key):
             async with self._vaults.changing:
                 await self._vaults.change(vault, lambda: add_slot(vault, kind, params, key, now))
+
+    async def remove_items(self, session: Mapping[str, str]) -> list[RemovedItem]:
+        """Remove the keys of the vaults from the keyrings that have them: the vaults open no more."""
+        removed = []
+        for provider, vault in self._vaults.each.items():
+            async with self._one[provider]:
+                header = vault.read_header()
+                if not isinstance(header, Header):
+                    continue
+                for slot in (each for each in header.slots if each.kind in IN_KEYRINGS):
+                    problem = None
+                    try:
+                        await self._keys.remove_item(
+                            slot, header.vault_id, session, ATTENDED_SECONDS
+                        )
+                    except Failure as failure:
+                        problem = str(failure)
+                    name = item_names(slot.kind, header.vault_id)["username"]
+                    removed.append(RemovedItem(slot.kind, name, problem))
+        return removed
 
     async def set_passphrase(
         self, passphrase: memoryview, session: Mapping[str, str], *, keep: bool

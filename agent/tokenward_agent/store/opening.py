@@ -76,12 +76,16 @@ class Opening:
 
     def can_open(self, provider: str | None, bus: str = "") -> bool:
         """Tell whether a closed vault may open now without the user, by itself or with that bus."""
-        for vault in self._vaults.of(provider):
-            if vault.problem is not None and not isinstance(vault.problem, Damaged):
-                vault.install_header(vault.read_header())  # its mode or owner may be right by now
+        self.look_again(provider)
         return not self.is_locked and any(
             self._is_openable(vault, bus) for vault in self._vaults.of(provider)
         )
+
+    def look_again(self, provider: str | None) -> None:
+        """Read the vaults again that could not be read: a mode or owner may be right by now."""
+        for vault in self._vaults.of(provider):
+            if vault.problem is not None and not isinstance(vault.problem, Damaged):
+                vault.install_header(vault.read_header())
 
     def _is_openable(self, vault: Vault, bus: str) -> bool:
         if vault.provider in self._openings:

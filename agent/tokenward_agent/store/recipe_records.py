@@ -25,6 +25,7 @@ from tokenward_agent.files import open_plain, replace
 from tokenward_agent.vault.record import AdoptedSource, Record
 from tokenward_os.files import open_to_others, uid
 from tokenward_protocol.messages import COMMAND
+from tokenward_protocol.reach_marks import marks_text, read_marks
 from tokenward_protocol.recipes import Recipe, RecipeError, read_recipe, require_passable
 
 if TYPE_CHECKING:
@@ -161,9 +162,10 @@ class RecipeRecords:
         recipe: Recipe,
         pin: Pin,
         variables: SealedVariables | None,
+        trust: tuple[bytes, ...] = (),
     ) -> RecipeEntry:
         """Store a recipe, replacing the former one of the account. Raise Failure."""
-        record = _record(service, username, created, os.urandom(8).hex())
+        record = _record(service, username, created, os.urandom(8).hex(), trust)
         entry = RecipeEntry(record, recipe, pin, variables)
         if record.key not in self._stored and len(self._stored) >= MOST:
             raise Failure(
@@ -233,8 +235,11 @@ class RecipeRecords:
         self._stored, self._chosen = entries, chosen
 
 
-def _record(service: str, username: str, created: int, name: str) -> Record:
-    return Record(service, username, created, None, None, AdoptedSource(COMMAND, name), None)
+def _record(
+    service: str, username: str, created: int, name: str, trust: tuple[bytes, ...] = ()
+) -> Record:
+    source = AdoptedSource(COMMAND, name)
+    return Record(service, username, created, None, None, source, None, trust=trust)
 
 
 def _name_of(record: Record) -> str:
@@ -258,13 +263,14 @@ def _account(table: Any) -> tuple[Record, Pin]:
     """Return the record and the program's pin in a table. Raises RecipeError, ValueError."""
     if not isinstance(table, dict):
         raise RecipeError("recipe", "is not a table")
-    texts = [table.get(key) for key in ("service", "username", "id")]
+    texts = [*map(table.get, ("service", "username", "id")), table.get("trust", "")]
     numbers = [table.get(key) for key in ("created", "owner", "mode")]
     if not all(isinstance(t, str) for t in texts) or not all(type(n) is int for n in numbers):
         raise ValueError("has a recipe without its account or the owner of its program")
-    service, username, name = map(str, texts)
+    service, username, name, trust = map(str, texts)
     created, owner, mode = (int(n or 0) for n in numbers)
-    return _record(service, username, created, name), Pin(owner, mode)
+    record = _record(service, username, created, name, read_marks(trust))
+    return record, Pin(owner, mode)
 
 
 def _variables(table: dict[str, Any]) -> SealedVariables | None:
@@ -300,6 +306,8 @@ def _table_text(
         "mode": pin.mode,
         **more,
     }
+    if record.trust:
+        table["trust"] = marks_text(record.trust)
     if held is not None:
         sealed = base64.b64encode(held.sealed).decode()
         table |= {_NAMES: [*held.names], "vault": held.provider, "sealed": sealed}

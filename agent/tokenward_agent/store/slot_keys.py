@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tokenward_agent.vault.slot import Param
 
 _IN_FILES = ("key-file", "dpapi")
+IN_KEYRINGS = ("keyring", "program")
+"""The kinds of slots whose keys are in a keyring."""
 
 ITEM = "tokenward"
 """The service of tokenward's items in a system keyring; the user name is the vault's id."""
@@ -121,7 +123,8 @@ class SlotKeys:
             else:
                 await self._ask_keyring("set", kind, vault_id, session, key, ATTENDED_SECONDS)
                 slot = Slot(kind, params, b"")
-                with self.borrow(await self.get(slot, vault_id, session)) as check:
+                kept = await self.get(slot, vault_id, session, seconds=ATTENDED_SECONDS)
+                with self.borrow(kept) as check:
                     if check != key:
                         raise Failure("provider", "The keyring did not keep the key.")
         except BaseException:
@@ -133,12 +136,20 @@ class SlotKeys:
         """Remove the key of a removed slot; if that fails, the key opens nothing anyway."""
         if slot.kind in _IN_FILES:
             self._files.remove(slot.kind, vault_id)
-        elif slot.kind in {"keyring", "program"}:
+        elif slot.kind in IN_KEYRINGS:
             with contextlib.suppress(Failure):
-                self._require_ours(slot, vault_id)
-                await self._ask_keyring(
-                    "delete", slot.kind, vault_id, session, None, UNATTENDED_SECONDS
-                )
+                await self.remove_item(slot, vault_id, session)
+
+    async def remove_item(
+        self,
+        slot: Slot,
+        vault_id: str,
+        session: Mapping[str, str],
+        seconds: float = UNATTENDED_SECONDS,
+    ) -> None:
+        """Remove the key of a slot from the keyring that has it. Raise Failure, `provider`."""
+        self._require_ours(slot, vault_id)
+        await self._ask_keyring("delete", slot.kind, vault_id, session, None, seconds)
 
     def _require_ours(self, slot: Slot, vault_id: str) -> None:
         """Raise Failure unless a slot has the values that this agent gives to slots."""
@@ -178,4 +189,6 @@ class SlotKeys:
                 job = f"keyring-{doing}"
                 await run_job(self._arena, job, header, secret, into, seconds, session)
         except WorkerError as error:
+            if (doing, error.code) == ("delete", "not-found"):
+                return
             raise Failure("provider", str(error), error.hint) from None

@@ -11,6 +11,8 @@ import errno
 import os
 from typing import TYPE_CHECKING, Final
 
+from tokenward_agent.files import closed_to_its_owner
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -69,6 +71,12 @@ _EXPLAINED[errno.ENFILE] = _EXPLAINED[errno.EMFILE]
 
 def explain(error: OSError, doing: str, path: str) -> VaultError:
     """Return a VaultError for an error of the system; *doing* is a verb: "read", "write"."""
+    if error.errno in {errno.EACCES, errno.EPERM} and (found := closed_to_its_owner(path)):
+        return VaultError(
+            "read-only" if doing == "write" else "vault",
+            f"This user may not {doing} {path}: the mode of {found.path} is {found.mode:o}.",
+            f"`{found.remedy}`",
+        )
     code, message, hint = _EXPLAINED.get(
         error.errno or 0,
         ("vault", f"The agent could not {{doing}} {{path}}: {os.strerror(error.errno or 0)}", ""),

@@ -102,7 +102,7 @@ def _examine(session: Session) -> Iterator[Finding]:
     try:
         status = session.ask_once("status").header
     except (AgentUnreachable, AgentError) as error:
-        yield problem("agent", str(error), error.hint or "`auth agent start`")
+        yield problem("agent", str(error), error.hint or "`auth agent run` may say more")
     yield from agent.service_findings(session.environ)
     yield from _directories(session)
     if status is not None:

@@ -25,6 +25,11 @@ CHECK_SECONDS = 5.0
 """Seconds that the index has for each request."""
 
 
+def is_wanted(session: Session) -> bool:
+    """Return whether a user reads along; a script gets none of this."""
+    return session.terminal.is_there() and not session.json
+
+
 def page_of(service: Service, session: Session) -> str:
     """Return the page on which a user makes tokens for a service, or ""."""
     return endpoint_of(service.publish_key, session.settings.config.definitions).page
@@ -89,6 +94,8 @@ def ask_index(session: Session, key: str, username: str, secret: str) -> str | N
 
 def tell_next(session: Session, service: Service) -> None:
     """Say what to type next: the setup if it would change something, else a first use."""
+    if not is_wanted(session):
+        return
     if sys.platform != "win32":  # where nothing can be set up yet
         from tokenward.commands.setup import known_accounts
         from tokenward.setup.pending import TOOLS_OF, pending_parts

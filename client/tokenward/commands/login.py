@@ -13,7 +13,6 @@ from tokenward.commands import guidance
 from tokenward.credentials import storing
 from tokenward.credentials.storing import ProviderChoice, choose_provider, store
 from tokenward.errors import CommandError, exclude
-from tokenward.exec import accepting
 from tokenward.indexes import minted_tokens
 from tokenward.keyring_program.agent_client import is_covered
 from tokenward.transport.connect import AgentError
@@ -132,6 +131,7 @@ def run(arguments: Namespace, session: Session) -> None:
         from tokenward.recipes import typed
 
         typed.log_in(arguments, session, service, given)
+        guidance.tell_next(session, service)
         return
     needs_adoption = arguments.attended and not arguments.adopt
     if arguments.words or arguments.form or needs_adoption or arguments.pass_env:
@@ -146,6 +146,7 @@ def run(arguments: Namespace, session: Session) -> None:
         return
     if arguments.adopt:
         _adopt(arguments, service, given, session)
+        guidance.tell_next(session, service)
         return
     _check_answerable(service, given, session)
     if given.secret is not None and given.username is not None:
@@ -164,10 +165,9 @@ def run(arguments: Namespace, session: Session) -> None:
     _store(arguments, service, username, session, choice, body, state)
     for notice in notices:
         session.terminal.warn(notice)
-    if session.terminal.is_there() and not session.json:
-        if not (arguments.check or arguments.no_check):
-            guidance.ask_index(session, service.login_keys[0], username, body.decode())
-        guidance.tell_next(session, service)
+    if guidance.is_wanted(session) and not (arguments.check or arguments.no_check):
+        guidance.ask_index(session, service.login_keys[0], username, body.decode())
+    guidance.tell_next(session, service)
 
 
 def _check_answerable(service: Service, given: GivenCredential, session: Session) -> None:
@@ -293,7 +293,6 @@ def _store(
             adopt=adoption,
             sealed=arguments.sealed,
             typed=service.spelling_of(key),
-            trust=accepting.marks_of_login(session, key, service.name),
         )
         provider, projects = str(header["provider"]), header.get("projects")
         stored.append({k: header[k] for k in ("service", "replaced", "kept")})

@@ -149,7 +149,9 @@ def _revoke(
         try:
             entry["revoked"] = revoker.revoke(one)
         except WebError as failed:
-            session.terminal.warn(f"{capitalise(name)} was not revoked at its index: {failed}")
+            session.terminal.warn(
+                f"{capitalise(name)} was not revoked at its index: {failed}", failed.hint
+            )
             entry["revoked"] = False
             if not arguments.forget:
                 kept.append(entry)

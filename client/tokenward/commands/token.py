@@ -187,12 +187,13 @@ def _check_by_agent(
     session: Session, service: Service, username: str | None, provider: str | None
 ) -> None:
     """Have the agent ask the index about what it does not hand out. Raises CommandError."""
+    from tokenward.reach.accepting import asking_arguments
     from tokenward_protocol.index_check import Verdict
 
+    arguments, body = asking_arguments(session, service.key)
+    arguments["provider"] = provider
     with session.terminal.at_work(f"Asking {display(service.key)} ..."):
-        answer = lookup.ask_agent(
-            session, "check", service, username, {"provider": provider}, offer=True
-        )
+        answer = lookup.ask_agent(session, "check", service, username, arguments, body, offer=True)
     if answer is None:
         raise _nothing(service, username, provider)
     header = answer.header

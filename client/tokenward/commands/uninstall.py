@@ -3,13 +3,15 @@
 It asks first, since the credentials go, too; `--keep-credentials` leaves them. The order matters:
 the agent ends before its files go, and tools stop asking before there is nothing to ask. Only files
 that are known to be ours are removed, and folders only once they are empty, but for the folder of this
-credentials directory in the state directory, which is ours alone. The program itself is removed by
-what installed it.
+credentials directory in the state directory, which is ours alone. A key of a vault in the system keyring
+goes before all that, while there is an agent to remove it. The program itself is removed by what
+installed it.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from contextlib import suppress
@@ -23,7 +25,8 @@ from tokenward.settings import directories
 from tokenward.setup import parts
 from tokenward.setup.program import removal_command
 from tokenward.setup.work import SetupOutcome
-from tokenward.ui.formatting import count_of, join_words
+from tokenward.transport.connection import session_variables
+from tokenward.ui.formatting import capitalise, count_of, join_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,15 +59,18 @@ def run(arguments: Namespace, session: Session) -> None:
     header = running_status(session)
     if not arguments.yes:
         _agree(session, header, places, keep=keep)
+    items = [] if keep else _remove_items(places, session)
     units = agent.end_everywhere(session)
     outcome = SetupOutcome()
     if sys.platform != "win32":
         setup_command.undo_parts(session, list(parts.PARTS), outcome)
-    gone = [*units, *outcome.written, *outcome.removed]
+    gone = [_item_name(item) for item in items if not item["problem"]]
+    gone += [*units, *outcome.written, *outcome.removed]
     if not keep:
         gone += _remove_credentials(places, session)
-    remains = list(_remains(places, session, header))
-    _tell(session, gone, remains)
+    left = [item for item in items if item["problem"]]
+    remains = [*_remains(places, session), *map(_item_name, left)]
+    _tell(session, gone, remains, left)
     session.write_json({"removed": gone, "kept": remains, "refused": list(outcome.refused)})
     if outcome.refused:
         raise CommandError(
@@ -88,10 +94,29 @@ def _agree(
         counts = [vault["count"] for vault in header["vaults"]] if header else []
         number = sum(count or 0 for count in counts)
         what = count_of(number, "credential") if number else "every credential"
-        terminal.say(f"It removes {what} in {places.credentials} for good, with the audit log.")
+        terminal.say(
+            f"It removes {what} in {places.credentials} for good, with the keys and the audit log."
+        )
         terminal.hint("`auth export FILE` first makes a backup; `--keep-credentials` leaves them")
     if not terminal.confirm("Remove all of this?"):
         raise CommandError("Nothing was removed.")
+
+
+def _remove_items(places: Directories, session: Session) -> list[dict[str, Any]]:
+    """Remove the keys of the vaults from keyrings; return each, with the `problem` if it is still there."""
+    if not os.path.lexists(f"{places.credentials}/{_VAULTS[0]}"):
+        return []
+    try:
+        variables: dict[str, Any] = session_variables(session.environ)
+        header: dict[str, Any] = session.ask_once("forget", **variables).header
+    except CommandError as why:  # without an agent it is not known which one it is
+        return [{"kind": "keyring", "service": "tokenward", "username": "", "problem": str(why)}]
+    return [dict(item) for item in header["items"]]
+
+
+def _item_name(item: dict[str, Any]) -> str:
+    where = "system keyring" if item["kind"] == "keyring" else "keyring of your `keyring` program"
+    return f"the item `{item['service']}` in the {where}"
 
 
 def _remove_credentials(places: Directories, session: Session) -> list[str]:
@@ -142,7 +167,7 @@ def _locks_of_sockets(places: Directories, session: Session) -> list[str]:
     return [f"{path}.lock" for path in unix.addresses(base, places.credentials, places.ordinary)]
 
 
-def _remains(places: Directories, session: Session, header: dict[str, Any] | None) -> Iterator[str]:
+def _remains(places: Directories, session: Session) -> Iterator[str]:
     """Yield the paths that are still there, and are the user's own to remove."""
     for path in (
         places.credentials,
@@ -151,17 +176,28 @@ def _remains(places: Directories, session: Session, header: dict[str, Any] | Non
     ):
         if os.path.lexists(path):
             yield path
-    used = [vault for vault in header["vaults"] if vault["slots"]] if header else []
-    if any(slot["kind"] == "keyring" for vault in used for slot in vault["slots"]):
-        yield "the item `tokenward` in the system keyring"
 
 
-def _tell(session: Session, gone: list[str], remains: list[str]) -> None:
+def _tell(
+    session: Session, gone: list[str], remains: list[str], left: list[dict[str, Any]]
+) -> None:
     terminal = session.terminal
     for path in gone:
         terminal.detail(f"Removed {path}.")
     terminal.say(f"Took back {count_of(len(gone), 'thing')} that tokenward wrote or started.")
     if remains:
         terminal.say(f"What remains, and is yours to remove: {join_words(remains)}.")
+    for item in left:
+        terminal.say(f"{capitalise(_item_name(item))} is still there: {item['problem']}")
+        if item["username"] and sys.platform != "win32":
+            terminal.hint(f"`{_removal_of(item)}`, once it can be opened")
     terminal.say("Tokens and passwords are valid at their indexes until they are revoked there.")
     terminal.hint(f"now `{removal_command(sys.prefix, sys.executable)}`")
+
+
+def _removal_of(item: dict[str, Any]) -> str:
+    """Return the command that removes an item; our own backend of keyring passes it on."""
+    program = (
+        f"{shlex.quote(sys.executable)} -m keyring" if item["kind"] == "keyring" else "keyring"
+    )
+    return f"KEYRING_PROPERTY_ASIDE=1 {program} del {item['service']} {item['username']}"

@@ -11,6 +11,7 @@ message holds a secret or a part of one.
 from __future__ import annotations
 
 import sys
+from shlex import quote
 from time import time
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from tokenward.credentials.narrowing import read_token
 from tokenward.credentials.unlocking import given_passphrase, new_passphrase
 from tokenward.errors import CommandError
 from tokenward.keyring_program import on_path
+from tokenward.reach.accepting import marks_here
 from tokenward.transport.connect import AgentError
 from tokenward.transport.connection import session_variables
 from tokenward.ui.formatting import ago_text, credential_text, join_words
@@ -26,6 +28,7 @@ from tokenward.ui.secret_input import check_secret
 from tokenward_protocol.admission import ROOM, TOKEN_USER, Expired, NotAdmitted, admit
 from tokenward_protocol.light import Record
 from tokenward_protocol.messages import MEMORY, vault_name
+from tokenward_protocol.urls import display
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,14 +171,13 @@ def store(
     sealed: bool = False,
     origin: str = "",
     typed: str = "",
-    trust: str | None = None,
 ) -> dict[str, Any]:
     """Store under one key, report it, and return the agent's answer. Raises AgentError.
 
     `lifetime` is in seconds. With `adopt` there is no body. `origin` ends
     the report. With a key as it was `typed` the agent decides whether its `/simple/` counts; the
-    answer's `service` is the key. `trust` are the marks of what the environment names towards the
-    index. An attenuated form of the stored token is not stored: then the answer's `kept` is true.
+    answer's `service` is the key. An attenuated form of the stored token is not stored: then the
+    answer's `kept` is true.
     """
     header: dict[str, Any] = unlocking.ask(
         session,
@@ -188,7 +190,7 @@ def store(
         provider=provider,
         lifetime=lifetime,
         sealed=sealed or None,
-        trust=trust,
+        trust=marks_here(session, key),
         **({} if adopt is None else adopt.arguments()),
     ).header
     header.setdefault("service", key)  # an older agent does not send it
@@ -196,7 +198,12 @@ def store(
     which = f" ({join_words(projects)})" if projects else ""
     what = f"{credential_text(username, header['service'])}{which}"
     adopted = adopt is not None
-    session.terminal.say(_outcome_text(header, what, origin, adopted=adopted, sealed=sealed))
+    helps = ""
+    if header.get("same") and not session.terminal.is_there():  # else the login asks the index
+        user = "" if username == TOKEN_USER else f" --username {quote(username)}"
+        helps = f"`auth token {display(header['service'])}{user} --check` asks the index about it"
+    told = _outcome_text(header, what, origin, adopted=adopted, sealed=sealed)
+    session.terminal.say(told, helps)
     for note in header["notes"]:
         session.terminal.say(str(note))
     return header
@@ -211,6 +218,8 @@ def _outcome_text(
     before = header["before"]
     verb = "Adopted" if adopted else "Stored" if before is None else "Replaced"
     since = "" if before is None else f"; the one before was stored {ago_text(before, time())}"
+    if header.get("same"):
+        verb, since = "Stored", f" again: it is the one that was stored {ago_text(before, time())}"
     place = "memory" if header["provider"] == MEMORY else f"the {vault_name(header['provider'])}"
     where = f"in {place}{', sealed' if sealed else ''}"
     return f"{verb} {what} {where}{origin}{since}."

@@ -35,20 +35,15 @@ from time import monotonic, sleep
 from urllib.parse import unquote, urlsplit
 
 from tokenward.errors import CommandError
-from tokenward.exec.certificates import (
+from tokenward.exec.environment import Access, ExecIndex
+from tokenward.exec.relay_environment import git_variables, relay_environment, run_variables
+from tokenward.reach.certificates import (
     SYSTEM,
     without_missing_folders,
     write_authority,
     write_certificates,
 )
-from tokenward.exec.environment import Access, ExecIndex
-from tokenward.exec.relay_environment import (
-    ADDED_TRUST,
-    former_trust,
-    git_variables,
-    relay_environment,
-    run_variables,
-)
+from tokenward.reach.variables import ADDED_TRUST, former_trust
 from tokenward.settings.service_names import env_form
 from tokenward_os.tunnel import pump
 from tokenward_protocol import ProtocolError

@@ -7,30 +7,28 @@ CMD trusts is written into a folder that the agent removes with the run.
 
 from __future__ import annotations
 
-import base64
 import os
 from typing import NamedTuple
 
 from tokenward.credentials import lookup
 from tokenward.errors import CommandError
 from tokenward.exec import command
-from tokenward.exec.certificates import (
-    without_missing_folders,
-    write_authority,
-    write_certificates,
-)
 from tokenward.exec.environment import Access, ExecIndex
 from tokenward.exec.named_files import listing_of
-from tokenward.exec.reach import own_proxy, read_reach
 from tokenward.exec.relay_environment import (
-    ADDED_TRUST,
-    former_trust,
     git_variables,
     relay_environment,
     run_variables,
     uv_account,
     with_own_credential,
 )
+from tokenward.reach.certificates import (
+    without_missing_folders,
+    write_authority,
+    write_certificates,
+)
+from tokenward.reach.reach import host_of, own_proxy, read_reach
+from tokenward.reach.variables import ADDED_TRUST, former_trust
 from tokenward.settings.service_names import env_form
 from tokenward.transport.connection import prompt_arguments
 from tokenward.ui.formatting import join_words
@@ -43,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from tokenward.exec.reach import Reach
+    from tokenward.reach.reach import Reach
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
 
@@ -91,10 +89,9 @@ def run_environment(
     indexes = _grant(
         services, program, projects, session, renew, reach, uploads=uploads, own=own_credential
     )
-    certificates = [base64.b64encode(each).decode() for each in reach.certificates()]
     answer = session.ask_once(
         "run",
-        "\n".join(["", *proxies, *certificates]).encode(),
+        reach.text(*proxies),
         proxied=",".join(reach.hosts) or None,
         direct=environ.get("no_proxy") or environ.get("NO_PROXY"),
         lifetime=lifetime,
@@ -276,11 +273,3 @@ def _hosts(indexes: Sequence[RunIndex]) -> list[str]:
 def _origins(indexes: Sequence[RunIndex]) -> list[str]:
     """Return the origins of a run, as git compares them."""
     return list(dict.fromkeys("/".join(key.split("/")[:3]) for key, _ in _urls(indexes)))
-
-
-def host_of(url: str) -> str:
-    """Return the host of a URL, an IPv6 address without brackets."""
-    authority = url.partition("://")[2].partition("/")[0].lower()
-    if authority.startswith("["):
-        return authority[1:].partition("]")[0]
-    return authority.partition(":")[0]

@@ -137,6 +137,7 @@ def keep(
     lookup.require_outside_of_runs(session)
     from tokenward.credentials.storing import check_secret_for as judged
     from tokenward.credentials.storing import choose_provider
+    from tokenward.reach.accepting import marks_here
 
     checked = judged((service.key,), username, secret)
     choice = choose_provider(session, None)
@@ -149,6 +150,7 @@ def keep(
         username=username,
         provider=choice.provider,
         lifetime=lifetime,
+        trust=marks_here(session, service.key, told=False),
     ).header
     for note in (*checked.notices, *header["notes"]):
         session.terminal.warn(str(note))

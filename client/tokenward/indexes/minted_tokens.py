@@ -14,6 +14,7 @@ from time import time
 from tokenward.credentials import unlocking
 from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError, exclude
+from tokenward.reach.accepting import marks_here
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import ahead_text, capitalise, credential_text, timestamp
 from tokenward.ui.secret_input import TOKEN_USER
@@ -161,6 +162,7 @@ def _mint(
             username=issuer.username,
             lifetime=new.seconds,
             memory=True,
+            trust=marks_here(session, key),
         ).header
         for key in keys
     ]

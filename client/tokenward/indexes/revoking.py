@@ -20,6 +20,7 @@ from tokenward.credentials.storing import entry_name, fetch_stored
 from tokenward.errors import CommandError
 from tokenward.indexes.place import endpoint_of
 from tokenward.indexes.web import Web
+from tokenward.reach.accepting import asking_arguments
 from tokenward.transport.connect import AgentError
 from tokenward_protocol.index_endpoint import host
 from tokenward_protocol.index_reply import WebError
@@ -153,10 +154,16 @@ class Revoker:
     def _revoke_sealed(self, meant: Target) -> bool:
         """Have the agent revoke what it does not hand out. Raises WebError, AgentError."""
         try:
+            arguments, body = asking_arguments(self._session, meant.service)
+        except CommandError as why:
+            raise WebError(str(why), why.hint) from None
+        try:
             with self._session.terminal.at_work(f"Asking {host(meant.service)} ..."):
                 header = unlocking.ask(
                     self._session,
                     "revoke",
+                    body,
+                    **arguments,
                     service=meant.service,
                     username=meant.username,
                     provider=meant.provider,
@@ -165,6 +172,6 @@ class Revoker:
         except AgentError as refused:
             if refused.code != "index":
                 raise
-            raise WebError(str(refused)) from None
+            raise WebError(str(refused), refused.hint) from None
         self._session.terminal.say(str(header["message"]))
         return bool(header["revoked"])

@@ -13,6 +13,7 @@ import shlex
 from tokenward.credentials import unlocking
 from tokenward.credentials.bulk_store import ALREADY, FAILED, STORED, ImportOutcome
 from tokenward.errors import CommandError
+from tokenward.reach.accepting import marks_here
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import capitalise, credential_text
 from tokenward_protocol.recipes import Recipe, RecipeError, read_recipe
@@ -45,8 +46,16 @@ def bring_back(
             )
     try:
         body = json.dumps(recipe._replace(environment=()).as_table()).encode()
-        arguments = {"service": service, "username": username, "recipe": True}
-        unlocking.ask(session, "login", body, offer=True, **arguments)
+        unlocking.ask(
+            session,
+            "login",
+            body,
+            offer=True,
+            service=service,
+            username=username,
+            recipe=True,
+            trust=marks_here(session, service),
+        )
     except CommandError as refused:
         return ImportOutcome(
             FAILED, f"{capitalise(what)} was not restored: {refused}", refused.hint

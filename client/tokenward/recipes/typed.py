@@ -16,6 +16,7 @@ from tokenward.credentials import lookup, unlocking
 from tokenward.credentials.storing import choose_provider
 from tokenward.errors import CommandError, exclude
 from tokenward.keyring_program import on_path
+from tokenward.reach.accepting import marks_here
 from tokenward.recipes.presets import Preset, find_preset
 from tokenward.recipes.refreshing import refresh
 from tokenward.ui.formatting import ago_text, ahead_text, credential_text, timestamp
@@ -227,5 +228,6 @@ def _store(
         recipe=True,
         environment=len(variables) or None,
         provider=provider,
+        trust=marks_here(session, key),
     ).header
     return {**header, "configured": False}

@@ -68,6 +68,7 @@ class Terminal:
         self._quiet = quiet
         self.verbose = verbose
         self._color = color
+        self._said: set[str] = set()
         self._is_plain = bool(environ.get("NO_COLOR")) or environ.get("TERM", "dumb") == "dumb"
 
     # Messages.
@@ -77,6 +78,12 @@ class Terminal:
         if not self._quiet:
             self._tell(text)
         self.hint(hint)
+
+    def say_once(self, text: str) -> None:
+        """Report what is the same for several credentials of one command."""
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)
 
     def hint(self, text: str) -> None:
         """Print a hint; "" prints nothing."""

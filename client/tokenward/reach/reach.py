@@ -17,8 +17,8 @@ import os
 from typing import NamedTuple
 
 from tokenward.errors import CommandError
-from tokenward.exec.certificates import in_text, read_certificates, without_missing_folders
-from tokenward.exec.relay_environment import TOWARDS_INDEXES, former_trust, is_for
+from tokenward.reach.certificates import in_text, read_certificates, without_missing_folders
+from tokenward.reach.variables import TOWARDS_INDEXES, former_trust, is_for
 from tokenward_protocol.proxy_url import ProxyUrl, parse_proxy_url
 from tokenward_protocol.reach_marks import certificate_mark, proxy_mark
 
@@ -71,6 +71,11 @@ class Reach(NamedTuple):
         proxies = [proxy_mark(self.proxy)] if self.hosts and self.proxy is not None else []
         return [*map(certificate_mark, self.certificates()), *proxies]
 
+    def text(self, https: str, http: str = "") -> bytes:
+        """Return what a relay reads of an environment, each after a line end: two proxies and the certificates."""
+        certificates = [base64.b64encode(each).decode() for each in self.certificates()]
+        return "\n".join(["", https, http, *certificates]).encode()
+
     def require_accepted(self, host: str, accepted: Collection[bytes]) -> None:
         """Raise CommandError unless all that is for a host is among the marks that are `accepted`."""
         if host in self.hosts and (self.proxy is None or proxy_mark(self.proxy) not in accepted):
@@ -114,6 +119,14 @@ def read_reach(
     ]
     named = _other_certificates(environ, names, ca) if hosts else ()
     return Reach(tuple(named), tuple(others), variable, _parse(value) if value else None)
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL, an IPv6 address without brackets."""
+    authority = url.partition("://")[2].partition("/")[0].lower()
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0]
+    return authority.partition(":")[0]
 
 
 def _other_certificates(
