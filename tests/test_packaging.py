@@ -82,10 +82,11 @@ def test_what_is_built_passes_the_checks_of_those_who_receive_it(
         (tmp_path / name).write_bytes(content)
     (wheel,) = tmp_path.glob("*.whl")
     programs = Path(sys.executable).parent
-    for command in (
+    commands: list[list[str | Path]] = [
         [programs / "check-wheel-contents", wheel],
         [programs / "twine", "check", "--strict", *tmp_path.iterdir()],
-    ):
+    ]
+    for command in commands:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
