@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -116,6 +117,15 @@ def test_keyring_finds_the_backend_by_its_entry_point(wheel: zipfile.ZipFile) ->
     assert dict(entry_points(wheel)["keyring.backends"]) == {
         "tokenward": "tokenward.keyring_backend"
     }
+
+
+def test_the_newest_version_in_the_change_log_is_the_one_that_is_built(
+    wheel: zipfile.ZipFile,
+) -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    released = re.findall(r"^## \[(\d.*)\] - \d{4}-\d\d-\d\d$", text, re.MULTILINE)
+    assert f"\nVersion: {released[0]}\n" in metadata(wheel, "METADATA")
+    assert text.index("## [Unreleased]") < text.index(f"## [{released[0]}]")
 
 
 def test_the_licences_come_along(wheel: zipfile.ZipFile) -> None:
