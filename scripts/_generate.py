@@ -1,4 +1,4 @@
-"""Write what shells and `man` show of the commands into share/, which is laid out as installed.
+"""Write share/, which is laid out as installed, and docs/COMMANDS.md: what shells, `man` and the manual show.
 
 The commands' own parsers are the one truth; nothing here says again what an option does. The files
 are kept in the repository, so that a build needs nothing but the checkout, and `--check`, which a
@@ -10,24 +10,25 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from generating import bash, fish, man, zsh
+from generating import bash, fish, man, manual, zsh
 from generating.commands import every_command
 
-SHARE = Path(__file__).resolve().parent.parent / "share"
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def files() -> dict[str, str]:
-    """Return the text of every generated file by its path in share/."""
+    """Return the text of every generated file by its path in the checkout."""
     commands = every_command()
     return {
-        "bash-completion/completions/auth": bash.completion(commands),
-        "bash-completion/completions/tokenward": bash.ALIAS,
-        "fish/vendor_completions.d/auth.fish": fish.completion(commands),
-        "fish/vendor_completions.d/tokenward.fish": fish.ALIAS,
-        "man/man1/auth.1": man.auth(commands),
-        "man/man1/tokenward.1": man.ALIAS,
-        "man/man8/tokenward-agent.8": man.agent(),
-        "zsh/site-functions/_auth": zsh.completion(commands),
+        "docs/COMMANDS.md": manual.page(commands),
+        "share/bash-completion/completions/auth": bash.completion(commands),
+        "share/bash-completion/completions/tokenward": bash.ALIAS,
+        "share/fish/vendor_completions.d/auth.fish": fish.completion(commands),
+        "share/fish/vendor_completions.d/tokenward.fish": fish.ALIAS,
+        "share/man/man1/auth.1": man.auth(commands),
+        "share/man/man1/tokenward.1": man.ALIAS,
+        "share/man/man8/tokenward-agent.8": man.agent(),
+        "share/zsh/site-functions/_auth": zsh.completion(commands),
     }
 
 
@@ -35,14 +36,14 @@ def main() -> int:
     """Write all of them, or with `--check` name those that differ and return 1."""
     differing = []
     for name, text in files().items():
-        path = SHARE / name
+        path = ROOT / name
         if path.is_file() and path.read_text("utf-8") == text:
             continue
         differing.append(name)
         if "--check" not in sys.argv[1:]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
-            print(f"wrote share/{name}")
+            print(f"wrote {name}")
     if differing and "--check" in sys.argv[1:]:
         print(f"Not as the commands are: {', '.join(differing)}; run ./scripts/generate")
         return 1

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = CHECKOUT / "docs" / "RELAY-TOUR.md"
+PAGES = [PAGE]
 
 POLICY = """\
 pinentry = "pinentry-tty"       # or -gnome3, -qt: a window

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = CHECKOUT / "docs" / "TOUR.md"
+PAGES = [PAGE]
 PINENTRY = Path("/usr/bin/pinentry-tty")
 PROMPT = "$ "
 
@@ -114,13 +115,14 @@ Read on: [TOOLS.md](TOOLS.md) about other tools, [NARROWING.md](NARROWING.md) ab
 
 
 class Screen:
-    """A shell on a terminal of its own, whose user has this home."""
+    """A shell on a terminal of its own, whose user has this home; `inside` goes before its command."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, inside: tuple[str, ...] = (), **variables: str) -> None:
+        command = [*inside, "bash", "--norc", "--noprofile", "--noediting", "-i"]
         self._child = pexpect.spawn(
-            "bash",
-            ["--norc", "--noprofile", "--noediting", "-i"],
-            env=home.environment | {"TERM": "xterm", "NO_COLOR": "1", "PS1": PROMPT},
+            command[0],
+            command[1:],
+            env=home.environment | {"TERM": "xterm", "NO_COLOR": "1", "PS1": PROMPT} | variables,
             cwd=str(home.path),
             encoding="utf-8",
             timeout=PATIENCE,
@@ -130,7 +132,13 @@ class Screen:
         self._child.expect_exact(PROMPT)
 
     def shows(self, *commands: str, answers: tuple[tuple[str, str], ...] = ()) -> str:
-        """Type commands, and after each of these questions its answer; return a block of the page."""
+        """Do as `types`; return a block of the page, without colours."""
+        shown = self.types(*commands, answers=answers)
+        plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+        return f"\n```console\n{re.sub(' +$', '', plain, flags=re.MULTILINE)}```\n"
+
+    def types(self, *commands: str, answers: tuple[tuple[str, str], ...] = ()) -> str:
+        """Type commands, and after each of these questions its answer; return what the terminal got."""
         shown = ""
         for command in commands:
             self._child.sendline(command)
@@ -139,10 +147,10 @@ class Screen:
                 self._child.expect_exact(question)
                 shown += str(self._child.before) + question
                 self._child.send(answer)
-            self._child.expect_exact(f"\r\n{PROMPT}")
+            # After a progress bar the cursor is shown again first.
+            self._child.expect(rf"\r\n(?:\x1b\[\?25h)?{re.escape(PROMPT)}")
             shown += f"{self._child.before}\n"
-        plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\r", "")
-        return f"\n```console\n{re.sub(' +$', '', plain, flags=re.MULTILINE)}```\n"
+        return shown.replace("\r", "")
 
     def close(self) -> None:
         self._child.close()

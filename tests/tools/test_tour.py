@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support import TESTS, relay_tour, tour
+from support import TESTS, picture, relay_tour, tour
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("story", [tour, relay_tour], ids=lambda story: story.__name__)
+@pytest.mark.parametrize("story", [tour, relay_tour, picture], ids=lambda story: story.__name__)
 def test_a_tour_is_what_happens_when_it_is_taken(story: ModuleType) -> None:
     # In a process of its own: the page names the program in which the terminal is.
     taken = subprocess.run(
@@ -33,4 +33,5 @@ def test_a_tour_is_what_happens_when_it_is_taken(story: ModuleType) -> None:
         timeout=300,
     )
     assert taken.returncode == 0, taken.stderr
-    assert story.likened(taken.stdout) == story.likened(story.PAGE.read_text())
+    kept = "".join(page.read_text() for page in story.PAGES)
+    assert story.likened(taken.stdout) == story.likened(kept)
