@@ -128,6 +128,23 @@ def test_the_newest_version_in_the_change_log_is_the_one_that_is_built(
     assert text.index("## [Unreleased]") < text.index(f"## [{released[0]}]")
 
 
+def test_an_index_shows_the_readme_with_links_and_pictures_that_lead_somewhere(
+    wheel: zipfile.ZipFile,
+) -> None:
+    shown = metadata(wheel, "METADATA").partition("\n\n")[2]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert shown.splitlines()[0] == readme.splitlines()[0]
+    place = f"https://github.com/tokenward/tokenward/blob/v{VERSION}/"
+    raw = place.replace("github.com", "raw.githubusercontent.com").replace("/blob", "")
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)#]+)", readme)
+    assert len(links) > 20
+    for picture, target in links:
+        assert target.startswith("https://") or (ROOT / target).exists()
+        whole = target if "://" in target else f"{raw if picture else place}{target}"
+        assert f"]({whole}" in shown
+    assert not re.findall(r"\]\((?!https://)[^)]*\)", shown)
+
+
 def test_the_licences_come_along(wheel: zipfile.ZipFile) -> None:
     texts = {PurePosixPath(n).name for n in wheel.namelist() if "/licenses/" in n}
     assert texts == {"LICENSE", "LICENSE-APACHE", "LICENSE-MIT"}
